@@ -4,18 +4,7 @@ import * as z from "zod";
 export const eventTypes = ["track", "login", "update", "page", "confirmation", "email_open"] as const;
 
 /** The ten colours Crisp draws an event in. */
-export const colors = [
-	"red",
-	"orange",
-	"yellow",
-	"green",
-	"blue",
-	"purple",
-	"pink",
-	"brown",
-	"grey",
-	"black",
-] as const;
+export const colors = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"] as const;
 
 /**
  * Limits both sides keep. The browser imports this type alone and repeats the numbers it needs;
@@ -44,8 +33,7 @@ export const limits = {
 export type Limits = typeof limits;
 
 /** Control characters and lone surrogates: never part of a name or an id. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const unprintable = /[\u0000-\u001f\u007f-\u009f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+const unprintable = /[\p{Cc}\p{Cs}]/u;
 
 const printable = (max: number) =>
 	z

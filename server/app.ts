@@ -1,0 +1,55 @@
+import express, { type Express, type RequestHandler, Router } from "express";
+import { type AdminOptions, createAdmin, worst } from "./admin.ts";
+import { onlyMethods, problemHandler, RequestError } from "./ingest/problem.ts";
+import { serveSnippet } from "./snippet-file.ts";
+
+export interface RouterOptions extends AdminOptions {
+	ingest: Router;
+	/** Told of what went wrong unforeseen; the client is not. */
+	onFault(error: unknown): void;
+}
+
+/** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
+export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Router {
+	const readiness: RequestHandler = async (_request, response) => {
+		const { destinations } = admin;
+		const names = [...new Set(destinations().map(({ name }) => name))];
+		const store = await Promise.resolve()
+			.then(() => admin.outbox().check())
+			.then(
+				() => "ok",
+				() => "unavailable",
+			);
+		response.status(store === "ok" ? 200 : 503).json({
+			store,
+			destinations: Object.fromEntries(
+				names.map((name) => [name, worst(destinations().filter((each) => each.name === name))]),
+			),
+		});
+	};
+
+	const router = Router();
+	router.use(ingest);
+	router.get("/client.js", serveSnippet());
+	router.all("/client.js", onlyMethods("GET", "HEAD"));
+	router.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
+	router.all("/healthz", onlyMethods("GET", "HEAD"));
+	router.get("/readyz", readiness);
+	router.all("/readyz", onlyMethods("GET", "HEAD"));
+	router.use("/admin", createAdmin(admin));
+	router.use(["/v1", "/admin"], nothingHere);
+	router.use(problemHandler(onFault));
+	return router;
+}
+
+const nothingHere: RequestHandler = (request) => {
+	throw new RequestError("not_found", `there is no ${request.method} ${request.baseUrl}${request.path} here`);
+};
+
+/** An app of its own around the proxy's router, for `eventferry serve`. */
+export function createApp(routers: Router[], onFault: (error: unknown) => void): Express {
+	const app = express();
+	app.disable("x-powered-by");
+	app.use(...routers, nothingHere, problemHandler(onFault));
+	return app;
+}

@@ -1,0 +1,140 @@
+import * as z from "zod";
+import { eventTypes } from "../shared/event.ts";
+
+const text = (hint: string) =>
+	z
+		.string({ error: ({ input }) => (input === undefined ? `is missing: ${hint}` : `must be text: ${hint}`) })
+		.min(1, `is empty: ${hint}`)
+		.max(4_096, "is longer than 4096 characters")
+		.regex(/^[\x20-\x7e]*$/, "must be printable ASCII without line breaks");
+
+const hostIsLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(host);
+
+/** Whether a URL or origin is on this machine: the only place where plain http may go. */
+export function isLoopback(url: string): boolean {
+	return URL.canParse(url) && hostIsLoopback(new URL(url).hostname);
+}
+
+const baseUrl = z
+	.string()
+	.refine(
+		(url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
+		"must be a URL that starts with https://",
+	)
+	.refine(
+		(url) => !url.startsWith("http:") || isLoopback(url),
+		"must start with https:// (plain http only to a loopback address)",
+	)
+	.transform((url) => url.replace(/\/+$/, ""));
+
+const origin = z
+	.string()
+	.refine(
+		(value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && new URL(value).origin === value,
+		"must be scheme://host[:port] without a path, for example https://shop.example",
+	);
+
+/** What every destination can be told. */
+const destination = {
+	/** Which event types go there; default all but `page`. */
+	events: z.array(z.enum(eventTypes)).optional(),
+	/** Whose first event may create a profile; default anybody's. */
+	createPeople: z.enum(["always", "verified", "never"], 'must be "always", "verified" or "never"').default("always"),
+	/** When `occurred_at` is added to an event's data: always, when delivery is over a minute late, never. */
+	occurredAt: z.enum(["always", "late", "never"], 'must be "always", "late" or "never"').default("late"),
+};
+
+const crisp = z.strictObject({
+	...destination,
+	websiteId: text("your Crisp website id"),
+	identifier: text("the identifier of your Crisp token"),
+	key: text("the key of your Crisp token"),
+	/** The kind of token, which decides the daily budget. */
+	tier: z.enum(["website", "plugin"], 'must be "website" or "plugin"').default("website"),
+	baseUrl: baseUrl.default("https://api.crisp.chat/v1"),
+});
+
+const helpcrunch = z.strictObject({
+	...destination,
+	apiKey: text("your HelpCrunch API key"),
+	baseUrl: baseUrl.default("https://api.helpcrunch.com/v1"),
+});
+
+const vibetrace = z.strictObject({
+	...destination,
+	apiKey: text("your Vibetrace API key"),
+	/** Track names that Vibetrace knows as standard events and gets under their own key. */
+	standardEvents: z.array(z.string()).default(["viewitem", "viewcategory", "search", "addtocart", "checkout"]),
+	baseUrl: baseUrl.default("https://api.vtcdn.net/v1"),
+});
+
+const originsHint = "the origins of your pages, for example https://shop.example";
+
+const site = (sandbox: boolean) =>
+	z
+		.strictObject({
+			/** Public: it is in the page. It names the site. */
+			writeKey: text("a name for your site that goes into its pages, for example site_myshop").max(
+				100,
+				"is longer than 100 characters",
+			),
+			/** Where the site's pages live: exact scheme, host and port. */
+			origins: sandbox
+				? z.array(origin).default([])
+				: z.array(origin, `is missing: ${originsHint}`).min(1, `is empty: ${originsHint}`),
+			/** The secret of the app's backend for `POST /v1/events`. */
+			serverKey: text("the secret your backend sends").optional(),
+			identity: z
+				.literal("open", 'can only be "open" in this version: verified identity is not available yet')
+				.default("open"),
+			/** The only attributes a browser may set; default all that behave. */
+			attributes: z.array(z.string()).optional(),
+			crisp: crisp.optional(),
+			helpcrunch: helpcrunch.optional(),
+			vibetrace: vibetrace.optional(),
+		})
+		.refine(({ crisp, helpcrunch, vibetrace }) => crisp || helpcrunch || vibetrace, {
+			path: ["destinations"],
+			message: "has none: set the credentials of Crisp, HelpCrunch or Vibetrace",
+			// Said together with the other mistakes, not after they are mended.
+			when: ({ value }) => typeof value === "object" && value !== null,
+		});
+
+/** The schema of a configuration; in sandbox mode a site needs no origins. */
+export const configSchema = (sandbox: boolean) =>
+	z
+		.strictObject({
+			port: z
+				.int("must be a whole number from 0 to 65535")
+				.min(0, "must be 0 or more")
+				.max(65_535, "must be 65535 or less")
+				.default(8788),
+			host: text("an address to listen on").default("127.0.0.1"),
+			store: z
+				.string()
+				.regex(/^sqlite:.+/, "must be sqlite: and a file, for example sqlite:./eventferry.db")
+				.default("sqlite:./eventferry.db"),
+			/** The secret for `/admin/*`; without one those routes refuse everybody. */
+			adminToken: text("a secret for /admin").optional(),
+			logLevel: z
+				.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
+					error: "must be fatal, error, warn, info, debug, trace or silent",
+				})
+				.default("info"),
+			/** For trying on one's own machine: any loopback origin or none may post, and `/admin/*` needs no token on loopback. */
+			sandbox: z.boolean().default(false),
+			sites: z.array(site(sandbox)).min(1, "must name at least one site"),
+		})
+		.refine(({ sites }) => new Set(sites.map(({ writeKey }) => writeKey)).size === sites.length, {
+			path: ["sites"],
+			message: "has a write key twice: it names a site",
+		});
+
+/** A configuration as people write it: defaults left out. */
+export type Config = z.input<ReturnType<typeof configSchema>>;
+/** A configuration that has been checked, every default filled in. */
+export type CheckedConfig = z.output<ReturnType<typeof configSchema>>;
+export type CheckedSite = CheckedConfig["sites"][number];
+export type CrispConfig = z.output<typeof crisp>;
+export type HelpCrunchConfig = z.output<typeof helpcrunch>;
+export type VibetraceConfig = z.output<typeof vibetrace>;

@@ -1,0 +1,186 @@
+import { readFileSync } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type CheckedConfig, type Config, configSchema } from "./config-schema.ts";
+
+export type { CheckedConfig, CheckedSite, Config } from "./config-schema.ts";
+
+type Environment = Record<string, string | undefined>;
+
+/**
+ * Which variable sets what. Site and destination variables are for the one site of a configuration.
+ * Every one can also be given as `NAME_FILE`, the file that holds the value.
+ */
+const variables = {
+	PORT: "port",
+	HOST: "host",
+	EVENTFERRY_STORE: "store",
+	EVENTFERRY_ADMIN_TOKEN: "adminToken",
+	EVENTFERRY_LOG_LEVEL: "logLevel",
+	EVENTFERRY_WRITE_KEY: "sites.0.writeKey",
+	EVENTFERRY_ORIGINS: "sites.0.origins",
+	EVENTFERRY_SERVER_KEY: "sites.0.serverKey",
+	EVENTFERRY_IDENTITY: "sites.0.identity",
+	CRISP_WEBSITE_ID: "sites.0.crisp.websiteId",
+	CRISP_IDENTIFIER: "sites.0.crisp.identifier",
+	CRISP_KEY: "sites.0.crisp.key",
+	CRISP_TIER: "sites.0.crisp.tier",
+	CRISP_BASE_URL: "sites.0.crisp.baseUrl",
+	HELPCRUNCH_API_KEY: "sites.0.helpcrunch.apiKey",
+	HELPCRUNCH_BASE_URL: "sites.0.helpcrunch.baseUrl",
+	VIBETRACE_API_KEY: "sites.0.vibetrace.apiKey",
+	VIBETRACE_BASE_URL: "sites.0.vibetrace.baseUrl",
+} as const;
+
+/** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
+const readings: Partial<Record<keyof typeof variables, (text: string) => unknown>> = {
+	PORT: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+	EVENTFERRY_ORIGINS: (text) =>
+		text
+			.split(",")
+			.map((origin) => origin.trim())
+			.filter(Boolean),
+};
+
+/** Every mistake of a configuration at once. Holds names and what would be right, never a value. */
+export class ConfigError extends Error {
+	override readonly name = "ConfigError";
+	readonly code = "invalid_config";
+	readonly mistakes: { name: string; message: string }[];
+	constructor(mistakes: { name: string; message: string }[]) {
+		const lines = mistakes.map(({ name, message }) => `  ${name} ${message}`);
+		super(
+			`${mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`} in the configuration:\n${lines.join("\n")}`,
+		);
+		this.mistakes = mistakes;
+	}
+}
+
+/** Types a configuration file: `export default defineConfig({ … })`. */
+export const defineConfig = (config: Config): Config => config;
+
+const asRecord = (value: unknown): Record<string, unknown> =>
+	typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+
+/** A copy of `target` with `value` at the path; lists and objects on the way are made where missing. */
+function withValue(target: unknown, [key = "", ...rest]: string[], value: unknown): unknown {
+	const inner = (current: unknown) => (rest.length === 0 ? value : withValue(current, rest, value));
+	if (/^\d+$/.test(key)) {
+		const list = Array.isArray(target) ? [...target] : [];
+		list[Number(key)] = inner(list[Number(key)]);
+		return list;
+	}
+	const record = asRecord(target);
+	return { ...record, [key]: inner(record[key]) };
+}
+
+/** A mistake's name as its reader knows it: the variable if one sets that place, else the path. */
+function nameOf(path: string, sites: number): string {
+	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
+	const variable = Object.entries(variables).find(([, place]) => place === path)?.[0];
+	return variable !== undefined && sites <= 1 ? variable : path.replace(/\.(\d+)/g, "[$1]");
+}
+
+/** Checks a configuration and fills in its defaults. Throws {@link ConfigError} with every mistake. */
+export function checkConfig(config: unknown): CheckedConfig {
+	const { sandbox, sites } = asRecord(config);
+	const result = configSchema(sandbox === true).safeParse(config);
+	if (result.success) return result.data;
+	const count = Array.isArray(sites) ? sites.length : 0;
+	throw new ConfigError(
+		result.error.issues.map(({ path, message }) => {
+			// A list's mistake is the variable's that holds the list.
+			const place = path.join(".").replace(/\.origins\.\d+$/, ".origins");
+			return { name: nameOf(place, count), message };
+		}),
+	);
+}
+
+async function readConfigFile(file: string | undefined): Promise<unknown> {
+	let path = file;
+	for (const name of ["eventferry.config.mjs", "eventferry.config.json"]) {
+		path ??= await access(name).then(
+			() => name,
+			() => undefined,
+		);
+	}
+	if (path === undefined) return {};
+	try {
+		if (extname(path) === ".json") return JSON.parse(await readFile(path, "utf8"));
+		return (await import(pathToFileURL(resolve(path)).href)).default;
+	} catch (cause) {
+		const why = cause instanceof Error && "code" in cause ? String(cause.code) : "it is not a configuration";
+		throw new ConfigError([{ name: "--config", message: `${path} cannot be read (${why})` }]);
+	}
+}
+
+function readEnvironment(
+	env: Environment,
+	ignore: RegExp | undefined,
+): {
+	found: [keyof typeof variables, unknown][];
+	mistakes: ConfigError["mistakes"];
+} {
+	const found: [keyof typeof variables, unknown][] = [];
+	const mistakes: ConfigError["mistakes"] = [];
+	for (const name of Object.keys(variables) as (keyof typeof variables)[]) {
+		if (ignore?.test(name)) continue;
+		let value = env[name];
+		const file = env[`${name}_FILE`];
+		if (!value && file) {
+			try {
+				value = readFileSync(file, "utf8").trim();
+			} catch {
+				mistakes.push({ name: `${name}_FILE`, message: "names a file that cannot be read" });
+				continue;
+			}
+		}
+		// An empty variable is an unset one, as in a compose file with `CRISP_KEY=`.
+		if (value) found.push([name, readings[name]?.(value) ?? value]);
+	}
+	return { found, mistakes };
+}
+
+export interface LoadOptions {
+	/** The configuration file; false for none. */
+	file?: string | false | undefined;
+	env?: Environment;
+	/** Variables that are not looked at. */
+	ignore?: RegExp;
+	/** What a configuration is without a file. */
+	defaults?: Record<string, unknown>;
+	/** Values from code, by path: `{ port: 0, "sites.0.writeKey": "site_x" }`. */
+	overrides?: Record<string, unknown>;
+}
+
+/**
+ * The configuration from code over the environment over a file (`eventferry.config.mjs` or `.json` in the
+ * working folder unless `file` says otherwise). Rejects with {@link ConfigError}.
+ */
+export async function loadConfig({
+	file,
+	env = process.env,
+	ignore,
+	defaults = {},
+	overrides = {},
+}: LoadOptions = {}): Promise<CheckedConfig> {
+	let config = file === false ? defaults : await readConfigFile(file);
+	const sites = asRecord(config).sites;
+	const { found, mistakes } = readEnvironment(env, ignore);
+	for (const [name, value] of found) {
+		if (variables[name].startsWith("sites.") && Array.isArray(sites) && sites.length > 1) {
+			mistakes.push({ name, message: "is for one site, but the configuration file names several: set it there" });
+		} else config = withValue(config, variables[name].split("."), value);
+	}
+	for (const [path, value] of Object.entries(overrides)) config = withValue(config, path.split("."), value);
+	if (asRecord(config).sites === undefined) config = withValue(config, ["sites", "0"], {});
+	try {
+		const checked = checkConfig(config);
+		if (mistakes.length === 0) return checked;
+	} catch (error) {
+		if (!(error instanceof ConfigError)) throw error;
+		mistakes.push(...error.mistakes);
+	}
+	throw new ConfigError(mistakes);
+}

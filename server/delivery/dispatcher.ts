@@ -1,0 +1,217 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
+import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
+import type { StoredEvent } from "../stored-event.ts";
+import { fullJitter } from "./backoff.ts";
+import { createHold, type DestinationState } from "./hold.ts";
+
+export interface DispatcherOptions {
+	destination: Destination;
+	provider: Provider;
+	outbox: Outbox;
+	now(): number;
+	/** 0 ≤ n < 1, for jitter. */
+	random(): number;
+	/** Told of faults of our own: a store that cannot be written, a plan that throws. */
+	onFault(message: string, error: unknown): void;
+}
+
+export interface Dispatcher {
+	state(): DestinationState;
+	/** Requests sent since the start, creates, lookups and failures too. */
+	requests(): number;
+	/** Takes no more leases; resolves once what is in flight has settled, or has been aborted after `graceMs`. */
+	stop(graceMs: number): Promise<void>;
+}
+
+/** Requests of one destination under way at a time, each of another lane. */
+const concurrency = 4;
+/** Deliveries a lease shows the provider, so that it can make one request of several. */
+const deliveriesPerLease = 100;
+/** Longer than a request with its time limit takes, even two of them. */
+const leaseMs = 60_000;
+/** A delivery that fails for this long is given up. */
+const patienceMs = 3 * 86_400_000;
+/** How soon a store that could not be reached is tried again. */
+const storeRetryMs = 1_000;
+/** Nothing sleeps longer than this without looking again. */
+const longestSleepMs = 60_000;
+
+/** What a lease's request led to. */
+interface Result {
+	plan: Plan;
+	outcome?: Outcome;
+}
+
+/**
+ * Delivers one site's events to one destination: takes leases, has the provider plan and send each
+ * lane's next request, and settles by the table in ARCHITECTURE.md. Starts at once.
+ */
+export function startDispatcher({
+	destination,
+	provider,
+	outbox,
+	now,
+	random,
+	onFault,
+}: DispatcherOptions): Dispatcher {
+	const hold = createHold(provider.allowance);
+	const inFlight = new Set<Promise<void>>();
+	const aborting = new AbortController();
+	const stopping = new AbortController();
+	let requests = 0;
+
+	let woken = false;
+	let wakeUp = () => {};
+	function wake(): void {
+		woken = true;
+		wakeUp();
+	}
+	/** Resolves at `until` (ms since the epoch), or as soon as something has happened since the last call. */
+	async function sleep(until: number): Promise<void> {
+		if (!woken) {
+			const ms = Math.min(Math.max(until - now(), 0), longestSleepMs);
+			await new Promise<void>((done) => {
+				const timer = setTimeout(done, ms);
+				wakeUp = () => {
+					clearTimeout(timer);
+					done();
+				};
+			});
+		}
+		woken = false;
+	}
+
+	/** Plans and sends the next request of a lane. */
+	async function request(events: readonly [StoredEvent, ...StoredEvent[]], known: Known): Promise<Result> {
+		const plan = provider.plan(events, known, now());
+		if (plan.kind !== "send") return { plan };
+		requests += 1;
+		const outcome = await provider.send(plan.request, aborting.signal);
+		// Several updates as one request were refused: find out which by sending the first alone.
+		if (outcome.kind === "rejected" && plan.covers > 1) return request([events[0]], known);
+		return { plan, outcome };
+	}
+
+	/** What becomes of a lease after a request: pure but for what the hold is told. */
+	function settlementOf(lease: Lease, { plan, outcome }: Result): Settlement {
+		const at = now();
+		const settlement: Settlement = { lease, now: at };
+		const end = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
+		if (plan.kind === "done") return { ...settlement, ...end(plan.settles, { kind: "delivered" }) };
+		if (plan.kind === "discard")
+			return { ...settlement, ...end(plan.settles, { kind: "discarded", reason: plan.reason }) };
+		if (plan.kind === "refuse") {
+			return { ...settlement, ...end(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
+		}
+		if (!outcome || aborting.signal.aborted) return settlement;
+		switch (outcome.kind) {
+			case "delivered":
+				hold.answered(at);
+				return { ...settlement, known: JSON.stringify(outcome.known), ...end(plan.settles, { kind: "delivered" }) };
+			case "unknownPerson":
+				hold.answered(at);
+				return { ...settlement, known: JSON.stringify(outcome.known) };
+			case "rejected": {
+				hold.answered(at);
+				const { reason, message, status, known } = outcome;
+				const dead: Ending = { kind: "dead", reason };
+				if (message !== undefined) dead.message = message;
+				if (status !== undefined) dead.status = status;
+				return { ...settlement, ...(known && { known: JSON.stringify(known) }), ...end(1, dead) };
+			}
+			case "wait":
+				hold.wait(outcome.reason, outcome.forMs, at);
+				return settlement;
+			case "paused":
+				hold.pause(outcome.reason, at);
+				return settlement;
+			case "retry": {
+				hold.failed(lease.lane, outcome.reason, at);
+				const attempts = lease.attempts + 1;
+				const givenUp =
+					attempts >= (outcome.atMost ?? Number.POSITIVE_INFINITY) || at - (lease.failingSince ?? at) >= patienceMs;
+				if (!givenUp) return { ...settlement, failed: { dueAt: at + fullJitter(attempts, random) } };
+				const dead: Ending = { kind: "dead", reason: outcome.reason };
+				if (outcome.status !== undefined) dead.status = outcome.status;
+				return { ...settlement, ...end(1, dead) };
+			}
+		}
+	}
+
+	/** Settles however long the store takes to come back: the request is sent, and must not be sent again. */
+	async function settle(settlement: Settlement): Promise<void> {
+		for (;;) {
+			try {
+				await outbox.settle(settlement);
+				return;
+			} catch (error) {
+				onFault("a delivery could not be settled", error);
+				if (aborting.signal.aborted) return;
+				await delay(storeRetryMs, undefined, { signal: aborting.signal }).catch(() => {});
+			}
+		}
+	}
+
+	async function work(lease: Lease): Promise<void> {
+		const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
+		if (!first) return settle({ lease, now: now() });
+		try {
+			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
+			await settle(settlementOf(lease, await request([first, ...rest], known)));
+		} catch (error) {
+			onFault("a delivery could not be planned", error);
+			const ending: Ending = { kind: "dead", reason: "internal_error" };
+			await settle({ lease, now: now(), ended: { count: 1, ending } });
+		}
+	}
+
+	async function takeSome(): Promise<number> {
+		const free = (hold.probing() ? 1 : concurrency) - inFlight.size;
+		if (free <= 0) return Number.POSITIVE_INFINITY;
+		try {
+			const at = now();
+			const { leases, nextAt } = await outbox.take({
+				destination,
+				lanes: free,
+				deliveries: deliveriesPerLease,
+				now: at,
+				leaseMs,
+			});
+			for (const lease of leases) {
+				const working = work(lease).finally(() => {
+					inFlight.delete(working);
+					wake();
+				});
+				inFlight.add(working);
+			}
+			return nextAt ?? Number.POSITIVE_INFINITY;
+		} catch (error) {
+			onFault("no lanes could be taken", error);
+			return now() + storeRetryMs;
+		}
+	}
+
+	async function run(): Promise<void> {
+		while (!stopping.signal.aborted) {
+			const until = hold.until();
+			await sleep(until > now() ? until : await takeSome());
+		}
+	}
+
+	const stopListening = outbox.onReady(wake);
+	const running = run();
+	return {
+		state: hold.state,
+		requests: () => requests,
+		async stop(graceMs) {
+			stopping.abort();
+			stopListening();
+			wake();
+			const grace = setTimeout(() => aborting.abort(), graceMs);
+			await running;
+			await Promise.all(inFlight);
+			clearTimeout(grace);
+		},
+	};
+}

@@ -1,0 +1,77 @@
+import type { Allowance } from "../providers/provider.ts";
+import { doubling } from "./backoff.ts";
+
+/** Whether a destination takes requests now. `until` is ms since the epoch. */
+export type DestinationState =
+	| { kind: "running" }
+	| { kind: "waiting"; until: number; reason: string }
+	| { kind: "paused"; until: number; reason: string };
+
+/** First and longest time a destination is held without being told for how long. */
+const firstMs = 30_000;
+const mostMs = 900_000;
+/** So many failures in a row, from so many people, are the destination's and not theirs. */
+const failuresToPause = 10;
+const lanesToPause = 3;
+
+/**
+ * What holds a destination: a limit it reported (waiting), refused credentials or an outage (paused).
+ * After a hold one request goes as a probe, and the next one waits for its answer.
+ */
+export function createHold(allowance: Allowance) {
+	let state: DestinationState = { kind: "running" };
+	let holds = 0;
+	let failures = 0;
+	let failingLanes = new Set<number>();
+
+	/** The rest of the minute where the limit is by the minute; else doubling, as it may not be the quota but a limiter. */
+	function unspecifiedWait(now: number): number {
+		if (allowance.per === "minute") return 60_000 - (now % 60_000);
+		if (allowance.per === "second") return 1_000;
+		return doubling(holds, firstMs, mostMs);
+	}
+
+	/** Requests that were under way when a hold began neither end nor lengthen it: only the probe after it does. */
+	const holding = (now: number) => state.kind !== "running" && now < state.until;
+
+	function forgetFailures(): void {
+		failures = 0;
+		failingLanes = new Set();
+	}
+
+	function pause(reason: string, now: number): void {
+		if (holding(now)) return;
+		holds += 1;
+		forgetFailures();
+		state = { kind: "paused", reason, until: now + doubling(holds, firstMs, mostMs) };
+	}
+
+	return {
+		state: () => state,
+		/** When requests may go again; 0 when they may now. */
+		until: () => (state.kind === "running" ? 0 : state.until),
+		/** Whether the next request is to go alone. */
+		probing: () => state.kind !== "running",
+		/** The destination answered as one that works does. */
+		answered(now: number): void {
+			forgetFailures();
+			if (holding(now)) return;
+			holds = 0;
+			state = { kind: "running" };
+		},
+		/** The destination said that it has had enough; `forMs` where it said for how long. */
+		wait(reason: string, forMs: number | undefined, now: number): void {
+			if (holding(now)) return;
+			holds += 1;
+			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
+		},
+		pause,
+		/** One lane's request failed; enough of them, or a failed probe, pause the destination. */
+		failed(lane: number, reason: string, now: number): void {
+			failures += 1;
+			failingLanes.add(lane);
+			const outage = failures >= failuresToPause && failingLanes.size >= lanesToPause;
+			if (outage || state.kind !== "running") pause(reason, now);
+		},
+	};
+}

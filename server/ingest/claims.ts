@@ -1,0 +1,31 @@
+import type { Claim } from "../outbox/outbox.ts";
+import type { StoredEvent } from "../stored-event.ts";
+
+const minute = 60_000;
+const day = 86_400_000;
+
+/**
+ * What an event may be only once, each within a person, so that nobody can suppress another's events:
+ * its id for 31 days, a purchase's orderId for 400 days (among trusted ones in the whole site), an
+ * opened e-mail for the 20 minutes after the last accepted one.
+ */
+export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
+	const once = (key: string, reason: string, days: number): Claim => ({
+		key,
+		reason,
+		at: receivedAt,
+		since: 0,
+		until: receivedAt + days * day,
+	});
+	const claims = [once(`id\n${person}\n${event.id}`, "duplicate", 31)];
+	if (event.type === "confirmation") {
+		const { orderId } = event.data;
+		claims.push(once(`order\n${person}\n${orderId}`, "duplicate_order", 400));
+		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
+	}
+	if (event.type === "email_open") {
+		const { at } = event;
+		claims.push({ key: `open\n${person}`, reason: "email_open_too_soon", at, since: at, until: at + 20 * minute });
+	}
+	return claims;
+}

@@ -1,0 +1,151 @@
+import express, { type Request, type Response, Router } from "express";
+import { isbot } from "isbot";
+import { type Event, limits } from "../../shared/event.ts";
+import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
+import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
+import { bearer, sameSecret } from "../secret.ts";
+import { personKey, type StoredEvent } from "../stored-event.ts";
+import { checkEvent } from "./check-event.ts";
+import { claimsOf } from "./claims.ts";
+import { cors, originAllowed } from "./origins.ts";
+import { onlyMethods, RequestError } from "./problem.ts";
+
+/** A site as ingest sees it. */
+export interface IngestSite {
+	writeKey: string;
+	origins: string[];
+	serverKey?: string | undefined;
+	attributes?: string[] | undefined;
+	/** Where an event goes, and where it would but the destination cannot address its person. */
+	route(event: Event): { destinations: string[]; notAddressable: string[] };
+}
+
+export interface IngestOptions {
+	sites: IngestSite[];
+	/** The store; throws while there is none. */
+	outbox(): Outbox;
+	sandbox: boolean;
+	now(): number;
+	/** Told of what was counted: for metrics and stats. */
+	onCount(name: "accepted" | "rejected" | "bots", by: number): void;
+}
+
+export interface Ingest {
+	router: Router;
+	/** Takes events in-process, as the backend's. Resolves once they are on disk. */
+	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
+}
+
+/** Sender clocks that are off by less than this are taken as right. */
+const clockTolerance = 60_000;
+
+/**
+ * HTTP in. Everything that can be checked without the store is checked here, and what is handed to the
+ * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
+ */
+export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOptions): Ingest {
+	/** Stores what is good of a batch; resolves once that is durable. */
+	async function accept(
+		site: IngestSite,
+		raw: unknown[],
+		sender: { trusted: boolean; clockOffset: number },
+	): Promise<BatchReply> {
+		const receivedAt = now();
+		const rejected: Rejection[] = [];
+		const events: NewEvent[] = [];
+		const skipped = new Map<string, number>();
+		for (const each of raw) {
+			const checked = checkEvent(each, { ...sender, attributes: site.attributes, now: receivedAt });
+			if ("rejection" in checked) {
+				rejected.push(checked.rejection);
+				continue;
+			}
+			const stored: StoredEvent = { event: checked.event, trusted: sender.trusted, receivedAt };
+			const person = personKey(checked.event.person);
+			if (person === undefined) throw new Error("a checked event has a person");
+			const { destinations, notAddressable } = site.route(checked.event);
+			for (const destination of notAddressable) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
+			events.push({ person, body: JSON.stringify(stored), destinations, claims: claimsOf(stored, person) });
+		}
+		if (events.length > 0) {
+			const batch: Batch = { site: site.writeKey, events };
+			if (skipped.size > 0) {
+				batch.skipped = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
+			}
+			await outbox().append(batch);
+		}
+		onCount("accepted", events.length);
+		onCount("rejected", rejected.length);
+		return { accepted: events.length, rejected };
+	}
+
+	async function fromBrowser(request: Request, response: Response): Promise<void> {
+		const body = batchSchema.safeParse(readBody(request));
+		if (!body.success) throw malformed(body.error);
+		const { writeKey, sentAt, events } = body.data;
+		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
+		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
+		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
+			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
+		}
+		if (isbot(request.headers["user-agent"])) {
+			onCount("bots", events.length);
+			response.status(202).json({ accepted: 0, rejected: [] } satisfies BatchReply);
+			return;
+		}
+		const offset = now() - sentAt;
+		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
+		response.status(202).json(await accept(site, events, { trusted: false, clockOffset }));
+	}
+
+	/** Whose backend this is, asked before its body is read. */
+	function siteOfBackend(request: Request): IngestSite {
+		const key = bearer(request.headers.authorization) ?? "";
+		const site = sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey));
+		if (!site)
+			throw new RequestError(
+				"invalid_server_key",
+				"no site has this server key: send Authorization: Bearer and the key",
+			);
+		return site;
+	}
+
+	async function fromBackend(request: Request, response: Response): Promise<void> {
+		const body = eventsSchema.safeParse(readBody(request));
+		if (!body.success) throw malformed(body.error);
+		response
+			.status(202)
+			.json(await accept(siteOfBackend(request), body.data.events, { trusted: true, clockOffset: 0 }));
+	}
+
+	const router = Router();
+	const json = express.json({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
+	const crossOrigin = cors(
+		sites.flatMap(({ origins }) => origins),
+		sandbox,
+	);
+	router.use("/v1/batch", crossOrigin);
+	router.post("/v1/batch", json, fromBrowser);
+	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
+	router.post("/v1/events", (request, _response, next) => next(void siteOfBackend(request)), json, fromBackend);
+	router.all("/v1/events", onlyMethods("POST"));
+
+	return { router, take: (site, events) => accept(site, events, { trusted: true, clockOffset: 0 }) };
+}
+
+/** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */
+function readBody(request: Request): unknown {
+	if (request.body !== undefined) return request.body;
+	if (request.headers["content-type"] !== undefined && !request.is(["application/json", "text/plain"])) {
+		throw new RequestError("unsupported_media_type", "send the body as application/json or text/plain");
+	}
+	throw new RequestError(
+		"malformed_body",
+		"the body is empty or has no Content-Type: send application/json or text/plain",
+	);
+}
+
+function malformed(error: { issues: { path: PropertyKey[]; message: string }[] }): RequestError {
+	const [issue] = error.issues;
+	return new RequestError("malformed_body", `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
+}

@@ -1,0 +1,80 @@
+import { STATUS_CODES } from "node:http";
+import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { Problem, ProblemCode } from "../../shared/wire.ts";
+import { StoreUnavailableError } from "../outbox/outbox.ts";
+
+/** Each code has one HTTP status. */
+const statuses: Record<ProblemCode, number> = {
+	malformed_body: 400,
+	invalid_write_key: 401,
+	invalid_server_key: 401,
+	invalid_admin_token: 401,
+	origin_not_allowed: 403,
+	invalid_signature: 403,
+	not_found: 404,
+	method_not_allowed: 405,
+	body_too_large: 413,
+	unsupported_media_type: 415,
+	rate_limited: 429,
+	internal_error: 500,
+	store_unavailable: 503,
+};
+
+/** Seconds a client is asked to wait when the store is unavailable. */
+const storeRetryAfter = 5;
+
+/** A request that is not taken, with the stable code its sender gets. */
+export class RequestError extends Error {
+	override readonly name = "RequestError";
+	readonly code: ProblemCode;
+	constructor(code: ProblemCode, message: string, options?: ErrorOptions) {
+		super(message, options);
+		this.code = code;
+	}
+}
+
+/** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
+export function sendProblem(response: Response, code: ProblemCode, detail: string): void {
+	const status = statuses[code];
+	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
+	if (code === "store_unavailable") response.set("Retry-After", String(storeRetryAfter));
+	response.status(status).type("application/problem+json").send(JSON.stringify(problem));
+}
+
+/** What the body parser's errors mean to the sender; anything it refuses otherwise is a malformed body. */
+const bodyErrors: Record<string, [ProblemCode, string]> = {
+	"entity.too.large": ["body_too_large", "the body is larger than 256 KB"],
+	"encoding.unsupported": [
+		"unsupported_media_type",
+		"the body's encoding is not supported: send it plain, gzip, deflate or br",
+	],
+	"charset.unsupported": ["unsupported_media_type", "the body's charset is not supported: send UTF-8"],
+};
+
+/** Turns whatever went wrong into a problem; what was not foreseen is told to `unforeseen` and not to the sender. */
+export function problemHandler(unforeseen: (error: unknown) => void): ErrorRequestHandler {
+	return (error, _request, response, next) => {
+		if (response.headersSent) return next(error);
+		if (error instanceof RequestError) return sendProblem(response, error.code, error.message);
+		if (error instanceof StoreUnavailableError) {
+			unforeseen(error);
+			return sendProblem(response, "store_unavailable", "the event store cannot be written now; nothing was accepted");
+		}
+		if (typeof error?.type === "string" && typeof error.status === "number" && error.status < 500) {
+			const [code, detail] = bodyErrors[error.type] ?? ["malformed_body", "the body is not valid JSON in UTF-8"];
+			return sendProblem(response, code, detail);
+		}
+		// A path that cannot be percent-decoded is one that does not exist.
+		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
+		unforeseen(error);
+		sendProblem(response, "internal_error", "something went wrong here; the event was not accepted");
+	};
+}
+
+/** Refuses every method but the ones a route has. */
+export function onlyMethods(...methods: string[]): RequestHandler {
+	return (request, response) => {
+		response.set("Allow", methods.join(", "));
+		throw new RequestError("method_not_allowed", `${request.method} is not possible here, only ${methods.join(", ")}`);
+	};
+}

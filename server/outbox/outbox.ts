@@ -1,0 +1,180 @@
+/**
+ * What is on disk: the journal, the lanes, what is known of people, and dead letters.
+ * Everything is asynchronous, so that a thread or a database fits behind it. The states of a lane
+ * and of a delivery are in ARCHITECTURE.md. Times are ms since the epoch and come from the caller.
+ */
+export interface Outbox {
+	/** Resolves once the batch is durable. Rejects with {@link StoreUnavailableError}, and then nothing of it was stored. */
+	append(batch: Batch): Promise<void>;
+	/** Leases up to `lanes` ready lanes of a destination, the least recently served first. */
+	take(request: TakeRequest): Promise<Taken>;
+	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
+	settle(settlement: Settlement): Promise<boolean>;
+	/** Calls `listener` when lanes may have become ready; returns the way to stop listening. */
+	onReady(listener: () => void): () => void;
+	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
+	/** Makes dead letters owed again, each as the last of its lane; resolves to how many. */
+	replay(selection: DeadLetterSelection): Promise<number>;
+	/** Deletes dead letters; resolves to how many. */
+	discard(selection: DeadLetterSelection): Promise<number>;
+	stats(): Promise<OutboxStats>;
+	/** Deletes what has outlived its use: claims that ended, dead letters last tried before `deadBefore`. */
+	sweep(limits: { now: number; deadBefore: number }): Promise<void>;
+	/** Resolves when the store can be written, else rejects with {@link StoreUnavailableError}. */
+	check(): Promise<void>;
+	close(): Promise<void>;
+}
+
+/** One site's account with one provider: what lanes, budgets and pauses belong to. */
+export interface Destination {
+	site: string;
+	name: string;
+}
+
+/** "Once": while a claim on `key` holds, an event that makes the same claim is discarded and counted under `reason`. */
+export interface Claim {
+	key: string;
+	reason: string;
+	/** The event's own time for this claim. */
+	at: number;
+	/** The claim holds for events with `since` ≤ `at` < `until`. */
+	since: number;
+	until: number;
+}
+
+export interface NewEvent {
+	/** The person's key; with the site and a destination it names the lane. */
+	person: string;
+	/** The event as JSON. The outbox does not look into it. */
+	body: string;
+	/** Where it goes. */
+	destinations: string[];
+	claims: Claim[];
+}
+
+/** What one request brought; stored together or not at all. */
+export interface Batch {
+	site: string;
+	events: NewEvent[];
+	/** Deliveries that were never owed, by destination and reason, to be counted with the rest. */
+	skipped?: { destination: string; reason: string; count: number }[];
+}
+
+export interface TakeRequest {
+	destination: Destination;
+	/** Lanes at most. */
+	lanes: number;
+	/** Deliveries of each lane at most. */
+	deliveries: number;
+	now: number;
+	leaseMs: number;
+}
+
+export interface Taken {
+	leases: Lease[];
+	/** When the next lane that is not ready now becomes so, if any. */
+	nextAt: number | undefined;
+}
+
+/** One lane, for one request. */
+export interface Lease {
+	destination: Destination;
+	lane: number;
+	/** Raised by each `take` of the lane: an older number settles nothing. */
+	number: number;
+	person: string;
+	/** What the provider learnt of this person so far, as it wrote it. */
+	known: string | undefined;
+	/** Failed attempts of the first delivery, and when the first of them was. */
+	attempts: number;
+	failingSince: number | undefined;
+	/** Bodies of the deliveries owed, in order; at least one. */
+	bodies: string[];
+}
+
+/** What becomes of the leading deliveries of a lease. */
+export type Ending =
+	| { kind: "delivered" }
+	| { kind: "dead"; reason: string; message?: string; status?: number }
+	| { kind: "discarded"; reason: string };
+
+export interface Settlement {
+	lease: Pick<Lease, "destination" | "lane" | "number" | "person">;
+	now: number;
+	/** How many leading deliveries have ended, and how. Absent: all stay owed. */
+	ended?: { count: number; ending: Ending };
+	/** A counted failure of the first delivery: the lane waits until `dueAt`. */
+	failed?: { dueAt: number };
+	/** Replaces what is known of the person. */
+	known?: string;
+}
+
+export interface DeadLetter {
+	id: string;
+	site: string;
+	destination: string;
+	/** The event as JSON. */
+	body: string;
+	status?: number;
+	reason: string;
+	message?: string;
+	attempts: number;
+	firstAt: number;
+	lastAt: number;
+}
+
+export interface DeadLetterQuery {
+	destination?: string;
+	limit: number;
+	cursor?: string;
+}
+
+export interface DeadLetterPage {
+	items: DeadLetter[];
+	/** Where the next page starts, if there is one. */
+	cursor?: string;
+}
+
+/** Those that match everything given; an empty selection is all. */
+export interface DeadLetterSelection {
+	ids?: string[];
+	destination?: string;
+	reason?: string;
+}
+
+export interface DestinationStats {
+	destination: Destination;
+	/** Deliveries owed. */
+	owed: number;
+	/** Lanes with something owed. */
+	lanes: number;
+	/** When the longest waiting delivery was fanned out. */
+	oldestAt: number | undefined;
+	delivered: number;
+	/** Dead letters kept now. */
+	dead: number;
+	/** Not delivered on purpose, by reason. */
+	discarded: Record<string, number>;
+}
+
+export interface OutboxStats {
+	/** Batches on disk that are not fanned out yet. */
+	journal: number;
+	/** Events taken into lanes or discarded so far, by site. */
+	events: number;
+	/** Events discarded at fan-out, by the reason of the claim that was held. */
+	discarded: Record<string, number>;
+	destinations: DestinationStats[];
+}
+
+/** The store cannot be written or read now: disk full, file gone, database down. Nothing was changed. */
+export class StoreUnavailableError extends Error {
+	override readonly name = "StoreUnavailableError";
+	readonly code = "store_unavailable";
+}
+
+/** The store cannot be opened at all, and trying again will not help: in use by another, newer than this version. */
+export class StoreOpenError extends Error {
+	override readonly name = "StoreOpenError";
+	readonly code = "store_open";
+}

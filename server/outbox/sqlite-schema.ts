@@ -1,0 +1,69 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StoreOpenError } from "./outbox.ts";
+
+const version = 1;
+
+/**
+ * `event` holds each body once; `entry` is what a lane owes, in the order of event ids; `owed` counts an
+ * event's entries, and the event goes with the last one. Lane and event ids are never used twice
+ * (AUTOINCREMENT), so that a stale lease cannot mean another lane and a replayed event comes last.
+ */
+const schema = `
+CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL) STRICT;
+CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, owed INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
+CREATE TABLE lane (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL,
+	state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'waiting')),
+	turn INTEGER NOT NULL,
+	due_at INTEGER NOT NULL DEFAULT 0,
+	lease INTEGER NOT NULL DEFAULT 0,
+	attempts INTEGER NOT NULL DEFAULT 0,
+	failing_since INTEGER,
+	owed_since INTEGER NOT NULL,
+	UNIQUE (site, destination, person)
+) STRICT;
+CREATE INDEX lane_ready ON lane (site, destination, turn) WHERE state = 'ready';
+CREATE INDEX lane_due ON lane (site, destination, due_at) WHERE state <> 'ready';
+CREATE INDEX lane_leased ON lane (id) WHERE state = 'leased';
+CREATE INDEX lane_oldest ON lane (site, destination, owed_since);
+CREATE TABLE entry (lane INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (lane, event)) STRICT, WITHOUT ROWID;
+CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX claim_until ON claim (until);
+CREATE TABLE known (
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL,
+	PRIMARY KEY (site, destination, person)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dead_letter (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,
+	status INTEGER, reason TEXT NOT NULL, message TEXT,
+	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX dead_letter_last ON dead_letter (last_at);
+CREATE TABLE counter (
+	site TEXT NOT NULL, destination TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,
+	PRIMARY KEY (site, destination, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE turn (next INTEGER NOT NULL) STRICT;
+INSERT INTO turn VALUES (0);
+`;
+
+/**
+ * Prepares a database for the outbox: one process at a time, every commit synced (`NORMAL` loses
+ * acknowledged rows on power loss), tables created. Throws {@link StoreOpenError}.
+ */
+export function prepare(db: DatabaseSync): void {
+	db.exec(
+		"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+	);
+	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
+	db.exec("BEGIN IMMEDIATE");
+	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+	if (found > version) {
+		db.exec("ROLLBACK");
+		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
+	}
+	if (found === 0) db.exec(schema);
+	db.exec(`PRAGMA user_version = ${version}; COMMIT;`);
+}

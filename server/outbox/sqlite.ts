@@ -1,0 +1,90 @@
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { Worker } from "node:worker_threads";
+import {
+	type DeadLetterPage,
+	type Outbox,
+	type OutboxStats,
+	StoreOpenError,
+	StoreUnavailableError,
+	type Taken,
+} from "./outbox.ts";
+import type { Call, Message } from "./sqlite-thread.ts";
+
+/** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
+const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+/**
+ * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP.
+ * Rejects with {@link StoreOpenError} when the folder is missing, another process has the file, or its
+ * schema is newer than this version.
+ */
+export async function openSqlite(file: string): Promise<Outbox> {
+	const path = resolve(file);
+	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
+	const worker = new Worker(thread, { workerData: { path } });
+	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+	const listeners = new Set<() => void>();
+	let ended: Error | undefined;
+	let lastId = 0;
+
+	function receive(message: Message): void {
+		if (message.kind === "ready") for (const listener of listeners) listener();
+		if (message.kind !== "replies") return;
+		for (const reply of message.replies) {
+			const caller = waiting.get(reply.id);
+			waiting.delete(reply.id);
+			if ("error" in reply) caller?.reject(new StoreUnavailableError(reply.error));
+			else caller?.resolve(reply.value);
+		}
+	}
+
+	function end(error: Error): void {
+		ended ??= error;
+		for (const { reject } of waiting.values()) reject(ended);
+		waiting.clear();
+	}
+
+	const exited = new Promise<void>((done) => worker.once("exit", () => done()));
+	await new Promise<void>((opened, failed) => {
+		worker.on("message", (message: Message) => {
+			if (message.kind === "open") opened();
+			else if (message.kind === "failed") failed(new StoreOpenError(message.message));
+			else receive(message);
+		});
+		worker.on("error", (error) => {
+			failed(error);
+			end(new StoreUnavailableError("the store's thread ended", { cause: error }));
+		});
+		worker.on("exit", () => end(new StoreUnavailableError("the store is closed")));
+	});
+
+	function call<T>(operation: Call["operation"], ...args: unknown[]): Promise<T> {
+		if (ended) return Promise.reject(ended);
+		return new Promise((resolve, reject) => {
+			const id = ++lastId;
+			waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+			worker.postMessage({ id, operation, args } satisfies Call);
+		});
+	}
+
+	return {
+		append: (batch) => call("append", batch),
+		take: (request) => call<Taken>("take", request),
+		settle: (settlement) => call<boolean>("settle", settlement),
+		onReady(listener) {
+			listeners.add(listener);
+			return () => listeners.delete(listener);
+		},
+		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
+		replay: (selection) => call<number>("replay", selection, Date.now()),
+		discard: (selection) => call<number>("discard", selection),
+		stats: () => call<OutboxStats>("stats"),
+		sweep: (limits) => call("sweep", limits),
+		check: () => call("check"),
+		async close() {
+			if (!ended) worker.postMessage("close");
+			await exited;
+		},
+	};
+}

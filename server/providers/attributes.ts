@@ -1,0 +1,61 @@
+import { hash } from "node:crypto";
+import type { StoredEvent } from "../stored-event.ts";
+import { isScalar, type Scalar } from "./provider.ts";
+
+/** Attributes as last sent: a short hash of the value, and when (ms). */
+export type Sent = Record<string, [digest: string, at: number]>;
+
+/** After this an attribute is sent again even if it is the same: somebody may have changed it over there. */
+const rememberMs = 30 * 86_400_000;
+/** Attributes remembered of one person at most, the latest sent. */
+const rememberMost = 200;
+
+const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
+
+/** The updates a lane starts with, as one: how many events they are, and their attributes, later values winning. */
+export function leadingUpdates(
+	events: readonly StoredEvent[],
+	mayset: (name: string, event: StoredEvent) => boolean = () => true,
+): { count: number; attributes: Record<string, Scalar>; leftOut: number } {
+	const attributes: Record<string, Scalar> = {};
+	let count = 0;
+	let leftOut = 0;
+	for (const stored of events) {
+		if (stored.event.type !== "login" && stored.event.type !== "update") break;
+		count += 1;
+		for (const [name, value] of Object.entries(stored.event.data ?? {})) {
+			if (isScalar(value) && mayset(name, stored)) attributes[name] = value;
+			else leftOut += 1;
+		}
+	}
+	return { count, attributes, leftOut };
+}
+
+/** Leaves out what was last sent with the same value. */
+export function unsent<Value>(attributes: Record<string, Value>, sent: Sent = {}, now: number): Record<string, Value> {
+	return Object.fromEntries(
+		Object.entries(attributes).filter(([name, value]) => {
+			const [before, at] = (Object.hasOwn(sent, name) && sent[name]) || ["", 0];
+			return before !== digest(value) || now - at >= rememberMs;
+		}),
+	);
+}
+
+/** What has been sent, these attributes included. */
+export function remember(sent: Sent = {}, attributes: Record<string, unknown>, now: number): Sent {
+	const fresh: Sent = Object.fromEntries(
+		Object.entries(attributes).map(([name, value]) => [name, [digest(value), now]]),
+	);
+	const rest = Object.entries(sent).filter(([name]) => !Object.hasOwn(fresh, name));
+	return Object.fromEntries([...rest, ...Object.entries(fresh)].slice(-rememberMost));
+}
+
+/** A person's name from the attributes that can hold one. */
+export function fullName({ name, nickname, firstname, lastname }: Record<string, Scalar>): string | undefined {
+	const parts = [firstname, lastname].filter((part) => part !== undefined);
+	const full = name ?? nickname ?? (parts.length > 0 ? parts.join(" ") : undefined);
+	return full === undefined || full === "" ? undefined : String(full);
+}
+
+/** The attributes that {@link fullName} reads. */
+export const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);

@@ -1,0 +1,105 @@
+import ky, { isTimeoutError } from "ky";
+import type { PlannedRequest } from "./provider.ts";
+
+/** ms until a request, its answer included, is given up. */
+const timeoutMs = 10_000;
+/** Bytes of an answer that are read; what is longer is no answer of an API. */
+const replyBytes = 65_536;
+
+export type Answer =
+	| {
+			kind: "reply";
+			status: number;
+			/** The JSON object of the body; undefined where there is none or it is something else. */
+			json: Record<string, unknown> | undefined;
+			/** Whether there was no body at all, as with a 204. */
+			empty: boolean;
+			/** `Retry-After` in ms, at most a day. */
+			retryAfterMs: number | undefined;
+	  }
+	/** No answer: network, timeout, or one cut short. */
+	| { kind: "failure"; reason: string }
+	/** The request cannot be built from this person or event. */
+	| { kind: "unbuildable"; reason: string };
+
+export type Exchange = (request: PlannedRequest, signal: AbortSignal) => Promise<Answer>;
+
+/**
+ * A request's URL: every segment percent-encoded, and the result checked to have just these segments.
+ * `encodeURIComponent("..")` is `..`, which a URL climbs. Returns undefined when it cannot be.
+ */
+export function buildUrl(
+	baseUrl: string,
+	path: readonly string[],
+	query: Record<string, string> = {},
+): string | undefined {
+	try {
+		const encoded = path.map(encodeURIComponent).join("/");
+		const url = new URL(`${baseUrl}/${encoded}`);
+		const base = new URL(baseUrl).pathname.replace(/\/$/, "");
+		if (path.some((segment) => segment === "") || url.pathname !== `${base}/${encoded}`) return undefined;
+		for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+		return url.href;
+	} catch {
+		return undefined;
+	}
+}
+
+const dayMs = 86_400_000;
+
+/** `Retry-After` (RFC 9110 10.2.3), seconds or a date, as ms from now, at most a day. */
+export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
+	if (header === null) return undefined;
+	const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
+	return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), dayMs);
+}
+
+/** The body as text, or undefined when it is longer than is read. */
+async function readLimited(response: Response): Promise<string | undefined> {
+	if (!response.body) return "";
+	const decoder = new TextDecoder();
+	let text = "";
+	let bytes = 0;
+	for await (const chunk of response.body) {
+		bytes += chunk.byteLength;
+		if (bytes > replyBytes) return undefined;
+		text += decoder.decode(chunk, { stream: true });
+	}
+	return text + decoder.decode();
+}
+
+function parseObject(text: string | undefined): Record<string, unknown> | undefined {
+	try {
+		const value: unknown = JSON.parse(text ?? "");
+		return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+/**
+ * HTTP to a provider, through ky: one try (the outbox retries), redirects not followed, an answer read up
+ * to 64 KB, all within 10 s. Never rejects, and no reason it gives holds a URL, a header or a body.
+ */
+export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
+	const client = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
+	return async ({ method, path, query, body }, signal) => {
+		const url = buildUrl(baseUrl, path, query);
+		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be a part of a URL" };
+		const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+		try {
+			const response = await client(url, { method, json: body, signal: limit });
+			const text = await readLimited(response);
+			return {
+				kind: "reply",
+				status: response.status,
+				json: parseObject(text),
+				empty: text?.trim() === "",
+				retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
+			};
+		} catch (error) {
+			if (signal.aborted) return { kind: "failure", reason: "stopped" };
+			return { kind: "failure", reason: limit.aborted || isTimeoutError(error) ? "timeout" : "network" };
+		}
+	};
+}

@@ -1,0 +1,173 @@
+import { randomUUID } from "node:crypto";
+import type { Router } from "express";
+import { pino } from "pino";
+import type { Event } from "../shared/event.ts";
+import { createRouter } from "./app.ts";
+import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
+import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
+import type { DestinationState } from "./delivery/hold.ts";
+import { createIngest, type IngestSite } from "./ingest/ingest.ts";
+import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
+import { openSqlite } from "./outbox/sqlite.ts";
+import { createCrispProvider } from "./providers/crisp.ts";
+import { createHelpCrunchProvider } from "./providers/helpcrunch.ts";
+import type { Provider } from "./providers/provider.ts";
+import { createVibetraceProvider } from "./providers/vibetrace.ts";
+
+type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
+/** An event as the backend makes it: id and capture time are filled in where they are left out. */
+export type BackendEvent = WithoutStamp<Event>;
+
+/** The proxy, to be mounted in an Express app or served alone. */
+export interface Proxy {
+	/** Mount it where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
+	router: Router;
+	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then every event is answered 503. */
+	start(): Promise<void>;
+	/**
+	 * Takes no more events (503), finishes the requests under way for up to `graceMs` (default 10 s),
+	 * closes the store. What is not delivered is delivered after the next start.
+	 */
+	stop(graceMs?: number): Promise<void>;
+	/**
+	 * Takes an event of the backend, as `POST /v1/events` does. Resolves once it is on disk; rejects with a
+	 * TypeError when the event is not valid, with `StoreUnavailableError` when it cannot be stored.
+	 * `writeKey` names the site where there are several.
+	 */
+	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
+}
+
+/** A destination's place in `stats`, together with how it is now. */
+export interface DestinationView {
+	site: string;
+	name: string;
+	state: DestinationState;
+	/** Requests sent since the start. */
+	requests: number;
+}
+
+const graceDefault = 10_000;
+/** How often what has outlived its use is deleted, and how long dead letters are kept. */
+const sweepEveryMs = 60_000;
+const deadLettersKeptMs = 30 * 86_400_000;
+
+function providersOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Provider[] {
+	return [
+		...(crisp ? [createCrispProvider(crisp)] : []),
+		...(helpcrunch ? [createHelpCrunchProvider(helpcrunch)] : []),
+		...(vibetrace ? [createVibetraceProvider(vibetrace)] : []),
+	];
+}
+
+/** What ingest needs to know of a site: where each of its events goes. */
+function ingestSite(site: CheckedSite, providers: Provider[]): IngestSite {
+	const events: Record<string, readonly string[] | undefined> = {
+		crisp: site.crisp?.events,
+		helpcrunch: site.helpcrunch?.events,
+		vibetrace: site.vibetrace?.events,
+	};
+	return {
+		...site,
+		route(event) {
+			// Page views would eat a daily quota: only where they are asked for.
+			const wanting = providers.filter(({ name }) => events[name]?.includes(event.type) ?? event.type !== "page");
+			const names = (some: Provider[]) => some.map(({ name }) => name);
+			return {
+				destinations: names(wanting.filter((provider) => provider.addresses(event.person))),
+				notAddressable: names(wanting.filter((provider) => !provider.addresses(event.person))),
+			};
+		},
+	};
+}
+
+/**
+ * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
+ * and nothing listens until `start()`.
+ */
+export function createProxy(config: Config | CheckedConfig): Proxy {
+	const checked = checkConfig(config);
+	const log = pino({ name: "eventferry", level: checked.logLevel }, pino.destination(2));
+	const sites = checked.sites.map((site) => ({ site, providers: providersOf(site) }));
+	const counts = { accepted: 0, rejected: 0, bots: 0 };
+	let outbox: Outbox | undefined;
+	let dispatchers: { site: string; name: string; dispatcher: Dispatcher }[] = [];
+	let sweeping: NodeJS.Timeout | undefined;
+
+	function store(): Outbox {
+		if (!outbox) throw new StoreUnavailableError("the proxy is not started, or is stopping");
+		return outbox;
+	}
+
+	const ingestSites = sites.map(({ site, providers }) => ingestSite(site, providers));
+	const ingest = createIngest({
+		sites: ingestSites,
+		outbox: store,
+		sandbox: checked.sandbox,
+		now: Date.now,
+		onCount: (name, by) => {
+			counts[name] += by;
+		},
+	});
+	return {
+		router: createRouter({
+			ingest: ingest.router,
+			outbox: store,
+			adminToken: checked.adminToken,
+			sandbox: checked.sandbox,
+			counts,
+			destinations: () =>
+				dispatchers.map(({ site, name, dispatcher }) => ({
+					site,
+					name,
+					state: dispatcher.state(),
+					requests: dispatcher.requests(),
+				})),
+			onFault: (error) => log.error({ err: error }, "a request could not be handled"),
+		}),
+
+		async start() {
+			if (outbox) return;
+			const opened = await openSqlite(checked.store.slice("sqlite:".length));
+			outbox = opened;
+			dispatchers = sites.flatMap(({ site, providers }) =>
+				providers.map((provider) => ({
+					site: site.writeKey,
+					name: provider.name,
+					dispatcher: startDispatcher({
+						destination: { site: site.writeKey, name: provider.name },
+						provider,
+						outbox: opened,
+						now: Date.now,
+						random: Math.random,
+						onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
+					}),
+				})),
+			);
+			sweeping = setInterval(() => {
+				const now = Date.now();
+				opened
+					.sweep({ now, deadBefore: now - deadLettersKeptMs })
+					.catch((error) => log.error({ err: error }, "the store could not be swept"));
+			}, sweepEveryMs);
+		},
+
+		async stop(graceMs = graceDefault) {
+			const closing = outbox;
+			if (!closing) return;
+			outbox = undefined;
+			clearInterval(sweeping);
+			await Promise.all(dispatchers.map(({ dispatcher }) => dispatcher.stop(graceMs)));
+			await closing.close();
+		},
+
+		async track(event, { writeKey } = {}) {
+			const site = ingestSites.find((each) => each.writeKey === (writeKey ?? ingestSites[0]?.writeKey));
+			if (!site) throw new TypeError("no site has this write key");
+			const { rejected } = await ingest.take(site, [
+				JSON.parse(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event })),
+			]);
+			const [refusal] = rejected;
+			if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);
+		},
+	};
+}

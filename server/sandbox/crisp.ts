@@ -1,0 +1,206 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
+import type { ZodType } from "zod";
+import { partialCard, peopleData, peopleEvent, wholeCard } from "./crisp-schemas.ts";
+import { createPeople, type SandboxPerson } from "./people.ts";
+import { createQuota, jsonBody, type Provider } from "./provider.ts";
+
+/** What a site's configuration needs to reach the simulated Crisp. */
+export interface CrispCredentials {
+	websiteId: string;
+	identifier: string;
+	key: string;
+	tier: "website";
+}
+
+const day = 86_400_000;
+
+const answer = (response: Response, status: number, reason: string, data: unknown = {}) =>
+	response.status(status).json({ error: false, reason, data });
+
+const refuse = (response: Response, status: number, reason: string, message?: string) =>
+	response.status(status).json({ error: true, reason, data: message === undefined ? {} : { message } });
+
+const methodNotAllowed: RequestHandler = (_request, response) => refuse(response, 405, "method_not_allowed");
+
+// Express reports a path segment it cannot decode here.
+const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => refuse(response, 400, "invalid_data");
+
+/** Crisp's people routes, under `/website/{website_id}/people`. */
+export function createCrisp(perDay: number): Provider<CrispCredentials> {
+	const credentials: CrispCredentials = {
+		websiteId: randomUUID(),
+		identifier: randomUUID(),
+		key: randomBytes(32).toString("hex"),
+		tier: "website",
+	};
+	const people = createPeople();
+	const quota = createQuota(perDay, day);
+	const basic = `Basic ${Buffer.from(`${credentials.identifier}:${credentials.key}`).toString("base64")}`;
+
+	const admit: RequestHandler = (request, response, next) => {
+		if (request.headers.authorization !== basic) refuse(response, 401, "invalid_session");
+		// A missing tier means `user`, and that keypair is not subscribed to any website.
+		else if (request.get("x-crisp-tier") !== credentials.tier) refuse(response, 404, "not_subscribed");
+		// Crisp documents neither the reason nor a Retry-After here, only the status.
+		else if (!quota.spend()) refuse(response, 429, "too_many_requests");
+		else next();
+	};
+
+	/** Finds the person in the path, by people_id or e-mail. */
+	const ofPerson =
+		(
+			handler: (person: SandboxPerson, request: Request, response: Response) => void,
+		): RequestHandler<{ person: string }> =>
+		(request, response) => {
+			const person = people.find(request.params.person);
+			if (person) handler(person, request, response);
+			else refuse(response, 404, "not_found");
+		};
+
+	const valid =
+		<P>(schema: ZodType): RequestHandler<P> =>
+		(request, response, next) => {
+			const { success } = schema.safeParse(request.body);
+			if (success) next();
+			else refuse(response, 400, "invalid_data");
+		};
+
+	/** Keeps a card; false when its e-mail already has another profile. */
+	const keepCard = (person: SandboxPerson, card: Record<string, unknown>): boolean => {
+		const { email, ...profile } = card;
+		if (typeof email === "string") {
+			const holder = people.find(email);
+			if (holder && holder !== person) return false;
+			people.readdress(person, email);
+		}
+		person.profile = profile;
+		return true;
+	};
+
+	// What Crisp says about an e-mail that already has a profile is not documented.
+	const exists = (response: Response) => refuse(response, 409, "people_exists");
+	const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.email, ...person.profile });
+
+	const router = Router({ strict: true, caseSensitive: true });
+	router.use(admit);
+	router.use("/website/:website", (request, response, next) => {
+		if (request.params.website === credentials.websiteId) next();
+		else refuse(response, 404, "not_subscribed");
+	});
+	router.use(jsonBody((response, why) => refuse(response, 400, "invalid_data", why)));
+
+	router
+		.route("/website/:website/people/events/:person")
+		.post(
+			valid(peopleEvent),
+			ofPerson((person, request, response) => {
+				const { text, ...rest } = peopleEvent.parse(request.body);
+				person.events.push({ name: text, ...rest, at: Date.now() });
+				answer(response, 200, "dispatched");
+			}),
+		)
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/events/:person/list/:page")
+		.get(
+			ofPerson((person, request, response) => {
+				const first = (Number(request.params.page) - 1) * 20;
+				const page = person.events.slice(first, first + 20);
+				answer(
+					response,
+					200,
+					"listed",
+					page.map(({ name, at, ...event }) => ({ text: name, ...event, timestamp: at })),
+				);
+			}),
+		)
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/profile")
+		.post(valid(wholeCard), (request, response) => {
+			const { email } = wholeCard.parse(request.body);
+			if (people.find(email)) return exists(response);
+			const person = people.add(randomUUID(), { email });
+			keepCard(person, request.body);
+			return answer(response, 201, "added", { people_id: person.id });
+		})
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/profile/:person")
+		.get(ofPerson((person, _request, response) => answer(response, 200, "resolved", card(person))))
+		.put(
+			valid(wholeCard),
+			ofPerson((person, request, response) =>
+				keepCard(person, request.body) ? answer(response, 200, "updated") : exists(response),
+			),
+		)
+		.patch(
+			valid(partialCard),
+			ofPerson((person, request, response) =>
+				keepCard(person, merged(person.profile, request.body)) ? answer(response, 200, "updated") : exists(response),
+			),
+		)
+		.delete(
+			ofPerson((person, _request, response) => {
+				people.remove(person);
+				answer(response, 200, "deleted");
+			}),
+		)
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/data/:person")
+		.get(ofPerson((person, _request, response) => answer(response, 200, "resolved", { data: person.attributes })))
+		.put(
+			valid(peopleData),
+			ofPerson((person, request, response) => {
+				person.attributes = peopleData.parse(request.body).data;
+				answer(response, 200, "updated");
+			}),
+		)
+		.patch(
+			valid(peopleData),
+			ofPerson((person, request, response) => {
+				Object.assign(person.attributes, peopleData.parse(request.body).data);
+				answer(response, 200, "updated");
+			}),
+		)
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/profiles/:page")
+		.get((_request, response) => answer(response, 200, "listed", people.all().slice(0, 20).map(card)))
+		.all(methodNotAllowed);
+
+	router.use((_request, response) => refuse(response, 404, "route_not_found"));
+	router.use(invalidPath);
+
+	return {
+		credentials,
+		router,
+		people: people.all,
+		add: (person) => people.add(randomUUID(), person),
+		remove: (email) => people.withEmail(email).forEach(people.remove),
+		clear() {
+			people.clear();
+			quota.clear();
+		},
+	};
+}
+
+/** `PATCH`: what is given replaces what was there, objects field by field. */
+function merged(old: Record<string, unknown>, change: Record<string, unknown>): Record<string, unknown> {
+	const result = { ...old };
+	for (const [field, value] of Object.entries(change)) {
+		const before = result[field];
+		result[field] = isObject(before) && isObject(value) ? merged(before, value) : value;
+	}
+	return result;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+	typeof value === "object" && value !== null && !Array.isArray(value);

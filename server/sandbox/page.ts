@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Router } from "express";
+import type { Sandbox } from "./index.ts";
+import type { SandboxRequest } from "./record.ts";
+
+const folder = fileURLToPath(new URL("./public/", import.meta.url));
+const replayed = 200;
+
+/**
+ * The shop page of `serve --sandbox`: a small shop that uses the real snippet, beside a live log of what the simulated
+ * providers received. To be mounted at the root of the app that also serves `/client.js` and `/v1/batch`.
+ */
+export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey: string }): Router {
+	const page = readFileSync(`${folder}shop.html`, "utf8").replaceAll("{{writeKey}}", () => escaped(writeKey));
+	const router = Router();
+
+	router.get("/", (_request, response) => {
+		response.set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
+		response.set("Cache-Control", "no-cache");
+		response.type("html").send(page);
+	});
+
+	for (const file of ["shop.css", "shop.js", "shop.svg"])
+		router.get(`/sandbox/${file}`, (_request, response) => response.sendFile(file, { root: folder }));
+
+	router.get("/sandbox/log", (_request, response) => {
+		response.set({ "Content-Type": "text/event-stream", "Cache-Control": "no-cache" });
+		response.flushHeaders();
+		const write = (request: SandboxRequest) => response.write(`data: ${JSON.stringify(request)}\n\n`);
+		const answered = sandbox.requests().filter((request) => request.status !== undefined);
+		for (const request of answered.slice(-replayed)) write(request);
+		const stopListening = sandbox.onRequest(write);
+		const end = () => response.end();
+		sandbox.stopped.addEventListener("abort", end);
+		response.once("close", () => {
+			stopListening();
+			sandbox.stopped.removeEventListener("abort", end);
+		});
+	});
+
+	return router;
+}
+
+const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? character);

@@ -1,0 +1,61 @@
+import type { RequestHandler, Response, Router } from "express";
+import type { NewPerson, SandboxPerson } from "./people.ts";
+
+export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
+/** The three providers, as eventferry's configuration names them. */
+export type Destination = (typeof destinations)[number];
+
+/** One provider: what it answers, and what it holds. */
+export interface Provider<Credentials> {
+	credentials: Credentials;
+	router: Router;
+	people(): SandboxPerson[];
+	add(person: NewPerson): SandboxPerson;
+	remove(email: string): void;
+	clear(): void;
+}
+
+/** A scarce number of requests: `limit` in each window, which starts with its first request. */
+export function createQuota(limit: number, windowMs: number) {
+	let startedAt = Number.NEGATIVE_INFINITY;
+	let used = 0;
+	return {
+		/** Whether one more request is within the quota; counts it. */
+		spend(): boolean {
+			const now = Date.now();
+			if (now - startedAt >= windowMs) {
+				startedAt = now;
+				used = 0;
+			}
+			used += 1;
+			return used <= limit;
+		},
+		clear(): void {
+			startedAt = Number.NEGATIVE_INFINITY;
+		},
+	};
+}
+
+/**
+ * Turns the text the record has read into JSON. A body that is not declared as JSON, or is none, is refused in the
+ * provider's own words.
+ */
+export function jsonBody(refuse: (response: Response, why: string) => void): RequestHandler {
+	return (request, response, next) => {
+		if (typeof request.body !== "string") {
+			next();
+			return;
+		}
+		if (!request.is("application/json")) {
+			refuse(response, "Content-Type must be application/json");
+			return;
+		}
+		try {
+			request.body = JSON.parse(request.body);
+		} catch {
+			refuse(response, "The body is not valid JSON");
+			return;
+		}
+		next();
+	};
+}

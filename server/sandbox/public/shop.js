@@ -1,0 +1,111 @@
+// What a page needs before the snippet has loaded: it collects here, in order.
+window.eventferry = window.eventferry || [];
+
+const find = (selector) => document.querySelector(selector);
+const providers = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
+const shownRequests = 200;
+let basket = [];
+
+/** Tells the snippet, and sends at once what it would send some seconds later, so that one sees it arrive. */
+async function tell(...call) {
+	window.eventferry.push(call);
+	showState();
+	await window.eventferry.flush?.();
+	showState();
+}
+
+function showState() {
+	const state = window.eventferry.state?.();
+	if (!state) return;
+	const { email, userId, held, waiting } = state;
+	const who = email ?? userId;
+	const parts = [who ? `Logged in as ${who}` : "Anonymous"];
+	if (held > 0) parts.push(`${count(held)} held in this browser until you log in`);
+	if (waiting > 0) parts.push(`${count(waiting)} waiting to be sent`);
+	if (held === 0 && waiting === 0) parts.push("nothing held, nothing waiting");
+	find("#state").textContent = `${parts.join(" · ")}.`;
+	find("#state").classList.toggle("known", Boolean(who));
+}
+
+const count = (events) => (events === 1 ? "1 event" : `${events} events`);
+
+for (const item of document.querySelectorAll("[data-product]")) {
+	const { product: id, name, price } = item.dataset;
+	const product = { id, name, price: Number(price) };
+	item.querySelector("[data-view]").addEventListener("click", () => {
+		item.querySelector(".about").hidden = false;
+		tell("track", "product:viewed", { product: name, price: product.price });
+	});
+	item.querySelector("[data-add]").addEventListener("click", () => {
+		const line = basket.find((one) => one.id === id);
+		if (line) line.quantity += 1;
+		else basket.push({ ...product, quantity: 1 });
+		showBasket();
+		tell("track", "basket:item:added", { product: name, price: product.price }, { color: "blue" });
+	});
+}
+
+const total = () => basket.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
+
+function showBasket() {
+	const lines = basket.map(({ name, quantity }) => `${quantity} × ${name}`).join(", ");
+	find("#basket").textContent = basket.length > 0 ? `${lines}: €${total()}` : "empty";
+	find("#buy").disabled = basket.length === 0;
+}
+
+find("#buy").addEventListener("click", () => {
+	const orderId = `A-${Date.now().toString(36).toUpperCase()}`;
+	const items = basket.map(({ id, quantity }) => ({ id, quantity }));
+	const paid = total();
+	basket = [];
+	showBasket();
+	find("#basket").textContent = `empty. Thank you for order ${orderId}!`;
+	tell("confirmation", { orderId, total: paid, items });
+});
+
+find("#login-form").addEventListener("submit", (event) => {
+	event.preventDefault();
+	tell("login", { email: find("#email").value, attributes: { name: find("#name").value, favourite: "lighthouses" } });
+});
+
+find("#update-form").addEventListener("submit", (event) => {
+	event.preventDefault();
+	tell("update", { name: find("#name").value });
+});
+
+find("#logout").addEventListener("click", () => tell("reset"));
+
+/** One element with text in it. Always textContent: what visitors send must never become HTML. */
+function element(tag, className, text) {
+	const made = document.createElement(tag);
+	made.className = className;
+	made.textContent = text;
+	return made;
+}
+
+function showRequest({ at, destination, method, path, query, headers, body, status }) {
+	const row = element("li", `request ${destination}`, "");
+	const line = element("p", "line", "");
+	const ok = status >= 200 && status < 300;
+	line.append(
+		element("span", "provider", providers[destination]),
+		element("span", ok ? "status ok" : "status", status ?? "no answer"),
+		element("time", "", new Date(at).toLocaleTimeString("en-GB")),
+	);
+	row.append(line, element("p", "path", `${method} ${path}${query ? `?${query}` : ""}`));
+	if (headers.authorization) row.append(element("p", "header", `authorization: ${headers.authorization}`));
+	if (body !== undefined)
+		row.append(element("pre", "", typeof body === "string" ? body : JSON.stringify(body, null, 2)));
+	const log = find("#log");
+	log.prepend(row);
+	if (log.children.length > shownRequests) log.lastElementChild.remove();
+	find("#nothing").hidden = true;
+}
+
+const log = new EventSource("/sandbox/log");
+// Each connection replays the last requests, so a new one starts with an empty list.
+log.addEventListener("open", () => find("#log").replaceChildren());
+log.addEventListener("message", ({ data }) => showRequest(JSON.parse(data)));
+
+// The snippet loads when it likes, other tabs change the state, and deliveries end by themselves.
+setInterval(showState, 500);

@@ -1,0 +1,22 @@
+import type { Event, Person } from "../shared/event.ts";
+
+/** What the outbox keeps as an event's body: the event, and what the proxy knew when it took it. */
+export interface StoredEvent {
+	event: Event;
+	/** From the backend, or with a verified identity: may set what a browser may not. */
+	trusted: boolean;
+	/** ms since the epoch, the proxy's clock. */
+	receivedAt: number;
+}
+
+/** An e-mail as a person's key: the same for every way of writing it. */
+export const normaliseEmail = (email: string): string => email.trim().toLowerCase();
+
+/**
+ * Who an event is about, as lanes, deduplication and restrictions see it: the e-mail if there is one,
+ * else the userId. A pure function of the event; keys are never linked.
+ */
+export function personKey({ email, userId }: Person): string | undefined {
+	if (email !== undefined) return `email:${normaliseEmail(email)}`;
+	return userId === undefined ? undefined : `userId:${userId}`;
+}
