@@ -14,7 +14,7 @@ export default [
 	},
 	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), typescript, terser({ ecma: 2020, compress: { passes: 3 }, mangle: { props: false } })],
+		plugins: [resolve({ browser: true }), typescript, terser({ ecma: 2020, compress: { passes: 3 } })],
 		output: { file: "dist/client.js", format: "iife" },
 	},
 ];

@@ -19,7 +19,7 @@ type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: 
 export type BackendEvent = WithoutStamp<Event>;
 
 /** The proxy, to be mounted in an Express app or served alone. */
-export interface Proxy {
+export interface EventProxy {
 	/** Mount it where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
 	router: Router;
 	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then every event is answered 503. */
@@ -84,7 +84,7 @@ function ingestSite(site: CheckedSite, providers: Provider[]): IngestSite {
  * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
  * and nothing listens until `start()`.
  */
-export function createProxy(config: Config | CheckedConfig): Proxy {
+export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const log = pino({ name: "eventferry", level: checked.logLevel }, pino.destination(2));
 	const sites = checked.sites.map((site) => ({ site, providers: providersOf(site) }));

@@ -118,7 +118,6 @@ export const eventSchema = z.discriminatedUnion("type", [
 
 /** One fact about one person, as it travels and is stored. */
 export type Event = z.infer<typeof eventSchema>;
-export type EventType = (typeof eventTypes)[number];
 export type Color = (typeof colors)[number];
 export type Person = z.infer<typeof person>;
 /** What a purchase carries: `orderId` is required, `total` and `items` are known to the providers. */

@@ -57,5 +57,14 @@ export function fullName({ name, nickname, firstname, lastname }: Record<string,
 	return full === undefined || full === "" ? undefined : String(full);
 }
 
+/** The name that the first update of a lane to have one will set: what a person created before it is called. */
+export function nameAhead(events: readonly StoredEvent[]): string | undefined {
+	for (const stored of events) {
+		const name = fullName(leadingUpdates([stored]).attributes);
+		if (name !== undefined) return name;
+	}
+	return undefined;
+}
+
 /** The attributes that {@link fullName} reads. */
 export const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);

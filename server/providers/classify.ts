@@ -19,7 +19,7 @@ export interface Dialect {
 	succeeded(json: Record<string, unknown>, request: PlannedRequest): boolean;
 }
 
-export type Reply = Extract<Answer, { kind: "reply" }>;
+type Reply = Extract<Answer, { kind: "reply" }>;
 
 const clipped = (text: string | undefined) => text?.slice(0, 300);
 

@@ -1,7 +1,7 @@
 import type { Event } from "../../shared/event.ts";
 import type { CrispConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { fullName, leadingUpdates, nameAttributes, remember, type Sent, unsent } from "./attributes.ts";
+import { fullName, leadingUpdates, nameAhead, nameAttributes, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
 import { cannotCreate, type Existence, ifMissing, missingPlan, notThere } from "./existence.ts";
@@ -140,7 +140,7 @@ export function createCrispProvider(config: CrispConfig): Provider {
 			const { email, ids } = first.event.person;
 			const missing = missingPlan(first, memory, config.createPeople, now, () => {
 				if (email === undefined) return cannotCreate;
-				const nickname = fullName(leadingUpdates(events).attributes) ?? email.slice(0, email.lastIndexOf("@"));
+				const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
 				const sent = remember({}, { "person.nickname": nickname }, now);
 				const request = {
 					...people("POST", ["profile"], { email, person: { nickname } }),

@@ -1,7 +1,7 @@
 import type { Event } from "../../shared/event.ts";
 import type { HelpCrunchConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { fullName, leadingUpdates, nameAttributes, remember, type Sent, unsent } from "./attributes.ts";
+import { fullName, leadingUpdates, nameAhead, nameAttributes, remember, type Sent, unsent } from "./attributes.ts";
 import { type Complaint, classify, type Dialect, unreadable } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
 import { type Existence, missingPlan, notThere } from "./existence.ts";
@@ -18,7 +18,10 @@ interface Memory extends Existence {
 }
 
 /** Attributes that are fields of a customer; all others are custom data. */
-const customerFields = new Set(["phone", "company", "locale"]);
+const customerFields = new Set(["phone", "company"]);
+
+/** `en-GB` → `en`: a customer's locale is ISO 639-1 there. What is no such thing is custom data. */
+const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
 
 function place(attributes: Record<string, Scalar>): Record<string, Scalar> {
 	const placed: Record<string, Scalar> = {};
@@ -26,7 +29,9 @@ function place(attributes: Record<string, Scalar>): Record<string, Scalar> {
 	if (name !== undefined) placed.name = name;
 	for (const [attribute, value] of Object.entries(attributes)) {
 		if (nameAttributes.has(attribute)) continue;
-		if (customerFields.has(attribute)) placed[attribute] = String(value);
+		const language = attribute === "locale" ? languageOf(value) : undefined;
+		if (language !== undefined) placed.locale = language;
+		else if (customerFields.has(attribute)) placed[attribute] = String(value);
 		else placed[`customData.${attribute}`] = value;
 	}
 	return placed;
@@ -111,7 +116,7 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 
 	function planCreate(events: readonly [StoredEvent, ...StoredEvent[]], now: number): Plan {
 		const { email, userId } = events[0].event.person;
-		const name = fullName(leadingUpdates(events).attributes);
+		const name = nameAhead(events);
 		const fields = { ...(name !== undefined && { name }) };
 		const request: PlannedRequest = {
 			purpose: "create",

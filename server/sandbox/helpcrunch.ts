@@ -39,8 +39,9 @@ export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredenti
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
-	let lastId = 542_334;
-	let lastEventId = 168_990_408;
+	// As at HelpCrunch no id is ever given twice, also by the next sandbox: a proxy's store may remember this one's.
+	let lastId = Date.now();
+	let lastEventId = lastId;
 
 	const add: Provider<HelpcrunchCredentials>["add"] = (person) => {
 		const added = people.add(++lastId, person);

@@ -1,0 +1,71 @@
+import type { Limits } from "../shared/event.ts";
+import { checkText, refuse } from "./text.ts";
+
+const emailLength: Limits["emailLength"] = 254;
+const idLength: Limits["idLength"] = 200;
+const tokenLength = 4_096;
+
+/** Who this visitor is, as far as this browser knows. Known: has an e-mail, a userId or a token. */
+export interface Identity {
+	anonymousId: string;
+	email?: string;
+	userId?: string;
+	token?: string;
+}
+
+/** What `login()` says about the visitor. */
+export type Login = Omit<Identity, "anonymousId">;
+
+export const isKnown = (person: Login): boolean => !!(person.email || person.userId || person.token);
+
+/** Same userId where both have one, else same e-mail. */
+export function isSamePerson(a: Login, b: Login): boolean {
+	if (a.userId && b.userId) return a.userId === b.userId;
+	return !!a.email && a.email.toLowerCase() === b.email?.toLowerCase();
+}
+
+/** Takes the login over; another person than before gets a new `anonymousId` and nothing of the old one's. */
+export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
+	const stays = !isKnown(identity) || isSamePerson(identity, login);
+	return { ...(stays ? identity : { anonymousId: newId() }), ...login };
+}
+
+/** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */
+function claims(token: string): Login {
+	try {
+		const payload = atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"));
+		return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (byte) => byte.charCodeAt(0))));
+	} catch {
+		return {};
+	}
+}
+
+/** Reads what was given to `login()`; throws a TypeError where it names nobody. */
+export function readLogin({ email, userId, token }: Login): Login {
+	// A field that is missing must not erase one that is known, so it is not set.
+	const login: Login = {};
+	if (token) {
+		checkText(token, tokenLength, "token");
+		login.token = token;
+		const signed = claims(token);
+		email ||= signed.email;
+		userId ||= signed.userId;
+	}
+	if (userId) {
+		checkText(userId, idLength, "userId");
+		login.userId = userId;
+	}
+	if (email) {
+		checkText(email, emailLength, "email");
+		login.email = email.trim();
+		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: no address");
+	}
+	if (!isKnown(login)) refuse("login: no email, userId or token");
+	return login;
+}
+
+/** Reads what an earlier page or another tab stored; undefined where that is no identity. */
+export function readIdentity(stored: unknown): Identity | undefined {
+	const identity = stored as Identity | null;
+	return identity?.anonymousId ? identity : undefined;
+}

@@ -1,0 +1,44 @@
+import type { Event } from "../shared/event.ts";
+
+export type NoticeKind = "delivered" | "rejected" | "dropped" | "error";
+
+/** Something that happened to events, or to the tracker. */
+export interface Notice {
+	/** Why, in words without ids or e-mails. */
+	reason: string;
+	/** The events it happened to; none where they never became events. */
+	events: readonly Event[];
+	/** What was thrown, where something was. */
+	cause?: unknown;
+}
+export type Listener = (notice: Notice) => void;
+export type Notify = (kind: NoticeKind, reason: string, events?: readonly Event[], cause?: unknown) => void;
+
+/** The tracker's only way to the console. */
+export function warn(...what: unknown[]): void {
+	// biome-ignore lint/suspicious/noConsole: the page's developer reads it there
+	console.warn("eventferry:", ...what);
+}
+
+/** Hands notices to listeners and, with `debug`, to the console. */
+export function createNotices(debug: boolean) {
+	const listeners = new Set<[NoticeKind, Listener]>();
+
+	const on = (kind: NoticeKind, listener: Listener) => {
+		const entry: [NoticeKind, Listener] = [kind, listener];
+		listeners.add(entry);
+		return () => {
+			listeners.delete(entry);
+		};
+	};
+
+	const notify: Notify = (kind, reason, events = [], cause) => {
+		if (debug) warn(`${kind} (${events.length}): ${reason}`);
+		for (const [wanted, listener] of listeners) {
+			// Apart from us, so that a listener that throws stops nothing here and is still seen.
+			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
+		}
+	};
+
+	return { on, notify };
+}

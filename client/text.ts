@@ -1,0 +1,14 @@
+/** Throws what becomes a `rejected` notice: what is wrong with what the page handed in. */
+export function refuse(what: string): never {
+	throw new TypeError(what);
+}
+
+/** Takes a text of 1 to `max` UTF-16 units without control characters and lone surrogates. */
+export function checkText(text: unknown, max: number, what: string): void {
+	if (typeof text !== "string" || !text || text.length > max || /[\p{Cc}\p{Cs}]/u.test(text)) {
+		refuse(`${what}: not a text of 1-${max} printable characters`);
+	}
+}
+
+/** Bytes of a text in UTF-8. */
+export const byteLength = (text: string): number => new TextEncoder().encode(text).length;

@@ -1,0 +1,24 @@
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+
+/**
+ * Makes UUIDv7 (RFC 9562) that strictly increase, so that sorting by id is sorting by capture:
+ * `rand_a` counts within a millisecond, and a clock that was set back is waited for.
+ */
+export function createIds(now: () => number): () => string {
+	let time = 0;
+	let count = 0;
+	return () => {
+		const ms = now();
+		if (ms > time) {
+			time = ms;
+			count = 0;
+		} else if (++count > 0xfff) {
+			time++;
+			count = 0;
+		}
+		// Not `randomUUID()`: pages on plain http have none.
+		const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+		const digits = `${hex(time, 12)}7${hex(count, 3)}8${hex(high >>> 4, 7)}${hex(low, 8)}`;
+		return digits.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+	};
+}

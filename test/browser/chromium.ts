@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { promisify } from "node:util";
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from "playwright-core";
+
+const run = promisify(execFile);
+
+/** What a visitor's browser calls itself; a headless one says so, and the bot filter listens. */
+export const desktopUserAgent =
+	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";
+
+const args = [
+	"--headless",
+	"--no-sandbox",
+	"--disable-gpu",
+	"--disable-quic",
+	"--no-first-run",
+	"--disable-background-networking",
+	"--disable-component-update",
+	"--disable-sync",
+];
+
+interface Executable {
+	path: string;
+	/** Where the libraries are that this machine lacks. */
+	libraries?: string;
+}
+
+/**
+ * Unpacks the browser that comes with `@sparticuz/chromium`, once per version for this machine. Several processes may
+ * come here at a time: each unpacks into a folder of its own, and the first to rename it wins.
+ */
+async function unpack(): Promise<string> {
+	const entry = createRequire(import.meta.url).resolve("@sparticuz/chromium");
+	const root = entry.slice(0, entry.lastIndexOf("/build/"));
+	const { version } = createRequire(import.meta.url)(join(root, "package.json"));
+	const folder = join(tmpdir(), `eventferry-chromium-${version}-${process.getuid?.() ?? "user"}`);
+	if (existsSync(folder)) return folder;
+
+	const own = await mkdtemp(join(tmpdir(), "eventferry-chromium-"));
+	try {
+		// It unpacks below the temporary folder, and its libraries only where it believes itself in AWS Lambda.
+		const script = `import(${JSON.stringify(entry)}).then((module) => (module.default.default ?? module.default).executablePath())`;
+		await run(process.execPath, ["-e", script], {
+			env: { PATH: "/usr/bin:/bin", TMPDIR: own, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x" },
+		});
+		await mkdir(dirname(folder), { recursive: true });
+		await rename(own, folder);
+	} catch (cause) {
+		await rm(own, { recursive: true, force: true });
+		if (!existsSync(folder)) throw cause;
+	}
+	return folder;
+}
+
+async function findChromium(): Promise<Executable> {
+	const installed = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"];
+	for (const path of installed) if (path && existsSync(path)) return { path };
+
+	const folder = await unpack();
+	const path = join(folder, "chromium");
+	try {
+		await run(path, ["--version"]);
+		return { path };
+	} catch {
+		return { path, libraries: join(folder, "al2023", "lib") };
+	}
+}
+
+export interface Chromium {
+	browser: Browser;
+	/** A visitor: empty storage, a desktop browser's user agent, not driven as far as a page can tell. */
+	visitor(options?: BrowserContextOptions & { isDriven?: boolean }): Promise<BrowserContext>;
+	close(): Promise<void>;
+}
+
+/** Starts a real Chromium: the machine's own (`CHROMIUM_PATH`, /usr/bin), else the one that npm brought. */
+export async function launchChromium(): Promise<Chromium> {
+	const { path, libraries } = await findChromium();
+	const browser = await chromium.launch({
+		executablePath: path,
+		args,
+		env: libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : undefined,
+	});
+	return {
+		browser,
+		async visitor({ isDriven = false, ...options } = {}) {
+			const context = await browser.newContext({ userAgent: desktopUserAgent, locale: "en-US", ...options });
+			await context.addInitScript(
+				`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`,
+			);
+			return context;
+		},
+		close: () => browser.close(),
+	};
+}

@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Event } from "../../shared/event.ts";
+import type { Rejection } from "../../shared/wire.ts";
+
+export interface Batch {
+	writeKey: string;
+	sentAt: number;
+	events: Event[];
+}
+
+/** An answer of the proxy; `"never"` keeps the request open, `"cut"` breaks the connection. */
+export type Answer = "never" | "cut" | { status: number; headers?: Record<string, string>; body?: unknown };
+
+/** A 202 that takes all events but the rejected ones. */
+export const taken = ({ events }: Batch, rejected: Rejection[] = []): Answer => ({
+	status: 202,
+	body: { accepted: events.length - rejected.length, rejected },
+});
+
+export const scriptTag = (attributes = "") =>
+	`<script src="/ferry/client.js" data-write-key="site_test" ${attributes}></script>`;
+
+/** A site and its proxy on one origin: pages, the built script, and a proxy that answers as it is told and remembers. */
+export async function startSite() {
+	const script = await readFile(new URL("../../dist/client.js", import.meta.url));
+	const pages = new Map<string, string>([["/", scriptTag()]]);
+	const batches: Batch[] = [];
+	const headers: IncomingHttpHeaders[] = [];
+	const waiters = new Set<() => void>();
+	let answer: (batch: Batch) => Answer = taken;
+
+	const server = createServer(async (request, response) => {
+		const path = new URL(request.url ?? "", "http://site").pathname;
+		if (request.method === "POST" && path === "/ferry/v1/batch") {
+			let body = "";
+			for await (const chunk of request) body += chunk;
+			const batch: Batch = JSON.parse(body);
+			const reply = answer(batch);
+			batches.push(batch);
+			headers.push(request.headers);
+			for (const look of waiters) look();
+			if (reply === "never") return;
+			if (reply === "cut") return request.socket.destroy();
+			const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {});
+			response.writeHead(reply.status, { "Content-Type": "application/json", ...reply.headers }).end(text);
+		} else if (path === "/ferry/client.js") {
+			response.writeHead(200, { "Content-Type": "text/javascript" }).end(script);
+		} else if (pages.has(path)) {
+			response
+				.writeHead(200, {
+					"Content-Type": "text/html",
+					"Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'",
+				})
+				.end(`<!doctype html><title>Shop</title>${pages.get(path)}`);
+		} else {
+			response.writeHead(404).end();
+		}
+	});
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+	const events = () => batches.flatMap((batch) => batch.events);
+
+	return {
+		origin,
+		pages,
+		batches,
+		headers,
+		/** Every event received so far, in order. */
+		events,
+		/** The names of the events received so far; a type where there is no name. */
+		names: () => events().map((event) => ("name" in event ? event.name : event.type)),
+		answerWith(next: (batch: Batch) => Answer) {
+			answer = next;
+		},
+		/** Resolves when what was received makes it true. */
+		until(isTrue: () => boolean): Promise<void> {
+			return new Promise((resolve) => {
+				const look = () => {
+					if (!isTrue()) return;
+					waiters.delete(look);
+					resolve();
+				};
+				waiters.add(look);
+				look();
+			});
+		},
+		async close() {
+			server.closeAllConnections();
+			server.close();
+			await once(server, "close");
+		},
+	};
+}
+export type Site = Awaited<ReturnType<typeof startSite>>;

@@ -1,0 +1,453 @@
+import type { BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Tracker } from "../../client/index.ts";
+import { type Chromium, launchChromium } from "./chromium.ts";
+import { type Site, scriptTag, startSite, taken } from "./site.ts";
+
+let chromium: Chromium;
+let site: Site;
+let visitor: BrowserContext;
+
+beforeAll(async () => {
+	chromium = await launchChromium();
+});
+afterAll(() => chromium.close());
+beforeEach(async () => {
+	site = await startSite();
+	visitor = await chromium.visitor();
+});
+afterEach(async () => {
+	await visitor.close();
+	await site.close();
+});
+
+type Loaded = Window & { eventferry: Tracker & { push(...commands: unknown[]): void } };
+
+const open = async (path = "/") => {
+	const page = await visitor.newPage();
+	await page.goto(site.origin + path);
+	return page;
+};
+
+/** Calls tracker methods in one task of the page. */
+const call = (page: Page, ...commands: unknown[][]) =>
+	page.evaluate((commands) => (window as unknown as Loaded).eventferry.push(...commands), commands);
+
+const state = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.state());
+
+/** Resolves when everything that waits has been tried once. */
+const flush = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.flush());
+
+const stored = (page: Page) =>
+	page.evaluate(
+		() =>
+			new Promise<{ id: string; name?: string }[]>((resolve, reject) => {
+				const opening = indexedDB.open("eventferry:site_test");
+				opening.onerror = reject;
+				opening.onsuccess = () => {
+					const reading = opening.result.transaction("events").objectStore("events").getAll();
+					reading.onsuccess = () => {
+						opening.result.close();
+						resolve(reading.result);
+					};
+				};
+			}),
+	);
+
+/** Notices of a kind, from here on. */
+const listen = (page: Page, kind: string) =>
+	page.evaluate((kind) => {
+		const shown = window as unknown as Loaded & { notices: unknown[] };
+		shown.notices ??= [];
+		shown.eventferry.on(kind as "error", ({ reason, events }) =>
+			shown.notices.push({ kind, reason, count: events.length }),
+		);
+	}, kind);
+const notices = (page: Page) => page.evaluate(() => (window as unknown as { notices: unknown[] }).notices);
+
+const until = async <Value>(read: () => Promise<Value>, isTrue: (value: Value) => boolean) => {
+	for (;;) if (isTrue(await read())) return;
+};
+
+test("nothing about an anonymous visitor leaves the browser", async () => {
+	const page = await open();
+	await call(page, ["track", "looked around"], ["update", { plan: "free" }]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ held: 2, waiting: 0 });
+	await page.goto("about:blank");
+	await page.goto(site.origin);
+	await until(
+		() => state(page),
+		({ held }) => held === 2,
+	);
+	expect(site.batches).toEqual([]);
+});
+
+test("what an anonymous visitor did is released at login, in order and as the person's", async () => {
+	const page = await open();
+	await call(page, ["track", "first"], ["track", "second", { n: 2 }], ["login", { email: " Ada@Example.com " }]);
+	await call(page, ["track", "third"]);
+	await flush(page);
+	expect(site.names()).toEqual(["first", "second", "login", "third"]);
+	const { anonymousId } = await state(page);
+	for (const { person } of site.events()) expect(person).toEqual({ anonymousId, email: "Ada@Example.com" });
+});
+
+test("events held on one page are released by a login on the next", async () => {
+	const page = await open();
+	await call(page, ["track", "first"]);
+	await until(
+		() => stored(page),
+		(events) => events.length === 1,
+	);
+	await page.reload();
+	await call(page, ["login", { userId: "42" }]);
+	await until(
+		() => state(page),
+		({ held }) => held === 0,
+	);
+	await flush(page);
+	expect(site.names().sort()).toEqual(["first", "login"]);
+	for (const { person } of site.events()) expect(person.userId).toBe("42");
+});
+
+test("a batch goes as text without credentials and is deleted once acknowledged", async () => {
+	const page = await open();
+	await visitor.addCookies([{ name: "session", value: "secret", url: site.origin }]);
+	await listen(page, "delivered");
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "order", { n: 1 }, { color: "blue" }]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 0, held: 0, email: "ada@example.com" });
+	await until(
+		() => stored(page),
+		(events) => events.length === 0,
+	);
+	expect(site.headers[0]?.["content-type"]).toBe("text/plain;charset=UTF-8");
+	expect(site.headers[0]?.cookie).toBeUndefined();
+	expect(site.batches[0]?.writeKey).toBe("site_test");
+	expect(site.events()[1]).toMatchObject({
+		type: "track",
+		name: "order",
+		data: { n: 1 },
+		color: "blue",
+		context: { url: `${site.origin}/`, title: "Shop", locale: "en-US" },
+	});
+	expect(await notices(page)).toEqual([{ kind: "delivered", reason: "on disk at the proxy", count: 2 }]);
+});
+
+test("20 waiting events are sent without being asked for", async () => {
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await call(page, ...Array.from({ length: 19 }, (_, n) => ["track", `event ${n}`]));
+	await site.until(() => site.events().length === 20);
+});
+
+test("events outlive a proxy that is down and are delivered once by the next page", async () => {
+	site.answerWith(() => ({ status: 500 }));
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
+	await flush(page);
+	await until(
+		() => stored(page),
+		(events) => events.length === 2,
+	);
+	await page.goto("about:blank");
+	await site.until(() => site.batches.length === 2);
+	site.batches.length = 0;
+	site.answerWith(taken);
+	await page.goto(site.origin);
+	await flush(page);
+	expect(site.names()).toEqual(["login", "kept"]);
+	await page.reload();
+	await flush(page);
+	expect(site.names()).toEqual(["login", "kept"]);
+});
+
+test("an event reaches the proxy although the page is closed right after it, purchases first", async () => {
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	await call(page, ["track", "goodbye"], ["confirmation", { orderId: "A-1", total: 9.9 }]);
+	await page.close({ runBeforeUnload: true });
+	await site.until(() => site.events().length === 3);
+	expect(site.names()).toEqual(["login", "confirmation", "goodbye"]);
+});
+
+test("an event reaches the proxy although the page is left in the same task", async () => {
+	site.pages.set(
+		"/leave",
+		`${scriptTag()}<script>
+			eventferry.push(["login", { email: "ada@example.com" }], ["track", "goodbye"]);
+			location.href = "/next";
+		</script>`,
+	);
+	site.pages.set("/next", "Bye");
+	await open("/leave");
+	await site.until(() => site.events().length >= 2);
+	// A request that leaving the page may have cut off goes again; the proxy knows events by their ids.
+	expect([...new Set(site.names())]).toEqual(["login", "goodbye"]);
+});
+
+test("what was captured too late to be stored is merged into the queue by the next page", async () => {
+	site.answerWith(() => ({ status: 500 }));
+	const page = await open();
+	await page.evaluate(() => {
+		const { eventferry } = window as unknown as Loaded;
+		eventferry.login({ email: "ada@example.com" });
+		eventferry.track("in the last moment");
+		location.href = "about:blank";
+	});
+	await page.waitForURL("about:blank");
+	await site.until(() => site.batches.length === 1);
+	site.batches.length = 0;
+	site.answerWith(taken);
+	await page.goto(site.origin);
+	await flush(page);
+	expect(site.names()).toEqual(["login", "in the last moment"]);
+});
+
+test("a hidden page's request is not repeated while it is in flight", async () => {
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	site.answerWith(() => "never");
+	await page.evaluate(() => {
+		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+		window.dispatchEvent(new PageTransitionEvent("pagehide"));
+	});
+	await site.until(() => site.batches.length === 1);
+	await flush(page);
+	expect(site.batches).toHaveLength(1);
+	expect(await state(page)).toMatchObject({ waiting: 1 });
+});
+
+test("commands collected before the script loads run in order, and the same push acts at once after", async () => {
+	site.pages.set(
+		"/stub",
+		`<script>
+			window.eventferry = window.eventferry || [];
+			eventferry.push(["track", "one"]);
+			eventferry.push(["login", { email: "ada@example.com" }], ["track", "two"]);
+			eventferry.push(["page"]);
+		</script>${scriptTag()}${scriptTag()}`,
+	);
+	const page = await open("/stub");
+	await call(page, ["track", "three"]);
+	await flush(page);
+	expect(site.names()).toEqual(["one", "login", "two", "page", "three"]);
+});
+
+test("an unknown command is one warning and stops nothing", async () => {
+	const page = await open();
+	const lines: string[] = [];
+	page.on("console", (message) => lines.push(message.text()));
+	await call(page, ["tarck", { email: "ada@example.com" }], ["login", { email: "ada@example.com" }]);
+	expect(lines).toEqual(["eventferry: unknown command tarck"]);
+	expect(await state(page)).toMatchObject({ waiting: 1 });
+});
+
+test("clicks on marked elements and routed page views are tracked", async () => {
+	site.pages.set(
+		"/app",
+		`<button data-ferry-event="Button Click" data-ferry-product-id="7"><b>Buy</b></button>${scriptTag("data-pages")}`,
+	);
+	const page = await open("/app");
+	await page.click("b");
+	await page.evaluate(() => history.pushState(null, "", "/app?tab=2"));
+	await page.evaluate(() => history.replaceState({ scrolled: 1 }, ""));
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	expect(site.names()).toEqual(["page", "Button Click", "page", "login"]);
+	expect(site.events()[1]?.data).toEqual({ productId: "7" });
+});
+
+test("a driven browser and a crawler record and send nothing", async () => {
+	const crawler = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+	for (const options of [{ isDriven: true }, { userAgent: crawler }]) {
+		const bot = await chromium.visitor(options);
+		const page = await bot.newPage();
+		await page.goto(site.origin);
+		await listen(page, "dropped");
+		await call(page, ["login", { email: "ada@example.com" }], ["track", "crawled"]);
+		await flush(page);
+		expect(await state(page)).toMatchObject({ waiting: 0, held: 0 });
+		expect(await notices(page)).toHaveLength(2);
+		await bot.close();
+	}
+	expect(site.batches).toEqual([]);
+});
+
+test("an event the proxy rejects goes with a notice, the others are delivered", async () => {
+	site.answerWith((batch) =>
+		taken(
+			batch,
+			batch.events
+				.filter((event) => "name" in event && event.name === "bad")
+				.map(({ id }) => ({ id, code: "invalid_event" as const, message: "no" })),
+		),
+	);
+	const page = await open();
+	await listen(page, "rejected");
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "bad"], ["track", "good"]);
+	await flush(page);
+	expect(await notices(page)).toEqual([{ kind: "rejected", reason: "invalid_event", count: 1 }]);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+});
+
+test("events with an expired token stay until that person's next login brings a new one", async () => {
+	site.answerWith((batch) =>
+		taken(
+			batch,
+			batch.events
+				.filter(({ person }) => person.token === "old")
+				.map(({ id }) => ({ id, code: "identity_token_expired" as const, message: "expired" })),
+		),
+	);
+	const page = await open();
+	await call(page, ["login", { userId: "1", token: "old" }], ["track", "late"]);
+	await flush(page);
+	await flush(page);
+	expect(site.batches).toHaveLength(1);
+	expect(await state(page)).toMatchObject({ waiting: 2 });
+	await call(page, ["login", { userId: "1", token: "new" }]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+	expect(site.batches[1]?.events.map(({ person }) => person.token)).toEqual(["new", "new", "new"]);
+});
+
+test("a refused write key stops sending until the next page load, with one line in the console", async () => {
+	site.answerWith(() => ({ status: 401 }));
+	const page = await open();
+	const lines: string[] = [];
+	page.on("console", (message) => message.text().startsWith("eventferry") && lines.push(message.text()));
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	await flush(page);
+	expect(site.batches).toHaveLength(1);
+	expect(lines).toEqual(["eventferry: write key or origin refused, stopped"]);
+	site.answerWith(taken);
+	await page.reload();
+	await flush(page);
+	expect(site.names()).toEqual(["login", "login"]);
+});
+
+test("a batch that is too large is halved until the event that is goes alone", async () => {
+	site.answerWith((batch) =>
+		batch.events.some((event) => "name" in event && event.name === "huge") ? { status: 413 } : taken(batch),
+	);
+	const page = await open();
+	await listen(page, "dropped");
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "a"], ["track", "huge"], ["track", "b"]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+	expect(await notices(page)).toEqual([{ kind: "dropped", reason: "refused by the proxy", count: 1 }]);
+});
+
+test("Retry-After holds even a flush back, and across a reload", async () => {
+	site.answerWith(() => ({ status: 503, headers: { "Retry-After": "120" } }));
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	await flush(page);
+	await page.reload();
+	await flush(page);
+	expect(site.batches).toHaveLength(1);
+	expect(await state(page)).toMatchObject({ waiting: 1 });
+});
+
+test("a captive portal's 200 acknowledges nothing", async () => {
+	site.answerWith(() => ({ status: 200, body: "<h1>Log in to this Wi-Fi</h1>" }));
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 1 });
+	site.answerWith(taken);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+});
+
+test("two tabs share one queue and deliver each event once", async () => {
+	const [first, second] = [await open(), await open()];
+	site.answerWith(() => ({ status: 503, headers: { "Retry-After": "1" } }));
+	await call(first, ["login", { email: "ada@example.com" }], ["track", "from the first"]);
+	await until(
+		() => state(second),
+		({ email }) => email === "ada@example.com",
+	);
+	await call(second, ["track", "from the second"]);
+	await until(
+		() => stored(first),
+		(events) => events.length === 3,
+	);
+	site.batches.length = 0;
+	site.answerWith(taken);
+	await Promise.all([flush(first), flush(second)]);
+	await until(
+		() => stored(first),
+		(events) => events.length === 0,
+	);
+	expect(site.names().sort()).toEqual(["from the first", "from the second", "login"]);
+});
+
+test("while consent is pending nothing is stored or sent; opting in releases it", async () => {
+	site.pages.set("/pending", scriptTag('data-consent="pending"'));
+	const page = await open("/pending");
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "waits"]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ consent: "pending", waiting: 2 });
+	expect(await page.evaluate(async () => [Object.keys(localStorage), await indexedDB.databases()])).toEqual([[], []]);
+	expect(site.batches).toEqual([]);
+	await call(page, ["optIn"]);
+	await flush(page);
+	expect(site.names()).toEqual(["login", "waits"]);
+});
+
+test("opting out deletes queue and identity, in other tabs too, and is remembered until opting in", async () => {
+	const [page, other] = [await open(), await open()];
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
+	await call(page, ["optOut"]);
+	await until(
+		() => state(other),
+		({ consent }) => consent === "denied",
+	);
+	expect(await stored(page)).toEqual([]);
+	await page.reload();
+	await call(page, ["track", "not recorded"]);
+	expect(await state(page)).toMatchObject({ consent: "denied", waiting: 0, held: 0 });
+	expect(await state(page)).not.toHaveProperty("email");
+	await call(page, ["optIn"], ["track", "recorded"]);
+	expect(await state(page)).toMatchObject({ consent: "granted", held: 1 });
+	expect(site.batches).toEqual([]);
+});
+
+test("logging out deletes what is held and starts a new visitor", async () => {
+	const page = await open();
+	await call(page, ["track", "someone else's"]);
+	const { anonymousId } = await state(page);
+	await call(page, ["reset"], ["track", "mine"], ["login", { email: "ada@example.com" }]);
+	expect((await state(page)).anonymousId).not.toBe(anonymousId);
+	await flush(page);
+	expect(site.names()).toEqual(["mine", "login"]);
+});
+
+test("localStorage takes over where IndexedDB is missing, with one notice", async () => {
+	await visitor.addInitScript(() => {
+		Object.defineProperty(window, "indexedDB", { value: undefined });
+	});
+	site.answerWith(() => ({ status: 500 }));
+	site.pages.set("/debug", scriptTag("data-debug"));
+	const page = await visitor.newPage();
+	const lines: string[] = [];
+	page.on("console", (message) => message.text().includes("IndexedDB") && lines.push(message.text()));
+	await page.goto(`${site.origin}/debug`);
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
+	await flush(page);
+	expect(lines).toEqual(["eventferry: error (0): IndexedDB failed, localStorage instead"]);
+	await page.goto("about:blank");
+	await site.until(() => site.batches.length === 2);
+	site.batches.length = 0;
+	site.answerWith(taken);
+	await page.goto(site.origin);
+	await flush(page);
+	expect(site.names()).toEqual(["login", "kept"]);
+});

@@ -1,0 +1,344 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { adminToken, batchOf, browserAgent, event, origin, serverKey, writeKey } from "../support/proxy.ts";
+
+const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
+
+let folder: string;
+let sandbox: Sandbox;
+let started: ChildProcess[];
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), "eventferry-"));
+	sandbox = await startSandbox();
+	started = [];
+});
+afterEach(async () => {
+	for (const child of started.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
+		const ended = once(child, "exit");
+		child.kill("SIGKILL");
+		await ended;
+	}
+	await sandbox.stop();
+	await rm(folder, { recursive: true });
+});
+
+type Environment = Record<string, string | undefined>;
+
+/** A right configuration that delivers to the sandbox's Crisp. */
+const right = (): Environment => {
+	const { websiteId, identifier, key, baseUrl } = sandbox.destinations.crisp;
+	return {
+		EVENTFERRY_WRITE_KEY: writeKey,
+		EVENTFERRY_ORIGINS: origin,
+		EVENTFERRY_SERVER_KEY: serverKey,
+		EVENTFERRY_ADMIN_TOKEN: adminToken,
+		EVENTFERRY_STORE: `sqlite:${join(folder, "store.db")}`,
+		CRISP_WEBSITE_ID: websiteId,
+		CRISP_IDENTIFIER: identifier,
+		CRISP_KEY: key,
+		CRISP_BASE_URL: baseUrl,
+	};
+};
+
+function start(args: string[], env: Environment) {
+	const child = spawn(process.execPath, [cli, ...args], {
+		cwd: folder,
+		env: { PATH: process.env.PATH, ...env },
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	started.push(child);
+	const lines: string[] = [];
+	let rest = "";
+	let heard = () => {};
+	child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+		const parts = (rest + chunk).split("\n");
+		rest = parts.pop() ?? "";
+		lines.push(...parts);
+		heard();
+	});
+	const stderr = text(child.stderr);
+	const exit = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+	return {
+		child,
+		exit,
+		stderr,
+		/** All of stdout, once it has ended. */
+		stdout: async () => {
+			await exit;
+			return [...lines, rest].join("\n");
+		},
+		/** The first line of stdout; rejects when the command ends without one. */
+		line: () =>
+			new Promise<string>((done, fail) => {
+				heard = () => lines[0] !== undefined && done(lines[0]);
+				heard();
+				exit.then(async (code) => fail(new Error(`ended with ${code}: ${await stderr}`)), fail);
+			}),
+	};
+}
+
+async function run(args: string[], env: Environment = {}) {
+	const command = start(args, env);
+	const [code, stdout, stderr] = await Promise.all([command.exit, command.stdout(), command.stderr]);
+	return { code, stdout, stderr };
+}
+
+/** Starts `serve` and returns where it listens. */
+async function serve(args: string[] = ["--port", "0"], env: Environment = right()) {
+	const command = start(["serve", ...args], env);
+	const line = await command.line();
+	return { ...command, said: line, url: line.replace("eventferry listening on ", "") };
+}
+
+const send = (url: string, ...events: unknown[]) =>
+	fetch(`${url}/v1/batch`, {
+		method: "POST",
+		headers: { origin, "user-agent": browserAgent, "content-type": "text/plain" },
+		body: JSON.stringify(batchOf(...events)),
+	});
+const namesTaken = () =>
+	sandbox
+		.requests("crisp")
+		.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
+		.map(({ body }) => (body as { text: string }).text);
+
+/** Resolves once Crisp has answered 200 to so many events. */
+const delivered = (count: number) => expect.poll(namesTaken, { timeout: 15_000, interval: 20 }).toHaveLength(count);
+
+describe("eventferry serve", () => {
+	test("says in one line where it listens, delivers, and ends with 0 on SIGTERM", async () => {
+		const { said, url, child, exit, stdout } = await serve();
+		expect(said).toMatch(/^eventferry listening on http:\/\/127\.0\.0\.1:\d+$/);
+		expect(url).not.toMatch(/:(0|8788)$/);
+		expect((await fetch(`${url}/readyz`)).status).toBe(200);
+		expect((await fetch(`${url}/nothing`)).headers.get("content-type")).toMatch(/problem\+json/);
+		expect((await send(url, event({ name: "from a page" }))).status).toBe(202);
+		await delivered(1);
+		child.kill("SIGTERM");
+		expect(await exit).toBe(0);
+		expect(await stdout()).toBe(`${said}\n`);
+	});
+
+	test("ends with 0 on SIGINT too", async () => {
+		const { child, exit } = await serve();
+		child.kill("SIGINT");
+		expect(await exit).toBe(0);
+	});
+
+	test("finishes on SIGTERM what it has in flight, keeps the rest, and repeats nothing", async () => {
+		sandbox.fault("crisp", { delayMs: 500 });
+		const person = { email: "ada@example.com" };
+		sandbox.addPerson("crisp", person);
+		const first = await serve();
+		await send(first.url, event({ name: "under way", person }), event({ name: "the rest", person }));
+		await sandbox.until((requests) => requests.length > 0);
+		first.child.kill("SIGTERM");
+		expect(await first.exit).toBe(0);
+		expect(namesTaken()).toEqual(["under way"]);
+		await serve();
+		await delivered(2);
+		expect(namesTaken()).toEqual(["under way", "the rest"]);
+	});
+
+	test("ends within the grace it is given while pages keep their connections open", async () => {
+		const { url, child, exit } = await serve();
+		const half = connect(Number(new URL(url).port), "127.0.0.1");
+		half.on("error", () => {});
+		half.write("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n{");
+		await send(url, event());
+		const before = performance.now();
+		child.kill("SIGTERM");
+		expect(await exit).toBe(0);
+		expect(performance.now() - before).toBeLessThan(10_500);
+		half.destroy();
+	});
+
+	test("delivers after kill -9 what it had accepted, in order and once", async () => {
+		const clear = sandbox.fault("crisp", { status: 503, retryAfter: 60 });
+		const first = await serve();
+		const person = { email: "ada@example.com" };
+		const names = ["one", "two", "three"];
+		const response = await send(first.url, ...names.map((name) => event({ name, person })));
+		expect(await response.json()).toEqual({ accepted: 3, rejected: [] });
+		first.child.kill("SIGKILL");
+		expect(await first.exit).toBe("SIGKILL");
+		clear();
+		const second = await serve();
+		await delivered(3);
+		expect(namesTaken()).toEqual(names);
+		second.child.kill("SIGTERM");
+		expect(await second.exit).toBe(0);
+		expect(namesTaken()).toEqual(names);
+	});
+
+	test("takes --port, --host and --store over the environment", async () => {
+		const store = join(folder, "other.db");
+		const { url } = await serve(["--port=0", "--host", "localhost", "--store", `sqlite:${store}`], {
+			...right(),
+			PORT: "1",
+			HOST: "192.0.2.1",
+			EVENTFERRY_STORE: "sqlite:/nowhere/at/all/x.db",
+		});
+		expect((await fetch(`${url}/readyz`)).status).toBe(200);
+	});
+
+	test("takes a configuration file, and finds one in the working folder", async () => {
+		const { crisp } = sandbox.destinations;
+		const config = {
+			store: `sqlite:${join(folder, "file.db")}`,
+			logLevel: "warn",
+			sites: [{ writeKey, origins: [origin], crisp }],
+		};
+		for (const [name, args] of [
+			["mine.json", ["--config", "mine.json"]],
+			["eventferry.config.mjs", []],
+		] as const) {
+			const content = name.endsWith(".json") ? JSON.stringify(config) : `export default ${JSON.stringify(config)};`;
+			await writeFile(join(folder, name), content);
+			const { url, child, exit } = await serve(["--port", "0", ...args], {});
+			expect((await send(url, event())).status, name).toBe(202);
+			child.kill("SIGTERM");
+			await exit;
+		}
+	});
+
+	test("needs nothing with --sandbox, where a page on this machine may send", async () => {
+		const { url } = await serve(["--sandbox", "--port", "0"], {
+			CRISP_KEY: "real",
+			VIBETRACE_BASE_URL: "https://real.example",
+		});
+		const page = await fetch(url);
+		expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/html/)]);
+		const key = (await page.text()).match(/data-write-key="([^"]+)"/)?.[1];
+		const post = (from: string | undefined) =>
+			fetch(`${url}/v1/batch`, {
+				method: "POST",
+				headers: { "user-agent": browserAgent, "content-type": "text/plain", ...(from && { origin: from }) },
+				body: JSON.stringify({ ...batchOf(event()), writeKey: key }),
+			});
+		for (const from of [url, "http://localhost:5173", undefined]) expect((await post(from)).status, from).toBe(202);
+		for (const from of ["https://evil.example", "http://127.0.0.1.evil.example", "null"]) {
+			expect((await post(from)).status, from).toBe(403);
+		}
+		expect((await fetch(`${url}/admin/stats`)).status).toBe(200);
+		expect((await fetch(`${url}/admin/stats`, { headers: { origin: "https://evil.example" } })).status).toBe(401);
+	});
+
+	test("fails with 1 when the port is taken, and says so", async () => {
+		const holder = createServer().listen(0, "127.0.0.1");
+		await once(holder, "listening");
+		const address = holder.address();
+		const port = typeof address === "object" && address ? String(address.port) : "";
+		const { code, stdout, stderr } = await run(["serve", "--port", port], right());
+		expect([code, stdout]).toEqual([1, ""]);
+		expect(stderr).toMatch(/port/);
+		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
+		holder.close();
+	});
+
+	test.each([
+		["a folder that is not there", "sqlite:/nowhere/at/all/x.db"],
+		["a folder", "sqlite:/tmp"],
+		["a file that is no database", `sqlite:${cli}`],
+	])("fails with 1 when the store is %s", async (_name, store) => {
+		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], right());
+		expect([code, stdout]).toEqual([1, ""]);
+		expect(stderr).toMatch(/store|database|sqlite/i);
+		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
+	});
+
+	test("fails with 1 on a store that another process uses, which is not disturbed", async () => {
+		const { url } = await serve();
+		const { code, stderr } = await run(["serve", "--port", "0"], right());
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/store/);
+		expect((await send(url, event())).status).toBe(202);
+		await delivered(1);
+	});
+
+	test("writes no secret to stderr, however much it logs", async () => {
+		const env = { ...right(), EVENTFERRY_LOG_LEVEL: "trace" };
+		sandbox.fault("crisp", { status: 401, times: 1 });
+		const { url, child, exit, stderr, stdout } = await serve(["--port", "0"], env);
+		await send(url, event());
+		await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } });
+		await sandbox.until((requests) => requests.length > 0);
+		child.kill("SIGTERM");
+		await exit;
+		const said = (await stderr) + (await stdout());
+		const { identifier, key } = sandbox.destinations.crisp;
+		const basic = Buffer.from(`${identifier}:${key}`).toString("base64");
+		for (const secret of [key, basic, serverKey, adminToken]) expect(said).not.toContain(secret);
+	});
+});
+
+describe("wrong usage or configuration is exit code 2", () => {
+	test.each([
+		["no command", []],
+		["an unknown command", ["sail"]],
+		["a command of __proto__", ["__proto__"]],
+		["an unknown option", ["serve", "--prot", "80"]],
+		["an option without its value", ["serve", "--port"]],
+		["one word too many", ["serve", "now"]],
+		["a port that is none", ["serve", "--port", "http"]],
+		["a port too high", ["serve", "--port", "65536"]],
+		["an empty store", ["serve", "--store", ""]],
+		["a store of another kind", ["serve", "--store", "redis://x"]],
+		["a configuration file that is not there", ["serve", "--config", "nowhere.mjs"]],
+		["check with an unknown option", ["check", "--dead"]],
+	])("%s", async (_name, args) => {
+		const { code, stdout, stderr } = await run(args, right());
+		expect([code, stdout]).toEqual([2, ""]);
+		expect(stderr).toMatch(/\w/);
+		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
+	});
+
+	test.each(["serve", "check"])("%s without a configuration tells every mistake", async (command) => {
+		const { code, stdout, stderr } = await run([command]);
+		expect([code, stdout]).toEqual([2, ""]);
+		for (const name of ["EVENTFERRY_WRITE_KEY", "EVENTFERRY_ORIGINS"]) expect(stderr).toContain(name);
+	});
+
+	test("and no secret is shown on the way", async () => {
+		const secret = "s3cr3t-\u00e9";
+		const env = { ...right(), EVENTFERRY_SERVER_KEY: secret, CRISP_KEY: secret, EVENTFERRY_ADMIN_TOKEN: secret };
+		for (const args of [["check"], ["check", "--json"], ["serve"]]) {
+			const { code, stdout, stderr } = await run(args, env);
+			expect(code).toBe(2);
+			expect(stdout + stderr).toContain("CRISP_KEY");
+			expect(stdout + stderr).not.toContain("s3cr3t");
+		}
+	});
+});
+
+describe("eventferry check", () => {
+	test("is 0 where all is right, opens nothing and shows no secret", async () => {
+		const { code, stdout, stderr } = await run(["check"], right());
+		expect([code, stderr]).toEqual([0, ""]);
+		expect(stdout).toContain(writeKey);
+		for (const secret of [sandbox.destinations.crisp.key, serverKey, adminToken]) expect(stdout).not.toContain(secret);
+		expect(sandbox.requests()).toEqual([]);
+	});
+
+	test("answers in JSON where asked to", async () => {
+		const good = await run(["check", "--json"], right());
+		expect([good.code, JSON.parse(good.stdout)]).toMatchObject([0, {}]);
+		const bad = await run(["check", "--json"], { ...right(), PORT: "http", EVENTFERRY_ORIGINS: "shop" });
+		expect(bad.code).toBe(2);
+		expect(JSON.stringify(JSON.parse(bad.stdout))).toMatch(/EVENTFERRY_ORIGINS/);
+	});
+});
+
+test("--help tells the commands and is no mistake", async () => {
+	const { code, stdout } = await run(["--help"]);
+	expect(code).toBe(0);
+	for (const word of ["serve", "check", "--port", "--store", "--sandbox"]) expect(stdout).toContain(word);
+});

@@ -1,0 +1,380 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Config, createProxy, defineConfig, loadConfig } from "../../server/index.ts";
+
+let folder: string;
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), "eventferry-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** One site by the environment alone: the least that is right. */
+const least = {
+	EVENTFERRY_WRITE_KEY: "site_shop",
+	EVENTFERRY_ORIGINS: "https://shop.example",
+	VIBETRACE_API_KEY: "vt-key",
+};
+const site = { writeKey: "site_file", origins: ["https://file.example"], vibetrace: { apiKey: "vt-of-the-file" } };
+
+const fromEnvironment = (env: Record<string, string | undefined>) => loadConfig({ file: false, env });
+async function fileOf(name: string, content: unknown): Promise<string> {
+	const path = join(folder, name);
+	await writeFile(path, typeof content === "string" ? content : JSON.stringify(content));
+	return path;
+}
+/** The message of the refusal: what a person reads. */
+async function refusal(loading: Promise<unknown>): Promise<string> {
+	const error = await loading.then(
+		() => undefined,
+		(reason: unknown) => reason,
+	);
+	if (!(error instanceof Error)) throw new Error("the configuration was taken");
+	expect(error.name).toBe("ConfigError");
+	return error.message;
+}
+
+describe("the environment alone", () => {
+	test("is enough for one site, and what is left out has the documented default", async () => {
+		expect(await fromEnvironment(least)).toMatchObject({
+			port: 8788,
+			host: "127.0.0.1",
+			store: "sqlite:./eventferry.db",
+			sites: [
+				{
+					writeKey: "site_shop",
+					origins: ["https://shop.example"],
+					identity: "open",
+					vibetrace: { apiKey: "vt-key", baseUrl: "https://api.vtcdn.net/v1" },
+				},
+			],
+		});
+	});
+
+	test("sets everything it is documented to set", async () => {
+		const config = await fromEnvironment({
+			PORT: "0",
+			HOST: "0.0.0.0",
+			EVENTFERRY_WRITE_KEY: "site_a",
+			EVENTFERRY_ORIGINS: "https://a.example, http://localhost:3000",
+			EVENTFERRY_SERVER_KEY: "sk",
+			EVENTFERRY_IDENTITY: "open",
+			EVENTFERRY_ADMIN_TOKEN: "at",
+			EVENTFERRY_STORE: "sqlite:/tmp/x.db",
+			EVENTFERRY_LOG_LEVEL: "warn",
+			CRISP_WEBSITE_ID: "w",
+			CRISP_IDENTIFIER: "i",
+			CRISP_KEY: "k",
+			CRISP_TIER: "plugin",
+			CRISP_BASE_URL: "http://127.0.0.1:1/crisp/v1",
+			HELPCRUNCH_API_KEY: "h",
+			HELPCRUNCH_BASE_URL: "http://localhost:1/v1",
+			VIBETRACE_API_KEY: "v",
+			VIBETRACE_BASE_URL: "https://eu.example/v1",
+		});
+		expect(config).toMatchObject({
+			port: 0,
+			host: "0.0.0.0",
+			store: "sqlite:/tmp/x.db",
+			adminToken: "at",
+			logLevel: "warn",
+			sites: [
+				{
+					writeKey: "site_a",
+					origins: ["https://a.example", "http://localhost:3000"],
+					serverKey: "sk",
+					crisp: { websiteId: "w", identifier: "i", key: "k", tier: "plugin", baseUrl: "http://127.0.0.1:1/crisp/v1" },
+					helpcrunch: { apiKey: "h", baseUrl: "http://localhost:1/v1" },
+					vibetrace: { apiKey: "v", baseUrl: "https://eu.example/v1" },
+				},
+			],
+		});
+	});
+
+	test("makes a destination of credentials only, and takes an empty variable as none", async () => {
+		const { sites } = await fromEnvironment({ ...least, CRISP_KEY: "", HELPCRUNCH_API_KEY: "", PORT: "" });
+		expect(sites[0]).toHaveProperty("vibetrace");
+		expect(sites[0]?.crisp).toBeUndefined();
+		expect(sites[0]?.helpcrunch).toBeUndefined();
+	});
+
+	test("names the documented base URLs of all three", async () => {
+		const { sites } = await fromEnvironment({
+			...least,
+			HELPCRUNCH_API_KEY: "h",
+			CRISP_WEBSITE_ID: "w",
+			CRISP_IDENTIFIER: "i",
+			CRISP_KEY: "k",
+		});
+		expect([sites[0]?.crisp?.baseUrl, sites[0]?.helpcrunch?.baseUrl, sites[0]?.vibetrace?.baseUrl]).toEqual([
+			"https://api.crisp.chat/v1",
+			"https://api.helpcrunch.com/v1",
+			"https://api.vtcdn.net/v1",
+		]);
+	});
+});
+
+describe("a mistake is refused by the name of its variable", () => {
+	test.each<[string, Record<string, string | undefined>]>([
+		["EVENTFERRY_WRITE_KEY", { EVENTFERRY_WRITE_KEY: undefined }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: undefined }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: " , " }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://shop.example/" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://shop.example/path" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "shop.example" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "*" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://*.shop.example" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "null" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://good.example,https://Bad.example" }],
+		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "verified" }],
+		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "closed" }],
+		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "postgres://u:p@db/x" }],
+		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "mysql://db" }],
+		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "sqlite:" }],
+		["EVENTFERRY_LOG_LEVEL", { EVENTFERRY_LOG_LEVEL: "loud" }],
+		["PORT", { PORT: "http" }],
+		["PORT", { PORT: "-1" }],
+		["PORT", { PORT: "65536" }],
+		["PORT", { PORT: "80.5" }],
+		["PORT", { PORT: "0x50" }],
+		["PORT", { PORT: "8788 9" }],
+		["CRISP_WEBSITE_ID", { CRISP_IDENTIFIER: "i", CRISP_KEY: "k" }],
+		["CRISP_IDENTIFIER", { CRISP_WEBSITE_ID: "w", CRISP_KEY: "k" }],
+		["CRISP_KEY", { CRISP_WEBSITE_ID: "w", CRISP_IDENTIFIER: "i" }],
+		["CRISP_TIER", { CRISP_WEBSITE_ID: "w", CRISP_IDENTIFIER: "i", CRISP_KEY: "k", CRISP_TIER: "user" }],
+		["VIBETRACE_BASE_URL", { VIBETRACE_BASE_URL: "not a url" }],
+		["VIBETRACE_API_KEY_FILE", { VIBETRACE_API_KEY: undefined, VIBETRACE_API_KEY_FILE: "/nowhere/at/all" }],
+	])("%s in %j", async (name, env) => {
+		expect(await refusal(fromEnvironment({ ...least, ...env }))).toContain(name);
+	});
+
+	test("that verified identity is not there yet is said, not passed over", async () => {
+		expect(await refusal(fromEnvironment({ ...least, EVENTFERRY_IDENTITY: "verified" }))).toMatch(/verified/);
+		const verified = { ...site, identity: "verified" } as unknown as Config["sites"][number];
+		expect(() => createProxy({ sites: [verified] })).toThrow(/verified/);
+	});
+
+	test("no destination at all is a mistake that names what could be set", async () => {
+		const message = await refusal(fromEnvironment({ ...least, VIBETRACE_API_KEY: undefined }));
+		for (const name of ["Crisp", "HelpCrunch", "Vibetrace"]) expect(message).toContain(name);
+	});
+
+	test("every mistake is told at once, each with its name", async () => {
+		const message = await refusal(
+			fromEnvironment({
+				PORT: "http",
+				EVENTFERRY_ORIGINS: "shop.example",
+				EVENTFERRY_STORE: "mysql://db",
+				EVENTFERRY_LOG_LEVEL: "loud",
+				CRISP_KEY: "k",
+				VIBETRACE_API_KEY: "v",
+				VIBETRACE_BASE_URL: "http://vibetrace.example/v1",
+				HELPCRUNCH_API_KEY_FILE: "/nowhere/at/all",
+			}),
+		);
+		for (const name of [
+			"PORT",
+			"EVENTFERRY_WRITE_KEY",
+			"EVENTFERRY_ORIGINS",
+			"EVENTFERRY_STORE",
+			"EVENTFERRY_LOG_LEVEL",
+			"CRISP_WEBSITE_ID",
+			"CRISP_IDENTIFIER",
+			"VIBETRACE_BASE_URL",
+			"HELPCRUNCH_API_KEY_FILE",
+		]) {
+			expect(message).toContain(name);
+		}
+		expect(message).not.toContain("CRISP_KEY");
+	});
+
+	test("an empty environment is told all that is needed", async () => {
+		const message = await refusal(fromEnvironment({}));
+		expect(message).toContain("EVENTFERRY_WRITE_KEY");
+		expect(message).toContain("EVENTFERRY_ORIGINS");
+		expect(message).toMatch(/destination/);
+	});
+
+	test("a secret's value is never in it, nor is what stands where a secret could", async () => {
+		const secret = "s3cr3t-\u00e9-value";
+		const env = {
+			PORT: secret,
+			EVENTFERRY_WRITE_KEY: secret,
+			EVENTFERRY_ORIGINS: secret,
+			EVENTFERRY_SERVER_KEY: secret,
+			EVENTFERRY_ADMIN_TOKEN: secret,
+			EVENTFERRY_STORE: `postgres://user:${secret}@db/x`,
+			EVENTFERRY_IDENTITY: secret,
+			CRISP_WEBSITE_ID: secret,
+			CRISP_IDENTIFIER: secret,
+			CRISP_KEY: secret,
+			CRISP_TIER: secret,
+			CRISP_BASE_URL: `http://user:${secret}@crisp.example/v1`,
+			HELPCRUNCH_API_KEY: secret,
+			VIBETRACE_API_KEY: secret,
+		};
+		const message = await refusal(fromEnvironment(env));
+		for (const name of ["EVENTFERRY_SERVER_KEY", "EVENTFERRY_ADMIN_TOKEN", "CRISP_KEY", "HELPCRUNCH_API_KEY"]) {
+			expect(message).toContain(name);
+		}
+		expect(message).not.toContain("s3cr3t");
+		const broken = await fileOf("broken.json", `{ "adminToken": "s3cr3t", }`);
+		expect(await refusal(loadConfig({ file: broken, env: {} }))).not.toContain("s3cr3t");
+		const throwing = await fileOf("throwing.mjs", `throw new Error("s3cr3t");`);
+		expect(await refusal(loadConfig({ file: throwing, env: {} }))).not.toContain("s3cr3t");
+	});
+
+	test.each([
+		["EVENTFERRY_SERVER_KEY", "two words"],
+		["EVENTFERRY_ADMIN_TOKEN", "two words"],
+		["EVENTFERRY_ADMIN_TOKEN", "trailing "],
+		["EVENTFERRY_SERVER_KEY", "two\nlines"],
+	])("%s %j could never be sent as a bearer token", async (name, value) => {
+		expect(await refusal(fromEnvironment({ ...least, [name]: value }))).toContain(name);
+	});
+});
+
+describe("a base URL", () => {
+	test.each([
+		"https://proxy.example/v1",
+		"http://127.0.0.1:8080/v1",
+		"http://127.9.9.9/v1",
+		"http://localhost/v1",
+		"http://[::1]:8080/v1",
+	])("may be %s", async (url) => {
+		const { sites } = await fromEnvironment({ ...least, VIBETRACE_BASE_URL: url });
+		expect(sites[0]?.vibetrace?.baseUrl).toBe(url);
+	});
+
+	test.each([
+		"http://api.vtcdn.net/v1",
+		"HTTP://api.vtcdn.net/v1",
+		" http://api.vtcdn.net/v1",
+		"ht\ttp://api.vtcdn.net/v1",
+		"http:\\\\api.vtcdn.net",
+		"http://127.0.0.1.evil.example/v1",
+		"http://localhost.evil.example/v1",
+		"http://127.0.0.1@evil.example/v1",
+		"http://evil.example#127.0.0.1",
+		"http://0.0.0.0/v1",
+		"http://10.0.0.1/v1",
+		"http://169.254.169.254/latest",
+		"ftp://127.0.0.1/v1",
+		"file:///etc/passwd",
+		"//api.vtcdn.net/v1",
+		"api.vtcdn.net/v1",
+	])("may not be %j: our keys would travel in the clear, or nowhere", async (url) => {
+		expect(await refusal(fromEnvironment({ ...least, VIBETRACE_BASE_URL: url }))).toContain("VIBETRACE_BASE_URL");
+	});
+});
+
+describe("a value in a file of its own", () => {
+	test("is read from where NAME_FILE says, without the line break at its end", async () => {
+		const { VIBETRACE_API_KEY: _, ...rest } = least;
+		const config = await fromEnvironment({
+			...rest,
+			VIBETRACE_API_KEY_FILE: await fileOf("vt", "vt-of-the-secret\n"),
+			EVENTFERRY_SERVER_KEY_FILE: await fileOf("sk", "sk-of-the-secret\r\n"),
+			EVENTFERRY_ADMIN_TOKEN_FILE: await fileOf("at", "at-of-the-secret"),
+		});
+		expect(config).toMatchObject({
+			adminToken: "at-of-the-secret",
+			sites: [{ serverKey: "sk-of-the-secret", vibetrace: { apiKey: "vt-of-the-secret" } }],
+		});
+	});
+
+	test("gives way to the variable itself, and is none when it is empty, as a variable is", async () => {
+		const env = {
+			...least,
+			VIBETRACE_API_KEY_FILE: await fileOf("other", "vt-of-the-file"),
+			EVENTFERRY_ADMIN_TOKEN_FILE: await fileOf("empty", "\n"),
+		};
+		const { adminToken, sites } = await fromEnvironment(env);
+		expect([adminToken, sites[0]?.vibetrace?.apiKey]).toEqual([undefined, "vt-key"]);
+	});
+});
+
+describe("a configuration file", () => {
+	test.each([
+		["eventferry.config.json", JSON.stringify({ port: 9000, sites: [site] })],
+		["eventferry.config.mjs", `export default ${JSON.stringify({ port: 9000, sites: [site] })};`],
+	])("%s is read", async (name, content) => {
+		const config = await loadConfig({ file: await fileOf(name, content), env: {} });
+		expect(config).toMatchObject({ port: 9000, host: "127.0.0.1", sites: [site] });
+	});
+
+	test("gives way to the environment, and that to code", async () => {
+		const file = await fileOf("order.json", { port: 9000, host: "127.0.0.2", logLevel: "error", sites: [site] });
+		const env = { PORT: "9001", HOST: "127.0.0.3", VIBETRACE_API_KEY: "vt-of-the-environment" };
+		const config = await loadConfig({ file, env, overrides: { port: 9002 } });
+		expect(config).toMatchObject({
+			port: 9002,
+			host: "127.0.0.3",
+			logLevel: "error",
+			sites: [{ writeKey: "site_file", vibetrace: { apiKey: "vt-of-the-environment" } }],
+		});
+	});
+
+	test("may name several sites, each with its own keys", async () => {
+		const other = { ...site, writeKey: "site_other", origins: ["https://other.example"] };
+		const { sites } = await loadConfig({ file: await fileOf("two.json", { sites: [site, other] }), env: {} });
+		expect(sites.map(({ writeKey }) => writeKey)).toEqual(["site_file", "site_other"]);
+	});
+
+	test("with several sites says where a variable for one site belongs, instead of giving it to the first", async () => {
+		const other = { ...site, writeKey: "site_other" };
+		const file = await fileOf("two-and-env.json", { sites: [site, other] });
+		expect(await refusal(loadConfig({ file, env: { VIBETRACE_API_KEY: "x" } }))).toContain("VIBETRACE_API_KEY");
+		expect(await loadConfig({ file, env: { PORT: "9001", EVENTFERRY_ADMIN_TOKEN: "at" } })).toMatchObject({
+			port: 9001,
+		});
+	});
+
+	test.each([
+		["a site's name twice", { sites: [site, site] }, /site_file|writeKey|write key/],
+		["no site", { sites: [] }, /site/],
+		["an unknown option", { sites: [site], prot: 80 }, /prot/],
+		["an unknown option of a site", { sites: [{ ...site, writekey: "x" }] }, /writekey/],
+		["an unknown destination", { sites: [{ ...site, intercom: {} }] }, /intercom/],
+		["an unknown option of a destination", { sites: [{ ...site, vibetrace: { apiKey: "v", key: "v" } }] }, /"key"/],
+		["an unknown event type", { sites: [{ ...site, vibetrace: { apiKey: "v", events: ["trace"] } }] }, /events/],
+		["an odd createPeople", { sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: "x" } }] }, /createPeople/],
+		["an odd occurredAt", { sites: [{ ...site, vibetrace: { apiKey: "v", occurredAt: true } }] }, /occurredAt/],
+		["a port as text", { sites: [site], port: "80" }, /PORT|port/],
+		["sites that are no list", { sites: { site } }, /sites/],
+		["a site that is null", { sites: [null] }, /sites/],
+		["a key that is a number", { sites: [{ ...site, serverKey: 7 }] }, /SERVER_KEY|serverKey/],
+		["a list", [site], /WRITE_KEY|sites/],
+		["text", '"hello"', /WRITE_KEY|sites|--config/],
+		["what is no JSON", "{ sites: ", /\.json/],
+	])("with %s is refused by name", async (name, content, expected) => {
+		const file = await fileOf(`${name.replaceAll(" ", "-")}.json`, content);
+		expect(await refusal(loadConfig({ file, env: {} }))).toMatch(expected);
+	});
+
+	test("with mistakes in the second site says which site", async () => {
+		const file = await fileOf("second.json", { sites: [site, { ...site, writeKey: "b", origins: [] }] });
+		expect(await refusal(loadConfig({ file, env: {} }))).toMatch(/sites\[1\]\.origins/);
+	});
+
+	test("that is not there is refused by its name", async () => {
+		expect(await refusal(loadConfig({ file: join(folder, "none.mjs"), env: {} }))).toContain("none.mjs");
+	});
+});
+
+describe("in code", () => {
+	test("defineConfig gives back what it is given, and createProxy refuses what is wrong in it", () => {
+		const config = defineConfig({ sites: [site], logLevel: "silent" });
+		expect(config).toEqual({ sites: [site], logLevel: "silent" });
+		expect(() => createProxy(config)).not.toThrow();
+		expect(() => createProxy({ sites: [{ writeKey: "a", origins: [] }] })).toThrow(/ORIGINS[\s\S]*destination/i);
+	});
+
+	test("createProxy does not change the configuration it is given", () => {
+		const config = { sites: [structuredClone(site)], logLevel: "silent" as const };
+		const before = structuredClone(config);
+		createProxy(config);
+		expect(config).toEqual(before);
+	});
+});

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { delivered, environment, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
+
+describe("a proxy that is killed", () => {
+	let sandbox: Sandbox;
+	let folder: ReturnType<typeof temporaryFolder>;
+	let env: Record<string, string>;
+	let proxy: Served | undefined;
+	beforeEach(async () => {
+		sandbox = await startSandbox();
+		folder = temporaryFolder();
+		env = { ...environment(sandbox), EVENTFERRY_STORE: `sqlite:${folder.path}/store.db` };
+		for (const name of ["crisp", "vibetrace"] as const) sandbox.addPerson(name, { email: "ada@example.com" });
+	});
+	afterEach(async () => {
+		await proxy?.kill();
+		await sandbox.stop();
+		folder.remove();
+	});
+
+	const crispEvents = () =>
+		sandbox
+			.requests("crisp")
+			.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
+			.map(({ body }) => (body as { text: string }).text);
+
+	it("between the 202 and the delivery delivers after its restart", async () => {
+		// Whatever is sent before the kill finds a provider that does not answer.
+		const heal = sandbox.fault("crisp", { delayMs: 60_000 });
+		proxy = await serve(env);
+		expect((await postEvents(proxy.url, [track("one"), track("two")])).status).toBe(202);
+		await proxy.kill();
+		expect(crispEvents()).toEqual([]);
+		heal();
+
+		proxy = await serve(env);
+		await delivered(proxy.url);
+		expect(crispEvents()).toEqual(["one", "two"]);
+		expect(await proxy.stop()).toBe(0);
+	});
+
+	it("again and again while events come delivers each of them, in order, and repeats only what was in flight", async () => {
+		const rounds = 5;
+		const names: string[] = [];
+		for (let round = 0; round < rounds; round += 1) {
+			proxy = await serve(env);
+			for (let index = 0; index < 10; index += 1) {
+				const name = `${round}.${index}`;
+				const { status } = await postEvents(proxy.url, [track(name)]);
+				expect(status).toBe(202);
+				names.push(name);
+			}
+			await proxy.kill();
+		}
+		proxy = await serve(env);
+		await delivered(proxy.url);
+		const arrived = crispEvents();
+		expect([...new Set(arrived)]).toEqual(names);
+		expect(arrived.length - names.length).toBeLessThanOrEqual(rounds);
+	});
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import { afterLogin, isSamePerson, readIdentity, readLogin } from "../../../client/identity.ts";
+
+const newId = () => "new";
+const token = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.signature`;
+
+describe("login", () => {
+	const cells = [
+		{
+			now: "an anonymous visitor keeps the anonymousId",
+			identity: { anonymousId: "a" },
+			login: { email: "x@example.com" },
+			becomes: { anonymousId: "a", email: "x@example.com" },
+		},
+		{
+			now: "the same person takes over what was missing",
+			identity: { anonymousId: "a", userId: "x" },
+			login: { userId: "x", email: "x@example.com" },
+			becomes: { anonymousId: "a", userId: "x", email: "x@example.com" },
+		},
+		{
+			now: "the same person takes over a changed e-mail and a newer token",
+			identity: { anonymousId: "a", userId: "x", email: "old@example.com", token: "old" },
+			login: { userId: "x", email: "new@example.com", token: "new" },
+			becomes: { anonymousId: "a", userId: "x", email: "new@example.com", token: "new" },
+		},
+		{
+			now: "the same person keeps what the login does not name",
+			identity: { anonymousId: "a", userId: "x", email: "X@example.com" },
+			login: { email: "x@Example.com" },
+			becomes: { anonymousId: "a", userId: "x", email: "x@Example.com" },
+		},
+		{
+			now: "another person replaces everything",
+			identity: { anonymousId: "a", userId: "y", email: "y@example.com", token: "y" },
+			login: { email: "x@example.com" },
+			becomes: { anonymousId: "new", email: "x@example.com" },
+		},
+		{
+			now: "another userId is another person in spite of the same e-mail",
+			identity: { anonymousId: "a", userId: "y", email: "shared@example.com" },
+			login: { userId: "x", email: "shared@example.com" },
+			becomes: { anonymousId: "new", userId: "x", email: "shared@example.com" },
+		},
+	];
+	test.each(cells)("$now", ({ identity, login, becomes }) => {
+		expect(afterLogin(identity, login, newId)).toEqual(becomes);
+	});
+});
+
+describe("the same person", () => {
+	test("has the same userId where both have one, else the same e-mail in any case", () => {
+		expect(isSamePerson({ userId: "1", email: "a@b" }, { userId: "1", email: "c@d" })).toBe(true);
+		expect(isSamePerson({ email: "A@b" }, { userId: "1", email: "a@B" })).toBe(true);
+		expect(isSamePerson({ email: "a@b" }, { userId: "1" })).toBe(false);
+		expect(isSamePerson({}, {})).toBe(false);
+	});
+});
+
+describe("what login() is given", () => {
+	test("is trimmed, and nothing it lacks is set", () => {
+		expect(readLogin({ email: " a@b " })).toEqual({ email: "a@b" });
+	});
+
+	test("may be a token alone, whose claims say who is meant", () => {
+		const signed = token({ email: "zoë@example.com", userId: "7", exp: 1 });
+		expect(readLogin({ token: signed })).toEqual({ token: signed, email: "zoë@example.com", userId: "7" });
+		expect(readLogin({ token: "opaque" })).toEqual({ token: "opaque" });
+	});
+
+	test.each([
+		{},
+		{ email: "" },
+		{ email: "nobody" },
+		{ email: "a@b c" },
+		{ email: `${"a".repeat(254)}@b` },
+		{ userId: "a\u0000b" },
+		{ userId: "\ud800" },
+		{ userId: "x".repeat(201) },
+		{ userId: 42 as unknown as string },
+	])("%j is refused", (input) => {
+		expect(() => readLogin(input)).toThrow(TypeError);
+	});
+});
+
+test("what another program stored is no identity", () => {
+	for (const stored of [null, 1, "opted out", {}, []]) expect(readIdentity(stored)).toBeUndefined();
+});

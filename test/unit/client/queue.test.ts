@@ -1,0 +1,175 @@
+// @vitest-environment happy-dom
+import { IDBFactory } from "fake-indexeddb";
+import { beforeEach, expect, test } from "vitest";
+import type { Identity } from "../../../client/identity.ts";
+import { createQueue } from "../../../client/queue.ts";
+import type { Event } from "../../../shared/event.ts";
+
+let notices: string[];
+let owner: Identity;
+const now = Date.now();
+
+beforeEach(() => {
+	globalThis.indexedDB = new IDBFactory();
+	localStorage.clear();
+	notices = [];
+	owner = { anonymousId: "a" };
+});
+
+const queue = () =>
+	createQueue(
+		"eventferry:test",
+		() => owner,
+		(kind, reason, events) => notices.push(`${kind} ${reason} ${events?.length}`),
+	);
+
+let count = 0;
+const event = (person: Event["person"], at = now): Event => ({
+	id: `0198f1c2-0000-7000-8000-${String(++count).padStart(12, "0")}`,
+	type: "track",
+	name: `event ${count}`,
+	at,
+	person,
+});
+const ada = { anonymousId: "a", email: "ada@example.com" };
+
+test("of more than 1,000 waiting events the oldest go, with a notice", () => {
+	const { add, waiting } = queue();
+	const first = event(ada);
+	add(first);
+	for (let n = 0; n < 1_000; n++) add(event(ada));
+	expect(waiting.size).toBe(1_000);
+	expect(waiting.has(first.id)).toBe(false);
+	expect(notices).toEqual(["dropped too many waiting 1"]);
+});
+
+test("of more than 500 held events the oldest go, and waiting ones do not count", () => {
+	const { add, held, waiting } = queue();
+	add(event(ada));
+	for (let n = 0; n < 502; n++) add(event({ anonymousId: "a" }));
+	expect([held.size, waiting.size]).toEqual([500, 1]);
+	expect(notices).toEqual(["dropped too many held 1", "dropped too many held 1"]);
+});
+
+test("a login releases what is held in order, as the person's", () => {
+	const { add, claim, held, waiting } = queue();
+	const events = [event({ anonymousId: "a" }), event({ anonymousId: "a" })];
+	events.forEach(add);
+	owner = ada;
+	claim(true);
+	expect(held.size).toBe(0);
+	expect([...waiting.values()]).toEqual(events.map((event) => ({ ...event, person: ada })));
+});
+
+test("a new anonymous visitor deletes what is held, and only that", () => {
+	const { add, claim, held, waiting } = queue();
+	add(event(ada));
+	add(event({ anonymousId: "a" }));
+	owner = { anonymousId: "b" };
+	claim(true);
+	expect([held.size, waiting.size]).toEqual([0, 1]);
+});
+
+test("only the same person's waiting events get a newer token", () => {
+	const { add, claim, waiting } = queue();
+	add(event({ ...ada, token: "old" }));
+	add(event({ anonymousId: "x", email: "bob@example.com", token: "bob's" }));
+	owner = { ...ada, token: "new" };
+	claim(true);
+	expect([...waiting.values()].map(({ person }) => person.token)).toEqual(["new", "bob's"]);
+});
+
+test("what an earlier page stored is picked up in order; what it delivered is let go", async () => {
+	const [earlier, later] = [queue(), queue()];
+	earlier.open();
+	const events = [event(ada), event(ada), event(ada)];
+	earlier.add(events[1] as Event);
+	earlier.add(events[0] as Event);
+	await stored(earlier);
+	later.add(events[2] as Event);
+	later.open();
+	await later.sync();
+	expect([...later.waiting.keys()]).toEqual(events.map(({ id }) => id));
+	earlier.settle("delivered", [events[0]?.id ?? ""], "");
+	await later.sync();
+	expect(later.waiting.size).toBe(2);
+});
+
+test("what was held for a visitor who is known by now is theirs", async () => {
+	const earlier = queue();
+	earlier.open();
+	earlier.add(event({ anonymousId: "a" }));
+	await stored(earlier);
+	owner = ada;
+	const later = queue();
+	later.open();
+	await later.sync();
+	expect([...later.waiting.values()].map(({ person }) => person)).toEqual([ada]);
+});
+
+test("what is older than 30 days is dropped with a notice", async () => {
+	const { add, open, sync, waiting } = queue();
+	open();
+	add(event(ada, now - 31 * 86_400_000));
+	add(event(ada));
+	await sync();
+	expect(waiting.size).toBe(1);
+	expect(notices).toEqual(["dropped older than 30 days 1"]);
+});
+
+test("what was not yet stored when the page went is there on the next", () => {
+	const earlier = queue();
+	earlier.open();
+	earlier.add(event(ada));
+	earlier.spill();
+	const later = queue();
+	later.open();
+	expect(later.waiting.size).toBe(1);
+});
+
+test("before it is opened a queue stores nothing", async () => {
+	const closed = queue();
+	closed.add(event(ada));
+	closed.spill();
+	await closed.sync();
+	expect(localStorage).toHaveLength(0);
+	expect(await indexedDB.databases()).toEqual([]);
+});
+
+test("localStorage takes over from a failing IndexedDB, with one notice", async () => {
+	indexedDB.open = () => {
+		throw new DOMException("denied", "SecurityError");
+	};
+	const broken = queue();
+	broken.open();
+	broken.add(event(ada));
+	broken.add(event(ada));
+	await stored(broken);
+	expect(notices).toEqual(["error IndexedDB failed, localStorage instead 0"]);
+	const later = queue();
+	later.open();
+	expect(later.waiting.size).toBe(2);
+	later.settle("delivered", [...later.waiting.keys()], "");
+	expect(localStorage).toHaveLength(0);
+});
+
+test("where nothing can be stored the events stay in memory", async () => {
+	indexedDB.open = () => {
+		throw new DOMException("denied", "SecurityError");
+	};
+	localStorage.setItem = () => {
+		throw new DOMException("full", "QuotaExceededError");
+	};
+	const broken = queue();
+	broken.open();
+	broken.add(event(ada));
+	await stored(broken);
+	expect(broken.waiting.size).toBe(1);
+	expect(notices).toHaveLength(1);
+});
+
+/** A queue that is opened after has read what this one has written: the store serves in order. */
+async function stored(queue: { sync(): Promise<void> }): Promise<void> {
+	await null;
+	await queue.sync();
+}

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { backoff, readReply } from "../../../client/reply.ts";
+
+const json = (status: number, body: unknown, headers = {}) => readReply(Response.json(body, { status, headers }));
+const empty = (status: number, headers = {}) => readReply(new Response(null, { status, headers }));
+
+test("a 202 with our body names what was rejected", async () => {
+	const rejected = [{ id: "1", code: "invalid_event", message: "no name" }];
+	expect(await json(202, { accepted: 2, rejected })).toEqual(rejected);
+});
+
+test("a 202 with another body acknowledges nothing", async () => {
+	for (const body of [{}, { accepted: "2", rejected: [] }, { accepted: 2 }, []]) {
+		expect(await json(202, body)).toBeUndefined();
+	}
+	await expect(empty(202)).rejects.toThrow();
+	await expect(json(202, null)).rejects.toThrow();
+});
+
+test.each([
+	[400, "halve"],
+	[413, "halve"],
+	[401, "stop"],
+	[403, "stop"],
+	[200, undefined],
+	[204, undefined],
+	[404, undefined],
+	[429, undefined],
+	[500, undefined],
+	[503, undefined],
+])("%i means %s", async (status, reply) => {
+	expect(await empty(status)).toBe(reply);
+});
+
+test("429 and 503 wait as long as they ask, a day at most", async () => {
+	expect(await empty(429, { "Retry-After": "7" })).toBe(7_000);
+	expect(await empty(503, { "Retry-After": "99999999" })).toBe(86_400_000);
+	expect(await empty(503, { "Retry-After": "soon" })).toBeUndefined();
+	expect(await empty(500, { "Retry-After": "7" })).toBeUndefined();
+});
+
+test("backoff is anything up to 1 s, doubling to 5 min", () => {
+	const longest = [0, 1, 2, 8, 9, 99, 2_000].map((failures) => backoff(failures, () => 1));
+	expect(longest).toEqual([1_000, 2_000, 4_000, 256_000, 300_000, 300_000, 300_000]);
+	expect(backoff(99, () => 0)).toBe(0);
+});

@@ -1,0 +1,158 @@
+// @vitest-environment happy-dom
+import { IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+	createTracker,
+	type Notice,
+	type NoticeKind,
+	type Tracker,
+	type TrackerOptions,
+} from "../../../client/index.ts";
+
+const valid: TrackerOptions = { proxy: "https://shop.example/ferry", writeKey: "site_test", isBot: () => false };
+
+const request = vi.fn<typeof fetch>();
+
+beforeEach(() => {
+	globalThis.indexedDB = new IDBFactory();
+	localStorage.clear();
+	request.mockReset().mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
+	vi.stubGlobal("fetch", request);
+});
+afterEach(() => {
+	vi.unstubAllGlobals();
+});
+
+const noticesOf = (tracker: Tracker, kind: NoticeKind) => {
+	const notices: Notice[] = [];
+	tracker.on(kind, (notice) => notices.push(notice));
+	return notices;
+};
+
+test.each([
+	undefined,
+	{},
+	{ writeKey: "site_test" },
+	{ proxy: "https://shop.example/ferry" },
+	{ proxy: "ftp://shop.example", writeKey: "site_test" },
+	{ proxy: "shop.example/ferry", writeKey: "site_test" },
+	{ proxy: "https://", writeKey: "site_test" },
+	{ proxy: "/ferry", writeKey: "" },
+	{ proxy: "/ferry", writeKey: 7 },
+])("createTracker(%j) is a TypeError", (options) => {
+	expect(() => createTracker(options as unknown as TrackerOptions)).toThrow(TypeError);
+});
+
+test.each(["/", "/ferry", "/ferry/", "https://shop.example", "http://127.0.0.1:8788/ferry"])(
+	"%s is a proxy",
+	async (proxy) => {
+		const tracker = createTracker({ ...valid, proxy });
+		tracker.login({ userId: "1" });
+		await tracker.flush();
+		expect(request.mock.calls[0]?.[0]).toBe(`${proxy.replace(/\/$/, "")}/v1/batch`);
+	},
+);
+
+test("no method throws, whatever it is given; what cannot be recorded is noticed", async () => {
+	const tracker = createTracker(valid);
+	const rejected = noticesOf(tracker, "rejected");
+	const untyped = tracker as unknown as Record<string, (...args: unknown[]) => void>;
+	const evil = {
+		get color() {
+			throw new Error("no");
+		},
+	};
+	untyped.track?.();
+	untyped.track?.("n", { big: 1n });
+	untyped.track?.("n", {}, evil);
+	untyped.track?.("n", {}, { color: "mauve" });
+	untyped.login?.();
+	untyped.login?.({ email: 7 });
+	untyped.update?.([]);
+	untyped.confirmation?.({});
+	await tracker.flush();
+	expect(rejected).toHaveLength(8);
+	expect(tracker.state()).toMatchObject({ waiting: 0, held: 0 });
+});
+
+test("a refused login changes nothing", () => {
+	const tracker = createTracker(valid);
+	tracker.login({ email: "ada@example.com", attributes: { big: 1n } });
+	expect(tracker.state()).not.toHaveProperty("email");
+});
+
+test("a listener that has stopped listening hears nothing more", async () => {
+	const tracker = createTracker(valid);
+	const listener = vi.fn();
+	tracker.on("rejected", listener)();
+	tracker.track("");
+	await tracker.flush();
+	expect(listener).not.toHaveBeenCalled();
+});
+
+test("debug names notices in the console, without ids and e-mails", async () => {
+	const lines = vi.spyOn(console, "warn").mockImplementation(() => {});
+	const tracker = createTracker({ ...valid, debug: true });
+	tracker.login({ email: "ada@example.com", userId: "user-7" });
+	tracker.track("n", { email: "ada@example.com", toJSON: () => [] });
+	await tracker.flush();
+	const said = lines.mock.calls.map((parts) => parts.join(" "));
+	expect(said).toEqual([
+		"eventferry: rejected (0): data: not a JSON object",
+		"eventferry: delivered (1): on disk at the proxy",
+	]);
+	lines.mockRestore();
+});
+
+test("with beforeLogin drop nothing is recorded before a login", async () => {
+	const tracker = createTracker({ ...valid, beforeLogin: "drop" });
+	const dropped = noticesOf(tracker, "dropped");
+	tracker.track("before");
+	tracker.login({ userId: "1" });
+	tracker.track("after");
+	expect(tracker.state()).toMatchObject({ held: 0, waiting: 2 });
+	await tracker.flush();
+	expect(dropped).toMatchObject([{ reason: "before a login" }]);
+});
+
+test("Global Privacy Control opts out only where it is respected", () => {
+	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
+	expect(createTracker(valid).state().consent).toBe("granted");
+	expect(createTracker({ ...valid, respectGpc: true }).state().consent).toBe("denied");
+});
+
+test("a prerendered page stores and sends nothing until it is shown", async () => {
+	Object.defineProperty(document, "prerendering", { value: true, configurable: true });
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	await tracker.flush();
+	expect(request).not.toHaveBeenCalled();
+	expect(localStorage).toHaveLength(0);
+	Reflect.deleteProperty(document, "prerendering");
+	document.dispatchEvent(new Event("prerenderingchange"));
+	await tracker.flush();
+	expect(request).toHaveBeenCalledOnce();
+});
+
+test("events carry the person as known when they were captured", async () => {
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "y" });
+	tracker.track("y's");
+	tracker.login({ userId: "x" });
+	tracker.track("x's");
+	await tracker.flush();
+	const { events } = JSON.parse(String(request.mock.calls[0]?.[1]?.body));
+	expect(events.map(({ person }: { person: { userId: string } }) => person.userId)).toEqual(["y", "y", "x", "x"]);
+	expect(new Set(events.map(({ person }: { person: { anonymousId: string } }) => person.anonymousId)).size).toBe(2);
+});
+
+test("without flush, waiting events go after 5 s", async () => {
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	await vi.advanceTimersByTimeAsync(4_999);
+	expect(request).not.toHaveBeenCalled();
+	vi.advanceTimersByTime(1);
+	vi.useRealTimers();
+	await vi.waitFor(() => expect(request).toHaveBeenCalledOnce());
+});

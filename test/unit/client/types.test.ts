@@ -1,0 +1,44 @@
+import { expectTypeOf, test } from "vitest";
+import type { Tracker } from "../../../client/index.ts";
+
+interface ShopEvents {
+	"basket:item:added": { product: string; price?: number };
+	search: { query?: string };
+	"menu:opened": undefined;
+}
+
+/** Never called: what it must not compile is checked by `tsc -p test`. */
+function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
+	shop.track("basket:item:added", { product: "pen" }, { color: "blue" });
+	shop.track("search");
+	shop.track("search", { query: "pen" });
+	shop.track("menu:opened");
+	any.track("anything", { at: ["all"] });
+	any.track("nothing");
+
+	// @ts-expect-error: no such event
+	shop.track("basket:item:removed", { product: "pen" });
+	// @ts-expect-error: data is missing
+	shop.track("basket:item:added");
+	// @ts-expect-error: product is missing
+	shop.track("basket:item:added", { price: 1 });
+	// @ts-expect-error: a price is a number
+	shop.track("basket:item:added", { product: "pen", price: "1" });
+	// @ts-expect-error: this event has no data
+	shop.track("menu:opened", { side: "left" });
+	// @ts-expect-error: not one of the colors
+	shop.track("search", {}, { color: "mauve" });
+	// @ts-expect-error: data is an object
+	any.track("anything", "text");
+	// @ts-expect-error: an order has an orderId
+	any.confirmation({ total: 1 });
+	// @ts-expect-error: a userId is a text
+	any.login({ userId: 7 });
+	// @ts-expect-error: no such notice
+	any.on("sent", () => {});
+}
+
+test("typed events accept only what they declare", () => {
+	expectTypeOf(misuse).toBeFunction();
+	expectTypeOf<ReturnType<Tracker["state"]>["waiting"]>().toBeNumber();
+});

@@ -1,0 +1,193 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Dispatcher, startDispatcher } from "../../../server/delivery/dispatcher.ts";
+import type { Outbox } from "../../../server/outbox/outbox.ts";
+import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
+import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
+import { type Sandbox, startSandbox } from "../../../server/sandbox/index.ts";
+import type { StoredEvent } from "../../../server/stored-event.ts";
+import type { Event } from "../../../shared/event.ts";
+import { temporaryFolder } from "../../support/served.ts";
+
+describe("the dispatcher", () => {
+	let sandbox: Sandbox;
+	let outbox: Outbox;
+	let folder: ReturnType<typeof temporaryFolder>;
+	let dispatchers: Dispatcher[];
+	beforeEach(async () => {
+		sandbox = await startSandbox();
+		folder = temporaryFolder();
+		outbox = await openSqlite(`${folder.path}/store.db`);
+		dispatchers = [];
+	});
+	afterEach(async () => {
+		await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop(0)));
+		await outbox.close();
+		await sandbox.stop();
+		folder.remove();
+	});
+
+	function start(name: "vibetrace" | "helpcrunch"): Dispatcher {
+		const common = { createPeople: "always", occurredAt: "never" } as const;
+		const provider =
+			name === "vibetrace"
+				? createVibetraceProvider({ ...common, ...sandbox.destinations.vibetrace, standardEvents: [] })
+				: createHelpCrunchProvider({ ...common, ...sandbox.destinations.helpcrunch });
+		const dispatcher = startDispatcher({
+			destination: { site: "site", name },
+			provider,
+			outbox,
+			now: Date.now,
+			random: () => 0,
+			onFault: (message, error) => {
+				throw new Error(message, { cause: error });
+			},
+		});
+		dispatchers.push(dispatcher);
+		return dispatcher;
+	}
+
+	type Made = Pick<Event, "type"> & { name?: string; data?: Record<string, unknown> };
+	async function append(email: string, events: Made[], destinations = ["vibetrace"]): Promise<void> {
+		for (const name of destinations) {
+			if (sandbox.people(name as "vibetrace").some((person) => person.email === email)) continue;
+			sandbox.addPerson(name as "vibetrace", { email });
+		}
+		await outbox.append({
+			site: "site",
+			events: events.map((made) => {
+				const event = { id: crypto.randomUUID(), at: Date.now(), person: { email }, ...made } as Event;
+				const stored: StoredEvent = { event, trusted: true, receivedAt: Date.now() };
+				return { person: `email:${email}`, body: JSON.stringify(stored), destinations, claims: [] };
+			}),
+		});
+	}
+	const track = (name: string): Made => ({ type: "track", name });
+	const update = (data: Record<string, unknown>): Made => ({ type: "update", data });
+
+	/** What Vibetrace took, in order: names of events, or the attributes of updates. */
+	const taken = () =>
+		sandbox
+			.requests("vibetrace")
+			.filter(({ status }) => status === 200)
+			.map(({ body }) => {
+				const { event } = body as { event: { generic?: { generic: { event_name: string } }; update?: unknown } };
+				return event.generic?.generic.event_name ?? event.update;
+			});
+	const settled = () =>
+		vi.waitFor(
+			async () => {
+				const stats = await outbox.stats();
+				expect([stats.journal, ...stats.destinations.map(({ owed }) => owed)].filter(Boolean)).toEqual([]);
+			},
+			{ timeout: 20_000 },
+		);
+
+	it("tries again what failed, and keeps the order meanwhile", async () => {
+		sandbox.fault("vibetrace", { status: 503, times: 3 });
+		sandbox.fault("vibetrace", { reset: true, times: 2 });
+		start("vibetrace");
+		await append("ada@example.com", [track("1"), track("2"), track("3")]);
+		await settled();
+		expect(taken()).toEqual(["1", "2", "3"]);
+	});
+
+	it("waits as long as a 429 says, and counts no attempt", async () => {
+		sandbox.fault("vibetrace", { status: 429, retryAfter: 1, times: 1 });
+		const dispatcher = start("vibetrace");
+		await append("ada@example.com", [track("1")]);
+		await vi.waitFor(() => expect(dispatcher.state().kind).toBe("waiting"));
+		await settled();
+		const [refused, answered] = sandbox.requests("vibetrace");
+		expect((answered?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
+		expect(dispatcher.state().kind).toBe("running");
+	});
+
+	it("pauses when its key is refused; nothing is lost and other destinations go on", async () => {
+		const heal = sandbox.fault("vibetrace", { status: 401, body: {} });
+		const dispatcher = start("vibetrace");
+		start("helpcrunch");
+		await append("ada@example.com", [track("1")], ["vibetrace", "helpcrunch"]);
+		await sandbox.until((requests) => requests.some(({ path, status }) => path === "/events" && status === 200), {
+			destination: "helpcrunch",
+		});
+		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_401" }));
+		expect(sandbox.requests("vibetrace")).toHaveLength(1);
+		heal();
+		// A proxy started anew does not know of the pause.
+		await dispatcher.stop(0);
+		start("vibetrace");
+		await settled();
+		expect(taken()).toEqual(["1"]);
+	});
+
+	it("makes a dead letter of what is rejected, and the lane goes on", async () => {
+		sandbox.fault("vibetrace", {
+			status: 400,
+			body: { errors: [{ message: "Invalid", description: "no" }] },
+			times: 1,
+		});
+		start("vibetrace");
+		await append("ada@example.com", [track("1"), track("2")]);
+		await settled();
+		expect(taken()).toEqual(["2"]);
+		const { items } = await outbox.deadLetters({ limit: 10 });
+		expect(items).toMatchObject([{ status: 400, reason: "Invalid", message: "Invalid no", attempts: 1 }]);
+		expect(JSON.parse(items[0]?.body ?? "")).toMatchObject({ event: { name: "1" } });
+	});
+
+	it("sends adjacent updates as one request; a refused one costs the others nothing", async () => {
+		const dead = { status: 400, body: { errors: [{ message: "Invalid" }] } };
+		// The three together are refused, then the first alone.
+		sandbox.fault("vibetrace", { ...dead, times: 2 });
+		await append("ada@example.com", [update({ a: "bad" }), update({ b: 1 }), update({ b: 2, c: 3 })]);
+		start("vibetrace");
+		await settled();
+		expect(taken()).toEqual([{ b: 2, c: 3 }]);
+		expect((await outbox.deadLetters({ limit: 10 })).items).toHaveLength(1);
+	});
+
+	it("gives up what is answered unreadably after three attempts", async () => {
+		sandbox.fault("vibetrace", { status: 200, body: "<html>", contentType: "text/html", times: 3 });
+		start("vibetrace");
+		await append("ada@example.com", [track("1"), track("2")]);
+		await settled();
+		expect((await outbox.deadLetters({ limit: 10 })).items).toMatchObject([{ reason: "unreadable", attempts: 3 }]);
+	});
+
+	it("sends one request of a person at a time, and a long lane lets others in between", async () => {
+		await append(
+			"ada@example.com",
+			Array.from({ length: 30 }, (_, index) => track(`a${index}`)),
+		);
+		await append("bob@example.com", [track("b")]);
+		start("vibetrace");
+		await settled();
+		const order = taken() as string[];
+		expect(order.indexOf("b")).toBeLessThan(5);
+		expect(order.filter((name) => name !== "b")).toEqual(Array.from({ length: 30 }, (_, index) => `a${index}`));
+	});
+
+	it("finishes what is in flight when it is stopped, and takes nothing more", async () => {
+		const heal = sandbox.fault("vibetrace", { delayMs: 200 });
+		const dispatcher = start("vibetrace");
+		await append("ada@example.com", [track("1"), track("2")]);
+		await sandbox.until((requests) => requests.length === 1);
+		await dispatcher.stop(10_000);
+		heal();
+		const { destinations } = await outbox.stats();
+		expect(destinations).toMatchObject([{ delivered: 1, owed: 1 }]);
+	});
+
+	it("aborts what is in flight when its grace is over, and delivers it later", async () => {
+		const heal = sandbox.fault("vibetrace", { delayMs: 60_000 });
+		const dispatcher = start("vibetrace");
+		await append("ada@example.com", [track("1")]);
+		await sandbox.until((requests) => requests.length === 1);
+		await dispatcher.stop(0);
+		heal();
+		start("vibetrace");
+		await settled();
+		expect(taken()).toEqual(["1"]);
+	});
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { createHold } from "../../../server/delivery/hold.ts";
+
+const daily = { requests: 10_000, per: "day" } as const;
+const perMinute = { requests: 120, per: "minute" } as const;
+
+describe("a destination", () => {
+	it("waits as long as it was told to", () => {
+		const hold = createHold(daily);
+		hold.wait("rate_limited", 7_000, 1_000);
+		expect(hold.state()).toEqual({ kind: "waiting", reason: "rate_limited", until: 8_000 });
+	});
+
+	it("with a limit by the minute waits for the rest of the minute when it was not told for how long", () => {
+		const hold = createHold(perMinute);
+		hold.wait("too_many_requests", undefined, 60_000 + 45_000);
+		expect(hold.until()).toBe(120_000);
+	});
+
+	it("with a daily limit waits 30 s, doubling to 15 min while its probes are refused too", () => {
+		const hold = createHold(daily);
+		const waits = [];
+		let now = 0;
+		for (let probe = 0; probe < 7; probe += 1) {
+			hold.wait("quota", undefined, now);
+			waits.push((hold.until() - now) / 1_000);
+			now = hold.until();
+		}
+		expect(waits).toEqual([30, 60, 120, 240, 480, 900, 900]);
+	});
+
+	it("pauses 30 s when its credentials are refused, then sends one probe, and runs again once that is answered", () => {
+		const hold = createHold(daily);
+		hold.pause("invalid_session", 0);
+		expect([hold.until(), hold.probing()]).toEqual([30_000, true]);
+		hold.answered(30_000);
+		expect([hold.until(), hold.probing(), hold.state()]).toEqual([0, false, { kind: "running" }]);
+	});
+
+	it("is neither freed nor held longer by requests that were under way when it was held", () => {
+		const hold = createHold(daily);
+		hold.wait("quota", 60_000, 0);
+		hold.wait("quota", 60_000, 1);
+		hold.answered(2);
+		hold.failed(1, "timeout", 3);
+		hold.pause("invalid_session", 4);
+		expect(hold.state()).toEqual({ kind: "waiting", reason: "quota", until: 60_000 });
+	});
+
+	it("pauses after ten failures in a row from at least three people", () => {
+		const hold = createHold(daily);
+		for (let failure = 0; failure < 9; failure += 1) hold.failed(failure % 3, "http_500", 0);
+		expect(hold.state().kind).toBe("running");
+		hold.failed(0, "http_500", 0);
+		expect(hold.state()).toEqual({ kind: "paused", reason: "http_500", until: 30_000 });
+	});
+
+	it("does not pause for one or two people's failures, nor for ones with an answer between them", () => {
+		const hold = createHold(daily);
+		for (let failure = 0; failure < 50; failure += 1) hold.failed(failure % 2, "http_500", 0);
+		for (let failure = 0; failure < 50; failure += 1) {
+			if (failure % 9 === 0) hold.answered(0);
+			hold.failed(failure, "http_500", 0);
+		}
+		expect(hold.state().kind).toBe("running");
+	});
+
+	it("is paused longer by a probe that fails", () => {
+		const hold = createHold(daily);
+		hold.pause("invalid_session", 0);
+		hold.failed(1, "timeout", 30_000);
+		expect(hold.state()).toEqual({ kind: "paused", reason: "timeout", until: 90_000 });
+	});
+});

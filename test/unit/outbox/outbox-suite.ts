@@ -1,0 +1,304 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Batch, Claim, Ending, Lease, NewEvent, Outbox } from "../../../server/outbox/outbox.ts";
+
+const crisp = { site: "site", name: "crisp" };
+const later = { lanes: 100, deliveries: 100, leaseMs: 1_000 };
+
+let number = 0;
+const once = (key: string, reason = "duplicate", until = 10_000): Claim => ({ key, reason, at: 0, since: 0, until });
+const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewEvent => ({
+	person,
+	body,
+	destinations: ["crisp"],
+	claims: [once(`id ${++number}`)],
+	...more,
+});
+
+/** What every outbox must do, whatever is behind it. `open` opens an empty store; `reopen` closes it and opens it again. */
+export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Promise<Outbox> }>): void {
+	let outbox: Outbox;
+	let reopen: () => Promise<Outbox>;
+	beforeEach(async () => {
+		({ outbox, reopen } = await open());
+	});
+
+	/** Appends, and waits until the journal has been fanned out. */
+	async function append(events: NewEvent[], more: Partial<Batch> = {}): Promise<void> {
+		let heard = () => {};
+		const stop = outbox.onReady(() => heard());
+		let ready = new Promise<void>((resolve) => {
+			heard = resolve;
+		});
+		await outbox.append({ site: "site", events, ...more });
+		while ((await outbox.stats()).journal > 0) {
+			await ready;
+			ready = new Promise<void>((resolve) => {
+				heard = resolve;
+			});
+		}
+		stop();
+	}
+
+	const take = async (now: number, destination = crisp, lanes = 100): Promise<Lease[]> =>
+		(await outbox.take({ ...later, destination, lanes, now })).leases;
+	async function takeOne(now: number): Promise<Lease> {
+		const [lease] = await take(now);
+		if (!lease) throw new Error("there is no lane to take");
+		return lease;
+	}
+	const end = (lease: Lease, now: number, count: number, ending: Ending = { kind: "delivered" }) =>
+		outbox.settle({ lease, now, ended: { count, ending } });
+
+	describe("a lane", () => {
+		it("holds a person's events in the order they were appended", async () => {
+			await append([event("ada", "1"), event("bob", "a"), event("ada", "2")]);
+			await append([event("ada", "3")]);
+			const leases = await take(0);
+			expect(leases.map(({ person, bodies }) => [person, bodies])).toEqual([
+				["ada", ["1", "2", "3"]],
+				["bob", ["a"]],
+			]);
+		});
+
+		it("is taken by one at a time, until its lease runs out", async () => {
+			await append([event("ada", "1")]);
+			const first = await takeOne(0);
+			expect(await take(999)).toEqual([]);
+			const second = await takeOne(1_000);
+			expect(second.number).toBeGreaterThan(first.number);
+		});
+
+		it("ignores what a worker settles after its lease was taken over", async () => {
+			await append([event("ada", "1"), event("ada", "2")]);
+			const slept = await takeOne(0);
+			const current = await takeOne(1_000);
+			expect(await end(slept, 1_000, 1)).toBe(false);
+			expect(await end(current, 1_000, 1)).toBe(true);
+			expect((await takeOne(1_001)).bodies).toEqual(["2"]);
+		});
+
+		it("does not confuse a new lane of a person with one that was emptied", async () => {
+			await append([event("ada", "1")]);
+			const old = await takeOne(0);
+			await end(old, 0, 1);
+			await append([event("ada", "2")]);
+			const fresh = await takeOne(1);
+			expect(await end(old, 1, 1)).toBe(false);
+			expect(fresh.bodies).toEqual(["2"]);
+		});
+
+		it("goes to the end of the turn after each request", async () => {
+			await append([event("ada", "1"), event("ada", "2"), event("bob", "a")]);
+			const [ada] = await take(0, crisp, 1);
+			if (!ada) throw new Error("no lane");
+			await end(ada, 0, 1);
+			expect((await take(0)).map(({ person }) => person)).toEqual(["bob", "ada"]);
+		});
+
+		it("waits after a failure until it is due, and counts the failures of its first event", async () => {
+			await append([event("ada", "1")]);
+			const lease = await takeOne(100);
+			await outbox.settle({ lease, now: 100, failed: { dueAt: 500 } });
+			const { leases, nextAt } = await outbox.take({ ...later, destination: crisp, now: 499 });
+			expect([leases, nextAt]).toEqual([[], 500]);
+			const again = await takeOne(500);
+			expect([again.attempts, again.failingSince]).toEqual([1, 100]);
+			await end(again, 500, 1);
+			await append([event("ada", "2")]);
+			expect((await takeOne(501)).attempts).toBe(0);
+		});
+
+		it("is not made ready by a new event while it waits", async () => {
+			await append([event("ada", "1")]);
+			await outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 500 } });
+			await append([event("ada", "2")]);
+			expect(await take(499)).toEqual([]);
+			expect((await takeOne(500)).bodies).toEqual(["1", "2"]);
+		});
+
+		it("takes an event that comes while it is leased", async () => {
+			await append([event("ada", "1")]);
+			const lease = await takeOne(0);
+			await append([event("ada", "2")]);
+			await end(lease, 0, 1);
+			expect((await takeOne(0)).bodies).toEqual(["2"]);
+		});
+
+		it("shows at most as many deliveries as are asked for", async () => {
+			await append([event("ada", "1"), event("ada", "2"), event("ada", "3")]);
+			const { leases } = await outbox.take({ ...later, destination: crisp, now: 0, deliveries: 2 });
+			expect(leases[0]?.bodies).toEqual(["1", "2"]);
+		});
+
+		it("belongs to one destination of one site", async () => {
+			await append([event("ada", "1", { destinations: ["crisp", "helpcrunch"] })]);
+			await append([event("ada", "2")], { site: "other" });
+			await end(await takeOne(0), 0, 1);
+			expect(await take(0)).toEqual([]);
+			expect((await take(0, { site: "site", name: "helpcrunch" }))[0]?.bodies).toEqual(["1"]);
+			expect((await take(0, { site: "other", name: "crisp" }))[0]?.bodies).toEqual(["2"]);
+		});
+	});
+
+	describe("a claim", () => {
+		it("lets an event through once, and counts the rest by reason", async () => {
+			const claims = [once("same id")];
+			await append([event("ada", "1", { claims }), event("ada", "2", { claims })]);
+			await append([event("ada", "3", { claims })]);
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+			expect((await outbox.stats()).discarded).toEqual({ duplicate: 2 });
+		});
+
+		it("holds in its own site only", async () => {
+			await append([event("ada", "1", { claims: [once("order")] })]);
+			await append([event("ada", "2", { claims: [once("order")] })], { site: "other" });
+			expect(await take(0, { site: "other", name: "crisp" })).toHaveLength(1);
+		});
+
+		it("is not taken by an event that another claim discards", async () => {
+			await append([event("ada", "1", { claims: [once("order", "duplicate_order")] })]);
+			await append([event("ada", "2", { claims: [once("order", "duplicate_order"), once("its id")] })]);
+			await append([event("ada", "3", { claims: [once("its id")] })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
+		});
+
+		it("ends at its time, counted from the event that made it", async () => {
+			const open = (at: number): Claim[] => [{ key: "open", reason: "soon", at, since: at, until: at + 20 }];
+			for (const at of [100, 110, 119, 120, 139, 140]) await append([event("ada", String(at), { claims: open(at) })]);
+			expect((await takeOne(0)).bodies).toEqual(["100", "120", "140"]);
+		});
+
+		it("is exact under 50 batches at once", async () => {
+			const claims = [once("same order")];
+			await Promise.all(Array.from({ length: 50 }, (_, index) => append([event("ada", String(index), { claims })])));
+			expect((await takeOne(0)).bodies).toHaveLength(1);
+		});
+
+		it("is swept once it has ended", async () => {
+			const claims = [once("short", "duplicate", 50)];
+			await append([event("ada", "1", { claims })]);
+			await outbox.sweep({ now: 49, deadBefore: 0 });
+			await append([event("ada", "2", { claims })]);
+			await outbox.sweep({ now: 50, deadBefore: 0 });
+			await append([event("ada", "3", { claims })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
+		});
+	});
+
+	describe("what is known of a person", () => {
+		it("comes with their next lease, also after their lane was empty", async () => {
+			await append([event("ada", "1")]);
+			const lease = await takeOne(0);
+			expect(lease.known).toBeUndefined();
+			await outbox.settle({ lease, now: 0, known: '{"id":7}', ended: { count: 1, ending: { kind: "delivered" } } });
+			await append([event("ada", "2"), event("bob", "a")]);
+			expect((await take(0)).map(({ known }) => known)).toEqual(['{"id":7}', undefined]);
+		});
+	});
+
+	describe("a dead letter", () => {
+		const rejected: Ending = { kind: "dead", reason: "invalid_data", message: "no", status: 400 };
+
+		it("keeps the event, the destination, the last status, the reason and the attempts; the lane goes on", async () => {
+			await append([event("ada", "1"), event("ada", "2")]);
+			await outbox.settle({ lease: await takeOne(5), now: 5, failed: { dueAt: 6 } });
+			await end(await takeOne(7), 7, 1, rejected);
+			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([
+				{
+					id: expect.any(String),
+					site: "site",
+					destination: "crisp",
+					body: "1",
+					status: 400,
+					reason: "invalid_data",
+					message: "no",
+					attempts: 2,
+					firstAt: 5,
+					lastAt: 7,
+				},
+			]);
+			expect((await takeOne(8)).bodies).toEqual(["2"]);
+		});
+
+		it("when replayed goes last in its lane, and is no dead letter any more", async () => {
+			await append([event("ada", "1"), event("ada", "2")]);
+			await end(await takeOne(0), 0, 1, rejected);
+			expect(await outbox.replay({})).toBe(1);
+			expect((await takeOne(1)).bodies).toEqual(["2", "1"]);
+			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);
+		});
+
+		it("is chosen by id, destination or reason", async () => {
+			for (const [person, reason] of Object.entries({ ada: "a", bob: "b", eve: "a" })) {
+				await append([event(person, person)]);
+				await end(await takeOne(0), 0, 1, { kind: "dead", reason });
+			}
+			const { items } = await outbox.deadLetters({ limit: 10 });
+			const [ada] = items;
+			expect(await outbox.replay({ destination: "helpcrunch" })).toBe(0);
+			expect(await outbox.replay({ ids: [ada?.id ?? ""], reason: "b" })).toBe(0);
+			expect(await outbox.replay({ ids: [ada?.id ?? ""] })).toBe(1);
+			expect(await outbox.discard({ destination: "crisp", reason: "a" })).toBe(1);
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["bob"]);
+		});
+
+		it("is listed in pages", async () => {
+			await append(["1", "2", "3"].map((body) => event("ada", body)));
+			await end(await takeOne(0), 0, 3, rejected);
+			const first = await outbox.deadLetters({ limit: 2, destination: "crisp" });
+			const second = await outbox.deadLetters({ limit: 2, ...(first.cursor && { cursor: first.cursor }) });
+			expect([...first.items, ...second.items].map(({ body }) => body)).toEqual(["1", "2", "3"]);
+			expect(second.cursor).toBeUndefined();
+		});
+
+		it("is replayed in thousands", async () => {
+			const bodies = Array.from({ length: 1_200 }, (_, index) => String(index));
+			await append(bodies.map((body) => event("ada", body)));
+			await outbox.settle({
+				lease: (await outbox.take({ ...later, destination: crisp, now: 0 })).leases[0] as Lease,
+				now: 0,
+				ended: { count: bodies.length, ending: rejected },
+			});
+			expect(await outbox.replay({ reason: "invalid_data" })).toBe(1_200);
+			const { leases } = await outbox.take({ ...later, destination: crisp, deliveries: 2_000, now: 1 });
+			expect(leases[0]?.bodies).toEqual(bodies);
+		});
+
+		it("is deleted by the sweep after its time", async () => {
+			await append([event("ada", "1")]);
+			await end(await takeOne(100), 100, 1, rejected);
+			await outbox.sweep({ now: 0, deadBefore: 100 });
+			expect((await outbox.stats()).destinations[0]?.dead).toBe(1);
+			await outbox.sweep({ now: 0, deadBefore: 101 });
+			expect((await outbox.stats()).destinations[0]?.dead).toBe(0);
+		});
+	});
+
+	describe("stats", () => {
+		it("count what is owed, delivered, dead, and discarded by reason", async () => {
+			await append([event("ada", "1"), event("ada", "2"), event("bob", "a"), event("eve", "x", { destinations: [] })], {
+				skipped: [{ destination: "vibetrace", reason: "not_addressable", count: 2 }],
+			});
+			const [ada, bob] = await take(0);
+			if (!ada || !bob) throw new Error("two lanes expected");
+			await end(ada, 0, 1);
+			await end(bob, 0, 1, { kind: "discarded", reason: "unknown_person" });
+			const stats = await outbox.stats();
+			expect(stats).toMatchObject({ journal: 0, events: 4 });
+			expect(stats.destinations).toMatchObject([
+				{ destination: crisp, owed: 1, lanes: 1, delivered: 1, dead: 0, discarded: { unknown_person: 1 } },
+				{ destination: { name: "vibetrace" }, owed: 0, discarded: { not_addressable: 2 } },
+			]);
+		});
+	});
+
+	describe("after a restart", () => {
+		it("everything that was appended is there, and nothing twice", async () => {
+			const claims = [once("same id")];
+			await outbox.append({ site: "site", events: [event("ada", "1", { claims })] });
+			outbox = await reopen();
+			await append([event("ada", "2"), event("ada", "1 again", { claims })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "2"]);
+		});
+	});
+}

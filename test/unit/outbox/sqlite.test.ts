@@ -1,0 +1,88 @@
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, describe, expect, it } from "vitest";
+import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../server/outbox/outbox.ts";
+import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { temporaryFolder } from "../../support/served.ts";
+import { outboxSuite } from "./outbox-suite.ts";
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function freshFile(): string {
+	const folder = temporaryFolder();
+	cleanups.push(folder.remove);
+	return `${folder.path}/store.db`;
+}
+
+async function open(file: string): Promise<Outbox> {
+	const outbox = await openSqlite(file);
+	cleanups.push(() => outbox.close());
+	return outbox;
+}
+
+describe("the SQLite outbox", () => {
+	outboxSuite(async () => {
+		const file = freshFile();
+		const outbox = await open(file);
+		return {
+			outbox,
+			async reopen() {
+				await outbox.close();
+				return open(file);
+			},
+		};
+	});
+
+	const batch = { site: "site", events: [{ person: "ada", body: "1", destinations: ["crisp"], claims: [] }] };
+	const everything = { destination: { site: "site", name: "crisp" }, lanes: 1, deliveries: 1, now: 0, leaseMs: 60_000 };
+
+	it("frees the leases of a process that ended", async () => {
+		const file = freshFile();
+		const first = await open(file);
+		const waiting = new Promise<void>((ready) => first.onReady(ready));
+		await first.append(batch);
+		await waiting;
+		expect((await first.take(everything)).leases).toHaveLength(1);
+		await first.close();
+		expect((await (await open(file)).take(everything)).leases).toHaveLength(1);
+	});
+
+	it("refuses a file that another has open, and says so", async () => {
+		const file = freshFile();
+		await open(file);
+		await expect(openSqlite(file)).rejects.toThrow(
+			new StoreOpenError("another process uses this store: stop it, or give this one a store of its own"),
+		);
+	});
+
+	it("refuses a file of a newer version", async () => {
+		const file = freshFile();
+		const db = new DatabaseSync(file);
+		db.exec("PRAGMA user_version = 99");
+		db.close();
+		await expect(openSqlite(file)).rejects.toThrow(/schema 99.*newer eventferry/);
+	});
+
+	it("refuses a folder that is not there, and a file that is no database", async () => {
+		await expect(openSqlite("/nowhere/at/all/store.db")).rejects.toThrow(/folder of the store does not exist/);
+		await expect(openSqlite(import.meta.filename)).rejects.toThrow(StoreOpenError);
+	});
+
+	it("rejects calls after it was closed", async () => {
+		const outbox = await open(freshFile());
+		await outbox.close();
+		await expect(outbox.append(batch)).rejects.toThrow(StoreUnavailableError);
+	});
+
+	it("stores what was appended just before it is closed", async () => {
+		const file = freshFile();
+		const outbox = await open(file);
+		const appended = outbox.append(batch);
+		await outbox.close();
+		await appended;
+		const { events, journal } = await (await open(file)).stats();
+		expect(events + journal).toBe(1);
+	});
+});

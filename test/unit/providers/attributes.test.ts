@@ -1,0 +1,145 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { fullName, leadingUpdates, remember, unsent } from "../../../server/providers/attributes.ts";
+import { isScalar, type Scalar } from "../../../server/providers/provider.ts";
+import type { StoredEvent } from "../../../server/stored-event.ts";
+import { eventSchema } from "../../../shared/event.ts";
+
+const now = Date.UTC(2026, 10, 23, 12);
+const day = 86_400_000;
+
+function stored(type: "login" | "update" | "track", data: Record<string, unknown> = {}): StoredEvent {
+	const event = eventSchema.parse({
+		id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f",
+		type,
+		...(type === "track" && { name: "x" }),
+		at: now,
+		person: { email: "ada@example.com" },
+		data,
+	});
+	return { event, trusted: false, receivedAt: now };
+}
+
+const scalar = fc.oneof(fc.string(), fc.boolean(), fc.double({ noDefaultInfinity: true, noNaN: true }));
+/** `__proto__` is refused at ingest. */
+const name = fc
+	.oneof(fc.string(), fc.constantFrom("toString", "hasOwnProperty", "0", ""))
+	.filter((text) => text !== "__proto__");
+const attributes = fc.dictionary(name, scalar, { noNullPrototype: true });
+
+describe("the updates a lane starts with", () => {
+	test("become one, later values winning", () => {
+		const lane = [stored("login", { plan: "free", seats: 1 }), stored("update", { plan: "pro" })];
+		expect(leadingUpdates(lane)).toEqual({ count: 2, attributes: { plan: "pro", seats: 1 }, leftOut: 0 });
+	});
+
+	test("end where another event stands between", () => {
+		const lane = [stored("login", { plan: "free" }), stored("track"), stored("update", { plan: "pro" })];
+		expect(leadingUpdates(lane)).toEqual({ count: 1, attributes: { plan: "free" }, leftOut: 0 });
+	});
+
+	test("are none where another event comes first", () => {
+		expect(leadingUpdates([stored("track"), stored("update", { plan: "pro" })]).count).toBe(0);
+	});
+
+	test("leave out, and count, what is not a scalar", () => {
+		const data = { tags: ["a"], address: { city: "London" }, left: null, plan: "pro", paid: false, seats: 0, note: "" };
+		expect(leadingUpdates([stored("login", data)])).toEqual({
+			count: 1,
+			attributes: { plan: "pro", paid: false, seats: 0, note: "" },
+			leftOut: 3,
+		});
+	});
+
+	test("give, whatever they are, each attribute's last scalar", () => {
+		fc.assert(
+			fc.property(
+				fc.array(fc.dictionary(fc.constantFrom("a", "b", "toString"), fc.jsonValue(), { noNullPrototype: true })),
+				(datas) => {
+					const expected: Record<string, Scalar> = {};
+					for (const data of datas) {
+						for (const [name, value] of Object.entries(data)) if (isScalar(value)) expected[name] = value;
+					}
+					const merged = leadingUpdates(datas.map((data) => stored("update", data)));
+					expect(merged.attributes).toEqual(expected);
+					expect(merged.count).toBe(datas.length);
+				},
+			),
+		);
+	});
+});
+
+describe("what was sent", () => {
+	test("is not sent again, whatever it is called", () => {
+		fc.assert(
+			fc.property(attributes, (sent) => {
+				expect(unsent(sent, remember({}, sent, now), now + 30 * day - 1)).toEqual({});
+			}),
+		);
+	});
+
+	test("is sent again after 30 days", () => {
+		fc.assert(
+			fc.property(attributes, (sent) => {
+				expect(unsent(sent, remember({}, sent, now), now + 30 * day)).toEqual(sent);
+			}),
+		);
+	});
+
+	test.each<[string, Scalar, Scalar]>([
+		["another text", "free", "pro"],
+		["another type", "1", 1],
+		["a truth turned over", true, false],
+		["a text emptied", "x", ""],
+		["a number in words", true, "true"],
+	])("is sent again when it has changed: %s", (_, before, after) => {
+		expect(unsent({ plan: after }, remember({}, { plan: before }, now), now)).toEqual({ plan: after });
+	});
+
+	test("is told from what every object has", () => {
+		const inherited = { toString: "x", valueOf: 1, hasOwnProperty: true };
+		expect(unsent(inherited, {}, now)).toEqual(inherited);
+	});
+
+	test("is remembered without its values", () => {
+		expect(JSON.stringify(remember({}, { phone: "+44 20 7946 0018" }, now))).not.toContain("7946");
+	});
+
+	test("is remembered of 200 attributes at most, the latest", () => {
+		const many = Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`a${n}`, n]));
+		const sent = remember(remember({}, { first: 1 }, now), many, now + 1);
+		expect(Object.keys(sent)).toHaveLength(200);
+		expect(Object.keys(unsent({ ...many, first: 1 }, sent, now + 1))).toHaveLength(51);
+		expect(unsent({ a249: 249 }, sent, now + 1)).toEqual({});
+	});
+
+	test("keeps the time of what was not sent this time", () => {
+		const sent = remember(remember({}, { a: 1, b: 1 }, now), { b: 2 }, now + 20 * day);
+		expect(unsent({ a: 1, b: 2 }, sent, now + 30 * day)).toEqual({ a: 1 });
+	});
+});
+
+describe("a person's name", () => {
+	test.each<[Record<string, Scalar>, string | undefined]>([
+		[{ name: "Ada Lovelace" }, "Ada Lovelace"],
+		[{ nickname: "ada" }, "ada"],
+		[{ firstname: "Ada", lastname: "Lovelace" }, "Ada Lovelace"],
+		[{ firstname: "Ada" }, "Ada"],
+		[{ lastname: "Lovelace" }, "Lovelace"],
+		[{ name: "Ada Lovelace", nickname: "ada", firstname: "A." }, "Ada Lovelace"],
+		[{ nickname: "ada", firstname: "A." }, "ada"],
+		[{ name: 7 }, "7"],
+		[{ name: "" }, undefined],
+		[{ plan: "pro" }, undefined],
+		[{}, undefined],
+	])("of %j is %j", (given, name) => expect(fullName(given)).toBe(name));
+
+	// An empty form: Crisp would get a nickname of one space.
+	test.each<[Record<string, Scalar>, string | undefined]>([
+		[{ firstname: "", lastname: "" }, undefined],
+		[{ firstname: "Ada", lastname: "" }, "Ada"],
+		[{ firstname: "", lastname: "Lovelace" }, "Lovelace"],
+		[{ name: " " }, undefined],
+		[{ name: "", firstname: "Ada" }, "Ada"],
+	])("is not made of blanks: %j is %j", (given, name) => expect(fullName(given)).toBe(name));
+});

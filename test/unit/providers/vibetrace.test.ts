@@ -1,0 +1,317 @@
+import { describe, expect, test } from "vitest";
+import type { VibetraceConfig } from "../../../server/config-schema.ts";
+import type { Known, Plan } from "../../../server/providers/provider.ts";
+import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
+import type { StoredEvent } from "../../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../../shared/event.ts";
+
+const now = Date.UTC(2026, 10, 23, 12);
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const ada = { email: "ada@example.com" };
+
+const provider = (options: Partial<VibetraceConfig> = {}) =>
+	createVibetraceProvider({
+		apiKey: "key",
+		baseUrl: "https://vibetrace.invalid/v1",
+		standardEvents: ["viewitem", "addtocart"],
+		createPeople: "always",
+		occurredAt: "late",
+		...options,
+	});
+const vibetrace = provider();
+
+interface Fields {
+	type: string;
+	name?: string;
+	at?: number;
+	person?: Person;
+	data?: Record<string, unknown>;
+	color?: string;
+	context?: Record<string, string>;
+}
+
+function stored(fields: Fields, trusted = false): StoredEvent {
+	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
+	const event = eventSchema.parse({ id, at: now, person: ada, ...fields });
+	return { event, trusted, receivedAt: now };
+}
+const track = (name: string, person: Person = ada) => stored({ type: "track", name, person });
+const login = (data: Record<string, unknown>, trusted = false) => stored({ type: "login", data }, trusted);
+const update = (data: Record<string, unknown>, trusted = false) => stored({ type: "update", data }, trusted);
+
+/** A plan's request as it will travel, and what the plan settles. */
+function sent(plan: Plan) {
+	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
+	const { method, path, query, body } = plan.request;
+	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
+}
+
+/** Delivers a lane without ever failing: the requests, and what is known after. */
+function deliver(events: [StoredEvent, ...StoredEvent[]], known: Known = {}, at = now) {
+	const requests: unknown[] = [];
+	let memory = known;
+	let [next, ...rest]: (StoredEvent | undefined)[] = events;
+	while (next) {
+		const plan = vibetrace.plan([next, ...rest.filter((event) => event !== undefined)], memory, at);
+		if (plan.kind === "refuse") throw new Error(plan.message);
+		if (plan.kind === "send") {
+			requests.push(sent(plan));
+			memory = JSON.parse(JSON.stringify(plan.request.ifDelivered));
+		}
+		[next, ...rest] = [next, ...rest].slice(plan.settles);
+	}
+	return { requests, known: memory };
+}
+
+const event = (type: object, settles = 1, user: object = ada) => ({
+	method: "POST",
+	path: "event",
+	body: { user, event: type },
+	settles,
+});
+const generic = (name: string, data: object = {}) => ({ generic: { generic: { event_name: name, ...data } } });
+const upsert = (body: object, settles: number) => ({
+	method: "PUT",
+	path: "user/ada@example.com",
+	query: { upsert: "true" },
+	body,
+	settles,
+});
+
+describe("an event", () => {
+	test.each<[string, Fields, object]>([
+		["one of our own is generic, twice", { type: "track", name: "my_event" }, generic("my_event")],
+		[
+			"its data stands beside its name",
+			{ type: "track", name: "my_event", data: { firstname: "alexandru", a: { b: [1] } } },
+			generic("my_event", { firstname: "alexandru", a: { b: [1] } }),
+		],
+		["its name is the track's", { type: "track", name: "mine", data: { event_name: "other" } }, generic("mine")],
+		[
+			"a standard event stands under its own key",
+			{ type: "track", name: "viewitem", data: { itemId: 5 } },
+			{ viewitem: { itemId: 5 } },
+		],
+		["a standard event that is not configured is generic", { type: "track", name: "search" }, generic("search")],
+		["a name every object has is generic", { type: "track", name: "toString" }, generic("toString")],
+		["a name of one of Vibetrace's other types is generic", { type: "track", name: "update" }, generic("update")],
+		["a login that is tracked is generic", { type: "track", name: "login" }, generic("login")],
+		["a confirmation that is tracked is generic", { type: "track", name: "confirmation" }, generic("confirmation")],
+		["a colour is Crisp's alone", { type: "track", name: "x", color: "red" }, generic("x")],
+		[
+			"a confirmation is one, with its order",
+			{ type: "confirmation", data: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
+			{ confirmation: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
+		],
+		[
+			"an opened e-mail is generic",
+			{ type: "email_open", data: { campaign: "c" } },
+			generic("email_open", { campaign: "c" }),
+		],
+		[
+			"a page has its address and title",
+			{ type: "page", context: { url: "https://shop.example/a", title: "A" } },
+			generic("page", { url: "https://shop.example/a", title: "A" }),
+		],
+		["a page may have neither", { type: "page" }, generic("page")],
+	])("%s", (_, fields, type) => {
+		const plan = vibetrace.plan([stored(fields)], {}, now);
+		expect(sent(plan)).toEqual(event(type));
+		expect(plan).toMatchObject({ covers: 1 });
+	});
+
+	test("is never merged with the next", () => {
+		expect(deliver([track("a"), track("a")]).requests).toEqual([event(generic("a")), event(generic("a"))]);
+	});
+
+	test.each([
+		["late", minute, false],
+		["late", minute + 1, true],
+		["always", 0, true],
+		["never", day, false],
+	] as const)("occurredAt %s, %d ms after its capture: %s", (occurredAt, ms, stamped) => {
+		const late = stored({ type: "track", name: "x", at: now - ms });
+		const time = { occurred_at: new Date(now - ms).toISOString() };
+		expect(sent(provider({ occurredAt }).plan([late], {}, now))).toEqual(event(generic("x", stamped ? time : {})));
+	});
+
+	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"quotes"', "<b>", "$set", "a.b"])("may be called %j", (name) =>
+		expect(sent(vibetrace.plan([track(name)], {}, now))).toEqual(event(generic(name))),
+	);
+});
+
+describe("a person", () => {
+	test.each<[string, Person, object | undefined]>([
+		["is the e-mail", ada, ada],
+		["is the e-mail where there is a userId as well", { ...ada, userId: "u-1" }, ada],
+		["is the _id where it is given", { ...ada, ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
+		["may be an _id without an e-mail", { userId: "u-1", ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
+		["is not another provider's id", { ...ada, ids: { crisp: "p", helpcrunch: 7 } }, ada],
+		["cannot be a userId", { userId: "u-1" }, undefined],
+	])("%s", (_, person, user) => {
+		expect(vibetrace.addresses(person)).toBe(user !== undefined);
+		if (user) expect(sent(vibetrace.plan([track("x", person)], {}, now))).toEqual(event(generic("x"), 1, user));
+	});
+
+	test.each(["a/b@x", "../..@x", "%2e%2e@x", "a#b@x", "a?upsert=false@x", "🛒@x", '"ab"@x'])(
+		"with the e-mail %j is one whole path segment when created",
+		(email) => {
+			const plan = vibetrace.plan([track("x", { email })], { state: "missing", missingAt: now }, now);
+			expect(plan).toMatchObject({ request: { path: ["user", email], query: { upsert: "true" } } });
+		},
+	);
+});
+
+describe("a login or update", () => {
+	const both = [login, update];
+
+	test.each<[string, Record<string, unknown>, unknown[]]>([
+		["is an update of flat attributes", { firstname: "alexandru" }, [event({ update: { firstname: "alexandru" } })]],
+		[
+			"keeps scalars as they are",
+			{ seats: 3, paid: false, note: "" },
+			[event({ update: { seats: 3, paid: false, note: "" } })],
+		],
+		["leaves out what is no scalar", { tags: ["a"], plan: "pro" }, [event({ update: { plan: "pro" } })]],
+		["without attributes costs no request", {}, []],
+		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
+	])("%s", (_, attributes, requests) => {
+		for (const make of both) expect(deliver([make(attributes)]).requests).toEqual(requests);
+	});
+
+	const privileged = { email: "eve@example.com", _id: "v-2", isSubscribed: true, unsubscribed: false };
+
+	test("from a browser sets nothing that decides identity or consent", () => {
+		for (const make of both) {
+			expect(deliver([make({ ...privileged, plan: "pro" })]).requests).toEqual([event({ update: { plan: "pro" } })]);
+			expect(vibetrace.plan([make({ ...privileged, plan: "pro" })], {}, now)).toMatchObject({ leftOut: 4 });
+			expect(deliver([make(privileged)]).requests).toEqual([]);
+		}
+	});
+
+	test("from a browser sets no such thing by creating its person either", () => {
+		const lane = deliver([login({ ...privileged, plan: "pro" })], { state: "missing", missingAt: now });
+		expect(lane.requests).toEqual([upsert({ plan: "pro" }, 1)]);
+	});
+
+	test("that is trusted sets everything", () => {
+		for (const make of both) {
+			expect(deliver([make({ ...privileged, plan: "pro" }, true)]).requests).toEqual([
+				event({ update: { ...privileged, plan: "pro" } }),
+			]);
+		}
+	});
+
+	test("from a browser gains nothing by standing beside a trusted one", () => {
+		const lane = deliver([login({ isSubscribed: true }, true), update({ isSubscribed: false, plan: "pro" })]);
+		expect(lane.requests).toEqual([event({ update: { isSubscribed: true, plan: "pro" } }, 2)]);
+	});
+
+	test("is one with those that follow it at once, later values winning", () => {
+		const lane = deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
+		expect(lane.requests).toEqual([event({ update: { phone: "2", plan: "pro" } }, 3)]);
+	});
+
+	test("is not one with those after another event", () => {
+		const lane = deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
+		expect(lane.requests).toEqual([
+			event({ update: { plan: "free" } }),
+			event(generic("upgraded")),
+			event({ update: { plan: "pro" } }),
+		]);
+	});
+
+	test("leaves out what was last sent with the same value, for 30 days", () => {
+		const { known } = deliver([login({ plan: "pro", seats: 1 }), track("x")]);
+		expect(deliver([login({ plan: "pro", seats: 1 })], known).requests).toEqual([]);
+		expect(deliver([login({ plan: "pro", seats: 2 })], known).requests).toEqual([event({ update: { seats: 2 } })]);
+		expect(deliver([login({ plan: "pro" })], known, now + 30 * day - 1).requests).toEqual([]);
+		expect(deliver([login({ plan: "pro" })], known, now + 30 * day).requests).toEqual([
+			event({ update: { plan: "pro" } }),
+		]);
+	});
+});
+
+describe("a person who is not there", () => {
+	const missing = { state: "missing", missingAt: now };
+
+	test("is created, without a word on consent, and sent the event again", () => {
+		expect(deliver([track("x")], missing).requests).toEqual([upsert({}, 0), event(generic("x"))]);
+	});
+
+	test("is created with the attributes of the updates that wait, which settles them", () => {
+		const lane = deliver([login({ plan: "free", seats: 1 }), update({ plan: "pro" }), track("x")], missing);
+		expect(lane.requests).toEqual([upsert({ plan: "pro", seats: 1 }, 2), event(generic("x"))]);
+	});
+
+	test("and was created with attributes is not sent them again", () => {
+		const { known } = deliver([login({ plan: "pro" })], missing);
+		expect(deliver([login({ plan: "pro" })], known).requests).toEqual([]);
+	});
+
+	test("is created only once the answer was that nobody is there", () => {
+		expect(vibetrace.plan([track("x")], {}, now)).toMatchObject({ request: { purpose: "event", ifMissing: missing } });
+	});
+
+	test("is given up when just created and still not there", () => {
+		const created = vibetrace.plan([track("x")], missing, now);
+		if (created.kind !== "send") throw new Error("nothing to send");
+		const again = vibetrace.plan([track("x")], created.request.ifDelivered, now);
+		expect(again).toHaveProperty("request.ifMissing", undefined);
+	});
+
+	test("is created again when deleted long after a login that the creation had settled", () => {
+		const { known, requests } = deliver([login({ name: "Ada" })], missing);
+		expect(requests).toEqual([upsert({ name: "Ada" }, 1)]);
+		expect(vibetrace.plan([track("y")], known, now + day)).toHaveProperty("request.ifMissing.state", "missing");
+	});
+
+	test("and cannot be created, having no e-mail, is refused", () => {
+		const person = { userId: "u-1", ids: { vibetrace: "v-1" } };
+		expect(vibetrace.plan([track("x", person)], missing, now)).toMatchObject({
+			kind: "refuse",
+			reason: "unknown_person",
+		});
+	});
+
+	test("under one _id may be under another that is given later", () => {
+		const person = { userId: "u-1", ids: { vibetrace: "v-2" } };
+		const plan = vibetrace.plan([track("x", person)], missing, now + day);
+		expect(plan).toMatchObject({ kind: "send", request: { purpose: "event" } });
+	});
+
+	test("under the given _id is not sent the event under that again", () => {
+		const lane = deliver([track("x", { ...ada, ids: { vibetrace: "v-1" } })], missing);
+		expect(lane.requests.at(-1)).toEqual(event(generic("x")));
+	});
+
+	test("costs no request for an update that has nothing to say", () => {
+		expect(deliver([login({})], missing).requests).toEqual([]);
+	});
+
+	test.each([
+		["always", false, "send"],
+		["always", true, "send"],
+		["verified", false, "discard"],
+		["verified", true, "send"],
+		["never", false, "discard"],
+		["never", true, "discard"],
+	] as const)("createPeople %s, trusted %s: %s", (createPeople, trusted, kind) => {
+		const plan = provider({ createPeople }).plan([stored({ type: "track", name: "x" }, trusted)], missing, now);
+		expect(plan).toMatchObject(
+			kind === "send" ? { kind, request: { purpose: "create" } } : { kind, settles: 1, reason: "unknown_person" },
+		);
+	});
+
+	test("and may not be created is not asked for again within the hour", () => {
+		const never = provider({ createPeople: "never" });
+		expect(never.plan([track("x")], missing, now + hour - 1).kind).toBe("discard");
+		expect(never.plan([track("x")], missing, now + hour)).toMatchObject({ request: { purpose: "event" } });
+	});
+});
+
+test("no limit is documented: ten requests a second", () => {
+	expect(vibetrace.allowance).toEqual({ requests: 10, per: "second" });
+});

@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+interface Import {
+	file: string;
+	from: string;
+	typesOnly: boolean;
+}
+
+const files = (folder: string): string[] =>
+	readdirSync(folder, { recursive: true, encoding: "utf8" })
+		.filter((file) => /\.(ts|js|mjs)$/.test(file))
+		.map((file) => join(folder, file));
+
+/** Every static or dynamic import and re-export of a file; relative ones as paths from the project's root. */
+function importsOf(file: string): Import[] {
+	const text = readFileSync(file, "utf8");
+	const found = text.matchAll(
+		/(?:^|[\s;}])(?:import|export)\s+(type\s)?[^"';]*?from\s+["']([^"']+)["']|import\(?\s*["']([^"']+)["']/g,
+	);
+	return [...found].map(([, type, named, bare]) => {
+		const specifier = named ?? bare ?? "";
+		const from = specifier.startsWith(".") ? relative(".", join(dirname(file), specifier)) : specifier;
+		return { file, from, typesOnly: type !== undefined };
+	});
+}
+
+const importsIn = (folder: string) => files(folder).flatMap(importsOf);
+const outside = (folder: string) => importsIn(folder).filter(({ from }) => !from.startsWith(`${folder}/`));
+const textsOf = (folder: string) => files(folder).map((file) => ({ file, text: readFileSync(file, "utf8") }));
+
+describe("the walls in ARCHITECTURE.md", () => {
+	it("client/ takes types from shared/ and idb-keyval, nothing else", () => {
+		const wrong = outside("client").filter(
+			({ from, typesOnly }) => from !== "idb-keyval" && !(typesOnly && from.startsWith("shared/")),
+		);
+		expect(wrong).toEqual([]);
+		expect(outside("client").length).toBeGreaterThan(0);
+	});
+
+	it("shared/ imports zod only", () => {
+		expect([...new Set(outside("shared").map(({ from }) => from))]).toEqual(["zod"]);
+	});
+
+	it("server/ never imports client/", () => {
+		expect(importsIn("server").filter(({ from }) => from.startsWith("client/"))).toEqual([]);
+	});
+
+	it("only the proxy and the configuration know which providers there are, only server/providers/ know what they say", () => {
+		const allowed =
+			/^server\/(providers|sandbox|inbound)\/|^server\/(config|config-schema|command|proxy|serve)\.ts$|^shared\/event\.ts$/;
+		const words = /\b(crisp|helpcrunch|vibetrace)\b/i;
+		const code = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+		const wrong = [...textsOf("server"), ...textsOf("shared")]
+			.filter(({ file, text }) => !allowed.test(file) && words.test(code(text)))
+			.map(({ file }) => file);
+		expect(wrong).toEqual([]);
+	});
+
+	it("the sandbox is a stranger to the rest of the server", () => {
+		const wrong = outside("server/sandbox").filter(
+			({ from }) => from.startsWith("server/") || from.startsWith("shared/"),
+		);
+		expect(wrong).toEqual([]);
+	});
+
+	it("only server/outbox/ contain SQL", () => {
+		const sql = /\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX))\b/;
+		const wrong = [...textsOf("server"), ...textsOf("shared"), ...textsOf("client")]
+			.filter(({ file, text }) => !file.startsWith("server/outbox/") && sql.test(text))
+			.map(({ file }) => file);
+		expect(wrong).toEqual([]);
+	});
+
+	it("only server/config.ts reads the environment", () => {
+		const wrong = [...textsOf("server"), ...textsOf("shared"), ...textsOf("client")]
+			.filter(({ file, text }) => file !== "server/config.ts" && /process\.env|loadEnvFile/.test(text))
+			.map(({ file }) => file);
+		expect(wrong).toEqual([]);
+	});
+});
