@@ -24,8 +24,15 @@ export interface Fault {
 	method?: string;
 }
 
+interface Faults {
+	inflict: RequestHandler;
+	/** Adds one, as a copy; returns what clears it. */
+	add(fault: Fault): () => void;
+	clear(): void;
+}
+
 /** The faults of one destination. A request meets the first that fits; once that one's `times` are used, the next. */
-export function createFaults() {
+export function createFaults(): Faults {
 	let faults: Fault[] = [];
 
 	const meet = (method: string, path: string): Fault | undefined => {
@@ -53,15 +60,14 @@ export function createFaults() {
 
 	return {
 		inflict,
-		/** Adds one, as a copy; returns what clears it. */
-		add(fault: Fault): () => void {
+		add(fault) {
 			const added = { ...fault };
 			if (added.times !== 0) faults.push(added);
 			return () => {
 				faults = faults.filter((one) => one !== added);
 			};
 		},
-		clear(): void {
+		clear() {
 			faults = [];
 		},
 	};

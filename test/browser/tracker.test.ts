@@ -237,6 +237,18 @@ test("commands collected before the script loads run in order, and the same push
 	expect(site.names()).toEqual(["one", "login", "two", "page", "three"]);
 });
 
+test("a script that is included twice tracks once", async () => {
+	site.pages.set("/twice", scriptTag("data-pages") + scriptTag("data-pages"));
+	const page = await visitor.newPage();
+	const lines: string[] = [];
+	page.on("console", (message) => lines.push(message.text()));
+	await page.goto(`${site.origin}/twice`);
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	expect(site.names()).toEqual(["page", "login"]);
+	expect(lines).toEqual([]);
+});
+
 test("an unknown command is one warning and stops nothing", async () => {
 	const page = await open();
 	const lines: string[] = [];

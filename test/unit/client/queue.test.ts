@@ -127,6 +127,16 @@ test("what was not yet stored when the page went is there on the next", () => {
 	expect(later.waiting.size).toBe(1);
 });
 
+test("what was written as the page went goes from localStorage once IndexedDB has it", async () => {
+	const hidden = queue();
+	hidden.open();
+	hidden.add(event(ada));
+	hidden.spill();
+	expect(localStorage).toHaveLength(1);
+	await stored(hidden);
+	expect(localStorage).toHaveLength(0);
+});
+
 test("before it is opened a queue stores nothing", async () => {
 	const closed = queue();
 	closed.add(event(ada));

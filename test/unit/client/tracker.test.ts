@@ -134,6 +134,15 @@ test("a prerendered page stores and sends nothing until it is shown", async () =
 	expect(request).toHaveBeenCalledOnce();
 });
 
+test("what waited for consent is the visitor's whom another tab has come to know meanwhile", () => {
+	const waits = createTracker({ ...valid, consent: "pending" });
+	waits.track("before");
+	const other = createTracker(valid);
+	other.login({ userId: "1" });
+	waits.optIn();
+	expect(waits.state()).toMatchObject({ anonymousId: other.state().anonymousId, userId: "1", held: 0, waiting: 1 });
+});
+
 test("events carry the person as known when they were captured", async () => {
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "y" });

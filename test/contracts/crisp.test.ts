@@ -1,0 +1,283 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createCrispProvider } from "../../server/providers/crisp.ts";
+import type { Known, Outcome, Plan, Provider } from "../../server/providers/provider.ts";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../shared/event.ts";
+
+const never = new AbortController().signal;
+const ada = { email: "ada@example.com" };
+const options = { createPeople: "always", occurredAt: "late" } as const;
+
+interface Fields {
+	type?: string;
+	name?: string;
+	person?: Person;
+	data?: Record<string, unknown>;
+}
+
+function stored({ type = "track", ...fields }: Fields = {}): StoredEvent {
+	const named = type === "track" && { name: "x" };
+	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
+	const event = eventSchema.parse({ id, type, ...named, at: Date.now(), person: ada, ...fields });
+	return { event, trusted: false, receivedAt: Date.now() };
+}
+
+/** Plans a lane's next request and sends it. */
+async function step(provider: Provider, events: readonly [StoredEvent, ...StoredEvent[]], known: Known) {
+	const plan: Plan = provider.plan(events, known, Date.now());
+	if (plan.kind !== "send") return { plan };
+	return { plan, outcome: await provider.send(plan.request, never) };
+}
+
+/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
+async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
+	let memory = known;
+	for (let n = 0; n < 20; n += 1) {
+		const { plan, outcome } = await step(provider, [event], memory);
+		if (!outcome) return { end: plan.kind, known: memory };
+		if ("known" in outcome && outcome.known) memory = JSON.parse(JSON.stringify(outcome.known));
+		const settled = plan.kind === "send" && plan.settles > 0;
+		if (outcome.kind === "delivered" ? settled : outcome.kind !== "unknownPerson")
+			return { end: outcome.kind, known: memory };
+	}
+	return { end: "never", known: memory };
+}
+
+describe("an answer", () => {
+	let server: Server;
+	let provider: Provider;
+	let answer: (path: string) => [status: number, body: unknown];
+	beforeAll(async () => {
+		server = createServer((request, response) => {
+			const [status, body] = answer(`${request.method} ${request.url}`);
+			response.writeHead(status, { "content-type": "application/json" });
+			response.end(typeof body === "string" ? body : JSON.stringify(body));
+		}).listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
+		provider = createCrispProvider({ ...credentials, ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
+	});
+	afterAll(() => {
+		server.close();
+		server.closeAllConnections();
+	});
+
+	const event = stored();
+	const update = stored({ type: "update", data: { plan: "pro" } });
+	const missing = { state: "missing", missingAt: Date.now() };
+	const said = (reason: string, message?: string) => ({ error: true, reason, data: message ? { message } : {} });
+
+	type Row = [what: string, status: number, body: unknown, outcome: object];
+	const everywhere: Row[] = [
+		["a success", 200, { error: false, reason: "updated", data: {} }, { kind: "delivered" }],
+		["a success of nothing", 204, "", { kind: "delivered" }],
+		[
+			"an error that calls itself a success",
+			200,
+			said("invalid_data"),
+			{ kind: "retry", reason: "unreadable", atMost: 3 },
+		],
+		["a wrong shape", 400, said("invalid_data"), { kind: "rejected", status: 400, reason: "invalid_data" }],
+		[
+			"a wrong shape, explained",
+			400,
+			said("invalid_data", "text is too long"),
+			{ kind: "rejected", reason: "invalid_data", message: "text is too long" },
+		],
+		["a wrong key", 401, said("invalid_session"), { kind: "paused", reason: "invalid_session" }],
+		["a key of another tier", 401, said("unauthorized"), { kind: "paused", reason: "unauthorized" }],
+		["a missing scope", 403, said("not_allowed"), { kind: "paused", reason: "not_allowed" }],
+		[
+			"a tier not admitted here",
+			405,
+			said("restricted_route_tier"),
+			{ kind: "paused", reason: "restricted_route_tier" },
+		],
+		[
+			"a tier not admitted here",
+			400,
+			said("restricted_route_tier"),
+			{ kind: "paused", reason: "restricted_route_tier" },
+		],
+		["a plugin that is not installed", 404, said("not_subscribed"), { kind: "paused", reason: "not_subscribed" }],
+		["a log-in to confirm", 403, said("confirm_required"), { kind: "paused" }],
+		["a limit", 420, said("rate_limited"), { kind: "wait", reason: "rate_limited" }],
+		["a limit of the load balancer", 420, "<html>", { kind: "wait" }],
+		["a limit", 429, said("too_many_requests"), { kind: "wait" }],
+		["a limit that its reason tells", 422, said("quota_limit_exceeded"), { kind: "wait" }],
+		["something unprocessable", 422, said("invalid_data"), { kind: "rejected", status: 422 }],
+		["a fault of its own", 500, said("internal_error"), { kind: "retry", status: 500 }],
+		["a fault of the load balancer", 502, "<html>", { kind: "retry", status: 502 }],
+	];
+	const ofPeople: Row[] = [
+		...everywhere,
+		["nobody", 404, said("not_found"), { kind: "unknownPerson", known: { state: "missing" } }],
+	];
+	const ofCreation: Row[] = [
+		...everywhere,
+		["a new profile", 201, { error: false, reason: "added", data: { people_id: "p-1" } }, { kind: "delivered" }],
+		["a profile that is there already", 409, said("people_exists"), { kind: "delivered", known: { state: "fresh" } }],
+	];
+
+	async function understand(events: [StoredEvent], known: Known, status: number, body: unknown) {
+		answer = () => [status, body];
+		return (await step(provider, events, known)).outcome;
+	}
+	test.each(ofPeople)("to an event of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], {}, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofPeople)("to an update of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([update], {}, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofCreation)("to a creation of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], missing, status, body)).toMatchObject(outcome),
+	);
+
+	test("of nobody a second time ends it, and what was known is forgotten", async () => {
+		answer = (path) => (path.endsWith("/profile") ? [201, { error: false }] : [404, said("not_found")]);
+		expect(await deliver(provider, event)).toEqual({ end: "rejected", known: {} });
+	});
+
+	test("of nobody to the second half of a login ends it too, after the first half was taken", async () => {
+		const login = stored({ type: "login", data: { phone: "1", plan: "pro" } });
+		answer = (path) => {
+			if (path.endsWith("/people/profile")) return [409, said("people_exists")];
+			return path.includes("/people/data/") ? [404, said("not_found")] : [200, { error: false }];
+		};
+		expect((await deliver(provider, login)).end).toBe("rejected");
+	});
+
+	test("is shortened before it is kept", async () => {
+		const outcome: Outcome | undefined = await understand([event], {}, 400, said("x".repeat(5_000), "y".repeat(5_000)));
+		expect(JSON.stringify(outcome).length).toBeLessThan(1_000);
+	});
+});
+
+describe("against Crisp as documented", () => {
+	let sandbox: Sandbox;
+	let provider: Provider;
+	beforeAll(async () => {
+		sandbox = await startSandbox();
+		provider = createCrispProvider({ ...sandbox.destinations.crisp, ...options });
+	});
+	afterAll(() => sandbox.stop());
+	beforeEach(() => sandbox.clear());
+
+	const requests = () =>
+		sandbox.requests("crisp").map(({ method, path, status }) => {
+			const [, route, person] = path.split("/people/")[1]?.match(/^(\w+)\/?(.*)$/) ?? [];
+			return [method, route, person, status].join(" ").replace("  ", " ");
+		});
+	const address = "ada%40example.com";
+
+	test("an event of somebody who is there is one request", async () => {
+		sandbox.addPerson("crisp", ada);
+		expect((await deliver(provider, stored())).end).toBe("delivered");
+		expect(requests()).toEqual([`POST events ${address} 200`]);
+	});
+
+	test("an event of somebody who is not there is three", async () => {
+		const { end, known } = await deliver(provider, stored());
+		expect(end).toBe("delivered");
+		expect(requests()).toEqual([`POST events ${address} 404`, "POST profile 201", `POST events ${address} 200`]);
+		await deliver(provider, stored(), known);
+		expect(requests()).toHaveLength(4);
+		expect(sandbox.people("crisp")).toMatchObject([
+			{ ...ada, profile: { person: { nickname: "ada" } }, events: [{ name: "x" }, { name: "x" }] },
+		]);
+	});
+
+	test("a login of everything arrives on the card and in the data", async () => {
+		const data = {
+			name: "Ada",
+			phone: "1",
+			company: "AE",
+			gender: "female",
+			website: "x",
+			plan: "pro",
+			seats: 3,
+			vip: true,
+		};
+		expect((await deliver(provider, stored({ type: "login", data }))).end).toBe("delivered");
+		expect(sandbox.people("crisp")).toMatchObject([
+			{
+				...ada,
+				profile: {
+					person: { nickname: "Ada", phone: "1", gender: "female", website: "x" },
+					company: { name: "AE" },
+				},
+				attributes: { plan: "pro", seats: 3, vip: true },
+			},
+		]);
+	});
+
+	test("somebody deleted over there is created again, with all that the next login says", async () => {
+		const login = stored({ type: "login", data: { name: "Ada", plan: "pro" } });
+		const { known } = await deliver(provider, login);
+		const { known: after } = await deliver(provider, stored(), known);
+		sandbox.removePerson("crisp", ada.email);
+		const { end, known: later } = await deliver(provider, stored(), after);
+		expect(end).toBe("delivered");
+		expect((await deliver(provider, login, later)).end).toBe("delivered");
+		expect(sandbox.people("crisp")).toMatchObject([
+			{ profile: { person: { nickname: "Ada" } }, attributes: { plan: "pro" } },
+		]);
+	});
+
+	test("somebody deleted right after a login that created them is created again for the next event", async () => {
+		const { known } = await deliver(provider, stored({ type: "login", data: { name: "Ada" } }), {
+			state: "missing",
+			missingAt: Date.now(),
+		});
+		sandbox.removePerson("crisp", ada.email);
+		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
+	});
+
+	test("somebody with an e-mail but a people_id that is gone gets the event under the e-mail", async () => {
+		sandbox.addPerson("crisp", ada);
+		const event = stored({ person: { ...ada, ids: { crisp: "gone" } } });
+		expect((await deliver(provider, event)).end).toBe("delivered");
+		expect(sandbox.people("crisp")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	test("somebody created by two at once is one profile", async () => {
+		const missing = { state: "missing", missingAt: Date.now() };
+		const ends = await Promise.all([deliver(provider, stored(), missing), deliver(provider, stored(), missing)]);
+		expect(ends.map(({ end }) => end)).toEqual(["delivered", "delivered"]);
+		expect(sandbox.people("crisp")).toMatchObject([{ events: [{ name: "x" }, { name: "x" }] }]);
+	});
+
+	test.each([
+		"a/b@x.y",
+		"../../profile@x.y",
+		"%2e%2e@x.y",
+		"a%40b@x.y",
+		"a#b@x.y",
+		"a?b@x.y",
+		"ada+1@x.y",
+		"🛒@x.y",
+		'"a"@x.y',
+		"a&b=c@x.y",
+	])("the e-mail %s gets its own event and no other", async (email) => {
+		for (const other of ["a@x.y", "b@x.y", "ada@x.y", ada.email]) sandbox.addPerson("crisp", { email: other });
+		expect((await deliver(provider, stored({ person: { email } }))).end).toBe("delivered");
+		const reached = sandbox.people("crisp").filter(({ events }) => events.length > 0);
+		expect(reached).toMatchObject([{ email, events: [{ name: "x" }] }]);
+	});
+
+	test.each(["..", ".", "../profile", "%2e%2e", "a/b", "a?b", "#"])(
+		"the people_id %s reaches no other route",
+		async (crisp) => {
+			sandbox.addPerson("crisp", ada);
+			await deliver(provider, stored({ person: { userId: "u-1", ids: { crisp } } }));
+			expect(sandbox.people("crisp")).toMatchObject([{ ...ada, profile: {}, attributes: {}, events: [] }]);
+			for (const request of sandbox.requests("crisp"))
+				expect(request.path).toMatch(/^\/website\/[^/]+\/people\/events\/[^/]+$/);
+		},
+	);
+});

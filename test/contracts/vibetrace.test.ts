@@ -1,0 +1,235 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Known, Plan, Provider } from "../../server/providers/provider.ts";
+import { createVibetraceProvider } from "../../server/providers/vibetrace.ts";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../shared/event.ts";
+
+const never = new AbortController().signal;
+const ada = { email: "ada@example.com" };
+const options = { createPeople: "always", occurredAt: "late", standardEvents: ["viewitem"] } as const;
+const create = (config: { apiKey: string; baseUrl: string }) =>
+	createVibetraceProvider({ ...config, ...options, standardEvents: [...options.standardEvents] });
+
+interface Fields {
+	type?: string;
+	name?: string;
+	person?: Person;
+	data?: Record<string, unknown>;
+}
+
+function stored({ type = "track", ...fields }: Fields = {}): StoredEvent {
+	const named = type === "track" && { name: "x" };
+	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
+	const event = eventSchema.parse({ id, type, ...named, at: Date.now(), person: ada, ...fields });
+	return { event, trusted: false, receivedAt: Date.now() };
+}
+
+/** Plans a lane's next request and sends it. */
+async function step(provider: Provider, events: readonly [StoredEvent, ...StoredEvent[]], known: Known) {
+	const plan: Plan = provider.plan(events, known, Date.now());
+	if (plan.kind !== "send") return { plan };
+	return { plan, outcome: await provider.send(plan.request, never) };
+}
+
+/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
+async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
+	let memory = known;
+	for (let n = 0; n < 20; n += 1) {
+		const { plan, outcome } = await step(provider, [event], memory);
+		if (!outcome) return { end: plan.kind, known: memory };
+		if ("known" in outcome && outcome.known) memory = JSON.parse(JSON.stringify(outcome.known));
+		const settled = plan.kind === "send" && plan.settles > 0;
+		if (outcome.kind === "delivered" ? settled : outcome.kind !== "unknownPerson")
+			return { end: outcome.kind, known: memory };
+	}
+	return { end: "never", known: memory };
+}
+
+describe("an answer", () => {
+	let server: Server;
+	let provider: Provider;
+	let answer: (path: string) => [status: number, body: unknown];
+	beforeAll(async () => {
+		server = createServer((request, response) => {
+			const [status, body] = answer(`${request.method} ${request.url}`);
+			response.writeHead(status, { "content-type": "application/json" });
+			response.end(typeof body === "string" ? body : JSON.stringify(body));
+		}).listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		provider = create({ apiKey: "key", baseUrl: `http://127.0.0.1:${port}/v1` });
+	});
+	afterAll(() => {
+		server.close();
+		server.closeAllConnections();
+	});
+
+	const event = stored();
+	const update = stored({ type: "update", data: { plan: "pro" } });
+	const missing = { state: "missing", missingAt: Date.now() };
+	const said = (message: string, description: string) => ({ errors: [{ message, description }] });
+	const incomplete = said("Missing event information", "Please send event information along with user");
+	const invalid = said("Error validating user attributes", "firstname must be text");
+	const nobody = said("User not found", "This email does not exist in our database.");
+
+	type Row = [what: string, status: number, body: unknown, outcome: object];
+	const everywhere: Row[] = [
+		["an error that calls itself a success", 200, incomplete, { kind: "retry", reason: "unreadable", atMost: 3 }],
+		[
+			"a body without event",
+			400,
+			incomplete,
+			{
+				kind: "rejected",
+				status: 400,
+				reason: "Missing event information",
+				message: "Missing event information Please send event information along with user",
+			},
+		],
+		[
+			"a wrong format",
+			400,
+			said("Invalid data format/type", "total"),
+			{ kind: "rejected", reason: "Invalid data format/type" },
+		],
+		["an error without words", 400, { errors: [{}] }, { kind: "rejected", reason: "http_400" }],
+		["a wrong key", 401, said("Unauthorized", "x"), { kind: "paused", status: 401 }],
+		["an API that is not enabled", 403, "Forbidden", { kind: "paused", status: 403 }],
+		["a limit", 429, "", { kind: "wait", status: 429 }],
+		["a fault of its own", 500, "", { kind: "retry", status: 500 }],
+	];
+	const ofEvents: Row[] = [
+		...everywhere,
+		[
+			"its documented success",
+			200,
+			{ results: { message: "Event created", email: "Event was created for the specified user" } },
+			{ kind: "delivered", known: { state: "exists" } },
+		],
+		["nobody", 404, nobody, { kind: "unknownPerson", known: { state: "missing" } }],
+		["nobody, without words", 404, "", { kind: "unknownPerson" }],
+		["nobody, as a bad request", 400, nobody, { kind: "unknownPerson" }],
+		["nobody, in the description alone", 400, said("Invalid request", "Unknown e-mail"), { kind: "unknownPerson" }],
+	];
+	const ofCreation: Row[] = [
+		...everywhere,
+		[
+			"its documented success",
+			200,
+			{ results: [{ message: "User created", email: "x" }], object: { _id: "v-1" } },
+			{ kind: "delivered", known: { state: "fresh" } },
+		],
+		["attributes it will not have", 400, invalid, { kind: "rejected", reason: "Error validating user attributes" }],
+		["nobody, though it was to create them", 404, nobody, { kind: "rejected", status: 404, reason: "User not found" }],
+	];
+
+	async function understand(events: [StoredEvent], known: Known, status: number, body: unknown) {
+		answer = () => [status, body];
+		return (await step(provider, events, known)).outcome;
+	}
+	test.each(ofEvents)("to an event of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], {}, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofEvents)("to an update of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([update], {}, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofCreation)("to a creation of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], missing, status, body)).toMatchObject(outcome),
+	);
+
+	test("of nobody a second time ends it, and what was known is forgotten", async () => {
+		answer = (path) => (path.startsWith("PUT") ? [200, { results: [] }] : [404, nobody]);
+		expect(await deliver(provider, event)).toEqual({ end: "rejected", known: {} });
+	});
+});
+
+describe("against Vibetrace as documented", () => {
+	let sandbox: Sandbox;
+	let provider: Provider;
+	beforeAll(async () => {
+		sandbox = await startSandbox();
+		provider = create(sandbox.destinations.vibetrace);
+	});
+	afterAll(() => sandbox.stop());
+	beforeEach(() => sandbox.clear());
+
+	const requests = () =>
+		sandbox
+			.requests("vibetrace")
+			.map(({ method, path, query, status }) => `${method} ${path}${query ? `?${query}` : ""} ${status}`);
+	const creation = "PUT /user/ada%40example.com?upsert=true 200";
+
+	test("an event of somebody who is there is one request", async () => {
+		sandbox.addPerson("vibetrace", ada);
+		expect((await deliver(provider, stored())).end).toBe("delivered");
+		expect(requests()).toEqual(["POST /event 200"]);
+	});
+
+	test("an event of somebody who is not there is three", async () => {
+		const { end, known } = await deliver(provider, stored());
+		expect(end).toBe("delivered");
+		expect(requests()).toEqual(["POST /event 400", creation, "POST /event 200"]);
+		await deliver(provider, stored(), known);
+		expect(requests()).toHaveLength(4);
+	});
+
+	test("a login of somebody who is not there is two, and changes no consent", async () => {
+		const data = { plan: "pro", isSubscribed: true, email: "eve@example.com" };
+		expect((await deliver(provider, stored({ type: "login", data }))).end).toBe("delivered");
+		expect(requests()).toEqual(["POST /event 400", creation]);
+		expect(sandbox.people("vibetrace")).toMatchObject([{ ...ada, attributes: { plan: "pro" } }]);
+		expect(sandbox.people("vibetrace")[0]?.attributes).not.toHaveProperty("isSubscribed");
+	});
+
+	test("somebody deleted after a login that created them is created again for the next event", async () => {
+		const { known } = await deliver(provider, stored({ type: "login", data: { plan: "pro" } }));
+		sandbox.removePerson("vibetrace", ada.email);
+		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
+	});
+
+	test("somebody with an e-mail but an _id that is gone gets the event under the e-mail", async () => {
+		sandbox.addPerson("vibetrace", ada);
+		const event = stored({ person: { ...ada, ids: { vibetrace: "gone" } } });
+		expect((await deliver(provider, event)).end).toBe("delivered");
+		expect(sandbox.people("vibetrace")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	test("a confirmation and a standard event stand under their own keys, anything else is generic", async () => {
+		sandbox.addPerson("vibetrace", ada);
+		const order = { orderId: "A-1", total: 9.5, items: [{ id: "i", quantity: 2 }] };
+		for (const event of [
+			stored({ type: "confirmation", data: order }),
+			stored({ name: "viewitem", data: { itemId: "i" } }),
+			stored({ name: "mine", data: { a: 1 } }),
+			stored({ type: "email_open" }),
+		]) {
+			expect((await deliver(provider, event)).end).toBe("delivered");
+		}
+		expect(sandbox.people("vibetrace")[0]?.events).toMatchObject([
+			{ type: "confirmation", data: order },
+			{ type: "viewitem", data: { itemId: "i" } },
+			{ type: "generic", name: "mine", data: { a: 1 } },
+			{ type: "generic", name: "email_open" },
+		]);
+	});
+
+	test.each([
+		"a/b@x.y",
+		"../event@x.y",
+		"%2e%2e@x.y",
+		"a#b@x.y",
+		"a?upsert=false@x.y",
+		"ada+1@x.y",
+		"🛒@x.y",
+		'"a"@x.y',
+	])("the e-mail %s gets its own event and no other", async (email) => {
+		for (const other of ["a@x.y", "event@x.y", "ada@x.y", ada.email]) sandbox.addPerson("vibetrace", { email: other });
+		expect((await deliver(provider, stored({ person: { email } }))).end).toBe("delivered");
+		const reached = sandbox.people("vibetrace").filter(({ events }) => events.length > 0);
+		expect(reached).toMatchObject([{ email, events: [{ name: "x" }] }]);
+	});
+});
