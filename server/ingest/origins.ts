@@ -17,7 +17,9 @@ export function cors(allowed: readonly string[], sandbox: boolean): RequestHandl
 		const { origin } = request.headers;
 		response.vary("Origin");
 		const known = origin !== undefined && originAllowed(origin, allowed, sandbox);
-		if (known) response.set("Access-Control-Allow-Origin", origin);
+		if (known) {
+			response.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After" });
+		}
 		if (request.method !== "OPTIONS") return next();
 		if (!known) throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
 		response

@@ -11,7 +11,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 const run = promisify(execFile);
 
 /** What a visitor's browser calls itself; a headless one says so, and the bot filter listens. */
-export const desktopUserAgent =
+const desktopUserAgent =
 	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";
 
 const args = [

@@ -107,7 +107,7 @@ describe("the shop of `eventferry serve --sandbox`, in Chromium", () => {
 			crispEvent({ text: "confirmation", color: "green", data: order }, 200),
 		]);
 
-		const { customer } = brief("helpcrunch")[2]?.[1] as { customer: number };
+		const customer = expect.any(Number);
 		const helpCrunchEvent = (name: string, data: unknown) => ["POST /events", { customer, name, data }, 200];
 		const search = {
 			filter: [{ field: "customers.email", operator: "=", value: "ada@example.com" }],

@@ -11,8 +11,8 @@ export interface Batch {
 	events: Event[];
 }
 
-/** An answer of the proxy; `"never"` keeps the request open, `"cut"` breaks the connection. */
-export type Answer = "never" | "cut" | { status: number; headers?: Record<string, string>; body?: unknown };
+/** An answer of the proxy; `"never"` keeps the request open. */
+export type Answer = "never" | { status: number; headers?: Record<string, string>; body?: unknown };
 
 /** A 202 that takes all events but the rejected ones. */
 export const taken = ({ events }: Batch, rejected: Rejection[] = []): Answer => ({
@@ -43,7 +43,6 @@ export async function startSite() {
 			headers.push(request.headers);
 			for (const look of waiters) look();
 			if (reply === "never") return;
-			if (reply === "cut") return request.socket.destroy();
 			const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {});
 			response.writeHead(reply.status, { "Content-Type": "application/json", ...reply.headers }).end(text);
 		} else if (path === "/ferry/client.js") {

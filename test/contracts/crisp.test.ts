@@ -245,6 +245,13 @@ describe("against Crisp as documented", () => {
 		expect(sandbox.people("crisp")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
+	test("somebody who turns out to be there already still gets the name of the login", async () => {
+		sandbox.addPerson("crisp", ada);
+		const login = stored({ type: "login", data: { name: "Ada" } });
+		await deliver(provider, login, { state: "missing", missingAt: Date.now() });
+		expect(sandbox.people("crisp")).toMatchObject([{ profile: { person: { nickname: "Ada" } } }]);
+	});
+
 	test("somebody created by two at once is one profile", async () => {
 		const missing = { state: "missing", missingAt: Date.now() };
 		const ends = await Promise.all([deliver(provider, stored(), missing), deliver(provider, stored(), missing)]);

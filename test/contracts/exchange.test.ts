@@ -493,14 +493,20 @@ describe.each<[string, (baseUrl: string) => Provider, object]>([
 	});
 
 	// It was accepted: trying for three days, as after a failed connection, would repeat it some 300 times.
-	test.each([
-		["cut short", { "content-length": "1000" }],
-		["not in the encoding it names", { "content-encoding": "gzip", "content-length": "1000" }],
-	])("is tried three times at most when a success is %s", async (_, headers) => {
-		answer = (response) => {
-			response.writeHead(200, headers);
-			response.write(JSON.stringify(success), () => response.destroy());
-		};
+	test.each<[string, (response: ServerResponse, body: string) => void]>([
+		[
+			"cut short",
+			(response, body) => {
+				response.writeHead(200, { "content-length": "1000" });
+				response.write(body, () => response.destroy());
+			},
+		],
+		[
+			"not in the encoding it names",
+			(response, body) => response.writeHead(200, { "content-encoding": "gzip" }).end(body),
+		],
+	])("is tried three times at most when a success is %s", async (_, respond) => {
+		answer = (response) => respond(response, JSON.stringify(success));
 		expect(await send()).toMatchObject({ kind: "retry", atMost: 3 });
 	});
 });

@@ -1010,6 +1010,27 @@ describe("a proxy that is not started, or stopping", () => {
 		expect(taken(running.sandbox)).toHaveLength(1);
 	});
 
+	test("that is told to stop while it starts is stopped in the end", async () => {
+		const starting = running.proxy.start().catch(() => {});
+		await running.proxy.stop();
+		await starting;
+		expect((await fetch(`${running.url}/readyz`)).status).toBe(503);
+	});
+
+	test("loses nothing of what it answered 202 while it stopped", async () => {
+		await running.proxy.start();
+		const posts = Array.from({ length: 100 }, () => running.post(batchOf(event())).then(({ status }) => status));
+		await Promise.race(posts);
+		await running.proxy.stop();
+		const statuses = await Promise.all(posts);
+		expect(statuses.filter((status) => status !== 202 && status !== 503)).toEqual([]);
+		const accepted = statuses.filter((status) => status === 202).length;
+		expect(accepted).toBeGreaterThan(0);
+		await running.proxy.start();
+		const stats = await running.settled(accepted);
+		expect(stats.destinations.crisp?.delivered).toBe(accepted);
+	});
+
 	test("delivers after the next start what it had accepted", async () => {
 		await running.proxy.start();
 		running.sandbox.fault("crisp", { reset: true });

@@ -18,7 +18,7 @@ export const browserAgent =
 	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";
 
 /** The part of `/admin/stats` that tests read. */
-export interface Stats {
+interface Stats {
 	journal: number;
 	events: number;
 	discarded: Record<string, number>;

@@ -340,6 +340,13 @@ describe("a person who is not there", () => {
 		expect(sent(never.plan([track("x")], missing, now + hour))).toEqual(search("userId", "u-1"));
 	});
 
+	// E-mails are not unique there: a customer who came through the chat since then would get a double.
+	test("for longer than an hour is looked up again before they are created", () => {
+		const verified = provider({ createPeople: "verified" });
+		const plan = verified.plan([stored({ type: "track", name: "x" }, true)], missing, now + hour);
+		expect(sent(plan)).toEqual(search("userId", "u-1"));
+	});
+
 	test("and may not be created is sent what comes with an id of its own", () => {
 		const never = provider({ createPeople: "never" });
 		const plan = never.plan([track("x", { ...ada, ids: { helpcrunch: 9 } })], missing, now);

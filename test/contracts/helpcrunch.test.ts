@@ -1,0 +1,373 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createHelpCrunchProvider } from "../../server/providers/helpcrunch.ts";
+import type { Known, Plan, Provider } from "../../server/providers/provider.ts";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../shared/event.ts";
+
+const never = new AbortController().signal;
+const ada = { email: "ada@example.com", userId: "u-1" };
+const options = { createPeople: "always", occurredAt: "late" } as const;
+
+interface Fields {
+	type?: string;
+	name?: string;
+	person?: Person;
+	data?: Record<string, unknown>;
+}
+
+function stored({ type = "track", ...fields }: Fields = {}): StoredEvent {
+	const named = type === "track" && { name: "x" };
+	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
+	const event = eventSchema.parse({ id, type, ...named, at: Date.now(), person: ada, ...fields });
+	return { event, trusted: false, receivedAt: Date.now() };
+}
+
+/** Plans a lane's next request and sends it. */
+async function step(provider: Provider, events: readonly [StoredEvent, ...StoredEvent[]], known: Known) {
+	const plan: Plan = provider.plan(events, known, Date.now());
+	if (plan.kind !== "send") return { plan };
+	return { plan, outcome: await provider.send(plan.request, never) };
+}
+
+/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
+async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
+	let memory = known;
+	for (let n = 0; n < 20; n += 1) {
+		const { plan, outcome } = await step(provider, [event], memory);
+		if (!outcome) return { end: plan.kind, known: memory };
+		if ("known" in outcome && outcome.known) memory = JSON.parse(JSON.stringify(outcome.known));
+		const settled = plan.kind === "send" && plan.settles > 0;
+		if (outcome.kind === "delivered" ? settled : outcome.kind !== "unknownPerson")
+			return { end: outcome.kind, known: memory };
+	}
+	return { end: "never", known: memory };
+}
+
+describe("an answer", () => {
+	let server: Server;
+	let provider: Provider;
+	let received: string[];
+	let answer: (path: string) => [status: number, body: unknown];
+	beforeAll(async () => {
+		server = createServer((request, response) => {
+			received.push(`${request.method} ${request.url}`);
+			const [status, body] = answer(`${request.method} ${request.url}`);
+			response.writeHead(status, { "content-type": "application/json" });
+			response.end(typeof body === "string" ? body : JSON.stringify(body));
+		}).listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		provider = createHelpCrunchProvider({ apiKey: "key", ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
+	});
+	afterAll(() => {
+		server.close();
+		server.closeAllConnections();
+	});
+	beforeEach(() => {
+		received = [];
+	});
+
+	const event = stored();
+	const update = stored({ type: "update", data: { plan: "pro" } });
+	const found = { state: "exists", id: 7 };
+	const missing = { state: "missing", missingAt: Date.now() };
+	const said = (code: string, message: string) => ({
+		errors: [
+			{ code: "invalid_request", message: "Invalid request" },
+			{ code, message },
+		],
+	});
+
+	type Row = [what: string, status: number, body: unknown, outcome: object];
+	const everywhere: Row[] = [
+		["an error that calls itself a success", 200, said("x", "y"), { kind: "retry", reason: "unreadable", atMost: 3 }],
+		[
+			"a field that is wrong",
+			400,
+			said("customer", "This value should be of type numeric."),
+			{
+				kind: "rejected",
+				status: 400,
+				reason: "customer",
+				message: "Invalid request This value should be of type numeric.",
+			},
+		],
+		["a wrong key", 401, said("unauthorized", "Unauthorized"), { kind: "paused", reason: "unauthorized" }],
+		[
+			"a wrong key, as older pages have it",
+			401,
+			{ errors: [{ code: "invalid_token", message: "Invalid token" }] },
+			{ kind: "paused", reason: "invalid_token" },
+		],
+		["a key that may not", 403, "", { kind: "paused", status: 403 }],
+		["a limit", 429, said("too_many_requests", "Too many requests"), { kind: "wait", reason: "too_many_requests" }],
+		[
+			"a limit, as older pages have it",
+			429,
+			{ errors: [{ code: "too_many_requests", message: "You have exceeded…" }] },
+			{ kind: "wait", reason: "too_many_requests" },
+		],
+		["a fault of its own", 500, "", { kind: "retry", status: 500 }],
+		["a fault of the load balancer", 502, "<html>", { kind: "retry", status: 502 }],
+	];
+	const ofCustomers: Row[] = [
+		...everywhere,
+		["its success", 200, { id: 7, name: "x" }, { kind: "delivered", known: { id: 7, state: "exists" } }],
+		["its success, of another id", 200, { id: 168990409 }, { kind: "delivered", known: { id: 7 } }],
+		["a success of nothing", 204, "", { kind: "delivered", known: { id: 7 } }],
+		["nobody", 404, said("not_found", "Chat not found"), { kind: "unknownPerson" }],
+		[
+			"nobody, as older pages have it",
+			404,
+			{ errors: [{ code: "entity_not_found", message: "Customer not found" }] },
+			{ kind: "unknownPerson" },
+		],
+	];
+	const lost = { kind: "retry", reason: "unreadable", atMost: 3 };
+	const ofCreation: Row[] = [
+		...everywhere,
+		["a new customer", 201, { id: 8, email: ada.email }, { kind: "delivered", known: { id: 8, state: "fresh" } }],
+		["a new customer, wrapped", 201, { data: { id: 8 } }, { kind: "delivered", known: { id: 8 } }],
+	];
+	const ofSearches: Row[] = [
+		...everywhere,
+		["nobody", 200, { data: [], total: 0 }, { kind: "delivered", known: { searchedUserId: true } }],
+		["one", 200, { data: [{ id: 8, userId: "u-1" }], total: 1 }, { kind: "delivered", known: { id: 8 } }],
+		["no list", 200, { data: { id: 8 } }, lost],
+		["nothing", 200, {}, lost],
+		["no body", 204, "", lost],
+		[
+			"a list of none of us",
+			200,
+			{ data: [null, 8, "x", {}, { id: "x" }, { id: 1.5 }] },
+			{ known: { searchedUserId: true } },
+		],
+		[
+			"a wrong filter",
+			400,
+			said("filter[0].field", "This value should not be blank."),
+			{ kind: "rejected", reason: "filter[0].field" },
+		],
+	];
+
+	async function understand(events: [StoredEvent], known: Known, status: number, body: unknown) {
+		answer = () => [status, body];
+		return (await step(provider, events, known)).outcome;
+	}
+	test.each(ofCustomers)("to an event of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], found, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofCustomers)("to an update of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([update], found, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofCreation)("to a creation of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], missing, status, body)).toMatchObject(outcome),
+	);
+	test.each(ofSearches)("to a search of %s (%d)", async (_, status, body, outcome) =>
+		expect(await understand([event], {}, status, body)).toMatchObject(outcome),
+	);
+
+	const email = ada.email;
+	test.each<[string, object[], number]>([
+		[
+			"the one with the same userId",
+			[
+				{ id: 1, lastSeen: 9 },
+				{ id: 2, userId: "u-1", lastSeen: 1 },
+			],
+			2,
+		],
+		[
+			"else the one seen last",
+			[
+				{ id: 1, lastSeen: 5 },
+				{ id: 2, lastSeen: 9 },
+				{ id: 3, lastSeen: 7 },
+			],
+			2,
+		],
+		[
+			"by its number, not its letters",
+			[
+				{ id: 1, lastSeen: "9" },
+				{ id: 2, lastSeen: "10" },
+			],
+			2,
+		],
+		[
+			"to the fraction of a second",
+			[
+				{ id: 1, lastSeen: "1607542030.713" },
+				{ id: 2, lastSeen: "1607542030.714" },
+			],
+			2,
+		],
+		[
+			"whether it is a text or a number",
+			[
+				{ id: 1, lastSeen: "1607542030" },
+				{ id: 2, lastSeen: 1607542031 },
+			],
+			2,
+		],
+		["rather than never seen", [{ id: 1, lastSeen: null }, { id: 2, lastSeen: "1" }, { id: 3 }], 2],
+		[
+			"else the one with the lowest id",
+			[
+				{ id: 3, lastSeen: 5 },
+				{ id: 2, lastSeen: 5 },
+				{ id: 10, lastSeen: 5 },
+			],
+			2,
+		],
+		["also of those nobody has seen", [{ id: 3 }, { id: 2, lastSeen: "x" }, { id: 10 }], 2],
+	])("with several of that e-mail: %s", async (_, customers, id) => {
+		const data = customers.map((customer) => ({ email, ...customer }));
+		answer = () => [200, { data, total: data.length }];
+		const { outcome } = await step(provider, [event], { searchedUserId: true });
+		expect(outcome).toMatchObject({ kind: "delivered", known: { id } });
+	});
+
+	test.each<[string, Known, object]>([
+		["userId", {}, { id: 8, userId: "u-2", email: "eve@example.com" }],
+		["e-mail", { searchedUserId: true }, { id: 8, userId: "u-2", email: "eve@example.com" }],
+	])("to a search by %s with somebody else is not taken for the person", async (_, known, customer) => {
+		answer = () => [200, { data: [customer], total: 1 }];
+		const { outcome } = await step(provider, [event], known);
+		expect(outcome).not.toHaveProperty("known.id");
+	});
+
+	test("to a search may write the e-mail in another case", async () => {
+		answer = () => [200, { data: [{ id: 8, email: "Ada@Example.com" }], total: 1 }];
+		const { outcome } = await step(provider, [event], { searchedUserId: true });
+		expect(outcome).toMatchObject({ known: { id: 8 } });
+	});
+
+	test("of nobody, though just found again, ends it, and what was known is forgotten", async () => {
+		answer = (path) => (path.endsWith("/search") ? [200, { data: [{ id: 7, ...ada }] }] : [404, said("not_found", "")]);
+		expect(await deliver(provider, event, found)).toEqual({ end: "rejected", known: {} });
+		expect(received).toEqual(["POST /v1/events", "POST /v1/customers/search", "POST /v1/events"]);
+	});
+
+	test.each([
+		["is empty", ""],
+		["is a web page", "<html>"],
+		["has no id", {}],
+		["has an id that is none", { id: "x" }],
+	])("to a creation that %s leads to another search, not to another customer", async (_, body) => {
+		const people: object[] = [];
+		answer = (path) => {
+			if (path.endsWith("/search")) return [200, { data: people }];
+			if (!path.endsWith("/customers")) return [200, {}];
+			people.push({ id: 8 + people.length, ...ada });
+			return [201, body];
+		};
+		let known: Known = missing;
+		for (let n = 0; n < 6; n += 1) {
+			const { outcome } = await step(provider, [event], known);
+			if (outcome && "known" in outcome && outcome.known) known = outcome.known;
+		}
+		expect(people).toHaveLength(1);
+	});
+});
+
+describe("against HelpCrunch as documented", () => {
+	let sandbox: Sandbox;
+	let provider: Provider;
+	beforeAll(async () => {
+		sandbox = await startSandbox({ limits: { helpcrunchPerMinute: 10_000 } });
+		provider = createHelpCrunchProvider({ ...sandbox.destinations.helpcrunch, ...options });
+	});
+	afterAll(() => sandbox.stop());
+	beforeEach(() => sandbox.clear());
+
+	const requests = () =>
+		sandbox.requests("helpcrunch").map(({ method, path, status }) => `${method} ${path} ${status}`);
+
+	test("the first event of somebody who is there is a search more than the next", async () => {
+		sandbox.addPerson("helpcrunch", ada);
+		const { end, known } = await deliver(provider, stored());
+		expect(end).toBe("delivered");
+		expect(requests()).toEqual(["POST /customers/search 200", "POST /events 200"]);
+		await deliver(provider, stored(), known);
+		expect(requests()).toHaveLength(3);
+		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }, { name: "x" }] }]);
+	});
+
+	test("somebody who is not there is created with e-mail and userId", async () => {
+		expect((await deliver(provider, stored())).end).toBe("delivered");
+		expect(requests().slice(-2)).toEqual(["POST /customers 201", "POST /events 200"]);
+		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	test("a login of everything arrives in the fields and in the custom data", async () => {
+		const data = { name: "Ada", phone: "1", company: "AE", locale: "en", plan: "pro", seats: 3, vip: true };
+		expect((await deliver(provider, stored({ type: "login", data }))).end).toBe("delivered");
+		expect(sandbox.people("helpcrunch")).toMatchObject([
+			{
+				...ada,
+				profile: { name: "Ada", phone: "1", company: "AE", locale: "en" },
+				attributes: { plan: "pro", seats: 3, vip: true },
+			},
+		]);
+	});
+
+	test("userIds are unique and e-mails are not: the userId decides", async () => {
+		sandbox.addPerson("helpcrunch", { email: ada.email, userId: "u-0" });
+		sandbox.addPerson("helpcrunch", { email: "old@example.com", userId: ada.userId });
+		expect((await deliver(provider, stored())).end).toBe("delivered");
+		expect(sandbox.people("helpcrunch").filter(({ events }) => events.length > 0)).toMatchObject([
+			{ userId: ada.userId },
+		]);
+	});
+
+	test("somebody deleted over there is looked up again, and created", async () => {
+		const { known } = await deliver(provider, stored());
+		sandbox.removePerson("helpcrunch", ada.email);
+		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
+		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	test("somebody merged into another customer is found there", async () => {
+		const { known } = await deliver(provider, stored());
+		sandbox.removePerson("helpcrunch", ada.email);
+		const id = sandbox.addPerson("helpcrunch", ada);
+		const { end, known: later } = await deliver(provider, stored(), known);
+		expect([end, later]).toMatchObject(["delivered", { id }]);
+	});
+
+	test("somebody deleted after a login that created them is created again for the next event", async () => {
+		const { known } = await deliver(provider, stored({ type: "login", data: { name: "Ada" } }));
+		sandbox.removePerson("helpcrunch", ada.email);
+		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
+	});
+
+	test("somebody under a given id that is gone is found by userId", async () => {
+		sandbox.addPerson("helpcrunch", ada);
+		const event = stored({ person: { ...ada, ids: { helpcrunch: 1 } } });
+		expect((await deliver(provider, event)).end).toBe("delivered");
+		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	// The answer to the creation was lost, or the person's other lane, the one of their userId, was faster.
+	test("somebody created since the search is found, and loses no event", async () => {
+		sandbox.addPerson("helpcrunch", ada);
+		const { end } = await deliver(provider, stored(), { state: "missing", missingAt: Date.now() });
+		expect(end).toBe("delivered");
+		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
+	});
+
+	test.each(["a/b", "../events", "..", "%2e%2e", "#", "?", "🛒", '"', "*"])(
+		"the userId %s gets its own event and no other",
+		async (userId) => {
+			sandbox.addPerson("helpcrunch", ada);
+			expect((await deliver(provider, stored({ person: { userId } }))).end).toBe("delivered");
+			const reached = sandbox.people("helpcrunch").filter(({ events }) => events.length > 0);
+			expect(reached).toMatchObject([{ userId, events: [{ name: "x" }] }]);
+		},
+	);
+});
