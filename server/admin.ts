@@ -39,7 +39,13 @@ function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 /** Whether sandbox mode needs no token: from this machine, by its own name (not a rebound one), not from another site's page. */
 function fromThisMachine({ headers: { host, origin }, socket }: Request): boolean {
 	const local = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
-	return local && isLoopback(`http://${host}`) && (origin === undefined || origin === `http://${host}`);
+	return (
+		local &&
+		host !== undefined &&
+		!host.includes("@") &&
+		isLoopback(`http://${host}`) &&
+		(origin === undefined || origin === `http://${host}`)
+	);
 }
 
 /** A dead letter as operators see it. Tokens never get this far; the person is theirs to see. */
@@ -94,6 +100,13 @@ export function createAdmin({ outbox, adminToken, sandbox, destinations, counts 
 
 	const router = Router();
 	const json = express.json({ limit: 1_048_576 });
+	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
+	const selected = (request: Request) => {
+		if (request.body === undefined) {
+			throw new RequestError("unsupported_media_type", "say which as application/json; {} means all");
+		}
+		return parse(selection, request.body);
+	};
 	router.use(guard);
 	router.get("/stats", stats);
 	router.all("/stats", onlyMethods("GET"));
@@ -102,11 +115,11 @@ export function createAdmin({ outbox, adminToken, sandbox, destinations, counts 
 		response.json({ items: items.map(view), ...(cursor !== undefined && { cursor }) });
 	});
 	router.delete("/deadletters", json, async (request, response) => {
-		response.json({ discarded: await outbox().discard(parse(selection, request.body ?? {})) });
+		response.json({ discarded: await outbox().discard(selected(request)) });
 	});
 	router.all("/deadletters", onlyMethods("GET", "DELETE"));
 	router.post("/deadletters/replay", json, async (request, response) => {
-		response.json({ replayed: await outbox().replay(parse(selection, request.body ?? {})) });
+		response.json({ replayed: await outbox().replay(selected(request)) });
 	});
 	router.all("/deadletters/replay", onlyMethods("POST"));
 	return router;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type CheckedConfig, ConfigError, loadConfig } from "./config.ts";
 import { StoreOpenError } from "./outbox/outbox.ts";
@@ -10,6 +11,8 @@ const usage = `eventferry carries your website's events to Crisp, HelpCrunch and
       and shows a small shop to try
   eventferry check [--config FILE] [--json]
       says whether the configuration is right, and what is wrong with it
+
+  eventferry --version
 
 Examples:
   eventferry serve --sandbox
@@ -34,6 +37,12 @@ class UsageError extends Error {
 const out = (text: string) => void process.stdout.write(text);
 const err = (text: string) => void process.stderr.write(text);
 
+/** The package's version; its package.json is one folder up from the source, two from the build. */
+function version(): string {
+	const url = new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
+	return JSON.parse(readFileSync(url, "utf8")).version;
+}
+
 const options = {
 	port: { type: "string" },
 	host: { type: "string" },
@@ -42,6 +51,7 @@ const options = {
 	sandbox: { type: "boolean" },
 	json: { type: "boolean" },
 	help: { type: "boolean", short: "h" },
+	version: { type: "boolean", short: "v" },
 } as const;
 
 function parse(args: string[]) {
@@ -86,6 +96,10 @@ export async function run(args: string[]): Promise<number> {
 		json = given.json ?? false;
 		if (given.help || given.command === "help") {
 			out(usage);
+			return 0;
+		}
+		if (given.version) {
+			out(`${version()}\n`);
 			return 0;
 		}
 		if (given.rest.length > 0) throw new UsageError(`${given.command} takes no "${given.rest[0]}"`);

@@ -8,6 +8,10 @@ const text = (hint: string) =>
 		.max(4_096, "is longer than 4096 characters")
 		.regex(/^[\x20-\x7e]*$/, "must be printable ASCII without line breaks");
 
+/** A secret that is sent as `Authorization: Bearer …`, which has no room for white space. */
+const bearerToken = (hint: string) =>
+	text(hint).regex(/^\S+$/, "must have no white space: it is sent as a bearer token");
+
 const hostIsLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(host);
 
 /** Whether a URL or origin is on this machine: the only place where plain http may go. */
@@ -15,22 +19,26 @@ export function isLoopback(url: string): boolean {
 	return URL.canParse(url) && hostIsLoopback(new URL(url).hostname);
 }
 
+const protocolOf = (url: string) => (URL.canParse(url) ? new URL(url).protocol : "");
+
 const baseUrl = z
 	.string()
+	.refine((url) => /^https?:$/.test(protocolOf(url)), "must be a URL that starts with https://")
 	.refine(
-		(url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
-		"must be a URL that starts with https://",
-	)
-	.refine(
-		(url) => !url.startsWith("http:") || isLoopback(url),
+		(url) => protocolOf(url) !== "http:" || isLoopback(url),
 		"must start with https:// (plain http only to a loopback address)",
 	)
-	.transform((url) => url.replace(/\/+$/, ""));
+	// As it is checked, so it is used: white space and capitals in a scheme are gone.
+	.transform((url) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, "") : url));
 
 const origin = z
 	.string()
 	.refine(
-		(value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && new URL(value).origin === value,
+		(value) =>
+			URL.canParse(value) &&
+			/^https?:$/.test(new URL(value).protocol) &&
+			new URL(value).origin === value &&
+			!value.includes("*"),
 		"must be scheme://host[:port] without a path, for example https://shop.example",
 	);
 
@@ -83,7 +91,7 @@ const site = (sandbox: boolean) =>
 				? z.array(origin).default([])
 				: z.array(origin, `is missing: ${originsHint}`).min(1, `is empty: ${originsHint}`),
 			/** The secret of the app's backend for `POST /v1/events`. */
-			serverKey: text("the secret your backend sends").optional(),
+			serverKey: bearerToken("the secret your backend sends").optional(),
 			identity: z
 				.literal("open", 'can only be "open" in this version: verified identity is not available yet')
 				.default("open"),
@@ -115,7 +123,7 @@ export const configSchema = (sandbox: boolean) =>
 				.regex(/^sqlite:.+/, "must be sqlite: and a file, for example sqlite:./eventferry.db")
 				.default("sqlite:./eventferry.db"),
 			/** The secret for `/admin/*`; without one those routes refuse everybody. */
-			adminToken: text("a secret for /admin").optional(),
+			adminToken: bearerToken("a secret for /admin").optional(),
 			logLevel: z
 				.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
 					error: "must be fatal, error, warn, info, debug, trace or silent",
@@ -125,10 +133,16 @@ export const configSchema = (sandbox: boolean) =>
 			sandbox: z.boolean().default(false),
 			sites: z.array(site(sandbox)).min(1, "must name at least one site"),
 		})
-		.refine(({ sites }) => new Set(sites.map(({ writeKey }) => writeKey)).size === sites.length, {
+		.refine(({ sites }) => distinct(sites.map(({ writeKey }) => writeKey)), {
 			path: ["sites"],
 			message: "has a write key twice: it names a site",
+		})
+		.refine(({ sites }) => distinct(sites.flatMap(({ serverKey }) => serverKey ?? [])), {
+			path: ["sites"],
+			message: "has a server key twice: it tells whose backend sends",
 		});
+
+const distinct = (keys: string[]) => new Set(keys).size === keys.length;
 
 /** A configuration as people write it: defaults left out. */
 export type Config = z.input<ReturnType<typeof configSchema>>;

@@ -49,6 +49,8 @@ export interface DestinationView {
 const graceDefault = 10_000;
 /** How often what has outlived its use is deleted, and how long dead letters are kept. */
 const sweepEveryMs = 60_000;
+/** How often a store that cannot be written is logged. */
+const storeFaultEveryMs = 60_000;
 const deadLettersKeptMs = 30 * 86_400_000;
 
 function providersOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Provider[] {
@@ -91,7 +93,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
 	let outbox: Outbox | undefined;
 	let dispatchers: { site: string; name: string; dispatcher: Dispatcher }[] = [];
-	let sweeping: NodeJS.Timeout | undefined;
+	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
+	let stopping = Promise.resolve();
+	let storeFaultLoggedAt = 0;
 
 	function store(): Outbox {
 		if (!outbox) throw new StoreUnavailableError("the proxy is not started, or is stopping");
@@ -108,6 +112,49 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			counts[name] += by;
 		},
 	});
+	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
+	async function open(): Promise<(graceMs: number) => Promise<void>> {
+		const opened = await openSqlite(checked.store.slice("sqlite:".length));
+		outbox = opened;
+		dispatchers = sites.flatMap(({ site, providers }) =>
+			providers.map((provider) => ({
+				site: site.writeKey,
+				name: provider.name,
+				dispatcher: startDispatcher({
+					destination: { site: site.writeKey, name: provider.name },
+					provider,
+					outbox: opened,
+					now: Date.now,
+					random: Math.random,
+					onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
+				}),
+			})),
+		);
+		const sweeping = setInterval(() => {
+			const now = Date.now();
+			opened
+				.sweep({ now, deadBefore: now - deadLettersKeptMs })
+				.catch((error) => log.error({ err: error }, "the store could not be swept"));
+		}, sweepEveryMs);
+		return async (graceMs) => {
+			outbox = undefined;
+			clearInterval(sweeping);
+			await Promise.all(dispatchers.map(({ dispatcher }) => dispatcher.stop(graceMs)));
+			await opened.close();
+		};
+	}
+
+	/** A store that cannot be written fails every request: said once a minute, and not while starting or stopping. */
+	function requestFault(error: unknown): void {
+		if (!(error instanceof StoreUnavailableError)) {
+			log.error({ err: error }, "a request could not be handled");
+			return;
+		}
+		if (!outbox || Date.now() - storeFaultLoggedAt < storeFaultEveryMs) return;
+		storeFaultLoggedAt = Date.now();
+		log.error({ reason: error.message }, "the store cannot be written");
+	}
+
 	return {
 		router: createRouter({
 			ingest: ingest.router,
@@ -122,42 +169,29 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 					state: dispatcher.state(),
 					requests: dispatcher.requests(),
 				})),
-			onFault: (error) => log.error({ err: error }, "a request could not be handled"),
+			onFault: requestFault,
 		}),
 
 		async start() {
-			if (outbox) return;
-			const opened = await openSqlite(checked.store.slice("sqlite:".length));
-			outbox = opened;
-			dispatchers = sites.flatMap(({ site, providers }) =>
-				providers.map((provider) => ({
-					site: site.writeKey,
-					name: provider.name,
-					dispatcher: startDispatcher({
-						destination: { site: site.writeKey, name: provider.name },
-						provider,
-						outbox: opened,
-						now: Date.now,
-						random: Math.random,
-						onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
-					}),
-				})),
-			);
-			sweeping = setInterval(() => {
-				const now = Date.now();
-				opened
-					.sweep({ now, deadBefore: now - deadLettersKeptMs })
-					.catch((error) => log.error({ err: error }, "the store could not be swept"));
-			}, sweepEveryMs);
+			started ??= stopping.then(open);
+			try {
+				await started;
+			} catch (error) {
+				started = undefined;
+				throw error;
+			}
 		},
 
-		async stop(graceMs = graceDefault) {
-			const closing = outbox;
-			if (!closing) return;
-			outbox = undefined;
-			clearInterval(sweeping);
-			await Promise.all(dispatchers.map(({ dispatcher }) => dispatcher.stop(graceMs)));
-			await closing.close();
+		stop(graceMs = graceDefault) {
+			const current = started;
+			started = undefined;
+			if (current) {
+				stopping = current.then(
+					(close) => close(graceMs),
+					() => {},
+				);
+			}
+			return stopping;
 		},
 
 		async track(event, { writeKey } = {}) {

@@ -66,7 +66,11 @@ const person = z.object({
 		.optional(),
 });
 
-const contextText = z.string().max(limits.contextLength).optional();
+/** What is longer is cut: a long address must not cost its event. */
+const contextText = z
+	.string()
+	.transform((text) => text.slice(0, limits.contextLength))
+	.optional();
 
 const common = {
 	/** UUIDv7, so that ids sort by time; any UUID is accepted. */

@@ -135,7 +135,9 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 
 /** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */
 function readBody(request: Request): unknown {
-	if (request.body !== undefined) return request.body;
+	const { body } = request;
+	if (typeof body === "string" || Buffer.isBuffer(body)) return parseRead(body);
+	if (body !== undefined) return body;
 	if (request.headers["content-type"] !== undefined && !request.is(["application/json", "text/plain"])) {
 		throw new RequestError("unsupported_media_type", "send the body as application/json or text/plain");
 	}
@@ -143,6 +145,18 @@ function readBody(request: Request): unknown {
 		"malformed_body",
 		"the body is empty or has no Content-Type: send application/json or text/plain",
 	);
+}
+
+/** A body that the app around the proxy had already read as text or bytes. */
+function parseRead(body: string | Buffer): unknown {
+	if (Buffer.byteLength(body) > limits.bodyBytes) {
+		throw new RequestError("body_too_large", "the body is larger than 256 KB");
+	}
+	try {
+		return JSON.parse(body.toString());
+	} catch (cause) {
+		throw new RequestError("malformed_body", "the body is not valid JSON in UTF-8", { cause });
+	}
 }
 
 function malformed(error: { issues: { path: PropertyKey[]; message: string }[] }): RequestError {

@@ -34,9 +34,10 @@ export class RequestError extends Error {
 }
 
 /** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
-export function sendProblem(response: Response, code: ProblemCode, detail: string): void {
+function sendProblem(response: Response, code: ProblemCode, detail: string): void {
 	const status = statuses[code];
 	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
+	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");
 	if (code === "store_unavailable") response.set("Retry-After", String(storeRetryAfter));
 	response.status(status).type("application/problem+json").send(JSON.stringify(problem));
 }
@@ -60,7 +61,8 @@ export function problemHandler(unforeseen: (error: unknown) => void): ErrorReque
 			unforeseen(error);
 			return sendProblem(response, "store_unavailable", "the event store cannot be written now; nothing was accepted");
 		}
-		if (typeof error?.type === "string" && typeof error.status === "number" && error.status < 500) {
+		// The body parser's errors, and those of what it decompresses with, are the sender's.
+		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {
 			const [code, detail] = bodyErrors[error.type] ?? ["malformed_body", "the body is not valid JSON in UTF-8"];
 			return sendProblem(response, code, detail);
 		}

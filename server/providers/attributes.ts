@@ -24,7 +24,7 @@ export function leadingUpdates(
 		if (stored.event.type !== "login" && stored.event.type !== "update") break;
 		count += 1;
 		for (const [name, value] of Object.entries(stored.event.data ?? {})) {
-			if (isScalar(value) && mayset(name, stored)) attributes[name] = value;
+			if (name !== "" && isScalar(value) && mayset(name, stored)) attributes[name] = value;
 			else leftOut += 1;
 		}
 	}

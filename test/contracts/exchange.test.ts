@@ -241,11 +241,11 @@ describe("an exchange", () => {
 		]);
 	});
 
-	test("is tried once, whatever is answered", async () => {
+	test.each(["POST", "PATCH", "PUT"] as const)("is tried once as %s, whatever is answered", async (method) => {
 		for (const status of [408, 413, 429, 500, 502, 503, 504]) {
 			received = [];
 			json(status, {}, { "retry-after": "0" });
-			expect(await exchange()).toMatchObject({ kind: "reply", status });
+			expect(await exchange({ method })).toMatchObject({ kind: "reply", status });
 			expect(received).toHaveLength(1);
 		}
 	});
