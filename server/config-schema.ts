@@ -28,6 +28,10 @@ const baseUrl = z
 		(url) => protocolOf(url) !== "http:" || isLoopback(url),
 		"must start with https:// (plain http only to a loopback address)",
 	)
+	.refine(
+		(url) => !URL.canParse(url) || /^[^?#@]*$/.test(new URL(url).href.slice(0, 2_048)),
+		"must have no user, query or fragment: paths are added to it",
+	)
 	// As it is checked, so it is used: white space and capitals in a scheme are gone.
 	.transform((url) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, "") : url));
 

@@ -28,10 +28,12 @@ export interface Dispatcher {
 const concurrency = 4;
 /** Deliveries a lease shows the provider, so that it can make one request of several. */
 const deliveriesPerLease = 100;
-/** Longer than a request with its time limit takes, even two of them. */
-const leaseMs = 60_000;
+/** Longer than a request with its time limit takes, even the seven that halve a hundred updates. */
+const leaseMs = 120_000;
 /** A delivery that fails for this long is given up. */
 const patienceMs = 3 * 86_400_000;
+/** Attempts at a request whose successes cannot be read: it may well have been done. */
+const unreadableAttempts = 3;
 /** How soon a store that could not be reached is tried again. */
 const storeRetryMs = 1_000;
 /** Nothing sleeps longer than this without looking again. */
@@ -88,8 +90,11 @@ export function startDispatcher({
 		if (plan.kind !== "send") return { plan };
 		requests += 1;
 		const outcome = await provider.send(plan.request, aborting.signal);
-		// Several updates as one request were refused: find out which by sending the first alone.
-		if (outcome.kind === "rejected" && plan.covers > 1) return request([events[0]], known);
+		// Several updates as one request were refused: find out which, by sending half as many.
+		if (outcome.kind === "rejected" && plan.covers > 1) {
+			const [first, ...rest] = events;
+			return request([first, ...rest.slice(0, Math.ceil(plan.covers / 2) - 1)], known);
+		}
 		return { plan, outcome };
 	}
 
@@ -129,9 +134,10 @@ export function startDispatcher({
 			case "retry": {
 				hold.failed(lease.lane, outcome.reason, at);
 				const attempts = lease.attempts + 1;
-				const givenUp =
-					attempts >= (outcome.atMost ?? Number.POSITIVE_INFINITY) || at - (lease.failingSince ?? at) >= patienceMs;
-				if (!givenUp) return { ...settlement, failed: { dueAt: at + fullJitter(attempts, random) } };
+				const unreadable = outcome.unreadable ?? false;
+				const isGivenUp =
+					(unreadable && lease.unreadable + 1 >= unreadableAttempts) || at - (lease.failingSince ?? at) >= patienceMs;
+				if (!isGivenUp) return { ...settlement, failed: { dueAt: at + fullJitter(attempts, random), unreadable } };
 				const dead: Ending = { kind: "dead", reason: outcome.reason };
 				if (outcome.status !== undefined) dead.status = outcome.status;
 				return { ...settlement, ...end(1, dead) };

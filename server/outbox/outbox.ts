@@ -85,8 +85,9 @@ export interface Lease {
 	person: string;
 	/** What the provider learnt of this person so far, as it wrote it. */
 	known: string | undefined;
-	/** Failed attempts of the first delivery, and when the first of them was. */
+	/** Failed attempts of the first delivery, those with an answer that could not be read, and when the first was. */
 	attempts: number;
+	unreadable: number;
 	failingSince: number | undefined;
 	/** Bodies of the deliveries owed, in order; at least one. */
 	bodies: string[];
@@ -104,7 +105,7 @@ export interface Settlement {
 	/** How many leading deliveries have ended, and how. Absent: all stay owed. */
 	ended?: { count: number; ending: Ending };
 	/** A counted failure of the first delivery: the lane waits until `dueAt`. */
-	failed?: { dueAt: number };
+	failed?: { dueAt: number; unreadable?: boolean };
 	/** Replaces what is known of the person. */
 	known?: string;
 }

@@ -19,6 +19,7 @@ CREATE TABLE lane (
 	due_at INTEGER NOT NULL DEFAULT 0,
 	lease INTEGER NOT NULL DEFAULT 0,
 	attempts INTEGER NOT NULL DEFAULT 0,
+	unreadable INTEGER NOT NULL DEFAULT 0,
 	failing_since INTEGER,
 	owed_since INTEGER NOT NULL,
 	UNIQUE (site, destination, person)

@@ -149,6 +149,7 @@ export function createSqliteStore(db: DatabaseSync) {
 			person,
 			known: known && String(known.value),
 			attempts: Number(row.attempts),
+			unreadable: Number(row.unreadable),
 			failingSince: row.failing_since === null ? undefined : Number(row.failing_since),
 			bodies: all(
 				"SELECT body FROM entry JOIN event ON event.id = entry.event WHERE lane = ? ORDER BY event LIMIT ?",
@@ -307,8 +308,9 @@ export function createSqliteStore(db: DatabaseSync) {
 				run("DELETE FROM lane WHERE id = ?", lease.lane);
 			} else if (failed) {
 				run(
-					"UPDATE lane SET state = 'waiting', due_at = ?, attempts = attempts + 1, failing_since = coalesce(failing_since, ?) WHERE id = ?",
+					"UPDATE lane SET state = 'waiting', due_at = ?, attempts = attempts + 1, unreadable = unreadable + ?, failing_since = coalesce(failing_since, ?) WHERE id = ?",
 					failed.dueAt,
+					failed.unreadable ? 1 : 0,
 					now,
 					lease.lane,
 				);
@@ -316,7 +318,7 @@ export function createSqliteStore(db: DatabaseSync) {
 				run("UPDATE lane SET state = 'ready', turn = ? WHERE id = ?", nextTurn(), lease.lane);
 				if (settlement.ended) {
 					run(
-						`UPDATE lane SET attempts = 0, failing_since = NULL, owed_since =
+						`UPDATE lane SET attempts = 0, unreadable = 0, failing_since = NULL, owed_since =
 						(SELECT stored_at FROM entry JOIN event ON event.id = entry.event WHERE lane = lane.id ORDER BY event LIMIT 1) WHERE id = ?`,
 						lease.lane,
 					);

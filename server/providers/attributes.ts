@@ -50,21 +50,34 @@ export function remember(sent: Sent = {}, attributes: Record<string, unknown>, n
 	return Object.fromEntries([...rest, ...Object.entries(fresh)].slice(-rememberMost));
 }
 
-/** A person's name from the attributes that can hold one. */
-export function fullName({ name, nickname, firstname, lastname }: Record<string, Scalar>): string | undefined {
-	const parts = [firstname, lastname].filter((part) => part !== undefined);
-	const full = name ?? nickname ?? (parts.length > 0 ? parts.join(" ") : undefined);
-	return full === undefined || full === "" ? undefined : String(full);
+const present = (value: Scalar | undefined): value is Scalar => value !== undefined && String(value).trim() !== "";
+
+/**
+ * A person's name from the attributes that can hold one: `name`, else `nickname`, else `firstname` and
+ * `lastname`. `rest` is all that did not go into it.
+ */
+export function splitName(attributes: Record<string, Scalar>): {
+	name: string | undefined;
+	rest: Record<string, Scalar>;
+} {
+	const { name, nickname, firstname, lastname } = attributes;
+	const [used, value] = present(name)
+		? [["name"], name]
+		: present(nickname)
+			? [["nickname"], nickname]
+			: [["firstname", "lastname"], [firstname, lastname].filter(present).join(" ")];
+	const blanks = (key: string, each: Scalar) => nameAttributes.has(key) && !present(each);
+	const rest = Object.entries(attributes).filter(([key, each]) => !used.includes(key) && !blanks(key, each));
+	return { name: present(value) ? String(value).trim() : undefined, rest: Object.fromEntries(rest) };
 }
 
 /** The name that the first update of a lane to have one will set: what a person created before it is called. */
 export function nameAhead(events: readonly StoredEvent[]): string | undefined {
 	for (const stored of events) {
-		const name = fullName(leadingUpdates([stored]).attributes);
+		const { name } = splitName(leadingUpdates([stored]).attributes);
 		if (name !== undefined) return name;
 	}
 	return undefined;
 }
 
-/** The attributes that {@link fullName} reads. */
-export const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);
+const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);

@@ -1,9 +1,6 @@
 import type { Answer } from "./exchange.ts";
 import type { Outcome, PlannedRequest } from "./provider.ts";
 
-/** Attempts at a request whose 2xx answers cannot be read: it may well have been done. */
-const unreadableAttempts = 3;
-
 /** A provider's own words for an error, for the dead letter. */
 export interface Complaint {
 	reason?: string | undefined;
@@ -28,7 +25,7 @@ export const unreadable = (status: number): Outcome => ({
 	kind: "retry",
 	reason: "unreadable",
 	status,
-	atMost: unreadableAttempts,
+	unreadable: true,
 });
 
 /** What an answer means: the provider's exceptions first, then the HTTP status. */

@@ -1,51 +1,48 @@
 import type { Event } from "../../shared/event.ts";
 import type { CrispConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { fullName, leadingUpdates, nameAhead, nameAttributes, remember, type Sent, unsent } from "./attributes.ts";
+import { leadingUpdates, nameAhead, remember, type Sent, splitName, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
-import { cannotCreate, type Existence, ifMissing, missingPlan, notThere } from "./existence.ts";
-import { deliveredData, type PlannedRequest, type Provider, type Scalar } from "./provider.ts";
+import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
+import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData, type Scalar } from "./provider.ts";
 
 /** Requests a day by kind of token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
 
 interface Memory extends Existence {
+	/** The address all this is known of. */
+	of?: string;
+	/** A people_id that was given and led nowhere. */
+	wrongId?: string;
 	sent?: Sent;
 }
 
-/** Where in a profile card an attribute goes; all others are custom data. */
+/** Attributes that are fields of the profile's person; the rest is custom data. */
 const personFields = new Set(["phone", "avatar", "gender", "address", "website"]);
 
-/** An attribute's place, as one flat name, so that it can be remembered. */
-function place(attributes: Record<string, Scalar>): { profile: Record<string, string>; data: Record<string, Scalar> } {
-	const profile: Record<string, string> = {};
-	const data: Record<string, Scalar> = {};
-	const nickname = fullName(attributes);
-	if (nickname !== undefined) profile["person.nickname"] = nickname;
-	for (const [name, value] of Object.entries(attributes)) {
-		if (nameAttributes.has(name)) continue;
-		if (personFields.has(name)) profile[`person.${name}`] = String(value);
-		else if (name === "company") profile["company.name"] = String(value);
-		else data[name] = value;
+/** Where attributes go: flat names, so that each can be remembered. */
+function place(attributes: Record<string, Scalar>): Record<string, Scalar> {
+	const { name, rest } = splitName(attributes);
+	const placed: Record<string, Scalar> = name === undefined ? {} : { "person.nickname": name };
+	for (const [attribute, value] of Object.entries(rest)) {
+		if (personFields.has(attribute)) placed[`person.${attribute}`] = String(value);
+		else if (attribute === "company") placed["company.name"] = String(value);
+		else placed[`data.${attribute}`] = value;
 	}
-	return { profile, data };
+	return placed;
 }
 
 /** `{ "person.phone": "1" }` → `{ person: { phone: "1" } }` */
-function card(profile: Record<string, string>): Record<string, Record<string, string>> {
-	const result: Record<string, Record<string, string>> = {};
-	for (const [path, value] of Object.entries(profile)) {
-		const [group = "", field = ""] = path.split(".");
-		result[group] = { ...result[group], [field]: value };
+function nested(placed: Record<string, Scalar>): Record<string, Record<string, Scalar>> {
+	const result: Record<string, Record<string, Scalar>> = {};
+	for (const [path, value] of Object.entries(placed)) {
+		const dot = path.indexOf(".");
+		const group = path.slice(0, dot);
+		result[group] = { ...result[group], [path.slice(dot + 1)]: value };
 	}
 	return result;
 }
-
-const prefixed = (prefix: string, attributes: Record<string, Scalar>) =>
-	Object.fromEntries(Object.entries(attributes).map(([name, value]) => [prefix + name, value]));
-const unprefixed = (prefix: string, attributes: Record<string, Scalar>) =>
-	Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name.slice(prefix.length), value]));
 
 const dialect: Dialect = {
 	complaint(json) {
@@ -60,17 +57,17 @@ const dialect: Dialect = {
 		if (status < 400) return undefined;
 		const limited = status === 420 || (status === 422 && /limit|quota|too_many/.test(reason));
 		if (limited) {
-			return {
-				kind: "wait",
-				reason: reason || "rate_limited",
-				status,
-				...(retryAfterMs !== undefined && { forMs: retryAfterMs }),
-			};
+			const forMs = retryAfterMs !== undefined && { forMs: retryAfterMs };
+			return { kind: "wait", reason: reason || "rate_limited", status, ...forMs };
 		}
 		// The plugin is not installed, or the token's tier is wrong: https://github.com/crisp-im/node-crisp-api/issues/31
 		if (reason === "not_subscribed" || reason === "restricted_route_tier") return { kind: "paused", reason, status };
-		if (request.purpose === "create")
-			return status === 409 ? { kind: "delivered", known: request.ifDelivered } : undefined;
+		if (request.purpose === "create") {
+			if (status !== 409) return undefined;
+			// Already there, so without the name that was to be theirs.
+			const { sent: _, ...known } = request.ifDelivered;
+			return { kind: "delivered", known };
+		}
 		return status === 404 ? notThere(request, status) : undefined;
 	},
 	succeeded: (json) => json.error !== true,
@@ -85,11 +82,7 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		Authorization: `Basic ${Buffer.from(`${config.identifier}:${config.key}`).toString("base64")}`,
 		"X-Crisp-Tier": config.tier,
 	});
-	const people = (
-		method: "POST" | "PATCH",
-		path: string[],
-		body: Record<string, unknown>,
-	): Pick<PlannedRequest, "method" | "path" | "body"> => ({
+	const people = (method: "POST" | "PATCH", path: string[], body: Record<string, unknown>) => ({
 		method,
 		path: ["website", config.websiteId, "people", ...path],
 		body,
@@ -98,35 +91,52 @@ export function createCrispProvider(config: CrispConfig): Provider {
 	function eventBody(event: Event, now: number): Record<string, unknown> {
 		const text = event.type === "track" ? event.name : event.type;
 		const color = event.color ?? (event.type === "confirmation" ? "green" : undefined);
-		const page = event.type === "page" ? { url: event.context?.url, title: event.context?.title } : {};
-		const data = { ...page, ...deliveredData(event, config.occurredAt, now) };
+		const data = { ...pageData(event), ...deliveredData(event, config.occurredAt, now) };
 		return { text, ...(color && { color }), ...(Object.keys(data).length > 0 && { data }) };
 	}
 
 	/** A login or update: the profile's fields first, then the custom data, each only where something changed. */
-	function planUpdates(events: readonly StoredEvent[], address: string, memory: Memory, now: number) {
+	function planUpdates(events: readonly StoredEvent[], address: string, memory: Memory, now: number): Plan {
 		const { count, attributes, leftOut } = leadingUpdates(events);
-		const { profile, data } = place(attributes);
-		const profileUnsent = unsent(profile, memory.sent, now);
-		const dataUnsent = unsent(prefixed("data.", data), memory.sent, now);
-		const send = (path: string, body: Record<string, unknown>, sent: Record<string, unknown>, settles: number) => ({
-			kind: "send" as const,
-			settles,
-			covers: count,
-			leftOut: settles > 0 ? leftOut : 0,
-			request: {
-				...people("PATCH", [path, address], body),
-				purpose: "update",
-				ifDelivered: { state: "exists", sent: remember(memory.sent, sent, now) } satisfies Memory,
-				ifMissing: ifMissing(memory, now),
+		const changed = Object.entries(unsent(place(attributes), memory.sent, now));
+		const data = Object.fromEntries(changed.filter(([path]) => path.startsWith("data.")));
+		const profile = Object.fromEntries(changed.filter(([path]) => !path.startsWith("data.")));
+		if (changed.length === 0) return { kind: "done", settles: count, leftOut };
+		const isProfile = Object.keys(profile).length > 0;
+		const isLast = !isProfile || Object.keys(data).length === 0;
+		const part = isProfile ? profile : data;
+		const request: PlannedRequest = {
+			...people("PATCH", [isProfile ? "profile" : "data", address], nested(part)),
+			purpose: "update",
+			ifDelivered: { ...memory, missingAt: undefined, sent: remember(memory.sent, part, now) },
+		};
+		return { kind: "send", request, settles: isLast ? count : 0, covers: count, leftOut: isLast ? leftOut : 0 };
+	}
+
+	function planEvent({ event }: StoredEvent, address: string, memory: Memory, now: number): Plan {
+		const request: PlannedRequest = {
+			...people("POST", ["events", address], eventBody(event, now)),
+			purpose: "event",
+			ifDelivered: { ...memory, missingAt: undefined },
+		};
+		return { kind: "send", request, settles: 1, covers: 1 };
+	}
+
+	function planCreate(events: readonly [StoredEvent, ...StoredEvent[]], memory: Memory, now: number): Plan {
+		const { email } = events[0].event.person;
+		if (email === undefined) return cannotCreate;
+		const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
+		const request: PlannedRequest = {
+			...people("POST", ["profile"], { email, person: { nickname } }),
+			purpose: "create",
+			ifDelivered: {
+				...memory,
+				missingAt: undefined,
+				revivedFor: events[0].event.id,
+				sent: remember({}, { "person.nickname": nickname }, now),
 			},
-		});
-		const dataLeft = Object.keys(dataUnsent).length > 0;
-		if (Object.keys(profileUnsent).length > 0) {
-			return send("profile", card(profileUnsent), profileUnsent, dataLeft ? 0 : count);
-		}
-		if (dataLeft) return send("data", { data: unprefixed("data.", dataUnsent) }, dataUnsent, count);
-		return { kind: "done" as const, settles: count, leftOut };
+		};
+		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
 	return {
@@ -134,37 +144,23 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		allowance: { requests: daily[config.tier], per: "day" },
 		addresses: ({ email, ids }) => email !== undefined || ids?.crisp !== undefined,
 
-		plan(events, known, now) {
+		plan(events, known: Memory, now) {
 			const [first] = events;
-			const memory = known as Memory;
 			const { email, ids } = first.event.person;
-			const missing = missingPlan(first, memory, config.createPeople, now, () => {
-				if (email === undefined) return cannotCreate;
-				const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
-				const sent = remember({}, { "person.nickname": nickname }, now);
-				const request = {
-					...people("POST", ["profile"], { email, person: { nickname } }),
-					purpose: "create",
-					ifDelivered: { state: "fresh", sent } satisfies Memory,
-				};
-				return { kind: "send", request, settles: 0, covers: 1 };
-			});
-			if (missing) return missing;
-			const address = ids?.crisp ?? email ?? "";
-			if (first.event.type === "login" || first.event.type === "update") {
-				return planUpdates(events, address, memory, now);
+			const { wrongId } = known;
+			const given = email !== undefined && ids?.crisp === wrongId ? undefined : ids?.crisp;
+			const address = given ?? email ?? "";
+			// What is known of one address says nothing of another.
+			const memory: Memory = known.of === address ? known : { of: address, wrongId };
+			const isUpdate = first.event.type === "login" || first.event.type === "update";
+			const plan = isUpdate ? planUpdates(events, address, memory, now) : planEvent(first, address, memory, now);
+			if (plan.kind !== "send") return plan;
+			if (isMissing(memory, now)) {
+				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));
 			}
-			return {
-				kind: "send",
-				settles: 1,
-				covers: 1,
-				request: {
-					...people("POST", ["events", address], eventBody(first.event, now)),
-					purpose: "event",
-					ifDelivered: { ...memory, state: "exists" } satisfies Memory,
-					ifMissing: ifMissing(memory, now),
-				},
-			};
+			const emailInstead = email === undefined ? undefined : { wrongId: given };
+			const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
+			return { ...plan, request: { ...plan.request, ifMissing: missing } };
 		},
 
 		send: async (request, signal) => classify(await exchange(request, signal), request, dialect),

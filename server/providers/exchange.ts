@@ -47,11 +47,14 @@ export function buildUrl(
 
 const dayMs = 86_400_000;
 
-/** `Retry-After` (RFC 9110 10.2.3), seconds or a date, as ms from now, at most a day. */
+/**
+ * `Retry-After` (RFC 9110 10.2.3), seconds or an HTTP date, as ms from now, at most a day. What is neither,
+ * or over already, says nothing: it must not end a wait at once.
+ */
 export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
-	if (header === null) return undefined;
-	const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
-	return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), dayMs);
+	const text = header?.trim() ?? "";
+	const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) - now : 0;
+	return ms > 0 ? Math.min(ms, dayMs) : undefined;
 }
 
 /** The body as text, or undefined when it is longer than is read. */
@@ -89,7 +92,9 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 		const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
 		try {
 			const response = await client(url, { method, json: body, signal: limit });
-			const text = await readLimited(response);
+			// An answer that breaks off, or is not in the encoding it names, is one that cannot be read.
+			const text = await readLimited(response).catch(() => undefined);
+			if (text === undefined && signal.aborted) return { kind: "failure", reason: "stopped" };
 			return {
 				kind: "reply",
 				status: response.status,

@@ -9,24 +9,37 @@ import {
 } from "./provider.ts";
 
 /**
- * Whether a person is known to be there. Nothing known: assumed to be, as most are.
+ * Whether a person is known to be missing. Otherwise they are assumed to be there, as most are.
  *
- *     (nothing) ── 404 ──▶ missing ── create ──▶ fresh ── 2xx ──▶ exists ── 404 ──▶ missing
- *                             │                    └── 404 ──▶ given up
- *                             └── may not be created: nothing is sent for an hour
+ *     assumed there ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
+ *          ▲                     │                        └── anything else ──▶ as if never missing
+ *          └───── after 1 h ─────┴── may not be created: nothing is sent
  */
 export interface Existence {
-	state?: "missing" | "fresh" | "exists";
 	/** Since when missing, ms. */
 	missingAt?: number;
+	/** The event for which they were created or found again. */
+	revivedFor?: string;
 }
 
-/** How long a person who may not be created is taken as missing without asking again. */
+/** How long a person is taken as missing without asking again. */
 const missingMs = 3_600_000;
 
-/** What will be known if a request finds its person missing; undefined for one just created or found: then it is given up. */
-export function ifMissing({ state }: Existence, now: number): Known | undefined {
-	return state === "fresh" ? undefined : ({ state: "missing", missingAt: now } satisfies Existence);
+/** Whether the person was found missing, not too long ago. */
+export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
+	missingAt !== undefined && now - missingAt < missingMs;
+
+/**
+ * What is known if a request for an event finds its person missing, on top of `kept`; undefined where that
+ * was so before for this event: then it is given up.
+ */
+export function ifMissing<Kept extends Known>(
+	{ revivedFor }: Existence,
+	{ event }: StoredEvent,
+	now: number,
+	kept?: Kept,
+) {
+	return revivedFor === event.id ? undefined : { ...kept, missingAt: now };
 }
 
 /** What a "not there" answer means: find or create the person and send once more, or give up. */
@@ -35,22 +48,18 @@ export function notThere(request: PlannedRequest, status: number): Outcome {
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** What a missing person's lane needs first: to create them, or nothing if that may not be; undefined for all others. */
+/** What a missing person's lane needs first: to create them, or nothing if that may not be. */
 export function missingPlan(
 	first: StoredEvent,
-	{ state, missingAt = 0 }: Existence,
 	createPeople: ProviderOptions["createPeople"],
-	now: number,
 	create: () => Plan,
-): Plan | undefined {
-	if (state !== "missing") return undefined;
-	if (mayCreate(first, createPeople)) return create();
-	return now - missingAt < missingMs ? { kind: "discard", settles: 1, reason: "unknown_person" } : undefined;
+): Plan {
+	return mayCreate(first, createPeople) ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };
 }
 
 /** The plan for a person who is missing and whom nothing we have could create. */
 export const cannotCreate: Plan = {
 	kind: "refuse",
 	reason: "unknown_person",
-	message: "the person is not there, and cannot be created without an e-mail",
+	message: "the person is not there, and cannot be created from what is known of them",
 };

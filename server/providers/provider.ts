@@ -59,8 +59,8 @@ export interface PlannedRequest {
 /** What an answer means. `known` replaces what was known of the person. */
 export type Outcome =
 	| { kind: "delivered"; known: Known }
-	/** Try again later; `atMost` attempts where the default patience would be too long. */
-	| { kind: "retry"; reason: string; status?: number; atMost?: number }
+	/** Try again later. `unreadable`: it may well have been done, so not for long. */
+	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** The destination must wait; `forMs` where the provider said how long. */
 	| { kind: "wait"; reason: string; status?: number; forMs?: number }
 	/** Our credentials or the account are refused: no event of ours would fare better. */
@@ -78,6 +78,12 @@ export interface ProviderOptions {
 
 /** Delivery later than this gets the capture time, where `occurredAt` is "late". */
 const lateMs = 60_000;
+
+/** What a page view says of its page; only what is known. */
+export function pageData({ type, context }: Event): Record<string, string> {
+	const { url, title } = (type === "page" && context) || {};
+	return { ...(url !== undefined && { url }), ...(title !== undefined && { title }) };
+}
 
 /** An event's data as it is delivered: with its capture time, as no provider takes one of its own. */
 export function deliveredData(

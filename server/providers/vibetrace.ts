@@ -1,13 +1,16 @@
-import type { Event } from "../../shared/event.ts";
 import type { VibetraceConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
-import { cannotCreate, type Existence, ifMissing, missingPlan, notThere } from "./existence.ts";
-import { deliveredData, type Plan, type PlannedRequest, type Provider } from "./provider.ts";
+import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
+import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData } from "./provider.ts";
 
 interface Memory extends Existence {
+	/** The address all this is known of. */
+	of?: string;
+	/** An _id that was given and led nowhere. */
+	wrongId?: string;
 	sent?: Sent;
 }
 
@@ -48,17 +51,18 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
 
 	/** What goes under `event`: exactly one type. */
-	function payload(event: Event, now: number): Record<string, unknown> {
-		const data = deliveredData(event, config.occurredAt, now);
+	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
+		const { event } = stored;
+		const all = Object.entries(deliveredData(event, config.occurredAt, now));
+		const data = Object.fromEntries(all.filter(([name]) => mayset(name, stored)));
 		if (event.type === "confirmation") return { confirmation: data };
 		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
-		const page = event.type === "page" ? { url: event.context?.url, title: event.context?.title } : {};
 		const name = event.type === "track" ? event.name : event.type;
-		return { generic: { generic: { ...page, ...data, event_name: name } } };
+		return { generic: { generic: { ...pageData(event), ...data, event_name: name } } };
 	}
 
 	/** Makes the user exist, with the attributes of the updates the lane starts with, which that settles. */
-	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], now: number): Plan {
+	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], memory: Memory, now: number): Plan {
 		const { email } = events[0].event.person;
 		if (email === undefined) return cannotCreate;
 		const { count, attributes, leftOut } = leadingUpdates(events, mayset);
@@ -68,7 +72,12 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 			path: ["user", email],
 			query: { upsert: "true" },
 			body: attributes,
-			ifDelivered: { state: "fresh", sent: remember({}, attributes, now) } satisfies Memory,
+			ifDelivered: {
+				...memory,
+				missingAt: undefined,
+				revivedFor: events[0].event.id,
+				sent: remember({}, attributes, now),
+			},
 		};
 		return { kind: "send", request, settles: count, covers: Math.max(count, 1), leftOut };
 	}
@@ -78,27 +87,34 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 		allowance: { requests: 10, per: "second" },
 		addresses: ({ email, ids }) => email !== undefined || ids?.vibetrace !== undefined,
 
-		plan(events, known, now) {
+		plan(events, known: Memory, now) {
 			const [first] = events;
-			const memory = known as Memory;
 			const { email, ids } = first.event.person;
-			const missing = missingPlan(first, memory, config.createPeople, now, () => planUpsert(events, now));
-			if (missing) return missing;
-			const send = (event: Record<string, unknown>, ifDelivered: Memory): PlannedRequest => ({
+			const { wrongId } = known;
+			const given = email !== undefined && ids?.vibetrace === wrongId ? undefined : ids?.vibetrace;
+			const address = given ?? email ?? "";
+			// What is known of one address says nothing of another.
+			const memory: Memory = known.of === address ? known : { of: address, wrongId };
+			const emailInstead = email === undefined ? undefined : { wrongId: given };
+			const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
+			const send = (event: Record<string, unknown>, sent = memory.sent): PlannedRequest => ({
 				purpose: "event",
 				method: "POST",
 				path: ["event"],
-				body: { user: ids?.vibetrace === undefined ? { email } : { _id: ids.vibetrace }, event },
-				ifDelivered: { ...ifDelivered, state: "exists" } satisfies Memory,
-				ifMissing: ifMissing(memory, now),
+				body: { user: given === undefined ? { email } : { _id: given }, event },
+				ifDelivered: { ...memory, missingAt: undefined, sent },
+				ifMissing: missing,
 			});
+			const upsert = () => planUpsert(events, memory, now);
 			if (first.event.type !== "login" && first.event.type !== "update") {
-				return { kind: "send", request: send(payload(first.event, now), memory), settles: 1, covers: 1 };
+				if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
+				return { kind: "send", request: send(payload(first, now)), settles: 1, covers: 1 };
 			}
 			const { count, attributes, leftOut } = leadingUpdates(events, mayset);
 			const fields = unsent(attributes, memory.sent, now);
 			if (Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
-			const request = send({ update: fields }, { sent: remember(memory.sent, fields, now) });
+			if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
+			const request = send({ update: fields }, remember(memory.sent, fields, now));
 			return { kind: "send", request, settles: count, covers: count, leftOut };
 		},
 

@@ -306,9 +306,10 @@ describe("an exchange", () => {
 		await closed.promise;
 	});
 
-	test("fails, without a URL or a secret in the reason, when the connection is reset", async () => {
+	test.each(["POST", "PATCH", "PUT"] as const)("fails after one %s when the connection is reset", async (method) => {
 		answer = (response) => response.socket?.resetAndDestroy();
-		expect(await exchange()).toEqual({ kind: "failure", reason: "network" });
+		expect(await exchange({ method })).toEqual({ kind: "failure", reason: "network" });
+		expect(received).toHaveLength(1);
 	});
 
 	test("fails when nobody listens", async () => {
