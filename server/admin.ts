@@ -2,7 +2,7 @@ import express, { type Request, type RequestHandler, Router } from "express";
 import * as z from "zod";
 import { isLoopback } from "./config-schema.ts";
 import { onlyMethods, RequestError } from "./ingest/problem.ts";
-import type { DeadLetter, Outbox } from "./outbox/outbox.ts";
+import type { DeadLetter, DestinationStats, Outbox } from "./outbox/outbox.ts";
 import type { DestinationView } from "./proxy.ts";
 import { bearer, sameSecret } from "./secret.ts";
 import type { StoredEvent } from "./stored-event.ts";
@@ -27,6 +27,8 @@ const selection = z.strictObject({
 	ids: z.array(z.string().regex(/^\d+$/)).min(1).max(10_000).optional(),
 	destination: z.string().optional(),
 	reason: z.string().optional(),
+	since: z.number().optional(),
+	before: z.number().optional(),
 });
 
 function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
@@ -67,34 +69,23 @@ export function createAdmin({ outbox, adminToken, sandbox, destinations, counts 
 	};
 
 	const stats: RequestHandler = async (_request, response) => {
-		const stored = await outbox().stats();
+		const { journal, events, discarded, destinations: stored } = await outbox().stats();
 		const running = destinations();
-		const byName: Record<string, unknown> = {};
-		for (const name of new Set(running.map((each) => each.name))) {
-			const mine = stored.destinations.filter(({ destination }) => destination.name === name);
-			const sum = (key: "owed" | "lanes" | "delivered" | "dead") => mine.reduce((total, each) => total + each[key], 0);
-			const discarded: Record<string, number> = {};
-			for (const each of mine) {
-				for (const [reason, by] of Object.entries(each.discarded)) discarded[reason] = (discarded[reason] ?? 0) + by;
-			}
-			const oldest = mine.flatMap(({ oldestAt }) => oldestAt ?? []);
-			byName[name] = {
-				state: worst(running.filter((each) => each.name === name)),
-				waiting: sum("owed"),
-				lanes: sum("lanes"),
-				...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
-				delivered: sum("delivered"),
-				dead: sum("dead"),
-				discarded,
-				requests: running.reduce((total, each) => total + (each.name === name ? each.requests : 0), 0),
-			};
-		}
+		const names = [...new Set(running.map(({ destination }) => destination.name))];
 		response.json({
-			journal: stored.journal,
-			events: stored.events,
-			discarded: stored.discarded,
+			journal,
+			events,
+			discarded,
 			sinceStart: counts,
-			destinations: byName,
+			destinations: Object.fromEntries(
+				names.map((name) => [
+					name,
+					destinationStats(
+						stored.filter(({ destination }) => destination.name === name),
+						running.filter(({ destination }) => destination.name === name),
+					),
+				]),
+			),
 		});
 	};
 
@@ -123,6 +114,37 @@ export function createAdmin({ outbox, adminToken, sandbox, destinations, counts 
 	});
 	router.all("/deadletters/replay", onlyMethods("POST"));
 	return router;
+}
+
+/** What is stored and what runs of all sites' accounts with one provider, added up. */
+function destinationStats(stored: DestinationStats[], running: DestinationView[]) {
+	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
+	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
+	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
+	const held = running.map(({ state }) => state).find(({ kind }) => kind === worst(running));
+	return {
+		state: worst(running),
+		...(held && held.kind !== "running" && { until: held.until, reason: held.reason }),
+		waiting: sum(stored, ({ owed }) => owed),
+		lanes: sum(stored, ({ lanes }) => lanes),
+		...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
+		delivered: sum(stored, ({ delivered }) => delivered),
+		dead: sum(stored, ({ dead }) => dead),
+		discarded: Object.fromEntries(
+			reasons.map((reason) => [reason, sum(stored, (each) => each.discarded[reason] ?? 0)]),
+		),
+		requests: sum(running, ({ requests }) => requests),
+		budget: running.map(({ destination, limits }) => {
+			const used = stored.find((each) => each.destination.site === destination.site)?.budget;
+			return {
+				site: destination.site,
+				limit: limits.cap,
+				perMs: limits.windowMs,
+				used: used?.used ?? 0,
+				...(used && { since: used.windowStart }),
+			};
+		}),
+	};
 }
 
 /** The state that matters most among several sites' accounts with one provider. */

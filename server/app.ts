@@ -13,7 +13,7 @@ export interface RouterOptions extends AdminOptions {
 export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Router {
 	const readiness: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
-		const names = [...new Set(destinations().map(({ name }) => name))];
+		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
 		const store = await Promise.resolve()
 			.then(() => admin.outbox().check())
 			.then(
@@ -23,7 +23,7 @@ export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Rout
 		response.status(store === "ok" ? 200 : 503).json({
 			store,
 			destinations: Object.fromEntries(
-				names.map((name) => [name, worst(destinations().filter((each) => each.name === name))]),
+				names.map((name) => [name, worst(destinations().filter(({ destination }) => destination.name === name))]),
 			),
 		});
 	};

@@ -46,18 +46,34 @@ const origin = z
 		"must be scheme://host[:port] without a path, for example https://shop.example",
 	);
 
-/** What every destination can be told. */
-const destination = {
-	/** Which event types go there; default all but `page`. */
-	events: z.array(z.enum(eventTypes)).optional(),
+/** What a provider is told of how to speak. */
+const speech = {
 	/** Whose first event may create a profile; default anybody's. */
 	createPeople: z.enum(["always", "verified", "never"], 'must be "always", "verified" or "never"').default("always"),
 	/** When `occurred_at` is added to an event's data: always, when delivery is over a minute late, never. */
 	occurredAt: z.enum(["always", "late", "never"], 'must be "always", "late" or "never"').default("late"),
 };
 
+/** What is decided of a destination before its provider is asked. */
+const delivery = {
+	/** Which event types go there; default all but `page`. */
+	events: z.array(z.enum(eventTypes)).optional(),
+	/** Requests a day (Crisp), a minute (HelpCrunch) or a second (Vibetrace); default what the provider allows. */
+	budget: z.int("must be a whole number of requests, 1 or more").min(1, "must be 1 or more").optional(),
+	/** When the day of a daily budget starts; default midnight UTC. */
+	dayStartsAt: z
+		.string()
+		.regex(/^([01]\d|2[0-3]):[0-5]\dZ$/, "must be a time of day in UTC, for example 00:00Z")
+		.optional(),
+	/** The part of a daily budget that is kept for trusted events, 0 to 1; default 0.2 where a server key is set. */
+	reserve: z.number("must be a number from 0 to 1").min(0, "must be 0 or more").max(1, "must be 1 or less").optional(),
+	/** ms after which what still waits is a dead letter, reason `expired`; default 7 days. */
+	maxWait: z.int("must be a whole number of ms").min(1, "must be 1 or more").default(604_800_000),
+};
+
 const crisp = z.strictObject({
-	...destination,
+	...speech,
+	...delivery,
 	websiteId: text("your Crisp website id"),
 	identifier: text("the identifier of your Crisp token"),
 	key: text("the key of your Crisp token"),
@@ -67,13 +83,15 @@ const crisp = z.strictObject({
 });
 
 const helpcrunch = z.strictObject({
-	...destination,
+	...speech,
+	...delivery,
 	apiKey: text("your HelpCrunch API key"),
 	baseUrl: baseUrl.default("https://api.helpcrunch.com/v1"),
 });
 
 const vibetrace = z.strictObject({
-	...destination,
+	...speech,
+	...delivery,
 	apiKey: text("your Vibetrace API key"),
 	/** Track names that Vibetrace knows as standard events and gets under their own key. */
 	standardEvents: z.array(z.string()).default(["viewitem", "viewcategory", "search", "addtocart", "checkout"]),
@@ -153,6 +171,7 @@ export type Config = z.input<ReturnType<typeof configSchema>>;
 /** A configuration that has been checked, every default filled in. */
 export type CheckedConfig = z.output<ReturnType<typeof configSchema>>;
 export type CheckedSite = CheckedConfig["sites"][number];
-export type CrispConfig = z.output<typeof crisp>;
-export type HelpCrunchConfig = z.output<typeof helpcrunch>;
-export type VibetraceConfig = z.output<typeof vibetrace>;
+/** What a provider is made from: its account and how to speak, not what is decided before it is asked. */
+export type CrispConfig = Omit<z.output<typeof crisp>, keyof typeof delivery>;
+export type HelpCrunchConfig = Omit<z.output<typeof helpcrunch>, keyof typeof delivery>;
+export type VibetraceConfig = Omit<z.output<typeof vibetrace>, keyof typeof delivery>;

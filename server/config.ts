@@ -27,15 +27,22 @@ const variables = {
 	CRISP_KEY: "sites.0.crisp.key",
 	CRISP_TIER: "sites.0.crisp.tier",
 	CRISP_BASE_URL: "sites.0.crisp.baseUrl",
+	CRISP_DAILY_BUDGET: "sites.0.crisp.budget",
 	HELPCRUNCH_API_KEY: "sites.0.helpcrunch.apiKey",
 	HELPCRUNCH_BASE_URL: "sites.0.helpcrunch.baseUrl",
+	HELPCRUNCH_MINUTE_BUDGET: "sites.0.helpcrunch.budget",
 	VIBETRACE_API_KEY: "sites.0.vibetrace.apiKey",
 	VIBETRACE_BASE_URL: "sites.0.vibetrace.baseUrl",
+	VIBETRACE_SECOND_BUDGET: "sites.0.vibetrace.budget",
 } as const;
 
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
+const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const readings: Partial<Record<keyof typeof variables, (text: string) => unknown>> = {
-	PORT: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+	PORT: wholeNumber,
+	CRISP_DAILY_BUDGET: wholeNumber,
+	HELPCRUNCH_MINUTE_BUDGET: wholeNumber,
+	VIBETRACE_SECOND_BUDGET: wholeNumber,
 	EVENTFERRY_ORIGINS: (text) =>
 		text
 			.split(",")
@@ -142,6 +149,16 @@ function readEnvironment(
 	return { found, mistakes };
 }
 
+/** A destination exists when its credentials do: what else a variable says of one that does not is not looked at. */
+function hasCredentials(place: string, found: [keyof typeof variables, unknown][], config: unknown): boolean {
+	const [, destination] = /^sites\.0\.(\w+)\.(?:tier|budget|baseUrl)$/.exec(place) ?? [];
+	if (destination === undefined) return true;
+	const isCredential = new RegExp(`^sites\\.0\\.${destination}\\.(websiteId|identifier|key|apiKey)$`);
+	const { sites } = asRecord(config);
+	const inFile = asRecord(Array.isArray(sites) ? sites[0] : undefined)[destination] !== undefined;
+	return inFile || found.some(([name]) => isCredential.test(variables[name]));
+}
+
 export interface LoadOptions {
 	/** The configuration file; false for none. */
 	file?: string | false | undefined;
@@ -169,6 +186,7 @@ export async function loadConfig({
 	const sites = asRecord(config).sites;
 	const { found, mistakes } = readEnvironment(env, ignore);
 	for (const [name, value] of found) {
+		if (!hasCredentials(variables[name], found, config)) continue;
 		if (variables[name].startsWith("sites.") && Array.isArray(sites) && sites.length > 1) {
 			mistakes.push({ name, message: "is for one site, but the configuration file names several: set it there" });
 		} else config = withValue(config, variables[name].split("."), value);

@@ -4,10 +4,12 @@ import { pino } from "pino";
 import type { Event } from "../shared/event.ts";
 import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
+import { budgetLimits } from "./delivery/budget.ts";
+import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
 import type { DestinationState } from "./delivery/hold.ts";
 import { createIngest, type IngestSite } from "./ingest/ingest.ts";
-import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
+import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { openSqlite } from "./outbox/sqlite.ts";
 import { createCrispProvider } from "./providers/crisp.ts";
 import { createHelpCrunchProvider } from "./providers/helpcrunch.ts";
@@ -37,15 +39,25 @@ export interface EventProxy {
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 }
 
-/** A destination's place in `stats`, together with how it is now. */
+/** A destination as it is now, for whoever asks. */
 export interface DestinationView {
-	site: string;
-	name: string;
+	destination: Destination;
+	limits: BudgetLimits;
 	state: DestinationState;
 	/** Requests sent since the start. */
 	requests: number;
 }
 
+/** A destination that is being delivered to. */
+interface Served {
+	destination: Destination;
+	dispatcher: Dispatcher;
+	limits: BudgetLimits;
+	maxWait: number;
+}
+
+/** The part of a daily budget that is kept for trusted events, unless the site says otherwise. */
+const reserveDefault = 0.2;
 const graceDefault = 10_000;
 /** How often what has outlived its use is deleted, and how long dead letters are kept. */
 const sweepEveryMs = 60_000;
@@ -53,26 +65,29 @@ const sweepEveryMs = 60_000;
 const storeFaultEveryMs = 60_000;
 const deadLettersKeptMs = 30 * 86_400_000;
 
-function providersOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Provider[] {
+/** One of a site's accounts: the provider and what the site wants of it. */
+interface Account {
+	provider: Provider;
+	options: NonNullable<CheckedSite["crisp" | "helpcrunch" | "vibetrace"]>;
+}
+
+function accountsOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Account[] {
 	return [
-		...(crisp ? [createCrispProvider(crisp)] : []),
-		...(helpcrunch ? [createHelpCrunchProvider(helpcrunch)] : []),
-		...(vibetrace ? [createVibetraceProvider(vibetrace)] : []),
+		...(crisp ? [{ provider: createCrispProvider(crisp), options: crisp }] : []),
+		...(helpcrunch ? [{ provider: createHelpCrunchProvider(helpcrunch), options: helpcrunch }] : []),
+		...(vibetrace ? [{ provider: createVibetraceProvider(vibetrace), options: vibetrace }] : []),
 	];
 }
 
 /** What ingest needs to know of a site: where each of its events goes. */
-function ingestSite(site: CheckedSite, providers: Provider[]): IngestSite {
-	const events: Record<string, readonly string[] | undefined> = {
-		crisp: site.crisp?.events,
-		helpcrunch: site.helpcrunch?.events,
-		vibetrace: site.vibetrace?.events,
-	};
+function ingestSite(site: CheckedSite, accounts: Account[]): IngestSite {
 	return {
 		...site,
 		route(event) {
 			// Page views would eat a daily quota: only where they are asked for.
-			const wanting = providers.filter(({ name }) => events[name]?.includes(event.type) ?? event.type !== "page");
+			const wanting = accounts
+				.filter(({ options }) => options.events?.includes(event.type) ?? event.type !== "page")
+				.map(({ provider }) => provider);
 			const names = (some: Provider[]) => some.map(({ name }) => name);
 			return {
 				destinations: names(wanting.filter((provider) => provider.addresses(event.person))),
@@ -89,10 +104,11 @@ function ingestSite(site: CheckedSite, providers: Provider[]): IngestSite {
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const log = pino({ name: "eventferry", level: checked.logLevel }, pino.destination(2));
-	const sites = checked.sites.map((site) => ({ site, providers: providersOf(site) }));
+	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
+	const clock = steadyClock(Date.now);
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
 	let outbox: Outbox | undefined;
-	let dispatchers: { site: string; name: string; dispatcher: Dispatcher }[] = [];
+	let served: Served[] = [];
 	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
 	let stopping = Promise.resolve();
 	let storeFaultLoggedAt = 0;
@@ -102,7 +118,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return outbox;
 	}
 
-	const ingestSites = sites.map(({ site, providers }) => ingestSite(site, providers));
+	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts));
 	const ingest = createIngest({
 		sites: ingestSites,
 		outbox: store,
@@ -112,34 +128,42 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			counts[name] += by;
 		},
 	});
+
+	function startDelivery(opened: Outbox, site: CheckedSite, { provider, options }: Account): Served {
+		const destination = { site: site.writeKey, name: provider.name };
+		// A reserve needs somebody who may spend it.
+		const limits = budgetLimits(provider.allowance, { reserve: site.serverKey ? reserveDefault : 0, ...options });
+		const dispatcher = startDispatcher({
+			destination,
+			provider,
+			outbox: opened,
+			limits,
+			now: clock,
+			random: Math.random,
+			onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
+		});
+		return { destination, dispatcher, limits, maxWait: options.maxWait };
+	}
+
+	/** Deletes what has outlived its use, and gives up what has waited too long. */
+	async function sweep(opened: Outbox): Promise<void> {
+		const now = clock();
+		await opened.sweep({ now, deadBefore: now - deadLettersKeptMs });
+		for (const { destination, maxWait } of served) await opened.expire({ destination, before: now - maxWait, now });
+	}
+
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
 		const opened = await openSqlite(checked.store.slice("sqlite:".length));
 		outbox = opened;
-		dispatchers = sites.flatMap(({ site, providers }) =>
-			providers.map((provider) => ({
-				site: site.writeKey,
-				name: provider.name,
-				dispatcher: startDispatcher({
-					destination: { site: site.writeKey, name: provider.name },
-					provider,
-					outbox: opened,
-					now: Date.now,
-					random: Math.random,
-					onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
-				}),
-			})),
-		);
+		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));
 		const sweeping = setInterval(() => {
-			const now = Date.now();
-			opened
-				.sweep({ now, deadBefore: now - deadLettersKeptMs })
-				.catch((error) => log.error({ err: error }, "the store could not be swept"));
+			sweep(opened).catch((error) => log.error({ err: error }, "the store could not be swept"));
 		}, sweepEveryMs);
 		return async (graceMs) => {
 			outbox = undefined;
 			clearInterval(sweeping);
-			await Promise.all(dispatchers.map(({ dispatcher }) => dispatcher.stop(graceMs)));
+			await Promise.all(served.map(({ dispatcher }) => dispatcher.stop(graceMs)));
 			await opened.close();
 		};
 	}
@@ -163,9 +187,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			sandbox: checked.sandbox,
 			counts,
 			destinations: () =>
-				dispatchers.map(({ site, name, dispatcher }) => ({
-					site,
-					name,
+				served.map(({ destination, dispatcher, limits }) => ({
+					destination,
+					limits,
 					state: dispatcher.state(),
 					requests: dispatcher.requests(),
 				})),

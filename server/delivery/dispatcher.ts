@@ -1,14 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
+import type { BudgetLimits, Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
 import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { fullJitter } from "./backoff.ts";
+import { createPurse } from "./budget.ts";
 import { createHold, type DestinationState } from "./hold.ts";
 
 export interface DispatcherOptions {
 	destination: Destination;
 	provider: Provider;
 	outbox: Outbox;
+	limits: BudgetLimits;
 	now(): number;
 	/** 0 ≤ n < 1, for jitter. */
 	random(): number;
@@ -28,8 +30,10 @@ export interface Dispatcher {
 const concurrency = 4;
 /** Deliveries a lease shows the provider, so that it can make one request of several. */
 const deliveriesPerLease = 100;
-/** Longer than a request with its time limit takes, even the seven that halve a hundred updates. */
-const leaseMs = 120_000;
+/** Longer than a request with its time limit takes. */
+const leaseMs = 60_000;
+/** Requests for one event that ended nothing, at most. */
+const requestsPerEvent = 16;
 /** A delivery that fails for this long is given up. */
 const patienceMs = 3 * 86_400_000;
 /** Attempts at a request whose successes cannot be read: it may well have been done. */
@@ -53,15 +57,18 @@ export function startDispatcher({
 	destination,
 	provider,
 	outbox,
+	limits,
 	now,
 	random,
 	onFault,
 }: DispatcherOptions): Dispatcher {
 	const hold = createHold(provider.allowance);
+	const purse = createPurse(outbox, destination, limits, now);
 	const inFlight = new Set<Promise<void>>();
 	const aborting = new AbortController();
 	const stopping = new AbortController();
 	let requests = 0;
+	let served = 0;
 
 	let woken = false;
 	let wakeUp = () => {};
@@ -87,15 +94,12 @@ export function startDispatcher({
 	/** Plans and sends the next request of a lane. */
 	async function request(events: readonly [StoredEvent, ...StoredEvent[]], known: Known): Promise<Result> {
 		const plan = provider.plan(events, known, now());
-		if (plan.kind !== "send") return { plan };
-		requests += 1;
-		const outcome = await provider.send(plan.request, aborting.signal);
-		// Several updates as one request were refused: find out which, by sending half as many.
-		if (outcome.kind === "rejected" && plan.covers > 1) {
-			const [first, ...rest] = events;
-			return request([first, ...rest.slice(0, Math.ceil(plan.covers / 2) - 1)], known);
+		if (plan.kind !== "send") {
+			purse.keep();
+			return { plan };
 		}
-		return { plan, outcome };
+		requests += 1;
+		return { plan, outcome: await provider.send(plan.request, aborting.signal) };
 	}
 
 	/** What becomes of a lease after a request: pure but for what the hold is told. */
@@ -110,20 +114,28 @@ export function startDispatcher({
 			return { ...settlement, ...end(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
 		}
 		if (!outcome || aborting.signal.aborted) return settlement;
+		const sent: Settlement = { ...settlement, sent: true };
+		// No plan takes so many requests for one event: rather a dead letter than a budget burnt on it.
+		const isStuck = lease.requests + 1 >= requestsPerEvent;
+		const stuck: Ending = { kind: "dead", reason: "no_progress" };
 		switch (outcome.kind) {
 			case "delivered":
 				hold.answered(at);
-				return { ...settlement, known: JSON.stringify(outcome.known), ...end(plan.settles, { kind: "delivered" }) };
+				if (plan.settles === 0 && isStuck) return { ...sent, ...end(1, stuck) };
+				return { ...sent, known: JSON.stringify(outcome.known), ...end(plan.settles, { kind: "delivered" }) };
 			case "unknownPerson":
 				hold.answered(at);
-				return { ...settlement, known: JSON.stringify(outcome.known) };
+				return { ...sent, known: JSON.stringify(outcome.known), ...(isStuck && end(1, stuck)) };
 			case "rejected": {
 				hold.answered(at);
 				const { reason, message, status, known } = outcome;
+				const learnt = known && { known: JSON.stringify(known) };
+				// Several updates as one request were refused: find out which, by sending half as many.
+				if (plan.covers > 1 && !isStuck) return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
 				const dead: Ending = { kind: "dead", reason };
 				if (message !== undefined) dead.message = message;
 				if (status !== undefined) dead.status = status;
-				return { ...settlement, ...(known && { known: JSON.stringify(known) }), ...end(1, dead) };
+				return { ...sent, ...learnt, ...end(1, dead) };
 			}
 			case "wait":
 				hold.wait(outcome.reason, outcome.forMs, at);
@@ -140,7 +152,7 @@ export function startDispatcher({
 				if (!isGivenUp) return { ...settlement, failed: { dueAt: at + fullJitter(attempts, random), unreadable } };
 				const dead: Ending = { kind: "dead", reason: outcome.reason };
 				if (outcome.status !== undefined) dead.status = outcome.status;
-				return { ...settlement, ...end(1, dead) };
+				return { ...sent, ...end(1, dead) };
 			}
 		}
 	}
@@ -172,18 +184,24 @@ export function startDispatcher({
 		}
 	}
 
+	/** Leases what budget and concurrency allow; resolves to when to look again if nothing happens before. */
 	async function takeSome(): Promise<number> {
 		const free = (hold.probing() ? 1 : concurrency) - inFlight.size;
 		if (free <= 0) return Number.POSITIVE_INFINITY;
 		try {
-			const at = now();
-			const { leases, nextAt } = await outbox.take({
+			const refill = await purse.fill();
+			if (refill !== undefined) return refill;
+			const { leases, nextAt = Number.POSITIVE_INFINITY } = await outbox.take({
 				destination,
-				lanes: free,
+				lanes: Math.min(free, purse.tokens()),
 				deliveries: deliveriesPerLease,
-				now: at,
+				served,
+				reservedOnly: purse.reservedOnly(),
+				now: now(),
 				leaseMs,
 			});
+			purse.spend(leases.length);
+			served += leases.length;
 			for (const lease of leases) {
 				const working = work(lease).finally(() => {
 					inFlight.delete(working);
@@ -191,7 +209,8 @@ export function startDispatcher({
 				});
 				inFlight.add(working);
 			}
-			return nextAt ?? Number.POSITIVE_INFINITY;
+			// With all it asked for taken, and room for more, there is more to ask for.
+			return leases.length > 0 && inFlight.size < concurrency && purse.tokens() === 0 ? now() : nextAt;
 		} catch (error) {
 			onFault("no lanes could be taken", error);
 			return now() + storeRetryMs;

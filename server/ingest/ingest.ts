@@ -9,6 +9,7 @@ import { checkEvent } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
 import { cors, originAllowed } from "./origins.ts";
 import { onlyMethods, RequestError } from "./problem.ts";
+import { rankOf } from "./rank.ts";
 
 /** A site as ingest sees it. */
 export interface IngestSite {
@@ -65,7 +66,14 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 			if (person === undefined) throw new Error("a checked event has a person");
 			const { destinations, notAddressable } = site.route(checked.event);
 			for (const destination of notAddressable) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
-			events.push({ person, body: JSON.stringify(stored), destinations, claims: claimsOf(stored, person) });
+			events.push({
+				person,
+				body: JSON.stringify(stored),
+				destinations,
+				claims: claimsOf(stored, person),
+				rank: rankOf(stored),
+				reserved: stored.trusted,
+			});
 		}
 		if (events.length > 0) {
 			const batch: Batch = { site: site.writeKey, events };

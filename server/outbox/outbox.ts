@@ -6,17 +6,28 @@
 export interface Outbox {
 	/** Resolves once the batch is durable. Rejects with {@link StoreUnavailableError}, and then nothing of it was stored. */
 	append(batch: Batch): Promise<void>;
-	/** Leases up to `lanes` ready lanes of a destination, the least recently served first. */
+	/**
+	 * Leases up to `lanes` ready lanes of a destination: those of the best rank first, in a rank the least
+	 * recently served; every tenth lease goes to the lane that has waited longest for its turn.
+	 */
 	take(request: TakeRequest): Promise<Taken>;
+	/** Takes up to `want` requests from a destination's budget, for good: durable before it resolves. */
+	advance(request: AdvanceRequest): Promise<Advance>;
+	/** Makes dead letters, reason `expired`, of what was fanned out before `before` and is not leased; resolves to how many. */
+	expire(request: { destination: Destination; before: number; now: number }): Promise<number>;
 	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
 	settle(settlement: Settlement): Promise<boolean>;
 	/** Calls `listener` when lanes may have become ready; returns the way to stop listening. */
 	onReady(listener: () => void): () => void;
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
-	/** Makes dead letters owed again, each as the last of its lane; resolves to how many. */
-	replay(selection: DeadLetterSelection): Promise<number>;
-	/** Deletes dead letters; resolves to how many. */
-	discard(selection: DeadLetterSelection): Promise<number>;
+	/**
+	 * Makes the selected dead letters owed again, each as the last of its lane; resolves to how many. In
+	 * steps, so that thousands neither fill the memory nor stall what else the store does; `onProgress` is
+	 * told how many so far. Those that die meanwhile are not touched.
+	 */
+	replay(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
+	/** Deletes dead letters; resolves to how many. In steps, as `replay`. */
+	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	stats(): Promise<OutboxStats>;
 	/** Deletes what has outlived its use: claims that ended, dead letters last tried before `deadBefore`. */
 	sweep(limits: { now: number; deadBefore: number }): Promise<void>;
@@ -49,6 +60,10 @@ export interface NewEvent {
 	body: string;
 	/** Where it goes. */
 	destinations: string[];
+	/** The smaller, the sooner its lane's turn comes. */
+	rank: number;
+	/** Whether a budget's reserve may be spent on it. */
+	reserved: boolean;
 	claims: Claim[];
 }
 
@@ -66,6 +81,10 @@ export interface TakeRequest {
 	lanes: number;
 	/** Deliveries of each lane at most. */
 	deliveries: number;
+	/** Lanes leased before these, to tell which is a tenth. */
+	served: number;
+	/** Only lanes whose first delivery a budget's reserve may be spent on. */
+	reservedOnly: boolean;
 	now: number;
 	leaseMs: number;
 }
@@ -74,6 +93,36 @@ export interface Taken {
 	leases: Lease[];
 	/** When the next lane that is not ready now becomes so, if any. */
 	nextAt: number | undefined;
+}
+
+/** A destination's budget: a bucket that refills evenly, under a cap per window. */
+export interface BudgetLimits {
+	/** Requests in a window at most. */
+	cap: number;
+	/** Of these, kept for what may spend the reserve. */
+	reserve: number;
+	/** Requests that can be saved up. */
+	bucket: number;
+	windowMs: number;
+	/** When the windows start: ms after the epoch's multiples of `windowMs`. */
+	windowOffsetMs: number;
+}
+
+export interface AdvanceRequest {
+	destination: Destination;
+	limits: BudgetLimits;
+	want: number;
+	now: number;
+}
+
+export interface Advance {
+	granted: number;
+	/** Whether these come out of the reserve. */
+	reservedOnly: boolean;
+	/** Until when they may be spent: the end of the window. */
+	until: number;
+	/** When more could be had, where fewer than wanted were granted. */
+	nextAt: number;
 }
 
 /** One lane, for one request. */
@@ -89,6 +138,8 @@ export interface Lease {
 	attempts: number;
 	unreadable: number;
 	failingSince: number | undefined;
+	/** Requests sent since the last delivery of this lane ended. */
+	requests: number;
 	/** Bodies of the deliveries owed, in order; at least one. */
 	bodies: string[];
 }
@@ -108,6 +159,10 @@ export interface Settlement {
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** Replaces what is known of the person. */
 	known?: string;
+	/** The next lease of this lane shows this many deliveries at most, until one ends. */
+	narrowTo?: number;
+	/** Whether a request was sent. */
+	sent?: boolean;
 }
 
 export interface DeadLetter {
@@ -141,10 +196,16 @@ export interface DeadLetterSelection {
 	ids?: string[];
 	destination?: string;
 	reason?: string;
+	/** Last tried at or after, ms. */
+	since?: number;
+	/** Last tried before, ms. */
+	before?: number;
 }
 
 export interface DestinationStats {
 	destination: Destination;
+	/** Requests taken from the budget in its current window, and when that window started. */
+	budget?: { used: number; windowStart: number };
 	/** Deliveries owed. */
 	owed: number;
 	/** Lanes with something owed. */

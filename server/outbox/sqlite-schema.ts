@@ -15,20 +15,34 @@ CREATE TABLE lane (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL,
 	state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'waiting')),
+	rank INTEGER NOT NULL,
+	reserved INTEGER NOT NULL,
 	turn INTEGER NOT NULL,
 	due_at INTEGER NOT NULL DEFAULT 0,
 	lease INTEGER NOT NULL DEFAULT 0,
 	attempts INTEGER NOT NULL DEFAULT 0,
 	unreadable INTEGER NOT NULL DEFAULT 0,
 	failing_since INTEGER,
+	requests INTEGER NOT NULL DEFAULT 0,
+	shown INTEGER,
 	owed_since INTEGER NOT NULL,
 	UNIQUE (site, destination, person)
 ) STRICT;
-CREATE INDEX lane_ready ON lane (site, destination, turn) WHERE state = 'ready';
+CREATE INDEX lane_rank ON lane (site, destination, rank, turn) WHERE state = 'ready';
+CREATE INDEX lane_turn ON lane (site, destination, turn) WHERE state = 'ready';
 CREATE INDEX lane_due ON lane (site, destination, due_at) WHERE state <> 'ready';
 CREATE INDEX lane_leased ON lane (id) WHERE state = 'leased';
 CREATE INDEX lane_oldest ON lane (site, destination, owed_since);
-CREATE TABLE entry (lane INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (lane, event)) STRICT, WITHOUT ROWID;
+CREATE TABLE entry (
+	lane INTEGER NOT NULL, event INTEGER NOT NULL, rank INTEGER NOT NULL, reserved INTEGER NOT NULL,
+	past_attempts INTEGER NOT NULL DEFAULT 0, first_at INTEGER,
+	PRIMARY KEY (lane, event)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budget (
+	site TEXT NOT NULL, destination TEXT NOT NULL,
+	window_start INTEGER NOT NULL, used INTEGER NOT NULL, tokens REAL NOT NULL, refilled_at INTEGER NOT NULL,
+	PRIMARY KEY (site, destination)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX claim_until ON claim (until);
 CREATE TABLE known (
@@ -38,6 +52,7 @@ CREATE TABLE known (
 CREATE TABLE dead_letter (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,
+	rank INTEGER NOT NULL, reserved INTEGER NOT NULL,
 	status INTEGER, reason TEXT NOT NULL, message TEXT,
 	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL
 ) STRICT;

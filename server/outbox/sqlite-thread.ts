@@ -7,7 +7,7 @@ import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 /** What the other side asks: an operation of the store and its arguments. */
 export interface Call {
 	id: number;
-	operation: Exclude<keyof SqliteStore, "fanOut" | "hasJournal" | "releaseLeases">;
+	operation: Exclude<keyof SqliteStore, "fanOut" | "hasJournal" | "recover">;
 	args: unknown[];
 }
 
@@ -32,7 +32,7 @@ function open(path: string): { db: DatabaseSync; store: SqliteStore } {
 	const db = new DatabaseSync(path, { timeout: busyMs });
 	prepare(db);
 	const store = createSqliteStore(db);
-	store.releaseLeases();
+	store.recover(Date.now());
 	return { db, store };
 }
 
@@ -76,7 +76,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			replies = arrived.map(({ id }) => ({ id, error: reason(error) }));
 		}
 		say({ kind: "replies", replies });
-		if (arrived.some(({ operation }) => operation === "settle" || operation === "replay")) say({ kind: "ready" });
+		if (arrived.some(({ operation }) => operation === "settle" || operation === "replayStep")) say({ kind: "ready" });
 	}
 
 	function turn(): void {
@@ -86,12 +86,10 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		calls = [];
 		if (arrived.length > 0) answerAll(arrived);
 		try {
-			let more = false;
-			if (store.hasJournal()) {
-				more = transaction(() => store.fanOut(Date.now()));
-				say({ kind: "ready" });
-			}
-			if (more) schedule();
+			if (!store.hasJournal()) return;
+			transaction(() => store.fanOut(Date.now()));
+			say({ kind: "ready" });
+			schedule();
 		} catch {
 			// The journal still has it; `check` and `append` tell whoever waits.
 			setTimeout(schedule, retryMs);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import {
+	type Advance,
 	type DeadLetterPage,
 	type Outbox,
 	type OutboxStats,
@@ -9,6 +10,7 @@ import {
 	StoreUnavailableError,
 	type Taken,
 } from "./outbox.ts";
+import type { Step } from "./sqlite-dead-letters.ts";
 import type { Call, Message } from "./sqlite-thread.ts";
 
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
@@ -68,17 +70,30 @@ export async function openSqlite(file: string): Promise<Outbox> {
 		});
 	}
 
+	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	async function steps(take: (from: Step | undefined) => Promise<Step>, onProgress: (done: number) => void = () => {}) {
+		let step: Step | undefined;
+		do {
+			step = await take(step);
+			onProgress(step.done);
+		} while (!step.isOver);
+		return step.done;
+	}
+
 	return {
 		append: (batch) => call("append", batch),
 		take: (request) => call<Taken>("take", request),
+		advance: (request) => call<Advance>("advance", request),
+		expire: (request) => call<number>("expire", request),
 		settle: (settlement) => call<boolean>("settle", settlement),
 		onReady(listener) {
 			listeners.add(listener);
 			return () => listeners.delete(listener);
 		},
 		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
-		replay: (selection) => call<number>("replay", selection, Date.now()),
-		discard: (selection) => call<number>("discard", selection),
+		replay: (selection, onProgress) =>
+			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
+		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
 		stats: () => call<OutboxStats>("stats"),
 		sweep: (limits) => call("sweep", limits),
 		check: () => call("check"),

@@ -37,6 +37,7 @@ describe("the dispatcher", () => {
 			destination: { site: "site", name },
 			provider,
 			outbox,
+			limits: { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 1_000, windowOffsetMs: 0 },
 			now: Date.now,
 			random: () => 0,
 			onFault: (message, error) => {
@@ -58,7 +59,14 @@ describe("the dispatcher", () => {
 			events: events.map((made) => {
 				const event = { id: crypto.randomUUID(), at: Date.now(), person: { email }, ...made } as Event;
 				const stored: StoredEvent = { event, trusted: true, receivedAt: Date.now() };
-				return { person: `email:${email}`, body: JSON.stringify(stored), destinations, claims: [] };
+				return {
+					person: `email:${email}`,
+					body: JSON.stringify(stored),
+					destinations,
+					claims: [],
+					rank: 0,
+					reserved: true,
+				};
 			}),
 		});
 	}

@@ -1,8 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Batch, Claim, Ending, Lease, NewEvent, Outbox } from "../../../server/outbox/outbox.ts";
+import type {
+	Batch,
+	BudgetLimits,
+	Claim,
+	Ending,
+	Lease,
+	NewEvent,
+	Outbox,
+	TakeRequest,
+} from "../../../server/outbox/outbox.ts";
 
 const crisp = { site: "site", name: "crisp" };
-const later = { lanes: 100, deliveries: 100, leaseMs: 1_000 };
+const later = { lanes: 100, deliveries: 100, leaseMs: 1_000, served: 0, reservedOnly: false };
 
 let number = 0;
 const once = (key: string, reason = "duplicate", until = 10_000): Claim => ({ key, reason, at: 0, since: 0, until });
@@ -11,6 +20,8 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	body,
 	destinations: ["crisp"],
 	claims: [once(`id ${++number}`)],
+	rank: 0,
+	reserved: false,
 	...more,
 });
 
@@ -140,6 +151,106 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 		});
 	});
 
+	describe("the turn", () => {
+		const persons = async (request: Partial<TakeRequest> = {}) =>
+			(await outbox.take({ ...later, destination: crisp, now: 0, ...request })).leases.map(({ person }) => person);
+
+		it("goes by rank, then to the least recently served", async () => {
+			await append([event("ada", "1", { rank: 2 }), event("bob", "1", { rank: 1 }), event("eve", "1", { rank: 1 })]);
+			expect(await persons()).toEqual(["bob", "eve", "ada"]);
+		});
+
+		it("takes a lane by the best rank of what it owes, first or not", async () => {
+			await append([event("ada", "1", { rank: 2 }), event("bob", "1", { rank: 3 }), event("bob", "2", { rank: 1 })]);
+			expect(await persons()).toEqual(["bob", "ada"]);
+		});
+
+		it("takes a lane by what it owes still, once the best has gone", async () => {
+			await append([event("bob", "1", { rank: 1 }), event("bob", "2", { rank: 3 }), event("ada", "1", { rank: 2 })]);
+			const [bob] = await take(0, crisp, 1);
+			if (!bob) throw new Error("no lane");
+			await end(bob, 0, 1);
+			expect(await persons()).toEqual(["ada", "bob"]);
+		});
+
+		it("goes every tenth time to the lane that has waited longest", async () => {
+			await append([event("old", "1", { rank: 9 })]);
+			await append(Array.from({ length: 20 }, (_, index) => event(`new ${index}`, "1")));
+			expect((await persons({ lanes: 12 })).indexOf("old")).toBe(9);
+		});
+
+		it("counts tenths over several takes", async () => {
+			await append([event("old", "1", { rank: 9 }), event("ada", "1"), event("bob", "1")]);
+			expect(await persons({ lanes: 1, served: 8 })).toEqual(["ada"]);
+			expect(await persons({ lanes: 1, served: 9 })).toEqual(["old"]);
+		});
+
+		it("skips lanes whose first delivery may not spend the reserve when only that is left", async () => {
+			const trusted = { rank: 0, reserved: true };
+			await append([event("ada", "1", { rank: 5 }), event("ada", "2", trusted), event("bob", "1", trusted)]);
+			expect(await persons({ reservedOnly: true })).toEqual(["bob"]);
+			const [ada] = await take(0);
+			if (!ada) throw new Error("no lane");
+			await end(ada, 0, 1);
+			expect(await persons({ reservedOnly: true })).toEqual(["ada"]);
+		});
+	});
+
+	describe("a budget", () => {
+		const limits = { cap: 100, reserve: 0, bucket: 10, windowMs: 1_000, windowOffsetMs: 0 };
+		const advance = (want: number, now: number, more: Partial<BudgetLimits> = {}) =>
+			outbox.advance({ destination: crisp, limits: { ...limits, ...more }, want, now });
+
+		it("is taken for good, also across a restart", async () => {
+			expect(await advance(8, 0)).toMatchObject({ granted: 8 });
+			outbox = await reopen();
+			expect(await advance(8, 0)).toMatchObject({ granted: 2, nextAt: 10 });
+		});
+
+		it("is exact when many take at once", async () => {
+			const granted = await Promise.all(Array.from({ length: 50 }, () => advance(3, 0)));
+			expect(granted.reduce((sum, each) => sum + each.granted, 0)).toBe(10);
+		});
+
+		it("is each destination's own", async () => {
+			await advance(10, 0);
+			const other = await outbox.advance({ destination: { site: "other", name: "crisp" }, limits, want: 10, now: 0 });
+			expect(other.granted).toBe(10);
+		});
+
+		it("shows what was used", async () => {
+			await append([event("ada", "1")]);
+			await advance(4, 1_500);
+			expect((await outbox.stats()).destinations[0]?.budget).toEqual({ used: 4, windowStart: 1_000 });
+		});
+	});
+
+	describe("a lease that is narrowed", () => {
+		it("shows fewer deliveries until one has ended", async () => {
+			await append(["1", "2", "3", "4"].map((body) => event("ada", body)));
+			await outbox.settle({ lease: await takeOne(0), now: 0, narrowTo: 2, sent: true });
+			const narrow = await takeOne(0);
+			expect([narrow.bodies, narrow.requests]).toEqual([["1", "2"], 1]);
+			await end(narrow, 0, 1);
+			const wide = await takeOne(0);
+			expect([wide.bodies, wide.requests]).toEqual([["2", "3", "4"], 0]);
+		});
+	});
+
+	describe("expiry", () => {
+		it("makes dead letters of what has waited too long, and of nothing else", async () => {
+			await append([event("ada", "1"), event("bob", "1")]);
+			const leased = (await take(0, crisp, 1))[0];
+			const before = Date.now() + 1;
+			expect(await outbox.expire({ destination: crisp, before: 0, now: 5 })).toBe(0);
+			expect(await outbox.expire({ destination: { site: "site", name: "helpcrunch" }, before, now: 5 })).toBe(0);
+			expect(await outbox.expire({ destination: crisp, before, now: 5 })).toBe(1);
+			const { items } = await outbox.deadLetters({ limit: 10 });
+			expect(items.map(({ reason, body }) => [reason, body])).toEqual([["expired", "1"]]);
+			expect(leased && (await end(leased, 5, 1))).toBe(true);
+		});
+	});
+
 	describe("a claim", () => {
 		it("lets an event through once, and counts the rest by reason", async () => {
 			const claims = [once("same id")];
@@ -242,6 +353,26 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["bob"]);
 		});
 
+		it("that dies again keeps its history", async () => {
+			await append([event("ada", "1")]);
+			await end(await takeOne(5), 5, 1, rejected);
+			await outbox.replay({});
+			await outbox.settle({ lease: await takeOne(10), now: 10, failed: { dueAt: 10 } });
+			await end(await takeOne(20), 20, 1, { kind: "dead", reason: "other" });
+			expect((await outbox.deadLetters({ limit: 10 })).items).toMatchObject([
+				{ reason: "other", attempts: 3, firstAt: 5, lastAt: 20 },
+			]);
+		});
+
+		it("is chosen by when it was last tried", async () => {
+			for (const at of [10, 20, 30]) {
+				await append([event("ada", String(at))]);
+				await end(await takeOne(at), at, 1, rejected);
+			}
+			expect(await outbox.discard({ since: 20, before: 30 })).toBe(1);
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["10", "30"]);
+		});
+
 		it("is listed in pages", async () => {
 			await append(["1", "2", "3"].map((body) => event("ada", body)));
 			await end(await takeOne(0), 0, 3, rejected);
@@ -259,7 +390,10 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 				now: 0,
 				ended: { count: bodies.length, ending: rejected },
 			});
-			expect(await outbox.replay({ reason: "invalid_data" })).toBe(1_200);
+			const progress: number[] = [];
+			expect(await outbox.replay({ reason: "invalid_data" }, (done) => progress.push(done))).toBe(1_200);
+			expect(progress.length).toBeGreaterThan(1);
+			expect(progress.at(-1)).toBe(1_200);
 			const { leases } = await outbox.take({ ...later, destination: crisp, deliveries: 2_000, now: 1 });
 			expect(leases[0]?.bodies).toEqual(bodies);
 		});

@@ -35,8 +35,18 @@ describe("the SQLite outbox", () => {
 		};
 	});
 
-	const batch = { site: "site", events: [{ person: "ada", body: "1", destinations: ["crisp"], claims: [] }] };
-	const everything = { destination: { site: "site", name: "crisp" }, lanes: 1, deliveries: 1, now: 0, leaseMs: 60_000 };
+	const event = { person: "ada", body: "1", destinations: ["crisp"], claims: [], rank: 0, reserved: false };
+	const batch = { site: "site", events: [event] };
+	const destination = { site: "site", name: "crisp" };
+	const everything = {
+		destination,
+		lanes: 1,
+		deliveries: 1,
+		served: 0,
+		reservedOnly: false,
+		now: 0,
+		leaseMs: 60_000,
+	};
 
 	it("frees the leases of a process that ended", async () => {
 		const file = freshFile();
@@ -47,6 +57,21 @@ describe("the SQLite outbox", () => {
 		expect((await first.take(everything)).leases).toHaveLength(1);
 		await first.close();
 		expect((await (await open(file)).take(everything)).leases).toHaveLength(1);
+	});
+
+	it("does not let a lane wait for a time that a clock set back has put far away", async () => {
+		const file = freshFile();
+		const first = await open(file);
+		const waiting = new Promise<void>((ready) => first.onReady(ready));
+		await first.append(batch);
+		await waiting;
+		const [lease] = (await first.take(everything)).leases;
+		if (!lease) throw new Error("no lane");
+		const tomorrow = Date.now() + 86_400_000;
+		await first.settle({ lease, now: tomorrow, failed: { dueAt: tomorrow } });
+		await first.close();
+		const { nextAt = 0 } = await (await open(file)).take({ ...everything, now: Date.now() });
+		expect(nextAt - Date.now()).toBeLessThanOrEqual(900_000);
 	});
 
 	it("refuses a file that another has open, and says so", async () => {

@@ -1,0 +1,75 @@
+import type { BudgetLimits, Destination, Outbox } from "../outbox/outbox.ts";
+import type { Allowance } from "../providers/provider.ts";
+
+/** What a site's configuration says of a destination's budget. */
+export interface BudgetOptions {
+	/** Requests per day, minute or second, whichever the provider counts by; default what it allows. */
+	budget?: number | undefined;
+	/** When its day starts, `HH:MMZ`. */
+	dayStartsAt?: string | undefined;
+	/** The part of a daily budget that is kept for trusted events, 0 to 1. */
+	reserve?: number | undefined;
+}
+
+const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
+/** A token is taken in advance for so many requests at most: what a crash can waste. */
+const advanceMost = 100;
+
+const bucketOf = (cap: number, per: Allowance["per"]): number => {
+	if (per === "day") return Math.min(cap, Math.max(100, Math.ceil(cap / 10)));
+	return per === "minute" ? Math.max(1, Math.ceil(cap / 6)) : cap;
+};
+
+/** The limits that follow from what a provider allows and a site says. */
+export function budgetLimits(
+	{ requests, per }: Allowance,
+	{ budget, dayStartsAt, reserve = 0 }: BudgetOptions,
+): BudgetLimits {
+	const cap = budget ?? requests;
+	const [hours = 0, minutes = 0] = dayStartsAt?.match(/\d+/g)?.map(Number) ?? [];
+	return {
+		cap,
+		reserve: per === "day" ? Math.floor(cap * reserve) : 0,
+		bucket: bucketOf(cap, per),
+		windowMs: windowMs[per],
+		windowOffsetMs: per === "day" ? (hours * 60 + minutes) * 60_000 : 0,
+	};
+}
+
+/** Requests taken from the budget and not sent yet. They are void when their window ends. */
+export interface Purse {
+	/** Makes sure of at least one request if one can be had; resolves to when to ask again if not. */
+	fill(): Promise<number | undefined>;
+	/** How many may be sent now. */
+	tokens(): number;
+	/** Whether those are for what may spend the reserve only. */
+	reservedOnly(): boolean;
+	spend(count: number): void;
+	/** Gives back to the purse what a lease did not need. */
+	keep(): void;
+}
+
+/** Takes a destination's budget in small advances, durable before a request is sent; what a crash leaves unspent is lost. */
+export function createPurse(outbox: Outbox, destination: Destination, limits: BudgetLimits, now: () => number): Purse {
+	const want = Math.min(advanceMost, Math.max(1, Math.ceil(limits.bucket / 100)));
+	let left = 0;
+	let until = 0;
+	let reservedOnly = false;
+	const tokens = () => (now() < until ? left : 0);
+	return {
+		tokens,
+		reservedOnly: () => reservedOnly,
+		async fill() {
+			if (tokens() > 0) return undefined;
+			const advance = await outbox.advance({ destination, limits, want, now: now() });
+			({ granted: left, until, reservedOnly } = advance);
+			return advance.granted > 0 ? undefined : advance.nextAt;
+		},
+		spend(count) {
+			left -= count;
+		},
+		keep() {
+			left += 1;
+		},
+	};
+}

@@ -1,0 +1,41 @@
+import type { Advance, AdvanceRequest } from "./outbox.ts";
+
+/** What a store keeps of a budget. */
+export interface BudgetState {
+	windowStart: number;
+	/** Requests taken in the window. */
+	used: number;
+	/** Requests saved up in the bucket, a fraction. */
+	tokens: number;
+	refilledAt: number;
+}
+
+/**
+ * Takes from a budget: pure, so that every store decides alike. A bucket refills evenly under a hard cap
+ * per window, the last part of which is a reserve. A clock that was set back takes nothing away and gives
+ * nothing twice: the window that was begun goes on.
+ */
+export function advanceBudget(
+	before: BudgetState | undefined,
+	{ limits: { cap, reserve, bucket, windowMs, windowOffsetMs }, want, now }: Omit<AdvanceRequest, "destination">,
+): { state: BudgetState; advance: Advance } {
+	const current = Math.floor((now - windowOffsetMs) / windowMs) * windowMs + windowOffsetMs;
+	const isGoingOn = before !== undefined && before.windowStart >= current && before.windowStart <= current + windowMs;
+	const windowStart = isGoingOn ? before.windowStart : current;
+	const used = isGoingOn ? before.used : 0;
+	const until = windowStart + windowMs;
+
+	const perMs = cap / windowMs;
+	const elapsed = before === undefined ? 0 : Math.max(0, now - before.refilledAt);
+	const tokens = Math.min(bucket, (before?.tokens ?? bucket) + elapsed * perMs);
+
+	const free = cap - reserve - used;
+	const reservedOnly = free <= 0;
+	const left = reservedOnly ? cap - used : free;
+	const granted = Math.max(0, Math.min(want, Math.floor(tokens), left));
+	const nextAt = left <= 0 ? until : now + Math.ceil(Math.max(0, granted + 1 - tokens) / perMs);
+	return {
+		state: { windowStart, used: used + granted, tokens: tokens - granted, refilledAt: now },
+		advance: { granted, reservedOnly, until, nextAt },
+	};
+}

@@ -1,0 +1,138 @@
+import type { SQLInputValue } from "node:sqlite";
+import type {
+	DeadLetter,
+	DeadLetterPage,
+	DeadLetterQuery,
+	DeadLetterSelection,
+	Destination,
+	Ending,
+} from "./outbox.ts";
+import type { Owed } from "./sqlite-lanes.ts";
+import type { Row, Statements } from "./sqlite-statements.ts";
+
+/** Dead letters that one step of a replay, discard or sweep touches. */
+const stepSize = 500;
+
+/** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
+export interface Step {
+	after: number;
+	last: number;
+	done: number;
+	isOver: boolean;
+}
+
+function view(row: Row): DeadLetter {
+	return {
+		id: String(row.id),
+		site: String(row.site),
+		destination: String(row.destination),
+		body: String(row.body),
+		...(row.status !== null && { status: Number(row.status) }),
+		reason: String(row.reason),
+		...(row.message !== null && { message: String(row.message) }),
+		attempts: Number(row.attempts),
+		firstAt: Number(row.first_at),
+		lastAt: Number(row.last_at),
+	};
+}
+
+/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
+export function createDeadLetters({ run, get, all, count }: Statements) {
+	function remove(row: Row): void {
+		run("DELETE FROM dead_letter WHERE id = ?", row.id ?? null);
+		count(String(row.site), String(row.destination), "dead", -1);
+	}
+
+	const chosen = `(?1 IS NULL OR destination = ?1) AND (?2 IS NULL OR reason = ?2)
+		AND (?3 IS NULL OR id IN (SELECT value FROM json_each(?3)))
+		AND (?4 IS NULL OR last_at >= ?4) AND (?5 IS NULL OR last_at < ?5)`;
+	const values = ({ destination, reason, ids, since, before }: DeadLetterSelection): SQLInputValue[] => [
+		destination ?? null,
+		reason ?? null,
+		ids ? JSON.stringify(ids.map(Number)) : null,
+		since ?? null,
+		before ?? null,
+	];
+
+	/** Removes the next few of a selection, giving each to `use` first. Those that die meanwhile are not among them. */
+	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
+		const last = from?.last ?? Number(get("SELECT max(id) AS id FROM dead_letter")?.id ?? 0);
+		const rows = all(
+			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
+			...values(selection),
+			from?.after ?? 0,
+			last,
+		);
+		for (const row of rows) {
+			use(row);
+			remove(row);
+		}
+		const after = Number(rows.at(-1)?.id ?? last);
+		return { after, last, done: (from?.done ?? 0) + rows.length, isOver: rows.length < stepSize };
+	}
+
+	return {
+		/** Keeps what an entry of a lane owed, and how it ended. A replayed one keeps its history. */
+		bury(entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, now: number): void {
+			run(
+				`INSERT INTO dead_letter
+				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
+				SELECT ?, ?, ?, body, ?, ?, ?, ?, ?, ?, ?, ? FROM event WHERE id = ?`,
+				lane.site ?? null,
+				lane.destination ?? null,
+				lane.person ?? null,
+				entry.rank ?? null,
+				entry.reserved ?? null,
+				ending.status ?? null,
+				ending.reason,
+				ending.message ?? null,
+				Number(entry.past_attempts) + Number(lane.attempts) + 1,
+				entry.first_at ?? lane.failing_since ?? now,
+				now,
+				entry.event ?? null,
+			);
+		},
+
+		list({ destination, limit, cursor }: DeadLetterQuery): DeadLetterPage {
+			const rows = all(
+				"SELECT * FROM dead_letter WHERE (?1 IS NULL OR destination = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
+				destination ?? null,
+				Number(cursor ?? 0),
+				limit + 1,
+			);
+			const items = rows.slice(0, limit).map(view);
+			const last = items.at(-1);
+			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+		},
+
+		/** One step of a replay: each goes to the end of its lane by `owe`. */
+		replayStep(
+			selection: DeadLetterSelection,
+			from: Step | undefined,
+			owe: (destination: Destination, person: string, owed: Owed) => void,
+			now: number,
+		): Step {
+			return step(selection, from, (row) => {
+				const { lastInsertRowid: event } = run(
+					"INSERT INTO event (body, owed, stored_at) VALUES (?, 1, ?)",
+					row.body ?? null,
+					now,
+				);
+				owe({ site: String(row.site), name: String(row.destination) }, String(row.person), {
+					event,
+					rank: Number(row.rank),
+					reserved: row.reserved === 1,
+					past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
+				});
+				count(String(row.site), String(row.destination), "owed", 1);
+			});
+		},
+
+		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
+
+		sweep(deadBefore: number): void {
+			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, deadBefore);
+			for (const row of old) remove(row);
+		},
+	};
+}

@@ -1,0 +1,87 @@
+import { hash } from "node:crypto";
+import type { Batch, Claim, Destination } from "./outbox.ts";
+import type { Owed } from "./sqlite-lanes.ts";
+import type { Statements } from "./sqlite-statements.ts";
+
+/** Events a fan-out transaction takes at most; a single batch may exceed it. */
+const eventsAtOnce = 1_000;
+/** Ended claims that one sweep deletes at most. */
+const claimsAtOnce = 5_000;
+
+type Owe = (destination: Destination, person: string, owed: Owed, now: number) => void;
+
+/** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
+export function createFanOut({ run, get, count }: Statements, owe: Owe) {
+	/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
+	function claim(site: string, claims: Claim[]): string | undefined {
+		const keyed = claims.map((each) => ({
+			...each,
+			key: hash("sha256", `${site}\n${each.key}`, "buffer").subarray(0, 16),
+		}));
+		for (const { key, at, reason } of keyed) {
+			if (get("SELECT 1 FROM claim WHERE key = ? AND since <= ? AND until > ?", key, at, at)) return reason;
+		}
+		for (const { key, since, until } of keyed) {
+			run(
+				`INSERT INTO claim VALUES (?, ?, ?)
+				ON CONFLICT DO UPDATE SET since = excluded.since, until = excluded.until`,
+				key,
+				since,
+				until,
+			);
+		}
+		return undefined;
+	}
+
+	function fanOutBatch({ site, events, skipped }: Batch, now: number): void {
+		const discarded = new Map<string, number>();
+		const owed = new Map<string, number>();
+		for (const { person, body, destinations, claims, rank, reserved } of events) {
+			const reason = claim(site, claims);
+			if (reason !== undefined) {
+				discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
+				continue;
+			}
+			if (destinations.length === 0) continue;
+			const { lastInsertRowid: event } = run(
+				"INSERT INTO event (body, owed, stored_at) VALUES (?, ?, ?)",
+				body,
+				destinations.length,
+				now,
+			);
+			for (const name of destinations) {
+				owe({ site, name }, person, { event, rank, reserved }, now);
+				owed.set(name, (owed.get(name) ?? 0) + 1);
+			}
+		}
+		count(site, "", "events", events.length);
+		for (const [name, by] of owed) count(site, name, "owed", by);
+		for (const [reason, by] of discarded) count(site, "", `discarded:${reason}`, by);
+		for (const { destination, reason, count: by } of skipped ?? []) count(site, destination, `discarded:${reason}`, by);
+	}
+
+	return {
+		append(batch: Batch): void {
+			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));
+		},
+
+		hasJournal: (): boolean => get("SELECT 1 FROM journal LIMIT 1") !== undefined,
+
+		/** Turns the oldest journal rows into entries. */
+		fanOut(now: number): void {
+			let events = 0;
+			while (events < eventsAtOnce) {
+				const row = get("SELECT id, batch FROM journal ORDER BY id LIMIT 1");
+				if (!row) return;
+				const batch = JSON.parse(String(row.batch)) as Batch;
+				fanOutBatch(batch, now);
+				run("DELETE FROM journal WHERE id = ?", row.id ?? null);
+				events += batch.events.length;
+			}
+		},
+
+		sweepClaims(now: number): void {
+			run(`DELETE FROM claim WHERE key IN (SELECT key FROM claim WHERE until <= ? LIMIT ${claimsAtOnce})`, now);
+		},
+	};
+}

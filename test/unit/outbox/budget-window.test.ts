@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { advanceBudget, type BudgetState } from "../../../server/outbox/budget-window.ts";
+
+const limits = { cap: 1_000, reserve: 0, bucket: 100, windowMs: 10_000, windowOffsetMs: 0 };
+
+describe("a budget", () => {
+	it("starts with a full bucket, and refills evenly", () => {
+		const first = advanceBudget(undefined, { limits, want: 200, now: 0 });
+		expect(first.advance).toEqual({ granted: 100, reservedOnly: false, until: 10_000, nextAt: 10 });
+		const second = advanceBudget(first.state, { limits, want: 200, now: 500 });
+		expect(second.advance.granted).toBe(50);
+	});
+
+	it("says when the next request can be had", () => {
+		const { state } = advanceBudget(undefined, { limits, want: 100, now: 0 });
+		const { advance } = advanceBudget(state, { limits, want: 1, now: 3 });
+		expect(advance).toMatchObject({ granted: 0, nextAt: 10 });
+		expect(advanceBudget(state, { limits, want: 1, now: advance.nextAt }).advance.granted).toBe(1);
+	});
+
+	it("stops at its cap until the window ends", () => {
+		const spent: BudgetState = { windowStart: 0, used: 1_000, tokens: 100, refilledAt: 9_000 };
+		expect(advanceBudget(spent, { limits, want: 1, now: 9_500 }).advance).toMatchObject({ granted: 0, nextAt: 10_000 });
+		expect(advanceBudget(spent, { limits, want: 1, now: 10_000 }).advance.granted).toBe(1);
+	});
+
+	it("starts its day when it is told to", () => {
+		const day = { ...limits, windowMs: 86_400_000, windowOffsetMs: 6 * 3_600_000 };
+		const { state } = advanceBudget(undefined, { limits: day, want: 1, now: Date.UTC(2026, 0, 2, 5, 59) });
+		expect(state.windowStart).toBe(Date.UTC(2026, 0, 1, 6));
+	});
+
+	it("keeps its reserve for what may spend it", () => {
+		const reserving = { ...limits, reserve: 200 };
+		const spent: BudgetState = { windowStart: 0, used: 795, tokens: 100, refilledAt: 0 };
+		const last = advanceBudget(spent, { limits: reserving, want: 10, now: 0 });
+		expect(last.advance).toMatchObject({ granted: 5, reservedOnly: false });
+		expect(advanceBudget(last.state, { limits: reserving, want: 10, now: 0 }).advance).toMatchObject({
+			granted: 10,
+			reservedOnly: true,
+		});
+	});
+
+	it("goes on with the window it began when the clock is set back, and starts anew when that is absurd", () => {
+		const spent: BudgetState = { windowStart: 20_000, used: 1_000, tokens: 100, refilledAt: 20_000 };
+		expect(advanceBudget(spent, { limits, want: 1, now: 19_000 }).advance).toMatchObject({
+			granted: 0,
+			nextAt: 30_000,
+		});
+		expect(advanceBudget(spent, { limits, want: 1, now: 100 }).advance.granted).toBe(1);
+	});
+
+	it("never grants more than its cap in a window, nor more than bucket and refill in any time", () => {
+		const request = fc.record({ after: fc.nat(4_000), want: fc.integer({ min: 1, max: 150 }) });
+		fc.assert(
+			fc.property(fc.array(request, { maxLength: 100 }), (requests) => {
+				let state: BudgetState | undefined;
+				let now = 0;
+				const byWindow = new Map<number, number>();
+				let total = 0;
+				for (const { after, want } of requests) {
+					now += after;
+					const result = advanceBudget(state, { limits, want, now });
+					state = result.state;
+					total += result.advance.granted;
+					byWindow.set(state.windowStart, (byWindow.get(state.windowStart) ?? 0) + result.advance.granted);
+				}
+				expect(total).toBeLessThanOrEqual(100 + now / 10 + 1e-6);
+				for (const used of byWindow.values()) expect(used).toBeLessThanOrEqual(1_000);
+			}),
+		);
+	});
+});
