@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { type CheckedConfig, ConfigError, loadConfig } from "./config.ts";
+import { type CheckedConfig, ConfigError, loadConfig, unknownVariables } from "./config.ts";
 import { StoreOpenError } from "./outbox/outbox.ts";
 import { serve } from "./serve.ts";
 
@@ -71,6 +71,12 @@ const overridesOf = ({ port, host, store }: Arguments): Record<string, unknown> 
 	...(store !== undefined && { store }),
 });
 
+function warnOfUnknownVariables(): void {
+	for (const { name, meant } of unknownVariables()) {
+		err(`eventferry: ${name} is not one of its variables${meant ? `: is it ${meant}?` : ""}\n`);
+	}
+}
+
 async function check(given: Arguments): Promise<number> {
 	const config: CheckedConfig = await loadConfig({ file: given.config, overrides: overridesOf(given) });
 	const sites = config.sites.map((site) => ({
@@ -105,12 +111,14 @@ export async function run(args: string[]): Promise<number> {
 		if (given.rest.length > 0) throw new UsageError(`${given.command} takes no "${given.rest[0]}"`);
 		switch (given.command) {
 			case "serve": {
+				warnOfUnknownVariables();
 				if (given.sandbox && given.config !== undefined) {
 					throw new UsageError("--sandbox brings its own configuration: leave --config out");
 				}
 				return await serve({ file: given.config, overrides: overridesOf(given), sandbox: given.sandbox ?? false });
 			}
 			case "check":
+				warnOfUnknownVariables();
 				return await check(given);
 			case undefined:
 				throw new UsageError("which command? see eventferry --help");

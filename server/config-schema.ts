@@ -35,15 +35,14 @@ const baseUrl = z
 	// As it is checked, so it is used: white space and capitals in a scheme are gone.
 	.transform((url) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, "") : url));
 
+const isOrigin = (value: string) =>
+	/^https?:$/.test(protocolOf(value)) && new URL(value).origin === value && !value.includes("*");
+
 const origin = z
 	.string()
 	.refine(
-		(value) =>
-			URL.canParse(value) &&
-			/^https?:$/.test(new URL(value).protocol) &&
-			new URL(value).origin === value &&
-			!value.includes("*"),
-		"must be scheme://host[:port] without a path, for example https://shop.example",
+		isOrigin,
+		"must be scheme://host[:port], without a path or a slash at its end, for example https://shop.example",
 	);
 
 /** What a provider is told of how to speak. */

@@ -36,6 +36,16 @@ const variables = {
 	VIBETRACE_SECOND_BUDGET: "sites.0.vibetrace.budget",
 } as const;
 
+/** Variables that the command, or a later version, reads. */
+const otherVariables = [
+	"EVENTFERRY_URL",
+	"EVENTFERRY_IDENTITY_SECRET",
+	"EVENTFERRY_TRUST_PROXY",
+	"CRISP_HOOK_SECRET",
+	"CRISP_HOOK_KEY",
+	"HELPCRUNCH_HOOK_SECRET",
+];
+
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const readings: Partial<Record<keyof typeof variables, (text: string) => unknown>> = {
@@ -86,6 +96,7 @@ function withValue(target: unknown, [key = "", ...rest]: string[], value: unknow
 function nameOf(path: string, sites: number): string {
 	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
 	const variable = Object.entries(variables).find(([, place]) => place === path)?.[0];
+	if (path === "") return "the configuration";
 	return variable !== undefined && sites <= 1 ? variable : path.replace(/\.(\d+)/g, "[$1]");
 }
 
@@ -98,8 +109,10 @@ export function checkConfig(config: unknown): CheckedConfig {
 	throw new ConfigError(
 		result.error.issues.map(({ path, message }) => {
 			// A list's mistake is the variable's that holds the list.
-			const place = path.join(".").replace(/\.origins\.\d+$/, ".origins");
-			return { name: nameOf(place, count), message };
+			const place = path.join(".");
+			const [, list, entry] = /^(.*\.origins)\.(\d+)$/.exec(place) ?? [];
+			if (list === undefined) return { name: nameOf(place, count), message };
+			return { name: nameOf(list, count), message: `entry ${Number(entry) + 1} ${message}` };
 		}),
 	);
 }
@@ -115,11 +128,40 @@ async function readConfigFile(file: string | undefined): Promise<unknown> {
 	if (path === undefined) return {};
 	try {
 		if (extname(path) === ".json") return JSON.parse(await readFile(path, "utf8"));
-		return (await import(pathToFileURL(resolve(path)).href)).default;
-	} catch (cause) {
-		const why = cause instanceof Error && "code" in cause ? String(cause.code) : "it is not a configuration";
-		throw new ConfigError([{ name: "--config", message: `${path} cannot be read (${why})` }]);
+		const { default: config } = await import(pathToFileURL(resolve(path)).href);
+		if (config === undefined) throw new TypeError("it has no default export");
+		return config;
+	} catch (error) {
+		throw new ConfigError([{ name: path, message: `cannot be used: ${whyUnreadable(error, extname(path))}` }]);
 	}
+}
+
+/** Why a file could not be read. JSON's own messages quote the text, which may hold a key: only the place is told. */
+function whyUnreadable(error: unknown, extension: string): string {
+	if (!(error instanceof Error)) return "it does not say why";
+	if ("code" in error && error.code === "ENOENT") return "there is no such file";
+	// The engine's own words hold no values; those of whoever wrote the file might.
+	const isEngines = error instanceof SyntaxError || error instanceof TypeError || error instanceof ReferenceError;
+	if (extension !== ".json")
+		return isEngines || "code" in error ? error.message : `it throws ${error.name}${lineOf(error)}`;
+	const [place] = /(?:line \d+ column \d+|position \d+)/.exec(error.message) ?? [];
+	return `it is not JSON${place ? `, see ${place}` : ""}`;
+}
+
+/** Where an error was thrown, as far as its stack tells. */
+function lineOf({ stack }: Error): string {
+	const [, line] = /\.mjs[^:]*:(\d+):\d+/.exec(stack ?? "") ?? [];
+	return line === undefined ? "" : ` at line ${line}`;
+}
+
+/** Variables that look like ours and are not, as they are mistyped: with the one that was meant, if it is plain. */
+export function unknownVariables(env: Environment = process.env): { name: string; meant: string | undefined }[] {
+	const known = [...Object.keys(variables), ...otherVariables];
+	const plain = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
+	return Object.keys(env)
+		.filter((name) => /^(EVENTFERRY|CRISP|HELPCRUNCH|VIBETRACE)_/.test(name))
+		.filter((name) => !known.includes(name.replace(/_FILE$/, "")))
+		.map((name) => ({ name, meant: known.find((each) => plain(each) === plain(name)) }));
 }
 
 function readEnvironment(

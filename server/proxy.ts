@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Router } from "express";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { Event } from "../shared/event.ts";
 import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
-import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
+import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
 import type { DestinationState } from "./delivery/hold.ts";
 import { createIngest, type IngestSite } from "./ingest/ingest.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
@@ -64,6 +64,28 @@ const sweepEveryMs = 60_000;
 /** How often a store that cannot be written is logged. */
 const storeFaultEveryMs = 60_000;
 const deadLettersKeptMs = 30 * 86_400_000;
+
+/** What an operator reads: states, dead letters and faults; never a person, a key or an event. */
+function logNotice(log: Logger, notice: Notice): void {
+	switch (notice.kind) {
+		case "fault":
+			log.error({ err: notice.error }, notice.message);
+			break;
+		case "dead":
+			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
+			break;
+		case "state": {
+			const { state } = notice;
+			if (state.kind === "running") log.info("runs again");
+			else {
+				const until = new Date(state.until).toISOString();
+				const hint =
+					state.kind === "paused" ? "is paused: are its credentials right, is it reachable?" : "has had enough";
+				log.warn({ reason: state.reason, until }, `${hint} Nothing is lost meanwhile`);
+			}
+		}
+	}
+}
 
 /** One of a site's accounts: the provider and what the site wants of it. */
 interface Account {
@@ -140,7 +162,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			limits,
 			now: clock,
 			random: Math.random,
-			onFault: (message, error) => log.error({ err: error, destination: provider.name }, message),
+			report: (notice) => logNotice(log.child({ destination: provider.name }), notice),
 		});
 		return { destination, dispatcher, limits, maxWait: options.maxWait };
 	}

@@ -14,9 +14,17 @@ export interface DispatcherOptions {
 	now(): number;
 	/** 0 ≤ n < 1, for jitter. */
 	random(): number;
-	/** Told of faults of our own: a store that cannot be written, a plan that throws. */
-	onFault(message: string, error: unknown): void;
+	/** Told of what an operator wants to know; logs and metrics hang off it. */
+	report(notice: Notice): void;
 }
+
+export type Notice =
+	/** The destination is held, or runs again. */
+	| { kind: "state"; state: DestinationState }
+	/** A delivery became a dead letter. */
+	| { kind: "dead"; reason: string; status?: number | undefined }
+	/** A fault of our own: a store that cannot be written, a plan that throws. */
+	| { kind: "fault"; message: string; error: unknown };
 
 export interface Dispatcher {
 	state(): DestinationState;
@@ -60,7 +68,7 @@ export function startDispatcher({
 	limits,
 	now,
 	random,
-	onFault,
+	report,
 }: DispatcherOptions): Dispatcher {
 	const hold = createHold(provider.allowance);
 	const purse = createPurse(outbox, destination, limits, now);
@@ -157,6 +165,17 @@ export function startDispatcher({
 		}
 	}
 
+	const fault = (message: string, error: unknown) => report({ kind: "fault", message, error });
+
+	/** Tells of what a settlement changes beside the lane itself. */
+	function tell({ ended }: Settlement, before: DestinationState): void {
+		if (ended?.ending.kind === "dead") {
+			const { reason, status } = ended.ending;
+			report({ kind: "dead", reason, status });
+		}
+		if (hold.state() !== before) report({ kind: "state", state: hold.state() });
+	}
+
 	/** Settles however long the store takes to come back: the request is sent, and must not be sent again. */
 	async function settle(settlement: Settlement): Promise<void> {
 		for (;;) {
@@ -164,7 +183,7 @@ export function startDispatcher({
 				await outbox.settle(settlement);
 				return;
 			} catch (error) {
-				onFault("a delivery could not be settled", error);
+				fault("a delivery could not be settled", error);
 				if (aborting.signal.aborted) return;
 				await delay(storeRetryMs, undefined, { signal: aborting.signal }).catch(() => {});
 			}
@@ -176,9 +195,13 @@ export function startDispatcher({
 		if (!first) return settle({ lease, now: now() });
 		try {
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
-			await settle(settlementOf(lease, await request([first, ...rest], known)));
+			const result = await request([first, ...rest], known);
+			const before = hold.state();
+			const settlement = settlementOf(lease, result);
+			await settle(settlement);
+			tell(settlement, before);
 		} catch (error) {
-			onFault("a delivery could not be planned", error);
+			fault("a delivery could not be planned", error);
 			const ending: Ending = { kind: "dead", reason: "internal_error" };
 			await settle({ lease, now: now(), ended: { count: 1, ending } });
 		}
@@ -212,7 +235,7 @@ export function startDispatcher({
 			// With all it asked for taken, and room for more, there is more to ask for.
 			return leases.length > 0 && inFlight.size < concurrency && purse.tokens() === 0 ? now() : nextAt;
 		} catch (error) {
-			onFault("no lanes could be taken", error);
+			fault("no lanes could be taken", error);
 			return now() + storeRetryMs;
 		}
 	}

@@ -57,7 +57,7 @@ export function createHold(allowance: Allowance) {
 			forgetFailures();
 			if (holding(now)) return;
 			holds = 0;
-			state = { kind: "running" };
+			if (state.kind !== "running") state = { kind: "running" };
 		},
 		/** The destination said that it has had enough; `forMs` where it said for how long. */
 		wait(reason: string, forMs: number | undefined, now: number): void {

@@ -1,6 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { StoreOpenError } from "./outbox.ts";
 import { prepare } from "./sqlite-schema.ts";
 import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 
@@ -125,9 +124,7 @@ try {
 	say({
 		kind: "failed",
 		message: busy
-			? "another process uses this store: stop it, or give this one a store of its own"
-			: error instanceof StoreOpenError
-				? error.message
-				: `the store cannot be opened: ${reason(error)}`,
+			? `another process uses ${workerData.path}: stop it, or give this one a store of its own (--store sqlite:FILE)`
+			: `${workerData.path} cannot be opened: ${reason(error)}`,
 	});
 }

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { isScalar, type Scalar } from "./provider.ts";
 
@@ -11,6 +12,18 @@ const rememberMs = 30 * 86_400_000;
 const rememberMost = 200;
 
 const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
+
+/**
+ * The events a lane starts with that are of the same person as the first, by what a provider tells people
+ * apart by: a lane is of one e-mail, which two of its people may share.
+ */
+export function ofFirstPerson(
+	[first, ...rest]: readonly [StoredEvent, ...StoredEvent[]],
+	address: (person: Person) => unknown,
+): [StoredEvent, ...StoredEvent[]] {
+	const other = rest.findIndex(({ event }) => address(event.person) !== address(first.event.person));
+	return [first, ...(other < 0 ? rest : rest.slice(0, other))];
+}
 
 /** The updates a lane starts with, as one: how many events they are, and their attributes, later values winning. */
 export function leadingUpdates(
@@ -50,6 +63,7 @@ export function remember(sent: Sent = {}, attributes: Record<string, unknown>, n
 	return Object.fromEntries([...rest, ...Object.entries(fresh)].slice(-rememberMost));
 }
 
+const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);
 const present = (value: Scalar | undefined): value is Scalar => value !== undefined && String(value).trim() !== "";
 
 /**
@@ -71,13 +85,11 @@ export function splitName(attributes: Record<string, Scalar>): {
 	return { name: present(value) ? String(value).trim() : undefined, rest: Object.fromEntries(rest) };
 }
 
-/** The name that the first update of a lane to have one will set: what a person created before it is called. */
+/** The name that the first updates of a lane to have one will set: what a person created before them is called. */
 export function nameAhead(events: readonly StoredEvent[]): string | undefined {
-	for (const stored of events) {
-		const { name } = splitName(leadingUpdates([stored]).attributes);
+	for (const place of events.keys()) {
+		const { name } = splitName(leadingUpdates(events.slice(place)).attributes);
 		if (name !== undefined) return name;
 	}
 	return undefined;
 }
-
-const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);

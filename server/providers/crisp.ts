@@ -1,7 +1,7 @@
 import type { Event } from "../../shared/event.ts";
 import type { CrispConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { leadingUpdates, nameAhead, remember, type Sent, splitName, unsent } from "./attributes.ts";
+import { leadingUpdates, nameAhead, ofFirstPerson, remember, type Sent, splitName, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
 import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
@@ -16,6 +16,8 @@ interface Memory extends Existence {
 	/** A people_id that was given and led nowhere. */
 	wrongId?: string;
 	sent?: Sent;
+	/** The updates whose profile fields are sent, as one, and whose custom data is next. */
+	halfSent?: string[] | undefined;
 }
 
 /** Attributes that are fields of the profile's person; the rest is custom data. */
@@ -96,19 +98,28 @@ export function createCrispProvider(config: CrispConfig): Provider {
 	}
 
 	/** A login or update: the profile's fields first, then the custom data, each only where something changed. */
-	function planUpdates(events: readonly StoredEvent[], address: string, memory: Memory, now: number): Plan {
+	function planUpdates(lane: readonly StoredEvent[], address: string, memory: Memory, now: number): Plan {
+		// Fewer updates than the first half took, as after a refusal, have no other first half: that would never end.
+		const fresh = lane.findIndex(({ event }) => !memory.halfSent?.includes(event.id));
+		const events = fresh > 0 ? lane.slice(0, fresh) : lane;
+		const isHalfSent = fresh !== 0;
 		const { count, attributes, leftOut } = leadingUpdates(events);
 		const changed = Object.entries(unsent(place(attributes), memory.sent, now));
-		const data = Object.fromEntries(changed.filter(([path]) => path.startsWith("data.")));
-		const profile = Object.fromEntries(changed.filter(([path]) => !path.startsWith("data.")));
-		if (changed.length === 0) return { kind: "done", settles: count, leftOut };
-		const isProfile = Object.keys(profile).length > 0;
-		const isLast = !isProfile || Object.keys(data).length === 0;
-		const part = isProfile ? profile : data;
+		const data = changed.filter(([path]) => path.startsWith("data."));
+		const profile = isHalfSent ? [] : changed.filter(([path]) => !path.startsWith("data."));
+		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
+		const isProfile = profile.length > 0;
+		const isLast = !isProfile || data.length === 0;
+		const part = Object.fromEntries(isProfile ? profile : data);
 		const request: PlannedRequest = {
 			...people("PATCH", [isProfile ? "profile" : "data", address], nested(part)),
 			purpose: "update",
-			ifDelivered: { ...memory, missingAt: undefined, sent: remember(memory.sent, part, now) },
+			ifDelivered: {
+				...memory,
+				missingAt: undefined,
+				sent: remember(memory.sent, part, now),
+				halfSent: isLast ? undefined : events.slice(0, count).map(({ event }) => event.id),
+			},
 		};
 		return { kind: "send", request, settles: isLast ? count : 0, covers: count, leftOut: isLast ? leftOut : 0 };
 	}
@@ -144,7 +155,8 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		allowance: { requests: daily[config.tier], per: "day" },
 		addresses: ({ email, ids }) => email !== undefined || ids?.crisp !== undefined,
 
-		plan(events, known: Memory, now) {
+		plan(lane, known: Memory, now) {
+			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.crisp ?? email);
 			const [first] = events;
 			const { email, ids } = first.event.person;
 			const { wrongId } = known;

@@ -1,6 +1,6 @@
 import type { VibetraceConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { leadingUpdates, remember, type Sent, unsent } from "./attributes.ts";
+import { leadingUpdates, ofFirstPerson, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
 import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
@@ -26,11 +26,12 @@ const errorsOf = (json: Record<string, unknown> | undefined): VibetraceError[] =
 	Array.isArray(json?.errors) ? json.errors.filter((error) => typeof error === "object" && error !== null) : [];
 
 /**
- * An unknown user's status and body are undocumented: 404, or a 400 that speaks of the user. The one 400
- * that is documented, "Missing event information", speaks of the user too and means something else.
+ * An unknown user's status and body are undocumented: 404, or a 400 that speaks of the user. Those 400s that
+ * are documented, of missing event information and invalid user attributes, mean something else.
  */
 const unknownUser = (status: number, said: string) =>
-	status === 404 || (status === 400 && /\b(user|e-?mail)\b/i.test(said) && !/missing event information/i.test(said));
+	status === 404 ||
+	(status === 400 && /\b(user|e-?mail)\b/i.test(said) && !/missing event information|validating user/i.test(said));
 
 const dialect: Dialect = {
 	complaint(json) {
@@ -87,7 +88,8 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 		allowance: { requests: 10, per: "second" },
 		addresses: ({ email, ids }) => email !== undefined || ids?.vibetrace !== undefined,
 
-		plan(events, known: Memory, now) {
+		plan(lane, known: Memory, now) {
+			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.vibetrace ?? email);
 			const [first] = events;
 			const { email, ids } = first.event.person;
 			const { wrongId } = known;

@@ -40,8 +40,8 @@ describe("the dispatcher", () => {
 			limits: { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 1_000, windowOffsetMs: 0 },
 			now: Date.now,
 			random: () => 0,
-			onFault: (message, error) => {
-				throw new Error(message, { cause: error });
+			report(notice) {
+				if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
 			},
 		});
 		dispatchers.push(dispatcher);

@@ -77,9 +77,7 @@ describe("the SQLite outbox", () => {
 	it("refuses a file that another has open, and says so", async () => {
 		const file = freshFile();
 		await open(file);
-		await expect(openSqlite(file)).rejects.toThrow(
-			new StoreOpenError("another process uses this store: stop it, or give this one a store of its own"),
-		);
+		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
 	});
 
 	it("refuses a file of a newer version", async () => {
