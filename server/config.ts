@@ -224,7 +224,15 @@ export async function loadConfig({
 	defaults = {},
 	overrides = {},
 }: LoadOptions = {}): Promise<CheckedConfig> {
-	let config = file === false ? defaults : await readConfigFile(file);
+	const unreadable: ConfigError["mistakes"] = [];
+	let config =
+		file === false
+			? defaults
+			: await readConfigFile(file).catch((error) => {
+					if (!(error instanceof ConfigError)) throw error;
+					unreadable.push(...error.mistakes);
+					return {};
+				});
 	const sites = asRecord(config).sites;
 	const { found, mistakes } = readEnvironment(env, ignore);
 	for (const [name, value] of found) {
@@ -237,10 +245,12 @@ export async function loadConfig({
 	if (asRecord(config).sites === undefined) config = withValue(config, ["sites", "0"], {});
 	try {
 		const checked = checkConfig(config);
-		if (mistakes.length === 0) return checked;
+		if (mistakes.length === 0 && unreadable.length === 0) return checked;
 	} catch (error) {
 		if (!(error instanceof ConfigError)) throw error;
-		mistakes.push(...error.mistakes);
+		// Without the file, what is missing may be in it: only what is there and wrong is told.
+		const isSet = ({ name }: { name: string }) => found.some(([each]) => each === name);
+		mistakes.push(...(unreadable.length > 0 ? error.mistakes.filter(isSet) : error.mistakes));
 	}
-	throw new ConfigError(mistakes);
+	throw new ConfigError([...unreadable, ...mistakes]);
 }

@@ -59,17 +59,19 @@ interface Served {
 /** The part of a daily budget that is kept for trusted events, unless the site says otherwise. */
 const reserveDefault = 0.2;
 const graceDefault = 10_000;
-/** How often what has outlived its use is deleted, and how long dead letters are kept. */
+/** How often what has outlived its use is deleted, and how long dead letters and what is known of people are kept. */
 const sweepEveryMs = 60_000;
-/** How often a store that cannot be written is logged. */
-const storeFaultEveryMs = 60_000;
-const deadLettersKeptMs = 30 * 86_400_000;
+/** How often the same fault is logged: a full disk makes one of every request. */
+const faultEveryMs = 60_000;
+const keptMs = 30 * 86_400_000;
+/** A system clock that was set by more than this since the start makes every age doubtful. */
+const doubtMs = 3_600_000;
 
-/** What an operator reads: states, dead letters and faults; never a person, a key or an event. */
-function logNotice(log: Logger, notice: Notice): void {
+/** What an operator reads: states and dead letters; never a person, a key or an event. */
+function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" }>): void {
 	switch (notice.kind) {
-		case "fault":
-			log.error({ err: notice.error }, notice.message);
+		case "lost":
+			log.warn("a request took longer than its lease: it may be sent twice");
 			break;
 		case "dead":
 			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
@@ -101,10 +103,14 @@ function accountsOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Account[] {
 	];
 }
 
+/** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */
+const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
+
 /** What ingest needs to know of a site: where each of its events goes. */
-function ingestSite(site: CheckedSite, accounts: Account[]): IngestSite {
+function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): IngestSite {
 	return {
 		...site,
+		name: storedName(site, sandbox),
 		route(event) {
 			// Page views would eat a daily quota: only where they are asked for.
 			const wanting = accounts
@@ -127,20 +133,25 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const log = pino({ name: "eventferry", level: checked.logLevel }, pino.destination(2));
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
-	const clock = steadyClock(Date.now);
+	const clock = steadyClock(Date.now, () => performance.now());
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
 	let outbox: Outbox | undefined;
 	let served: Served[] = [];
 	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
 	let stopping = Promise.resolve();
-	let storeFaultLoggedAt = 0;
+	const logged = new Map<string, number>();
+	function logFault(message: string, fields: Record<string, unknown>): void {
+		if (clock() - (logged.get(message) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
+		logged.set(message, clock());
+		log.error(fields, message);
+	}
 
 	function store(): Outbox {
 		if (!outbox) throw new StoreUnavailableError("the proxy is not started, or is stopping");
 		return outbox;
 	}
 
-	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts));
+	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts, checked.sandbox));
 	const ingest = createIngest({
 		sites: ingestSites,
 		outbox: store,
@@ -152,7 +163,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	function startDelivery(opened: Outbox, site: CheckedSite, { provider, options }: Account): Served {
-		const destination = { site: site.writeKey, name: provider.name };
+		const destination = { site: storedName(site, checked.sandbox), name: provider.name };
 		// A reserve needs somebody who may spend it.
 		const limits = budgetLimits(provider.allowance, { reserve: site.serverKey ? reserveDefault : 0, ...options });
 		const dispatcher = startDispatcher({
@@ -162,22 +173,29 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			limits,
 			now: clock,
 			random: Math.random,
-			report: (notice) => logNotice(log.child({ destination: provider.name }), notice),
+			report(notice) {
+				if (notice.kind === "fault") logFault(`${provider.name}: ${notice.message}`, { err: notice.error });
+				else logNotice(log.child({ destination: provider.name }), notice);
+			},
 		});
 		return { destination, dispatcher, limits, maxWait: options.maxWait };
 	}
 
-	/** Deletes what has outlived its use, and gives up what has waited too long. */
+	/** Deletes what has outlived its use, and gives up what has waited too long; not while the time is in doubt. */
 	async function sweep(opened: Outbox): Promise<void> {
 		const now = clock();
-		await opened.sweep({ now, deadBefore: now - deadLettersKeptMs });
-		for (const { destination, maxWait } of served) await opened.expire({ destination, before: now - maxWait, now });
+		if (Math.abs(now - Date.now()) > doubtMs) return;
+		await opened.sweep({ now, before: now - keptMs });
+		for (const { destination, maxWait } of served) {
+			while ((await opened.expire({ destination, before: now - maxWait, now })) > 0);
+		}
 	}
 
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
 		const opened = await openSqlite(checked.store.slice("sqlite:".length));
 		outbox = opened;
+		opened.onFault((message) => logFault(message, {}));
 		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));
 		const sweeping = setInterval(() => {
 			sweep(opened).catch((error) => log.error({ err: error }, "the store could not be swept"));
@@ -190,15 +208,10 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		};
 	}
 
-	/** A store that cannot be written fails every request: said once a minute, and not while starting or stopping. */
+	/** A store that cannot be written fails every request; while starting or stopping that is as it should be. */
 	function requestFault(error: unknown): void {
-		if (!(error instanceof StoreUnavailableError)) {
-			log.error({ err: error }, "a request could not be handled");
-			return;
-		}
-		if (!outbox || Date.now() - storeFaultLoggedAt < storeFaultEveryMs) return;
-		storeFaultLoggedAt = Date.now();
-		log.error({ reason: error.message }, "the store cannot be written");
+		if (!(error instanceof StoreUnavailableError)) log.error({ err: error }, "a request could not be handled");
+		else if (outbox) logFault("the store cannot be written", { reason: error.message });
 	}
 
 	return {

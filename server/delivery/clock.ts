@@ -1,14 +1,9 @@
 /**
- * A clock that follows the system's forwards and never goes back: when the system's is set back, it goes on
- * from where it was, so that nothing waits for the time to come round again.
+ * A clock that starts at the system's time and then runs on by itself: when the system's is set, back or
+ * forth, nothing that waits becomes due at once or has to wait for the time to come round again.
+ * In whole ms since the epoch.
  */
-export function steadyClock(system: () => number): () => number {
-	let last = Number.NEGATIVE_INFINITY;
-	let ahead = 0;
-	return () => {
-		const now = system();
-		if (now + ahead < last) ahead = last - now;
-		last = now + ahead;
-		return last;
-	};
+export function steadyClock(system: () => number, elapsed: () => number): () => number {
+	const start = system() - elapsed();
+	return () => Math.floor(start + elapsed());
 }

@@ -23,6 +23,8 @@ export type Notice =
 	| { kind: "state"; state: DestinationState }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
+	/** A lease had run out before it was settled: what it sent may be sent again. */
+	| { kind: "lost" }
 	/** A fault of our own: a store that cannot be written, a plan that throws. */
 	| { kind: "fault"; message: string; error: unknown };
 
@@ -72,7 +74,8 @@ export function startDispatcher({
 }: DispatcherOptions): Dispatcher {
 	const hold = createHold(provider.allowance);
 	const purse = createPurse(outbox, destination, limits, now);
-	const inFlight = new Set<Promise<void>>();
+	/** What is under way, by lane. */
+	const inFlight = new Map<number, Promise<void>>();
 	const aborting = new AbortController();
 	const stopping = new AbortController();
 	let requests = 0;
@@ -121,7 +124,8 @@ export function startDispatcher({
 		if (plan.kind === "refuse") {
 			return { ...settlement, ...end(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
 		}
-		if (!outcome || aborting.signal.aborted) return settlement;
+		// A request that was cut off by the stop says nothing of the destination.
+		if (!outcome || (aborting.signal.aborted && outcome.kind === "retry")) return settlement;
 		const sent: Settlement = { ...settlement, sent: true };
 		// No plan takes so many requests for one event: rather a dead letter than a budget burnt on it.
 		const isStuck = lease.requests + 1 >= requestsPerEvent;
@@ -180,7 +184,7 @@ export function startDispatcher({
 	async function settle(settlement: Settlement): Promise<void> {
 		for (;;) {
 			try {
-				await outbox.settle(settlement);
+				if (!(await outbox.settle(settlement))) report({ kind: "lost" });
 				return;
 			} catch (error) {
 				fault("a delivery could not be settled", error);
@@ -191,9 +195,9 @@ export function startDispatcher({
 	}
 
 	async function work(lease: Lease): Promise<void> {
-		const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
-		if (!first) return settle({ lease, now: now() });
 		try {
+			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
+			if (!first) return await settle({ lease, now: now() });
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
 			const before = hold.state();
@@ -201,7 +205,8 @@ export function startDispatcher({
 			await settle(settlement);
 			tell(settlement, before);
 		} catch (error) {
-			fault("a delivery could not be planned", error);
+			// Not its message: what could not be parsed or planned may be quoted in it.
+			fault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);
 			const ending: Ending = { kind: "dead", reason: "internal_error" };
 			await settle({ lease, now: now(), ended: { count: 1, ending } });
 		}
@@ -220,6 +225,7 @@ export function startDispatcher({
 				deliveries: deliveriesPerLease,
 				served,
 				reservedOnly: purse.reservedOnly(),
+				holding: [...inFlight.keys()],
 				now: now(),
 				leaseMs,
 			});
@@ -227,10 +233,10 @@ export function startDispatcher({
 			served += leases.length;
 			for (const lease of leases) {
 				const working = work(lease).finally(() => {
-					inFlight.delete(working);
+					inFlight.delete(lease.lane);
 					wake();
 				});
-				inFlight.add(working);
+				inFlight.set(lease.lane, working);
 			}
 			// With all it asked for taken, and room for more, there is more to ask for.
 			return leases.length > 0 && inFlight.size < concurrency && purse.tokens() === 0 ? now() : nextAt;
@@ -258,7 +264,7 @@ export function startDispatcher({
 			wake();
 			const grace = setTimeout(() => aborting.abort(), graceMs);
 			await running;
-			await Promise.all(inFlight);
+			await Promise.all(inFlight.values());
 			clearTimeout(grace);
 		},
 	};

@@ -5,9 +5,9 @@ const minute = 60_000;
 const day = 86_400_000;
 
 /**
- * What an event may be only once, each within a person, so that nobody can suppress another's events:
- * its id for 31 days, a purchase's orderId for 400 days (among trusted ones in the whole site), an
- * opened e-mail for the 20 minutes after the last accepted one.
+ * What an event may be only once, each within a person, so that an id that is used for one person
+ * suppresses nothing of another's: its id for 31 days, a purchase's orderId for 400 days (among trusted
+ * ones in the whole site), an opened e-mail for the 20 minutes after the last accepted one.
  */
 export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
 	const once = (key: string, reason: string, days: number): Claim => ({

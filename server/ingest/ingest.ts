@@ -13,6 +13,8 @@ import { rankOf } from "./rank.ts";
 
 /** A site as ingest sees it. */
 export interface IngestSite {
+	/** Its name in the store. */
+	name: string;
 	writeKey: string;
 	origins: string[];
 	serverKey?: string | undefined;
@@ -76,7 +78,7 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 			});
 		}
 		if (events.length > 0) {
-			const batch: Batch = { site: site.writeKey, events };
+			const batch: Batch = { site: site.name, events };
 			if (skipped.size > 0) {
 				batch.skipped = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
 			}

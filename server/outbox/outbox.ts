@@ -17,6 +17,8 @@ export interface Outbox {
 	expire(request: { destination: Destination; before: number; now: number }): Promise<number>;
 	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
 	settle(settlement: Settlement): Promise<boolean>;
+	/** Calls `listener` when something goes on failing behind the interface, as fan-out on a full disk. */
+	onFault(listener: (message: string) => void): () => void;
 	/** Calls `listener` when lanes may have become ready; returns the way to stop listening. */
 	onReady(listener: () => void): () => void;
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
@@ -29,8 +31,11 @@ export interface Outbox {
 	/** Deletes dead letters; resolves to how many. In steps, as `replay`. */
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	stats(): Promise<OutboxStats>;
-	/** Deletes what has outlived its use: claims that ended, dead letters last tried before `deadBefore`. */
-	sweep(limits: { now: number; deadBefore: number }): Promise<void>;
+	/**
+	 * Deletes what has outlived its use: claims that ended, dead letters last tried and people last heard of
+	 * before `before`. In steps, as `replay`.
+	 */
+	sweep(limits: { now: number; before: number }): Promise<void>;
 	/** Resolves when the store can be written, else rejects with {@link StoreUnavailableError}. */
 	check(): Promise<void>;
 	close(): Promise<void>;
@@ -85,6 +90,8 @@ export interface TakeRequest {
 	served: number;
 	/** Only lanes whose first delivery a budget's reserve may be spent on. */
 	reservedOnly: boolean;
+	/** Lanes this worker still works on: never leased again to itself, however late it is. */
+	holding: number[];
 	now: number;
 	leaseMs: number;
 }
@@ -222,14 +229,19 @@ export interface DestinationStats {
 export interface OutboxStats {
 	/** Batches on disk that are not fanned out yet. */
 	journal: number;
-	/** Events taken into lanes or discarded so far, by site. */
+	/** Journal rows that could not be fanned out and were set aside. */
+	stuck: number;
+	/** Events taken into lanes or discarded so far. */
 	events: number;
 	/** Events discarded at fan-out, by the reason of the claim that was held. */
 	discarded: Record<string, number>;
 	destinations: DestinationStats[];
 }
 
-/** The store cannot be written or read now: disk full, file gone, database down. Nothing was changed. */
+/**
+ * The store cannot be written or read now: disk full, file gone, database down. Nothing was changed, but for
+ * the one case that it ended just after it had written: whoever tries again does so with the same event ids.
+ */
 export class StoreUnavailableError extends Error {
 	override readonly name = "StoreUnavailableError";
 	readonly code = "store_unavailable";

@@ -130,9 +130,11 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 
 		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
 
-		sweep(deadBefore: number): void {
-			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, deadBefore);
+		/** Deletes some that were last tried before a time; returns whether there may be more. */
+		sweep(before: number): boolean {
+			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
 			for (const row of old) remove(row);
+			return old.length === stepSize;
 		},
 	};
 }

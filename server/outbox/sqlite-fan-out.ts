@@ -65,23 +65,33 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));
 		},
 
-		hasJournal: (): boolean => get("SELECT 1 FROM journal LIMIT 1") !== undefined,
+		hasJournal: (): boolean => get("SELECT 1 FROM journal WHERE stuck IS NULL LIMIT 1") !== undefined,
 
-		/** Turns the oldest journal rows into entries. */
-		fanOut(now: number): void {
-			let events = 0;
-			while (events < eventsAtOnce) {
-				const row = get("SELECT id, batch FROM journal ORDER BY id LIMIT 1");
+		/** Turns the oldest journal rows into entries, `events` of them or a few more. */
+		fanOut(now: number, events = eventsAtOnce): void {
+			let done = 0;
+			while (done < events) {
+				const row = get("SELECT id, batch FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
 				if (!row) return;
 				const batch = JSON.parse(String(row.batch)) as Batch;
 				fanOutBatch(batch, now);
 				run("DELETE FROM journal WHERE id = ?", row.id ?? null);
-				events += batch.events.length;
+				done += batch.events.length;
 			}
 		},
 
-		sweepClaims(now: number): void {
-			run(`DELETE FROM claim WHERE key IN (SELECT key FROM claim WHERE until <= ? LIMIT ${claimsAtOnce})`, now);
+		/** Keeps the oldest journal row out of the way of the others, with why. */
+		setAside(reason: string): void {
+			run("UPDATE journal SET stuck = ? WHERE id = (SELECT min(id) FROM journal WHERE stuck IS NULL)", reason);
+		},
+
+		/** Deletes some claims that have ended; returns whether there may be more. */
+		sweepClaims(now: number): boolean {
+			const { changes } = run(
+				`DELETE FROM claim WHERE key IN (SELECT key FROM claim WHERE until <= ? LIMIT ${claimsAtOnce})`,
+				now,
+			);
+			return Number(changes) === claimsAtOnce;
 		},
 	};
 }

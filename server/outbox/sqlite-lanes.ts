@@ -111,6 +111,11 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 	}
 
 	return {
+		/** After a rollback the file knows best which turns are free. */
+		forgetTurns(): void {
+			turn = turnLimit;
+		},
+
 		/** What a new process finds: no lease is held by anybody, and no lane waits for a time that a clock set back made far. */
 		recover(now: number): void {
 			run("UPDATE lane SET state = 'ready' WHERE state = 'leased'");
@@ -156,10 +161,12 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 		take(request: TakeRequest): Taken {
 			const { site, name } = request.destination;
 			run(
-				"UPDATE lane SET state = 'ready' WHERE site = ? AND destination = ? AND state <> 'ready' AND due_at <= ?",
+				`UPDATE lane SET state = 'ready' WHERE site = ? AND destination = ? AND state <> 'ready' AND due_at <= ?
+				AND id NOT IN (SELECT value FROM json_each(?))`,
 				site,
 				name,
 				request.now,
+				JSON.stringify(request.holding),
 			);
 			const leases: Lease[] = [];
 			while (leases.length < request.lanes) {
@@ -188,11 +195,13 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 			if (!lane) return false;
 			if (known !== undefined) {
 				run(
-					"INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
+					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at`,
 					destination.site,
 					destination.name,
 					person,
 					known,
+					now,
 				);
 			}
 			if (sent) run("UPDATE lane SET requests = requests + 1 WHERE id = ?", id);

@@ -9,7 +9,8 @@ const version = 1;
  * (AUTOINCREMENT), so that a stale lease cannot mean another lane and a replayed event comes last.
  */
 const schema = `
-CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL) STRICT;
+CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL, stuck TEXT) STRICT;
+CREATE INDEX journal_next ON journal (id) WHERE stuck IS NULL;
 CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, owed INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
 CREATE TABLE lane (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,9 +47,10 @@ CREATE TABLE budget (
 CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX claim_until ON claim (until);
 CREATE TABLE known (
-	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL,
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL, used_at INTEGER NOT NULL,
 	PRIMARY KEY (site, destination, person)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX known_used ON known (used_at);
 CREATE TABLE dead_letter (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,
@@ -80,6 +82,6 @@ export function prepare(db: DatabaseSync): void {
 		db.exec("ROLLBACK");
 		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
 	}
-	if (found === 0) db.exec(schema);
-	db.exec(`PRAGMA user_version = ${version}; COMMIT;`);
+	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);
+	db.exec("COMMIT");
 }

@@ -8,6 +8,8 @@ import { createStatements, optionalNumber } from "./sqlite-statements.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
+/** People that one sweep forgets at most. */
+const knownAtOnce = 5_000;
 /** Pages of the file that one sweep gives back: 20 MB. */
 const vacuumPages = 5_000;
 
@@ -72,16 +74,24 @@ export function createSqliteStore(db: DatabaseSync) {
 			run("UPDATE turn SET next = next");
 		},
 
-		sweep({ now, deadBefore }: { now: number; deadBefore: number }): void {
-			fanOut.sweepClaims(now);
-			deadLetters.sweep(deadBefore);
+		/** Deletes some of what has outlived its use; returns whether there may be more. */
+		sweep({ now, before }: { now: number; before: number }): boolean {
+			const moreClaims = fanOut.sweepClaims(now);
+			const moreDead = deadLetters.sweep(before);
+			const { changes } = run(
+				`DELETE FROM known WHERE (site, destination, person) IN
+				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${knownAtOnce})`,
+				before,
+			);
 			// Read to its end: each row it returns is a page given back.
 			db.prepare(`PRAGMA incremental_vacuum(${vacuumPages})`).all();
+			return moreClaims || moreDead || Number(changes) === knownAtOnce;
 		},
 
 		stats(): OutboxStats {
-			const journal = Number(get("SELECT count(*) AS n FROM journal")?.n);
-			const result: OutboxStats = { journal, events: 0, discarded: {}, destinations: [] };
+			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
+			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
+			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, destinations: [] };
 			const found = new Map<string, DestinationStats>();
 			for (const row of all("SELECT * FROM counter ORDER BY site, destination")) {
 				const [site, name, counter] = [String(row.site), String(row.destination), String(row.name)];

@@ -6,7 +6,7 @@ import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 /** What the other side asks: an operation of the store and its arguments. */
 export interface Call {
 	id: number;
-	operation: Exclude<keyof SqliteStore, "fanOut" | "hasJournal" | "recover">;
+	operation: Exclude<keyof SqliteStore, "fanOut" | "hasJournal" | "setAside" | "forgetTurns" | "recover">;
 	args: unknown[];
 }
 
@@ -15,7 +15,9 @@ export type Message =
 	| { kind: "open" }
 	| { kind: "failed"; message: string }
 	| { kind: "replies"; replies: ({ id: number; value: unknown } | { id: number; error: string })[] }
-	| { kind: "ready" };
+	| { kind: "ready" }
+	/** Something behind the interface fails, and will be tried again or was set aside. */
+	| { kind: "fault"; message: string };
 
 /** How long a busy file is waited for: a predecessor may still be closing it. */
 const busyMs = 2_000;
@@ -25,6 +27,13 @@ const retryMs = 1_000;
 const port = parentPort;
 if (!port) throw new Error("sqlite-thread.ts runs as a worker thread");
 const say = (message: Message) => port.postMessage(message);
+/** SQLite's codes for what is wrong with the disk or the machine, not with what is written: busy, no memory, I/O, full. */
+const outOfOrder = new Set([5, 7, 10, 13]);
+const isOutOfOrder = (error: unknown) =>
+	error instanceof Error && "errcode" in error && outOfOrder.has(Number(error.errcode) & 0xff);
+/** How long after a write has failed the store says that it cannot be written. */
+const unwellMs = 10_000;
+
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function open(path: string): { db: DatabaseSync; store: SqliteStore } {
@@ -39,6 +48,8 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	let calls: Call[] = [];
 	let scheduled = false;
 	let closed = false;
+	let retrying: NodeJS.Timeout | undefined;
+	let failedAt = Number.NEGATIVE_INFINITY;
 
 	function transaction<T>(work: () => T): T {
 		db.exec("BEGIN IMMEDIATE");
@@ -48,12 +59,15 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			return result;
 		} catch (error) {
 			if (db.isTransaction) db.exec("ROLLBACK");
+			store.forgetTurns();
 			throw error;
 		}
 	}
 
 	/** One call inside the shared transaction: alone undone if it fails, unless SQLite gave up the whole transaction. */
 	function answer({ id, operation, args }: Call) {
+		if (operation === "check" && performance.now() - failedAt < unwellMs)
+			return { id, error: "a write failed just now" };
 		db.exec("SAVEPOINT one");
 		try {
 			const value = (store[operation] as (...args: unknown[]) => unknown)(...args);
@@ -62,6 +76,8 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		} catch (error) {
 			if (!db.isTransaction) throw error;
 			db.exec("ROLLBACK TO one; RELEASE one");
+			store.forgetTurns();
+			if (isOutOfOrder(error)) failedAt = performance.now();
 			return { id, error: reason(error) };
 		}
 	}
@@ -72,6 +88,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		try {
 			replies = transaction(() => arrived.map(answer));
 		} catch (error) {
+			failedAt = performance.now();
 			replies = arrived.map(({ id }) => ({ id, error: reason(error) }));
 		}
 		say({ kind: "replies", replies });
@@ -84,15 +101,44 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		const arrived = calls;
 		calls = [];
 		if (arrived.length > 0) answerAll(arrived);
+		if (!retrying) fanOut();
+	}
+
+	function fanOut(): void {
 		try {
 			if (!store.hasJournal()) return;
 			transaction(() => store.fanOut(Date.now()));
 			say({ kind: "ready" });
 			schedule();
-		} catch {
-			// The journal still has it; `check` and `append` tell whoever waits.
-			setTimeout(schedule, retryMs);
+		} catch (error) {
+			say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
+			if (isOutOfOrder(error)) retryLater();
+			else fanOutOne();
 		}
+	}
+
+	/** After a failure that is not the disk's: takes one journal row, and if that is the one, sets it aside. */
+	function fanOutOne(): void {
+		try {
+			transaction(() => store.fanOut(Date.now(), 1));
+			schedule();
+		} catch (error) {
+			try {
+				transaction(() => store.setAside(reason(error)));
+				schedule();
+			} catch {
+				retryLater();
+			}
+		}
+	}
+
+	/** The journal still has it all. */
+	function retryLater(): void {
+		failedAt = performance.now();
+		retrying = setTimeout(() => {
+			retrying = undefined;
+			schedule();
+		}, retryMs);
 	}
 
 	function schedule(): void {
@@ -104,6 +150,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	port?.on("message", (message: Call | "close") => {
 		if (message === "close") {
 			closed = true;
+			clearTimeout(retrying);
 			if (calls.length > 0) answerAll(calls);
 			db.close();
 			port?.close();

@@ -27,11 +27,13 @@ export async function openSqlite(file: string): Promise<Outbox> {
 	const worker = new Worker(thread, { workerData: { path } });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 	const listeners = new Set<() => void>();
+	const faultListeners = new Set<(message: string) => void>();
 	let ended: Error | undefined;
 	let lastId = 0;
 
 	function receive(message: Message): void {
 		if (message.kind === "ready") for (const listener of listeners) listener();
+		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
 		if (message.kind !== "replies") return;
 		for (const reply of message.replies) {
 			const caller = waiting.get(reply.id);
@@ -95,7 +97,13 @@ export async function openSqlite(file: string): Promise<Outbox> {
 			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
 		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
 		stats: () => call<OutboxStats>("stats"),
-		sweep: (limits) => call("sweep", limits),
+		async sweep(limits) {
+			while (await call<boolean>("sweep", limits));
+		},
+		onFault(listener) {
+			faultListeners.add(listener);
+			return () => faultListeners.delete(listener);
+		},
 		check: () => call("check"),
 		async close() {
 			if (!ended) worker.postMessage("close");

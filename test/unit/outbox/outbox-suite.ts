@@ -11,7 +11,7 @@ import type {
 } from "../../../server/outbox/outbox.ts";
 
 const crisp = { site: "site", name: "crisp" };
-const later = { lanes: 100, deliveries: 100, leaseMs: 1_000, served: 0, reservedOnly: false };
+const later = { lanes: 100, deliveries: 100, leaseMs: 1_000, served: 0, reservedOnly: false, holding: [] };
 
 let number = 0;
 const once = (key: string, reason = "duplicate", until = 10_000): Claim => ({ key, reason, at: 0, since: 0, until });
@@ -77,6 +77,14 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect(await take(999)).toEqual([]);
 			const second = await takeOne(1_000);
 			expect(second.number).toBeGreaterThan(first.number);
+		});
+
+		it("is not leased again to the worker that still works on it, however late that is", async () => {
+			await append([event("ada", "1"), event("ada", "2")]);
+			const slow = await takeOne(0);
+			const again = await outbox.take({ ...later, destination: crisp, now: 5_000, holding: [slow.lane] });
+			expect(again.leases).toEqual([]);
+			expect(await end(slow, 5_000, 1)).toBe(true);
 		});
 
 		it("ignores what a worker settles after its lease was taken over", async () => {
@@ -288,9 +296,9 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 		it("is swept once it has ended", async () => {
 			const claims = [once("short", "duplicate", 50)];
 			await append([event("ada", "1", { claims })]);
-			await outbox.sweep({ now: 49, deadBefore: 0 });
+			await outbox.sweep({ now: 49, before: 0 });
 			await append([event("ada", "2", { claims })]);
-			await outbox.sweep({ now: 50, deadBefore: 0 });
+			await outbox.sweep({ now: 50, before: 0 });
 			await append([event("ada", "3", { claims })]);
 			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
 		});
@@ -401,9 +409,9 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 		it("is deleted by the sweep after its time", async () => {
 			await append([event("ada", "1")]);
 			await end(await takeOne(100), 100, 1, rejected);
-			await outbox.sweep({ now: 0, deadBefore: 100 });
+			await outbox.sweep({ now: 0, before: 100 });
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(1);
-			await outbox.sweep({ now: 0, deadBefore: 101 });
+			await outbox.sweep({ now: 0, before: 101 });
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(0);
 		});
 	});

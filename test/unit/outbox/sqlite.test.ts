@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite.ts";
 import { temporaryFolder } from "../../support/served.ts";
@@ -44,6 +44,7 @@ describe("the SQLite outbox", () => {
 		deliveries: 1,
 		served: 0,
 		reservedOnly: false,
+		holding: [],
 		now: 0,
 		leaseMs: 60_000,
 	};
@@ -72,6 +73,27 @@ describe("the SQLite outbox", () => {
 		await first.close();
 		const { nextAt = 0 } = await (await open(file)).take({ ...everything, now: Date.now() });
 		expect(nextAt - Date.now()).toBeLessThanOrEqual(900_000);
+	});
+
+	it("a call that fails costs those that share its commit nothing", async () => {
+		const outbox = await open(freshFile());
+		const bad = { site: "site", events: [{ ...event, rank: 1n as unknown as number }] };
+		const results = await Promise.allSettled([outbox.append(batch), outbox.append(bad), outbox.append(batch)]);
+		expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+	});
+
+	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
+		const file = freshFile();
+		await (await open(file)).close();
+		const db = new DatabaseSync(file);
+		db.exec("INSERT INTO journal (batch) VALUES ('{ torn')");
+		db.close();
+		const outbox = await open(file);
+		const faults: string[] = [];
+		outbox.onFault((message) => faults.push(message));
+		await outbox.append(batch);
+		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 }));
+		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
 	});
 
 	it("refuses a file that another has open, and says so", async () => {
