@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fullName, leadingUpdates, remember, unsent } from "../../../server/providers/attributes.ts";
+import { leadingUpdates, nameAhead, remember, splitName, unsent } from "../../../server/providers/attributes.ts";
 import { isScalar, type Scalar } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema } from "../../../shared/event.ts";
@@ -132,7 +132,7 @@ describe("a person's name", () => {
 		[{ name: "" }, undefined],
 		[{ plan: "pro" }, undefined],
 		[{}, undefined],
-	])("of %j is %j", (given, name) => expect(fullName(given)).toBe(name));
+	])("of %j is %j", (given, name) => expect(splitName(given).name).toBe(name));
 
 	// An empty form: Crisp would get a nickname of one space.
 	test.each<[Record<string, Scalar>, string | undefined]>([
@@ -141,5 +141,28 @@ describe("a person's name", () => {
 		[{ firstname: "", lastname: "Lovelace" }, "Lovelace"],
 		[{ name: " " }, undefined],
 		[{ name: "", firstname: "Ada" }, "Ada"],
-	])("is not made of blanks: %j is %j", (given, name) => expect(fullName(given)).toBe(name));
+		[{ name: "", nickname: "ada" }, "ada"],
+	])("is not made of blanks: %j is %j", (given, name) => expect(splitName(given).name).toBe(name));
+
+	test.each<[Record<string, Scalar>, Record<string, Scalar>]>([
+		[{ name: "Ada", plan: "pro" }, { plan: "pro" }],
+		[
+			{ name: "Ada Lovelace", nickname: "ada", firstname: "Ada" },
+			{ nickname: "ada", firstname: "Ada" },
+		],
+		[{ firstname: "Ada", lastname: "Lovelace" }, {}],
+		[{ nickname: "ada", lastname: "Lovelace" }, { lastname: "Lovelace" }],
+		[{ name: " ", nickname: "", firstname: "", lastname: "", plan: "" }, { plan: "" }],
+	])("leaves of %j what is not in it: %j", (given, rest) => expect(splitName(given).rest).toEqual(rest));
+
+	test("to come is that of the first updates to have one", () => {
+		const lane = [stored("track"), stored("update", { plan: "pro" }), stored("login", { name: "" })];
+		expect(nameAhead(lane)).toBeUndefined();
+		expect(nameAhead([...lane, stored("track"), stored("login", { name: "Ada" })])).toBe("Ada");
+	});
+
+	test("to come is what adjacent updates come to", () => {
+		const lane = [stored("track"), stored("login", { firstname: "Ada" }), stored("update", { lastname: "Lovelace" })];
+		expect(nameAhead([...lane, stored("track"), stored("update", { name: "Eve" })])).toBe("Ada Lovelace");
+	});
 });

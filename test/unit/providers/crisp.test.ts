@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { CrispConfig } from "../../../server/config-schema.ts";
 import { createCrispProvider } from "../../../server/providers/crisp.ts";
-import type { Known, Plan } from "../../../server/providers/provider.ts";
+import type { Known } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
+import { deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const minute = 60_000;
@@ -35,37 +36,20 @@ interface Fields {
 }
 
 function stored(fields: Fields, trusted = false): StoredEvent {
-	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
-	const event = eventSchema.parse({ id, at: now, person: ada, ...fields });
+	const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, person: ada, ...fields });
 	return { event, trusted, receivedAt: now };
 }
 const track = (name: string, fields: Partial<Fields> = {}) => stored({ type: "track", name, ...fields });
 const login = (data: Record<string, unknown>) => stored({ type: "login", data });
 const update = (data: Record<string, unknown>) => stored({ type: "update", data });
 
-/** A plan's request as it will travel, and what the plan settles. */
-function sent(plan: Plan) {
-	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
-	const { method, path, query, body } = plan.request;
-	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
-}
+const done: Reply = [200, { error: false, reason: "done", data: {} }];
+const nobody: Reply = [404, { error: true, reason: "not_found", data: {} }];
+const taken = () => done;
 
-/** Delivers a lane without ever failing: the requests, and what is known after. */
-function deliver(events: [StoredEvent, ...StoredEvent[]], known: Known = {}, at = now) {
-	const requests: unknown[] = [];
-	let memory = known;
-	let [next, ...rest]: (StoredEvent | undefined)[] = events;
-	while (next) {
-		const plan = crisp.plan([next, ...rest.filter((event) => event !== undefined)], memory, at);
-		if (plan.kind === "refuse") throw new Error(plan.message);
-		if (plan.kind === "send") {
-			requests.push(sent(plan));
-			memory = JSON.parse(JSON.stringify(plan.request.ifDelivered));
-		}
-		[next, ...rest] = [next, ...rest].slice(plan.settles);
-	}
-	return { requests, known: memory };
-}
+/** Delivers a lane to Crisp, which takes everything unless told otherwise. */
+const deliver = (events: StoredEvent[], known: Known = {}, at = now, replies: (request: Sent) => Reply = taken) =>
+	deliverLane(crisp, events, replies, { known, now: at });
 
 const event = (body: unknown, path = "website/site-1/people/events/ada@example.com") => ({
 	method: "POST",
@@ -124,8 +108,8 @@ describe("an event", () => {
 		expect(plan).toMatchObject({ covers: 1 });
 	});
 
-	test("is never merged with the next", () => {
-		expect(deliver([track("a"), track("a")]).requests).toEqual([event({ text: "a" }), event({ text: "a" })]);
+	test("is never merged with the next", async () => {
+		expect((await deliver([track("a"), track("a")])).requests).toEqual([event({ text: "a" }), event({ text: "a" })]);
 	});
 
 	test.each([
@@ -214,9 +198,9 @@ describe("a login or update", () => {
 		["what is no scalar is left out", { tags: ["a"], plan: "pro" }, [data({ plan: "pro" }, 1)]],
 		["without attributes costs no request", {}, []],
 		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
-	])("%s", (_, attributes, requests) => {
-		expect(deliver([login(attributes)]).requests).toEqual(requests);
-		expect(deliver([update(attributes)]).requests).toEqual(requests);
+	])("%s", async (_, attributes, requests) => {
+		expect((await deliver([login(attributes)])).requests).toEqual(requests);
+		expect((await deliver([update(attributes)])).requests).toEqual(requests);
 	});
 
 	test("counts what was left out once, though it takes two requests", () => {
@@ -227,34 +211,68 @@ describe("a login or update", () => {
 		expect([first.leftOut, second]).toMatchObject([0, { leftOut: 1, settles: 1 }]);
 	});
 
-	test("is one with those that follow it at once, later values winning", () => {
-		const lane = deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
+	test("is one with those that follow it at once, later values winning", async () => {
+		const lane = await deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
 		expect(lane.requests).toEqual([profile({ person: { phone: "2" } }, 0), data({ plan: "pro" }, 3)]);
 	});
 
-	test("is not one with those after another event", () => {
-		const lane = deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
+	test("is not one with those after another event", async () => {
+		const lane = await deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
 		expect(lane.requests).toEqual([data({ plan: "free" }, 1), event({ text: "upgraded" }), data({ plan: "pro" }, 1)]);
 	});
 
-	test("leaves out what was last sent with the same value, for 30 days", () => {
-		const { known } = deliver([login({ phone: "1", plan: "pro", seats: 1 })]);
-		expect(deliver([login({ phone: "1", plan: "pro", seats: 1 })], known).requests).toEqual([]);
-		expect(deliver([login({ phone: "1", plan: "pro", seats: 2 })], known).requests).toEqual([data({ seats: 2 }, 1)]);
-		expect(deliver([login({ phone: "1" })], known, now + 30 * day - 1).requests).toEqual([]);
-		expect(deliver([login({ phone: "1" })], known, now + 30 * day).requests).toEqual([
+	test("leaves out what was last sent with the same value, for 30 days", async () => {
+		const { known } = await deliver([login({ phone: "1", plan: "pro", seats: 1 })]);
+		expect((await deliver([login({ phone: "1", plan: "pro", seats: 1 })], known)).requests).toEqual([]);
+		expect((await deliver([login({ phone: "1", plan: "pro", seats: 2 })], known)).requests).toEqual([
+			data({ seats: 2 }, 1),
+		]);
+		expect((await deliver([login({ phone: "1" })], known, now + 30 * day - 1)).requests).toEqual([]);
+		expect((await deliver([login({ phone: "1" })], known, now + 30 * day)).requests).toEqual([
 			profile({ person: { phone: "1" } }, 1),
 		]);
 	});
 
-	test("that ends where it began costs no request", () => {
-		const { known } = deliver([update({ plan: "pro" })]);
-		expect(deliver([update({ plan: "free" }), update({ plan: "pro" })], known).requests).toEqual([]);
+	test("that ends where it began costs no request", async () => {
+		const { known } = await deliver([update({ plan: "pro" })]);
+		expect((await deliver([update({ plan: "free" }), update({ plan: "pro" })], known)).requests).toEqual([]);
 	});
 
-	test("forgets nothing of it over other events", () => {
-		const { known } = deliver([login({ plan: "pro" }), track("x")]);
-		expect(deliver([login({ plan: "pro" })], known).requests).toEqual([]);
+	test("forgets nothing of it over other events", async () => {
+		const { known } = await deliver([login({ plan: "pro" }), track("x")]);
+		expect((await deliver([login({ plan: "pro" })], known)).requests).toEqual([]);
+	});
+
+	test.each<[string, (body: unknown) => boolean, unknown[]]>([
+		["phone", (body) => JSON.stringify(body).includes('"phone":"2"'), ["delivered", "dead: invalid_data", "delivered"]],
+		["plan", (body) => JSON.stringify(body).includes('"plan":"bad"'), ["delivered", "dead: invalid_data", "delivered"]],
+	])("with a %s that is refused costs those beside it nothing, and ends", async (_, isRefused, ends) => {
+		const events = [login({ phone: "1" }), update({ phone: "2", plan: "bad" }), update({ avatar: "a", seats: 3 })];
+		const lane = await deliver(events, {}, now, ({ body }) =>
+			isRefused(body) ? [400, { error: true, reason: "invalid_data" }] : done,
+		);
+		expect(lane.ends).toEqual(ends);
+		expect(lane.requests.at(-1)).toMatchObject({ body: { data: { seats: 3 } } });
+	});
+
+	test("has no part in what is said of another people_id of the same e-mail", async () => {
+		const of = (crisp: string, data: object) =>
+			stored({ type: "update", person: { ...ada, ids: { crisp } }, data: { ...data } });
+		const { requests } = await deliver([of("p-1", { phone: "1" }), of("p-2", { phone: "2" })]);
+		const at = (address: string, phone: string) => ({
+			...profile({ person: { phone } }, 1),
+			path: `website/site-1/people/profile/${address}`,
+		});
+		expect(requests).toEqual([at("p-1", "1"), at("p-2", "2")]);
+	});
+
+	test("loses nothing that joins the lane between its halves", async () => {
+		const events: [StoredEvent] = [login({ phone: "1", plan: "pro" })];
+		const known = await learn(crisp, events[0], [done], { now });
+		expect((await deliver([...events, update({ phone: "2" })], known)).requests).toEqual([
+			data({ plan: "pro" }, 1),
+			profile({ person: { phone: "2" } }, 1),
+		]);
 	});
 
 	test("goes on after its first half, and repeats neither", () => {
@@ -266,69 +284,109 @@ describe("a login or update", () => {
 	});
 });
 
-describe("a person who is not there", () => {
-	const missing = { state: "missing", missingAt: now };
+describe("a person who is not there", async () => {
+	const missing = await learn(crisp, track("before"), [nobody], { now });
 	const creation = (nickname: string) => ({
 		method: "POST",
 		path: "website/site-1/people/profile",
 		body: { email: "ada@example.com", person: { nickname } },
 		settles: 0,
 	});
+	/** Crisp has nobody who was not created, and has who was if `lasting`. */
+	const empty = (lasting = true) => {
+		let isThere = false;
+		return ({ method, path }: Sent) => {
+			const isCreation = method === "POST" && path.endsWith("/profile");
+			if (isCreation) isThere = lasting;
+			return isCreation || isThere ? done : nobody;
+		};
+	};
 
-	test("is created, named after the e-mail, and sent the event again", () => {
-		expect(deliver([track("x")], missing).requests).toEqual([creation("ada"), event({ text: "x" })]);
+	test("is created, named after the e-mail, and sent the event again", async () => {
+		expect((await deliver([track("x")], missing)).requests).toEqual([creation("ada"), event({ text: "x" })]);
 	});
 
-	test("is created with the name of the login that waits", () => {
-		const lane = deliver([login({ name: "Ada", plan: "pro" }), track("x")], missing);
+	test("is created with the name of the login that waits", async () => {
+		const lane = await deliver([login({ name: "Ada", plan: "pro" }), track("x")], missing);
 		expect(lane.requests).toEqual([creation("Ada"), data({ plan: "pro" }, 1), event({ text: "x" })]);
 	});
 
-	test("is created only once the answer was that nobody is there", () => {
-		const plan = crisp.plan([track("x")], {}, now);
-		expect(plan).toMatchObject({ request: { purpose: "event", ifMissing: missing } });
+	test("is created with the name that several updates come to", async () => {
+		const lane = await deliver([login({ firstname: "Ada" }), update({ lastname: "Lovelace" })], missing);
+		expect(lane).toMatchObject({ requests: [creation("Ada Lovelace")], ends: ["delivered", "delivered"] });
 	});
 
-	test("is given up when just created and still not there", () => {
-		const created = crisp.plan([track("x")], missing, now);
-		if (created.kind !== "send") throw new Error("nothing to send");
-		const again = crisp.plan([track("x")], created.request.ifDelivered, now);
-		expect(again).toMatchObject({ request: { purpose: "event" } });
-		expect(again).not.toHaveProperty("request.ifMissing.state");
+	test("is created only once the answer was that nobody is there", async () => {
+		const lane = await deliver([track("x")], {}, now, empty());
+		expect(lane.requests).toEqual([event({ text: "x" }), creation("ada"), event({ text: "x" })]);
+		expect(lane.ends).toEqual(["delivered"]);
 	});
 
-	test("is created again when deleted long after an event had reached them", () => {
-		const { known } = deliver([track("x")], missing);
-		expect(crisp.plan([track("y")], known, now)).toHaveProperty("request.ifMissing.state", "missing");
+	test("and turns out to be there already is told all of the login", async () => {
+		const taken: Reply = [409, { error: true, reason: "people_exists" }];
+		const replies = ({ method, path }: Sent) => (method === "POST" && path.endsWith("/profile") ? taken : done);
+		const lane = await deliver([login({ name: "Ada" })], missing, now, replies);
+		expect(lane.requests).toEqual([creation("Ada"), profile({ person: { nickname: "Ada" } }, 1)]);
 	});
 
-	test("is created again when deleted long after a login that the creation had settled", () => {
-		const { known, requests } = deliver([login({ name: "Ada" })], missing);
+	test("is given up when just created and still not there", async () => {
+		const lane = await deliver([track("x")], missing, now, empty(false));
+		expect(lane.requests).toEqual([creation("ada"), event({ text: "x" })]);
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
+	});
+
+	test("is created again for another event, each giving up for itself", async () => {
+		const lane = await deliver([track("x"), track("y")], {}, now, empty(false));
+		const each = (text: string) => [event({ text }), creation("ada"), event({ text })];
+		expect(lane.requests).toEqual([...each("x"), ...each("y")]);
+	});
+
+	test("is created again when deleted long after an event had reached them", async () => {
+		const { known } = await deliver([track("x")], missing);
+		const lane = await deliver([track("y")], known, now, empty());
+		expect(lane.requests).toEqual([event({ text: "y" }), creation("ada"), event({ text: "y" })]);
+	});
+
+	test("is created again when deleted long after a login that the creation had settled", async () => {
+		const { known, requests } = await deliver([login({ name: "Ada" })], missing);
 		expect(requests).toEqual([creation("Ada")]);
-		expect(crisp.plan([track("y")], known, now + day)).toHaveProperty("request.ifMissing.state", "missing");
+		const lane = await deliver([track("y")], known, now + day, empty());
+		expect(lane.ends).toEqual(["delivered"]);
+		expect(lane.requests).toContainEqual(creation("ada"));
 	});
 
-	test("and cannot be created, having no e-mail, is refused", () => {
+	test("and was deleted is told again all that they had been told", async () => {
+		const { known } = await deliver([login({ phone: "1", plan: "pro" })]);
+		const after = await deliver([track("x")], known, now, empty());
+		expect((await deliver([login({ phone: "1", plan: "pro" })], after.known)).requests).toEqual([
+			profile({ person: { phone: "1" } }, 0),
+			data({ plan: "pro" }, 1),
+		]);
+	});
+
+	test("and cannot be created, having no e-mail, is given up, and nothing is remembered", async () => {
 		const person = { userId: "u-1", ids: { crisp: "p-1" } };
-		expect(crisp.plan([track("x", { person })], missing, now)).toMatchObject({
-			kind: "refuse",
-			reason: "unknown_person",
-		});
+		const lane = await deliver([track("x", { person })], {}, now, empty());
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
+		expect(lane.requests).toHaveLength(1);
 	});
 
-	test("under one people_id may be under another that is given later", () => {
-		const person = { userId: "u-1", ids: { crisp: "p-2" } };
-		const plan = crisp.plan([track("x", { person })], missing, now + day);
-		expect(plan).toMatchObject({ kind: "send", request: { purpose: "event" } });
+	test("under one people_id may be under another that is given later", async () => {
+		const person = (crisp: string) => ({ ...ada, ids: { crisp } });
+		const known = await learn(crisp, track("x", { person: person("p-1") }), [nobody], { now });
+		const plan = crisp.plan([track("x", { person: person("p-2") })], known, now);
+		expect(sent(plan)).toEqual(event({ text: "x" }, "website/site-1/people/events/p-2"));
 	});
 
-	test("under the given people_id is not sent the event under that again", () => {
-		const lane = deliver([track("x", { person: { ...ada, ids: { crisp: "p-1" } } })], missing);
-		expect(lane.requests.at(-1)).toEqual(event({ text: "x" }));
+	test("under the given people_id is not sent the event under that again", async () => {
+		const x = track("x", { person: { ...ada, ids: { crisp: "p-1" } } });
+		const at = (address: string) => event({ text: "x" }, `website/site-1/people/events/${address}`);
+		const lane = await deliver([x, x], {}, now, ({ path }) => (path.endsWith("/p-1") ? nobody : done));
+		expect(lane.requests).toEqual([at("p-1"), at(ada.email), at(ada.email)]);
 	});
 
-	test("costs no request for an update that has nothing to say", () => {
-		expect(deliver([login({})], missing).requests).toEqual([]);
+	test("costs no request for an update that has nothing to say", async () => {
+		expect((await deliver([login({})], missing)).requests).toEqual([]);
 	});
 
 	test.each([
@@ -345,13 +403,13 @@ describe("a person who is not there", () => {
 		);
 	});
 
-	test("and may not be created is not asked for again within the hour", () => {
+	test("and may not be created is not asked for again within the hour", async () => {
 		const never = provider({ createPeople: "never" });
 		expect(never.plan([track("x")], missing, now + hour - 1).kind).toBe("discard");
 		const plan = never.plan([track("x")], missing, now + hour);
-		expect(plan).toMatchObject({
-			request: { purpose: "event", ifMissing: { state: "missing", missingAt: now + hour } },
-		});
+		expect(plan).toMatchObject({ request: { purpose: "event" } });
+		const still = await learn(never, track("x"), [nobody], { known: missing, now: now + hour });
+		expect(never.plan([track("x")], still, now + 2 * hour - 1).kind).toBe("discard");
 	});
 });
 

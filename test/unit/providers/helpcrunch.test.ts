@@ -1,17 +1,16 @@
 import { describe, expect, test } from "vitest";
 import type { HelpCrunchConfig } from "../../../server/config-schema.ts";
 import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
-import type { Known, Plan } from "../../../server/providers/provider.ts";
+import type { Known } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
+import { deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 const ada = { email: "ada@example.com", userId: "u-1" };
-/** What is known once her events have reached customer 7. */
-const found = { state: "exists", id: 7 };
 
 const provider = (options: Partial<HelpCrunchConfig> = {}) =>
 	createHelpCrunchProvider({
@@ -34,38 +33,53 @@ interface Fields {
 }
 
 function stored(fields: Fields, trusted = false): StoredEvent {
-	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
-	const event = eventSchema.parse({ id, at: now, person: ada, ...fields });
+	const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, person: ada, ...fields });
 	return { event, trusted, receivedAt: now };
 }
 const track = (name: string, person: Person = ada) => stored({ type: "track", name, person });
 const login = (data: Record<string, unknown>, person: Person = ada) => stored({ type: "login", data, person });
 const update = (data: Record<string, unknown>) => stored({ type: "update", data });
 
-/** A plan's request as it will travel, and what the plan settles. */
-function sent(plan: Plan) {
-	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
-	const { method, path, query, body } = plan.request;
-	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
+interface Customer {
+	id: number;
+	email?: string;
+	userId?: string | null;
+}
+const gone: Reply = [404, { errors: [{ code: "not_found", message: "Customer not found" }] }];
+
+/** HelpCrunch with these customers: finds them, creates more, takes what is for them. */
+function having(...customers: Customer[]) {
+	return ({ method, path, body }: Sent): Reply => {
+		if (path === "customers/search") {
+			const [{ field, value }] = body.filter as [{ field: string; value: string }];
+			const key = field === "customers.email" ? "email" : "userId";
+			return [200, { data: customers.filter((customer) => customer[key] === value) }];
+		}
+		if (path === "customers") {
+			const created = { ...body, id: 7 + customers.length };
+			customers.push(created);
+			return [201, created];
+		}
+		const id = method === "PATCH" ? Number(path.split("/")[1]) : body.customer;
+		return customers.some((customer) => customer.id === id) ? [200, {}] : gone;
+	};
 }
 
-/** Delivers a lane without ever failing, a created or found customer being 7: the requests, and what is known after. */
-function deliver(events: [StoredEvent, ...StoredEvent[]], known: Known = found, at = now) {
-	const requests: unknown[] = [];
-	let memory = known;
-	let [next, ...rest]: (StoredEvent | undefined)[] = events;
-	while (next) {
-		const plan = helpcrunch.plan([next, ...rest.filter((event) => event !== undefined)], memory, at);
-		if (plan.kind === "refuse") throw new Error(plan.message);
-		if (plan.kind === "send") {
-			requests.push(sent(plan));
-			const learnt = plan.settles === 0 ? { id: 7 } : {};
-			memory = JSON.parse(JSON.stringify({ ...plan.request.ifDelivered, ...learnt }));
-		}
-		[next, ...rest] = [next, ...rest].slice(plan.settles);
-	}
-	return { requests, known: memory };
-}
+/** Delivers a lane to HelpCrunch, where Ada is customer 7 unless told otherwise. */
+const deliver = (
+	events: StoredEvent[],
+	known: Known = found,
+	at = now,
+	replies = having({ id: 7, ...ada }, { id: 9 }),
+) => deliverLane(helpcrunch, events, replies, { known, now: at });
+
+/** What is known once Ada's events have reached customer 7. */
+const found = await learn(helpcrunch, track("before"), [[200, { data: [{ id: 7, ...ada }] }], [200]], { now });
+/** What is known once somebody was searched and not found. */
+const afterMissing = ({ email, userId }: Person) => {
+	const nobody: Reply[] = [email, userId].filter((address) => address !== undefined).map(() => [200, { data: [] }]);
+	return learn(helpcrunch, track("before", { ...(email && { email }), ...(userId && { userId }) }), nobody, { now });
+};
 
 const event = (body: object, customer = 7) => ({
 	method: "POST",
@@ -114,8 +128,8 @@ describe("an event", () => {
 		expect(plan).toMatchObject({ covers: 1 });
 	});
 
-	test("is never merged with the next", () => {
-		expect(deliver([track("a"), track("a")]).requests).toEqual([event({ name: "a" }), event({ name: "a" })]);
+	test("is never merged with the next", async () => {
+		expect((await deliver([track("a"), track("a")])).requests).toEqual([event({ name: "a" }), event({ name: "a" })]);
 	});
 
 	test.each([
@@ -151,8 +165,8 @@ describe("a person", () => {
 		expect(sent(helpcrunch.plan([track("x", person)], {}, now))).toEqual(request);
 	});
 
-	test("who has been found is not looked up again", () => {
-		expect(deliver([track("a"), login({ plan: "pro" }), track("b")], {}).requests).toEqual([
+	test("who has been found is not looked up again", async () => {
+		expect((await deliver([track("a"), login({ plan: "pro" }), track("b")], {})).requests).toEqual([
 			search("userId", "u-1"),
 			event({ name: "a" }),
 			patch(custom({ plan: "pro" }), 1),
@@ -160,33 +174,74 @@ describe("a person", () => {
 		]);
 	});
 
-	test("not found by userId is looked up by e-mail, then missing", () => {
-		const byUserId = helpcrunch.plan([track("x")], {}, now);
-		if (byUserId.kind !== "send") throw new Error("nothing to send");
-		const byEmail = helpcrunch.plan([track("x")], byUserId.request.ifMissing ?? {}, now);
-		expect(sent(byEmail)).toEqual(search("email", "ada@example.com"));
-		expect(byEmail).toMatchObject({ request: { ifMissing: { state: "missing", missingAt: now } } });
+	test("not found by userId is looked up by e-mail, then created", async () => {
+		expect((await deliver([track("x")], {}, now, having())).requests).toEqual([
+			search("userId", "u-1"),
+			search("email", "ada@example.com"),
+			creation(ada),
+			event({ name: "x" }),
+		]);
 	});
 
-	test("not found by userId is missing where there is no e-mail", () => {
-		const plan = helpcrunch.plan([track("x", { userId: "u-1" })], {}, now);
-		expect(plan).toMatchObject({ request: { ifMissing: { state: "missing", missingAt: now } } });
+	test("not found by userId is created where there is no e-mail", async () => {
+		const lane = await deliver([track("x", { userId: "u-1" })], {}, now, having());
+		expect(lane.requests).toEqual([search("userId", "u-1"), creation({ userId: "u-1" }), event({ name: "x" })]);
 	});
 
-	test("is not the customer found for another userId with the same e-mail", () => {
-		const { known } = deliver([track("x", { ...ada, userId: "mallory" })], {});
+	test("is not the customer found for another userId with the same e-mail", async () => {
+		const { known } = await deliver([track("x", { ...ada, userId: "mallory" })], {});
 		expect(sent(helpcrunch.plan([track("x", ada)], known, now))).not.toEqual(event({ name: "x" }));
 	});
 
-	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"', "'", "*", "~"])("may have the userId %j", (userId) => {
-		expect(sent(helpcrunch.plan([track("x", { userId })], {}, now))).toEqual(search("userId", userId));
-		expect(sent(helpcrunch.plan([track("x", { userId })], { state: "missing", missingAt: now }, now))).toEqual(
-			creation({ userId }),
+	test("who has another userId is another person, though the e-mail is the same", async () => {
+		const mallory = { ...ada, userId: "mallory" };
+		const said = [login({ plan: "pro" }), login({ plan: "free" }, mallory), track("x", { email: ada.email })];
+		const { requests, ends } = await deliver(said, {}, now, having({ id: 7, ...ada }));
+		expect(ends).toEqual(["delivered", "delivered", "delivered"]);
+		expect(requests).toEqual([
+			search("userId", "u-1"),
+			patch(custom({ plan: "pro" }), 1),
+			search("userId", "mallory"),
+			search("email", "ada@example.com"),
+			creation({ ...mallory, ...custom({ plan: "free" }) }),
+			search("email", "ada@example.com"),
+			event({ name: "x" }),
+		]);
+	});
+
+	test("who is not there says nothing of another with the same e-mail", async () => {
+		const never = provider({ createPeople: "never" });
+		const lane = [track("x", { ...ada, userId: "mallory" }), track("y", { email: ada.email })];
+		const { ends } = await deliverLane(never, lane, having({ id: 7, ...ada }), { now });
+		expect(ends).toEqual(["discarded: unknown_person", "delivered"]);
+	});
+
+	test.each<[string, object]>([
+		["without any userId", { id: 50, userId: null, email: null }],
+		["of another userId", { id: 50, userId: "u-9" }],
+	])("is not one %s, where the filter was not heard", async (_, other) => {
+		const everybody = having({ id: 50 });
+		const lane = await deliver([track("x")], {}, now, (request) =>
+			request.path.endsWith("/search") ? [200, { data: [other] }] : everybody(request),
 		);
+		expect(lane.requests.slice(-2)).toEqual([creation(ada), event({ name: "x" }, 8)]);
+	});
+
+	test("who is not there is remembered of many at once", async () => {
+		const never = provider({ createPeople: "never" });
+		const people = ["u-1", "u-2", "u-3"].map((userId) => track("x", { ...ada, userId }));
+		const { requests } = await deliverLane(never, [...people, ...people], having(), { now });
+		expect(requests).toHaveLength(6);
+	});
+
+	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"', "'", "*", "~"])("may have the userId %j", async (userId) => {
+		expect(sent(helpcrunch.plan([track("x", { userId })], {}, now))).toEqual(search("userId", userId));
+		const missing = await afterMissing({ userId });
+		expect(sent(helpcrunch.plan([track("x", { userId })], missing, now))).toEqual(creation({ userId }));
 	});
 });
 
-describe("a login or update", () => {
+describe("a login or update", async () => {
 	test.each<[string, Record<string, unknown>, unknown[]]>([
 		["a name is the name", { name: "Ada" }, [patch({ name: "Ada" }, 1)]],
 		["first and last name are the name", { firstname: "Ada", lastname: "L." }, [patch({ name: "Ada L." }, 1)]],
@@ -225,26 +280,26 @@ describe("a login or update", () => {
 		["what is no scalar is left out", { tags: ["a"], plan: "pro" }, [patch(custom({ plan: "pro" }), 1)]],
 		["without attributes costs no request", {}, []],
 		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
-	])("%s", (_, attributes, requests) => {
-		expect(deliver([login(attributes)]).requests).toEqual(requests);
-		expect(deliver([update(attributes)]).requests).toEqual(requests);
+	])("%s", async (_, attributes, requests) => {
+		expect((await deliver([login(attributes)])).requests).toEqual(requests);
+		expect((await deliver([update(attributes)])).requests).toEqual(requests);
 	});
 
 	test.each<[string, Known]>([
 		["of whom nothing is known", {}],
-		["who was not found by userId", { searchedUserId: true }],
-		["who is not there", { state: "missing", missingAt: now }],
-	])("with nothing to say of somebody %s costs no request", (_, known) => {
-		expect(deliver([login({})], known).requests).toEqual([]);
+		["who was not found by userId", await learn(helpcrunch, track("x"), [[200, { data: [] }]], { now })],
+		["who is not there", await afterMissing(ada)],
+	])("with nothing to say of somebody %s costs no request", async (_, known) => {
+		expect((await deliver([login({})], known)).requests).toEqual([]);
 	});
 
-	test("is one with those that follow it at once, later values winning", () => {
-		const lane = deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
+	test("is one with those that follow it at once, later values winning", async () => {
+		const lane = await deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
 		expect(lane.requests).toEqual([patch({ phone: "2", ...custom({ plan: "pro" }) }, 3)]);
 	});
 
-	test("is not one with those after another event", () => {
-		const lane = deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
+	test("is not one with those after another event", async () => {
+		const lane = await deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
 		expect(lane.requests).toEqual([
 			patch(custom({ plan: "free" }), 1),
 			event({ name: "upgraded" }),
@@ -252,18 +307,22 @@ describe("a login or update", () => {
 		]);
 	});
 
-	test("leaves out what was last sent with the same value, for 30 days", () => {
-		const { known } = deliver([login({ phone: "1", plan: "pro" })]);
-		expect(deliver([login({ phone: "1", plan: "pro" })], known).requests).toEqual([]);
-		expect(deliver([login({ phone: "1", plan: "max" })], known).requests).toEqual([patch(custom({ plan: "max" }), 1)]);
-		expect(deliver([login({ phone: "1" })], known, now + 30 * day - 1).requests).toEqual([]);
-		expect(deliver([login({ phone: "1" })], known, now + 30 * day).requests).toEqual([patch({ phone: "1" }, 1)]);
+	test("leaves out what was last sent with the same value, for 30 days", async () => {
+		const { known } = await deliver([login({ phone: "1", plan: "pro" })]);
+		expect((await deliver([login({ phone: "1", plan: "pro" })], known)).requests).toEqual([]);
+		expect((await deliver([login({ phone: "1", plan: "max" })], known)).requests).toEqual([
+			patch(custom({ plan: "max" }), 1),
+		]);
+		expect((await deliver([login({ phone: "1" })], known, now + 30 * day - 1)).requests).toEqual([]);
+		expect((await deliver([login({ phone: "1" })], known, now + 30 * day)).requests).toEqual([
+			patch({ phone: "1" }, 1),
+		]);
 	});
 
-	test("leaves out nothing that another customer was sent", () => {
-		const { known } = deliver([login({ plan: "pro" })]);
+	test("leaves out nothing that another customer was sent", async () => {
+		const { known } = await deliver([login({ plan: "pro" })]);
 		const other = login({ plan: "pro" }, { ...ada, ids: { helpcrunch: 9 } });
-		expect(deliver([other], known).requests).toEqual([patch(custom({ plan: "pro" }), 1, 9)]);
+		expect((await deliver([other], known)).requests).toEqual([patch(custom({ plan: "pro" }), 1, 9)]);
 	});
 
 	test("counts what was left out", () => {
@@ -272,52 +331,97 @@ describe("a login or update", () => {
 	});
 });
 
-describe("a person who is not there", () => {
-	const missing = { state: "missing", missingAt: now };
+describe("a person who is not there", async () => {
+	const missing = await afterMissing(ada);
+	const refused: Reply = [400, { errors: [{ code: "phone", message: "This value is too long." }] }];
+	const isCreation = ({ method, path }: Sent) => method === "POST" && path === "customers";
 
 	test.each<[string, Person, object]>([
 		["e-mail and userId", ada, ada],
 		["the e-mail alone", { email: "ada@example.com" }, { email: "ada@example.com" }],
 		["the userId alone", { userId: "u-1" }, { userId: "u-1" }],
-	])("is created with %s, and sent the event", (_, person, fields) => {
-		expect(deliver([track("x", person)], missing).requests).toEqual([creation(fields), event({ name: "x" })]);
+	])("is created with %s, and sent the event", async (_, person, fields) => {
+		const lane = await deliver([track("x", person)], await afterMissing(person), now, having());
+		expect(lane.requests).toEqual([creation(fields), event({ name: "x" })]);
 	});
 
-	test("is created with the name of the login that waits, which is not sent twice", () => {
-		const lane = deliver([login({ firstname: "Ada", plan: "pro" }), track("x")], missing);
-		expect(lane.requests[0]).toMatchObject({ path: "customers", body: { ...ada, name: "Ada" } });
-		expect(lane.requests.slice(1)).not.toContainEqual(expect.objectContaining({ body: { name: "Ada" } }));
-		expect(lane.requests.at(-1)).toEqual(event({ name: "x" }));
+	test("is created with all that the login says who waits, which is not sent twice", async () => {
+		const lane = await deliver([login({ firstname: "Ada", plan: "pro" }), track("x")], missing, now, having());
+		expect(lane.requests).toEqual([
+			creation({ ...ada, name: "Ada", ...custom({ plan: "pro" }) }),
+			event({ name: "x" }),
+		]);
 	});
 
-	test("under a remembered id is looked up once more, then given up", () => {
-		const first = helpcrunch.plan([track("x")], found, now);
-		if (first.kind !== "send") throw new Error("nothing to send");
-		const again = first.request.ifMissing ?? {};
-		const lookUp = helpcrunch.plan([track("x")], again, now);
-		expect(sent(lookUp)).toEqual(search("userId", "u-1"));
-		if (lookUp.kind !== "send") throw new Error("nothing to send");
-		const second = helpcrunch.plan([track("x")], { ...lookUp.request.ifDelivered, id: 8 }, now);
-		expect(sent(second)).toEqual(event({ name: "x" }, 8));
-		expect(second).toHaveProperty("request.ifMissing", undefined);
+	test("is created with the name that comes later", async () => {
+		const lane = await deliver([track("x"), login({ name: "Ada" })], missing, now, having());
+		expect(lane).toMatchObject({ requests: [creation({ ...ada, name: "Ada" }), event({ name: "x" })] });
+		expect(lane.ends).toEqual(["delivered", "delivered"]);
 	});
 
-	test("and was just created is given up at once", () => {
-		const created = helpcrunch.plan([track("x")], missing, now);
-		if (created.kind !== "send") throw new Error("nothing to send");
-		const next = helpcrunch.plan([track("x")], { ...created.request.ifDelivered, id: 7 }, now);
-		expect(next).toHaveProperty("request.ifMissing", undefined);
+	test("under a remembered id is looked up once more, then given up", async () => {
+		const found8: Reply = [200, { data: [{ id: 8, ...ada }] }];
+		const lane = await deliver([track("x")], found, now, ({ path }) => (path.endsWith("/search") ? found8 : gone));
+		expect(lane.requests).toEqual([event({ name: "x" }), search("userId", "u-1"), event({ name: "x" }, 8)]);
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("under a given id is looked up by what else is known of them", () => {
-		const plan = helpcrunch.plan([track("x", { ...ada, ids: { helpcrunch: 9 } })], {}, now);
-		expect(plan).toHaveProperty("request.ifMissing", expect.anything());
+	test("and was just created is given up at once", async () => {
+		const customers = having();
+		const lane = await deliver([track("x")], missing, now, (request) =>
+			request.path === "events" ? gone : customers(request),
+		);
+		expect(lane.requests).toEqual([creation(ada), event({ name: "x" })]);
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("is looked up again when deleted long after a login that the creation had settled", () => {
-		const { known, requests } = deliver([login({ name: "Ada" })], missing);
+	test("under a given id is looked up by what else is known of them, and that id is not tried again", async () => {
+		const x = track("x", { ...ada, ids: { helpcrunch: 9 } });
+		const lane = await deliver([x, x], {}, now, having({ id: 7, ...ada }));
+		expect(lane.requests).toEqual([
+			event({ name: "x" }, 9),
+			search("userId", "u-1"),
+			event({ name: "x" }),
+			event({ name: "x" }),
+		]);
+	});
+
+	test("is looked up again when deleted long after a login that the creation had settled", async () => {
+		const { known, requests } = await deliver([login({ name: "Ada" })], missing, now, having());
 		expect(requests).toEqual([creation({ ...ada, name: "Ada" })]);
-		expect(helpcrunch.plan([track("y")], known, now + day)).toHaveProperty("request.ifMissing", expect.anything());
+		const lane = await deliver([track("x")], known, now, having());
+		expect(lane.ends).toEqual(["delivered"]);
+		expect(lane.requests.slice(0, 2)).toEqual([event({ name: "x" }), search("userId", "u-1")]);
+	});
+
+	test("and whose creation is refused is created without the attributes, which are refused for themselves", async () => {
+		const customers = having();
+		const lane = [login({ plan: "pro" }), update({ phone: "bad" }), update({ seats: 3 })];
+		const { requests, ends } = await deliver(lane, missing, now, (request) =>
+			JSON.stringify(request.body).includes("bad") ? refused : customers(request),
+		);
+		expect(ends).toEqual(["delivered", "dead: phone", "delivered"]);
+		expect(requests.filter(isCreation)).toEqual([
+			creation({ ...ada, phone: "bad", ...custom({ plan: "pro", seats: 3 }) }),
+			creation(ada),
+		]);
+	});
+
+	test("and whose creation is refused altogether is given up for what it was refused for", async () => {
+		const lane = await deliver([track("x")], missing, now, (request) =>
+			isCreation(request) ? refused : [200, { data: [] }],
+		);
+		expect(lane.ends).toEqual(["dead: phone"]);
+		expect(lane.requests.filter(isCreation)).toHaveLength(2);
+	});
+
+	test("and whose creation cannot be read is never created a second time for it", async () => {
+		const lane = await deliver([track("x")], missing, now, (request) =>
+			isCreation(request) ? [201, []] : [200, { data: [] }],
+		);
+		expect(lane.ends).toEqual(["dead: unknown_person"]);
+		expect(lane.requests.filter(isCreation)).toHaveLength(1);
+		expect(lane.requests.slice(1)).toEqual([search("userId", "u-1"), search("email", "ada@example.com")]);
 	});
 
 	test.each([

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { VibetraceConfig } from "../../../server/config-schema.ts";
-import type { Known, Plan } from "../../../server/providers/provider.ts";
+import type { Known } from "../../../server/providers/provider.ts";
 import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
+import { deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const minute = 60_000;
@@ -33,37 +34,22 @@ interface Fields {
 }
 
 function stored(fields: Fields, trusted = false): StoredEvent {
-	const id = "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f";
-	const event = eventSchema.parse({ id, at: now, person: ada, ...fields });
+	const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, person: ada, ...fields });
 	return { event, trusted, receivedAt: now };
 }
 const track = (name: string, person: Person = ada) => stored({ type: "track", name, person });
 const login = (data: Record<string, unknown>, trusted = false) => stored({ type: "login", data }, trusted);
 const update = (data: Record<string, unknown>, trusted = false) => stored({ type: "update", data }, trusted);
 
-/** A plan's request as it will travel, and what the plan settles. */
-function sent(plan: Plan) {
-	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
-	const { method, path, query, body } = plan.request;
-	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
-}
+const done: Reply = [200, { results: { message: "Event created" } }];
+const nobody: Reply = [404, { errors: [{ message: "User not found" }] }];
+const taken = () => done;
 
-/** Delivers a lane without ever failing: the requests, and what is known after. */
-function deliver(events: [StoredEvent, ...StoredEvent[]], known: Known = {}, at = now) {
-	const requests: unknown[] = [];
-	let memory = known;
-	let [next, ...rest]: (StoredEvent | undefined)[] = events;
-	while (next) {
-		const plan = vibetrace.plan([next, ...rest.filter((event) => event !== undefined)], memory, at);
-		if (plan.kind === "refuse") throw new Error(plan.message);
-		if (plan.kind === "send") {
-			requests.push(sent(plan));
-			memory = JSON.parse(JSON.stringify(plan.request.ifDelivered));
-		}
-		[next, ...rest] = [next, ...rest].slice(plan.settles);
-	}
-	return { requests, known: memory };
-}
+/** Delivers a lane to Vibetrace, which takes everything unless told otherwise. */
+const deliver = (events: StoredEvent[], known: Known = {}, at = now, replies: (request: Sent) => Reply = taken) =>
+	deliverLane(vibetrace, events, replies, { known, now: at });
+/** What is known of a person after the answer that nobody is there. */
+const afterMissing = (person: Person = ada) => learn(vibetrace, track("before", person), [nobody], { now });
 
 const event = (type: object, settles = 1, user: object = ada) => ({
 	method: "POST",
@@ -122,8 +108,8 @@ describe("an event", () => {
 		expect(plan).toMatchObject({ covers: 1 });
 	});
 
-	test("is never merged with the next", () => {
-		expect(deliver([track("a"), track("a")]).requests).toEqual([event(generic("a")), event(generic("a"))]);
+	test("is never merged with the next", async () => {
+		expect((await deliver([track("a"), track("a")])).requests).toEqual([event(generic("a")), event(generic("a"))]);
 	});
 
 	test.each([
@@ -157,8 +143,8 @@ describe("a person", () => {
 
 	test.each(["a/b@x", "../..@x", "%2e%2e@x", "a#b@x", "a?upsert=false@x", "🛒@x", '"ab"@x'])(
 		"with the e-mail %j is one whole path segment when created",
-		(email) => {
-			const plan = vibetrace.plan([track("x", { email })], { state: "missing", missingAt: now }, now);
+		async (email) => {
+			const plan = vibetrace.plan([track("x", { email })], await afterMissing({ email }), now);
 			expect(plan).toMatchObject({ request: { path: ["user", email], query: { upsert: "true" } } });
 		},
 	);
@@ -177,45 +163,55 @@ describe("a login or update", () => {
 		["leaves out what is no scalar", { tags: ["a"], plan: "pro" }, [event({ update: { plan: "pro" } })]],
 		["without attributes costs no request", {}, []],
 		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
-	])("%s", (_, attributes, requests) => {
-		for (const make of both) expect(deliver([make(attributes)]).requests).toEqual(requests);
+	])("%s", async (_, attributes, requests) => {
+		for (const make of both) expect((await deliver([make(attributes)])).requests).toEqual(requests);
 	});
 
 	const privileged = { email: "eve@example.com", _id: "v-2", isSubscribed: true, unsubscribed: false };
 
-	test("from a browser sets nothing that decides identity or consent", () => {
+	test("from a browser sets nothing that decides identity or consent", async () => {
 		for (const make of both) {
-			expect(deliver([make({ ...privileged, plan: "pro" })]).requests).toEqual([event({ update: { plan: "pro" } })]);
+			expect((await deliver([make({ ...privileged, plan: "pro" })])).requests).toEqual([
+				event({ update: { plan: "pro" } }),
+			]);
 			expect(vibetrace.plan([make({ ...privileged, plan: "pro" })], {}, now)).toMatchObject({ leftOut: 4 });
-			expect(deliver([make(privileged)]).requests).toEqual([]);
+			expect((await deliver([make(privileged)])).requests).toEqual([]);
 		}
 	});
 
-	test("from a browser sets no such thing by creating its person either", () => {
-		const lane = deliver([login({ ...privileged, plan: "pro" })], { state: "missing", missingAt: now });
+	test("from a browser sets no such thing by creating its person either", async () => {
+		const lane = await deliver([login({ ...privileged, plan: "pro" })], await afterMissing());
 		expect(lane.requests).toEqual([upsert({ plan: "pro" }, 1)]);
 	});
 
-	test("that is trusted sets everything", () => {
+	test("from a browser sets no such thing by the data of an event", async () => {
+		const fields = { type: "track", name: "viewitem", data: { ...privileged, itemId: "i" } };
+		expect((await deliver([stored(fields)])).requests).toEqual([event({ viewitem: { itemId: "i" } })]);
+		expect((await deliver([stored(fields, true)])).requests).toEqual([
+			event({ viewitem: { ...privileged, itemId: "i" } }),
+		]);
+	});
+
+	test("that is trusted sets everything", async () => {
 		for (const make of both) {
-			expect(deliver([make({ ...privileged, plan: "pro" }, true)]).requests).toEqual([
+			expect((await deliver([make({ ...privileged, plan: "pro" }, true)])).requests).toEqual([
 				event({ update: { ...privileged, plan: "pro" } }),
 			]);
 		}
 	});
 
-	test("from a browser gains nothing by standing beside a trusted one", () => {
-		const lane = deliver([login({ isSubscribed: true }, true), update({ isSubscribed: false, plan: "pro" })]);
+	test("from a browser gains nothing by standing beside a trusted one", async () => {
+		const lane = await deliver([login({ isSubscribed: true }, true), update({ isSubscribed: false, plan: "pro" })]);
 		expect(lane.requests).toEqual([event({ update: { isSubscribed: true, plan: "pro" } }, 2)]);
 	});
 
-	test("is one with those that follow it at once, later values winning", () => {
-		const lane = deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
+	test("is one with those that follow it at once, later values winning", async () => {
+		const lane = await deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
 		expect(lane.requests).toEqual([event({ update: { phone: "2", plan: "pro" } }, 3)]);
 	});
 
-	test("is not one with those after another event", () => {
-		const lane = deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
+	test("is not one with those after another event", async () => {
+		const lane = await deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
 		expect(lane.requests).toEqual([
 			event({ update: { plan: "free" } }),
 			event(generic("upgraded")),
@@ -223,72 +219,124 @@ describe("a login or update", () => {
 		]);
 	});
 
-	test("leaves out what was last sent with the same value, for 30 days", () => {
-		const { known } = deliver([login({ plan: "pro", seats: 1 }), track("x")]);
-		expect(deliver([login({ plan: "pro", seats: 1 })], known).requests).toEqual([]);
-		expect(deliver([login({ plan: "pro", seats: 2 })], known).requests).toEqual([event({ update: { seats: 2 } })]);
-		expect(deliver([login({ plan: "pro" })], known, now + 30 * day - 1).requests).toEqual([]);
-		expect(deliver([login({ plan: "pro" })], known, now + 30 * day).requests).toEqual([
+	test("with an attribute that is refused costs those beside it nothing", async () => {
+		const events = [login({ a: 1 }), update({ plan: "bad" }), update({ b: 2 })];
+		const lane = await deliver(events, {}, now, ({ body }) =>
+			JSON.stringify(body).includes("bad") ? [400, { errors: [{ message: "Invalid" }] }] : done,
+		);
+		expect(lane.ends).toEqual(["delivered", "dead: Invalid", "delivered"]);
+	});
+
+	test("has no part in what is said of another _id of the same e-mail", async () => {
+		const of = (vibetrace: string, plan: string) =>
+			stored({ type: "update", person: { ...ada, ids: { vibetrace } }, data: { plan } });
+		expect((await deliver([of("v-1", "free"), of("v-2", "pro")])).requests).toEqual([
+			event({ update: { plan: "free" } }, 1, { _id: "v-1" }),
+			event({ update: { plan: "pro" } }, 1, { _id: "v-2" }),
+		]);
+	});
+
+	test("leaves out what was last sent with the same value, for 30 days", async () => {
+		const { known } = await deliver([login({ plan: "pro", seats: 1 }), track("x")]);
+		expect((await deliver([login({ plan: "pro", seats: 1 })], known)).requests).toEqual([]);
+		expect((await deliver([login({ plan: "pro", seats: 2 })], known)).requests).toEqual([
+			event({ update: { seats: 2 } }),
+		]);
+		expect((await deliver([login({ plan: "pro" })], known, now + 30 * day - 1)).requests).toEqual([]);
+		expect((await deliver([login({ plan: "pro" })], known, now + 30 * day)).requests).toEqual([
 			event({ update: { plan: "pro" } }),
 		]);
 	});
 });
 
-describe("a person who is not there", () => {
-	const missing = { state: "missing", missingAt: now };
+describe("a person who is not there", async () => {
+	const missing = await afterMissing();
+	/** Vibetrace has nobody who was not created, and has who was if `lasting`. */
+	const empty = (lasting = true) => {
+		let isThere = false;
+		return ({ method }: Sent) => {
+			if (method === "PUT") isThere = lasting;
+			return method === "PUT" || isThere ? done : nobody;
+		};
+	};
 
-	test("is created, without a word on consent, and sent the event again", () => {
-		expect(deliver([track("x")], missing).requests).toEqual([upsert({}, 0), event(generic("x"))]);
+	test("is created, without a word on consent, and sent the event again", async () => {
+		expect((await deliver([track("x")], missing)).requests).toEqual([upsert({}, 0), event(generic("x"))]);
 	});
 
-	test("is created with the attributes of the updates that wait, which settles them", () => {
-		const lane = deliver([login({ plan: "free", seats: 1 }), update({ plan: "pro" }), track("x")], missing);
+	test("is created with the attributes of the updates that wait, which settles them", async () => {
+		const lane = await deliver([login({ plan: "free", seats: 1 }), update({ plan: "pro" }), track("x")], missing);
 		expect(lane.requests).toEqual([upsert({ plan: "pro", seats: 1 }, 2), event(generic("x"))]);
 	});
 
-	test("and was created with attributes is not sent them again", () => {
-		const { known } = deliver([login({ plan: "pro" })], missing);
-		expect(deliver([login({ plan: "pro" })], known).requests).toEqual([]);
+	test("and was created with attributes is not sent them again", async () => {
+		const { known } = await deliver([login({ plan: "pro" })], missing);
+		expect((await deliver([login({ plan: "pro" })], known)).requests).toEqual([]);
 	});
 
-	test("is created only once the answer was that nobody is there", () => {
-		expect(vibetrace.plan([track("x")], {}, now)).toMatchObject({ request: { purpose: "event", ifMissing: missing } });
+	test("is created only once the answer was that nobody is there", async () => {
+		const lane = await deliver([track("x")], {}, now, empty());
+		expect(lane.requests).toEqual([event(generic("x")), upsert({}, 0), event(generic("x"))]);
+		expect(lane.ends).toEqual(["delivered"]);
 	});
 
-	test("is given up when just created and still not there", () => {
-		const created = vibetrace.plan([track("x")], missing, now);
-		if (created.kind !== "send") throw new Error("nothing to send");
-		const again = vibetrace.plan([track("x")], created.request.ifDelivered, now);
-		expect(again).toHaveProperty("request.ifMissing", undefined);
+	test("is given up when just created and still not there", async () => {
+		const lane = await deliver([track("x")], missing, now, empty(false));
+		expect(lane.requests).toEqual([upsert({}, 0), event(generic("x"))]);
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("is created again when deleted long after a login that the creation had settled", () => {
-		const { known, requests } = deliver([login({ name: "Ada" })], missing);
+	test("is created again for another event, each giving up for itself", async () => {
+		const lane = await deliver([track("x"), track("y")], {}, now, empty(false));
+		const each = (name: string) => [event(generic(name)), upsert({}, 0), event(generic(name))];
+		expect(lane.requests).toEqual([...each("x"), ...each("y")]);
+	});
+
+	test("is created again when deleted long after a login that the creation had settled", async () => {
+		const { known, requests } = await deliver([login({ name: "Ada" })], missing);
 		expect(requests).toEqual([upsert({ name: "Ada" }, 1)]);
-		expect(vibetrace.plan([track("y")], known, now + day)).toHaveProperty("request.ifMissing.state", "missing");
+		const lane = await deliver([track("y")], known, now + day, empty());
+		expect(lane.ends).toEqual(["delivered"]);
+		expect(lane.requests).toContainEqual(upsert({}, 0));
 	});
 
-	test("and cannot be created, having no e-mail, is refused", () => {
-		const person = { userId: "u-1", ids: { vibetrace: "v-1" } };
-		expect(vibetrace.plan([track("x", person)], missing, now)).toMatchObject({
-			kind: "refuse",
-			reason: "unknown_person",
-		});
+	test("and was deleted is told again all that they had been told", async () => {
+		const { known } = await deliver([login({ plan: "pro" })]);
+		const after = await deliver([track("x")], known, now, empty());
+		expect((await deliver([login({ plan: "pro" })], after.known)).requests).toEqual([
+			event({ update: { plan: "pro" } }),
+		]);
 	});
 
-	test("under one _id may be under another that is given later", () => {
-		const person = { userId: "u-1", ids: { vibetrace: "v-2" } };
-		const plan = vibetrace.plan([track("x", person)], missing, now + day);
-		expect(plan).toMatchObject({ kind: "send", request: { purpose: "event" } });
+	test("and cannot be created, having no e-mail, is given up, and nothing is remembered", async () => {
+		const lane = await deliver([track("x", { userId: "u-1", ids: { vibetrace: "v-1" } })], {}, now, empty());
+		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
+		expect(lane.requests).toHaveLength(1);
 	});
 
-	test("under the given _id is not sent the event under that again", () => {
-		const lane = deliver([track("x", { ...ada, ids: { vibetrace: "v-1" } })], missing);
-		expect(lane.requests.at(-1)).toEqual(event(generic("x")));
+	test("under one _id may be under another that is given later", async () => {
+		const person = (vibetrace: string) => ({ ...ada, ids: { vibetrace } });
+		const plan = vibetrace.plan([track("x", person("v-2"))], await afterMissing(person("v-1")), now);
+		expect(sent(plan)).toEqual(event(generic("x"), 1, { _id: "v-2" }));
 	});
 
-	test("costs no request for an update that has nothing to say", () => {
-		expect(deliver([login({})], missing).requests).toEqual([]);
+	test("under the given _id is not sent the event under that again", async () => {
+		const x = track("x", { ...ada, ids: { vibetrace: "v-1" } });
+		const lane = await deliver([x, x], {}, now, ({ body }) => (JSON.stringify(body).includes("v-1") ? nobody : done));
+		expect(lane.requests).toEqual([event(generic("x"), 1, { _id: "v-1" }), event(generic("x")), event(generic("x"))]);
+	});
+
+	test("is not one whose attributes are refused", async () => {
+		const invalid: Reply = [400, { errors: [{ message: "Error validating user attributes" }] }];
+		const lane = await deliver([login({ plan: "bad" }), track("x")], {}, now, ({ body }) =>
+			JSON.stringify(body).includes("bad") ? invalid : done,
+		);
+		expect(lane.ends).toEqual(["dead: Error validating user attributes", "delivered"]);
+		expect(lane.requests).toEqual([event({ update: { plan: "bad" } }), event(generic("x"))]);
+	});
+
+	test("costs no request for an update that has nothing to say", async () => {
+		expect((await deliver([login({})], missing)).requests).toEqual([]);
 	});
 
 	test.each([

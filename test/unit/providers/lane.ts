@@ -1,0 +1,99 @@
+import { vi } from "vitest";
+import type { Known, Outcome, Plan, PlannedRequest, Provider } from "../../../server/providers/provider.ts";
+import type { StoredEvent } from "../../../server/stored-event.ts";
+
+/** A provider's answer: its status, and its body as JSON. */
+export type Reply = readonly [status: number, body?: unknown];
+
+/** A request as it travels, and how many events are done with it. */
+export interface Sent {
+	method: string;
+	path: string;
+	query?: Record<string, string>;
+	body: Record<string, unknown>;
+	settles: number;
+}
+
+export function sent(plan: Plan): Sent {
+	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
+	const { method, path, query, body } = plan.request;
+	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
+}
+
+/** Sends a request to a provider that answers so. */
+async function send(provider: Provider, request: PlannedRequest, [status, body]: Reply): Promise<Outcome> {
+	vi.stubGlobal("fetch", async () => new Response(body === undefined ? null : JSON.stringify(body), { status }));
+	try {
+		return await provider.send(request, new AbortController().signal);
+	} finally {
+		vi.unstubAllGlobals();
+	}
+}
+
+/** What is known once these answers came to an event's requests. */
+export async function learn(
+	provider: Provider,
+	event: StoredEvent,
+	replies: Reply[],
+	{ known: before = {} as Known, now = 0 } = {},
+): Promise<Known> {
+	let known = before;
+	for (const reply of replies) {
+		const plan = provider.plan([event], known, now);
+		if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}, not a request`);
+		const outcome = await send(provider, plan.request, reply);
+		if (!("known" in outcome) || !outcome.known) throw new Error(`Learnt nothing: ${JSON.stringify(outcome)}`);
+		known = JSON.parse(JSON.stringify(outcome.known));
+	}
+	return known;
+}
+
+export interface Delivery {
+	requests: Sent[];
+	/** What became of each event that is done with, in order: `delivered`, or why not. */
+	ends: string[];
+	/** Why the rest waits. */
+	held?: Outcome;
+	known: Known;
+}
+
+/**
+ * Delivers a lane as the dispatcher does: until all of it is done with, or something has to wait. A lane that takes
+ * more than `most` requests fails: it might never end.
+ */
+export async function deliverLane(
+	provider: Provider,
+	lane: readonly StoredEvent[],
+	replies: (request: Sent) => Reply,
+	{ known: before = {} as Known, now = 0, most = 60 } = {},
+): Promise<Delivery> {
+	const requests: Sent[] = [];
+	const ends: string[] = [];
+	let known: Known = before;
+	let [first, ...rest] = lane;
+
+	async function request(events: readonly [StoredEvent, ...StoredEvent[]]): Promise<{ plan: Plan; outcome?: Outcome }> {
+		const plan = provider.plan(events, known, now);
+		if (plan.kind !== "send") return { plan };
+		if (requests.push(sent(plan)) > most) throw new Error(`More than ${most} requests: ${JSON.stringify(requests)}`);
+		const outcome = await send(provider, plan.request, replies(sent(plan)));
+		if (outcome.kind !== "rejected" || plan.covers === 1) return { plan, outcome };
+		return request([events[0], ...events.slice(1, Math.ceil(plan.covers / 2))]);
+	}
+	function end(count: number, how: string): void {
+		if (count === 0) return;
+		ends.push(...Array.from({ length: count }, () => how));
+		[first, ...rest] = rest.slice(count - 1);
+	}
+
+	while (first) {
+		const { plan, outcome } = await request([first, ...rest]);
+		if (outcome && "known" in outcome && outcome.known) known = JSON.parse(JSON.stringify(outcome.known));
+		if (plan.kind === "discard") end(plan.settles, `discarded: ${plan.reason}`);
+		else if (plan.kind === "refuse") end(1, `dead: ${plan.reason}`);
+		else if (!outcome || outcome.kind === "delivered") end(plan.settles, "delivered");
+		else if (outcome.kind === "rejected") end(1, `dead: ${outcome.reason}`);
+		else if (outcome.kind !== "unknownPerson") return { requests, ends, held: outcome, known };
+	}
+	return { requests, ends, known };
+}

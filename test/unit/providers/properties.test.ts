@@ -1,0 +1,203 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createCrispProvider } from "../../../server/providers/crisp.ts";
+import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
+import type { Provider } from "../../../server/providers/provider.ts";
+import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
+import type { StoredEvent } from "../../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../../shared/event.ts";
+import { deliverLane, type Reply, type Sent } from "./lane.ts";
+
+const now = Date.UTC(2026, 10, 23, 12);
+const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "late" } as const;
+const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
+const crisp = createCrispProvider({ ...options, ...credentials });
+const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
+const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
+
+/** Answers a request may get, the success first. */
+function repliesTo({ path }: Sent): Reply[] {
+	const refused: Reply[] = [[400, { errors: [{ message: "User not found" }] }], [404], [409], [422], [200], [200, []]];
+	if (path.endsWith("/search")) {
+		// People that need not be those asked for.
+		const people = [[{ id: 7, email: "ada@example.com", userId: "u-1" }], [{ id: 8 }], [], [{ id: 9, userId: "u-9" }]];
+		return [...people.map((data): Reply => [200, { data }]), ...refused];
+	}
+	return [[200, { id: 7 }], ...refused, [201, { data: { id: 8 } }], [400, { error: true, reason: "invalid_data" }]];
+}
+
+const scalars = fc.dictionary(fc.constantFrom("name", "phone", "plan", "email"), fc.constantFrom("", "a", "b", 1));
+const person = fc.record({
+	email: fc.constant("ada@example.com"),
+	...{ userId: fc.option(fc.constantFrom("u-1", "u-2"), { nil: undefined }) },
+	ids: fc.option(
+		fc.constantFrom(
+			{ crisp: "p-1", vibetrace: "v-1", helpcrunch: 5 },
+			{ crisp: "p-2", vibetrace: "v-2", helpcrunch: 6 },
+		),
+		{ nil: undefined },
+	),
+});
+const stored = fc
+	.record({ type: fc.constantFrom("track", "update", "update", "login"), person, data: scalars })
+	.map(({ type, ...fields }): StoredEvent => {
+		const named = type === "track" && { name: "x" };
+		const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, type, ...named, ...fields });
+		return { event, trusted: false, receivedAt: now };
+	});
+
+/** Answers by route: each route's in turn, over and over, so that a loop stays one. */
+function repeating(choices: number[][]) {
+	const seen = new Map<string, number[]>();
+	return (request: Sent): Reply => {
+		const route = `${request.method} ${request.path.split("/").slice(0, -1).join("/")}`;
+		const ofRoute = seen.get(route) ?? [...(choices[seen.size % choices.length] ?? [])];
+		const choice = ofRoute.shift() ?? 0;
+		seen.set(route, [...ofRoute, choice]);
+		const replies = repliesTo(request);
+		return replies[choice % replies.length] ?? [500];
+	};
+}
+const choices = fc.array(fc.array(fc.nat({ max: 1_000 }), { minLength: 1, maxLength: 3 }), {
+	minLength: 4,
+	maxLength: 4,
+});
+
+describe.each<[string, Provider]>([
+	["Crisp", crisp],
+	["HelpCrunch", helpcrunch],
+	["Vibetrace", vibetrace],
+])("whatever %s answers", (_, provider) => {
+	test("an event is done with after twelve requests, or waits", async () => {
+		await fc.assert(
+			fc.asyncProperty(fc.array(stored, { minLength: 1, maxLength: 4 }), choices, async (lane, answers) => {
+				const { ends, held } = await deliverLane(provider, lane, repeating(answers), { now, most: lane.length * 12 });
+				if (held) expect(held.kind).toBe("retry");
+				else expect(ends).toHaveLength(lane.length);
+			}),
+			{ numRuns: 500 },
+		);
+	});
+});
+
+/** The attributes by person, as a provider that takes everything has them; who is at no address yet is created. */
+type Said = Record<string, Record<string, unknown>>;
+
+function crispAt(said: Said) {
+	return ({ method, path, body }: Sent): Reply => {
+		const [, , , route, address] = path.split("/");
+		const who = address ?? String(body.email);
+		if (method === "POST" && route === "profile") said[who] = {};
+		if (!said[who] && who.includes("@")) return [404, { error: true, reason: "not_found" }];
+		const { person, data } = body as { person?: object; data?: object };
+		if (method === "PATCH") said[who] = { ...said[who], ...person, ...data };
+		return [200, {}];
+	};
+}
+
+function vibetraceAt(said: Said) {
+	return ({ method, path, body }: Sent): Reply => {
+		if (method === "PUT") {
+			said[path.slice("user/".length)] = { ...body };
+			return [200, {}];
+		}
+		const { user, event } = body as { user: { _id?: string; email?: string }; event: { update?: object } };
+		const who = user._id ?? user.email ?? "";
+		if (!said[who] && who.includes("@")) return [404];
+		if (event.update) said[who] = { ...said[who], ...event.update };
+		return [200, {}];
+	};
+}
+
+function helpCrunchAt(said: Said) {
+	const people: { id: number; userId?: string; email: string }[] = [];
+	return ({ method, path, body }: Sent): Reply => {
+		const {
+			filter,
+			customData = [],
+			userId,
+			email,
+			phone,
+		} = body as {
+			filter: { field: string; value: string }[];
+			customData?: { property: string; value: unknown }[];
+			userId?: string;
+			email: string;
+			phone?: string;
+		};
+		if (path === "customers/search") {
+			const key = filter[0]?.field === "customers.email" ? "email" : "userId";
+			return [200, { data: people.filter((person) => person[key] === filter[0]?.value) }];
+		}
+		const fields = Object.fromEntries(customData.map(({ property, value }) => [property, value]));
+		const told = { ...(phone !== undefined && { phone }), ...fields };
+		if (path === "customers") {
+			const created = { id: people.length + 1, email, ...(userId !== undefined && { userId }) };
+			people.push(created);
+			said[userId ?? email] = told;
+			return [201, created];
+		}
+		if (method === "POST") return [200, {}];
+		const person = people[Number(path.split("/")[1]) - 1];
+		if (!person) return [404];
+		const who = person.userId ?? person.email;
+		said[who] = { ...said[who], ...told };
+		return [200, {}];
+	};
+}
+
+const attributes = fc.dictionary(fc.constantFrom("phone", "plan", "seats"), fc.constantFrom("a", "b", "c"));
+const lane = fc.array(
+	fc.record({ type: fc.constantFrom("track", "update", "update"), who: fc.constantFrom(1, 2), data: attributes }),
+	{ minLength: 1, maxLength: 8 },
+);
+
+describe.each<[string, Provider, (said: Said) => (request: Sent) => Reply, Record<number, [Person, string]>]>([
+	[
+		"Crisp",
+		crisp,
+		crispAt,
+		{
+			1: [{ email: "ada@example.com" }, "ada@example.com"],
+			2: [{ email: "ada@example.com", ids: { crisp: "p" } }, "p"],
+		},
+	],
+	[
+		"HelpCrunch",
+		helpcrunch,
+		helpCrunchAt,
+		{
+			1: [{ email: "ada@example.com", userId: "u-1" }, "u-1"],
+			2: [{ email: "ada@example.com", userId: "u-2" }, "u-2"],
+		},
+	],
+	[
+		"Vibetrace",
+		vibetrace,
+		vibetraceAt,
+		{
+			1: [{ email: "ada@example.com" }, "ada@example.com"],
+			2: [{ email: "ada@example.com", ids: { vibetrace: "v" } }, "v"],
+		},
+	],
+])("two people of one e-mail at %s", (_, provider, at, people) => {
+	test("are each told what was last said of them, and nothing of the other", async () => {
+		await fc.assert(
+			fc.asyncProperty(lane, async (said) => {
+				const expected: Said = {};
+				const events = said.map(({ type, who, data }): StoredEvent => {
+					const [person = {}, address = ""] = people[who] ?? [];
+					if (type === "update") expected[address] = { ...expected[address], ...data };
+					const named = type === "track" && { name: "x" };
+					const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, type, ...named, person, data });
+					return { event, trusted: false, receivedAt: now };
+				});
+				const told: Said = {};
+				const { ends } = await deliverLane(provider, events, at(told), { now, most: events.length * 12 });
+				expect(new Set(ends)).toEqual(new Set(["delivered"]));
+				for (const [address, all] of Object.entries(expected)) expect(told[address] ?? {}).toEqual(all);
+			}),
+			{ numRuns: 500 },
+		);
+	});
+});
