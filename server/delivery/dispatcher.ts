@@ -143,7 +143,8 @@ export function startDispatcher({
 				const { reason, message, status, known } = outcome;
 				const learnt = known && { known: JSON.stringify(known) };
 				// Several updates as one request were refused: find out which, by sending half as many.
-				if (plan.covers > 1 && !isStuck) return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
+				if (plan.covers > 1 && !isStuck && reason !== "unknown_person")
+					return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
 				const dead: Ending = { kind: "dead", reason };
 				if (message !== undefined) dead.message = message;
 				if (status !== undefined) dead.status = status;

@@ -68,18 +68,21 @@ const present = (value: Scalar | undefined): value is Scalar => value !== undefi
 
 /**
  * A person's name from the attributes that can hold one: `name`, else `nickname`, else `firstname` and
- * `lastname`. `rest` is all that did not go into it.
+ * `lastname` together, as half a name must not replace a whole one. `rest` is all that did not go into it.
  */
 export function splitName(attributes: Record<string, Scalar>): {
 	name: string | undefined;
 	rest: Record<string, Scalar>;
 } {
 	const { name, nickname, firstname, lastname } = attributes;
-	const [used, value] = present(name)
+	const isWhole = present(firstname) && present(lastname);
+	const [used, value]: [string[], Scalar | undefined] = present(name)
 		? [["name"], name]
 		: present(nickname)
 			? [["nickname"], nickname]
-			: [["firstname", "lastname"], [firstname, lastname].filter(present).join(" ")];
+			: isWhole
+				? [["firstname", "lastname"], `${firstname} ${lastname}`]
+				: [[], undefined];
 	const blanks = (key: string, each: Scalar) => nameAttributes.has(key) && !present(each);
 	const rest = Object.entries(attributes).filter(([key, each]) => !used.includes(key) && !blanks(key, each));
 	return { name: present(value) ? String(value).trim() : undefined, rest: Object.fromEntries(rest) };

@@ -346,7 +346,7 @@ describe("a person who is not there", async () => {
 	});
 
 	test("is created with all that the login says who waits, which is not sent twice", async () => {
-		const lane = await deliver([login({ firstname: "Ada", plan: "pro" }), track("x")], missing, now, having());
+		const lane = await deliver([login({ name: "Ada", plan: "pro" }), track("x")], missing, now, having());
 		expect(lane.requests).toEqual([
 			creation({ ...ada, name: "Ada", ...custom({ plan: "pro" }) }),
 			event({ name: "x" }),
