@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Dispatcher, startDispatcher } from "../../../server/delivery/dispatcher.ts";
-import type { Outbox } from "../../../server/outbox/outbox.ts";
+import type { BudgetLimits, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { createCrispProvider } from "../../../server/providers/crisp.ts";
 import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
 import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
 import { type Sandbox, startSandbox } from "../../../server/sandbox/index.ts";
@@ -27,17 +28,21 @@ describe("the dispatcher", () => {
 		folder.remove();
 	});
 
-	function start(name: "vibetrace" | "helpcrunch"): Dispatcher {
+	const plenty = { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 1_000, windowOffsetMs: 0 };
+
+	function start(name: "vibetrace" | "helpcrunch" | "crisp", limits: BudgetLimits = plenty): Dispatcher {
 		const common = { createPeople: "always", occurredAt: "never" } as const;
 		const provider =
 			name === "vibetrace"
 				? createVibetraceProvider({ ...common, ...sandbox.destinations.vibetrace, standardEvents: [] })
-				: createHelpCrunchProvider({ ...common, ...sandbox.destinations.helpcrunch });
+				: name === "crisp"
+					? createCrispProvider({ ...common, ...sandbox.destinations.crisp })
+					: createHelpCrunchProvider({ ...common, ...sandbox.destinations.helpcrunch });
 		const dispatcher = startDispatcher({
 			destination: { site: "site", name },
 			provider,
 			outbox,
-			limits: { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 1_000, windowOffsetMs: 0 },
+			limits,
 			now: Date.now,
 			random: () => 0,
 			report(notice) {
@@ -162,6 +167,64 @@ describe("the dispatcher", () => {
 		await append("ada@example.com", [track("1"), track("2")]);
 		await settled();
 		expect((await outbox.deadLetters({ limit: 10 })).items).toMatchObject([{ reason: "unreadable", attempts: 3 }]);
+	});
+
+	it("spends a handful of requests on an outage, however many people wait", async () => {
+		const heal = sandbox.fault("vibetrace", { status: 500 });
+		for (let person = 0; person < 300; person += 1) await append(`${person}@example.com`, [track("1")]);
+		const dispatcher = start("vibetrace");
+		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_500" }));
+		// Ten in a row pause it; those that were under way then may still come.
+		expect(dispatcher.requests()).toBeLessThanOrEqual(14);
+		heal();
+	});
+
+	it.each([
+		["vibetrace", 1],
+		["helpcrunch", 1],
+		["crisp", 2],
+	] as const)("sends %s a hundred updates that have piled up in %d requests", async (name, requests) => {
+		const updates = Array.from({ length: 100 }, (_, index) => update({ name: `Ada ${index}`, visits: index }));
+		// The first is what everything that may be looked up is looked up for.
+		await append("ada@example.com", [track("1")], [name]);
+		start(name);
+		await settled();
+		await Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.stop(10_000)));
+		const before = sandbox.requests(name).length;
+		await append("ada@example.com", updates, [name]);
+		start(name);
+		await settled();
+		expect(sandbox.requests(name).length - before).toBe(requests);
+	});
+
+	it.each(["vibetrace", "helpcrunch", "crisp"] as const)(
+		"costs %s one request an event, once the person is known",
+		async (name) => {
+			start(name);
+			await append("ada@example.com", [track("0")], [name]);
+			await settled();
+			const before = sandbox.requests(name).length;
+			await append(
+				"ada@example.com",
+				Array.from({ length: 20 }, (_, index) => track(String(index))),
+				[name],
+			);
+			await settled();
+			expect(sandbox.requests(name).length - before).toBe(20);
+		},
+	);
+
+	it("spends no more than its budget, and goes on in the next window", async () => {
+		const windowMs = 1_000;
+		start("vibetrace", { cap: 5, reserve: 0, bucket: 5, windowMs, windowOffsetMs: 0 });
+		await append(
+			"ada@example.com",
+			Array.from({ length: 12 }, (_, index) => track(String(index))),
+		);
+		await settled();
+		// Eleven requests need a part of three windows, so a whole one lies between the first and the last.
+		const [first, ...rest] = sandbox.requests("vibetrace").map(({ at }) => at);
+		expect((rest[9] ?? 0) - (first ?? 0)).toBeGreaterThan(0.9 * windowMs);
 	});
 
 	it("sends one request of a person at a time, and a long lane lets others in between", async () => {
