@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { adminToken, batchOf, browserAgent, event, origin, serverKey, writeKey } from "../support/proxy.ts";
 
@@ -208,6 +208,29 @@ describe("eventferry serve", () => {
 			child.kill("SIGTERM");
 			await exit;
 		}
+	});
+
+	test("with --sandbox never delivers what a real proxy left in the same store", async () => {
+		const pause = sandbox.fault("crisp", { status: 401 });
+		const real = await serve();
+		await send(real.url, event({ name: "kept" }));
+		await sandbox.until((requests) => requests.length > 0);
+		real.child.kill();
+		await real.exit;
+
+		const trying = await serve(["--sandbox", "--port", "0"]);
+		await send(trying.url, event({ name: "tried" }));
+		await vi.waitFor(async () => {
+			const { destinations } = await (await fetch(`${trying.url}/admin/stats`)).json();
+			expect(destinations.crisp).toMatchObject({ waiting: 1, delivered: 1 });
+		});
+		trying.child.kill();
+		await trying.exit;
+
+		pause();
+		await serve();
+		await sandbox.until(() => namesTaken().includes("kept"));
+		expect(namesTaken()).toEqual(["kept"]);
 	});
 
 	test("needs nothing with --sandbox, where a page on this machine may send", async () => {

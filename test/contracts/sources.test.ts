@@ -1,4 +1,4 @@
-// The documents this project was created from, `/work/shared/sources`, as tests: what they print is sent and understood.
+// The documents this project was created from, as tests: what they print is sent and understood.
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
