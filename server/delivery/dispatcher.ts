@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { BudgetLimits, Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
-import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
+import type { Known, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { fullJitter } from "./backoff.ts";
 import { createPurse } from "./budget.ts";
 import { createHold, type DestinationState } from "./hold.ts";
+import { type Result, settlementOf, tellHold } from "./settlement.ts";
 
 export interface DispatcherOptions {
 	destination: Destination;
@@ -42,22 +42,10 @@ const concurrency = 4;
 const deliveriesPerLease = 100;
 /** Longer than a request with its time limit takes. */
 const leaseMs = 60_000;
-/** Requests for one event that ended nothing, at most. */
-const requestsPerEvent = 16;
-/** A delivery that fails for this long is given up. */
-const patienceMs = 3 * 86_400_000;
-/** Attempts at a request whose successes cannot be read: it may well have been done. */
-const unreadableAttempts = 3;
 /** How soon a store that could not be reached is tried again. */
 const storeRetryMs = 1_000;
 /** Nothing sleeps longer than this without looking again. */
 const longestSleepMs = 60_000;
-
-/** What a lease's request led to. */
-interface Result {
-	plan: Plan;
-	outcome?: Outcome;
-}
 
 /**
  * Delivers one site's events to one destination: takes leases, has the provider plan and send each
@@ -113,63 +101,6 @@ export function startDispatcher({
 		return { plan, outcome: await provider.send(plan.request, aborting.signal) };
 	}
 
-	/** What becomes of a lease after a request: pure but for what the hold is told. */
-	function settlementOf(lease: Lease, { plan, outcome }: Result): Settlement {
-		const at = now();
-		const settlement: Settlement = { lease, now: at };
-		const end = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
-		if (plan.kind === "done") return { ...settlement, ...end(plan.settles, { kind: "delivered" }) };
-		if (plan.kind === "discard")
-			return { ...settlement, ...end(plan.settles, { kind: "discarded", reason: plan.reason }) };
-		if (plan.kind === "refuse") {
-			return { ...settlement, ...end(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
-		}
-		// A request that was cut off by the stop says nothing of the destination.
-		if (!outcome || (aborting.signal.aborted && outcome.kind === "retry")) return settlement;
-		const sent: Settlement = { ...settlement, sent: true };
-		// No plan takes so many requests for one event: rather a dead letter than a budget burnt on it.
-		const isStuck = lease.requests + 1 >= requestsPerEvent;
-		const stuck: Ending = { kind: "dead", reason: "no_progress" };
-		switch (outcome.kind) {
-			case "delivered":
-				hold.answered(at);
-				if (plan.settles === 0 && isStuck) return { ...sent, ...end(1, stuck) };
-				return { ...sent, known: JSON.stringify(outcome.known), ...end(plan.settles, { kind: "delivered" }) };
-			case "unknownPerson":
-				hold.answered(at);
-				return { ...sent, known: JSON.stringify(outcome.known), ...(isStuck && end(1, stuck)) };
-			case "rejected": {
-				hold.answered(at);
-				const { reason, message, status, known } = outcome;
-				const learnt = known && { known: JSON.stringify(known) };
-				// Several updates as one request were refused: find out which, by sending half as many.
-				if (plan.covers > 1 && !isStuck && reason !== "unknown_person")
-					return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
-				const dead: Ending = { kind: "dead", reason };
-				if (message !== undefined) dead.message = message;
-				if (status !== undefined) dead.status = status;
-				return { ...sent, ...learnt, ...end(1, dead) };
-			}
-			case "wait":
-				hold.wait(outcome.reason, outcome.forMs, at);
-				return settlement;
-			case "paused":
-				hold.pause(outcome.reason, at);
-				return settlement;
-			case "retry": {
-				hold.failed(lease.lane, outcome.reason, at);
-				const attempts = lease.attempts + 1;
-				const unreadable = outcome.unreadable ?? false;
-				const isGivenUp =
-					(unreadable && lease.unreadable + 1 >= unreadableAttempts) || at - (lease.failingSince ?? at) >= patienceMs;
-				if (!isGivenUp) return { ...settlement, failed: { dueAt: at + fullJitter(attempts, random), unreadable } };
-				const dead: Ending = { kind: "dead", reason: outcome.reason };
-				if (outcome.status !== undefined) dead.status = outcome.status;
-				return { ...sent, ...end(1, dead) };
-			}
-		}
-	}
-
 	const fault = (message: string, error: unknown) => report({ kind: "fault", message, error });
 
 	/** Tells of what a settlement changes beside the lane itself. */
@@ -201,8 +132,12 @@ export function startDispatcher({
 			if (!first) return await settle({ lease, now: now() });
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
+			const at = now();
 			const before = hold.state();
-			const settlement = settlementOf(lease, result);
+			// A request that was cut off by the stop says nothing of the destination.
+			const isCutOff = aborting.signal.aborted && result.outcome?.kind === "retry";
+			if (result.outcome && !isCutOff) tellHold(hold, result.outcome, lease.lane, at);
+			const settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
 			await settle(settlement);
 			tell(settlement, before);
 		} catch (error) {

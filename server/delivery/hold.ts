@@ -14,6 +14,8 @@ const mostMs = 900_000;
 const failuresToPause = 10;
 const lanesToPause = 3;
 
+export type Hold = ReturnType<typeof createHold>;
+
 /**
  * What holds a destination: a limit it reported (waiting), refused credentials or an outage (paused).
  * After a hold one request goes as a probe, and the next one waits for its answer.

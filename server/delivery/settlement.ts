@@ -1,0 +1,87 @@
+import type { Ending, Lease, Settlement } from "../outbox/outbox.ts";
+import type { Outcome, Plan } from "../providers/provider.ts";
+import { fullJitter } from "./backoff.ts";
+import type { Hold } from "./hold.ts";
+
+/** Requests for one event that ended nothing, at most. No plan takes so many: rather a dead letter than a budget burnt. */
+const requestsPerEvent = 16;
+/** A delivery that fails for this long is given up. */
+const patienceMs = 3 * 86_400_000;
+/** Attempts at a request whose successes cannot be read: it may well have been done. */
+const unreadableAttempts = 3;
+
+/** What a lease's plan led to: an outcome if it was to send something. */
+export interface Result {
+	plan: Plan;
+	outcome?: Outcome;
+}
+
+/** What an outcome says of the destination, whoever it was for. */
+export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number): void {
+	switch (outcome.kind) {
+		case "delivered":
+		case "unknownPerson":
+		case "rejected":
+			hold.answered(at);
+			break;
+		case "wait":
+			hold.wait(outcome.reason, outcome.forMs, at);
+			break;
+		case "paused":
+			hold.pause(outcome.reason, at);
+			break;
+		case "retry":
+			hold.failed(lane, outcome.reason, at);
+			break;
+	}
+}
+
+/** What becomes of a lease, by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
+export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number, random: () => number): Settlement {
+	const settlement: Settlement = { lease, now: at };
+	if (plan.kind === "done") return { ...settlement, ...ended(plan.settles, { kind: "delivered" }) };
+	if (plan.kind === "discard") {
+		return { ...settlement, ...ended(plan.settles, { kind: "discarded", reason: plan.reason }) };
+	}
+	if (plan.kind === "refuse") {
+		return { ...settlement, ...ended(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
+	}
+	if (!outcome) return settlement;
+	const sent: Settlement = { ...settlement, sent: true };
+	const isStuck = lease.requests + 1 >= requestsPerEvent;
+	const stuck = ended(1, { kind: "dead", reason: "no_progress" });
+	switch (outcome.kind) {
+		case "delivered":
+			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
+			return { ...sent, known: JSON.stringify(outcome.known), ...ended(plan.settles, { kind: "delivered" }) };
+		case "unknownPerson":
+			return { ...sent, known: JSON.stringify(outcome.known), ...(isStuck && stuck) };
+		case "rejected": {
+			const { reason, message, status, known } = outcome;
+			const learnt = known && { known: JSON.stringify(known) };
+			// Several updates as one request were refused: find out which, by sending half as many.
+			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
+			if (isSeveral && !isStuck) return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
+			return { ...sent, ...learnt, ...ended(1, dead(reason, status, message)) };
+		}
+		case "wait":
+		case "paused":
+			return settlement;
+		case "retry": {
+			const { reason, status, unreadable = false } = outcome;
+			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
+			const isTooLong = at - (lease.failingSince ?? at) >= patienceMs;
+			if (isTooOften || isTooLong) return { ...sent, ...ended(1, dead(reason, status)) };
+			return { ...settlement, failed: { dueAt: at + fullJitter(lease.attempts + 1, random), unreadable } };
+		}
+	}
+}
+
+const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
+
+const dead = (reason: string, status: number | undefined, message?: string): Ending => ({
+	kind: "dead",
+	reason,
+	...(status !== undefined && { status }),
+	...(message !== undefined && { message }),
+});
