@@ -43,7 +43,7 @@ export function createHold(allowance: Allowance) {
 
 	function pause(reason: string, now: number): void {
 		if (holding(now)) return;
-		holds += 1;
+		holds = state.kind === "paused" ? holds + 1 : 1;
 		forgetFailures();
 		state = { kind: "paused", reason, until: now + doubling(holds, firstMs, mostMs) };
 	}
@@ -64,16 +64,16 @@ export function createHold(allowance: Allowance) {
 		/** The destination said that it has had enough; `forMs` where it said for how long. */
 		wait(reason: string, forMs: number | undefined, now: number): void {
 			if (holding(now)) return;
-			holds += 1;
+			holds = state.kind === "waiting" ? holds + 1 : 1;
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},
 		pause,
-		/** One lane's request failed; enough of them, or a failed probe, pause the destination. */
+		/** One lane's request failed; enough of them, or a failed probe of a pause, pause the destination. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;
 			failingLanes.add(lane);
 			const outage = failures >= failuresToPause && failingLanes.size >= lanesToPause;
-			if (outage || state.kind !== "running") pause(reason, now);
+			if (outage || state.kind === "paused") pause(reason, now);
 		},
 	};
 }

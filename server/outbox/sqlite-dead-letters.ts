@@ -73,7 +73,7 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 
 	return {
 		/** Keeps what an entry of a lane owed, and how it ended. A replayed one keeps its history. */
-		bury(entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, now: number): void {
+		bury(entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number): void {
 			run(
 				`INSERT INTO dead_letter
 				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
@@ -86,7 +86,7 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 				ending.status ?? null,
 				ending.reason,
 				ending.message ?? null,
-				Number(entry.past_attempts) + Number(lane.attempts) + 1,
+				Number(entry.past_attempts) + attempts,
 				entry.first_at ?? lane.failing_since ?? now,
 				now,
 				entry.event ?? null,

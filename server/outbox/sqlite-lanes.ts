@@ -21,7 +21,7 @@ export interface Owed {
 }
 
 /** Puts what ended dead aside; given by dead-letters. */
-type Bury = (entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, now: number) => void;
+type Bury = (entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number) => void;
 
 /** The lanes: what is owed to whom, whose turn it is, and what became of it. */
 export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
@@ -37,12 +37,14 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 	}
 
 	/** Ends a lane's leading deliveries, and sets what the lane is from what is left. Its state is set by the caller. */
-	function end(lane: Row, deliveries: number, ending: Ending, now: number): { isEmpty: boolean } {
+	function end(lane: Row, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
 		const [site, name] = [String(lane.site), String(lane.destination)];
 		const entries = all("SELECT * FROM entry WHERE lane = ? ORDER BY event LIMIT ?", lane.id ?? null, deliveries);
-		for (const entry of entries) {
+		for (const [place, entry] of entries.entries()) {
 			const event = entry.event ?? null;
-			if (ending.kind === "dead") bury(entry, lane, ending, now);
+			// What a lane has tried it has tried for its first delivery.
+			const attempts = place === 0 ? Number(lane.attempts) + attemptsNow : attemptsNow;
+			if (ending.kind === "dead") bury(entry, lane, ending, attempts, now);
 			run("DELETE FROM entry WHERE lane = ? AND event = ?", lane.id ?? null, event);
 			run("UPDATE event SET owed = owed - 1 WHERE id = ?", event);
 			run("DELETE FROM event WHERE id = ? AND owed = 0", event);
@@ -175,9 +177,11 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 				leases.push(lease(row, request));
 			}
 			const next = get(
-				"SELECT min(due_at) AS at FROM lane WHERE site = ? AND destination = ? AND state <> 'ready'",
+				`SELECT min(due_at) AS at FROM lane WHERE site = ? AND destination = ? AND state <> 'ready'
+				AND id NOT IN (SELECT value FROM json_each(?))`,
 				site,
 				name,
+				JSON.stringify(request.holding),
 			);
 			return { leases, nextAt: optionalNumber(next?.at) };
 		},
@@ -209,9 +213,10 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 			if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
 			if (failed) {
 				run(
-					`UPDATE lane SET state = 'waiting', due_at = ?, attempts = attempts + 1, unreadable = unreadable + ?,
-					failing_since = coalesce(failing_since, ?) WHERE id = ?`,
+					`UPDATE lane SET state = 'waiting', due_at = ?, turn = ?, attempts = attempts + 1,
+					unreadable = unreadable + ?, failing_since = coalesce(failing_since, ?) WHERE id = ?`,
 					failed.dueAt,
+					nextTurn(),
 					failed.unreadable ? 1 : 0,
 					now,
 					id,
@@ -247,7 +252,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 					lane.id ?? null,
 					before,
 				);
-				end(lane, Number(old?.n), { kind: "dead", reason: "expired" }, now);
+				end(lane, Number(old?.n), { kind: "dead", reason: "expired" }, now, 0);
 				expired += Number(old?.n);
 			}
 			return expired;

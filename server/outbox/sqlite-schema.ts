@@ -31,6 +31,9 @@ CREATE TABLE lane (
 ) STRICT;
 CREATE INDEX lane_rank ON lane (site, destination, rank, turn) WHERE state = 'ready';
 CREATE INDEX lane_turn ON lane (site, destination, turn) WHERE state = 'ready';
+CREATE INDEX lane_reserved_rank ON lane (site, destination, rank, turn) WHERE state = 'ready' AND reserved = 1;
+CREATE INDEX lane_reserved_turn ON lane (site, destination, turn) WHERE state = 'ready' AND reserved = 1;
+CREATE INDEX lane_waiting ON lane (due_at) WHERE state = 'waiting';
 CREATE INDEX lane_due ON lane (site, destination, due_at) WHERE state <> 'ready';
 CREATE INDEX lane_leased ON lane (id) WHERE state = 'leased';
 CREATE INDEX lane_oldest ON lane (site, destination, owed_since);
@@ -73,7 +76,7 @@ INSERT INTO turn VALUES (0);
  */
 export function prepare(db: DatabaseSync): void {
 	db.exec(
-		"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
 	);
 	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
 	db.exec("BEGIN IMMEDIATE");

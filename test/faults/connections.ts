@@ -1,0 +1,90 @@
+import { expect } from "vitest";
+import type { Sandbox } from "../../server/sandbox/index.ts";
+import { environment, postEvents, track } from "../support/served.ts";
+
+/** How often a fault that strikes at random is repeated: `npm run test:faults -- --rounds N`. */
+export const rounds = Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 5);
+
+/** The environment of a proxy that delivers to Crisp's sandbox alone, and is not held back by a budget. */
+export function crispEnvironment(sandbox: Sandbox, store: string): Record<string, string> {
+	const all = Object.entries(environment(sandbox)).filter(([name]) => !/^(HELPCRUNCH|VIBETRACE)_/.test(name));
+	return { ...Object.fromEntries(all), CRISP_DAILY_BUDGET: "1000000", EVENTFERRY_STORE: `sqlite:${store}` };
+}
+
+interface Posted {
+	name: string;
+	/** Whether a 202 was seen for it. */
+	acknowledged: boolean;
+}
+
+/** What was posted for some people over all rounds, each over a connection of their own, and what came of it. */
+export function createTraffic(sandbox: Sandbox, people: string[]) {
+	const posted = new Map(people.map((email) => [email, [] as Posted[]]));
+	const arrived = new Map(people.map((email) => [email, [] as string[]]));
+	for (const email of people) sandbox.addPerson("crisp", { email });
+	sandbox.onRequest(({ destination, path, status, body }) => {
+		const email = decodeURIComponent(/\/people\/events\/([^/]+)$/.exec(path)?.[1] ?? "");
+		if (destination === "crisp" && status === 200) arrived.get(email)?.push((body as { text: string }).text);
+	});
+
+	async function postUntilGone(url: string, email: string, events: Posted[], onAcknowledged: () => void) {
+		for (;;) {
+			// One, two and three events in turn.
+			const batch = Array.from({ length: 1 + (events.length % 3) }, (_, index) => ({
+				name: String(events.length + index),
+				acknowledged: false,
+			}));
+			events.push(...batch);
+			const sent = batch.map(({ name }) => track(name, { person: { email } }));
+			const response = await postEvents(url, sent).catch(() => undefined);
+			if (response?.status !== 202) return;
+			for (const each of batch) each.acknowledged = true;
+			onAcknowledged();
+		}
+	}
+
+	return {
+		/** Posts over all connections as fast as it is answered; ends with the proxy, told of which after so many 202s. */
+		async post(url: string, answers: number, then: () => Promise<void>): Promise<void> {
+			const { promise: enough, resolve } = Promise.withResolvers<void>();
+			let seen = 0;
+			const onAcknowledged = () => {
+				seen += 1;
+				if (seen === answers) resolve();
+			};
+			const posting = [...posted].map(([email, events]) => postUntilGone(url, email, events, onAcknowledged));
+			await Promise.race([enough, Promise.all(posting)]);
+			await then();
+			await Promise.all(posting);
+		},
+
+		acknowledged: () => [...posted.values()].flat().filter(({ acknowledged }) => acknowledged).length,
+
+		/** Acknowledged events that never arrived. */
+		lost: () =>
+			[...posted].flatMap(([email, events]) =>
+				events
+					.filter(({ name, acknowledged }) => acknowledged && !arrived.get(email)?.includes(name))
+					.map(({ name }) => `${email} ${name}`),
+			),
+
+		/**
+		 * Every acknowledged event arrived, each person's in the order posted, and a repeated one came right after
+		 * itself. What was not acknowledged may have been stored. Returns how many were repeats.
+		 */
+		expectAll(): number {
+			let repeats = 0;
+			for (const [email, events] of posted) {
+				const all = arrived.get(email) ?? [];
+				const once = all.filter((name, index) => name !== all[index - 1]);
+				const due = events.filter(({ name, acknowledged }) => acknowledged || once.includes(name));
+				expect(once, email).toEqual(due.map(({ name }) => name));
+				repeats += all.length - once.length;
+			}
+			return repeats;
+		},
+	};
+}
+
+/** Anywhere from 1 to `most`. */
+export const some = (most: number): number => 1 + Math.floor(Math.random() * most);

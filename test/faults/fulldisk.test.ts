@@ -1,0 +1,137 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
+import { crispEnvironment } from "./connections.ts";
+import { compilePreload } from "./preload.ts";
+
+/** A folder for the store, on a disk that can be filled and freed. */
+interface Disk {
+	path: string;
+	env: Record<string, string>;
+	fill(): void;
+	free(): void;
+	remove(): void;
+}
+
+const { library, reason, remove } = compilePreload("fulldisk");
+afterAll(remove);
+
+/** A disk that says it is full, for whoever is started with the library. */
+function pretendedDisk(): Disk {
+	const folder = temporaryFolder();
+	const path = `${folder.path}/disk`;
+	const flag = `${folder.path}/full`;
+	mkdirSync(path);
+	return {
+		path,
+		env: { LD_PRELOAD: library ?? "", FULLDISK_DIR: path, FULLDISK_FLAG: flag },
+		fill: () => writeFileSync(flag, ""),
+		free: () => rmSync(flag),
+		remove: folder.remove,
+	};
+}
+
+/** A real one of a few megabytes, in memory. Undefined where one may not be mounted. */
+function mountedDisk(): Disk | undefined {
+	const { path, remove } = temporaryFolder();
+	const mounted = spawnSync("/bin/mount", ["-t", "tmpfs", "-o", "size=3m", "eventferry-test", path]);
+	if (mounted.status !== 0) {
+		remove();
+		return undefined;
+	}
+	const ballast = `${path}/ballast`;
+	return {
+		path,
+		env: {},
+		fill() {
+			const file = openSync(ballast, "w");
+			try {
+				// Ends by throwing, which is what is wanted.
+				for (const block = Buffer.alloc(4_096); ; ) writeSync(file, block);
+			} catch (error) {
+				if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+			} finally {
+				closeSync(file);
+			}
+		},
+		free: () => rmSync(ballast),
+		remove() {
+			spawnSync("/bin/umount", [path]);
+			remove();
+		},
+	};
+}
+
+const canMount = (() => {
+	const disk = mountedDisk();
+	disk?.remove();
+	if (!disk) process.stderr.write("a real full disk is not tried: this user may not mount one\n");
+	return disk !== undefined;
+})();
+
+const disks: [string, boolean, () => Disk | undefined][] = [
+	[`a disk that says it is full${reason && ` (skipped: ${reason})`}`, library !== undefined, pretendedDisk],
+	[`a disk of 3 MB${canMount ? "" : " (skipped: it may not be mounted)"}`, canMount, mountedDisk],
+];
+
+for (const [name, isThere, make] of disks) {
+	describe.skipIf(!isThere)(`on ${name}`, () => {
+		let sandbox: Sandbox;
+		let disk: Disk;
+		let proxy: Served | undefined;
+		beforeEach(async () => {
+			sandbox = await startSandbox();
+			sandbox.addPerson("crisp", { email: "ada@example.com" });
+			const made = make();
+			if (!made) throw new Error("there is no disk");
+			disk = made;
+		});
+		afterEach(async () => {
+			await proxy?.kill();
+			await sandbox.stop();
+			disk.remove();
+		});
+
+		it("posts are answered 503 once it is full, nothing acknowledged is lost, and it recovers by itself", async () => {
+			proxy = await serve({ ...crispEnvironment(sandbox, `${disk.path}/store.db`), ...disk.env });
+			const { url } = proxy;
+			const acknowledged: string[] = [];
+			let posted = 0;
+			async function post(): Promise<Response> {
+				const name = String(posted++);
+				const response = await postEvents(url, [track(name, { data: { text: "x".repeat(8_000) } })]);
+				if (response.status === 202) acknowledged.push(name);
+				return response;
+			}
+			const ready = async () => {
+				const response = await fetch(`${url}/readyz`);
+				return [response.status, (await response.json()).store];
+			};
+
+			for (let index = 0; index < 5; index += 1) expect((await post()).status).toBe(202);
+			await delivered(url);
+			expect(await ready()).toEqual([200, "ok"]);
+
+			disk.fill();
+			// What the file has room for already may still be taken.
+			let refused = await post();
+			while (refused.status === 202 && posted < 3_000) refused = await post();
+			expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, expect.stringMatching(/^[1-9]\d*$/)]);
+			expect(await refused.json()).toMatchObject({ code: "store_unavailable" });
+			expect(await ready()).toEqual([503, "unavailable"]);
+			for (let index = 0; index < 10; index += 1) expect([202, 503]).toContain((await post()).status);
+
+			disk.free();
+			await vi.waitFor(async () => expect((await post()).status).toBe(202), { timeout: 15_000, interval: 20 });
+			await delivered(url);
+			await vi.waitFor(async () => expect(await ready()).toEqual([200, "ok"]), { timeout: 15_000, interval: 20 });
+			const arrived = sandbox
+				.requests("crisp")
+				.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
+				.map(({ body }) => (body as { text: string }).text);
+			expect(arrived).toEqual(acknowledged);
+		});
+	});
+}

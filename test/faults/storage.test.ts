@@ -1,0 +1,129 @@
+import { randomBytes } from "node:crypto";
+import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openSqlite } from "../../server/outbox/sqlite.ts";
+import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
+import { crispEnvironment, rounds } from "./connections.ts";
+
+let sandbox: Sandbox;
+let folder: ReturnType<typeof temporaryFolder>;
+let proxy: Served | undefined;
+beforeEach(async () => {
+	sandbox = await startSandbox();
+	folder = temporaryFolder();
+	sandbox.addPerson("crisp", { email: "ada@example.com" });
+});
+afterEach(async () => {
+	await proxy?.kill();
+	await sandbox.stop();
+	folder.remove();
+});
+
+const arrived = () =>
+	sandbox
+		.requests("crisp")
+		.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
+		.map(({ body }) => (body as { text: string }).text);
+
+/** Names of what a store owes Ada at Crisp, in order. */
+async function owedIn(file: string): Promise<string[]> {
+	const outbox = await openSqlite(file);
+	try {
+		// Each question is answered between two transactions of the fan-out, so this comes to an end.
+		while ((await outbox.stats()).journal > 0);
+		const { leases } = await outbox.take({
+			destination: { site: "site_test", name: "crisp" },
+			lanes: 10,
+			deliveries: 1_000,
+			served: 0,
+			reservedOnly: false,
+			holding: [],
+			// Long after any lane that waits is due.
+			now: Date.now() + 86_400_000,
+			leaseMs: 1_000,
+		});
+		return leases.flatMap(({ bodies }) => bodies.map((body) => (JSON.parse(body) as StoredEvent).event)).map(nameOf);
+	} finally {
+		await outbox.close();
+	}
+}
+const nameOf = (event: StoredEvent["event"]) => (event.type === "track" ? event.name : event.type);
+
+/** What may be left of bytes that were not synced when the power failed. */
+const tears: Record<string, (bytes: Buffer, cut: number) => Buffer> = {
+	missing: (bytes, cut) => bytes.subarray(0, cut),
+	zeros: (bytes, cut) => bytes.fill(0, cut),
+	garbage: (bytes, cut) => Buffer.concat([bytes.subarray(0, cut), randomBytes(bytes.length - cut)]),
+	"one bit wrong": (bytes, cut) => {
+		bytes[cut] = (bytes[cut] ?? 0) ^ (1 << Math.floor(Math.random() * 8));
+		return bytes;
+	},
+};
+
+describe("a store whose last writes were torn", () => {
+	const names = Array.from({ length: 20 }, (_, index) => String(index));
+	let sound: string;
+	let acknowledged: number;
+
+	beforeEach(async () => {
+		sound = `${folder.path}/sound.db`;
+		proxy = await serve(crispEnvironment(sandbox, sound));
+		const { status } = await postEvents(
+			proxy.url,
+			names.map((name) => track(name)),
+		);
+		// All of this had been synced before the answer; what the deliveries add may not have been.
+		acknowledged = statSync(`${sound}-wal`).size;
+		expect(status).toBe(202);
+		await sandbox.until((requests) => requests.length >= 8, { destination: "crisp" });
+		await proxy.kill();
+		expect(statSync(`${sound}-wal`).size).toBeGreaterThan(acknowledged);
+	});
+
+	it(
+		"at any byte owes each acknowledged event that did not arrive, in order",
+		async () => {
+			const { size } = statSync(`${sound}-wal`);
+			for (let round = 0; round < rounds; round += 1) {
+				for (const [kind, tear] of Object.entries(tears)) {
+					const torn = `${folder.path}/torn ${round} ${kind}.db`;
+					const cut = acknowledged + Math.floor(Math.random() * (size - acknowledged));
+					copyFileSync(sound, torn);
+					writeFileSync(`${torn}-wal`, tear(readFileSync(`${sound}-wal`), cut));
+					const owed = await owedIn(torn);
+					expect(owed, `${kind} from ${cut} of ${size}`).toEqual(names.slice(names.length - owed.length));
+					expect(new Set([...arrived(), ...owed]), `${kind} from ${cut} of ${size}`).toEqual(new Set(names));
+				}
+			}
+		},
+		20_000 + rounds * 4_000,
+	);
+
+	it("goes on delivering where it was", async () => {
+		truncateSync(`${sound}-wal`, acknowledged);
+		proxy = await serve(crispEnvironment(sandbox, sound));
+		await delivered(proxy.url);
+		expect([...new Set(arrived())]).toEqual(names);
+	});
+});
+
+describe("a second process on the same store", () => {
+	it("is refused with what to do about it, and the first goes on undisturbed", async () => {
+		const env = crispEnvironment(sandbox, `${folder.path}/store.db`);
+		proxy = await serve(env);
+		await expect(serve(env)).rejects.toThrow(/another process uses .*store\.db: stop it, or give this one a store/);
+		expect((await postEvents(proxy.url, [track("one")])).status).toBe(202);
+		await delivered(proxy.url);
+		expect(arrived()).toEqual(["one"]);
+	});
+
+	it("is let in once the first was killed", async () => {
+		const env = crispEnvironment(sandbox, `${folder.path}/store.db`);
+		const first = await serve(env);
+		await first.kill();
+		proxy = await serve(env);
+		expect((await fetch(`${proxy.url}/readyz`)).status).toBe(200);
+	});
+});
