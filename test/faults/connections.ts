@@ -3,7 +3,7 @@ import type { Sandbox } from "../../server/sandbox/index.ts";
 import { environment, postEvents, track } from "../support/served.ts";
 
 /** How often a fault that strikes at random is repeated: `npm run test:faults -- --rounds N`. */
-export const rounds = Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 5);
+export const rounds = Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 10);
 
 /** The environment of a proxy that delivers to Crisp's sandbox alone, and is not held back by a budget. */
 export function crispEnvironment(sandbox: Sandbox, store: string): Record<string, string> {
