@@ -1,0 +1,140 @@
+import { colors, type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
+
+/** An event as `eventSchema` would have cleaned it. */
+interface Guarded {
+	event: Event;
+	/** No fewer bytes than its `data` has as JSON in UTF-8, so that counting them is seldom needed. */
+	dataBytesAtMost: number;
+}
+
+type Json = Record<string, unknown>;
+type Is = (value: unknown) => boolean;
+
+const isObject = (value: unknown): value is Json =>
+	typeof value === "object" && value !== null && !Array.isArray(value);
+const isNumber = (value: unknown): value is number => Number.isFinite(value);
+
+const unprintable = /[\p{Cc}\p{Cs}]/u;
+const isText = (value: unknown, max: number): value is string =>
+	typeof value === "string" && value !== "" && value.length <= max && !unprintable.test(value);
+const isId = (value: unknown): value is string => isText(value, limits.idLength);
+const isToken = (value: unknown) => typeof value === "string" && value !== "" && value.length <= 4_096;
+/** Rare, and the providers' own: left to the schema. */
+const idsSchema = eventSchema.options[0].shape.person.shape.ids;
+const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
+const address = /^[^\s@]+@[^\s@]+$/;
+
+/** Keys that could reach a prototype. */
+export const isForbidden = (key: string): boolean =>
+	key === "__proto__" || key === "constructor" || key === "prototype";
+
+/** No fewer bytes than a parsed value has as JSON; Infinity where it has a forbidden key or too many levels. */
+function bytesAtMost(value: unknown, levels: number): number {
+	// A UTF-16 unit takes six bytes at most (escaped), a number 25; a comma follows.
+	if (typeof value === "string") return 6 * value.length + 3;
+	if (typeof value !== "object" || value === null) return 26;
+	if (levels === 0) return Number.POSITIVE_INFINITY;
+	let bytes = 3;
+	if (Array.isArray(value)) {
+		for (const inner of value) bytes += bytesAtMost(inner, levels - 1);
+		return bytes;
+	}
+	for (const key in value) {
+		if (isForbidden(key)) return Number.POSITIVE_INFINITY;
+		bytes += 6 * key.length + 3 + bytesAtMost((value as Json)[key], levels - 1);
+	}
+	return bytes;
+}
+
+/** Copies a known field that may be absent; false where it is there and wrong. */
+function take(from: Json, name: string, into: object, is: Is): boolean {
+	const value = from[name];
+	if (value === undefined) return true;
+	if (!is(value)) return false;
+	(into as Json)[name] = value;
+	return true;
+}
+
+function personOf(raw: unknown): Person | undefined {
+	if (!isObject(raw)) return undefined;
+	const person: Person = {};
+	const { email } = raw;
+	if (email !== undefined) {
+		const trimmed = typeof email === "string" ? email.trim() : email;
+		if (!isText(trimmed, limits.emailLength) || !address.test(trimmed)) return undefined;
+		person.email = trimmed;
+	}
+	if (!take(raw, "userId", person, isId) || !take(raw, "anonymousId", person, isId)) return undefined;
+	if (!take(raw, "token", person, isToken)) return undefined;
+	if (raw.ids === undefined) return person;
+	const ids = idsSchema.safeParse(raw.ids);
+	if (!ids.success) return undefined;
+	person.ids = ids.data;
+	return person;
+}
+
+const contextNames = ["url", "title", "referrer", "locale", "timezone"] as const;
+
+function contextOf(raw: unknown): Event["context"] {
+	if (!isObject(raw)) return undefined;
+	const context: Event["context"] = {};
+	for (const name of contextNames) {
+		const text = raw[name];
+		if (typeof text === "string") context[name] = text.slice(0, limits.contextLength);
+		else if (text !== undefined) return undefined;
+	}
+	return context;
+}
+
+const isItem = (raw: unknown) =>
+	isObject(raw) && (typeof raw.id === "string" || isNumber(raw.id)) && isNumber(raw.quantity);
+const isOrder = ({ orderId, total, items }: Json) =>
+	(isId(orderId) || isNumber(orderId)) &&
+	(total === undefined || isNumber(total)) &&
+	(items === undefined || (Array.isArray(items) && items.every(isItem)));
+
+/** Takes `data`, and `name` where the type has one; false where one is wrong. */
+function takeRest(raw: Json, event: Json): boolean {
+	switch (raw.type) {
+		case "track":
+			if (!isText(raw.name, limits.nameLength)) return false;
+			event.name = raw.name;
+			return take(raw, "data", event, isObject);
+		case "login":
+		case "update":
+		case "page":
+		case "email_open":
+			return take(raw, "data", event, isObject);
+		case "confirmation":
+			return raw.data !== undefined && take(raw, "data", event, (data) => isObject(data) && isOrder(data));
+		default:
+			return false;
+	}
+}
+
+/**
+ * The fast way through `eventSchema` and the structural checks: takes just what they take, cleaned alike
+ * (`test/unit/ingest/guard.test.ts` holds the two together). Undefined says no more than that something
+ * is wrong; the schema says what.
+ */
+export function guardEvent(raw: unknown): Guarded | undefined {
+	if (!isObject(raw) || typeof raw.id !== "string" || !uuid.test(raw.id)) return undefined;
+	if (!Number.isSafeInteger(raw.at) || Number(raw.at) < 0) return undefined;
+	let dataBytesAtMost = 0;
+	for (const key in raw) {
+		const bytes = isForbidden(key) ? Number.POSITIVE_INFINITY : bytesAtMost(raw[key], limits.dataDepth);
+		if (bytes === Number.POSITIVE_INFINITY) return undefined;
+		if (key === "data") dataBytesAtMost = bytes;
+	}
+	const person = personOf(raw.person);
+	if (!person) return undefined;
+	const event: Json = { id: raw.id.toLowerCase(), at: raw.at, person };
+	if (!take(raw, "color", event, (color) => colors.some((known) => known === color))) return undefined;
+	if (raw.context !== undefined) {
+		const context = contextOf(raw.context);
+		if (!context) return undefined;
+		event.context = context;
+	}
+	event.type = raw.type;
+	return takeRest(raw, event) ? { event: event as Event, dataBytesAtMost } : undefined;
+}

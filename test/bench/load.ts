@@ -1,0 +1,46 @@
+import { Agent, request } from "node:http";
+import type { Answers } from "./child.ts";
+import { batchSize, browserHeaders, createBatches } from "./events.ts";
+
+export interface Load {
+	url: string;
+	ms: number;
+	connections: number;
+	/** Without updates, of which several are one request or none. */
+	tracksOnly: boolean;
+}
+
+export interface Loaded {
+	events: number;
+	/** Events per second until the last answer. */
+	rate: number;
+}
+
+/** Posts batches over keep-alive connections, each as soon as the last was answered. */
+async function round({ url, ms, connections, tracksOnly }: Load): Promise<Loaded> {
+	const agent = new Agent({ keepAlive: true, maxSockets: connections });
+	const started = performance.now();
+	let requests = 0;
+	const post = (body: Buffer) =>
+		new Promise<void>((done, failed) => {
+			const headers = { ...browserHeaders, "content-length": body.length };
+			const sent = request(url, { method: "POST", agent, headers }, (response) => {
+				response.resume().once("end", done);
+				if (response.statusCode !== 202) failed(new Error(`answered ${response.statusCode}`));
+			});
+			sent.once("error", failed).end(body);
+		});
+	async function connection(_: unknown, index: number): Promise<void> {
+		const next = createBatches(index, tracksOnly);
+		while (performance.now() - started < ms) {
+			await post(next());
+			requests += 1;
+		}
+	}
+	await Promise.all(Array.from({ length: connections }, connection));
+	const seconds = (performance.now() - started) / 1_000;
+	agent.destroy();
+	return { events: requests * batchSize, rate: (requests * batchSize) / seconds };
+}
+
+export const play = (): Answers => ({ round });

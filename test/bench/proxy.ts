@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import express from "express";
+import { createProxy } from "../../server/index.ts";
+import type { Answers } from "./child.ts";
+import { origin, writeKey } from "./events.ts";
+import { listen } from "./listen.ts";
+
+export interface ProxyOptions {
+	/** Where the providers are. */
+	sink: string;
+	/** How many of the three events go to. */
+	destinations: number;
+}
+
+const adminToken = "bench";
+/** More than any run spends. */
+const budget = 1_000_000_000;
+
+/** The proxy as a user runs it, with a store of its own on the disk under the temporary folder. */
+export async function play({ sink, destinations }: ProxyOptions): Promise<Answers> {
+	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
+	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+	const all = {
+		vibetrace: { apiKey: "key", baseUrl: `${sink}/vibetrace`, budget },
+		crisp: { websiteId: "website", identifier: "identifier", key: "key", baseUrl: `${sink}/crisp`, budget },
+		helpcrunch: { apiKey: "key", baseUrl: `${sink}/helpcrunch`, budget },
+	};
+	const proxy = createProxy({
+		sites: [{ writeKey, origins: [origin], ...Object.fromEntries(Object.entries(all).slice(0, destinations)) }],
+		store: `sqlite:${join(folder, "store.db")}`,
+		adminToken,
+		logLevel: "silent",
+	});
+	await proxy.start();
+	const url = await listen(createServer(express().use(proxy.router)));
+
+	return {
+		url: () => `${url}/v1/batch`,
+		/** Resolves to the ms until the journal is empty. */
+		async fannedOut() {
+			const since = performance.now();
+			for (;;) {
+				const answer = await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } });
+				const { journal } = (await answer.json()) as { journal: number };
+				if (journal === 0) return performance.now() - since;
+				await delay(5);
+			}
+		},
+		stop: () => proxy.stop(0),
+	};
+}

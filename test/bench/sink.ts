@@ -1,0 +1,36 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { Answers } from "./child.ts";
+import { listen } from "./listen.ts";
+
+/** What the providers' stand-in does with a request: refuse it for an hour, keep it waiting, answer it. */
+export type Mode = "refuse" | "hold" | "answer";
+
+/** A success to each of the three, with a customer's id for the one that looks it up. */
+const success = JSON.stringify({ error: false, reason: "ok", data: [{ id: 1 }] });
+
+/** Stands in for the providers. */
+export async function play(): Promise<Answers> {
+	let mode: Mode = "answer";
+	let answered = 0;
+	const held: ServerResponse[] = [];
+	function answer(response: ServerResponse): void {
+		answered += 1;
+		response.writeHead(200, { "content-type": "application/json" }).end(success);
+	}
+	const server = createServer((request, response) => {
+		request.resume().once("end", () => {
+			if (mode === "answer") answer(response);
+			else if (mode === "hold") held.push(response);
+			else response.writeHead(429, { "retry-after": "3600" }).end();
+		});
+	});
+	const url = await listen(server);
+	return {
+		url: () => url,
+		answered: () => answered,
+		mode(next: Mode) {
+			mode = next;
+			if (mode === "answer") for (const response of held.splice(0)) answer(response);
+		},
+	};
+}
