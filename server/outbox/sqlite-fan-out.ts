@@ -12,25 +12,31 @@ type Owe = (destination: Destination, person: string, owed: Owed, now: number) =
 
 /** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
 export function createFanOut({ run, get, count }: Statements, owe: Owe) {
+	const keyOf = (site: string, key: string) => hash("sha256", `${site}\n${key}`, "buffer").subarray(0, 16);
+
+	/** Takes a claim unless it is held; returns whether it was taken. */
+	function take(site: string, { key, at, since, until }: Claim): boolean {
+		const { changes } = run(
+			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
+			WHERE since > ?4 OR until <= ?4`,
+			keyOf(site, key),
+			since,
+			until,
+			at,
+		);
+		return Number(changes) > 0;
+	}
+
+	const isHeld = (site: string, { key, at }: Claim) =>
+		get("SELECT 1 FROM claim WHERE key = ? AND since <= ? AND until > ?", keyOf(site, key), at, at) !== undefined;
+
 	/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
 	function claim(site: string, claims: Claim[]): string | undefined {
-		const keyed = claims.map((each) => ({
-			...each,
-			key: hash("sha256", `${site}\n${each.key}`, "buffer").subarray(0, 16),
-		}));
-		for (const { key, at, reason } of keyed) {
-			if (get("SELECT 1 FROM claim WHERE key = ? AND since <= ? AND until > ?", key, at, at)) return reason;
+		if (claims.length > 1) {
+			const held = claims.find((each) => isHeld(site, each));
+			if (held) return held.reason;
 		}
-		for (const { key, since, until } of keyed) {
-			run(
-				`INSERT INTO claim VALUES (?, ?, ?)
-				ON CONFLICT DO UPDATE SET since = excluded.since, until = excluded.until`,
-				key,
-				since,
-				until,
-			);
-		}
-		return undefined;
+		return claims.find((each) => !take(site, each))?.reason;
 	}
 
 	function fanOutBatch({ site, events, skipped }: Batch, now: number): void {

@@ -70,14 +70,23 @@ CREATE TABLE turn (next INTEGER NOT NULL) STRICT;
 INSERT INTO turn VALUES (0);
 `;
 
+/** The lock first: with it held no shared memory file is made. The page cache in KB, the write-ahead log in pages and bytes. */
+const pragmas = [
+	"locking_mode = EXCLUSIVE",
+	"auto_vacuum = INCREMENTAL",
+	"journal_mode = WAL",
+	"synchronous = FULL",
+	"cache_size = -65536",
+	"wal_autocheckpoint = 10000",
+	"journal_size_limit = 67108864",
+];
+
 /**
  * Prepares a database for the outbox: one process at a time, every commit synced (`NORMAL` loses
  * acknowledged rows on power loss), tables created. Throws {@link StoreOpenError}.
  */
 export function prepare(db: DatabaseSync): void {
-	db.exec(
-		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
-	);
+	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
 	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
 	db.exec("BEGIN IMMEDIATE");
 	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
