@@ -12,7 +12,7 @@ export function trackClicks(tracker: Tracker): void {
 				const [, first, rest] = /^ferry([A-Z])(.*)/.exec(key) ?? [];
 				if (first && key !== "ferryEvent") data[first.toLowerCase() + rest] = value;
 			}
-			tracker.track(element.dataset.ferryEvent ?? "", data);
+			tracker.track(element.dataset.ferryEvent as string, data);
 		},
 		// Before a handler of the page can stop the click or remove the element.
 		true,

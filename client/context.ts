@@ -12,7 +12,7 @@ export function stripUrl(address: string): string | undefined {
 		}
 		return url.href.slice(0, contextLength);
 	} catch {
-		return undefined;
+		return;
 	}
 }
 
@@ -29,7 +29,7 @@ export function createContext(): () => Event["context"] {
 		}
 		return {
 			url,
-			title: document.title.slice(0, contextLength) || undefined,
+			title: document.title.slice(0, contextLength),
 			referrer,
 			locale: navigator.language,
 			timezone: timeZone,

@@ -82,3 +82,20 @@ export interface Tracker<Events = Record<string, Data>> {
 	/** Calls `listener` for each notice of a kind. Returns the way to stop listening. */
 	on(kind: NoticeKind, listener: Listener): () => void;
 }
+
+/** A method's name and its arguments, `["track", "basket:item:added", { product: "iPhone X" }]`. */
+export type Command<Events = Record<string, Data>> = {
+	[Name in keyof Tracker<Events>]: [Name, ...Parameters<Tracker<Events>[Name]>];
+}[keyof Tracker<Events>] & {
+	/** When it was collected, ms since the epoch; the stub says so of those from before the script has loaded. */
+	when?: number;
+};
+
+/**
+ * `window.eventferry` of a page with the script tag: before the script loads the array that collects commands, then
+ * the tracker, whose `push` acts at once. A page that uses it declares it:
+ * `declare global { interface Window { eventferry?: ScriptTag } }`.
+ */
+export type ScriptTag<Events = Record<string, Data>> =
+	| Command<Events>[]
+	| (Tracker<Events> & { push(...commands: Command<Events>[]): void });

@@ -1,10 +1,10 @@
 import type { Event, Limits } from "../shared/event.ts";
-import type { Rejection } from "../shared/wire.ts";
-import { readLocal, removeLocal, writeLocal } from "./local.ts";
+import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
 import type { Queue } from "./queue.ts";
-import { backoff, type Reply, readReply } from "./reply.ts";
+import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
 import { byteLength } from "./text.ts";
+import { inTurn } from "./turn.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
 /** Bytes of events in a request; browsers let 64 KiB of keepalive requests be in flight together. */
@@ -18,16 +18,17 @@ interface Pause {
 	until: number;
 	failures: number;
 }
-const noPause: Pause = { until: 0, failures: 0 };
 
-const size = (event: Event) => byteLength(JSON.stringify(event)) + 1;
+const ids = (events: Event[]) => events.map(({ id }) => id);
+const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
 /** Sends what is waiting: one request at a time, in one tab at a time. */
 export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
-	let pause = noPause;
-	/** What page-hide requests carry until they are answered, with its bytes. */
-	const leaving = new Map<string, number>();
+	let pause: Pause = { until: 0, failures: 0 };
+	/** What page-hide requests carry until they are answered, and the bytes left for more of them. */
+	const leaving = new Set<string>();
+	let room = batchBytes;
 	/** Their events stay until a login brings that person's next token. */
 	const expiredTokens = new Set<string | undefined>();
 	let largest: number = batchEvents;
@@ -38,96 +39,79 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	const mustWait = (isEager: boolean): boolean => {
 		// Another tab, or an earlier page, may have learnt more.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
-		return isStopped || (Date.now() < pause.until && !(isEager && pause.failures));
+		const left = pause.until - Date.now();
+		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
-	const waitFor = (ms: number, failures: number) => {
-		pause = { until: Date.now() + ms, failures };
+	const pauseUntil = (until: number, failures: number) => {
+		pause = { until, failures };
 		writeLocal(pauseKey, pause);
 	};
 
 	const deliverable = () =>
 		[...queue.waiting.values()].filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
 
-	const take = (events: Event[], room: number): Event[] => {
-		let count = 0;
-		for (const event of events.slice(0, largest)) {
+	/** The first of them, as many as have room. */
+	const take = (events: Event[], room: number): Event[] =>
+		events.slice(0, largest).filter((event) => {
 			room -= size(event);
-			if (room < 0) break;
-			count++;
-		}
-		return events.slice(0, count);
-	};
+			return room >= 0;
+		});
 
-	const post = async (events: Event[], keepalive: boolean): Promise<Reply> => {
-		try {
+	const post = (events: Event[], keepalive: boolean): Promise<Reply> =>
+		fetch(url, {
+			method: "POST",
 			// A string goes as text/plain;charset=UTF-8, which needs no preflight.
-			return await readReply(
-				await fetch(url, {
-					method: "POST",
-					body: JSON.stringify({ writeKey, sentAt: Date.now(), events }),
-					credentials: "omit",
-					keepalive,
-					signal: AbortSignal.timeout?.(timeoutMs),
-				}),
-			);
-		} catch {
-			return undefined;
-		}
-	};
-
-	const acknowledge = (events: Event[], rejected: Rejection[]) => {
-		const taken: string[] = [];
-		for (const { id, person } of events) {
-			const why = rejected.find((rejection) => rejection?.id === id);
-			if (!why) taken.push(id);
-			else if (why.code === "identity_token_expired") expiredTokens.add(person.token);
-			else queue.settle("rejected", [id], why.code);
-		}
-		queue.settle("delivered", taken, "on disk at the proxy");
-	};
+			body: JSON.stringify({ writeKey, sentAt: Date.now(), events }),
+			credentials: "omit",
+			keepalive,
+			signal: AbortSignal.timeout?.(timeoutMs),
+		}).then(readReply, () => undefined);
 
 	/** Says whether the next request may follow at once. */
 	const follow = (events: Event[], reply: Reply): boolean => {
-		if (typeof reply === "object") {
-			acknowledge(events, reply);
+		if (Array.isArray(reply)) {
+			const taken = events.filter(({ id, person }) => {
+				const why = reply.find((rejection) => rejection?.id === id);
+				if (why?.code === "identity_token_expired") expiredTokens.add(person.token);
+				else if (why) queue.settle("rejected", [id], why.code);
+				return !why;
+			});
+			queue.settle("delivered", ids(taken), "on disk at the proxy");
 			largest = batchEvents;
-			pause = noPause;
-			removeLocal(pauseKey);
+			// Written, not removed: other tabs are to know.
+			if (pause.until) pauseUntil(0, 0);
 			return true;
 		}
 		if (reply === "halve") {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) queue.settle("dropped", [events[0]?.id ?? ""], "refused by the proxy");
+			if (events.length === 1) queue.settle("dropped", ids(events), "refused by the proxy");
 			return true;
 		}
-		if (reply === "stop") {
-			if (!isStopped) warn("write key or origin refused, stopped");
+		if (typeof reply === "object") {
+			if (!isStopped) warn("stopped by the proxy:", reply.stop);
 			isStopped = true;
 		} else if (reply) {
-			waitFor(reply, 0);
+			pauseUntil(Date.now() + reply, 0);
 		} else {
-			notify("error", "not delivered, trying again later");
-			waitFor(backoff(pause.failures, Math.random), pause.failures + 1);
+			notify("error", "not delivered yet");
+			pauseUntil(Date.now() + backoff(pause.failures, Math.random), pause.failures + 1);
 		}
 		return false;
 	};
 
-	const sendNext = async (): Promise<boolean> => {
+	const sendNext = async (isEager: boolean): Promise<boolean> => {
+		if (mustWait(isEager)) return false;
 		await queue.sync();
 		const events = take(deliverable(), batchBytes);
 		return events.length > 0 && follow(events, await post(events, false));
 	};
 
-	/** The lock is held for one request only: a lasting one keeps the page out of the back/forward cache. */
-	const alone = async (work: () => Promise<boolean>): Promise<boolean> =>
-		navigator.locks ? navigator.locks.request(name, { ifAvailable: true }, (lock) => !!lock && work()) : work();
-
 	const run = async (isEager: boolean) => {
 		try {
-			while (!mustWait(isEager) && (await alone(sendNext)));
+			while (await inTurn(name, () => sendNext(isEager)));
 		} catch (cause) {
-			notify("error", "sending failed", [], cause);
+			notify("error", "not delivered yet", [], cause);
 		}
 	};
 
@@ -139,15 +123,13 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return running;
 	};
 
+	/** Looks again soon, whatever the pause is: it may be over before it was to be, in another tab too. */
 	const schedule = () => {
 		if (isStopped || timer || !queue.waiting.size) return;
-		timer = setTimeout(
-			() => {
-				timer = undefined;
-				start(false);
-			},
-			Math.max(everyMs, pause.until - Date.now()),
-		);
+		timer = setTimeout(() => {
+			timer = undefined;
+			start(false);
+		}, everyMs);
 	};
 
 	return {
@@ -164,15 +146,19 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		/** Sends what it can while the page goes, purchases first. May overtake a request in flight. */
 		leave() {
 			if (mustWait(true)) return;
-			const isPurchase = (event: Event) => Number(event.type === "confirmation");
+			const isPurchase = ({ type }: Event) => Number(type === "confirmation");
 			for (;;) {
-				const events = deliverable().sort((a, b) => isPurchase(b) - isPurchase(a));
-				const room = [...leaving.values()].reduce((room, bytes) => room - bytes, batchBytes);
-				const batch = take(events, room);
+				const batch = take(
+					deliverable().sort((a, b) => isPurchase(b) - isPurchase(a)),
+					room,
+				);
 				if (!batch.length) return;
-				for (const event of batch) leaving.set(event.id, size(event));
+				const bytes = size(batch);
+				room -= bytes;
+				for (const id of ids(batch)) leaving.add(id);
 				post(batch, true).then((reply) => {
-					for (const { id } of batch) leaving.delete(id);
+					room += bytes;
+					for (const id of ids(batch)) leaving.delete(id);
 					follow(batch, reply);
 					schedule();
 				});

@@ -34,7 +34,8 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
 function claims(token: string): Login {
 	try {
 		const payload = atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"));
-		return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (byte) => byte.charCodeAt(0))));
+		// Its bytes are UTF-8.
+		return JSON.parse(decodeURIComponent(escape(payload)));
 	} catch {
 		return {};
 	}
@@ -60,12 +61,11 @@ export function readLogin({ email, userId, token }: Login): Login {
 		login.email = email.trim();
 		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: no address");
 	}
-	if (!isKnown(login)) refuse("login: no email, userId or token");
+	if (!isKnown(login)) refuse("no email, userId or token");
 	return login;
 }
 
 /** Reads what an earlier page or another tab stored; undefined where that is no identity. */
 export function readIdentity(stored: unknown): Identity | undefined {
-	const identity = stored as Identity | null;
-	return identity?.anonymousId ? identity : undefined;
+	return (stored as Identity | null)?.anonymousId ? (stored as Identity) : undefined;
 }

@@ -1,5 +1,14 @@
 export type { Color, Event, Order } from "../shared/event.ts";
 export { isBot } from "./bots.ts";
-export type { Data, LoginInput, Tracker, TrackerOptions, TrackerState, TrackOptions } from "./contract.ts";
+export type {
+	Command,
+	Data,
+	LoginInput,
+	ScriptTag,
+	Tracker,
+	TrackerOptions,
+	TrackerState,
+	TrackOptions,
+} from "./contract.ts";
 export type { Listener, Notice, NoticeKind } from "./notices.ts";
 export { createTracker } from "./tracker.ts";

@@ -21,23 +21,21 @@ export function warn(...what: unknown[]): void {
 }
 
 /** Hands notices to listeners and, with `debug`, to the console. */
-export function createNotices(debug: boolean) {
-	const listeners = new Set<[NoticeKind, Listener]>();
+export function createNotices(debug?: boolean) {
+	const hearers = new Set<(kind: NoticeKind, notice: Notice) => void>();
 
-	const on = (kind: NoticeKind, listener: Listener) => {
-		const entry: [NoticeKind, Listener] = [kind, listener];
-		listeners.add(entry);
+	const on = (wanted: NoticeKind, listener: Listener) => {
+		const hear = (kind: NoticeKind, notice: Notice) => kind === wanted && listener(notice);
+		hearers.add(hear);
 		return () => {
-			listeners.delete(entry);
+			hearers.delete(hear);
 		};
 	};
 
 	const notify: Notify = (kind, reason, events = [], cause) => {
 		if (debug) warn(`${kind} (${events.length}): ${reason}`);
-		for (const [wanted, listener] of listeners) {
-			// Apart from us, so that a listener that throws stops nothing here and is still seen.
-			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
-		}
+		// Apart from us, so that a listener that throws stops nothing here and is still seen.
+		for (const hear of hearers) queueMicrotask(() => hear(kind, { reason, events, cause }));
 	};
 
 	return { on, notify };

@@ -18,12 +18,13 @@ export type Queue = ReturnType<typeof createQueue>;
 export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
 	const waiting = new Map<string, Event>();
 	const held = new Map<string, Event>();
-	/** Ids whose latest form the store lacks, and ids it has. */
+	/** Ids whose latest form is to be written, and those whose latest form the store has. */
 	const unsaved = new Set<string>();
-	const saved = new Set<string>();
+	let saved = new Set<string>();
 	let isOpen = false;
 	let isSaving = false;
 
+	const ids = () => [...waiting.keys(), ...held.keys()];
 	const find = (id: string) => waiting.get(id) ?? held.get(id);
 	const isUnknown = (id: string) => !find(id);
 	const all = (ids: Iterable<string>) => [...ids].flatMap((id) => find(id) ?? []);
@@ -32,9 +33,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	};
 
 	const store = createEventStore(name, (cause) => {
-		notify("error", "IndexedDB failed, localStorage instead", [], cause);
-		saved.clear();
-		for (const id of [...waiting.keys(), ...held.keys()]) unsaved.add(id);
+		notify("error", "IndexedDB failed", [], cause);
+		// Another set: what is not in localStorage was not taken from it by another tab.
+		saved = new Set();
+		for (const id of ids()) unsaved.add(id);
 		save();
 	});
 
@@ -45,11 +47,11 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		await null;
 		while (isOpen && unsaved.size) {
 			const events = all(unsaved);
-			const isKept = await store.write(events);
+			const kept = new Set(await store.write(events));
 			for (const event of events) {
 				if (find(event.id) !== event) continue;
 				unsaved.delete(event.id);
-				if (isKept) saved.add(event.id);
+				if (kept.has(event)) saved.add(event.id);
 			}
 		}
 		isSaving = false;
@@ -86,7 +88,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		const relabel = (event: Event, changed: Event["person"]) => {
 			held.delete(event.id);
 			put({ ...event, person: { ...event.person, ...changed } });
-			if (saves) unsaved.add(event.id);
+			if (saves) {
+				saved.delete(event.id);
+				unsaved.add(event.id);
+			}
 		};
 		for (const event of [...held.values()]) {
 			const { anonymousId } = event.person;
@@ -140,24 +145,24 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
 		async sync() {
 			if (!isOpen) return;
-			const before = [...saved];
-			const [ids, unknown] = await store.read(isUnknown);
+			const [before, source] = [[...saved], saved];
+			const [stored, unknown] = await store.read(isUnknown);
 			if (!isOpen) return;
-			const there = new Set(ids);
-			for (const id of before) if (!there.has(id)) forget(id);
+			const there = new Set(stored);
+			for (const id of before) if (source === saved && !there.has(id)) forget(id);
 			if (unknown.length) admit(unknown, saved);
 			const oldest = now() - ageMs;
-			const old = [...waiting.values(), ...held.values()].flatMap(({ id, at }) => (at < oldest ? id : []));
-			settle("dropped", old, "older than 30 days");
+			const isOld = (id: string) => (find(id)?.at ?? oldest) < oldest;
+			settle("dropped", ids().filter(isOld), "too old");
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
 		spill() {
-			if (isOpen) store.spill(all(unsaved));
+			if (isOpen) store.spill(all(ids()).filter(({ id }) => !saved.has(id)));
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
 		clear() {
 			isOpen = false;
-			for (const ids of [waiting, held, unsaved, saved]) ids.clear();
+			ids().forEach(forget);
 			store.clear();
 		},
 	};

@@ -1,32 +1,31 @@
-import type { BatchReply, Rejection } from "../shared/wire.ts";
+import type { BatchReply, Problem, ProblemCode } from "../shared/wire.ts";
 
 /** What the proxy's answer means for the batch it answers. */
 export type Reply =
 	/** The batch is on disk, except what it names. */
-	| Rejection[]
+	| BatchReply["rejected"]
 	/** Too large or unreadable: two halves may not be. */
 	| "halve"
-	/** Wrong write key or origin: nothing changes before the next page load. */
-	| "stop"
+	/** Wrong write key or origin, where the answer tells which: nothing changes before the next page load. */
+	| { stop: ProblemCode | number }
 	/** Not for so many ms. */
 	| number
 	/** Anything else: again later. */
 	| undefined;
 
-/** No proxy of ours asks for more, and a stranger's answer must not silence a browser for years. */
-const longestWait = 86_400_000;
+/** No proxy of ours asks for more, and neither a stranger's answer nor a wrong clock may silence a browser for years. */
+export const longestWait = 86_400_000;
 
-/** Reads an answer. A 202 counts only with our body: a captive portal may answer anything. Rejects where it has none. */
+/** Reads an answer. What loses or acknowledges an event counts only in our words: a captive portal may answer anything. */
 export async function readReply(response: Response): Promise<Reply> {
 	const { status, headers } = response;
-	if (status === 202) {
-		const { accepted, rejected }: BatchReply = await response.json();
-		if (typeof accepted === "number" && Array.isArray(rejected)) return rejected;
-	}
-	if (status === 400 || status === 413) return "halve";
-	if (status === 401 || status === 403) return "stop";
+	const body: Partial<BatchReply & Problem> | null = await response.json().catch(() => null);
+	const { accepted, rejected, code } = body ?? {};
+	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return rejected;
+	if (code === "malformed_body" || code === "body_too_large") return "halve";
+	if (status === 401 || status === 403) return { stop: code ?? status };
 	if (status === 429 || status === 503) {
-		const ms = Number(headers.get("Retry-After")) * 1_000;
+		const ms = (headers.get("Retry-After") as unknown as number) * 1_000;
 		if (ms > 0) return Math.min(ms, longestWait);
 	}
 	return undefined;

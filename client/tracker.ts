@@ -4,8 +4,8 @@ import { createContext } from "./context.ts";
 import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
-import { afterLogin, type Identity, isKnown, readIdentity, readLogin } from "./identity.ts";
-import { readLocal, removeLocal, writeLocal } from "./local.ts";
+import { afterLogin, type Identity, isKnown, type Login, readIdentity, readLogin } from "./identity.ts";
+import { readLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
 import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
@@ -16,20 +16,23 @@ const optedOut = "opted out";
 
 /**
  * Creates the tracker of a page. `Events` maps event names to their data; without it any name and any JSON object go.
- * Where there is no document (server-side rendering) it records nothing.
+ * Where there is no document (server-side rendering) it records nothing. `now` is when what is recorded happens.
  * @throws TypeError where `proxy` or `writeKey` is missing or invalid.
  */
-export function createTracker<Events = Record<string, Data>>(options: TrackerOptions): Tracker<Events> {
-	const { proxy, writeKey } = options ?? {};
+export function createTracker<Events = Record<string, Data>>(
+	options: TrackerOptions,
+	now: () => number = Date.now,
+): Tracker<Events> {
+	const { proxy, writeKey } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("createTracker: proxy must be an http(s) URL or a path");
+		refuse("proxy: no http(s) URL or path");
 	}
-	checkText(writeKey, 200, "createTracker: writeKey");
+	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
-	const { on, notify } = createNotices(!!options.debug);
+	const { on, notify } = createNotices(options.debug);
 	const newId = createIds(Date.now);
-	let consent: TrackerState["consent"] = options.consent === "pending" ? "pending" : "granted";
+	let consent: TrackerState["consent"] = options.consent && options.consent !== "granted" ? "pending" : "granted";
 	let identity: Identity = { anonymousId: newId() };
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
@@ -46,28 +49,28 @@ export function createTracker<Events = Record<string, Data>>(options: TrackerOpt
 		}
 	};
 
-	const record = (read: () => Fact) =>
-		safely(() => {
-			if (isSilent) return notify("dropped", "a bot, or no page");
-			if (consent === "denied") return notify("dropped", optedOut);
-			const fact = read();
-			if (options.beforeLogin === "drop" && !isKnown(identity)) return notify("dropped", "before a login");
-			readContext ??= createContext();
-			queue.add({
-				id: newId(),
-				at: Date.now(),
-				...fact,
-				person: { ...identity },
-				context: readContext(),
-			} as Event);
-			if (isStarted && isKnown(identity)) flusher.wake();
-		});
-
 	const become = (next: Identity) => {
 		identity = next;
 		if (isStarted) writeLocal(name, identity);
 		queue.claim(true);
 	};
+
+	const record = (read: () => Fact & { login?: Login }) =>
+		safely(() => {
+			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot or no page" : optedOut);
+			const { login, ...fact } = readFact(read());
+			if (login) become(afterLogin(identity, login, newId));
+			if (options.beforeLogin === "drop" && !isKnown(identity)) return notify("dropped", "before a login");
+			readContext ??= createContext();
+			queue.add({
+				id: newId(),
+				at: now(),
+				...fact,
+				person: { ...identity },
+				context: readContext(),
+			} as Event);
+			if (isStarted) flusher.wake();
+		});
 
 	/** From here on things are stored and sent. */
 	const start = () => {
@@ -141,25 +144,17 @@ export function createTracker<Events = Record<string, Data>>(options: TrackerOpt
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record(() => readFact({ type: "track", name, data, color: (options as Fact | undefined)?.color } as Fact)),
-		login: (input) =>
-			record(() => {
-				const login = readLogin(input);
-				const fact = readFact({ type: "login", data: input.attributes });
-				become(afterLogin(identity, login, newId));
-				return fact;
-			}),
-		update: (data) => record(() => readFact({ type: "update", data })),
-		confirmation: (data) => record(() => readFact({ type: "confirmation", data })),
+			record(() => ({ type: "track", name, data, color: (options as Fact | undefined)?.color }) as Fact),
+		login: (input) => record(() => ({ type: "login", data: input.attributes, login: readLogin(input) })),
+		update: (data) => record(() => ({ type: "update", data })),
+		confirmation: (data) => record(() => ({ type: "confirmation", data })),
 		page: () => record(() => ({ type: "page" })),
 		reset: () => safely(() => become({ anonymousId: newId() })),
 		optOut: () => safely(optOut),
-		optIn: () =>
-			safely(() => {
-				if (consent === "denied") removeLocal(name);
-				consent = "granted";
-				start();
-			}),
+		optIn() {
+			consent = "granted";
+			start();
+		},
 		flush: async () => {
 			if (isStarted) await flusher.flush(true);
 		},

@@ -17,7 +17,7 @@ export function createIds(now: () => number): () => string {
 			count = 0;
 		}
 		// Not `randomUUID()`: pages on plain http have none.
-		const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+		const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
 		const digits = `${hex(time, 12)}7${hex(count, 3)}8${hex(high >>> 4, 7)}${hex(low, 8)}`;
 		return digits.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 	};

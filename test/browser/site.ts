@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Event } from "../../shared/event.ts";
-import type { Rejection } from "../../shared/wire.ts";
+import type { ProblemCode, Rejection } from "../../shared/wire.ts";
 
 export interface Batch {
 	writeKey: string;
@@ -14,11 +14,18 @@ export interface Batch {
 /** An answer of the proxy; `"never"` keeps the request open. */
 export type Answer = "never" | { status: number; headers?: Record<string, string>; body?: unknown };
 
+/** A refusal as the proxy words it. */
+export const problem = (status: number, code: ProblemCode): Answer => ({ status, body: { status, code } });
+
 /** A 202 that takes all events but the rejected ones. */
 export const taken = ({ events }: Batch, rejected: Rejection[] = []): Answer => ({
 	status: 202,
 	body: { accepted: events.length - rejected.length, rejected },
 });
+
+/** Stands in until the script has loaded: collects commands with their time. */
+export const stub =
+	"<script>window.eventferry=window.eventferry||Object.assign([],{push(...c){for(const x of c){x.when=Date.now();this[this.length]=x}}})</script>";
 
 export const scriptTag = (attributes = "") =>
 	`<script src="/ferry/client.js" data-write-key="site_test" ${attributes}></script>`;
@@ -30,7 +37,7 @@ export async function startSite() {
 	const batches: Batch[] = [];
 	const headers: IncomingHttpHeaders[] = [];
 	const waiters = new Set<() => void>();
-	let answer: (batch: Batch) => Answer = taken;
+	let answer: (batch: Batch) => Answer | Promise<Answer> = taken;
 
 	const server = createServer(async (request, response) => {
 		const path = new URL(request.url ?? "", "http://site").pathname;
@@ -38,10 +45,11 @@ export async function startSite() {
 			let body = "";
 			for await (const chunk of request) body += chunk;
 			const batch: Batch = JSON.parse(body);
-			const reply = answer(batch);
 			batches.push(batch);
 			headers.push(request.headers);
+			const answered = answer(batch);
 			for (const look of waiters) look();
+			const reply = await answered;
 			if (reply === "never") return;
 			const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {});
 			response.writeHead(reply.status, { "Content-Type": "application/json", ...reply.headers }).end(text);
@@ -73,7 +81,7 @@ export async function startSite() {
 		events,
 		/** The names of the events received so far; a type where there is no name. */
 		names: () => events().map((event) => ("name" in event ? event.name : event.type)),
-		answerWith(next: (batch: Batch) => Answer) {
+		answerWith(next: (batch: Batch) => Answer | Promise<Answer>) {
 			answer = next;
 		},
 		/** Resolves when what was received makes it true. */

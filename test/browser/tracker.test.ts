@@ -2,7 +2,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Tracker } from "../../client/index.ts";
 import { type Chromium, launchChromium } from "./chromium.ts";
-import { type Site, scriptTag, startSite, taken } from "./site.ts";
+import { problem, type Site, scriptTag, startSite, stub, taken } from "./site.ts";
 
 let chromium: Chromium;
 let site: Site;
@@ -237,6 +237,37 @@ test("commands collected before the script loads run in order, and the same push
 	expect(site.names()).toEqual(["one", "login", "two", "page", "three"]);
 });
 
+test("the stub fits in 400 bytes, survives being included twice and keeps the time of each command", async () => {
+	expect(stub.length).toBeLessThanOrEqual(400);
+	site.pages.set(
+		"/stub",
+		`${stub}<script>eventferry.push(["login", { email: "ada@example.com" }], ["track", "early"]);</script>
+		${stub}<script>
+			eventferry.push(["track", "second"]);
+			const start = Date.now();
+			while (Date.now() < start + 300);
+		</script>${scriptTag()}`,
+	);
+	const page = await open("/stub");
+	await page.evaluate(() => (window as unknown as Loaded).eventferry.track("direct"));
+	await flush(page);
+	expect(site.names()).toEqual(["login", "early", "second", "direct"]);
+	const [login, early, second, direct] = site.events().map(({ at }) => at) as [number, number, number, number];
+	expect(second - login).toBeLessThan(250);
+	expect(direct - early).toBeGreaterThanOrEqual(300);
+	expect(Math.abs((site.batches[0]?.sentAt ?? 0) - direct)).toBeLessThan(2_000);
+});
+
+test("an attribute the script does not know is named in the console, a doubtful consent is none", async () => {
+	site.pages.set("/typos", scriptTag('data-writekey="site_x" data-consent="Pending"'));
+	const page = await visitor.newPage();
+	const lines: string[] = [];
+	page.on("console", (message) => lines.push(message.text()));
+	await page.goto(`${site.origin}/typos`);
+	expect(lines).toEqual(["eventferry: unknown attribute writekey"]);
+	expect(await state(page)).toMatchObject({ consent: "pending" });
+});
+
 test("a script that is included twice tracks once", async () => {
 	site.pages.set("/twice", scriptTag("data-pages") + scriptTag("data-pages"));
 	const page = await visitor.newPage();
@@ -328,7 +359,7 @@ test("events with an expired token stay until that person's next login brings a 
 });
 
 test("a refused write key stops sending until the next page load, with one line in the console", async () => {
-	site.answerWith(() => ({ status: 401 }));
+	site.answerWith(() => problem(401, "invalid_write_key"));
 	const page = await open();
 	const lines: string[] = [];
 	page.on("console", (message) => message.text().startsWith("eventferry") && lines.push(message.text()));
@@ -336,7 +367,7 @@ test("a refused write key stops sending until the next page load, with one line 
 	await flush(page);
 	await flush(page);
 	expect(site.batches).toHaveLength(1);
-	expect(lines).toEqual(["eventferry: write key or origin refused, stopped"]);
+	expect(lines).toEqual(["eventferry: stopped by the proxy: invalid_write_key"]);
 	site.answerWith(taken);
 	await page.reload();
 	await flush(page);
@@ -345,7 +376,9 @@ test("a refused write key stops sending until the next page load, with one line 
 
 test("a batch that is too large is halved until the event that is goes alone", async () => {
 	site.answerWith((batch) =>
-		batch.events.some((event) => "name" in event && event.name === "huge") ? { status: 413 } : taken(batch),
+		batch.events.some((event) => "name" in event && event.name === "huge")
+			? problem(413, "body_too_large")
+			: taken(batch),
 	);
 	const page = await open();
 	await listen(page, "dropped");
@@ -353,6 +386,19 @@ test("a batch that is too large is halved until the event that is goes alone", a
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 0 });
 	expect(await notices(page)).toEqual([{ kind: "dropped", reason: "refused by the proxy", count: 1 }]);
+});
+
+test("a stranger's HTML 400 or 413 costs no event", async () => {
+	for (const status of [400, 413]) {
+		site.answerWith(() => ({ status, headers: { "Content-Type": "text/html" }, body: "<h1>Blocked</h1>" }));
+		const page = await open();
+		await listen(page, "dropped");
+		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
+		await flush(page);
+		expect(await notices(page)).toEqual([]);
+		expect((await state(page)).waiting).toBeGreaterThanOrEqual(2);
+		await page.close();
+	}
 });
 
 test("Retry-After holds even a flush back, and across a reload", async () => {
@@ -399,6 +445,75 @@ test("two tabs share one queue and deliver each event once", async () => {
 		(events) => events.length === 0,
 	);
 	expect(site.names().sort()).toEqual(["from the first", "from the second", "login"]);
+});
+
+test("a flush waits while another tab has its turn, then tries", async () => {
+	const [first, second] = [await open(), await open()];
+	await first.evaluate(() => {
+		const held = window as unknown as { release(): void };
+		navigator.locks.request("eventferry:site_test", () => new Promise<void>((resolve) => (held.release = resolve)));
+	});
+	await call(second, ["login", { email: "ada@example.com" }]);
+	let isFlushed = false;
+	const flushed = flush(second).then(() => {
+		isFlushed = true;
+	});
+	await second.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)));
+	expect([isFlushed, site.batches.length]).toEqual([false, 0]);
+	await first.evaluate(() => (window as unknown as { release(): void }).release());
+	await flushed;
+	expect(site.names()).toEqual(["login"]);
+	expect(await state(second)).toMatchObject({ waiting: 0 });
+});
+
+const withoutLocks = () =>
+	visitor.addInitScript(() => {
+		Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
+	});
+
+test("where Web Locks are missing one tab sends at a time all the same", async () => {
+	await withoutLocks();
+	const [first, second] = [await open(), await open()];
+	let atOnce = 0;
+	let mostAtOnce = 0;
+	site.answerWith(async (batch) => {
+		mostAtOnce = Math.max(mostAtOnce, ++atOnce);
+		await new Promise((resolve) => setTimeout(resolve, 300));
+		atOnce--;
+		return taken(batch);
+	});
+	await call(first, ["login", { email: "ada@example.com" }]);
+	await until(
+		() => state(second),
+		({ email }) => email === "ada@example.com",
+	);
+	await call(first, ...Array.from({ length: 150 }, (_, n) => ["track", `first ${n}`]));
+	await call(second, ...Array.from({ length: 10 }, (_, n) => ["track", `second ${n}`]));
+	await Promise.all([flush(first), flush(second)]);
+	expect([(await state(first)).waiting, (await state(second)).waiting]).toEqual([0, 0]);
+	expect(site.events()).toHaveLength(161);
+	expect(new Set(site.events().map(({ id }) => id)).size).toBe(161);
+	expect(mostAtOnce).toBe(1);
+});
+
+test("where Web Locks are missing the turn of a tab that died runs out", async () => {
+	await withoutLocks();
+	const page = await open();
+	await page.evaluate(() => localStorage.setItem("eventferry:site_test:lease", String(Date.now() + 1_000)));
+	await call(page, ["login", { email: "ada@example.com" }]);
+	const start = Date.now();
+	await flush(page);
+	expect(Date.now() - start).toBeGreaterThan(500);
+	expect(site.names()).toEqual(["login"]);
+});
+
+test("where neither Web Locks nor localStorage are to be had, events are sent", async () => {
+	await withoutLocks();
+	await denyLocalStorage();
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	expect(site.names()).toEqual(["login"]);
 });
 
 test("while consent is pending nothing is stored or sent; opting in releases it", async () => {
@@ -454,7 +569,7 @@ test("localStorage takes over where IndexedDB is missing, with one notice", asyn
 	await page.goto(`${site.origin}/debug`);
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 	await flush(page);
-	expect(lines).toEqual(["eventferry: error (0): IndexedDB failed, localStorage instead"]);
+	expect(lines).toEqual(["eventferry: error (0): IndexedDB failed"]);
 	await page.goto("about:blank");
 	await site.until(() => site.batches.length === 2);
 	site.batches.length = 0;
@@ -462,4 +577,140 @@ test("localStorage takes over where IndexedDB is missing, with one notice", asyn
 	await page.goto(site.origin);
 	await flush(page);
 	expect(site.names()).toEqual(["login", "kept"]);
+});
+
+/** As for a visitor who blocks all cookies. */
+const denyLocalStorage = () =>
+	visitor.addInitScript(() => {
+		Object.defineProperty(window, "localStorage", {
+			get() {
+				throw new DOMException("Access is denied for this document.", "SecurityError");
+			},
+		});
+	});
+
+test.each([true, false])(
+	"events outlive an IndexedDB that closes for good under a page; localStorage allowed: %s",
+	async (isAllowed) => {
+		if (!isAllowed) await denyLocalStorage();
+		site.answerWith(() => ({ status: 500 }));
+		const page = await open();
+		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
+		await flush(page);
+		expect(await stored(page)).toHaveLength(2);
+		await page.evaluate(() => {
+			const { transaction } = IDBDatabase.prototype;
+			IDBDatabase.prototype.transaction = function (...args) {
+				this.close();
+				return transaction.apply(this, args);
+			};
+		});
+		await listen(page, "error");
+		site.batches.length = 0;
+		site.answerWith(taken);
+		await flush(page);
+		expect(site.names()).toEqual(["login", "kept"]);
+		expect(await state(page)).toMatchObject({ waiting: 0 });
+		expect(await notices(page)).toEqual([{ kind: "error", reason: "IndexedDB failed", count: 0 }]);
+	},
+);
+
+test("an IndexedDB that is closed under a page once is opened again and stays in use", async () => {
+	site.answerWith(() => ({ status: 500 }));
+	const page = await open();
+	await listen(page, "error");
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	await page.evaluate(() => {
+		const { transaction } = IDBDatabase.prototype;
+		IDBDatabase.prototype.transaction = function (...args) {
+			IDBDatabase.prototype.transaction = transaction;
+			this.close();
+			return transaction.apply(this, args);
+		};
+	});
+	await call(page, ["track", "kept"]);
+	await flush(page);
+	expect(await stored(page)).toHaveLength(2);
+	expect(await notices(page)).not.toContainEqual(
+		expect.objectContaining({ reason: expect.stringContaining("IndexedDB") }),
+	);
+});
+
+test("opting out deletes from an IndexedDB that failed in this page", async () => {
+	site.answerWith(() => ({ status: 500 }));
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
+	await flush(page);
+	expect(await stored(page)).toHaveLength(2);
+	await page.evaluate(() => {
+		const real = IDBDatabase.prototype.transaction;
+		IDBDatabase.prototype.transaction = () => {
+			throw new DOMException("The database connection is closing.", "InvalidStateError");
+		};
+		Object.assign(window, { heal: () => Object.assign(IDBDatabase.prototype, { transaction: real }) });
+	});
+	await flush(page);
+	await page.evaluate(() => (window as unknown as { heal(): void }).heal());
+	await call(page, ["optOut"]);
+	await until(
+		() => stored(page),
+		(events) => events.length === 0,
+	);
+});
+
+test("50 events and a link in the same task: all arrive, and the page that is come back to goes on", async () => {
+	site.pages.set("/next", "Next");
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	await page.evaluate(() => {
+		for (let n = 0; n < 50; n++) (window as unknown as Loaded).eventferry.track(`event ${n}`);
+		location.href = "/next";
+	});
+	await page.waitForURL("**/next");
+	await site.until(() => new Set(site.names()).size === 51);
+	await page.goBack();
+	await until(
+		() => state(page),
+		({ waiting }) => waiting === 0,
+	);
+	await call(page, ["track", "back again"]);
+	await flush(page);
+	expect(site.names().at(-1)).toBe("back again");
+	expect(new Set(site.events().map(({ id }) => id)).size).toBe(52);
+});
+
+test("a page that comes back from the back/forward cache learns who has logged in meanwhile", async () => {
+	const page = await open();
+	await call(page, ["track", "before"]);
+	// Chromium under Playwright keeps no page in that cache, so what it does is told to the page.
+	await page.evaluate(() => {
+		const key = "eventferry:site_test";
+		localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage[key]), email: "ada@example.com" }));
+		dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+	});
+	expect(await state(page)).toMatchObject({ email: "ada@example.com", held: 0, waiting: 1 });
+});
+
+test("what a page captures before it is frozen has left it", async () => {
+	const page = await open();
+	await call(page, ["login", { email: "ada@example.com" }]);
+	await flush(page);
+	const session = await visitor.newCDPSession(page);
+	await page.evaluate(() => {
+		for (let n = 0; n < 50; n++) (window as unknown as Loaded).eventferry.track(`event ${n}`);
+		// What a phone tells a page at most before it freezes or kills it.
+		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+	});
+	await session.send("Page.setWebLifecycleState", { state: "frozen" });
+	await site.until(() => new Set(site.names()).size === 51);
+	await session.send("Page.setWebLifecycleState", { state: "active" });
+	await until(
+		() => state(page),
+		({ waiting }) => waiting === 0,
+	);
+	// What goes as the page is hidden may overtake a batch in flight; the proxy knows events by their ids.
+	expect(new Set(site.events().map(({ id }) => id)).size).toBe(51);
 });

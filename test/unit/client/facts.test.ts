@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readFact } from "../../../client/facts.ts";
-import { colors, limits } from "../../../shared/event.ts";
+import { colors, eventSchema, limits } from "../../../shared/event.ts";
 
 const track = (data: unknown) => readFact({ type: "track", name: "n", data: data as Record<string, unknown> });
 
@@ -74,7 +74,7 @@ describe("a name", () => {
 test("the colors are those the proxy knows", () => {
 	for (const color of colors) expect(readFact({ type: "track", name: "n", color }).color).toBe(color);
 	for (const color of ["mauve", "", "toString"]) {
-		expect(() => readFact({ type: "track", name: "n", color: color as "red" })).toThrow("color: unknown");
+		expect(() => readFact({ type: "track", name: "n", color: color as "red" })).toThrow("unknown color");
 	}
 });
 
@@ -84,4 +84,50 @@ test("a confirmation needs an orderId, a text or a number", () => {
 	for (const data of [undefined, {}, { orderId: "" }, { orderId: null }, { orderId: "x".repeat(201) }]) {
 		expect(() => readFact({ type: "confirmation", data })).toThrow("orderId");
 	}
+});
+
+describe("a confirmation", () => {
+	const accepts = (data: unknown) => {
+		try {
+			readFact({ type: "confirmation", data: data as Record<string, unknown> });
+			return true;
+		} catch {
+			return false;
+		}
+	};
+	const common = { id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f", at: 1, person: { userId: "1" }, type: "confirmation" };
+
+	test.each([
+		{ orderId: "A-1", total: "9.90" },
+		{ orderId: "A-1", total: Number.NaN },
+		{ orderId: "A-1", total: null },
+		{ orderId: "A-1", items: [{ id: "pen" }] },
+		{ orderId: "A-1", items: [{ id: "pen", quantity: "2" }] },
+		{ orderId: "A-1", items: [{ quantity: 2 }] },
+		{ orderId: "A-1", items: [null] },
+		{ orderId: "A-1", items: { id: "pen", quantity: 2 } },
+		{ orderId: "A\n1" },
+		{ orderId: "" },
+	])("that the proxy refuses is refused at once: %j", (data) => {
+		expect(accepts(data)).toBe(false);
+	});
+
+	test("is taken just where the proxy's schema takes it", () => {
+		const value = fc.oneof(
+			fc.constantFrom(undefined, null, "", "A-1", "A\u0000", "x".repeat(201), 0, 9.9, Number.NaN, {}, [], false),
+			fc.string(),
+		);
+		const item = fc.oneof(value, fc.record({ id: value, quantity: value }, { requiredKeys: [] }));
+		const order = fc.record(
+			{ orderId: value, total: value, items: fc.oneof(value, fc.array(item, { maxLength: 2 })), more: value },
+			{ requiredKeys: [] },
+		);
+		fc.assert(
+			fc.property(order, (data) => {
+				const sent = JSON.parse(JSON.stringify({ ...common, data }));
+				expect(accepts(data)).toBe(eventSchema.safeParse(sent).success);
+			}),
+			{ numRuns: 1_000 },
+		);
+	});
 });

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
-import { IDBFactory } from "fake-indexeddb";
-import { beforeEach, expect, test } from "vitest";
+import { IDBDatabase, IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Identity } from "../../../client/identity.ts";
 import { createQueue } from "../../../client/queue.ts";
 import type { Event } from "../../../shared/event.ts";
@@ -15,6 +15,24 @@ beforeEach(() => {
 	notices = [];
 	owner = { anonymousId: "a" };
 });
+
+afterEach(() => {
+	vi.restoreAllMocks();
+	vi.unstubAllGlobals();
+});
+
+/** `localStorage` that writes in another way. */
+const storeWith = (setItem: Storage["setItem"]) =>
+	vi.stubGlobal(
+		"localStorage",
+		new Proxy(localStorage, {
+			get: (target, key) => {
+				if (key === "setItem") return setItem;
+				const value = Reflect.get(target, key);
+				return typeof value === "function" ? value.bind(target) : value;
+			},
+		}),
+	);
 
 const queue = () =>
 	createQueue(
@@ -114,7 +132,7 @@ test("what is older than 30 days is dropped with a notice", async () => {
 	add(event(ada));
 	await sync();
 	expect(waiting.size).toBe(1);
-	expect(notices).toEqual(["dropped older than 30 days 1"]);
+	expect(notices).toEqual(["dropped too old 1"]);
 });
 
 test("what was not yet stored when the page went is there on the next", () => {
@@ -155,7 +173,7 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 	broken.add(event(ada));
 	broken.add(event(ada));
 	await stored(broken);
-	expect(notices).toEqual(["error IndexedDB failed, localStorage instead 0"]);
+	expect(notices).toEqual(["error IndexedDB failed 0"]);
 	const later = queue();
 	later.open();
 	expect(later.waiting.size).toBe(2);
@@ -167,15 +185,102 @@ test("where nothing can be stored the events stay in memory", async () => {
 	indexedDB.open = () => {
 		throw new DOMException("denied", "SecurityError");
 	};
-	localStorage.setItem = () => {
-		throw new DOMException("full", "QuotaExceededError");
-	};
+	storeWith(deny);
 	const broken = queue();
 	broken.open();
 	broken.add(event(ada));
 	await stored(broken);
 	expect(broken.waiting.size).toBe(1);
 	expect(notices).toHaveLength(1);
+});
+
+const transactions = () => vi.spyOn(IDBDatabase.prototype as globalThis.IDBDatabase, "transaction");
+const throwInvalidState = () => {
+	throw new DOMException("The database connection is closing", "InvalidStateError");
+};
+const deny = () => {
+	throw new DOMException("full", "QuotaExceededError");
+};
+
+test("what was stored in an IndexedDB that closes for good moves to localStorage, none of it forgotten", async () => {
+	const tab = queue();
+	tab.open();
+	for (let n = 0; n < 3; n++) tab.add(event(ada));
+	await stored(tab);
+	transactions().mockImplementation(throwInvalidState);
+	await tab.sync();
+	expect(tab.waiting.size).toBe(3);
+	await tab.sync();
+	expect(tab.waiting.size).toBe(3);
+	expect(localStorage).toHaveLength(3);
+	expect(notices).toEqual(["error IndexedDB failed 0"]);
+});
+
+test("where localStorage is denied too, what was stored stays in memory", async () => {
+	const tab = queue();
+	tab.open();
+	tab.add(event(ada));
+	await stored(tab);
+	transactions().mockImplementation(throwInvalidState);
+	storeWith(deny);
+	await tab.sync();
+	expect(tab.waiting.size).toBe(1);
+	await tab.sync();
+	expect(tab.waiting.size).toBe(1);
+});
+
+test("a database that was closed under us is opened again, once, and nobody needs to know", async () => {
+	const tab = queue();
+	tab.open();
+	tab.add(event(ada));
+	await stored(tab);
+	const { transaction } = IDBDatabase.prototype;
+	transactions().mockImplementationOnce(function (this: globalThis.IDBDatabase, ...args) {
+		this.close();
+		return transaction.apply(this, args) as IDBTransaction;
+	});
+	const opened = vi.spyOn(indexedDB, "open");
+	tab.add(event(ada));
+	await stored(tab);
+	expect(opened).toHaveBeenCalledOnce();
+	expect(localStorage).toHaveLength(0);
+	expect(notices).toEqual([]);
+	const later = queue();
+	later.open();
+	await later.sync();
+	expect(later.waiting.size).toBe(2);
+});
+
+test.each(["clear", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
+	const tab = queue();
+	tab.open();
+	tab.add(event(ada));
+	await stored(tab);
+	const broken = transactions().mockImplementation(throwInvalidState);
+	await tab.sync();
+	broken.mockRestore();
+	if (way === "clear") tab.clear();
+	else tab.settle("delivered", [...tab.waiting.keys()], "");
+	const later = queue();
+	later.open();
+	await stored(later);
+	expect(later.waiting.size).toBe(0);
+});
+
+test("an event localStorage has no room for costs the later ones nothing, and is tried again as the page goes", async () => {
+	indexedDB.open = throwInvalidState;
+	const roomy = localStorage;
+	storeWith((key, text) => (text.includes("huge") ? deny() : roomy.setItem(key, text)));
+	const tab = queue();
+	tab.open();
+	const huge = { ...event(ada), name: "huge" };
+	for (const each of [huge, event(ada), event(ada)] as Event[]) tab.add(each);
+	await stored(tab);
+	expect(localStorage).toHaveLength(2);
+	expect(tab.waiting.size).toBe(3);
+	vi.unstubAllGlobals();
+	tab.spill();
+	expect(localStorage).toHaveLength(3);
 });
 
 /** A queue that is opened after has read what this one has written: the store serves in order. */

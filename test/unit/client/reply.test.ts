@@ -13,15 +13,29 @@ test("a 202 with another body acknowledges nothing", async () => {
 	for (const body of [{}, { accepted: "2", rejected: [] }, { accepted: 2 }, []]) {
 		expect(await json(202, body)).toBeUndefined();
 	}
-	await expect(empty(202)).rejects.toThrow();
-	await expect(json(202, null)).rejects.toThrow();
+	expect(await empty(202)).toBeUndefined();
+	expect(await json(202, null)).toBeUndefined();
+});
+
+test("only our own refusal of a body halves a batch", async () => {
+	expect(await json(400, { code: "malformed_body" })).toBe("halve");
+	expect(await json(413, { code: "body_too_large" })).toBe("halve");
+	for (const body of [{}, { code: 7 }, { code: "not_found" }, null, [], "malformed_body"]) {
+		expect(await json(400, body)).toBeUndefined();
+		expect(await json(413, body)).toBeUndefined();
+	}
+});
+
+test("401 and 403 stop, with what the answer says of why", async () => {
+	expect(await json(401, { code: "invalid_write_key" })).toEqual({ stop: "invalid_write_key" });
+	expect(await json(403, { code: "origin_not_allowed" })).toEqual({ stop: "origin_not_allowed" });
+	expect(await empty(401)).toEqual({ stop: 401 });
+	expect(await json(403, "<h1>Blocked</h1>")).toEqual({ stop: 403 });
 });
 
 test.each([
-	[400, "halve"],
-	[413, "halve"],
-	[401, "stop"],
-	[403, "stop"],
+	[400, undefined],
+	[413, undefined],
 	[200, undefined],
 	[204, undefined],
 	[404, undefined],

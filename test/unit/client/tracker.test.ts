@@ -18,8 +18,13 @@ beforeEach(() => {
 	localStorage.clear();
 	request.mockReset().mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
 	vi.stubGlobal("fetch", request);
+	// happy-dom has no Web Locks; of tabs there is one here.
+	const locks = { request: (_name: string, _options: unknown, work: (lock: unknown) => unknown) => work({}) };
+	Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
 });
 afterEach(() => {
+	vi.useRealTimers();
+	vi.restoreAllMocks();
 	vi.unstubAllGlobals();
 });
 
@@ -98,10 +103,9 @@ test("debug names notices in the console, without ids and e-mails", async () => 
 	await tracker.flush();
 	const said = lines.mock.calls.map((parts) => parts.join(" "));
 	expect(said).toEqual([
-		"eventferry: rejected (0): data: not a JSON object",
+		"eventferry: rejected (0): data: no JSON object",
 		"eventferry: delivered (1): on disk at the proxy",
 	]);
-	lines.mockRestore();
 });
 
 test("with beforeLogin drop nothing is recorded before a login", async () => {
@@ -162,6 +166,49 @@ test("without flush, waiting events go after 5 s", async () => {
 	await vi.advanceTimersByTimeAsync(4_999);
 	expect(request).not.toHaveBeenCalled();
 	vi.advanceTimersByTime(1);
-	vi.useRealTimers();
 	await vi.waitFor(() => expect(request).toHaveBeenCalledOnce());
+});
+
+const down = async () => new Response("<h1>Bad gateway</h1>", { status: 502 });
+
+test("an outage that is over delays nothing that comes after", async () => {
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+	vi.spyOn(Math, "random").mockReturnValue(1);
+	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: 0, failures: 9 }));
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	request.mockImplementation(down);
+	await tracker.flush();
+	request.mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
+	dispatchEvent(new Event("online"));
+	await vi.waitFor(() => expect(tracker.state().waiting).toBe(0));
+	tracker.track("after the outage");
+	vi.advanceTimersByTime(5_000);
+	await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3));
+});
+
+test("another tab that learnt the outage is over ends the wait in this one", async () => {
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+	vi.spyOn(Math, "random").mockReturnValue(1);
+	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: 0, failures: 9 }));
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	request.mockImplementation(down);
+	await tracker.flush();
+	request.mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
+	const other = createTracker(valid);
+	await other.flush();
+	tracker.track("after the outage");
+	vi.advanceTimersByTime(5_000);
+	await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3));
+});
+
+test("a pause that was stored under a wrong clock neither silences nor spins", async () => {
+	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: Date.now() + 1e12, failures: 0 }));
+	const timers = vi.spyOn(globalThis, "setTimeout");
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	await tracker.flush();
+	expect(request).toHaveBeenCalledOnce();
+	for (const [, ms = 0] of timers.mock.calls) expect(ms).toBeLessThan(2 ** 31);
 });

@@ -1,11 +1,18 @@
 import { expectTypeOf, test } from "vitest";
-import type { Tracker } from "../../../client/index.ts";
+import type { Command, ScriptTag, Tracker } from "../../../client/index.ts";
 
 interface ShopEvents {
 	"basket:item:added": { product: string; price?: number };
 	search: { query?: string };
 	"menu:opened": undefined;
 }
+
+declare const stub: ScriptTag<ShopEvents> | undefined;
+const pushed: Command<ShopEvents>[] = [
+	["track", "search", { query: "pen" }],
+	["login", { email: "ada@example.com" }],
+	["page"],
+];
 
 /** Never called: what it must not compile is checked by `tsc -p test`. */
 function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
@@ -15,6 +22,15 @@ function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
 	shop.track("menu:opened");
 	any.track("anything", { at: ["all"] });
 	any.track("nothing");
+
+	stub?.push(...pushed);
+	stub?.push(["optOut"], ["confirmation", { orderId: 7 }]);
+	// @ts-expect-error: no such method
+	stub?.push(["tarck", "search"]);
+	// @ts-expect-error: an order has an orderId
+	stub?.push(["confirmation", { total: 1 }]);
+	// @ts-expect-error: the package itself declares no global
+	window.eventferry;
 
 	// @ts-expect-error: no such event
 	shop.track("basket:item:removed", { product: "pen" });
