@@ -88,6 +88,11 @@ export function createSqliteStore(db: DatabaseSync) {
 			return moreClaims || moreDead || Number(changes) === knownAtOnce;
 		},
 
+		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
+		checkpoint(): void {
+			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+		},
+
 		stats(): OutboxStats {
 			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
 			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);

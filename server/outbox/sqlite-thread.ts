@@ -6,7 +6,10 @@ import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 /** What the other side asks: an operation of the store and its arguments. */
 export interface Call {
 	id: number;
-	operation: Exclude<keyof SqliteStore, "fanOut" | "hasJournal" | "setAside" | "forgetTurns" | "recover">;
+	operation: Exclude<
+		keyof SqliteStore,
+		"fanOut" | "hasJournal" | "setAside" | "forgetTurns" | "recover" | "checkpoint"
+	>;
 	args: unknown[];
 }
 
@@ -92,7 +95,16 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			replies = arrived.map(({ id }) => ({ id, error: reason(error) }));
 		}
 		say({ kind: "replies", replies });
+		if (arrived.some(({ operation }) => operation === "sweep")) checkpoint();
 		if (arrived.some(({ operation }) => operation === "settle" || operation === "replayStep")) say({ kind: "ready" });
+	}
+
+	function checkpoint(): void {
+		try {
+			store.checkpoint();
+		} catch (error) {
+			say({ kind: "fault", message: `the store could not be compacted: ${reason(error)}` });
+		}
 	}
 
 	function turn(): void {

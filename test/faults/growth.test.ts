@@ -181,6 +181,7 @@ it("the file shrinks again once a backlog is delivered", () => {
 	const { store, db, file } = opened;
 	const size = () => statSync(file).size;
 	fill(opened, 30_000);
+	store.checkpoint();
 	const full = size();
 	for (;;) {
 		const left = transaction(opened, () => {
@@ -191,7 +192,10 @@ it("the file shrinks again once a backlog is delivered", () => {
 		if (left === 0) break;
 	}
 	// Once a minute, as the proxy does.
-	for (let minute = 0; minute < 5; minute += 1) transaction(opened, () => store.sweep({ now: 0, before: 0 }));
+	for (let minute = 0; minute < 5; minute += 1) {
+		transaction(opened, () => store.sweep({ now: 0, before: 0 }));
+		store.checkpoint();
+	}
 	expect(Number(db.prepare("PRAGMA freelist_count").get()?.freelist_count)).toBe(0);
 	expect(size()).toBeLessThan(full / 2);
 });
