@@ -50,6 +50,8 @@ export interface Destination {
 /** "Once": while a claim on `key` holds, an event that makes the same claim is discarded and counted under `reason`. */
 export interface Claim {
 	key: string;
+	/** 12 hex digits that follow from the key; claims that are alike in them are stored side by side. */
+	cluster?: string;
 	reason: string;
 	/** The event's own time for this claim. */
 	at: number;

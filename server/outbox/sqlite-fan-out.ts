@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Batch, Claim, Destination } from "./outbox.ts";
-import type { Owed } from "./sqlite-lanes.ts";
+import type { KnownLanes, Owed } from "./sqlite-lanes.ts";
 import type { Statements } from "./sqlite-statements.ts";
 
 /** Events a fan-out transaction takes at most; a single batch may exceed it. */
@@ -8,18 +8,23 @@ const eventsAtOnce = 1_000;
 /** Ended claims that one sweep deletes at most. */
 const claimsAtOnce = 5_000;
 
-type Owe = (destination: Destination, person: string, owed: Owed, now: number) => void;
+type Owe = (destination: Destination, person: string, owed: Owed, now: number, known: KnownLanes) => void;
 
 /** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
 export function createFanOut({ run, get, count }: Statements, owe: Owe) {
-	const keyOf = (site: string, key: string) => hash("sha256", `${site}\n${key}`, "buffer").subarray(0, 16);
+	function keyOf(site: string, { key, cluster }: Claim): Buffer {
+		const digest = hash("sha256", `${site}\n${key}`, "buffer").subarray(0, 16);
+		if (cluster) digest.write(cluster, "hex");
+		return digest;
+	}
 
 	/** Takes a claim unless it is held; returns whether it was taken. */
-	function take(site: string, { key, at, since, until }: Claim): boolean {
+	function take(site: string, claim: Claim): boolean {
+		const { since, until, at } = claim;
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
 			WHERE since > ?4 OR until <= ?4`,
-			keyOf(site, key),
+			keyOf(site, claim),
 			since,
 			until,
 			at,
@@ -27,8 +32,9 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		return Number(changes) > 0;
 	}
 
-	const isHeld = (site: string, { key, at }: Claim) =>
-		get("SELECT 1 FROM claim WHERE key = ? AND since <= ? AND until > ?", keyOf(site, key), at, at) !== undefined;
+	const isHeld = (site: string, claim: Claim) =>
+		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", keyOf(site, claim), claim.at) !==
+		undefined;
 
 	/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
 	function claim(site: string, claims: Claim[]): string | undefined {
@@ -40,6 +46,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 	}
 
 	function fanOutBatch({ site, events, skipped }: Batch, now: number): void {
+		const lanes: KnownLanes = new Map();
 		const discarded = new Map<string, number>();
 		const owed = new Map<string, number>();
 		for (const { person, body, destinations, claims, rank, reserved } of events) {
@@ -56,7 +63,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 				now,
 			);
 			for (const name of destinations) {
-				owe({ site, name }, person, { event, rank, reserved }, now);
+				owe({ site, name }, person, { event, rank, reserved }, now, lanes);
 				owed.set(name, (owed.get(name) ?? 0) + 1);
 			}
 		}

@@ -20,6 +20,13 @@ export interface Owed {
 	past?: { attempts: number; firstAt: number };
 }
 
+interface KnownLane {
+	id: number | bigint;
+	rank: number;
+}
+/** Lanes of one site by destination and person, as found or made in this very transaction. */
+export type KnownLanes = Map<string, KnownLane>;
+
 /** Puts what ended dead aside; given by dead-letters. */
 type Bury = (entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number) => void;
 
@@ -125,16 +132,21 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 		},
 
 		/** Adds a written event to the end of a person's lane. Whoever calls counts it as owed. */
-		owe({ site, name }: Destination, person: string, { event, rank, reserved, past }: Owed, now: number): void {
-			const known = get(
-				"SELECT id, rank FROM lane WHERE site = ? AND destination = ? AND person = ?",
-				site,
-				name,
-				person,
-			);
-			let lane = known?.id;
-			if (known === undefined) {
-				lane = run(
+		owe(
+			{ site, name }: Destination,
+			person: string,
+			{ event, rank, reserved, past }: Owed,
+			now: number,
+			known: KnownLanes = new Map(),
+		): void {
+			const key = `${name}\n${person}`;
+			let lane =
+				known.get(key) ??
+				(get("SELECT id, rank FROM lane WHERE site = ? AND destination = ? AND person = ?", site, name, person) as
+					| KnownLane
+					| undefined);
+			if (lane === undefined) {
+				const { lastInsertRowid: id } = run(
 					`INSERT INTO lane (site, destination, person, state, rank, reserved, turn, owed_since)
 					VALUES (?, ?, ?, 'ready', ?, ?, ?, ?)`,
 					site,
@@ -144,14 +156,17 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 					reserved ? 1 : 0,
 					nextTurn(),
 					now,
-				).lastInsertRowid;
+				);
 				count(site, name, "lanes", 1);
-			} else if (rank < Number(known.rank)) {
-				run("UPDATE lane SET rank = ? WHERE id = ?", rank, lane ?? null);
+				lane = { id, rank };
+			} else if (rank < lane.rank) {
+				run("UPDATE lane SET rank = ? WHERE id = ?", rank, lane.id);
+				lane = { ...lane, rank };
 			}
+			known.set(key, lane);
 			run(
 				"INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
-				lane ?? null,
+				lane.id,
 				event,
 				rank,
 				reserved ? 1 : 0,
