@@ -3,49 +3,15 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createHelpCrunchProvider } from "../../server/providers/helpcrunch.ts";
-import type { Known, Plan, Provider } from "../../server/providers/provider.ts";
+import type { Known, Provider } from "../../server/providers/provider.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
-import { eventSchema, type Person } from "../../shared/event.ts";
+import { deliver, type Fields, step, storedEvent } from "../support/one-event.ts";
 import { learn, type Reply } from "../unit/providers/lane.ts";
 
-const never = new AbortController().signal;
 const ada = { email: "ada@example.com", userId: "u-1" };
+const stored = (fields: Fields = {}) => storedEvent({ person: ada, ...fields });
 const options = { createPeople: "always", occurredAt: "late" } as const;
-
-interface Fields {
-	type?: string;
-	name?: string;
-	person?: Person;
-	data?: Record<string, unknown>;
-}
-
-function stored({ type = "track", ...fields }: Fields = {}): StoredEvent {
-	const named = type === "track" && { name: "x" };
-	const event = eventSchema.parse({ id: crypto.randomUUID(), type, ...named, at: Date.now(), person: ada, ...fields });
-	return { event, trusted: false, receivedAt: Date.now() };
-}
-
-/** Plans a lane's next request and sends it. */
-async function step(provider: Provider, events: readonly [StoredEvent, ...StoredEvent[]], known: Known) {
-	const plan: Plan = provider.plan(events, known, Date.now());
-	if (plan.kind !== "send") return { plan };
-	return { plan, outcome: await provider.send(plan.request, never) };
-}
-
-/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
-async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
-	let memory = known;
-	for (let n = 0; n < 20; n += 1) {
-		const { plan, outcome } = await step(provider, [event], memory);
-		if (!outcome) return { end: plan.kind === "done" ? "delivered" : plan.kind, known: memory };
-		if ("known" in outcome && outcome.known) memory = JSON.parse(JSON.stringify(outcome.known));
-		const settled = plan.kind === "send" && plan.settles > 0;
-		if (outcome.kind === "delivered" ? settled : outcome.kind !== "unknownPerson")
-			return { end: outcome.kind, known: memory };
-	}
-	return { end: "never", known: memory };
-}
 
 const helpcrunch = createHelpCrunchProvider({ apiKey: "key", ...options, baseUrl: "https://helpcrunch.invalid/v1" });
 const nobody: Reply = [200, { data: [] }];

@@ -1,0 +1,41 @@
+import type { Known, Plan, Provider } from "../../server/providers/provider.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { eventSchema, type Person } from "../../shared/event.ts";
+
+const never = new AbortController().signal;
+
+/** What a test says of an event; the rest is made up. */
+export interface Fields {
+	type?: string;
+	name?: string;
+	person?: Person;
+	data?: Record<string, unknown>;
+}
+
+/** An event of a browser, as the outbox keeps it: a `track` called x unless told otherwise. */
+export function storedEvent({ type = "track", ...fields }: Fields): StoredEvent {
+	const named = type === "track" && { name: "x" };
+	const event = eventSchema.parse({ id: crypto.randomUUID(), type, ...named, at: Date.now(), ...fields });
+	return { event, trusted: false, receivedAt: Date.now() };
+}
+
+/** Plans a lane's next request and sends it. */
+export async function step(provider: Provider, events: readonly [StoredEvent, ...StoredEvent[]], known: Known) {
+	const plan: Plan = provider.plan(events, known, Date.now());
+	if (plan.kind !== "send") return { plan };
+	return { plan, outcome: await provider.send(plan.request, never) };
+}
+
+/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
+export async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
+	let memory = known;
+	for (let n = 0; n < 20; n += 1) {
+		const { plan, outcome } = await step(provider, [event], memory);
+		if (!outcome) return { end: plan.kind === "done" ? "delivered" : plan.kind, known: memory };
+		if ("known" in outcome && outcome.known) memory = JSON.parse(JSON.stringify(outcome.known));
+		const settled = plan.kind === "send" && plan.settles > 0;
+		if (outcome.kind === "delivered" ? settled : outcome.kind !== "unknownPerson")
+			return { end: outcome.kind, known: memory };
+	}
+	return { end: "never", known: memory };
+}
