@@ -96,7 +96,8 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		}
 		say({ kind: "replies", replies });
 		if (arrived.some(({ operation }) => operation === "sweep")) checkpoint();
-		if (arrived.some(({ operation }) => operation === "settle" || operation === "replayStep")) say({ kind: "ready" });
+		// Whoever settles a lane looks again by itself.
+		if (arrived.some(({ operation }) => operation === "replayStep")) say({ kind: "ready" });
 	}
 
 	function checkpoint(): void {
