@@ -15,6 +15,6 @@ export default [
 	{
 		input: "client/snippet.ts",
 		plugins: [resolve({ browser: true }), typescript, terser({ ecma: 2020, compress: { passes: 3 } })],
-		output: { file: "dist/client.js", format: "iife" },
+		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 ];

@@ -66,7 +66,10 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			credentials: "omit",
 			keepalive,
 			signal: AbortSignal.timeout?.(timeoutMs),
-		}).then(readReply, () => undefined);
+		}).then(
+			(response) => readReply(response, events.length),
+			() => undefined,
+		);
 
 	/** Says whether the next request may follow at once. */
 	const follow = (events: Event[], reply: Reply): boolean => {

@@ -16,13 +16,18 @@ export type Reply =
 /** No proxy of ours asks for more, and neither a stranger's answer nor a wrong clock may silence a browser for years. */
 export const longestWait = 86_400_000;
 
-/** Reads an answer. What loses or acknowledges an event counts only in our words: a captive portal may answer anything. */
-export async function readReply(response: Response): Promise<Reply> {
+/**
+ * Reads the answer to so many events. What loses or acknowledges an event counts only in our words: a captive portal
+ * may answer anything. Halving loses nothing, so several are halved on anybody's 400 or 413.
+ */
+export async function readReply(response: Response, events: number): Promise<Reply> {
 	const { status, headers } = response;
 	const body: Partial<BatchReply & Problem> | null = await response.json().catch(() => null);
 	const { accepted, rejected, code } = body ?? {};
 	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return rejected;
-	if (code === "malformed_body" || code === "body_too_large") return "halve";
+	if (code === "malformed_body" || code === "body_too_large" || (events > 1 && (status === 400 || status === 413))) {
+		return "halve";
+	}
 	if (status === 401 || status === 403) return { stop: code ?? status };
 	if (status === 429 || status === 503) {
 		const ms = (headers.get("Retry-After") as unknown as number) * 1_000;

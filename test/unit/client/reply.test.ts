@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { backoff, readReply } from "../../../client/reply.ts";
 
-const json = (status: number, body: unknown, headers = {}) => readReply(Response.json(body, { status, headers }));
-const empty = (status: number, headers = {}) => readReply(new Response(null, { status, headers }));
+const json = (status: number, body: unknown, events = 1) => readReply(Response.json(body, { status }), events);
+const empty = (status: number, headers = {}) => readReply(new Response(null, { status, headers }), 1);
 
 test("a 202 with our body names what was rejected", async () => {
 	const rejected = [{ id: "1", code: "invalid_event", message: "no name" }];
@@ -17,12 +17,14 @@ test("a 202 with another body acknowledges nothing", async () => {
 	expect(await json(202, null)).toBeUndefined();
 });
 
-test("only our own refusal of a body halves a batch", async () => {
+test("anybody's refusal of a body halves a batch, only our own refuses an event alone", async () => {
 	expect(await json(400, { code: "malformed_body" })).toBe("halve");
 	expect(await json(413, { code: "body_too_large" })).toBe("halve");
 	for (const body of [{}, { code: 7 }, { code: "not_found" }, null, [], "malformed_body"]) {
-		expect(await json(400, body)).toBeUndefined();
-		expect(await json(413, body)).toBeUndefined();
+		for (const status of [400, 413]) {
+			expect(await json(status, body, 2)).toBe("halve");
+			expect(await json(status, body, 1)).toBeUndefined();
+		}
 	}
 });
 
