@@ -1,11 +1,20 @@
 import express, { type Request, type RequestHandler, Router } from "express";
 import * as z from "zod";
-import { isLoopback } from "./config-schema.ts";
+import type { DestinationState } from "./delivery/hold.ts";
 import { onlyMethods, RequestError } from "./ingest/problem.ts";
-import type { DeadLetter, DestinationStats, Outbox } from "./outbox/outbox.ts";
-import type { DestinationView } from "./proxy.ts";
+import { isLoopback } from "./loopback.ts";
+import type { BudgetLimits, DeadLetter, Destination, DestinationStats, Outbox } from "./outbox/outbox.ts";
 import { bearer, sameSecret } from "./secret.ts";
 import type { StoredEvent } from "./stored-event.ts";
+
+/** A destination as it is now, for whoever asks. */
+export interface DestinationView {
+	destination: Destination;
+	limits: BudgetLimits;
+	state: DestinationState;
+	/** Requests sent since the start. */
+	requests: number;
+}
 
 export interface AdminOptions {
 	outbox(): Outbox;
@@ -130,6 +139,7 @@ function destinationStats(stored: DestinationStats[], running: DestinationView[]
 		...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
 		delivered: sum(stored, ({ delivered }) => delivered),
 		dead: sum(stored, ({ dead }) => dead),
+		leftOut: sum(stored, ({ leftOut }) => leftOut),
 		discarded: Object.fromEntries(
 			reasons.map((reason) => [reason, sum(stored, (each) => each.discarded[reason] ?? 0)]),
 		),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { eventTypes } from "../shared/event.ts";
+import { isLoopback } from "./loopback.ts";
 
 const text = (hint: string) =>
 	z
@@ -11,13 +12,6 @@ const text = (hint: string) =>
 /** A secret that is sent as `Authorization: Bearer …`, which has no room for white space. */
 const bearerToken = (hint: string) =>
 	text(hint).regex(/^\S+$/, "must have no white space: it is sent as a bearer token");
-
-const hostIsLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(host);
-
-/** Whether a URL or origin is on this machine: the only place where plain http may go. */
-export function isLoopback(url: string): boolean {
-	return URL.canParse(url) && hostIsLoopback(new URL(url).hostname);
-}
 
 const protocolOf = (url: string) => (URL.canParse(url) ? new URL(url).protocol : "");
 

@@ -7,7 +7,6 @@ import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
-import type { DestinationState } from "./delivery/hold.ts";
 import { createIngest, type IngestSite } from "./ingest/ingest.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { openSqlite } from "./outbox/sqlite.ts";
@@ -39,15 +38,6 @@ export interface EventProxy {
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 }
 
-/** A destination as it is now, for whoever asks. */
-export interface DestinationView {
-	destination: Destination;
-	limits: BudgetLimits;
-	state: DestinationState;
-	/** Requests sent since the start. */
-	requests: number;
-}
-
 /** A destination that is being delivered to. */
 interface Served {
 	destination: Destination;
@@ -61,9 +51,9 @@ const reserveDefault = 0.2;
 const graceDefault = 10_000;
 /** How often what has outlived its use is deleted, and how long dead letters and what is known of people are kept. */
 const sweepEveryMs = 60_000;
+const keptMs = 30 * 86_400_000;
 /** How often the same fault is logged: a full disk makes one of every request. */
 const faultEveryMs = 60_000;
-const keptMs = 30 * 86_400_000;
 /** A system clock that was set by more than this since the start makes every age doubtful. */
 const doubtMs = 3_600_000;
 
@@ -82,7 +72,9 @@ function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" }>): voi
 			else {
 				const until = new Date(state.until).toISOString();
 				const hint =
-					state.kind === "paused" ? "is paused: are its credentials right, is it reachable?" : "has had enough";
+					state.kind === "paused"
+						? "is paused: are its credentials right, is it reachable?"
+						: "has had enough for now.";
 				log.warn({ reason: state.reason, until }, `${hint} Nothing is lost meanwhile`);
 			}
 		}

@@ -44,9 +44,10 @@ export interface Purse {
 	tokens(): number;
 	/** Whether those are for what may spend the reserve only. */
 	reservedOnly(): boolean;
-	spend(count: number): void;
-	/** Gives back to the purse what a lease did not need. */
-	keep(): void;
+	/** Takes them out; returns their window's end. */
+	spend(count: number): number;
+	/** Puts back one that was not needed after all, if its window has not ended. */
+	keep(windowEnd: number): void;
 }
 
 /** Takes a destination's budget in small advances, durable before a request is sent; what a crash leaves unspent is lost. */
@@ -67,9 +68,10 @@ export function createPurse(outbox: Outbox, destination: Destination, limits: Bu
 		},
 		spend(count) {
 			left -= count;
+			return until;
 		},
-		keep() {
-			left += 1;
+		keep(windowEnd) {
+			if (windowEnd === until) left += 1;
 		},
 	};
 }

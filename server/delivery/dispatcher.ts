@@ -93,10 +93,7 @@ export function startDispatcher({
 	/** Plans and sends the next request of a lane. */
 	async function request(events: readonly [StoredEvent, ...StoredEvent[]], known: Known): Promise<Result> {
 		const plan = provider.plan(events, known, now());
-		if (plan.kind !== "send") {
-			purse.keep();
-			return { plan };
-		}
+		if (plan.kind !== "send") return { plan };
 		requests += 1;
 		return { plan, outcome: await provider.send(plan.request, aborting.signal) };
 	}
@@ -126,12 +123,13 @@ export function startDispatcher({
 		}
 	}
 
-	async function work(lease: Lease): Promise<void> {
+	async function work(lease: Lease, windowEnd: number): Promise<void> {
 		try {
 			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
 			if (!first) return await settle({ lease, now: now() });
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
+			if (!result.outcome) purse.keep(windowEnd);
 			const at = now();
 			const before = hold.state();
 			// A request that was cut off by the stop says nothing of the destination.
@@ -165,10 +163,10 @@ export function startDispatcher({
 				now: now(),
 				leaseMs,
 			});
-			purse.spend(leases.length);
+			const windowEnd = purse.spend(leases.length);
 			served += leases.length;
 			for (const lease of leases) {
-				const working = work(lease).finally(() => {
+				const working = work(lease, windowEnd).finally(() => {
 					inFlight.delete(lease.lane);
 					wake();
 				});

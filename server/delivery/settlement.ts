@@ -39,7 +39,7 @@ export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number)
 /** What becomes of a lease, by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
 export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number, random: () => number): Settlement {
 	const settlement: Settlement = { lease, now: at };
-	if (plan.kind === "done") return { ...settlement, ...ended(plan.settles, { kind: "delivered" }) };
+	if (plan.kind === "done") return { ...settlement, ...delivered(plan) };
 	if (plan.kind === "discard") {
 		return { ...settlement, ...ended(plan.settles, { kind: "discarded", reason: plan.reason }) };
 	}
@@ -53,7 +53,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 	switch (outcome.kind) {
 		case "delivered":
 			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
-			return { ...sent, known: JSON.stringify(outcome.known), ...ended(plan.settles, { kind: "delivered" }) };
+			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan) };
 		case "unknownPerson":
 			return { ...sent, known: JSON.stringify(outcome.known), ...(isStuck && stuck) };
 		case "rejected": {
@@ -78,6 +78,11 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 }
 
 const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
+
+const delivered = ({ settles, leftOut = 0 }: { settles: number; leftOut?: number }) => ({
+	...ended(settles, { kind: "delivered" }),
+	...(leftOut > 0 && { leftOut }),
+});
 
 const dead = (reason: string, status: number | undefined, message?: string): Ending => ({
 	kind: "dead",

@@ -1,5 +1,5 @@
 import type { RequestHandler } from "express";
-import { isLoopback } from "../config-schema.ts";
+import { isLoopback } from "../loopback.ts";
 import { RequestError } from "./problem.ts";
 
 /** Whether a page of this origin may post. In sandbox mode any loopback origin and none may. */

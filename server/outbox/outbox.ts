@@ -172,6 +172,8 @@ export interface Settlement {
 	narrowTo?: number;
 	/** Whether a request was sent. */
 	sent?: boolean;
+	/** Attributes that did not fit there and were not sent, to be counted. */
+	leftOut?: number;
 }
 
 export interface DeadLetter {
@@ -224,6 +226,8 @@ export interface DestinationStats {
 	delivered: number;
 	/** Dead letters kept now. */
 	dead: number;
+	/** Attributes that did not fit there. */
+	leftOut: number;
 	/** Not delivered on purpose, by reason. */
 	discarded: Record<string, number>;
 }

@@ -209,6 +209,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 			known,
 			narrowTo,
 			sent,
+			leftOut = 0,
 		}: Settlement): boolean {
 			const lane = get("SELECT * FROM lane WHERE id = ? AND lease = ? AND state = 'leased'", id, number);
 			if (!lane) return false;
@@ -223,6 +224,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 					now,
 				);
 			}
+			count(destination.site, destination.name, "leftOut", leftOut);
 			if (sent) run("UPDATE lane SET requests = requests + 1 WHERE id = ?", id);
 			if (narrowTo !== undefined) run("UPDATE lane SET shown = ? WHERE id = ?", narrowTo, id);
 			if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;

@@ -8,6 +8,9 @@ import { createStatements, optionalNumber } from "./sqlite-statements.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
+/** The counters of a destination that are no reasons. */
+const plainCounters = ["owed", "lanes", "delivered", "dead", "leftOut"] as const;
+const isPlain = (name: string): name is (typeof plainCounters)[number] => plainCounters.some((each) => each === name);
 /** People that one sweep forgets at most. */
 const knownAtOnce = 5_000;
 /** Pages of the file that one sweep gives back: 20 MB. */
@@ -35,6 +38,7 @@ export function createSqliteStore(db: DatabaseSync) {
 			oldestAt: optionalNumber(oldest?.at),
 			delivered: 0,
 			dead: 0,
+			leftOut: 0,
 			discarded: {},
 		};
 	}
@@ -110,9 +114,7 @@ export function createSqliteStore(db: DatabaseSync) {
 				const stats = found.get(`${site}\n${name}`) ?? destinationStats(site, name);
 				found.set(`${site}\n${name}`, stats);
 				if (reason !== undefined) stats.discarded[reason] = value;
-				if (counter === "owed" || counter === "lanes" || counter === "delivered" || counter === "dead") {
-					stats[counter] = value;
-				}
+				if (isPlain(counter)) stats[counter] = value;
 			}
 			result.destinations = [...found.values()];
 			return result;

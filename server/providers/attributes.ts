@@ -28,7 +28,7 @@ export function ofFirstPerson(
 /** The updates a lane starts with, as one: how many events they are, and their attributes, later values winning. */
 export function leadingUpdates(
 	events: readonly StoredEvent[],
-	mayset: (name: string, event: StoredEvent) => boolean = () => true,
+	maySet: (name: string, event: StoredEvent) => boolean = () => true,
 ): { count: number; attributes: Record<string, Scalar>; leftOut: number } {
 	const attributes: Record<string, Scalar> = {};
 	let count = 0;
@@ -37,7 +37,7 @@ export function leadingUpdates(
 		if (stored.event.type !== "login" && stored.event.type !== "update") break;
 		count += 1;
 		for (const [name, value] of Object.entries(stored.event.data ?? {})) {
-			if (name !== "" && isScalar(value) && mayset(name, stored)) attributes[name] = value;
+			if (name !== "" && isScalar(value) && maySet(name, stored)) attributes[name] = value;
 			else leftOut += 1;
 		}
 	}

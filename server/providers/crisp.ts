@@ -4,17 +4,13 @@ import type { StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, type Sent, splitName, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
-import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
+import { type AddressedMemory, addressed, cannotCreate, isMissing, missingPlan, notThere } from "./existence.ts";
 import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData, type Scalar } from "./provider.ts";
 
 /** Requests a day by kind of token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
 
-interface Memory extends Existence {
-	/** The address all this is known of. */
-	of?: string;
-	/** A people_id that was given and led nowhere. */
-	wrongId?: string;
+interface Memory extends AddressedMemory {
 	sent?: Sent;
 	/** The updates whose profile fields are sent, as one, and whose custom data is next. */
 	halfSent?: string[] | undefined;
@@ -158,20 +154,13 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		plan(lane, known: Memory, now) {
 			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.crisp ?? email);
 			const [first] = events;
-			const { email, ids } = first.event.person;
-			const { wrongId } = known;
-			const given = email !== undefined && ids?.crisp === wrongId ? undefined : ids?.crisp;
-			const address = given ?? email ?? "";
-			// What is known of one address says nothing of another.
-			const memory: Memory = known.of === address ? known : { of: address, wrongId };
+			const { address, memory, missing } = addressed(first, first.event.person.ids?.crisp, known, now);
 			const isUpdate = first.event.type === "login" || first.event.type === "update";
 			const plan = isUpdate ? planUpdates(events, address, memory, now) : planEvent(first, address, memory, now);
 			if (plan.kind !== "send") return plan;
 			if (isMissing(memory, now)) {
 				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));
 			}
-			const emailInstead = email === undefined ? undefined : { wrongId: given };
-			const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
 			return { ...plan, request: { ...plan.request, ifMissing: missing } };
 		},
 

@@ -22,6 +22,34 @@ export interface Existence {
 	revivedFor?: string;
 }
 
+/** What is known of a person who has an e-mail, and an id of the provider's that may be given instead. */
+export interface AddressedMemory extends Existence {
+	/** The address all this is known of. */
+	of?: string;
+	/** An id that was given and led nowhere. */
+	wrongId?: string | undefined;
+}
+
+/**
+ * Whom an event goes to: the given id unless that has led nowhere, else the e-mail; what is known of that
+ * very address, as what is known of another says nothing of it; and what is known if nobody is there.
+ */
+export function addressed<Memory extends AddressedMemory>(
+	first: StoredEvent,
+	id: string | undefined,
+	known: Memory,
+	now: number,
+) {
+	const { email } = first.event.person;
+	const { wrongId } = known;
+	const given = email !== undefined && id === wrongId ? undefined : id;
+	const address = given ?? email ?? "";
+	const memory = known.of === address ? known : ({ of: address, wrongId } as Memory);
+	const emailInstead = email === undefined ? undefined : { wrongId: given };
+	const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
+	return { given, address, memory, missing };
+}
+
 /** How long a person is taken as missing without asking again. */
 const missingMs = 3_600_000;
 
@@ -33,12 +61,7 @@ export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
  * What is known if a request for an event finds its person missing, on top of `kept`; undefined where that
  * was so before for this event: then it is given up.
  */
-export function ifMissing<Kept extends Known>(
-	{ revivedFor }: Existence,
-	{ event }: StoredEvent,
-	now: number,
-	kept?: Kept,
-) {
+function ifMissing<Kept extends Known>({ revivedFor }: Existence, { event }: StoredEvent, now: number, kept?: Kept) {
 	return revivedFor === event.id ? undefined : { ...kept, missingAt: now };
 }
 

@@ -3,20 +3,16 @@ import type { StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, ofFirstPerson, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
-import { cannotCreate, type Existence, ifMissing, isMissing, missingPlan, notThere } from "./existence.ts";
+import { type AddressedMemory, addressed, cannotCreate, isMissing, missingPlan, notThere } from "./existence.ts";
 import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData } from "./provider.ts";
 
-interface Memory extends Existence {
-	/** The address all this is known of. */
-	of?: string;
-	/** An _id that was given and led nowhere. */
-	wrongId?: string;
+interface Memory extends AddressedMemory {
 	sent?: Sent;
 }
 
 /** Attributes that decide consent or identity there: never a browser's to set. */
 const privileged = new Set(["email", "_id", "isSubscribed", "unsubscribed"]);
-const mayset = (name: string, { trusted }: StoredEvent) => trusted || !privileged.has(name);
+const maySet = (name: string, { trusted }: StoredEvent) => trusted || !privileged.has(name);
 
 interface VibetraceError {
 	message?: unknown;
@@ -55,7 +51,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
 		const { event } = stored;
 		const all = Object.entries(deliveredData(event, config.occurredAt, now));
-		const data = Object.fromEntries(all.filter(([name]) => mayset(name, stored)));
+		const data = Object.fromEntries(all.filter(([name]) => maySet(name, stored)));
 		if (event.type === "confirmation") return { confirmation: data };
 		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
 		const name = event.type === "track" ? event.name : event.type;
@@ -66,7 +62,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], memory: Memory, now: number): Plan {
 		const { email } = events[0].event.person;
 		if (email === undefined) return cannotCreate;
-		const { count, attributes, leftOut } = leadingUpdates(events, mayset);
+		const { count, attributes, leftOut } = leadingUpdates(events, maySet);
 		const request: PlannedRequest = {
 			purpose: "create",
 			method: "PUT",
@@ -92,13 +88,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.vibetrace ?? email);
 			const [first] = events;
 			const { email, ids } = first.event.person;
-			const { wrongId } = known;
-			const given = email !== undefined && ids?.vibetrace === wrongId ? undefined : ids?.vibetrace;
-			const address = given ?? email ?? "";
-			// What is known of one address says nothing of another.
-			const memory: Memory = known.of === address ? known : { of: address, wrongId };
-			const emailInstead = email === undefined ? undefined : { wrongId: given };
-			const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
+			const { given, memory, missing } = addressed(first, ids?.vibetrace, known, now);
 			const send = (event: Record<string, unknown>, sent = memory.sent): PlannedRequest => ({
 				purpose: "event",
 				method: "POST",
@@ -112,7 +102,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 				if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
 				return { kind: "send", request: send(payload(first, now)), settles: 1, covers: 1 };
 			}
-			const { count, attributes, leftOut } = leadingUpdates(events, mayset);
+			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
 			const fields = unsent(attributes, memory.sent, now);
 			if (Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
 			if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);

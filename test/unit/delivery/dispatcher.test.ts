@@ -161,6 +161,14 @@ describe("the dispatcher", () => {
 		expect(items.map(({ body }) => JSON.parse(body).event.data)).toEqual([{ a: "bad" }]);
 	});
 
+	it("counts the attributes that do not fit there", async () => {
+		start("vibetrace");
+		await append("ada@example.com", [update({ plan: "pro", nested: { a: 1 }, list: [1] })]);
+		await settled();
+		expect(taken()).toEqual([{ plan: "pro" }]);
+		expect((await outbox.stats()).destinations).toMatchObject([{ delivered: 1, leftOut: 2 }]);
+	});
+
 	it("gives up what is answered unreadably after three attempts", async () => {
 		sandbox.fault("vibetrace", { status: 200, body: "<html>", contentType: "text/html", times: 3 });
 		start("vibetrace");
