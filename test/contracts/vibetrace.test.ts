@@ -6,7 +6,7 @@ import type { Known, Provider } from "../../server/providers/provider.ts";
 import { createVibetraceProvider } from "../../server/providers/vibetrace.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
-import { deliver, type Fields, step, storedEvent } from "../support/one-event.ts";
+import { checkAnswer, deliver, type Fields, type Row, storedEvent } from "../support/one-event.ts";
 import { learn } from "../unit/providers/lane.ts";
 
 const ada = { email: "ada@example.com" };
@@ -46,8 +46,6 @@ describe("an answer", () => {
 	const invalid = said("Error validating user attributes", "firstname must be text");
 	const nobody = said("User not found", "This email does not exist in our database.");
 
-	/** `next` is what an event would be planned as then; not looked at where it is left out. */
-	type Row = [what: string, status: number, body: unknown, outcome: object, next?: object];
 	const everywhere: Row[] = [
 		[
 			"an error that calls itself a success",
@@ -105,17 +103,9 @@ describe("an answer", () => {
 		["nobody, though it was to create them", 404, nobody, { kind: "rejected", status: 404, reason: "User not found" }],
 	];
 
-	async function understand(events: [StoredEvent], known: Known, status: number, body: unknown) {
-		answer = () => [status, body];
-		return (await step(provider, events, known)).outcome;
-	}
-	/** Sends an event's next request, has it answered by a row, and compares what it says is meant by it. */
-	async function check(events: [StoredEvent], known: Known, [, status, body, expected, next]: Row) {
-		const outcome = await understand(events, known, status, body);
-		expect(outcome).toMatchObject(expected);
-		if (!next) return;
-		if (!outcome || !("known" in outcome) || !outcome.known) throw new Error("nothing was learnt");
-		expect(provider.plan([event], JSON.parse(JSON.stringify(outcome.known)), Date.now())).toMatchObject(next);
+	function check(events: [StoredEvent], known: Known, row: Row) {
+		answer = () => [row[1], row[2]];
+		return checkAnswer(provider, events, known, row, event);
 	}
 	test.each(ofEvents)("to an event of %s (%d)", async (...row) => check([event], {}, row));
 	test.each(ofEvents)("to an update of %s (%d)", async (...row) => check([update], {}, row));

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import type { Known, Plan, Provider } from "../../server/providers/provider.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../shared/event.ts";
@@ -38,4 +39,22 @@ export async function deliver(provider: Provider, event: StoredEvent, known: Kno
 			return { end: outcome.kind, known: memory };
 	}
 	return { end: "never", known: memory };
+}
+
+/** An answer and what it means; `next` is what an event is planned as then, not looked at where it is left out. */
+export type Row = [what: string, status: number, body: unknown, outcome: object, next?: object];
+
+/** Sends a lane's next request, which is answered by the row, and compares what that is taken to mean; `event` is what is planned next. */
+export async function checkAnswer(
+	provider: Provider,
+	events: readonly [StoredEvent, ...StoredEvent[]],
+	known: Known,
+	[, , , expected, next]: Row,
+	event: StoredEvent,
+) {
+	const { outcome } = await step(provider, events, known);
+	expect(outcome).toMatchObject(expected);
+	if (!next) return;
+	if (!outcome || !("known" in outcome) || !outcome.known) throw new Error("nothing was learnt");
+	expect(provider.plan([event], JSON.parse(JSON.stringify(outcome.known)), Date.now())).toMatchObject(next);
 }
