@@ -67,6 +67,7 @@ interface Dead {
 
 interface Account {
 	delivered: number;
+	leftOut: number;
 	discarded: Record<string, number>;
 	budget: { used: number; tokens: number; windowStart: number; refilledAt: number } | undefined;
 	isKnown: boolean;
@@ -86,7 +87,7 @@ class Model {
 	accounts = new Map<string, Account>(
 		destinations.map((each) => [
 			keyOf(each),
-			{ delivered: 0, discarded: {}, budget: undefined, isKnown: false } satisfies Account,
+			{ delivered: 0, leftOut: 0, discarded: {}, budget: undefined, isKnown: false } satisfies Account,
 		]),
 	);
 	/** Every lease ever handed out, with the lane it was of. */
@@ -174,10 +175,11 @@ class Model {
 		return ended;
 	}
 
-	settle(lane: Lane, { ended, failed, known, narrowTo, sent }: Settlement): void {
+	settle(lane: Lane, { ended, failed, known, narrowTo, sent, leftOut = 0 }: Settlement): void {
 		const account = this.account(lane.destination);
 		if (known !== undefined)
 			this.known.set(`${keyOf(lane.destination)} ${lane.person}`, { value: known, usedAt: this.now });
+		account.leftOut += leftOut;
 		if (sent) lane.requests += 1;
 		if (narrowTo !== undefined) lane.shown = narrowTo;
 		if (ended) {
@@ -250,7 +252,7 @@ class Model {
 
 	stats(): Omit<OutboxStats, "destinations"> & { destinations: unknown[] } {
 		const of = (destination: Destination) => {
-			const { delivered, discarded, budget, isKnown } = this.account(destination);
+			const { delivered, leftOut, discarded, budget, isKnown } = this.account(destination);
 			const lanes = this.lanesOf(destination);
 			const dead = this.dead.filter((each) => keyOf(each.destination) === keyOf(destination));
 			if (!isKnown && Object.keys(discarded).length === 0) return [];
@@ -263,6 +265,7 @@ class Model {
 					oldestAt: lanes.length > 0 ? expect.any(Number) : undefined,
 					delivered,
 					dead: dead.length,
+					leftOut,
 					discarded,
 				},
 			];
@@ -481,6 +484,7 @@ const said: fc.Arbitrary<Said> = fc.oneof(
 	fc.constant<Said>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
 	fc.record({ narrowTo: fc.constantFrom(1, 2), sent: fc.constant(true) }),
 	fc.constant<Said>({ known: '{"is":3}', sent: true }),
+	fc.constant<Said>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
 	fc.constant<Said>({}),
 );
 
