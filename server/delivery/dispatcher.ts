@@ -153,6 +153,8 @@ export function startDispatcher({
 		try {
 			const refill = await purse.fill();
 			if (refill !== undefined) return refill;
+			// The window they were for has ended while the store gave them: ask for the next one's.
+			if (purse.tokens() === 0) return now();
 			const { leases, nextAt = Number.POSITIVE_INFINITY } = await outbox.take({
 				destination,
 				lanes: Math.min(free, purse.tokens()),

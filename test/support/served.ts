@@ -10,7 +10,8 @@ import type { Sandbox } from "../../server/sandbox/index.ts";
 /** A new empty folder, and the way to remove it. */
 export function temporaryFolder(): { path: string; remove(): void } {
 	const path = mkdtempSync(join(tmpdir(), "eventferry-"));
-	return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+	// A process that was just killed may still be letting go of a file.
+	return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
 /** The environment of a proxy that delivers to the sandbox, with every key a test needs. */

@@ -105,6 +105,21 @@ describe("the dispatcher", () => {
 		expect(taken()).toEqual(["1", "2", "3"]);
 	});
 
+	it("goes on at once when a budget's window ends while the store grants its requests", async () => {
+		let slow = 3;
+		const { advance } = outbox;
+		outbox.advance = async (request) => {
+			const granted = await advance(request);
+			if (slow-- > 0) await vi.waitUntil(() => Date.now() >= granted.until, { timeout: 5_000 });
+			return granted;
+		};
+		await append("ada@example.com", [track("1"), track("2")]);
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0));
+		start("vibetrace");
+		await settled();
+		expect(taken()).toEqual(["1", "2"]);
+	});
+
 	it("waits as long as a 429 says, and counts no attempt", async () => {
 		sandbox.fault("vibetrace", { status: 429, retryAfter: 1, times: 1 });
 		const dispatcher = start("vibetrace");

@@ -621,9 +621,9 @@ async function drain(model: Model, real: Real): Promise<void> {
 	expect(await real.outbox.stats()).toEqual(model.stats());
 }
 
-const cleanups: (() => void)[] = [];
-afterAll(() => {
-	for (const cleanup of cleanups) cleanup();
+const cleanups: (() => void | Promise<void>)[] = [];
+afterAll(async () => {
+	for (const cleanup of cleanups) await cleanup();
 });
 
 async function openFresh(): Promise<Real> {
@@ -672,7 +672,7 @@ it(
 /** One event of Ada's in an outbox of its own, already leased at 0 for a second. */
 async function leased(): Promise<{ outbox: Outbox; lease: Lease; request: TakeRequest }> {
 	const { outbox } = await openFresh();
-	cleanups.unshift(() => void outbox.close());
+	cleanups.unshift(() => outbox.close());
 	const event = { person: "ada", body: "1", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
 	await outbox.append({ site: "shop", events: [event] });
 	await fannedOut(outbox);
