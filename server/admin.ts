@@ -1,4 +1,4 @@
-import express, { type Request, type RequestHandler, Router } from "express";
+import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import * as z from "zod";
 import type { DestinationState } from "./delivery/hold.ts";
 import { onlyMethods, RequestError } from "./ingest/problem.ts";
@@ -26,14 +26,23 @@ export interface AdminOptions {
 	counts: Readonly<Record<string, number>>;
 }
 
+const id = z.string().regex(/^\d+$/, "must be the id of a dead letter");
+
 const page = z.object({
 	destination: z.string().optional(),
+	reason: z.string().optional(),
+	/** Comma-separated. */
+	ids: z
+		.string()
+		.transform((text) => text.split(","))
+		.pipe(z.array(id).max(500))
+		.optional(),
 	limit: z.coerce.number().int().min(1).max(500).default(50),
-	cursor: z.string().regex(/^\d+$/).optional(),
+	cursor: id.optional(),
 });
 
 const selection = z.strictObject({
-	ids: z.array(z.string().regex(/^\d+$/)).min(1).max(10_000).optional(),
+	ids: z.array(id).min(1).max(10_000).optional(),
 	destination: z.string().optional(),
 	reason: z.string().optional(),
 	since: z.number().optional(),
@@ -114,15 +123,35 @@ export function createAdmin({ outbox, adminToken, sandbox, destinations, counts 
 		const { items, cursor } = await outbox().deadLetters(parse(page, request.query));
 		response.json({ items: items.map(view), ...(cursor !== undefined && { cursor }) });
 	});
-	router.delete("/deadletters", json, async (request, response) => {
-		response.json({ discarded: await outbox().discard(selected(request)) });
-	});
+	router.delete("/deadletters", json, (request, response) =>
+		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress)),
+	);
 	router.all("/deadletters", onlyMethods("GET", "DELETE"));
-	router.post("/deadletters/replay", json, async (request, response) => {
-		response.json({ replayed: await outbox().replay(selected(request)) });
-	});
+	router.post("/deadletters/replay", json, (request, response) =>
+		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress)),
+	);
 	router.all("/deadletters/replay", onlyMethods("POST"));
 	return router;
+}
+
+/**
+ * Answers how many dead letters were changed: once, or to whoever accepts `application/x-ndjson` with a line
+ * after each step, `{ "replayed": 500 }`, the last of which has `"done": true`. An answer that ends without it failed.
+ */
+async function inSteps(
+	name: "replayed" | "discarded",
+	response: Response,
+	change: (onProgress: (done: number) => void) => Promise<number>,
+): Promise<void> {
+	const inLines = response.req.accepts(["application/json", "application/x-ndjson"]) === "application/x-ndjson";
+	const line = (content: object) => {
+		if (!response.headersSent) response.type("application/x-ndjson");
+		response.write(`${JSON.stringify(content)}\n`);
+	};
+	const count = await change((done) => inLines && line({ [name]: done }));
+	if (!inLines) return void response.json({ [name]: count });
+	line({ [name]: count, done: true });
+	response.end();
 }
 
 /** What is stored and what runs of all sites' accounts with one provider, added up. */

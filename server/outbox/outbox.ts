@@ -190,12 +190,6 @@ export interface DeadLetter {
 	lastAt: number;
 }
 
-export interface DeadLetterQuery {
-	destination?: string;
-	limit: number;
-	cursor?: string;
-}
-
 export interface DeadLetterPage {
 	items: DeadLetter[];
 	/** Where the next page starts, if there is one. */
@@ -211,6 +205,12 @@ export interface DeadLetterSelection {
 	since?: number;
 	/** Last tried before, ms. */
 	before?: number;
+}
+
+/** A page of those that match, the oldest first. */
+export interface DeadLetterQuery extends DeadLetterSelection {
+	limit: number;
+	cursor?: string;
 }
 
 export interface DestinationStats {

@@ -93,10 +93,10 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 			);
 		},
 
-		list({ destination, limit, cursor }: DeadLetterQuery): DeadLetterPage {
+		list({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
 			const rows = all(
-				"SELECT * FROM dead_letter WHERE (?1 IS NULL OR destination = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
-				destination ?? null,
+				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
+				...values(selection),
 				Number(cursor ?? 0),
 				limit + 1,
 			);

@@ -542,6 +542,7 @@ describe("a proxy that is running", () => {
 			["GET", "/deadletters?limit=1.5", undefined],
 			["GET", "/deadletters?limit=1&limit=2", undefined],
 			["GET", "/deadletters?cursor=nonsense", undefined],
+			["GET", "/deadletters?ids=1,nonsense", undefined],
 			["GET", "/deadletters?cursor='%20OR%201=1", undefined],
 			["POST", "/deadletters/replay", "{"],
 			["POST", "/deadletters/replay", '{"ids":"1"}'],
@@ -887,6 +888,27 @@ describe("what was accepted", () => {
 		expect(new Set(seen).size).toBe(7);
 		expect((await letters("?destination=crisp")).items).toHaveLength(7);
 		expect((await letters("?destination=vibetrace")).items).toEqual([]);
+		expect((await letters("?reason=invalid_data&limit=2")).items).toHaveLength(2);
+		expect((await letters("?reason=other")).items).toEqual([]);
+		expect((await letters(`?ids=${seen[4]},${seen[1]}`)).items.map(({ id }) => id)).toEqual([seen[1], seen[4]]);
+	});
+
+	test("whoever accepts lines is told how far a replay is, and that it is done", async () => {
+		await refusedByCrisp(event(), event());
+		const response = await running.admin("/deadletters/replay", {
+			method: "POST",
+			headers: { ...json, accept: "application/x-ndjson" },
+			body: "{}",
+		});
+		expect(response.headers.get("content-type")).toMatch(/^application\/x-ndjson/);
+		const lines = (await response.text()).trim().split("\n");
+		expect(lines.map((line) => JSON.parse(line)).at(-1)).toEqual({ replayed: 2, done: true });
+		const refused = await running.admin("/deadletters/replay", {
+			method: "POST",
+			headers: { ...json, accept: "application/x-ndjson" },
+			body: '{"ids":"1"}',
+		});
+		expect(await problemOf(refused)).toMatchObject({ code: "malformed_body" });
 	});
 
 	test("dead letters are replayed by id, then by destination and reason, and are delivered once each", async () => {

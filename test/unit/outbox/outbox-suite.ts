@@ -3,6 +3,7 @@ import type {
 	Batch,
 	BudgetLimits,
 	Claim,
+	DeadLetterSelection,
 	Ending,
 	Lease,
 	NewEvent,
@@ -352,8 +353,13 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 				await append([event(person, person)]);
 				await end(await takeOne(0), 0, 1, { kind: "dead", reason });
 			}
+			const listed = async (selection: DeadLetterSelection) =>
+				(await outbox.deadLetters({ limit: 10, ...selection })).items.map(({ body }) => body);
 			const { items } = await outbox.deadLetters({ limit: 10 });
 			const [ada] = items;
+			expect(await listed({ reason: "a" })).toEqual(["ada", "eve"]);
+			expect(await listed({ reason: "a", destination: "helpcrunch" })).toEqual([]);
+			expect(await listed({ ids: items.slice(0, 2).map(({ id }) => id) })).toEqual(["ada", "bob"]);
 			expect(await outbox.replay({ destination: "helpcrunch" })).toBe(0);
 			expect(await outbox.replay({ ids: [ada?.id ?? ""], reason: "b" })).toBe(0);
 			expect(await outbox.replay({ ids: [ada?.id ?? ""] })).toBe(1);
