@@ -61,7 +61,7 @@ const doubtMs = 3_600_000;
 function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" }>): void {
 	switch (notice.kind) {
 		case "lost":
-			log.warn("a request took longer than its lease: it may be sent twice");
+			log.warn("a request took longer than its lease and may be sent twice, or its person was forgotten meanwhile");
 			break;
 		case "dead":
 			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");

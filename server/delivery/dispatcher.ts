@@ -23,7 +23,7 @@ export type Notice =
 	| { kind: "state"; state: DestinationState }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
-	/** A lease had run out before it was settled: what it sent may be sent again. */
+	/** A lease had ended before it was settled: it ran out, so that what it sent may be sent again, or its person was forgotten. */
 	| { kind: "lost" }
 	/** A fault of our own: a store that cannot be written, a plan that throws. */
 	| { kind: "fault"; message: string; error: unknown };

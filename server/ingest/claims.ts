@@ -22,12 +22,19 @@ export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: st
 	const claims: Claim[] = [{ ...once(`id\n${person}\n${event.id}`, "duplicate", 31), cluster }];
 	if (event.type === "confirmation") {
 		const { orderId } = event.data;
-		claims.push(once(`order\n${person}\n${orderId}`, "duplicate_order", 400));
+		claims.push({ ...once(`order\n${orderId}`, "duplicate_order", 400), ofPerson: true });
 		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
 	}
 	if (event.type === "email_open") {
 		const { at } = event;
-		claims.push({ key: `open\n${person}`, reason: "email_open_too_soon", at, since: at, until: at + 20 * minute });
+		claims.push({
+			key: "open",
+			ofPerson: true,
+			reason: "email_open_too_soon",
+			at,
+			since: at,
+			until: at + 20 * minute,
+		});
 	}
 	return claims;
 }

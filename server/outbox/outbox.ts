@@ -30,6 +30,13 @@ export interface Outbox {
 	replay(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/** Deletes dead letters; resolves to how many. In steps, as `replay`. */
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
+	/**
+	 * Deletes all that is kept of people of a site, in one step: what they are owed (batches that are not fanned
+	 * out yet too), dead letters, what is known of them, claims of their own. A lease of theirs settles nothing any
+	 * more. The other claims of their events stay, as hashes, so that a copy that is still on its way is not taken anew.
+	 * Resolves to what there was, by destination.
+	 */
+	forget(request: ForgetRequest): Promise<Forgotten[]>;
 	stats(): Promise<OutboxStats>;
 	/**
 	 * Deletes what has outlived its use: claims that ended, dead letters last tried and people last heard of
@@ -52,6 +59,8 @@ export interface Claim {
 	key: string;
 	/** 12 hex digits that follow from the key; claims that are alike in them are stored side by side. */
 	cluster?: string;
+	/** The claim is the person's own: another person's with the same key is another, and it goes when the person is forgotten. */
+	ofPerson?: boolean;
 	reason: string;
 	/** The event's own time for this claim. */
 	at: number;
@@ -211,6 +220,23 @@ export interface DeadLetterSelection {
 export interface DeadLetterQuery extends DeadLetterSelection {
 	limit: number;
 	cursor?: string;
+}
+
+export interface ForgetRequest {
+	site: string;
+	/** Their keys. */
+	people: string[];
+}
+
+/** What a destination owed people who were forgotten, and what was known of them there. */
+export interface Forgotten {
+	destination: string;
+	/** Deliveries; counted as discarded, reason `forgotten`. */
+	owed: number;
+	/** Dead letters. */
+	dead: number;
+	/** As the provider wrote it, one for each of the people who was known. */
+	known: string[];
 }
 
 export interface DestinationStats {

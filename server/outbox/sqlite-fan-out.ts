@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { claimKey } from "./claim-key.ts";
 import type { Batch, Claim, Destination } from "./outbox.ts";
 import type { KnownLanes, Owed } from "./sqlite-lanes.ts";
 import type { Statements } from "./sqlite-statements.ts";
@@ -12,19 +12,13 @@ type Owe = (destination: Destination, person: string, owed: Owed, now: number, k
 
 /** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
 export function createFanOut({ run, get, count }: Statements, owe: Owe) {
-	function keyOf(site: string, { key, cluster }: Claim): Buffer {
-		const digest = hash("sha256", `${site}\n${key}`, "buffer").subarray(0, 16);
-		if (cluster) digest.write(cluster, "hex");
-		return digest;
-	}
-
 	/** Takes a claim unless it is held; returns whether it was taken. */
-	function take(site: string, claim: Claim): boolean {
+	function take(site: string, person: string, claim: Claim): boolean {
 		const { since, until, at } = claim;
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
 			WHERE since > ?4 OR until <= ?4`,
-			keyOf(site, claim),
+			claimKey(site, person, claim),
 			since,
 			until,
 			at,
@@ -32,17 +26,20 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		return Number(changes) > 0;
 	}
 
-	const isHeld = (site: string, claim: Claim) =>
-		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", keyOf(site, claim), claim.at) !==
-		undefined;
+	const isHeld = (site: string, person: string, claim: Claim) =>
+		get(
+			"SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2",
+			claimKey(site, person, claim),
+			claim.at,
+		) !== undefined;
 
 	/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
-	function claim(site: string, claims: Claim[]): string | undefined {
+	function claim(site: string, person: string, claims: Claim[]): string | undefined {
 		if (claims.length > 1) {
-			const held = claims.find((each) => isHeld(site, each));
+			const held = claims.find((each) => isHeld(site, person, each));
 			if (held) return held.reason;
 		}
-		return claims.find((each) => !take(site, each))?.reason;
+		return claims.find((each) => !take(site, person, each))?.reason;
 	}
 
 	function fanOutBatch({ site, events, skipped }: Batch, now: number): void {
@@ -50,7 +47,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		const discarded = new Map<string, number>();
 		const owed = new Map<string, number>();
 		for (const { person, body, destinations, claims, rank, reserved } of events) {
-			const reason = claim(site, claims);
+			const reason = claim(site, person, claims);
 			if (reason !== undefined) {
 				discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
 				continue;
@@ -74,6 +71,8 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 	}
 
 	return {
+		claim: take,
+
 		append(batch: Batch): void {
 			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));
 		},

@@ -61,6 +61,7 @@ CREATE TABLE dead_letter (
 	status INTEGER, reason TEXT NOT NULL, message TEXT,
 	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX dead_letter_person ON dead_letter (site, person);
 CREATE INDEX dead_letter_last ON dead_letter (last_at);
 CREATE TABLE counter (
 	site TEXT NOT NULL, destination TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,

@@ -3,6 +3,7 @@ import { advanceBudget } from "./budget-window.ts";
 import type { Advance, AdvanceRequest, DeadLetterSelection, DestinationStats, OutboxStats } from "./outbox.ts";
 import { createDeadLetters, type Step } from "./sqlite-dead-letters.ts";
 import { createFanOut } from "./sqlite-fan-out.ts";
+import { createForget } from "./sqlite-forget.ts";
 import { createLanes } from "./sqlite-lanes.ts";
 import { createStatements, optionalNumber } from "./sqlite-statements.ts";
 
@@ -43,9 +44,11 @@ export function createSqliteStore(db: DatabaseSync) {
 		};
 	}
 
+	const { claim, ...journal } = fanOut;
 	return {
-		...fanOut,
+		...journal,
 		...lanes,
+		...createForget(statements, claim),
 		deadLetters: deadLetters.list,
 		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
 			deadLetters.replayStep(selection, from, (...owed) => lanes.owe(...owed, now), now),

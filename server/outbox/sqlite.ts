@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import {
 	type Advance,
 	type DeadLetterPage,
+	type Forgotten,
 	type Outbox,
 	type OutboxStats,
 	StoreOpenError,
@@ -96,6 +97,7 @@ export async function openSqlite(file: string): Promise<Outbox> {
 		replay: (selection, onProgress) =>
 			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
 		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
+		forget: (request) => call<Forgotten[]>("forget", request),
 		stats: () => call<OutboxStats>("stats"),
 		async sweep(limits) {
 			while (await call<boolean>("sweep", limits));

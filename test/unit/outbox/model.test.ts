@@ -131,19 +131,34 @@ class Model {
 	}
 
 	/** Takes an event's claims unless one of them is held: then its reason. */
-	claim(site: string, claims: Claim[]): string | undefined {
-		for (const { key, at, reason } of claims) {
-			const found = this.claims.get(`${site} ${key}`);
-			if (found && found.since <= at && at < found.until) return reason;
+	claim(site: string, person: string, claims: Claim[]): string | undefined {
+		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
+		for (const claim of claims) {
+			const found = this.claims.get(named(claim));
+			if (found && found.since <= claim.at && claim.at < found.until) return claim.reason;
 		}
-		for (const { key, since, until } of claims) this.claims.set(`${site} ${key}`, { since, until });
+		for (const claim of claims) this.claims.set(named(claim), { since: claim.since, until: claim.until });
 		return undefined;
+	}
+
+	/** Deletes all that is of a person but the claims that are not their own. */
+	forget(site: string, person: string): void {
+		const isTheirs = (each: { destination: Destination; person: string }) =>
+			each.destination.site === site && each.person === person;
+		for (const { destination, entries } of this.lanes.filter(isTheirs)) {
+			const { discarded } = this.account(destination);
+			discarded.forgotten = (discarded.forgotten ?? 0) + entries.length;
+		}
+		this.lanes = this.lanes.filter((lane) => !isTheirs(lane));
+		this.dead = this.dead.filter((dead) => !isTheirs(dead));
+		for (const name of names) this.known.delete(`${site}/${name} ${person}`);
+		for (const key of this.claims.keys()) if (key.startsWith(`${site} ${person}'s `)) this.claims.delete(key);
 	}
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
 		this.events += events.length;
 		for (const { person, body, destinations: to, rank, reserved, claims } of events) {
-			const reason = this.claim(site, claims);
+			const reason = this.claim(site, person, claims);
 			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
 			else for (const name of to) this.owe({ site, name }, person, { body, rank, reserved, stored });
 		}
@@ -343,7 +358,12 @@ const newEvent = fc.record({
 	reserved: fc.boolean(),
 	ago: fc.constantFrom(0, 50, 100),
 	once: fc.uniqueArray(
-		fc.record({ key: fc.constantFrom("order", "open"), opens: fc.boolean(), ms: fc.constantFrom(50, 100) }),
+		fc.record({
+			key: fc.constantFrom("order", "open"),
+			opens: fc.boolean(),
+			ms: fc.constantFrom(50, 100),
+			ofPerson: fc.boolean(),
+		}),
 		{ maxLength: 2, selector: ({ key }) => key },
 	),
 });
@@ -361,7 +381,14 @@ const append = fc
 				const at = Math.max(0, model.now - ago);
 				const claims = [
 					{ key: `id ${body}`, reason: "duplicate", at, since: 0, until: 1e9 },
-					...once.map(({ key, opens, ms }) => ({ key, reason: key, at, since: opens ? at : 0, until: at + ms })),
+					...once.map(({ key, opens, ms, ofPerson }) => ({
+						key,
+						ofPerson,
+						reason: key,
+						at,
+						since: opens ? at : 0,
+						until: at + ms,
+					})),
 				];
 				return { person, body, destinations: to, rank, reserved, claims };
 			});
@@ -588,6 +615,24 @@ const expire = fc.record({ destination, choice: fc.nat(20) }).map(({ destination
 	}),
 );
 
+const forget = fc.record({ site, person: fc.constantFrom(...persons) }).map(({ site, person }) =>
+	command(`forget ${person} in ${site}`, async (model, real) => {
+		await sameDead(model, real);
+		const theirs = model.lanes.filter((lane) => lane.destination.site === site && lane.person === person);
+		const forgotten = await real.outbox.forget({ site, people: [person] });
+		for (const { destination, owed, dead, known } of forgotten) {
+			const place = { site, name: destination };
+			expect(owed).toBe(theirs.find((lane) => keyOf(lane.destination) === keyOf(place))?.entries.length ?? 0);
+			const isTheirs = (each: Dead) => keyOf(each.destination) === keyOf(place) && each.person === person;
+			expect(dead).toBe(model.dead.filter(isTheirs).length);
+			expect(known[0]).toBe(model.known.get(`${keyOf(place)} ${person}`)?.value);
+		}
+		expect(forgotten.filter(({ owed }) => owed > 0)).toHaveLength(theirs.length);
+		model.forget(site, person);
+		await sameDead(model, real);
+	}),
+);
+
 const sweep = fc.constantFrom(0, 100, 500).map((ago) =>
 	command(`sweep what was last used ${ago} ms ago`, async (model, real) => {
 		const before = model.now - ago;
@@ -645,7 +690,7 @@ it(
 	async () => {
 		const often = [append, append, append, take, take, settle, settle, settle, work, work, work, work, pass, pass];
 		const commands = fc.commands(
-			[...often, appendAgain, skip, pass, crash, deadLetters, deadLetters, expire, sweep, advance],
+			[...often, appendAgain, skip, pass, crash, deadLetters, deadLetters, expire, sweep, forget, advance],
 			{
 				maxCommands: 160,
 				size: "max",

@@ -275,6 +275,12 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect(await take(0, { site: "other", name: "crisp" })).toHaveLength(1);
 		});
 
+		it("of a person's own holds for that person only", async () => {
+			const claims = [{ ...once("order"), ofPerson: true }];
+			await append([event("ada", "1", { claims }), event("bob", "a", { claims }), event("ada", "2", { claims })]);
+			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["1"], ["a"]]);
+		});
+
 		it("is not taken by an event that another claim discards", async () => {
 			await append([event("ada", "1", { claims: [once("order", "duplicate_order")] })]);
 			await append([event("ada", "2", { claims: [once("order", "duplicate_order"), once("its id")] })]);
@@ -419,6 +425,93 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(1);
 			await outbox.sweep({ now: 0, before: 101 });
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(0);
+		});
+	});
+
+	describe("a person who is forgotten", () => {
+		const forget = (...people: string[]) => outbox.forget({ site: "site", people });
+		const both = { destinations: ["crisp", "helpcrunch"] };
+		const helpcrunch = { site: "site", name: "helpcrunch" };
+		const persons = async (destination = crisp) => (await take(1_000, destination)).map(({ person }) => person);
+
+		it("is owed nothing any more anywhere, and nobody else misses anything", async () => {
+			await append([event("ada", "1", both), event("bob", "a", both), event("ada", "2")]);
+			await append([event("ada", "other")], { site: "other" });
+			const forgotten = await forget("ada");
+			expect(forgotten.toSorted((a, b) => a.destination.localeCompare(b.destination))).toEqual([
+				{ destination: "crisp", owed: 2, dead: 0, known: [] },
+				{ destination: "helpcrunch", owed: 1, dead: 0, known: [] },
+			]);
+			expect([await persons(), await persons(helpcrunch)]).toEqual([["bob"], ["bob"]]);
+			expect(await persons({ site: "other", name: "crisp" })).toEqual(["ada"]);
+			const atCrisp = (await outbox.stats()).destinations.find((each) => each.destination.site === "site");
+			expect(atCrisp).toMatchObject({ owed: 1, lanes: 1, discarded: { forgotten: 2 } });
+		});
+
+		it("has no dead letters, and nothing is known of them", async () => {
+			await append([event("ada", "1"), event("ada", "2"), event("bob", "a")]);
+			const [ada, bob] = await take(0);
+			if (!ada || !bob) throw new Error("two lanes expected");
+			const dead = { count: 1, ending: { kind: "dead", reason: "no" } } as const;
+			await outbox.settle({ lease: ada, now: 0, known: '{"id":7}', ended: dead });
+			await outbox.settle({ lease: bob, now: 0, known: '{"id":8}', ended: dead });
+			expect(await forget("ada")).toEqual([{ destination: "crisp", owed: 1, dead: 1, known: ['{"id":7}'] }]);
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["a"]);
+			expect((await outbox.stats()).destinations[0]?.dead).toBe(1);
+			await append([event("ada", "3"), event("bob", "b")]);
+			expect((await take(1)).map(({ known }) => known)).toEqual([undefined, '{"id":8}']);
+		});
+
+		it("does not come back with what was under way", async () => {
+			await append([event("ada", "1"), event("ada", "2")]);
+			const lease = await takeOne(0);
+			await forget("ada");
+			const ending: Ending = { kind: "dead", reason: "no" };
+			expect(await outbox.settle({ lease, now: 0, known: '{"id":7}', ended: { count: 1, ending } })).toBe(false);
+			await append([event("ada", "3")]);
+			expect(await takeOne(0)).toMatchObject({ known: undefined, bodies: ["3"] });
+			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);
+		});
+
+		it("is forgotten also where the batch is not fanned out yet", async () => {
+			for (let n = 0; n < 20; n += 1) {
+				await outbox.append({ site: "site", events: [event("bob", `a${n}`), event("ada", String(n), both)] });
+				const forgotten = await forget("ada");
+				expect(forgotten.map(({ owed }) => owed)).toEqual(expect.arrayContaining([1, 1]));
+			}
+			await append([]);
+			expect((await take(0)).map(({ person, bodies }) => [person, bodies.length])).toEqual([["bob", 20]]);
+			expect([await persons(helpcrunch), (await outbox.stats()).events]).toEqual([[], 40]);
+		});
+
+		it("is not remembered by what they may do once, but a copy of an event of theirs stays a copy", async () => {
+			const order = (id: string): Partial<NewEvent> => ({
+				claims: [once(id), { ...once("order", "duplicate_order"), ofPerson: true }],
+			});
+			await append([event("ada", "1", order("first")), event("bob", "a", order("bob's"))]);
+			await append([event("ada", "2", order("second"))]);
+			await forget("ada");
+			await append([event("ada", "1 again", order("first")), event("ada", "3", order("third"))]);
+			await append([event("bob", "b", order("bob's other"))]);
+			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["a"], ["3"]]);
+		});
+
+		it("leaves a copy as one also where the event was not fanned out yet", async () => {
+			for (let n = 0; n < 20; n += 1) {
+				const claims = [once(`copy ${n}`), { ...once("order"), ofPerson: true }];
+				await outbox.append({ site: "site", events: [event("ada", "1", { claims })] });
+				await forget("ada");
+				await append([event("ada", "1 again", { claims: claims.slice(0, 1) })]);
+			}
+			expect(await take(0)).toEqual([]);
+		});
+
+		it("stays forgotten after a restart, and forgetting whom nobody knows is nothing", async () => {
+			await append([event("ada", "1")]);
+			await forget("ada");
+			outbox = await reopen();
+			expect(await take(0)).toEqual([]);
+			expect((await forget("ada", "eve")).every(({ owed, dead }) => owed + dead === 0)).toBe(true);
 		});
 	});
 
