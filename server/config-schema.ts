@@ -1,6 +1,9 @@
 import * as z from "zod";
 import { eventTypes } from "../shared/event.ts";
+import { trustedProxies, trustProxyHint } from "./ingest/client-address.ts";
+import { isOriginPattern } from "./ingest/origins.ts";
 import { isLoopback } from "./loopback.ts";
+import { secretBytes } from "./token.ts";
 
 const text = (hint: string) =>
 	z
@@ -29,19 +32,27 @@ const baseUrl = z
 	// As it is checked, so it is used: white space and capitals in a scheme are gone.
 	.transform((url) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, "") : url));
 
-const isOrigin = (value: string) =>
-	/^https?:$/.test(protocolOf(value)) && new URL(value).origin === value && !value.includes("*");
-
 const origin = z
 	.string()
 	.refine(
-		isOrigin,
-		"must be scheme://host[:port], without a path or a slash at its end, for example https://shop.example",
+		isOriginPattern,
+		"must be scheme://host[:port], without a path or a slash at its end, for example https://shop.example, or https://*.shop.example for every subdomain",
 	);
+
+/** HS256 wants a key no shorter than its hash: https://www.rfc-editor.org/rfc/rfc7518#section-3.2 */
+const identitySecret = text("a secret that your backend signs identities with")
+	.min(secretBytes, `must have ${secretBytes} characters or more, for example from: openssl rand -hex 32`)
+	.regex(/^[^,]*$/, "must have no comma: it parts the secrets of a list");
+
+const trustProxy = z
+	.union([z.literal(false), z.int(), z.string(), z.array(z.string())], trustProxyHint)
+	.refine((value) => trustedProxies(value) !== undefined, trustProxyHint);
+
+const perMinute = z.int("must be a whole number of requests a minute").min(1, "must be 1 or more");
 
 /** What a provider is told of how to speak. */
 const speech = {
-	/** Whose first event may create a profile; default anybody's. */
+	/** Whose first event may create a profile: anybody's (default), only your backend's and verified visitors', nobody's. */
 	createPeople: z.enum(["always", "verified", "never"], 'must be "always", "verified" or "never"').default("always"),
 	/** When `occurred_at` is added to an event's data: always, when delivery is over a minute late, never. */
 	occurredAt: z.enum(["always", "late", "never"], 'must be "always", "late" or "never"').default("late"),
@@ -58,7 +69,7 @@ const delivery = {
 		.string()
 		.regex(/^([01]\d|2[0-3]):[0-5]\dZ$/, "must be a time of day in UTC, for example 00:00Z")
 		.optional(),
-	/** The part of a daily budget that is kept for trusted events, 0 to 1; default 0.2 where a server key is set. */
+	/** The part of a daily budget that is kept for trusted events, 0 to 1; default 0.2 where identity is verified or a server key is set. */
 	reserve: z.number("must be a number from 0 to 1").min(0, "must be 0 or more").max(1, "must be 1 or less").optional(),
 	/** ms after which what still waits is a dead letter, reason `expired`; default 7 days. */
 	maxWait: z.int("must be a whole number of ms").min(1, "must be 1 or more").default(604_800_000),
@@ -107,9 +118,10 @@ const site = (sandbox: boolean) =>
 				: z.array(origin, `is missing: ${originsHint}`).min(1, `is empty: ${originsHint}`),
 			/** The secret of the app's backend for `POST /v1/events`. */
 			serverKey: bearerToken("the secret your backend sends").optional(),
-			identity: z
-				.literal("open", 'can only be "open" in this version: verified identity is not available yet')
-				.default("open"),
+			/** Who a visitor is: whom the page names (open), or whom a token of your backend names (verified). */
+			identity: z.enum(["open", "verified"], 'must be "open" or "verified"').default("open"),
+			/** What your backend signs identities with, newest first: the others are still taken, so that one can be replaced. */
+			identitySecrets: z.array(identitySecret).optional(),
 			/** The only attributes a browser may set; default all that behave. */
 			attributes: z.array(z.string()).optional(),
 			crisp: crisp.optional(),
@@ -119,9 +131,16 @@ const site = (sandbox: boolean) =>
 		.refine(({ crisp, helpcrunch, vibetrace }) => crisp || helpcrunch || vibetrace, {
 			path: ["destinations"],
 			message: "has none: set the credentials of Crisp, HelpCrunch or Vibetrace",
-			// Said together with the other mistakes, not after they are mended.
-			when: ({ value }) => typeof value === "object" && value !== null,
+			when: isRead,
+		})
+		.refine(({ identity, identitySecrets }) => identity !== "verified" || identitySecrets?.length, {
+			path: ["identitySecrets"],
+			message: "is missing: the secret that your backend signs identities with, as identity is verified",
+			when: isRead,
 		});
+
+/** When a mistake in a whole site is told: together with the others in it, not after they are mended. */
+const isRead = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
 
 /** The schema of a configuration; in sandbox mode a site needs no origins. */
 export const configSchema = (sandbox: boolean) =>
@@ -139,6 +158,15 @@ export const configSchema = (sandbox: boolean) =>
 				.default("sqlite:./eventferry.db"),
 			/** The secret for `/admin/*`; without one those routes refuse everybody. */
 			adminToken: bearerToken("a secret for /admin").optional(),
+			/** The proxies in front whose `X-Forwarded-For` is believed: how many, or their addresses; default none. */
+			trustProxy: trustProxy.optional(),
+			/** Bytes of events, people and dead letters past which nothing more is taken (503); default no limit but the disk's. */
+			maxStoreBytes: z
+				.int("must be a whole number of bytes")
+				.min(1_048_576, "must be 1048576 (1 MB) or more")
+				.optional(),
+			/** Requests a minute: of one address, default 600; of one write key, default no limit, as anybody can use it up. */
+			rateLimit: z.strictObject({ perAddress: perMinute.default(600), perWriteKey: perMinute.optional() }).prefault({}),
 			logLevel: z
 				.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
 					error: "must be fatal, error, warn, info, debug, trace or silent",

@@ -17,11 +17,13 @@ const variables = {
 	HOST: "host",
 	EVENTFERRY_STORE: "store",
 	EVENTFERRY_ADMIN_TOKEN: "adminToken",
+	EVENTFERRY_TRUST_PROXY: "trustProxy",
 	EVENTFERRY_LOG_LEVEL: "logLevel",
 	EVENTFERRY_WRITE_KEY: "sites.0.writeKey",
 	EVENTFERRY_ORIGINS: "sites.0.origins",
 	EVENTFERRY_SERVER_KEY: "sites.0.serverKey",
 	EVENTFERRY_IDENTITY: "sites.0.identity",
+	EVENTFERRY_IDENTITY_SECRET: "sites.0.identitySecrets",
 	CRISP_WEBSITE_ID: "sites.0.crisp.websiteId",
 	CRISP_IDENTIFIER: "sites.0.crisp.identifier",
 	CRISP_KEY: "sites.0.crisp.key",
@@ -37,27 +39,23 @@ const variables = {
 } as const;
 
 /** Variables that the command, or a later version, reads. */
-const otherVariables = [
-	"EVENTFERRY_URL",
-	"EVENTFERRY_IDENTITY_SECRET",
-	"EVENTFERRY_TRUST_PROXY",
-	"CRISP_HOOK_SECRET",
-	"CRISP_HOOK_KEY",
-	"HELPCRUNCH_HOOK_SECRET",
-];
+const otherVariables = ["EVENTFERRY_URL", "CRISP_HOOK_SECRET", "CRISP_HOOK_KEY", "HELPCRUNCH_HOOK_SECRET"];
 
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
+const listed = (text: string) =>
+	text
+		.split(",")
+		.map((entry) => entry.trim())
+		.filter(Boolean);
 const readings: Partial<Record<keyof typeof variables, (text: string) => unknown>> = {
 	PORT: wholeNumber,
 	CRISP_DAILY_BUDGET: wholeNumber,
 	HELPCRUNCH_MINUTE_BUDGET: wholeNumber,
 	VIBETRACE_SECOND_BUDGET: wholeNumber,
-	EVENTFERRY_ORIGINS: (text) =>
-		text
-			.split(",")
-			.map((origin) => origin.trim())
-			.filter(Boolean),
+	EVENTFERRY_TRUST_PROXY: wholeNumber,
+	EVENTFERRY_ORIGINS: listed,
+	EVENTFERRY_IDENTITY_SECRET: listed,
 };
 
 /** Every mistake of a configuration at once. Holds names and what would be right, never a value. */
@@ -110,7 +108,7 @@ export function checkConfig(config: unknown): CheckedConfig {
 		result.error.issues.map(({ path, message }) => {
 			// A list's mistake is the variable's that holds the list.
 			const place = path.join(".");
-			const [, list, entry] = /^(.*\.origins)\.(\d+)$/.exec(place) ?? [];
+			const [, list, entry] = /^(.*\.(?:origins|identitySecrets))\.(\d+)$/.exec(place) ?? [];
 			if (list === undefined) return { name: nameOf(place, count), message };
 			return { name: nameOf(list, count), message: `entry ${Number(entry) + 1} ${message}` };
 		}),

@@ -157,7 +157,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	function startDelivery(opened: Outbox, site: CheckedSite, { provider, options }: Account): Served {
 		const destination = { site: storedName(site, checked.sandbox), name: provider.name };
 		// A reserve needs somebody who may spend it.
-		const limits = budgetLimits(provider.allowance, { reserve: site.serverKey ? reserveDefault : 0, ...options });
+		const reserve = site.serverKey || site.identity === "verified" ? reserveDefault : 0;
+		const limits = budgetLimits(provider.allowance, { reserve, ...options });
 		const dispatcher = startDispatcher({
 			destination,
 			provider,

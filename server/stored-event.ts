@@ -3,11 +3,16 @@ import type { Event, Person } from "../shared/event.ts";
 /** What the outbox keeps as an event's body: the event, and what the proxy knew when it took it. */
 export interface StoredEvent {
 	event: Event;
-	/** From the backend, or with a verified identity: may set what a browser may not. */
+	/** From the backend, or with a verified identity: nobody's invention. */
 	trusted: boolean;
+	/** Whose say the data is: true for the backend's, else the names of what a verified token says; the rest is the page's. */
+	signed?: true | string[];
 	/** ms since the epoch, the proxy's clock. */
 	receivedAt: number;
 }
+
+/** Whether a name in an event's data may be one that no page may set. */
+export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
 /** An e-mail as a person's key: the same for every way of writing it. */
 export const normaliseEmail = (email: string): string => email.trim().toLowerCase();

@@ -1,12 +1,15 @@
-import { type Event, eventSchema, limits } from "../../shared/event.ts";
+import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
-import { normaliseEmail } from "../stored-event.ts";
+import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
 import { guardEvent, isForbidden } from "./guard.ts";
+import type { Identity } from "./identity-token.ts";
 
 /** What the proxy knows of the sender of an event. */
 export interface Sender {
-	/** The backend: may name providers' ids, report opened e-mails and set any attribute. */
-	trusted: boolean;
+	/** May name anybody and providers' ids, report opened e-mails and set any attribute. */
+	isBackend: boolean;
+	/** Where a visitor must be vouched for: what the batch's good tokens say, by token. */
+	identities?: ReadonlyMap<string, Identity> | undefined;
 	/** Added to capture times, ms; 0 where the sender's clock is right. */
 	clockOffset: number;
 	/** The only attributes a browser may set; undefined for all. */
@@ -14,7 +17,7 @@ export interface Sender {
 	now: number;
 }
 
-export type Checked = { event: Event } | { rejection: Rejection };
+export type Checked = { stored: StoredEvent } | { rejection: Rejection };
 
 /** Why a parsed JSON value may not be taken: a key that could reach a prototype, or more levels than allowed. */
 function structuralFlaw(value: unknown, levels: number): string | undefined {
@@ -31,11 +34,35 @@ function structuralFlaw(value: unknown, levels: number): string | undefined {
 const idOf = (raw: unknown): string | null =>
 	typeof raw === "object" && raw !== null && "id" in raw && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
 
-/** Keeps the attributes a browser may set. */
-function narrowed(event: Event, attributes: string[] | undefined): Event {
-	if (!attributes || !event.data || (event.type !== "login" && event.type !== "update")) return event;
-	const data = Object.fromEntries(Object.entries(event.data).filter(([name]) => attributes.includes(name)));
-	return { ...event, data };
+/** Keeps the attributes a page may set, and lets those that a token says go over them. Changes the event. */
+function withAttributes(event: Event, allowed: string[] | undefined, signed: Identity["attributes"]): void {
+	if (event.type !== "login" && event.type !== "update") return;
+	if (allowed && event.data) {
+		event.data = Object.fromEntries(Object.entries(event.data).filter(([name]) => allowed.includes(name)));
+	}
+	if (event.type === "login" && signed) event.data = { ...event.data, ...signed };
+}
+
+/** Who an event is about: whom its token names, where one is needed. What the page says may repeat that, no more. */
+function identified(
+	{ email, userId, token }: Person,
+	identities: Sender["identities"],
+	at: number,
+): { who: Pick<Person, "email" | "userId">; identity?: Identity } | { code: EventCode; flaw: string } {
+	if (!identities) {
+		if (email !== undefined || userId !== undefined) return { who: { email, userId } };
+		return { code: "identity_required", flaw: "person: an email or a userId is needed" };
+	}
+	if (token === undefined) return { code: "identity_required", flaw: "person: a token is needed, see signIdentity" };
+	const identity = identities.get(token);
+	if (!identity)
+		return { code: "invalid_identity_token", flaw: "person.token: is not one that your backend has signed" };
+	const isOther =
+		(email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email ?? "")) ||
+		(userId !== undefined && userId !== identity.userId);
+	if (isOther) return { code: "invalid_identity_token", flaw: "person: says something else than its token" };
+	if (at >= identity.expiresAt) return { code: "identity_token_expired", flaw: "person.token: had expired by then" };
+	return { who: identity, identity };
 }
 
 /** The slow way, for what the guard refuses: says what is wrong with it. */
@@ -49,10 +76,11 @@ function explain(raw: unknown): { event: Event } | { flaw: string } {
 }
 
 /**
- * Checks one event of a batch: shape, size, age, and what its sender may say. Never throws; the
- * returned event has its capture time corrected, never lies in the future, and holds known fields only.
+ * Checks one event of a batch: shape, size, age, and what its sender may say. Never throws; the event that is to be
+ * stored has its capture time corrected, never lies in the future, and holds known fields only, its token not among them.
  */
-export function checkEvent(raw: unknown, { trusted, clockOffset, attributes, now }: Sender): Checked {
+export function checkEvent(raw: unknown, sender: Sender): Checked {
+	const { isBackend, identities, clockOffset, attributes, now } = sender;
 	const reject = (code: EventCode, message: string): Checked => ({ rejection: { id: idOf(raw), code, message } });
 
 	const guarded = guardEvent(raw);
@@ -63,21 +91,28 @@ export function checkEvent(raw: unknown, { trusted, clockOffset, attributes, now
 	if (event.data && mayBeTooLarge && Buffer.byteLength(JSON.stringify(event.data)) > limits.dataBytes) {
 		return reject("event_too_large", `data is larger than ${limits.dataBytes} bytes as JSON`);
 	}
-	if (event.type === "email_open" && !trusted) return reject("invalid_event", "email_open comes from the backend only");
+	if (event.type === "email_open" && !isBackend)
+		return reject("invalid_event", "email_open comes from the backend only");
 
 	const at = Math.min(Math.round(event.at + clockOffset), now);
 	if (at < now - limits.ageMs) return reject("invalid_event", "at: is more than 30 days ago");
 
-	const { email, userId, anonymousId, ids } = event.person;
-	if (email === undefined && userId === undefined) {
-		return reject("identity_required", "person: an email or a userId is needed");
-	}
+	const { anonymousId, ids } = event.person;
+	const found = identified(event.person, identities, at);
+	if ("flaw" in found) return reject(found.code, found.flaw);
+	const { who, identity } = found;
 	// What was read is ours alone: changed in place, as this is done for every event.
 	event.at = at;
 	event.person = {};
-	if (email !== undefined) event.person.email = normaliseEmail(email);
-	if (userId !== undefined) event.person.userId = userId;
+	if (who.email !== undefined) event.person.email = normaliseEmail(who.email);
+	if (who.userId !== undefined) event.person.userId = who.userId;
 	if (anonymousId !== undefined) event.person.anonymousId = anonymousId;
-	if (ids && trusted) event.person.ids = ids;
-	return { event: narrowed(event, trusted ? undefined : attributes) };
+	if (isBackend) {
+		if (ids) event.person.ids = ids;
+		return { stored: { event, trusted: true, signed: true, receivedAt: now } };
+	}
+	withAttributes(event, attributes, identity?.attributes);
+	const stored: StoredEvent = { event, trusted: identity !== undefined, receivedAt: now };
+	if (event.type === "login" && identity?.attributes) stored.signed = Object.keys(identity.attributes);
+	return { stored };
 }

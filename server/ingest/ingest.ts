@@ -4,9 +4,10 @@ import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { bearer, sameSecret } from "../secret.ts";
-import { personKey, type StoredEvent } from "../stored-event.ts";
-import { checkEvent } from "./check-event.ts";
+import { personKey } from "../stored-event.ts";
+import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
+import { type IdentityReader, identityReader } from "./identity-token.ts";
 import { cors, originAllowed } from "./origins.ts";
 import { onlyMethods, RequestError } from "./problem.ts";
 import { rankOf } from "./rank.ts";
@@ -18,6 +19,8 @@ export interface IngestSite {
 	writeKey: string;
 	origins: string[];
 	serverKey?: string | undefined;
+	identity: "open" | "verified";
+	identitySecrets?: string[] | undefined;
 	attributes?: string[] | undefined;
 	/** Where an event goes, and where it would but the destination cannot address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
@@ -47,26 +50,32 @@ const clockTolerance = 60_000;
  * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
  */
 export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOptions): Ingest {
+	const identitiesOf = new Map<IngestSite, IdentityReader>();
+	for (const site of sites) {
+		if (site.identity === "verified") identitiesOf.set(site, identityReader(site.identitySecrets ?? [], now));
+	}
+
 	/** Stores what is good of a batch; resolves once that is durable. */
 	async function accept(
 		site: IngestSite,
 		raw: unknown[],
-		sender: { trusted: boolean; clockOffset: number },
+		sender: Pick<Sender, "isBackend" | "identities" | "clockOffset">,
 	): Promise<BatchReply> {
 		const receivedAt = now();
 		const rejected: Rejection[] = [];
 		const events: NewEvent[] = [];
 		const skipped = new Map<string, number>();
+		const from: Sender = { ...sender, attributes: site.attributes, now: receivedAt };
 		for (const each of raw) {
-			const checked = checkEvent(each, { ...sender, attributes: site.attributes, now: receivedAt });
+			const checked = checkEvent(each, from);
 			if ("rejection" in checked) {
 				rejected.push(checked.rejection);
 				continue;
 			}
-			const stored: StoredEvent = { event: checked.event, trusted: sender.trusted, receivedAt };
-			const person = personKey(checked.event.person);
+			const { stored } = checked;
+			const person = personKey(stored.event.person);
 			if (person === undefined) throw new Error("a checked event has a person");
-			const { destinations, notAddressable } = site.route(checked.event);
+			const { destinations, notAddressable } = site.route(stored.event);
 			for (const destination of notAddressable) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
 			events.push({
 				person,
@@ -105,7 +114,8 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 		}
 		const offset = now() - sentAt;
 		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
-		response.status(202).json(await accept(site, events, { trusted: false, clockOffset }));
+		const identities = await identitiesOf.get(site)?.(events);
+		response.status(202).json(await accept(site, events, { isBackend: false, identities, clockOffset }));
 	}
 
 	/** Whose backend this is, asked before its body is read. */
@@ -125,7 +135,7 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 		if (!body.success) throw malformed(body.error);
 		response
 			.status(202)
-			.json(await accept(siteOfBackend(request), body.data.events, { trusted: true, clockOffset: 0 }));
+			.json(await accept(siteOfBackend(request), body.data.events, { isBackend: true, clockOffset: 0 }));
 	}
 
 	const router = Router();
@@ -140,7 +150,7 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 	router.post("/v1/events", (request, _response, next) => next(void siteOfBackend(request)), json, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
-	return { router, take: (site, events) => accept(site, events, { trusted: true, clockOffset: 0 }) };
+	return { router, take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }) };
 }
 
 /** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */

@@ -1,5 +1,5 @@
 import type { VibetraceConfig } from "../config-schema.ts";
-import type { StoredEvent } from "../stored-event.ts";
+import { isSigned, type StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, ofFirstPerson, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
@@ -12,7 +12,7 @@ interface Memory extends AddressedMemory {
 
 /** Attributes that decide consent or identity there: never a browser's to set. */
 const privileged = new Set(["email", "_id", "isSubscribed", "unsubscribed"]);
-const maySet = (name: string, { trusted }: StoredEvent) => trusted || !privileged.has(name);
+const maySet = (name: string, stored: StoredEvent) => !privileged.has(name) || isSigned(stored, name);
 
 interface VibetraceError {
 	message?: unknown;

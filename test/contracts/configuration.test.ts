@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Config, createProxy, defineConfig, loadConfig } from "../../server/index.ts";
+import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -59,8 +59,10 @@ describe("the environment alone", () => {
 			EVENTFERRY_WRITE_KEY: "site_a",
 			EVENTFERRY_ORIGINS: "https://a.example, http://localhost:3000",
 			EVENTFERRY_SERVER_KEY: "sk",
-			EVENTFERRY_IDENTITY: "open",
+			EVENTFERRY_IDENTITY: "verified",
+			EVENTFERRY_IDENTITY_SECRET: `${"n".repeat(32)}, ${"o".repeat(32)}`,
 			EVENTFERRY_ADMIN_TOKEN: "at",
+			EVENTFERRY_TRUST_PROXY: "1",
 			EVENTFERRY_STORE: "sqlite:/tmp/x.db",
 			EVENTFERRY_LOG_LEVEL: "warn",
 			CRISP_WEBSITE_ID: "w",
@@ -78,9 +80,13 @@ describe("the environment alone", () => {
 			host: "0.0.0.0",
 			store: "sqlite:/tmp/x.db",
 			adminToken: "at",
+			trustProxy: 1,
+			rateLimit: { perAddress: 600 },
 			logLevel: "warn",
 			sites: [
 				{
+					identity: "verified",
+					identitySecrets: ["n".repeat(32), "o".repeat(32)],
 					writeKey: "site_a",
 					origins: ["https://a.example", "http://localhost:3000"],
 					serverKey: "sk",
@@ -124,11 +130,23 @@ describe("a mistake is refused by the name of its variable", () => {
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://shop.example/path" }],
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "shop.example" }],
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "*" }],
-		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://*.shop.example" }],
+		...[
+			["https://*", "https://*.example", "*.shop.example", "https://*shop.example", "https://a.*.shop.example"],
+			["https://*.shop.example/", "https://*.*.shop.example", "https://*.192.0.2.1", "ftp://*.shop.example"],
+			["https://*.Shop.example", "https://*.shop.example:443", "https://*.shop.example@evil.example"],
+		]
+			.flat()
+			.map((origin): [string, Record<string, string>] => ["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: origin }]),
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "null" }],
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://good.example,https://Bad.example" }],
-		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "verified" }],
 		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "closed" }],
+		["EVENTFERRY_IDENTITY_SECRET is missing", { EVENTFERRY_IDENTITY: "verified" }],
+		["EVENTFERRY_IDENTITY_SECRET is missing", { EVENTFERRY_IDENTITY: "verified", EVENTFERRY_IDENTITY_SECRET: " , " }],
+		["EVENTFERRY_IDENTITY_SECRET entry 1 must have 32", { EVENTFERRY_IDENTITY_SECRET: "s".repeat(31) }],
+		["EVENTFERRY_IDENTITY_SECRET entry 2 must have 32", { EVENTFERRY_IDENTITY_SECRET: `${"s".repeat(32)},short` }],
+		...["true", "-1", "31", "1.5", "everybody", "10.0.0.0/33", "10.0.0", "::1/129", "127.0.0.1,", "127.0.0.1/x"].map(
+			(value): [string, Record<string, string>] => ["EVENTFERRY_TRUST_PROXY", { EVENTFERRY_TRUST_PROXY: value }],
+		),
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "postgres://u:p@db/x" }],
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "mysql://db" }],
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "sqlite:" }],
@@ -147,12 +165,6 @@ describe("a mistake is refused by the name of its variable", () => {
 		["VIBETRACE_API_KEY_FILE", { VIBETRACE_API_KEY: undefined, VIBETRACE_API_KEY_FILE: "/nowhere/at/all" }],
 	])("%s in %j", async (name, env) => {
 		expect(await refusal(fromEnvironment({ ...least, ...env }))).toContain(name);
-	});
-
-	test("that verified identity is not there yet is said, not passed over", async () => {
-		expect(await refusal(fromEnvironment({ ...least, EVENTFERRY_IDENTITY: "verified" }))).toMatch(/verified/);
-		const verified = { ...site, identity: "verified" } as unknown as Config["sites"][number];
-		expect(() => createProxy({ sites: [verified] })).toThrow(/verified/);
 	});
 
 	test("no destination at all is a mistake that names what could be set", async () => {
@@ -206,6 +218,8 @@ describe("a mistake is refused by the name of its variable", () => {
 			EVENTFERRY_ADMIN_TOKEN: secret,
 			EVENTFERRY_STORE: `postgres://user:${secret}@db/x`,
 			EVENTFERRY_IDENTITY: secret,
+			EVENTFERRY_IDENTITY_SECRET: secret,
+			EVENTFERRY_TRUST_PROXY: secret,
 			CRISP_WEBSITE_ID: secret,
 			CRISP_IDENTIFIER: secret,
 			CRISP_KEY: secret,
@@ -345,6 +359,16 @@ describe("a configuration file", () => {
 		["sites that are no list", { sites: { site } }, /sites/],
 		["a site that is null", { sites: [null] }, /sites/],
 		["a key that is a number", { sites: [{ ...site, serverKey: 7 }] }, /SERVER_KEY|serverKey/],
+		["no secret for verified identity", { sites: [{ ...site, identity: "verified" }] }, /EVENTFERRY_IDENTITY_SECRET/],
+		[
+			"a short secret",
+			{ sites: [{ ...site, identitySecrets: ["short"] }] },
+			/EVENTFERRY_IDENTITY_SECRET entry 1 must have 32/,
+		],
+		["a trust in everybody", { sites: [site], trustProxy: true }, /EVENTFERRY_TRUST_PROXY .*loopback/],
+		["a rate limit of none", { sites: [site], rateLimit: { perAddress: 0 } }, /rateLimit\.perAddress/],
+		["a rate limit that is none", { sites: [site], rateLimit: 600 }, /rateLimit/],
+		["a store of some bytes", { sites: [site], maxStoreBytes: 100 }, /maxStoreBytes.*1 MB/],
 		["a list", [site], /WRITE_KEY|sites/],
 		["text", '"hello"', /WRITE_KEY|sites|--config/],
 		["what is no JSON", "{ sites: ", /\.json/],

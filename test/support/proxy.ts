@@ -7,7 +7,7 @@ import { join } from "node:path";
 import express, { type Express } from "express";
 import { vi } from "vitest";
 import { type Config, createProxy, type EventProxy } from "../../server/index.ts";
-import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { type Sandbox, type SandboxDestinations, startSandbox } from "../../server/sandbox/index.ts";
 
 export const origin = "https://shop.example";
 export const writeKey = "site_shop";
@@ -47,9 +47,12 @@ export interface RunningProxy {
 	stop(): Promise<void>;
 }
 
+type Site = Partial<Config["sites"][number]>;
+
 interface Options {
 	config?: Partial<Config>;
-	site?: Partial<Config["sites"][number]>;
+	/** What its site says, on its own or of the sandbox's destinations. */
+	site?: Site | ((destinations: SandboxDestinations) => Site);
 	/** Where the router is mounted. Default: the root. */
 	base?: string;
 	/** What the app has before the router. */
@@ -61,9 +64,18 @@ interface Options {
 /** A real proxy on a free port: SQLite in a folder of its own, Crisp in a sandbox of its own. */
 export async function runProxy({ config, site, base = "", app = express(), start = true }: Options = {}) {
 	const sandbox = await startSandbox();
+	const { destinations } = sandbox;
 	const folder = await mkdtemp(join(tmpdir(), "eventferry-"));
 	const proxy = createProxy({
-		sites: [{ writeKey, origins: [origin], serverKey, crisp: sandbox.destinations.crisp, ...site }],
+		sites: [
+			{
+				writeKey,
+				origins: [origin],
+				serverKey,
+				crisp: destinations.crisp,
+				...(typeof site === "function" ? site(destinations) : site),
+			},
+		],
 		store: `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		logLevel: "silent",

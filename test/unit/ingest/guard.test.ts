@@ -165,7 +165,7 @@ describe("the guard", () => {
 	});
 
 	it("leaves an event whose data is too large to be refused as that, counted in bytes", () => {
-		const sender = { trusted: false, clockOffset: 0, attributes: undefined, now: 1_000 };
+		const sender = { isBackend: false, clockOffset: 0, attributes: undefined, now: 1_000 };
 		const event = (text: string) => ({
 			...{ id: "01890a5d-ac96-774b-bcce-b302099a8057", at: 1_000, type: "track", name: "x" },
 			...{ person: { userId: "ada" }, data: { text } },
@@ -178,7 +178,7 @@ describe("the guard", () => {
 			["\u0001", 6],
 		] as const) {
 			const most = unit.repeat(Math.floor(room / bytes));
-			expect(checkEvent(event(most), sender)).toHaveProperty("event");
+			expect(checkEvent(event(most), sender)).toHaveProperty("stored");
 			expect(checkEvent(event(most + unit), sender)).toHaveProperty("rejection.code", "event_too_large");
 		}
 	});

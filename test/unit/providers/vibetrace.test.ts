@@ -35,7 +35,7 @@ interface Fields {
 
 function stored(fields: Fields, trusted = false): StoredEvent {
 	const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, person: ada, ...fields });
-	return { event, trusted, receivedAt: now };
+	return { event, trusted, ...(trusted && { signed: true as const }), receivedAt: now };
 }
 const track = (name: string, person: Person = ada) => stored({ type: "track", name, person });
 const login = (data: Record<string, unknown>, trusted = false) => stored({ type: "login", data }, trusted);

@@ -1,0 +1,63 @@
+import { compactVerify, SignJWT } from "jose";
+
+/** What a token is for: one that was signed for one purpose is worth nothing for another. */
+export type Audience = "eventferry:identity" | "eventferry:open";
+
+/** HS256 wants a key no shorter than its hash: https://www.rfc-editor.org/rfc/rfc7518#section-3.2 */
+export const secretBytes = 32;
+const algorithm = "HS256";
+
+export interface SignOptions {
+	/** One secret, or several with commas between them, newest first: the newest signs. */
+	secret: string;
+	audience: Audience;
+	/** Seconds from now, or a time span as in "15m", "1h", "7 days"; a token without one does not expire. */
+	expiresIn?: number | string;
+}
+
+/** Signs claims as a JWT (HS256) for one purpose. Rejects with a TypeError where secret or life span are none. */
+export async function signToken(
+	claims: Record<string, unknown>,
+	{ secret, audience, expiresIn }: SignOptions,
+): Promise<string> {
+	const [newest = ""] = secret.split(",");
+	const key = Buffer.from(newest.trim());
+	if (key.length < secretBytes) throw new TypeError(`secret: must have ${secretBytes} characters or more`);
+	const token = new SignJWT(claims).setProtectedHeader({ alg: algorithm }).setAudience(audience).setIssuedAt();
+	if (expiresIn !== undefined) {
+		token.setExpirationTime(typeof expiresIn === "number" ? Math.floor(Date.now() / 1_000 + expiresIn) : expiresIn);
+	}
+	return token.sign(key);
+}
+
+/**
+ * Reads tokens that one of the secrets has signed for this purpose: resolves to their claims, or to undefined for
+ * any other. Times in them are not looked at: that is for whoever knows which moment they must hold for.
+ */
+export function tokenReader(
+	secrets: readonly string[],
+	audience: Audience,
+): (token: string) => Promise<Record<string, unknown> | undefined> {
+	const keys = Promise.all(
+		secrets.map((secret) =>
+			crypto.subtle.importKey("raw", Buffer.from(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]),
+		),
+	);
+	return async (token) => {
+		for (const key of await keys) {
+			const verified = await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined);
+			if (verified) return claimsOf(verified.payload, audience);
+		}
+		return undefined;
+	};
+}
+
+function claimsOf(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
+	try {
+		const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+		if (typeof claims !== "object" || claims === null || !("aud" in claims)) return undefined;
+		return [claims.aud].flat().includes(audience) ? { ...claims } : undefined;
+	} catch {
+		return undefined;
+	}
+}
