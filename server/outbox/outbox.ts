@@ -21,6 +21,8 @@ export interface Outbox {
 	onFault(listener: (message: string) => void): () => void;
 	/** Calls `listener` when lanes may have become ready; returns the way to stop listening. */
 	onReady(listener: () => void): () => void;
+	/** Calls `listener` with events that fan-out has just discarded, the last 100 of a transaction at most; for people to look at. */
+	onDiscarded(listener: (discarded: Discarded[]) => void): () => void;
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
 	/**
 	 * Makes the selected dead letters owed again, each as the last of its lane; resolves to how many. In
@@ -37,7 +39,16 @@ export interface Outbox {
 	 * Resolves to what there was, by destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
+	/** What people are owed, lane by lane in order. */
+	findOwed(query: OwedQuery): Promise<OwedDelivery[]>;
+	/**
+	 * One step of a search through the events that are owed, from the latest back: those whose body holds a text.
+	 * A step looks at some hundred events, so that it stalls nothing; it may find none and yet have a `cursor`.
+	 */
+	findEvents(query: { text: string; cursor?: string | undefined }): Promise<FoundEvents>;
 	stats(): Promise<OutboxStats>;
+	/** Requests that were taken from budgets since a time, by slots of {@link budgetSlotMs}; kept for {@link budgetUseKeptMs}. */
+	budgetUse(query: { since: number }): Promise<BudgetUse[]>;
 	/**
 	 * Deletes what has outlived its use: claims that ended, dead letters last tried and people last heard of
 	 * before `before`. In steps, as `replay`.
@@ -239,6 +250,58 @@ export interface Forgotten {
 	known: string[];
 }
 
+/** An event that a claim has kept out of all lanes. */
+export interface Discarded {
+	site: string;
+	person: string;
+	body: string;
+	/** The claim's. */
+	reason: string;
+}
+
+export interface OwedQuery {
+	destinations: Destination[];
+	/** Their keys. */
+	persons: string[];
+	/** Only these events, as `findEvents` named them. */
+	events?: string[];
+	/** Deliveries of each lane at most. */
+	limit: number;
+}
+
+/** A delivery that is owed, and where in its lane it is. */
+export interface OwedDelivery {
+	destination: Destination;
+	person: string;
+	body: string;
+	/** Deliveries of the same lane that come before it. */
+	ahead: number;
+	/** What the lane is; see ARCHITECTURE.md. */
+	state: "ready" | "leased" | "waiting";
+	/** When a waiting lane may be taken, or when a lease runs out. */
+	dueAt?: number;
+	/** Failed attempts of the first delivery of the lane. */
+	attempts: number;
+}
+
+export interface FoundEvents {
+	/** `id` is the store's own. */
+	events: { id: string; body: string }[];
+	/** Where the next step starts, if there is one. */
+	cursor?: string;
+}
+
+/** ms of a day's plot that are shown as one. */
+export const budgetSlotMs = 600_000;
+export const budgetUseKeptMs = 25 * 3_600_000;
+
+export interface BudgetUse {
+	destination: Destination;
+	/** When its slot starts: a multiple of {@link budgetSlotMs}. */
+	at: number;
+	used: number;
+}
+
 export interface DestinationStats {
 	destination: Destination;
 	/** Requests taken from the budget in its current window, and when that window started. */
@@ -267,6 +330,8 @@ export interface OutboxStats {
 	events: number;
 	/** Events discarded at fan-out, by the reason of the claim that was held. */
 	discarded: Record<string, number>;
+	/** What the store takes on disk, in bytes. */
+	bytes: number;
 	destinations: DestinationStats[];
 }
 

@@ -1,5 +1,5 @@
 import { claimKey } from "./claim-key.ts";
-import type { Batch, Claim, Destination } from "./outbox.ts";
+import type { Batch, Claim, Destination, Discarded } from "./outbox.ts";
 import type { KnownLanes, Owed } from "./sqlite-lanes.ts";
 import type { Statements } from "./sqlite-statements.ts";
 
@@ -7,6 +7,8 @@ import type { Statements } from "./sqlite-statements.ts";
 const eventsAtOnce = 1_000;
 /** Ended claims that one sweep deletes at most. */
 const claimsAtOnce = 5_000;
+/** Discarded events that are told of, of one transaction. */
+const discardedTold = 100;
 
 type Owe = (destination: Destination, person: string, owed: Owed, now: number, known: KnownLanes) => void;
 
@@ -42,7 +44,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		return claims.find((each) => !take(site, person, each))?.reason;
 	}
 
-	function fanOutBatch({ site, events, skipped }: Batch, now: number): void {
+	function fanOutBatch({ site, events, skipped }: Batch, now: number, told: Discarded[]): void {
 		const lanes: KnownLanes = new Map();
 		const discarded = new Map<string, number>();
 		const owed = new Map<string, number>();
@@ -50,6 +52,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 			const reason = claim(site, person, claims);
 			if (reason !== undefined) {
 				discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
+				told.push({ site, person, body, reason });
 				continue;
 			}
 			if (destinations.length === 0) continue;
@@ -79,17 +82,19 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 
 		hasJournal: (): boolean => get("SELECT 1 FROM journal WHERE stuck IS NULL LIMIT 1") !== undefined,
 
-		/** Turns the oldest journal rows into entries, `events` of them or a few more. */
-		fanOut(now: number, events = eventsAtOnce): void {
+		/** Turns the oldest journal rows into entries, `events` of them or a few more; returns the last that were discarded. */
+		fanOut(now: number, events = eventsAtOnce): Discarded[] {
+			const told: Discarded[] = [];
 			let done = 0;
 			while (done < events) {
 				const row = get("SELECT id, batch FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
-				if (!row) return;
+				if (!row) break;
 				const batch = JSON.parse(String(row.batch)) as Batch;
-				fanOutBatch(batch, now);
+				fanOutBatch(batch, now, told);
 				run("DELETE FROM journal WHERE id = ?", row.id ?? null);
 				done += batch.events.length;
 			}
+			return told.slice(-discardedTold);
 		},
 
 		/** Keeps the oldest journal row out of the way of the others, with why. */

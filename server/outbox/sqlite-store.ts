@@ -1,10 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
-import { advanceBudget } from "./budget-window.ts";
-import type { Advance, AdvanceRequest, DeadLetterSelection, DestinationStats, OutboxStats } from "./outbox.ts";
+import type { DeadLetterSelection, DestinationStats, OutboxStats } from "./outbox.ts";
+import { createBudgets } from "./sqlite-budget.ts";
 import { createDeadLetters, type Step } from "./sqlite-dead-letters.ts";
 import { createFanOut } from "./sqlite-fan-out.ts";
 import { createForget } from "./sqlite-forget.ts";
 import { createLanes } from "./sqlite-lanes.ts";
+import { createSearch } from "./sqlite-search.ts";
 import { createStatements, optionalNumber } from "./sqlite-statements.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
@@ -27,6 +28,7 @@ export function createSqliteStore(db: DatabaseSync) {
 	const deadLetters = createDeadLetters(statements);
 	const lanes = createLanes(statements, deadLetters.bury);
 	const fanOut = createFanOut(statements, lanes.owe);
+	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
 
 	function destinationStats(site: string, name: string): DestinationStats {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE site = ? AND destination = ?", site, name);
@@ -49,32 +51,12 @@ export function createSqliteStore(db: DatabaseSync) {
 		...journal,
 		...lanes,
 		...createForget(statements, claim),
+		...budgets,
+		...createSearch(statements),
 		deadLetters: deadLetters.list,
 		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
 			deadLetters.replayStep(selection, from, (...owed) => lanes.owe(...owed, now), now),
 		discardStep: deadLetters.discardStep,
-
-		advance(request: AdvanceRequest): Advance {
-			const { site, name } = request.destination;
-			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", site, name);
-			const before = row && {
-				windowStart: Number(row.window_start),
-				used: Number(row.used),
-				tokens: Number(row.tokens),
-				refilledAt: Number(row.refilled_at),
-			};
-			const { state, advance } = advanceBudget(before, request);
-			run(
-				"INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)",
-				site,
-				name,
-				state.windowStart,
-				state.used,
-				state.tokens,
-				state.refilledAt,
-			);
-			return advance;
-		},
 
 		/** Writes, so that a full or broken disk shows. */
 		check(): void {
@@ -85,6 +67,7 @@ export function createSqliteStore(db: DatabaseSync) {
 		sweep({ now, before }: { now: number; before: number }): boolean {
 			const moreClaims = fanOut.sweepClaims(now);
 			const moreDead = deadLetters.sweep(before);
+			sweepBudgetUse(now);
 			const { changes } = run(
 				`DELETE FROM known WHERE (site, destination, person) IN
 				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${knownAtOnce})`,
@@ -103,7 +86,9 @@ export function createSqliteStore(db: DatabaseSync) {
 		stats(): OutboxStats {
 			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
 			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
-			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, destinations: [] };
+			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
+			const bytes = Number(pages?.bytes);
+			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, bytes, destinations: [] };
 			const found = new Map<string, DestinationStats>();
 			for (const row of all("SELECT * FROM counter ORDER BY site, destination")) {
 				const [site, name, counter] = [String(row.site), String(row.destination), String(row.name)];

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import type { Discarded } from "./outbox.ts";
 import { prepare } from "./sqlite-schema.ts";
 import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 
@@ -19,6 +20,7 @@ export type Message =
 	| { kind: "failed"; message: string }
 	| { kind: "replies"; replies: ({ id: number; value: unknown } | { id: number; error: string })[] }
 	| { kind: "ready" }
+	| { kind: "discarded"; discarded: Discarded[] }
 	/** Something behind the interface fails, and will be tried again or was set aside. */
 	| { kind: "fault"; message: string };
 
@@ -120,7 +122,8 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	function fanOut(): void {
 		try {
 			if (!store.hasJournal()) return;
-			transaction(() => store.fanOut(Date.now()));
+			const discarded = transaction(() => store.fanOut(Date.now()));
+			if (discarded.length > 0) say({ kind: "discarded", discarded });
 			say({ kind: "ready" });
 			schedule();
 		} catch (error) {

@@ -3,10 +3,14 @@ import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import {
 	type Advance,
+	type BudgetUse,
 	type DeadLetterPage,
+	type Discarded,
 	type Forgotten,
+	type FoundEvents,
 	type Outbox,
 	type OutboxStats,
+	type OwedDelivery,
 	StoreOpenError,
 	StoreUnavailableError,
 	type Taken,
@@ -29,11 +33,13 @@ export async function openSqlite(file: string): Promise<Outbox> {
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 	const listeners = new Set<() => void>();
 	const faultListeners = new Set<(message: string) => void>();
+	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
 	let ended: Error | undefined;
 	let lastId = 0;
 
 	function receive(message: Message): void {
 		if (message.kind === "ready") for (const listener of listeners) listener();
+		if (message.kind === "discarded") for (const listener of discardedListeners) listener(message.discarded);
 		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
 		if (message.kind !== "replies") return;
 		for (const reply of message.replies) {
@@ -98,9 +104,16 @@ export async function openSqlite(file: string): Promise<Outbox> {
 			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
 		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
 		forget: (request) => call<Forgotten[]>("forget", request),
+		findOwed: (query) => call<OwedDelivery[]>("findOwed", query),
+		findEvents: (query) => call<FoundEvents>("findEvents", query),
 		stats: () => call<OutboxStats>("stats"),
+		budgetUse: (query) => call<BudgetUse[]>("budgetUse", query),
 		async sweep(limits) {
 			while (await call<boolean>("sweep", limits));
+		},
+		onDiscarded(listener) {
+			discardedListeners.add(listener);
+			return () => discardedListeners.delete(listener);
 		},
 		onFault(listener) {
 			faultListeners.add(listener);

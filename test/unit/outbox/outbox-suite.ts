@@ -1,14 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type {
-	Batch,
-	BudgetLimits,
-	Claim,
-	DeadLetterSelection,
-	Ending,
-	Lease,
-	NewEvent,
-	Outbox,
-	TakeRequest,
+import {
+	type Batch,
+	type BudgetLimits,
+	budgetSlotMs,
+	budgetUseKeptMs,
+	type Claim,
+	type DeadLetterSelection,
+	type Discarded,
+	type Ending,
+	type Lease,
+	type NewEvent,
+	type Outbox,
+	type TakeRequest,
 } from "../../../server/outbox/outbox.ts";
 
 const crisp = { site: "site", name: "crisp" };
@@ -231,6 +234,34 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			await append([event("ada", "1")]);
 			await advance(4, 1_500);
 			expect((await outbox.stats()).destinations[0]?.budget).toEqual({ used: 4, windowStart: 1_000 });
+		});
+
+		it("shows what was used of it in the last day, by ten minutes, across a restart", async () => {
+			const slot = budgetSlotMs;
+			await advance(2, 1_000);
+			await advance(3, slot - 1);
+			await advance(4, slot);
+			await outbox.advance({ destination: { site: "other", name: "crisp" }, limits, want: 1, now: slot });
+			outbox = await reopen();
+			expect(await outbox.budgetUse({ since: 0 })).toEqual([
+				{ destination: { site: "other", name: "crisp" }, at: slot, used: 1 },
+				{ destination: crisp, at: 0, used: 5 },
+				{ destination: crisp, at: slot, used: 4 },
+			]);
+			expect((await outbox.budgetUse({ since: 1 })).map(({ at }) => at)).toEqual([slot, slot]);
+		});
+
+		it("forgets what was used more than a day ago", async () => {
+			await advance(2, 0);
+			await advance(2, budgetSlotMs);
+			await outbox.sweep({ now: budgetUseKeptMs + 1, before: 0 });
+			expect(await outbox.budgetUse({ since: 0 })).toEqual([{ destination: crisp, at: budgetSlotMs, used: 2 }]);
+		});
+
+		it("notes nothing where nothing was granted", async () => {
+			await advance(10, 0);
+			await advance(1, 0);
+			expect(await outbox.budgetUse({ since: 0 })).toEqual([{ destination: crisp, at: 0, used: 10 }]);
 		});
 	});
 
@@ -512,10 +543,100 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			outbox = await reopen();
 			expect(await take(0)).toEqual([]);
 			expect((await forget("ada", "eve")).every(({ owed, dead }) => owed + dead === 0)).toBe(true);
+	});
+
+	describe("a search", () => {
+		const helpcrunch = { site: "site", name: "helpcrunch" };
+		const owed = async (persons: string[], events?: string[], limit = 10) =>
+			(await outbox.findOwed({ destinations: [crisp, helpcrunch], persons, limit, ...(events && { events }) })).map(
+				({ destination, body, ahead }) => [destination.name, body, ahead],
+			);
+
+		it("finds what a person is owed, at each destination, in order", async () => {
+			await append([
+				event("ada", "1", { destinations: ["crisp", "helpcrunch"] }),
+				event("bob", "a"),
+				event("ada", "2"),
+			]);
+			await append([event("ada", "3")], { site: "other" });
+			expect(await owed(["ada"])).toEqual([
+				["crisp", "1", 0],
+				["crisp", "2", 1],
+				["helpcrunch", "1", 0],
+			]);
+			expect(await owed(["ada"], undefined, 1)).toEqual([
+				["crisp", "1", 0],
+				["helpcrunch", "1", 0],
+			]);
+			expect(await owed(["eve"])).toEqual([]);
+		});
+
+		it("tells the state of the lane", async () => {
+			await append([event("ada", "1")]);
+			const look = () => outbox.findOwed({ destinations: [crisp], persons: ["ada"], limit: 10 });
+			const entry = { destination: crisp, person: "ada", body: "1", ahead: 0 };
+			expect(await look()).toEqual([{ ...entry, state: "ready", attempts: 0 }]);
+			const lease = await takeOne(100);
+			expect(await look()).toEqual([{ ...entry, state: "leased", attempts: 0, dueAt: 1_100 }]);
+			await outbox.settle({ lease, now: 100, failed: { dueAt: 500 } });
+			expect(await look()).toEqual([{ ...entry, state: "waiting", attempts: 1, dueAt: 500 }]);
+			await end(await takeOne(500), 500, 1);
+			expect(await look()).toEqual([]);
+		});
+
+		it("finds owed events by a text of their body, and then where they are owed", async () => {
+			await append([event("ada", "first needle"), event("bob", "hay"), event("ada", "hay"), event("ada", "a needle")]);
+			const { events, cursor } = await outbox.findEvents({ text: "needle" });
+			expect(events.map(({ body }) => body)).toEqual(["a needle", "first needle"]);
+			expect(cursor).toBeUndefined();
+			const [latest] = events;
+			expect(await owed(["ada"], [latest?.id ?? ""])).toEqual([["crisp", "a needle", 2]]);
+		});
+
+		it("takes a text as it is, quotes and wildcards too", async () => {
+			await append([event("ada", `{"a":"100%'_"}`), event("ada", `{"a":"100 percent"}`)]);
+			expect((await outbox.findEvents({ text: `"100%'_"` })).events).toHaveLength(1);
+		});
+
+		it("goes step by step through many events", async () => {
+			for (let batch = 0; batch < 12; batch += 1)
+				await append(Array.from({ length: 100 }, (_, index) => event("ada", `${batch} ${index} needle`)));
+			const bodies = new Set<string>();
+			let steps = 0;
+			let cursor: string | undefined;
+			do {
+				const found = await outbox.findEvents({ text: " 7 needle", cursor });
+				for (const { body } of found.events) bodies.add(body);
+				cursor = found.cursor;
+				steps += 1;
+			} while (cursor !== undefined);
+			expect(bodies.size).toBe(12);
+			expect(steps).toBeGreaterThan(1);
+		});
+	});
+
+	describe("an event that is discarded", () => {
+		it("is told of, with why", async () => {
+			const told: Discarded[] = [];
+			const stop = outbox.onDiscarded((discarded) => told.push(...discarded));
+			const claims = [once("same id", "seen before")];
+			await append([event("ada", "1", { claims }), event("bob", "2")]);
+			expect(told).toEqual([]);
+			await append([event("ada", "1 again", { claims })]);
+			expect(told).toEqual([{ site: "site", person: "ada", body: "1 again", reason: "seen before" }]);
+			stop();
+			await append([event("ada", "1 again", { claims })]);
+			expect(told).toHaveLength(1);
 		});
 	});
 
 	describe("stats", () => {
+		it("say how many bytes the store has on disk", async () => {
+			const before = (await outbox.stats()).bytes;
+			await append(Array.from({ length: 100 }, () => event("ada", "x".repeat(10_000))));
+			expect((await outbox.stats()).bytes - before).toBeGreaterThan(500_000);
+		});
+
 		it("count what is owed, delivered, dead, and discarded by reason", async () => {
 			await append([event("ada", "1"), event("ada", "2"), event("bob", "a"), event("eve", "x", { destinations: [] })], {
 				skipped: [{ destination: "vibetrace", reason: "not_addressable", count: 2 }],
