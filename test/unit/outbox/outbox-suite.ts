@@ -543,6 +543,7 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			outbox = await reopen();
 			expect(await take(0)).toEqual([]);
 			expect((await forget("ada", "eve")).every(({ owed, dead }) => owed + dead === 0)).toBe(true);
+		});
 	});
 
 	describe("a search", () => {
