@@ -15,6 +15,13 @@ export interface Outbox {
 	advance(request: AdvanceRequest): Promise<Advance>;
 	/** Makes dead letters, reason `expired`, of what was fanned out before `before` and is not leased; resolves to how many. */
 	expire(request: { destination: Destination; before: number; now: number }): Promise<number>;
+	/**
+	 * Takes in what a provider reports, once, in one step: durable before it resolves. Resolves to false where its
+	 * claim is held, and then nothing was changed.
+	 */
+	receive(report: Report): Promise<boolean>;
+	/** Whom a destination's own name for a person means, where a report or a settlement told. */
+	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
 	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
 	settle(settlement: Settlement): Promise<boolean>;
 	/** Calls `listener` when something goes on failing behind the interface, as fan-out on a full disk. */
@@ -34,7 +41,7 @@ export interface Outbox {
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/**
 	 * Deletes all that is kept of people of a site, in one step: what they are owed (batches that are not fanned
-	 * out yet too), dead letters, what is known of them, claims of their own. A lease of theirs settles nothing any
+	 * out yet too), dead letters, what is known of them, links to them, claims of their own. A lease of theirs settles nothing any
 	 * more. The other claims of their events stay, as hashes, so that a copy that is still on its way is not taken anew.
 	 * Resolves to what there was, by destination.
 	 */
@@ -50,8 +57,8 @@ export interface Outbox {
 	/** Requests that were taken from budgets since a time, by slots of {@link budgetSlotMs}; kept for {@link budgetUseKeptMs}. */
 	budgetUse(query: { since: number }): Promise<BudgetUse[]>;
 	/**
-	 * Deletes what has outlived its use: claims that ended, dead letters last tried and people last heard of
-	 * before `before`. In steps, as `replay`.
+	 * Deletes what has outlived its use: claims that ended, dead letters last tried, people last heard of and links
+	 * last used before `before`. In steps, as `replay`.
 	 */
 	sweep(limits: { now: number; before: number }): Promise<void>;
 	/** Resolves when the store can be written, else rejects with {@link StoreUnavailableError}. */
@@ -100,6 +107,38 @@ export interface Batch {
 	events: NewEvent[];
 	/** Deliveries that were never owed, by destination and reason, to be counted with the rest. */
 	skipped?: { destination: string; reason: string; count: number }[];
+}
+
+/** A destination's own name for a person, as that of a session or of a profile. */
+export interface Link {
+	destination: string;
+	alias: string;
+	/** The person's key. */
+	person: string;
+}
+
+/** What a provider reports of people, and what follows from it. */
+export interface Report {
+	site: string;
+	/** What tells a report that is repeated. */
+	claim: Claim;
+	events: ReportedEvent[];
+	/** As a batch's. */
+	skipped?: Batch["skipped"];
+	/** A later one of the same alias takes its place. */
+	links: Link[];
+	/** People of whom nothing that is known at a destination, nor any link there, holds any more; what they are owed stays. */
+	unlearn: { destination: string; person: string }[];
+	now: number;
+}
+
+/** An event that follows from a report, appended as a batch's are, unless it is the echo of one that was sent there. */
+export interface ReportedEvent {
+	event: NewEvent;
+	/** Where one of these is held it is dropped, and counted under that claim's reason. */
+	unless: Claim[];
+	/** Held from now on, whether they were held or not. */
+	marks: Claim[];
 }
 
 export interface TakeRequest {
@@ -188,6 +227,8 @@ export interface Settlement {
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** Replaces what is known of the person. */
 	known?: string;
+	/** The destination's own names for the person, to be linked to them. */
+	aliases?: string[];
 	/** The next lease of this lane shows this many deliveries at most, until one ends. */
 	narrowTo?: number;
 	/** Whether a request was sent. */

@@ -15,7 +15,7 @@ type Owe = (destination: Destination, person: string, owed: Owed, now: number, k
 /** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
 export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 	/** Takes a claim unless it is held; returns whether it was taken. */
-	function take(site: string, person: string, claim: Claim): boolean {
+	function takeClaim(site: string, person: string, claim: Claim): boolean {
 		const { since, until, at } = claim;
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
@@ -41,7 +41,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 			const held = claims.find((each) => isHeld(site, person, each));
 			if (held) return held.reason;
 		}
-		return claims.find((each) => !take(site, person, each))?.reason;
+		return claims.find((each) => !takeClaim(site, person, each))?.reason;
 	}
 
 	function fanOutBatch({ site, events, skipped }: Batch, now: number, told: Discarded[]): void {
@@ -73,8 +73,14 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		for (const { destination, reason, count: by } of skipped ?? []) count(site, destination, `discarded:${reason}`, by);
 	}
 
+	function markClaim(site: string, person: string, claim: Claim): void {
+		run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", claimKey(site, person, claim), claim.since, claim.until);
+	}
+
 	return {
-		claim: take,
+		takeClaim,
+		isHeld,
+		markClaim,
 
 		append(batch: Batch): void {
 			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));

@@ -86,6 +86,7 @@ export function createForget(
 					site,
 				);
 				for (const { name } of names) add(String(name), forgetAt(site, String(name), person));
+				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
 				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
 			}
 			return [...result.values()];

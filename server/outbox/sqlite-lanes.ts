@@ -1,4 +1,4 @@
-import type { Destination, Ending, Lease, Settlement, Taken, TakeRequest } from "./outbox.ts";
+import type { Destination, Ending, Lease, Link, Settlement, Taken, TakeRequest } from "./outbox.ts";
 import { optionalNumber, type Row, type Statements } from "./sqlite-statements.ts";
 
 /** Deliveries of a lane that are looked at for its rank: as many as a lease shows. */
@@ -30,8 +30,11 @@ export type KnownLanes = Map<string, KnownLane>;
 /** Puts what ended dead aside; given by dead-letters. */
 type Bury = (entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number) => void;
 
+/** Remembers a destination's own name for a person; given by reports. */
+type RememberLink = (site: string, link: Link, now: number) => void;
+
 /** The lanes: what is owed to whom, whose turn it is, and what became of it. */
-export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
+export function createLanes({ run, get, all, count }: Statements, bury: Bury, link: RememberLink) {
 	let turn = 0;
 	let turnLimit = 0;
 	function nextTurn(): number {
@@ -207,6 +210,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 			ended,
 			failed,
 			known,
+			aliases = [],
 			narrowTo,
 			sent,
 			leftOut = 0,
@@ -224,6 +228,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury) {
 					now,
 				);
 			}
+			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
 			count(destination.site, destination.name, "leftOut", leftOut);
 			if (sent) run("UPDATE lane SET requests = requests + 1 WHERE id = ?", id);
 			if (narrowTo !== undefined) run("UPDATE lane SET shown = ? WHERE id = ?", narrowTo, id);

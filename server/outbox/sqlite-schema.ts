@@ -58,6 +58,12 @@ CREATE TABLE known (
 	PRIMARY KEY (site, destination, person)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_used ON known (used_at);
+CREATE TABLE link (
+	site TEXT NOT NULL, destination TEXT NOT NULL, alias TEXT NOT NULL, person TEXT NOT NULL, used_at INTEGER NOT NULL,
+	PRIMARY KEY (site, destination, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_person ON link (site, person);
+CREATE INDEX link_used ON link (used_at);
 CREATE TABLE dead_letter (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,

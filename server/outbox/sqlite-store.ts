@@ -5,6 +5,8 @@ import { createDeadLetters, type Step } from "./sqlite-dead-letters.ts";
 import { createFanOut } from "./sqlite-fan-out.ts";
 import { createForget } from "./sqlite-forget.ts";
 import { createLanes } from "./sqlite-lanes.ts";
+import { createLinks } from "./sqlite-links.ts";
+import { createReports } from "./sqlite-reports.ts";
 import { createSearch } from "./sqlite-search.ts";
 import { createStatements, optionalNumber } from "./sqlite-statements.ts";
 
@@ -26,7 +28,8 @@ export function createSqliteStore(db: DatabaseSync) {
 	const statements = createStatements(db);
 	const { run, get, all } = statements;
 	const deadLetters = createDeadLetters(statements);
-	const lanes = createLanes(statements, deadLetters.bury);
+	const { link, ...links } = createLinks(statements);
+	const lanes = createLanes(statements, deadLetters.bury, link);
 	const fanOut = createFanOut(statements, lanes.owe);
 	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
 
@@ -46,11 +49,13 @@ export function createSqliteStore(db: DatabaseSync) {
 		};
 	}
 
-	const { claim, ...journal } = fanOut;
+	const { takeClaim, isHeld, markClaim, ...journal } = fanOut;
 	return {
 		...journal,
 		...lanes,
-		...createForget(statements, claim),
+		...links,
+		...createForget(statements, takeClaim),
+		...createReports(statements, { takeClaim, isHeld, markClaim, append: journal.append, link }),
 		...budgets,
 		...createSearch(statements),
 		deadLetters: deadLetters.list,
@@ -67,6 +72,7 @@ export function createSqliteStore(db: DatabaseSync) {
 		sweep({ now, before }: { now: number; before: number }): boolean {
 			const moreClaims = fanOut.sweepClaims(now);
 			const moreDead = deadLetters.sweep(before);
+			const moreLinks = links.sweepLinks(before);
 			sweepBudgetUse(now);
 			const { changes } = run(
 				`DELETE FROM known WHERE (site, destination, person) IN
@@ -75,7 +81,7 @@ export function createSqliteStore(db: DatabaseSync) {
 			);
 			// Read to its end: each row it returns is a page given back.
 			db.prepare(`PRAGMA incremental_vacuum(${vacuumPages})`).all();
-			return moreClaims || moreDead || Number(changes) === knownAtOnce;
+			return moreClaims || moreDead || moreLinks || Number(changes) === knownAtOnce;
 		},
 
 		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */

@@ -94,6 +94,8 @@ export async function openSqlite(file: string): Promise<Outbox> {
 		take: (request) => call<Taken>("take", request),
 		advance: (request) => call<Advance>("advance", request),
 		expire: (request) => call<number>("expire", request),
+		receive: (report) => call<boolean>("receive", report),
+		linked: (request) => call<string | undefined>("linked", request),
 		settle: (settlement) => call<boolean>("settle", settlement),
 		onReady(listener) {
 			listeners.add(listener);

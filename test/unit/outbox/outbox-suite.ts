@@ -11,6 +11,8 @@ import {
 	type Lease,
 	type NewEvent,
 	type Outbox,
+	type Report,
+	type ReportedEvent,
 	type TakeRequest,
 } from "../../../server/outbox/outbox.ts";
 
@@ -456,6 +458,117 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(1);
 			await outbox.sweep({ now: 0, before: 101 });
 			expect((await outbox.stats()).destinations[0]?.dead).toBe(0);
+		});
+	});
+
+	describe("a report of a provider", () => {
+		const report = (key: string, more: Partial<Report> = {}): Report => ({
+			site: "site",
+			claim: once(key),
+			events: [],
+			links: [],
+			unlearn: [],
+			now: 0,
+			...more,
+		});
+		const plain = (each: NewEvent): ReportedEvent => ({ event: each, unless: [], marks: [] });
+		const linked = (alias: string, now = 0) => outbox.linked({ destination: crisp, alias, now });
+
+		it("is taken in once, also when it is repeated at once and after a restart", async () => {
+			const events = [plain(event("ada", "1"))];
+			const same = Array.from({ length: 20 }, () => outbox.receive(report("signature", { events })));
+			expect((await Promise.all(same)).filter(Boolean)).toHaveLength(1);
+			outbox = await reopen();
+			expect(await outbox.receive(report("signature", { events }))).toBe(false);
+			await append([]);
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+		});
+
+		it("that is repeated changes nothing", async () => {
+			const to = (person: string) => ({ links: [{ destination: "crisp", alias: "session", person }] });
+			expect(await outbox.receive(report("a", to("ada")))).toBe(true);
+			expect(await outbox.receive(report("a", to("bob")))).toBe(false);
+			expect(await linked("session")).toBe("ada");
+			expect(await outbox.receive(report("b", to("bob")))).toBe(true);
+			expect(await linked("session")).toBe("bob");
+		});
+
+		it("counts what no destination could address", async () => {
+			await outbox.receive(report("a", { skipped: [{ destination: "crisp", reason: "not_addressable", count: 1 }] }));
+			await append([]);
+			expect((await outbox.stats()).destinations[0]?.discarded).toEqual({ not_addressable: 1 });
+		});
+
+		it("drops an event while a mark holds that it heeds, and marks others whether they are held or not", async () => {
+			const mark = (key: string, at: number): Claim => ({
+				key,
+				reason: "echo",
+				at,
+				since: at,
+				until: at + 10,
+				ofPerson: true,
+			});
+			const told = (body: string, at: number, unless: string, marks: string, person = "ada"): Report =>
+				report(`${body} ${at} ${person}`, {
+					events: [{ event: event(person, body), unless: [mark(unless, at)], marks: [mark(marks, at)] }],
+				});
+			for (const each of [
+				told("from a", 0, "b", "a"),
+				told("from a again", 1, "b", "a"),
+				told("echo from b", 10, "a", "b"),
+				told("of another", 10, "a", "b", "bob"),
+				told("from a after the echo", 10, "b", "a"),
+				told("from b", 20, "a", "b"),
+			])
+				expect(await outbox.receive(each)).toBe(true);
+			await append([]);
+			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([
+				["from a", "from a again", "from a after the echo", "from b"],
+				["of another"],
+			]);
+			expect((await outbox.stats()).discarded).toEqual({ echo: 1 });
+		});
+
+		it("can end what is known of a person at one destination, not what they are owed", async () => {
+			await append([event("ada", "1", { destinations: ["crisp", "helpcrunch"] })]);
+			const helpcrunch = { site: "site", name: "helpcrunch" };
+			for (const destination of [crisp, helpcrunch]) {
+				const [lease] = await take(0, destination);
+				if (!lease) throw new Error("no lane");
+				await outbox.settle({ lease, now: 0, known: "{}", aliases: ["profile"] });
+			}
+			await outbox.receive(report("gone", { unlearn: [{ destination: "crisp", person: "ada" }] }));
+			expect(await takeOne(0)).toMatchObject({ known: undefined, bodies: ["1"] });
+			expect((await take(0, helpcrunch))[0]).toMatchObject({ known: "{}", bodies: ["1"] });
+			expect(await linked("profile")).toBeUndefined();
+			expect(await outbox.linked({ destination: helpcrunch, alias: "profile", now: 0 })).toBe("ada");
+		});
+	});
+
+	describe("a link", () => {
+		const linked = (alias: string, now = 0) => outbox.linked({ destination: crisp, alias, now });
+		const link = async (person: string, now = 0) => {
+			await append([event(person, "1")]);
+			const lease = (await take(now)).find((each) => each.person === person);
+			if (!lease) throw new Error("no lane");
+			await outbox.settle({ lease, now, aliases: [`profile of ${person}`] });
+		};
+
+		it("says whom a destination's own name means, and goes with the person", async () => {
+			await link("ada");
+			await link("bob");
+			expect(await linked("profile of ada")).toBe("ada");
+			await outbox.forget({ site: "site", people: ["ada"] });
+			expect([await linked("profile of ada"), await linked("profile of bob")]).toEqual([undefined, "bob"]);
+		});
+
+		it("goes when it has not been used for long", async () => {
+			const day = 86_400_000;
+			await link("ada");
+			await link("bob");
+			await linked("profile of bob", 2 * day);
+			await outbox.sweep({ now: 0, before: 1 });
+			expect([await linked("profile of ada"), await linked("profile of bob")]).toEqual([undefined, "bob"]);
 		});
 	});
 

@@ -1,0 +1,36 @@
+import type { Destination, Link } from "./outbox.ts";
+import type { Statements } from "./sqlite-statements.ts";
+
+/** How stale the time of a link's last use may be: it need not be written at each. */
+const usedWithinMs = 86_400_000;
+/** Links that one sweep deletes at most. */
+const linksAtOnce = 5_000;
+
+/** The destinations' own names for people. */
+export function createLinks({ run, get }: Statements) {
+	function link(site: string, { destination, alias, person }: Link, now: number): void {
+		run("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?, ?)", site, destination, alias, person, now);
+	}
+
+	return {
+		link,
+
+		linked({ destination: { site, name }, alias, now }: { destination: Destination; alias: string; now: number }) {
+			const found = get("SELECT * FROM link WHERE site = ? AND destination = ? AND alias = ?", site, name, alias);
+			if (!found) return undefined;
+			const person = String(found.person);
+			if (Number(found.used_at) < now - usedWithinMs) link(site, { destination: name, alias, person }, now);
+			return person;
+		},
+
+		/** Deletes some that were last used before a time; returns whether there may be more. */
+		sweepLinks(before: number): boolean {
+			const { changes } = run(
+				`DELETE FROM link WHERE (site, destination, alias) IN
+				(SELECT site, destination, alias FROM link WHERE used_at < ? LIMIT ${linksAtOnce})`,
+				before,
+			);
+			return Number(changes) === linksAtOnce;
+		},
+	};
+}
