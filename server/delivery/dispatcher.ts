@@ -3,7 +3,8 @@ import type { BudgetLimits, Destination, Ending, Lease, Outbox, Settlement } fro
 import type { Known, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { createPurse } from "./budget.ts";
-import { createHold, type DestinationState } from "./hold.ts";
+import { createGroupHold } from "./group-hold.ts";
+import type { DestinationState } from "./hold.ts";
 import { type Result, settlementOf, tellHold } from "./settlement.ts";
 
 export interface DispatcherOptions {
@@ -60,12 +61,21 @@ export function startDispatcher({
 	random,
 	report,
 }: DispatcherOptions): Dispatcher {
-	const hold = createHold(provider.allowance);
 	const purse = createPurse(outbox, destination, limits, now);
 	/** What is under way, by lane. */
 	const inFlight = new Map<number, Promise<void>>();
 	const aborting = new AbortController();
 	const stopping = new AbortController();
+	const hold = createGroupHold({
+		outbox,
+		destination,
+		allowance: provider.allowance,
+		now,
+		retryMs: storeRetryMs,
+		signal: aborting.signal,
+		onState: (state) => report({ kind: "state", state }),
+		onFault: (error) => fault("what holds the destination could not be stored", error),
+	});
 	let requests = 0;
 	let served = 0;
 
@@ -94,19 +104,17 @@ export function startDispatcher({
 	async function request(events: readonly [StoredEvent, ...StoredEvent[]], known: Known): Promise<Result> {
 		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
+		const isProbe = hold.probing();
+		if (isProbe && !(await hold.probe())) return { plan };
 		requests += 1;
-		return { plan, outcome: await provider.send(plan.request, aborting.signal) };
+		return { plan, isProbe, outcome: await provider.send(plan.request, aborting.signal) };
 	}
 
 	const fault = (message: string, error: unknown) => report({ kind: "fault", message, error });
 
-	/** Tells of what a settlement changes beside the lane itself. */
-	function tell({ ended }: Settlement, before: DestinationState): void {
-		if (ended?.ending.kind === "dead") {
-			const { reason, status } = ended.ending;
-			report({ kind: "dead", reason, status });
-		}
-		if (hold.state() !== before) report({ kind: "state", state: hold.state() });
+	/** Tells what an outcome says of the destination, whoever it was for. */
+	async function tell({ outcome, isProbe = false }: Result, lane: number, at: number): Promise<void> {
+		if (outcome) await hold.tell((each) => tellHold(each, outcome, lane, at), isProbe);
 	}
 
 	/** Settles however long the store takes to come back: the request is sent, and must not be sent again. */
@@ -131,13 +139,15 @@ export function startDispatcher({
 			const result = await request([first, ...rest], known);
 			if (!result.outcome) purse.keep(windowEnd);
 			const at = now();
-			const before = hold.state();
 			// A request that was cut off by the stop says nothing of the destination.
 			const isCutOff = aborting.signal.aborted && result.outcome?.kind === "retry";
-			if (result.outcome && !isCutOff) tellHold(hold, result.outcome, lease.lane, at);
-			const settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
+			if (!isCutOff) await tell(result, lease.lane, at);
+			const settlement: Settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
 			await settle(settlement);
-			tell(settlement, before);
+			if (settlement.ended?.ending.kind === "dead") {
+				const { reason, status } = settlement.ended.ending;
+				report({ kind: "dead", reason, status });
+			}
 		} catch (error) {
 			// Not its message: what could not be parsed or planned may be quoted in it.
 			fault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);
@@ -148,6 +158,7 @@ export function startDispatcher({
 
 	/** Leases what budget and concurrency allow; resolves to when to look again if nothing happens before. */
 	async function takeSome(): Promise<number> {
+		await hold.settled();
 		const free = (hold.probing() ? 1 : concurrency) - inFlight.size;
 		if (free <= 0) return Number.POSITIVE_INFINITY;
 		try {
@@ -155,16 +166,26 @@ export function startDispatcher({
 			if (refill !== undefined) return refill;
 			// The window they were for has ended while the store gave them: ask for the next one's.
 			if (purse.tokens() === 0) return now();
-			const { leases, nextAt = Number.POSITIVE_INFINITY } = await outbox.take({
+			const known = hold.stored();
+			const {
+				leases,
+				nextAt = Number.POSITIVE_INFINITY,
+				hold: found,
+			} = await outbox.take({
 				destination,
 				lanes: Math.min(free, purse.tokens()),
 				deliveries: deliveriesPerLease,
 				served,
 				reservedOnly: purse.reservedOnly(),
+				hold: known,
 				holding: [...inFlight.keys()],
 				now: now(),
 				leaseMs,
 			});
+			if (found !== known) {
+				hold.seen(known, found);
+				return now();
+			}
 			const windowEnd = purse.spend(leases.length);
 			served += leases.length;
 			for (const lease of leases) {

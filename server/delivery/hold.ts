@@ -7,24 +7,36 @@ export type DestinationState =
 	| { kind: "waiting"; until: number; reason: string }
 	| { kind: "paused"; until: number; reason: string };
 
+/** All there is to know of a hold, so that it can be stored. */
+interface Memory {
+	state: DestinationState;
+	/** Times in a row that the destination was held. */
+	holds: number;
+	/** Failures in a row, and the first few lanes they were of. */
+	failures: number;
+	failingLanes: number[];
+}
+
 /** First and longest time a destination is held without being told for how long. */
 const firstMs = 30_000;
 const mostMs = 900_000;
 /** So many failures in a row, from so many people, are the destination's and not theirs. */
 const failuresToPause = 10;
 const lanesToPause = 3;
+/** Longer than a probe takes: after that its sender is taken for dead, and another may try. */
+const probeMs = 15_000;
+
+const fresh: Memory = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
 
 export type Hold = ReturnType<typeof createHold>;
 
 /**
  * What holds a destination: a limit it reported (waiting), refused credentials or an outage (paused).
- * After a hold one request goes as a probe, and the next one waits for its answer.
+ * After a hold one request goes as a probe, and the next one waits for its answer. `stored` is what an
+ * earlier one's `stored()` said; `isProbe` says that what is told comes of the probe.
  */
-export function createHold(allowance: Allowance) {
-	let state: DestinationState = { kind: "running" };
-	let holds = 0;
-	let failures = 0;
-	let failingLanes = new Set<number>();
+export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
+	let { state, holds, failures, failingLanes }: Memory = stored === undefined ? fresh : JSON.parse(stored);
 
 	/** The rest of the minute where the limit is by the minute; else doubling, as it may not be the quota but a limiter. */
 	function unspecifiedWait(now: number): number {
@@ -34,11 +46,11 @@ export function createHold(allowance: Allowance) {
 	}
 
 	/** Requests that were under way when a hold began neither end nor lengthen it: only the probe after it does. */
-	const holding = (now: number) => state.kind !== "running" && now < state.until;
+	const holding = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
 
 	function forgetFailures(): void {
 		failures = 0;
-		failingLanes = new Set();
+		failingLanes = [];
 	}
 
 	function pause(reason: string, now: number): void {
@@ -50,10 +62,21 @@ export function createHold(allowance: Allowance) {
 
 	return {
 		state: () => state,
+		/** Undefined where nothing holds it and nothing failed. */
+		stored: (): string | undefined =>
+			state.kind === "running" && failures === 0
+				? undefined
+				: JSON.stringify({ state, holds, failures, failingLanes } satisfies Memory),
 		/** When requests may go again; 0 when they may now. */
 		until: () => (state.kind === "running" ? 0 : state.until),
 		/** Whether the next request is to go alone. */
 		probing: () => state.kind !== "running",
+		/** Times in a row that it was held. */
+		holds: () => holds,
+		/** That request goes now; the others wait for its answer. */
+		probe(now: number): void {
+			if (state.kind !== "running") state = { ...state, until: now + probeMs };
+		},
 		/** The destination answered as one that works does. */
 		answered(now: number): void {
 			forgetFailures();
@@ -71,9 +94,10 @@ export function createHold(allowance: Allowance) {
 		/** One lane's request failed; enough of them, or a failed probe of a pause, pause the destination. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;
-			failingLanes.add(lane);
-			const outage = failures >= failuresToPause && failingLanes.size >= lanesToPause;
+			if (!failingLanes.includes(lane) && failingLanes.length < lanesToPause) failingLanes = [...failingLanes, lane];
+			const outage = failures >= failuresToPause && failingLanes.length >= lanesToPause;
 			if (outage || state.kind === "paused") pause(reason, now);
+			else if (isProbe && state.kind === "waiting") state = { ...state, until: now };
 		},
 	};
 }

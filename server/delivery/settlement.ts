@@ -10,10 +10,12 @@ const patienceMs = 3 * 86_400_000;
 /** Attempts at a request whose successes cannot be read: it may well have been done. */
 const unreadableAttempts = 3;
 
-/** What a lease's plan led to: an outcome if it was to send something. */
+/** What a lease's plan led to: an outcome if something was sent. */
 export interface Result {
 	plan: Plan;
 	outcome?: Outcome;
+	/** Whether it was sent to see if the destination can be used again. */
+	isProbe?: boolean;
 }
 
 /** What an outcome says of the destination, whoever it was for. */

@@ -10,6 +10,9 @@ export interface BudgetState {
 	refilledAt: number;
 }
 
+/** Clocks of those who share a budget differ by less; one that is further behind than that was set back. */
+const skewMs = 60_000;
+
 /**
  * Takes from a budget: pure, so that every store decides alike. A bucket refills evenly under a hard cap
  * per window, the last part of which is a reserve. A clock that was set back takes nothing away and gives
@@ -26,16 +29,18 @@ export function advanceBudget(
 	const until = windowStart + windowMs;
 
 	const perMs = cap / windowMs;
-	const elapsed = before === undefined ? 0 : Math.max(0, now - before.refilledAt);
-	const tokens = Math.min(bucket, (before?.tokens ?? bucket) + elapsed * perMs);
+	const { refilledAt: last = now, tokens: saved = bucket } = before ?? {};
+	const isBehind = last > now && last - now <= skewMs;
+	const refilledAt = isBehind ? last : now;
+	const tokens = Math.min(bucket, saved + Math.max(0, now - last) * perMs);
 
 	const free = cap - reserve - used;
 	const reservedOnly = free <= 0;
 	const left = reservedOnly ? cap - used : free;
 	const granted = Math.max(0, Math.min(want, Math.floor(tokens), left));
-	const nextAt = left <= 0 ? until : now + Math.ceil(Math.max(0, granted + 1 - tokens) / perMs);
+	const nextAt = left <= 0 ? until : refilledAt + Math.ceil(Math.max(0, granted + 1 - tokens) / perMs);
 	return {
-		state: { windowStart, used: used + granted, tokens: tokens - granted, refilledAt: now },
+		state: { windowStart, used: used + granted, tokens: tokens - granted, refilledAt },
 		advance: { granted, reservedOnly, until, nextAt },
 	};
 }

@@ -11,6 +11,11 @@ export interface Outbox {
 	 * recently served; every tenth lease goes to the lane that has waited longest for its turn.
 	 */
 	take(request: TakeRequest): Promise<Taken>;
+	/**
+	 * Replaces what holds a destination, if it still is what was known of it; resolves to whether it was, and to what
+	 * holds it now. Durable.
+	 */
+	hold(change: HoldChange): Promise<{ changed: boolean; hold: string | undefined }>;
 	/** Takes up to `want` requests from a destination's budget, for good: durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
 	/** Makes dead letters, reason `expired`, of what was fanned out before `before` and is not leased; resolves to how many. */
@@ -151,6 +156,8 @@ export interface TakeRequest {
 	served: number;
 	/** Only lanes whose first delivery a budget's reserve may be spent on. */
 	reservedOnly: boolean;
+	/** What the worker knows to hold the destination. Where something else does, nothing is leased. */
+	hold?: string | undefined;
 	/** Lanes this worker still works on: never leased again to itself, however late it is. */
 	holding: number[];
 	now: number;
@@ -159,8 +166,17 @@ export interface TakeRequest {
 
 export interface Taken {
 	leases: Lease[];
+	/** What holds the destination. */
+	hold: string | undefined;
 	/** When the next lane that is not ready now becomes so, if any. */
 	nextAt: number | undefined;
+}
+
+/** What holds a destination, as whoever delivers wrote it; the outbox does not look into it. Undefined: nothing does. */
+export interface HoldChange {
+	destination: Destination;
+	from: string | undefined;
+	to: string | undefined;
 }
 
 /** A destination's budget: a bucket that refills evenly, under a cap per window. */

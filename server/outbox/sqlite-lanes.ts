@@ -178,7 +178,7 @@ export function createLanes({ run, get, all, count }: Statements, bury: Bury, li
 			);
 		},
 
-		take(request: TakeRequest): Taken {
+		take(request: TakeRequest): Omit<Taken, "hold"> {
 			const { site, name } = request.destination;
 			run(
 				`UPDATE lane SET state = 'ready' WHERE site = ? AND destination = ? AND state <> 'ready' AND due_at <= ?

@@ -51,6 +51,9 @@ CREATE TABLE budget_use (
 	site TEXT NOT NULL, destination TEXT NOT NULL, at INTEGER NOT NULL, used INTEGER NOT NULL,
 	PRIMARY KEY (site, destination, at)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (
+	site TEXT NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (site, destination)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX claim_until ON claim (until);
 CREATE TABLE known (

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeadLetterSelection, DestinationStats, OutboxStats } from "./outbox.ts";
+import type { DeadLetterSelection, DestinationStats, OutboxStats, Taken, TakeRequest } from "./outbox.ts";
 import { createBudgets } from "./sqlite-budget.ts";
 import { createDeadLetters, type Step } from "./sqlite-dead-letters.ts";
 import { createFanOut } from "./sqlite-fan-out.ts";
 import { createForget } from "./sqlite-forget.ts";
+import { createHolds } from "./sqlite-holds.ts";
 import { createLanes } from "./sqlite-lanes.ts";
 import { createLinks } from "./sqlite-links.ts";
 import { createReports } from "./sqlite-reports.ts";
@@ -32,6 +33,7 @@ export function createSqliteStore(db: DatabaseSync) {
 	const lanes = createLanes(statements, deadLetters.bury, link);
 	const fanOut = createFanOut(statements, lanes.owe);
 	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
+	const { holdOf, hold } = createHolds(statements);
 
 	function destinationStats(site: string, name: string): DestinationStats {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE site = ? AND destination = ?", site, name);
@@ -58,6 +60,11 @@ export function createSqliteStore(db: DatabaseSync) {
 		...createReports(statements, { takeClaim, isHeld, markClaim, append: journal.append, link }),
 		...budgets,
 		...createSearch(statements),
+		hold,
+		take(request: TakeRequest): Taken {
+			const hold = holdOf(request.destination);
+			return { ...(hold === request.hold ? lanes.take(request) : { leases: [], nextAt: undefined }), hold };
+		},
 		deadLetters: deadLetters.list,
 		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
 			deadLetters.replayStep(selection, from, (...owed) => lanes.owe(...owed, now), now),

@@ -92,6 +92,7 @@ export async function openSqlite(file: string): Promise<Outbox> {
 	return {
 		append: (batch) => call("append", batch),
 		take: (request) => call<Taken>("take", request),
+		hold: (change) => call<{ changed: boolean; hold: string | undefined }>("hold", change),
 		advance: (request) => call<Advance>("advance", request),
 		expire: (request) => call<number>("expire", request),
 		receive: (report) => call<boolean>("receive", report),

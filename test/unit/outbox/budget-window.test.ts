@@ -51,6 +51,18 @@ describe("a budget", () => {
 		expect(advanceBudget(spent, { limits, want: 1, now: 100 }).advance.granted).toBe(1);
 	});
 
+	it("refills no faster for clocks that differ", () => {
+		let state: BudgetState | undefined;
+		let total = 0;
+		for (let time = 0; time < 5_000; time += 10) {
+			// Two that take in turn, the clock of one a second ahead.
+			const result = advanceBudget(state, { limits, want: 10, now: time % 20 === 0 ? time : time + 1_000 });
+			state = result.state;
+			total += result.advance.granted;
+		}
+		expect(total).toBeLessThanOrEqual(100 + 6_000 / 10);
+	});
+
 	it("never grants more than its cap in a window, nor more than bucket and refill in any time", () => {
 		const request = fc.record({ after: fc.nat(4_000), want: fc.integer({ min: 1, max: 150 }) });
 		fc.assert(

@@ -267,6 +267,42 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 		});
 	});
 
+	describe("what holds a destination", () => {
+		const change = (from: string | undefined, to: string | undefined, destination = crisp) =>
+			outbox.hold({ destination, from, to });
+
+		it("is replaced only by whoever knows what it was", async () => {
+			expect(await change(undefined, "a")).toEqual({ changed: true, hold: "a" });
+			expect(await change(undefined, "b")).toEqual({ changed: false, hold: "a" });
+			expect(await change("a", undefined)).toEqual({ changed: true, hold: undefined });
+			expect(await change("a", "b")).toEqual({ changed: false, hold: undefined });
+		});
+
+		it("is taken by one of many that ask at once", async () => {
+			const all = await Promise.all(Array.from({ length: 20 }, (_, index) => change(undefined, String(index))));
+			expect(all.filter(({ changed }) => changed)).toHaveLength(1);
+			expect(new Set(all.map(({ hold }) => hold)).size).toBe(1);
+		});
+
+		it("keeps lanes from whoever does not know of it, and tells it", async () => {
+			await append([event("ada", "1")]);
+			await change(undefined, "paused");
+			const take = (hold: string | undefined) => outbox.take({ ...later, destination: crisp, now: 0, hold });
+			expect(await take(undefined)).toMatchObject({ leases: [], hold: "paused" });
+			expect(await take("another")).toMatchObject({ leases: [], hold: "paused" });
+			expect(await take("paused")).toMatchObject({ leases: [{ person: "ada" }], hold: "paused" });
+		});
+
+		it("is each destination's own, and outlives a restart", async () => {
+			await change(undefined, "a");
+			await change(undefined, "b", { site: "other", name: "crisp" });
+			outbox = await reopen();
+			expect(await change(undefined, "c")).toEqual({ changed: false, hold: "a" });
+			expect(await change(undefined, "c", { site: "other", name: "crisp" })).toEqual({ changed: false, hold: "b" });
+			expect(await change(undefined, "c", { site: "site", name: "helpcrunch" })).toEqual({ changed: true, hold: "c" });
+		});
+	});
+
 	describe("a lease that is narrowed", () => {
 		it("shows fewer deliveries until one has ended", async () => {
 			await append(["1", "2", "3", "4"].map((body) => event("ada", body)));

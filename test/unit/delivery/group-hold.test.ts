@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createGroupHold, type GroupHold } from "../../../server/delivery/group-hold.ts";
+import type { DestinationState, Hold } from "../../../server/delivery/hold.ts";
+import type { Outbox } from "../../../server/outbox/outbox.ts";
+import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { temporaryFolder } from "../../support/served.ts";
+
+const destination = { site: "site", name: "crisp" };
+
+describe("what holds a destination of several", () => {
+	let outbox: Outbox;
+	let folder: ReturnType<typeof temporaryFolder>;
+	let states: DestinationState[];
+	let now: number;
+	beforeEach(async () => {
+		folder = temporaryFolder();
+		outbox = await openSqlite(`${folder.path}/store.db`);
+		states = [];
+		now = 0;
+	});
+	afterEach(async () => {
+		await outbox.close();
+		folder.remove();
+	});
+
+	const one = (): GroupHold =>
+		createGroupHold({
+			outbox,
+			destination,
+			allowance: { requests: 10_000, per: "day" },
+			now: () => now,
+			retryMs: 1,
+			signal: new AbortController().signal,
+			onState: (state) => states.push(state),
+			onFault: () => {},
+		});
+	/** As before each request. */
+	async function look(hold: GroupHold): Promise<void> {
+		const known = hold.stored();
+		const { hold: found } = await outbox.take({
+			destination,
+			lanes: 1,
+			deliveries: 1,
+			served: 0,
+			reservedOnly: false,
+			hold: known,
+			holding: [],
+			now,
+			leaseMs: 1,
+		});
+		hold.seen(known, found);
+	}
+	const limited = (hold: Hold) => hold.wait("quota", 60_000, now);
+	const refused = (hold: Hold) => hold.pause("invalid_session", now);
+	const answered = (hold: Hold) => hold.answered(now);
+
+	it("is told to one and known to all before their next request", async () => {
+		const [ada, bob] = [one(), one()];
+		await ada.tell(limited, false);
+		await look(bob);
+		expect([ada.until(), bob.until()]).toEqual([60_000, 60_000]);
+		expect(bob.state()).toMatchObject({ kind: "waiting", reason: "quota" });
+	});
+
+	it("is probed by one of them, and all run again once that is answered", async () => {
+		const all = [one(), one(), one()];
+		await all[0]?.tell(limited, false);
+		for (const each of all) await look(each);
+		now = 60_000;
+		expect((await Promise.all(all.map((each) => each.probe()))).filter(Boolean)).toHaveLength(1);
+		expect(all.map((each) => each.until() > now)).toEqual([true, true, true]);
+		await all[0]?.tell(answered, true);
+		for (const each of all) await look(each);
+		expect(all.map((each) => each.state().kind)).toEqual(["running", "running", "running"]);
+	});
+
+	it("is probed by another when the first one's probe is never answered", async () => {
+		const [ada, bob] = [one(), one()];
+		await ada.tell(limited, false);
+		await look(bob);
+		now = 60_000;
+		expect(await ada.probe()).toBe(true);
+		expect(await bob.probe()).toBe(false);
+		now = bob.until();
+		expect(now).toBeLessThanOrEqual(75_000);
+		expect(await bob.probe()).toBe(true);
+	});
+
+	it("is held longer by a probe that fails, and says so once", async () => {
+		const ada = one();
+		await ada.tell(refused, false);
+		now = 30_000;
+		await ada.probe();
+		await ada.tell((hold) => hold.failed(1, "timeout", now), true);
+		expect(ada.until()).toBe(90_000);
+		expect(states.map((state) => "until" in state && state.until)).toEqual([30_000, 90_000]);
+	});
+
+	it("is neither freed nor held longer by what was under way when it was held", async () => {
+		const [ada, bob] = [one(), one()];
+		await ada.tell(limited, false);
+		await bob.tell(answered, false);
+		await bob.tell(refused, false);
+		await look(bob);
+		expect(bob.state()).toEqual({ kind: "waiting", reason: "quota", until: 60_000 });
+	});
+
+	it("counts the failures of all, whoever had them", async () => {
+		const all = [one(), one(), one(), one(), one()];
+		const failed = (lane: number) => (hold: Hold) => hold.failed(lane, "http_500", now);
+		await Promise.all(all.map((each, index) => each.tell(failed(index), false)));
+		await Promise.all(all.slice(1).map((each, index) => each.tell(failed(index), false)));
+		await Promise.all(all.map(look));
+		expect(all.map((each) => each.state().kind)).toEqual(all.map(() => "running"));
+		await all[3]?.tell(failed(3), false);
+		await Promise.all(all.map(look));
+		expect(all.map((each) => each.state().kind)).toEqual(all.map(() => "paused"));
+	});
+
+	it("waits on after a restart; what paused before is tried at once, as it may have been mended", async () => {
+		await one().tell(limited, false);
+		const later = one();
+		await look(later);
+		expect(later.until()).toBe(60_000);
+		now = 60_000;
+		await later.tell(refused, false);
+		const last = one();
+		await look(last);
+		expect([last.until(), last.probing(), await last.probe(), last.until()]).toEqual([0, true, true, 75_000]);
+	});
+
+	it("does not last for longer than a day, whatever a wrong clock wrote", async () => {
+		now = 1_000 * 86_400_000;
+		await one().tell(limited, false);
+		now = 0;
+		const later = one();
+		await look(later);
+		expect(later.until()).toBe(86_400_000);
+	});
+
+	it("is told again until the store takes it", async () => {
+		const { hold } = outbox;
+		let failures = 3;
+		outbox.hold = (change) => (failures-- > 0 ? Promise.reject(new Error("disk full")) : hold(change));
+		await one().tell(limited, false);
+		const other = one();
+		await look(other);
+		expect(other.until()).toBe(60_000);
+	});
+});
