@@ -1,9 +1,21 @@
 import { parseArgs } from "node:util";
 import { stopAll } from "./children.ts";
+import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
+import { growth } from "./growth.ts";
 import { print, type Row } from "./measure.ts";
 import { delivery, ingest, latency, type Settings, slowDisk } from "./sections.ts";
 
-const sections: Record<string, (settings: Settings) => Promise<Row[]>> = { ingest, slowDisk, delivery, latency };
+const sections: Record<string, (settings: Settings) => Promise<Row[]>> = {
+	ingest,
+	slowDisk,
+	delivery,
+	latency,
+	limit,
+	hog,
+	deadDestination,
+	blockedPeople,
+	growth,
+};
 
 const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3]
 Ratios within one run; nothing else is comparable.\n`;

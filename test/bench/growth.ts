@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Lease, Outbox, TakeRequest } from "../../server/outbox/outbox.ts";
+import { openSqlite } from "../../server/outbox/sqlite.ts";
+import { atMost, type Row } from "./measure.ts";
+import type { Settings } from "./sections.ts";
+
+const destination = { site: "site", name: "crisp" };
+const request: TakeRequest = {
+	destination,
+	lanes: 1,
+	deliveries: 100,
+	served: 0,
+	reservedOnly: false,
+	holding: [],
+	now: 0,
+	leaseMs: 60_000,
+};
+
+/** Ten events of each of a number of people, none of them due to a claim. */
+async function fill(outbox: Outbox, events: number): Promise<void> {
+	const perBatch = 100;
+	for (let batch = 0; batch < events / perBatch; batch += 20) {
+		const appends = Array.from({ length: Math.min(20, events / perBatch - batch) }, (_, index) =>
+			outbox.append({
+				site: "site",
+				events: Array.from({ length: perBatch }, (_, place) => ({
+					person: `person ${(batch + index) * 10 + (place % 10)}`,
+					body: JSON.stringify({ event: { name: "basket:item:added", text: "x".repeat(150) } }),
+					destinations: ["crisp"],
+					rank: 2,
+					reserved: false,
+					claims: [],
+				})),
+			}),
+		);
+		await Promise.all(appends);
+	}
+	while ((await outbox.stats()).journal > 0) await delay(10);
+}
+
+/** A lane taken and its first event settled, as the dispatcher does it; ms. */
+async function turn(outbox: Outbox): Promise<number> {
+	const since = performance.now();
+	const [lease] = (await outbox.take(request)).leases as [Lease];
+	await outbox.settle({ lease, now: 0, ended: { count: 1, ending: { kind: "delivered" } } });
+	return performance.now() - since;
+}
+
+const fastestHalf = (times: number[]) => {
+	const fast = times.toSorted((a, b) => a - b).slice(0, times.length >> 1);
+	return fast.reduce((sum, each) => sum + each, 0) / fast.length;
+};
+
+/** What a lane and a start cost with 1,000,000 events waiting ÷ with 1,000 and with none. */
+export async function growth({ rounds }: Settings): Promise<Row[]> {
+	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
+	const open = (name: string) => openSqlite(join(folder, `${name}.db`));
+	const [small, large] = [await open("small"), await open("large")];
+	try {
+		await fill(small, 1_000);
+		await fill(large, 1_000_000);
+		const lanes: number[] = [];
+		for (let round = 0; round < rounds; round += 1) {
+			const times = { small: [] as number[], large: [] as number[] };
+			for (let time = 0; time < 150; time += 1) {
+				times.small.push(await turn(small));
+				times.large.push(await turn(large));
+			}
+			lanes.push(fastestHalf(times.large) / fastestHalf(times.small));
+			await fill(small, 1_000);
+		}
+		await Promise.all([small.close(), large.close()]);
+		const starts: number[] = [];
+		const start = async (name: string) => {
+			const since = performance.now();
+			const outbox = await open(name);
+			await outbox.check();
+			const took = performance.now() - since;
+			await outbox.close();
+			return took;
+		};
+		for (let round = 0; round <= rounds; round += 1) {
+			const [full, empty] = [await start("large"), await start("empty")];
+			if (round > 0) starts.push(full / empty);
+		}
+		return [
+			{
+				what: "a lane taken and settled, 1,000,000 waiting ÷ 1,000",
+				values: lanes,
+				target: "<= 1.2",
+				meets: atMost(1.2),
+			},
+			{ what: "opening the store, 1,000,000 waiting ÷ none", values: starts, target: "<= 1.5", meets: atMost(1.5) },
+		];
+	} finally {
+		await Promise.all([small.close(), large.close()]);
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
