@@ -2,6 +2,7 @@ import express, { type Request, type RequestHandler, type Response, Router } fro
 import * as z from "zod";
 import type { DestinationState } from "./delivery/hold.ts";
 import { onlyMethods, RequestError } from "./ingest/problem.ts";
+import type { Guess } from "./ingest/rate-limit.ts";
 import { isLoopback } from "./loopback.ts";
 import type { BudgetLimits, DeadLetter, Destination, DestinationStats, Outbox } from "./outbox/outbox.ts";
 import { bearer, sameSecret } from "./secret.ts";
@@ -21,6 +22,8 @@ export interface AdminOptions {
 	/** Without one, only sandbox mode lets anybody in. */
 	adminToken: string | undefined;
 	sandbox: boolean;
+	/** Bounds how often the token can be guessed. */
+	guess: Guess;
 	destinations(): DestinationView[];
 	/** What was counted since the start. */
 	counts: Readonly<Record<string, number>>;
@@ -74,11 +77,12 @@ function view({ body, site: _site, ...letter }: DeadLetter) {
 }
 
 /** What an operator asks: what is waiting, delivered and dead, and to try the dead again. */
-export function createAdmin({ outbox, adminToken, sandbox, destinations, counts }: AdminOptions): Router {
-	const guard: RequestHandler = (request, _response, next) => {
-		const open = sandbox && fromThisMachine(request);
+export function createAdmin({ outbox, adminToken, sandbox, guess, destinations, counts }: AdminOptions): Router {
+	const guard: RequestHandler = async (request, _response, next) => {
+		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
-		if (!open && !(adminToken !== undefined && sameSecret(given, adminToken))) {
+		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
+		if (!isOpen && !(await guess(request, isRight))) {
 			const hint =
 				adminToken === undefined ? "no admin token is configured" : "send Authorization: Bearer and the admin token";
 			throw new RequestError("invalid_admin_token", hint);

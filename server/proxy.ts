@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { Router } from "express";
 import { type Logger, pino } from "pino";
 import type { Event } from "../shared/event.ts";
@@ -7,7 +8,9 @@ import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
+import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestSite } from "./ingest/ingest.ts";
+import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { openSqlite } from "./outbox/sqlite.ts";
 import { createCrispProvider } from "./providers/crisp.ts";
@@ -143,11 +146,29 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return outbox;
 	}
 
+	const addressIn = clientAddress(checked.trustProxy);
+	let isForwardingTold = checked.trustProxy !== undefined;
+	/** The client's address; says once that there is a proxy in front which we have not been told of. */
+	function addressOf(request: IncomingMessage): string {
+		if (!isForwardingTold && request.headers["x-forwarded-for"] !== undefined) {
+			isForwardingTold = true;
+			log.warn(
+				"requests come with X-Forwarded-For, which is not believed: behind a proxy all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY",
+			);
+		}
+		return addressIn(request);
+	}
+
 	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts, checked.sandbox));
+	const senderOf = byAddress(addressOf);
+	const { perAddress, perWriteKey } = checked.rateLimit;
 	const ingest = createIngest({
 		sites: ingestSites,
 		outbox: store,
 		sandbox: checked.sandbox,
+		limitAddress: limitRequests(perAddress, senderOf),
+		perWriteKey,
+		guess: limitGuesses(perAddress, senderOf),
 		now: Date.now,
 		onCount: (name, by) => {
 			counts[name] += by;
@@ -213,6 +234,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			outbox: store,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,
+			guess: limitGuesses(perAddress, senderOf),
 			counts,
 			destinations: () =>
 				served.map(({ destination, dispatcher, limits }) => ({

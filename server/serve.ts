@@ -15,6 +15,17 @@ const graceMs = 10_000;
 /** How long answers that are written are given to leave. */
 const flushMs = 1_000;
 
+/**
+ * How long a client may take, ms: for its headers, for its whole request (the snippet gives up after 10 s), and between
+ * two requests (load balancers keep theirs for a minute). What is late is closed within two seconds.
+ */
+const patience = {
+	headersTimeout: 10_000,
+	requestTimeout: 15_000,
+	keepAliveTimeout: 65_000,
+	connectionsCheckingInterval: 2_000,
+};
+
 interface ServeOptions {
 	file: string | undefined;
 	overrides: Record<string, unknown>;
@@ -64,6 +75,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 	try {
 		await proxy.start();
 		const server = createServer(
+			patience,
 			createApp([...routers, proxy.router], (error) => log.error({ err: error }, "unforeseen")),
 		);
 		server.listen(config.port, config.host);

@@ -39,7 +39,8 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
  * The address a request comes from, as Express tells it for the same `trust proxy`: the last one that no trusted
  * proxy has vouched for. Asked of us alone, so that an app around us keeps its own setting.
  */
-export function clientAddress(isTrusted: IsTrusted): (request: IncomingMessage) => string {
+export function clientAddress(trustProxy: TrustProxy = false): (request: IncomingMessage) => string {
+	const isTrusted = trustedProxies(trustProxy) ?? (() => false);
 	return ({ socket, headers }) => {
 		let address = socket.remoteAddress ?? "";
 		const header = headers["x-forwarded-for"];

@@ -1,16 +1,18 @@
-import express, { type Request, type Response, Router } from "express";
+import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import { isbot } from "isbot";
 import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { bearer, sameSecret } from "../secret.ts";
 import { personKey } from "../stored-event.ts";
+import { bodyRoom } from "./body-room.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
 import { cors, originAllowed } from "./origins.ts";
 import { onlyMethods, RequestError } from "./problem.ts";
 import { rankOf } from "./rank.ts";
+import { createRateLimit, type Guess } from "./rate-limit.ts";
 
 /** A site as ingest sees it. */
 export interface IngestSite {
@@ -31,6 +33,12 @@ export interface IngestOptions {
 	/** The store; throws while there is none. */
 	outbox(): Outbox;
 	sandbox: boolean;
+	/** Turns away an address that sends too much. */
+	limitAddress: RequestHandler;
+	/** Requests a minute of one write key; undefined for any number. */
+	perWriteKey: number | undefined;
+	/** Bounds how often server keys can be guessed. */
+	guess: Guess;
 	now(): number;
 	/** Told of what was counted: for metrics and stats. */
 	onCount(name: "accepted" | "rejected" | "bots", by: number): void;
@@ -49,7 +57,9 @@ const clockTolerance = 60_000;
  * HTTP in. Everything that can be checked without the store is checked here, and what is handed to the
  * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
  */
-export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOptions): Ingest {
+export function createIngest(options: IngestOptions): Ingest {
+	const { sites, outbox, sandbox, limitAddress, guess, now, onCount } = options;
+	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
 		if (site.identity === "verified") identitiesOf.set(site, identityReader(site.identitySecrets ?? [], now));
@@ -107,6 +117,7 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
 			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
 		}
+		await perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
 			onCount("bots", events.length);
 			response.status(202).json({ accepted: 0, rejected: [] } satisfies BatchReply);
@@ -118,36 +129,39 @@ export function createIngest({ sites, outbox, sandbox, now, onCount }: IngestOpt
 		response.status(202).json(await accept(site, events, { isBackend: false, identities, clockOffset }));
 	}
 
-	/** Whose backend this is, asked before its body is read. */
-	function siteOfBackend(request: Request): IngestSite {
+	/** Finds whose backend this is, before its body is read. */
+	const backend: RequestHandler = async (request, response, next) => {
 		const key = bearer(request.headers.authorization) ?? "";
-		const site = sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey));
+		const site = await guess(request, () =>
+			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
+		);
 		if (!site)
 			throw new RequestError(
 				"invalid_server_key",
 				"no site has this server key: send Authorization: Bearer and the key",
 			);
-		return site;
-	}
+		response.locals.site = site;
+		next();
+	};
 
-	async function fromBackend(request: Request, response: Response): Promise<void> {
+	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
 		const body = eventsSchema.safeParse(readBody(request));
 		if (!body.success) throw malformed(body.error);
-		response
-			.status(202)
-			.json(await accept(siteOfBackend(request), body.data.events, { isBackend: true, clockOffset: 0 }));
+		const { site } = response.locals;
+		response.status(202).json(await accept(site, body.data.events, { isBackend: true, clockOffset: 0 }));
 	}
 
 	const router = Router();
 	const json = express.json({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
+	const room = bodyRoom();
 	const crossOrigin = cors(
 		sites.flatMap(({ origins }) => origins),
 		sandbox,
 	);
 	router.use("/v1/batch", crossOrigin);
-	router.post("/v1/batch", json, fromBrowser);
+	router.post("/v1/batch", limitAddress, room, json, fromBrowser);
 	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", (request, _response, next) => next(void siteOfBackend(request)), json, fromBackend);
+	router.post("/v1/events", backend, room, json, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
 	return { router, take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }) };

@@ -23,22 +23,30 @@ const statuses: Record<ProblemCode, number> = {
 /** Seconds a client is asked to wait when the store is unavailable. */
 const storeRetryAfter = 5;
 
+interface RequestErrorOptions extends ErrorOptions {
+	/** Seconds after which it can be tried again. */
+	retryAfter?: number;
+}
+
 /** A request that is not taken, with the stable code its sender gets. */
 export class RequestError extends Error {
 	override readonly name = "RequestError";
 	readonly code: ProblemCode;
-	constructor(code: ProblemCode, message: string, options?: ErrorOptions) {
+	readonly retryAfter: number | undefined;
+	constructor(code: ProblemCode, message: string, options?: RequestErrorOptions) {
 		super(message, options);
 		this.code = code;
+		this.retryAfter = options?.retryAfter;
 	}
 }
 
 /** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
-function sendProblem(response: Response, code: ProblemCode, detail: string): void {
+function sendProblem(response: Response, code: ProblemCode, detail: string, retryAfter?: number): void {
 	const status = statuses[code];
 	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
 	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");
-	if (code === "store_unavailable") response.set("Retry-After", String(storeRetryAfter));
+	const wait = code === "store_unavailable" ? storeRetryAfter : retryAfter;
+	if (wait !== undefined) response.set("Retry-After", String(wait));
 	response.status(status).type("application/problem+json").send(JSON.stringify(problem));
 }
 
@@ -56,7 +64,7 @@ const bodyErrors: Record<string, [ProblemCode, string]> = {
 export function problemHandler(unforeseen: (error: unknown) => void): ErrorRequestHandler {
 	return (error, _request, response, next) => {
 		if (response.headersSent) return next(error);
-		if (error instanceof RequestError) return sendProblem(response, error.code, error.message);
+		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
 			unforeseen(error);
 			return sendProblem(response, "store_unavailable", "the event store cannot be written now; nothing was accepted");

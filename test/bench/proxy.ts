@@ -33,6 +33,8 @@ export async function play({ sink, destinations }: ProxyOptions): Promise<Answer
 		sites: [{ writeKey, origins: [origin], ...Object.fromEntries(Object.entries(all).slice(0, destinations)) }],
 		store: `sqlite:${join(folder, "store.db")}`,
 		adminToken,
+		// All requests come from one address.
+		rateLimit: { perAddress: budget },
 		logLevel: "silent",
 	});
 	await proxy.start();

@@ -79,6 +79,8 @@ export async function runProxy({ config, site, base = "", app = express(), start
 		store: `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		logLevel: "silent",
+		// All tests come from one address.
+		rateLimit: { perAddress: 100_000 },
 		...config,
 	});
 	if (start) await proxy.start();
