@@ -1,16 +1,24 @@
 import express, { type Express, type RequestHandler, Router } from "express";
+import type { Logger } from "pino";
 import { type AdminOptions, createAdmin, worst } from "./admin.ts";
 import { onlyMethods, problemHandler, RequestError } from "./ingest/problem.ts";
+import type { Metrics } from "./metrics.ts";
+import { observeRequests, requestId } from "./request-log.ts";
 import { serveSnippet } from "./snippet-file.ts";
 
 export interface RouterOptions extends AdminOptions {
 	ingest: Router;
-	/** Told of what went wrong unforeseen; the client is not. */
-	onFault(error: unknown): void;
+	metrics: Metrics;
+	log: Logger;
+	/** Told of what went wrong unforeseen, with the request's id; the client is not. */
+	onFault(error: unknown, requestId: string | undefined): void;
 }
 
+/** Everything below these is the router's own; other paths are left to the app around it. */
+const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/admin"];
+
 /** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
-export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
 	const readiness: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
 		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
@@ -29,6 +37,7 @@ export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Rout
 	};
 
 	const router = Router();
+	router.use(ownPaths, observeRequests(log, metrics.answered));
 	router.use(ingest);
 	router.get("/client.js", serveSnippet());
 	router.all("/client.js", onlyMethods("GET", "HEAD"));
@@ -36,9 +45,11 @@ export function createRouter({ ingest, onFault, ...admin }: RouterOptions): Rout
 	router.all("/healthz", onlyMethods("GET", "HEAD"));
 	router.get("/readyz", readiness);
 	router.all("/readyz", onlyMethods("GET", "HEAD"));
+	router.get("/metrics", metrics.route);
+	router.all("/metrics", onlyMethods("GET", "HEAD"));
 	router.use("/admin", createAdmin(admin));
 	router.use(["/v1", "/admin"], nothingHere);
-	router.use(problemHandler(onFault));
+	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Router } from "express";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import type { Event } from "../shared/event.ts";
 import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
@@ -9,14 +9,17 @@ import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
 import { clientAddress } from "./ingest/client-address.ts";
-import { createIngest, type IngestSite } from "./ingest/ingest.ts";
+import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
+import { createLog } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { openSqlite } from "./outbox/sqlite.ts";
 import { createCrispProvider } from "./providers/crisp.ts";
 import { createHelpCrunchProvider } from "./providers/helpcrunch.ts";
 import type { Provider } from "./providers/provider.ts";
 import { createVibetraceProvider } from "./providers/vibetrace.ts";
+import { siteLabels } from "./site-label.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
 /** An event as the backend makes it: id and capture time are filled in where they are left out. */
@@ -61,7 +64,7 @@ const faultEveryMs = 60_000;
 const doubtMs = 3_600_000;
 
 /** What an operator reads: states and dead letters; never a person, a key or an event. */
-function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" }>): void {
+function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
 	switch (notice.kind) {
 		case "lost":
 			log.warn("a request took longer than its lease and may be sent twice, or its person was forgotten meanwhile");
@@ -126,7 +129,7 @@ function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): I
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
-	const log = pino({ name: "eventferry", level: checked.logLevel }, pino.destination(2));
+	const log = createLog(checked.logLevel);
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
 	const clock = steadyClock(Date.now, () => performance.now());
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
@@ -159,6 +162,30 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return addressIn(request);
 	}
 
+	const labels = siteLabels(checked.sites);
+	const labelOf = new Map(checked.sites.map((site, index) => [storedName(site, checked.sandbox), labels[index] ?? ""]));
+	const destinations = () =>
+		served.map(({ destination, dispatcher, limits }) => ({
+			destination,
+			limits,
+			state: dispatcher.state(),
+			requests: dispatcher.requests(),
+		}));
+	const metrics = createMetrics({
+		outbox: store,
+		destinations,
+		labelOf: (site) => labelOf.get(site) ?? "another site",
+		now: clock,
+	});
+	function ingested(notice: IngestNotice): void {
+		metrics.ingested(notice);
+		if (notice.kind === "bots") counts.bots += notice.events;
+		else {
+			counts.accepted += notice.events.length;
+			counts.rejected += notice.rejected.length;
+		}
+	}
+
 	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts, checked.sandbox));
 	const senderOf = byAddress(addressOf);
 	const { perAddress, perWriteKey } = checked.rateLimit;
@@ -170,9 +197,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		perWriteKey,
 		guess: limitGuesses(perAddress, senderOf),
 		now: Date.now,
-		onCount: (name, by) => {
-			counts[name] += by;
-		},
+		report: ingested,
 	});
 
 	function startDelivery(opened: Outbox, site: CheckedSite, { provider, options }: Account): Served {
@@ -188,8 +213,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			now: clock,
 			random: Math.random,
 			report(notice) {
+				metrics.delivering(destination, notice);
 				if (notice.kind === "fault") logFault(`${provider.name}: ${notice.message}`, { err: notice.error });
-				else logNotice(log.child({ destination: provider.name }), notice);
+				else if (notice.kind !== "step") logNotice(log.child({ destination: provider.name }), notice);
 			},
 		});
 		return { destination, dispatcher, limits, maxWait: options.maxWait };
@@ -201,13 +227,17 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		if (Math.abs(now - Date.now()) > doubtMs) return;
 		await opened.sweep({ now, before: now - keptMs });
 		for (const { destination, maxWait } of served) {
-			while ((await opened.expire({ destination, before: now - maxWait, now })) > 0);
+			let count = 0;
+			do {
+				count = await opened.expire({ destination, before: now - maxWait, now });
+				metrics.expired(destination, count);
+			} while (count > 0);
 		}
 	}
 
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await openSqlite(checked.store.slice("sqlite:".length));
+		const opened = metrics.timed(await openSqlite(checked.store.slice("sqlite:".length)));
 		outbox = opened;
 		opened.onFault((message) => logFault(message, {}));
 		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));
@@ -223,9 +253,10 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	}
 
 	/** A store that cannot be written fails every request; while starting or stopping that is as it should be. */
-	function requestFault(error: unknown): void {
-		if (!(error instanceof StoreUnavailableError)) log.error({ err: error }, "a request could not be handled");
-		else if (outbox) logFault("the store cannot be written", { reason: error.message });
+	function requestFault(error: unknown, id: string | undefined): void {
+		if (!(error instanceof StoreUnavailableError)) {
+			log.error({ err: error, requestId: id }, "a request could not be handled");
+		} else if (outbox) logFault("the store cannot be written", { reason: error.message });
 	}
 
 	return {
@@ -236,13 +267,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			sandbox: checked.sandbox,
 			guess: limitGuesses(perAddress, senderOf),
 			counts,
-			destinations: () =>
-				served.map(({ destination, dispatcher, limits }) => ({
-					destination,
-					limits,
-					state: dispatcher.state(),
-					requests: dispatcher.requests(),
-				})),
+			destinations,
+			metrics,
+			log,
 			onFault: requestFault,
 		}),
 

@@ -3,9 +3,9 @@ import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Router } from "express";
-import { pino } from "pino";
 import { createApp } from "./app.ts";
 import { type CheckedConfig, loadConfig } from "./config.ts";
+import { createLog } from "./log.ts";
 import { createProxy } from "./proxy.ts";
 import { startSandbox } from "./sandbox/index.ts";
 import { sandboxPage } from "./sandbox/page.ts";
@@ -70,7 +70,7 @@ async function setup({ file, overrides, sandbox }: ServeOptions): Promise<{
 export async function serve(options: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 	const { config, routers, stop } = await setup(options);
-	const log = pino({ name: "eventferry", level: config.logLevel }, pino.destination(2));
+	const log = createLog(config.logLevel);
 	const proxy = createProxy(config);
 	try {
 		await proxy.start();

@@ -36,6 +36,16 @@ export function budgetLimits(
 	};
 }
 
+/** Requests that can still be taken in the current window; `used` is of the window it names, which may be over. */
+export function budgetLeft(
+	{ cap, windowMs }: BudgetLimits,
+	used: { used: number; windowStart: number } | undefined,
+	now: number,
+): number {
+	const isCurrent = used !== undefined && now < used.windowStart + windowMs;
+	return isCurrent ? Math.max(0, cap - used.used) : cap;
+}
+
 /** Requests taken from the budget and not sent yet. They are void when their window ends. */
 export interface Purse {
 	/** Makes sure of at least one request if one can be had; resolves to when to ask again if not. */

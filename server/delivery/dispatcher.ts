@@ -22,6 +22,8 @@ export interface DispatcherOptions {
 export type Notice =
 	/** The destination is held, or runs again. */
 	| { kind: "state"; state: DestinationState }
+	/** A lane's next step is done: what was sent for its leading events, if anything, and which of them ended. */
+	| { kind: "step"; person: string; events: StoredEvent[]; result: Result; ended: Settlement["ended"]; at: number }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
 	/** A lease had ended before it was settled: it ran out, so that what it sent may be sent again, or its person was forgotten. */
@@ -107,7 +109,9 @@ export function startDispatcher({
 		const isProbe = hold.probing();
 		if (isProbe && !(await hold.probe())) return { plan };
 		requests += 1;
-		return { plan, isProbe, outcome: await provider.send(plan.request, aborting.signal) };
+		const startedAt = now();
+		const outcome = await provider.send(plan.request, aborting.signal);
+		return { plan, isProbe, outcome, ms: now() - startedAt };
 	}
 
 	const fault = (message: string, error: unknown) => report({ kind: "fault", message, error });
@@ -117,15 +121,16 @@ export function startDispatcher({
 		if (outcome) await hold.tell((each) => tellHold(each, outcome, lane, at), isProbe);
 	}
 
-	/** Settles however long the store takes to come back: the request is sent, and must not be sent again. */
-	async function settle(settlement: Settlement): Promise<void> {
+	/** Settles however long the store takes to come back: the request is sent, and must not be sent again. Resolves to whether it did. */
+	async function settle(settlement: Settlement): Promise<boolean> {
 		for (;;) {
 			try {
-				if (!(await outbox.settle(settlement))) report({ kind: "lost" });
-				return;
+				const isSettled = await outbox.settle(settlement);
+				if (!isSettled) report({ kind: "lost" });
+				return isSettled;
 			} catch (error) {
 				fault("a delivery could not be settled", error);
-				if (aborting.signal.aborted) return;
+				if (aborting.signal.aborted) return false;
 				await delay(storeRetryMs, undefined, { signal: aborting.signal }).catch(() => {});
 			}
 		}
@@ -134,7 +139,7 @@ export function startDispatcher({
 	async function work(lease: Lease, windowEnd: number): Promise<void> {
 		try {
 			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
-			if (!first) return await settle({ lease, now: now() });
+			if (!first) return void (await settle({ lease, now: now() }));
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
 			if (!result.outcome) purse.keep(windowEnd);
@@ -143,11 +148,13 @@ export function startDispatcher({
 			const isCutOff = aborting.signal.aborted && result.outcome?.kind === "retry";
 			if (!isCutOff) await tell(result, lease.lane, at);
 			const settlement: Settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
-			await settle(settlement);
+			const isSettled = await settle(settlement);
 			if (settlement.ended?.ending.kind === "dead") {
 				const { reason, status } = settlement.ended.ending;
 				report({ kind: "dead", reason, status });
 			}
+			const ended = isSettled ? settlement.ended : undefined;
+			report({ kind: "step", person: lease.person, events: [first, ...rest], result, ended, at });
 		} catch (error) {
 			// Not its message: what could not be parsed or planned may be quoted in it.
 			fault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);

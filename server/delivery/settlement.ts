@@ -16,6 +16,8 @@ export interface Result {
 	outcome?: Outcome;
 	/** Whether it was sent to see if the destination can be used again. */
 	isProbe?: boolean;
+	/** How long the outcome took, where there is one. */
+	ms?: number;
 }
 
 /** What an outcome says of the destination, whoever it was for. */

@@ -40,9 +40,14 @@ export interface IngestOptions {
 	/** Bounds how often server keys can be guessed. */
 	guess: Guess;
 	now(): number;
-	/** Told of what was counted: for metrics and stats. */
-	onCount(name: "accepted" | "rejected" | "bots", by: number): void;
+	/** Told of what came of a batch; metrics, stats and the console hang off it. */
+	report(notice: IngestNotice): void;
 }
+
+export type IngestNotice =
+	/** Events of a batch are on disk, others were not taken. */
+	| { kind: "taken"; site: string; events: NewEvent[]; rejected: Rejection[]; at: number }
+	| { kind: "bots"; events: number };
 
 export interface Ingest {
 	router: Router;
@@ -58,7 +63,7 @@ const clockTolerance = 60_000;
  * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
  */
 export function createIngest(options: IngestOptions): Ingest {
-	const { sites, outbox, sandbox, limitAddress, guess, now, onCount } = options;
+	const { sites, outbox, sandbox, limitAddress, guess, now, report } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
@@ -103,8 +108,7 @@ export function createIngest(options: IngestOptions): Ingest {
 			}
 			await outbox().append(batch);
 		}
-		onCount("accepted", events.length);
-		onCount("rejected", rejected.length);
+		report({ kind: "taken", site: site.name, events, rejected, at: receivedAt });
 		return { accepted: events.length, rejected };
 	}
 
@@ -119,7 +123,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		}
 		await perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
-			onCount("bots", events.length);
+			report({ kind: "bots", events: events.length });
 			response.status(202).json({ accepted: 0, rejected: [] } satisfies BatchReply);
 			return;
 		}

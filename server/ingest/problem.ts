@@ -40,9 +40,14 @@ export class RequestError extends Error {
 	}
 }
 
+const codes = new WeakMap<Response, ProblemCode>();
+/** The code of the problem a request was answered with, if it was. */
+export const problemCode = (response: Response): ProblemCode | undefined => codes.get(response);
+
 /** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
 function sendProblem(response: Response, code: ProblemCode, detail: string, retryAfter?: number): void {
 	const status = statuses[code];
+	codes.set(response, code);
 	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
 	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");
 	const wait = code === "store_unavailable" ? storeRetryAfter : retryAfter;
@@ -61,12 +66,12 @@ const bodyErrors: Record<string, [ProblemCode, string]> = {
 };
 
 /** Turns whatever went wrong into a problem; what was not foreseen is told to `unforeseen` and not to the sender. */
-export function problemHandler(unforeseen: (error: unknown) => void): ErrorRequestHandler {
+export function problemHandler(unforeseen: (error: unknown, response: Response) => void): ErrorRequestHandler {
 	return (error, _request, response, next) => {
 		if (response.headersSent) return next(error);
 		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
-			unforeseen(error);
+			unforeseen(error, response);
 			return sendProblem(response, "store_unavailable", "the event store cannot be written now; nothing was accepted");
 		}
 		// The body parser's errors, and those of what it decompresses with, are the sender's.
@@ -76,7 +81,7 @@ export function problemHandler(unforeseen: (error: unknown) => void): ErrorReque
 		}
 		// A path that cannot be percent-decoded is one that does not exist.
 		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
-		unforeseen(error);
+		unforeseen(error, response);
 		sendProblem(response, "internal_error", "something went wrong here; the event was not accepted");
 	};
 }
