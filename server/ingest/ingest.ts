@@ -3,7 +3,7 @@ import { isbot } from "isbot";
 import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
-import { bearer, sameSecret } from "../secret.ts";
+import { sameSecret } from "../secret.ts";
 import { personKey } from "../stored-event.ts";
 import { bodyRoom } from "./body-room.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
@@ -13,6 +13,7 @@ import { cors, originAllowed } from "./origins.ts";
 import { onlyMethods, RequestError } from "./problem.ts";
 import { rankOf } from "./rank.ts";
 import { createRateLimit, type Guess } from "./rate-limit.ts";
+import { backendOnly } from "./server-key.ts";
 
 /** A site as ingest sees it. */
 export interface IngestSite {
@@ -133,21 +134,6 @@ export function createIngest(options: IngestOptions): Ingest {
 		response.status(202).json(await accept(site, events, { isBackend: false, identities, clockOffset }));
 	}
 
-	/** Finds whose backend this is, before its body is read. */
-	const backend: RequestHandler = async (request, response, next) => {
-		const key = bearer(request.headers.authorization) ?? "";
-		const site = await guess(request, () =>
-			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
-		);
-		if (!site)
-			throw new RequestError(
-				"invalid_server_key",
-				"no site has this server key: send Authorization: Bearer and the key",
-			);
-		response.locals.site = site;
-		next();
-	};
-
 	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
 		const body = eventsSchema.safeParse(readBody(request));
 		if (!body.success) throw malformed(body.error);
@@ -165,7 +151,7 @@ export function createIngest(options: IngestOptions): Ingest {
 	router.use("/v1/batch", crossOrigin);
 	router.post("/v1/batch", limitAddress, room, json, fromBrowser);
 	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", backend, room, json, fromBackend);
+	router.post("/v1/events", backendOnly(sites, guess), room, json, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
 	return { router, take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }) };

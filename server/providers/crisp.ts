@@ -6,6 +6,7 @@ import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
 import { type AddressedMemory, addressed, cannotCreate, isMissing, missingPlan, notThere } from "./existence.ts";
 import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData, type Scalar } from "./provider.ts";
+import { removeAll } from "./removal.ts";
 
 /** Requests a day by kind of token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
@@ -80,11 +81,14 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		Authorization: `Basic ${Buffer.from(`${config.identifier}:${config.key}`).toString("base64")}`,
 		"X-Crisp-Tier": config.tier,
 	});
+	const website = ["website", config.websiteId];
 	const people = (method: "POST" | "PATCH", path: string[], body: Record<string, unknown>) => ({
 		method,
-		path: ["website", config.websiteId, "people", ...path],
+		path: [...website, "people", ...path],
 		body,
 	});
+	const send = async (request: PlannedRequest, signal: AbortSignal) =>
+		classify(await exchange(request, signal), request, dialect);
 
 	function eventBody(event: Event, now: number): Record<string, unknown> {
 		const text = event.type === "track" ? event.name : event.type;
@@ -164,6 +168,15 @@ export function createCrispProvider(config: CrispConfig): Provider {
 			return { ...plan, request: { ...plan.request, ifMissing: missing } };
 		},
 
-		send: async (request, signal) => classify(await exchange(request, signal), request, dialect),
+		send,
+
+		remove(person, known, admit) {
+			const addresses = new Set(
+				[person.email, ...known.map(({ of }: Memory) => of)].flatMap((address) => address || []),
+			);
+			if (addresses.size === 0) return Promise.resolve({ kind: "not_addressable" });
+			const paths = [...addresses].map((address) => [...website, "people", "profile", address]);
+			return removeAll(paths, admit, send);
+		},
 	};
 }

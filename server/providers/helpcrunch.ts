@@ -15,6 +15,7 @@ import {
 	place,
 	whoIs,
 } from "./helpcrunch-customers.ts";
+import { removeCustomers } from "./helpcrunch-removal.ts";
 import {
 	deliveredData,
 	type Known,
@@ -72,9 +73,7 @@ function complaint(json: Record<string, unknown> | undefined): Complaint {
 const dialect: Dialect = {
 	complaint,
 	exception: ({ status }, _complaint, request) =>
-		status === 404 && (request.purpose === "event" || request.purpose === "update")
-			? notThere(request, status)
-			: undefined,
+		status === 404 && ["event", "update", "remove"].includes(request.purpose) ? notThere(request, status) : undefined,
 	succeeded: (json) => !("errors" in json),
 };
 
@@ -133,13 +132,17 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 		return { purpose: "event", method: "POST", path: ["events"], body };
 	}
 
+	const searchRequest = ({ field, value }: Address) => ({
+		purpose: "search" as const,
+		method: "POST" as const,
+		path: ["customers", "search"],
+		body: { filter: [{ field, operator: "=", value }], limit: 100, offset: 0 },
+	});
+
 	/** Looks the person up by their next address; `searched` ones had nobody. */
 	function planSearch(person: Person, address: Address, searched: number, memory: Memory, now: number): Plan {
 		const request: Lookup = {
-			purpose: "search",
-			method: "POST",
-			path: ["customers", "search"],
-			body: { filter: [{ field: address.field, operator: "=", value: address.value }], limit: 100, offset: 0 },
+			...searchRequest(address),
 			ifDelivered: { ...memory },
 			ifMissing: { ...memory, nobody: put(memory.nobody, whoIs(person), [searched + 1, now]) },
 			person,
@@ -226,5 +229,18 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 				? afterSearch(outcome, answer, request)
 				: afterCreation(outcome, answer, request);
 		},
+
+		remove: (person, known, admit) =>
+			removeCustomers(
+				person,
+				known,
+				(address) => ({ ...searchRequest(address), ifDelivered: {} }),
+				admit,
+				async (request, signal) => {
+					const answer = await exchange(request, signal);
+					const found = answer.kind === "reply" ? answer.json?.data : undefined;
+					return { outcome: classify(answer, request, dialect), found };
+				},
+			),
 	};
 }

@@ -18,7 +18,25 @@ export interface Provider {
 	plan(events: readonly [StoredEvent, ...StoredEvent[]], known: Known, now: number): Plan;
 	/** Sends a plan's request, once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
+	/**
+	 * Deletes people there: everybody who is this person, as far as the person and what was known of them tells.
+	 * Absent where no route is known that does it. Asks `admit` before each request. Never rejects.
+	 */
+	remove?(person: Person, known: readonly Known[], admit: Admit): Promise<Removal>;
 }
+
+/** Whether one more request may be sent; if not, what is in the way. */
+export type Admit = () => Promise<{ signal: AbortSignal } | { refused: string }>;
+
+/** What became of people who were to be deleted. */
+export type Removal =
+	| { kind: "deleted" }
+	/** There was nobody. */
+	| { kind: "not_found" }
+	/** Cannot be told whom. */
+	| { kind: "not_addressable" }
+	/** Not, or not all of them. */
+	| { kind: "failed"; reason: string; status?: number };
 
 export interface Allowance {
 	requests: number;
@@ -45,11 +63,11 @@ export type Plan =
 export interface PlannedRequest {
 	/** What it is for, which decides what an answer means; the provider's own word. */
 	purpose: string;
-	method: "GET" | "POST" | "PATCH" | "PUT";
+	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments as they are, not encoded. */
 	path: string[];
 	query?: Record<string, string>;
-	body: Record<string, unknown>;
+	body?: Record<string, unknown>;
 	/** What is known of the person once this is delivered. */
 	ifDelivered: Known;
 	/** What is known if the answer is that the person is not there; absent where that ends it. */
