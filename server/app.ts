@@ -7,7 +7,8 @@ import { observeRequests, requestId } from "./request-log.ts";
 import { serveSnippet } from "./snippet-file.ts";
 
 export interface RouterOptions extends AdminOptions {
-	ingest: Router;
+	/** Events in, and what else is asked under `/v1`. */
+	ingest: Router[];
 	metrics: Metrics;
 	log: Logger;
 	/** Told of what went wrong unforeseen, with the request's id; the client is not. */
@@ -38,7 +39,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 
 	const router = Router();
 	router.use(ownPaths, observeRequests(log, metrics.answered));
-	router.use(ingest);
+	router.use(...ingest);
 	router.get("/client.js", serveSnippet());
 	router.all("/client.js", onlyMethods("GET", "HEAD"));
 	router.get("/healthz", (_request, response) => void response.json({ status: "ok" }));

@@ -8,6 +8,7 @@ import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
+import { createForget } from "./forget.ts";
 import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
@@ -47,6 +48,7 @@ export interface EventProxy {
 /** A destination that is being delivered to. */
 interface Served {
 	destination: Destination;
+	provider: Provider;
 	dispatcher: Dispatcher;
 	limits: BudgetLimits;
 	maxWait: number;
@@ -189,13 +191,23 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts, checked.sandbox));
 	const senderOf = byAddress(addressOf);
 	const { perAddress, perWriteKey } = checked.rateLimit;
+	const guess = limitGuesses(perAddress, senderOf);
+	const forget = createForget({
+		sites: ingestSites,
+		outbox: store,
+		destinationsOf: (site) =>
+			served
+				.filter(({ destination }) => destination.site === site.name)
+				.map(({ provider, dispatcher: { quiet, admit } }) => ({ provider, quiet, admit })),
+		guess,
+	});
 	const ingest = createIngest({
 		sites: ingestSites,
 		outbox: store,
 		sandbox: checked.sandbox,
 		limitAddress: limitRequests(perAddress, senderOf),
 		perWriteKey,
-		guess: limitGuesses(perAddress, senderOf),
+		guess,
 		now: Date.now,
 		report: ingested,
 	});
@@ -218,7 +230,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 				else if (notice.kind !== "step") logNotice(log.child({ destination: provider.name }), notice);
 			},
 		});
-		return { destination, dispatcher, limits, maxWait: options.maxWait };
+		return { destination, provider, dispatcher, limits, maxWait: options.maxWait };
 	}
 
 	/** Deletes what has outlived its use, and gives up what has waited too long; not while the time is in doubt. */
@@ -261,7 +273,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 
 	return {
 		router: createRouter({
-			ingest: ingest.router,
+			ingest: [ingest.router, forget],
 			outbox: store,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,

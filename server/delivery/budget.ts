@@ -72,9 +72,11 @@ export function createPurse(outbox: Outbox, destination: Destination, limits: Bu
 		reservedOnly: () => reservedOnly,
 		async fill() {
 			if (tokens() > 0) return undefined;
-			const advance = await outbox.advance({ destination, limits, want, now: now() });
-			({ granted: left, until, reservedOnly } = advance);
-			return advance.granted > 0 ? undefined : advance.nextAt;
+			const { granted, nextAt, ...advance } = await outbox.advance({ destination, limits, want, now: now() });
+			// Somebody else may have filled it meanwhile.
+			left = granted + (advance.until === until ? left : 0);
+			({ until, reservedOnly } = advance);
+			return left > 0 ? undefined : nextAt;
 		},
 		spend(count) {
 			left -= count;

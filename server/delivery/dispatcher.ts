@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { BudgetLimits, Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
-import type { Known, Provider } from "../providers/provider.ts";
+import type { Admit, Known, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import { createAdmit } from "./admit.ts";
 import { createPurse } from "./budget.ts";
 import { createGroupHold } from "./group-hold.ts";
 import type { DestinationState } from "./hold.ts";
@@ -35,6 +36,10 @@ export interface Dispatcher {
 	state(): DestinationState;
 	/** Requests sent since the start, creates, lookups and failures too. */
 	requests(): number;
+	/** Resolves once no request for these people, by their keys, is under way. */
+	quiet(people: readonly string[]): Promise<void>;
+	/** Lets requests pass that are no delivery. */
+	admit: Admit;
 	/** Takes no more leases; resolves once what is in flight has settled, or has been aborted after `graceMs`. */
 	stop(graceMs: number): Promise<void>;
 }
@@ -65,7 +70,7 @@ export function startDispatcher({
 }: DispatcherOptions): Dispatcher {
 	const purse = createPurse(outbox, destination, limits, now);
 	/** What is under way, by lane. */
-	const inFlight = new Map<number, Promise<void>>();
+	const inFlight = new Map<number, { person: string; working: Promise<void> }>();
 	const aborting = new AbortController();
 	const stopping = new AbortController();
 	const hold = createGroupHold({
@@ -200,7 +205,7 @@ export function startDispatcher({
 					inFlight.delete(lease.lane);
 					wake();
 				});
-				inFlight.set(lease.lane, working);
+				inFlight.set(lease.lane, { person: lease.person, working });
 			}
 			// With all it asked for taken, and room for more, there is more to ask for.
 			return leases.length > 0 && inFlight.size < concurrency && purse.tokens() === 0 ? now() : nextAt;
@@ -222,13 +227,18 @@ export function startDispatcher({
 	return {
 		state: hold.state,
 		requests: () => requests,
+		async quiet(people) {
+			const theirs = [...inFlight.values()].filter(({ person }) => people.includes(person));
+			await Promise.all(theirs.map(({ working }) => working));
+		},
+		admit: createAdmit({ purse, state: hold.state, now, signal: aborting.signal }),
 		async stop(graceMs) {
 			stopping.abort();
 			stopListening();
 			wake();
 			const grace = setTimeout(() => aborting.abort(), graceMs);
 			await running;
-			await Promise.all(inFlight.values());
+			await Promise.all([...inFlight.values()].map(({ working }) => working));
 			clearTimeout(grace);
 		},
 	};

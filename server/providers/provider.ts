@@ -20,7 +20,7 @@ export interface Provider {
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/**
 	 * Deletes people there: everybody who is this person, as far as the person and what was known of them tells.
-	 * Absent where no route is known that does it. Asks `admit` before each request. Never rejects.
+	 * Absent where no route is known that does it. Asks `admit` before each request; rejects only as that does.
 	 */
 	remove?(person: Person, known: readonly Known[], admit: Admit): Promise<Removal>;
 }

@@ -1,0 +1,112 @@
+import express, { type Request, type Response, Router } from "express";
+import * as z from "zod";
+import { eventSchema } from "../shared/event.ts";
+import { onlyMethods, RequestError } from "./ingest/problem.ts";
+import type { Guess } from "./ingest/rate-limit.ts";
+import { backendOnly } from "./ingest/server-key.ts";
+import { type Forgotten, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
+import type { Admit, Known, Provider, Removal } from "./providers/provider.ts";
+import { normaliseEmail, personKey } from "./stored-event.ts";
+
+/** A site whose people can be forgotten. */
+export interface ForgetfulSite {
+	/** Its name in the store. */
+	name: string;
+	serverKey?: string | undefined;
+}
+
+/** One of a site's destinations, as it must be asked to delete somebody. */
+export interface ForgetfulDestination {
+	provider: Provider;
+	/** Resolves once no request for these people, by their keys, is under way. */
+	quiet(people: readonly string[]): Promise<void>;
+	admit: Admit;
+}
+
+export interface ForgetOptions<Site extends ForgetfulSite> {
+	sites: readonly Site[];
+	outbox(): Outbox;
+	destinationsOf(site: Site): ForgetfulDestination[];
+	guess: Guess;
+}
+
+const { email, userId } = eventSchema.options[0].shape.person.shape;
+const personSchema = z
+	.strictObject({ email: email.transform((address) => address && normaliseEmail(address)), userId })
+	.refine((person) => person.email !== undefined || person.userId !== undefined, "an email or a userId is needed");
+type Someone = z.infer<typeof personSchema>;
+
+const bodyBytes = 8_192;
+
+/** What became of a person at one destination. */
+interface Forgetting {
+	/** Deliveries that will not be made. */
+	queued: number;
+	deadLetters: number;
+	/** Their profile there. */
+	profile: Removal["kind"] | "not_supported" | "not_configured";
+	reason?: string;
+	status?: number;
+}
+
+/** Keys of the lanes a person can have: one by e-mail, one by userId. */
+const keysOf = (person: Someone): string[] =>
+	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
+
+async function removeAt(
+	{ provider, quiet, admit }: ForgetfulDestination,
+	person: Someone,
+	known: string[],
+): Promise<Pick<Forgetting, "profile" | "reason" | "status">> {
+	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
+	// What is under way could make them anew.
+	await quiet(keysOf(person));
+	const memories = known.map((text): Known => JSON.parse(text));
+	try {
+		const { kind, ...why } = await provider.remove(person, memories, admit);
+		return { profile: kind, ...why };
+	} catch (error) {
+		// The budget could not be asked. What is kept here is gone already.
+		if (error instanceof StoreUnavailableError) return { profile: "failed", reason: error.code };
+		throw error;
+	}
+}
+
+/** `DELETE /v1/people`: forgets a person here, then has every destination delete them that can; answers what became of them there. */
+export function createForget<Site extends ForgetfulSite>({
+	sites,
+	outbox,
+	destinationsOf,
+	guess,
+}: ForgetOptions<Site>) {
+	async function forget(request: Request, response: Response<unknown, { site: Site }>): Promise<void> {
+		if (request.body === undefined)
+			throw new RequestError("unsupported_media_type", "say whom as application/json: an email, a userId or both");
+		const parsed = personSchema.safeParse(request.body);
+		if (!parsed.success) {
+			const [issue] = parsed.error.issues;
+			throw new RequestError("malformed_body", `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
+		}
+		const { site } = response.locals;
+		const person = parsed.data;
+		const forgotten = await outbox().forget({ site: site.name, people: keysOf(person) });
+		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
+		const destinations: Record<string, Forgetting> = {};
+		for (const { destination, owed, dead } of forgotten)
+			destinations[destination] = { queued: owed, deadLetters: dead, profile: "not_configured" };
+		await Promise.all(
+			destinationsOf(site).map(async (destination) => {
+				const { name } = destination.provider;
+				const { owed, dead, known } = forgotten.find((each) => each.destination === name) ?? nothing;
+				const removal = await removeAt(destination, person, known);
+				destinations[name] = { queued: owed, deadLetters: dead, ...removal };
+			}),
+		);
+		response.json({ destinations });
+	}
+
+	const router = Router();
+	router.delete("/v1/people", backendOnly(sites, guess), express.json({ limit: bodyBytes }), forget);
+	router.all("/v1/people", onlyMethods("DELETE"));
+	return router;
+}
