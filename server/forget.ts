@@ -16,7 +16,7 @@ export interface ForgetfulSite {
 }
 
 /** One of a site's destinations, as it must be asked to delete somebody. */
-export interface ForgetfulDestination {
+interface ForgetfulDestination {
 	provider: Provider;
 	/** Resolves once no request for these people, by their keys, is under way. */
 	quiet(people: readonly string[]): Promise<void>;

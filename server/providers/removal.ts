@@ -1,7 +1,7 @@
 import type { Admit, Outcome, PlannedRequest, Removal } from "./provider.ts";
 
 /** A request that deletes somebody; its answer teaches nothing. */
-export const removalRequest = (path: string[]): PlannedRequest => ({
+const removalRequest = (path: string[]): PlannedRequest => ({
 	purpose: "remove",
 	method: "DELETE",
 	path,
