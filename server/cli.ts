@@ -5,7 +5,12 @@ if (major < 22 || (major === 22 && minor < 18)) {
 	process.stderr.write(`eventferry needs Node 22.18 or newer, this is ${process.versions.node}\n`);
 	process.exitCode = 2;
 } else {
-	const { run } = await import("./command.ts");
+	// Whoever reads along may stop to, as `| head` does.
+	process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+		if (error.code !== "EPIPE") throw error;
+		process.exit();
+	});
+	const { run } = await import("./command/run.ts");
 	process.exitCode = await run(process.argv.slice(2));
 }
 

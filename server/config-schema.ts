@@ -187,6 +187,9 @@ export const configSchema = (sandbox: boolean) =>
 
 const distinct = (keys: string[]) => new Set(keys).size === keys.length;
 
+/** The destinations there are, as a site's configuration names them. */
+export const destinationNames = ["crisp", "helpcrunch", "vibetrace"] as const;
+
 /** A configuration as people write it: defaults left out. */
 export type Config = z.input<ReturnType<typeof configSchema>>;
 /** A configuration that has been checked, every default filled in. */

@@ -4,7 +4,7 @@ import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CheckedConfig, type Config, configSchema } from "./config-schema.ts";
 
-export type { CheckedConfig, CheckedSite, Config } from "./config-schema.ts";
+export { type CheckedConfig, type CheckedSite, type Config, destinationNames } from "./config-schema.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -41,6 +41,15 @@ const variables = {
 /** Variables that the command, or a later version, reads. */
 const otherVariables = ["EVENTFERRY_URL", "CRISP_HOOK_SECRET", "CRISP_HOOK_KEY", "HELPCRUNCH_HOOK_SECRET"];
 
+/** The variables that can be set, for whoever asks for help. */
+export const configVariables = [...Object.keys(variables), "EVENTFERRY_URL"];
+
+/** What says of an account who we are there and where it is: what to look at when it does not answer as it should. */
+export const accountVariables = (destination: string): string[] =>
+	Object.entries(variables)
+		.filter(([, place]) => place.startsWith(`sites.0.${destination}.`) && !place.endsWith(".budget"))
+		.map(([name]) => name);
+
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const listed = (text: string) =>
@@ -63,10 +72,11 @@ export class ConfigError extends Error {
 	override readonly name = "ConfigError";
 	readonly code = "invalid_config";
 	readonly mistakes: { name: string; message: string }[];
-	constructor(mistakes: { name: string; message: string }[]) {
+	constructor(mistakes: { name: string; message: string }[], options?: ErrorOptions) {
 		const lines = mistakes.map(({ name, message }) => `  ${name} ${message}`);
 		super(
 			`${mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`} in the configuration:\n${lines.join("\n")}`,
+			options,
 		);
 		this.mistakes = mistakes;
 	}
@@ -162,6 +172,20 @@ export function unknownVariables(env: Environment = process.env): { name: string
 		.map((name) => ({ name, meant: known.find((each) => plain(each) === plain(name)) }));
 }
 
+/**
+ * A variable's text, else that of the file which `NAME_FILE` names; an empty one is an unset one, as in a compose
+ * file with `CRISP_KEY=`. Throws {@link ConfigError} when the file cannot be read.
+ */
+export function readVariable(name: string, env: Environment = process.env): string | undefined {
+	const file = env[`${name}_FILE`];
+	if (env[name] || !file) return env[name] || undefined;
+	try {
+		return readFileSync(file, "utf8").trim() || undefined;
+	} catch (cause) {
+		throw new ConfigError([{ name: `${name}_FILE`, message: "names a file that cannot be read" }], { cause });
+	}
+}
+
 function readEnvironment(
 	env: Environment,
 	ignore: RegExp | undefined,
@@ -173,18 +197,13 @@ function readEnvironment(
 	const mistakes: ConfigError["mistakes"] = [];
 	for (const name of Object.keys(variables) as (keyof typeof variables)[]) {
 		if (ignore?.test(name)) continue;
-		let value = env[name];
-		const file = env[`${name}_FILE`];
-		if (!value && file) {
-			try {
-				value = readFileSync(file, "utf8").trim();
-			} catch {
-				mistakes.push({ name: `${name}_FILE`, message: "names a file that cannot be read" });
-				continue;
-			}
+		try {
+			const value = readVariable(name, env);
+			if (value !== undefined) found.push([name, readings[name]?.(value) ?? value]);
+		} catch (error) {
+			if (!(error instanceof ConfigError)) throw error;
+			mistakes.push(...error.mistakes);
 		}
-		// An empty variable is an unset one, as in a compose file with `CRISP_KEY=`.
-		if (value) found.push([name, readings[name]?.(value) ?? value]);
 	}
 	return { found, mistakes };
 }
@@ -211,17 +230,8 @@ export interface LoadOptions {
 	overrides?: Record<string, unknown>;
 }
 
-/**
- * The configuration from code over the environment over a file (`eventferry.config.mjs` or `.json` in the
- * working folder unless `file` says otherwise). Rejects with {@link ConfigError}.
- */
-export async function loadConfig({
-	file,
-	env = process.env,
-	ignore,
-	defaults = {},
-	overrides = {},
-}: LoadOptions = {}): Promise<CheckedConfig> {
+/** Code over the environment over a file, not yet checked; with what could not be read, and what the variables say. */
+async function gather({ file, env = process.env, ignore, defaults = {}, overrides = {} }: LoadOptions) {
 	const unreadable: ConfigError["mistakes"] = [];
 	let config =
 		file === false
@@ -241,6 +251,15 @@ export async function loadConfig({
 	}
 	for (const [path, value] of Object.entries(overrides)) config = withValue(config, path.split("."), value);
 	if (asRecord(config).sites === undefined) config = withValue(config, ["sites", "0"], {});
+	return { config, found, mistakes, unreadable };
+}
+
+/**
+ * The configuration from code over the environment over a file (`eventferry.config.mjs` or `.json` in the
+ * working folder unless `file` says otherwise). Rejects with {@link ConfigError}.
+ */
+export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConfig> {
+	const { config, found, mistakes, unreadable } = await gather(options);
 	try {
 		const checked = checkConfig(config);
 		if (mistakes.length === 0 && unreadable.length === 0) return checked;
@@ -251,4 +270,13 @@ export async function loadConfig({
 		mistakes.push(...(unreadable.length > 0 ? error.mistakes.filter(isSet) : error.mistakes));
 	}
 	throw new ConfigError([...unreadable, ...mistakes]);
+}
+
+/** The write keys of the sites, whatever else is wrong or missing. Rejects with {@link ConfigError} where they cannot be read. */
+export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]> {
+	const { config, mistakes, unreadable } = await gather(options);
+	if (unreadable.length > 0 || mistakes.length > 0) throw new ConfigError([...unreadable, ...mistakes]);
+	const { sites } = asRecord(config);
+	const keys = Array.isArray(sites) ? sites.map((site) => asRecord(site).writeKey) : [];
+	return keys.filter((key) => typeof key === "string");
 }

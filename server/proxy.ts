@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Router } from "express";
 import type { Logger } from "pino";
 import type { Event } from "../shared/event.ts";
+import { type Account, accountsOf } from "./accounts.ts";
 import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
 import { budgetLimits } from "./delivery/budget.ts";
@@ -16,10 +17,7 @@ import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { openSqlite } from "./outbox/sqlite.ts";
-import { createCrispProvider } from "./providers/crisp.ts";
-import { createHelpCrunchProvider } from "./providers/helpcrunch.ts";
 import type { Provider } from "./providers/provider.ts";
-import { createVibetraceProvider } from "./providers/vibetrace.ts";
 import { siteLabels } from "./site-label.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
@@ -87,20 +85,6 @@ function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step"
 			}
 		}
 	}
-}
-
-/** One of a site's accounts: the provider and what the site wants of it. */
-interface Account {
-	provider: Provider;
-	options: NonNullable<CheckedSite["crisp" | "helpcrunch" | "vibetrace"]>;
-}
-
-function accountsOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Account[] {
-	return [
-		...(crisp ? [{ provider: createCrispProvider(crisp), options: crisp }] : []),
-		...(helpcrunch ? [{ provider: createHelpCrunchProvider(helpcrunch), options: helpcrunch }] : []),
-		...(vibetrace ? [{ provider: createVibetraceProvider(vibetrace), options: vibetrace }] : []),
-	];
 }
 
 /** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */

@@ -14,15 +14,20 @@ function find(): URL | undefined {
 		.find((url) => existsSync(url));
 }
 
+/** The snippet as it is served; undefined where it has not been built. */
+export function readSnippet(): Buffer | undefined {
+	const file = find();
+	return file && readFileSync(file);
+}
+
 /** Serves `/client.js`, compressed once, as Brotli, gzip or plain. */
 export function serveSnippet(): RequestHandler {
-	const file = find();
-	if (!file) {
+	const plain = readSnippet();
+	if (!plain) {
 		return () => {
 			throw new RequestError("not_found", "client.js has not been built: npm run build");
 		};
 	}
-	const plain = readFileSync(file);
 	const bodies = {
 		br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
 		gzip: gzipSync(plain, { level: 9 }),

@@ -61,6 +61,7 @@ const dialect: Dialect = {
 		}
 		// The plugin is not installed, or the token's tier is wrong: https://github.com/crisp-im/node-crisp-api/issues/31
 		if (reason === "not_subscribed" || reason === "restricted_route_tier") return { kind: "paused", reason, status };
+		if (request.purpose === "probe") return undefined;
 		if (request.purpose === "create") {
 			if (status !== 409) return undefined;
 			// Already there, so without the name that was to be theirs.
@@ -153,6 +154,14 @@ export function createCrispProvider(config: CrispConfig): Provider {
 	return {
 		name: "crisp",
 		allowance: { requests: daily[config.tier], per: "day" },
+		probe: {
+			purpose: "probe",
+			method: "GET",
+			path: ["website", config.websiteId, "people", "profiles", "1"],
+			// Nobody, so that no people come with the answer.
+			query: { search_text: "eventferry-check" },
+			ifDelivered: {},
+		},
 		addresses: ({ email, ids }) => email !== undefined || ids?.crisp !== undefined,
 
 		plan(lane, known: Memory, now) {

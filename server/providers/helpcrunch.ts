@@ -183,6 +183,13 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 	return {
 		name: "helpcrunch",
 		allowance: { requests: 120, per: "minute" },
+		probe: {
+			purpose: "probe",
+			method: "GET",
+			path: ["customers"],
+			query: { limit: "1" },
+			ifDelivered: {},
+		},
 		addresses: () => true,
 
 		plan(lane, memory: Memory, now) {

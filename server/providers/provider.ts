@@ -9,6 +9,8 @@ export interface Provider {
 	readonly name: string;
 	/** How many requests it allows by default, for waiting out a limit and for budgets. */
 	readonly allowance: Allowance;
+	/** A cheap request that changes nothing: that it is delivered shows that address and credentials are right. */
+	readonly probe: PlannedRequest;
 	/** Whether it can be told of this person at all. */
 	addresses(person: Person): boolean;
 	/**

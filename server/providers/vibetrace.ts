@@ -35,8 +35,13 @@ const dialect: Dialect = {
 		const texts = [first?.message, first?.description].filter((text) => typeof text === "string");
 		return { reason: texts[0], message: texts.join(" ") || undefined };
 	},
-	exception: ({ status }, { message = "" }, request) =>
-		request.purpose === "event" && unknownUser(status, message) ? notThere(request, status) : undefined,
+	exception({ status }, { message = "" }, request) {
+		if (!unknownUser(status, message)) return undefined;
+		if (request.purpose === "event") return notThere(request, status);
+		// The only GET is of a user: to be told that this one is unknown takes a key that is right.
+		const isTold = request.purpose === "probe" && /\buser\b/i.test(message);
+		return isTold ? { kind: "delivered", known: {} } : undefined;
+	},
 	succeeded: (json) => !("errors" in json),
 };
 
@@ -82,6 +87,12 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 	return {
 		name: "vibetrace",
 		allowance: { requests: 10, per: "second" },
+		probe: {
+			purpose: "probe",
+			method: "GET",
+			path: ["user", "eventferry-check@example.com"],
+			ifDelivered: {},
+		},
 		addresses: ({ email, ids }) => email !== undefined || ids?.vibetrace !== undefined,
 
 		plan(lane, known: Memory, now) {

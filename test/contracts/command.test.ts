@@ -1,102 +1,23 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import type { Sandbox } from "../../server/sandbox/index.ts";
+import { type CommandLine, cli, commandLine, runHere } from "../support/command.ts";
 import { adminToken, batchOf, browserAgent, event, origin, serverKey, writeKey } from "../support/proxy.ts";
 
-const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
-
+let commands: CommandLine;
 let folder: string;
 let sandbox: Sandbox;
-let started: ChildProcess[];
 beforeEach(async () => {
-	folder = await mkdtemp(join(tmpdir(), "eventferry-"));
-	sandbox = await startSandbox();
-	started = [];
+	commands = await commandLine();
+	({ folder, sandbox } = commands);
 });
-afterEach(async () => {
-	for (const child of started.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
-		const ended = once(child, "exit");
-		child.kill("SIGKILL");
-		await ended;
-	}
-	await sandbox.stop();
-	await rm(folder, { recursive: true });
-});
-
-type Environment = Record<string, string | undefined>;
-
-/** A right configuration that delivers to the sandbox's Crisp. */
-const right = (): Environment => {
-	const { websiteId, identifier, key, baseUrl } = sandbox.destinations.crisp;
-	return {
-		EVENTFERRY_WRITE_KEY: writeKey,
-		EVENTFERRY_ORIGINS: origin,
-		EVENTFERRY_SERVER_KEY: serverKey,
-		EVENTFERRY_ADMIN_TOKEN: adminToken,
-		EVENTFERRY_STORE: `sqlite:${join(folder, "store.db")}`,
-		CRISP_WEBSITE_ID: websiteId,
-		CRISP_IDENTIFIER: identifier,
-		CRISP_KEY: key,
-		CRISP_BASE_URL: baseUrl,
-	};
-};
-
-function start(args: string[], env: Environment) {
-	const child = spawn(process.execPath, [cli, ...args], {
-		cwd: folder,
-		env: { PATH: process.env.PATH, ...env },
-		stdio: ["ignore", "pipe", "pipe"],
-	});
-	started.push(child);
-	const lines: string[] = [];
-	let rest = "";
-	let heard = () => {};
-	child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-		const parts = (rest + chunk).split("\n");
-		rest = parts.pop() ?? "";
-		lines.push(...parts);
-		heard();
-	});
-	const stderr = text(child.stderr);
-	const exit = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
-	return {
-		child,
-		exit,
-		stderr,
-		/** All of stdout, once it has ended. */
-		stdout: async () => {
-			await exit;
-			return [...lines, rest].join("\n");
-		},
-		/** The first line of stdout; rejects when the command ends without one. */
-		line: () =>
-			new Promise<string>((done, fail) => {
-				heard = () => lines[0] !== undefined && done(lines[0]);
-				heard();
-				exit.then(async (code) => fail(new Error(`ended with ${code}: ${await stderr}`)), fail);
-			}),
-	};
-}
-
-async function run(args: string[], env: Environment = {}) {
-	const command = start(args, env);
-	const [code, stdout, stderr] = await Promise.all([command.exit, command.stdout(), command.stderr]);
-	return { code, stdout, stderr };
-}
-
-/** Starts `serve` and returns where it listens. */
-async function serve(args: string[] = ["--port", "0"], env: Environment = right()) {
-	const command = start(["serve", ...args], env);
-	const line = await command.line();
-	return { ...command, said: line, url: line.replace("eventferry listening on ", "") };
-}
+afterEach(() => commands.stop());
+const right = () => commands.right();
+const run: CommandLine["run"] = (...given) => commands.run(...given);
+const serve: CommandLine["serve"] = (...given) => commands.serve(...given);
 
 const send = (url: string, ...events: unknown[]) =>
 	fetch(`${url}/v1/batch`, {
@@ -360,8 +281,28 @@ describe("eventferry check", () => {
 	});
 });
 
-test("--help tells the commands and is no mistake", async () => {
-	const { code, stdout } = await run(["--help"]);
-	expect(code).toBe(0);
-	for (const word of ["serve", "check", "--port", "--store", "--sandbox"]) expect(stdout).toContain(word);
+describe("--help", () => {
+	test("tells the commands, their options and the variables, and is no mistake", async () => {
+		const { code, stdout } = await run(["--help"]);
+		expect(code).toBe(0);
+		for (const word of ["serve", "check", "--port", "--store", "--sandbox", "CRISP_KEY", "_FILE", "Exit codes"])
+			expect(stdout).toContain(word);
+	});
+
+	test.each(["serve", "check", "snippet", "send", "deadletters", "stats"])(
+		"of %s has its options and examples, in 80 columns",
+		async (name) => {
+			const { code, stdout } = await runHere([name, "--help"]);
+			expect(code).toBe(0);
+			expect(stdout).toMatch(new RegExp(`^eventferry ${name}`));
+			expect(stdout).toMatch(/Examples:\n.*eventferry/);
+			expect(stdout).toMatch(/Variables, each also as NAME_FILE.*:\n.*EVENTFERRY_/);
+			expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+			expect(await runHere(["help", name])).toMatchObject({ code: 0, stdout });
+		},
+	);
+
+	test("of a command that is none is wrong usage", async () => {
+		expect(await runHere(["sail", "--help"])).toMatchObject({ code: 2, stdout: "" });
+	});
 });

@@ -73,10 +73,10 @@ export async function serve(env: Record<string, string>, args: string[] = []): P
 }
 
 /** Posts events as the backend. */
-export async function postEvents(url: string, events: unknown[]): Promise<Response> {
+export async function postEvents(url: string, events: unknown[], serverKey = "server-key"): Promise<Response> {
 	return fetch(`${url}/v1/events`, {
 		method: "POST",
-		headers: { "Content-Type": "application/json", Authorization: "Bearer server-key" },
+		headers: { "Content-Type": "application/json", Authorization: `Bearer ${serverKey}` },
 		body: JSON.stringify({ events }),
 	});
 }

@@ -1,0 +1,98 @@
+import { type Account, accountsOf } from "../accounts.ts";
+import { accountVariables, type CheckedConfig, loadConfig } from "../config.ts";
+import type { Outcome } from "../providers/provider.ts";
+import { atMost, type Command, CommandError } from "./command.ts";
+import { counted, duration, out, outJson, visible } from "./print.ts";
+import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
+
+/** How a destination answers when it is asked for nothing in particular. */
+interface Answer {
+	destination: string;
+	ok: boolean;
+	/** In words. */
+	answer: string;
+	status?: number;
+	ms: number;
+}
+
+/** What a destination's answer says of the configuration. */
+export function inWords(outcome: Outcome): string {
+	const status = "status" in outcome ? outcome.status : undefined;
+	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
+	switch (outcome.kind) {
+		case "delivered":
+			return "takes the credentials";
+		case "paused":
+			if (status === 401) return `refuses the credentials (${because}): are they right and whole?`;
+			if (status === 403)
+				return `knows the credentials but forbids this (${because}): do they have the rights they need?`;
+			return `takes no requests of this account (${because}): is it the right account, and is our access installed there?`;
+		case "wait":
+			return `has had enough requests for now (${because}): try again later`;
+		case "retry":
+			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
+			if (status === undefined) return `cannot be reached (${because}): is its address right, and reachable from here?`;
+			if (status >= 500 || status === 408) return `has trouble of its own (${because}): try again later`;
+			return `answers ${status}, but not as it should: is its address right?`;
+		case "unknownPerson":
+		case "rejected":
+			if (status === 404) return `has nothing there (${because}): is its address right, and the account?`;
+			return `refuses (${because})`;
+	}
+}
+
+async function askLive({ provider }: Account): Promise<Answer> {
+	const before = performance.now();
+	const outcome = await provider.send(provider.probe, new AbortController().signal);
+	return {
+		destination: provider.name,
+		ok: outcome.kind === "delivered",
+		answer: inWords(outcome),
+		...("status" in outcome && outcome.status !== undefined && { status: outcome.status }),
+		ms: Math.round(performance.now() - before),
+	};
+}
+
+export const checkCommand: Command = {
+	name: "check",
+	summary: "says whether the configuration is right, and what is wrong with it",
+	options: ["port", "host", "config", "store", "live", "json", "help"],
+	help: `Opens nothing, sends nothing, shows no secret. --live sends one request to each
+destination, which costs its budget as much, and changes nothing there.
+
+Examples:
+  eventferry check
+  eventferry check --live --config shop.config.mjs
+
+${variablesHelp}`,
+	async run(given) {
+		atMost(0, given);
+		warnOfUnknownVariables();
+		const config: CheckedConfig = await loadConfig({ file: given.config, overrides: overridesOf(given) });
+		const sites = await Promise.all(
+			config.sites.map(async (site) => {
+				const accounts = accountsOf(site);
+				return {
+					writeKey: site.writeKey,
+					origins: site.origins,
+					destinations: accounts.map(({ provider }) => provider.name),
+					...(given.live && { live: await Promise.all(accounts.map(askLive)) }),
+				};
+			}),
+		);
+		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
+		if (given.json) outJson({ ok: wrong.length === 0, store: config.store, sites });
+		else {
+			out(`the configuration is right; events are stored in ${config.store}\n`);
+			for (const { writeKey, origins, destinations, live = [] } of sites) {
+				out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
+				for (const { destination, answer, ok, ms } of live) {
+					out(`    ${destination} ${answer}${ok ? ` (${duration(ms)})` : ""}\n`);
+					if (!ok) out(`      see ${accountVariables(destination).join(", ")}\n`);
+				}
+			}
+		}
+		if (wrong.length === 0) return 0;
+		throw new CommandError(`${counted(wrong.length, "destination")} would not be delivered to`);
+	},
+};

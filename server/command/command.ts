@@ -1,0 +1,100 @@
+import { parseArgs } from "node:util";
+import { wrapped } from "./print.ts";
+
+/** Every option of every command; a command names those it takes. `value` is what stands for it in the help. */
+const options = {
+	port: { type: "string", value: "8788", help: "the port to listen on; 0 is any free one" },
+	host: { type: "string", value: "127.0.0.1", help: "the address to listen on" },
+	config: {
+		type: "string",
+		value: "FILE",
+		help: "default eventferry.config.mjs or .json, if there is one",
+	},
+	store: { type: "string", value: "URL", help: "where events are kept; default sqlite:./eventferry.db" },
+	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
+	live: { type: "boolean", help: "ask each provider whether it takes the credentials" },
+	url: { type: "string", value: "URL", help: "where the proxy is; default http://127.0.0.1:8788" },
+	email: { type: "string", value: "E", help: "whose event it is" },
+	destination: { type: "string", value: "D", help: "only those of crisp, helpcrunch or vibetrace" },
+	reason: { type: "string", value: "R", help: "only those with this reason" },
+	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
+	json: { type: "boolean", help: "print JSON" },
+	help: { type: "boolean", short: "h", help: "this text" },
+	version: { type: "boolean", short: "v", help: "the version" },
+} as const;
+
+type Option = keyof typeof options;
+
+/** One of the things `eventferry` does. */
+export interface Command {
+	name: string;
+	/** What it does, in a line. */
+	summary: string;
+	/** What comes after its name, options aside. */
+	operands?: string;
+	options: readonly Option[];
+	/** What else there is to know, and examples. */
+	help: string;
+	/** Does it; resolves to the exit code. */
+	run(given: Arguments): Promise<number>;
+}
+
+/** Wrong words on the command line: exit code 2. */
+export class UsageError extends Error {
+	override readonly name = "UsageError";
+	readonly code = "usage";
+}
+
+/** What was asked for could not be done, for a reason that its message explains: exit code 1. */
+export class CommandError extends Error {
+	override readonly name = "CommandError";
+	readonly code = "failed";
+}
+
+/** The words of a command line. Throws {@link UsageError}. */
+export function parse(args: string[]) {
+	try {
+		const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+		return { ...values, command: positionals[0], operands: positionals.slice(1) };
+	} catch (cause) {
+		// Its second sentence explains what nobody asked.
+		const [what] = cause instanceof Error ? cause.message.split(". ") : [];
+		throw new UsageError(`${what}: see eventferry --help`, { cause });
+	}
+}
+
+export type Arguments = ReturnType<typeof parse>;
+
+/** Refuses options that are another command's. */
+export function checkOptions({ name, options: own }: Command, given: Arguments): void {
+	const known: readonly string[] = own;
+	const foreign = Object.keys(options).find((option) => option in given && !known.includes(option));
+	if (foreign !== undefined) throw new UsageError(`${name} takes no --${foreign}: see eventferry ${name} --help`);
+}
+
+/** Refuses more words than a command takes. */
+export function atMost(count: number, { command, operands }: Arguments): void {
+	if (operands.length > count) throw new UsageError(`${command} takes no "${operands[count]}"`);
+}
+
+const withValue = (option: Option) => {
+	const { type, ...more } = options[option];
+	return `--${option}${type === "string" && "value" in more ? ` ${more.value}` : ""}`;
+};
+
+/** A command's help. */
+export function helpOf({ name, summary, operands, options: own, help }: Command): string {
+	const lines = own.map((option) => `  ${withValue(option).padEnd(18)} ${options[option].help}`);
+	const usage = ["eventferry", name, operands, "[options]"].filter(Boolean).join(" ");
+	return `${usage}\n  ${summary}\n\n${lines.join("\n")}\n\n${help}`;
+}
+
+/** A command in a list of commands. */
+export function briefOf({ name, summary, operands, options: own }: Command): string {
+	const shown = own.filter((option) => option !== "help" && !operands?.includes(`--${option}`));
+	const words = ["eventferry", name, operands, ...shown.map((option) => `[${withValue(option)}]`)];
+	return `${wrapped(
+		words.filter((word) => word !== undefined),
+		2,
+	)}      ${summary}\n`;
+}

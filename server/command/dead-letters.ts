@@ -1,0 +1,177 @@
+import { createInterface } from "node:readline/promises";
+import * as z from "zod";
+import { destinationNames } from "../config.ts";
+import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
+import { ask } from "./operator.ts";
+import { counted, err, minuteOf, out, outJson, table, visible } from "./print.ts";
+
+const letterSchema = z.looseObject({
+	id: z.string(),
+	destination: z.string(),
+	status: z.number().optional(),
+	reason: z.string(),
+	message: z.string().optional(),
+	attempts: z.number(),
+	firstAt: z.number(),
+	lastAt: z.number(),
+	event: z.looseObject({ type: z.string(), name: z.string().optional() }),
+});
+type Letter = z.infer<typeof letterSchema>;
+const pageSchema = z.object({ items: z.array(letterSchema), cursor: z.string().optional() });
+
+interface Selection {
+	ids?: string[];
+	destination?: string;
+	reason?: string;
+}
+
+/** Which dead letters: those that fit all that is said; all where nothing is. */
+function selected({ operands, destination, reason, id = [] }: Arguments): Selection {
+	const ids = [...id, ...operands.slice(1)].flatMap((text) => text.split(",")).filter((text) => text !== "");
+	const wrong = ids.find((text) => !/^\d+$/.test(text));
+	if (wrong !== undefined)
+		throw new UsageError(`"${wrong}" is not the id of a dead letter: see eventferry deadletters list`);
+	if (destination !== undefined && !destinationNames.some((name) => name === destination)) {
+		throw new UsageError(`there is no destination "${destination}", only ${destinationNames.join(", ")}`);
+	}
+	return {
+		...(ids.length > 0 && { ids }),
+		...(destination !== undefined && { destination }),
+		...(reason !== undefined && { reason }),
+	};
+}
+
+/** Pages of what is selected, the oldest first. */
+async function* pages(url: string | undefined, { ids, ...selection }: Selection) {
+	let cursor: string | undefined;
+	do {
+		const page: z.infer<typeof pageSchema> = await ask(url, {
+			key: "EVENTFERRY_ADMIN_TOKEN",
+			answer: pageSchema,
+			path: "/admin/deadletters",
+			query: { ...selection, ids: ids?.join(","), limit: "500", cursor },
+		});
+		yield page.items;
+		cursor = page.cursor;
+	} while (cursor !== undefined);
+}
+
+const columns = [
+	{ title: "ID", width: 7, of: ({ id }: Letter) => id },
+	{ title: "DESTINATION", width: 11, of: ({ destination }: Letter) => destination },
+	{ title: "LAST TRIED, UTC", width: 16, of: ({ lastAt }: Letter) => minuteOf(lastAt) },
+	{ title: "WHY", width: 20, of: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
+	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
+];
+
+/** A dead letter in full. */
+const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
+	`${id}: to ${visible(destination)}, ${visible([status, reason].filter(Boolean).join(" "))}${message ? `: ${visible(message)}` : ""}
+  tried ${counted(attempts, "time")}, first ${minuteOf(firstAt)}, last ${minuteOf(lastAt)} UTC
+${JSON.stringify(event, null, 2)
+	.split("\n")
+	.map((line) => `  ${visible(line)}\n`)
+	.join("")}`;
+
+/** Whoever names dead letters wants to hear that they are not there. */
+function expectSome(count: number, { ids }: Selection): void {
+	if (count === 0 && ids) throw new CommandError(`there is no such dead letter: ${ids.join(", ")}`);
+}
+
+async function show(given: Arguments, print: (letters: Letter[], isFirst: boolean) => void): Promise<number> {
+	const selection = selected(given);
+	let count = 0;
+	for await (const letters of pages(given.url, selection)) {
+		print(letters, count === 0);
+		count += letters.length;
+	}
+	expectSome(count, selection);
+	return count;
+}
+
+/** Prints what is selected as one JSON object, a page at a time. */
+async function showJson(given: Arguments): Promise<void> {
+	const all: Letter[] = [];
+	await show(given, (letters) => void all.push(...letters));
+	outJson({ items: all });
+}
+
+async function list(given: Arguments): Promise<void> {
+	const count = await show(given, (letters, isFirst) => {
+		if (letters.length > 0) out(table(columns, letters, { titles: isFirst }));
+	});
+	out(
+		count === 0
+			? "no dead letters\n"
+			: `${counted(count, "dead letter")}; see one with: eventferry deadletters show ID\n`,
+	);
+}
+
+/** Asks whoever sits at a terminal; a script has said what it wants. */
+async function confirm(question: string): Promise<void> {
+	if (!process.stdin.isTTY || !process.stderr.isTTY) return;
+	const terminal = createInterface({ input: process.stdin, output: process.stderr });
+	const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close());
+	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
+}
+
+const changeSchema = z
+	.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.literal(true).optional() })
+	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
+
+/** Replays or discards, and says how far it is where that takes more than a step. */
+async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
+	const selection = selected(given);
+	if (done === "discarded" && Object.keys(selection).length === 0) await confirm("discard all dead letters?");
+	let steps = 0;
+	const { count, isDone } = await ask(given.url, {
+		key: "EVENTFERRY_ADMIN_TOKEN",
+		answer: changeSchema,
+		path: done === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
+		method: done === "replayed" ? "POST" : "DELETE",
+		body: selection,
+		onLine({ count, isDone }) {
+			steps += 1;
+			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
+		},
+	});
+	if (!isDone) throw new CommandError("the proxy broke off before all was done; what it had done stays so. Try again");
+	expectSome(count, selection);
+	if (given.json) outJson({ [done]: count });
+	else out(`${done} ${counted(count, "dead letter")}\n`);
+}
+
+const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
+	list: (given) => (given.json ? showJson(given) : list(given)),
+	show: (given) => (given.json ? showJson(given) : show(given, (letters) => out(letters.map(inFull).join("")))),
+	replay: (given) => change(given, "replayed"),
+	discard: (given) => change(given, "discarded"),
+};
+
+export const deadLettersCommand: Command = {
+	name: "deadletters",
+	operands: "list|show|replay|discard",
+	summary: "what could not be delivered, and trying it again",
+	options: ["destination", "reason", "id", "url", "json", "help"],
+	help: `Without --destination, --reason and --id it is about all dead letters. Those
+that are replayed are delivered again, as the last of their person's events;
+those that are discarded are gone.
+
+Variables, each also as NAME_FILE:
+  EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
+  EVENTFERRY_URL
+
+Examples:
+  eventferry deadletters list --destination crisp
+  eventferry deadletters show 12
+  eventferry deadletters replay --reason invalid_data
+  eventferry deadletters discard --id 12 13
+`,
+	async run(given) {
+		const [action = ""] = given.operands;
+		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
+		if (!perform) throw new UsageError(`deadletters list, show, replay or discard?${action && ` Not "${action}"`}`);
+		await perform(given);
+		return 0;
+	},
+};

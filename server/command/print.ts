@@ -1,0 +1,65 @@
+import { stripVTControlCharacters } from "node:util";
+
+export const out = (text: string) => void process.stdout.write(text);
+export const err = (text: string) => void process.stderr.write(text);
+export const outJson = (value: unknown) => out(`${JSON.stringify(value)}\n`);
+
+/** Text from elsewhere, safe to show in a terminal: nothing in it moves the cursor or turns the line around. */
+export const visible = (text: string): string =>
+	stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\ufffd");
+
+const cut = (text: string, width: number) => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
+
+export interface Column<Row> {
+	title: string;
+	width: number;
+	of(row: Row): string | number | undefined;
+}
+
+const number = new Intl.NumberFormat("en-US");
+const cell = (value: string | number | undefined, width: number) =>
+	typeof value === "number" ? number.format(value).padStart(width) : cut(visible(value ?? ""), width).padEnd(width);
+
+/** Rows under titles, columns two spaces apart; numbers to the right. */
+export function table<Row>(columns: Column<Row>[], rows: Row[], { titles = true } = {}): string {
+	const isNumber = ({ of }: Column<Row>) => rows.length > 0 && rows.every((row) => typeof of(row) === "number");
+	const head = columns.map((column) =>
+		isNumber(column) ? column.title.padStart(column.width) : column.title.padEnd(column.width),
+	);
+	const body = rows.map((row) => columns.map(({ of, width }) => cell(of(row), width)));
+	return [...(titles ? [head] : []), ...body].map((cells) => `${cells.join("  ").trimEnd()}\n`).join("");
+}
+
+/** `2025-11-24 18:30`, in UTC. */
+export const minuteOf = (at: number): string => new Date(at).toISOString().slice(0, 16).replace("T", " ");
+
+/** How long something takes or has taken, in its largest unit: `3 min`. */
+export function duration(ms: number): string {
+	for (const [unit, name] of [
+		[86_400_000, "d"],
+		[3_600_000, "h"],
+		[60_000, "min"],
+		[1_000, "s"],
+	] as const) {
+		if (ms >= unit) return `${number.format(Math.floor(ms / unit))} ${name}`;
+	}
+	return `${Math.max(0, Math.round(ms))} ms`;
+}
+
+/** `1 dead letter`, `1,200 dead letters` */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+	`${number.format(count)} ${count === 1 ? one : many}`;
+
+/** Words in lines of at most 78 columns, two spaces in; from the second on `more` spaces further in. */
+export function wrapped(words: readonly string[], more = 0): string {
+	const lines: string[] = [];
+	let line = " ";
+	for (const word of words) {
+		if (`${line} ${word}`.length > 78 && line.trim() !== "") {
+			lines.push(line);
+			line = " ".repeat(1 + more);
+		}
+		line += ` ${word}`;
+	}
+	return [...lines, line].map((each) => `${each}\n`).join("");
+}

@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { ConfigError } from "../config.ts";
+import { StoreOpenError } from "../outbox/outbox.ts";
+import { checkCommand } from "./check.ts";
+import { briefOf, type Command, CommandError, checkOptions, helpOf, parse, UsageError } from "./command.ts";
+import { deadLettersCommand } from "./dead-letters.ts";
+import { err, out, outJson } from "./print.ts";
+import { sendCommand } from "./send.ts";
+import { serveCommand, variablesHelp } from "./serve.ts";
+import { snippetCommand } from "./snippet.ts";
+import { statsCommand } from "./stats.ts";
+
+const commands: Command[] = [serveCommand, checkCommand, snippetCommand, sendCommand, deadLettersCommand, statsCommand];
+
+const usage = `eventferry carries your website's events to Crisp, HelpCrunch and Vibetrace.
+
+${commands.map(briefOf).join("")}
+  eventferry COMMAND --help
+      its options, with examples
+  eventferry --version
+
+Examples:
+  eventferry serve --sandbox
+  EVENTFERRY_WRITE_KEY=site_shop EVENTFERRY_ORIGINS=https://shop.example \\
+    CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
+
+${variablesHelp}
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+`;
+
+/** The package's version; its package.json is two folders up from the source, three from the build. */
+function version(): string {
+	const url = new URL(
+		import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json",
+		import.meta.url,
+	);
+	return JSON.parse(readFileSync(url, "utf8")).version;
+}
+
+/** The command of that name. */
+function commandOf(name: string | undefined): Command {
+	const command = commands.find((each) => each.name === name);
+	if (command) return command;
+	throw new UsageError(
+		name === undefined
+			? "which command? see eventferry --help"
+			: `there is no command "${name}": see eventferry --help`,
+	);
+}
+
+/** What went wrong, for a person; never with a secret. */
+function explain(error: unknown): string {
+	if (error instanceof ConfigError || error instanceof UsageError) return error.message;
+	if (error instanceof CommandError || error instanceof StoreOpenError) return error.message;
+	const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+	return isTaken ? "the port is taken: choose another with --port, or 0 for any free one" : String(error);
+}
+
+/** Runs one command; resolves to its exit code. Explains itself on stderr, never with a secret. */
+export async function run(args: string[]): Promise<number> {
+	let json = false;
+	try {
+		const given = parse(args);
+		json = given.json ?? false;
+		if (given.version) out(`${version()}\n`);
+		else if (given.command === "help")
+			out(given.operands[0] === undefined ? usage : helpOf(commandOf(given.operands[0])));
+		else if (given.help) out(given.command === undefined ? usage : helpOf(commandOf(given.command)));
+		else {
+			const command = commandOf(given.command);
+			checkOptions(command, given);
+			return await command.run(given);
+		}
+		return 0;
+	} catch (error) {
+		if (json && error instanceof ConfigError) outJson({ ok: false, mistakes: error.mistakes });
+		err(`eventferry: ${explain(error)}\n`);
+		return error instanceof ConfigError || error instanceof UsageError ? 2 : 1;
+	}
+}

@@ -1,0 +1,59 @@
+import { randomUUID } from "node:crypto";
+import * as z from "zod";
+import { atMost, type Command, CommandError, UsageError } from "./command.ts";
+import { ask } from "./operator.ts";
+import { out, outJson, visible } from "./print.ts";
+
+const replySchema = z.object({
+	accepted: z.number(),
+	rejected: z.array(z.object({ code: z.string(), message: z.string() })),
+});
+
+/** The event's data, as it was written on the command line. */
+function readData(text: string | undefined): Record<string, unknown> | undefined {
+	if (text === undefined) return undefined;
+	try {
+		return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+	} catch (cause) {
+		throw new UsageError(`the event's data must be a JSON object, for example '{"total": 12}'`, { cause });
+	}
+}
+
+export const sendCommand: Command = {
+	name: "send",
+	operands: "NAME [JSON] --email E",
+	summary: "one event, as the backend would send it",
+	options: ["email", "url", "json", "help"],
+	help: `It is accepted once it is on the proxy's disk, and delivered after that.
+
+Variables, each also as NAME_FILE:
+  EVENTFERRY_SERVER_KEY  the site's server key, which names the site too
+  EVENTFERRY_URL
+
+Examples:
+  eventferry send hello --email ada@example.com
+  eventferry send invoice:paid '{"total": 12}' --email ada@example.com \\
+    --url https://shop.example/ferry
+`,
+	async run(given) {
+		atMost(2, given);
+		const [name, json] = given.operands;
+		const { email } = given;
+		if (name === undefined) throw new UsageError("send needs the name of an event: eventferry send NAME --email E");
+		if (email === undefined) throw new UsageError("send needs --email: whose event it is");
+		const data = readData(json);
+		const event = { id: randomUUID(), type: "track", name, at: Date.now(), person: { email }, ...(data && { data }) };
+		const { accepted, rejected } = await ask(given.url, {
+			key: "EVENTFERRY_SERVER_KEY",
+			answer: replySchema,
+			path: "/v1/events",
+			method: "POST",
+			body: { events: [event] },
+		});
+		if (given.json) outJson({ id: event.id, accepted, rejected });
+		const [refused] = rejected;
+		if (refused) throw new CommandError(`the event was not accepted: ${visible(refused.message)} (${refused.code})`);
+		if (!given.json) out(`accepted: ${visible(name)} of ${visible(email)}, id ${event.id}\n`);
+		return 0;
+	},
+};

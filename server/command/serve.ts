@@ -1,0 +1,43 @@
+import { configVariables, unknownVariables } from "../config.ts";
+import { serve } from "../serve.ts";
+import { type Arguments, atMost, type Command, UsageError } from "./command.ts";
+import { err, wrapped } from "./print.ts";
+
+/** What the command line says over the environment and the file. */
+export const overridesOf = ({ port, host, store }: Arguments): Record<string, unknown> => ({
+	...(port !== undefined && { port: /^\d+$/.test(port) ? Number(port) : port }),
+	...(host !== undefined && { host }),
+	...(store !== undefined && { store }),
+});
+
+export function warnOfUnknownVariables(): void {
+	for (const { name, meant } of unknownVariables()) {
+		err(`eventferry: ${name} is not one of its variables${meant ? `: is it ${meant}?` : ""}\n`);
+	}
+}
+
+export const variablesHelp = `Variables, each also as NAME_FILE, a file that holds the value:
+${wrapped(configVariables)}`;
+
+export const serveCommand: Command = {
+	name: "serve",
+	summary: "starts the proxy; --sandbox needs no credentials",
+	options: ["port", "host", "config", "store", "sandbox", "help"],
+	help: `Prints one line when it is ready: eventferry listening on http://127.0.0.1:8788
+On SIGTERM it takes no more, finishes what is in flight (at most 10 s) and ends.
+
+Examples:
+  eventferry serve --sandbox
+  EVENTFERRY_WRITE_KEY=site_shop EVENTFERRY_ORIGINS=https://shop.example \\
+    CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
+
+${variablesHelp}`,
+	async run(given) {
+		atMost(0, given);
+		warnOfUnknownVariables();
+		if (given.sandbox && given.config !== undefined) {
+			throw new UsageError("--sandbox brings its own configuration: leave --config out");
+		}
+		return serve({ file: given.config, overrides: overridesOf(given), sandbox: given.sandbox ?? false });
+	},
+};

@@ -1,0 +1,61 @@
+import { hash } from "node:crypto";
+import { loadWriteKeys } from "../config.ts";
+import { readSnippet } from "../snippet-file.ts";
+import { atMost, type Command, CommandError } from "./command.ts";
+import { proxyUrl, reach } from "./operator.ts";
+import { err, out, outJson } from "./print.ts";
+
+/** Stands in until the script has loaded: collects calls, each with its time. */
+const stub =
+	"<script>window.eventferry=window.eventferry||Object.assign([],{push(...c){for(const x of c){x.when=Date.now();this[this.length]=x}}})</script>";
+
+const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+
+/** The script as the proxy serves it; this package's own where no proxy answers. */
+async function servedScript(src: string): Promise<Buffer> {
+	const own = readSnippet();
+	const response = await reach(src).catch((error: CommandError) => error);
+	if (response instanceof Error) {
+		if (!own) throw response;
+		err(`eventferry: ${response.message}\neventferry: the hash is that of this version's own client.js\n`);
+		return own;
+	}
+	if (!response.ok || !/javascript/.test(response.headers.get("content-type") ?? "")) {
+		throw new CommandError(`${src} is not the script (${response.status}): is the proxy mounted there?`);
+	}
+	const served = Buffer.from(await response.arrayBuffer());
+	if (own && !served.equals(own))
+		err("eventferry: the proxy serves another version than this one's, and the hash is of that\n");
+	return served;
+}
+
+export const snippetCommand: Command = {
+	name: "snippet",
+	summary: "the script tag for your pages, with its SRI hash",
+	options: ["url", "config", "json", "help"],
+	help: `--url is where pages reach the proxy. The hash is that of the file which is
+served there, or that this version serves, if no proxy answers. With integrity
+a browser runs this very file and no other: print the tag again with each new
+version, or leave integrity out.
+
+Variables, each also as NAME_FILE:
+  EVENTFERRY_WRITE_KEY EVENTFERRY_URL
+
+Examples:
+  eventferry snippet --url https://shop.example/ferry
+`,
+	async run(given) {
+		atMost(0, given);
+		const src = `${proxyUrl(given.url)}/client.js`;
+		const writeKeys = await loadWriteKeys({ file: given.config });
+		if (writeKeys.length === 0) err("eventferry: EVENTFERRY_WRITE_KEY is not set: put your site's in\n");
+		const integrity = `sha384-${hash("sha384", await servedScript(src), "base64")}`;
+		const sites = (writeKeys.length > 0 ? writeKeys : ["site_…"]).map((writeKey) => ({
+			writeKey,
+			html: `${stub}\n<script async src="${escaped(src)}" integrity="${integrity}" crossorigin="anonymous" data-write-key="${escaped(writeKey)}"></script>`,
+		}));
+		if (given.json) outJson({ src, integrity, sites });
+		else out(sites.map(({ html }) => `${html}\n`).join("\n"));
+		return 0;
+	},
+};

@@ -1,0 +1,94 @@
+import * as z from "zod";
+import { atMost, type Command } from "./command.ts";
+import { ask } from "./operator.ts";
+import { counted, duration, minuteOf, out, outJson, table, visible } from "./print.ts";
+
+const counts = z.record(z.string(), z.number());
+const statsSchema = z.looseObject({
+	journal: z.number(),
+	events: z.number(),
+	discarded: counts,
+	destinations: z.record(
+		z.string(),
+		z.looseObject({
+			state: z.string(),
+			until: z.number().optional(),
+			reason: z.string().optional(),
+			waiting: z.number(),
+			oldestAt: z.number().optional(),
+			delivered: z.number(),
+			dead: z.number(),
+			discarded: counts,
+			budget: z.array(z.looseObject({ site: z.string(), limit: z.number(), perMs: z.number(), used: z.number() })),
+		}),
+	),
+});
+type Stats = z.infer<typeof statsSchema>;
+type Row = Stats["destinations"][string] & { name: string };
+
+const units: Record<number, string> = { 86400000: "day", 60000: "minute", 1000: "second" };
+
+const columns = (now: number) => [
+	{ title: "DESTINATION", width: 11, of: ({ name }: Row) => name },
+	{ title: "STATE", width: 8, of: ({ state }: Row) => state },
+	{ title: "WAITING", width: 10, of: ({ waiting }: Row) => waiting },
+	{ title: "OLDEST", width: 7, of: ({ oldestAt }: Row) => (oldestAt === undefined ? "" : duration(now - oldestAt)) },
+	{ title: "DELIVERED", width: 12, of: ({ delivered }: Row) => delivered },
+	{ title: "DEAD", width: 9, of: ({ dead }: Row) => dead },
+];
+
+type Budget = Row["budget"][number] & { name: string };
+const budgetColumns = [
+	{ title: "BUDGET OF", width: 11, of: ({ name }: Budget) => name },
+	{ title: "SITE", width: 25, of: ({ site }: Budget) => site },
+	{ title: "USED", width: 10, of: ({ used }: Budget) => used },
+	{ title: "ALLOWED", width: 10, of: ({ limit }: Budget) => limit },
+	{ title: "A", width: 6, of: ({ perMs }: Budget) => units[perMs] ?? duration(perMs) },
+];
+
+const inWords = (discarded: Record<string, number>) =>
+	Object.entries(discarded)
+		.map(([reason, count]) => `${visible(reason)} ${count}`)
+		.join(", ");
+
+function print({ journal, events, discarded, destinations }: Stats, now: number): void {
+	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
+	out(
+		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} on disk before that` : ""}\n`,
+	);
+	if (Object.keys(discarded).length > 0) out(`discarded: ${inWords(discarded)}\n`);
+	out(`\n${table(columns(now), rows)}`);
+	for (const { name, state, until, reason } of rows) {
+		if (until !== undefined) out(`${name} is ${state} until ${minuteOf(until)} UTC: ${visible(reason ?? "")}\n`);
+	}
+	for (const row of rows) {
+		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}, on purpose: ${inWords(row.discarded)}\n`);
+	}
+	out(
+		`\n${table(
+			budgetColumns,
+			rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each }))),
+		)}`,
+	);
+}
+
+export const statsCommand: Command = {
+	name: "stats",
+	summary: "what waits, was delivered and is dead, and what the budgets have left",
+	options: ["url", "json", "help"],
+	help: `Variables, each also as NAME_FILE:
+  EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
+  EVENTFERRY_URL
+
+Examples:
+  eventferry stats
+  eventferry stats --url https://shop.example/ferry --json
+`,
+	async run(given) {
+		atMost(0, given);
+		const stats = await ask(given.url, { key: "EVENTFERRY_ADMIN_TOKEN", answer: statsSchema, path: "/admin/stats" });
+		if (given.json) outJson(stats);
+		else print(stats, Date.now());
+		return 0;
+	},
+};

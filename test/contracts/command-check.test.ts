@@ -1,0 +1,100 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { inWords } from "../../server/command/check.ts";
+import type { Fault } from "../../server/sandbox/index.ts";
+import { nowhere } from "../support/answering.ts";
+import { type CommandLine, commandLine, type Environment } from "../support/command.ts";
+import { adminToken, origin, serverKey, writeKey } from "../support/proxy.ts";
+
+let commands: CommandLine;
+beforeAll(async () => {
+	commands = await commandLine();
+});
+afterEach(() => commands.sandbox.clear());
+afterAll(() => commands.stop());
+
+/** A right configuration with an account at each provider. */
+const everywhere = (): Environment => {
+	const { helpcrunch, vibetrace } = commands.sandbox.destinations;
+	return {
+		...commands.right(),
+		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
+		HELPCRUNCH_BASE_URL: helpcrunch.baseUrl,
+		VIBETRACE_API_KEY: vibetrace.apiKey,
+		VIBETRACE_BASE_URL: vibetrace.baseUrl,
+	};
+};
+const live = (env: Environment, ...args: string[]) => commands.run(["check", "--live", ...args], env);
+
+describe("eventferry check --live", () => {
+	test("asks each destination once, with a GET that changes nothing, and says that all is right", async () => {
+		const { code, stdout, stderr } = await live(everywhere());
+		expect([code, stderr]).toEqual([0, ""]);
+		for (const name of ["crisp", "helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} takes the credentials`);
+		const asked = commands.sandbox.requests().map(({ destination, method }) => `${method} ${destination}`);
+		expect(asked.toSorted()).toEqual(["GET crisp", "GET helpcrunch", "GET vibetrace"]);
+		expect(commands.sandbox.people("vibetrace")).toEqual([]);
+	});
+
+	test("says which credentials are refused, and by which variables they are set", async () => {
+		const wrong = { ...everywhere(), HELPCRUNCH_API_KEY: "wr0ng-key", VIBETRACE_API_KEY: "wr0ng-key" };
+		const { code, stdout, stderr } = await live(wrong);
+		expect(code).toBe(1);
+		expect(stdout).toMatch(/crisp takes the credentials/);
+		for (const name of ["helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} refuses the credentials (401`);
+		expect(stdout).toMatch("HELPCRUNCH_API_KEY");
+		expect(stderr).toBe("eventferry: 2 destinations would not be delivered to\n");
+		for (const secret of ["wr0ng-key", serverKey, adminToken]) expect(stdout + stderr).not.toContain(secret);
+	});
+
+	test("tells a wrong Crisp website from wrong credentials", async () => {
+		const { code, stdout } = await live({ ...commands.right(), CRISP_WEBSITE_ID: "another" });
+		expect(code).toBe(1);
+		expect(stdout).toMatch(/takes no requests of this account \(404 not_subscribed\)/);
+		expect(stdout).toContain("CRISP_WEBSITE_ID");
+	});
+
+	test.each<[string, Fault, RegExp]>([
+		["forbids", { status: 403, body: { error: true, reason: "not_allowed" } }, /forbids this \(403 not_allowed\)/],
+		["has no such path", { status: 404 }, /has nothing there \(404/],
+		["has had enough", { status: 429 }, /has had enough requests for now \(429/],
+		["is broken", { status: 503 }, /has trouble of its own \(503/],
+		["is a page of something else", { status: 200, body: "<!doctype html>" }, /answers 200, but not as it should/],
+		["redirects", { status: 301, headers: { location: "https://elsewhere.example/" } }, /answers 301/],
+		["breaks off", { reset: true }, /cannot be reached \(network\)/],
+	])("says so when a destination %s", async (_name, fault, said) => {
+		commands.sandbox.fault("crisp", fault);
+		const { code, stdout } = await live(commands.right());
+		expect(code).toBe(1);
+		expect(stdout).toMatch(said);
+	});
+
+	test("says so when nobody answers, or not in time", async () => {
+		const { stdout } = await live({ ...commands.right(), CRISP_BASE_URL: `${await nowhere()}/v1` });
+		expect(stdout).toMatch(/cannot be reached \(network\): is its address right/);
+		expect(inWords({ kind: "retry", reason: "timeout" })).toMatch(/did not answer in 10 s/);
+	});
+
+	test("shows nothing of an answer that would move the cursor", () => {
+		expect(inWords({ kind: "rejected", reason: "bad\u001b[2J\u202e", status: 400 })).toBe("refuses (400 bad\ufffd)");
+	});
+
+	test("answers in JSON where asked to, for each site of a configuration file", async () => {
+		const { crisp, vibetrace } = commands.sandbox.destinations;
+		const sites = [
+			{ writeKey, origins: [origin], crisp },
+			{ writeKey: "site_blog", origins: ["https://blog.example"], vibetrace: { ...vibetrace, apiKey: "wrong" } },
+		];
+		await writeFile(join(commands.folder, "two.json"), JSON.stringify({ sites }));
+		const { code, stdout } = await live({}, "--config", "two.json", "--json");
+		expect(code).toBe(1);
+		expect(JSON.parse(stdout)).toMatchObject({
+			ok: false,
+			sites: [
+				{ writeKey, destinations: ["crisp"], live: [{ destination: "crisp", ok: true }] },
+				{ writeKey: "site_blog", live: [{ destination: "vibetrace", ok: false, status: 401 }] },
+			],
+		});
+	});
+});

@@ -1,0 +1,273 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { answering, nowhere } from "../support/answering.ts";
+import { type CommandLine, cli, commandLine, type Environment, runHere } from "../support/command.ts";
+import { adminToken, serverKey } from "../support/proxy.ts";
+import { postEvents } from "../support/served.ts";
+
+let commands: CommandLine;
+let url: string;
+beforeAll(async () => {
+	commands = await commandLine();
+	// More than a day's burst, so that many can be refused at once.
+	({ url } = await commands.serve(["--port", "0"], { ...commands.right(), CRISP_DAILY_BUDGET: "100000" }));
+});
+afterEach(async () => {
+	// Who is forgotten while an event is under way to them would make a dead letter of it.
+	await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0 });
+	commands.sandbox.clear();
+});
+afterAll(() => commands.stop());
+
+/** What an operator's shell has. */
+const keys = (more: Environment = {}): Environment => ({
+	EVENTFERRY_URL: url,
+	EVENTFERRY_SERVER_KEY: serverKey,
+	EVENTFERRY_ADMIN_TOKEN: adminToken,
+	...more,
+});
+const run = (...args: string[]) => commands.run(args, keys());
+/** What a command prints as JSON. */
+const json = async (...args: string[]) => JSON.parse((await run(...args, "--json")).stdout);
+const longest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
+
+interface Destination {
+	waiting: number;
+	dead: number;
+}
+
+const crisp = async (): Promise<Destination> => {
+	const response = await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } });
+	return (await response.json()).destinations.crisp;
+};
+
+/** Sends events that Crisp refuses; resolves once all are dead letters. */
+async function refused(...names: string[]): Promise<void> {
+	await expect.poll(crisp).toMatchObject({ waiting: 0, dead: 0 });
+	const email = (name: string) => (names.length > 100 ? `${name.replace(" ", "")}@example.com` : "ada@example.com");
+	const clear = commands.sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data" } });
+	for (let first = 0; first < names.length; first += 100) {
+		const events = names.slice(first, first + 100).map((name) => ({
+			id: crypto.randomUUID(),
+			type: "track",
+			name,
+			at: Date.now(),
+			person: { email: email(name) },
+		}));
+		expect((await postEvents(url, events, serverKey)).status).toBe(202);
+	}
+	await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0, dead: names.length });
+	clear();
+}
+
+async function expectUsage(args: string[], said: RegExp): Promise<void> {
+	const { code, stdout, stderr } = await runHere(args, keys());
+	expect([code, stdout]).toEqual([2, ""]);
+	expect(stderr).toMatch(said);
+}
+
+describe("eventferry send", () => {
+	test("sends one event as the backend, which is delivered", async () => {
+		const { code, stdout, stderr } = await run("send", "invoice:paid", '{"total": 12}', "--email", "ada@example.com");
+		expect([code, stderr]).toEqual([0, ""]);
+		expect(stdout).toMatch(/^accepted: invoice:paid of ada@example\.com, id [\da-f-]{36}\n$/);
+		await commands.sandbox.until((requests) =>
+			requests.some(({ status, path }) => status === 200 && /events/.test(path)),
+		);
+		const [ada] = commands.sandbox.people("crisp");
+		expect(ada).toMatchObject({ email: "ada@example.com", events: [{ name: "invoice:paid", data: { total: 12 } }] });
+	});
+
+	test("needs no data, takes --url and answers in JSON", async () => {
+		const { code, stdout } = await commands.run(
+			["send", "hello", "--email=ada@example.com", "--json", "--url", `${url}/`],
+			keys({ EVENTFERRY_URL: await nowhere() }),
+		);
+		expect(code).toBe(0);
+		expect(JSON.parse(stdout)).toEqual({ id: expect.any(String), accepted: 1, rejected: [] });
+	});
+
+	test("fails where the proxy does not accept the event, and says why", async () => {
+		const { code, stdout, stderr } = await run("send", "hello", "--email", "nobody");
+		expect([code, stdout]).toEqual([1, ""]);
+		expect(stderr).toMatch(/not accepted: .*e-mail.* \(invalid_event\)/);
+	});
+
+	test.each([
+		["no name", ["--email", "a@example.com"], /name of an event/],
+		["no person", ["hello"], /--email/],
+		["data that is not JSON", ["hello", "{total: 12}", "--email", "a@example.com"], /JSON object/],
+		["data that is no object", ["hello", "[1]", "--email", "a@example.com"], /JSON object/],
+		["one word too many", ["hello", "{}", "more", "--email", "a@example.com"], /"more"/],
+		["another command's option", ["hello", "--email", "a@example.com", "--port", "1"], /--port/],
+	])("with %s is wrong usage", (_name, args, said) => expectUsage(["send", ...args], said));
+});
+
+describe("eventferry deadletters", () => {
+	afterEach(() => run("deadletters", "discard"));
+
+	test("list shows each in a line, in 80 columns; show shows the event", async () => {
+		await refused("one", "a name that goes on for so long that no table could ever hold all of it");
+		const { code, stdout } = await run("deadletters", "list", "--destination", "crisp");
+		expect(code).toBe(0);
+		expect(stdout).toMatch(
+			/^ID +DESTINATION +LAST TRIED, UTC +WHY +EVENT\n\d+ +crisp +[\d-]+ [\d:]+ +400 invalid_data +one\n/,
+		);
+		expect(longest(stdout)).toBeLessThanOrEqual(80);
+		const [, id = ""] = /^(\d+) .* one$/m.exec(stdout) ?? [];
+		const shown = await run("deadletters", "show", id);
+		expect(shown.stdout).toMatch(`${id}: to crisp, 400 invalid_data`);
+		expect(shown.stdout).toContain('"email": "ada@example.com"');
+		expect(shown.stdout).not.toContain("goes on");
+		expect((await json("deadletters", "list", "--reason", "invalid_data")).items).toHaveLength(2);
+		expect((await json("deadletters", "list", "--reason", "other")).items).toEqual([]);
+	});
+
+	test("list says so when there are none", async () => {
+		expect(await run("deadletters", "list")).toMatchObject({ code: 0, stdout: "no dead letters\n" });
+	});
+
+	test("replay delivers those that are chosen, and discard deletes them", async () => {
+		await refused("one", "two", "three", "four");
+		const { items } = await json("deadletters", "list");
+		const ids: string[] = items.map(({ id }: { id: string }) => id);
+		const [first = "", second = "", third = ""] = ids;
+		expect(await run("deadletters", "replay", "--id", first, second)).toMatchObject({
+			code: 0,
+			stdout: "replayed 2 dead letters\n",
+			stderr: "",
+		});
+		await commands.sandbox.until(() => commands.sandbox.people("crisp")[0]?.events.length === 2);
+		expect(await json("deadletters", "discard", "--id", third)).toEqual({ discarded: 1 });
+		expect(await json("deadletters", "replay", "--destination", "crisp", "--reason", "invalid_data")).toEqual({
+			replayed: 1,
+		});
+		await commands.sandbox.until(() => commands.sandbox.people("crisp")[0]?.events.length === 3);
+		expect(commands.sandbox.people("crisp")[0]?.events.map(({ name }) => name)).toEqual(["one", "two", "four"]);
+		expect(await json("deadletters", "replay")).toEqual({ replayed: 0 });
+	});
+
+	test("a replay of many tells on stderr how far it is", async () => {
+		await refused(...Array.from({ length: 1_200 }, (_, index) => `event ${index}`));
+		const { code, stdout, stderr } = await run("deadletters", "replay");
+		expect([code, stdout]).toEqual([0, "replayed 1,200 dead letters\n"]);
+		expect(stderr).toBe("replayed 1,000 dead letters so far\nreplayed 1,200 dead letters so far\n");
+		await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0, dead: 0 });
+	});
+
+	test.each([
+		["no action", [], /list, show, replay or discard/],
+		["another action", ["burn"], /"burn"/],
+		["an action of __proto__", ["__proto__"], /list, show/],
+		["an id that is none", ["show", "one"], /"one" is not the id/],
+		["a destination that is none", ["replay", "--destination", "crips"], /"crips", only crisp, helpcrunch, vibetrace/],
+	])("with %s is wrong usage", (_name, args, said) => expectUsage(["deadletters", ...args], said));
+
+	test.each(["show", "replay", "discard"])("%s of one that is not there fails", async (action) => {
+		const { code, stderr } = await runHere(["deadletters", action, "999999"], keys());
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/there is no such dead letter: 999999/);
+	});
+
+	test.skipIf(!existsSync("/usr/bin/script"))("discard of all asks whoever sits at a terminal", async () => {
+		await refused("one");
+		/** What is shown, and the exit code, where somebody types an answer. */
+		const typed = async (answer: string) => {
+			const command = `${process.execPath} ${cli} deadletters discard; echo code $?`;
+			const terminal = spawn("script", ["-qfc", command, "/dev/null"], { env: { ...process.env, ...keys() } });
+			let shown = "";
+			for await (const chunk of terminal.stdout) {
+				shown += chunk;
+				if (shown.includes("[y/N]") && !terminal.stdin.writableEnded) terminal.stdin.end(`${answer}\r`);
+			}
+			return stripVTControlCharacters(shown).split(/[\r\n]+/);
+		};
+		expect(await typed("")).toEqual(expect.arrayContaining(["eventferry: nothing was done", "code 1"]));
+		expect(await typed("y")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
+	});
+
+	test("ends quietly when its reader has read enough", async () => {
+		await refused("one");
+		const { stderr, exit, child } = commands.start(["deadletters", "list"], keys());
+		child.stdout?.destroy();
+		expect([await exit, await stderr]).toEqual([0, ""]);
+	});
+});
+
+describe("eventferry stats", () => {
+	test("tells in 80 columns what waits, was delivered and is dead, and what is left of the budget", async () => {
+		await refused("one");
+		const { code, stdout } = await run("stats");
+		expect(code).toBe(0);
+		expect(stdout).toMatch(/^[\d,]+ events taken in/);
+		expect(stdout).toMatch(/^DESTINATION +STATE +WAITING +OLDEST +DELIVERED +DEAD\ncrisp +running +0 +[\d,]+ +1$/m);
+		expect(stdout).toMatch(/^crisp +site_shop +[\d,]+ +100,000 +day$/m);
+		expect(longest(stdout)).toBeLessThanOrEqual(80);
+		expect(await json("stats")).toMatchObject({ destinations: { crisp: { state: "running", dead: 1 } } });
+	});
+});
+
+describe("whoever talks to the proxy", () => {
+	const all = [
+		["send", "hello", "--email", "a@example.com"],
+		["deadletters", "list"],
+		["deadletters", "replay"],
+		["stats"],
+	];
+
+	test.each(all)("is told that none answers: %s", async (...args) => {
+		const nobody = await nowhere();
+		const { code, stdout, stderr } = await runHere(args, keys({ EVENTFERRY_URL: `${nobody}/ferry` }));
+		expect([code, stdout]).toEqual([1, ""]);
+		expect(stderr).toBe(`eventferry: no proxy answers at ${nobody}: is it running? (ECONNREFUSED)\n`);
+	});
+
+	test.each(all)("is told that the key is missing, or not the proxy's: %s", async (...args) => {
+		const name = args[0] === "send" ? "EVENTFERRY_SERVER_KEY" : "EVENTFERRY_ADMIN_TOKEN";
+		const without = await runHere(args, { EVENTFERRY_URL: url });
+		expect([without.code, without.stdout]).toEqual([2, ""]);
+		expect(without.stderr).toMatch(`${name} is missing`);
+		const wrong = await runHere(args, { EVENTFERRY_URL: url, [name]: "wr0ng" });
+		expect([wrong.code, wrong.stdout]).toEqual([1, ""]);
+		expect(wrong.stderr).toMatch(`does not take this ${name}`);
+		expect(wrong.stderr).not.toContain("wr0ng");
+	});
+
+	test.each(all)("is told that something else answers: %s", async (...args) => {
+		for (const [status, headers] of [
+			[404, {}],
+			[200, {}],
+			[302, { location: url }],
+		] as const) {
+			const other = await answering((_request, response) => response.writeHead(status, headers).end("<html>"));
+			const { code, stdout, stderr } = await runHere([...args, "--url", other.url], keys());
+			expect([code, stdout]).toEqual([1, ""]);
+			expect(stderr).toMatch(/no eventferry proxy/);
+			await other.close();
+		}
+	});
+
+	test.each(["shop.example", "ftp://shop.example", "https://me:pass@shop.example", "https://shop.example/?a", ""])(
+		"is told that %j is no place where a proxy could be",
+		async (place) => {
+			const option = await runHere(["stats", "--url", place], keys());
+			expect([option.code, option.stdout]).toEqual([2, ""]);
+			expect(option.stderr).toMatch(/--url must be where the proxy is/);
+			expect(option.stderr).not.toContain("pass");
+		},
+	);
+
+	test("may keep the keys in files", async () => {
+		const file = join(commands.folder, "token");
+		await writeFile(file, `${adminToken}\n`);
+		const { code } = await runHere(["stats"], { EVENTFERRY_URL: url, EVENTFERRY_ADMIN_TOKEN_FILE: file });
+		expect(code).toBe(0);
+		const missing = await runHere(["stats"], { EVENTFERRY_URL: url, EVENTFERRY_ADMIN_TOKEN_FILE: "/nowhere" });
+		expect(missing.code).toBe(2);
+		expect(missing.stderr).toContain("EVENTFERRY_ADMIN_TOKEN_FILE");
+	});
+});
