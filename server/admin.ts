@@ -59,11 +59,16 @@ function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 	throw new RequestError("malformed_body", `${issue?.path.join(".") || "the request"}: ${issue?.message}`);
 }
 
-/** Whether sandbox mode needs no token: from this machine, by its own name (not a rebound one), not from another site's page. */
-function fromThisMachine({ headers: { host, origin }, socket }: Request): boolean {
-	const local = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
+/**
+ * Whether sandbox mode needs no token: from this machine and not through a proxy on it, by its own name (not a rebound
+ * one), not from another site's page.
+ */
+function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Request): boolean {
+	const isLocal = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
+	const isForwarded = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
 	return (
-		local &&
+		isLocal &&
+		!isForwarded &&
 		host !== undefined &&
 		!host.includes("@") &&
 		isLoopback(`http://${host}`) &&

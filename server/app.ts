@@ -39,6 +39,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 
 	const router = Router();
 	router.use(ownPaths, observeRequests(log, metrics.answered));
+	router.use(["/v1", "/admin"], asItSays);
 	router.use(...ingest);
 	router.get("/client.js", serveSnippet());
 	router.all("/client.js", onlyMethods("GET", "HEAD"));
@@ -53,6 +54,12 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }
+
+/** An answer holds what others have sent: it is what its Content-Type says, and nobody keeps it. */
+const asItSays: RequestHandler = (_request, response, next) => {
+	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
+	next();
+};
 
 const nothingHere: RequestHandler = (request) => {
 	throw new RequestError("not_found", `there is no ${request.method} ${request.baseUrl}${request.path} here`);

@@ -24,14 +24,21 @@ function serializeError(error: unknown): unknown {
 	return { type, message: scrub(message), ...code, stack: scrub(stack) };
 }
 
+interface LogOptions {
+	stream?: DestinationStream;
+	/** Goes over each line last, whatever is in it. */
+	hide?: (line: string) => string;
+}
+
 /** A log of JSON lines, on stderr unless told otherwise. Bodies are never given to it; what else it is given is scrubbed. */
-export function createLog(level: string, stream: DestinationStream = pino.destination(2)): Logger {
+export function createLog(level: string, { stream = pino.destination(2), hide }: LogOptions = {}): Logger {
 	return pino(
 		{
 			name: "eventferry",
 			level,
 			serializers: { err: serializeError, reason: scrubbed, path: scrubbed },
 			hooks: {
+				...(hide && { streamWrite: hide }),
 				logMethod(given, method) {
 					method.apply(this, given.map(scrubbed) as typeof given);
 				},

@@ -10,6 +10,7 @@ import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
 import { createForget } from "./forget.ts";
+import { hiding } from "./hiding.ts";
 import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
@@ -115,7 +116,7 @@ function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): I
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
-	const log = createLog(checked.logLevel);
+	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
 	const clock = steadyClock(Date.now, () => performance.now());
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
@@ -233,7 +234,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = metrics.timed(await openSqlite(checked.store.slice("sqlite:".length)));
+		const file = checked.store.slice("sqlite:".length);
+		const opened = metrics.timed(await openSqlite(file, { maxBytes: checked.maxStoreBytes }));
 		outbox = opened;
 		opened.onFault((message) => logFault(message, {}));
 		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Router } from "express";
 import { createApp } from "./app.ts";
 import { type CheckedConfig, loadConfig } from "./config.ts";
+import { hiding } from "./hiding.ts";
 import { createLog } from "./log.ts";
 import { createProxy } from "./proxy.ts";
 import { startSandbox } from "./sandbox/index.ts";
@@ -70,7 +71,12 @@ async function setup({ file, overrides, sandbox }: ServeOptions): Promise<{
 export async function serve(options: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 	const { config, routers, stop } = await setup(options);
-	const log = createLog(config.logLevel);
+	const log = createLog(config.logLevel, { hide: hiding(config) });
+	process.on("uncaughtException", (error) => {
+		// What Node would print holds all that hangs on the error, as a request with its headers may.
+		log.fatal({ err: error }, "ended by an error that nobody handled; what was accepted is on disk");
+		process.exit(1);
+	});
 	const proxy = createProxy(config);
 	try {
 		await proxy.start();

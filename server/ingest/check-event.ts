@@ -1,7 +1,7 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
-import { guardEvent, isForbidden } from "./guard.ts";
+import { guardEvent, isForbidden, isTooLarge } from "./guard.ts";
 import type { Identity } from "./identity-token.ts";
 
 /** What the proxy knows of the sender of an event. */
@@ -19,8 +19,9 @@ export interface Sender {
 
 export type Checked = { stored: StoredEvent } | { rejection: Rejection };
 
-/** Why a parsed JSON value may not be taken: a key that could reach a prototype, or more levels than allowed. */
+/** Why a parsed JSON value may not be taken: a key that could reach a prototype, too many levels, too large a number. */
 function structuralFlaw(value: unknown, levels: number): string | undefined {
+	if (isTooLarge(value)) return "a number is too large";
 	if (typeof value !== "object" || value === null) return undefined;
 	if (levels === 0) return `data is more than ${limits.dataDepth} levels deep`;
 	for (const [key, inner] of Object.entries(value)) {

@@ -28,11 +28,14 @@ const address = /^[^\s@]+@[^\s@]+$/;
 export const isForbidden = (key: string): boolean =>
 	key === "__proto__" || key === "constructor" || key === "prototype";
 
-/** No fewer bytes than a parsed value has as JSON; Infinity where it has a forbidden key or too many levels. */
+/** `1e999` is JSON, and infinite once parsed: it would be delivered as null. */
+export const isTooLarge = (value: unknown): boolean => typeof value === "number" && !Number.isFinite(value);
+
+/** No fewer bytes than a parsed value has as JSON; Infinity where it has a forbidden key, too many levels or too large a number. */
 function bytesAtMost(value: unknown, levels: number): number {
 	// A UTF-16 unit takes six bytes at most (escaped), a number 25; a comma follows.
 	if (typeof value === "string") return 6 * value.length + 3;
-	if (typeof value !== "object" || value === null) return 26;
+	if (typeof value !== "object" || value === null) return isTooLarge(value) ? Number.POSITIVE_INFINITY : 26;
 	if (levels === 0) return Number.POSITIVE_INFINITY;
 	let bytes = 3;
 	if (Array.isArray(value)) {

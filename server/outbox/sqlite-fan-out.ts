@@ -13,7 +13,7 @@ const discardedTold = 100;
 type Owe = (destination: Destination, person: string, owed: Owed, now: number, known: KnownLanes) => void;
 
 /** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
-export function createFanOut({ run, get, count }: Statements, owe: Owe) {
+export function createFanOut({ run, get, count }: Statements, owe: Owe, ensureRoom: () => void) {
 	/** Takes a claim unless it is held; returns whether it was taken. */
 	function takeClaim(site: string, person: string, claim: Claim): boolean {
 		const { since, until, at } = claim;
@@ -83,6 +83,7 @@ export function createFanOut({ run, get, count }: Statements, owe: Owe) {
 		markClaim,
 
 		append(batch: Batch): void {
+			ensureRoom();
 			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));
 		},
 

@@ -25,13 +25,23 @@ const vacuumPages = 5_000;
  * The outbox's operations as plain functions on one SQLite database. None opens a transaction: whoever
  * calls decides what is committed together. Dates are ms, as in outbox.ts.
  */
-export function createSqliteStore(db: DatabaseSync) {
+export function createSqliteStore(db: DatabaseSync, maxBytes = Number.POSITIVE_INFINITY) {
 	const statements = createStatements(db);
 	const { run, get, all } = statements;
+
+	/** Throws where what is stored has reached its size. Pages that were emptied do not count: they are filled first. */
+	function ensureRoom(): void {
+		if (maxBytes === Number.POSITIVE_INFINITY) return;
+		const used = get(
+			"SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+		);
+		if (Number(used?.bytes) >= maxBytes) throw new Error("it holds as much as maxStoreBytes allows");
+	}
+
 	const deadLetters = createDeadLetters(statements);
 	const { link, ...links } = createLinks(statements);
 	const lanes = createLanes(statements, deadLetters.bury, link);
-	const fanOut = createFanOut(statements, lanes.owe);
+	const fanOut = createFanOut(statements, lanes.owe, ensureRoom);
 	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
 	const { holdOf, hold } = createHolds(statements);
 
@@ -70,8 +80,9 @@ export function createSqliteStore(db: DatabaseSync) {
 			deadLetters.replayStep(selection, from, (...owed) => lanes.owe(...owed, now), now),
 		discardStep: deadLetters.discardStep,
 
-		/** Writes, so that a full or broken disk shows. */
+		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
 		check(): void {
+			ensureRoom();
 			run("UPDATE turn SET next = next");
 		},
 

@@ -14,6 +14,12 @@ export interface Call {
 	args: unknown[];
 }
 
+/** What the thread is started with. */
+export interface StoreData {
+	path: string;
+	maxBytes: number | undefined;
+}
+
 /** What this side says. */
 export type Message =
 	| { kind: "open" }
@@ -41,10 +47,10 @@ const unwellMs = 10_000;
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-function open(path: string): { db: DatabaseSync; store: SqliteStore } {
+function open({ path, maxBytes }: StoreData): { db: DatabaseSync; store: SqliteStore } {
 	const db = new DatabaseSync(path, { timeout: busyMs });
 	prepare(db);
-	const store = createSqliteStore(db);
+	const store = createSqliteStore(db, maxBytes);
 	store.recover(Date.now());
 	return { db, store };
 }
@@ -179,7 +185,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 }
 
 try {
-	const opened = open(String(workerData.path));
+	const opened = open(workerData as StoreData);
 	say({ kind: "open" });
 	serve(opened);
 } catch (error) {

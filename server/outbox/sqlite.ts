@@ -16,7 +16,7 @@ import {
 	type Taken,
 } from "./outbox.ts";
 import type { Step } from "./sqlite-dead-letters.ts";
-import type { Call, Message } from "./sqlite-thread.ts";
+import type { Call, Message, StoreData } from "./sqlite-thread.ts";
 
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
 const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
@@ -24,12 +24,13 @@ const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts"
 /**
  * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP.
  * Rejects with {@link StoreOpenError} when the folder is missing, another process has the file, or its
- * schema is newer than this version.
+ * schema is newer than this version. Past `maxBytes` in use it takes no more events until there is room again; what
+ * is stored then still needs some to be delivered, so the file grows a little over it.
  */
-export async function openSqlite(file: string): Promise<Outbox> {
+export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const path = resolve(file);
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
-	const worker = new Worker(thread, { workerData: { path } });
+	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 	const listeners = new Set<() => void>();
 	const faultListeners = new Set<(message: string) => void>();

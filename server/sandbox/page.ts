@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { fileURLToPath } from "node:url";
-import { Router } from "express";
+import { type RequestHandler, Router } from "express";
 import type { Sandbox } from "./index.ts";
 import type { SandboxRequest } from "./record.ts";
 
@@ -14,6 +15,7 @@ const replayed = 200;
 export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey: string }): Router {
 	const page = readFileSync(`${folder}shop.html`, "utf8").replaceAll("{{writeKey}}", () => escaped(writeKey));
 	const router = Router();
+	router.use(["/sandbox", /^\/$/], onlyByPrivateName);
 
 	router.get("/", (_request, response) => {
 		response.set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
@@ -41,6 +43,16 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 
 	return router;
 }
+
+/**
+ * A page of a public name that has been made to point at this machine would be of one origin with what is shown here:
+ * https://en.wikipedia.org/wiki/DNS_rebinding. An address or a name without a dot cannot be made so.
+ */
+const onlyByPrivateName: RequestHandler = ({ headers: { host = "" } }, response, next) => {
+	const { hostname } = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : { hostname: "" };
+	if (isIP(hostname.replace(/^\[|\]$/g, "")) || /^[^.]+(\.localhost)?$/.test(hostname)) return next();
+	response.status(403).type("text").send("The sandbox is shown under an address or a local name only.\n");
+};
 
 const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? character);

@@ -4,7 +4,7 @@ import { createLog, scrub } from "../../server/log.ts";
 /** What is logged, as lines. */
 function logged(write: (log: ReturnType<typeof createLog>) => void): string[] {
 	const lines: string[] = [];
-	write(createLog("debug", { write: (line) => void lines.push(line) }));
+	write(createLog("debug", { stream: { write: (line) => void lines.push(line) } }));
 	return lines;
 }
 

@@ -11,12 +11,14 @@ const numRuns = Number(process.env.EVENTFERRY_GUARD_RUNS ?? 2_000);
 // ---------------------------------------------------------------- what the guard must agree with
 
 const isSound = (value: unknown, levels: number): boolean =>
-	typeof value !== "object" ||
-	value === null ||
-	(levels > 0 &&
-		Object.entries(value).every(
-			([key, inner]) => !["__proto__", "constructor", "prototype"].includes(key) && isSound(inner, levels - 1),
-		));
+	typeof value === "number"
+		? Number.isFinite(value)
+		: typeof value !== "object" ||
+			value === null ||
+			(levels > 0 &&
+				Object.entries(value).every(
+					([key, inner]) => !["__proto__", "constructor", "prototype"].includes(key) && isSound(inner, levels - 1),
+				));
 
 function slowly(raw: unknown): Event | undefined {
 	if (!isSound(raw, limits.dataDepth + 1)) return undefined;

@@ -49,6 +49,31 @@ describe("the SQLite outbox", () => {
 		leaseMs: 60_000,
 	};
 
+	it("takes no more past its size, keeps what it has, and takes more once that is delivered", async () => {
+		const outbox = await openSqlite(freshFile(), { maxBytes: 1_048_576 });
+		cleanups.push(() => outbox.close());
+		const large = (n: number) => ({ ...event, person: `p${n}`, body: JSON.stringify({ n, text: "x".repeat(16_000) }) });
+		let taken = 0;
+		const fill = async () => {
+			for (;;) {
+				await outbox.append({ site: "site", events: [large(taken)] });
+				taken += 1;
+			}
+		};
+		await expect(fill()).rejects.toThrow(StoreUnavailableError);
+		await expect(outbox.check()).rejects.toThrow(/maxStoreBytes/);
+		expect(taken).toBeGreaterThan(30);
+		expect(taken).toBeLessThan(70);
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0));
+		const { leases } = await outbox.take({ ...everything, lanes: 100, now: Date.now() });
+		expect(leases.map(({ bodies }) => JSON.parse(bodies[0] ?? "").n)).toEqual([...Array(taken).keys()]);
+		for (const lease of leases) {
+			await outbox.settle({ lease, now: Date.now(), ended: { count: 1, ending: { kind: "delivered" } } });
+		}
+		await outbox.append({ site: "site", events: [large(taken)] });
+		await outbox.check();
+	});
+
 	it("frees the leases of a process that ended", async () => {
 		const file = freshFile();
 		const first = await open(file);
