@@ -11,6 +11,7 @@ import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
 import { createForget } from "./forget.ts";
 import { hiding } from "./hiding.ts";
+import { openPixel } from "./inbound/open-pixel.ts";
 import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
@@ -197,6 +198,15 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		report: ingested,
 	});
 
+	const pixel = openPixel({
+		sites: ingestSites,
+		outbox: store,
+		check: ingest.check,
+		taken: ingest.taken,
+		now: Date.now,
+		onFault: (error) => requestFault(error, undefined),
+	});
+
 	function startDelivery(opened: Outbox, site: CheckedSite, { provider, options }: Account): Served {
 		const destination = { site: storedName(site, checked.sandbox), name: provider.name };
 		// A reserve needs somebody who may spend it.
@@ -259,7 +269,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 
 	return {
 		router: createRouter({
-			ingest: [ingest.router, forget],
+			ingest: [ingest.router, forget, pixel],
 			outbox: store,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,

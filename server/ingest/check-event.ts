@@ -8,6 +8,8 @@ import type { Identity } from "./identity-token.ts";
 export interface Sender {
 	/** May name anybody and providers' ids, report opened e-mails and set any attribute. */
 	isBackend: boolean;
+	/** An opened e-mail or a provider: may name anybody and report opened e-mails, and is worth no more than a page. */
+	isReport?: boolean;
 	/** Where a visitor must be vouched for: what the batch's good tokens say, by token. */
 	identities?: ReadonlyMap<string, Identity> | undefined;
 	/** Added to capture times, ms; 0 where the sender's clock is right. */
@@ -81,7 +83,7 @@ function explain(raw: unknown): { event: Event } | { flaw: string } {
  * stored has its capture time corrected, never lies in the future, and holds known fields only, its token not among them.
  */
 export function checkEvent(raw: unknown, sender: Sender): Checked {
-	const { isBackend, identities, clockOffset, attributes, now } = sender;
+	const { isBackend, isReport = false, identities, clockOffset, attributes, now } = sender;
 	const reject = (code: EventCode, message: string): Checked => ({ rejection: { id: idOf(raw), code, message } });
 
 	const guarded = guardEvent(raw);
@@ -92,7 +94,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	if (event.data && mayBeTooLarge && Buffer.byteLength(JSON.stringify(event.data)) > limits.dataBytes) {
 		return reject("event_too_large", `data is larger than ${limits.dataBytes} bytes as JSON`);
 	}
-	if (event.type === "email_open" && !isBackend)
+	if (event.type === "email_open" && !isBackend && !isReport)
 		return reject("invalid_event", "email_open comes from the backend only");
 
 	const at = Math.min(Math.round(event.at + clockOffset), now);
@@ -112,7 +114,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 		if (ids) event.person.ids = ids;
 		return { stored: { event, trusted: true, signed: true, receivedAt: now } };
 	}
-	withAttributes(event, attributes, identity?.attributes);
+	withAttributes(event, isReport ? undefined : attributes, identity?.attributes);
 	const stored: StoredEvent = { event, trusted: identity !== undefined, receivedAt: now };
 	if (event.type === "login" && identity?.attributes) stored.signed = Object.keys(identity.attributes);
 	return { stored };

@@ -54,6 +54,16 @@ export interface Ingest {
 	router: Router;
 	/** Takes events in-process, as the backend's. Resolves once they are on disk. */
 	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
+	/** Checks events that are reported of people: by an opened e-mail, or by the destination `from`, which gets none of them back. */
+	check(site: IngestSite, events: unknown[], from?: string): CheckedEvents;
+	/** Tells that events that were checked are on disk. */
+	taken(site: IngestSite, checked: CheckedEvents): void;
+}
+
+/** Events as the store takes them, and those that are not taken. */
+export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
+	rejected: Rejection[];
+	at: number;
 }
 
 /** Sender clocks that are off by less than this are taken as right. */
@@ -71,12 +81,12 @@ export function createIngest(options: IngestOptions): Ingest {
 		if (site.identity === "verified") identitiesOf.set(site, identityReader(site.identitySecrets ?? [], now));
 	}
 
-	/** Stores what is good of a batch; resolves once that is durable. */
-	async function accept(
+	function check(
 		site: IngestSite,
 		raw: unknown[],
-		sender: Pick<Sender, "isBackend" | "identities" | "clockOffset">,
-	): Promise<BatchReply> {
+		sender: Omit<Sender, "attributes" | "now">,
+		reportedBy?: string,
+	): CheckedEvents {
 		const receivedAt = now();
 		const rejected: Rejection[] = [];
 		const events: NewEvent[] = [];
@@ -92,24 +102,35 @@ export function createIngest(options: IngestOptions): Ingest {
 			const person = personKey(stored.event.person);
 			if (person === undefined) throw new Error("a checked event has a person");
 			const { destinations, notAddressable } = site.route(stored.event);
-			for (const destination of notAddressable) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
+			const others = (names: string[]) =>
+				reportedBy === undefined ? names : names.filter((name) => name !== reportedBy);
+			for (const destination of others(notAddressable)) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
 			events.push({
 				person,
 				body: JSON.stringify(stored),
-				destinations,
+				destinations: others(destinations),
 				claims: claimsOf(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
 			});
 		}
-		if (events.length > 0) {
-			const batch: Batch = { site: site.name, events };
-			if (skipped.size > 0) {
-				batch.skipped = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
-			}
-			await outbox().append(batch);
-		}
-		report({ kind: "taken", site: site.name, events, rejected, at: receivedAt });
+		const counted = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
+		return { events, ...(counted.length > 0 && { skipped: counted }), rejected, at: receivedAt };
+	}
+
+	const taken = ({ name }: IngestSite, { events, rejected, at }: CheckedEvents) =>
+		report({ kind: "taken", site: name, events, rejected, at });
+
+	/** Stores what is good of a batch; resolves once that is durable. */
+	async function accept(
+		site: IngestSite,
+		raw: unknown[],
+		sender: Omit<Sender, "attributes" | "now">,
+	): Promise<BatchReply> {
+		const checked = check(site, raw, sender);
+		const { events, skipped, rejected } = checked;
+		if (events.length > 0) await outbox().append({ site: site.name, events, ...(skipped && { skipped }) });
+		taken(site, checked);
 		return { accepted: events.length, rejected };
 	}
 
@@ -154,7 +175,12 @@ export function createIngest(options: IngestOptions): Ingest {
 	router.post("/v1/events", backendOnly(sites, guess), room, json, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
-	return { router, take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }) };
+	return {
+		router,
+		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
+		check: (site, events, from) => check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, from),
+		taken,
+	};
 }
 
 /** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */

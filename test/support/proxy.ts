@@ -53,6 +53,8 @@ interface Options {
 	config?: Partial<Config>;
 	/** What its site says, on its own or of the sandbox's destinations. */
 	site?: Site | ((destinations: SandboxDestinations) => Site);
+	/** Further sites. */
+	others?: (destinations: SandboxDestinations) => Config["sites"];
 	/** Where the router is mounted. Default: the root. */
 	base?: string;
 	/** What the app has before the router. */
@@ -62,7 +64,7 @@ interface Options {
 }
 
 /** A real proxy on a free port: SQLite in a folder of its own, Crisp in a sandbox of its own. */
-export async function runProxy({ config, site, base = "", app = express(), start = true }: Options = {}) {
+export async function runProxy({ config, site, others, base = "", app = express(), start = true }: Options = {}) {
 	const sandbox = await startSandbox();
 	const { destinations } = sandbox;
 	const folder = await mkdtemp(join(tmpdir(), "eventferry-"));
@@ -75,6 +77,7 @@ export async function runProxy({ config, site, base = "", app = express(), start
 				crisp: destinations.crisp,
 				...(typeof site === "function" ? site(destinations) : site),
 			},
+			...(others?.(destinations) ?? []),
 		],
 		store: `sqlite:${join(folder, "store.db")}`,
 		adminToken,

@@ -1,0 +1,15 @@
+import { hash } from "node:crypto";
+
+/** A UUIDv7 of a time, ms, that follows from a text: the same for the same report, however often it comes. */
+export function eventId(at: number, from: string): string {
+	const time = Math.max(0, Math.floor(at)).toString(16).padStart(12, "0").slice(-12);
+	const random = hash("sha256", from, "hex");
+	const variant = ((Number.parseInt(random.slice(3, 4), 16) & 0x3) | 0x8).toString(16);
+	return [
+		time.slice(0, 8),
+		time.slice(8),
+		`7${random.slice(0, 3)}`,
+		variant + random.slice(4, 7),
+		random.slice(7, 19),
+	].join("-");
+}
