@@ -11,6 +11,7 @@ import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
 import { createForget } from "./forget.ts";
 import { hiding } from "./hiding.ts";
+import { createInFlight } from "./in-flight.ts";
 import { openPixel } from "./inbound/open-pixel.ts";
 import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
@@ -33,8 +34,8 @@ export interface EventProxy {
 	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then every event is answered 503. */
 	start(): Promise<void>;
 	/**
-	 * Takes no more events (503), finishes the requests under way for up to `graceMs` (default 10 s),
-	 * closes the store. What is not delivered is delivered after the next start.
+	 * Begins to take no more events (503); finishes what it has begun, taking in and delivering, for up to `graceMs`
+	 * (default 10 s); closes the store. What is not delivered is delivered after the next start.
 	 */
 	stop(graceMs?: number): Promise<void>;
 	/**
@@ -121,6 +122,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
 	const clock = steadyClock(Date.now, () => performance.now());
 	const counts = { accepted: 0, rejected: 0, bots: 0 };
+	const inFlight = createInFlight();
 	let outbox: Outbox | undefined;
 	let served: Served[] = [];
 	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
@@ -135,6 +137,12 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	function store(): Outbox {
 		if (!outbox) throw new StoreUnavailableError("the proxy is not started, or is stopping");
 		return outbox;
+	}
+
+	/** The store for whoever has time: gone as soon as a stop is asked for. */
+	function openStore(): Outbox {
+		if (inFlight.isEnding()) throw new StoreUnavailableError("the proxy is stopping");
+		return store();
 	}
 
 	const addressIn = clientAddress(checked.trustProxy);
@@ -180,7 +188,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const guess = limitGuesses(perAddress, senderOf);
 	const forget = createForget({
 		sites: ingestSites,
-		outbox: store,
+		outbox: openStore,
 		destinationsOf: (site) =>
 			served
 				.filter(({ destination }) => destination.site === site.name)
@@ -190,6 +198,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const ingest = createIngest({
 		sites: ingestSites,
 		outbox: store,
+		admit: inFlight.admit,
 		sandbox: checked.sandbox,
 		limitAddress: limitRequests(perAddress, senderOf),
 		perWriteKey,
@@ -252,10 +261,11 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		const sweeping = setInterval(() => {
 			sweep(opened).catch((error) => log.error({ err: error }, "the store could not be swept"));
 		}, sweepEveryMs);
+		inFlight.resume();
 		return async (graceMs) => {
-			outbox = undefined;
 			clearInterval(sweeping);
-			await Promise.all(served.map(({ dispatcher }) => dispatcher.stop(graceMs)));
+			await Promise.all([inFlight.end(graceMs), ...served.map(({ dispatcher }) => dispatcher.stop(graceMs))]);
+			outbox = undefined;
 			await opened.close();
 		};
 	}
@@ -264,13 +274,13 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	function requestFault(error: unknown, id: string | undefined): void {
 		if (!(error instanceof StoreUnavailableError)) {
 			log.error({ err: error, requestId: id }, "a request could not be handled");
-		} else if (outbox) logFault("the store cannot be written", { reason: error.message });
+		} else if (outbox && !inFlight.isEnding()) logFault("the store cannot be written", { reason: error.message });
 	}
 
 	return {
 		router: createRouter({
 			ingest: [ingest.router, forget, pixel],
-			outbox: store,
+			outbox: openStore,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,
 			guess: limitGuesses(perAddress, senderOf),
@@ -306,9 +316,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		async track(event, { writeKey } = {}) {
 			const site = ingestSites.find((each) => each.writeKey === (writeKey ?? ingestSites[0]?.writeKey));
 			if (!site) throw new TypeError("no site has this write key");
-			const { rejected } = await ingest.take(site, [
-				JSON.parse(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event })),
-			]);
+			if (inFlight.isEnding()) throw new StoreUnavailableError("the proxy is stopping");
+			const stamped: unknown = JSON.parse(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
+			const { rejected } = await inFlight.during(ingest.take(site, [stamped]));
 			const [refusal] = rejected;
 			if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);
 		},

@@ -11,10 +11,10 @@ import { createProxy } from "./proxy.ts";
 import { startSandbox } from "./sandbox/index.ts";
 import { sandboxPage } from "./sandbox/page.ts";
 
-/** What is in flight when a stop is asked for has this long. */
-const graceMs = 10_000;
+/** What is in flight when a stop is asked for has this long: containers are killed after 10 s. */
+const graceMs = 9_000;
 /** How long answers that are written are given to leave. */
-const flushMs = 1_000;
+const flushMs = 500;
 
 /**
  * How long a client may take, ms: for its headers, for its whole request (the snippet gives up after 10 s), and between

@@ -34,6 +34,8 @@ export interface IngestOptions {
 	/** The store; throws while there is none. */
 	outbox(): Outbox;
 	sandbox: boolean;
+	/** Lets a request begin, or throws while the proxy is stopping. */
+	admit: RequestHandler;
 	/** Turns away an address that sends too much. */
 	limitAddress: RequestHandler;
 	/** Requests a minute of one write key; undefined for any number. */
@@ -74,7 +76,7 @@ const clockTolerance = 60_000;
  * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
  */
 export function createIngest(options: IngestOptions): Ingest {
-	const { sites, outbox, sandbox, limitAddress, guess, now, report } = options;
+	const { sites, outbox, sandbox, admit, limitAddress, guess, now, report } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
@@ -170,9 +172,9 @@ export function createIngest(options: IngestOptions): Ingest {
 		sandbox,
 	);
 	router.use("/v1/batch", crossOrigin);
-	router.post("/v1/batch", limitAddress, room, json, fromBrowser);
+	router.post("/v1/batch", admit, limitAddress, room, json, fromBrowser);
 	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", backendOnly(sites, guess), room, json, fromBackend);
+	router.post("/v1/events", admit, backendOnly(sites, guess), room, json, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
 	return {
