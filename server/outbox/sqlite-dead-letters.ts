@@ -1,13 +1,9 @@
 import type { SQLInputValue } from "node:sqlite";
-import type {
-	DeadLetter,
-	DeadLetterPage,
-	DeadLetterQuery,
-	DeadLetterSelection,
-	Destination,
-	Ending,
-} from "./outbox.ts";
-import type { Owed } from "./sqlite-lanes.ts";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./outbox.ts";
+import type { Bundles } from "./sqlite-bundles.ts";
+import type { Counters } from "./sqlite-counters.ts";
+import type { Destinations } from "./sqlite-destinations.ts";
+import type { Buried, Lanes } from "./sqlite-lanes.ts";
 import type { Row, Statements } from "./sqlite-statements.ts";
 
 /** Dead letters that one step of a replay, discard or sweep touches. */
@@ -36,11 +32,27 @@ function view(row: Row): DeadLetter {
 	};
 }
 
+interface Parts {
+	statements: Statements;
+	numbers(): number;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+}
+
 /** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
-export function createDeadLetters({ run, get, all, count }: Statements) {
+export function createDeadLetters({
+	statements: { run, get, all },
+	numbers,
+	destinations: { idOf },
+	counters: { count },
+	bundles,
+}: Parts) {
+	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
+
 	function remove(row: Row): void {
 		run("DELETE FROM dead_letter WHERE id = ?", row.id ?? null);
-		count(String(row.site), String(row.destination), "dead", -1);
+		count(destinationOf(row), "dead", -1);
 	}
 
 	const chosen = `(?1 IS NULL OR destination = ?1) AND (?2 IS NULL OR reason = ?2)
@@ -72,24 +84,23 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 	}
 
 	return {
-		/** Keeps what an entry of a lane owed, and how it ended. A replayed one keeps its history. */
-		bury(entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number): void {
+		/** Keeps what ended dead. A replayed one keeps its history. */
+		bury({ destination, person, body, delivery, attempts, firstAt, at, ending }: Buried): void {
 			run(
 				`INSERT INTO dead_letter
 				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
-				SELECT ?, ?, ?, body, ?, ?, ?, ?, ?, ?, ?, ? FROM event WHERE id = ?`,
-				lane.site ?? null,
-				lane.destination ?? null,
-				lane.person ?? null,
-				entry.rank ?? null,
-				entry.reserved ?? null,
+				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
+				person,
+				body,
+				delivery.rank,
+				delivery.reserved ? 1 : 0,
 				ending.status ?? null,
 				ending.reason,
 				ending.message ?? null,
-				Number(entry.past_attempts) + attempts,
-				entry.first_at ?? lane.failing_since ?? now,
-				now,
-				entry.event ?? null,
+				attempts,
+				firstAt,
+				at,
+				destination,
 			);
 		},
 
@@ -106,25 +117,15 @@ export function createDeadLetters({ run, get, all, count }: Statements) {
 		},
 
 		/** One step of a replay: each goes to the end of its lane by `owe`. */
-		replayStep(
-			selection: DeadLetterSelection,
-			from: Step | undefined,
-			owe: (destination: Destination, person: string, owed: Owed) => void,
-			now: number,
-		): Step {
+		replayStep(selection: DeadLetterSelection, from: Step | undefined, owe: Lanes["owe"], now: number): Step {
 			return step(selection, from, (row) => {
-				const { lastInsertRowid: event } = run(
-					"INSERT INTO event (body, owed, stored_at) VALUES (?, 1, ?)",
-					row.body ?? null,
-					now,
-				);
-				owe({ site: String(row.site), name: String(row.destination) }, String(row.person), {
-					event,
-					rank: Number(row.rank),
-					reserved: row.reserved === 1,
-					past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
-				});
-				count(String(row.site), String(row.destination), "owed", 1);
+				const bundle = numbers();
+				const [site, person] = [String(row.site), String(row.person)];
+				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
+				bundles.owe(bundle, 1, now);
+				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1 };
+				const past = { attempts: Number(row.attempts), firstAt: Number(row.first_at) };
+				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},
 

@@ -1,121 +1,136 @@
-import { claimKey } from "./claim-key.ts";
-import type { Batch, Claim, Destination, Discarded } from "./outbox.ts";
-import type { KnownLanes, Owed } from "./sqlite-lanes.ts";
-import type { Statements } from "./sqlite-statements.ts";
+import type { Delivery } from "./deliveries.ts";
+import type { EventHead, Head, JournalRow } from "./journal-row.ts";
+import type { Discarded } from "./outbox.ts";
+import type { Bundles } from "./sqlite-bundles.ts";
+import type { Claims } from "./sqlite-claims.ts";
+import type { Counters } from "./sqlite-counters.ts";
+import { type Destinations, siteItself } from "./sqlite-destinations.ts";
+import type { Lanes } from "./sqlite-lanes.ts";
+import { bytesOf, type Row, type Statements } from "./sqlite-statements.ts";
+import type { Transactions } from "./sqlite-transaction.ts";
 
-/** Events a fan-out transaction takes at most; a single batch may exceed it. */
-const eventsAtOnce = 1_000;
-/** Ended claims that one sweep deletes at most. */
-const claimsAtOnce = 5_000;
-/** Discarded events that are told of, of one transaction. */
+/** Discarded events that are told of, of one journal row. */
 const discardedTold = 100;
 
-type Owe = (destination: Destination, person: string, owed: Owed, now: number, known: KnownLanes) => void;
+interface Parts {
+	statements: Statements;
+	transactions: Transactions;
+	numbers(count?: number): number;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+	claims: Claims;
+	owe: Lanes["owe"];
+	/** Throws where there is none for so many bytes more. */
+	ensureRoom(bytes: number): void;
+}
 
-/** The journal, and how it becomes entries of lanes: each event written once, and only if none of its claims is held. */
-export function createFanOut({ run, get, count }: Statements, owe: Owe, ensureRoom: () => void) {
-	/** Takes a claim unless it is held; returns whether it was taken. */
-	function takeClaim(site: string, person: string, claim: Claim): boolean {
-		const { since, until, at } = claim;
-		const { changes } = run(
-			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
-			WHERE since > ?4 OR until <= ?4`,
-			claimKey(site, person, claim),
-			since,
-			until,
-			at,
-		);
-		return Number(changes) > 0;
+/** What fan-out did with one journal row. */
+export interface FannedOut {
+	events: number;
+	/** The last that were discarded. */
+	discarded: Discarded[];
+}
+
+/** The journal, and how it becomes entries of lanes: only what none of its claims keeps out. */
+export function createFanOut({
+	statements: { run, get },
+	transactions: { onRollback },
+	numbers,
+	destinations: { idOf },
+	counters: { count },
+	bundles,
+	claims,
+	owe,
+	ensureRoom,
+}: Parts) {
+	/** Rows that are not fanned out: not known before none was found, as counting them would delay the start. */
+	let waiting = Number.POSITIVE_INFINITY;
+	function changeWaiting(by: number): void {
+		const before = waiting;
+		waiting += by;
+		onRollback(() => {
+			waiting = before;
+		});
 	}
 
-	const isHeld = (site: string, person: string, claim: Claim) =>
-		get(
-			"SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2",
-			claimKey(site, person, claim),
-			claim.at,
-		) !== undefined;
-
-	/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
-	function claim(site: string, person: string, claims: Claim[]): string | undefined {
-		if (claims.length > 1) {
-			const held = claims.find((each) => isHeld(site, person, each));
-			if (held) return held.reason;
-		}
-		return claims.find((each) => !takeClaim(site, person, each))?.reason;
-	}
-
-	function fanOutBatch({ site, events, skipped }: Batch, now: number, told: Discarded[]): void {
-		const lanes: KnownLanes = new Map();
-		const discarded = new Map<string, number>();
-		const owed = new Map<string, number>();
-		for (const { person, body, destinations, claims, rank, reserved } of events) {
-			const reason = claim(site, person, claims);
-			if (reason !== undefined) {
-				discarded.set(reason, (discarded.get(reason) ?? 0) + 1);
-				told.push({ site, person, body, reason });
-				continue;
-			}
-			if (destinations.length === 0) continue;
-			const { lastInsertRowid: event } = run(
-				"INSERT INTO event (body, owed, stored_at) VALUES (?, ?, ?)",
-				body,
-				destinations.length,
-				now,
-			);
-			for (const name of destinations) {
-				owe({ site, name }, person, { event, rank, reserved }, now, lanes);
-				owed.set(name, (owed.get(name) ?? 0) + 1);
+	/** What each destination is owed of a bundle's events. */
+	function deliveriesOf(events: EventHead[], routes: string[][], isOut: (place: number) => boolean) {
+		const owed = new Map<string, Delivery[]>();
+		for (const [place, [rank, reserved, route]] of events.entries()) {
+			if (isOut(place)) continue;
+			const delivery = { place, rank, reserved: reserved === 1 };
+			for (const name of routes[route] ?? []) {
+				const others = owed.get(name);
+				if (others) others.push(delivery);
+				else owed.set(name, [delivery]);
 			}
 		}
-		count(site, "", "events", events.length);
-		for (const [name, by] of owed) count(site, name, "owed", by);
-		for (const [reason, by] of discarded) count(site, "", `discarded:${reason}`, by);
-		for (const { destination, reason, count: by } of skipped ?? []) count(site, destination, `discarded:${reason}`, by);
+		return owed;
 	}
 
-	function markClaim(site: string, person: string, claim: Claim): void {
-		run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", claimKey(site, person, claim), claim.since, claim.until);
+	function fanOutRow(id: number, row: Row, now: number): FannedOut {
+		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
+		const keys = bytesOf(row.keys);
+		const all = heads.flatMap(({ events }) => events);
+		const held = claims.takeAll(all, keys, terms);
+		const discarded: Discarded[] = [];
+		let first = 0;
+		for (const [index, { person, events }] of heads.entries()) {
+			const bundle = id + index;
+			const offset = first;
+			first += events.length;
+			const owed = deliveriesOf(events, routes, (place) => held.has(offset + place));
+			for (const [name, deliveries] of owed) owe(idOf(site, name), person, { bundle, deliveries }, now);
+			if (held.size > 0) {
+				const bodies = bundles.bodies(bundle);
+				for (const [place, body] of bodies.entries()) {
+					const term = held.get(offset + place);
+					if (term) discarded.push({ site, person, body, reason: term.reason });
+				}
+			}
+			if (owed.size > 0) bundles.owe(bundle, owed.size, now);
+			else bundles.remove(bundle);
+		}
+		const itself = idOf(site, siteItself);
+		count(itself, "events", all.length);
+		for (const { reason } of held.values()) count(itself, `discarded:${reason}`, 1);
+		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), `discarded:${reason}`, by);
+		run("DELETE FROM journal WHERE id = ?", id);
+		return { events: all.length, discarded: discarded.slice(-discardedTold) };
 	}
 
 	return {
-		takeClaim,
-		isHeld,
-		markClaim,
-
-		append(batch: Batch): void {
-			ensureRoom();
-			run("INSERT INTO journal (batch) VALUES (?)", JSON.stringify(batch));
+		append({ site, head, bytes, bundles: own }: JournalRow): void {
+			ensureRoom(bytes.length);
+			const id = numbers(Math.max(1, own.length));
+			let start = bytes.length - own.reduce((sum, bundle) => sum + bundle.bytes, 0);
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
+			for (const [index, { person, events, bytes: size }] of own.entries()) {
+				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
+				start += size;
+			}
+			changeWaiting(1);
 		},
 
-		hasJournal: (): boolean => get("SELECT 1 FROM journal WHERE stuck IS NULL LIMIT 1") !== undefined,
+		/** Batches that are not fanned out; infinite where that is not known. */
+		waiting: () => waiting,
 
-		/** Turns the oldest journal rows into entries, `events` of them or a few more; returns the last that were discarded. */
-		fanOut(now: number, events = eventsAtOnce): Discarded[] {
-			const told: Discarded[] = [];
-			let done = 0;
-			while (done < events) {
-				const row = get("SELECT id, batch FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
-				if (!row) break;
-				const batch = JSON.parse(String(row.batch)) as Batch;
-				fanOutBatch(batch, now, told);
-				run("DELETE FROM journal WHERE id = ?", row.id ?? null);
-				done += batch.events.length;
+		/** Turns the oldest journal row into entries; undefined if there is none. */
+		fanOut(now: number): FannedOut | undefined {
+			const row = get("SELECT id, head, keys FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+			if (!row) {
+				waiting = 0;
+				return undefined;
 			}
-			return told.slice(-discardedTold);
+			changeWaiting(-1);
+			return fanOutRow(Number(row.id), row, now);
 		},
 
 		/** Keeps the oldest journal row out of the way of the others, with why. */
 		setAside(reason: string): void {
 			run("UPDATE journal SET stuck = ? WHERE id = (SELECT min(id) FROM journal WHERE stuck IS NULL)", reason);
-		},
-
-		/** Deletes some claims that have ended; returns whether there may be more. */
-		sweepClaims(now: number): boolean {
-			const { changes } = run(
-				`DELETE FROM claim WHERE key IN (SELECT key FROM claim WHERE until <= ? LIMIT ${claimsAtOnce})`,
-				now,
-			);
-			return Number(changes) === claimsAtOnce;
+			changeWaiting(-1);
 		},
 	};
 }

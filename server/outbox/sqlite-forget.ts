@@ -1,61 +1,99 @@
-import { personClaims } from "./claim-key.ts";
-import type { Batch, Claim, ForgetRequest, Forgotten } from "./outbox.ts";
-import type { Statements } from "./sqlite-statements.ts";
+import { keyBytes, personClaims } from "./claim-key.ts";
+import type { Head } from "./journal-row.ts";
+import type { ForgetRequest, Forgotten } from "./outbox.ts";
+import type { Bundles } from "./sqlite-bundles.ts";
+import type { Claims } from "./sqlite-claims.ts";
+import type { Counters } from "./sqlite-counters.ts";
+import { type Destinations, siteItself } from "./sqlite-destinations.ts";
+import type { Lanes } from "./sqlite-lanes.ts";
+import type { Leases } from "./sqlite-leases.ts";
+import { bytesOf, type Row, type Statements } from "./sqlite-statements.ts";
 
 /** What a forgotten delivery is counted as. */
 const reason = "forgotten";
 
-/** Deletes what is kept of people. `claim` takes a claim unless it is held; given by fan-out. */
-export function createForget(
-	{ run, get, all, count }: Statements,
-	claim: (site: string, person: string, claim: Claim) => boolean,
-) {
-	/** Takes a person's events out of the batches that are not fanned out yet; returns what they were owed, by destination. */
+interface Parts {
+	statements: Statements;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+	claims: Claims;
+	lanes: Lanes;
+	leases: Leases;
+}
+
+/** Deletes what is kept of people. */
+export function createForget({
+	statements: { run, all },
+	destinations: { idOf, namesOf },
+	counters: { count },
+	bundles,
+	claims,
+	lanes,
+	leases,
+}: Parts) {
+	/** Takes a person's events out of a journal row; adds what they were owed, by destination, and returns how many they were. */
+	function leaveRow(person: string, { id = null, keys: packed }: Row, head: Head, owed: Map<string, number>): number {
+		const keys = bytesOf(packed);
+		const othersKeys: Uint8Array[] = [];
+		let offset = 0;
+		let left = 0;
+		for (const [index, bundle] of head.bundles.entries()) {
+			const isTheirs = bundle.person === person;
+			for (const [, , route, ...terms] of bundle.events) {
+				for (const term of terms.map((place) => head.terms[place])) {
+					const key = keys.subarray(offset, offset + keyBytes);
+					offset += keyBytes;
+					if (!isTheirs) othersKeys.push(key);
+					// A copy of it may still be on its way.
+					else if (term && !term.ofPerson) claims.take(key, term);
+				}
+				if (isTheirs) for (const name of head.routes[route] ?? []) owed.set(name, (owed.get(name) ?? 0) + 1);
+			}
+			if (!isTheirs) continue;
+			left += bundle.events.length;
+			bundles.remove(Number(id) + index);
+			// Its place stays, as the others' are counted from the row's id.
+			head.bundles[index] = { person: "", events: [] };
+		}
+		run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(head), Buffer.concat(othersKeys), id);
+		return left;
+	}
+
+	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
 	function leaveJournal(site: string, person: string): Map<string, number> {
 		const owed = new Map<string, number>();
 		let events = 0;
-		const rows = all("SELECT id, batch FROM journal WHERE instr(batch, ?) > 0", `"person":${JSON.stringify(person)}`);
-		for (const { id = null, batch: text } of rows) {
-			const batch = JSON.parse(String(text)) as Batch;
-			if (batch.site !== site) continue;
-			const [theirs, others] = [true, false].map((is) =>
-				batch.events.filter((event) => (event.person === person) === is),
-			);
-			for (const { claims, destinations } of theirs ?? []) {
-				// A copy of it may still be on its way.
-				for (const each of claims) if (!each.ofPerson) claim(site, person, each);
-				for (const name of destinations) owed.set(name, (owed.get(name) ?? 0) + 1);
-				events += 1;
-			}
-			run("UPDATE journal SET batch = ? WHERE id = ?", JSON.stringify({ ...batch, events: others }), id);
+		const rows = all(
+			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
+			`"person":${JSON.stringify(person)}`,
+		);
+		for (const row of rows) {
+			const head = JSON.parse(String(row.head)) as Head;
+			if (head.site === site) events += leaveRow(person, row, head, owed);
 		}
-		count(site, "", "events", events);
+		count(idOf(site, siteItself), "events", events);
 		return owed;
 	}
 
 	/** Deletes a person's lane at a destination, leased or not; returns how many deliveries it owed. */
-	function deleteLane(site: string, name: string, person: string): number {
-		const lane = get("SELECT id FROM lane WHERE site = ? AND destination = ? AND person = ?", site, name, person);
+	function deleteLane(destination: number, person: string): number {
+		const lane = lanes.find(destination, person);
 		if (!lane) return 0;
-		const id = lane.id ?? null;
-		run("UPDATE event SET owed = owed - 1 WHERE id IN (SELECT event FROM entry WHERE lane = ?)", id);
-		run("DELETE FROM event WHERE owed = 0 AND id IN (SELECT event FROM entry WHERE lane = ?)", id);
-		const { changes } = run("DELETE FROM entry WHERE lane = ?", id);
-		run("DELETE FROM lane WHERE id = ?", id);
-		count(site, name, "lanes", -1);
-		count(site, name, "owed", -Number(changes));
-		return Number(changes);
+		leases.letGo(lane.id);
+		return lanes.clear(lane);
 	}
 
 	function forgetAt(site: string, destination: string, person: string): Omit<Forgotten, "destination"> {
-		const owed = deleteLane(site, destination, person);
+		const id = idOf(site, destination);
+		const owed = deleteLane(id, person);
 		const { changes } = run(
 			"DELETE FROM dead_letter WHERE site = ? AND person = ? AND destination = ?",
 			site,
 			person,
 			destination,
 		);
-		count(site, destination, "dead", -Number(changes));
+		count(id, "dead", -Number(changes));
 		const known = all(
 			"DELETE FROM known WHERE site = ? AND destination = ? AND person = ? RETURNING value",
 			site,
@@ -76,16 +114,11 @@ export function createForget(
 					dead: before.dead + dead,
 					known: [...before.known, ...known],
 				});
-				count(site, destination, `discarded:${reason}`, owed);
+				count(idOf(site, destination), `discarded:${reason}`, owed);
 			};
 			for (const person of people) {
 				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });
-				// Every destination of the site that ever was has its counters.
-				const names = all(
-					"SELECT DISTINCT destination AS name FROM counter WHERE site = ? AND destination <> ''",
-					site,
-				);
-				for (const { name } of names) add(String(name), forgetAt(site, String(name), person));
+				for (const name of namesOf(site)) add(name, forgetAt(site, name, person));
 				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
 				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
 			}

@@ -1,281 +1,265 @@
-import type { Destination, Ending, Lease, Link, Settlement, Taken, TakeRequest } from "./outbox.ts";
-import { optionalNumber, type Row, type Statements } from "./sqlite-statements.ts";
+import { bestRank, type Delivery, packDeliveries, unpackDeliveries } from "./deliveries.ts";
+import type { Ending } from "./outbox.ts";
+import { type Bundles, linesOf } from "./sqlite-bundles.ts";
+import type { Counters } from "./sqlite-counters.ts";
+import { bytesOf, optionalNumber, type Row, type Statements } from "./sqlite-statements.ts";
 
-/** Deliveries of a lane that are looked at for its rank: as many as a lease shows. */
+/** Entries of a lane that are looked at for its rank, and that expire in one go. */
 const lookAhead = 100;
-/** Every so many leases one goes by waiting alone. */
-const longestEvery = 10;
-/** Turns are numbered from memory; what the file says is this far ahead, so that it is written seldom. */
-const turnBlock = 10_000;
 /** A lane waits no longer than this: more means that the clock was set back since. */
 const longestWaitMs = 900_000;
 /** Lanes that expiry looks at in one go. */
 const expireLanes = 200;
 
+/** What a bundle's events owe one destination. */
 export interface Owed {
-	event: number | bigint;
-	rank: number;
-	reserved: boolean;
+	bundle: number;
+	deliveries: Delivery[];
 	/** What a replayed dead letter brings along. */
 	past?: { attempts: number; firstAt: number };
 }
 
-interface KnownLane {
-	id: number | bigint;
+export interface Lane {
+	readonly id: number;
+	readonly destination: number;
+	readonly person: string;
 	rank: number;
+	reserved: boolean;
+	turn: number;
+	/** 0 where it is ready, else until when it waits. */
+	dueAt: number;
+	attempts: number;
+	unreadable: number;
+	failingSince: number | undefined;
+	requests: number;
+	shown: number | undefined;
+	owedSince: number;
 }
-/** Lanes of one site by destination and person, as found or made in this very transaction. */
-export type KnownLanes = Map<string, KnownLane>;
 
-/** Puts what ended dead aside; given by dead-letters. */
-type Bury = (entry: Row, lane: Row, ending: Extract<Ending, { kind: "dead" }>, attempts: number, now: number) => void;
+/** A delivery that ended dead, with what was tried for it, also before a replay. */
+export interface Buried {
+	destination: number;
+	person: string;
+	body: string;
+	delivery: Delivery;
+	attempts: number;
+	firstAt: number;
+	at: number;
+	ending: Extract<Ending, { kind: "dead" }>;
+}
 
-/** Remembers a destination's own name for a person; given by reports. */
-type RememberLink = (site: string, link: Link, now: number) => void;
+export type Lanes = ReturnType<typeof createLanes>;
 
-/** The lanes: what is owed to whom, whose turn it is, and what became of it. */
-export function createLanes({ run, get, all, count }: Statements, bury: Bury, link: RememberLink) {
-	let turn = 0;
-	let turnLimit = 0;
-	function nextTurn(): number {
-		if (turn === turnLimit) {
-			turn = Number(get("SELECT next FROM turn")?.next);
-			turnLimit = turn + turnBlock;
-			run("UPDATE turn SET next = ?", turnLimit);
+interface Parts {
+	statements: Statements;
+	numbers(): number;
+	counters: Counters;
+	bundles: Bundles;
+	bury(buried: Buried): void;
+}
+
+export const laneOf = (row: Row): Lane => ({
+	id: Number(row.id),
+	destination: Number(row.destination),
+	person: String(row.person),
+	rank: Number(row.rank),
+	reserved: row.reserved === 1,
+	turn: Number(row.turn),
+	dueAt: Number(row.due_at),
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
+	shown: optionalNumber(row.shown),
+	owedSince: Number(row.owed_since),
+});
+
+/** The lanes: what is owed to whom. Whose turn it is, and who works on it, is for leases. */
+export function createLanes({
+	statements: { run, get, all, each },
+	numbers,
+	counters: { count },
+	bundles,
+	bury,
+}: Parts) {
+	const deliveriesOf = ({ deliveries }: Row) => unpackDeliveries(bytesOf(deliveries));
+
+	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many. */
+	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
+		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
+		if (!entry) return 0;
+		const bundle = Number(entry.bundle);
+		const deliveries = deliveriesOf(entry);
+		const [ended, left] = [deliveries.slice(0, most), deliveries.slice(most)];
+		if (ending.kind === "dead") {
+			const { destination, person } = lane;
+			const bodies = bundles.bodies(bundle);
+			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
+			for (const [index, delivery] of ended.entries()) {
+				const attempts = Number(entry.past_attempts) + attemptsOf(index);
+				bury({ destination, person, body: bodies[delivery.place] ?? "", delivery, attempts, firstAt, at: now, ending });
+			}
 		}
-		return turn++;
+		if (left.length === 0) {
+			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", lane.id, bundle);
+			bundles.release(bundle);
+		} else {
+			const deliveries = packDeliveries(left);
+			const rank = bestRank(left);
+			run("UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?", deliveries, rank, lane.id, bundle);
+		}
+		return ended.length;
 	}
 
-	/** Ends a lane's leading deliveries, and sets what the lane is from what is left. Its state is set by the caller. */
-	function end(lane: Row, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
-		const [site, name] = [String(lane.site), String(lane.destination)];
-		const entries = all("SELECT * FROM entry WHERE lane = ? ORDER BY event LIMIT ?", lane.id ?? null, deliveries);
-		for (const [place, entry] of entries.entries()) {
-			const event = entry.event ?? null;
+	function remove({ id, destination }: Lane): void {
+		run("DELETE FROM lane WHERE id = ?", id);
+		count(destination, "lanes", -1);
+	}
+
+	/** Ends a lane's leading deliveries, and makes of the lane what is left; to be written then, unless it is empty and gone. */
+	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
+		let done = 0;
+		for (let some = 1; some > 0 && done < deliveries; done += some) {
 			// What a lane has tried it has tried for its first delivery.
-			const attempts = place === 0 ? Number(lane.attempts) + attemptsNow : attemptsNow;
-			if (ending.kind === "dead") bury(entry, lane, ending, attempts, now);
-			run("DELETE FROM entry WHERE lane = ? AND event = ?", lane.id ?? null, event);
-			run("UPDATE event SET owed = owed - 1 WHERE id = ?", event);
-			run("DELETE FROM event WHERE id = ? AND owed = 0", event);
+			const tried = done === 0 ? lane.attempts : 0;
+			some = endSome(lane, deliveries - done, ending, now, (index) => attemptsNow + (index === 0 ? tried : 0));
 		}
-		count(site, name, "owed", -entries.length);
-		count(site, name, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, entries.length);
+		count(lane.destination, "owed", -done);
+		count(lane.destination, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, done);
 		const first = get(
-			`SELECT entry.reserved, stored_at FROM entry JOIN event ON event.id = entry.event
-			WHERE lane = ? ORDER BY event LIMIT 1`,
-			lane.id ?? null,
+			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
+				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
+			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
+			lane.id,
 		);
 		if (!first) {
-			run("DELETE FROM lane WHERE id = ?", lane.id ?? null);
-			count(site, name, "lanes", -1);
+			remove(lane);
 			return { isEmpty: true };
 		}
-		run(
-			`UPDATE lane SET attempts = 0, unreadable = 0, failing_since = NULL, requests = 0, shown = NULL,
-			owed_since = ?1, reserved = ?2, rank =
-			(SELECT min(rank) FROM (SELECT rank FROM entry WHERE lane = ?3 ORDER BY event LIMIT ${lookAhead})) WHERE id = ?3`,
-			first.stored_at ?? null,
-			first.reserved ?? null,
-			lane.id ?? null,
-		);
+		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
+		const reserved = deliveriesOf(first)[0]?.reserved === true;
+		Object.assign(lane, { ...fresh, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
 		return { isEmpty: false };
 	}
 
-	/** The next lane whose turn it is. */
-	function choose({ destination: { site, name }, served, reservedOnly }: TakeRequest, taken: number): Row | undefined {
-		const isLongest = (served + taken) % longestEvery === longestEvery - 1;
-		return get(
-			`SELECT * FROM lane WHERE site = ? AND destination = ? AND state = 'ready'
-			${reservedOnly ? "AND reserved = 1" : ""} ORDER BY ${isLongest ? "turn" : "rank, turn"} LIMIT 1`,
-			site,
-			name,
+	function write(lane: Lane): void {
+		run(
+			`UPDATE lane SET rank = ?, reserved = ?, turn = ?, due_at = ?, attempts = ?, unreadable = ?, failing_since = ?,
+			requests = ?, shown = ?, owed_since = ? WHERE id = ?`,
+			lane.rank,
+			lane.reserved ? 1 : 0,
+			lane.turn,
+			lane.dueAt,
+			lane.attempts,
+			lane.unreadable,
+			lane.failingSince ?? null,
+			lane.requests,
+			lane.shown ?? null,
+			lane.owedSince,
+			lane.id,
 		);
-	}
-
-	function lease(row: Row, { destination, deliveries, now, leaseMs }: TakeRequest): Lease {
-		const number = Number(row.lease) + 1;
-		const person = String(row.person);
-		run("UPDATE lane SET state = 'leased', lease = ?, due_at = ? WHERE id = ?", number, now + leaseMs, row.id ?? null);
-		const known = get(
-			"SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?",
-			destination.site,
-			destination.name,
-			person,
-		);
-		const bodies = all(
-			"SELECT body FROM entry JOIN event ON event.id = entry.event WHERE lane = ? ORDER BY event LIMIT ?",
-			row.id ?? null,
-			Math.min(deliveries, optionalNumber(row.shown) ?? deliveries),
-		);
-		return {
-			destination,
-			lane: Number(row.id),
-			number,
-			person,
-			known: known && String(known.value),
-			attempts: Number(row.attempts),
-			unreadable: Number(row.unreadable),
-			failingSince: optionalNumber(row.failing_since),
-			requests: Number(row.requests),
-			bodies: bodies.map(({ body }) => String(body)),
-		};
 	}
 
 	return {
-		/** After a rollback the file knows best which turns are free. */
-		forgetTurns(): void {
-			turn = turnLimit;
+		end,
+		write,
+
+		find(destination: number, person: string): Lane | undefined {
+			const row = get("SELECT * FROM lane WHERE destination = ? AND person = ?", destination, person);
+			return row && laneOf(row);
 		},
 
-		/** What a new process finds: no lease is held by anybody, and no lane waits for a time that a clock set back made far. */
+		/** No lane waits for a time that a clock set back made far. */
 		recover(now: number): void {
-			run("UPDATE lane SET state = 'ready' WHERE state = 'leased'");
-			run("UPDATE lane SET due_at = ?1 WHERE state = 'waiting' AND due_at > ?1", now + longestWaitMs);
+			for (const { id = null } of all("SELECT id FROM destination"))
+				run(
+					"UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2",
+					id,
+					now + longestWaitMs,
+				);
 		},
 
-		/** Adds a written event to the end of a person's lane. Whoever calls counts it as owed. */
-		owe(
-			{ site, name }: Destination,
-			person: string,
-			{ event, rank, reserved, past }: Owed,
-			now: number,
-			known: KnownLanes = new Map(),
-		): void {
-			const key = `${name}\n${person}`;
-			let lane =
-				known.get(key) ??
-				(get("SELECT id, rank FROM lane WHERE site = ? AND destination = ? AND person = ?", site, name, person) as
-					| KnownLane
-					| undefined);
-			if (lane === undefined) {
-				const { lastInsertRowid: id } = run(
-					`INSERT INTO lane (site, destination, person, state, rank, reserved, turn, owed_since)
-					VALUES (?, ?, ?, 'ready', ?, ?, ?, ?)`,
-					site,
-					name,
+		/** Adds events to the end of a person's lane, and counts them. */
+		owe(destination: number, person: string, { bundle, deliveries, past }: Owed, now: number): void {
+			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", destination, person);
+			const id = found ? Number(found.id) : numbers();
+			const rank = bestRank(deliveries);
+			if (!found) {
+				run(
+					`INSERT INTO lane (id, destination, person, rank, reserved, turn, owed_since)
+					VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6)`,
+					id,
+					destination,
 					person,
 					rank,
-					reserved ? 1 : 0,
-					nextTurn(),
+					deliveries[0]?.reserved ? 1 : 0,
 					now,
 				);
-				count(site, name, "lanes", 1);
-				lane = { id, rank };
-			} else if (rank < lane.rank) {
-				run("UPDATE lane SET rank = ? WHERE id = ?", rank, lane.id);
-				lane = { ...lane, rank };
-			}
-			known.set(key, lane);
-			run(
-				"INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
-				lane.id,
-				event,
-				rank,
-				reserved ? 1 : 0,
-				past?.attempts ?? 0,
-				past?.firstAt ?? null,
-			);
+				count(destination, "lanes", 1);
+			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", rank, id);
+			const packed = packDeliveries(deliveries);
+			const { attempts = 0, firstAt = null } = past ?? {};
+			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", id, bundle, rank, packed, attempts, firstAt);
+			count(destination, "owed", deliveries.length);
 		},
 
-		take(request: TakeRequest): Omit<Taken, "hold"> {
-			const { site, name } = request.destination;
-			run(
-				`UPDATE lane SET state = 'ready' WHERE site = ? AND destination = ? AND state <> 'ready' AND due_at <= ?
-				AND id NOT IN (SELECT value FROM json_each(?))`,
-				site,
-				name,
-				request.now,
-				JSON.stringify(request.holding),
+		/** Bodies of a lane's leading deliveries, so many at most. */
+		bodies({ id }: Lane, most: number): string[] {
+			const bodies: string[] = [];
+			const entries = each(
+				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
+				WHERE lane = ? ORDER BY entry.bundle`,
+				id,
 			);
-			const leases: Lease[] = [];
-			while (leases.length < request.lanes) {
-				const row = choose(request, leases.length);
-				if (!row) break;
-				leases.push(lease(row, request));
+			for (const entry of entries) {
+				const lines = linesOf(entry.bodies);
+				for (const { place } of deliveriesOf(entry)) bodies.push(lines[place] ?? "");
+				if (bodies.length >= most) break;
 			}
-			const next = get(
-				`SELECT min(due_at) AS at FROM lane WHERE site = ? AND destination = ? AND state <> 'ready'
-				AND id NOT IN (SELECT value FROM json_each(?))`,
-				site,
-				name,
-				JSON.stringify(request.holding),
-			);
-			return { leases, nextAt: optionalNumber(next?.at) };
+			return bodies.slice(0, most);
 		},
 
-		settle({
-			lease: { destination, lane: id, number, person },
-			now,
-			ended,
-			failed,
-			known,
-			aliases = [],
-			narrowTo,
-			sent,
-			leftOut = 0,
-		}: Settlement): boolean {
-			const lane = get("SELECT * FROM lane WHERE id = ? AND lease = ? AND state = 'leased'", id, number);
-			if (!lane) return false;
-			if (known !== undefined) {
-				run(
-					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at`,
-					destination.site,
-					destination.name,
-					person,
-					known,
-					now,
-				);
-			}
-			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			count(destination.site, destination.name, "leftOut", leftOut);
-			if (sent) run("UPDATE lane SET requests = requests + 1 WHERE id = ?", id);
-			if (narrowTo !== undefined) run("UPDATE lane SET shown = ? WHERE id = ?", narrowTo, id);
-			if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			if (failed) {
-				run(
-					`UPDATE lane SET state = 'waiting', due_at = ?, turn = ?, attempts = attempts + 1,
-					unreadable = unreadable + ?, failing_since = coalesce(failing_since, ?) WHERE id = ?`,
-					failed.dueAt,
-					nextTurn(),
-					failed.unreadable ? 1 : 0,
-					now,
-					id,
-				);
-			} else {
-				run("UPDATE lane SET state = 'ready', turn = ? WHERE id = ?", nextTurn(), id);
-			}
-			return true;
+		/** What a lane owes of one bundle. */
+		deliveries({ id }: Lane, bundle: number): Delivery[] {
+			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
+			return entry ? deliveriesOf(entry) : [];
 		},
 
-		/** Buries what was fanned out before a time and is not under way; some lanes at a time. */
-		expire({
-			destination: { site, name },
-			before,
-			now,
-		}: {
-			destination: Destination;
-			before: number;
-			now: number;
-		}): number {
-			const lanes = all(
-				`SELECT * FROM lane WHERE site = ? AND destination = ? AND owed_since < ? AND state <> 'leased'
-				ORDER BY owed_since LIMIT ${expireLanes}`,
-				site,
-				name,
+		/** What a lane owes, in order, bundle by bundle. */
+		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
+			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
+				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };
+		},
+
+		/** Deletes a lane and all it owes; returns how many deliveries that were. */
+		clear(lane: Lane): number {
+			const entries = all("SELECT bundle, deliveries FROM entry WHERE lane = ?", lane.id);
+			run("DELETE FROM entry WHERE lane = ?", lane.id);
+			for (const { bundle } of entries) bundles.release(Number(bundle));
+			const owed = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
+			count(lane.destination, "owed", -owed);
+			remove(lane);
+			return owed;
+		},
+
+		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
+		expire(destination: number, before: number, now: number, isLeased: (lane: number) => boolean): number {
+			const old = all(
+				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
+				destination,
 				before,
 			);
 			let expired = 0;
-			for (const lane of lanes) {
-				const old = get(
-					`SELECT count(*) AS n FROM (SELECT 1 FROM entry JOIN event ON event.id = entry.event
-					WHERE lane = ? AND stored_at < ? ORDER BY event LIMIT ${lookAhead})`,
-					lane.id ?? null,
+			for (const lane of old.map(laneOf).filter(({ id }) => !isLeased(id))) {
+				const entries = all(
+					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
+					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
+					lane.id,
 					before,
 				);
-				end(lane, Number(old?.n), { kind: "dead", reason: "expired" }, now, 0);
-				expired += Number(old?.n);
+				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
+				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) write(lane);
+				expired += deliveries;
 			}
 			return expired;
 		},

@@ -1,33 +1,45 @@
-import type { Batch, Claim, Link, NewEvent, Report } from "./outbox.ts";
+import { keyOf } from "./claim-key.ts";
+import { type JournalRow, sealBatch } from "./journal-row.ts";
+import type { Link, NewEvent, Report } from "./outbox.ts";
+import type { Claims } from "./sqlite-claims.ts";
+import type { Counters } from "./sqlite-counters.ts";
+import { type Destinations, siteItself } from "./sqlite-destinations.ts";
 import type { Statements } from "./sqlite-statements.ts";
 
-/** What a report changes elsewhere. */
-interface Effects {
-	/** Takes a claim unless it is held; returns whether it was taken. */
-	takeClaim(site: string, person: string, claim: Claim): boolean;
-	isHeld(site: string, person: string, claim: Claim): boolean;
-	/** Holds a claim from now on, whether it was held or not. */
-	markClaim(site: string, person: string, claim: Claim): void;
-	append(batch: Batch): void;
+interface Parts {
+	statements: Statements;
+	destinations: Destinations;
+	counters: Counters;
+	claims: Claims;
+	append(row: JournalRow): void;
 	link(site: string, link: Link, now: number): void;
 }
 
 /** What providers report. */
-export function createReports({ run, count }: Statements, { takeClaim, isHeld, markClaim, append, link }: Effects) {
+export function createReports({
+	statements: { run },
+	destinations: { idOf },
+	counters: { count },
+	claims,
+	append,
+	link,
+}: Parts) {
 	return {
 		receive({ site, claim, events, skipped, links, unlearn, now }: Report): boolean {
-			if (!takeClaim(site, "", claim)) return false;
+			if (!claims.take(keyOf(site, "", claim), claim)) return false;
 			const taken: NewEvent[] = [];
 			for (const { event, unless, marks } of events) {
-				const held = unless.find((each) => isHeld(site, event.person, each));
+				const held = unless.find((each) => claims.isHeld(keyOf(site, event.person, each), each));
 				if (held) {
-					count(site, "", `discarded:${held.reason}`, 1);
+					count(idOf(site, siteItself), `discarded:${held.reason}`, 1);
 					continue;
 				}
-				for (const each of marks) markClaim(site, event.person, each);
+				for (const each of marks) claims.mark(keyOf(site, event.person, each), each);
 				taken.push(event);
 			}
-			if (taken.length + (skipped?.length ?? 0) > 0) append({ site, events: taken, ...(skipped && { skipped }) });
+			if (taken.length + (skipped?.length ?? 0) > 0) {
+				append(sealBatch({ site, events: taken, ...(skipped && { skipped }) }));
+			}
 			for (const { destination, person } of unlearn) {
 				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", site, destination, person);
 				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", site, person, destination);

@@ -1,46 +1,49 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "./outbox.ts";
+import { ordinals } from "./sqlite-claims.ts";
 
 const version = 1;
 
 /**
- * `event` holds each body once; `entry` is what a lane owes, in the order of event ids; `owed` counts an
- * event's entries, and the event goes with the last one. Lane and event ids are never used twice
- * (AUTOINCREMENT), so that a stale lease cannot mean another lane and a replayed event comes last.
+ * A `journal` row is a batch that is not fanned out, its id that of the first of its bundles. A `bundle` has the
+ * bodies of one person's events that came together, `owing` in how many lanes some of it is owed; an `entry`
+ * is what a lane owes of a bundle. The numbers of batches, bundles, lanes and turns come from `number`.
  */
 const schema = `
-CREATE TABLE journal (id INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL, stuck TEXT) STRICT;
+CREATE TABLE number (next INTEGER NOT NULL) STRICT;
+INSERT INTO number VALUES (1);
+CREATE TABLE destination (id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (site, name)) STRICT;
+CREATE TABLE journal (id INTEGER PRIMARY KEY, head TEXT NOT NULL, keys BLOB NOT NULL, stuck TEXT) STRICT;
 CREATE INDEX journal_next ON journal (id) WHERE stuck IS NULL;
-CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, owed INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
+CREATE TABLE bundle (
+	id INTEGER PRIMARY KEY, site TEXT NOT NULL, person TEXT NOT NULL, events INTEGER NOT NULL, bodies BLOB NOT NULL
+) STRICT;
+CREATE TABLE owing (bundle INTEGER PRIMARY KEY, lanes INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
 CREATE TABLE lane (
-	id INTEGER PRIMARY KEY AUTOINCREMENT,
-	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL,
-	state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'waiting')),
+	id INTEGER PRIMARY KEY,
+	destination INTEGER NOT NULL, person TEXT NOT NULL,
 	rank INTEGER NOT NULL,
 	reserved INTEGER NOT NULL,
 	turn INTEGER NOT NULL,
 	due_at INTEGER NOT NULL DEFAULT 0,
-	lease INTEGER NOT NULL DEFAULT 0,
 	attempts INTEGER NOT NULL DEFAULT 0,
 	unreadable INTEGER NOT NULL DEFAULT 0,
 	failing_since INTEGER,
 	requests INTEGER NOT NULL DEFAULT 0,
 	shown INTEGER,
 	owed_since INTEGER NOT NULL,
-	UNIQUE (site, destination, person)
+	UNIQUE (destination, person)
 ) STRICT;
-CREATE INDEX lane_rank ON lane (site, destination, rank, turn) WHERE state = 'ready';
-CREATE INDEX lane_turn ON lane (site, destination, turn) WHERE state = 'ready';
-CREATE INDEX lane_reserved_rank ON lane (site, destination, rank, turn) WHERE state = 'ready' AND reserved = 1;
-CREATE INDEX lane_reserved_turn ON lane (site, destination, turn) WHERE state = 'ready' AND reserved = 1;
-CREATE INDEX lane_waiting ON lane (due_at) WHERE state = 'waiting';
-CREATE INDEX lane_due ON lane (site, destination, due_at) WHERE state <> 'ready';
-CREATE INDEX lane_leased ON lane (id) WHERE state = 'leased';
-CREATE INDEX lane_oldest ON lane (site, destination, owed_since);
+CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0;
+CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0;
+CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
+CREATE INDEX lane_oldest ON lane (destination, owed_since);
 CREATE TABLE entry (
-	lane INTEGER NOT NULL, event INTEGER NOT NULL, rank INTEGER NOT NULL, reserved INTEGER NOT NULL,
+	lane INTEGER NOT NULL, bundle INTEGER NOT NULL, rank INTEGER NOT NULL, deliveries BLOB NOT NULL,
 	past_attempts INTEGER NOT NULL DEFAULT 0, first_at INTEGER,
-	PRIMARY KEY (lane, event)
+	PRIMARY KEY (lane, bundle)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE budget (
 	site TEXT NOT NULL, destination TEXT NOT NULL,
@@ -55,7 +58,10 @@ CREATE TABLE hold (
 	site TEXT NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (site, destination)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX claim_until ON claim (until);
+CREATE TABLE claim_end (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, keys BLOB NOT NULL) STRICT;
+CREATE INDEX claim_end_until ON claim_end (until);
+CREATE TABLE ordinal (n INTEGER PRIMARY KEY) STRICT;
+WITH RECURSIVE o (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM o WHERE n < ${ordinals - 1}) INSERT INTO ordinal SELECT n FROM o;
 CREATE TABLE known (
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL, used_at INTEGER NOT NULL,
 	PRIMARY KEY (site, destination, person)
@@ -77,11 +83,8 @@ CREATE TABLE dead_letter (
 CREATE INDEX dead_letter_person ON dead_letter (site, person);
 CREATE INDEX dead_letter_last ON dead_letter (last_at);
 CREATE TABLE counter (
-	site TEXT NOT NULL, destination TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,
-	PRIMARY KEY (site, destination, name)
+	destination INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (destination, name)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE turn (next INTEGER NOT NULL) STRICT;
-INSERT INTO turn VALUES (0);
 `;
 
 /** The lock first: with it held no shared memory file is made. The page cache in KB, the write-ahead log in pages and bytes. */

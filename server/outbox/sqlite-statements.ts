@@ -4,7 +4,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 export type Row = Record<string, SQLInputValue>;
 export type Statements = ReturnType<typeof createStatements>;
 
-/** Statements that are prepared once, and the counters that more than one part of the store keeps. */
+/** Statements that are prepared once. */
 export function createStatements(db: DatabaseSync) {
 	const prepared = new Map<string, StatementSync>();
 	const sql = (text: string): StatementSync => {
@@ -15,25 +15,21 @@ export function createStatements(db: DatabaseSync) {
 		}
 		return statement;
 	};
-	const run = (text: string, ...values: SQLInputValue[]) => sql(text).run(...values);
 	return {
-		run,
+		run: (text: string, ...values: SQLInputValue[]) => sql(text).run(...values),
 		get: (text: string, ...values: SQLInputValue[]) => sql(text).get(...values) as Row | undefined,
 		all: (text: string, ...values: SQLInputValue[]) => sql(text).all(...values) as Row[],
-		/** Adds to a counter of a site, or of one of its destinations. */
-		count(site: string, destination: string, name: string, by: number): void {
-			if (by === 0) return;
-			run(
-				"INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-				site,
-				destination,
-				name,
-				by,
-			);
-		},
+		/** Row by row, for who may not want all. One at a time of the same statement. */
+		each: (text: string, ...values: SQLInputValue[]) => sql(text).iterate(...values) as IterableIterator<Row>,
 	};
 }
 
 /** A number that may be null. */
 export const optionalNumber = (value: SQLInputValue | undefined): number | undefined =>
 	value === null || value === undefined ? undefined : Number(value);
+
+/** The bytes of a BLOB, without copying them. */
+export function bytesOf(value: SQLInputValue | undefined): Buffer<ArrayBuffer> {
+	if (!(value instanceof Uint8Array)) throw new TypeError("not a BLOB");
+	return Buffer.from(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
+}

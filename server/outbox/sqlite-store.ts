@@ -1,15 +1,23 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeadLetterSelection, DestinationStats, OutboxStats, Taken, TakeRequest } from "./outbox.ts";
+import type { DeadLetterSelection, Destination, DestinationStats, OutboxStats, Taken, TakeRequest } from "./outbox.ts";
 import { createBudgets } from "./sqlite-budget.ts";
+import { createBundles } from "./sqlite-bundles.ts";
+import { createClaims } from "./sqlite-claims.ts";
+import { createCounters } from "./sqlite-counters.ts";
 import { createDeadLetters, type Step } from "./sqlite-dead-letters.ts";
+import { createDestinations, siteItself } from "./sqlite-destinations.ts";
 import { createFanOut } from "./sqlite-fan-out.ts";
 import { createForget } from "./sqlite-forget.ts";
 import { createHolds } from "./sqlite-holds.ts";
 import { createLanes } from "./sqlite-lanes.ts";
+import { createLeases } from "./sqlite-leases.ts";
 import { createLinks } from "./sqlite-links.ts";
+import { createNumbers } from "./sqlite-numbers.ts";
 import { createReports } from "./sqlite-reports.ts";
+import { createRoom } from "./sqlite-room.ts";
 import { createSearch } from "./sqlite-search.ts";
 import { createStatements, optionalNumber } from "./sqlite-statements.ts";
+import { createTransactions } from "./sqlite-transaction.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
@@ -25,28 +33,28 @@ const vacuumPages = 5_000;
  * The outbox's operations as plain functions on one SQLite database. None opens a transaction: whoever
  * calls decides what is committed together. Dates are ms, as in outbox.ts.
  */
-export function createSqliteStore(db: DatabaseSync, maxBytes = Number.POSITIVE_INFINITY) {
+export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const statements = createStatements(db);
-	const { run, get, all } = statements;
-
-	/** Throws where what is stored has reached its size. Pages that were emptied do not count: they are filled first. */
-	function ensureRoom(): void {
-		if (maxBytes === Number.POSITIVE_INFINITY) return;
-		const used = get(
-			"SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-		);
-		if (Number(used?.bytes) >= maxBytes) throw new Error("it holds as much as maxStoreBytes allows");
-	}
-
-	const deadLetters = createDeadLetters(statements);
+	const { run, get } = statements;
+	const transactions = createTransactions(db);
+	const numbers = createNumbers(statements, transactions);
+	const destinations = createDestinations(statements, transactions);
+	const counters = createCounters(statements, transactions);
+	const bundles = createBundles(statements);
+	const claims = createClaims(statements, transactions);
+	const shared = { statements, transactions, numbers, destinations, counters, bundles, claims };
+	const deadLetters = createDeadLetters(shared);
+	const lanes = createLanes({ ...shared, bury: deadLetters.bury });
 	const { link, ...links } = createLinks(statements);
-	const lanes = createLanes(statements, deadLetters.bury, link);
-	const fanOut = createFanOut(statements, lanes.owe, ensureRoom);
+	const leases = createLeases({ ...shared, lanes, link });
+	const room = createRoom(statements, maxBytes);
+	const journal = createFanOut({ ...shared, owe: lanes.owe, ensureRoom: room.ensureRoom });
 	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
 	const { holdOf, hold } = createHolds(statements);
+	const { idOf } = destinations;
 
 	function destinationStats(site: string, name: string): DestinationStats {
-		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE site = ? AND destination = ?", site, name);
+		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
 		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
 		return {
 			destination: { site, name },
@@ -61,34 +69,42 @@ export function createSqliteStore(db: DatabaseSync, maxBytes = Number.POSITIVE_I
 		};
 	}
 
-	const { takeClaim, isHeld, markClaim, ...journal } = fanOut;
 	return {
+		transactions,
 		...journal,
-		...lanes,
 		...links,
-		...createForget(statements, takeClaim),
-		...createReports(statements, { takeClaim, isHeld, markClaim, append: journal.append, link }),
+		...createForget({ ...shared, lanes, leases }),
+		...createReports({ ...shared, append: journal.append, link }),
 		...budgets,
-		...createSearch(statements),
+		...createSearch({ ...shared, lanes, leases }),
+		recover: lanes.recover,
 		hold,
 		take(request: TakeRequest): Taken {
 			const hold = holdOf(request.destination);
-			return { ...(hold === request.hold ? lanes.take(request) : { leases: [], nextAt: undefined }), hold };
+			return { ...(hold === request.hold ? leases.take(request) : { leases: [], nextAt: undefined }), hold };
 		},
+		settle: leases.settle,
+		expire: ({ destination, before, now }: { destination: Destination; before: number; now: number }): number =>
+			lanes.expire(
+				idOf(destination.site, destination.name),
+				before,
+				now,
+				(lane) => leases.leasedUntil(lane) !== undefined,
+			),
 		deadLetters: deadLetters.list,
 		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
-			deadLetters.replayStep(selection, from, (...owed) => lanes.owe(...owed, now), now),
+			deadLetters.replayStep(selection, from, lanes.owe, now),
 		discardStep: deadLetters.discardStep,
 
 		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
 		check(): void {
-			ensureRoom();
-			run("UPDATE turn SET next = next");
+			room.look();
+			run("UPDATE number SET next = next");
 		},
 
 		/** Deletes some of what has outlived its use; returns whether there may be more. */
 		sweep({ now, before }: { now: number; before: number }): boolean {
-			const moreClaims = fanOut.sweepClaims(now);
+			const moreClaims = claims.sweepClaims(now);
 			const moreDead = deadLetters.sweep(before);
 			const moreLinks = links.sweepLinks(before);
 			sweepBudgetUse(now);
@@ -114,11 +130,9 @@ export function createSqliteStore(db: DatabaseSync, maxBytes = Number.POSITIVE_I
 			const bytes = Number(pages?.bytes);
 			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, bytes, destinations: [] };
 			const found = new Map<string, DestinationStats>();
-			for (const row of all("SELECT * FROM counter ORDER BY site, destination")) {
-				const [site, name, counter] = [String(row.site), String(row.destination), String(row.name)];
-				const value = Number(row.value);
+			for (const { site, destination: name, name: counter, value } of counters.counters()) {
 				const reason = counter.startsWith("discarded:") ? counter.slice("discarded:".length) : undefined;
-				if (name === "") {
+				if (name === siteItself) {
 					if (counter === "events") result.events += value;
 					if (reason !== undefined) result.discarded[reason] = (result.discarded[reason] ?? 0) + value;
 					continue;

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
+import { sealBatch } from "./journal-row.ts";
 import {
 	type Advance,
 	type BudgetUse,
@@ -39,16 +40,16 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	let lastId = 0;
 
 	function receive(message: Message): void {
-		if (message.kind === "ready") for (const listener of listeners) listener();
-		if (message.kind === "discarded") for (const listener of discardedListeners) listener(message.discarded);
 		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
-		if (message.kind !== "replies") return;
-		for (const reply of message.replies) {
-			const caller = waiting.get(reply.id);
-			waiting.delete(reply.id);
-			if ("error" in reply) caller?.reject(new StoreUnavailableError(reply.error));
-			else caller?.resolve(reply.value);
+		if (message.kind !== "committed") return;
+		for (const answer of message.answers) {
+			const caller = waiting.get(answer.id);
+			waiting.delete(answer.id);
+			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
+			else caller?.resolve(answer.value);
 		}
+		if (message.discarded.length > 0) for (const listener of discardedListeners) listener(message.discarded);
+		if (message.isReady) for (const listener of listeners) listener();
 	}
 
 	function end(error: Error): void {
@@ -91,7 +92,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	}
 
 	return {
-		append: (batch) => call("append", batch),
+		append: async (batch) => call("append", sealBatch(batch)),
 		take: (request) => call<Taken>("take", request),
 		hold: (change) => call<{ changed: boolean; hold: string | undefined }>("hold", change),
 		advance: (request) => call<Advance>("advance", request),

@@ -111,7 +111,7 @@ describe("the SQLite outbox", () => {
 		const file = freshFile();
 		await (await open(file)).close();
 		const db = new DatabaseSync(file);
-		db.exec("INSERT INTO journal (batch) VALUES ('{ torn')");
+		db.exec("INSERT INTO journal (id, head, keys) VALUES (0, '{ torn', x'')");
 		db.close();
 		const outbox = await open(file);
 		const faults: string[] = [];
