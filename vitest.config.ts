@@ -7,5 +7,7 @@ export default defineConfig({
 		maxWorkers: 2,
 		testTimeout: 60_000,
 		hookTimeout: 60_000,
+		// What is waited for may take long on a busy machine; what never comes fails all the same.
+		expect: { poll: { timeout: 20_000, interval: 20 } },
 	},
 });

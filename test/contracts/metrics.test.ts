@@ -59,7 +59,7 @@ describe("GET /metrics", () => {
 		running.sandbox.fault("crisp", { status: 503, times: 1 });
 		await running.batch(event({ person }), event({ person }));
 		await running.settled(2);
-		await vi.waitFor(async () => expect(await value("delivered_total", ofCrisp)).toBe(2));
+		await vi.waitFor(async () => expect(await value("delivered_total", ofCrisp)).toBe(2), { timeout: 20_000 });
 		expect(await value("provider_requests_total", { ...ofCrisp, outcome: "delivered" })).toBe(2);
 		expect(await value("provider_requests_total", { ...ofCrisp, outcome: "retry" })).toBe(1);
 		expect(await value("retries_total", ofCrisp)).toBe(1);
@@ -80,7 +80,9 @@ describe("GET /metrics", () => {
 		running = await runProxy();
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(event(), event());
-		await vi.waitFor(async () => expect(await value("destination_state", { ...ofCrisp, state: "paused" })).toBe(1));
+		await vi.waitFor(async () => expect(await value("destination_state", { ...ofCrisp, state: "paused" })).toBe(1), {
+			timeout: 20_000,
+		});
 		await vi.waitFor(async () => expect(await value("lanes_waiting", ofCrisp)).toBe(2), { timeout: 5_000 });
 		expect(await value("destination_state", { ...ofCrisp, state: "running" })).toBe(0);
 		expect(await value("deliveries_waiting", ofCrisp)).toBe(2);
