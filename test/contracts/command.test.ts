@@ -144,7 +144,7 @@ describe("eventferry serve", () => {
 		await vi.waitFor(async () => {
 			const { destinations } = await (await fetch(`${trying.url}/admin/stats`)).json();
 			expect(destinations.crisp).toMatchObject({ waiting: 1, delivered: 1 });
-		});
+		}, 20_000);
 		trying.child.kill();
 		await trying.exit;
 

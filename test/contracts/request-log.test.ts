@@ -37,13 +37,14 @@ const lines = (): Line[] =>
 		.split("\n")
 		.filter(Boolean)
 		.map((line) => JSON.parse(line));
+const patience = { timeout: 20_000 };
 /** The line of the request with this id, once it is written. */
 const lineOf = (id: string | null) =>
 	vi.waitFor(() => {
 		const line = lines().find(({ requestId }) => requestId === id);
 		if (!line) throw new Error(`no line of ${id}`);
 		return line;
-	});
+	}, patience);
 
 it("each request has a line with its id, method, path, status and duration", async () => {
 	const response = await postEvents(proxy.url, [track("a")]);
