@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
-import { type AdminOptions, createAdmin, worst } from "./admin.ts";
+import { type AdminOptions, createAdmin } from "./admin/router.ts";
+import { worst } from "./admin/stats.ts";
 import { onlyMethods, problemHandler, RequestError } from "./ingest/problem.ts";
 import type { Metrics } from "./metrics.ts";
 import { observeRequests, requestId } from "./request-log.ts";

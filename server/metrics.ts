@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { DestinationView } from "./admin.ts";
+import type { DestinationView } from "./admin/stats.ts";
 import { budgetLeft } from "./delivery/budget.ts";
 import type { Notice } from "./delivery/dispatcher.ts";
 import type { IngestNotice } from "./ingest/ingest.ts";

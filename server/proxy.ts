@@ -4,6 +4,8 @@ import type { Router } from "express";
 import type { Logger } from "pino";
 import type { Event } from "../shared/event.ts";
 import { type Account, accountsOf } from "./accounts.ts";
+import { createActivity } from "./admin/activity.ts";
+import { createLive } from "./admin/live.ts";
 import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
 import { budgetLimits } from "./delivery/budget.ts";
@@ -161,20 +163,20 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const labels = siteLabels(checked.sites);
 	const labelOf = new Map(checked.sites.map((site, index) => [storedName(site, checked.sandbox), labels[index] ?? ""]));
 	const destinations = () =>
-		served.map(({ destination, dispatcher, limits }) => ({
+		served.map(({ destination, provider, dispatcher, limits }) => ({
 			destination,
+			title: provider.title,
 			limits,
 			state: dispatcher.state(),
 			requests: dispatcher.requests(),
 		}));
-	const metrics = createMetrics({
-		outbox: store,
-		destinations,
-		labelOf: (site) => labelOf.get(site) ?? "another site",
-		now: clock,
-	});
+	const label = (site: string) => labelOf.get(site) ?? "another site";
+	const metrics = createMetrics({ outbox: store, destinations, labelOf: label, now: clock });
+	const activity = createActivity({ labelOf: label, now: clock });
+	const live = createLive(activity, clock);
 	function ingested(notice: IngestNotice): void {
 		metrics.ingested(notice);
+		activity.received(notice);
 		if (notice.kind === "bots") counts.bots += notice.events;
 		else {
 			counts.accepted += notice.events.length;
@@ -230,6 +232,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			random: Math.random,
 			report(notice) {
 				metrics.delivering(destination, notice);
+				activity.stepped(destination, notice);
 				if (notice.kind === "fault") logFault(`${provider.name}: ${notice.message}`, { err: notice.error });
 				else if (notice.kind !== "step") logNotice(log.child({ destination: provider.name }), notice);
 			},
@@ -254,8 +257,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
 		const file = checked.store.slice("sqlite:".length);
-		const opened = metrics.timed(await openSqlite(file, { maxBytes: checked.maxStoreBytes }));
+		const opened = activity.forgetful(metrics.timed(await openSqlite(file, { maxBytes: checked.maxStoreBytes })));
 		outbox = opened;
+		opened.onDiscarded(activity.discarded);
 		opened.onFault((message) => logFault(message, {}));
 		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));
 		const sweeping = setInterval(() => {
@@ -263,6 +267,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		}, sweepEveryMs);
 		inFlight.resume();
 		return async (graceMs) => {
+			live.end();
 			clearInterval(sweeping);
 			await Promise.all([inFlight.end(graceMs), ...served.map(({ dispatcher }) => dispatcher.stop(graceMs))]);
 			outbox = undefined;
@@ -286,6 +291,11 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			guess: limitGuesses(perAddress, senderOf),
 			counts,
 			destinations,
+			activity,
+			live,
+			labelOf: label,
+			notAddressable: (site, event) => ingestSites.find(({ name }) => name === site)?.route(event).notAddressable ?? [],
+			now: clock,
 			metrics,
 			log,
 			onFault: requestFault,

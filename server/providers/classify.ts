@@ -38,7 +38,8 @@ export function classify(answer: Answer, request: PlannedRequest, dialect: Diale
 	const exception = dialect.exception(answer, complaint, request);
 	if (exception) return exception;
 	if (status >= 200 && status < 300) {
-		if (empty || (json && dialect.succeeded(json, request))) return { kind: "delivered", known: request.ifDelivered };
+		if (empty || (json && dialect.succeeded(json, request)))
+			return { kind: "delivered", known: request.ifDelivered, status };
 		return unreadable(status);
 	}
 	if (status === 429) {

@@ -153,6 +153,7 @@ export function createCrispProvider(config: CrispConfig): Provider {
 
 	return {
 		name: "crisp",
+		title: "Crisp",
 		allowance: { requests: daily[config.tier], per: "day" },
 		probe: {
 			purpose: "probe",

@@ -67,7 +67,7 @@ function ifMissing<Kept extends Known>({ revivedFor }: Existence, { event }: Sto
 
 /** What a "not there" answer means: find or create the person and send once more, or give up. */
 export function notThere(request: PlannedRequest, status: number): Outcome {
-	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing };
+	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing, status };
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 

@@ -182,6 +182,7 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 
 	return {
 		name: "helpcrunch",
+		title: "HelpCrunch",
 		allowance: { requests: 120, per: "minute" },
 		probe: {
 			purpose: "probe",

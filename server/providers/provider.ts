@@ -7,6 +7,8 @@ import type { StoredEvent } from "../stored-event.ts";
  */
 export interface Provider {
 	readonly name: string;
+	/** Its name as it writes it itself. */
+	readonly title: string;
 	/** How many requests it allows by default, for waiting out a limit and for budgets. */
 	readonly allowance: Allowance;
 	/** A cheap request that changes nothing: that it is delivered shows that address and credentials are right. */
@@ -78,7 +80,7 @@ export interface PlannedRequest {
 
 /** What an answer means. `known` replaces what was known of the person. */
 export type Outcome =
-	| { kind: "delivered"; known: Known }
+	| { kind: "delivered"; known: Known; status?: number }
 	/** Try again later. `unreadable`: it may well have been done, so not for long. */
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** The destination must wait; `forMs` where the provider said how long. */
@@ -86,7 +88,7 @@ export type Outcome =
 	/** Our credentials or the account are refused: no event of ours would fare better. */
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person is not there; `known` makes the next plan create or find them. */
-	| { kind: "unknownPerson"; known: Known }
+	| { kind: "unknownPerson"; known: Known; status?: number }
 	| { kind: "rejected"; reason: string; message?: string; status?: number; known?: Known };
 
 /** What every provider's configuration holds. */

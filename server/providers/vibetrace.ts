@@ -86,6 +86,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 
 	return {
 		name: "vibetrace",
+		title: "Vibetrace",
 		allowance: { requests: 10, per: "second" },
 		probe: {
 			purpose: "probe",

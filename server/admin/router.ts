@@ -1,21 +1,24 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import * as z from "zod";
-import type { DestinationState } from "./delivery/hold.ts";
-import { onlyMethods, RequestError } from "./ingest/problem.ts";
-import type { Guess } from "./ingest/rate-limit.ts";
-import { isLoopback } from "./loopback.ts";
-import type { BudgetLimits, DeadLetter, Destination, DestinationStats, Outbox } from "./outbox/outbox.ts";
-import { bearer, sameSecret } from "./secret.ts";
-import type { StoredEvent } from "./stored-event.ts";
-
-/** A destination as it is now, for whoever asks. */
-export interface DestinationView {
-	destination: Destination;
-	limits: BudgetLimits;
-	state: DestinationState;
-	/** Requests sent since the start. */
-	requests: number;
-}
+import {
+	type BudgetHistory,
+	type DeadLetterPageView,
+	type SearchReply,
+	type Stats,
+	searchSchema,
+} from "../../shared/admin.ts";
+import type { Event } from "../../shared/event.ts";
+import { onlyMethods, RequestError } from "../ingest/problem.ts";
+import type { Guess } from "../ingest/rate-limit.ts";
+import { isLoopback } from "../loopback.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { bearer, sameSecret } from "../secret.ts";
+import type { Activity } from "./activity.ts";
+import { budgetHistory } from "./budget-history.ts";
+import { deadLetterView } from "./dead-letter.ts";
+import type { Live } from "./live.ts";
+import { search } from "./search.ts";
+import { type DestinationView, statsView } from "./stats.ts";
 
 export interface AdminOptions {
 	outbox(): Outbox;
@@ -27,7 +30,17 @@ export interface AdminOptions {
 	destinations(): DestinationView[];
 	/** What was counted since the start. */
 	counts: Readonly<Record<string, number>>;
+	activity: Activity;
+	live: Live;
+	/** What a site of the store is called. */
+	labelOf(site: string): string;
+	/** Which destinations cannot be told of this event's person. */
+	notAddressable(site: string, event: Event): string[];
+	now(): number;
 }
+
+/** How long a search looks, ms. */
+const searchMs = 10_000;
 
 const id = z.string().regex(/^\d+$/, "must be the id of a dead letter");
 
@@ -59,6 +72,12 @@ function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 	throw new RequestError("malformed_body", `${issue?.path.join(".") || "the request"}: ${issue?.message}`);
 }
 
+/** The body as it was read; `hint` is for whoever sent it as something else. */
+function bodyOf({ body }: Request, hint: string): unknown {
+	if (body === undefined) throw new RequestError("unsupported_media_type", hint);
+	return body;
+}
+
 /**
  * Whether sandbox mode needs no token: from this machine and not through a proxy on it, by its own name (not a rebound
  * one), not from another site's page.
@@ -76,13 +95,9 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 	);
 }
 
-/** A dead letter as operators see it. Tokens never get this far; the person is theirs to see. */
-function view({ body, site: _site, ...letter }: DeadLetter) {
-	return { ...letter, event: (JSON.parse(body) as StoredEvent).event };
-}
-
 /** What an operator asks: what is waiting, delivered and dead, and to try the dead again. */
-export function createAdmin({ outbox, adminToken, sandbox, guess, destinations, counts }: AdminOptions): Router {
+export function createAdmin(options: AdminOptions): Router {
+	const { outbox, adminToken, sandbox, guess, destinations, counts, live, now } = options;
 	const guard: RequestHandler = async (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -95,42 +110,39 @@ export function createAdmin({ outbox, adminToken, sandbox, guess, destinations, 
 		next();
 	};
 
-	const stats: RequestHandler = async (_request, response) => {
-		const { journal, events, discarded, destinations: stored } = await outbox().stats();
-		const running = destinations();
-		const names = [...new Set(running.map(({ destination }) => destination.name))];
-		response.json({
-			journal,
-			events,
-			discarded,
-			sinceStart: counts,
-			destinations: Object.fromEntries(
-				names.map((name) => [
-					name,
-					destinationStats(
-						stored.filter(({ destination }) => destination.name === name),
-						running.filter(({ destination }) => destination.name === name),
-					),
-				]),
-			),
-		});
-	};
-
 	const router = Router();
 	const json = express.json({ limit: 1_048_576 });
 	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
-	const selected = (request: Request) => {
-		if (request.body === undefined) {
-			throw new RequestError("unsupported_media_type", "say which as application/json; {} means all");
-		}
-		return parse(selection, request.body);
-	};
+	const selected = (request: Request) =>
+		parse(selection, bodyOf(request, "say which as application/json; {} means all"));
 	router.use(guard);
-	router.get("/stats", stats);
+	router.get("/stats", async (_request, response) => {
+		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
+		response.json({ ...view, sinceStart: counts } satisfies Stats);
+	});
 	router.all("/stats", onlyMethods("GET"));
+	// Nobody begins to watch while the proxy stops: it would keep its server open.
+	router.get("/live", (_request, _response, next) => next(void outbox()), live.route);
+	router.all("/live", onlyMethods("GET"));
+	router.get("/budget", async (_request, response) => {
+		const history = await budgetHistory(outbox(), { ...options, running: destinations(), now: now() });
+		response.json(history satisfies BudgetHistory);
+	});
+	router.all("/budget", onlyMethods("GET"));
+	router.post("/search", json, async (request, response) => {
+		const wanted = parse(searchSchema, bodyOf(request, "say what is looked for as application/json"));
+		const gone = new AbortController();
+		response.once("close", () => gone.abort());
+		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
+		const names = destinations().map(({ destination }) => destination);
+		const found = await search(wanted, { ...options, outbox: outbox(), destinations: names, signal });
+		response.json(found satisfies SearchReply);
+	});
+	router.all("/search", onlyMethods("POST"));
 	router.get("/deadletters", async (request, response) => {
 		const { items, cursor } = await outbox().deadLetters(parse(page, request.query));
-		response.json({ items: items.map(view), ...(cursor !== undefined && { cursor }) });
+		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
+		response.json(shown satisfies DeadLetterPageView);
 	});
 	router.delete("/deadletters", json, (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress)),
@@ -161,42 +173,4 @@ async function inSteps(
 	if (!inLines) return void response.json({ [name]: count });
 	line({ [name]: count, done: true });
 	response.end();
-}
-
-/** What is stored and what runs of all sites' accounts with one provider, added up. */
-function destinationStats(stored: DestinationStats[], running: DestinationView[]) {
-	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
-	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
-	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
-	const held = running.map(({ state }) => state).find(({ kind }) => kind === worst(running));
-	return {
-		state: worst(running),
-		...(held && held.kind !== "running" && { until: held.until, reason: held.reason }),
-		waiting: sum(stored, ({ owed }) => owed),
-		lanes: sum(stored, ({ lanes }) => lanes),
-		...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
-		delivered: sum(stored, ({ delivered }) => delivered),
-		dead: sum(stored, ({ dead }) => dead),
-		leftOut: sum(stored, ({ leftOut }) => leftOut),
-		discarded: Object.fromEntries(
-			reasons.map((reason) => [reason, sum(stored, (each) => each.discarded[reason] ?? 0)]),
-		),
-		requests: sum(running, ({ requests }) => requests),
-		budget: running.map(({ destination, limits }) => {
-			const used = stored.find((each) => each.destination.site === destination.site)?.budget;
-			return {
-				site: destination.site,
-				limit: limits.cap,
-				perMs: limits.windowMs,
-				used: used?.used ?? 0,
-				...(used && { since: used.windowStart }),
-			};
-		}),
-	};
-}
-
-/** The state that matters most among several sites' accounts with one provider. */
-export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {
-	const kinds = new Set(views.map(({ state }) => state.kind));
-	return kinds.has("paused") ? "paused" : kinds.has("waiting") ? "waiting" : "running";
 }

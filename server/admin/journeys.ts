@@ -1,0 +1,143 @@
+import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
+import type { Event } from "../../shared/event.ts";
+import type { DeadLetter, OwedDelivery } from "../outbox/outbox.ts";
+import { personKey, type StoredEvent } from "../stored-event.ts";
+import type { Activity, Step } from "./activity.ts";
+import { deadLetterView } from "./dead-letter.ts";
+import { brief } from "./shown.ts";
+
+export interface Traces extends ReturnType<Activity["remembered"]> {
+	owed: OwedDelivery[];
+	dead: DeadLetter[];
+	labelOf(site: string): string;
+	/** Which destinations cannot be told of this event's person. */
+	notAddressable(site: string, event: Event): string[];
+	/** An event by its id, or people by their keys. */
+	wanted: { event: string } | { persons: string[] };
+}
+
+/** All that is known of one event of one person. */
+interface Trail {
+	site: string;
+	person: string;
+	event: EventBrief & { at: number };
+	/** The event itself, where a copy of it is at hand. */
+	whole?: Event;
+	receivedAt?: number;
+	trusted?: boolean;
+	/** Copies that came, and where they were to go. */
+	copies: number;
+	routes: Set<string>;
+	discarded: Journey["discarded"];
+	steps: Step[];
+	owed: OwedDelivery[];
+	dead: DeadLetter[];
+}
+
+/** Puts together, event by event, what the traces tell of it; the latest first. Pure. */
+export function journeysOf(traces: Traces): Journey[] {
+	const { wanted } = traces;
+	const trails = new Map<string, Trail>();
+	const isWanted = (event: string, person: string) =>
+		"event" in wanted ? event === wanted.event : wanted.persons.includes(person);
+
+	function trailOf(site: string, person: string, event: Trail["event"]): Trail | undefined {
+		if (!isWanted(event.id, person)) return undefined;
+		const key = JSON.stringify([site, person, event.id]);
+		const none = { copies: 0, routes: new Set<string>(), discarded: [], steps: [], owed: [], dead: [] };
+		const trail = trails.get(key) ?? { site, person, event, ...none };
+		trails.set(key, trail);
+		return trail;
+	}
+	function trailOfBody(site: string, body: string): Trail | undefined {
+		const { event, receivedAt, trusted } = JSON.parse(body) as StoredEvent;
+		const trail = trailOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
+		if (trail) Object.assign(trail, { whole: event, receivedAt: trail.receivedAt ?? receivedAt, trusted });
+		return trail;
+	}
+
+	for (const { site, events } of traces.received) {
+		for (const { person, body, destinations } of events) {
+			// Parsed only where it may be wanted: there can be thousands.
+			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.persons.includes(person)) continue;
+			const trail = trailOfBody(site, body);
+			if (!trail) continue;
+			trail.copies += 1;
+			for (const destination of destinations) trail.routes.add(destination);
+		}
+	}
+	for (const { site, body, reason, at } of traces.discarded) trailOfBody(site, body)?.discarded.push({ at, reason });
+	for (const step of traces.steps) {
+		for (const { receivedAt, trusted, ...event } of step.events) {
+			const trail = trailOf(step.destination.site, step.person, event);
+			if (!trail) continue;
+			trail.steps.push(step);
+			trail.receivedAt ??= receivedAt;
+			trail.trusted ??= trusted;
+		}
+	}
+	for (const owed of traces.owed) trailOfBody(owed.destination.site, owed.body)?.owed.push(owed);
+	for (const dead of traces.dead) trailOfBody(dead.site, dead.body)?.dead.push(dead);
+
+	const latest = (trail: Trail) => trail.receivedAt ?? trail.event.at;
+	return [...trails.values()].sort((a, b) => latest(b) - latest(a)).map((trail) => journeyOf(trail, traces));
+}
+
+function journeyOf(trail: Trail, { labelOf, notAddressable }: Traces): Journey {
+	const { site, person, event, whole, receivedAt, trusted, discarded } = trail;
+	const names = new Set([
+		...trail.steps.map(({ destination }) => destination.name),
+		...trail.owed.map(({ destination }) => destination.name),
+		...trail.dead.map(({ destination }) => destination),
+		// Where every copy was discarded, none went anywhere.
+		...(trail.copies > discarded.length ? trail.routes : []),
+	]);
+	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];
+	return {
+		event: { ...event, ...(whole?.data && { data: whole.data }) },
+		site: labelOf(site),
+		person: person.replace(/^(email|userId):/, ""),
+		...(receivedAt !== undefined && { receivedAt }),
+		...(trusted !== undefined && { trusted }),
+		discarded,
+		deliveries: [
+			...[...names].sort().map((name) => deliveryOf(trail, name)),
+			...unaddressed.map((destination) => ({
+				destination,
+				state: "skipped" as const,
+				reason: "not_addressable",
+				attempts: [],
+			})),
+		],
+	};
+}
+
+function deliveryOf({ event, steps, owed, dead }: Trail, destination: string): JourneyDelivery {
+	const here = steps.filter((step) => step.destination.name === destination);
+	const attempts = here.flatMap(({ sent }): Attempt[] => {
+		if (!sent) return [];
+		const { at, request, outcome, status, reason, ms } = sent;
+		return [
+			{ at, request, outcome, ...(status !== undefined && { status }), ...(reason !== undefined && { reason }), ms },
+		];
+	});
+	const end = here.findLast((step) => step.events.findIndex(({ id }) => id === event.id) < (step.ended?.count ?? 0));
+	const ending = end?.ended?.ending;
+	if (end && ending?.kind === "delivered") return { destination, state: "delivered", at: end.at, attempts };
+	const waiting = owed.find((each) => each.destination.name === destination);
+	if (waiting) {
+		const { ahead, state, dueAt } = waiting;
+		const isSending = state === "leased" && ahead === 0;
+		const due = state === "waiting" && dueAt !== undefined && { dueAt };
+		return { destination, state: isSending ? "sending" : "waiting", ahead, ...due, attempts };
+	}
+	const letter = dead.find((each) => each.destination === destination);
+	if (letter) {
+		const { event: _event, destination: _destination, ...deadLetter } = deadLetterView(letter);
+		return { destination, state: "dead", at: letter.lastAt, reason: letter.reason, deadLetter, attempts };
+	}
+	if (end && ending?.kind === "discarded") {
+		return { destination, state: "skipped", at: end.at, reason: ending.reason, attempts };
+	}
+	return { destination, state: "past", attempts };
+}

@@ -1,0 +1,87 @@
+import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
+import { budgetLeft } from "../delivery/budget.ts";
+import type { DestinationState } from "../delivery/hold.ts";
+import type { BudgetLimits, Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
+
+/** A destination as it is now, for whoever asks. */
+export interface DestinationView {
+	destination: Destination;
+	/** Its name for people. */
+	title: string;
+	limits: BudgetLimits;
+	state: DestinationState;
+	/** Requests sent since the start. */
+	requests: number;
+}
+
+export interface RunningNow {
+	running: DestinationView[];
+	/** What a site of the store is called. */
+	labelOf(site: string): string;
+	now: number;
+}
+
+/** What is stored and what runs, by the names of destinations. */
+export function statsView(
+	{ journal, stuck, events, bytes, discarded, destinations: stored }: OutboxStats,
+	{ running, labelOf, now }: RunningNow,
+): Omit<Stats, "sinceStart"> {
+	const names = [...new Set(running.map(({ destination }) => destination.name))];
+	const named = <Item extends { destination: Destination }>(items: Item[], name: string) =>
+		items.filter(({ destination }) => destination.name === name);
+	return {
+		now,
+		journal,
+		stuck,
+		events,
+		bytes,
+		discarded,
+		destinations: Object.fromEntries(
+			names.map((name) => [
+				name,
+				destinationStats(named(stored, name), { running: named(running, name), labelOf, now }),
+			]),
+		),
+	};
+}
+
+/** What is stored and what runs of all sites' accounts with one provider, added up. */
+function destinationStats(stored: DestinationStats[], { running, labelOf, now }: RunningNow): DestinationNumbers {
+	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
+	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
+	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
+	const held = running.map(({ state }) => state).find(({ kind }) => kind === worst(running));
+	return {
+		title: running[0]?.title ?? "",
+		state: worst(running),
+		...(held && held.kind !== "running" && { until: held.until, reason: held.reason }),
+		waiting: sum(stored, ({ owed }) => owed),
+		lanes: sum(stored, ({ lanes }) => lanes),
+		...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
+		delivered: sum(stored, ({ delivered }) => delivered),
+		dead: sum(stored, ({ dead }) => dead),
+		leftOut: sum(stored, ({ leftOut }) => leftOut),
+		discarded: Object.fromEntries(
+			reasons.map((reason) => [reason, sum(stored, (each) => each.discarded[reason] ?? 0)]),
+		),
+		requests: sum(running, ({ requests }) => requests),
+		budget: running.map(({ destination: { site }, limits }) => {
+			const used = stored.find((each) => each.destination.site === site)?.budget;
+			return {
+				site,
+				label: labelOf(site),
+				limit: limits.cap,
+				perMs: limits.windowMs,
+				used: used?.used ?? 0,
+				...(used && { since: used.windowStart }),
+				left: budgetLeft(limits, used, now),
+			};
+		}),
+	};
+}
+
+/** The state that matters most among several sites' accounts with one provider. */
+export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {
+	const kinds = new Set(views.map(({ state }) => state.kind));
+	return kinds.has("paused") ? "paused" : kinds.has("waiting") ? "waiting" : "running";
+}
