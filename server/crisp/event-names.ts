@@ -1,5 +1,5 @@
 /** What Crisp reports, by the names its Node client has always had: https://docs.crisp.chat/references/rtm-api/v1/ */
-export const eventNames = [
+const eventNames = [
 	"session:update_availability",
 	"session:update_verify",
 	"session:request:initiated",
@@ -85,7 +85,7 @@ export const eventNames = [
 ] as const;
 
 /** Reported by web hooks alone: the client's own types have it, its socket refuses it. */
-export const hookOnlyEventNames = ["widget:action:processed"] as const;
+const hookOnlyEventNames = ["widget:action:processed"] as const;
 
 export type CrispEventName = (typeof eventNames)[number] | (typeof hookOnlyEventNames)[number];
 

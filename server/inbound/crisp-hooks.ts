@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { isCrispEventName } from "../crisp/event-names.ts";
+import { profileAlias } from "../providers/crisp.ts";
 import { sameSecret } from "../secret.ts";
 import { type Hook, type HookRequest, type HookSource, isRecord, scalarsOf, textOf } from "./hook.ts";
 import { isSigned } from "./signature.ts";
@@ -41,7 +42,7 @@ function aliasesOf(event: string, data: Record<string, unknown>): string[] {
 	const opened = event === "email:track:view" && data.type === "session" ? textOf(data.identifier) : undefined;
 	const session = textOf(data.session_id) ?? opened;
 	const profile = textOf(data.people_id);
-	return [...(session ? [`session:${session}`] : []), ...(profile ? [`people:${profile}`] : [])];
+	return [...(session ? [`session:${session}`] : []), ...(profile ? [profileAlias(profile)] : [])];
 }
 
 /** Crisp's web hooks: https://docs.crisp.chat/references/web-hooks/v1 */

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { customerAlias } from "../providers/helpcrunch.ts";
 import { type Hook, type HookRequest, type HookSource, isRecord, scalarsOf, textOf } from "./hook.ts";
 import { isSigned } from "./signature.ts";
 
@@ -61,7 +62,7 @@ export const helpcrunchHooks: HookSource<HelpCrunchHookAccount> = {
 			data,
 			account: undefined,
 			person: { ...(email !== undefined && { email }), ...(userId !== undefined && { userId }) },
-			aliases: typeof customer.id === "number" ? [`customer:${customer.id}`] : [],
+			aliases: typeof customer.id === "number" ? [customerAlias(customer.id)] : [],
 			isGone: event === "customer.deleted",
 			attributes: { ...attributes, ...scalarsOf(customer.customData) },
 			details: scalarsOf(data, identity),

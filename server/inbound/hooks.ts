@@ -1,4 +1,4 @@
-import express, { type Request, type Response, Router } from "express";
+import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import { limits } from "../../shared/event.ts";
 import { bodyRoom } from "../ingest/body-room.ts";
 import { onlyMethods, RequestError } from "../ingest/problem.ts";
@@ -10,6 +10,8 @@ import type { ReportedSite, Reporter } from "./reporting.ts";
 
 export interface HooksOptions {
 	sites: readonly ReportedSite[];
+	/** Lets what is to be stored begin, until the stop. */
+	admit: RequestHandler;
 	/** Takes in what is reported; resolves, once durable, to whether it is new. */
 	report(site: ReportedSite, from: Reporter, hook: Hook, isOurs: boolean): Promise<boolean>;
 	/** Bounds how often signatures can be guessed. */
@@ -45,7 +47,7 @@ function read(request: Request, now: number): HookRequest {
 }
 
 /** `POST /v1/hooks/…`: what providers report, where the secret we share with them vouches for it. Answered 200 once it is on disk. */
-export function createHooks({ sites, report, guess, now, onHook }: HooksOptions): Router {
+export function createHooks({ sites, admit, report, guess, now, onHook }: HooksOptions): Router {
 	function route<Account>(source: HookSource<Account>, accountOf: (site: ReportedSite) => Account | undefined) {
 		return async (request: Request, response: Response): Promise<void> => {
 			const given = read(request, now());
