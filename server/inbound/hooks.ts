@@ -81,18 +81,10 @@ export function createHooks({ sites, admit, report, guess, now, onHook }: HooksO
 	const router = Router();
 	const room = bodyRoom();
 	const raw = express.raw({ type: () => true, limit: limits.bodyBytes });
-	router.post(
-		"/v1/hooks/crisp",
-		room,
-		raw,
-		route(crispHooks, ({ crisp }) => crisp),
-	);
-	router.post(
-		"/v1/hooks/helpcrunch",
-		room,
-		raw,
-		route(helpcrunchHooks, ({ helpcrunch }) => helpcrunch),
-	);
+	const crisp = route(crispHooks, (site) => site.crisp);
+	const helpcrunch = route(helpcrunchHooks, (site) => site.helpcrunch);
+	router.post("/v1/hooks/crisp", admit, room, raw, crisp);
+	router.post("/v1/hooks/helpcrunch", admit, room, raw, helpcrunch);
 	router.all(["/v1/hooks/crisp", "/v1/hooks/helpcrunch"], onlyMethods("POST"));
 	return router;
 }
