@@ -1,6 +1,7 @@
 import { type Account, accountsOf } from "../accounts.ts";
 import { accountVariables, type CheckedConfig, loadConfig } from "../config.ts";
 import type { Outcome } from "../providers/provider.ts";
+import { shownStore } from "../store-url.ts";
 import { atMost, type Command, CommandError } from "./command.ts";
 import { counted, duration, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
@@ -81,9 +82,9 @@ ${variablesHelp}`,
 			}),
 		);
 		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
-		if (given.json) outJson({ ok: wrong.length === 0, store: config.store, sites });
+		if (given.json) outJson({ ok: wrong.length === 0, store: shownStore(config.store), sites });
 		else {
-			out(`the configuration is right; events are stored in ${config.store}\n`);
+			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
 			for (const { writeKey, origins, destinations, live = [] } of sites) {
 				out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
 				for (const { destination, answer, ok, ms } of live) {

@@ -44,9 +44,6 @@ interface Memory {
 	sentTo?: number;
 }
 
-/** How HelpCrunch's reports name a customer. */
-export const customerAlias = (id: number) => `customer:${id}`;
-
 /** People remembered of one lane at most, the latest. */
 const rememberPeople = 5;
 
@@ -240,10 +237,6 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 				? afterSearch(outcome, answer, request)
 				: afterCreation(outcome, answer, request);
 		},
-
-		...(config.hookSecret !== undefined && {
-			aliases: ({ ids = {} }: Memory) => Object.values(ids).map(customerAlias),
-		}),
 
 		remove: (person, known, admit) =>
 			removeCustomers(

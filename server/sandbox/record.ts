@@ -88,17 +88,16 @@ export function createRecord() {
 			return () => listeners.delete(listener);
 		},
 
-		/** Resolves to what `find` finds, once it finds something; asked again with each request. */
-		when<Found>(
-			find: (requests: SandboxRequest[]) => Found | undefined,
+		/** Resolves once the predicate holds; asked again with each request. */
+		until(
+			predicate: (requests: SandboxRequest[]) => boolean,
 			{ destination, timeoutMs = 10_000 }: { destination?: Destination; timeoutMs?: number } = {},
-		): Promise<Found> {
-			const { promise, resolve, reject } = Promise.withResolvers<Found>();
+		): Promise<SandboxRequest[]> {
+			const { promise, resolve, reject } = Promise.withResolvers<SandboxRequest[]>();
 			const waiter = {
 				check() {
 					try {
-						const found = find(list(destination));
-						if (found !== undefined) resolve(found);
+						if (predicate(list(destination))) resolve(list(destination));
 					} catch (error) {
 						reject(error);
 					}

@@ -199,6 +199,34 @@ describe("eventferry serve", () => {
 		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
 	});
 
+	test("fails with 1 when the store is a database that cannot be reached, and shows no password", async () => {
+		const taken = createServer().listen(0, "127.0.0.1");
+		await once(taken, "listening");
+		const address = taken.address();
+		const port = typeof address === "object" && address ? address.port : 0;
+		await new Promise((closed) => taken.close(closed));
+		const store = `postgres://ferry:s3cr3t@127.0.0.1:${port}/shop`;
+		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], right());
+		expect([code, stdout]).toEqual([1, ""]);
+		expect(stderr).toMatch(/database cannot be used: .*ECONNREFUSED/);
+		expect(stderr).not.toMatch(/s3cr3t|node:internal|\n {4}at /);
+		const checked = await run(["check", "--store", store], right());
+		expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("postgres://ferry:***@127.0.0.1")]);
+		expect(checked.stdout + checked.stderr).not.toContain("s3cr3t");
+	});
+
+	test("fails with 1 when the store is a database and the package for it is not installed, and says which", async () => {
+		const hook = `import { registerHooks } from "node:module";
+			registerHooks({ resolve(name, context, next) {
+				if (name === "pg") throw Object.assign(new Error("none"), { code: "ERR_MODULE_NOT_FOUND" });
+				return next(name, context);
+			} });`;
+		const env = { ...right(), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` };
+		const { code, stderr } = await run(["serve", "--port", "0", "--store", "postgres://db/shop"], env);
+		expect([code, stderr]).toEqual([1, expect.stringContaining("npm install pg")]);
+		expect((await run(["check"], env)).code).toBe(0);
+	});
+
 	test("fails with 1 on a store that another process uses, which is not disturbed", async () => {
 		const { url } = await serve();
 		const { code, stderr } = await run(["serve", "--port", "0"], right());

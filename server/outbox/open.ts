@@ -1,0 +1,13 @@
+import { sqliteFile } from "../store-url.ts";
+import type { Outbox } from "./outbox.ts";
+import { openPostgres } from "./postgres.ts";
+import { openSqlite } from "./sqlite.ts";
+
+/**
+ * Opens the store that a URL names: `sqlite:FILE` or `postgres://…`. Past `maxBytes` in use it takes no more events
+ * until there is room again. Rejects with `StoreOpenError`.
+ */
+export function openOutbox(store: string, options: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
+	const file = sqliteFile(store);
+	return file === undefined ? openPostgres(store) : openSqlite(file, options);
+}

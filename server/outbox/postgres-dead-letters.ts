@@ -1,0 +1,134 @@
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./outbox.ts";
+import type { Database, Row, Run } from "./postgres-connection.ts";
+import type { createCounters } from "./postgres-counters.ts";
+import type { Destinations } from "./postgres-destinations.ts";
+import { lanesOf } from "./postgres-owe.ts";
+import { lockWriting } from "./postgres-schema.ts";
+import { restored, storable } from "./postgres-text.ts";
+
+/** Dead letters that one step of a replay, discard or sweep touches. */
+const stepSize = 500;
+
+/** Where a replay or discard is: what is behind it, and what was there when it began. */
+interface Range {
+	after: number;
+	last: number;
+}
+
+const view = (row: Row): DeadLetter => ({
+	id: String(row.id),
+	site: String(row.site),
+	destination: String(row.name),
+	body: restored(String(row.body)),
+	...(row.status !== null && { status: Number(row.status) }),
+	reason: restored(String(row.reason)),
+	...(row.message !== null && { message: restored(String(row.message)) }),
+	attempts: Number(row.attempts),
+	firstAt: Number(row.first_at),
+	lastAt: Number(row.last_at),
+});
+
+/** Those of a selection, of which `$1` to `$5` are the values, between `$6` and `$7`. */
+const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON destination.id = dead_letter.destination
+	WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR reason = $2)
+	AND ($3::bigint[] IS NULL OR dead_letter.id = ANY($3))
+	AND ($4::bigint IS NULL OR last_at >= $4) AND ($5::bigint IS NULL OR last_at < $5)
+	AND dead_letter.id > $6 AND dead_letter.id <= $7 ORDER BY dead_letter.id`;
+const values = ({ destination, reason, ids, since, before }: DeadLetterSelection, { after, last }: Range) => [
+	destination,
+	reason === undefined ? undefined : storable(reason),
+	ids?.map(Number).filter(Number.isSafeInteger),
+	since,
+	before,
+	after,
+	last,
+];
+
+/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
+export function createDeadLetters(
+	{ run, transaction }: Pick<Database, "run" | "transaction">,
+	{
+		destinations,
+		counters,
+		notice,
+	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
+) {
+	/** Deletes some, and counts them. */
+	async function remove(of: Run, rows: readonly Row[], counts: ReturnType<typeof counters>): Promise<void> {
+		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
+		await of("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+	}
+
+	/** Makes some owed again, each as the last of its lane. */
+	async function owe(of: Run, rows: readonly Row[], now: number, counts: ReturnType<typeof counters>): Promise<void> {
+		const debts = rows.map((row) => ({
+			destination: Number(row.destination),
+			person: String(row.person),
+			rank: Number(row.rank),
+			reserved: Boolean(row.reserved),
+		}));
+		const needed = 2 * rows.length;
+		const [last] = await of("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]);
+		const firstEvent = Number(last?.id) - needed + 1;
+		const lanes = await lanesOf(of, debts, firstEvent + rows.length, now);
+		await of(
+			`INSERT INTO eventferry.entry (lane, event, stored_at, first_at, rank, past_attempts, reserved, body)
+			SELECT t.lane, t.event, $4, first_at, rank, attempts, reserved, body
+			FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (id, lane, event)
+			JOIN eventferry.dead_letter ON dead_letter.id = t.id`,
+			[rows.map(({ id }) => id), lanes.ids, rows.map((_, index) => firstEvent + index), now],
+		);
+		await lanes.save(counts, destinations);
+		for (const { site, name } of rows) counts.add(String(site), String(name), "owed", 1);
+	}
+
+	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	async function steps(
+		selection: DeadLetterSelection,
+		use: (of: Run, rows: readonly Row[], counts: ReturnType<typeof counters>) => Promise<void>,
+		onProgress: (done: number) => void = () => {},
+	): Promise<number> {
+		const [end] = await run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
+		const range = { after: 0, last: Number(end?.id) };
+		for (let done = 0; ; ) {
+			const rows = await transaction(async (of) => {
+				void of(lockWriting);
+				const found = await of(
+					`SELECT dead_letter.id, dead_letter.destination, site, name, person, rank, reserved
+					${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
+					values(selection, range),
+				);
+				if (found.length === 0) return found;
+				const counts = counters(of);
+				await use(of, found, counts);
+				await remove(of, found, counts);
+				await counts.save();
+				await of(`SELECT ${notice}`);
+				return found;
+			});
+			done += rows.length;
+			onProgress(done);
+			if (rows.length < stepSize) return done;
+			range.after = Number(rows.at(-1)?.id);
+		}
+	}
+
+	return {
+		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
+			const range = { after: Math.min(Number(cursor ?? 0), Number.MAX_SAFE_INTEGER), last: Number.MAX_SAFE_INTEGER };
+			const rows = await run(`SELECT dead_letter.*, site, name ${chosen} LIMIT $8`, [
+				...values(selection, range),
+				limit + 1,
+			]);
+			const items = rows.slice(0, limit).map(view);
+			const last = items.at(-1);
+			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+		},
+
+		replay: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
+			steps(selection, (of, rows, counts) => owe(of, rows, Date.now(), counts), onProgress),
+
+		discard: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
+			steps(selection, async () => {}, onProgress),
+	};
+}

@@ -1,0 +1,151 @@
+import type { Lease, Taken, TakeRequest } from "./outbox.ts";
+import type { Database, Row, Run } from "./postgres-connection.ts";
+import type { Destinations } from "./postgres-destinations.ts";
+import { restored, storable } from "./postgres-text.ts";
+
+/** Every so many leases one goes by waiting alone. */
+const longestEvery = 10;
+
+/** A number that may be null. */
+export const optionalNumber = (value: unknown): number | undefined =>
+	value === null || value === undefined ? undefined : Number(value);
+const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
+
+interface Given {
+	row: Row;
+	person: string;
+}
+
+/** Leases of lanes. A lease belongs to an owner, and to nobody else for as long as that one is seen; see postgres-owners.ts. */
+export function createLanes(
+	{ connection, run: runAlone }: Pick<Database, "connection" | "run">,
+	destinations: Destinations,
+	owner: () => { id: number; isSurelySeen(): boolean },
+) {
+	/** Makes those ready whose time has come, but those that another transaction has just now. */
+	const wakeUp = (run: Run, destination: number, { now, holding }: TakeRequest) =>
+		run(
+			`WITH due AS (
+				SELECT id FROM eventferry.lane
+				WHERE destination = $1 AND state <> 'ready' AND due_at <= $2 AND NOT id = ANY($3::bigint[])
+				AND (state = 'waiting' OR owner = $4) FOR UPDATE SKIP LOCKED
+			) UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM due WHERE lane.id = due.id`,
+			[destination, now, holding, owner().id],
+		);
+
+	/** Locks lanes whose turn it is and leases them; what they hold is read later, in another statement. */
+	async function lease(run: Run, destination: number, request: TakeRequest, lanes: number, isLongest: boolean) {
+		const { reservedOnly, hold, now, leaseMs } = request;
+		const order = isLongest ? "turn" : "rank, turn";
+		const rows = await run(
+			`WITH chosen AS (
+				SELECT id FROM eventferry.lane
+				WHERE destination = $1 AND state = 'ready' ${reservedOnly ? "AND reserved" : ""}
+				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
+				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
+				ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED
+			) UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, due_at = $3
+			FROM chosen WHERE lane.id = chosen.id RETURNING lane.*`,
+			[destination, lanes, now + leaseMs, owner().id, hold === undefined ? null : storable(hold)],
+		);
+		return rows.sort((a, b) => (isLongest ? 0 : Number(a.rank) - Number(b.rank)) || Number(a.turn) - Number(b.turn));
+	}
+
+	/** Leases in the order of turns: runs of lanes by rank, and between them one by waiting alone. */
+	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
+		const given: Given[] = [];
+		while (given.length < request.lanes) {
+			const tillLongest = longestEvery - 1 - ((request.served + given.length) % longestEvery);
+			const wanted = Math.min(Math.max(tillLongest, 1), request.lanes - given.length);
+			const rows = await lease(run, destination, request, wanted, tillLongest === 0);
+			given.push(...rows.map((row) => ({ row, person: String(row.person) })));
+			if (rows.length < wanted) break;
+		}
+		return given;
+	}
+
+	/** What is owed to leased lanes, in order. Only who has leased them takes any of it away. */
+	const bodiesOf = (run: Run, given: readonly Given[], deliveries: number) =>
+		run(
+			`SELECT t.lane, owed.body FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, shown, place)
+			CROSS JOIN LATERAL (
+				SELECT event, body FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT t.shown
+			) AS owed ORDER BY place, event`,
+			[
+				given.map(({ row }) => row.id),
+				given.map(({ row }) => Math.min(deliveries, optionalNumber(row.shown) ?? deliveries)),
+			],
+		);
+
+	const knownOf = (run: Run, destination: number, given: readonly Given[]) =>
+		run("SELECT person, value FROM eventferry.known WHERE destination = $1 AND person = ANY($2::text[])", [
+			destination,
+			given.map(({ person }) => person),
+		]);
+
+	const stateOf = (run: Run, destination: number, holding: number[]) =>
+		run(
+			`SELECT hold, (
+				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
+				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
+			) AS next_at FROM eventferry.destination WHERE id = $1`,
+			[destination, holding, owner().id],
+		);
+
+	function grouped(rows: readonly Row[]): Map<number, string[]> {
+		const bodies = new Map<number, string[]>();
+		for (const { lane, body } of rows) {
+			const list = bodies.get(Number(lane)) ?? [];
+			list.push(restored(String(body)));
+			bodies.set(Number(lane), list);
+		}
+		return bodies;
+	}
+
+	return {
+		async take(request: TakeRequest): Promise<Taken> {
+			const destination = await destinations.id(request.destination);
+			const taken = await connection(async (run) => {
+				void wakeUp(run, destination, request);
+				const given = await leaseAll(run, destination, request);
+				const isAny = given.length > 0;
+				const [bodies, known, [state]] = await Promise.all([
+					isAny ? bodiesOf(run, given, request.deliveries) : [],
+					isAny ? knownOf(run, destination, given) : [],
+					stateOf(run, destination, request.holding),
+				]);
+				return { given, bodies: grouped(bodies), known: new Map(known.map((row) => [row.person, row.value])), state };
+			});
+			const leases = taken.given.map(
+				({ row, person }): Lease => ({
+					destination: request.destination,
+					lane: Number(row.id),
+					number: Number(row.lease),
+					person: restored(person),
+					known: optionalText(taken.known.get(person)),
+					attempts: Number(row.attempts),
+					unreadable: Number(row.unreadable),
+					failingSince: optionalNumber(row.failing_since),
+					requests: Number(row.requests),
+					bodies: taken.bodies.get(Number(row.id)) ?? [],
+				}),
+			);
+			// Where any was leased the hold was as it was known to be, whatever it became since.
+			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
+			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
+			if (leases.length === 0 || owner().isSurelySeen()) return { ...result, leases };
+			// This process slept, or could not be seen, for so long that others may take its lanes over: it sends nothing.
+			await this.giveBack(leases);
+			return { ...result, leases: [] };
+		},
+
+		/** Makes leases void that nothing was sent for. */
+		async giveBack(leases: readonly Lease[]): Promise<void> {
+			await runAlone(
+				`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
+				WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
+				[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
+			);
+		},
+	};
+}

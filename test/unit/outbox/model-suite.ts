@@ -1,0 +1,753 @@
+import fc from "fast-check";
+import { afterAll, expect, it } from "vitest";
+import type {
+	Claim,
+	Destination,
+	Lease,
+	NewEvent,
+	Outbox,
+	OutboxStats,
+	Settlement,
+	TakeRequest,
+} from "../../../server/outbox/outbox.ts";
+
+/** Runs of up to 160 commands; a nightly run asks for more. */
+const runs = 3 * Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 5);
+
+const sites = ["shop", "blog"];
+const names = ["crisp", "helpcrunch"];
+const destinations: Destination[] = sites.flatMap((site) => names.map((name) => ({ site, name })));
+const persons = ["ada", "bob", "eve"];
+const keyOf = ({ site, name }: Destination) => `${site}/${name}`;
+/** So many requests a window, all of which can be saved up; a binary fraction a ms, so that nothing is rounded. */
+const limits = { cap: 8, reserve: 0, bucket: 8, windowMs: 1_024, windowOffsetMs: 0 };
+
+// ---------------------------------------------------------------- the model
+
+interface Entry {
+	body: string;
+	rank: number;
+	reserved: boolean;
+	/** The real time it was stored, as near as can be seen from outside. */
+	stored: { from: number; to: number };
+	/** What a replayed one brings along; attempts are undefined where the interface does not promise them. */
+	past?: { attempts: number | undefined; firstAt: number };
+}
+
+interface Lane {
+	destination: Destination;
+	person: string;
+	entries: Entry[];
+	state: "ready" | "leased" | "waiting";
+	dueAt: number;
+	rank: number;
+	turn: number;
+	id: number | undefined;
+	lease: number;
+	attempts: number;
+	unreadable: number;
+	failingSince: number | undefined;
+	requests: number;
+	shown: number;
+}
+
+interface Dead {
+	destination: Destination;
+	person: string;
+	entry: Entry;
+	reason: string;
+	status: number | undefined;
+	attempts: number | undefined;
+	firstAt: number | undefined;
+	lastAt: number;
+	id: string;
+}
+
+interface Account {
+	delivered: number;
+	leftOut: number;
+	discarded: Record<string, number>;
+	budget: { used: number; tokens: number; windowStart: number; refilledAt: number } | undefined;
+	isKnown: boolean;
+}
+
+/** The outbox as one would explain it: lists, and no word of how they are kept. */
+class Model {
+	now = 0;
+	turn = 0;
+	lastBody = 0;
+	events = 0;
+	discarded: Record<string, number> = {};
+	lanes: Lane[] = [];
+	dead: Dead[] = [];
+	claims = new Map<string, { since: number; until: number }>();
+	known = new Map<string, { value: string; usedAt: number }>();
+	accounts = new Map<string, Account>(
+		destinations.map((each) => [
+			keyOf(each),
+			{ delivered: 0, leftOut: 0, discarded: {}, budget: undefined, isKnown: false } satisfies Account,
+		]),
+	);
+	/** Every lease ever handed out, with the lane it was of. */
+	held: { lease: Lease; lane: Lane }[] = [];
+	laneIds = new Set<number>();
+
+	account(destination: Destination): Account {
+		const account = this.accounts.get(keyOf(destination));
+		if (!account) throw new Error("no such destination");
+		return account;
+	}
+
+	lanesOf(destination: Destination): Lane[] {
+		return this.lanes.filter((lane) => keyOf(lane.destination) === keyOf(destination));
+	}
+
+	owe(destination: Destination, person: string, entry: Entry): void {
+		this.account(destination).isKnown = true;
+		const lane = this.lanesOf(destination).find((each) => each.person === person);
+		if (lane) {
+			lane.entries.push(entry);
+			lane.rank = Math.min(lane.rank, entry.rank);
+			return;
+		}
+		this.lanes.push({
+			destination,
+			person,
+			entries: [entry],
+			state: "ready",
+			dueAt: 0,
+			rank: entry.rank,
+			turn: this.turn++,
+			id: undefined,
+			lease: 0,
+			attempts: 0,
+			unreadable: 0,
+			failingSince: undefined,
+			requests: 0,
+			shown: Number.POSITIVE_INFINITY,
+		});
+	}
+
+	/** Takes an event's claims unless one of them is held: then its reason. */
+	claim(site: string, person: string, claims: Claim[]): string | undefined {
+		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
+		for (const claim of claims) {
+			const found = this.claims.get(named(claim));
+			if (found && found.since <= claim.at && claim.at < found.until) return claim.reason;
+		}
+		for (const claim of claims) this.claims.set(named(claim), { since: claim.since, until: claim.until });
+		return undefined;
+	}
+
+	/** Deletes all that is of a person but the claims that are not their own. */
+	forget(site: string, person: string): void {
+		const isTheirs = (each: { destination: Destination; person: string }) =>
+			each.destination.site === site && each.person === person;
+		for (const { destination, entries } of this.lanes.filter(isTheirs)) {
+			const { discarded } = this.account(destination);
+			discarded.forgotten = (discarded.forgotten ?? 0) + entries.length;
+		}
+		this.lanes = this.lanes.filter((lane) => !isTheirs(lane));
+		this.dead = this.dead.filter((dead) => !isTheirs(dead));
+		for (const name of names) this.known.delete(`${site}/${name} ${person}`);
+		for (const key of this.claims.keys()) if (key.startsWith(`${site} ${person}'s `)) this.claims.delete(key);
+	}
+
+	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
+		this.events += events.length;
+		for (const { person, body, destinations: to, rank, reserved, claims } of events) {
+			const reason = this.claim(site, person, claims);
+			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
+			else for (const name of to) this.owe({ site, name }, person, { body, rank, reserved, stored });
+		}
+	}
+
+	take(destination: Destination, most: number, served: number, reservedOnly: boolean, leaseMs: number): Lane[] {
+		for (const lane of this.lanesOf(destination)) if (lane.dueAt <= this.now) lane.state = "ready";
+		const taken: Lane[] = [];
+		while (taken.length < most) {
+			const isLongest = (served + taken.length) % 10 === 9;
+			const [lane] = this.lanesOf(destination)
+				.filter(({ state, entries }) => state === "ready" && (!reservedOnly || entries[0]?.reserved))
+				.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
+			if (!lane) break;
+			lane.state = "leased";
+			lane.dueAt = this.now + leaseMs;
+			taken.push(lane);
+		}
+		return taken;
+	}
+
+	/** Removes a lane's leading entries; a lane without any is gone. */
+	end(lane: Lane, count: number): Entry[] {
+		const ended = lane.entries.splice(0, count);
+		Object.assign(lane, { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 });
+		lane.shown = Number.POSITIVE_INFINITY;
+		lane.rank = Math.min(...lane.entries.map(({ rank }) => rank));
+		if (lane.entries.length === 0) this.lanes = this.lanes.filter((each) => each !== lane);
+		return ended;
+	}
+
+	settle(lane: Lane, { ended, failed, known, narrowTo, sent, leftOut = 0 }: Settlement): void {
+		const account = this.account(lane.destination);
+		if (known !== undefined)
+			this.known.set(`${keyOf(lane.destination)} ${lane.person}`, { value: known, usedAt: this.now });
+		account.leftOut += leftOut;
+		if (sent) lane.requests += 1;
+		if (narrowTo !== undefined) lane.shown = narrowTo;
+		if (ended) {
+			const { attempts, failingSince = this.now } = lane;
+			const entries = this.end(lane, ended.count);
+			const { ending } = ended;
+			if (ending.kind === "delivered") account.delivered += entries.length;
+			if (ending.kind === "discarded") {
+				account.discarded[ending.reason] = (account.discarded[ending.reason] ?? 0) + entries.length;
+			}
+			if (ending.kind === "dead") {
+				for (const entry of entries) {
+					const past = entry.past ? entry.past.attempts : 0;
+					this.dead.push({
+						...lane,
+						entry,
+						reason: ending.reason,
+						status: ending.status,
+						attempts: past === undefined ? undefined : past + attempts + 1,
+						firstAt: entry.past?.firstAt ?? failingSince,
+						lastAt: this.now,
+						id: "",
+					});
+				}
+			}
+		}
+		if (failed) {
+			lane.state = "waiting";
+			lane.dueAt = failed.dueAt;
+			lane.attempts += 1;
+			lane.unreadable += failed.unreadable ? 1 : 0;
+			lane.failingSince ??= this.now;
+		} else {
+			lane.state = "ready";
+		}
+		lane.turn = this.turn++;
+	}
+
+	expire(destination: Destination, before: number): number {
+		let expired = 0;
+		for (const lane of this.lanesOf(destination).filter(({ state }) => state !== "leased")) {
+			const old = lane.entries.filter(({ stored }) => stored.to < before).length;
+			if (old === 0) continue;
+			for (const entry of this.end(lane, old)) {
+				const unpromised = { status: undefined, attempts: undefined, firstAt: entry.past?.firstAt };
+				this.dead.push({ ...lane, entry, reason: "expired", ...unpromised, lastAt: this.now, id: "" });
+				expired += 1;
+			}
+		}
+		return expired;
+	}
+
+	/** What a bucket under a cap gives. */
+	advance(destination: Destination, want: number): number {
+		const account = this.account(destination);
+		const windowStart = Math.floor(this.now / limits.windowMs) * limits.windowMs;
+		const before = account.budget;
+		const used = before?.windowStart === windowStart ? before.used : 0;
+		const refill = before ? ((this.now - before.refilledAt) * limits.cap) / limits.windowMs : 0;
+		const tokens = Math.min(limits.bucket, (before?.tokens ?? limits.bucket) + refill);
+		const granted = Math.min(want, Math.floor(tokens), limits.cap - used);
+		account.budget = { used: used + granted, tokens: tokens - granted, windowStart, refilledAt: this.now };
+		return granted;
+	}
+
+	/** What a crash leaves: all of it, but for the leases. */
+	reopen(): void {
+		for (const lane of this.lanes) if (lane.state === "leased") lane.state = "ready";
+	}
+
+	stats(): Omit<OutboxStats, "destinations"> & { destinations: unknown[] } {
+		const of = (destination: Destination) => {
+			const { delivered, leftOut, discarded, budget, isKnown } = this.account(destination);
+			const lanes = this.lanesOf(destination);
+			const dead = this.dead.filter((each) => keyOf(each.destination) === keyOf(destination));
+			if (!isKnown && Object.keys(discarded).length === 0) return [];
+			return [
+				{
+					destination,
+					...(budget && { budget: { used: budget.used, windowStart: budget.windowStart } }),
+					owed: lanes.reduce((sum, { entries }) => sum + entries.length, 0),
+					lanes: lanes.length,
+					oldestAt: lanes.length > 0 ? expect.any(Number) : undefined,
+					delivered,
+					dead: dead.length,
+					leftOut,
+					discarded,
+				},
+			];
+		};
+		const sorted = [...destinations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+		const { events, discarded } = this;
+		return { journal: 0, stuck: 0, events, discarded, bytes: expect.any(Number), destinations: sorted.flatMap(of) };
+	}
+}
+
+// ---------------------------------------------------------------- the commands
+
+export interface Real {
+	outbox: Outbox;
+	reopen(): Promise<Outbox>;
+}
+
+async function fannedOut(outbox: Outbox): Promise<void> {
+	// Each question is answered between two transactions of the fan-out, so this comes to an end.
+	while ((await outbox.stats()).journal > 0);
+}
+
+/** Compares all dead letters, page by page, and gives the model's their ids and order. */
+async function sameDead(model: Model, { outbox }: Real): Promise<void> {
+	const items = [];
+	let cursor: string | undefined;
+	do {
+		const page = await outbox.deadLetters({ limit: 3, ...(cursor !== undefined && { cursor }) });
+		items.push(...page.items);
+		cursor = page.cursor;
+	} while (cursor !== undefined);
+	const place = (site: string, destination: string, body: string) => `${site}/${destination} ${body}`;
+	const expected = new Map(
+		model.dead.map((dead) => [place(dead.destination.site, dead.destination.name, dead.entry.body), dead]),
+	);
+	expect(expected.size).toBe(model.dead.length);
+	expect(items).toHaveLength(model.dead.length);
+	for (const item of items) {
+		const dead = expected.get(place(item.site, item.destination, item.body));
+		expect(item, "a dead letter that the model does not have").toMatchObject({
+			reason: dead?.reason,
+			lastAt: dead?.lastAt,
+			...(dead?.attempts !== undefined && { attempts: dead.attempts }),
+			...(dead?.firstAt !== undefined && { firstAt: dead.firstAt }),
+		});
+		expect(item.status).toBe(dead?.status);
+		if (dead) Object.assign(dead, { id: item.id, attempts: item.attempts, firstAt: item.firstAt });
+	}
+	model.dead.sort((a, b) => Number(a.id) - Number(b.id));
+}
+
+/** A command that leaves both sides with the same figures. */
+function command(name: string, run: (model: Model, real: Real) => Promise<void>): fc.AsyncCommand<Model, Real> {
+	return {
+		check: () => true,
+		async run(model, real) {
+			await run(model, real);
+			expect(await real.outbox.stats()).toEqual(model.stats());
+		},
+		toString: () => name,
+	};
+}
+
+const pick = <Value>(values: Value[], choice: number): Value | undefined => values[choice % Math.max(1, values.length)];
+/** Mostly one destination of one site, so that things meet. */
+const destination = fc.constantFrom(
+	...destinations,
+	...Array.from({ length: 6 }, () => ({ site: "shop", name: "crisp" })),
+);
+const site = fc.constantFrom(...sites, "shop", "shop");
+
+const newEvent = fc.record({
+	person: fc.constantFrom(...persons),
+	to: fc.constantFrom(["crisp"], names, ["crisp"], ["helpcrunch"], []),
+	rank: fc.nat(3),
+	reserved: fc.boolean(),
+	ago: fc.constantFrom(0, 50, 100),
+	once: fc.uniqueArray(
+		fc.record({
+			key: fc.constantFrom("order", "open"),
+			opens: fc.boolean(),
+			ms: fc.constantFrom(50, 100),
+			ofPerson: fc.boolean(),
+		}),
+		{ maxLength: 2, selector: ({ key }) => key },
+	),
+});
+
+const append = fc
+	.record({
+		site,
+		events: fc.array(newEvent, { minLength: 1, maxLength: 5 }),
+		crash: fc.nat(7),
+	})
+	.map(({ site, events, crash }) =>
+		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
+			const batch = events.map(({ person, to, rank, reserved, ago, once }): NewEvent => {
+				const body = String(++model.lastBody);
+				const at = Math.max(0, model.now - ago);
+				const claims = [
+					{ key: `id ${body}`, reason: "duplicate", at, since: 0, until: 1e9 },
+					...once.map(({ key, opens, ms, ofPerson }) => ({
+						key,
+						ofPerson,
+						reason: key,
+						at,
+						since: opens ? at : 0,
+						until: at + ms,
+					})),
+				];
+				return { person, body, destinations: to, rank, reserved, claims };
+			});
+			const from = Date.now();
+			const appended = real.outbox.append({ site, events: batch });
+			// Not awaited before the crash, so that it meets the journal before its fan-out.
+			const reopened = crash === 0 ? real.reopen() : undefined;
+			await appended;
+			if (reopened) {
+				real.outbox = await reopened;
+				model.reopen();
+			}
+			await fannedOut(real.outbox);
+			model.append(site, batch, { from, to: Date.now() });
+		}),
+	);
+
+const appendAgain = fc.record({ site, body: fc.nat(), name: fc.constantFrom(...names) }).map(({ site, body, name }) =>
+	command(`append to ${site} an id that was used, ${body}`, async (model, real) => {
+		const again = String(1 + (body % Math.max(1, model.lastBody)));
+		const claims = [{ key: `id ${again}`, reason: "duplicate", at: model.now, since: 0, until: 1e9 }];
+		// In the other site, or where the first one was discarded, it is a new event: with a body of its own.
+		const event = {
+			person: "ada",
+			body: `again ${++model.lastBody}`,
+			destinations: [name],
+			rank: 1,
+			reserved: false,
+		};
+		const from = Date.now();
+		await real.outbox.append({ site, events: [{ ...event, claims }] });
+		await fannedOut(real.outbox);
+		model.append(site, [{ ...event, claims }], { from, to: Date.now() });
+	}),
+);
+
+const skip = destination.map(({ site, name }) =>
+	command(`count as skipped ${site}/${name}`, async (model, real) => {
+		const { discarded } = model.account({ site, name });
+		discarded.not_addressable = (discarded.not_addressable ?? 0) + 2;
+		await real.outbox.append({
+			site,
+			events: [],
+			skipped: [{ destination: name, reason: "not_addressable", count: 2 }],
+		});
+		await fannedOut(real.outbox);
+	}),
+);
+
+async function takeBoth(
+	model: Model,
+	{ outbox }: Real,
+	request: { destination: Destination; lanes: number; deliveries: number; served: number; reservedOnly: boolean },
+): Promise<void> {
+	const leaseMs = 100;
+	const expected = model.take(request.destination, request.lanes, request.served, request.reservedOnly, leaseMs);
+	const { leases, nextAt } = await outbox.take({ ...request, holding: [], now: model.now, leaseMs });
+	expect(
+		leases.map(({ lane: _, number: __, ...lease }) => lease),
+		"the leases, in their order",
+	).toEqual(
+		expected.map((lane) => ({
+			destination: request.destination,
+			person: lane.person,
+			known: model.known.get(`${keyOf(request.destination)} ${lane.person}`)?.value,
+			attempts: lane.attempts,
+			unreadable: lane.unreadable,
+			failingSince: lane.failingSince,
+			requests: lane.requests,
+			bodies: lane.entries.slice(0, Math.min(request.deliveries, lane.shown)).map(({ body }) => body),
+		})),
+	);
+	for (const [index, lane] of expected.entries()) {
+		const lease = leases[index];
+		if (!lease) throw new Error("a lease is missing");
+		expect(lease.number, "a lease's number is higher than the lane's last").toBeGreaterThan(lane.lease);
+		if (lane.id === undefined) expect(model.laneIds.has(lease.lane), "a lane's id is not used again").toBe(false);
+		else expect(lease.lane).toBe(lane.id);
+		lane.lease = lease.number;
+		lane.id = lease.lane;
+		model.laneIds.add(lease.lane);
+		model.held.push({ lease, lane });
+	}
+	const due = model
+		.lanesOf(request.destination)
+		.filter(({ state }) => state !== "ready")
+		.map(({ dueAt }) => dueAt);
+	expect(nextAt).toBe(due.length === 0 ? undefined : Math.min(...due));
+}
+
+const take = fc
+	.record({
+		destination,
+		lanes: fc.integer({ min: 1, max: 4 }),
+		deliveries: fc.constantFrom(1, 2, 100),
+		served: fc.constantFrom(0, 8, 9),
+		reservedOnly: fc.boolean(),
+	})
+	.map((request) => command(`take ${JSON.stringify(request)}`, (model, real) => takeBoth(model, real, request)));
+
+type Said = Omit<Settlement, "lease" | "now" | "failed"> & { failed?: { inMs: number; unreadable: boolean } };
+const said: fc.Arbitrary<Said> = fc.oneof(
+	fc.record({
+		ended: fc.record({ count: fc.integer({ min: 1, max: 3 }), ending: fc.constant({ kind: "delivered" as const }) }),
+		known: fc.constantFrom('{"is":1}', '{"is":2}'),
+		sent: fc.constant(true),
+	}),
+	fc.record({ failed: fc.record({ inMs: fc.constantFrom(0, 50, 700), unreadable: fc.boolean() }) }),
+	fc.record({
+		ended: fc.record({
+			count: fc.constant(1),
+			ending: fc.record({
+				kind: fc.constant("dead" as const),
+				reason: fc.constantFrom("invalid_data", "http_400"),
+				status: fc.constantFrom(400, 422),
+			}),
+		}),
+		sent: fc.constant(true),
+	}),
+	fc.constant<Said>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
+	fc.record({ narrowTo: fc.constantFrom(1, 2), sent: fc.constant(true) }),
+	fc.constant<Said>({ known: '{"is":3}', sent: true }),
+	fc.constant<Said>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
+	fc.constant<Said>({}),
+);
+
+async function settleBoth(
+	model: Model,
+	{ outbox }: Real,
+	{ lane, lease }: Model["held"][number],
+	{ failed, ended, ...rest }: Said,
+): Promise<void> {
+	const settlement: Settlement = { lease, now: model.now, ...rest };
+	if (ended) settlement.ended = { ...ended, count: Math.min(ended.count, lease.bodies.length) };
+	if (failed) settlement.failed = { dueAt: model.now + failed.inMs, unreadable: failed.unreadable };
+	const isHeld = model.lanes.includes(lane) && lane.state === "leased" && lane.lease === lease.number;
+	const done = await outbox.settle(settlement);
+	// One that ran out and that nobody has taken over may still be settled, or not.
+	if (!(isHeld && lane.dueAt <= model.now)) expect(done, "whether the lease was still held").toBe(isHeld);
+	if (done) model.settle(lane, settlement);
+}
+
+const settle = fc.record({ said, which: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 5) }).map(({ said, which }) =>
+	command(`settle the lease ${which} before the last: ${JSON.stringify(said)}`, async (model, real) => {
+		const held = pick(model.held.slice(-6).reverse(), which);
+		if (held) await settleBoth(model, real, held, said);
+	}),
+);
+
+/** As the dispatcher goes on: takes some lanes, and settles each. */
+const work = fc
+	.record({ destination, all: fc.array(said, { minLength: 1, maxLength: 3 }) })
+	.map(({ destination, all }) =>
+		command(`work in ${keyOf(destination)}: ${JSON.stringify(all)}`, async (model, real) => {
+			const before = model.held.length;
+			const { length: lanes } = all;
+			await takeBoth(model, real, { destination, lanes, deliveries: 100, served: 0, reservedOnly: false });
+			for (const [index, held] of model.held.slice(before).entries())
+				await settleBoth(model, real, held, all[index] ?? {});
+		}),
+	);
+
+const pass = fc.constantFrom(1, 49, 99, 600).map((ms) =>
+	command(`let ${ms} ms pass`, async (model) => {
+		model.now += ms;
+	}),
+);
+
+const crash = fc.constant(
+	command("crash and open again", async (model, real) => {
+		real.outbox = await real.reopen();
+		model.reopen();
+	}),
+);
+
+const selection = fc.record({
+	by: fc.constantFrom("all", "ids", "destination", "reason", "since", "before"),
+	choice: fc.nat(20),
+	remove: fc.boolean(),
+});
+const deadLetters = selection.map(({ by, choice, remove }) =>
+	command(`${remove ? "discard" : "replay"} dead letters by ${by} (${choice})`, async (model, real) => {
+		await sameDead(model, real);
+		const one = pick(model.dead, choice);
+		const at = one?.lastAt ?? 0;
+		const chosen = {
+			all: {},
+			ids: { ids: [one?.id ?? "0"] },
+			destination: { destination: one?.destination.name ?? "crisp" },
+			reason: { reason: one?.reason ?? "expired" },
+			since: { since: at },
+			before: { before: at },
+		}[by];
+		const matches = model.dead.filter(
+			({ id, destination: { name }, reason, lastAt }) =>
+				by === "all" ||
+				(by === "ids" && id === one?.id) ||
+				(by === "destination" && name === one?.destination.name) ||
+				(by === "reason" && reason === one?.reason) ||
+				(by === "since" && lastAt >= at) ||
+				(by === "before" && lastAt < at),
+		);
+		const from = Date.now();
+		expect(await (remove ? real.outbox.discard(chosen) : real.outbox.replay(chosen))).toBe(matches.length);
+		const stored = { from, to: Date.now() };
+		model.dead = model.dead.filter((dead) => !matches.includes(dead));
+		if (remove) return;
+		for (const { destination: to, person, entry, attempts, firstAt = 0 } of matches) {
+			model.owe(to, person, { ...entry, stored, past: { attempts, firstAt } });
+		}
+	}),
+);
+
+const expire = fc.record({ destination, choice: fc.nat(20) }).map(({ destination: of, choice }) =>
+	command(`expire in ${keyOf(of)} (${choice})`, async (model, real) => {
+		const stored = model.lanesOf(of).flatMap(({ entries }) => entries.map((entry) => entry.stored));
+		let before = (pick(stored, choice)?.to ?? 0) + 1;
+		// A moment of which is certain, for each entry, on which side of it it lies.
+		for (const { from, to } of [...stored].sort((a, b) => a.to - b.to))
+			if (from < before && before <= to) before = to + 1;
+		const expired = await real.outbox.expire({ destination: of, before, now: model.now });
+		expect(expired).toBe(model.expire(of, before));
+		await sameDead(model, real);
+	}),
+);
+
+const forget = fc.record({ site, person: fc.constantFrom(...persons) }).map(({ site, person }) =>
+	command(`forget ${person} in ${site}`, async (model, real) => {
+		await sameDead(model, real);
+		const theirs = model.lanes.filter((lane) => lane.destination.site === site && lane.person === person);
+		const forgotten = await real.outbox.forget({ site, people: [person] });
+		for (const { destination, owed, dead, known } of forgotten) {
+			const place = { site, name: destination };
+			expect(owed).toBe(theirs.find((lane) => keyOf(lane.destination) === keyOf(place))?.entries.length ?? 0);
+			const isTheirs = (each: Dead) => keyOf(each.destination) === keyOf(place) && each.person === person;
+			expect(dead).toBe(model.dead.filter(isTheirs).length);
+			expect(known[0]).toBe(model.known.get(`${keyOf(place)} ${person}`)?.value);
+		}
+		expect(forgotten.filter(({ owed }) => owed > 0)).toHaveLength(theirs.length);
+		model.forget(site, person);
+		await sameDead(model, real);
+	}),
+);
+
+const sweep = fc.constantFrom(0, 100, 500).map((ago) =>
+	command(`sweep what was last used ${ago} ms ago`, async (model, real) => {
+		const before = model.now - ago;
+		await real.outbox.sweep({ now: model.now, before });
+		for (const [key, { until }] of model.claims) if (until <= model.now) model.claims.delete(key);
+		model.dead = model.dead.filter(({ lastAt }) => lastAt >= before);
+		for (const [key, { usedAt }] of model.known) if (usedAt < before) model.known.delete(key);
+	}),
+);
+
+const advance = fc.record({ destination, want: fc.integer({ min: 1, max: 5 }) }).map(({ destination: of, want }) =>
+	command(`take ${want} from the budget of ${keyOf(of)}`, async (model, real) => {
+		const { granted } = await real.outbox.advance({ destination: of, limits, want, now: model.now });
+		expect(granted).toBe(model.advance(of, want));
+	}),
+);
+
+/** Delivers everything that is owed, so that nothing can have been lost or be there twice. */
+async function drain(model: Model, real: Real): Promise<void> {
+	for (const each of destinations) {
+		model.now += 100_000;
+		while (model.lanesOf(each).length > 0) {
+			const before = model.held.length;
+			await takeBoth(model, real, { destination: each, lanes: 100, deliveries: 100, served: 0, reservedOnly: false });
+			for (const { lease, lane } of model.held.slice(before)) {
+				await settleBoth(model, real, { lease, lane }, { ended: { count: 100, ending: { kind: "delivered" } } });
+			}
+		}
+	}
+	await sameDead(model, real);
+	expect(await real.outbox.stats()).toEqual(model.stats());
+}
+
+/** What every outbox must do in whatever order things happen, as one plain model of it does. `openFresh` opens an empty store. */
+export function modelSuite(openFresh: () => Promise<Real>): void {
+	const cleanups: (() => void | Promise<void>)[] = [];
+	afterAll(async () => {
+		for (const cleanup of cleanups) await cleanup();
+	});
+
+	it(
+		"does what its model does, in whatever order things happen",
+		async () => {
+			const often = [append, append, append, take, take, settle, settle, settle, work, work, work, work, pass, pass];
+			const commands = fc.commands(
+				[...often, appendAgain, skip, pass, crash, deadLetters, deadLetters, expire, sweep, forget, advance],
+				{
+					maxCommands: 160,
+					size: "max",
+				},
+			);
+			await fc.assert(
+				fc.asyncProperty(commands, async (chosen) => {
+					const model = new Model();
+					const real = await openFresh();
+					try {
+						await fc.asyncModelRun(() => ({ model, real }), chosen);
+						await drain(model, real);
+					} finally {
+						await real.outbox.close();
+					}
+				}),
+				// On a slow machine fewer runs will do. A failure is told with its seed, however far it was shrunk by then.
+				{ numRuns: runs, interruptAfterTimeLimit: runs * 1_000 },
+			);
+		},
+		60_000 + runs * 1_000,
+	);
+
+	/** One event of Ada's in an outbox of its own, already leased at 0 for a second. */
+	async function leased(): Promise<{ outbox: Outbox; lease: Lease; request: TakeRequest }> {
+		const { outbox } = await openFresh();
+		cleanups.unshift(() => outbox.close());
+		const event = { person: "ada", body: "1", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		await outbox.append({ site: "shop", events: [event] });
+		await fannedOut(outbox);
+		const request: TakeRequest = {
+			destination: { site: "shop", name: "crisp" },
+			lanes: 1,
+			deliveries: 100,
+			served: 0,
+			reservedOnly: false,
+			holding: [],
+			now: 0,
+			leaseMs: 1_000,
+		};
+		const [lease] = (await outbox.take(request)).leases;
+		if (!lease) throw new Error("no lane");
+		return { outbox, lease, request };
+	}
+
+	it("a lane that its worker still holds is nothing to look for again at once, however late it is", async () => {
+		const { outbox, lease, request } = await leased();
+		const { leases, nextAt = Number.POSITIVE_INFINITY } = await outbox.take({
+			...request,
+			now: 1_001,
+			holding: [lease.lane],
+		});
+		expect(leases).toEqual([]);
+		expect(nextAt).toBeGreaterThan(1_001);
+	});
+
+	it("a lane that failed goes to the end of the turn, as after any other request", async () => {
+		const { outbox, lease, request } = await leased();
+		const event = { person: "bob", body: "2", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		await outbox.append({ site: "shop", events: [event] });
+		await fannedOut(outbox);
+		await outbox.settle({ lease, now: 0, failed: { dueAt: 10 } });
+		const { leases } = await outbox.take({ ...request, lanes: 2, now: 10 });
+		expect(leases.map(({ person }) => person)).toEqual(["bob", "ada"]);
+	});
+
+	it("what expired without ever having been tried was not tried", async () => {
+		const { outbox, lease, request } = await leased();
+		await outbox.settle({ lease, now: 0 });
+		expect(await outbox.expire({ destination: request.destination, before: Date.now() + 1, now: 5 })).toBe(1);
+		expect((await outbox.deadLetters({ limit: 1 })).items).toMatchObject([{ reason: "expired", attempts: 0 }]);
+	});
+}
