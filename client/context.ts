@@ -16,23 +16,23 @@ export function stripUrl(address: string): string | undefined {
 	}
 }
 
-/** Reads where the visitor is. Costly parts are read once, or once per address. */
+/** Reads where the visitor is: anew only where address or title have changed, as it is costly. */
 export function createContext(): () => Event["context"] {
-	const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-	const referrer = stripUrl(document.referrer);
-	let address = "";
-	let url: string | undefined;
+	let seen: string | undefined;
+	let context: Event["context"];
 	return () => {
-		if (address !== location.href) {
-			address = location.href;
-			url = stripUrl(address);
+		const { title, referrer } = document;
+		const { href } = location;
+		if (seen !== href + title) {
+			seen = href + title;
+			context = {
+				url: stripUrl(href),
+				title: title.slice(0, contextLength),
+				referrer: stripUrl(referrer),
+				locale: navigator.language,
+				timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+			};
 		}
-		return {
-			url,
-			title: document.title.slice(0, contextLength),
-			referrer,
-			locale: navigator.language,
-			timezone: timeZone,
-		};
+		return context;
 	};
 }

@@ -12,6 +12,8 @@ const batchBytes = 60_000;
 const everyMs = 5_000;
 const atEvents = 20;
 const timeoutMs = 10_000;
+/** Characters from which compressing is worth its while. */
+const largeBody = 2_000;
 
 /** Nothing is sent before `until`: the proxy's wish where nothing has failed, else our backoff. */
 interface Pause {
@@ -19,7 +21,6 @@ interface Pause {
 	failures: number;
 }
 
-const ids = (events: Event[]) => events.map(({ id }) => id);
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
 /** Sends what is waiting: one request at a time, in one tab at a time. */
@@ -33,6 +34,8 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	const expiredTokens = new Set<string | undefined>();
 	let largest: number = batchEvents;
 	let isStopped = false;
+	/** Whether what failed was compressed: somebody on the way may not like it. */
+	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let running: Promise<void> | undefined;
 
@@ -43,13 +46,14 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
-	const pauseUntil = (until: number, failures: number) => {
-		pause = { until, failures };
+	const wait = (ms: number, failures: number) => {
+		pause = { until: Date.now() + ms, failures };
+		// Other tabs, and the next page, are to know.
 		writeLocal(pauseKey, pause);
 	};
 
 	const deliverable = () =>
-		[...queue.waiting.values()].filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
+		queue.list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
 
 	/** The first of them, as many as have room. */
 	const take = (events: Event[], room: number): Event[] =>
@@ -58,88 +62,102 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return room >= 0;
 		});
 
-	const post = (events: Event[], keepalive: boolean): Promise<Reply> =>
-		fetch(url, {
-			method: "POST",
-			// A string goes as text/plain;charset=UTF-8, which needs no preflight.
-			body: JSON.stringify({ writeKey, sentAt: Date.now(), events }),
-			credentials: "omit",
-			keepalive,
-			signal: AbortSignal.timeout?.(timeoutMs),
-		}).then(
-			(response) => readReply(response, events.length),
-			() => undefined,
-		);
+	/** `isLast`: the page goes, so at once and to outlive it. */
+	const post = async (events: Event[], isLast?: boolean): Promise<Reply> => {
+		try {
+			let body: string | Blob = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			let headers: Record<string, string> | undefined;
+			// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
+			const isHere = new URL(url, location.href).origin === location.origin;
+			if (!isLast && !isPlain && isHere && body.length > largeBody && window.CompressionStream) {
+				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
+				body = await new Response(new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
+			}
+			const response = await fetch(url, {
+				method: "POST",
+				body,
+				headers,
+				credentials: "omit",
+				keepalive: isLast,
+				signal: AbortSignal.timeout?.(timeoutMs),
+			});
+			return await readReply(response, events.length);
+		} catch {
+			return;
+		}
+	};
 
 	/** Says whether the next request may follow at once. */
-	const follow = (events: Event[], reply: Reply): boolean => {
+	const follow = async (events: Event[], reply: Reply): Promise<boolean> => {
 		if (Array.isArray(reply)) {
-			const taken = events.filter(({ id, person }) => {
-				const why = reply.find((rejection) => rejection?.id === id);
-				if (why?.code === "identity_token_expired") expiredTokens.add(person.token);
-				else if (why) queue.settle("rejected", [id], why.code);
+			const taken = events.filter((event) => {
+				const why = reply.find((rejection) => rejection?.id === event.id);
+				if (why?.code === "identity_token_expired") expiredTokens.add(event.person.token);
+				else if (why) queue.settle("rejected", [event], `${why.code}: ${why.message}`);
 				return !why;
 			});
-			queue.settle("delivered", ids(taken), "on disk at the proxy");
 			largest = batchEvents;
-			// Written, not removed: other tabs are to know.
-			if (pause.until) pauseUntil(0, 0);
+			if (pause.failures) wait(0, 0);
+			await queue.settle("delivered", taken, "accepted");
 			return true;
 		}
+		isPlain = true;
 		if (reply === "halve") {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) queue.settle("dropped", ids(events), "refused by the proxy");
+			if (events.length === 1) await queue.settle("dropped", events, "refused");
 			return true;
 		}
 		if (typeof reply === "object") {
-			if (!isStopped) warn("stopped by the proxy:", reply.stop);
+			if (!isStopped) warn("stopped:", reply.stop);
 			isStopped = true;
 		} else if (reply) {
-			pauseUntil(Date.now() + reply, 0);
+			wait(reply, 0);
 		} else {
 			notify("error", "not delivered yet");
-			pauseUntil(Date.now() + backoff(pause.failures, Math.random), pause.failures + 1);
+			wait(backoff(pause.failures, Math.random), pause.failures + 1);
 		}
 		return false;
 	};
 
-	const sendNext = async (isEager: boolean): Promise<boolean> => {
-		if (mustWait(isEager)) return false;
+	const sendNext = async (isEager: boolean, since?: string): Promise<boolean> => {
 		await queue.sync();
 		const events = take(deliverable(), batchBytes);
-		return events.length > 0 && follow(events, await post(events, false));
+		const [oldest] = events;
+		if (!oldest || (since && oldest.id > since) || mustWait(isEager)) return false;
+		return follow(events, await post(events));
 	};
 
-	const run = async (isEager: boolean) => {
+	const run = async (isEager: boolean, since?: string) => {
 		try {
-			while (await inTurn(name, () => sendNext(isEager)));
+			while (await inTurn(name, () => sendNext(isEager, since)));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
+		running = undefined;
+		schedule();
 	};
 
-	const start = (isEager: boolean): Promise<void> => {
-		running ??= run(isEager).then(() => {
-			running = undefined;
-			schedule();
-		});
+	const start = (isEager: boolean, since?: string): Promise<void> => {
+		clearTimeout(timer);
+		timer = undefined;
+		running ??= run(isEager, since);
 		return running;
 	};
 
 	/** Looks again soon, whatever the pause is: it may be over before it was to be, in another tab too. */
 	const schedule = () => {
-		if (isStopped || timer || !queue.waiting.size) return;
-		timer = setTimeout(() => {
-			timer = undefined;
-			start(false);
-		}, everyMs);
+		if (!isStopped && queue.list(true).length) timer ??= setTimeout(start, everyMs, false);
 	};
 
 	return {
-		/** Something is waiting: sends soon, at 20 events at once. */
+		/** Sends what is there from before `since`, an id: it has waited long enough. */
+		open(since: string) {
+			start(false, since);
+		},
+		/** Something is or may be waiting: sends soon, at 20 events at once. */
 		wake() {
-			if (queue.waiting.size >= atEvents && Date.now() >= pause.until) start(false);
-			else schedule();
+			if (queue.events.size >= atEvents && Date.now() >= pause.until) start(false);
+			else timer ??= setTimeout(start, everyMs, false);
 		},
 		/** Tries all that is waiting now; if eager, also during our own backoff. Never rejects. */
 		async flush(isEager: boolean) {
@@ -149,7 +167,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		/** Sends what it can while the page goes, purchases first. May overtake a request in flight. */
 		leave() {
 			if (mustWait(true)) return;
-			const isPurchase = ({ type }: Event) => Number(type === "confirmation");
+			const isPurchase = ({ type }: Event) => +(type === "confirmation");
 			for (;;) {
 				const batch = take(
 					deliverable().sort((a, b) => isPurchase(b) - isPurchase(a)),
@@ -158,10 +176,10 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				if (!batch.length) return;
 				const bytes = size(batch);
 				room -= bytes;
-				for (const id of ids(batch)) leaving.add(id);
+				for (const { id } of batch) leaving.add(id);
 				post(batch, true).then((reply) => {
 					room += bytes;
-					for (const id of ids(batch)) leaving.delete(id);
+					for (const { id } of batch) leaving.delete(id);
 					follow(batch, reply);
 					schedule();
 				});

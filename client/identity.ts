@@ -11,10 +11,12 @@ export interface Identity {
 	email?: string;
 	userId?: string;
 	token?: string;
+	/** Since this browser knows of nobody before them: until a `reset()` or another person's login. */
+	isNew?: true;
 }
 
 /** What `login()` says about the visitor. */
-export type Login = Omit<Identity, "anonymousId">;
+export type Login = Omit<Identity, "anonymousId" | "isNew">;
 
 export const isKnown = (person: Login): boolean => !!(person.email || person.userId || person.token);
 
@@ -33,9 +35,9 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
 /** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */
 function claims(token: string): Login {
 	try {
-		const payload = atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"));
+		const payload = token.split(".")[1] as string;
 		// Its bytes are UTF-8.
-		return JSON.parse(decodeURIComponent(escape(payload)));
+		return JSON.parse(decodeURIComponent(escape(atob(payload.replace(/-/g, "+").replace(/_/g, "/")))));
 	} catch {
 		return {};
 	}
@@ -61,7 +63,7 @@ export function readLogin({ email, userId, token }: Login): Login {
 		login.email = email.trim();
 		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: no address");
 	}
-	if (!isKnown(login)) refuse("no email, userId or token");
+	if (!isKnown(login)) refuse("login: nobody");
 	return login;
 }
 

@@ -1,24 +1,23 @@
 /** `localStorage` as JSON. Nothing here throws: where it is denied, full or unreadable, nothing is in it. */
 
-function attempt<Result>(work: () => Result, otherwise: Result): Result {
+function attempt<Result>(work: (storage: Storage) => Result, otherwise: Result): Result {
 	try {
-		return work();
+		return work(localStorage);
 	} catch {
 		return otherwise;
 	}
 }
 
-export const readLocal = (key: string): unknown =>
-	attempt(() => JSON.parse(localStorage.getItem(key) ?? "null") as unknown, null);
+export const readLocal = (key: string): unknown => attempt((storage) => JSON.parse(storage[key]) as unknown, null);
 
 /** Says whether the value is kept. */
 export const writeLocal = (key: string, value: unknown): boolean =>
-	attempt(() => {
-		localStorage.setItem(key, JSON.stringify(value));
+	attempt((storage) => {
+		storage.setItem(key, JSON.stringify(value));
 		return true;
 	}, false);
 
-export const removeLocal = (key: string): void => attempt(() => localStorage.removeItem(key), undefined);
+export const removeLocal = (key: string): void => attempt((storage) => storage.removeItem(key), undefined);
 
 export const localKeys = (prefix: string): string[] =>
-	attempt(() => Object.keys(localStorage).filter((key) => key.startsWith(prefix)), []);
+	attempt((storage) => Object.keys(storage).filter((key) => key.startsWith(prefix)), []);

@@ -22,20 +22,21 @@ export function warn(...what: unknown[]): void {
 
 /** Hands notices to listeners and, with `debug`, to the console. */
 export function createNotices(debug?: boolean) {
-	const hearers = new Set<(kind: NoticeKind, notice: Notice) => void>();
+	const hearers = new Set<[NoticeKind, Listener]>();
 
-	const on = (wanted: NoticeKind, listener: Listener) => {
-		const hear = (kind: NoticeKind, notice: Notice) => kind === wanted && listener(notice);
-		hearers.add(hear);
+	const on = (...hearer: [NoticeKind, Listener]) => {
+		hearers.add(hearer);
 		return () => {
-			hearers.delete(hear);
+			hearers.delete(hearer);
 		};
 	};
 
 	const notify: Notify = (kind, reason, events = [], cause) => {
 		if (debug) warn(`${kind} (${events.length}): ${reason}`);
 		// Apart from us, so that a listener that throws stops nothing here and is still seen.
-		for (const hear of hearers) queueMicrotask(() => hear(kind, { reason, events, cause }));
+		for (const [wanted, listener] of hearers) {
+			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
+		}
 	};
 
 	return { on, notify };

@@ -16,153 +16,142 @@ export type Queue = ReturnType<typeof createQueue>;
  * and from `open()` on in the store, so that they outlive it.
  */
 export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
-	const waiting = new Map<string, Event>();
-	const held = new Map<string, Event>();
-	/** Ids whose latest form is to be written, and those whose latest form the store has. */
-	const unsaved = new Set<string>();
-	let saved = new Set<string>();
+	const events = new Map<string, Event>();
+	/** What the store is yet to be given, in the form it has now. */
+	const unsaved = new Set<Event>();
+	/** Ids the store has, be it in an earlier form: one that is missing there was taken out by another tab. */
+	let stored = new Set<string>();
+	/** Ids taken out since the latest `sync` began: what it has read of them is out of date. */
+	let gone = new Set<string>();
+	/** The latest removal; the store serves in order, so those before it are over when it is. */
+	let removal: Promise<void> | undefined;
 	let isOpen = false;
 	let isSaving = false;
 
-	const ids = () => [...waiting.keys(), ...held.keys()];
-	const find = (id: string) => waiting.get(id) ?? held.get(id);
-	const isUnknown = (id: string) => !find(id);
-	const all = (ids: Iterable<string>) => [...ids].flatMap((id) => find(id) ?? []);
-	const forget = (id: string) => {
-		for (const ids of [waiting, held, unsaved, saved]) ids.delete(id);
+	const list = (isWaiting: boolean) => [...events.values()].filter(({ person }) => isKnown(person) === isWaiting);
+
+	const forget = ({ id }: { id: string }) => {
+		unsaved.delete(events.get(id) as Event);
+		events.delete(id);
+		stored.delete(id);
+		gone.add(id);
 	};
 
 	const store = createEventStore(name, (cause) => {
-		notify("error", "IndexedDB failed", [], cause);
-		// Another set: what is not in localStorage was not taken from it by another tab.
-		saved = new Set();
-		for (const id of ids()) unsaved.add(id);
+		if (cause) notify("error", "IndexedDB failed", [], cause);
+		// Another set: what is missing now was not taken out by another tab.
+		stored = new Set();
+		for (const event of events.values()) unsaved.add(event);
 		save();
 	});
+
+	/** Takes events out for good and says so. Resolves when no other tab can find them any more. */
+	const settle = async (kind: NoticeKind, given: Event[], reason: string) => {
+		const taken = given.filter(({ id }) => events.has(id));
+		if (taken.length) {
+			taken.forEach(forget);
+			if (isOpen) removal = store.remove(taken.map(({ id }) => id));
+			notify(kind, reason, taken);
+		}
+		await removal;
+	};
 
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
 		// What the same task captures goes in the same write; what comes during a write, in the next.
 		await null;
-		while (isOpen && unsaved.size) {
-			const events = all(unsaved);
-			const kept = new Set(await store.write(events));
-			for (const event of events) {
-				if (find(event.id) !== event) continue;
-				unsaved.delete(event.id);
-				if (kept.has(event)) saved.add(event.id);
-			}
-		}
+		do {
+			settle("dropped", list(true).slice(0, -mostWaiting), "too many");
+			settle("dropped", list(false).slice(0, -mostHeld), "too many");
+			if (!isOpen) break;
+			const written = [...unsaved];
+			for (const { id } of await store.write(written, (id) => stored.has(id))) if (events.has(id)) stored.add(id);
+			for (const event of written) unsaved.delete(event);
+		} while (unsaved.size);
 		isSaving = false;
 	};
 
-	/** Takes events out for good; returns those that were still in. */
-	const remove = (ids: string[]): Event[] => {
-		const events = all(ids);
-		ids.forEach(forget);
-		if (isOpen && ids.length) store.remove(ids);
-		return events;
-	};
-
-	/** Takes events out and says so. */
-	const settle = (kind: NoticeKind, ids: string[], reason: string) => {
-		const events = remove(ids);
-		if (events.length) notify(kind, reason, events);
-	};
-
-	const put = (event: Event) => (isKnown(event.person) ? waiting : held).set(event.id, event);
-
-	const trim = () => {
-		settle("dropped", [...waiting.keys()].slice(0, -mostWaiting), "too many waiting");
-		settle("dropped", [...held.keys()].slice(0, -mostHeld), "too many held");
-	};
-
 	/**
-	 * Applies the owner to what is here: held events become theirs, or go where they were somebody else's;
-	 * their waiting events get the newer token. `was` is an anonymousId that is this visitor's as well.
-	 * Only the tab that changed the owner saves it: another could bring back what has been delivered since.
+	 * Applies the owner to what is here: held events become theirs, or go where they were reset;
+	 * their waiting events get the newer token. A newcomer takes over whatever is held: it is from before this
+	 * browser lost its localStorage, or from a tab that was opened in the same moment.
+	 * `isFollower`: another tab has changed the owner, and has seen to what is stored.
 	 */
-	const claim = (saves: boolean, was?: string) => {
-		const person = owner();
-		const relabel = (event: Event, changed: Event["person"]) => {
-			held.delete(event.id);
-			put({ ...event, person: { ...event.person, ...changed } });
-			if (saves) {
-				saved.delete(event.id);
-				unsaved.add(event.id);
+	const claim = (isFollower?: boolean) => {
+		const { isNew, ...person } = owner();
+		const others: Event[] = [];
+		for (const event of [...events.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+			const was = event.person;
+			let now = was;
+			if (isKnown(was)) {
+				if (isSamePerson(was, person)) now = { ...was, token: person.token ?? was.token };
+			} else if (isNew || was.anonymousId === person.anonymousId) now = person;
+			else others.push(event);
+			let next = event;
+			if (JSON.stringify(now) !== JSON.stringify(was)) {
+				next = { ...event, person: now };
+				unsaved.delete(event);
+				unsaved.add(next);
 			}
-		};
-		for (const event of [...held.values()]) {
-			const { anonymousId } = event.person;
-			if (anonymousId !== person.anonymousId && anonymousId !== was) remove([event.id]);
-			else if (was || isKnown(person)) relabel(event, person);
+			// Anew, so that what was captured earlier comes first.
+			events.delete(event.id);
+			events.set(event.id, next);
 		}
-		const { token } = person;
-		if (token) {
-			for (const event of waiting.values()) {
-				if (event.person.token !== token && isSamePerson(event.person, person)) relabel(event, { token });
-			}
-		}
-		trim();
+		if (isFollower) others.forEach(forget);
+		settle("dropped", others, "reset");
 		save();
 	};
 
-	/** Takes in what other pages left, in order of capture. */
-	const admit = (events: (Event | null | undefined)[], ids: Set<string>) => {
-		for (const event of events) {
-			if (!event?.person || find(event.id)) continue;
-			put(event);
-			ids.add(event.id);
-		}
-		for (const map of [waiting, held]) {
-			// Entries sort as text, which begins with the id.
-			const sorted = [...map].sort();
-			map.clear();
-			for (const [id, event] of sorted) map.set(id, event);
-		}
-		claim(true);
-	};
-
 	return {
-		/** Events of known people, by id. */
-		waiting: waiting as ReadonlyMap<string, Event>,
-		/** Events that wait for a login, by id. */
-		held: held as ReadonlyMap<string, Event>,
+		/** All there are, by id. */
+		events: events as ReadonlyMap<string, Event>,
+		/** In order, the events of known people, or those that wait for a login. */
+		list,
 		settle,
 		claim,
 		add(event: Event) {
-			put(event);
-			unsaved.add(event.id);
-			if (waiting.size > mostWaiting || held.size > mostHeld) trim();
+			events.set(event.id, event);
+			unsaved.add(event);
 			save();
 		},
 		/** From here on events are stored. */
 		open() {
 			isOpen = true;
-			admit(store.readSpilled(isUnknown)[1], unsaved);
+			save();
 		},
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
 		async sync() {
 			if (!isOpen) return;
-			const [before, source] = [[...saved], saved];
-			const [stored, unknown] = await store.read(isUnknown);
+			gone = new Set();
+			const found = await store.read((there) => {
+				for (const id of stored) if (!there.has(id)) forget({ id });
+				return (id) => !events.has(id);
+			});
 			if (!isOpen) return;
-			const there = new Set(stored);
-			for (const id of before) if (source === saved && !there.has(id)) forget(id);
-			if (unknown.length) admit(unknown, saved);
-			const oldest = now() - ageMs;
-			const isOld = (id: string) => (find(id)?.at ?? oldest) < oldest;
-			settle("dropped", ids().filter(isOld), "too old");
+			let isNews = false;
+			for (const event of found as (Event | null | undefined)[]) {
+				if (!event?.person || events.has(event.id) || gone.has(event.id)) continue;
+				events.set(event.id, event);
+				stored.add(event.id);
+				isNews = true;
+			}
+			if (isNews) claim();
+			settle(
+				"dropped",
+				[...events.values()].filter(({ at }) => at < now() - ageMs),
+				"too old",
+			);
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
 		spill() {
-			if (isOpen) store.spill(all(ids()).filter(({ id }) => !saved.has(id)));
+			const late = [...events.values()].filter((event) => unsaved.has(event) || !stored.has(event.id));
+			if (isOpen) for (const { id } of store.spill(late)) stored.add(id);
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
 		clear() {
 			isOpen = false;
-			ids().forEach(forget);
+			[...events.values()].forEach(forget);
 			store.clear();
 		},
 	};

@@ -5,24 +5,34 @@ import { localKeys, readLocal, removeLocal, writeLocal } from "./local.ts";
 /** Past this many ms IndexedDB counts as hanging. */
 const patience = 3_000;
 
-/** All ids there are, and the events among them that were asked for. */
-type Found = [ids: string[], events: Event[]];
+/** Is told all ids there are at one moment, and says which events are wanted. */
+type Look = (there: ReadonlySet<string>) => (id: string) => boolean;
 
-/** Where events outlive the page: IndexedDB, and localStorage from the moment that fails. Nothing here rejects. */
-export function createEventStore(name: string, failed: (cause: unknown) => void) {
+/**
+ * Where events outlive the page: IndexedDB, and localStorage as the page goes and from the moment IndexedDB fails.
+ * Nothing here rejects. `emptied` is told when what was stored is out of reach: with a cause when IndexedDB has
+ * failed, without one when its database was made anew, be it under a running page.
+ */
+export function createEventStore(name: string, emptied: (cause?: unknown) => void) {
 	let database: Promise<IDBDatabase> | undefined;
 	const prefix = `${name}:event:`;
 	let isBroken = false;
 
 	const open = () => {
 		const request = indexedDB.open(name);
-		request.onupgradeneeded = () => request.result.createObjectStore("events");
+		request.onupgradeneeded = () => {
+			request.result.createObjectStore("events");
+			emptied();
+		};
 		return promisifyRequest(request);
 	};
 
 	const transact = async (mode: IDBTransactionMode): Promise<IDBObjectStore> => {
 		database ??= open();
-		return (await database).transaction("events", mode).objectStore("events");
+		const opened = await database;
+		// Who deletes the database would wait for us.
+		opened.onversionchange = () => opened.close();
+		return opened.transaction("events", mode).objectStore("events");
 	};
 
 	const attempt = async <Result>(
@@ -32,20 +42,17 @@ export function createEventStore(name: string, failed: (cause: unknown) => void)
 	): Promise<Result> => {
 		// The second try opens the database again: Safari closes it and tells nobody.
 		for (const isLast of isForced ? [false, true] : []) {
-			let used: typeof database;
 			try {
-				const working = work();
-				used = database;
 				return await Promise.race([
-					working,
+					work(),
 					new Promise<never>((_, reject) => setTimeout(reject, patience, "it hangs")),
 				]);
 			} catch (cause) {
-				if (used === database) database = undefined;
+				database = undefined;
 				// Of all that were under way, the first tells.
 				if (isLast && !isBroken) {
 					isBroken = true;
-					failed(cause);
+					emptied(cause);
 				}
 			}
 		}
@@ -58,49 +65,68 @@ export function createEventStore(name: string, failed: (cause: unknown) => void)
 		return promisifyRequest(events.transaction);
 	};
 
-	const readSpilled = (isWanted: (id: string) => boolean): Found => {
-		const ids = localKeys(prefix).map((key) => key.slice(prefix.length));
-		return [ids, ids.filter(isWanted).map((id) => readLocal(prefix + id) as Event)];
-	};
+	const spilledIds = () => localKeys(prefix).map((key) => key.slice(prefix.length));
+	const readSpilled = (isWanted: (id: string) => boolean): Event[] =>
+		spilledIds()
+			.filter(isWanted)
+			.map((id) => readLocal(prefix + id) as Event);
 
 	/** Writes at once, for the moment a page goes. Returns what is kept: what is too large costs the others nothing. */
 	const spill = (events: Event[]): Event[] => events.filter((event) => writeLocal(prefix + event.id, event));
 
 	/** From IndexedDB even after it failed: what it has must not come back. */
-	const erase = (ids: string[], work: (events: IDBObjectStore) => void) => {
+	const erase = (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
 		for (const id of ids) removeLocal(prefix + id);
-		attempt<void>(
+		const erased = attempt<void>(
 			() => change(work),
 			() => {},
 			true,
 		);
+		// What is broken may hang.
+		return isBroken ? Promise.resolve() : erased;
 	};
 
 	return {
 		spill,
-		/** What `spill` has written. */
-		readSpilled,
-		read: (isWanted: (id: string) => boolean): Promise<Found> =>
+		/** What was written as a page went is in its latest form, so it comes first. */
+		read: (look: Look): Promise<Event[]> =>
 			attempt(
 				async () => {
 					const events = await transact("readonly");
 					const ids = (await promisifyRequest(events.getAllKeys())) as string[];
+					// While this transaction lasts nothing can move from localStorage to IndexedDB.
+					const isWanted = look(new Set([...ids, ...spilledIds()]));
 					const wanted = ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id)));
-					return [ids, await Promise.all(wanted)];
+					return [...readSpilled(isWanted), ...(await Promise.all(wanted))];
 				},
-				() => readSpilled(isWanted),
+				() => readSpilled(look(new Set(spilledIds()))),
 			),
-		/** Resolves to what is kept. */
-		write: (written: Event[]): Promise<Event[]> =>
+		/**
+		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
+		 * is not written.
+		 */
+		write: (written: Event[], wasThere: (id: string) => boolean): Promise<Event[]> =>
 			attempt(
 				async () => {
-					await change((events) => written.map((event) => events.put(event, event.id)));
+					await change((events) => {
+						for (const event of written) {
+							const { id } = event;
+							const put = () => events.put(event, id);
+							if (!wasThere(id)) put();
+							else {
+								events.getKey(id).onsuccess = ({ target }) => {
+									if ((target as IDBRequest).result || readLocal(prefix + id)) put();
+								};
+							}
+						}
+					});
 					for (const { id } of written) removeLocal(prefix + id);
 					return written;
 				},
 				() => spill(written),
 			),
+		/** Resolves when no other tab can find them any more. */
 		remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
-		clear: () => erase(readSpilled(() => false)[0], (events) => events.clear()),
+		clear: () => erase(spilledIds(), (events) => events.clear()),
 	};
 }

@@ -13,6 +13,8 @@ import { createIds } from "./uuid.ts";
 
 /** Stands in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
+/** How often a page with nothing to send looks for what a tab that died has left. */
+const idleMs = 15_000;
 
 /**
  * Creates the tracker of a page. `Events` maps event names to their data; without it any name and any JSON object go.
@@ -25,20 +27,24 @@ export function createTracker<Events = Record<string, Data>>(
 ): Tracker<Events> {
 	const { proxy, writeKey } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: no http(s) URL or path");
+		refuse("proxy: no URL or path");
 	}
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
 	const { on, notify } = createNotices(options.debug);
 	const newId = createIds(Date.now);
-	let consent: TrackerState["consent"] = options.consent && options.consent !== "granted" ? "pending" : "granted";
-	let identity: Identity = { anonymousId: newId() };
+	let consent: TrackerState["consent"] =
+		// What is neither is none: a typing error is to cost nobody their privacy.
+		(options.consent ?? "granted") === "granted" ? "granted" : "pending";
+	let identity: Identity = { anonymousId: newId(), isNew: true };
+	/** Who was found here, not whom this page has made of them. */
+	let found = identity;
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
 
 	const queue = createQueue(name, () => identity, notify);
-	const flusher = createFlusher(name, `${proxy.replace(/\/+$/, "")}/v1/batch`, writeKey, queue, notify);
+	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 	let readContext: ReturnType<typeof createContext> | undefined;
 
 	const safely = (work: () => void) => {
@@ -52,48 +58,37 @@ export function createTracker<Events = Record<string, Data>>(
 	const become = (next: Identity) => {
 		identity = next;
 		if (isStarted) writeLocal(name, identity);
-		queue.claim(true);
+		queue.claim();
 	};
 
-	const record = (read: () => Fact & { login?: Login }) =>
+	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
 		safely(() => {
-			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot or no page" : optedOut);
-			const { login, ...fact } = readFact(read());
+			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
+			const { login, ...fact } = readFact({ type, ...read() });
 			if (login) become(afterLogin(identity, login, newId));
-			if (options.beforeLogin === "drop" && !isKnown(identity)) return notify("dropped", "before a login");
+			const { isNew, ...person } = identity;
+			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
 			readContext ??= createContext();
-			queue.add({
-				id: newId(),
-				at: now(),
-				...fact,
-				person: { ...identity },
-				context: readContext(),
-			} as Event);
-			if (isStarted) flusher.wake();
+			queue.add({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			if (isStarted && isKnown(person)) flusher.wake();
 		});
 
 	/** From here on things are stored and sent. */
 	const start = () => {
 		if (isStarted || isSilent || consent !== "granted" || (document as { prerendering?: boolean }).prerendering) return;
 		isStarted = true;
-		const { anonymousId } = identity;
-		// What was captured so far is this visitor's, whoever another tab has come to know them as.
-		if (!isKnown(identity)) identity = readIdentity(readLocal(name)) ?? identity;
+		// Another tab may have come to know them meanwhile.
+		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
 		writeLocal(name, identity);
-		queue.claim(true, anonymousId);
+		queue.claim();
 		queue.open();
-		const mark = newId();
-		queue.sync().then(() => {
-			// What was there before this page began has waited long enough.
-			const [oldest = mark] = queue.waiting.keys();
-			if (oldest < mark) flusher.flush(false);
-		});
+		flusher.open(newId());
 	};
 
 	const stop = () => {
 		consent = "denied";
 		isStarted = false;
-		identity = { anonymousId: newId() };
+		identity = found = { anonymousId: newId() };
 		queue.clear();
 	};
 
@@ -107,12 +102,12 @@ export function createTracker<Events = Record<string, Data>>(
 	const follow = () => {
 		const stored = readLocal(name);
 		const newer = readIdentity(stored);
-		if (stored === optedOut && consent !== "denied") stop();
+		if (stored === optedOut) stop();
 		if (!newer) return;
 		if (consent === "denied") consent = "granted";
 		if (!isStarted) return start();
 		identity = newer;
-		queue.claim(false);
+		queue.claim(true);
 		flusher.wake();
 	};
 
@@ -129,28 +124,30 @@ export function createTracker<Events = Record<string, Data>>(
 		addEventListener("pageshow", ({ persisted }) => persisted && follow());
 		addEventListener("storage", ({ key }) => key === name && follow());
 		addEventListener("online", () => isStarted && flusher.flush(true));
+		setInterval(() => isStarted && flusher.wake(), idleMs);
 	};
 
 	safely(() => {
 		isSilent ||= (options.isBot ?? isBot)();
-		if (isSilent) return;
+	});
+	if (!isSilent) {
 		const stored = readLocal(name);
 		if (stored === optedOut) consent = "denied";
-		identity = readIdentity(stored) ?? identity;
+		identity = found = readIdentity(stored) ?? identity;
 		if (options.respectGpc && (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) optOut();
 		listen();
 		start();
-	});
+	}
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record(() => ({ type: "track", name, data, color: (options as Fact | undefined)?.color }) as Fact),
-		login: (input) => record(() => ({ type: "login", data: input.attributes, login: readLogin(input) })),
-		update: (data) => record(() => ({ type: "update", data })),
-		confirmation: (data) => record(() => ({ type: "confirmation", data })),
-		page: () => record(() => ({ type: "page" })),
-		reset: () => safely(() => become({ anonymousId: newId() })),
-		optOut: () => safely(optOut),
+			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
+		login: (input) => record("login", () => ({ data: input.attributes, login: readLogin(input) })),
+		update: (data) => record("update", () => ({ data })),
+		confirmation: (data) => record("confirmation", () => ({ data })),
+		page: () => record("page", () => ({})),
+		reset: () => become({ anonymousId: newId() }),
+		optOut,
 		optIn() {
 			consent = "granted";
 			start();
@@ -159,8 +156,8 @@ export function createTracker<Events = Record<string, Data>>(
 			if (isStarted) await flusher.flush(true);
 		},
 		state() {
-			const { token, ...visitor } = identity;
-			return { ...visitor, waiting: queue.waiting.size, held: queue.held.size, consent };
+			const { token, isNew, ...visitor } = identity;
+			return { ...visitor, waiting: queue.list(true).length, held: queue.list(false).length, consent };
 		},
 		on,
 	};

@@ -19,7 +19,7 @@ export async function inTurn(name: string, work: () => Promise<boolean>): Promis
 		// What a wrong clock left counts for nothing.
 		if (!(left > 0 && left <= longest)) {
 			mine = Date.now() + longest - Math.random();
-			if (!writeLocal(key, mine)) return work();
+			if (!writeLocal(key, mine)) break;
 		}
 		await new Promise((resolve) => setTimeout(resolve, lookMs));
 	} while (readLocal(key) !== mine);

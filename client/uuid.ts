@@ -18,7 +18,7 @@ export function createIds(now: () => number): () => string {
 		}
 		// Not `randomUUID()`: pages on plain http have none.
 		const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
-		const digits = `${hex(time, 12)}7${hex(count, 3)}8${hex(high >>> 4, 7)}${hex(low, 8)}`;
-		return digits.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+		const at = hex(time, 12);
+		return `${at.slice(0, 8)}-${at.slice(8)}-7${hex(count, 3)}-8${hex(high >>> 20, 3)}-${hex(high & 0xffff, 4)}${hex(low, 8)}`;
 	};
 }

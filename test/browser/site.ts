@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
 import type { Event } from "../../shared/event.ts";
 import type { ProblemCode, Rejection } from "../../shared/wire.ts";
 
@@ -42,9 +44,9 @@ export async function startSite() {
 	const server = createServer(async (request, response) => {
 		const path = new URL(request.url ?? "", "http://site").pathname;
 		if (request.method === "POST" && path === "/ferry/v1/batch") {
-			let body = "";
-			for await (const chunk of request) body += chunk;
-			const batch: Batch = JSON.parse(body);
+			const sent = await buffer(request);
+			const isZipped = request.headers["content-encoding"] === "gzip";
+			const batch: Batch = JSON.parse((isZipped ? gunzipSync(sent) : sent).toString());
 			batches.push(batch);
 			headers.push(request.headers);
 			const answered = answer(batch);

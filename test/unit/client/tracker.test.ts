@@ -9,15 +9,22 @@ import {
 	type TrackerOptions,
 } from "../../../client/index.ts";
 
-const valid: TrackerOptions = { proxy: "https://shop.example/ferry", writeKey: "site_test", isBot: () => false };
+/** Another site in each test: what the trackers of earlier ones still do is not seen. */
+let valid: TrackerOptions;
+let sites = 0;
 
 const request = vi.fn<typeof fetch>();
+const takeAll = async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 });
 
 beforeEach(() => {
 	globalThis.indexedDB = new IDBFactory();
 	localStorage.clear();
-	request.mockReset().mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
-	vi.stubGlobal("fetch", request);
+	const writeKey = `site_${++sites}`;
+	valid = { proxy: "https://shop.example/ferry", writeKey, isBot: () => false };
+	request.mockReset().mockImplementation(takeAll);
+	vi.stubGlobal("fetch", (...given: Parameters<typeof fetch>) =>
+		String(given[1]?.body).includes(`"${writeKey}"`) ? request(...given) : takeAll(),
+	);
 	// happy-dom has no Web Locks; of tabs there is one here.
 	const locks = { request: (_name: string, _options: unknown, work: (lock: unknown) => unknown) => work({}) };
 	Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
@@ -70,13 +77,12 @@ test("no method throws, whatever it is given; what cannot be recorded is noticed
 	untyped.track?.();
 	untyped.track?.("n", { big: 1n });
 	untyped.track?.("n", {}, evil);
-	untyped.track?.("n", {}, { color: "mauve" });
 	untyped.login?.();
 	untyped.login?.({ email: 7 });
 	untyped.update?.([]);
 	untyped.confirmation?.({});
 	await tracker.flush();
-	expect(rejected).toHaveLength(8);
+	expect(rejected).toHaveLength(7);
 	expect(tracker.state()).toMatchObject({ waiting: 0, held: 0 });
 });
 
@@ -102,10 +108,7 @@ test("debug names notices in the console, without ids and e-mails", async () => 
 	tracker.track("n", { email: "ada@example.com", toJSON: () => [] });
 	await tracker.flush();
 	const said = lines.mock.calls.map((parts) => parts.join(" "));
-	expect(said).toEqual([
-		"eventferry: rejected (0): data: no JSON object",
-		"eventferry: delivered (1): on disk at the proxy",
-	]);
+	expect(said).toEqual(["eventferry: rejected (0): data: no object", "eventferry: delivered (1): accepted"]);
 });
 
 test("with beforeLogin drop nothing is recorded before a login", async () => {
@@ -116,7 +119,7 @@ test("with beforeLogin drop nothing is recorded before a login", async () => {
 	tracker.track("after");
 	expect(tracker.state()).toMatchObject({ held: 0, waiting: 2 });
 	await tracker.flush();
-	expect(dropped).toMatchObject([{ reason: "before a login" }]);
+	expect(dropped).toMatchObject([{ reason: "before login" }]);
 });
 
 test("Global Privacy Control opts out only where it is respected", () => {
@@ -160,8 +163,9 @@ test("events carry the person as known when they were captured", async () => {
 });
 
 test("without flush, waiting events go after 5 s", async () => {
-	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
 	const tracker = createTracker(valid);
+	await tracker.flush();
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
 	tracker.login({ userId: "1" });
 	await vi.advanceTimersByTimeAsync(4_999);
 	expect(request).not.toHaveBeenCalled();
@@ -174,12 +178,12 @@ const down = async () => new Response("<h1>Bad gateway</h1>", { status: 502 });
 test("an outage that is over delays nothing that comes after", async () => {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
-	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: 0, failures: 9 }));
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "1" });
 	request.mockImplementation(down);
 	await tracker.flush();
-	request.mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
+	request.mockImplementation(takeAll);
 	dispatchEvent(new Event("online"));
 	await vi.waitFor(() => expect(tracker.state().waiting).toBe(0), { timeout: 20_000 });
 	tracker.track("after the outage");
@@ -190,12 +194,12 @@ test("an outage that is over delays nothing that comes after", async () => {
 test("another tab that learnt the outage is over ends the wait in this one", async () => {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
-	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: 0, failures: 9 }));
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "1" });
 	request.mockImplementation(down);
 	await tracker.flush();
-	request.mockImplementation(async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 }));
+	request.mockImplementation(takeAll);
 	const other = createTracker(valid);
 	await other.flush();
 	tracker.track("after the outage");
@@ -204,7 +208,7 @@ test("another tab that learnt the outage is over ends the wait in this one", asy
 });
 
 test("a pause that was stored under a wrong clock neither silences nor spins", async () => {
-	localStorage.setItem("eventferry:site_test:pause", JSON.stringify({ until: Date.now() + 1e12, failures: 0 }));
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: Date.now() + 1e12, failures: 0 }));
 	const timers = vi.spyOn(globalThis, "setTimeout");
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "1" });
