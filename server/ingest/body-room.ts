@@ -17,6 +17,8 @@ export function bodyRoom(): RequestHandler {
 		const isPacked = request.headers["content-encoding"] !== undefined;
 		const announced = isPacked ? limits.bodyBytes : Number(request.headers["content-length"] ?? limits.bodyBytes);
 		if (held > roomBytes && announced > smallBytes) {
+			// Or the rest of the body would still be waited for.
+			response.set("Connection", "close");
 			throw new RequestError("store_unavailable", "too much is being taken in at once; nothing was accepted");
 		}
 		let own = 0;

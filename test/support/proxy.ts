@@ -32,11 +32,10 @@ export interface Problem {
 	detail: string;
 }
 
-export interface RunningProxy {
+/** What tests ask of a proxy, wherever it runs. */
+export interface Asking {
 	/** Where the router is mounted, without a slash at the end. */
 	url: string;
-	proxy: EventProxy;
-	sandbox: Sandbox;
 	/** Posts a body (text and bytes as they are, anything else as JSON) as a page of the shop would. */
 	post(body: unknown, headers?: Record<string, string | undefined>, path?: string): Promise<Response>;
 	/** Sends events as the shop's page; resolves to the 202's body. */
@@ -44,6 +43,11 @@ export interface RunningProxy {
 	admin(path: string, init?: RequestInit): Promise<Response>;
 	/** Resolves once so many events were fanned out and none is owed any more. */
 	settled(events: number): Promise<Stats>;
+}
+
+export interface RunningProxy extends Asking {
+	proxy: EventProxy;
+	sandbox: Sandbox;
 	stop(): Promise<void>;
 }
 
@@ -63,8 +67,52 @@ interface Options {
 	start?: boolean;
 }
 
+/** The ways to ask the proxy at this URL, which has the keys of this file. */
+export function asking(url: string): Asking {
+	const admin = (path: string, init: RequestInit = {}) =>
+		fetch(`${url}/admin${path}`, { ...init, headers: { authorization: `Bearer ${adminToken}`, ...init.headers } });
+	const stats = async () => (await (await admin("/stats")).json()) as Stats;
+	const asked: Asking = {
+		url,
+		admin,
+		post(body, headers = {}, path = "/v1/batch") {
+			const all = { origin, "user-agent": browserAgent, "content-type": "application/json", ...headers };
+			const given = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+			const raw = typeof body === "string" || body instanceof Uint8Array;
+			return fetch(url + path, {
+				method: "POST",
+				headers: Object.fromEntries(given),
+				body: raw ? new Uint8Array(Buffer.from(body as string)) : JSON.stringify(body),
+			});
+		},
+		async batch(...events) {
+			const response = await asked.post(batchOf(...events));
+			if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
+			return (await response.json()) as Awaited<ReturnType<Asking["batch"]>>;
+		},
+		settled: (events) =>
+			vi.waitFor(
+				async () => {
+					const now = await stats();
+					const owed = Object.values(now.destinations).reduce((total, { waiting }) => total + waiting, now.journal);
+					if (now.events < events || owed > 0) throw new Error(`not settled: ${JSON.stringify(now)}`);
+					return now;
+				},
+				{ timeout: 15_000, interval: 20 },
+			),
+	};
+	return asked;
+}
+
 /** A real proxy on a free port: SQLite in a folder of its own, Crisp in a sandbox of its own. */
-export async function runProxy({ config, site, others, base = "", app = express(), start = true }: Options = {}) {
+export async function runProxy({
+	config,
+	site,
+	others,
+	base = "",
+	app = express(),
+	start = true,
+}: Options = {}): Promise<RunningProxy> {
 	const sandbox = await startSandbox();
 	const { destinations } = sandbox;
 	const folder = await mkdtemp(join(tmpdir(), "eventferry-"));
@@ -94,39 +142,10 @@ export async function runProxy({ config, site, others, base = "", app = express(
 	if (address === null || typeof address === "string") throw new Error("the proxy has no port");
 	const url = `http://127.0.0.1:${address.port}${base}`;
 
-	const admin = (path: string, init: RequestInit = {}) =>
-		fetch(`${url}/admin${path}`, { ...init, headers: { authorization: `Bearer ${adminToken}`, ...init.headers } });
-	const stats = async () => (await (await admin("/stats")).json()) as Stats;
-	const running: RunningProxy = {
-		url,
+	return {
+		...asking(url),
 		proxy,
 		sandbox,
-		admin,
-		post(body, headers = {}, path = "/v1/batch") {
-			const all = { origin, "user-agent": browserAgent, "content-type": "application/json", ...headers };
-			const given = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
-			const raw = typeof body === "string" || body instanceof Uint8Array;
-			return fetch(url + path, {
-				method: "POST",
-				headers: Object.fromEntries(given),
-				body: raw ? new Uint8Array(Buffer.from(body as string)) : JSON.stringify(body),
-			});
-		},
-		async batch(...events) {
-			const response = await running.post(batchOf(...events));
-			if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
-			return (await response.json()) as Awaited<ReturnType<RunningProxy["batch"]>>;
-		},
-		settled: (events) =>
-			vi.waitFor(
-				async () => {
-					const now = await stats();
-					const owed = Object.values(now.destinations).reduce((total, { waiting }) => total + waiting, now.journal);
-					if (now.events < events || owed > 0) throw new Error(`not settled: ${JSON.stringify(now)}`);
-					return now;
-				},
-				{ timeout: 15_000, interval: 20 },
-			),
 		async stop() {
 			await proxy.stop();
 			const closed = once(server, "close");
@@ -137,7 +156,6 @@ export async function runProxy({ config, site, others, base = "", app = express(
 			await rm(folder, { recursive: true });
 		},
 	};
-	return running;
 }
 
 /** A good `track` event of a person of its own, except where told otherwise. */

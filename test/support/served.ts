@@ -38,26 +38,34 @@ export function environment(sandbox: Sandbox): Record<string, string> {
 export interface Served {
 	url: string;
 	process: ChildProcess;
+	/** Everything it has written so far. */
+	output(): string;
 	/** Ends it at once, as a crash would. */
 	kill(): Promise<void>;
 	/** Ends it as an operator would; resolves to its exit code. */
 	stop(): Promise<number | null>;
 }
 
-/** Starts `eventferry serve` as a process of its own; resolves once it listens. */
-export async function serve(env: Record<string, string>, args: string[] = []): Promise<Served> {
-	const child = spawn(process.execPath, ["server/cli.ts", "serve", ...args], {
+/** Starts `eventferry serve` as a process of its own, from source unless told otherwise; resolves once it listens. */
+export async function serve(
+	env: Record<string, string>,
+	args: string[] = [],
+	command = "server/cli.ts",
+): Promise<Served> {
+	const child = spawn(process.execPath, [command, "serve", ...args], {
 		env,
 		stdio: ["ignore", "pipe", "pipe"],
 	});
-	let errors = "";
-	child.stderr.on("data", (chunk) => {
-		errors += chunk;
-	});
+	let output = "";
+	for (const stream of [child.stdout, child.stderr]) {
+		stream.on("data", (chunk) => {
+			output += chunk;
+		});
+	}
 	const exited = once(child, "exit");
 	const line = await Promise.race([
 		once(createInterface(child.stdout), "line").then(([text]) => String(text)),
-		exited.then(() => Promise.reject(new Error(`eventferry ended before it listened: ${errors}`))),
+		exited.then(() => Promise.reject(new Error(`eventferry ended before it listened: ${output}`))),
 	]);
 	const end = async (signal: NodeJS.Signals) => {
 		child.kill(signal);
@@ -67,6 +75,7 @@ export async function serve(env: Record<string, string>, args: string[] = []): P
 	return {
 		url: line.replace("eventferry listening on ", ""),
 		process: child,
+		output: () => output,
 		kill: async () => void (await end("SIGKILL")),
 		stop: () => end("SIGTERM"),
 	};

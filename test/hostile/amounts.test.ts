@@ -1,0 +1,226 @@
+import { connect, type Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+import { expect, vi } from "vitest";
+import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
+import { type Built, memoryOf, threats } from "./built.ts";
+
+const KB = 1_024;
+const MB = KB * KB;
+
+async function isLimited(response: Response): Promise<void> {
+	expect(await problemOf(response)).toMatchObject({ status: 429, code: "rate_limited" });
+	expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+}
+const refusals = async ({ batch }: Built, ...events: unknown[]) =>
+	(await batch(...events, event())).rejected.map(({ code }) => code);
+
+threats(
+	"how much one may send",
+	{ config: { rateLimit: { perAddress: 20 } } },
+	{
+		"an address sends without end": async ({ post }) => {
+			for (let n = 0; n < 20; n += 1) expect((await post(batchOf())).status).toBe(202);
+			await isLimited(await post(batchOf()));
+		},
+		"a sender makes up other addresses for itself": async ({ post }) => {
+			const all = Array.from({ length: 25 }, (_, n) => ({
+				"x-forwarded-for": `198.51.100.${n}`,
+				"x-real-ip": `10.0.0.${n}`,
+			}));
+			const statuses = new Set<number>();
+			for (const headers of all) statuses.add((await post(batchOf(), headers)).status);
+			expect(statuses).toContain(429);
+		},
+		"the admin token is guessed": async ({ admin }) => {
+			const guess = (token: string) => admin("/stats", { headers: { authorization: `Bearer ${token}` } });
+			for (let n = 0; n < 20; n += 1) expect((await guess(`guess ${n}`)).status).toBe(401);
+			await isLimited(await guess("guess"));
+			await isLimited(await guess(adminToken));
+		},
+		"the server key is guessed": async ({ post }) => {
+			const guess = (key: string) => post({ events: [] }, { authorization: `Bearer ${key}` }, "/v1/events");
+			for (let n = 0; n < 20; n += 1) expect((await guess(`guess ${n}`)).status).toBe(401);
+			await isLimited(await guess("guess"));
+			await isLimited(await guess(serverKey));
+		},
+	},
+);
+
+threats(
+	"how much one network may send",
+	{ config: { rateLimit: { perAddress: 2, perWriteKey: 5 }, trustProxy: 1 } },
+	{
+		"a sender uses the many addresses of its network": async ({ post }) => {
+			const from = (address: string) => post(batchOf(), { "x-forwarded-for": address });
+			expect((await from("2001:db8:1:1::1")).status).toBe(202);
+			expect((await from("2001:db8:1:1:ffff::2")).status).toBe(202);
+			await isLimited(await from("2001:db8:1:1:1:2:3:4"));
+			expect((await from("2001:db8:1:2::1")).status).toBe(202);
+		},
+		"a write key is used without end, where its site limits that": async ({ post }) => {
+			const statuses: number[] = [];
+			for (let n = 0; n < 6; n += 1)
+				statuses.push((await post(batchOf(), { "x-forwarded-for": `198.51.100.${n}` })).status);
+			expect(statuses.at(-1)).toBe(429);
+		},
+	},
+);
+
+threats(
+	"how large it may be",
+	{},
+	{
+		"a body is too large": async ({ post, url }) => {
+			const tooLarge = { status: 413, code: "body_too_large" };
+			expect(await problemOf(await post(" ".repeat(257 * KB)))).toMatchObject(tooLarge);
+			const body = new ReadableStream({
+				start(controller) {
+					for (let n = 0; n < 20; n += 1) controller.enqueue(new Uint8Array(100 * KB).fill(32));
+					controller.close();
+				},
+			});
+			const init = { method: "POST", headers: { origin, "content-type": "text/plain" }, body, duplex: "half" };
+			expect(await problemOf(await fetch(`${url}/v1/batch`, init as RequestInit))).toMatchObject(tooLarge);
+		},
+		"a small body becomes a large one when it is unpacked": async (built) => {
+			const before = memoryOf(built);
+			const bomb = gzipSync(Buffer.alloc(200 * MB, 32));
+			for (let n = 0; n < 5; n += 1) {
+				const response = await built.post(bomb, { "content-encoding": "gzip" });
+				expect(await problemOf(response)).toMatchObject({ status: 413, code: "body_too_large" });
+			}
+			expect(memoryOf(built) - before).toBeLessThan(100 * MB);
+		},
+		"a batch has too many events": async ({ post }) => {
+			const response = await post(batchOf(...Array.from({ length: 101 }, () => event())));
+			expect(await problemOf(response)).toMatchObject({ status: 400, code: "malformed_body" });
+		},
+		"data is nested so deep that it can be read and not written": async (built) => {
+			const { post, settled } = built;
+			const before = (await settled(0)).events;
+			const deep = "[".repeat(10 * KB) + "]".repeat(10 * KB);
+			const nested = JSON.stringify(event({ data: "HERE" })).replace('"HERE"', `{"a":${deep}}`);
+			const body = `{"writeKey":"${writeKey}","sentAt":${Date.now()},"events":[${JSON.stringify(event())},${nested}]}`;
+			const response = await post(body);
+			expect(await response.json()).toMatchObject({ accepted: 1, rejected: [{ code: "invalid_event" }] });
+			await settled(before + 1);
+			expect(await refusals(built, event({ data: { a: { b: { c: { d: { e: { f: 1 } } } } } } }))).toEqual([
+				"invalid_event",
+			]);
+		},
+		"data is large, or has very many keys": async (built) => {
+			const keys = Object.fromEntries(Array.from({ length: 4_000 }, (_, n) => [`k${n}`, 0]));
+			const codes = await refusals(built, event({ data: { text: "x".repeat(17 * KB) } }), event({ data: keys }));
+			expect(codes).toEqual(["event_too_large", "event_too_large"]);
+		},
+		"a name, an id or an address is very long": async (built) => {
+			const long = "x".repeat(300);
+			const person = (fields: object) => event({ person: { email: "ada@example.com", ...fields } });
+			const bad = [
+				...[
+					event({ name: "n".repeat(121) }),
+					event({ id: long }),
+					person({ userId: long }),
+					person({ anonymousId: long }),
+				],
+				...[person({ email: `${long}@example.com` }), event({ type: "confirmation", data: { orderId: long } })],
+			];
+			expect(await refusals(built, ...bad)).toEqual(bad.map(() => "invalid_event"));
+		},
+	},
+);
+
+/** Resolves when the other side has closed; what was still to be sent then does not matter. */
+const closed = (socket: Socket) =>
+	new Promise<void>((done) => {
+		socket
+			.on("error", () => {})
+			.once("close", () => done())
+			.resume();
+	});
+const head = (length: number) =>
+	[
+		...["POST /v1/batch HTTP/1.1", "Host: shop.example", `Origin: ${origin}`, "Content-Type: text/plain"],
+		...[`Content-Length: ${length}`, "", ""],
+	].join("\r\n");
+
+threats(
+	"how slow it may be",
+	{},
+	{
+		"a client sends its request slowly, or none": async ({ url }) => {
+			const open = () => connect(Number(new URL(url).port), "127.0.0.1");
+			const [idle, headers, body, drip] = [open(), open(), open(), open()];
+			headers.write("POST /v1/batch HTTP/1.1\r\nHost: shop.example\r\nX-Slow: ");
+			body.write(`${head(100 * KB)}{`);
+			drip.write(head(100 * KB));
+			const dripping = setInterval(() => drip.write(" "), 500);
+			await Promise.all([idle, headers, body, drip].map(closed));
+			clearInterval(dripping);
+		},
+		"a thousand slow clients fill the memory": async (built) => {
+			const { port } = new URL(built.url);
+			const before = memoryOf(built);
+			const most = 255 * KB;
+			const body = Buffer.alloc(most - 1, 32);
+			const slow = Array.from({ length: 1_000 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
+			let left = slow.length;
+			const gone = slow.map((socket) =>
+				closed(socket).then(() => {
+					left -= 1;
+				}),
+			);
+			// All but the last byte of a body, and then nothing for as long as one is waited for.
+			await Promise.all(
+				slow.map(
+					(socket) =>
+						new Promise<void>((sent) => {
+							socket.once("close", () => sent());
+							socket.write(head(most));
+							socket.write(body, () => sent());
+						}),
+				),
+			);
+			// 64 MB of bodies are held, however many there are.
+			await vi.waitFor(() => expect(left).toBeLessThan(300), { timeout: 10_000 });
+			expect(memoryOf(built) - before).toBeLessThan(400 * MB);
+			// Whoever has something ordinary to say still gets through.
+			expect((await built.batch(event())).accepted).toBe(1);
+			for (const socket of slow) socket.destroy();
+			await Promise.all(gone);
+			expect(
+				(await built.post(batchOf(...Array.from({ length: 10 }, () => event({ data: { text: "x".repeat(15 * KB) } })))))
+					.status,
+			).toBe(202);
+		},
+	},
+);
+
+threats(
+	"how full the store may be",
+	{ config: { maxStoreBytes: 2 * MB }, site: ({ crisp }) => ({ crisp, helpcrunch: undefined, vibetrace: undefined }) },
+	{
+		"the store grows without end": async ({ post, sandbox, settled, url }) => {
+			const clear = sandbox.fault("crisp", { status: 429, retryAfter: 1 });
+			const accepted: string[] = [];
+			let refused: Response | undefined;
+			for (let n = 0; n < 40 && !refused; n += 1) {
+				const events = Array.from({ length: 10 }, () =>
+					event({ person: { email: `p${n}@example.com` }, data: { text: "x".repeat(15 * KB) } }),
+				);
+				const response = await post(batchOf(...events));
+				if (response.status === 202) accepted.push(...events.map(({ id }) => id));
+				else refused = response;
+			}
+			expect(accepted.length).toBeGreaterThan(50);
+			if (!refused) throw new Error("the store took everything");
+			expect(await problemOf(refused)).toMatchObject({ status: 503, code: "store_unavailable" });
+			expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+			expect((await fetch(`${url}/readyz`)).status).toBe(503);
+			clear();
+			const { destinations } = await settled(accepted.length);
+			expect(destinations.crisp).toMatchObject({ delivered: accepted.length, dead: 0 });
+			expect((await post(batchOf(event()))).status).toBe(202);
+		},
+	},
+);

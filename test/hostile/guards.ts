@@ -1,0 +1,162 @@
+/** A guard that can be taken out: what to look for in a file of the source, once, and what stands there without it. */
+interface Guard {
+	file: string;
+	guard: string;
+	without: string;
+}
+
+/**
+ * What stops each threat of SECURITY.md. `npm run hostile:unguarded` takes it out and sees the threat's test fail.
+ * A threat with none here is stopped by how things are made, and says so.
+ */
+export const guards: Record<string, Guard[] | string> = {
+	// ---------------------------------------------------------------- identity
+	...Object.fromEntries(
+		[
+			"a token is signed with a secret that is not ours",
+			"a token says that it needs no signature",
+			"a token's claims are changed",
+		].map((threat) => [
+			threat,
+			[
+				{
+					file: "server/token.ts",
+					guard: "await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined)",
+					without: `{ payload: Buffer.from(token.split(".")[1] ?? "", "base64url") }`,
+				},
+			],
+		]),
+	),
+	"a token is signed by another algorithm": [
+		{ file: "server/token.ts", guard: "{ algorithms: [algorithm] }", without: "{}" },
+		{
+			file: "server/token.ts",
+			guard: `crypto.subtle.importKey("raw", Buffer.from(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"])`,
+			without: "Buffer.from(secret)",
+		},
+	],
+	"a token was signed for something else, as an e-mail's pixel is": [
+		{ file: "server/token.ts", guard: "[claims.aud].flat().includes(audience)", without: "true" },
+	],
+	"a visitor with a token of their own names somebody else": [
+		{ file: "server/ingest/check-event.ts", guard: "if (isOther)", without: "if (false)" },
+	],
+	"a visitor without a token names anybody": [
+		{ file: "server/ingest/check-event.ts", guard: "if (!identities) {", without: "if (!identities || !token) {" },
+	],
+	"a token is used after its end": [
+		{ file: "server/ingest/check-event.ts", guard: "if (at >= identity.expiresAt)", without: "if (false)" },
+	],
+	"a token has no end": [
+		{ file: "server/ingest/identity-token.ts", guard: "exp: z.number(),", without: "exp: z.number().default(1e12)," },
+	],
+	"a page sets what only a token may": [
+		{
+			file: "server/providers/vibetrace.ts",
+			guard: "!privileged.has(name) || isSigned(stored, name)",
+			without: "true",
+		},
+	],
+	"a token is kept where others can read it": [
+		{
+			file: "server/ingest/check-event.ts",
+			guard: "event.person = {};",
+			without: "event.person = { token: event.person.token };",
+		},
+	],
+
+	// ---------------------------------------------------------------- who may send
+	"a page of another origin sends events": [
+		{ file: "server/ingest/ingest.ts", guard: "if (!originAllowed(", without: "if (false && !originAllowed(" },
+	],
+	"an origin only looks like a subdomain of ours": [
+		{ file: "server/ingest/origins.ts", guard: "subdomains.test(", without: "/.*/.test(" },
+	],
+	"a page of another origin reads what the proxy answers": [
+		{ file: "server/ingest/origins.ts", guard: "if (known) {", without: "if (origin) {" },
+	],
+	"a write key is made up": [
+		{
+			file: "server/ingest/ingest.ts",
+			guard: "sites.find((each) => sameSecret(writeKey, each.writeKey))",
+			without: "sites[0]",
+		},
+	],
+	"a visitor sends as the backend": [
+		{ file: "server/ingest/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
+	],
+	"an operator's route is asked by somebody else": [
+		{ file: "server/admin.ts", guard: "sameSecret(given, adminToken)", without: "true" },
+	],
+	"a page of one site sends to another": [
+		{
+			file: "server/ingest/ingest.ts",
+			guard: "request.headers.origin, site.origins, sandbox",
+			without: "request.headers.origin, sites.flatMap(({ origins }) => origins), sandbox",
+		},
+	],
+	"a web page reaches the sandbox by a name that it has made to point there": [
+		{ file: "server/admin.ts", guard: "isLoopback(", without: "Boolean(" },
+		{
+			file: "server/sandbox/page.ts",
+			guard: "onlyByPrivateName);",
+			without: "(_request, _response, next) => next());",
+		},
+	],
+	"a web page of another origin asks the sandbox": [
+		{ file: "server/admin.ts", guard: "(origin === undefined ||", without: "(true ||" },
+	],
+	"a web server in front opens the sandbox to everybody": [
+		{ file: "server/admin.ts", guard: "!isForwarded &&", without: "" },
+	],
+	"a secret is guessed by how long its comparison takes":
+		"not measured: every comparison is of SHA-256 digests by timingSafeEqual, and a test reads that there is no other",
+
+	// ---------------------------------------------------------------- how much
+	"an address sends without end": [
+		{ file: "server/ingest/rate-limit.ts", guard: "if (totalHits > limit)", without: "if (false)" },
+	],
+	"a sender makes up other addresses for itself": [
+		{ file: "server/ingest/client-address.ts", guard: "!isTrusted(address, hops) ||", without: "" },
+	],
+	"the admin token is guessed": [
+		{ file: "server/ingest/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
+	],
+	"the server key is guessed": [
+		{ file: "server/ingest/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
+	],
+	"a sender uses the many addresses of its network": [
+		{ file: "server/ingest/rate-limit.ts", guard: "const ipv6Prefix = 64;", without: "const ipv6Prefix = 128;" },
+	],
+	"a write key is used without end, where its site limits that": [
+		{ file: "server/ingest/ingest.ts", guard: "await perWriteKey?.count(site.writeKey);", without: "" },
+	],
+	"a body is too large": [
+		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+	],
+	"a small body becomes a large one when it is unpacked": [
+		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+	],
+	"a batch has too many events": [{ file: "shared/wire.ts", guard: ".max(limits.batchEvents)", without: "" }],
+	"data is nested so deep that it can be read and not written": [
+		{ file: "server/ingest/guard.ts", guard: "if (levels === 0) return", without: "if (levels === -1e9) return" },
+		{ file: "server/ingest/check-event.ts", guard: "if (levels === 0) return", without: "if (levels === -1e9) return" },
+	],
+	"data is large, or has very many keys": [
+		{ file: "shared/event.ts", guard: "dataBytes: 16_384", without: "dataBytes: 16_384_000" },
+	],
+	"a name, an id or an address is very long": [
+		{ file: "shared/event.ts", guard: "nameLength: 120", without: "nameLength: 9_999" },
+		{ file: "shared/event.ts", guard: "emailLength: 254", without: "emailLength: 9_999" },
+		{ file: "shared/event.ts", guard: "idLength: 200", without: "idLength: 9_999" },
+	],
+	"a client sends its request slowly, or none": [
+		{ file: "server/serve.ts", guard: "Timeout: 1", without: "Timeout: 1_00" },
+	],
+	"a thousand slow clients fill the memory": [
+		{ file: "server/ingest/body-room.ts", guard: "const roomBytes = 67_108_864", without: "const roomBytes = 1e12" },
+	],
+	"the store grows without end": [
+		{ file: "server/outbox/sqlite-store.ts", guard: "if (Number(used?.bytes) >= maxBytes)", without: "if (false)" },
+	],
+};

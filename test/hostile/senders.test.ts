@@ -1,0 +1,146 @@
+import { once } from "node:events";
+import { request as rawRequest } from "node:http";
+import { text } from "node:stream/consumers";
+import { expect } from "vitest";
+import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
+import { type Built, threats } from "./built.ts";
+
+const blog = "https://blog.example";
+
+/** A request whose path and headers leave as they are written here, `Host` and `Origin` too. */
+async function raw({ url }: Built, method: string, path: string, headers: Record<string, string> = {}) {
+	const { hostname, port } = new URL(url);
+	const request = rawRequest({ hostname, port, method, path, headers }).end();
+	const [response] = await once(request, "response");
+	return { status: response.statusCode as number, headers: response.headers, body: await text(response) };
+}
+
+async function refusedBatch({ post }: Built, from: string, changes: object = {}): Promise<void> {
+	const response = await post({ ...batchOf(event({ name: "forged" })), ...changes }, { origin: from });
+	expect(await problemOf(response), from).toMatchObject({ status: 403, code: "origin_not_allowed" });
+}
+
+threats(
+	"who may send",
+	{
+		site: { origins: [origin, "https://*.customers.example:8443"], serverKey },
+	},
+	{
+		"a page of another origin sends events": async (built) => {
+			for (const from of [
+				...["https://evil.example", "http://shop.example", "https://shop.example:8443", "https://www.shop.example"],
+				...["https://shop.example.evil.example", "https://evilshop.example", "https://shop.example@evil.example"],
+				...["https://evil.example#https://shop.example", "https://shop.example, https://evil.example"],
+				...["HTTPS://SHOP.EXAMPLE", "https://shop.example/", "null", "*", ""],
+			])
+				await refusedBatch(built, from);
+			expect((await built.post(batchOf(event()), { origin: undefined })).status).toBe(403);
+		},
+		"an origin only looks like a subdomain of ours": async (built) => {
+			const customer = "https://ada.customers.example:8443";
+			expect((await built.post(batchOf(event()), { origin: customer })).status).toBe(202);
+			for (const from of [
+				...["https://customers.example:8443", "https://.customers.example:8443", "https://evilcustomers.example:8443"],
+				...["http://ada.customers.example:8443", "https://ada.customers.example", "https://*.customers.example:8443"],
+				...["https://evil.example/.customers.example:8443", "https://evil.example:1.customers.example:8443"],
+				...["https://evil.example@ada.customers.example:8443", "https://evil.example?.customers.example:8443"],
+			])
+				await refusedBatch(built, from);
+		},
+		"a page of another origin reads what the proxy answers": async (built) => {
+			for (const [method, path] of [
+				...(["POST", "OPTIONS", "GET"] as const).map((each) => [each, "/v1/batch"] as const),
+				...["/v1/events", "/admin/stats", "/readyz", "/metrics"].map((each) => ["GET", each] as const),
+			]) {
+				const { headers } = await raw(built, method, path, { origin: "https://evil.example", "content-length": "0" });
+				expect(headers["access-control-allow-origin"], `${method} ${path}`).toBeUndefined();
+				expect(headers["access-control-allow-credentials"]).toBeUndefined();
+				if (path === "/v1/batch") expect(headers.vary).toMatch(/\bOrigin\b/);
+			}
+			const ours = await raw(built, "OPTIONS", "/v1/batch", { origin });
+			expect(ours.headers).toMatchObject({ "access-control-allow-origin": origin, "access-control-max-age": "86400" });
+			expect(ours.headers["access-control-allow-credentials"]).toBeUndefined();
+		},
+		"a write key is made up": async ({ post }) => {
+			for (const key of ["site_nobody", "", `${writeKey} `, `${writeKey}\0`, writeKey.slice(0, -1), serverKey]) {
+				const response = await post({ ...batchOf(event()), writeKey: key });
+				expect(await problemOf(response), key).toMatchObject({ status: 401, code: "invalid_write_key" });
+			}
+		},
+		"a visitor sends as the backend": async ({ post, settled, sandbox }) => {
+			const given = [undefined, "Bearer", "Bearer ", serverKey, `Basic ${serverKey}`, `Bearer ${writeKey}`];
+			for (const authorization of [...given, `Bearer ${adminToken}`, `Bearer ${serverKey}, x`, "Bearer undefined"]) {
+				const response = await post({ events: [event({ name: "forged" })] }, { authorization }, "/v1/events");
+				expect(await problemOf(response), authorization).toMatchObject({ status: 401, code: "invalid_server_key" });
+			}
+			await settled(0);
+			expect(JSON.stringify(sandbox.requests())).not.toContain("forged");
+		},
+		"an operator's route is asked by somebody else": async (built) => {
+			const given = [undefined, "Bearer ", `Bearer ${serverKey}`, `Basic ${adminToken}`, `Bearer ${adminToken}x`];
+			for (const path of ["/admin/stats", "/admin/deadletters", "/ADMIN/stats", "//admin/stats", "/admin/./stats"]) {
+				for (const authorization of given) {
+					const { status, body } = await raw(built, "GET", path, { ...(authorization && { authorization }) });
+					expect([401, 404], `${path} ${authorization}`).toContain(status);
+					expect(body).not.toMatch(/destinations|items|journal/);
+				}
+			}
+			for (const [method, path] of [
+				["POST", "/admin/deadletters/replay"],
+				["DELETE", "/admin/deadletters"],
+			] as const)
+				expect((await raw(built, method, path)).status).toBe(401);
+		},
+	},
+);
+
+threats(
+	"who may send for which site",
+	{
+		config: {
+			sites: [writeKey, "site_blog"].map((key, index) => ({
+				...{ writeKey: key, origins: [index === 0 ? origin : blog], serverKey: `server-key-of-${key}` },
+				// Nobody listens there.
+				vibetrace: { apiKey: "key", baseUrl: "http://127.0.0.1:9/v1" },
+			})),
+		},
+	},
+	{
+		"a page of one site sends to another": async (built) => {
+			expect((await built.post(batchOf(event()))).status).toBe(202);
+			await refusedBatch(built, blog);
+			await refusedBatch(built, origin, { writeKey: "site_blog" });
+		},
+	},
+);
+
+threats(
+	"the sandbox on one's own machine",
+	{ args: ["--sandbox"] },
+	{
+		"a web page reaches the sandbox by a name that it has made to point there": async (built) => {
+			const { port } = new URL(built.url);
+			expect((await raw(built, "GET", "/admin/stats", { host: `localhost:${port}` })).status).toBe(200);
+			for (const host of [`evil.example:${port}`, `127.0.0.1.evil.example:${port}`, "localhost@evil.example"]) {
+				for (const path of ["/admin/stats", "/sandbox/log", "/"]) {
+					const { status, body } = await raw(built, "GET", path, { host, connection: "close" });
+					expect([400, 401, 403], `${host}${path}`).toContain(status);
+					expect(body).not.toMatch(/destinations|data:|<html/);
+				}
+			}
+		},
+		"a web page of another origin asks the sandbox": async (built) => {
+			const { host } = new URL(built.url);
+			for (const from of ["https://evil.example", "null", "http://127.0.0.1:1"])
+				expect((await raw(built, "GET", "/admin/stats", { host, origin: from })).status).toBe(401);
+			expect(
+				(await built.post({ ...batchOf(), writeKey: "site_sandbox" }, { origin: "https://evil.example" })).status,
+			).toBe(403);
+		},
+		"a web server in front opens the sandbox to everybody": async (built) => {
+			const { host } = new URL(built.url);
+			for (const name of ["x-forwarded-for", "forwarded"])
+				expect((await raw(built, "GET", "/admin/stats", { host, [name]: "198.51.100.1" })).status).toBe(401);
+		},
+	},
+);
