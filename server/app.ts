@@ -2,6 +2,7 @@ import express, { type Express, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import { type AdminOptions, createAdmin } from "./admin/router.ts";
 import { worst } from "./admin/stats.ts";
+import { createConsole } from "./console/serve-console.ts";
 import { onlyMethods, problemHandler, RequestError } from "./ingest/problem.ts";
 import type { Metrics } from "./metrics.ts";
 import { observeRequests, requestId } from "./request-log.ts";
@@ -17,7 +18,7 @@ export interface RouterOptions extends AdminOptions {
 }
 
 /** Everything below these is the router's own; other paths are left to the app around it. */
-const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/admin"];
+const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/admin", "/console"];
 
 /** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
@@ -51,6 +52,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	router.get("/metrics", metrics.route);
 	router.all("/metrics", onlyMethods("GET", "HEAD"));
 	router.use("/admin", createAdmin(admin));
+	router.use(createConsole());
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;

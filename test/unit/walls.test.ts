@@ -10,7 +10,7 @@ interface Import {
 
 const files = (folder: string): string[] =>
 	readdirSync(folder, { recursive: true, encoding: "utf8" })
-		.filter((file) => /\.(ts|js|mjs)$/.test(file))
+		.filter((file) => /\.(tsx?|js|mjs)$/.test(file))
 		.map((file) => join(folder, file));
 
 /** Every static or dynamic import and re-export of a file; relative ones as paths from the project's root. */
@@ -45,6 +45,16 @@ describe("the walls in ARCHITECTURE.md", () => {
 
 	it("server/ never imports client/", () => {
 		expect(importsIn("server").filter(({ from }) => from.startsWith("client/"))).toEqual([]);
+	});
+
+	it("the console's page takes types from shared/, preact and uplot, nothing else", () => {
+		const found = outside("server/console/page");
+		const wrong = found.filter(
+			({ from, typesOnly }) =>
+				!/^(preact|preact\/hooks|uplot)$/.test(from) && !(typesOnly && from.startsWith("shared/")),
+		);
+		expect(wrong).toEqual([]);
+		expect(found.length).toBeGreaterThan(0);
 	});
 
 	it("only the proxy and the configuration know which providers there are, only server/providers/ know what they say", () => {

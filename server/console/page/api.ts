@@ -1,0 +1,84 @@
+import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats } from "../../../shared/admin.ts";
+import { linesOf } from "./lines.ts";
+
+/** Why something could not be asked or done: `code` is the proxy's, or `unreachable`. */
+export class ApiError extends Error {
+	override readonly name = "ApiError";
+	readonly code: string;
+	constructor(code: string, options?: ErrorOptions) {
+		super(code, options);
+		this.code = code;
+	}
+}
+
+/** Which dead letters; nothing is all of them. */
+export interface Selection {
+	ids?: string[];
+	destination?: string;
+}
+
+/** What is looked for: an event by its id, or somebody by e-mail or user id. */
+export type Wanted = { event: string } | { person: string };
+
+export type Api = ReturnType<typeof createApi>;
+
+/**
+ * Asks the proxy that the page came from, wherever it is mounted. Every call rejects with an {@link ApiError};
+ * `onRefused` is told when the token is not the right one.
+ */
+export function createApi(token: string | undefined, onRefused: () => void) {
+	async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+		const headers = new Headers(init.headers);
+		if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
+		if (init.body !== undefined) headers.set("Content-Type", "application/json");
+		const url = new URL(`admin/${path}`, document.baseURI);
+		const response = await fetch(url, { ...init, headers, cache: "no-store" }).catch((cause) => {
+			throw new ApiError("unreachable", { cause });
+		});
+		if (response.ok) return response;
+		const { code = "unreachable" } = await response.json().catch(() => ({}));
+		if (response.status === 401) onRefused();
+		throw new ApiError(code);
+	}
+
+	const read = async <Body>(path: string, init?: RequestInit): Promise<Body> => {
+		const response = await ask(path, init);
+		return response.json().catch((cause) => {
+			throw new ApiError("unreachable", { cause });
+		});
+	};
+
+	/** Changes dead letters in steps; resolves to how many. */
+	async function change(path: string, method: string, which: Selection, onProgress: (done: number) => void) {
+		const headers = { Accept: "application/x-ndjson" };
+		const response = await ask(path, { method, headers, body: JSON.stringify(which) });
+		let count = 0;
+		for await (const line of linesOf(response)) {
+			const { replayed, discarded, done } = line as { replayed?: number; discarded?: number; done?: true };
+			count = replayed ?? discarded ?? 0;
+			if (done) return count;
+			onProgress(count);
+		}
+		throw new ApiError("store_unavailable");
+	}
+
+	return {
+		stats: () => read<Stats>("stats"),
+		budget: () => read<BudgetHistory>("budget"),
+		deadLetters({ destination, cursor }: { destination?: string; cursor?: string }) {
+			const query = new URLSearchParams({ ...(destination && { destination }), ...(cursor && { cursor }) });
+			return read<DeadLetterPageView>(`deadletters?${query}`);
+		},
+		replay: (which: Selection, onProgress: (done: number) => void) =>
+			change("deadletters/replay", "POST", which, onProgress),
+		discard: (which: Selection, onProgress: (done: number) => void) =>
+			change("deadletters", "DELETE", which, onProgress),
+		search: (wanted: Wanted, signal: AbortSignal) =>
+			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),
+		/** Calls `onLine` with each line; resolves when the stream has ended. */
+		async live(onLine: (line: LiveLine) => void, signal: AbortSignal): Promise<void> {
+			const response = await ask("live", { signal });
+			for await (const line of linesOf(response)) onLine(line as LiveLine);
+		},
+	};
+}

@@ -1,0 +1,45 @@
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError, createApi } from "./api.ts";
+import { Board } from "./board.tsx";
+import { SignIn } from "./sign-in.tsx";
+import { rememberedToken, rememberToken } from "./token.ts";
+
+/** Nothing of the page is shown before the proxy has let its reader in. */
+type Entry = "asking" | "in" | "out";
+
+export function App() {
+	const [token, setToken] = useState(rememberedToken);
+	const [entry, setEntry] = useState<Entry>("asking");
+	const [refusal, setRefusal] = useState<string>();
+	const leave = useCallback(() => {
+		rememberToken(undefined);
+		setToken(undefined);
+		setEntry("out");
+	}, []);
+	const api = useMemo(() => createApi(token, leave), [token, leave]);
+
+	/** Tries a token, or none, as sandbox mode needs none. */
+	const enter = useCallback(async (given: string | undefined) => {
+		try {
+			await createApi(given, () => {}).stats();
+		} catch (error) {
+			const code = error instanceof ApiError ? error.code : "unreachable";
+			// A store that does not answer is told of inside.
+			if (code !== "store_unavailable") {
+				setEntry("out");
+				if (given !== undefined || code !== "invalid_admin_token") setRefusal(code);
+				return;
+			}
+		}
+		rememberToken(given);
+		setToken(given);
+		setRefusal(undefined);
+		setEntry("in");
+	}, []);
+
+	useEffect(() => void enter(rememberedToken()), [enter]);
+
+	if (entry === "asking") return <p class="loading">Loading…</p>;
+	if (entry === "out") return <SignIn refusal={refusal} onToken={enter} />;
+	return <Board api={api} onLeave={token === undefined ? undefined : leave} />;
+}

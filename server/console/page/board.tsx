@@ -1,0 +1,74 @@
+import { useCallback } from "preact/hooks";
+import type { Stats } from "../../../shared/admin.ts";
+import type { Api } from "./api.ts";
+import { DeadLetters } from "./dead-letters.tsx";
+import { Destinations } from "./destinations.tsx";
+import { Live } from "./live.tsx";
+import { Mark } from "./mark.tsx";
+import { Pill } from "./pill.tsx";
+import { usePolled } from "./polled.ts";
+import { Search } from "./search.tsx";
+import { count, counted, errorWords, type Tone } from "./words.ts";
+
+const statsEveryMs = 2_000;
+const budgetEveryMs = 30_000;
+
+/** How it all is, in a few words. */
+function summaryOf({ destinations }: Stats): readonly [string, Tone] {
+	const all = Object.values(destinations);
+	const named = (state: string) => all.filter((each) => each.state === state).map(({ title }) => title);
+	const paused = named("paused");
+	const waiting = named("waiting");
+	if (paused.length > 0) return [`${paused.join(", ")} ${paused.length === 1 ? "is" : "are"} paused`, "bad"];
+	if (waiting.length > 0) return [`${waiting.join(", ")} asked us to wait`, "wait"];
+	return ["All is running", "good"];
+}
+
+/** The names of destinations, as people read them. */
+export type Titles = (destination: string) => string;
+
+export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
+	const stats = usePolled(api.stats, statsEveryMs);
+	const budget = usePolled(api.budget, budgetEveryMs);
+	const { value } = stats;
+	const titles: Titles = useCallback((name) => value?.destinations[name]?.title ?? name, [value]);
+	const dead = Object.values(value?.destinations ?? {}).reduce((sum, each) => sum + each.dead, 0);
+
+	return (
+		<>
+			<a class="skip" href="#main">
+				Skip to the content
+			</a>
+			<header class="top">
+				<h1>
+					<Mark /> eventferry <span class="quiet">console</span>
+				</h1>
+				<p class="summary">{value && <Pill words={summaryOf(value)} />}</p>
+				{onLeave && (
+					<button type="button" onClick={onLeave}>
+						Sign out
+					</button>
+				)}
+			</header>
+			<p class="banner" role="status">
+				{stats.error !== undefined && errorWords(stats.error)}
+			</p>
+			<main id="main" tabIndex={-1}>
+				<Search api={api} stats={value} titles={titles} onChange={stats.reload} />
+				<Destinations stats={value} history={budget.value} />
+				<DeadLetters
+					api={api}
+					titles={titles}
+					total={dead}
+					names={Object.keys(value?.destinations ?? {})}
+					onChange={stats.reload}
+				/>
+				<Live api={api} titles={titles} />
+			</main>
+			<footer class="quiet">
+				{value &&
+					`${counted(value.events, "event")} taken in so far · ${count(value.sinceStart.bots ?? 0)} from bots left out since the start · the store takes ${(value.bytes / 1e6).toFixed(1)} MB`}
+			</footer>
+		</>
+	);
+}

@@ -1,0 +1,97 @@
+import type { BudgetHistory, DestinationNumbers, Stats } from "../../../shared/admin.ts";
+import { BudgetPlot } from "./budget-plot.tsx";
+import { Pill } from "./pill.tsx";
+import { duration, timeOf } from "./times.ts";
+import { count, reasonWords, stateWords } from "./words.ts";
+
+type Budget = DestinationNumbers["budget"][number];
+
+/** What is left of a budget; of one by the second that would be over before it is read. */
+function Left({ limit, left, perMs }: Budget) {
+	if (perMs < 60_000) return <>Up to {count(limit)} requests a second</>;
+	return (
+		<>
+			<strong>{count(left)}</strong> of {count(limit)} requests left {perMs === 60_000 ? "this minute" : "today"}
+		</>
+	);
+}
+
+/** A destination's state, as a sentence where there is more to say than that it runs. */
+function stateSentence({ state, until = 0, reason }: DestinationNumbers): string | undefined {
+	if (state === "running") return undefined;
+	const why = reason === undefined ? "" : `, because ${reasonWords(reason)}`;
+	const what = state === "paused" ? "Paused until" : "Waiting until";
+	return `${what} ${timeOf(until)}${why}. Then it is tried again; nothing is lost meanwhile.`;
+}
+
+function Card({
+	name,
+	numbers,
+	history,
+	now,
+}: {
+	name: string;
+	numbers: DestinationNumbers;
+	history: BudgetHistory | undefined;
+	now: number;
+}) {
+	const { title, lanes, oldestAt, delivered, dead, budget } = numbers;
+	const sentence = stateSentence(numbers);
+	return (
+		<li class="card destination">
+			<h3>
+				{title} <Pill words={stateWords[numbers.state]} />
+			</h3>
+			{sentence && <p class="sentence">{sentence}</p>}
+			<dl class="figures">
+				<div>
+					<dt>People waiting</dt>
+					<dd>{count(lanes)}</dd>
+				</div>
+				<div>
+					<dt>Oldest waits</dt>
+					<dd>{oldestAt === undefined ? "–" : duration(now - oldestAt)}</dd>
+				</div>
+				<div>
+					<dt>Delivered</dt>
+					<dd>{count(delivered)}</dd>
+				</div>
+				<div class={dead > 0 ? "bad" : ""}>
+					<dt>Not delivered</dt>
+					<dd>{count(dead)}</dd>
+				</div>
+			</dl>
+			{budget.map((each) => {
+				const { label, limit, left } = each;
+				const used = history?.budgets.find(({ destination, site }) => destination === name && site === label);
+				return (
+					<div class="budget" key={label}>
+						<p>
+							<Left {...each} />
+							{budget.length > 1 && <span class="quiet"> · {label}</span>}
+						</p>
+						<div class="bar" aria-hidden="true">
+							<div class={left < limit / 10 ? "low" : ""} style={{ width: `${(100 * left) / limit}%` }} />
+						</div>
+						{history && used && <BudgetPlot history={history} used={used.used} label={title} />}
+					</div>
+				);
+			})}
+		</li>
+	);
+}
+
+/** How each destination is: its state, who waits, what is left of its budget, and the last 24 hours. */
+export function Destinations({ stats, history }: { stats: Stats | undefined; history: BudgetHistory | undefined }) {
+	return (
+		<section aria-labelledby="destinations-title">
+			<h2 id="destinations-title">Destinations</h2>
+			{!stats && <p class="quiet">Loading…</p>}
+			<ul class="cards">
+				{Object.entries(stats?.destinations ?? {}).map(([name, numbers]) => (
+					<Card key={name} name={name} numbers={numbers} history={history} now={stats?.now ?? 0} />
+				))}
+			</ul>
+		</section>
+	);
+}

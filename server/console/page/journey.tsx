@@ -1,0 +1,127 @@
+import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
+import type { Titles } from "./board.tsx";
+import { Pill } from "./pill.tsx";
+import { timeOf, tookOf } from "./times.ts";
+import { counted, deliveryWords, eventWords, outcomeWords, reasonWords } from "./words.ts";
+
+/** What a delivery's state means now, as a sentence. */
+function sentenceOf(
+	{ destination, state, at, reason, ahead = 0, dueAt, deadLetter }: JourneyDelivery,
+	{ titles, isHeld }: Pick<Actions, "titles" | "isHeld">,
+): string | undefined {
+	const because = reason === undefined ? "" : ` because ${reasonWords(reason)}`;
+	switch (state) {
+		case "delivered":
+			return at === undefined ? undefined : `Delivered at ${timeOf(at)}.`;
+		case "sending":
+			return "A request is under way.";
+		case "waiting":
+			if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "comes" : "come"} before it.`;
+			if (isHeld(destination)) return `It waits until ${titles(destination)} takes requests again.`;
+			return dueAt === undefined ? "It is the next of this person." : `It will be tried again at ${timeOf(dueAt)}.`;
+		case "dead":
+			return `Given up at ${timeOf(at ?? 0)}${because}${deadLetter?.message === undefined ? "" : `: ${deadLetter.message}`}.`;
+		case "skipped":
+			return `Not sent${because}.`;
+		case "past":
+			return "It neither waits nor failed; what became of it is longer ago than is remembered here.";
+	}
+}
+
+const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
+	<li>
+		<time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time> <code>{request}</code>{" "}
+		<Pill words={outcomeWords[outcome]} />{" "}
+		<span class="quiet">
+			{status !== undefined && `${status} · `}
+			{reason !== undefined && (
+				<>
+					<bdi>{reasonWords(reason)}</bdi> ·{" "}
+				</>
+			)}
+			{tookOf(ms)}
+		</span>
+	</li>
+);
+
+interface Actions {
+	titles: Titles;
+	/** Whether a destination takes no requests now. */
+	isHeld(destination: string): boolean;
+	isBusy: boolean;
+	onReplay(id: string): void;
+	onDiscard(id: string, what: string): void;
+}
+
+/** One event, from when it came to what became of it at each destination. */
+export function JourneyCard({ journey, ...actions }: { journey: Journey } & Actions) {
+	const { event, person, site, receivedAt, trusted, discarded, deliveries } = journey;
+	const { titles, isBusy, onReplay, onDiscard } = actions;
+	const what = eventWords(event);
+	return (
+		<li class="card journey">
+			<h3>
+				<bdi>{what}</bdi>{" "}
+				<span class="quiet">
+					of <bdi>{person}</bdi> · {site}
+				</span>
+			</h3>
+			<p class="quiet id">{event.id}</p>
+			<ul class="steps">
+				<li>Happened at {timeOf(event.at)}</li>
+				{receivedAt !== undefined && (
+					<li>
+						Taken in at {timeOf(receivedAt)}
+						{trusted === undefined ? "" : trusted ? ", from the backend or a signed-in visitor" : ", from a page"}
+					</li>
+				)}
+				{discarded.map(({ at, reason }) => (
+					<li key={at}>
+						A copy was discarded at {timeOf(at)}: {reasonWords(reason)}
+					</li>
+				))}
+				{deliveries.length === 0 && discarded.length === 0 && (
+					<li>It goes to no destination: none asks for such events.</li>
+				)}
+			</ul>
+			{deliveries.map((delivery) => (
+				<div class="delivery" key={delivery.destination}>
+					<h4>
+						{titles(delivery.destination)} <Pill words={deliveryWords[delivery.state]} />
+					</h4>
+					{delivery.attempts.length > 0 && (
+						<ol class="attempts">
+							{delivery.attempts.map((attempt) => (
+								<AttemptLine key={attempt.at + attempt.request} {...attempt} />
+							))}
+						</ol>
+					)}
+					<p>
+						<bdi>{sentenceOf(delivery, actions)}</bdi>
+					</p>
+					{delivery.deadLetter && (
+						<div class="buttons">
+							<button type="button" disabled={isBusy} onClick={() => onReplay(delivery.deadLetter?.id ?? "")}>
+								Replay
+							</button>
+							<button
+								type="button"
+								class="danger"
+								disabled={isBusy}
+								onClick={() => onDiscard(delivery.deadLetter?.id ?? "", what)}
+							>
+								Discard
+							</button>
+						</div>
+					)}
+				</div>
+			))}
+			{event.data && (
+				<details>
+					<summary>Its data</summary>
+					<pre>{JSON.stringify(event.data, null, 2)}</pre>
+				</details>
+			)}
+		</li>
+	);
+}

@@ -1,0 +1,157 @@
+import { useEffect, useState } from "preact/hooks";
+import type { LiveDelivery } from "../../../shared/admin.ts";
+import type { Api } from "./api.ts";
+import type { Titles } from "./board.tsx";
+import { Pill } from "./pill.tsx";
+import { timeOf, tookOf } from "./times.ts";
+import { counted, eventWords, outcomeWords, reasonWords } from "./words.ts";
+
+/** Rows that are kept on the page. */
+const rowsMost = 200;
+/** How soon a stream that ended is asked for again, at first and at most. */
+const againFirstMs = 1_000;
+const againMostMs = 30_000;
+
+interface Row extends LiveDelivery {
+	key: number;
+}
+
+/** Follows the live stream, and comes back to it when it ends. Rows are shown together, once a frame. */
+function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
+	const [rows, setRows] = useState<Row[]>([]);
+	const [isConnected, setConnected] = useState(false);
+	useEffect(() => {
+		const left = new AbortController();
+		let last = 0;
+		let fresh: Row[] = [];
+		let frame = 0;
+		let isFirst = true;
+		function show(): void {
+			const added = fresh.reverse();
+			const isAnew = isFirst;
+			fresh = [];
+			frame = 0;
+			isFirst = false;
+			setRows((before) => [...added, ...(isAnew ? [] : before)].slice(0, rowsMost));
+		}
+		async function follow(): Promise<void> {
+			let again = againFirstMs;
+			while (!left.signal.aborted) {
+				// Each connection starts with what went before.
+				isFirst = true;
+				await api
+					.live((line) => {
+						setConnected(true);
+						again = againFirstMs;
+						if (line.kind !== "delivery") return;
+						last += 1;
+						fresh.push({ ...line, key: last });
+						if (fresh.length > rowsMost) fresh.shift();
+						frame ||= requestAnimationFrame(show);
+					}, left.signal)
+					.catch(() => {});
+				if (left.signal.aborted) return;
+				setConnected(false);
+				await new Promise((done) => setTimeout(done, again));
+				again = Math.min(2 * again, againMostMs);
+			}
+		}
+		void follow();
+		return () => {
+			left.abort();
+			cancelAnimationFrame(frame);
+		};
+	}, [api]);
+	return { rows, isConnected };
+}
+
+function What({ events: [first], count }: LiveDelivery) {
+	if (!first) return null;
+	return (
+		<>
+			<bdi>{eventWords(first)}</bdi>
+			{count > 1 && <span class="quiet"> and {counted(count - 1, "other")}</span>}
+		</>
+	);
+}
+
+function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
+	const { at, person, destination, request, outcome, status, reason, ms } = row;
+	const why = outcome !== "delivered" && outcome !== "unknownPerson" && reason !== undefined;
+	return (
+		<tr class={outcomeWords[outcome][1]}>
+			<td class="when">
+				<time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time>
+			</td>
+			<td class="what">
+				<What {...row} />
+			</td>
+			<td class="who">
+				<bdi>{person}</bdi>
+			</td>
+			<td class="where">{titles(destination)}</td>
+			<td class="request">
+				<code>{request}</code>
+			</td>
+			<td class="outcome">
+				<span class="answer">
+					<Pill words={outcomeWords[outcome]} /> <span class="quiet">{status}</span>
+				</span>
+				{why && (
+					<span class="why">
+						<bdi>{reasonWords(reason)}</bdi>
+					</span>
+				)}
+			</td>
+			<td class="took">{tookOf(ms)}</td>
+		</tr>
+	);
+}
+
+/** What is sent to the providers, as it goes. */
+export function Live({ api, titles }: { api: Api; titles: Titles }) {
+	const { rows, isConnected } = useLive(api);
+	const [held, setHeld] = useState<Row[]>();
+	const shown = held ?? rows;
+	return (
+		<section aria-labelledby="live-title">
+			<div class="heading">
+				<h2 id="live-title">
+					Live <span class={isConnected ? "dot on" : "dot"} aria-hidden="true" />
+				</h2>
+				<p class="quiet" role="status">
+					{isConnected ? "Each request as it goes, the newest on top." : "Not connected, trying again."}
+				</p>
+				<button type="button" aria-pressed={held !== undefined} onClick={() => setHeld(held ? undefined : rows)}>
+					{held ? "Go on" : "Hold still"}
+				</button>
+			</div>
+			{shown.length === 0 ? (
+				<p class="card empty">Nothing has been sent lately. New requests appear here by themselves.</p>
+			) : (
+				// Scrolled by keyboard too, so it can be reached by it.
+				// biome-ignore lint/a11y/noNoninteractiveTabindex: see above
+				<section class="card table" aria-label="Requests, the newest first" tabIndex={0}>
+					<table>
+						<thead>
+							<tr>
+								<th scope="col">When</th>
+								<th scope="col">What</th>
+								<th scope="col">Who</th>
+								<th scope="col">Where</th>
+								<th scope="col">Request</th>
+								<th scope="col">Outcome</th>
+								<th scope="col">Took</th>
+							</tr>
+						</thead>
+						<tbody>
+							{shown.map((row) => (
+								<LiveRow key={row.key} row={row} titles={titles} />
+							))}
+						</tbody>
+					</table>
+				</section>
+			)}
+		</section>
+	);
+}

@@ -1,0 +1,135 @@
+import { useCallback, useRef, useState } from "preact/hooks";
+import type { SearchReply, Stats } from "../../../shared/admin.ts";
+import type { Api, Wanted } from "./api.ts";
+import { ApiError } from "./api.ts";
+import type { Titles } from "./board.tsx";
+import { Confirm } from "./confirm.tsx";
+import { useDeadLetterActions } from "./dead-letter-actions.ts";
+import { JourneyCard } from "./journey.tsx";
+import { timeOf } from "./times.ts";
+import { counted, errorWords } from "./words.ts";
+
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+type Found =
+	| { kind: "looking" }
+	| { kind: "failed"; code: string }
+	| { kind: "found"; text: string; reply: SearchReply };
+
+/** What was found, and what the search could not see. */
+function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: string): string {
+	const what = journeys.length === 0 ? `Nothing found for ${text}.` : `${counted(journeys.length, "event")} found.`;
+	const parts = [
+		what,
+		`Deliveries are remembered since ${timeOf(since)}; what waits or was not delivered is always found.`,
+		...(isComplete ? [] : ["There was more than could be looked through."]),
+		...(journal > 0 ? ["Some events have come in just now and are not sorted yet: search again in a moment."] : []),
+	];
+	return parts.join(" ");
+}
+
+/** Where an event is and has been, or all of a person. */
+export function Search({
+	api,
+	stats,
+	titles,
+	onChange,
+}: {
+	api: Api;
+	stats: Stats | undefined;
+	titles: Titles;
+	onChange(): void;
+}) {
+	const input = useRef<HTMLInputElement>(null);
+	const asking = useRef<AbortController | undefined>(undefined);
+	const [found, setFound] = useState<Found>();
+
+	const look = useCallback(async () => {
+		const text = input.current?.value.trim() ?? "";
+		asking.current?.abort();
+		if (text === "") return setFound(undefined);
+		const current = new AbortController();
+		asking.current = current;
+		setFound((before) => before ?? { kind: "looking" });
+		const wanted: Wanted = uuid.test(text) ? { event: text } : { person: text };
+		try {
+			const reply = await api.search(wanted, current.signal);
+			if (!current.signal.aborted) setFound({ kind: "found", text, reply });
+		} catch (error) {
+			const code = error instanceof ApiError ? error.code : "unreachable";
+			if (!current.signal.aborted) setFound({ kind: "failed", code });
+		}
+	}, [api]);
+
+	const changed = useCallback(() => {
+		void look();
+		onChange();
+	}, [look, onChange]);
+	const { message, isBusy, question, replay, discard, answered } = useDeadLetterActions(api, changed);
+
+	function submit(event: SubmitEvent): void {
+		event.preventDefault();
+		void look();
+	}
+
+	return (
+		<section aria-labelledby="search-title">
+			<h2 id="search-title" class="unseen">
+				Search
+			</h2>
+			<search>
+				<form onSubmit={submit}>
+					<label for="wanted">Find an event or a person</label>
+					<div class="field">
+						<input
+							id="wanted"
+							ref={input}
+							type="text"
+							placeholder="ada@example.com, a user id, or an event’s id"
+							autocomplete="off"
+							autocapitalize="off"
+							spellcheck={false}
+							maxLength={300}
+						/>
+						<button type="submit" class="primary">
+							Search
+						</button>
+					</div>
+				</form>
+			</search>
+			<p class="quiet" role="status">
+				{found?.kind === "looking" && "Looking…"}
+				{found?.kind === "failed" && errorWords(found.code)}
+				{found?.kind === "found" && summaryOf(found.reply, found.text)} {message}
+			</p>
+			{found?.kind === "found" && (
+				<>
+					<ol class="journeys">
+						{found.reply.journeys.map((journey) => (
+							<JourneyCard
+								key={journey.site + journey.person + journey.event.id}
+								journey={journey}
+								titles={titles}
+								isHeld={(destination) => (stats?.destinations[destination]?.state ?? "running") !== "running"}
+								isBusy={isBusy}
+								onReplay={(id) => replay({ ids: [id] })}
+								onDiscard={(id, what) => discard({ ids: [id] }, `“${what}”`)}
+							/>
+						))}
+					</ol>
+					<button
+						type="button"
+						onClick={() => {
+							setFound(undefined);
+							if (input.current) input.current.value = "";
+							input.current?.focus();
+						}}
+					>
+						Close the search
+					</button>
+				</>
+			)}
+			<Confirm question={question} onClose={answered} />
+		</section>
+	);
+}

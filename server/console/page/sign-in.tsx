@@ -1,0 +1,54 @@
+import { useState } from "preact/hooks";
+import { Mark } from "./mark.tsx";
+
+const refusals: Record<string, string> = {
+	invalid_admin_token: "That is not the admin token.",
+	rate_limited: "Too many tries. Wait a minute, then try again.",
+};
+
+/** Asks for the admin token. */
+export function SignIn({ refusal, onToken }: { refusal: string | undefined; onToken(token: string): Promise<void> }) {
+	const [isAsking, setAsking] = useState(false);
+	async function submit(event: SubmitEvent): Promise<void> {
+		event.preventDefault();
+		const input = new FormData(event.currentTarget as HTMLFormElement).get("token");
+		setAsking(true);
+		// What no header can carry is no token.
+		await onToken(
+			String(input)
+				.trim()
+				.replace(/[^\x21-\x7e]/g, "?"),
+		);
+		setAsking(false);
+	}
+	return (
+		<main class="sign-in">
+			<form class="card" onSubmit={submit}>
+				<h1>
+					<Mark /> Console
+				</h1>
+				<label for="token">Admin token</label>
+				<input
+					id="token"
+					name="token"
+					type="password"
+					autocomplete="off"
+					required
+					autofocus
+					aria-describedby="token-hint token-refusal"
+					aria-invalid={refusal !== undefined}
+				/>
+				<p id="token-refusal" class="refusal" role="alert">
+					{refusal !== undefined && (refusals[refusal] ?? "The proxy does not answer. Try again.")}
+				</p>
+				<button type="submit" class="primary" disabled={isAsking}>
+					Open the console
+				</button>
+				<p id="token-hint" class="hint">
+					It is what <code>EVENTFERRY_ADMIN_TOKEN</code> was set to on the server; without that, nobody gets in. It is
+					kept in this tab until you close it.
+				</p>
+			</form>
+		</main>
+	);
+}

@@ -1,0 +1,353 @@
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { adminToken, event, type RunningProxy, runProxy } from "../support/proxy.ts";
+import { serve, temporaryFolder } from "../support/served.ts";
+import { type Chromium, launchChromium } from "./chromium.ts";
+
+let chromium: Chromium;
+beforeAll(async () => {
+	chromium = await launchChromium();
+});
+afterAll(() => chromium.close());
+
+/** What went wrong in any page: errors, and what the page's policy has kept from it. */
+let wrong: string[];
+const opened = new Set<Page>();
+async function openPage(url: string, options: BrowserContextOptions = {}): Promise<Page> {
+	const context = await chromium.visitor(options);
+	await context.exposeFunction("noteViolation", (what: string) => wrong.push(what));
+	await context.addInitScript(() => {
+		document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile }) => {
+			const { noteViolation } = window as unknown as { noteViolation(what: string): void };
+			noteViolation(`${violatedDirective} ${blockedURI} ${sourceFile}`);
+		});
+	});
+	const page = await context.newPage();
+	page.setDefaultTimeout(15_000);
+	page.on("pageerror", (error) => wrong.push(error.message));
+	page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
+	page.on("console", (message) => {
+		// The browser itself reports a 401: that is how the page learns that it needs a token.
+		if (message.type() === "error" && !message.text().includes("401")) wrong.push(message.text());
+	});
+	await page.goto(url);
+	opened.add(page);
+	return page;
+}
+beforeEach(() => {
+	wrong = [];
+});
+/** Leaves all pages, which would miss the proxy if it went first; none of them may have met anything wrong. */
+async function closePages(): Promise<void> {
+	for (const page of opened) await page.context().close();
+	opened.clear();
+	expect(wrong).toEqual([]);
+}
+
+describe("the console, in Chromium", () => {
+	let running: RunningProxy;
+	beforeEach(async () => {
+		running = await runProxy({ base: "/some/ferry" });
+	});
+	afterEach(() => running.stop());
+	// The last one is the first to run.
+	afterEach(closePages);
+
+	const ada = { email: "ada@example.com" };
+	const refuse = { status: 400, body: { error: true, reason: "invalid_data" }, times: 1 };
+
+	async function signedIn(options?: BrowserContextOptions): Promise<Page> {
+		const page = await openPage(`${running.url}/console`, options);
+		await page.fill("#token", adminToken);
+		await page.keyboard.press("Enter");
+		await page.waitForSelector(".plot canvas");
+		return page;
+	}
+	/** Makes a dead letter. */
+	async function deadLetter(name: string): Promise<void> {
+		const refusals = () => running.sandbox.requests().filter(({ status }) => status === 400).length;
+		const before = refusals();
+		running.sandbox.addPerson("crisp", ada);
+		running.sandbox.fault("crisp", refuse);
+		await running.batch(event({ name, person: ada, data: { product: "mug" } }));
+		await running.sandbox.until(() => refusals() > before);
+	}
+
+	it("asks for the token, refuses a wrong one, keeps the right one in this tab alone, and forgets it on signing out", async () => {
+		const page = await openPage(`${running.url}/console`);
+		await page.fill("#token", "wrong ✗");
+		await page.getByRole("button", { name: "Open the console" }).click();
+		await page.getByRole("alert").getByText("That is not the admin token.").waitFor();
+		expect(await page.locator("#token").getAttribute("aria-invalid")).toBe("true");
+		await page.fill("#token", adminToken);
+		await page.keyboard.press("Enter");
+		await page.getByRole("heading", { name: "Destinations" }).waitFor();
+		await page.reload();
+		await page.getByRole("heading", { name: "Destinations" }).waitFor();
+		expect(page.url()).toBe(`${running.url}/console`);
+		expect(await page.evaluate(() => localStorage.length)).toBe(0);
+		const other = await page.context().newPage();
+		await other.goto(page.url());
+		await other.waitForSelector("#token");
+		await page.getByRole("button", { name: "Sign out" }).click();
+		await page.waitForSelector("#token");
+		await page.reload();
+		await page.waitForSelector("#token");
+	});
+
+	it("shows each request as it goes: what, whose, where, how it went and how long it took", async () => {
+		const page = await signedIn();
+		await page.getByText("Nothing has been sent lately.").waitFor();
+		running.sandbox.addPerson("crisp", ada);
+		await running.batch(event({ person: ada }));
+		await page.waitForSelector("tbody tr");
+		const cells = await page.locator("tbody tr").first().locator("td").allInnerTexts();
+		expect(cells).toEqual([
+			expect.stringMatching(/^\d\d:\d\d:\d\d$/),
+			"basket:item:added",
+			"a***@example.com",
+			"Crisp",
+			"POST /website/…/people/events/…",
+			expect.stringMatching(/^Delivered 200$/),
+			expect.stringMatching(/^\d+\s*ms$/),
+		]);
+		await page.getByRole("button", { name: "Hold still" }).click();
+		await running.batch(event({ person: ada, name: "later" }));
+		await running.settled(2);
+		await page.getByText("Delivered", { exact: true }).first().waitFor();
+		expect(await page.locator("tbody tr").count()).toBe(1);
+		await page.getByRole("button", { name: "Go on" }).click();
+		await page.locator("tbody tr", { hasText: "later" }).waitFor();
+	});
+
+	it("shows what a visitor or a provider wrote as text, whatever it is", async () => {
+		const evil = `<img src=x onerror="alert(1)"> "><script>alert(2)</script>`;
+		running.sandbox.addPerson("crisp", ada);
+		running.sandbox.fault("crisp", {
+			status: 400,
+			body: { error: true, reason: evil, data: { message: evil } },
+			times: 1,
+		});
+		const one = event({ name: evil, person: { email: "<b>@example.com" }, data: { [evil]: evil } });
+		await running.batch(one);
+		const page = await signedIn();
+		await page.locator("tbody tr", { hasText: evil }).first().waitFor();
+		await page.locator(".letter strong", { hasText: evil }).waitFor();
+		await page.locator(".letter summary").click();
+		await page.fill("#wanted", one.id);
+		await page.keyboard.press("Enter");
+		await page.locator(".journey h3", { hasText: evil }).waitFor();
+		expect(await page.locator("main img, main script, main b").count()).toBe(0);
+	});
+
+	it("replays a dead letter", async () => {
+		await deadLetter("needs another try");
+		const page = await signedIn();
+		const letter = page.locator(".letter", { hasText: "needs another try" });
+		await letter.getByText("Not delivered because “invalid_data”").waitFor();
+		await letter.getByRole("button", { name: "Replay" }).click();
+		await page.getByText("1 event will be sent again.").waitFor();
+		await running.sandbox.until((requests) => requests.at(-1)?.status === 200);
+		await page.getByText("Nothing: every event was delivered").waitFor();
+	});
+
+	it("asks before it discards, and keeps what is not to be discarded", async () => {
+		await deadLetter("a poor thing");
+		const page = await signedIn();
+		const discard = page.getByRole("button", { name: "Discard a poor thing" });
+		for (const keep of [
+			() => page.getByRole("button", { name: "Keep" }).click(),
+			() => page.keyboard.press("Escape"),
+		]) {
+			await discard.click();
+			await page.getByRole("dialog").getByText("Discard “a poor thing”?").waitFor();
+			await keep();
+			await page.getByRole("dialog").waitFor({ state: "detached" });
+		}
+		expect((await (await running.admin("/deadletters")).json()).items).toHaveLength(1);
+		await discard.click();
+		await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+		await page.getByText("1 event discarded.").waitFor();
+		expect((await (await running.admin("/deadletters")).json()).items).toEqual([]);
+	});
+
+	it("replays and discards all of a destination", async () => {
+		for (const name of ["one", "two"]) await deadLetter(name);
+		const page = await signedIn();
+		await page.getByRole("combobox", { name: "Destination" }).selectOption("crisp");
+		await page.locator(".letter", { hasText: "two" }).waitFor();
+		await page.getByRole("button", { name: "Discard all" }).click();
+		await page.getByRole("dialog").getByText("Discard everything for Crisp?").waitFor();
+		await page.getByRole("dialog").getByRole("button", { name: "Keep" }).click();
+		await page.getByRole("button", { name: "Replay all" }).click();
+		await page.getByText("2 events will be sent again.").waitFor();
+	});
+
+	it("tells a destination's state, why, who waits and since when, and what is left of the budget", async () => {
+		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
+		await running.batch(event(), event());
+		const page = await signedIn();
+		await page.getByText("Crisp is paused").waitFor();
+		const card = page.locator(".destination");
+		await card.getByText(/Paused until .* because “invalid_session”/).waitFor();
+		await page.waitForFunction(() =>
+			/People waiting\s+2\s+Oldest waits\s+\d+ second/.test(
+				document.querySelector(".figures")?.textContent?.replaceAll(/(?<=\D)(?=\d)|(?<=\d)(?=[A-Z])/g, " ") ?? "",
+			),
+		);
+		await card.getByText("9,990 of 10,000 requests left today").waitFor();
+	});
+
+	/** How many points of the plot are drawn in the colour of its line. */
+	const drawn = (page: Page) =>
+		page.evaluate(() => {
+			const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
+			const line = getComputedStyle(document.querySelector(".plot") as Element).stroke;
+			const [r = 0, g = 0, b = 0] = line.match(/\d+/g)?.map(Number) ?? [];
+			const { data } = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+			let count = 0;
+			for (let at = 0; at < data.length; at += 4)
+				if (Math.abs((data[at] ?? 0) - r) + Math.abs((data[at + 1] ?? 0) - g) + Math.abs((data[at + 2] ?? 0) - b) < 30)
+					if ((data[at + 3] ?? 0) > 200) count += 1;
+			return { count, line };
+		});
+
+	it("draws the last 24 hours of a budget, in light and dark, and says them too", async () => {
+		running.sandbox.addPerson("crisp", ada);
+		await running.batch(event({ person: ada }));
+		await running.settled(1);
+		const lines: string[] = [];
+		for (const colorScheme of ["light", "dark"] as const) {
+			const page = await signedIn({ colorScheme });
+			const { count, line } = await drawn(page);
+			expect(count).toBeGreaterThan(100);
+			lines.push(line);
+			const plot = page.getByRole("img", { name: /^Crisp: \d+ requests in the last 24 hours, most between/ });
+			await plot.waitFor();
+			const box = await plot.boundingBox();
+			await page.mouse.move((box?.x ?? 0) + (box?.width ?? 0) - 6, (box?.y ?? 0) + 30);
+			await page.getByText(/^\d\d:\d\d to \d\d:\d\d: \d+ requests$/).waitFor();
+		}
+		expect(new Set(lines).size).toBe(2);
+	});
+
+	it("is light or dark as the reader's system is", async () => {
+		const background = async (colorScheme: "light" | "dark") => {
+			const page = await openPage(`${running.url}/console`, { colorScheme });
+			await page.waitForSelector("#token");
+			const colour = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+			return Math.max(...(colour.match(/\d+/g)?.map(Number) ?? []));
+		};
+		expect(await background("light")).toBeGreaterThan(220);
+		expect(await background("dark")).toBeLessThan(60);
+	});
+
+	it("has no need to be scrolled sideways at 400 pixels, whatever it shows", async () => {
+		const long = "a-name-without-a-place-to-break-it-".repeat(3);
+		await deadLetter(long);
+		const one = event({ person: { email: `${"x".repeat(60)}@${"y".repeat(60)}.example` }, name: long });
+		await running.batch(one);
+		await running.settled(2);
+		const page = await signedIn({ viewport: { width: 400, height: 800 } });
+		await page.locator("tbody tr", { hasText: long }).first().waitFor();
+		await page.locator(".letter summary").click();
+		await page.fill("#wanted", one.id);
+		await page.keyboard.press("Enter");
+		await page.waitForSelector(".journey");
+		const widths = () =>
+			page.evaluate(() => [document.documentElement.scrollWidth, document.querySelector(".table")?.scrollWidth]);
+		const [whole = 0, table = 0] = await widths();
+		expect(whole).toBe(400);
+		expect(table).toBeLessThanOrEqual(376);
+	});
+
+	it("finds where an event is and has been, and all of a person", async () => {
+		await deadLetter("a lost thing");
+		await running.batch(event({ person: ada, name: "a good thing" }));
+		await running.settled(2);
+		const page = await signedIn();
+		await page.getByLabel("Find an event or a person").fill("ADA@example.com");
+		await page.getByRole("button", { name: "Search" }).click();
+		await page.getByText("2 events found.").waitFor();
+		const [good, lost] = await page.locator(".journey").allInnerTexts();
+		expect(good).toMatch(/a good thing[\s\S]*Taken in at[\s\S]*Crisp\s+Delivered[\s\S]*Delivered at/);
+		expect(lost).toMatch(
+			/a lost thing[\s\S]*Not delivered[\s\S]*Refused[\s\S]*400[\s\S]*Given up at .* because “invalid_data”/,
+		);
+		await page.locator(".journey", { hasText: "a lost thing" }).getByRole("button", { name: "Replay" }).click();
+		await page.getByText("1 event will be sent again.").waitFor();
+		await page.getByRole("button", { name: "Close the search" }).click();
+		expect(await page.locator(".journey").count()).toBe(0);
+		await page.keyboard.type("nobody@example.com");
+		await page.keyboard.press("Enter");
+		await page.getByText("Nothing found for nobody@example.com.").waitFor();
+	});
+
+	it("can be used with the keyboard alone", async () => {
+		await deadLetter("by keyboard");
+		const page = await openPage(`${running.url}/console`);
+		await page.waitForSelector("#token:focus");
+		await page.keyboard.type(adminToken);
+		await page.keyboard.press("Enter");
+		await page.locator(".letter").waitFor();
+		const focused = () =>
+			page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
+		const tabTo = async (name: string) => {
+			for (let press = 0; press < 40; press += 1) {
+				await page.keyboard.press("Tab");
+				if ((await focused()) === name) return;
+			}
+			throw new Error(`${name} cannot be reached`);
+		};
+		await tabTo("Skip to the content");
+		await page.keyboard.press("Enter");
+		await tabTo("Discard by keyboard");
+		const outline = await page.evaluate(() => getComputedStyle(document.activeElement as Element).outlineStyle);
+		expect(outline).toBe("solid");
+		await page.keyboard.press("Enter");
+		await page.getByRole("dialog").waitFor();
+		expect(await focused()).toBe("Keep");
+		await page.keyboard.press("Enter");
+		await page.getByRole("dialog").waitFor({ state: "detached" });
+		expect(await focused()).toBe("Discard by keyboard");
+		await page.keyboard.press("Shift+Tab");
+		expect(await focused()).toBe("Replay by keyboard");
+		await page.keyboard.press("Enter");
+		await page.getByText("1 event will be sent again.").waitFor();
+		await tabTo("Requests, the newest first");
+	});
+
+	it("says when the proxy does not answer, and goes on when it does again", async () => {
+		running.sandbox.addPerson("crisp", ada);
+		await running.batch(event({ person: ada }));
+		const page = await signedIn();
+		await page.waitForSelector("tbody tr");
+		// The browser itself reports a 503.
+		page.removeAllListeners("console");
+		await running.proxy.stop();
+		await page.getByText("The event store does not answer now.").waitFor();
+		await page.getByText("Not connected, trying again.").waitFor();
+		await running.proxy.start();
+		await page.getByText("Each request as it goes").waitFor();
+		await running.batch(event({ person: ada, name: "after the stop" }));
+		await page.locator("tbody tr", { hasText: "after the stop" }).waitFor();
+		await page.waitForSelector(".banner:empty", { state: "attached" });
+	});
+});
+
+it("the console of `serve --sandbox` needs no token, and the shop links to it", async () => {
+	const folder = temporaryFolder();
+	const args = ["--sandbox", "--port", "0", "--store", `sqlite:${folder.path}/store.db`];
+	const proxy = await serve({ PATH: process.env.PATH ?? "" }, args);
+	const page = await openPage(proxy.url);
+	await page.getByRole("link", { name: /console/i }).click();
+	await page.waitForSelector(".plot canvas");
+	expect(page.url()).toBe(`${proxy.url}/console`);
+	expect(await page.getByRole("button", { name: "Sign out" }).count()).toBe(0);
+	expect(await page.locator(".destination h3").allInnerTexts()).toEqual(
+		["Crisp", "HelpCrunch", "Vibetrace"].map((title) => expect.stringContaining(title)),
+	);
+	await closePages();
+	expect(await proxy.stop()).toBe(0);
+	folder.remove();
+});
