@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { eventTypes } from "../shared/event.ts";
+import { eventTypes, limits } from "../shared/event.ts";
 import { trustedProxies, trustProxyHint } from "./ingest/client-address.ts";
 import { isOriginPattern } from "./ingest/origins.ts";
 import { isLoopback } from "./loopback.ts";
@@ -84,6 +84,10 @@ const crisp = z.strictObject({
 	key: text("the key of your Crisp token"),
 	/** The kind of token, which decides the daily budget. */
 	tier: z.enum(["website", "plugin"], 'must be "website" or "plugin"').default("website"),
+	/** What Crisp signs a plugin's web hooks with. */
+	hookSecret: text("the signing secret of your plugin's web hooks").optional(),
+	/** The `?key=` of a website's web hooks, which are not signed. */
+	hookKey: text("the key in the address of your website's web hooks").optional(),
 	baseUrl: baseUrl.default("https://api.crisp.chat/v1"),
 });
 
@@ -91,6 +95,8 @@ const helpcrunch = z.strictObject({
 	...speech,
 	...delivery,
 	apiKey: text("your HelpCrunch API key"),
+	/** What HelpCrunch signs its web hooks with. */
+	hookSecret: text("the signing key of your web hooks").optional(),
 	baseUrl: baseUrl.default("https://api.helpcrunch.com/v1"),
 });
 
@@ -101,6 +107,18 @@ const vibetrace = z.strictObject({
 	/** Track names that Vibetrace knows as standard events and gets under their own key. */
 	standardEvents: z.array(z.string()).default(["viewitem", "viewcategory", "search", "addtocart", "checkout"]),
 	baseUrl: baseUrl.default("https://api.vtcdn.net/v1"),
+});
+
+/** What a provider reports, and as which of our events the others are to hear of it. */
+const inboundRule = z.strictObject({
+	from: z.enum(["crisp", "helpcrunch"], 'must be "crisp" or "helpcrunch"'),
+	/** The report's name there, for example `email:track:view` or `customer.new`. */
+	event: text("the name of what the provider reports, for example email:track:view"),
+	as: z.enum(eventTypes),
+	/** The name of a `track`; default the report's own. */
+	name: text("a name for the event")
+		.max(limits.nameLength, `is longer than ${limits.nameLength} characters`)
+		.optional(),
 });
 
 const originsHint = "the origins of your pages, for example https://shop.example";
@@ -128,6 +146,8 @@ const site = (sandbox: boolean) =>
 			crisp: crisp.optional(),
 			helpcrunch: helpcrunch.optional(),
 			vibetrace: vibetrace.optional(),
+			/** What is made of what providers report, for the other destinations. */
+			inbound: z.array(inboundRule).default([]),
 		})
 		.refine(({ crisp, helpcrunch, vibetrace }) => crisp || helpcrunch || vibetrace, {
 			path: ["destinations"],
@@ -138,7 +158,19 @@ const site = (sandbox: boolean) =>
 			path: ["identitySecrets"],
 			message: "is missing: the secret that your backend signs identities with, as identity is verified",
 			when: isRead,
+		})
+		.refine((site) => site.inbound.every(({ from }) => hears(site, from)), {
+			path: ["inbound"],
+			message:
+				"has a rule for a provider without a hookSecret (or, at Crisp, a hookKey): nothing that it reports is believed",
 		});
+
+/** Whether a site can be told anything by a provider: somebody must vouch for its web hooks. */
+const hears = ({ crisp, helpcrunch }: { crisp?: Hooked; helpcrunch?: Hooked }, from: "crisp" | "helpcrunch") => {
+	const account = from === "crisp" ? crisp : helpcrunch;
+	return account?.hookSecret !== undefined || account?.hookKey !== undefined;
+};
+type Hooked = { hookSecret?: string | undefined; hookKey?: string | undefined } | undefined;
 
 /** When a mistake in a whole site is told: together with the others in it, not after they are mended. */
 const isRead = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
@@ -200,6 +232,7 @@ export type Config = z.input<ReturnType<typeof configSchema>>;
 export type CheckedConfig = z.output<ReturnType<typeof configSchema>>;
 export type CheckedSite = CheckedConfig["sites"][number];
 /** What a provider is made from: its account and how to speak, not what is decided before it is asked. */
+export type InboundRule = z.output<typeof inboundRule>;
 export type CrispConfig = Omit<z.output<typeof crisp>, keyof typeof delivery>;
 export type HelpCrunchConfig = Omit<z.output<typeof helpcrunch>, keyof typeof delivery>;
 export type VibetraceConfig = Omit<z.output<typeof vibetrace>, keyof typeof delivery>;

@@ -30,16 +30,19 @@ const variables = {
 	CRISP_TIER: "sites.0.crisp.tier",
 	CRISP_BASE_URL: "sites.0.crisp.baseUrl",
 	CRISP_DAILY_BUDGET: "sites.0.crisp.budget",
+	CRISP_HOOK_SECRET: "sites.0.crisp.hookSecret",
+	CRISP_HOOK_KEY: "sites.0.crisp.hookKey",
 	HELPCRUNCH_API_KEY: "sites.0.helpcrunch.apiKey",
 	HELPCRUNCH_BASE_URL: "sites.0.helpcrunch.baseUrl",
 	HELPCRUNCH_MINUTE_BUDGET: "sites.0.helpcrunch.budget",
+	HELPCRUNCH_HOOK_SECRET: "sites.0.helpcrunch.hookSecret",
 	VIBETRACE_API_KEY: "sites.0.vibetrace.apiKey",
 	VIBETRACE_BASE_URL: "sites.0.vibetrace.baseUrl",
 	VIBETRACE_SECOND_BUDGET: "sites.0.vibetrace.budget",
 } as const;
 
 /** Variables that the command, or a later version, reads. */
-const otherVariables = ["EVENTFERRY_URL", "CRISP_HOOK_SECRET", "CRISP_HOOK_KEY", "HELPCRUNCH_HOOK_SECRET"];
+const otherVariables = ["EVENTFERRY_URL"];
 
 /** The variables that can be set, for whoever asks for help. */
 export const configVariables = [...Object.keys(variables), "EVENTFERRY_URL"];
@@ -47,7 +50,9 @@ export const configVariables = [...Object.keys(variables), "EVENTFERRY_URL"];
 /** What says of an account who we are there and where it is: what to look at when it does not answer as it should. */
 export const accountVariables = (destination: string): string[] =>
 	Object.entries(variables)
-		.filter(([, place]) => place.startsWith(`sites.0.${destination}.`) && !place.endsWith(".budget"))
+		.filter(
+			([, place]) => place.startsWith(`sites.0.${destination}.`) && !/\.(?:budget|hookSecret|hookKey)$/.test(place),
+		)
 		.map(([name]) => name);
 
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
@@ -210,7 +215,7 @@ function readEnvironment(
 
 /** A destination exists when its credentials do: what else a variable says of one that does not is not looked at. */
 function hasCredentials(place: string, found: [keyof typeof variables, unknown][], config: unknown): boolean {
-	const [, destination] = /^sites\.0\.(\w+)\.(?:tier|budget|baseUrl)$/.exec(place) ?? [];
+	const [, destination] = /^sites\.0\.(\w+)\.(?:tier|budget|baseUrl|hookSecret|hookKey)$/.exec(place) ?? [];
 	if (destination === undefined) return true;
 	const isCredential = new RegExp(`^sites\\.0\\.${destination}\\.(websiteId|identifier|key|apiKey)$`);
 	const { sites } = asRecord(config);

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { DestinationView } from "./admin/stats.ts";
 import { budgetLeft } from "./delivery/budget.ts";
 import type { Notice } from "./delivery/dispatcher.ts";
+import type { InboundNotice } from "./inbound/index.ts";
 import type { IngestNotice } from "./ingest/ingest.ts";
 import type { Destination, DestinationStats, Outbox, OutboxStats } from "./outbox/outbox.ts";
 import type { Answered } from "./request-log.ts";
@@ -19,6 +20,8 @@ export interface MetricsOptions {
 export interface Metrics {
 	ingested(notice: IngestNotice): void;
 	delivering(destination: Destination, notice: Notice): void;
+	/** A provider's web hook came in. */
+	reported(from: string, outcome: InboundNotice["outcome"]): void;
 	/** Deliveries that have waited too long were given up. */
 	expired(destination: Destination, count: number): void;
 	answered(answered: Answered): void;
@@ -71,6 +74,8 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 		"status",
 	]);
 	const commitSeconds = histogram("commit_duration_seconds", "Until a batch is on disk.", localSeconds);
+
+	const hooks = counter("hooks_total", "Web hooks of providers, by what became of them.", ["from", "outcome"]);
 
 	const delivered = counter("delivered_total", "Events delivered.", perDestination);
 	const requests = counter("provider_requests_total", "Requests sent, by outcome.", [...perDestination, "outcome"]);
@@ -185,6 +190,8 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			requestSeconds.observe({ destination: destination.name }, (result.ms ?? 0) / 1_000);
 			if (result.outcome.kind === "retry") retries.inc(of);
 		},
+
+		reported: (from, outcome) => hooks.inc({ from, outcome }),
 
 		expired: (destination, count) => deadLetters.inc(labels(destination), count),
 

@@ -14,9 +14,9 @@ import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispat
 import { createForget } from "./forget.ts";
 import { hiding } from "./hiding.ts";
 import { createInFlight } from "./in-flight.ts";
-import { openPixel } from "./inbound/open-pixel.ts";
+import { createInbound, type HookListener, type ReportedSite } from "./inbound/index.ts";
 import { clientAddress } from "./ingest/client-address.ts";
-import { createIngest, type IngestNotice, type IngestSite } from "./ingest/ingest.ts";
+import { createIngest, type IngestNotice } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
 import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -46,6 +46,11 @@ export interface EventProxy {
 	 * `writeKey` names the site where there are several.
 	 */
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
+	/**
+	 * Calls `listener` once for each verified web hook of Crisp and HelpCrunch, after what follows from it is on disk;
+	 * returns the way to stop. What it throws is logged and changes nothing.
+	 */
+	onHook(listener: HookListener): () => void;
 }
 
 /** A destination that is being delivered to. */
@@ -96,7 +101,7 @@ function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step"
 const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
 
 /** What ingest needs to know of a site: where each of its events goes. */
-function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): IngestSite {
+function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): ReportedSite {
 	return {
 		...site,
 		name: storedName(site, sandbox),
@@ -123,7 +128,16 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
 	const clock = steadyClock(Date.now, () => performance.now());
-	const counts = { accepted: 0, rejected: 0, bots: 0 };
+	const counts = {
+		accepted: 0,
+		rejected: 0,
+		bots: 0,
+		hooks_taken: 0,
+		hooks_repeated: 0,
+		hooks_unknown_event: 0,
+		hooks_other_account: 0,
+		hooks_nobody: 0,
+	};
 	const inFlight = createInFlight();
 	let outbox: Outbox | undefined;
 	let served: Served[] = [];
@@ -209,12 +223,17 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		report: ingested,
 	});
 
-	const pixel = openPixel({
+	const inbound = createInbound({
 		sites: ingestSites,
 		outbox: store,
-		check: ingest.check,
-		taken: ingest.taken,
+		admit: inFlight.admit,
+		ingest,
+		guess,
 		now: Date.now,
+		report({ from, outcome }) {
+			metrics.reported(from, outcome);
+			counts[`hooks_${outcome}`] += 1;
+		},
 		onFault: (error) => requestFault(error, undefined),
 	});
 
@@ -284,7 +303,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 
 	return {
 		router: createRouter({
-			ingest: [ingest.router, forget, pixel],
+			ingest: [ingest.router, forget, ...inbound.routers],
 			outbox: openStore,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,
@@ -322,6 +341,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			}
 			return stopping;
 		},
+
+		onHook: inbound.onHook,
 
 		async track(event, { writeKey } = {}) {
 			const site = ingestSites.find((each) => each.writeKey === (writeKey ?? ingestSites[0]?.writeKey));

@@ -44,6 +44,8 @@ export function serveSnippet(): RequestHandler {
 			Vary: "Accept-Encoding",
 			// A page of another origin loads it with `integrity`, which needs CORS; it holds no secret.
 			"Access-Control-Allow-Origin": "*",
+			// An app around the router may ask of its own files that they stay with it.
+			"Cross-Origin-Resource-Policy": "cross-origin",
 			"X-Content-Type-Options": "nosniff",
 		});
 		if (encoding !== "identity") response.set("Content-Encoding", encoding);

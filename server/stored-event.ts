@@ -25,3 +25,9 @@ export function personKey({ email, userId }: Person): string | undefined {
 	if (email !== undefined) return `email:${normaliseEmail(email)}`;
 	return userId === undefined ? undefined : `userId:${userId}`;
 }
+
+/** The person a key is of. */
+export function personOf(key: string): Pick<Person, "email" | "userId"> {
+	const colon = key.indexOf(":");
+	return { [key.slice(0, colon)]: key.slice(colon + 1) };
+}

@@ -17,6 +17,7 @@ import type { Activity } from "./activity.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { Live } from "./live.ts";
+import { queryOf } from "./query.ts";
 import { search } from "./search.ts";
 import { type DestinationView, statsView } from "./stats.ts";
 
@@ -140,7 +141,7 @@ export function createAdmin(options: AdminOptions): Router {
 	});
 	router.all("/search", onlyMethods("POST"));
 	router.get("/deadletters", async (request, response) => {
-		const { items, cursor } = await outbox().deadLetters(parse(page, request.query));
+		const { items, cursor } = await outbox().deadLetters(parse(page, queryOf(request)));
 		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
 		response.json(shown satisfies DeadLetterPageView);
 	});

@@ -6,7 +6,7 @@ import { createAdmit } from "./admit.ts";
 import { createPurse } from "./budget.ts";
 import { createGroupHold } from "./group-hold.ts";
 import type { DestinationState } from "./hold.ts";
-import { type Result, settlementOf, tellHold } from "./settlement.ts";
+import { learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
 
 export interface DispatcherOptions {
 	destination: Destination;
@@ -153,7 +153,8 @@ export function startDispatcher({
 			const isCutOff = aborting.signal.aborted && result.outcome?.kind === "retry";
 			if (!isCutOff) await tell(result, lease.lane, at);
 			const settlement: Settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
-			const isSettled = await settle(settlement);
+			const aliases = learntAliases(provider, known, result.outcome);
+			const isSettled = await settle(aliases.length > 0 ? { ...settlement, aliases } : settlement);
 			if (settlement.ended?.ending.kind === "dead") {
 				const { reason, status } = settlement.ended.ending;
 				report({ kind: "dead", reason, status });

@@ -1,5 +1,5 @@
 import type { Ending, Lease, Settlement } from "../outbox/outbox.ts";
-import type { Outcome, Plan } from "../providers/provider.ts";
+import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
 import { fullJitter } from "./backoff.ts";
 import type { Hold } from "./hold.ts";
 
@@ -79,6 +79,13 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 			return { ...settlement, failed: { dueAt: at + fullJitter(lease.attempts + 1, random), unreadable } };
 		}
 	}
+}
+
+/** The provider's own names for the person that an outcome taught. */
+export function learntAliases(provider: Provider, before: Known, outcome: Outcome | undefined): string[] {
+	if (!provider.aliases || !outcome || !("known" in outcome) || !outcome.known) return [];
+	const had = provider.aliases(before);
+	return provider.aliases(outcome.known).filter((alias) => !had.includes(alias));
 }
 
 const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});

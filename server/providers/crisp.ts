@@ -3,15 +3,28 @@ import type { CrispConfig } from "../config-schema.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, type Sent, splitName, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
-import { createExchange } from "./exchange.ts";
+import { type Answer, createExchange } from "./exchange.ts";
 import { type AddressedMemory, addressed, cannotCreate, isMissing, missingPlan, notThere } from "./existence.ts";
-import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData, type Scalar } from "./provider.ts";
+import {
+	deliveredData,
+	type Outcome,
+	type Plan,
+	type PlannedRequest,
+	type Provider,
+	pageData,
+	type Scalar,
+} from "./provider.ts";
 import { removeAll } from "./removal.ts";
 
 /** Requests a day by kind of token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
 
+/** How Crisp's reports name a profile. */
+export const profileAlias = (id: string) => `people:${id}`;
+
 interface Memory extends AddressedMemory {
+	/** Crisp's own id of the profile, where a creation told it. */
+	id?: string;
 	sent?: Sent;
 	/** The updates whose profile fields are sent, as one, and whose custom data is next. */
 	halfSent?: string[] | undefined;
@@ -73,6 +86,13 @@ const dialect: Dialect = {
 	succeeded: (json) => json.error !== true,
 };
 
+/** The id of a profile that was created. */
+function idIn(answer: Answer): string | undefined {
+	const data = answer.kind === "reply" ? answer.json?.data : undefined;
+	const id = typeof data === "object" && data !== null && "people_id" in data ? data.people_id : undefined;
+	return typeof id === "string" && id !== "" ? id : undefined;
+}
+
 /**
  * Crisp's REST API, people part: https://docs.crisp.chat/references/rest-api/v1/
  * and https://help.crisp.chat/en/article/how-to-push-user-events-from-your-backend-z0tda4
@@ -82,14 +102,19 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		Authorization: `Basic ${Buffer.from(`${config.identifier}:${config.key}`).toString("base64")}`,
 		"X-Crisp-Tier": config.tier,
 	});
+	const isReporting = config.hookSecret !== undefined || config.hookKey !== undefined;
 	const website = ["website", config.websiteId];
 	const people = (method: "POST" | "PATCH", path: string[], body: Record<string, unknown>) => ({
 		method,
 		path: [...website, "people", ...path],
 		body,
 	});
-	const send = async (request: PlannedRequest, signal: AbortSignal) =>
-		classify(await exchange(request, signal), request, dialect);
+	async function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
+		const answer = await exchange(request, signal);
+		const outcome = classify(answer, request, dialect);
+		const id = request.purpose === "create" ? idIn(answer) : undefined;
+		return outcome.kind === "delivered" && id !== undefined ? { ...outcome, known: { ...outcome.known, id } } : outcome;
+	}
 
 	function eventBody(event: Event, now: number): Record<string, unknown> {
 		const text = event.type === "track" ? event.name : event.type;
@@ -179,6 +204,13 @@ export function createCrispProvider(config: CrispConfig): Provider {
 		},
 
 		send,
+
+		...(isReporting && {
+			aliases: ({ id, of }: Memory) =>
+				[id, of]
+					.filter((each) => each !== undefined && each !== "" && !each.includes("@"))
+					.map((each) => profileAlias(String(each))),
+		}),
 
 		remove(person, known, admit) {
 			const addresses = new Set(

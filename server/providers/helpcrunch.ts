@@ -44,6 +44,9 @@ interface Memory {
 	sentTo?: number;
 }
 
+/** How HelpCrunch's reports name a customer. */
+export const customerAlias = (id: number) => `customer:${id}`;
+
 /** People remembered of one lane at most, the latest. */
 const rememberPeople = 5;
 
@@ -237,6 +240,10 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 				? afterSearch(outcome, answer, request)
 				: afterCreation(outcome, answer, request);
 		},
+
+		...(config.hookSecret !== undefined && {
+			aliases: ({ ids = {} }: Memory) => Object.values(ids).map(customerAlias),
+		}),
 
 		remove: (person, known, admit) =>
 			removeCustomers(

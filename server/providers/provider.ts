@@ -22,6 +22,8 @@ export interface Provider {
 	plan(events: readonly [StoredEvent, ...StoredEvent[]], known: Known, now: number): Plan;
 	/** Sends a plan's request, once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
+	/** Its own names for the person, as it reports them by, in what is known of them; absent where it reports nothing. */
+	aliases?(known: Known): string[];
 	/**
 	 * Deletes people there: everybody who is this person, as far as the person and what was known of them tells.
 	 * Absent where no route is known that does it. Asks `admit` before each request; rejects only as that does.

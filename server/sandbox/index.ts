@@ -8,6 +8,7 @@ import type { NewPerson, SandboxPerson } from "./people.ts";
 import { type Destination, destinations } from "./provider.ts";
 import { createRecord, type SandboxRequest } from "./record.ts";
 import { createVibetrace, type VibetraceCredentials } from "./vibetrace.ts";
+import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-for.ts";
 
 export type { CrispCredentials } from "./crisp.ts";
 export type { Fault } from "./faults.ts";
@@ -16,6 +17,7 @@ export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";
 export type { Destination } from "./provider.ts";
 export type { SandboxRequest } from "./record.ts";
 export type { VibetraceCredentials } from "./vibetrace.ts";
+export type { ExpectedEvent, SandboxDelivery } from "./wait-for.ts";
 
 export interface SandboxOptions {
 	/** Default 0: any free port. */
@@ -53,6 +55,11 @@ export interface Sandbox {
 	removePerson(destination: Destination, email: string): void;
 	/** Makes requests fail; returns what clears the fault. Several faults befall requests in the order added. */
 	fault(destination: Destination, fault: Fault): () => void;
+	/**
+	 * Resolves once an event has arrived on a profile: at once if it has before, else as soon as it does, so that a
+	 * test need not sleep. Rejects after `timeoutMs` (default 10,000), telling what was received.
+	 */
+	waitFor(event: ExpectedEvent, options?: { timeoutMs?: number }): Promise<SandboxDelivery>;
 	/**
 	 * Resolves with the requests once the predicate holds for them; it is asked again with each request, also with one
 	 * whose answer a fault holds back. Rejects after `timeoutMs` (default 10,000), telling what was received.
@@ -114,7 +121,12 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		addPerson: (destination, person) => providers[destination].add(person).id,
 		removePerson: (destination, email) => providers[destination].remove(email),
 		fault: (destination, fault) => faults[destination].add(fault),
-		until: record.until,
+		waitFor(event, options = {}) {
+			const people = () => Object.fromEntries(destinations.map((name) => [name, providers[name].people()]));
+			const destination = event.destination && { destination: event.destination };
+			return record.when(() => findDelivery(people(), event), { ...options, ...destination });
+		},
+		until: (predicate, options) => record.when((requests) => (predicate(requests) ? requests : undefined), options),
 		onRequest: record.onRequest,
 		clear() {
 			record.clear();

@@ -88,16 +88,17 @@ export function createRecord() {
 			return () => listeners.delete(listener);
 		},
 
-		/** Resolves once the predicate holds; asked again with each request. */
-		until(
-			predicate: (requests: SandboxRequest[]) => boolean,
+		/** Resolves to what `find` finds, once it finds something; asked again with each request. */
+		when<Found>(
+			find: (requests: SandboxRequest[]) => Found | undefined,
 			{ destination, timeoutMs = 10_000 }: { destination?: Destination; timeoutMs?: number } = {},
-		): Promise<SandboxRequest[]> {
-			const { promise, resolve, reject } = Promise.withResolvers<SandboxRequest[]>();
+		): Promise<Found> {
+			const { promise, resolve, reject } = Promise.withResolvers<Found>();
 			const waiter = {
 				check() {
 					try {
-						if (predicate(list(destination))) resolve(list(destination));
+						const found = find(list(destination));
+						if (found !== undefined) resolve(found);
 					} catch (error) {
 						reject(error);
 					}

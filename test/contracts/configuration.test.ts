@@ -19,6 +19,30 @@ const least = {
 };
 const site = { writeKey: "site_file", origins: ["https://file.example"], vibetrace: { apiKey: "vt-of-the-file" } };
 
+/** All that the environment can say. */
+const everything = {
+	PORT: "0",
+	HOST: "0.0.0.0",
+	EVENTFERRY_WRITE_KEY: "site_a",
+	EVENTFERRY_ORIGINS: "https://a.example, http://localhost:3000",
+	EVENTFERRY_SERVER_KEY: "sk",
+	EVENTFERRY_IDENTITY: "verified",
+	EVENTFERRY_IDENTITY_SECRET: `${"n".repeat(32)}, ${"o".repeat(32)}`,
+	EVENTFERRY_ADMIN_TOKEN: "at",
+	EVENTFERRY_TRUST_PROXY: "1",
+	EVENTFERRY_STORE: "sqlite:/tmp/x.db",
+	EVENTFERRY_LOG_LEVEL: "warn",
+	CRISP_WEBSITE_ID: "w",
+	CRISP_IDENTIFIER: "i",
+	CRISP_KEY: "k",
+	CRISP_TIER: "plugin",
+	CRISP_BASE_URL: "http://127.0.0.1:1/crisp/v1",
+	HELPCRUNCH_API_KEY: "h",
+	HELPCRUNCH_BASE_URL: "http://localhost:1/v1",
+	VIBETRACE_API_KEY: "v",
+	VIBETRACE_BASE_URL: "https://eu.example/v1",
+};
+
 const fromEnvironment = (env: Record<string, string | undefined>) => loadConfig({ file: false, env });
 async function fileOf(name: string, content: unknown): Promise<string> {
 	const path = join(folder, name);
@@ -54,28 +78,7 @@ describe("the environment alone", () => {
 	});
 
 	test("sets everything it is documented to set", async () => {
-		const config = await fromEnvironment({
-			PORT: "0",
-			HOST: "0.0.0.0",
-			EVENTFERRY_WRITE_KEY: "site_a",
-			EVENTFERRY_ORIGINS: "https://a.example, http://localhost:3000",
-			EVENTFERRY_SERVER_KEY: "sk",
-			EVENTFERRY_IDENTITY: "verified",
-			EVENTFERRY_IDENTITY_SECRET: `${"n".repeat(32)}, ${"o".repeat(32)}`,
-			EVENTFERRY_ADMIN_TOKEN: "at",
-			EVENTFERRY_TRUST_PROXY: "1",
-			EVENTFERRY_STORE: "sqlite:/tmp/x.db",
-			EVENTFERRY_LOG_LEVEL: "warn",
-			CRISP_WEBSITE_ID: "w",
-			CRISP_IDENTIFIER: "i",
-			CRISP_KEY: "k",
-			CRISP_TIER: "plugin",
-			CRISP_BASE_URL: "http://127.0.0.1:1/crisp/v1",
-			HELPCRUNCH_API_KEY: "h",
-			HELPCRUNCH_BASE_URL: "http://localhost:1/v1",
-			VIBETRACE_API_KEY: "v",
-			VIBETRACE_BASE_URL: "https://eu.example/v1",
-		});
+		const config = await fromEnvironment(everything);
 		expect(config).toMatchObject({
 			port: 0,
 			host: "0.0.0.0",
@@ -311,6 +314,12 @@ describe("a value in a file of its own", () => {
 			adminToken: "at-of-the-secret",
 			sites: [{ serverKey: "sk-of-the-secret", vibetrace: { apiKey: "vt-of-the-secret" } }],
 		});
+	});
+
+	test("may be any value", async () => {
+		const files = Object.entries(everything).map(async ([name, value]) => [`${name}_FILE`, await fileOf(name, value)]);
+		const config = await fromEnvironment(Object.fromEntries(await Promise.all(files)));
+		expect(config).toEqual(await fromEnvironment(everything));
 	});
 
 	test("gives way to the variable itself, and is none when it is empty, as a variable is", async () => {

@@ -42,6 +42,6 @@ it("the README's example for one's own tests runs, ends, and shows what it says"
 	const { stdout } = await promisify(execFile)(process.execPath, ["test-results/readme-example.mjs"], {
 		timeout: 30_000,
 	});
-	expect(stdout.match(/ \d{3}'/g)).toEqual([" 503'", " 503'", " 404'", " 201'", " 200'"]);
+	expect(stdout).toBe("ada@example.com [ 503, 503, 404, 201, 200 ]\n");
 	remove();
 });
