@@ -1,5 +1,15 @@
 /** The backend's half of eventferry: a proxy to mount in an Express app, and its configuration. */
 export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config.ts";
+export {
+	type CrispClient,
+	CrispError,
+	type CrispErrorCode,
+	type CrispEventName,
+	type CrispOptions,
+	type CrispPayload,
+	createCrisp,
+	type MissedEvents,
+} from "./crisp/index.ts";
 export type { HookListener, ReceivedHook } from "./inbound/index.ts";
 export { type OpenUrlOptions, type SignedOpen, signOpenUrl } from "./inbound/open-token.ts";
 export { type SignedIdentity, signIdentity } from "./ingest/identity-token.ts";

@@ -91,3 +91,4 @@ export type CrispEventName = (typeof eventNames)[number] | (typeof hookOnlyEvent
 
 const all: ReadonlySet<string> = new Set<string>([...eventNames, ...hookOnlyEventNames]);
 export const isCrispEventName = (name: string): name is CrispEventName => all.has(name);
+export const isHookOnly = (name: string): boolean => hookOnlyEventNames.some((each) => each === name);

@@ -68,3 +68,82 @@ export const peopleEvent = z.strictObject({
 	data: z.record(z.string(), z.unknown()).optional(),
 	color: z.enum(["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"]).optional(),
 });
+
+const sender = z.enum(["user", "operator"]);
+const fingerprints = z.array(z.number());
+
+/** `POST conversation/{session_id}/message` */
+export const conversationMessage = z.looseObject({
+	type: z.enum(["text", "file", "animation", "audio", "carousel", "note", "picker", "field", "event"]),
+	from: sender,
+	origin: text.min(1),
+	content: z.unknown().refine((content) => content !== undefined),
+});
+
+/** `PATCH conversation/{session_id}/…` */
+export const conversationState = z.strictObject({ state: z.enum(["pending", "unresolved", "resolved"]) });
+export const conversationBlock = z.strictObject({ blocked: z.boolean() });
+export const conversationRouting = z.strictObject({
+	assigned: z.strictObject({ user_id: text.nullable() }),
+	silent: z.boolean().optional(),
+});
+export const conversationRead = z.strictObject({ from: sender, origin: text, fingerprints }).partial();
+export const conversationMeta = z
+	.strictObject({
+		nickname: text,
+		email,
+		phone: text,
+		address: text,
+		subject: text,
+		avatar: text,
+		segments: z.array(text),
+		data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+	})
+	.partial();
+
+/** `POST website` */
+export const newWebsite = z.strictObject({ name: text.min(1), domain: text.min(1) });
+
+/** `DELETE website/{website_id}`: not without proof of who asks. */
+export const websiteRemoval = z.strictObject({ verify: z.strictObject({ method: text, secret: text }) });
+
+/** `PATCH website/{website_id}/settings` */
+export const websiteSettings = z
+	.strictObject({
+		name: text,
+		domain: text,
+		domain_alternates: z.array(text),
+		logo: text,
+		audit: z.record(z.string(), z.unknown()),
+		contact: z.record(z.string(), z.unknown()),
+		inbox: z.record(z.string(), z.unknown()),
+		emails: z.record(z.string(), z.unknown()),
+		chatbox: z.record(z.string(), z.unknown()),
+	})
+	.partial();
+
+/** `POST website/{website_id}/operator`, `PATCH website/{website_id}/operator/{user_id}` */
+export const newOperator = z.strictObject({ email, role: z.enum(["owner", "member"]), verify: z.boolean() });
+export const operatorChange = z.strictObject({ role: z.enum(["owner", "member"]), title: text }).partial();
+
+const searchCondition = z.strictObject({
+	model: z.literal("people"),
+	criterion: text,
+	operator: text,
+	query: z.array(text),
+});
+export type SearchCondition = z.infer<typeof searchCondition>;
+
+/** `?search_filter=` of `GET people/profiles/{page}`: conditions as JSON; none where it is left out. */
+export const searchFilter = z
+	.string()
+	.default("[]")
+	.transform((json, context) => {
+		try {
+			return JSON.parse(json) as unknown;
+		} catch {
+			context.addIssue("is not JSON");
+			return z.NEVER;
+		}
+	})
+	.pipe(z.array(searchCondition));

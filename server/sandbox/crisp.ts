@@ -1,7 +1,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import type { Server as HttpServer } from "node:http";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
-import type { ZodType } from "zod";
-import { partialCard, peopleData, peopleEvent, wholeCard } from "./crisp-schemas.ts";
+import { answer, methodNotAllowed, pageOf, refuse, valid } from "./crisp-answers.ts";
+import { createConversations } from "./crisp-conversations.ts";
+import { type CrispRelay, createRelay } from "./crisp-relay.ts";
+import {
+	partialCard,
+	peopleData,
+	peopleEvent,
+	type SearchCondition,
+	searchFilter,
+	wholeCard,
+} from "./crisp-schemas.ts";
+import { createWebsite, createWebsiteRoutes } from "./crisp-website.ts";
 import { createPeople, type SandboxPerson } from "./people.ts";
 import { createQuota, jsonBody, type Provider } from "./provider.ts";
 
@@ -15,25 +26,31 @@ export interface CrispCredentials {
 
 const day = 86_400_000;
 
-const answer = (response: Response, status: number, reason: string, data: unknown = {}) =>
-	response.status(status).json({ error: false, reason, data });
-
-const refuse = (response: Response, status: number, reason: string, message?: string) =>
-	response.status(status).json({ error: true, reason, data: message === undefined ? {} : { message } });
-
-const methodNotAllowed: RequestHandler = (_request, response) => refuse(response, 405, "method_not_allowed");
-
 // Express reports a path segment it cannot decode here.
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => refuse(response, 400, "invalid_data");
 
-/** Crisp's people routes, under `/website/{website_id}/people`. */
-export function createCrisp(perDay: number): Provider<CrispCredentials> {
+/** Crisp, and its socket for events. */
+interface CrispProvider extends Provider<CrispCredentials> {
+	relay: CrispRelay;
+	/** Says which server the socket is to be on. */
+	attach(server: HttpServer): void;
+	stop(): void;
+}
+
+/** Crisp's routes for people, conversations, a website and its operators, under `/website/{website_id}`. */
+export function createCrisp(perDay: number): CrispProvider {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
 		identifier: randomUUID(),
 		key: randomBytes(32).toString("hex"),
 		tier: "website",
 	};
+	const { relay, attach, url, stop } = createRelay(
+		({ username, password, tier }) =>
+			username === credentials.identifier && password === credentials.key && tier === credentials.tier,
+	);
+	const conversations = createConversations(credentials.websiteId, (event, data) => void relay.emit(event, data));
+	const website = createWebsiteRoutes();
 	const people = createPeople();
 	const quota = createQuota(perDay, day);
 	const basic = `Basic ${Buffer.from(`${credentials.identifier}:${credentials.key}`).toString("base64")}`;
@@ -58,14 +75,6 @@ export function createCrisp(perDay: number): Provider<CrispCredentials> {
 			else refuse(response, 404, "not_found");
 		};
 
-	const valid =
-		<P>(schema: ZodType): RequestHandler<P> =>
-		(request, response, next) => {
-			const { success } = schema.safeParse(request.body);
-			if (success) next();
-			else refuse(response, 400, "invalid_data");
-		};
-
 	/** Keeps a card; false when its e-mail already has another profile. */
 	const keepCard = (person: SandboxPerson, card: Record<string, unknown>): boolean => {
 		const { email, ...profile } = card;
@@ -84,11 +93,17 @@ export function createCrisp(perDay: number): Provider<CrispCredentials> {
 
 	const router = Router({ strict: true, caseSensitive: true });
 	router.use(admit);
+	router.get("/website/connect/endpoints", async (_request, response) => {
+		answer(response, 200, "resolved", { socket: { app: await url() } });
+	});
 	router.use("/website/:website", (request, response, next) => {
 		if (request.params.website === credentials.websiteId) next();
 		else refuse(response, 404, "not_subscribed");
 	});
 	router.use(jsonBody((response, why) => refuse(response, 400, "invalid_data", why)));
+
+	router.route("/website").post(createWebsite).all(methodNotAllowed);
+	router.use("/website/:website", conversations.router, website.router);
 
 	router
 		.route("/website/:website/people/events/:person")
@@ -106,8 +121,7 @@ export function createCrisp(perDay: number): Provider<CrispCredentials> {
 		.route("/website/:website/people/events/:person/list/:page")
 		.get(
 			ofPerson((person, request, response) => {
-				const first = (Number(request.params.page) - 1) * 20;
-				const page = person.events.slice(first, first + 20);
+				const page = pageOf(person.events, request.params.page);
 				answer(
 					response,
 					200,
@@ -173,7 +187,27 @@ export function createCrisp(perDay: number): Provider<CrispCredentials> {
 
 	router
 		.route("/website/:website/people/profiles/:page")
-		.get((_request, response) => answer(response, 200, "listed", people.all().slice(0, 20).map(card)))
+		.get((request, response) => {
+			const conditions = searchFilter.safeParse(request.query.search_filter);
+			if (!conditions.success) return refuse(response, 400, "invalid_data");
+			const isAny = request.query.search_operator === "or";
+			const found = people.all().filter((person) => {
+				const holds = conditions.data.map((condition) => meets(card(person), condition));
+				return isAny ? holds.some(Boolean) : holds.every(Boolean);
+			});
+			return answer(response, 200, "listed", pageOf(found, request.params.page).map(card));
+		})
+		.all(methodNotAllowed);
+
+	router
+		.route("/website/:website/people/suggest/segments/:page")
+		.get((request, response) => {
+			const counts = new Map<string, number>();
+			for (const { profile } of people.all())
+				for (const segment of (profile.segments ?? []) as string[]) counts.set(segment, (counts.get(segment) ?? 0) + 1);
+			const segments = [...counts].map(([segment, count]) => ({ segment, count }));
+			answer(response, 200, "listed", pageOf(segments, request.params.page));
+		})
 		.all(methodNotAllowed);
 
 	router.use((_request, response) => refuse(response, 404, "route_not_found"));
@@ -185,11 +219,21 @@ export function createCrisp(perDay: number): Provider<CrispCredentials> {
 		people: people.all,
 		add: (person) => people.add(randomUUID(), person),
 		remove: (email) => people.withEmail(email).forEach(people.remove),
+		relay,
+		attach,
+		stop,
 		clear() {
 			people.clear();
+			conversations.clear();
+			website.clear();
 			quota.clear();
 		},
 	};
+}
+
+/** Whether a card meets one condition of a search, as far as segments go. */
+function meets({ segments }: Record<string, unknown>, { criterion, query }: SearchCondition): boolean {
+	return criterion !== "segments" || (Array.isArray(segments) && query.every((each) => segments.includes(each)));
 }
 
 /** `PATCH`: what is given replaces what was there, objects field by field. */

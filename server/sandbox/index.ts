@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import express, { type ErrorRequestHandler } from "express";
 import { type CrispCredentials, createCrisp } from "./crisp.ts";
+import type { CrispRelay } from "./crisp-relay.ts";
 import { createFaults, type Fault } from "./faults.ts";
 import { createHelpcrunch, type HelpcrunchCredentials } from "./helpcrunch.ts";
 import type { NewPerson, SandboxPerson } from "./people.ts";
@@ -11,6 +12,7 @@ import { createVibetrace, type VibetraceCredentials } from "./vibetrace.ts";
 import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-for.ts";
 
 export type { CrispCredentials } from "./crisp.ts";
+export type { CrispRelay } from "./crisp-relay.ts";
 export type { Fault } from "./faults.ts";
 export type { HelpcrunchCredentials } from "./helpcrunch.ts";
 export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";
@@ -70,7 +72,9 @@ export interface Sandbox {
 	): Promise<SandboxRequest[]>;
 	/** Calls the listener once for each request, when it is answered or its connection has ended; returns the way to stop. */
 	onRequest(listener: (request: SandboxRequest) => void): () => void;
-	/** Forgets people, requests, faults and what was used of the limits. */
+	/** Crisp's socket for events. Needs `socket.io`, where somebody connects to it. */
+	readonly relay: CrispRelay;
+	/** Forgets people, conversations, requests, faults and what was used of the limits. */
 	clear(): void;
 	/** Ends all connections and stops listening; whoever waits in `until` is told so. */
 	stop(): Promise<void>;
@@ -82,7 +86,7 @@ const unreadable: ErrorRequestHandler = (error: { status?: number; message: stri
 
 /**
  * Starts the three providers as one HTTP server on 127.0.0.1. They accept and answer what their documentation says,
- * refuse the rest, and keep everything in memory. Only what concerns people and their events is simulated.
+ * refuse the rest, and keep everything in memory. Of Crisp, what its Node client has always had is simulated, of the others what concerns people and their events.
  */
 export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {}): Promise<Sandbox> {
 	const providers = {
@@ -107,6 +111,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 	const address = server.address();
 	if (address === null || typeof address === "string") throw new Error("The sandbox has no port");
 	const url = `http://127.0.0.1:${address.port}`;
+	providers.crisp.attach(server);
 
 	return {
 		url,
@@ -128,6 +133,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		},
 		until: (predicate, options) => record.when((requests) => (predicate(requests) ? requests : undefined), options),
 		onRequest: record.onRequest,
+		relay: providers.crisp.relay,
 		clear() {
 			record.clear();
 			for (const name of destinations) {
@@ -139,6 +145,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 			if (stopping.signal.aborted) return;
 			stopping.abort();
 			record.stop();
+			providers.crisp.stop();
 			const closed = once(server, "close");
 			server.close();
 			server.closeAllConnections();

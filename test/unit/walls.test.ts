@@ -59,13 +59,22 @@ describe("the walls in ARCHITECTURE.md", () => {
 
 	it("only the proxy and the configuration know which providers there are, only server/providers/ know what they say", () => {
 		const allowed =
-			/^server\/(providers|sandbox|inbound|command)\/|^server\/(accounts|config|config-schema|serve)\.ts$|^shared\/event\.ts$/;
+			/^server\/(providers|sandbox|inbound|crisp|command)\/|^server\/(accounts|config|config-schema|index|serve)\.ts$|^shared\/event\.ts$/;
 		const words = /\b(crisp|helpcrunch|vibetrace)\b/i;
 		const code = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
 		const wrong = [...textsOf("server"), ...textsOf("shared")]
 			.filter(({ file, text }) => !allowed.test(file) && words.test(code(text)))
 			.map(({ file }) => file);
 		expect(wrong).toEqual([]);
+	});
+
+	it("only server/crisp/ knows Crisp's own client, and imports it when it is used", () => {
+		const imports = importsIn("server").filter(({ from }) => from === "crisp-api");
+		expect(imports.filter(({ file }) => !file.startsWith("server/crisp/"))).toEqual([]);
+		const atRunTime = imports.filter(({ typesOnly }) => !typesOnly);
+		expect([...new Set(atRunTime.map(({ file }) => file))]).toEqual(["server/crisp/client.ts"]);
+		const statically = textsOf("server/crisp").filter(({ text }) => /^import (?!type)[^;]*"crisp-api"/m.test(text));
+		expect(statically).toEqual([]);
 	});
 
 	it("the sandbox is a stranger to the rest of the server", () => {

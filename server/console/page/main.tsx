@@ -1,4 +1,3 @@
-import "./locale.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 

@@ -1,0 +1,25 @@
+import type { RequestHandler, Response } from "express";
+import type { ZodType } from "zod";
+
+/** Crisp's envelope around whatever it answers. */
+export const answer = (response: Response, status: number, reason: string, data: unknown = {}) =>
+	response.status(status).json({ error: false, reason, data });
+
+export const refuse = (response: Response, status: number, reason: string, message?: string) =>
+	response.status(status).json({ error: true, reason, data: message === undefined ? {} : { message } });
+
+export const methodNotAllowed: RequestHandler = (_request, response) => refuse(response, 405, "method_not_allowed");
+
+/** Refuses a body of another shape, without a word about which part of it. */
+export const valid =
+	<P>(schema: ZodType): RequestHandler<P> =>
+	(request, response, next) => {
+		if (schema.safeParse(request.body).success) next();
+		else refuse(response, 400, "invalid_data");
+	};
+
+/** Pages count from 1, 20 to a page. */
+export function pageOf<Item>(items: readonly Item[], page: unknown, size = 20): Item[] {
+	const first = (Math.max(1, Number(page)) - 1) * size;
+	return items.slice(first, first + size);
+}
