@@ -80,7 +80,7 @@ export interface Destination {
 /** "Once": while a claim on `key` holds, an event that makes the same claim is discarded and counted under `reason`. */
 export interface Claim {
 	key: string;
-	/** 12 hex digits that follow from the key; claims that are alike in them are stored side by side. */
+	/** 6 hex digits that follow from the key; a person's claims that are alike in them are stored side by side. */
 	cluster?: string;
 	/** The claim is the person's own: another person's with the same key is another, and it goes when the person is forgotten. */
 	ofPerson?: boolean;

@@ -32,7 +32,7 @@ CREATE TABLE lane (
 	requests INTEGER NOT NULL DEFAULT 0,
 	shown INTEGER,
 	owed_since INTEGER NOT NULL,
-	UNIQUE (destination, person)
+	UNIQUE (person, destination)
 ) STRICT;
 CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0;
 CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0;
@@ -93,6 +93,7 @@ const pragmas = [
 	"auto_vacuum = INCREMENTAL",
 	"journal_mode = WAL",
 	"synchronous = FULL",
+	"temp_store = MEMORY",
 	"cache_size = -65536",
 	"wal_autocheckpoint = 10000",
 	"journal_size_limit = 67108864",

@@ -40,11 +40,17 @@ export const event = (index: number, email = `visitor${"0".repeat(8)}@example.co
 
 const digits = (value: number, length: number) => value.toString(16).padStart(length, "0");
 
-/** A maker of batches that costs next to nothing: one body of bytes, in which ids and the person are overwritten. */
+/** Batches between two looks at the clock: what a batch holds was captured within some seconds. */
+const batchesAtATime = 16;
+
+/**
+ * A maker of batches that costs next to nothing: one body of bytes, in which ids and the person are overwritten.
+ * Ids are UUIDv7, as the browser's are: they start with the time.
+ */
 export function createBatches(connection: number, tracksOnly: boolean): () => Buffer {
-	const run = digits(Math.floor(Math.random() * 0xffff_ffff), 8);
+	const blank = "00000000-0000-7000-8000-";
 	const events = Array.from({ length: batchSize }, (_, index) =>
-		event(tracksOnly ? 0 : index, undefined, `${run}-0000-4000-8000-${digits(index, 12)}`),
+		event(tracksOnly ? 0 : index, undefined, `${blank}${digits(index, 12)}`),
 	);
 	const body = Buffer.from(JSON.stringify({ writeKey, sentAt: Date.now(), events }));
 	const places = (text: string, offset: number) =>
@@ -52,14 +58,18 @@ export function createBatches(connection: number, tracksOnly: boolean): () => Bu
 			.map((_, index) => index)
 			.reduce<number[]>((found) => [...found, body.indexOf(text, (found.at(-1) ?? 0) + 1)], [])
 			.map((place) => place + offset);
-	const ids = places(`${run}-0000`, run.length + "-0000-4000-8000-".length);
+	const ids = places(blank, 0);
 	const emails = places("visitor00000000", "visitor".length);
 	let batch = 0;
 	return () => {
+		if (batch % batchesAtATime === 0) {
+			const time = digits(Date.now(), 12);
+			for (const place of ids) body.write(`${time.slice(0, 8)}-${time.slice(8)}`, place, "latin1");
+		}
 		batch += 1;
 		const person = digits((connection * 7_919 + batch * 32) % people, 8);
 		const serial = digits(connection, 3) + digits(batch, 6);
-		for (const place of ids) body.write(serial, place, "latin1");
+		for (const place of ids) body.write(serial, place + blank.length, "latin1");
 		for (const place of emails) body.write(person, place, "latin1");
 		return body;
 	};
