@@ -25,7 +25,7 @@ const attempt = z.object({
 	outcome: z.enum(outcomes),
 	/** HTTP status, where there was an answer. */
 	status: z.number().optional(),
-	/** Why, in the provider's words. */
+	/** Why, in the provider's words, without e-mails. */
 	reason: z.string().optional(),
 	ms: z.number(),
 });

@@ -2,6 +2,7 @@ import type { EventBrief, LiveDelivery } from "../../shared/admin.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
+import { scrub } from "../log.ts";
 import type { Destination, Discarded, Ending, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
@@ -79,7 +80,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 
 		stepped(destination, notice) {
 			if (notice.kind !== "step") return;
-			const { at, person, events, result, ended } = notice;
+			const { at, person, events, result, isSettled, ended } = notice;
 			const about = events.slice(0, covered(result, ended));
 			const [first] = about;
 			if (!first) return;
@@ -103,12 +104,13 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 					request: shownRequest(result.plan.request, first.event.person),
 					outcome,
 					...("status" in told && told.status !== undefined && { status: told.status }),
-					...("reason" in told && { reason: told.reason }),
+					...("reason" in told && { reason: scrub(told.reason) }),
 					ms: result.ms ?? 0,
 				};
 				for (const watcher of watchers) watcher(step.sent);
 			}
-			steps.add(step, 1 + about.length);
+			// What could not be settled may be of somebody who was forgotten meanwhile.
+			if (isSettled) steps.add(step, 1 + about.length);
 		},
 
 		watch(listener) {

@@ -23,8 +23,16 @@ export interface DispatcherOptions {
 export type Notice =
 	/** The destination is held, or runs again. */
 	| { kind: "state"; state: DestinationState }
-	/** A lane's next step is done: what was sent for its leading events, if anything, and which of them ended. */
-	| { kind: "step"; person: string; events: StoredEvent[]; result: Result; ended: Settlement["ended"]; at: number }
+	/** A lane's next step is done: what was sent for its leading events, if anything, and, if that was settled, which of them ended. */
+	| {
+			kind: "step";
+			person: string;
+			events: StoredEvent[];
+			result: Result;
+			isSettled: boolean;
+			ended: Settlement["ended"];
+			at: number;
+	  }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
 	/** A lease had ended before it was settled: it ran out, so that what it sent may be sent again, or its person was forgotten. */
@@ -160,7 +168,7 @@ export function startDispatcher({
 				report({ kind: "dead", reason, status });
 			}
 			const ended = isSettled ? settlement.ended : undefined;
-			report({ kind: "step", person: lease.person, events: [first, ...rest], result, ended, at });
+			report({ kind: "step", person: lease.person, events: [first, ...rest], result, isSettled, ended, at });
 		} catch (error) {
 			// Not its message: what could not be parsed or planned may be quoted in it.
 			fault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);

@@ -245,6 +245,17 @@ describe("POST /admin/search", () => {
 		expect((await search({ event: page.id })).journeys).toMatchObject([{ event: { type: "page" }, deliveries: [] }]);
 	});
 
+	it("tells of whom a destination may not create", async () => {
+		await running.stop();
+		running = await runProxy({ site: ({ crisp }) => ({ crisp: { ...crisp, createPeople: "never" } }) });
+		const one = event({ person: ada });
+		await running.batch(one);
+		const { deliveries } = await found({ event: one.id }, "skipped");
+		expect(deliveries).toMatchObject([
+			{ reason: "unknown_person", attempts: [{ outcome: "unknownPerson", status: 404 }] },
+		]);
+	});
+
 	it("finds nothing of somebody else, of one who is not there, or of an id that only stands in another's data", async () => {
 		known();
 		const one = event({ person: ada });
