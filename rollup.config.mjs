@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import esbuild from "rollup-plugin-esbuild";
@@ -27,9 +27,34 @@ const alsoEmit = (files) => ({
 	},
 });
 
-/** What is bundled may be passed on with its licence. */
-const licences = (packages) =>
-	packages.map((name) => `/*!\n${name}\n\n${read(`node_modules/${name}/LICENSE`).trim()}\n*/`).join("\n");
+/** The folder of the package that a module is of; undefined for our own. */
+const packageOf = (id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0];
+
+/** A package's name and licence, with the text that must go wherever its code goes. */
+function licenseOf(folder) {
+	const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+	const texts = readdirSync(folder).filter((file) => /^(licen[cs]e|notice)(\.\w+)?$/i.test(file));
+	if (texts.length === 0) throw new Error(`${name} has no licence file to ship with its code`);
+	const text = texts.map((file) => readFileSync(`${folder}/${file}`, "utf8").trim()).join("\n\n");
+	return `${name} ${version} (${license})\n\n${text}\n`;
+}
+
+/** Writes the licences of the packages that a bundle holds into a file beside it. */
+const licenses = {
+	name: "licenses",
+	generateBundle(_options, bundle) {
+		for (const { fileName, modules = {} } of Object.values(bundle)) {
+			const used = Object.entries(modules).filter(([, { renderedLength }]) => renderedLength > 0);
+			const folders = new Set(used.map(([id]) => packageOf(id)).filter(Boolean));
+			if (folders.size === 0) continue;
+			const source = [...folders]
+				.toSorted()
+				.map(licenseOf)
+				.join(`\n${"-".repeat(80)}\n\n`);
+			this.emitFile({ type: "asset", fileName: `${fileName}.LICENSES.txt`, source });
+		}
+	},
+};
 
 /** The browser's half, and the console's page. The server's half needs no bundling: `tsc` writes it. */
 export default [
@@ -40,8 +65,15 @@ export default [
 		output: { file: "dist/client/index.js", format: "es", sourcemap: true },
 	},
 	{
+		input: "client/react.ts",
+		external: ["react"],
+		plugins: [typescript],
+		// For frameworks that render on a server what does not say that it is for browsers.
+		output: { file: "dist/client/react.js", format: "es", banner: '"use client";' },
+	},
+	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), typescript, minified(false)],
+		plugins: [resolve({ browser: true }), typescript, minified(false), licenses],
 		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 	{
@@ -49,12 +81,13 @@ export default [
 		plugins: [
 			resolve({ browser: true }),
 			page,
-			terser({ ecma: 2020, format: { comments: /^!/ } }),
+			terser({ ecma: 2020 }),
+			licenses,
 			alsoEmit({
 				"console.html": ["server/console/page/console.html"],
 				"console.css": ["node_modules/uplot/dist/uPlot.min.css", "server/console/page/console.css"],
 			}),
 		],
-		output: { file: "dist/server/console/page/console.js", format: "iife", banner: licences(["preact", "uplot"]) },
+		output: { file: "dist/server/console/page/console.js", format: "iife" },
 	},
 ];

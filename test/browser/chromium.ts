@@ -23,6 +23,8 @@ const args = [
 	"--disable-background-networking",
 	"--disable-component-update",
 	"--disable-sync",
+	// Also for what is sent after a page is gone, where a context's user agent is forgotten.
+	`--user-agent=${desktopUserAgent}`,
 ];
 
 interface Executable {

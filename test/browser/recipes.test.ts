@@ -1,0 +1,87 @@
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Chromium, launchChromium } from "./chromium.ts";
+import { bundle, example, startShop } from "./recipe.ts";
+
+let chromium: Chromium;
+let shop: Awaited<ReturnType<typeof startShop>>;
+beforeAll(async () => {
+	chromium = await launchChromium();
+});
+afterEach(() => shop.stop());
+afterAll(() => chromium.close());
+
+/** Opens the shop as a visitor; resolves to its page and what went wrong in it. */
+async function visit(): Promise<{ page: Page; wrong: string[] }> {
+	const page = await (await chromium.visitor()).newPage();
+	const wrong: string[] = [];
+	page.on("pageerror", ({ message }) => wrong.push(message));
+	page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+	await page.goto(shop.url);
+	return { page, wrong };
+}
+
+/** What every recipe offers: something for the basket, a login, a purchase. All of it arrives as Ada's. */
+async function buy({ page, wrong }: { page: Page; wrong: string[] }): Promise<void> {
+	await page.getByRole("button", { name: "Add an iPhone X" }).click();
+	await page.getByRole("textbox", { name: "E-mail" }).fill("ada@example.com");
+	await page.getByRole("button", { name: "Log in" }).click();
+	await page.getByRole("button", { name: "Buy" }).click();
+	// What waits is sent when the page is left.
+	await page.goto("about:blank");
+	const person = { email: "ada@example.com" };
+	for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
+		for (const event of [
+			{ name: "basket:item:added", data: { product: "iPhone X" } },
+			{ type: "login", data: { plan: "pro" } },
+			{ type: "confirmation", data: { orderId: "A-1001" } },
+		] as const) {
+			await shop.sandbox.waitFor({ destination, person, ...event });
+		}
+	}
+	expect(wrong).toEqual([]);
+	await page.context().close();
+}
+
+const emptyPage =
+	'<!doctype html><title>Shop</title><div id="root"></div><script type="module" src="/bundle.js"></script>';
+
+describe("the recipe for", () => {
+	test("plain HTML", async () => {
+		shop = await startShop({ page: await readFile(example("plain-html/index.html"), "utf8") });
+		await buy(await visit());
+	});
+
+	test("React", async () => {
+		shop = await startShop({ page: emptyPage, script: await bundle("react/main.tsx") });
+		await buy(await visit());
+	});
+
+	test("Vue", async () => {
+		shop = await startShop({ page: emptyPage, script: await bundle("vue/main.ts") });
+		await buy(await visit());
+	});
+
+	test("Next's app router, rendered on a server and hydrated without a difference", async () => {
+		const imports = 'import Layout from "./layout"; import Page from "./page"; const app = <Layout><Page /></Layout>;';
+		const server = await bundle(
+			{
+				contents: `import { renderToString } from "react-dom/server"; ${imports} export default renderToString(app);`,
+				folder: "next/app",
+			},
+			"node",
+		);
+		const { default: html } = await import(`data:text/javascript;base64,${Buffer.from(server).toString("base64")}`);
+		const script = await bundle({
+			contents: `import { hydrateRoot } from "react-dom/client"; ${imports}
+				hydrateRoot(document, app, { onRecoverableError: console.error });`,
+			folder: "next/app",
+		});
+		shop = await startShop({
+			page: `<!doctype html>${html}<script type="module" src="/bundle.js"></script>`,
+			script,
+		});
+		await buy(await visit());
+	});
+});

@@ -1,0 +1,52 @@
+import { execFile } from "node:child_process";
+import process from "node:process";
+import { promisify } from "node:util";
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import { describe, expect, test } from "vitest";
+import { createTracker, type Tracker } from "../../../client/index.ts";
+import { TrackerProvider, useTracker } from "../../../client/react.ts";
+
+type ShopEvents = { "basket:item:added": { product: string } };
+
+describe("eventferry/react", () => {
+	test("a component has the tracker of the nearest provider above it", () => {
+		const [outer, inner] = ["site_outer", "site_inner"].map((writeKey) =>
+			createTracker<ShopEvents>({ proxy: "/ferry", writeKey }),
+		);
+		if (!outer || !inner) throw new Error("unreachable");
+		const seen: Tracker<ShopEvents>[] = [];
+		const Product = () => {
+			seen.push(useTracker<ShopEvents>());
+			return null;
+		};
+		const nested = createElement(TrackerProvider<ShopEvents>, { tracker: inner }, createElement(Product));
+		renderToString(createElement(TrackerProvider<ShopEvents>, { tracker: outer }, createElement(Product), nested));
+		expect(seen).toEqual([outer, inner]);
+	});
+
+	test("without a provider a component is told what is missing", () => {
+		const Lost = () => {
+			useTracker();
+			return null;
+		};
+		expect(() => renderToString(createElement(Lost))).toThrow(/there is no <TrackerProvider> above/);
+	});
+
+	test("says that it is for browsers, and can be imported in Node", async () => {
+		const script = 'import("eventferry/react").then((all) => console.log(Object.keys(all)))';
+		const { stdout } = await promisify(execFile)(process.execPath, ["-e", script]);
+		expect(stdout).toBe("[ 'TrackerProvider', 'useTracker' ]\n");
+	});
+});
+
+/** Never called: what it must not compile is checked by `tsc -p test`. */
+export function misuse(tracker: Tracker<ShopEvents>): void {
+	createElement(TrackerProvider<ShopEvents>, { tracker });
+	useTracker<ShopEvents>().track("basket:item:added", { product: "pen" });
+	useTracker().track("anything");
+	// @ts-expect-error: a provider needs a tracker
+	createElement(TrackerProvider<ShopEvents>, {});
+	// @ts-expect-error: no such event
+	useTracker<ShopEvents>().track("basket:item:removed", { product: "pen" });
+}
