@@ -1,13 +1,52 @@
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./outbox.ts";
-import type { Database, Row, Run } from "./postgres-connection.ts";
-import type { createCounters } from "./postgres-counters.ts";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, Ending } from "./outbox.ts";
+import { columns, type Database, type Row, type Run } from "./postgres-connection.ts";
+import type { Counts, createCounters } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
-import { lanesOf } from "./postgres-owe.ts";
+import { type Debt, owe } from "./postgres-owe.ts";
 import { lockWriting } from "./postgres-schema.ts";
 import { restored, storable } from "./postgres-text.ts";
 
 /** Dead letters that one step of a replay, discard or sweep touches. */
 const stepSize = 500;
+
+/** A delivery that ended dead, with what was tried for it, also before a replay. */
+export interface Buried {
+	destination: number;
+	/** As it is stored. */
+	person: string;
+	body: string;
+	rank: number;
+	reserved: boolean;
+	ending: Extract<Ending, { kind: "dead" }>;
+	attempts: number;
+	firstAt: number;
+	at: number;
+}
+
+/** Keeps what ended dead. */
+export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
+	if (buried.length === 0) return;
+	await run(
+		`INSERT INTO eventferry.dead_letter
+		(destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
+		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::integer[], $5::boolean[], $6::integer[], $7::text[],
+			$8::text[], $9::integer[], $10::bigint[], $11::bigint[])`,
+		columns(
+			buried,
+			({ destination }) => destination,
+			({ person }) => person,
+			({ body }) => storable(body),
+			({ rank }) => rank,
+			({ reserved }) => reserved,
+			({ ending }) => ending.status,
+			({ ending }) => storable(ending.reason),
+			({ ending: { message } }) => message && storable(message),
+			({ attempts }) => attempts,
+			({ firstAt }) => firstAt,
+			({ at }) => at,
+		),
+	);
+}
 
 /** Where a replay or discard is: what is behind it, and what was there when it began. */
 interface Range {
@@ -54,38 +93,39 @@ export function createDeadLetters(
 	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
 ) {
 	/** Deletes some, and counts them. */
-	async function remove(of: Run, rows: readonly Row[], counts: ReturnType<typeof counters>): Promise<void> {
+	async function remove(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await of("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 	}
 
-	/** Makes some owed again, each as the last of its lane. */
-	async function owe(of: Run, rows: readonly Row[], now: number, counts: ReturnType<typeof counters>): Promise<void> {
-		const debts = rows.map((row) => ({
-			destination: Number(row.destination),
-			person: String(row.person),
-			rank: Number(row.rank),
-			reserved: Boolean(row.reserved),
-		}));
-		const needed = 2 * rows.length;
-		const [last] = await of("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]);
-		const firstEvent = Number(last?.id) - needed + 1;
-		const lanes = await lanesOf(of, debts, firstEvent + rows.length, now);
-		await of(
-			`INSERT INTO eventferry.entry (lane, event, stored_at, first_at, rank, past_attempts, reserved, body)
-			SELECT t.lane, t.event, $4, first_at, rank, attempts, reserved, body
-			FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (id, lane, event)
-			JOIN eventferry.dead_letter ON dead_letter.id = t.id`,
-			[rows.map(({ id }) => id), lanes.ids, rows.map((_, index) => firstEvent + index), now],
+	/** Makes some owed again, each as the last of its lane and a bundle of its own. */
+	async function revive(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
+		const [next] = await of("SELECT nextval('eventferry.batch') AS id");
+		const batch = Number(next?.id);
+		const debts = rows.map(
+			(row, place): Debt => ({
+				batch,
+				place,
+				destination: Number(row.destination),
+				person: String(row.person),
+				deliveries: [{ place: 0, rank: Number(row.rank), reserved: row.reserved === true }],
+				isShared: false,
+				past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
+			}),
 		);
-		await lanes.save(counts, destinations);
-		for (const { site, name } of rows) counts.add(String(site), String(name), "owed", 1);
+		const bodies = rows.map(({ body }) => Buffer.from(restored(String(body))));
+		void of("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
+			batch,
+			debts.map(({ place }) => place),
+			bodies,
+		]);
+		await owe(of, debts, { destinations, counts, now: Date.now() });
 	}
 
 	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
 	async function steps(
 		selection: DeadLetterSelection,
-		use: (of: Run, rows: readonly Row[], counts: ReturnType<typeof counters>) => Promise<void>,
+		use: (of: Run, rows: readonly Row[], counts: Counts) => Promise<void>,
 		onProgress: (done: number) => void = () => {},
 	): Promise<number> {
 		const [end] = await run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
@@ -94,8 +134,7 @@ export function createDeadLetters(
 			const rows = await transaction(async (of) => {
 				void of(lockWriting);
 				const found = await of(
-					`SELECT dead_letter.id, dead_letter.destination, site, name, person, rank, reserved
-					${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
+					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
 					values(selection, range),
 				);
 				if (found.length === 0) return found;
@@ -126,7 +165,7 @@ export function createDeadLetters(
 		},
 
 		replay: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
-			steps(selection, (of, rows, counts) => owe(of, rows, Date.now(), counts), onProgress),
+			steps(selection, revive, onProgress),
 
 		discard: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
 			steps(selection, async () => {}, onProgress),

@@ -1,36 +1,17 @@
+import type { Delivery } from "./deliveries.ts";
+import type { Head } from "./journal-row.ts";
 import type { Discarded } from "./outbox.ts";
-import { type Claims, loadClaims } from "./postgres-claims.ts";
-import { columns, type Database, type Run } from "./postgres-connection.ts";
+import { bodiesOf, nameOf, removeBundles, shareBundles } from "./postgres-bundles.ts";
+import { claimsOf, type KeyedClaim, loadClaims } from "./postgres-claims.ts";
+import type { Database, Row, Run } from "./postgres-connection.ts";
 import type { createCounters } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
-import type { Head, Heads } from "./postgres-journal.ts";
-import { type Debt, lanesOf } from "./postgres-owe.ts";
+import { type Debt, owe } from "./postgres-owe.ts";
 import { lockWriting } from "./postgres-schema.ts";
-import { restored, storable } from "./postgres-text.ts";
+import { storable } from "./postgres-text.ts";
 
 /** Discarded events that are told of, of one transaction. */
 const discardedTold = 100;
-
-/** Where an event's body is. */
-interface Place {
-	row: number;
-	/** The first byte, from 1, as PostgreSQL counts. */
-	from: number;
-	bytes: number;
-}
-interface JournalEvent extends Place {
-	site: string;
-	head: Head;
-}
-
-function eventsOf(row: number, { events, site }: Heads): JournalEvent[] {
-	let from = 1;
-	return events.map((head) => {
-		const place = { row, from, bytes: head.bytes };
-		from += head.bytes;
-		return { ...place, site, head };
-	});
-}
 
 export interface FanOut {
 	/** Batches that were taken: 0 where there is nothing to do. */
@@ -38,82 +19,122 @@ export interface FanOut {
 	discarded: Discarded[];
 }
 
+interface Event {
+	delivery: Delivery;
+	route: string[];
+	claims: KeyedClaim[];
+}
+/** Events of one person that came together. */
+interface Bundle {
+	site: string;
+	person: string;
+	batch: number;
+	place: number;
+	events: Event[];
+}
+type Refused = Bundle & { line: number; reason: string };
+
+function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: Head } {
+	const head = JSON.parse(String(text)) as Head;
+	const claims = claimsOf(
+		head.bundles.flatMap(({ events }) => events),
+		head.terms,
+		keys as Buffer,
+	).values();
+	const bundles = head.bundles.map(({ person, events }, place) => ({
+		site: head.site,
+		person,
+		batch: Number(id),
+		place,
+		events: events.map(([rank, reserved, route], line) => ({
+			delivery: { place: line, rank, reserved: reserved === 1 },
+			route: head.routes[route] ?? [],
+			claims: claims.next().value ?? [],
+		})),
+	}));
+	return { bundles, head };
+}
+
+/** What each destination is owed of a bundle. */
+function deliveriesOf(events: readonly Event[]): Map<string, Delivery[]> {
+	const owed = new Map<string, Delivery[]>();
+	for (const { delivery, route } of events) {
+		for (const name of route) owed.set(name, [...(owed.get(name) ?? []), delivery]);
+	}
+	return owed;
+}
+
+interface Parts {
+	destinations: Destinations;
+	counters: ReturnType<typeof createCounters>;
+	/** SQL that tells the others. */
+	notice: string;
+}
+
 /** How the journal becomes entries of lanes: each event once, and only if none of its claims is held. */
 export function createFanOut(
 	{ transaction }: Pick<Database, "transaction">,
-	{
-		destinations,
-		counters,
-		notice,
-	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
+	{ destinations, counters, notice }: Parts,
 ) {
-	async function bodiesOf(run: Run, places: readonly Place[]): Promise<string[]> {
-		if (places.length === 0) return [];
-		const rows = await run(
-			`SELECT convert_from(substring(bodies FROM t.start FOR t.bytes), 'UTF8') AS body
-			FROM unnest($1::bigint[], $2::integer[], $3::integer[]) WITH ORDINALITY AS t (row, start, bytes, place)
-			JOIN eventferry.journal ON journal.id = t.row ORDER BY place`,
-			columns(
-				places,
-				({ row }) => row,
-				({ from }) => from,
-				({ bytes }) => bytes,
-			),
-		);
-		return rows.map(({ body }) => restored(String(body)));
-	}
-
-	/** What is let through, and what is not with the reason. */
-	function decide(events: readonly JournalEvent[], claims: Claims) {
-		const accepted: JournalEvent[] = [];
-		const refused: (JournalEvent & { reason: string })[] = [];
-		for (const event of events) {
-			const reason = claims.takeAll(event.head.claims);
-			if (reason === undefined) accepted.push(event);
-			else refused.push({ ...event, reason });
+	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
+	async function debtsOf(bundles: readonly Bundle[]) {
+		const owed = bundles.map((bundle) => ({ ...bundle, by: deliveriesOf(bundle.events) }));
+		const debts: Debt[] = [];
+		for (const { site, person, batch, place, by } of owed) {
+			for (const [name, deliveries] of by) {
+				const destination = await destinations.id({ site, name });
+				debts.push({ destination, person: storable(person), batch, place, deliveries, isShared: by.size > 1 });
+			}
 		}
-		return { accepted, refused };
+		return {
+			debts,
+			unowed: owed.filter(({ by }) => by.size === 0),
+			shared: owed.filter(({ by }) => by.size > 1).map((bundle) => ({ ...bundle, lanes: bundle.by.size })),
+		};
 	}
 
-	async function owe(run: Run, accepted: readonly JournalEvent[], now: number, counts: ReturnType<typeof counters>) {
-		const owed = accepted.flatMap((event) => event.head.destinations.map((name) => ({ event, name })));
-		if (owed.length === 0) return;
-		const ids = await destinations.ids(owed.map(({ event: { site }, name }) => ({ site, name })));
-		const debts = owed.map(
-			({ event: { head } }, index): Debt => ({
-				destination: ids[index] ?? 0,
-				person: storable(head.person),
-				rank: head.rank,
-				reserved: head.reserved,
-			}),
+	async function discardedOf(run: Run, refused: readonly Refused[]): Promise<Discarded[]> {
+		const told = refused.slice(-discardedTold);
+		const bodies = await bodiesOf(run, told);
+		return told.map(({ site, person, reason, line, ...bundle }) => ({
+			site,
+			person,
+			reason,
+			body: bodies.get(nameOf(bundle))?.[line] ?? "",
+		}));
+	}
+
+	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Discarded[]> {
+		const batches = rows.map(bundlesOf);
+		const all = batches.flatMap(({ bundles }) => bundles);
+		const claims = await loadClaims(
+			run,
+			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
 		);
-		const needed = accepted.length + debts.length;
-		const [last] = await run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]);
-		const firstEvent = Number(last?.id) - needed + 1;
-		const eventIds = new Map(accepted.map((event, index) => [event, firstEvent + index]));
-		const lanes = await lanesOf(run, debts, firstEvent + accepted.length, now);
-		const entries = run(
-			`INSERT INTO eventferry.entry (lane, event, stored_at, rank, reserved, body)
-			SELECT t.lane, t.event, $8::bigint, t.rank, t.reserved, convert_from(substring(bodies FROM t.start FOR t.bytes), 'UTF8')
-			FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::boolean[], $5::bigint[], $6::integer[], $7::integer[])
-				AS t (lane, event, rank, reserved, row, start, bytes)
-			JOIN eventferry.journal ON journal.id = t.row`,
-			[
-				...columns(
-					owed.map(({ event }, index) => ({ event, lane: lanes.ids[index] })),
-					({ lane }) => lane,
-					({ event }) => eventIds.get(event),
-					({ event: { head } }) => head.rank,
-					({ event: { head } }) => head.reserved,
-					({ event: { row } }) => row,
-					({ event: { from } }) => from,
-					({ event: { bytes } }) => bytes,
-				),
-				now,
-			],
-		);
-		await Promise.all([entries, lanes.save(counts, destinations)]);
-		for (const { event, name } of owed) counts.add(event.site, name, "owed", 1);
+		const refused: Refused[] = [];
+		const accepted = all.map((bundle) => {
+			const events = bundle.events.filter(({ claims: own, delivery: { place: line } }) => {
+				const reason = claims.takeAll(own);
+				if (reason !== undefined) refused.push({ ...bundle, line, reason });
+				return reason === undefined;
+			});
+			return { ...bundle, events };
+		});
+		const { debts, unowed, shared } = await debtsOf(accepted);
+		const discarded = discardedOf(run, refused);
+		const counts = counters(run);
+		const done = [claims.save(), owe(run, debts, { destinations, counts, now }), shareBundles(run, shared)];
+		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
+		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+		for (const { bundles, head } of batches) {
+			for (const { events } of bundles) counts.add(head.site, "", "events", events.length);
+			for (const { destination, reason, count } of head.skipped ?? []) {
+				counts.add(head.site, destination, `discarded:${reason}`, count);
+			}
+		}
+		for (const { site, reason } of refused) counts.add(site, "", `discarded:${reason}`, 1);
+		await counts.save();
+		return discarded;
 	}
 
 	return {
@@ -122,41 +143,15 @@ export function createFanOut(
 			return transaction(async (run) => {
 				void run(lockWriting);
 				const rows = await run(
-					`SELECT id, heads FROM (
-						SELECT id, heads, sum(events) OVER (ORDER BY id) - events AS before
+					`SELECT id, head, keys FROM (
+						SELECT *, sum(events) OVER (ORDER BY id) - events AS before
 						FROM (SELECT * FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT $1) AS oldest
 					) AS counted WHERE before < $1 ORDER BY id`,
 					[most],
 				);
 				if (rows.length === 0) return { batches: 0, discarded: [] };
-				const batches = rows.map(({ id, heads }) => ({ id: Number(id), heads: JSON.parse(String(heads)) as Heads }));
-				const events = batches.flatMap(({ id, heads }) => eventsOf(id, heads));
-				const counts = counters(run);
-				const claims = await loadClaims(
-					run,
-					events.flatMap(({ head }) => head.claims),
-				);
-				const { accepted, refused } = decide(events, claims);
-				const told = refused.slice(-discardedTold);
-				const bodies = bodiesOf(run, told);
-				await Promise.all([claims.save(), owe(run, accepted, now, counts)]);
-				void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [batches.map(({ id }) => id)]);
-				for (const { heads } of batches) {
-					counts.add(heads.site, "", "events", heads.events.length);
-					for (const { destination, reason, count } of heads.skipped ?? []) {
-						counts.add(heads.site, destination, `discarded:${reason}`, count);
-					}
-				}
-				for (const { site, reason } of refused) counts.add(site, "", `discarded:${reason}`, 1);
-				await counts.save();
+				const discarded = await fanOutRows(run, rows, now);
 				await run(`SELECT ${notice}`);
-				const found = await bodies;
-				const discarded = told.map(({ site, head, reason }, index) => ({
-					site,
-					person: head.person,
-					body: found[index] ?? "",
-					reason,
-				}));
 				return { batches: rows.length, discarded };
 			});
 		},

@@ -1,60 +1,95 @@
-import { personClaims } from "./claim-key.ts";
+import { keyBytes, personClaims } from "./claim-key.ts";
+import type { Head } from "./journal-row.ts";
 import type { ForgetRequest, Forgotten } from "./outbox.ts";
-import { loadClaims } from "./postgres-claims.ts";
-import { columns, type Database, type Run } from "./postgres-connection.ts";
+import { releaseBundles, removeBundles } from "./postgres-bundles.ts";
+import { claimsOf, loadClaims } from "./postgres-claims.ts";
+import { columns, type Database, type Row, type Run } from "./postgres-connection.ts";
 import type { createCounters } from "./postgres-counters.ts";
-import type { Heads } from "./postgres-journal.ts";
+import { entryOf } from "./postgres-entries.ts";
 import { lockWriting } from "./postgres-schema.ts";
 import { restored, storable } from "./postgres-text.ts";
 
 /** What a forgotten delivery is counted as. */
 const reason = "forgotten";
 
-/** A batch without some people's events: what is left of its heads and its bodies. */
-function without(people: ReadonlySet<string>, heads: Heads, bodies: Buffer) {
-	const kept: Buffer[] = [];
-	let from = 0;
-	for (const { person, bytes } of heads.events) {
-		if (!people.has(person)) kept.push(bodies.subarray(from, from + bytes));
-		from += bytes;
-	}
-	const events = heads.events.filter(({ person }) => !people.has(person));
-	return { heads: { ...heads, events }, bodies: Buffer.concat(kept) };
+/** A batch without some people's events: their bundles are empty, as the others are counted from the first. */
+function leaveBatch({ id, head: text, keys: packed }: Row, people: ReadonlySet<string>) {
+	const head = JSON.parse(String(text)) as Head;
+	const keys = packed as Buffer;
+	const isTheirs = head.bundles.map(({ person }) => people.has(person));
+	const events = head.bundles.flatMap(({ events: own }, place) =>
+		own.map(([, , route, ...terms]) => ({
+			isTheirs: isTheirs[place] === true,
+			route: head.routes[route] ?? [],
+			keys: terms.length * keyBytes,
+		})),
+	);
+	const claims = claimsOf(
+		head.bundles.flatMap((bundle) => bundle.events),
+		head.terms,
+		keys,
+	);
+	let offset = 0;
+	const othersKeys = events.flatMap((event) => {
+		offset += event.keys;
+		return event.isTheirs ? [] : [keys.subarray(offset - event.keys, offset)];
+	});
+	const others = head.bundles.map((bundle, place) => (isTheirs[place] ? { person: "", events: [] } : bundle));
+	return {
+		id: Number(id),
+		head: { ...head, bundles: others },
+		keys: Buffer.concat(othersKeys),
+		left: events.filter((event) => !event.isTheirs).length,
+		gone: events.flatMap((event, index) => (event.isTheirs ? [{ ...event, claims: claims[index] ?? [] }] : [])),
+		bundles: isTheirs.flatMap((is, place) => (is ? [{ batch: Number(id), place }] : [])),
+	};
 }
 
-/** Takes people's events out of the batches that are not fanned out yet; gives each destination that one was owed to. */
+/** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
 async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>) {
 	const rows = await run(
-		`SELECT id, heads, bodies FROM eventferry.journal
-		WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t (person) WHERE position(t.person IN heads) > 0)`,
+		`SELECT id, head, keys FROM eventferry.journal
+		WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t (person) WHERE position(t.person IN head) > 0)`,
 		[[...people].map((person) => `"person":${JSON.stringify(person)}`)],
 	);
-	const batches = rows
-		.map(({ id, heads, bodies }) => ({ id, heads: JSON.parse(String(heads)) as Heads, bodies: bodies as Buffer }))
-		.filter(({ heads }) => heads.site === site);
-	const gone = batches.flatMap(({ heads }) => heads.events.filter(({ person }) => people.has(person)));
-	const claims = await loadClaims(
-		run,
-		gone.flatMap((event) => event.claims),
-	);
-	for (const { claims: own } of gone) {
-		// A copy of it may still be on its way.
-		for (const each of own) if (!each.ofPerson) claims.take(each);
-	}
+	const batches = rows.map((row) => leaveBatch(row, people)).filter(({ head }) => head.site === site);
+	const gone = batches.flatMap((batch) => batch.gone);
+	// A copy of it may still be on its way.
+	const lasting = gone.flatMap(({ claims }) => claims.filter(({ ofPerson }) => !ofPerson));
+	const claims = await loadClaims(run, lasting);
+	for (const each of lasting) claims.take(each);
 	await claims.save();
-	for (const { id, ...batch } of batches) {
-		const { heads, bodies } = without(people, batch.heads, batch.bodies);
-		await run("UPDATE eventferry.journal SET events = $2, heads = $3, bodies = $4 WHERE id = $1", [
+	for (const { id, head, keys, left, bundles } of batches) {
+		void removeBundles(run, bundles);
+		await run("UPDATE eventferry.journal SET events = $2, head = $3, keys = $4 WHERE id = $1", [
 			id,
-			heads.events.length,
-			JSON.stringify(heads),
-			bodies,
+			left,
+			JSON.stringify(head),
+			keys,
 		]);
 	}
-	return { events: gone.length, owed: gone.flatMap(({ destinations }) => destinations) };
+	return { events: gone.length, owed: gone.flatMap(({ route }) => route) };
 }
 
-/** Deletes what is kept of people, a locked lane's entries first. */
+/** Deletes people's lanes, leased or not, and all that they owe; gives each lane's destination and how much it was. */
+async function leaveLanes(run: Run, site: string, people: readonly string[]) {
+	const lanes = await run(
+		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
+		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY lane.id FOR UPDATE OF lane`,
+		[site, people],
+	);
+	const ids = [lanes.map(({ id }) => id)];
+	const entries = await run("DELETE FROM eventferry.entry WHERE lane = ANY($1::bigint[]) RETURNING *", ids);
+	void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", ids);
+	const theirs = entries.map(entryOf);
+	await releaseBundles(run, theirs);
+	return lanes.map(({ id, name, done }) => {
+		const owed = theirs.filter(({ lane }) => lane === Number(id));
+		return { name: String(name), owed: owed.reduce((sum, { deliveries }) => sum + deliveries.length, -Number(done)) };
+	});
+}
+
+/** Deletes what is kept of people. */
 export function createForget(
 	{ transaction }: Pick<Database, "transaction">,
 	counters: ReturnType<typeof createCounters>,
@@ -74,47 +109,27 @@ export function createForget(
 				for (const name of journal.owed) of(name).owed += 1;
 				counts.add(site, "", "events", journal.events);
 
-				const theirs = [site, people.map(storable)];
-				const lanes = await run(
-					`SELECT lane.id, name FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
-					WHERE site = $1 AND person = ANY($2::text[]) ORDER BY lane.id FOR UPDATE OF lane`,
-					theirs,
-				);
-				const ids = lanes.map(({ id }) => id);
-				const entries = await run(
-					`WITH gone AS (DELETE FROM eventferry.entry WHERE lane = ANY($1::bigint[]) RETURNING lane)
-					SELECT lane, count(*) AS count FROM gone GROUP BY lane`,
-					[ids],
-				);
-				const names = new Map(lanes.map(({ id, name }) => [id, String(name)]));
-				for (const { lane, count } of entries) {
-					const name = names.get(lane) ?? "";
-					of(name).owed += Number(count);
-					counts.add(site, name, "owed", -Number(count));
+				const stored = people.map(storable);
+				for (const { name, owed } of await leaveLanes(run, site, stored)) {
+					of(name).owed += owed;
+					counts.add(site, name, "owed", -owed);
+					counts.add(site, name, "lanes", -1);
 				}
-				for (const name of names.values()) counts.add(site, name, "lanes", -1);
-				void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [ids]);
-
-				const dead = await run(
-					`DELETE FROM eventferry.dead_letter USING eventferry.destination
-					WHERE destination.id = dead_letter.destination AND site = $1 AND person = ANY($2::text[]) RETURNING name`,
-					theirs,
-				);
-				for (const { name } of dead) {
+				/** Deletes what a table has of them. */
+				const leave = (table: string, returning: string) =>
+					run(
+						`DELETE FROM eventferry.${table} USING eventferry.destination
+						WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
+						[site, stored],
+					);
+				for (const { name } of await leave("dead_letter", "name")) {
 					of(String(name)).dead += 1;
 					counts.add(site, String(name), "dead", -1);
 				}
-				const known = await run(
-					`DELETE FROM eventferry.known USING eventferry.destination
-					WHERE destination.id = known.destination AND site = $1 AND person = ANY($2::text[]) RETURNING name, value`,
-					theirs,
-				);
-				for (const { name, value } of known) of(String(name)).known.push(restored(String(value)));
-				void run(
-					`DELETE FROM eventferry.link USING eventferry.destination
-					WHERE destination.id = link.destination AND site = $1 AND person = ANY($2::text[])`,
-					theirs,
-				);
+				for (const { name, value } of await leave("known", "name, value")) {
+					of(String(name)).known.push(restored(String(value)));
+				}
+				void leave("link", "name");
 				void run(
 					`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
 					WHERE key BETWEEN t.first AND t.last`,

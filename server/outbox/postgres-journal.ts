@@ -1,80 +1,78 @@
-import { keyOf } from "./claim-key.ts";
-import type { Batch, Claim, NewEvent } from "./outbox.ts";
-import type { HashedClaim } from "./postgres-claims.ts";
+import { type JournalRow, sealBatch } from "./journal-row.ts";
+import type { Batch } from "./outbox.ts";
 import type { Database, Run } from "./postgres-connection.ts";
-import { storable } from "./postgres-text.ts";
 import { together } from "./postgres-together.ts";
 
-/** An event without its body, which is `bytes` of the row's bodies. */
-export interface Head extends Omit<NewEvent, "body" | "claims"> {
-	claims: HashedClaim[];
-	bytes: number;
-}
-/** What a journal row holds beside the bodies: fan-out decides by it alone, and never moves a body. */
-export interface Heads extends Omit<Batch, "events"> {
-	events: Head[];
-}
-
-interface JournalRow {
-	events: number;
-	heads: string;
-	bodies: Buffer;
-}
-
-/** Bytes of bodies that one commit takes, unless a single batch is larger; and batches. */
+/** Bytes that one commit takes, unless a single batch is larger; and batches. */
 const bytesAtOnce = 4_000_000;
-const rowsAtOnce = 200;
+const batchesAtOnce = 200;
 
-/** A claim with its key as it is stored, so that it is computed once and fan-out need not. */
-export const hashed = (site: string, person: string, claim: Claim): HashedClaim => ({
-	key: keyOf(site, person, claim).toString("hex"),
-	reason: claim.reason,
-	at: claim.at,
-	since: claim.since,
-	until: claim.until,
-	...(claim.ofPerson && { ofPerson: true }),
-});
-
-/** A batch as a row. Throws where it is no JSON, before it joins a commit. */
-export function journalRow({ site, events, skipped }: Batch): JournalRow {
-	const bodies = events.map(({ body }) => Buffer.from(storable(body)));
-	const heads: Heads = {
-		site,
-		...(skipped && { skipped }),
-		events: events.map(({ person, destinations, rank, reserved, claims }, index) => ({
-			person,
-			destinations,
-			rank,
-			reserved,
-			claims: claims.map((claim) => hashed(site, person, claim)),
-			bytes: bodies[index]?.length ?? 0,
-		})),
-	};
-	return { events: events.length, heads: JSON.stringify(heads), bodies: Buffer.concat(bodies) };
+/** Pieces as one value, so that none needs to be escaped, and where each of them is. */
+function joined(pieces: readonly Uint8Array[]) {
+	const lengths = pieces.map(({ length }) => length);
+	let next = 1;
+	const starts = lengths.map((length) => {
+		next += length;
+		return next - length;
+	});
+	return { bytes: Buffer.concat(pieces), starts, lengths };
 }
 
-/** Appends rows; their ids are in the order given. */
-export async function insertJournal(run: Run, rows: readonly JournalRow[]): Promise<void> {
-	const places = rows.map((_, index) => `($${3 * index + 1}, $${3 * index + 2}, $${3 * index + 3})`);
+/** Appends batches; their ids are in the order given. */
+export async function insertBatches(run: Run, batches: readonly JournalRow[]): Promise<void> {
+	const bodiesIn = ({ bundles }: JournalRow) => bundles.reduce((sum, { bytes }) => sum + bytes, 0);
+	const heads = joined(batches.map(({ head }) => Buffer.from(head)));
+	const keys = joined(batches.map((batch) => batch.bytes.subarray(0, batch.bytes.length - bodiesIn(batch))));
+	const bundles = batches.flatMap((batch, index) => {
+		let next = batch.bytes.length - bodiesIn(batch);
+		return batch.bundles.map(({ bytes }, place) => {
+			next += bytes;
+			return { of: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
+		});
+	});
+	const bodies = joined(bundles.map((bundle) => bundle.bodies));
 	await run(
-		`INSERT INTO eventferry.journal (events, heads, bodies) VALUES ${places.join()}`,
-		rows.flatMap(({ events, heads, bodies }) => [events, heads, bodies]),
+		`WITH batch AS MATERIALIZED (
+			SELECT nextval('eventferry.batch') AS id, t.* FROM unnest($1::integer[], $3::integer[], $4::integer[], $6::integer[], $7::integer[])
+				WITH ORDINALITY AS t (events, head_start, head_length, keys_start, keys_length, number)
+		), journaled AS (
+			INSERT INTO eventferry.journal (id, events, head, keys)
+			SELECT id, events, convert_from(substring($2::bytea FROM head_start FOR head_length), 'UTF8'),
+				substring($5::bytea FROM keys_start FOR keys_length) FROM batch
+		) INSERT INTO eventferry.bundle (batch, place, bodies)
+		SELECT batch.id, t.place, substring($8::bytea FROM t.start FOR t.length)
+		FROM unnest($9::integer[], $10::integer[], $11::integer[], $12::integer[]) AS t (number, place, start, length)
+		JOIN batch ON batch.number = t.number`,
+		[
+			batches.map((batch) => batch.bundles.reduce((sum, { events }) => sum + events, 0)),
+			heads.bytes,
+			heads.starts,
+			heads.lengths,
+			keys.bytes,
+			keys.starts,
+			keys.lengths,
+			bodies.bytes,
+			bundles.map(({ of }) => of),
+			bundles.map(({ place }) => place),
+			bodies.starts,
+			bodies.lengths,
+		],
 	);
 }
 
 /** Batches as they come, each durable once its promise resolves. */
 export function createJournal({ run }: Pick<Database, "run">, onAppended: () => void) {
 	const { ask, done } = together<JournalRow, void>(
-		async (rows) => {
-			await insertJournal(run, rows);
+		async (batches) => {
+			await insertBatches(run, batches);
 			onAppended();
 			return [];
 		},
 		bytesAtOnce,
-		({ bodies }) => bodies.length + bytesAtOnce / rowsAtOnce,
+		({ bytes }) => bytes.length + bytesAtOnce / batchesAtOnce,
 	);
 	return {
-		append: async (batch: Batch): Promise<void> => ask(journalRow(batch)),
+		append: async (batch: Batch): Promise<void> => ask(sealBatch(batch)),
 		done,
 	};
 }

@@ -1,14 +1,13 @@
 import type { Lease, Taken, TakeRequest } from "./outbox.ts";
+import { linesOf } from "./postgres-bundles.ts";
 import type { Database, Row, Run } from "./postgres-connection.ts";
 import type { Destinations } from "./postgres-destinations.ts";
+import { entryOf, leading, optionalNumber } from "./postgres-entries.ts";
 import { restored, storable } from "./postgres-text.ts";
 
 /** Every so many leases one goes by waiting alone. */
 const longestEvery = 10;
 
-/** A number that may be null. */
-export const optionalNumber = (value: unknown): number | undefined =>
-	value === null || value === undefined ? undefined : Number(value);
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
 interface Given {
@@ -65,17 +64,28 @@ export function createLanes(
 	}
 
 	/** What is owed to leased lanes, in order. Only who has leased them takes any of it away. */
-	const bodiesOf = (run: Run, given: readonly Given[], deliveries: number) =>
-		run(
-			`SELECT t.lane, owed.body FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, shown, place)
-			CROSS JOIN LATERAL (
-				SELECT event, body FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT t.shown
-			) AS owed ORDER BY place, event`,
-			[
-				given.map(({ row }) => row.id),
-				given.map(({ row }) => Math.min(deliveries, optionalNumber(row.shown) ?? deliveries)),
-			],
+	async function bodiesOf(run: Run, given: readonly Given[], deliveries: number): Promise<Map<number, string[]>> {
+		const wanted = new Map(
+			given.map(({ row }) => {
+				const shown = Math.min(deliveries, optionalNumber(row.shown) ?? deliveries);
+				return [Number(row.id), { done: Number(row.done), shown }];
+			}),
 		);
+		const rows = await run(
+			`SELECT owed.*, bodies FROM ${leading} JOIN eventferry.bundle USING (batch, place) ORDER BY number, owed.id`,
+			[[...wanted.keys()], [...wanted.values()].map(({ done, shown }) => done + shown)],
+		);
+		const bodies = new Map<number, string[]>();
+		for (const row of rows) {
+			const { lane, deliveries: owed } = entryOf(row);
+			const lines = linesOf(row.bodies);
+			bodies.set(lane, [...(bodies.get(lane) ?? []), ...owed.map(({ place }) => lines[place] ?? "")]);
+		}
+		for (const [lane, { done, shown }] of wanted) {
+			bodies.set(lane, (bodies.get(lane) ?? []).slice(done, done + shown));
+		}
+		return bodies;
+	}
 
 	const knownOf = (run: Run, destination: number, given: readonly Given[]) =>
 		run("SELECT person, value FROM eventferry.known WHERE destination = $1 AND person = ANY($2::text[])", [
@@ -92,16 +102,6 @@ export function createLanes(
 			[destination, holding, owner().id],
 		);
 
-	function grouped(rows: readonly Row[]): Map<number, string[]> {
-		const bodies = new Map<number, string[]>();
-		for (const { lane, body } of rows) {
-			const list = bodies.get(Number(lane)) ?? [];
-			list.push(restored(String(body)));
-			bodies.set(Number(lane), list);
-		}
-		return bodies;
-	}
-
 	return {
 		async take(request: TakeRequest): Promise<Taken> {
 			const destination = await destinations.id(request.destination);
@@ -110,11 +110,11 @@ export function createLanes(
 				const given = await leaseAll(run, destination, request);
 				const isAny = given.length > 0;
 				const [bodies, known, [state]] = await Promise.all([
-					isAny ? bodiesOf(run, given, request.deliveries) : [],
+					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
 					isAny ? knownOf(run, destination, given) : [],
 					stateOf(run, destination, request.holding),
 				]);
-				return { given, bodies: grouped(bodies), known: new Map(known.map((row) => [row.person, row.value])), state };
+				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
 			const leases = taken.given.map(
 				({ row, person }): Lease => ({

@@ -1,31 +1,36 @@
+import { bestRank, type Delivery } from "./deliveries.ts";
+import type { BundleKey } from "./postgres-bundles.ts";
 import { columns, type Run } from "./postgres-connection.ts";
 import type { Counts } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
+import { insertEntries } from "./postgres-entries.ts";
 
-/** A delivery to be added to the end of a person's lane. */
-export interface Debt {
-	/** Its number. */
+/** What one destination is owed of a bundle, to be added to the end of the person's lane. */
+export interface Debt extends BundleKey {
+	/** The destination's number. */
+	destination: number;
+	/** As it is stored. */
+	person: string;
+	deliveries: Delivery[];
+	isShared: boolean;
+	/** What a replayed dead letter brings along. */
+	past?: { attempts: number; firstAt: number };
+}
+
+interface Lane {
+	id: number;
 	destination: number;
 	person: string;
 	rank: number;
 	reserved: boolean;
-}
-
-interface FoundLane {
-	id: number;
-	rank: number;
 	/** The rank that is stored; undefined for a lane that is not yet. */
 	stored: number | undefined;
-	first: Debt;
 }
 
 const keyOf = ({ destination, person }: Pick<Debt, "destination" | "person">) => `${destination}\n${person}`;
 
-/**
- * The lanes of some debts, found or made and locked until the transaction ends. Under the lock of `lockWriting`,
- * so that nobody else makes one meanwhile. `later` is the first of as many free ids as there are debts.
- */
-export async function lanesOf(run: Run, debts: readonly Debt[], later: number, now: number) {
+/** Lanes that are there, locked until the transaction ends; in one order, as others lock them. */
+async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, Lane>> {
 	const wanted = [...new Map(debts.map((debt) => [keyOf(debt), debt])).values()];
 	const found = await run(
 		`SELECT id, destination, person, rank FROM eventferry.lane
@@ -37,63 +42,83 @@ export async function lanesOf(run: Run, debts: readonly Debt[], later: number, n
 			({ person }) => person,
 		),
 	);
-	const lanes = new Map<string, FoundLane>();
-	for (const { id, destination, person, rank } of found) {
-		const lane = { destination: Number(destination), person: String(person) };
-		const first = { ...lane, rank: Number(rank), reserved: false };
-		lanes.set(keyOf(lane), { id: Number(id), rank: Number(rank), stored: Number(rank), first });
-	}
-	let nextId = later;
-	const ids = debts.map((debt) => {
-		const lane = lanes.get(keyOf(debt)) ?? { id: nextId++, rank: debt.rank, stored: undefined, first: debt };
-		lane.rank = Math.min(lane.rank, debt.rank);
-		lanes.set(keyOf(debt), lane);
-		return lane.id;
+	const lanes = found.map((row): Lane => {
+		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
+		return { id, destination, person: String(row.person), rank, reserved: false, stored: rank };
 	});
+	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
+}
 
-	async function save(counts: Counts, destinations: Destinations): Promise<void> {
-		const fresh = [...lanes.values()].filter(({ stored }) => stored === undefined);
-		const better = [...lanes.values()].filter(({ stored, rank }) => stored !== undefined && rank < stored);
-		const saving = [];
-		if (fresh.length > 0) {
-			saving.push(
-				run(
-					`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
-					SELECT *, $6::bigint, nextval('eventferry.turn')
-					FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
-					[
-						...columns(
-							fresh,
-							({ id }) => id,
-							({ first }) => first.destination,
-							({ first }) => first.person,
-							({ rank }) => rank,
-							({ first }) => first.reserved,
-						),
-						now,
-					],
+async function saveLanes(run: Run, lanes: readonly Lane[], now: number): Promise<void> {
+	const fresh = lanes.filter(({ stored }) => stored === undefined);
+	const better = lanes.filter(({ stored, rank }) => stored !== undefined && rank < stored);
+	if (fresh.length > 0) {
+		void run(
+			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
+			SELECT *, $6::bigint, nextval('eventferry.turn')
+			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
+			[
+				...columns(
+					fresh,
+					({ id }) => id,
+					({ destination }) => destination,
+					({ person }) => person,
+					({ rank }) => rank,
+					({ reserved }) => reserved,
 				),
-			);
-		}
-		if (better.length > 0) {
-			saving.push(
-				run(
-					`UPDATE eventferry.lane SET rank = t.rank FROM unnest($1::bigint[], $2::integer[]) AS t (id, rank)
-					WHERE lane.id = t.id`,
-					columns(
-						better,
-						({ id }) => id,
-						({ rank }) => rank,
-					),
-				),
-			);
-		}
-		await Promise.all(saving);
-		for (const { first } of fresh) {
-			const { site, name } = await destinations.named(first.destination);
-			counts.add(site, name, "lanes", 1);
-		}
+				now,
+			],
+		);
 	}
+	if (better.length === 0) return;
+	await run(
+		`UPDATE eventferry.lane SET rank = t.rank FROM unnest($1::bigint[], $2::integer[]) AS t (id, rank)
+		WHERE lane.id = t.id`,
+		columns(
+			better,
+			({ id }) => id,
+			({ rank }) => rank,
+		),
+	);
+}
 
-	return { ids, save };
+/**
+ * Adds debts to the ends of their lanes, in their order, and counts them. Under the lock of `lockWriting`, so
+ * that nobody else makes a lane meanwhile, nor adds to one. Debts of one bundle get one entry id.
+ */
+export async function owe(
+	run: Run,
+	debts: readonly Debt[],
+	{ destinations, counts, now }: { destinations: Destinations; counts: Counts; now: number },
+): Promise<void> {
+	if (debts.length === 0) return;
+	const needed = 2 * debts.length;
+	const [lanes, [last]] = await Promise.all([
+		findLanes(run, debts),
+		run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]),
+	]);
+	let nextId = Number(last?.id) - needed;
+	const ids = new Map<string, number>();
+	const entries = debts.map(({ batch, place, destination, person, deliveries, isShared, past }) => {
+		const bundle = `${batch} ${place}`;
+		const id = ids.get(bundle) ?? ++nextId;
+		ids.set(bundle, id);
+		const key = keyOf({ destination, person });
+		const rank = bestRank(deliveries);
+		const reserved = deliveries[0]?.reserved === true;
+		const lane = lanes.get(key) ?? { id: ++nextId, destination, person, rank, reserved, stored: undefined };
+		lane.rank = Math.min(lane.rank, rank);
+		lanes.set(key, lane);
+		const { attempts: pastAttempts = 0, firstAt } = past ?? {};
+		return { lane: lane.id, id, batch, place, deliveries, storedAt: now, firstAt, pastAttempts, isShared };
+	});
+	await Promise.all([insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)]);
+	for (const { destination, deliveries } of debts) {
+		const { site, name } = await destinations.named(destination);
+		counts.add(site, name, "owed", deliveries.length);
+	}
+	for (const { destination, stored } of lanes.values()) {
+		const { site, name } = await destinations.named(destination);
+		if (stored === undefined) counts.add(site, name, "lanes", 1);
+	}
 }

@@ -1,9 +1,10 @@
+import { sealBatch } from "./journal-row.ts";
 import type { NewEvent, Report } from "./outbox.ts";
-import { loadClaims } from "./postgres-claims.ts";
+import { keyed, loadClaims } from "./postgres-claims.ts";
 import { columns, type Database } from "./postgres-connection.ts";
 import type { createCounters } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
-import { hashed, insertJournal, journalRow } from "./postgres-journal.ts";
+import { insertBatches } from "./postgres-journal.ts";
 import { link } from "./postgres-links.ts";
 import { lockWriting } from "./postgres-schema.ts";
 import { storable } from "./postgres-text.ts";
@@ -24,11 +25,11 @@ export function createReports(
 				return items.map((item, index) => ({ ...item, id: ids[index] ?? 0 }));
 			};
 			const [linked, unlearnt] = [await numbered(links), await numbered(unlearn)];
-			const its = hashed(site, "", claim);
+			const its = keyed(site, "", claim);
 			const reported = events.map(({ event, unless, marks }) => ({
 				event,
-				unless: unless.map((each) => hashed(site, event.person, each)),
-				marks: marks.map((each) => hashed(site, event.person, each)),
+				unless: unless.map((each) => keyed(site, event.person, each)),
+				marks: marks.map((each) => keyed(site, event.person, each)),
 			}));
 			const isNew = await transaction(async (run) => {
 				void run(lockWriting);
@@ -47,7 +48,7 @@ export function createReports(
 				}
 				void claims.save();
 				if (taken.length + (skipped?.length ?? 0) > 0) {
-					void insertJournal(run, [journalRow({ site, events: taken, ...(skipped && { skipped }) })]);
+					void insertBatches(run, [sealBatch({ site, events: taken, ...(skipped && { skipped }) })]);
 				}
 				const people = columns(
 					unlearnt,

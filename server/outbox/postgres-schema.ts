@@ -15,23 +15,31 @@ const writing = 2;
 export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
 
 /**
- * Each entry is what its lane owes, in the order of event ids, with the event's body: an update of a counter
- * of references would write the body anew. Lane and event ids are taken from one sequence, never twice,
- * under the lock of `lockWriting`: so a stale lease cannot mean another lane, and a later event comes later.
- * A counter's value is the sum over its slots, so that processes need not wait for each other to count.
+ * A `journal` row is a batch that is not fanned out. A `bundle` has the bodies of one person's events that came
+ * together in a batch, written once; an `entry` is what a lane owes of a bundle, in the order of entry ids, of
+ * which the first `done` deliveries of a lane's first entry have ended. Where several lanes owe some of a bundle,
+ * `owing` says how many: beside the bodies, which an update would write anew. Lane and entry ids are taken
+ * from one sequence, never twice, under the lock of `lockWriting`: so a stale lease cannot mean another lane, and
+ * what comes later is owed later. A counter's value is the sum over its slots, so that processes need not wait
+ * for each other to count.
  */
 const first = `
 CREATE TABLE eventferry.schema (version integer NOT NULL);
 CREATE SEQUENCE eventferry.id;
 CREATE SEQUENCE eventferry.turn;
+CREATE SEQUENCE eventferry.batch;
 CREATE TABLE eventferry.owner (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE eventferry.journal (
-	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	events integer NOT NULL, heads text NOT NULL, bodies bytea NOT NULL, stuck text
+	id bigint PRIMARY KEY, events integer NOT NULL, head text NOT NULL, keys bytea NOT NULL, stuck text
 );
-ALTER TABLE eventferry.journal ALTER heads SET STORAGE EXTERNAL, ALTER bodies SET STORAGE EXTERNAL;
+CREATE TABLE eventferry.bundle (
+	batch bigint NOT NULL, place integer NOT NULL, bodies bytea NOT NULL, PRIMARY KEY (batch, place)
+);
+CREATE TABLE eventferry.owing (
+	batch bigint NOT NULL, place integer NOT NULL, lanes integer NOT NULL, PRIMARY KEY (batch, place)
+);
 CREATE TABLE eventferry.destination (
 	id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	site text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
@@ -54,6 +62,7 @@ CREATE TABLE eventferry.lane (
 	unreadable integer NOT NULL DEFAULT 0,
 	requests integer NOT NULL DEFAULT 0,
 	shown integer,
+	done integer NOT NULL DEFAULT 0,
 	reserved boolean NOT NULL,
 	state text COLLATE "C" NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'leased', 'waiting')),
 	person text COLLATE "C" NOT NULL,
@@ -67,13 +76,13 @@ CREATE INDEX lane_due ON eventferry.lane (destination, due_at) WHERE state <> 'r
 CREATE INDEX lane_leased ON eventferry.lane (owner) WHERE state = 'leased';
 CREATE INDEX lane_oldest ON eventferry.lane (destination, owed_since);
 CREATE TABLE eventferry.entry (
-	lane bigint NOT NULL, event bigint NOT NULL,
-	stored_at bigint NOT NULL, first_at bigint,
-	rank integer NOT NULL, past_attempts integer NOT NULL DEFAULT 0, reserved boolean NOT NULL,
-	body text COLLATE "C" NOT NULL,
-	PRIMARY KEY (lane, event)
+	lane bigint NOT NULL, id bigint NOT NULL,
+	batch bigint NOT NULL, stored_at bigint NOT NULL, first_at bigint,
+	place integer NOT NULL, count integer NOT NULL, past_attempts integer NOT NULL DEFAULT 0,
+	is_shared boolean NOT NULL, deliveries bytea NOT NULL,
+	PRIMARY KEY (lane, id)
 );
-CREATE INDEX entry_event ON eventferry.entry (event);
+CREATE INDEX entry_id ON eventferry.entry (id);
 CREATE TABLE eventferry.budget_use (
 	destination integer NOT NULL, at bigint NOT NULL, used integer NOT NULL, PRIMARY KEY (destination, at)
 );

@@ -1,58 +1,90 @@
 import type { FoundEvents, OwedDelivery, OwedQuery } from "./outbox.ts";
-import type { Database, Row } from "./postgres-connection.ts";
+import { bodiesOf, linesOf, nameOf } from "./postgres-bundles.ts";
+import type { Database, Row, Run } from "./postgres-connection.ts";
 import type { Destinations } from "./postgres-destinations.ts";
+import { entryOf } from "./postgres-entries.ts";
 import { restored, storable } from "./postgres-text.ts";
 
-/** Entries that one step of a search looks at: 8 MB of the largest there can be. */
+/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
 const stepSize = 500;
 
-const view = (row: Row): OwedDelivery => ({
-	destination: { site: String(row.site), name: String(row.name) },
-	person: restored(String(row.person)),
-	body: restored(String(row.body)),
-	ahead: Number(row.ahead),
-	state: row.state as OwedDelivery["state"],
-	...(row.state !== "ready" && { dueAt: Number(row.due_at) }),
-	attempts: Number(row.attempts),
-});
+/** What names an event outside: the id that its bundle has in lanes, and its place in it. */
+const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
 /** Looks up where deliveries are; changes nothing. */
-export function createSearch({ run }: Pick<Database, "run">, destinations: Destinations) {
+export function createSearch({ connection, run }: Pick<Database, "connection" | "run">, destinations: Destinations) {
+	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
+	async function owedBy(of: Run, lane: Row, { events, limit }: OwedQuery) {
+		const rows = await of("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
+		const wanted = events && new Set(events);
+		return rows
+			.map(entryOf)
+			.flatMap((entry) => entry.deliveries.map(({ place }) => ({ entry, place })))
+			.slice(Number(lane.done))
+			.map((owed, ahead) => ({ ...owed, ahead }))
+			.filter(({ entry, place }) => wanted?.has(idOf(entry.id, place)) !== false)
+			.slice(0, limit);
+	}
+
 	return {
-		async findOwed({ destinations: where, persons, events, limit }: OwedQuery): Promise<OwedDelivery[]> {
-			const ids = await destinations.ids(where);
-			const rows = await run(
-				`SELECT site, name, lane.person, lane.state, lane.due_at, lane.attempts, owed.body, owed.ahead
-				FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
-				CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
-				JOIN eventferry.destination ON destination.id = d.id
-				JOIN eventferry.lane ON lane.destination = d.id AND lane.person = p.person
-				CROSS JOIN LATERAL (
-					SELECT event, body,
-						(SELECT count(*) FROM eventferry.entry AS other WHERE other.lane = entry.lane AND other.event < entry.event) AS ahead
-					FROM eventferry.entry WHERE entry.lane = lane.id AND ($3::bigint[] IS NULL OR event = ANY($3))
-					ORDER BY event LIMIT $4
-				) AS owed ORDER BY d.place, p.place, owed.event`,
-				[ids, persons.map(storable), events?.map(Number).filter(Number.isSafeInteger), limit],
-			);
-			return rows.map(view);
+		async findOwed(query: OwedQuery): Promise<OwedDelivery[]> {
+			const ids = await destinations.ids(query.destinations);
+			return connection(async (of) => {
+				const lanes = await of(
+					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
+					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
+					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person ORDER BY d.place, p.place`,
+					[ids, query.persons.map(storable)],
+				);
+				const found: OwedDelivery[] = [];
+				for (const lane of lanes) {
+					const destination = await destinations.named(Number(lane.destination));
+					const owed = await owedBy(of, lane, query);
+					const bodies = await bodiesOf(
+						of,
+						owed.map(({ entry }) => entry),
+					);
+					for (const { entry, place, ahead } of owed) {
+						found.push({
+							destination,
+							person: restored(String(lane.person)),
+							body: bodies.get(nameOf(entry))?.[place] ?? "",
+							ahead,
+							state: lane.state as OwedDelivery["state"],
+							...(lane.state !== "ready" && { dueAt: Number(lane.due_at) }),
+							attempts: Number(lane.attempts),
+						});
+					}
+				}
+				return found;
+			});
 		},
 
 		async findEvents({ text, cursor }: { text: string; cursor?: string | undefined }): Promise<FoundEvents> {
-			const looked = await run(
-				`SELECT event, CASE WHEN position($1 IN body) > 0 THEN body END AS body FROM eventferry.entry
-				WHERE $2::bigint IS NULL OR event < $2 ORDER BY event DESC LIMIT ${stepSize}`,
-				[text, cursor],
+			const rows = await run(
+				`SELECT entry.*, CASE WHEN position($1::bytea IN bodies) > 0 THEN bodies END AS bodies,
+				(SELECT done FROM eventferry.lane WHERE lane.id = entry.lane
+					AND entry.id = (SELECT min(id) FROM eventferry.entry AS other WHERE other.lane = entry.lane)) AS done
+				FROM (
+					SELECT *, sum(count) OVER (ORDER BY id DESC) - count AS before
+					FROM (SELECT * FROM eventferry.entry WHERE $2::bigint IS NULL OR id < $2 ORDER BY id DESC LIMIT ${stepSize}) AS latest
+				) AS entry JOIN eventferry.bundle USING (batch, place) WHERE before < ${stepSize} ORDER BY id DESC`,
+				[Buffer.from(text), cursor],
 			);
-			const last = looked.at(-1);
-			const more = looked.length === stepSize && last ? Number(last.event) : undefined;
-			// An event may be owed to several destinations: it is found once.
-			const events = new Map<string, string>();
-			for (const { event, body } of looked) if (body !== null) events.set(String(event), restored(String(body)));
-			return {
-				events: [...events].map(([id, body]) => ({ id, body })),
-				...(more !== undefined && { cursor: String(more) }),
-			};
+			const last = rows.at(-1);
+			// Destinations that are owed the same have entries of the same id: an event is found once.
+			const found = new Map<string, string>();
+			let looked = 0;
+			for (const row of rows) {
+				const { id, deliveries } = entryOf(row);
+				looked += deliveries.length;
+				const lines = linesOf(row.bodies);
+				for (const { place } of deliveries.slice(Number(row.done)).reverse()) {
+					if (lines[place]?.includes(text)) found.set(idOf(id, place), lines[place]);
+				}
+			}
+			const events = [...found].map(([id, body]) => ({ id, body }));
+			return { events, ...(last && looked >= stepSize && { cursor: String(last.id) }) };
 		},
 	};
 }

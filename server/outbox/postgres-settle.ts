@@ -1,143 +1,85 @@
+import type { Delivery } from "./deliveries.ts";
 import type { Destination, Ending, Settlement } from "./outbox.ts";
+import { bodiesOf, nameOf, releaseBundles } from "./postgres-bundles.ts";
 import { columns, type Database, type Row, type Run } from "./postgres-connection.ts";
-import type { createCounters } from "./postgres-counters.ts";
+import type { Counts, createCounters } from "./postgres-counters.ts";
+import { type Buried, bury } from "./postgres-dead-letters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
-import { optionalNumber } from "./postgres-lanes.ts";
+import { type Entry, leadingEntries, optionalNumber, removeEntries } from "./postgres-entries.ts";
 import { link } from "./postgres-links.ts";
 import { storable } from "./postgres-text.ts";
 
-/** Deliveries of a lane that are looked at for its rank: as many as a lease shows. */
+/** Deliveries of a lane that are looked at for its rank, and that expire in one go: as many as a lease shows. */
 const lookAhead = 100;
 /** Lanes that expiry looks at in one go. */
 const expireLanes = 200;
 
-/** What a lane is after a settlement. */
-interface LaneAfter {
-	id: number;
+interface Lane {
+	readonly id: number;
+	readonly destination: number;
+	/** As it is stored. */
+	readonly person: string;
 	state: string;
-	owner: number | null;
+	owner: number | undefined;
 	dueAt: number;
 	rank: number;
 	reserved: boolean;
 	owedSince: number;
 	attempts: number;
 	unreadable: number;
-	failingSince: number | null;
+	failingSince: number | undefined;
 	requests: number;
-	shown: number | null;
+	shown: number | undefined;
+	/** Deliveries of its first entry that have ended. */
+	done: number;
 	/** Whether it goes to the end of the turn. */
 	moves: boolean;
 }
 
 /** Leading deliveries of a locked lane that have ended. */
 interface End {
-	lane: Row;
+	lane: Lane;
+	/** How many at most. */
 	count: number;
+	/** Which of them, if not all: up to the first for which it does not hold. */
+	isMeant?(owed: Owed): boolean;
 	ending: Ending;
 	/** Attempts that are to be counted for this ending itself. */
 	attempts: number;
 	now: number;
 }
+type Owed = Delivery & { entry: Entry };
 
-const before = (lane: Row): LaneAfter => ({
-	id: Number(lane.id),
-	state: String(lane.state),
-	owner: optionalNumber(lane.owner) ?? null,
-	dueAt: Number(lane.due_at),
-	rank: Number(lane.rank),
-	reserved: Boolean(lane.reserved),
-	owedSince: Number(lane.owed_since),
-	attempts: Number(lane.attempts),
-	unreadable: Number(lane.unreadable),
-	failingSince: optionalNumber(lane.failing_since) ?? null,
-	requests: Number(lane.requests),
-	shown: optionalNumber(lane.shown) ?? null,
+const laneOf = (row: Row): Lane => ({
+	id: Number(row.id),
+	destination: Number(row.destination),
+	person: String(row.person),
+	state: String(row.state),
+	owner: optionalNumber(row.owner),
+	dueAt: Number(row.due_at),
+	rank: Number(row.rank),
+	reserved: row.reserved === true,
+	owedSince: Number(row.owed_since),
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
+	shown: optionalNumber(row.shown),
+	done: Number(row.done),
 	moves: false,
 });
 
-/** The leading entries of lanes, as a set to delete: `$1` lanes, `$2` how many of each. */
-const leading = `DELETE FROM eventferry.entry USING (
-		SELECT t.lane, head.event FROM unnest($1::bigint[], $2::integer[]) AS t (lane, count)
-		CROSS JOIN LATERAL (SELECT event FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT t.count) AS head
-	) AS chosen WHERE entry.lane = chosen.lane AND entry.event = chosen.event`;
-
-/** Deletes what has ended, or buries it; resolves to how many of each lane. The lanes are locked. */
-async function remove(run: Run, ends: readonly End[]): Promise<Map<number, number>> {
-	const dead = ends.flatMap((end) => (end.ending.kind === "dead" ? [{ ...end, ending: end.ending }] : []));
-	const others = ends.filter(({ ending }) => ending.kind !== "dead");
-	const lanesAndCounts = (some: readonly End[]) =>
-		columns(
-			some,
-			({ lane }) => lane.id,
-			({ count }) => count,
-		);
-	const removing = [];
-	if (others.length > 0) {
-		removing.push(
-			run(
-				`WITH gone AS (${leading} RETURNING entry.lane) SELECT lane, count(*) AS count FROM gone GROUP BY lane`,
-				lanesAndCounts(others),
-			),
-		);
-	}
-	if (dead.length > 0) {
-		removing.push(
-			run(
-				`WITH gone AS (${leading} RETURNING entry.*), buried AS (
-					INSERT INTO eventferry.dead_letter
-					(destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
-					SELECT lane.destination, lane.person, gone.body, gone.rank, gone.reserved, t.status, t.reason, t.message,
-						gone.past_attempts + t.attempts
-							+ CASE WHEN row_number() OVER (PARTITION BY gone.lane ORDER BY gone.event) = 1 THEN lane.attempts ELSE 0 END,
-						coalesce(gone.first_at, lane.failing_since, t.now), t.now
-					FROM gone JOIN eventferry.lane ON lane.id = gone.lane
-					JOIN unnest($1::bigint[], $3::integer[], $4::text[], $5::text[], $6::integer[], $7::bigint[]) WITH ORDINALITY
-						AS t (lane, status, reason, message, attempts, now, place) ON t.lane = gone.lane
-					ORDER BY t.place, gone.event
-				) SELECT lane, count(*) AS count FROM gone GROUP BY lane`,
-				[
-					...lanesAndCounts(dead),
-					...columns(
-						dead,
-						({ ending }) => ending.status,
-						({ ending }) => storable(ending.reason),
-						({ ending: { message } }) => message && storable(message),
-						({ attempts }) => attempts,
-						({ now }) => now,
-					),
-				],
-			),
-		);
-	}
-	const counted = (await Promise.all(removing)).flat();
-	return new Map(counted.map(({ lane, count }) => [Number(lane), Number(count)]));
-}
-
-/** What lanes owe first, once others of theirs have gone; nothing for a lane that owes nothing. */
-async function whatIsLeft(run: Run, ends: readonly End[]): Promise<Map<number, Row>> {
-	const rows = await run(
-		`SELECT t.lane, first.reserved, first.stored_at,
-			(SELECT min(rank) FROM (
-				SELECT rank FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT ${lookAhead}
-			) AS ahead) AS rank
-		FROM unnest($1::bigint[]) AS t (lane) CROSS JOIN LATERAL (
-			SELECT reserved, stored_at FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT 1
-		) AS first`,
-		[ends.map(({ lane }) => lane.id)],
-	);
-	return new Map(rows.map((row) => [Number(row.lane), row]));
-}
-
-async function update(run: Run, lanes: readonly LaneAfter[]): Promise<void> {
+async function update(run: Run, lanes: readonly Lane[]): Promise<void> {
 	if (lanes.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
 			reserved = t.reserved, owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
-			failing_since = t.failing_since, requests = t.requests, shown = t.shown,
+			failing_since = t.failing_since, requests = t.requests, shown = t.shown, done = t.done,
 			turn = CASE WHEN t.moves THEN nextval('eventferry.turn') ELSE lane.turn END
 		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::boolean[], $7::bigint[],
-			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::boolean[])
-			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests, shown, moves)
+			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[], $14::boolean[])
+			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests,
+				shown, done, moves)
 		WHERE lane.id = t.id`,
 		columns(
 			lanes,
@@ -153,12 +95,13 @@ async function update(run: Run, lanes: readonly LaneAfter[]): Promise<void> {
 			({ failingSince }) => failingSince,
 			({ requests }) => requests,
 			({ shown }) => shown,
+			({ done }) => done,
 			({ moves }) => moves,
 		),
 	);
 }
 
-const remember = (run: Run, known: readonly { lane: Row; value: string; now: number }[]) =>
+const remember = (run: Run, known: readonly { lane: Lane; value: string; now: number }[]) =>
 	run(
 		`INSERT INTO eventferry.known (destination, person, value, used_at)
 		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[])
@@ -172,64 +115,99 @@ const remember = (run: Run, known: readonly { lane: Row; value: string; now: num
 		),
 	);
 
-/** What became of leases. Lanes are locked first, and what they owe is looked at in later statements: an event added in between is seen. */
+/** What dead letters are made of. What a lane has tried it has tried for its first delivery. */
+async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): Promise<Buried[]> {
+	const dead = ends.flatMap(({ ending, ...end }) => (ending.kind === "dead" ? [{ ...end, ending }] : []));
+	const bodies = await bodiesOf(
+		run,
+		dead.flatMap(({ ended }) => ended.map(({ entry }) => entry)),
+	);
+	return dead.flatMap(({ lane, ended, ending, attempts, now }) =>
+		ended.map(({ entry, place, rank, reserved }, index) => ({
+			destination: lane.destination,
+			person: lane.person,
+			body: bodies.get(nameOf(entry))?.[place] ?? "",
+			rank,
+			reserved,
+			ending,
+			attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
+			firstAt: entry.firstAt ?? lane.failingSince ?? now,
+			at: now,
+		})),
+	);
+}
+
+/** What a lane is once its request was settled; from what `end` left of it where deliveries ended. */
+function settled(lane: Lane, { ended, failed, narrowTo, sent, now }: Settlement): Lane {
+	const free = { ...lane, state: "ready", owner: undefined, dueAt: 0, moves: true };
+	const counted = ended ? free : { ...free, requests: lane.requests + (sent ? 1 : 0), shown: narrowTo ?? lane.shown };
+	if (!failed) return counted;
+	return {
+		...counted,
+		state: "waiting",
+		dueAt: failed.dueAt,
+		attempts: lane.attempts + 1,
+		unreadable: lane.unreadable + (failed.unreadable ? 1 : 0),
+		failingSince: lane.failingSince ?? now,
+	};
+}
+
+interface Parts {
+	destinations: Destinations;
+	counters: ReturnType<typeof createCounters>;
+	owner(): { id: number };
+}
+
+/** What became of leases. Lanes are locked first, and what they owe is looked at in later statements: what was added in between is seen. */
 export function createSettling(
 	{ transaction }: Pick<Database, "transaction">,
-	{
-		destinations,
-		counters,
-		owner,
-	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; owner: () => { id: number } },
+	{ destinations, counters, owner }: Parts,
 ) {
-	/** Ends leading deliveries of locked lanes; gives each lane as it is then, undefined where it owed nothing more and was deleted. */
-	async function end(run: Run, ends: readonly End[], counts: ReturnType<typeof counters>) {
-		const after = new Map<number, LaneAfter | undefined>();
-		let ended = 0;
-		if (ends.length === 0) return { after, ended };
-		const [removed, left] = await Promise.all([remove(run, ends), whatIsLeft(run, ends)]);
-		const empty: number[] = [];
-		for (const { lane, ending } of ends) {
-			const count = removed.get(Number(lane.id)) ?? 0;
-			const { site, name } = await destinations.named(Number(lane.destination));
-			ended += count;
-			counts.add(site, name, "owed", -count);
-			counts.add(site, name, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, count);
-			const first = left.get(Number(lane.id));
-			if (!first) {
-				empty.push(Number(lane.id));
-				counts.add(site, name, "lanes", -1);
-				after.set(Number(lane.id), undefined);
-				continue;
-			}
-			after.set(Number(lane.id), {
-				...before(lane),
-				rank: Number(first.rank),
-				reserved: Boolean(first.reserved),
-				owedSince: Number(first.stored_at),
-				attempts: 0,
-				unreadable: 0,
-				failingSince: null,
-				requests: 0,
-				shown: null,
-			});
+	async function countEnds(ends: readonly (End & { ended: Owed[]; isEmpty: boolean })[], counts: Counts) {
+		for (const { lane, ending, ended, isEmpty } of ends) {
+			const { site, name } = await destinations.named(lane.destination);
+			counts.add(site, name, "owed", -ended.length);
+			counts.add(site, name, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, ended.length);
+			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
-		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
-		return { after, ended };
 	}
 
-	/** What a lane is once its request was settled; from what `end` left of it where deliveries ended. */
-	function settled(lane: LaneAfter, { ended, failed, narrowTo, sent, now }: Settlement): LaneAfter {
-		const free = { ...lane, state: "ready", owner: null, dueAt: 0, moves: true };
-		const counted = ended ? free : { ...free, requests: lane.requests + (sent ? 1 : 0), shown: narrowTo ?? lane.shown };
-		if (!failed) return counted;
-		return {
-			...counted,
-			state: "waiting",
-			dueAt: failed.dueAt,
-			attempts: lane.attempts + 1,
-			unreadable: lane.unreadable + (failed.unreadable ? 1 : 0),
-			failingSince: lane.failingSince ?? now,
-		};
+	/** Ends leading deliveries of locked lanes, and makes of each lane what is left; those that are empty then are deleted. */
+	async function end(run: Run, some: readonly End[], counts: Counts) {
+		if (some.length === 0) return [];
+		const needed = some.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count + lookAhead }));
+		const entries = await leadingEntries(run, needed);
+		const ends = some.map((each) => {
+			const { lane, isMeant = () => true } = each;
+			const own = entries.get(lane.id) ?? [];
+			const owed = own
+				.flatMap((entry) => entry.deliveries.map((delivery): Owed => ({ ...delivery, entry })))
+				.slice(lane.done);
+			const upTo = owed.findIndex((delivery, index) => index === each.count || !isMeant(delivery));
+			const [ended, left] = upTo < 0 ? [owed, []] : [owed.slice(0, upTo), owed.slice(upTo)];
+			const [first] = left;
+			const gone = first ? own.filter(({ id }) => id < first.entry.id) : own;
+			return { ...each, ended, left, gone, isEmpty: !first };
+		});
+		const gone = ends.flatMap((each) => each.gone);
+		const buried = await buriedOf(run, ends);
+		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
+		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
+		await Promise.all([bury(run, buried), removeEntries(run, gone), releaseBundles(run, gone)]);
+		await countEnds(ends, counts);
+		return ends.map(({ lane, left, ended, isEmpty }) => {
+			const [first] = left;
+			const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
+			const after: Lane = {
+				...lane,
+				...fresh,
+				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
+				rank: left.slice(0, lookAhead).reduce((best, { rank }) => Math.min(best, rank), Number.MAX_SAFE_INTEGER),
+				reserved: first?.reserved === true,
+				owedSince: first?.entry.storedAt ?? 0,
+			};
+			return { lane: after, isEmpty, ended: ended.length };
+		});
 	}
 
 	return {
@@ -241,20 +219,19 @@ export function createSettling(
 					ORDER BY id FOR UPDATE`,
 					[settlements.map(({ lease }) => lease.lane), owner().id],
 				);
-				const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, row]));
+				const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, laneOf(row)]));
 				const held = settlements.flatMap((settlement) => {
 					const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
 					return lane ? [{ lane, settlement }] : [];
 				});
 				const counts = counters(run);
-				const ends = held.flatMap(({ lane, settlement: { ended, now } }) =>
-					ended ? [{ lane, ...ended, attempts: 1, now }] : [],
+				const ends = held.flatMap(({ lane, settlement: { ended, now } }): End[] =>
+					ended ? [{ lane, count: ended.count, ending: ended.ending, attempts: 1, now }] : [],
 				);
-				const { after } = await end(run, ends, counts);
+				const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
 				const updated = held.flatMap(({ lane, settlement }) => {
-					const id = Number(lane.id);
-					const now = after.has(id) ? after.get(id) : before(lane);
-					return now ? [settled(now, settlement)] : [];
+					const ended = after.get(lane.id);
+					return ended?.isEmpty ? [] : [settled(ended?.lane ?? lane, settlement)];
 				});
 				const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
 					value === undefined ? [] : [{ lane, value, now }],
@@ -265,7 +242,7 @@ export function createSettling(
 					const { site, name }: Destination = settlement.lease.destination;
 					counts.add(site, name, "leftOut", settlement.leftOut ?? 0);
 					for (const alias of settlement.aliases ?? []) {
-						saving.push(link(run, Number(lane.destination), { alias, person: String(lane.person) }, settlement.now));
+						saving.push(link(run, lane.destination, { alias, person: lane.person }, settlement.now));
 					}
 				}
 				saving.push(counts.save());
@@ -275,38 +252,29 @@ export function createSettling(
 			}),
 
 		/** Buries what was fanned out before a time and is not under way; some lanes at a time. */
-		async expire({ destination, before: time, now }: { destination: Destination; before: number; now: number }) {
+		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {
 			const id = await destinations.id(destination);
 			return transaction(async (run) => {
 				const rows = await run(
 					`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND state <> 'leased'
 					ORDER BY owed_since LIMIT ${expireLanes} FOR UPDATE SKIP LOCKED`,
-					[id, time],
+					[id, before],
 				);
-				if (rows.length === 0) return 0;
-				const old = await run(
-					`SELECT t.lane, (SELECT count(*) FROM (
-						SELECT stored_at FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY event LIMIT ${lookAhead}
-					) AS ahead WHERE stored_at < $2) AS count FROM unnest($1::bigint[]) AS t (lane)`,
-					[rows.map((row) => row.id), time],
-				);
-				const lanes = new Map(rows.map((row) => [Number(row.id), row]));
 				const counts = counters(run);
-				const ends = old.flatMap(({ lane: of, count }): End[] => {
-					const lane = lanes.get(Number(of));
-					return lane
-						? [{ lane, count: Number(count), ending: { kind: "dead", reason: "expired" }, attempts: 0, now }]
-						: [];
-				});
-				const { after, ended } = await end(run, ends, counts);
-				await Promise.all([
-					update(
-						run,
-						[...after.values()].filter((lane) => lane !== undefined),
-					),
-					counts.save(),
-				]);
-				return ended;
+				const ends = rows.map(
+					(row): End => ({
+						lane: laneOf(row),
+						count: lookAhead,
+						isMeant: ({ entry }) => entry.storedAt < before,
+						ending: { kind: "dead", reason: "expired" },
+						attempts: 0,
+						now,
+					}),
+				);
+				const after = await end(run, ends, counts);
+				const left = after.filter(({ isEmpty }) => !isEmpty).map(({ lane }) => lane);
+				await Promise.all([update(run, left), counts.save()]);
+				return after.reduce((sum, { ended }) => sum + ended, 0);
 			});
 		},
 	};

@@ -1,6 +1,6 @@
 import type { DestinationStats, OutboxStats } from "./outbox.ts";
 import type { Database } from "./postgres-connection.ts";
-import { optionalNumber } from "./postgres-lanes.ts";
+import { optionalNumber } from "./postgres-entries.ts";
 
 /** The counters of a destination that are no reasons. */
 const plainCounters = ["owed", "lanes", "delivered", "dead", "leftOut"] as const;

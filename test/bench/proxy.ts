@@ -14,6 +14,8 @@ export interface ProxyOptions {
 	sink: string;
 	/** How many of the three events go to. */
 	destinations: number;
+	/** The store's URL; default an embedded one of its own. */
+	store?: string;
 }
 
 const adminToken = "bench";
@@ -21,7 +23,7 @@ const adminToken = "bench";
 const budget = 1_000_000_000;
 
 /** The proxy as a user runs it, with a store of its own on the disk under the temporary folder. */
-export async function play({ sink, destinations }: ProxyOptions): Promise<Answers> {
+export async function play({ sink, destinations, store }: ProxyOptions): Promise<Answers> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 	const all = {
@@ -31,7 +33,7 @@ export async function play({ sink, destinations }: ProxyOptions): Promise<Answer
 	};
 	const proxy = createProxy({
 		sites: [{ writeKey, origins: [origin], ...Object.fromEntries(Object.entries(all).slice(0, destinations)) }],
-		store: `sqlite:${join(folder, "store.db")}`,
+		store: store ?? `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		// All requests come from one address.
 		rateLimit: { perAddress: budget },

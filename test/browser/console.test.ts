@@ -63,6 +63,12 @@ describe("the console, in Chromium", () => {
 		await page.waitForSelector(".plot canvas");
 		return page;
 	}
+	it("draws its plot also where the browser names a language that nobody knows", async () => {
+		// As Chromium does under the system locale C.
+		const page = await signedIn({ locale: "en-US@posix" });
+		expect(await page.locator(".plot canvas").count()).toBeGreaterThan(0);
+	});
+
 	/** Makes a dead letter. */
 	async function deadLetter(name: string): Promise<void> {
 		const refusals = () => running.sandbox.requests().filter(({ status }) => status === 400).length;

@@ -159,4 +159,74 @@ export const guards: Record<string, Guard[] | string> = {
 	"the store grows without end": [
 		{ file: "server/outbox/sqlite-store.ts", guard: "if (Number(used?.bytes) >= maxBytes)", without: "if (false)" },
 	],
+
+	// ---------------------------------------------------------------- what it may do
+	"a visitor unsubscribes somebody or takes their place": [
+		{
+			file: "server/providers/vibetrace.ts",
+			guard: "!privileged.has(name) || isSigned(stored, name)",
+			without: "true",
+		},
+	],
+	"a visitor sets fields of a profile that are not theirs": [
+		{ file: "server/providers/crisp.ts", guard: "if (personFields.has(attribute))", without: "if (true)" },
+		{
+			file: "server/providers/helpcrunch-customers.ts",
+			guard: "if (customerFields.has(attribute))",
+			without: "if (true)",
+		},
+	],
+	"a visitor gives a provider's own id of somebody else": [
+		{
+			file: "server/ingest/check-event.ts",
+			guard: "event.person = {};",
+			without: "event.person = ids ? { ids } : {};",
+		},
+	],
+	"a visitor says that an e-mail was opened": [
+		{ file: "server/ingest/check-event.ts", guard: 'event.type === "email_open" && !isBackend', without: "false" },
+	],
+	"a visitor uses up the id of somebody else's event": [
+		{ file: "server/ingest/claims.ts", guard: "id\\n$".concat("{person}"), without: "id\\n" },
+	],
+	"a visitor claims somebody else's order": [
+		{ file: "server/ingest/claims.ts", guard: "if (trusted) claims.push", without: "claims.push" },
+	],
+	"a visitor sets attributes that the site does not allow": [
+		{ file: "server/ingest/check-event.ts", guard: "if (allowed && event.data)", without: "if (false)" },
+	],
+	"a flood of invented people uses up the day's requests": [
+		{ file: "server/proxy.ts", guard: "const reserveDefault = 0.2;", without: "const reserveDefault = 0;" },
+	],
+	"a flood of invented people becomes profiles": [
+		{ file: "server/providers/provider.ts", guard: '(createPeople === "verified" && trusted)', without: "true" },
+	],
+
+	// ---------------------------------------------------------------- what goes in
+	"a key reaches an object's prototype": [
+		{ file: "server/ingest/guard.ts", guard: 'key === "__proto__" ||', without: "key.length < 0 &&" },
+	],
+	"a name or an id has control characters, or half a character": [
+		{ file: "server/ingest/guard.ts", guard: "&& !unprintable.test(value)", without: "" },
+		{ file: "shared/event.ts", guard: "!unprintable.test(text)", without: "true" },
+	],
+	"a number is too large to be one": [
+		{ file: "server/ingest/guard.ts", guard: 'typeof value === "number" && !Number.isFinite(value)', without: "false" },
+	],
+	"data poisons its batch, the store or what is sent":
+		"nothing to take out: a body is serialised once, before it joins a commit, and kept as text",
+	"a body says two things in one place":
+		"nothing to take out: a body is parsed once, and what was checked is what is sent",
+	"a body is not in UTF-8": "nothing to take out: what is not UTF-8 is read as U+FFFD, or is no JSON",
+	"an address, an id or a name leaves its place in a provider's request": [
+		{ file: "server/providers/exchange.ts", guard: "path.map(encodeURIComponent)", without: "path" },
+		{ file: "server/providers/exchange.ts", guard: "url.pathname !==", without: 'url.pathname === "" && "" !==' },
+	],
+	"a log line is forged": [
+		{
+			file: "server/hiding.ts",
+			guard: "return safe.replace(",
+			without: 'return safe.replaceAll("\\\\n", "\\n").replace(',
+		},
+	],
 };

@@ -1,0 +1,181 @@
+import { expect, vi } from "vitest";
+import type { SandboxRequest } from "../../server/sandbox/index.ts";
+import { event, serverKey } from "../support/proxy.ts";
+import { type Built, threats } from "./built.ts";
+
+const someone = (name: string) => ({ email: `${name}@example.com`, userId: `u-${name}` });
+/** Sends events as a page, and waits until nothing is owed. */
+async function sent({ batch, settled }: Built, ...events: unknown[]): Promise<void> {
+	const before = (await settled(0)).events;
+	expect(await batch(...events)).toEqual({ accepted: events.length, rejected: [] });
+	await settled(before + events.length);
+}
+const backend = ({ post }: Built, ...events: unknown[]) =>
+	post({ events }, { origin: undefined, authorization: `Bearer ${serverKey}` }, "/v1/events");
+/** Everything that a provider was told of, with names as deep as they go. */
+const namesIn = (value: unknown): string[] =>
+	typeof value === "object" && value !== null
+		? Object.entries(value).flatMap(([name, inner]) => [name, ...namesIn(inner)])
+		: [];
+const bodiesOf = (requests: SandboxRequest[]) => requests.map(({ body }) => body as Record<string, unknown>);
+
+/** What a provider would understand as more than an attribute. */
+const privileged = {
+	...{ email: "mallory@example.com", _id: "someone", id: 7, people_id: "someone", userId: "u-someone" },
+	...{ isSubscribed: true, unsubscribed: true, subscription: true, segments: "vip", tags: "vip", notepad: "x" },
+	...{ active: 0, score: 9, blocked: true, assignee: 1, "person.nickname": "x", "data.plan": "x", "customData.x": 1 },
+};
+
+threats(
+	"what a visitor may do",
+	{},
+	{
+		"a visitor unsubscribes somebody or takes their place": async (built) => {
+			const { sandbox } = built;
+			const person = someone("vibes");
+			const types = ["login", "update", "track"].map((type) =>
+				event({ type, person, data: { ...privileged, seen: type } }),
+			);
+			await sent(built, ...types, event({ type: "confirmation", person, data: { orderId: "V-1", ...privileged } }));
+			for (const body of bodiesOf(sandbox.requests("vibetrace"))) {
+				const { user, ...rest } = body;
+				const names = namesIn(rest);
+				for (const name of ["email", "_id", "isSubscribed", "unsubscribed"]) expect(names).not.toContain(name);
+				expect(JSON.stringify(user ?? { email: person.email })).toBe(JSON.stringify({ email: person.email }));
+			}
+			expect(JSON.stringify(sandbox.requests("vibetrace"))).toContain("seen");
+		},
+		"a visitor sets fields of a profile that are not theirs": async (built) => {
+			const { sandbox } = built;
+			const person = someone("fields");
+			await sent(built, event({ type: "login", person, data: { ...privileged, phone: "1", seen: true } }));
+			const crisp = sandbox.requests("crisp").filter(({ path }) => decodeURIComponent(path).includes(person.email));
+			expect(crisp.length).toBeGreaterThan(1);
+			for (const { path } of crisp) expect(path).toMatch(/\/people\/(profile|data)\/[^/]+$/);
+			const profiles = bodiesOf(crisp).filter((body) => !("data" in body));
+			for (const body of profiles) expect(namesIn(body).every((name) => ["person", "phone"].includes(name))).toBe(true);
+			const helpcrunch = sandbox.people("helpcrunch").find(({ userId }) => userId === person.userId);
+			expect(helpcrunch?.profile).toMatchObject({ phone: "1" });
+			expect(helpcrunch).toMatchObject({ email: person.email, userId: person.userId });
+			const allowed = ["name", "email", "userId", "phone", "company", "locale", "customData", "property", "value"];
+			const changes = sandbox.requests("helpcrunch").filter(({ path }) => /^\/customers(\/\d+)?$/.test(path));
+			expect(changes.length).toBeGreaterThan(0);
+			for (const body of bodiesOf(changes))
+				for (const name of namesIn(body)) if (!/^\d+$/.test(name)) expect(allowed).toContain(name);
+		},
+		"a visitor gives a provider's own id of somebody else": async (built) => {
+			const { sandbox } = built;
+			const crisp = sandbox.addPerson("crisp", { email: "victim@example.com" });
+			const helpcrunch = sandbox.addPerson("helpcrunch", { email: "victim@example.com" });
+			const vibetrace = sandbox.addPerson("vibetrace", { email: "victim@example.com" });
+			const ids = { crisp, helpcrunch, vibetrace };
+			await sent(built, event({ name: "by id", person: { ...someone("thief"), ids } }));
+			for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
+				const people = sandbox.people(destination);
+				expect(people.find(({ email }) => email === "victim@example.com")?.events).toEqual([]);
+				expect(people.find(({ email }) => email === "thief@example.com")?.events).toHaveLength(1);
+			}
+		},
+		"a visitor says that an e-mail was opened": async ({ batch }) => {
+			const { accepted, rejected } = await batch(event({ type: "email_open" }));
+			expect([accepted, rejected.map(({ code }) => code)]).toEqual([0, ["invalid_event"]]);
+		},
+		"a visitor uses up the id of somebody else's event": async (built) => {
+			const { sandbox } = built;
+			const { id } = event();
+			await sent(
+				built,
+				event({ id, name: "first", person: someone("early") }),
+				event({ id, name: "second", person: someone("late") }),
+			);
+			const crisp = JSON.stringify(sandbox.requests("crisp"));
+			expect(crisp).toContain("first");
+			expect(crisp).toContain("second");
+		},
+		"a visitor claims somebody else's order": async (built) => {
+			const { sandbox, settled } = built;
+			const purchase = (name: string) =>
+				event({ type: "confirmation", person: someone(name), data: { orderId: "A-1001" } });
+			await sent(built, purchase("forger"), purchase("visitor"));
+			const { events } = await settled(0);
+			expect((await backend(built, purchase("buyer"))).status).toBe(202);
+			await settled(events + 1);
+			const buyers = sandbox
+				.people("crisp")
+				.filter((person) => person.events.length > 0)
+				.map(({ email }) => email);
+			for (const name of ["forger", "visitor", "buyer"]) expect(buyers).toContain(`${name}@example.com`);
+		},
+	},
+);
+
+threats(
+	"what a visitor may set where a site narrows it",
+	{ site: { attributes: ["plan"] } },
+	{
+		"a visitor sets attributes that the site does not allow": async (built) => {
+			const person = someone("narrow");
+			await sent(
+				built,
+				event({ type: "login", person, data: { plan: "pro", role: "admin" } }),
+				event({ type: "update", person, data: { role: "admin" } }),
+			);
+			const all = JSON.stringify(built.sandbox.requests());
+			expect(all).toContain("plan");
+			expect(all).not.toContain("role");
+		},
+	},
+);
+
+interface Spent {
+	destinations: { crisp: { budget: [{ used: number }] } };
+}
+const crispAlone = { helpcrunch: undefined, vibetrace: undefined };
+
+threats(
+	"who may spend",
+	{ site: ({ crisp }) => ({ ...crispAlone, crisp: { ...crisp, budget: 100 } }) },
+	{
+		"a flood of invented people uses up the day's requests": async (built) => {
+			const { batch, sandbox } = built;
+			await batch(...Array.from({ length: 100 }, () => event({ name: "flood" })));
+			// Until the flood gets no more.
+			let before = -1;
+			await vi.waitFor(
+				async () => {
+					const { destinations } = (await (await built.admin("/stats")).json()) as Spent;
+					const { used } = destinations.crisp.budget[0];
+					const isOver = used === before && used >= 80;
+					before = used;
+					expect(isOver).toBe(true);
+				},
+				{ interval: 300, timeout: 20_000 },
+			);
+			expect(
+				(await backend(built, event({ name: "from the backend", person: { email: "ada@example.com" } }))).status,
+			).toBe(202);
+			await sandbox.until((requests) =>
+				requests.some(({ body, status }) => JSON.stringify(body).includes("from the backend") && status === 200),
+			);
+			const spent = sandbox
+				.requests()
+				.filter(({ path, body }) => !JSON.stringify([path, body]).match(/ada(@|%40)example|from the backend/));
+			expect(spent.length).toBeLessThanOrEqual(80);
+		},
+	},
+);
+
+threats(
+	"who may be created",
+	{ site: ({ crisp }) => ({ ...crispAlone, crisp: { ...crisp, createPeople: "verified" as const } }) },
+	{
+		"a flood of invented people becomes profiles": async (built) => {
+			await sent(built, ...Array.from({ length: 50 }, () => event({ name: "flood" })));
+			expect(built.sandbox.people("crisp")).toEqual([]);
+			const { events } = await built.settled(0);
+			await backend(built, event({ person: { email: "ada@example.com" } }));
+			await built.settled(events + 1);
+			expect(built.sandbox.people("crisp").map(({ email }) => email)).toEqual(["ada@example.com"]);
+		},
+	},
+);
