@@ -9,8 +9,6 @@ export interface KeyedClaim extends Term {
 }
 
 type Span = Pick<Term, "since" | "until">;
-export type Claims = Awaited<ReturnType<typeof loadClaims>>;
-
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
 	...claim,
 	key: keyOf(site, person, claim).toString("hex"),
