@@ -18,8 +18,12 @@ const others = tokens.flatMap((token) => {
 });
 
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
-const { status } = spawnSync(process.execPath, [vitest, "run", "test/faults", "test/unit/outbox/model", ...others], {
-	stdio: "inherit",
-	env: { ...process.env, EVENTFERRY_FAULT_ROUNDS: String(rounds) },
-});
+const { status } = spawnSync(
+	process.execPath,
+	[vitest, "run", "test/faults", "test/unit/outbox/model", "test/unit/outbox/postgres", ...others],
+	{
+		stdio: "inherit",
+		env: { ...process.env, EVENTFERRY_FAULT_ROUNDS: String(rounds) },
+	},
+);
 process.exitCode = status ?? 1;
