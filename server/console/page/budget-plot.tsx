@@ -36,7 +36,7 @@ export function BudgetPlot({ history, used, label }: { history: BudgetHistory; u
 		<figure>
 			<figcaption>
 				{at === undefined || pointed === undefined
-					? "Requests in the last 24 hours"
+					? "Budget used in the last 24 hours"
 					: `${minuteOf(at)} to ${minuteOf(at + slots.stepMs)}: ${counted(slots.counts[pointed] ?? 0, "request")}`}
 			</figcaption>
 			<div ref={place} class="plot" role="img" aria-label={sentenceOf(slots, label)} />

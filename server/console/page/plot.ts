@@ -21,7 +21,7 @@ function lookOf(element: Element) {
 /** Draws a day's requests; `onPoint` is told which slot is pointed at. Returns the way to remove it. */
 export function drawPlot(
 	element: HTMLElement,
-	{ starts, counts }: Slots,
+	{ starts, counts, stepMs }: Slots,
 	onPoint: (slot: number | undefined) => void,
 ): () => void {
 	const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -39,7 +39,11 @@ export function drawPlot(
 				padding: [6, 4, 0, 0],
 				legend: { show: false },
 				cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-				scales: { y: { range: [0, Math.max(4, Math.ceil(most * 1.1))] } },
+				// The last slot has its width too.
+				scales: {
+					x: { range: [(starts[0] ?? 0) / 1_000, ((starts.at(-1) ?? 0) + stepMs) / 1_000] },
+					y: { range: [0, Math.max(4, Math.ceil(most * 1.1))] },
+				},
 				axes: [
 					{
 						...axis,
@@ -59,7 +63,13 @@ export function drawPlot(
 				],
 				series: [
 					{},
-					{ stroke: line, fill, width: 1.5, points: { show: false }, paths: UPlot.paths.stepped?.({ align: 1 }) },
+					{
+						stroke: line,
+						fill,
+						width: 1.5,
+						points: { show: false },
+						paths: UPlot.paths.stepped?.({ align: 1, extend: true }),
+					},
 				],
 				hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
 			},
