@@ -1,10 +1,12 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from "playwright-core";
 
@@ -81,6 +83,10 @@ export interface Chromium {
 	close(): Promise<void>;
 }
 
+/** In the pages of a context: whether the browser says that it is driven. */
+const saysDriven = (isDriven: boolean) =>
+	`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`;
+
 /** Starts a real Chromium: the machine's own (`CHROMIUM_PATH`, /usr/bin), else the one that npm brought. */
 export async function launchChromium(): Promise<Chromium> {
 	const { path, libraries } = await findChromium();
@@ -93,11 +99,48 @@ export async function launchChromium(): Promise<Chromium> {
 		browser,
 		async visitor({ isDriven = false, ...options } = {}) {
 			const context = await browser.newContext({ userAgent: desktopUserAgent, locale: "en-US", ...options });
-			await context.addInitScript(
-				`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`,
-			);
+			await context.addInitScript(saysDriven(isDriven));
 			return context;
 		},
 		close: () => browser.close(),
+	};
+}
+
+export interface Profile {
+	/** The visitor whose profile this is. */
+	visitor: BrowserContext;
+	/** Ends the browser at once, all its processes, as a crash or an empty battery would. */
+	kill(): Promise<void>;
+}
+
+/** Starts a Chromium of its own whose visitor is kept in a folder: what a later one finds there is on disk. */
+export async function launchProfile(folder: string): Promise<Profile> {
+	const { path, libraries } = await findChromium();
+	const own = [`--user-data-dir=${folder}`, `--user-agent=${desktopUserAgent}`, "--remote-debugging-port=0"];
+	const child = spawn(path, [...args, ...own, "about:blank"], {
+		// A group of its own, so that all of it can be ended.
+		detached: true,
+		stdio: ["ignore", "ignore", "pipe"],
+		env: libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env,
+	});
+	const exited = once(child, "exit");
+	let address: string | undefined;
+	for await (const line of createInterface(child.stderr)) {
+		[, address] = /DevTools listening on (\S+)/.exec(line) ?? [];
+		if (address) break;
+	}
+	if (!address) throw new Error("Chromium ended before it listened");
+	child.stderr.resume();
+	const browser = await chromium.connectOverCDP(address);
+	const [visitor] = browser.contexts();
+	if (!visitor) throw new Error("Chromium has no context");
+	await visitor.addInitScript(saysDriven(false));
+	return {
+		visitor,
+		async kill() {
+			if (child.pid) process.kill(-child.pid, "SIGKILL");
+			await exited;
+			await browser.close();
+		},
 	};
 }

@@ -13,14 +13,22 @@ export interface Batch {
 	events: Event[];
 }
 
-/** An answer of the proxy; `"never"` keeps the request open. */
-export type Answer = "never" | { status: number; headers?: Record<string, string>; body?: unknown };
+export interface Reply {
+	status: number;
+	headers?: Record<string, string>;
+	body?: unknown;
+	/** Whether the connection breaks in the middle of the body. */
+	isCut?: boolean;
+}
+
+/** An answer of the proxy; `"never"` keeps the request open, `"down"` ends it without one. */
+export type Answer = "never" | "down" | Reply;
 
 /** A refusal as the proxy words it. */
-export const problem = (status: number, code: ProblemCode): Answer => ({ status, body: { status, code } });
+export const problem = (status: number, code: ProblemCode): Reply => ({ status, body: { status, code } });
 
 /** A 202 that takes all events but the rejected ones. */
-export const taken = ({ events }: Batch, rejected: Rejection[] = []): Answer => ({
+export const taken = ({ events }: Batch, rejected: Rejection[] = []): Reply => ({
 	status: 202,
 	body: { accepted: events.length - rejected.length, rejected },
 });
@@ -39,29 +47,45 @@ export async function startSite() {
 	const batches: Batch[] = [];
 	const headers: IncomingHttpHeaders[] = [];
 	const waiters = new Set<() => void>();
+	let policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'";
+	let preflights = 0;
+	let atOnce = 0;
+	let mostAtOnce = 0;
 	let answer: (batch: Batch) => Answer | Promise<Answer> = taken;
 
 	const server = createServer(async (request, response) => {
 		const path = new URL(request.url ?? "", "http://site").pathname;
+		response.setHeader("Access-Control-Allow-Origin", "*");
+		if (request.method === "OPTIONS") preflights++;
 		if (request.method === "POST" && path === "/ferry/v1/batch") {
 			const sent = await buffer(request);
 			const isZipped = request.headers["content-encoding"] === "gzip";
 			const batch: Batch = JSON.parse((isZipped ? gunzipSync(sent) : sent).toString());
 			batches.push(batch);
 			headers.push(request.headers);
+			mostAtOnce = Math.max(mostAtOnce, ++atOnce);
 			const answered = answer(batch);
 			for (const look of waiters) look();
 			const reply = await answered;
+			if (reply === "never") await once(response, "close");
+			atOnce--;
 			if (reply === "never") return;
+			if (reply === "down") return void response.destroy();
 			const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {});
-			response.writeHead(reply.status, { "Content-Type": "application/json", ...reply.headers }).end(text);
+			response.writeHead(reply.status, {
+				"Content-Type": "application/json",
+				"Content-Length": text.length,
+				...reply.headers,
+			});
+			if (reply.isCut) response.write(text.slice(0, text.length / 2), () => response.destroy());
+			else response.end(text);
 		} else if (path === "/ferry/client.js") {
 			response.writeHead(200, { "Content-Type": "text/javascript" }).end(script);
 		} else if (pages.has(path)) {
 			response
 				.writeHead(200, {
 					"Content-Type": "text/html",
-					"Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'",
+					"Content-Security-Policy": policy,
 				})
 				.end(`<!doctype html><title>Shop</title>${pages.get(path)}`);
 		} else {
@@ -79,8 +103,22 @@ export async function startSite() {
 		pages,
 		batches,
 		headers,
+		/** The most requests that were under way at a time. */
+		mostAtOnce: () => mostAtOnce,
+		/** How many requests a browser made before those of its page. */
+		preflights: () => preflights,
+		/** Another Content-Security-Policy for the pages. */
+		policy(next: string) {
+			policy = next;
+		},
 		/** Every event received so far, in order. */
 		events,
+		/** How often each id was received. */
+		counts() {
+			const counts = new Map<string, number>();
+			for (const { id } of events()) counts.set(id, (counts.get(id) ?? 0) + 1);
+			return counts;
+		},
 		/** The names of the events received so far; a type where there is no name. */
 		names: () => events().map((event) => ("name" in event ? event.name : event.type)),
 		answerWith(next: (batch: Batch) => Answer | Promise<Answer>) {

@@ -1,73 +1,8 @@
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Tracker } from "../../client/index.ts";
-import { type Chromium, launchChromium } from "./chromium.ts";
-import { problem, type Site, scriptTag, startSite, stub, taken } from "./site.ts";
+import { expect, test } from "vitest";
+import { call, flush, type Loaded, listen, notices, open, state, stored, until, useWorld, world } from "./page.ts";
+import { problem, scriptTag, stub, taken } from "./site.ts";
 
-let chromium: Chromium;
-let site: Site;
-let visitor: BrowserContext;
-
-beforeAll(async () => {
-	chromium = await launchChromium();
-});
-afterAll(() => chromium.close());
-beforeEach(async () => {
-	site = await startSite();
-	visitor = await chromium.visitor();
-});
-afterEach(async () => {
-	await visitor.close();
-	await site.close();
-});
-
-type Loaded = Window & { eventferry: Tracker & { push(...commands: unknown[]): void } };
-
-const open = async (path = "/") => {
-	const page = await visitor.newPage();
-	await page.goto(site.origin + path);
-	return page;
-};
-
-/** Calls tracker methods in one task of the page. */
-const call = (page: Page, ...commands: unknown[][]) =>
-	page.evaluate((commands) => (window as unknown as Loaded).eventferry.push(...commands), commands);
-
-const state = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.state());
-
-/** Resolves when everything that waits has been tried once. */
-const flush = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.flush());
-
-const stored = (page: Page) =>
-	page.evaluate(
-		() =>
-			new Promise<{ id: string; name?: string }[]>((resolve, reject) => {
-				const opening = indexedDB.open("eventferry:site_test");
-				opening.onerror = reject;
-				opening.onsuccess = () => {
-					const reading = opening.result.transaction("events").objectStore("events").getAll();
-					reading.onsuccess = () => {
-						opening.result.close();
-						resolve(reading.result);
-					};
-				};
-			}),
-	);
-
-/** Notices of a kind, from here on. */
-const listen = (page: Page, kind: string) =>
-	page.evaluate((kind) => {
-		const shown = window as unknown as Loaded & { notices: unknown[] };
-		shown.notices ??= [];
-		shown.eventferry.on(kind as "error", ({ reason, events }) =>
-			shown.notices.push({ kind, reason, count: events.length }),
-		);
-	}, kind);
-const notices = (page: Page) => page.evaluate(() => (window as unknown as { notices: unknown[] }).notices);
-
-const until = async <Value>(read: () => Promise<Value>, isTrue: (value: Value) => boolean) => {
-	for (;;) if (isTrue(await read())) return;
-};
+useWorld();
 
 test("nothing about an anonymous visitor leaves the browser", async () => {
 	const page = await open();
@@ -75,12 +10,12 @@ test("nothing about an anonymous visitor leaves the browser", async () => {
 	await flush(page);
 	expect(await state(page)).toMatchObject({ held: 2, waiting: 0 });
 	await page.goto("about:blank");
-	await page.goto(site.origin);
+	await page.goto(world.site.origin);
 	await until(
 		() => state(page),
 		({ held }) => held === 2,
 	);
-	expect(site.batches).toEqual([]);
+	expect(world.site.batches).toEqual([]);
 });
 
 test("what an anonymous visitor did is released at login, in order and as the person's", async () => {
@@ -88,9 +23,9 @@ test("what an anonymous visitor did is released at login, in order and as the pe
 	await call(page, ["track", "first"], ["track", "second", { n: 2 }], ["login", { email: " Ada@Example.com " }]);
 	await call(page, ["track", "third"]);
 	await flush(page);
-	expect(site.names()).toEqual(["first", "second", "login", "third"]);
+	expect(world.site.names()).toEqual(["first", "second", "login", "third"]);
 	const { anonymousId } = await state(page);
-	for (const { person } of site.events()) expect(person).toEqual({ anonymousId, email: "Ada@Example.com" });
+	for (const { person } of world.site.events()) expect(person).toEqual({ anonymousId, email: "Ada@Example.com" });
 });
 
 test("events held on one page are released by a login on the next", async () => {
@@ -107,13 +42,13 @@ test("events held on one page are released by a login on the next", async () => 
 		({ held }) => held === 0,
 	);
 	await flush(page);
-	expect(site.names().sort()).toEqual(["first", "login"]);
-	for (const { person } of site.events()) expect(person.userId).toBe("42");
+	expect(world.site.names().sort()).toEqual(["first", "login"]);
+	for (const { person } of world.site.events()) expect(person.userId).toBe("42");
 });
 
 test("a batch goes as text without credentials and is deleted once acknowledged", async () => {
 	const page = await open();
-	await visitor.addCookies([{ name: "session", value: "secret", url: site.origin }]);
+	await world.visitor.addCookies([{ name: "session", value: "secret", url: world.site.origin }]);
 	await listen(page, "delivered");
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "order", { n: 1 }, { color: "blue" }]);
 	await flush(page);
@@ -122,15 +57,15 @@ test("a batch goes as text without credentials and is deleted once acknowledged"
 		() => stored(page),
 		(events) => events.length === 0,
 	);
-	expect(site.headers[0]?.["content-type"]).toBe("text/plain;charset=UTF-8");
-	expect(site.headers[0]?.cookie).toBeUndefined();
-	expect(site.batches[0]?.writeKey).toBe("site_test");
-	expect(site.events()[1]).toMatchObject({
+	expect(world.site.headers[0]?.["content-type"]).toBe("text/plain;charset=UTF-8");
+	expect(world.site.headers[0]?.cookie).toBeUndefined();
+	expect(world.site.batches[0]?.writeKey).toBe("site_test");
+	expect(world.site.events()[1]).toMatchObject({
 		type: "track",
 		name: "order",
 		data: { n: 1 },
 		color: "blue",
-		context: { url: `${site.origin}/`, title: "Shop", locale: "en-US" },
+		context: { url: `${world.site.origin}/`, title: "Shop", locale: "en-US" },
 	});
 	expect(await notices(page)).toEqual([{ kind: "delivered", reason: "accepted", count: 2 }]);
 });
@@ -139,11 +74,11 @@ test("20 waiting events are sent without being asked for", async () => {
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await call(page, ...Array.from({ length: 19 }, (_, n) => ["track", `event ${n}`]));
-	await site.until(() => site.events().length === 20);
+	await world.site.until(() => world.site.events().length === 20);
 });
 
 test("events outlive a proxy that is down and are delivered once by the next page", async () => {
-	site.answerWith(() => ({ status: 500 }));
+	world.site.answerWith(() => ({ status: 500 }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 	await flush(page);
@@ -152,15 +87,15 @@ test("events outlive a proxy that is down and are delivered once by the next pag
 		(events) => events.length === 2,
 	);
 	await page.goto("about:blank");
-	await site.until(() => site.batches.length === 2);
-	site.batches.length = 0;
-	site.answerWith(taken);
-	await page.goto(site.origin);
+	await world.site.until(() => world.site.batches.length === 2);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await page.goto(world.site.origin);
 	await flush(page);
-	expect(site.names()).toEqual(["login", "kept"]);
+	expect(world.site.names()).toEqual(["login", "kept"]);
 	await page.reload();
 	await flush(page);
-	expect(site.names()).toEqual(["login", "kept"]);
+	expect(world.site.names()).toEqual(["login", "kept"]);
 });
 
 test("an event reaches the proxy although the page is closed right after it, purchases first", async () => {
@@ -169,27 +104,27 @@ test("an event reaches the proxy although the page is closed right after it, pur
 	await flush(page);
 	await call(page, ["track", "goodbye"], ["confirmation", { orderId: "A-1", total: 9.9 }]);
 	await page.close({ runBeforeUnload: true });
-	await site.until(() => site.events().length === 3);
-	expect(site.names()).toEqual(["login", "confirmation", "goodbye"]);
+	await world.site.until(() => world.site.events().length === 3);
+	expect(world.site.names()).toEqual(["login", "confirmation", "goodbye"]);
 });
 
 test("an event reaches the proxy although the page is left in the same task", async () => {
-	site.pages.set(
+	world.site.pages.set(
 		"/leave",
 		`${scriptTag()}<script>
 			eventferry.push(["login", { email: "ada@example.com" }], ["track", "goodbye"]);
 			location.href = "/next";
 		</script>`,
 	);
-	site.pages.set("/next", "Bye");
+	world.site.pages.set("/next", "Bye");
 	await open("/leave");
-	await site.until(() => site.events().length >= 2);
+	await world.site.until(() => world.site.events().length >= 2);
 	// A request that leaving the page may have cut off goes again; the proxy knows events by their ids.
-	expect([...new Set(site.names())]).toEqual(["login", "goodbye"]);
+	expect([...new Set(world.site.names())]).toEqual(["login", "goodbye"]);
 });
 
 test("what was captured too late to be stored is merged into the queue by the next page", async () => {
-	site.answerWith(() => ({ status: 500 }));
+	world.site.answerWith(() => ({ status: 500 }));
 	const page = await open();
 	await page.evaluate(() => {
 		const { eventferry } = window as unknown as Loaded;
@@ -198,31 +133,31 @@ test("what was captured too late to be stored is merged into the queue by the ne
 		location.href = "about:blank";
 	});
 	await page.waitForURL("about:blank");
-	await site.until(() => site.batches.length === 1);
-	site.batches.length = 0;
-	site.answerWith(taken);
-	await page.goto(site.origin);
+	await world.site.until(() => world.site.batches.length === 1);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await page.goto(world.site.origin);
 	await flush(page);
-	expect(site.names()).toEqual(["login", "in the last moment"]);
+	expect(world.site.names()).toEqual(["login", "in the last moment"]);
 });
 
 test("a hidden page's request is not repeated while it is in flight", async () => {
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
-	site.answerWith(() => "never");
+	world.site.answerWith(() => "never");
 	await page.evaluate(() => {
 		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
 		document.dispatchEvent(new Event("visibilitychange"));
 		window.dispatchEvent(new PageTransitionEvent("pagehide"));
 	});
-	await site.until(() => site.batches.length === 1);
+	await world.site.until(() => world.site.batches.length === 1);
 	await flush(page);
-	expect(site.batches).toHaveLength(1);
+	expect(world.site.batches).toHaveLength(1);
 	expect(await state(page)).toMatchObject({ waiting: 1 });
 });
 
 test("commands collected before the script loads run in order, and the same push acts at once after", async () => {
-	site.pages.set(
+	world.site.pages.set(
 		"/stub",
 		`<script>
 			window.eventferry = window.eventferry || [];
@@ -234,12 +169,12 @@ test("commands collected before the script loads run in order, and the same push
 	const page = await open("/stub");
 	await call(page, ["track", "three"]);
 	await flush(page);
-	expect(site.names()).toEqual(["one", "login", "two", "page", "three"]);
+	expect(world.site.names()).toEqual(["one", "login", "two", "page", "three"]);
 });
 
 test("the stub fits in 400 bytes, survives being included twice and keeps the time of each command", async () => {
 	expect(stub.length).toBeLessThanOrEqual(400);
-	site.pages.set(
+	world.site.pages.set(
 		"/stub",
 		`${stub}<script>eventferry.push(["login", { email: "ada@example.com" }], ["track", "early"]);</script>
 		${stub}<script>
@@ -251,19 +186,19 @@ test("the stub fits in 400 bytes, survives being included twice and keeps the ti
 	const page = await open("/stub");
 	await page.evaluate(() => (window as unknown as Loaded).eventferry.track("direct"));
 	await flush(page);
-	expect(site.names()).toEqual(["login", "early", "second", "direct"]);
-	const [login, early, second, direct] = site.events().map(({ at }) => at) as [number, number, number, number];
+	expect(world.site.names()).toEqual(["login", "early", "second", "direct"]);
+	const [login, early, second, direct] = world.site.events().map(({ at }) => at) as [number, number, number, number];
 	expect(second - login).toBeLessThan(250);
 	expect(direct - early).toBeGreaterThanOrEqual(300);
-	expect(Math.abs((site.batches[0]?.sentAt ?? 0) - direct)).toBeLessThan(2_000);
+	expect(Math.abs((world.site.batches[0]?.sentAt ?? 0) - direct)).toBeLessThan(2_000);
 });
 
 test("an attribute the script does not know is named in the console, a doubtful consent is none", async () => {
-	site.pages.set("/typos", scriptTag('data-writekey="site_x" data-consent="Pending"'));
-	const page = await visitor.newPage();
+	world.site.pages.set("/typos", scriptTag('data-writekey="site_x" data-consent="Pending"'));
+	const page = await world.visitor.newPage();
 	const lines: string[] = [];
 	page.on("console", (message) => lines.push(message.text()));
-	await page.goto(`${site.origin}/typos`);
+	await page.goto(`${world.site.origin}/typos`);
 	expect(lines).toEqual([
 		'eventferry: unknown attribute writekey="site_x"',
 		'eventferry: unknown attribute consent="Pending"',
@@ -272,14 +207,14 @@ test("an attribute the script does not know is named in the console, a doubtful 
 });
 
 test("a script that is included twice tracks once", async () => {
-	site.pages.set("/twice", scriptTag("data-pages") + scriptTag("data-pages"));
-	const page = await visitor.newPage();
+	world.site.pages.set("/twice", scriptTag("data-pages") + scriptTag("data-pages"));
+	const page = await world.visitor.newPage();
 	const lines: string[] = [];
 	page.on("console", (message) => lines.push(message.text()));
-	await page.goto(`${site.origin}/twice`);
+	await page.goto(`${world.site.origin}/twice`);
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
-	expect(site.names()).toEqual(["page", "login"]);
+	expect(world.site.names()).toEqual(["page", "login"]);
 	expect(lines).toEqual([]);
 });
 
@@ -293,7 +228,7 @@ test("an unknown command is one warning and stops nothing", async () => {
 });
 
 test("clicks on marked elements and routed page views are tracked", async () => {
-	site.pages.set(
+	world.site.pages.set(
 		"/app",
 		`<button data-ferry-event="Button Click" data-ferry-product-id="7"><b>Buy</b></button>${scriptTag("data-pages")}`,
 	);
@@ -303,16 +238,16 @@ test("clicks on marked elements and routed page views are tracked", async () => 
 	await page.evaluate(() => history.replaceState({ scrolled: 1 }, ""));
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
-	expect(site.names()).toEqual(["page", "Button Click", "page", "login"]);
-	expect(site.events()[1]?.data).toEqual({ productId: "7" });
+	expect(world.site.names()).toEqual(["page", "Button Click", "page", "login"]);
+	expect(world.site.events()[1]?.data).toEqual({ productId: "7" });
 });
 
 test("a driven browser and a crawler record and send nothing", async () => {
 	const crawler = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 	for (const options of [{ isDriven: true }, { userAgent: crawler }]) {
-		const bot = await chromium.visitor(options);
+		const bot = await world.chromium.visitor(options);
 		const page = await bot.newPage();
-		await page.goto(site.origin);
+		await page.goto(world.site.origin);
 		await listen(page, "dropped");
 		await call(page, ["login", { email: "ada@example.com" }], ["track", "crawled"]);
 		await flush(page);
@@ -320,11 +255,11 @@ test("a driven browser and a crawler record and send nothing", async () => {
 		expect(await notices(page)).toHaveLength(2);
 		await bot.close();
 	}
-	expect(site.batches).toEqual([]);
+	expect(world.site.batches).toEqual([]);
 });
 
 test("an event the proxy rejects goes with a notice, the others are delivered", async () => {
-	site.answerWith((batch) =>
+	world.site.answerWith((batch) =>
 		taken(
 			batch,
 			batch.events
@@ -341,7 +276,7 @@ test("an event the proxy rejects goes with a notice, the others are delivered", 
 });
 
 test("events with an expired token stay until that person's next login brings a new one", async () => {
-	site.answerWith((batch) =>
+	world.site.answerWith((batch) =>
 		taken(
 			batch,
 			batch.events
@@ -353,32 +288,32 @@ test("events with an expired token stay until that person's next login brings a 
 	await call(page, ["login", { userId: "1", token: "old" }], ["track", "late"]);
 	await flush(page);
 	await flush(page);
-	expect(site.batches).toHaveLength(1);
+	expect(world.site.batches).toHaveLength(1);
 	expect(await state(page)).toMatchObject({ waiting: 2 });
 	await call(page, ["login", { userId: "1", token: "new" }]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 0 });
-	expect(site.batches[1]?.events.map(({ person }) => person.token)).toEqual(["new", "new", "new"]);
+	expect(world.site.batches[1]?.events.map(({ person }) => person.token)).toEqual(["new", "new", "new"]);
 });
 
 test("a refused write key stops sending until the next page load, with one line in the console", async () => {
-	site.answerWith(() => problem(401, "invalid_write_key"));
+	world.site.answerWith(() => problem(401, "invalid_write_key"));
 	const page = await open();
 	const lines: string[] = [];
 	page.on("console", (message) => message.text().startsWith("eventferry") && lines.push(message.text()));
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
 	await flush(page);
-	expect(site.batches).toHaveLength(1);
+	expect(world.site.batches).toHaveLength(1);
 	expect(lines).toEqual(["eventferry: stopped: invalid_write_key"]);
-	site.answerWith(taken);
+	world.site.answerWith(taken);
 	await page.reload();
 	await flush(page);
-	expect(site.names()).toEqual(["login", "login"]);
+	expect(world.site.names()).toEqual(["login", "login"]);
 });
 
 test("a batch that is too large is halved until the event that is goes alone", async () => {
-	site.answerWith((batch) =>
+	world.site.answerWith((batch) =>
 		batch.events.some((event) => "name" in event && event.name === "huge")
 			? problem(413, "body_too_large")
 			: taken(batch),
@@ -393,7 +328,7 @@ test("a batch that is too large is halved until the event that is goes alone", a
 
 test("a stranger's HTML 400 or 413 costs no event", async () => {
 	for (const status of [400, 413]) {
-		site.answerWith(() => ({ status, headers: { "Content-Type": "text/html" }, body: "<h1>Blocked</h1>" }));
+		world.site.answerWith(() => ({ status, headers: { "Content-Type": "text/html" }, body: "<h1>Blocked</h1>" }));
 		const page = await open();
 		await listen(page, "dropped");
 		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
@@ -405,31 +340,31 @@ test("a stranger's HTML 400 or 413 costs no event", async () => {
 });
 
 test("Retry-After holds even a flush back, and across a reload", async () => {
-	site.answerWith(() => ({ status: 503, headers: { "Retry-After": "120" } }));
+	world.site.answerWith(() => ({ status: 503, headers: { "Retry-After": "120" } }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
 	await flush(page);
 	await page.reload();
 	await flush(page);
-	expect(site.batches).toHaveLength(1);
+	expect(world.site.batches).toHaveLength(1);
 	expect(await state(page)).toMatchObject({ waiting: 1 });
 });
 
 test("a captive portal's 200 acknowledges nothing", async () => {
-	site.answerWith(() => ({ status: 200, body: "<h1>Log in to this Wi-Fi</h1>" }));
+	world.site.answerWith(() => ({ status: 200, body: "<h1>Log in to this Wi-Fi</h1>" }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 1 });
-	site.answerWith(taken);
+	world.site.answerWith(taken);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 0 });
 });
 
 test("two tabs share one queue and deliver each event once", async () => {
 	const [first, second] = [await open(), await open()];
-	site.answerWith(() => ({ status: 503, headers: { "Retry-After": "1" } }));
+	world.site.answerWith(() => ({ status: 503, headers: { "Retry-After": "1" } }));
 	await call(first, ["login", { email: "ada@example.com" }], ["track", "from the first"]);
 	await until(
 		() => state(second),
@@ -440,14 +375,14 @@ test("two tabs share one queue and deliver each event once", async () => {
 		() => stored(first),
 		(events) => events.length === 3,
 	);
-	site.batches.length = 0;
-	site.answerWith(taken);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
 	await Promise.all([flush(first), flush(second)]);
 	await until(
 		() => stored(first),
 		(events) => events.length === 0,
 	);
-	expect(site.names().sort()).toEqual(["from the first", "from the second", "login"]);
+	expect(world.site.names().sort()).toEqual(["from the first", "from the second", "login"]);
 });
 
 test("a flush waits while another tab has its turn, then tries", async () => {
@@ -462,15 +397,15 @@ test("a flush waits while another tab has its turn, then tries", async () => {
 		isFlushed = true;
 	});
 	await second.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)));
-	expect([isFlushed, site.batches.length]).toEqual([false, 0]);
+	expect([isFlushed, world.site.batches.length]).toEqual([false, 0]);
 	await first.evaluate(() => (window as unknown as { release(): void }).release());
 	await flushed;
-	expect(site.names()).toEqual(["login"]);
+	expect(world.site.names()).toEqual(["login"]);
 	expect(await state(second)).toMatchObject({ waiting: 0 });
 });
 
 const withoutLocks = () =>
-	visitor.addInitScript(() => {
+	world.visitor.addInitScript(() => {
 		Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
 	});
 
@@ -479,7 +414,7 @@ test("where Web Locks are missing one tab sends at a time all the same", async (
 	const [first, second] = [await open(), await open()];
 	let atOnce = 0;
 	let mostAtOnce = 0;
-	site.answerWith(async (batch) => {
+	world.site.answerWith(async (batch) => {
 		mostAtOnce = Math.max(mostAtOnce, ++atOnce);
 		await new Promise((resolve) => setTimeout(resolve, 300));
 		atOnce--;
@@ -494,8 +429,8 @@ test("where Web Locks are missing one tab sends at a time all the same", async (
 	await call(second, ...Array.from({ length: 10 }, (_, n) => ["track", `second ${n}`]));
 	await Promise.all([flush(first), flush(second)]);
 	expect([(await state(first)).waiting, (await state(second)).waiting]).toEqual([0, 0]);
-	expect(site.events()).toHaveLength(161);
-	expect(new Set(site.events().map(({ id }) => id)).size).toBe(161);
+	expect(world.site.events()).toHaveLength(161);
+	expect(new Set(world.site.events().map(({ id }) => id)).size).toBe(161);
 	expect(mostAtOnce).toBe(1);
 });
 
@@ -507,7 +442,7 @@ test("where Web Locks are missing the turn of a tab that died runs out", async (
 	const start = Date.now();
 	await flush(page);
 	expect(Date.now() - start).toBeGreaterThan(500);
-	expect(site.names()).toEqual(["login"]);
+	expect(world.site.names()).toEqual(["login"]);
 });
 
 test("where neither Web Locks nor localStorage are to be had, events are sent", async () => {
@@ -516,20 +451,20 @@ test("where neither Web Locks nor localStorage are to be had, events are sent", 
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
-	expect(site.names()).toEqual(["login"]);
+	expect(world.site.names()).toEqual(["login"]);
 });
 
 test("while consent is pending nothing is stored or sent; opting in releases it", async () => {
-	site.pages.set("/pending", scriptTag('data-consent="pending"'));
+	world.site.pages.set("/pending", scriptTag('data-consent="pending"'));
 	const page = await open("/pending");
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "waits"]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ consent: "pending", waiting: 2 });
 	expect(await page.evaluate(async () => [Object.keys(localStorage), await indexedDB.databases()])).toEqual([[], []]);
-	expect(site.batches).toEqual([]);
+	expect(world.site.batches).toEqual([]);
 	await call(page, ["optIn"]);
 	await flush(page);
-	expect(site.names()).toEqual(["login", "waits"]);
+	expect(world.site.names()).toEqual(["login", "waits"]);
 });
 
 test("opting out deletes queue and identity, in other tabs too, and is remembered until opting in", async () => {
@@ -547,7 +482,7 @@ test("opting out deletes queue and identity, in other tabs too, and is remembere
 	expect(await state(page)).not.toHaveProperty("email");
 	await call(page, ["optIn"], ["track", "recorded"]);
 	expect(await state(page)).toMatchObject({ consent: "granted", held: 1 });
-	expect(site.batches).toEqual([]);
+	expect(world.site.batches).toEqual([]);
 });
 
 test("logging out deletes what is held and starts a new visitor", async () => {
@@ -557,34 +492,34 @@ test("logging out deletes what is held and starts a new visitor", async () => {
 	await call(page, ["reset"], ["track", "mine"], ["login", { email: "ada@example.com" }]);
 	expect((await state(page)).anonymousId).not.toBe(anonymousId);
 	await flush(page);
-	expect(site.names()).toEqual(["mine", "login"]);
+	expect(world.site.names()).toEqual(["mine", "login"]);
 });
 
 test("localStorage takes over where IndexedDB is missing, with one notice", async () => {
-	await visitor.addInitScript(() => {
+	await world.visitor.addInitScript(() => {
 		Object.defineProperty(window, "indexedDB", { value: undefined });
 	});
-	site.answerWith(() => ({ status: 500 }));
-	site.pages.set("/debug", scriptTag("data-debug"));
-	const page = await visitor.newPage();
+	world.site.answerWith(() => ({ status: 500 }));
+	world.site.pages.set("/debug", scriptTag("data-debug"));
+	const page = await world.visitor.newPage();
 	const lines: string[] = [];
 	page.on("console", (message) => message.text().includes("IndexedDB") && lines.push(message.text()));
-	await page.goto(`${site.origin}/debug`);
+	await page.goto(`${world.site.origin}/debug`);
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 	await flush(page);
 	expect(lines).toEqual(["eventferry: error (0): IndexedDB failed"]);
 	await page.goto("about:blank");
-	await site.until(() => site.batches.length === 2);
-	site.batches.length = 0;
-	site.answerWith(taken);
-	await page.goto(site.origin);
+	await world.site.until(() => world.site.batches.length === 2);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await page.goto(world.site.origin);
 	await flush(page);
-	expect(site.names()).toEqual(["login", "kept"]);
+	expect(world.site.names()).toEqual(["login", "kept"]);
 });
 
 /** As for a visitor who blocks all cookies. */
 const denyLocalStorage = () =>
-	visitor.addInitScript(() => {
+	world.visitor.addInitScript(() => {
 		Object.defineProperty(window, "localStorage", {
 			get() {
 				throw new DOMException("Access is denied for this document.", "SecurityError");
@@ -596,7 +531,7 @@ test.each([true, false])(
 	"events outlive an IndexedDB that closes for good under a page; localStorage allowed: %s",
 	async (isAllowed) => {
 		if (!isAllowed) await denyLocalStorage();
-		site.answerWith(() => ({ status: 500 }));
+		world.site.answerWith(() => ({ status: 500 }));
 		const page = await open();
 		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 		await flush(page);
@@ -609,17 +544,17 @@ test.each([true, false])(
 			};
 		});
 		await listen(page, "error");
-		site.batches.length = 0;
-		site.answerWith(taken);
+		world.site.batches.length = 0;
+		world.site.answerWith(taken);
 		await flush(page);
-		expect(site.names()).toEqual(["login", "kept"]);
+		expect(world.site.names()).toEqual(["login", "kept"]);
 		expect(await state(page)).toMatchObject({ waiting: 0 });
 		expect(await notices(page)).toEqual([{ kind: "error", reason: "IndexedDB failed", count: 0 }]);
 	},
 );
 
 test("an IndexedDB that is closed under a page once is opened again and stays in use", async () => {
-	site.answerWith(() => ({ status: 500 }));
+	world.site.answerWith(() => ({ status: 500 }));
 	const page = await open();
 	await listen(page, "error");
 	await call(page, ["login", { email: "ada@example.com" }]);
@@ -641,7 +576,7 @@ test("an IndexedDB that is closed under a page once is opened again and stays in
 });
 
 test("opting out deletes from an IndexedDB that failed in this page", async () => {
-	site.answerWith(() => ({ status: 500 }));
+	world.site.answerWith(() => ({ status: 500 }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
 	await flush(page);
@@ -663,7 +598,7 @@ test("opting out deletes from an IndexedDB that failed in this page", async () =
 });
 
 test("50 events and a link in the same task: all arrive, and the page that is come back to goes on", async () => {
-	site.pages.set("/next", "Next");
+	world.site.pages.set("/next", "Next");
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
@@ -672,7 +607,7 @@ test("50 events and a link in the same task: all arrive, and the page that is co
 		location.href = "/next";
 	});
 	await page.waitForURL("**/next");
-	await site.until(() => new Set(site.names()).size === 51);
+	await world.site.until(() => new Set(world.site.names()).size === 51);
 	await page.goBack();
 	await until(
 		() => state(page),
@@ -680,8 +615,8 @@ test("50 events and a link in the same task: all arrive, and the page that is co
 	);
 	await call(page, ["track", "back again"]);
 	await flush(page);
-	expect(site.names().at(-1)).toBe("back again");
-	expect(new Set(site.events().map(({ id }) => id)).size).toBe(52);
+	expect(world.site.names().at(-1)).toBe("back again");
+	expect(new Set(world.site.events().map(({ id }) => id)).size).toBe(52);
 });
 
 test("a page that comes back from the back/forward cache learns who has logged in meanwhile", async () => {
@@ -700,7 +635,7 @@ test("what a page captures before it is frozen has left it", async () => {
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await flush(page);
-	const session = await visitor.newCDPSession(page);
+	const session = await world.visitor.newCDPSession(page);
 	await page.evaluate(() => {
 		for (let n = 0; n < 50; n++) (window as unknown as Loaded).eventferry.track(`event ${n}`);
 		// What a phone tells a page at most before it freezes or kills it.
@@ -708,12 +643,12 @@ test("what a page captures before it is frozen has left it", async () => {
 		document.dispatchEvent(new Event("visibilitychange"));
 	});
 	await session.send("Page.setWebLifecycleState", { state: "frozen" });
-	await site.until(() => new Set(site.names()).size === 51);
+	await world.site.until(() => new Set(world.site.names()).size === 51);
 	await session.send("Page.setWebLifecycleState", { state: "active" });
 	await until(
 		() => state(page),
 		({ waiting }) => waiting === 0,
 	);
 	// What goes as the page is hidden may overtake a batch in flight; the proxy knows events by their ids.
-	expect(new Set(site.events().map(({ id }) => id)).size).toBe(51);
+	expect(new Set(world.site.events().map(({ id }) => id)).size).toBe(51);
 });

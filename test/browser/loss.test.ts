@@ -1,0 +1,185 @@
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../support/served.ts";
+import { launchProfile } from "./chromium.ts";
+import {
+	call,
+	flush,
+	hide,
+	type Loaded,
+	listen,
+	login,
+	notices,
+	open,
+	state,
+	stored,
+	until,
+	untilState,
+	useWorld,
+	world,
+} from "./page.ts";
+import { scriptTag, taken } from "./site.ts";
+
+useWorld();
+
+/** Records 50 events of about `bytes` each and leaves, in one task. */
+const trackAndLeave = (page: Page, way: string, bytes = 0) =>
+	page.evaluate(
+		([way, bytes]) => {
+			const { eventferry } = window as unknown as Loaded;
+			for (let n = 0; n < 50; n++) eventferry.track(`event ${n}`, bytes ? { text: "x".repeat(bytes) } : {});
+			eventferry.confirmation({ orderId: "A-1" });
+			if (way === "a link") document.querySelector("a")?.click();
+			if (way === "location") location.href = "/next";
+			if (way === "a reload") location.reload();
+			if (way === "a form") document.querySelector("form")?.submit();
+		},
+		[way, bytes] as const,
+	);
+
+const ways: [way: string, leave: (page: Page) => Promise<unknown>][] = [
+	["a link", (page) => page.waitForURL("**/next*")],
+	["location", (page) => page.waitForURL("**/next*")],
+	["a form", (page) => page.waitForURL("**/next*")],
+	["a reload", (page) => page.waitForEvent("load")],
+	["the tab closing", (page) => page.close({ runBeforeUnload: true })],
+	[
+		"a phone freezing the page",
+		async (page) => {
+			await hide(page);
+			const session = await world.visitor.newCDPSession(page);
+			await session.send("Page.setWebLifecycleState", { state: "frozen" });
+		},
+	],
+];
+
+const shop = async () => {
+	world.site.pages.set("/next", "Next");
+	world.site.pages.set("/shop", `${scriptTag()}<a href="/next">Next</a><form action="/next"></form>`);
+	const page = await open("/shop");
+	await call(page, login);
+	await flush(page);
+	world.site.batches.length = 0;
+	return page;
+};
+
+describe("50 events and a purchase in the last task before", () => {
+	test.each(ways)("%s: all of them reach the proxy without another page", async (way, leave) => {
+		const page = await shop();
+		await Promise.all([trackAndLeave(page, way), leave(page).catch(() => {})]);
+		await world.site.until(() => world.site.counts().size === 51);
+	});
+
+	test.each(ways)(
+		"%s, with 200 KB: the purchase reaches the proxy, the rest with the next page",
+		async (way, leave) => {
+			const page = await shop();
+			await Promise.all([trackAndLeave(page, way, 4_000), leave(page).catch(() => {})]);
+			await world.site.until(() => world.site.names().includes("confirmation"));
+			if (way.startsWith("a phone")) await page.close();
+			const next = await open();
+			await flush(next);
+			await untilState(next, ({ waiting }) => waiting === 0);
+			expect(world.site.counts().size).toBe(51);
+			const bytes = Buffer.byteLength(JSON.stringify(world.site.batches[0]));
+			expect(bytes).toBeLessThan(65_536);
+		},
+	);
+});
+
+test("a purchase on the last page a visitor ever opens goes before 100 events that wait", async () => {
+	world.site.answerWith(() => ({ status: 500 }));
+	const page = await shop();
+	await call(page, ...Array.from({ length: 100 }, (_, n) => ["track", `event ${n}`, { text: "x".repeat(1_000) }]));
+	await flush(page);
+	world.site.batches.length = 0;
+	await call(page, ["confirmation", { orderId: "A-1" }]);
+	await page.close({ runBeforeUnload: true });
+	await world.site.until(() => world.site.batches.length > 0);
+	expect(world.site.batches[0]?.events[0]?.type).toBe("confirmation");
+});
+
+test("where a browser sends nothing as a page goes, all of it goes with the next page, once", async () => {
+	const page = await shop();
+	await page.evaluate(() => {
+		window.fetch = () => new Promise(() => {});
+	});
+	await trackAndLeave(page, "location");
+	await page.waitForURL("**/next");
+	expect(world.site.batches).toEqual([]);
+	const next = await open();
+	await flush(next);
+	await untilState(next, ({ waiting }) => waiting === 0);
+	expect([...world.site.counts().values()]).toEqual(Array(51).fill(1));
+	await next.reload();
+	await flush(next);
+	expect(await next.evaluate(() => Object.keys(localStorage).filter((key) => key.includes(":event:")))).toEqual([]);
+	expect(world.site.events()).toHaveLength(51);
+});
+
+test.each([true, false])(
+	"a browser that is killed has kept everything captured a second before; known: %s",
+	async (isKnown) => {
+		const folder = temporaryFolder();
+		world.site.answerWith(() => ({ status: 500 }));
+		const killed = await launchProfile(folder.path);
+		const page = await killed.visitor.newPage();
+		await page.goto(world.site.origin);
+		if (isKnown) await call(page, login);
+		await call(page, ...Array.from({ length: 50 }, (_, n) => ["track", `event ${n}`]));
+		await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
+		await killed.kill();
+
+		world.site.answerWith(taken);
+		world.site.batches.length = 0;
+		const later = await launchProfile(folder.path);
+		const next = await later.visitor.newPage();
+		await next.goto(world.site.origin);
+		await call(next, ["login", { email: "ada@example.com" }]);
+		await until(
+			async () => {
+				await flush(next);
+				return state(next);
+			},
+			({ waiting, held }) => waiting + held === 0,
+		);
+		const names = world.site.names().filter((name) => name !== "login");
+		expect(names).toEqual(Array.from({ length: 50 }, (_, n) => `event ${n}`));
+		for (const { person } of world.site.events()) expect(person.email).toBe("ada@example.com");
+		await later.kill();
+		folder.remove();
+	},
+);
+
+test("what was captured before a login on another page comes before what is captured after it", async () => {
+	const page = await open();
+	await call(page, ["track", "first"], ["track", "second"]);
+	await until(
+		() => stored(page),
+		(events) => events.length === 2,
+	);
+	await page.reload();
+	await call(page, login, ["track", "third"]);
+	await flush(page);
+	await untilState(page, ({ waiting, held }) => waiting + held === 0);
+	const inOrder = [...world.site.events()].sort((a, b) => (a.id < b.id ? -1 : 1));
+	expect(world.site.events()).toEqual(inOrder);
+	expect(world.site.names()).toEqual(["first", "second", "login", "third"]);
+});
+
+test("a page that comes back sends what it had once more at most, and nothing twice after that", async () => {
+	const page = await shop();
+	await listen(page, "delivered");
+	await call(page, ["track", "before"]);
+	await hide(page);
+	await world.site.until(() => world.site.events().length === 1);
+	await page.evaluate(() => {
+		Object.defineProperty(document, "visibilityState", { value: "visible", configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+	});
+	await untilState(page, ({ waiting }) => waiting === 0);
+	await call(page, ["track", "after"]);
+	await flush(page);
+	expect(world.site.names()).toEqual(["before", "after"]);
+	expect(await notices(page)).toHaveLength(2);
+});

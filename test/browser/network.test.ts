@@ -1,0 +1,128 @@
+import { expect, test } from "vitest";
+import {
+	call,
+	flush,
+	listen,
+	login,
+	notices,
+	open,
+	state,
+	stored,
+	until,
+	untilState,
+	useWorld,
+	world,
+} from "./page.ts";
+import { type Answer, type Batch, problem, taken } from "./site.ts";
+
+useWorld();
+
+/** Time runs twenty times as fast for the page's timers and time-outs. */
+const hurry = () =>
+	world.visitor.addInitScript(() => {
+		const later = window.setTimeout;
+		const timeout = AbortSignal.timeout;
+		Object.assign(window, { setTimeout: (work: () => void, ms = 0) => later(work, ms / 20) });
+		AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 20);
+	});
+
+const html = { "Content-Type": "text/html" };
+const failures: [what: string, answer: (batch: Batch) => Answer][] = [
+	["the proxy is down", () => "down"],
+	["500", () => ({ status: 500 })],
+	["503 with Retry-After", () => ({ ...problem(503, "store_unavailable"), headers: { "Retry-After": "1" } })],
+	["429 with Retry-After", () => ({ ...problem(429, "rate_limited"), headers: { "Retry-After": "1" } })],
+	["429 without", () => problem(429, "rate_limited")],
+	["a stranger's 413", () => ({ status: 413, headers: html, body: "<h1>Too large</h1>" })],
+	["a stranger's 202", () => ({ status: 202, body: "{}" })],
+	["a captive portal", () => ({ status: 200, headers: html, body: "<h1>Log in to this Wi-Fi</h1>" })],
+	["a redirect to a captive portal", () => ({ status: 302, headers: { Location: "/next" } })],
+	["a reply that never comes", () => "never"],
+	["a reply that is cut in half", (batch) => ({ ...taken(batch), isCut: true })],
+];
+
+test.each(failures)("%s: nothing is lost, what is acknowledged goes once, one request at a time", async (_, answer) => {
+	await hurry();
+	world.site.pages.set("/next", "Wi-Fi");
+	world.site.answerWith(answer);
+	const page = await open();
+	await listen(page, "dropped", "rejected");
+	await call(page, login, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
+	await flush(page);
+	await until(
+		() => stored(page),
+		(events) => events.length === 31,
+	);
+	expect(await state(page)).toMatchObject({ waiting: 31 });
+	expect(world.site.mostAtOnce()).toBe(1);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await until(
+		async () => {
+			await flush(page);
+			return state(page);
+		},
+		({ waiting }) => waiting === 0,
+	);
+	expect(await notices(page)).toEqual([]);
+	expect(world.site.names()).toEqual(["login", ...Array.from({ length: 30 }, (_, n) => `event ${n}`)]);
+});
+
+test("offline: nothing is lost, and it goes when the browser is online again", async () => {
+	const page = await open();
+	await world.visitor.setOffline(true);
+	await call(page, login, ["track", "in a tunnel"]);
+	await flush(page);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 2 });
+	await world.visitor.setOffline(false);
+	await world.site.until(() => world.site.events().length === 2);
+	await untilState(page, ({ waiting }) => waiting === 0);
+	expect(world.site.names()).toEqual(["login", "in a tunnel"]);
+});
+
+test("a backoff grows with each failure, has jitter, and survives a reload", async () => {
+	world.site.answerWith(() => ({ status: 500 }));
+	await world.visitor.addInitScript(() => {
+		Math.random = () => 0.9;
+	});
+	const page = await open();
+	const pause = () => page.evaluate(() => JSON.parse(localStorage["eventferry:site_test:pause"]));
+	await call(page, login);
+	const waits: number[] = [];
+	for (let n = 0; n < 6; n++) {
+		const start = Date.now();
+		await flush(page);
+		const { until, failures } = await pause();
+		expect(failures).toBe(n + 1);
+		waits.push(Math.floor((until - start) / 900));
+	}
+	// 90 % of 1, 2, 4, 8, 16 and 32 s, and what the flush itself took.
+	expect(waits.map((wait) => 2 ** Math.floor(Math.log2(wait)))).toEqual([1, 2, 4, 8, 16, 32]);
+	expect(world.site.batches).toHaveLength(6);
+	const before = await pause();
+	await page.reload();
+	// It has looked at what is waiting, and leaves it at that.
+	await untilState(page, ({ waiting }) => waiting === 1);
+	await call(page, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
+	await until(
+		() => stored(page),
+		(events) => events.length === 31,
+	);
+	expect(await pause()).toEqual(before);
+	// The page that was reloaded sent what it had once more as it went.
+	expect(world.site.batches.length).toBeLessThanOrEqual(7);
+});
+
+test("a compressed batch that is not understood goes again as it is", async () => {
+	const page = await open();
+	world.site.answerWith((batch) => {
+		const isZipped = world.site.headers.at(-1)?.["content-encoding"] === "gzip";
+		return isZipped ? { status: 415, headers: html, body: "what is this" } : taken(batch);
+	});
+	await call(page, login, ...Array.from({ length: 15 }, (_, n) => ["track", `event ${n}`]));
+	await flush(page);
+	await flush(page);
+	expect(world.site.headers.map((headers) => headers["content-encoding"])).toEqual(["gzip", undefined]);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+});

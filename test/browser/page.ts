@@ -1,0 +1,93 @@
+import type { BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import type { Tracker } from "../../client/index.ts";
+import type { Event } from "../../shared/event.ts";
+import { type Chromium, launchChromium } from "./chromium.ts";
+import { type Site, startSite } from "./site.ts";
+
+/** A page of the site once the script has loaded. */
+export type Loaded = Window & { eventferry: Tracker & { push(...commands: unknown[]): void } };
+
+/** What the tests of a file share: one browser, and in each test a site and a visitor of their own. */
+export const world = {} as { chromium: Chromium; site: Site; visitor: BrowserContext };
+
+/** Sets the world up for the tests of a file. */
+export function useWorld(): void {
+	beforeAll(async () => {
+		world.chromium = await launchChromium();
+	});
+	afterAll(() => world.chromium.close());
+	beforeEach(async () => {
+		world.site = await startSite();
+		world.visitor = await world.chromium.visitor();
+	});
+	afterEach(async () => {
+		await world.visitor.close();
+		await world.site.close();
+	});
+}
+
+export const open = async (path = "/") => {
+	const page = await world.visitor.newPage();
+	await page.goto(world.site.origin + path);
+	return page;
+};
+
+/** Calls tracker methods in one task of the page. */
+export const call = (page: Page, ...commands: unknown[][]) =>
+	page.evaluate((commands) => (window as unknown as Loaded).eventferry.push(...commands), commands);
+
+export const login = ["login", { email: "ada@example.com" }];
+
+export const state = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.state());
+
+/** Resolves when everything that waits has been tried once. */
+export const flush = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.flush());
+
+/** What is in IndexedDB. */
+export const stored = (page: Page) =>
+	page.evaluate(
+		() =>
+			new Promise<Event[]>((resolve, reject) => {
+				const opening = indexedDB.open("eventferry:site_test");
+				opening.onerror = reject;
+				opening.onsuccess = () => {
+					const reading = opening.result.transaction("events").objectStore("events").getAll();
+					reading.onsuccess = () => {
+						opening.result.close();
+						resolve(reading.result);
+					};
+				};
+			}),
+	);
+
+/** Collects notices of a kind, from here on. */
+export const listen = (page: Page, ...kinds: string[]) =>
+	page.evaluate((kinds) => {
+		const shown = window as unknown as Loaded & { notices: unknown[] };
+		shown.notices ??= [];
+		for (const kind of kinds) {
+			shown.eventferry.on(kind as "error", ({ reason, events }) =>
+				shown.notices.push({ kind, reason, count: events.length }),
+			);
+		}
+	}, kinds);
+export const notices = (page: Page) => page.evaluate(() => (window as unknown as { notices: unknown[] }).notices);
+
+/** Reads again and again until what is read is true of it. */
+export const until = async <Value>(read: () => Promise<Value>, isTrue: (value: Value) => boolean): Promise<Value> => {
+	for (;;) {
+		const value = await read();
+		if (isTrue(value)) return value;
+	}
+};
+
+export const untilState = (page: Page, isTrue: (state: ReturnType<Tracker["state"]>) => boolean) =>
+	until(() => state(page), isTrue);
+
+/** The page learns that it is hidden, which is all that a phone may ever tell it. */
+export const hide = (page: Page) =>
+	page.evaluate(() => {
+		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+	});
