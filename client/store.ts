@@ -52,7 +52,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 				// Of all that were under way, the first tells.
 				if (isLast && !isBroken) {
 					isBroken = true;
-					emptied(cause);
+					emptied(cause ?? "abort");
 				}
 			}
 		}

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
 	call,
 	flush,
+	hurry,
 	listen,
 	login,
 	notices,
@@ -16,15 +17,6 @@ import {
 import { type Answer, type Batch, problem, taken } from "./site.ts";
 
 useWorld();
-
-/** Time runs twenty times as fast for the page's timers and time-outs. */
-const hurry = () =>
-	world.visitor.addInitScript(() => {
-		const later = window.setTimeout;
-		const timeout = AbortSignal.timeout;
-		Object.assign(window, { setTimeout: (work: () => void, ms = 0) => later(work, ms / 20) });
-		AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 20);
-	});
 
 const html = { "Content-Type": "text/html" };
 const failures: [what: string, answer: (batch: Batch) => Answer][] = [
@@ -42,7 +34,7 @@ const failures: [what: string, answer: (batch: Batch) => Answer][] = [
 ];
 
 test.each(failures)("%s: nothing is lost, what is acknowledged goes once, one request at a time", async (_, answer) => {
-	await hurry();
+	await hurry(20);
 	world.site.pages.set("/next", "Wi-Fi");
 	world.site.answerWith(answer);
 	const page = await open();

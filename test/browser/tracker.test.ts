@@ -28,24 +28,6 @@ test("what an anonymous visitor did is released at login, in order and as the pe
 	for (const { person } of world.site.events()) expect(person).toEqual({ anonymousId, email: "Ada@Example.com" });
 });
 
-test("events held on one page are released by a login on the next", async () => {
-	const page = await open();
-	await call(page, ["track", "first"]);
-	await until(
-		() => stored(page),
-		(events) => events.length === 1,
-	);
-	await page.reload();
-	await call(page, ["login", { userId: "42" }]);
-	await until(
-		() => state(page),
-		({ held }) => held === 0,
-	);
-	await flush(page);
-	expect(world.site.names().sort()).toEqual(["first", "login"]);
-	for (const { person } of world.site.events()) expect(person.userId).toBe("42");
-});
-
 test("a batch goes as text without credentials and is deleted once acknowledged", async () => {
 	const page = await open();
 	await world.visitor.addCookies([{ name: "session", value: "secret", url: world.site.origin }]);
@@ -106,39 +88,6 @@ test("an event reaches the proxy although the page is closed right after it, pur
 	await page.close({ runBeforeUnload: true });
 	await world.site.until(() => world.site.events().length === 3);
 	expect(world.site.names()).toEqual(["login", "confirmation", "goodbye"]);
-});
-
-test("an event reaches the proxy although the page is left in the same task", async () => {
-	world.site.pages.set(
-		"/leave",
-		`${scriptTag()}<script>
-			eventferry.push(["login", { email: "ada@example.com" }], ["track", "goodbye"]);
-			location.href = "/next";
-		</script>`,
-	);
-	world.site.pages.set("/next", "Bye");
-	await open("/leave");
-	await world.site.until(() => world.site.events().length >= 2);
-	// A request that leaving the page may have cut off goes again; the proxy knows events by their ids.
-	expect([...new Set(world.site.names())]).toEqual(["login", "goodbye"]);
-});
-
-test("what was captured too late to be stored is merged into the queue by the next page", async () => {
-	world.site.answerWith(() => ({ status: 500 }));
-	const page = await open();
-	await page.evaluate(() => {
-		const { eventferry } = window as unknown as Loaded;
-		eventferry.login({ email: "ada@example.com" });
-		eventferry.track("in the last moment");
-		location.href = "about:blank";
-	});
-	await page.waitForURL("about:blank");
-	await world.site.until(() => world.site.batches.length === 1);
-	world.site.batches.length = 0;
-	world.site.answerWith(taken);
-	await page.goto(world.site.origin);
-	await flush(page);
-	expect(world.site.names()).toEqual(["login", "in the last moment"]);
 });
 
 test("a hidden page's request is not repeated while it is in flight", async () => {
@@ -326,19 +275,6 @@ test("a batch that is too large is halved until the event that is goes alone", a
 	expect(await notices(page)).toEqual([{ kind: "dropped", reason: "refused", count: 1 }]);
 });
 
-test("a stranger's HTML 400 or 413 costs no event", async () => {
-	for (const status of [400, 413]) {
-		world.site.answerWith(() => ({ status, headers: { "Content-Type": "text/html" }, body: "<h1>Blocked</h1>" }));
-		const page = await open();
-		await listen(page, "dropped");
-		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
-		await flush(page);
-		expect(await notices(page)).toEqual([]);
-		expect((await state(page)).waiting).toBeGreaterThanOrEqual(2);
-		await page.close();
-	}
-});
-
 test("Retry-After holds even a flush back, and across a reload", async () => {
 	world.site.answerWith(() => ({ status: 503, headers: { "Retry-After": "120" } }));
 	const page = await open();
@@ -349,17 +285,6 @@ test("Retry-After holds even a flush back, and across a reload", async () => {
 	await flush(page);
 	expect(world.site.batches).toHaveLength(1);
 	expect(await state(page)).toMatchObject({ waiting: 1 });
-});
-
-test("a captive portal's 200 acknowledges nothing", async () => {
-	world.site.answerWith(() => ({ status: 200, body: "<h1>Log in to this Wi-Fi</h1>" }));
-	const page = await open();
-	await call(page, ["login", { email: "ada@example.com" }]);
-	await flush(page);
-	expect(await state(page)).toMatchObject({ waiting: 1 });
-	world.site.answerWith(taken);
-	await flush(page);
-	expect(await state(page)).toMatchObject({ waiting: 0 });
 });
 
 test("two tabs share one queue and deliver each event once", async () => {
@@ -495,28 +420,6 @@ test("logging out deletes what is held and starts a new visitor", async () => {
 	expect(world.site.names()).toEqual(["mine", "login"]);
 });
 
-test("localStorage takes over where IndexedDB is missing, with one notice", async () => {
-	await world.visitor.addInitScript(() => {
-		Object.defineProperty(window, "indexedDB", { value: undefined });
-	});
-	world.site.answerWith(() => ({ status: 500 }));
-	world.site.pages.set("/debug", scriptTag("data-debug"));
-	const page = await world.visitor.newPage();
-	const lines: string[] = [];
-	page.on("console", (message) => message.text().includes("IndexedDB") && lines.push(message.text()));
-	await page.goto(`${world.site.origin}/debug`);
-	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
-	await flush(page);
-	expect(lines).toEqual(["eventferry: error (0): IndexedDB failed"]);
-	await page.goto("about:blank");
-	await world.site.until(() => world.site.batches.length === 2);
-	world.site.batches.length = 0;
-	world.site.answerWith(taken);
-	await page.goto(world.site.origin);
-	await flush(page);
-	expect(world.site.names()).toEqual(["login", "kept"]);
-});
-
 /** As for a visitor who blocks all cookies. */
 const denyLocalStorage = () =>
 	world.visitor.addInitScript(() => {
@@ -629,26 +532,4 @@ test("a page that comes back from the back/forward cache learns who has logged i
 		dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
 	});
 	expect(await state(page)).toMatchObject({ email: "ada@example.com", held: 0, waiting: 1 });
-});
-
-test("what a page captures before it is frozen has left it", async () => {
-	const page = await open();
-	await call(page, ["login", { email: "ada@example.com" }]);
-	await flush(page);
-	const session = await world.visitor.newCDPSession(page);
-	await page.evaluate(() => {
-		for (let n = 0; n < 50; n++) (window as unknown as Loaded).eventferry.track(`event ${n}`);
-		// What a phone tells a page at most before it freezes or kills it.
-		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-		document.dispatchEvent(new Event("visibilitychange"));
-	});
-	await session.send("Page.setWebLifecycleState", { state: "frozen" });
-	await world.site.until(() => new Set(world.site.names()).size === 51);
-	await session.send("Page.setWebLifecycleState", { state: "active" });
-	await until(
-		() => state(page),
-		({ waiting }) => waiting === 0,
-	);
-	// What goes as the page is hidden may overtake a batch in flight; the proxy knows events by their ids.
-	expect(new Set(world.site.events().map(({ id }) => id)).size).toBe(51);
 });

@@ -1,0 +1,249 @@
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import {
+	call,
+	flush,
+	hurry,
+	type Loaded,
+	login,
+	notices,
+	state,
+	stored,
+	until,
+	untilState,
+	useWorld,
+	world,
+} from "./page.ts";
+import { scriptTag, stub, taken } from "./site.ts";
+
+useWorld();
+
+type Break = () => void;
+
+const withoutIndexedDb: Break = () => {
+	Object.defineProperty(window, "indexedDB", { value: undefined });
+};
+const throwsOnOpen: Break = () => {
+	IDBFactory.prototype.open = () => {
+		throw new DOMException("The operation is insecure.", "SecurityError");
+	};
+};
+const failsToOpen: Break = () => {
+	IDBFactory.prototype.open = () => {
+		const request = {} as IDBOpenDBRequest & { error: unknown };
+		setTimeout(() => {
+			Object.assign(request, { error: new DOMException("Internal error.", "UnknownError") });
+			request.onerror?.(new Event("error"));
+		});
+		return request;
+	};
+};
+const hangsOnOpen: Break = () => {
+	IDBFactory.prototype.open = () => ({}) as IDBOpenDBRequest;
+};
+const closesForGood: Break = () => {
+	IDBDatabase.prototype.transaction = () => {
+		throw new DOMException("The database connection is closing.", "InvalidStateError");
+	};
+};
+const isFull: Break = () => {
+	const { put } = IDBObjectStore.prototype;
+	IDBObjectStore.prototype.put = function (...given) {
+		const request = put.apply(this, given);
+		this.transaction.abort();
+		return request;
+	};
+};
+
+const broken: [what: string, breakIt: Break][] = [
+	["is missing", withoutIndexedDb],
+	["throws", throwsOnOpen],
+	["fails", failsToOpen],
+	["hangs on open", hangsOnOpen],
+	["closes under the page for good", closesForGood],
+	["is full", isFull],
+];
+
+/** As for a visitor who blocks all cookies. */
+const denyLocalStorage: Break = () => {
+	Object.defineProperty(window, "localStorage", {
+		get() {
+			throw new DOMException("Access is denied for this document.", "SecurityError");
+		},
+	});
+};
+
+/** Collects notices from the start. */
+const listening = `${stub}<script>
+	window.notices = [];
+	for (const kind of ["error", "dropped", "rejected"]) {
+		eventferry.push(["on", kind, ({ reason }) => notices.push({ kind, reason })]);
+	}
+</script>`;
+
+/** A page in which nothing may throw. */
+const openQuietly = async () => {
+	world.site.pages.set("/quiet", listening + scriptTag());
+	const page = await world.visitor.newPage();
+	const errors: string[] = [];
+	page.on("pageerror", ({ message }) => errors.push(message));
+	await page.goto(`${world.site.origin}/quiet`);
+	return { page, errors };
+};
+
+const failures = async (page: Page) =>
+	((await notices(page)) as { reason: string }[]).filter(({ reason }) => reason === "IndexedDB failed");
+
+test.each(broken)("IndexedDB %s: events outlive the page in localStorage, with one notice", async (_, breakIt) => {
+	await hurry(20);
+	await world.visitor.addInitScript(breakIt);
+	world.site.answerWith(() => ({ status: 500 }));
+	const { page, errors } = await openQuietly();
+	await call(page, login, ["track", "kept"]);
+	await flush(page);
+	await call(page, ["track", "kept too"]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 3 });
+	expect(await failures(page)).toHaveLength(1);
+	await page.evaluate(() => {
+		window.fetch = () => new Promise(() => {});
+	});
+	await page.goto("about:blank");
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	const next = await openQuietly();
+	await flush(next.page);
+	await untilState(next.page, ({ waiting }) => waiting === 0);
+	expect(world.site.names()).toEqual(["login", "kept", "kept too"]);
+	expect([...errors, ...next.errors]).toEqual([]);
+	expect(await next.page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes(":event:")))).toEqual(
+		[],
+	);
+});
+
+test.each(broken)("IndexedDB %s and localStorage is denied: events are sent from memory", async (_, breakIt) => {
+	await hurry(20);
+	await world.visitor.addInitScript(breakIt);
+	await world.visitor.addInitScript(denyLocalStorage);
+	const { page, errors } = await openQuietly();
+	await call(page, ["track", "held"], login, ["track", "known"]);
+	await flush(page);
+	expect(world.site.names()).toEqual(["held", "login", "known"]);
+	await call(page, ["track", "as the page goes"]);
+	await page.close({ runBeforeUnload: true });
+	await world.site.until(() => world.site.names().includes("as the page goes"));
+	expect(errors).toEqual([]);
+});
+
+test("localStorage is denied: what is held outlives the page all the same", async () => {
+	await world.visitor.addInitScript(denyLocalStorage);
+	const { page, errors } = await openQuietly();
+	await call(page, ["track", "held"]);
+	await until(
+		() => stored(page),
+		(events) => events.length === 1,
+	);
+	await page.reload();
+	await untilState(page, ({ held }) => held === 1);
+	await call(page, login);
+	await flush(page);
+	await untilState(page, ({ waiting }) => waiting === 0);
+	expect(world.site.names()).toEqual(["held", "login"]);
+	expect(errors).toEqual([]);
+});
+
+test("a browser's real quota: what does not fit into IndexedDB stays with the page and goes as soon as it can", async () => {
+	world.site.answerWith(() => ({ status: 500 }));
+	const { page, errors } = await openQuietly();
+	const session = await world.visitor.newCDPSession(page);
+	await session.send("Storage.overrideQuotaForOrigin", { origin: world.site.origin, quotaSize: 200_000 });
+	await call(
+		page,
+		login,
+		...Array.from({ length: 60 }, (_, n) => ["track", `event ${n}`, { text: "x".repeat(16_000) }]),
+	);
+	await flush(page);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 61 });
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+	expect([...world.site.counts().values()]).toEqual(Array(61).fill(1));
+	expect(errors).toEqual([]);
+});
+
+const clearing: [what: string, clear: (page: Page) => Promise<unknown>][] = [
+	[
+		"the visitor clears the site's data",
+		async (page) => {
+			const session = await world.visitor.newCDPSession(page);
+			await session.send("Storage.clearDataForOrigin", { origin: world.site.origin, storageTypes: "all" });
+		},
+	],
+	[
+		"the page deletes every database and clears localStorage",
+		(page) =>
+			page.evaluate(async () => {
+				localStorage.clear();
+				for (const { name } of await indexedDB.databases()) {
+					await new Promise((resolve, reject) => {
+						const deleting = indexedDB.deleteDatabase(name as string);
+						deleting.onsuccess = resolve;
+						deleting.onblocked = deleting.onerror = reject;
+					});
+				}
+			}),
+	],
+];
+
+test.each(clearing)("%s while it runs: what the page has goes on and is stored again", async (_, clear) => {
+	world.site.answerWith(() => ({ status: 500 }));
+	const { page, errors } = await openQuietly();
+	await call(page, login, ["track", "before"]);
+	await flush(page);
+	await until(
+		() => stored(page),
+		(events) => events.length === 2,
+	);
+	await clear(page);
+	await call(page, ["track", "after"]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ waiting: 3, email: "ada@example.com" });
+	await until(
+		() => stored(page),
+		(events) => events.length === 3,
+	);
+	expect(await failures(page)).toEqual([]);
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	await flush(page);
+	expect(world.site.names()).toEqual(["login", "before", "after"]);
+	expect(await state(page)).toMatchObject({ waiting: 0 });
+	expect(errors).toEqual([]);
+});
+
+test("a page without storage never hears of it: no method throws, none rejects", async () => {
+	await hurry(20);
+	await world.visitor.addInitScript(hangsOnOpen);
+	await world.visitor.addInitScript(denyLocalStorage);
+	world.site.pages.set("/pages", scriptTag("data-pages"));
+	const page = await world.visitor.newPage();
+	const errors: string[] = [];
+	page.on("pageerror", ({ message }) => errors.push(message));
+	await page.goto(`${world.site.origin}/pages`);
+	await page.evaluate(async () => {
+		const { eventferry } = window as unknown as Loaded;
+		eventferry.track("one");
+		eventferry.login({ email: "ada@example.com" });
+		eventferry.update({ plan: "pro" });
+		eventferry.confirmation({ orderId: "A-1" });
+		eventferry.reset();
+		eventferry.optOut();
+		eventferry.optIn();
+		eventferry.track("two");
+		await eventferry.flush();
+		eventferry.state();
+	});
+	expect(errors).toEqual([]);
+});
