@@ -57,6 +57,14 @@ export function retryAfterMs(header: string | null, now = Date.now()): number | 
 	return ms > 0 ? Math.min(ms, dayMs) : undefined;
 }
 
+/** Takes our credentials out of an answer that says them back: what it complains of is kept and shown to operators. */
+function withoutCredentials({ Authorization = "" }: Record<string, string>): (text: string) => string {
+	const [, scheme = "", key = ""] = /^(?:(Basic|Bearer) )?(.*)$/.exec(Authorization) ?? [];
+	const basic = scheme === "Basic" ? Buffer.from(key, "base64").toString().split(":") : [];
+	const secrets = [key, ...basic.slice(1)].filter((secret) => secret.length > 3);
+	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
+}
+
 /** The body as text, or undefined when it is longer than is read. */
 async function readLimited(response: Response): Promise<string | undefined> {
 	if (!response.body) return "";
@@ -85,6 +93,7 @@ function parseObject(text: string | undefined): Record<string, unknown> | undefi
  * to 64 KB, all within 10 s. Never rejects, and no reason it gives holds a URL, a header or a body.
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
+	const safely = withoutCredentials(headers);
 	const client = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
 	return async ({ method, path, query, body }, signal) => {
 		const url = buildUrl(baseUrl, path, query);
@@ -98,7 +107,7 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 			return {
 				kind: "reply",
 				status: response.status,
-				json: parseObject(text),
+				json: parseObject(text === undefined ? undefined : safely(text)),
 				empty: text?.trim() === "",
 				retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
 			};

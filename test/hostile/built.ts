@@ -34,7 +34,7 @@ export interface BuiltOptions {
 	env?: Record<string, string>;
 }
 
-async function startBuilt({ config, site, args = [], env }: BuiltOptions = {}): Promise<Built> {
+export async function startBuilt({ config, site, args = [], env }: BuiltOptions = {}): Promise<Built> {
 	const sandbox = await startSandbox({ limits: { crispPerDay: budget, helpcrunchPerMinute: budget } });
 	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
 	const folder = temporaryFolder();

@@ -229,4 +229,36 @@ export const guards: Record<string, Guard[] | string> = {
 			without: 'return safe.replaceAll("\\\\n", "\\n").replace(',
 		},
 	],
+
+	// ---------------------------------------------------------------- what comes back
+	"a provider's answer has no end": [
+		{ file: "server/providers/exchange.ts", guard: "const replyBytes = 65_536", without: "const replyBytes = 1e12" },
+	],
+	"a provider's small answer becomes a large one when it is unpacked": [
+		{ file: "server/providers/exchange.ts", guard: "const replyBytes = 65_536", without: "const replyBytes = 1e12" },
+	],
+	"a provider answers slowly, or never": [
+		{
+			file: "server/providers/exchange.ts",
+			guard: "const timeoutMs = 10_000",
+			without: "const timeoutMs = 10_000_000",
+		},
+	],
+	"a provider sends our key elsewhere by a redirect": [
+		{ file: "server/providers/exchange.ts", guard: 'redirect: "manual"', without: 'redirect: "follow"' },
+	],
+	"a provider's answer is a page, or reaches an object's prototype": [
+		{ file: "server/app.ts", guard: 'router.use(["/v1", "/admin"], asItSays);', without: "" },
+	],
+	"a provider is spoken to in the clear": [
+		{ file: "server/config-schema.ts", guard: 'protocolOf(url) !== "http:" || isLoopback(url)', without: "true" },
+	],
+
+	// ---------------------------------------------------------------- what leaks
+	"keys, tokens and e-mails are in a log or an answer": [
+		{ file: "server/providers/exchange.ts", guard: "safely(text)", without: "text" },
+	],
+	"an error that nobody has handled is printed with all that hangs on it": [
+		{ file: "server/serve.ts", guard: 'process.on("uncaughtException"', without: 'process.on("nothing"' },
+	],
 };
