@@ -18,7 +18,9 @@ app.post("/orders", async (request, response) => {
 	response.status(201).end();
 });
 
-const server = app.listen(process.env.PORT ?? 3000);
+const server = app.listen(process.env.PORT ?? 3000, () => {
+	console.log(`the shop is at http://localhost:${server.address().port}`);
+});
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
 	process.once(signal, async () => {
