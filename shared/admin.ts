@@ -162,7 +162,7 @@ const delivery = z.object({
 	]),
 	at: at.optional(),
 	reason: z.string().optional(),
-	/** Events of this person that come before it, while it waits; when it can be tried. */
+	/** Events of this person that come before it, while it waits (200: so many at least); when it can be tried. */
 	ahead: z.number().optional(),
 	dueAt: at.optional(),
 	deadLetter: deadLetter.omit({ event: true, destination: true }).optional(),

@@ -1,6 +1,6 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
-import type { DeadLetter, OwedDelivery } from "../outbox/outbox.ts";
+import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
 import type { Activity, Step } from "./activity.ts";
 import { deadLetterView } from "./dead-letter.ts";
@@ -8,6 +8,8 @@ import { brief } from "./shown.ts";
 
 export interface Traces extends ReturnType<Activity["remembered"]> {
 	owed: OwedDelivery[];
+	/** Of a lane that owes more than these, the rest is not among them. */
+	owedMost: number;
 	dead: DeadLetter[];
 	labelOf(site: string): string;
 	/** Which destinations cannot be told of this event's person. */
@@ -80,10 +82,20 @@ export function journeysOf(traces: Traces): Journey[] {
 	for (const dead of traces.dead) trailOfBody(dead.site, dead.body)?.dead.push(dead);
 
 	const latest = (trail: Trail) => trail.receivedAt ?? trail.event.at;
-	return [...trails.values()].sort((a, b) => latest(b) - latest(a)).map((trail) => journeyOf(trail, traces));
+	const lanes = new Map<string, number>();
+	for (const { destination, person } of traces.owed) {
+		const key = laneKey(destination, person);
+		lanes.set(key, (lanes.get(key) ?? 0) + 1);
+	}
+	const isCut = (destination: Destination, person: string) =>
+		(lanes.get(laneKey(destination, person)) ?? 0) >= traces.owedMost;
+	return [...trails.values()].sort((a, b) => latest(b) - latest(a)).map((trail) => journeyOf(trail, traces, isCut));
 }
 
-function journeyOf(trail: Trail, { labelOf, notAddressable }: Traces): Journey {
+const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify([site, name, person]);
+type IsCut = (destination: Destination, person: string) => boolean;
+
+function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, isCut: IsCut): Journey {
 	const { site, person, event, whole, receivedAt, trusted, discarded } = trail;
 	const names = new Set([
 		...trail.steps.map(({ destination }) => destination.name),
@@ -101,7 +113,11 @@ function journeyOf(trail: Trail, { labelOf, notAddressable }: Traces): Journey {
 		...(trusted !== undefined && { trusted }),
 		discarded,
 		deliveries: [
-			...[...names].sort().map((name) => deliveryOf(trail, name)),
+			...[...names].sort().map((name) => {
+				const delivery = deliveryOf(trail, name);
+				const isBehind = delivery.state === "past" && isCut({ site, name }, person);
+				return isBehind ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
+			}),
 			...unaddressed.map((destination) => ({
 				destination,
 				state: "skipped" as const,

@@ -20,8 +20,10 @@ export interface SearchOptions {
 	signal: AbortSignal;
 }
 
-/** Deliveries of each lane, and dead letters, that are shown at most. */
+/** Events that are shown at most. */
 const shownMost = 50;
+/** Deliveries of each lane, and dead letters, that are found at most. */
+const foundMost = 200;
 /** Dead letters that are looked at in one go. */
 const pageSize = 500;
 
@@ -32,7 +34,7 @@ const eventOf = (body: string) => (JSON.parse(body) as StoredEvent).event;
 /** What the store owes of what is wanted. */
 async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {
 	if ("person" in wanted) {
-		return outbox.findOwed({ destinations, persons: keysOf(wanted.person), limit: shownMost });
+		return outbox.findOwed({ destinations, persons: keysOf(wanted.person), limit: foundMost });
 	}
 	const events: string[] = [];
 	const persons = new Set<string>();
@@ -46,13 +48,16 @@ async function findOwed(wanted: Wanted, { outbox, destinations, signal }: Search
 			persons.add(personKey(event.person) ?? "");
 		}
 		cursor = found.cursor;
-	} while (cursor !== undefined && events.length < shownMost && !signal.aborted);
+	} while (cursor !== undefined && events.length < foundMost && !signal.aborted);
 	if (events.length === 0) return [];
-	return outbox.findOwed({ destinations, persons: [...persons], events, limit: shownMost });
+	return outbox.findOwed({ destinations, persons: [...persons], events, limit: foundMost });
 }
 
-/** The dead letters of what is wanted. */
-async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions): Promise<DeadLetter[]> {
+/** The dead letters of what is wanted, and whether these are all. */
+async function findDead(
+	wanted: Wanted,
+	{ outbox, signal }: SearchOptions,
+): Promise<{ dead: DeadLetter[]; isAll: boolean }> {
 	const text = JSON.stringify("event" in wanted ? wanted.event : wanted.person)
 		.slice(1, -1)
 		.toLowerCase();
@@ -71,8 +76,8 @@ async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions): Prom
 		found.push(...page.items.filter(isWanted));
 		cursor = page.cursor;
 		await nextTurn();
-	} while (cursor !== undefined && found.length < shownMost && !signal.aborted);
-	return found;
+	} while (cursor !== undefined && found.length < foundMost && !signal.aborted);
+	return { dead: found, isAll: cursor === undefined };
 }
 
 /**
@@ -82,10 +87,11 @@ async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions): Prom
 export async function search(wanted: Wanted, options: SearchOptions): Promise<SearchReply> {
 	const { outbox, activity, labelOf, notAddressable, signal } = options;
 	const owed = await findOwed(wanted, options);
-	const dead = await findDead(wanted, options);
+	const { dead, isAll } = await findDead(wanted, options);
 	const journeys = journeysOf({
 		...activity.remembered(),
 		owed,
+		owedMost: foundMost,
 		dead,
 		labelOf,
 		notAddressable,
@@ -93,7 +99,7 @@ export async function search(wanted: Wanted, options: SearchOptions): Promise<Se
 	});
 	return {
 		journeys: journeys.slice(0, shownMost),
-		isComplete: !signal.aborted && journeys.length <= shownMost,
+		isComplete: isAll && !signal.aborted && journeys.length <= shownMost,
 		journal: (await outbox.stats()).journal,
 		since: activity.since(),
 	};

@@ -189,6 +189,20 @@ describe("the console, in Chromium", () => {
 		await page.getByText("2 events will be sent again.").waitFor();
 	});
 
+	it("shows more dead letters than a page has", async () => {
+		running.sandbox.addPerson("crisp", ada);
+		running.sandbox.fault("crisp", { ...refuse, times: 60 });
+		await running.batch(...Array.from({ length: 60 }, (_, index) => event({ name: `letter ${index}`, person: ada })));
+		await running.settled(60);
+		const page = await signedIn();
+		await page.locator(".letter", { hasText: "letter 49" }).waitFor();
+		expect(await page.locator(".letter").count()).toBe(50);
+		await page.getByRole("button", { name: "Show more" }).click();
+		await page.locator(".letter", { hasText: "letter 59" }).waitFor();
+		expect(await page.locator(".letter").count()).toBe(60);
+		await page.getByRole("button", { name: "Show more" }).waitFor({ state: "detached" });
+	});
+
 	it("tells a destination's state, why, who waits and since when, and what is left of the budget", async () => {
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(event(), event());

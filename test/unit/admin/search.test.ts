@@ -1,0 +1,82 @@
+import { expect, it } from "vitest";
+import { createActivity } from "../../../server/admin/activity.ts";
+import { search } from "../../../server/admin/search.ts";
+import type { DeadLetter, Outbox, OwedDelivery } from "../../../server/outbox/outbox.ts";
+import { storedEvent } from "../../support/one-event.ts";
+
+const destination = { site: "site", name: "x" };
+const ada = { email: "ada@example.com" };
+
+/** A store with endless dead letters and waiting events, which counts how often it is asked. */
+function endless(letters: DeadLetter[] = []) {
+	const asked = { events: 0, letters: 0 };
+	const outbox = {
+		async findEvents() {
+			asked.events += 1;
+			return { events: [], cursor: String(asked.events) };
+		},
+		findOwed: async () => [],
+		async deadLetters() {
+			asked.letters += 1;
+			return { items: letters, cursor: String(asked.letters) };
+		},
+		stats: async () => ({ journal: 0 }),
+	} as unknown as Outbox;
+	return { asked, outbox };
+}
+const around = (outbox: Outbox, signal: AbortSignal) => ({
+	outbox,
+	destinations: [destination],
+	activity: createActivity({ labelOf: () => "shop", now: () => 1 }),
+	labelOf: () => "shop",
+	notAddressable: () => [],
+	signal,
+});
+
+it("a search that is called off stops to look, and says that it is not complete", async () => {
+	const { asked, outbox } = endless();
+	const calling = new AbortController();
+	const searching = search({ event: crypto.randomUUID() }, around(outbox, calling.signal));
+	await Promise.resolve();
+	calling.abort();
+	expect(await searching).toMatchObject({ journeys: [], isComplete: false });
+	expect(asked.events).toBeLessThan(100);
+	expect(asked.letters).toBeLessThanOrEqual(1);
+});
+
+const letters = Array.from({ length: 70 }, (_, id): DeadLetter => {
+	const body = JSON.stringify(storedEvent({ person: ada }));
+	return { id: String(id), site: "site", destination: "x", body, reason: "no", attempts: 1, firstAt: 1, lastAt: 1 };
+});
+
+it("a search ends when it has found enough, shows fifty, and says that there is more", async () => {
+	const { asked, outbox } = endless(letters);
+	const found = await search({ person: ada.email }, around(outbox, new AbortController().signal));
+	expect([found.journeys.length, found.isComplete]).toEqual([50, false]);
+	expect(asked.letters).toBe(3);
+});
+
+it("an event behind more of its person than are found waits, and is not taken as done", async () => {
+	const person = "email:ada@example.com";
+	const owed = Array.from({ length: 200 }, (_, ahead): OwedDelivery => {
+		return {
+			destination,
+			person,
+			body: JSON.stringify(storedEvent({ person: ada })),
+			ahead,
+			state: "ready",
+			attempts: 0,
+		};
+	});
+	const outbox = {
+		findOwed: async () => owed,
+		deadLetters: async () => ({ items: [] }),
+		stats: async () => ({ journal: 0 }),
+	} as unknown as Outbox;
+	const options = around(outbox, new AbortController().signal);
+	const last = { ...storedEvent({ person: ada, name: "last" }), receivedAt: Date.now() + 1_000 };
+	const events = [{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false }];
+	options.activity.received({ kind: "taken", site: "site", events, rejected: [], at: 1 });
+	const { journeys } = await search({ person: ada.email }, options);
+	expect(journeys[0]).toMatchObject({ event: { name: "last" }, deliveries: [{ state: "waiting", ahead: 200 }] });
+});
