@@ -333,6 +333,22 @@ describe("createCrisp", () => {
 		});
 	});
 
+	it("knows the types of what it takes and gives", () => {
+		const typed = (client: CrispClient) => {
+			client.on("session:set_email", ({ session_id, email }) => `${session_id} ${email}`);
+			client.on("widget:action:processed", ({ outcome }) => outcome === "success");
+			client.on("missed", ({ since, until }) => until - since);
+			// @ts-expect-error: no such event
+			client.on("message:sent", () => {});
+			// @ts-expect-error: a page is a number
+			client.websiteConversations.getList(website, "2");
+			// @ts-expect-error: it takes an id and a profile
+			client.websitePeople.updatePeopleProfile(website, { email });
+			return client.websitePeople.getPeopleProfile(website, email).then(({ person }) => person?.nickname?.trim());
+		};
+		expect(typed).toBeTypeOf("function");
+	});
+
 	describe("builds addresses that are what they look like", () => {
 		it.each([
 			["a#b@x.example", "a%23b%40x.example"],

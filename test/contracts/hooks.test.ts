@@ -99,6 +99,10 @@ describe("a web hook", () => {
 				(body) => ({ ...crispHeaders(body), "x-crisp-signature": `${crispHeaders(body)["x-crisp-signature"]}zz` }),
 			],
 			[
+				"with a digit too many",
+				(body) => ({ ...crispHeaders(body), "x-crisp-signature": `${crispHeaders(body)["x-crisp-signature"]}a` }),
+			],
+			[
 				"with half a signature",
 				(body) => ({
 					...crispHeaders(body),
