@@ -261,4 +261,13 @@ export const guards: Record<string, Guard[] | string> = {
 	"an error that nobody has handled is printed with all that hangs on it": [
 		{ file: "server/serve.ts", guard: 'process.on("uncaughtException"', without: 'process.on("nothing"' },
 	],
+
+	// ---------------------------------------------------------------- pages
+	"a page's strict policy forbids what the snippet does":
+		"nothing to take out: the snippet has no eval, inline style or markup, and the test sees that each would be noticed",
+	"the script is changed on its way to the page":
+		"the browser's own check of the hash that `eventferry snippet` prints",
+	"what visitors and providers say is markup in the console": [
+		{ file: "server/console/serve-console.ts", guard: '"Content-Security-Policy": policy,', without: "" },
+	],
 };
