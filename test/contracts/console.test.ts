@@ -53,10 +53,9 @@ it("the console is asked for again only when it is another, leads where it is mo
 	expect((await fetch(`${running.url}/console/other.js`)).status).toBe(404);
 });
 
-it("the console's script carries the licences of what is bundled in it", () => {
-	const script = readFileSync("dist/server/console/page/console.js", "utf8");
+it("the licences of what is bundled into the console's script lie beside it", () => {
+	const licences = readFileSync("dist/server/console/page/console.js.LICENSES.txt", "utf8");
 	for (const name of ["preact", "uplot"]) {
-		const licence = readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim();
-		expect(script.includes(`${name}\n\n${licence}`)).toBe(true);
+		expect(licences).toContain(readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim());
 	}
 });
