@@ -11,6 +11,8 @@ const options = {
 		help: "default eventferry.config.mjs or .json, if there is one",
 	},
 	store: { type: "string", value: "URL", help: "sqlite:FILE or postgres://…; default sqlite:./eventferry.db" },
+	from: { type: "string", value: "URL", help: "the store to move: sqlite:FILE" },
+	to: { type: "string", value: "URL", help: "where to: postgres://…" },
 	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
 	live: { type: "boolean", help: "ask each provider whether it takes the credentials" },
 	url: { type: "string", value: "URL", help: "where the proxy is; default http://127.0.0.1:8788" },

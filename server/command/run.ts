@@ -4,13 +4,22 @@ import { StoreOpenError } from "../outbox/outbox.ts";
 import { checkCommand } from "./check.ts";
 import { briefOf, type Command, CommandError, checkOptions, helpOf, parse, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
+import { migrateCommand } from "./migrate.ts";
 import { err, out, outJson } from "./print.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand, variablesHelp } from "./serve.ts";
 import { snippetCommand } from "./snippet.ts";
 import { statsCommand } from "./stats.ts";
 
-const commands: Command[] = [serveCommand, checkCommand, snippetCommand, sendCommand, deadLettersCommand, statsCommand];
+const commands: Command[] = [
+	serveCommand,
+	checkCommand,
+	snippetCommand,
+	sendCommand,
+	deadLettersCommand,
+	statsCommand,
+	migrateCommand,
+];
 
 const usage = `eventferry carries your website's events to Crisp, HelpCrunch and Vibetrace.
 

@@ -111,6 +111,7 @@ CREATE TABLE eventferry.dead_letter (
 );
 CREATE INDEX dead_letter_person ON eventferry.dead_letter (destination, person);
 CREATE INDEX dead_letter_last ON eventferry.dead_letter (last_at);
+CREATE TABLE eventferry.migration (step text PRIMARY KEY, after text, is_finished boolean NOT NULL DEFAULT false);
 CREATE TABLE eventferry.counter (
 	site text COLLATE "C" NOT NULL, destination text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
 	slot integer NOT NULL, value bigint NOT NULL,

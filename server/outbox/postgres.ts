@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Discarded, type Outbox, type Settlement, StoreOpenError, StoreUnavailableError } from "./outbox.ts";
 import { createBudgets } from "./postgres-budget.ts";
-import { codeOf, connect, type Database } from "./postgres-connection.ts";
+import { codeOf, type Database } from "./postgres-connection.ts";
 import { createCounters } from "./postgres-counters.ts";
 import { createDeadLetters } from "./postgres-dead-letters.ts";
 import { createDestinations } from "./postgres-destinations.ts";
@@ -12,9 +12,9 @@ import { createJournal } from "./postgres-journal.ts";
 import { createLanes } from "./postgres-lanes.ts";
 import { createLinks } from "./postgres-links.ts";
 import { createNotices, noticeFrom } from "./postgres-notices.ts";
+import { openDatabase } from "./postgres-open.ts";
 import { createOwners } from "./postgres-owners.ts";
 import { createReports } from "./postgres-reports.ts";
-import { prepare } from "./postgres-schema.ts";
 import { createSearch } from "./postgres-search.ts";
 import { createSettling } from "./postgres-settle.ts";
 import { statsOf } from "./postgres-stats.ts";
@@ -30,17 +30,13 @@ const unwellMs = 10_000;
 /** A clock that is further off than this is told of: budgets and waits go by it. */
 const skewMs = 2_000;
 
-async function open(url: string): Promise<Database> {
-	const database = await connect(url);
-	try {
-		await prepare(database);
-		return database;
-	} catch (error) {
-		await database.end();
-		if (error instanceof StoreOpenError) throw error;
-		const why = error instanceof Error ? error.message : String(error);
-		throw new StoreOpenError(`the database cannot be used: ${why}`, { cause: error });
-	}
+/** What is being moved here from another store is not complete. */
+async function openComplete(url: string): Promise<Database> {
+	const database = await openDatabase(url);
+	const [unfinished] = await database.run("SELECT FROM eventferry.migration WHERE step = '' AND NOT is_finished");
+	if (!unfinished) return database;
+	await database.end();
+	throw new StoreOpenError("a store is being moved to this database: run eventferry migrate until it is done");
 }
 
 /**
@@ -49,7 +45,7 @@ async function open(url: string): Promise<Database> {
  * reached or used, or its schema is newer than this version.
  */
 export async function openPostgres(url: string): Promise<Outbox> {
-	const database = await open(url);
+	const database = await openComplete(url);
 	const self = randomUUID();
 	const notice = noticeFrom(self);
 	const readyListeners = new Set<() => void>();

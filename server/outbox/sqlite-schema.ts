@@ -3,6 +3,8 @@ import { StoreOpenError } from "./outbox.ts";
 import { ordinals } from "./sqlite-claims.ts";
 
 const version = 1;
+/** The version of a store whose contents were moved to another. */
+export const moved = 1_000_000;
 
 /**
  * A `journal` row is a batch that is not fanned out, its id that of the first of its bundles. A `bundle` has the
@@ -103,13 +105,19 @@ const pragmas = [
  * Prepares a database for the outbox: one process at a time, every commit synced (`NORMAL` loses
  * acknowledged rows on power loss), tables created. Throws {@link StoreOpenError}.
  */
-export function prepare(db: DatabaseSync): void {
+export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
 	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
 	db.exec("BEGIN IMMEDIATE");
 	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+	if (found === moved && allowMoved) {
+		db.exec("COMMIT");
+		return;
+	}
 	if (found > version) {
 		db.exec("ROLLBACK");
+		if (found === moved)
+			throw new StoreOpenError("the store was moved with eventferry migrate: use the one it went to");
 		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
 	}
 	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);

@@ -1,0 +1,35 @@
+import { migrateStore } from "../outbox/migrate.ts";
+import { isStore, shownStore, sqliteFile } from "../store-url.ts";
+import { atMost, type Command, UsageError } from "./command.ts";
+import { counted, err, out, outJson } from "./print.ts";
+
+export const migrateCommand: Command = {
+	name: "migrate",
+	summary: "moves a store from a file into PostgreSQL",
+	options: ["from", "to", "json", "help"],
+	help: `Stop the proxy first. What is owed, dead letters, what is known of people,
+budgets and what may be only once: all of it is moved, once. If it is
+interrupted, run it again: it goes on where it was. Until it is done no proxy
+opens the database; once it is, none opens the file any more.
+
+Examples:
+  eventferry migrate --from sqlite:./eventferry.db --to postgres://db/shop
+`,
+	async run(given) {
+		atMost(0, given);
+		const { from = "", to = "" } = given;
+		const file = sqliteFile(from);
+		if (!file) throw new UsageError("--from must be sqlite: and a file, for example sqlite:./eventferry.db");
+		if (!isStore(to) || sqliteFile(to) !== undefined) {
+			throw new UsageError("--to must be a PostgreSQL database, for example postgres://user:password@host/database");
+		}
+		let table = "";
+		const { rows } = await migrateStore(file, to, (progress) => {
+			if (progress.table !== table) err(`${progress.table} …\n`);
+			table = progress.table;
+		});
+		if (given.json) outJson({ ok: true, rows, store: shownStore(to) });
+		else out(`${counted(rows, "row")} moved; from now on use EVENTFERRY_STORE=${shownStore(to)}\n`);
+		return 0;
+	},
+};
