@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { afterEach, expect, it } from "vitest";
 import { adminToken, event, problemOf, type RunningProxy, runProxy, serverKey, writeKey } from "../support/proxy.ts";
 
@@ -51,11 +50,4 @@ it("the console is asked for again only when it is another, leads where it is mo
 	const post = await fetch(`${running.url}/console`, { method: "POST" });
 	expect([post.status, (await problemOf(post)).code]).toEqual([405, "method_not_allowed"]);
 	expect((await fetch(`${running.url}/console/other.js`)).status).toBe(404);
-});
-
-it("the licences of what is bundled into the console's script lie beside it", () => {
-	const licences = readFileSync("dist/server/console/page/console.js.LICENSES.txt", "utf8");
-	for (const name of ["preact", "uplot"]) {
-		expect(licences).toContain(readFileSync(`node_modules/${name}/LICENSE`, "utf8").trim());
-	}
 });
