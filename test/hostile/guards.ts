@@ -86,7 +86,7 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
 	],
 	"an operator's route is asked by somebody else": [
-		{ file: "server/admin.ts", guard: "sameSecret(given, adminToken)", without: "true" },
+		{ file: "server/admin/router.ts", guard: "sameSecret(given, adminToken)", without: "true" },
 	],
 	"a page of one site sends to another": [
 		{
@@ -96,7 +96,7 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page reaches the sandbox by a name that it has made to point there": [
-		{ file: "server/admin.ts", guard: "isLoopback(", without: "Boolean(" },
+		{ file: "server/admin/router.ts", guard: "isLoopback(", without: "Boolean(" },
 		{
 			file: "server/sandbox/page.ts",
 			guard: "onlyByPrivateName);",
@@ -104,10 +104,24 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page of another origin asks the sandbox": [
-		{ file: "server/admin.ts", guard: "(origin === undefined ||", without: "(true ||" },
+		{ file: "server/admin/router.ts", guard: "(origin === undefined ||", without: "(true ||" },
 	],
 	"a web server in front opens the sandbox to everybody": [
-		{ file: "server/admin.ts", guard: "!isForwarded &&", without: "" },
+		{ file: "server/admin/router.ts", guard: "!isForwarded &&", without: "" },
+	],
+	"a provider's web hook is made up": [
+		{
+			file: "server/inbound/crisp-hooks.ts",
+			guard: "return isFresh && isSigned(",
+			without: "return true || isSigned(",
+		},
+	],
+	"an opened e-mail is made up": [
+		{
+			file: "server/token.ts",
+			guard: "await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined)",
+			without: `{ payload: Buffer.from(token.split(".")[1] ?? "", "base64url") }`,
+		},
 	],
 	"a secret is guessed by how long its comparison takes":
 		"not measured: every comparison is of SHA-256 digests by timingSafeEqual, and a test reads that there is no other",

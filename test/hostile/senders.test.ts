@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { request as rawRequest } from "node:http";
 import { text } from "node:stream/consumers";
@@ -110,6 +111,76 @@ threats(
 			expect((await built.post(batchOf(event()))).status).toBe(202);
 			await refusedBatch(built, blog);
 			await refusedBatch(built, origin, { writeKey: "site_blog" });
+		},
+	},
+);
+
+const hookSecret = "planted-hook-secret-0123456789";
+threats(
+	"who may report",
+	{
+		site: ({ crisp, helpcrunch }) => ({
+			...{ crisp: { ...crisp, hookSecret, hookKey: "hook-key" }, helpcrunch: { ...helpcrunch, hookSecret } },
+			...{ vibetrace: undefined, identitySecrets: ["an-identity-secret-of-the-shop-0123456789"] },
+			inbound: [{ from: "crisp", event: "message:send", as: "track", name: "wrote" }],
+		}),
+	},
+	{
+		"a provider's web hook is made up": async ({ post, settled, sandbox }) => {
+			const [crisp, helpcrunch] = [
+				sandbox.destinations.crisp,
+				{ event: "customer.new", eventData: { email: "ada@example.com" } },
+			];
+			const told = {
+				website_id: crisp.websiteId,
+				event: "message:send",
+				data: { email: "ada@example.com" },
+				timestamp: Date.now(),
+			};
+			const signed = (text: string, key: string) => createHmac("sha256", key).update(text).digest("hex");
+			const now = String(Date.now());
+			const old = String(Date.now() - 3_600_000);
+			for (const [path, headers] of [
+				["/v1/hooks/crisp", {}],
+				["/v1/hooks/crisp?key=guess", {}],
+				["/v1/hooks/crisp?key=", {}],
+				["/v1/hooks/crisp", { "x-crisp-signature": "0".repeat(64), "x-crisp-request-timestamp": now }],
+				[
+					"/v1/hooks/crisp",
+					{
+						"x-crisp-signature": signed(`[${now};${JSON.stringify(told)}]`, "guess"),
+						"x-crisp-request-timestamp": now,
+					},
+				],
+				[
+					"/v1/hooks/crisp",
+					{
+						"x-crisp-signature": signed(`[${old};${JSON.stringify(told)}]`, hookSecret),
+						"x-crisp-request-timestamp": old,
+					},
+				],
+				["/v1/hooks/helpcrunch", {}],
+				["/v1/hooks/helpcrunch?key=hook-key", {}],
+				["/v1/hooks/helpcrunch", { "x-helpcrunch-signature": "0".repeat(40) }],
+			] as const) {
+				const response = await post(
+					path.includes("crisp?") || path.endsWith("crisp") ? told : helpcrunch,
+					{ ...headers, origin: undefined },
+					path,
+				);
+				expect(await problemOf(response), path).toMatchObject({ status: 403, code: "invalid_signature" });
+			}
+			expect((await settled(0)).events).toBe(0);
+		},
+		"an opened e-mail is made up": async ({ url, settled }) => {
+			const claims = Buffer.from(JSON.stringify({ aud: "eventferry:open", email: "ada@example.com" })).toString(
+				"base64url",
+			);
+			for (const token of ["", "x", `${btoa('{"alg":"none"}')}.${claims}.`, `${btoa('{"alg":"HS256"}')}.${claims}.x`]) {
+				const response = await fetch(`${url}/v1/open.gif?t=${token}`);
+				expect([response.status, response.headers.get("content-type")]).toEqual([200, "image/gif"]);
+			}
+			expect((await settled(0)).events).toBe(0);
 		},
 	},
 );

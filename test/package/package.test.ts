@@ -30,6 +30,7 @@ describe("the package as it is published", () => {
 			"CHANGELOG.md",
 			"LICENSE",
 			"README.md",
+			"SECURITY.md",
 			"package.json",
 		]);
 		const odd = files.filter(
