@@ -33,9 +33,10 @@ const mostRetryMs = 300_000;
 export function openSocket({ credentials, tell, onMissed, onError, now, retryMs = retryDefault }: SocketOptions) {
 	const names = new Set<string>();
 	let end = () => {};
+	/** Adds a name to the connection that is being made. */
 	let add: ((name: string) => void) | undefined;
-	let isOpen = false;
-	let isClosed = false;
+	/** `idle`: nobody has asked for any. `opening`: names may still be added. */
+	let state: "idle" | "opening" | "open" | "closed" = "idle";
 	let attempts = 0;
 	let retrying: NodeJS.Timeout | undefined;
 	let heardAt: number | undefined;
@@ -56,11 +57,13 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 		end = () => {};
 		missedSince ??= heardAt;
 		clearTimeout(retrying);
-		if (!isClosed) retrying = setTimeout(connect, afterMs);
+		if (state === "closed") return;
+		state = "opening";
+		retrying = setTimeout(connect, afterMs);
 	}
 
 	function stop(): void {
-		isClosed = true;
+		state = "closed";
 		clearTimeout(retrying);
 		end();
 	}
@@ -83,7 +86,8 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 			await binding;
 			add = undefined;
 			const { socket } = client;
-			if (isClosed || !socket) return void socket?.disconnect();
+			if (state === "closed" || !socket) return void socket?.disconnect();
+			state = "open";
 			end = () => void socket.removeAllListeners().disconnect();
 
 			// Thrown in its callback, it would end the process.
@@ -113,7 +117,7 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 			if (error instanceof CrispError) {
 				onError(error);
 				stop();
-			} else if (!isClosed)
+			} else if (state !== "closed")
 				failed("Crisp's address for events could not be had: is the token right for its tier?", error);
 		}
 	}
@@ -121,13 +125,14 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 	return {
 		/** Has events of that name told from now on. Those that are named in one turn share a connection. */
 		subscribe(name: string): void {
-			if (isClosed || names.has(name)) return;
+			if (state === "closed" || names.has(name)) return;
 			names.add(name);
-			if (!isOpen) {
-				isOpen = true;
+			if (state === "open") restart(0);
+			else if (state === "opening") add?.(name);
+			else {
+				state = "opening";
 				void connect();
-			} else if (add) add(name);
-			else restart(0);
+			}
 		},
 		close: stop,
 	};

@@ -64,6 +64,7 @@ describe("every event that Crisp has", () => {
 		await vi.waitFor(() => expect(heard).toEqual(all.map((name, index) => [name, { index }])));
 		said("by the socket", documented, heard);
 		expect(errors).toEqual([]);
+		expect(sandbox.requests("crisp").map(({ path }) => path)).toEqual(["/website/connect/endpoints"]);
 	});
 
 	it("is told to the same listeners, with the same payloads, by web hooks", async () => {
