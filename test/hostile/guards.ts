@@ -171,7 +171,7 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/body-room.ts", guard: "const roomBytes = 67_108_864", without: "const roomBytes = 1e12" },
 	],
 	"the store grows without end": [
-		{ file: "server/outbox/sqlite-store.ts", guard: "if (Number(used?.bytes) >= maxBytes)", without: "if (false)" },
+		{ file: "server/outbox/sqlite-room.ts", guard: "if (room <= 0)", without: "if (false)" },
 	],
 
 	// ---------------------------------------------------------------- what it may do
