@@ -62,7 +62,7 @@ function Card({
 				</div>
 			</dl>
 			{budget.map((each) => {
-				const { label, limit, left } = each;
+				const { label, limit, left, perMs } = each;
 				const used = history?.budgets.find(({ destination, site }) => destination === name && site === label);
 				return (
 					<div class="budget" key={label}>
@@ -70,9 +70,11 @@ function Card({
 							<Left {...each} />
 							{budget.length > 1 && <span class="quiet"> · {label}</span>}
 						</p>
-						<div class="bar" aria-hidden="true">
-							<div class={left < limit / 10 ? "low" : ""} style={{ width: `${(100 * left) / limit}%` }} />
-						</div>
+						{perMs >= 60_000 && (
+							<div class="bar" aria-hidden="true">
+								<div class={left < limit / 10 ? "low" : ""} style={{ width: `${(100 * left) / limit}%` }} />
+							</div>
+						)}
 						{history && used && <BudgetPlot history={history} used={used.used} label={title} />}
 					</div>
 				);
