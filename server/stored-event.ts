@@ -31,3 +31,6 @@ export function personOf(key: string): Pick<Person, "email" | "userId"> {
 	const colon = key.indexOf(":");
 	return { [key.slice(0, colon)]: key.slice(colon + 1) };
 }
+
+/** Whether an event only sets attributes, so that several of them can be one request. */
+export const isUpdate = ({ type }: Event): boolean => type === "login" || type === "update";

@@ -79,6 +79,9 @@ export function startDispatcher({
 	const purse = createPurse(outbox, destination, limits, now);
 	/** What is under way, by lane. */
 	const inFlight = new Map<number, { person: string; working: Promise<void> }>();
+	/** How many of these have not been handed to the store to be settled. */
+	let busy = 0;
+	const settling = new Set<Promise<boolean>>();
 	const aborting = new AbortController();
 	const stopping = new AbortController();
 	const hold = createGroupHold({
@@ -149,10 +152,32 @@ export function startDispatcher({
 		}
 	}
 
+	/**
+	 * Settles, and has the next lanes taken meanwhile: asked together, both can be one commit. What is taken waits for
+	 * what is being settled, so that a crash repeats no more than the requests under way.
+	 */
+	async function settleAndGoOn(settlement: Settlement): Promise<boolean> {
+		const done = settle(settlement);
+		settling.add(done);
+		busy -= 1;
+		wake();
+		try {
+			return await done;
+		} finally {
+			settling.delete(done);
+		}
+	}
+
 	async function work(lease: Lease, windowEnd: number): Promise<void> {
+		let isHandedOver = false;
+		const handOver = (settlement: Settlement): Promise<boolean> => {
+			if (isHandedOver) return settle(settlement);
+			isHandedOver = true;
+			return settleAndGoOn(settlement);
+		};
 		try {
 			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
-			if (!first) return void (await settle({ lease, now: now() }));
+			if (!first) return void (await handOver({ lease, now: now() }));
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
 			if (!result.outcome) purse.keep(windowEnd);
@@ -162,7 +187,7 @@ export function startDispatcher({
 			if (!isCutOff) await tell(result, lease.lane, at);
 			const settlement: Settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
 			const aliases = learntAliases(provider, known, result.outcome);
-			const isSettled = await settle(aliases.length > 0 ? { ...settlement, aliases } : settlement);
+			const isSettled = await handOver(aliases.length > 0 ? { ...settlement, aliases } : settlement);
 			if (settlement.ended?.ending.kind === "dead") {
 				const { reason, status } = settlement.ended.ending;
 				report({ kind: "dead", reason, status });
@@ -173,14 +198,14 @@ export function startDispatcher({
 			// Not its message: what could not be parsed or planned may be quoted in it.
 			fault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);
 			const ending: Ending = { kind: "dead", reason: "internal_error" };
-			await settle({ lease, now: now(), ended: { count: 1, ending } });
+			await handOver({ lease, now: now(), ended: { count: 1, ending } });
 		}
 	}
 
 	/** Leases what budget and concurrency allow; resolves to when to look again if nothing happens before. */
 	async function takeSome(): Promise<number> {
 		await hold.settled();
-		const free = (hold.probing() ? 1 : concurrency) - inFlight.size;
+		const free = (hold.probing() ? 1 : concurrency) - busy;
 		if (free <= 0) return Number.POSITIVE_INFINITY;
 		try {
 			const refill = await purse.fill();
@@ -209,15 +234,21 @@ export function startDispatcher({
 			}
 			const windowEnd = purse.spend(leases.length);
 			served += leases.length;
+			const settled = Promise.all(settling);
 			for (const lease of leases) {
-				const working = work(lease, windowEnd).finally(() => {
-					inFlight.delete(lease.lane);
-					wake();
-				});
-				inFlight.set(lease.lane, { person: lease.person, working });
+				const { lane, person } = lease;
+				busy += 1;
+				const working = settled
+					.then(() => work(lease, windowEnd))
+					.finally(() => {
+						// It may have been taken again as soon as it was settled.
+						if (inFlight.get(lane)?.working === working) inFlight.delete(lane);
+						wake();
+					});
+				inFlight.set(lane, { person, working });
 			}
 			// With all it asked for taken, and room for more, there is more to ask for.
-			return leases.length > 0 && inFlight.size < concurrency && purse.tokens() === 0 ? now() : nextAt;
+			return leases.length > 0 && busy < concurrency && purse.tokens() === 0 ? now() : nextAt;
 		} catch (error) {
 			fault("no lanes could be taken", error);
 			return now() + storeRetryMs;

@@ -4,7 +4,7 @@ import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { sameSecret } from "../secret.ts";
-import { personKey } from "../stored-event.ts";
+import { isUpdate, personKey } from "../stored-event.ts";
 import { bodyRoom } from "./body-room.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
@@ -114,6 +114,7 @@ export function createIngest(options: IngestOptions): Ingest {
 				claims: claimsOf(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
+				alone: !isUpdate(stored.event),
 			});
 		}
 		const counted = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));

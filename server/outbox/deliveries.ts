@@ -4,21 +4,32 @@ export interface Delivery {
 	place: number;
 	rank: number;
 	reserved: boolean;
+	/** A request of its own. */
+	alone: boolean;
 }
 
-/** Bytes of a delivery on disk: its place in two, its rank, and whether it may spend the reserve. */
+/** Bytes of a delivery on disk: its place in two, its rank, and its flags. */
 const size = 4;
 const highestRank = 0xff;
+
+const [reservedFlag, aloneFlag] = [1, 2];
+export const flagsOf = ({ reserved, alone }: { reserved: boolean; alone?: boolean | undefined }): number =>
+	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0);
+export const readFlags = (flags: number): Pick<Delivery, "reserved" | "alone"> => ({
+	reserved: (flags & reservedFlag) > 0,
+	alone: (flags & aloneFlag) > 0,
+});
 
 /** What a lane owes of one bundle, in order, as it is kept on disk. */
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 	const packed = new Uint8Array(deliveries.length * size);
 	let offset = 0;
-	for (const { place, rank, reserved } of deliveries) {
+	for (const delivery of deliveries) {
+		const { place, rank } = delivery;
 		packed[offset] = place & 0xff;
 		packed[offset + 1] = place >> 8;
 		packed[offset + 2] = Math.min(rank, highestRank);
-		packed[offset + 3] = reserved ? 1 : 0;
+		packed[offset + 3] = flagsOf(delivery);
 		offset += size;
 	}
 	return packed;
@@ -26,8 +37,8 @@ export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 
 export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return Array.from({ length: packed.length / size }, (_, index) => {
-		const [low = 0, high = 0, rank = 0, reserved = 0] = packed.subarray(index * size, (index + 1) * size);
-		return { place: low + (high << 8), rank, reserved: reserved === 1 };
+		const [low = 0, high = 0, rank = 0, flags = 0] = packed.subarray(index * size, (index + 1) * size);
+		return { place: low + (high << 8), rank, ...readFlags(flags) };
 	});
 }
 

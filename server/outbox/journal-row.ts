@@ -1,4 +1,5 @@
 import { keyBytes, writeKey } from "./claim-key.ts";
+import { flagsOf } from "./deliveries.ts";
 import type { Batch, Claim } from "./outbox.ts";
 
 /**
@@ -30,8 +31,8 @@ interface BundleHead {
 	events: EventHead[];
 }
 
-/** Rank, 1 where the reserve may be spent on it, the place of its route, and those of its claims' terms. */
-export type EventHead = [rank: number, reserved: number, route: number, ...terms: number[]];
+/** Rank, flags as `deliveries.ts` has them, the place of its route, and those of its claims' terms. */
+export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
 export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson">;
 
@@ -50,7 +51,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const head: Head = { site, routes: [], terms: [], bundles: [], ...(skipped && { skipped }) };
 	const texts: string[] = [];
 	let claims = 0;
-	for (const { person, body, rank, reserved, destinations, claims: own } of events) {
+	for (const { person, body, rank, reserved, alone, destinations, claims: own } of events) {
 		if (body.includes("\n")) throw new TypeError("an event's body must be one line");
 		let bundle = head.bundles.at(-1);
 		if (bundle?.person === person) texts[texts.length - 1] += `\n${body}`;
@@ -62,7 +63,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 		const terms = own.map(({ reason, at, since, until, ofPerson }) =>
 			placeOf(head.terms, { reason, at, since, until, ...(ofPerson && { ofPerson }) }, isSameTerm),
 		);
-		bundle.events.push([rank, reserved ? 1 : 0, placeOf(head.routes, destinations, isSameRoute), ...terms]);
+		bundle.events.push([rank, flagsOf({ reserved, alone }), placeOf(head.routes, destinations, isSameRoute), ...terms]);
 		claims += own.length;
 	}
 	const bundles = head.bundles.map(({ person, events }, index) => ({

@@ -103,6 +103,11 @@ export interface NewEvent {
 	rank: number;
 	/** Whether a budget's reserve may be spent on it. */
 	reserved: boolean;
+	/**
+	 * It is a request of its own, whatever follows it: a lease may then end with it, unless nothing is known of the
+	 * person, or a request has been sent for it already.
+	 */
+	alone?: boolean;
 	claims: Claim[];
 }
 

@@ -108,7 +108,7 @@ export function createDeadLetters(
 				place,
 				destination: Number(row.destination),
 				person: String(row.person),
-				deliveries: [{ place: 0, rank: Number(row.rank), reserved: row.reserved === true }],
+				deliveries: [{ place: 0, rank: Number(row.rank), reserved: row.reserved === true, alone: false }],
 				isShared: false,
 				past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 			}),

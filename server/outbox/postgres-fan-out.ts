@@ -1,4 +1,4 @@
-import type { Delivery } from "./deliveries.ts";
+import { type Delivery, readFlags } from "./deliveries.ts";
 import type { Head } from "./journal-row.ts";
 import type { Discarded } from "./outbox.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./postgres-bundles.ts";
@@ -46,8 +46,8 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 		person,
 		batch: Number(id),
 		place,
-		events: events.map(([rank, reserved, route], line) => ({
-			delivery: { place: line, rank, reserved: reserved === 1 },
+		events: events.map(([rank, flags, route], line) => ({
+			delivery: { place: line, rank, ...readFlags(flags) },
 			route: head.routes[route] ?? [],
 			claims: claims.next().value ?? [],
 		})),

@@ -123,7 +123,7 @@ export function createDeadLetters({
 				const [site, person] = [String(row.site), String(row.person)];
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
-				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1 };
+				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1, alone: false };
 				const past = { attempts: Number(row.attempts), firstAt: Number(row.first_at) };
 				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});

@@ -1,4 +1,4 @@
-import type { Delivery } from "./deliveries.ts";
+import { type Delivery, readFlags } from "./deliveries.ts";
 import type { EventHead, Head, JournalRow } from "./journal-row.ts";
 import type { Discarded } from "./outbox.ts";
 import type { Bundles } from "./sqlite-bundles.ts";
@@ -57,9 +57,9 @@ export function createFanOut({
 	/** What each destination is owed of a bundle's events. */
 	function deliveriesOf(events: EventHead[], routes: string[][], isOut: (place: number) => boolean) {
 		const owed = new Map<string, Delivery[]>();
-		for (const [place, [rank, reserved, route]] of events.entries()) {
+		for (const [place, [rank, flags, route]] of events.entries()) {
 			if (isOut(place)) continue;
-			const delivery = { place, rank, reserved: reserved === 1 };
+			const delivery = { place, rank, ...readFlags(flags) };
 			for (const name of routes[route] ?? []) {
 				const others = owed.get(name);
 				if (others) others.push(delivery);

@@ -203,8 +203,8 @@ export function createLanes({
 			count(destination, "owed", deliveries.length);
 		},
 
-		/** Bodies of a lane's leading deliveries, so many at most. */
-		bodies({ id }: Lane, most: number): string[] {
+		/** Bodies of a lane's leading deliveries, so many at most; up to the first that is a request of its own, if that will do. */
+		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
 			const bodies: string[] = [];
 			const entries = each(
 				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
@@ -213,10 +213,12 @@ export function createLanes({
 			);
 			for (const entry of entries) {
 				const lines = linesOf(entry.bodies);
-				for (const { place } of deliveriesOf(entry)) bodies.push(lines[place] ?? "");
-				if (bodies.length >= most) break;
+				for (const { place, alone } of deliveriesOf(entry)) {
+					bodies.push(lines[place] ?? "");
+					if (bodies.length === most || (alone && untilAlone)) return bodies;
+				}
 			}
-			return bodies.slice(0, most);
+			return bodies;
 		},
 
 		/** What a lane owes of one bundle. */

@@ -79,7 +79,9 @@ export function createLeases({
 			destination.name,
 			person,
 		);
-		const bodies = lanes.bodies(lane, Math.min(deliveries, shown));
+		// What comes later can say what a person who must be created is called.
+		const untilAlone = known !== undefined && requests === 0;
+		const bodies = lanes.bodies(lane, Math.min(deliveries, shown), untilAlone);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
 	}

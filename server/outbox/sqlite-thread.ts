@@ -191,9 +191,9 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		setImmediate(turn);
 	}
 
-	function receive(message: Call | "close"): void {
+	function receive(message: Call[] | "close"): void {
 		if (message === "close") isClosing = true;
-		else calls.push(message);
+		else calls.push(...message);
 	}
 
 	/** Looks for itself, so that fan-out notices what arrives while it runs. */
@@ -204,7 +204,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		return calls.length > 0 || isClosing;
 	}
 
-	port?.on("message", (message: Call | "close") => {
+	port?.on("message", (message: Call[] | "close") => {
 		receive(message);
 		schedule();
 	});

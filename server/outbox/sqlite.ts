@@ -72,12 +72,19 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		worker.on("exit", () => end(new StoreUnavailableError("the store is closed")));
 	});
 
+	let calls: Call[] = [];
+	function post(): void {
+		if (!ended) worker.postMessage(calls);
+		calls = [];
+	}
+
 	function call<T>(operation: Call["operation"], ...args: unknown[]): Promise<T> {
 		if (ended) return Promise.reject(ended);
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
 			waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-			worker.postMessage({ id, operation, args } satisfies Call);
+			// What is asked in one go, as to settle a lane and to take the next, goes together: so it shares a commit.
+			if (calls.push({ id, operation, args }) === 1) process.nextTick(post);
 		});
 	}
 
@@ -99,7 +106,10 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		expire: (request) => call<number>("expire", request),
 		receive: (report) => call<boolean>("receive", report),
 		linked: (request) => call<string | undefined>("linked", request),
-		settle: (settlement) => call<boolean>("settle", settlement),
+		settle({ lease: { destination, lane, number, person }, ...rest }) {
+			// Not the bodies: they would be copied back.
+			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
+		},
 		onReady(listener) {
 			listeners.add(listener);
 			return () => listeners.delete(listener);
@@ -126,6 +136,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		},
 		check: () => call("check"),
 		async close() {
+			if (calls.length > 0) post();
 			if (!ended) worker.postMessage("close");
 			await exited;
 		},
