@@ -5,6 +5,7 @@ import { worst } from "./admin/stats.ts";
 import { createConsole } from "./console/serve-console.ts";
 import { onlyMethods, problemHandler, RequestError } from "./ingest/problem.ts";
 import type { Metrics } from "./metrics.ts";
+import { createOpenApi } from "./openapi/serve-openapi.ts";
 import { observeRequests, requestId } from "./request-log.ts";
 import { serveSnippet } from "./snippet-file.ts";
 
@@ -18,7 +19,7 @@ export interface RouterOptions extends AdminOptions {
 }
 
 /** Everything below these is the router's own; other paths are left to the app around it. */
-const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/admin", "/console"];
+const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/openapi.json", "/admin", "/console"];
 
 /** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
@@ -53,6 +54,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	router.all("/metrics", onlyMethods("GET", "HEAD"));
 	router.use("/admin", createAdmin(admin));
 	router.use(createConsole());
+	router.use(createOpenApi());
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;

@@ -5,7 +5,7 @@ import { onlyMethods, RequestError } from "./ingest/problem.ts";
 import type { Guess } from "./ingest/rate-limit.ts";
 import { backendOnly } from "./ingest/server-key.ts";
 import { type Forgotten, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
-import type { Admit, Known, Provider, Removal } from "./providers/provider.ts";
+import type { Admit, Known, Provider } from "./providers/provider.ts";
 import { normaliseEmail, personKey } from "./stored-event.ts";
 
 /** A site whose people can be forgotten. */
@@ -31,7 +31,8 @@ export interface ForgetOptions<Site extends ForgetfulSite> {
 }
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
-const personSchema = z
+/** The body of `DELETE /v1/people`. */
+export const personSchema = z
 	.strictObject({ email: email.transform((address) => address && normaliseEmail(address)), userId })
 	.refine((person) => person.email !== undefined || person.userId !== undefined, "an email or a userId is needed");
 type Someone = z.infer<typeof personSchema>;
@@ -39,15 +40,19 @@ type Someone = z.infer<typeof personSchema>;
 const bodyBytes = 8_192;
 
 /** What became of a person at one destination. */
-interface Forgetting {
+const forgettingSchema = z.object({
 	/** Deliveries that will not be made. */
-	queued: number;
-	deadLetters: number;
+	queued: z.number(),
+	deadLetters: z.number(),
 	/** Their profile there. */
-	profile: Removal["kind"] | "not_supported" | "not_configured";
-	reason?: string;
-	status?: number;
-}
+	profile: z.enum(["deleted", "not_found", "not_addressable", "failed", "not_supported", "not_configured"]),
+	reason: z.string().optional(),
+	status: z.number().optional(),
+});
+type Forgetting = z.infer<typeof forgettingSchema>;
+
+/** The answer of `DELETE /v1/people`, by destination. */
+export const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
 
 /** Keys of the lanes a person can have: one by e-mail, one by userId. */
 const keysOf = (person: Someone): string[] =>

@@ -120,6 +120,32 @@ const deadLetter = z.object({
 	lastAt: at,
 });
 
+const deadLetterId = z.string().regex(/^\d+$/, "must be the id of a dead letter");
+
+/** The query of `GET /admin/deadletters`. */
+export const deadLetterQuerySchema = z.object({
+	destination: z.string().optional(),
+	reason: z.string().optional(),
+	/** Comma-separated. */
+	ids: z
+		.string()
+		.transform((text) => text.split(","))
+		.pipe(z.array(deadLetterId).max(500))
+		.optional(),
+	limit: z.coerce.number<string>().int().min(1).max(500).default(50),
+	cursor: deadLetterId.optional(),
+});
+
+/** Which dead letters to replay or discard: those that match everything given. */
+export const deadLetterSelectionSchema = z.strictObject({
+	ids: z.array(deadLetterId).min(1).max(10_000).optional(),
+	destination: z.string().optional(),
+	reason: z.string().optional(),
+	/** Last tried at or after, and before, ms. */
+	since: z.number().optional(),
+	before: z.number().optional(),
+});
+
 /** `GET /admin/deadletters` */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });
 

@@ -1,8 +1,10 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
-import * as z from "zod";
+import type * as z from "zod";
 import {
 	type BudgetHistory,
 	type DeadLetterPageView,
+	deadLetterQuerySchema,
+	deadLetterSelectionSchema,
 	type SearchReply,
 	type Stats,
 	searchSchema,
@@ -42,29 +44,6 @@ export interface AdminOptions {
 
 /** How long a search looks, ms. */
 const searchMs = 10_000;
-
-const id = z.string().regex(/^\d+$/, "must be the id of a dead letter");
-
-const page = z.object({
-	destination: z.string().optional(),
-	reason: z.string().optional(),
-	/** Comma-separated. */
-	ids: z
-		.string()
-		.transform((text) => text.split(","))
-		.pipe(z.array(id).max(500))
-		.optional(),
-	limit: z.coerce.number().int().min(1).max(500).default(50),
-	cursor: id.optional(),
-});
-
-const selection = z.strictObject({
-	ids: z.array(id).min(1).max(10_000).optional(),
-	destination: z.string().optional(),
-	reason: z.string().optional(),
-	since: z.number().optional(),
-	before: z.number().optional(),
-});
 
 function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 	const result = schema.safeParse(value);
@@ -115,7 +94,7 @@ export function createAdmin(options: AdminOptions): Router {
 	const json = express.json({ limit: 1_048_576 });
 	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
 	const selected = (request: Request) =>
-		parse(selection, bodyOf(request, "say which as application/json; {} means all"));
+		parse(deadLetterSelectionSchema, bodyOf(request, "say which as application/json; {} means all"));
 	router.use(guard);
 	router.get("/stats", async (_request, response) => {
 		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
@@ -141,7 +120,7 @@ export function createAdmin(options: AdminOptions): Router {
 	});
 	router.all("/search", onlyMethods("POST"));
 	router.get("/deadletters", async (request, response) => {
-		const { items, cursor } = await outbox().deadLetters(parse(page, queryOf(request)));
+		const { items, cursor } = await outbox().deadLetters(parse(deadLetterQuerySchema, queryOf(request)));
 		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
 		response.json(shown satisfies DeadLetterPageView);
 	});

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { ConfigError } from "../config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
+import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
 import { briefOf, type Command, CommandError, checkOptions, helpOf, parse, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
@@ -37,15 +37,6 @@ ${variablesHelp}
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 `;
 
-/** The package's version; its package.json is two folders up from the source, three from the build. */
-function version(): string {
-	const url = new URL(
-		import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json",
-		import.meta.url,
-	);
-	return JSON.parse(readFileSync(url, "utf8")).version;
-}
-
 /** The command of that name. */
 function commandOf(name: string | undefined): Command {
 	const command = commands.find((each) => each.name === name);
@@ -71,7 +62,7 @@ export async function run(args: string[]): Promise<number> {
 	try {
 		const given = parse(args);
 		json = given.json ?? false;
-		if (given.version) out(`${version()}\n`);
+		if (given.version) out(`${version}\n`);
 		else if (given.command === "help")
 			out(given.operands[0] === undefined ? usage : helpOf(commandOf(given.operands[0])));
 		else if (given.help) out(given.command === undefined ? usage : helpOf(commandOf(given.command)));

@@ -4,7 +4,7 @@ import type { Problem, ProblemCode } from "../../shared/wire.ts";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
 /** Each code has one HTTP status. */
-const statuses: Record<ProblemCode, number> = {
+export const problemStatuses: Record<ProblemCode, number> = {
 	malformed_body: 400,
 	invalid_write_key: 401,
 	invalid_server_key: 401,
@@ -46,7 +46,7 @@ export const problemCode = (response: Response): ProblemCode | undefined => code
 
 /** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
 function sendProblem(response: Response, code: ProblemCode, detail: string, retryAfter?: number): void {
-	const status = statuses[code];
+	const status = problemStatuses[code];
 	codes.set(response, code);
 	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
 	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");

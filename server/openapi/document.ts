@@ -1,0 +1,109 @@
+import * as z from "zod";
+import { problemStatuses } from "../ingest/problem.ts";
+import { version } from "../version.ts";
+import { named, type Operation, operations } from "./operations.ts";
+
+/** The parts of JSON Schema that a document is made of. */
+type Json = Record<string, unknown>;
+
+const ref = (id: string) => `#/components/schemas/${id}`;
+
+/** Everything that has a name, as the schemas that others point to. */
+function components(): Record<string, Json> {
+	const registry = z.registry<{ id: string }>();
+	for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
+	const { schemas } = z.toJSONSchema(registry, { io: "input", uri: ref });
+	return Object.fromEntries(
+		Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema as Json]),
+	);
+}
+
+function schemaOf(schema: z.ZodType): Json {
+	const id = Object.keys(named).find((name) => named[name] === schema);
+	if (id !== undefined) return { $ref: ref(id) };
+	const { $schema: _, ...inline } = z.toJSONSchema(schema, { io: "input" });
+	return inline;
+}
+
+const contentOf = (content: Record<string, z.ZodType | null>) =>
+	Object.fromEntries(
+		Object.entries(content).map(([type, schema]) => [type, schema ? { schema: schemaOf(schema) } : {}]),
+	);
+
+/** The problems that an operation can be answered with, by status: those of its own and those of any. */
+function problemsOf({ problems }: Operation): Json {
+	const byStatus = Map.groupBy(problems, (code) => problemStatuses[code]);
+	return Object.fromEntries(
+		[...byStatus].map(([status, codes]) => [
+			status,
+			{
+				description: [...new Set(codes)].join(", "),
+				...((status === 429 || status === 503) && {
+					headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } },
+				}),
+				content: { "application/problem+json": { schema: { $ref: ref("Problem") } } },
+			},
+		]),
+	);
+}
+
+function parametersOf(query: z.ZodObject): Json[] {
+	const { properties = {}, required = [] } = z.toJSONSchema(query, { io: "input" });
+	return Object.entries(properties).map(([name, schema]) => ({
+		name,
+		in: "query",
+		required: required.includes(name),
+		schema,
+	}));
+}
+
+function operationOf(operation: Operation): Json {
+	const { summary, security, query, body, answer, unwell } = operation;
+	const answers = [answer, ...(unwell ? [unwell] : [])];
+	return {
+		summary,
+		...(security && { security: [{ [security]: [] }] }),
+		...(query && { parameters: parametersOf(query) }),
+		...(body && { requestBody: { required: true, content: contentOf(body) } }),
+		responses: {
+			...Object.fromEntries(
+				answers.map(({ status, description, content }) => [status, { description, content: contentOf(content) }]),
+			),
+			...problemsOf(operation),
+			default: {
+				description: "Any other problem",
+				content: { "application/problem+json": { schema: { $ref: ref("Problem") } } },
+			},
+		},
+	};
+}
+
+/** The proxy's HTTP interface as OpenAPI 3.1, made of the schemas that its routes check and answer with. */
+export function openApiDocument(): Json {
+	const paths: Record<string, Json> = {};
+	for (const operation of operations) {
+		paths[operation.path] = { ...paths[operation.path], [operation.method]: operationOf(operation) };
+	}
+	const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
+	return {
+		openapi: "3.1.0",
+		info: {
+			title: "eventferry",
+			version,
+			description: "Carries a website's events to the profiles of its visitors.",
+			license: { name: "MIT", identifier: "MIT" },
+		},
+		// Wherever the proxy is mounted: beside this document.
+		servers: [{ url: "." }],
+		paths,
+		components: {
+			schemas: components(),
+			securitySchemes: {
+				serverKey: bearer("A site's server key, EVENTFERRY_SERVER_KEY: its backend's"),
+				adminToken: bearer(
+					"The admin token, EVENTFERRY_ADMIN_TOKEN; in sandbox mode none is needed on the machine itself",
+				),
+			},
+		},
+	};
+}
