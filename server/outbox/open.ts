@@ -9,5 +9,5 @@ import { openSqlite } from "./sqlite.ts";
  */
 export function openOutbox(store: string, options: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const file = sqliteFile(store);
-	return file === undefined ? openPostgres(store) : openSqlite(file, options);
+	return file === undefined ? openPostgres(store, options) : openSqlite(file, options);
 }

@@ -61,7 +61,10 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 }
 
 /** Batches as they come, each durable once its promise resolves. */
-export function createJournal({ run }: Pick<Database, "run">, onAppended: () => void) {
+export function createJournal(
+	{ run }: Pick<Database, "run">,
+	{ ensureRoom, onAppended }: { ensureRoom(bytes: number): Promise<void>; onAppended(): void },
+) {
 	const { ask, done } = together<JournalRow, void>(
 		async (batches) => {
 			await insertBatches(run, batches);
@@ -72,7 +75,11 @@ export function createJournal({ run }: Pick<Database, "run">, onAppended: () => 
 		({ bytes }) => bytes.length + bytesAtOnce / batchesAtOnce,
 	);
 	return {
-		append: async (batch: Batch): Promise<void> => ask(sealBatch(batch)),
+		async append(batch: Batch): Promise<void> {
+			const sealed = sealBatch(batch);
+			await ensureRoom(sealed.bytes.length);
+			return ask(sealed);
+		},
 		done,
 	};
 }

@@ -15,6 +15,7 @@ import { createNotices, noticeFrom } from "./postgres-notices.ts";
 import { openDatabase } from "./postgres-open.ts";
 import { createOwners } from "./postgres-owners.ts";
 import { createReports } from "./postgres-reports.ts";
+import { createRoom } from "./postgres-room.ts";
 import { createSearch } from "./postgres-search.ts";
 import { createSettling } from "./postgres-settle.ts";
 import { statsOf } from "./postgres-stats.ts";
@@ -42,9 +43,10 @@ async function openComplete(url: string): Promise<Database> {
 /**
  * Opens a store that many processes share: a PostgreSQL database, in which everything is in the schema
  * `eventferry`. Rejects with {@link StoreOpenError} when the package `pg` is missing, the database cannot be
- * reached or used, or its schema is newer than this version.
+ * reached or used, or its schema is newer than this version. Past `maxBytes` in use it takes no more events until
+ * there is room again.
  */
-export async function openPostgres(url: string): Promise<Outbox> {
+export async function openPostgres(url: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const database = await openComplete(url);
 	const self = randomUUID();
 	const notice = noticeFrom(self);
@@ -78,7 +80,8 @@ export async function openPostgres(url: string): Promise<Outbox> {
 			if (discarded.length > 0) for (const listener of discardedListeners) listener(discarded);
 		},
 	});
-	const journal = createJournal(database, fanOut.start);
+	const room = createRoom(database, maxBytes);
+	const journal = createJournal(database, { ensureRoom: room.ensure, onAppended: fanOut.start });
 	const lanes = createLanes(database, destinations, owner);
 	const budgets = createBudgets(database, destinations);
 	const settling = createSettling(database, common);
@@ -148,6 +151,7 @@ export async function openPostgres(url: string): Promise<Outbox> {
 		},
 		async check() {
 			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError("a write failed just now");
+			await room.ensure(0);
 			await beat();
 		},
 		async close() {

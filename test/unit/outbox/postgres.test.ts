@@ -108,6 +108,19 @@ describe("the PostgreSQL outbox", () => {
 		expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/could not be fanned out/)]));
 	});
 
+	it("takes no more than it may hold until there is room again", async () => {
+		const outbox = await openPostgres(await cluster.database(), { maxBytes: 1_048_576 });
+		cleanups.push(() => outbox.close());
+		const large = () => outbox.append({ site: "site", events: [event("ada", "x".repeat(200_000))] });
+		for (let index = 0; index < 4; index += 1) await large();
+		await expect(large().then(large).then(large)).rejects.toThrow(/maxStoreBytes/);
+		await fannedOut(outbox);
+		const [lease] = await take(outbox);
+		if (!lease) throw new Error("no lane");
+		await outbox.settle({ lease, now: 0, ended: { count: lease.bodies.length, ending: { kind: "delivered" } } });
+		await vi.waitFor(large, { timeout: 20_000, interval: 100 });
+	});
+
 	it("refuses a database of a newer version", async () => {
 		const url = await cluster.database();
 		await (await open(url)).close();
