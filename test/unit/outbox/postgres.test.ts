@@ -121,6 +121,33 @@ describe("the PostgreSQL outbox", () => {
 		await vi.waitFor(large, { timeout: 20_000, interval: 100 });
 	});
 
+	it("needs a user no more rights than are documented: its schema, or the use of one that is there", async () => {
+		const url = await cluster.database();
+		const name = url.slice(url.lastIndexOf("/") + 1);
+		const as = (user: string) => url.replace("postgres:secret@", `${user}:secret@`);
+		await cluster.run("CREATE ROLE ferry LOGIN PASSWORD 'secret'; CREATE ROLE runner LOGIN PASSWORD 'secret'");
+		await expect(openPostgres(as("ferry"))).rejects.toThrow(/CREATE SCHEMA eventferry AUTHORIZATION/);
+		await cluster.run("CREATE SCHEMA eventferry AUTHORIZATION ferry", name);
+		const owner = await open(as("ferry"));
+		await cluster.run(
+			`GRANT USAGE ON SCHEMA eventferry TO runner;
+			GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA eventferry TO runner;
+			GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA eventferry TO runner`,
+			name,
+		);
+		for (const outbox of [owner, await open(as("runner"))]) {
+			await appended(outbox, event("ada", "1"), event("ada", "2"));
+			const [lease] = await take(outbox);
+			if (!lease) throw new Error("no lane");
+			const ending = { kind: "dead", reason: "no" } as const;
+			await outbox.settle({ lease, now: 0, known: "{}", ended: { count: 2, ending } });
+			expect(await outbox.replay({})).toBe(2);
+			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 2 }]);
+			await outbox.sweep({ now: Date.now(), before: Date.now() });
+			await outbox.check();
+		}
+	});
+
 	it("refuses a database of a newer version", async () => {
 		const url = await cluster.database();
 		await (await open(url)).close();
