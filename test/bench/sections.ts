@@ -73,11 +73,12 @@ function ingestNote(rounds: Round[]): string {
 	return `${rateOf(proxy)} of ${rateOf(control)} events/s; CPU ${cpuOf(proxy)} and ${cpuOf(control)} µs an event`;
 }
 
-/** Durable ingest ÷ a server that parses and answers; and how long the fan-out is behind. */
-export async function ingest(settings: Settings): Promise<Row[]> {
+/** Durable ingest ÷ a server that parses and answers; and how long the fan-out is behind. In a store of its own, or the one named. */
+export async function ingest(settings: Settings, store?: string): Promise<Row[]> {
 	const { destinations } = settings;
 	const { url: sink } = await sinkThat("refuse");
-	const rounds = await alternate(await control({ kind: "parse" }), await proxyTo({ sink, destinations }), settings);
+	const proxy = await proxyTo({ sink, destinations, ...(store && { store }) });
+	const rounds = await alternate(await control({ kind: "parse" }), proxy, settings);
 	return [
 		{
 			what: `durable ingest, ${destinations} destinations ÷ node:http + JSON.parse`,

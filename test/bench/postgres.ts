@@ -1,0 +1,197 @@
+import { parseArgs } from "node:util";
+import { budgetLimits } from "../../server/delivery/budget.ts";
+import type { Claim, Lease, NewEvent, Outbox } from "../../server/outbox/outbox.ts";
+import { openPostgres } from "../../server/outbox/postgres.ts";
+import { type Cluster, startPostgres } from "../support/postgres.ts";
+import { stopAll } from "./children.ts";
+import { atLeast, median, print, type Row } from "./measure.ts";
+import { ingest } from "./sections.ts";
+
+const usage = `node test/bench/postgres.ts [lanes] [group] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N]
+Ratios within one run; nothing else is comparable.\n`;
+const { values, positionals } = parseArgs({
+	allowPositionals: true,
+	options: {
+		/** Deliveries that wait in the large store. */
+		waiting: { type: "string", default: "1000000" },
+		/** Events of the group's section. */
+		events: { type: "string", default: "100000" },
+		seconds: { type: "string", default: "2" },
+		rounds: { type: "string", default: "5" },
+		help: { type: "boolean", default: false },
+	},
+});
+const settings = {
+	waiting: Number(values.waiting),
+	events: Number(values.events),
+	ms: Number(values.seconds) * 1_000,
+	rounds: Number(values.rounds),
+};
+
+const crisp = { site: "site", name: "crisp" };
+const body = JSON.stringify({ event: { name: "x".repeat(400) } });
+const every = { destination: crisp, deliveries: 100, served: 0, reservedOnly: false, holding: [], leaseMs: 60_000 };
+let number = 0;
+const event = (person: number, text = body): NewEvent => {
+	number += 1;
+	const claim: Claim = { key: `id ${number}`, reason: "duplicate", at: 0, since: 0, until: 1e13 };
+	return { person: `person ${person}`, body: text, destinations: ["crisp"], claims: [claim], rank: 0, reserved: false };
+};
+
+async function appendAll(outbox: Outbox, events: NewEvent[]): Promise<void> {
+	const batches = Array.from({ length: Math.ceil(events.length / 100) }, (_, index) =>
+		events.slice(100 * index, 100 * index + 100),
+	);
+	for (let from = 0; from < batches.length; from += 50) {
+		await Promise.all(batches.slice(from, from + 50).map((each) => outbox.append({ site: "site", events: each })));
+	}
+	while ((await outbox.stats()).journal > 0);
+}
+
+/** Events in strict order of each of 20,000 people, one of each in turn. */
+const waitingEvents = (count: number) => Array.from({ length: count }, (_, index) => event(index % 20_000));
+
+/** Takes lanes and settles their first event, 100 at a time and two takers at once; resolves to events per second. */
+async function work(outbox: Outbox, ms: number): Promise<number> {
+	const since = performance.now();
+	let done = 0;
+	async function taker(): Promise<void> {
+		while (performance.now() - since < ms) {
+			const { leases } = await outbox.take({ ...every, lanes: 100, deliveries: 1, now: Date.now() });
+			const ended = { count: 1, ending: { kind: "delivered" } } as const;
+			await Promise.all(leases.map((lease) => outbox.settle({ lease, now: Date.now(), ended, sent: true })));
+			done += leases.length;
+		}
+	}
+	await Promise.all([taker(), taker()]);
+	return done / ((performance.now() - since) / 1_000);
+}
+
+async function lanes(cluster: Cluster): Promise<Row[]> {
+	const few = await openPostgres(await cluster.database());
+	const many = await openPostgres(await cluster.database());
+	await appendAll(many, waitingEvents(settings.waiting));
+	const ratios: number[] = [];
+	const rates: [number, number][] = [];
+	for (let round = 0; round <= settings.rounds; round += 1) {
+		const { owed } = (await few.stats()).destinations[0] ?? { owed: 0 };
+		await appendAll(few, waitingEvents(Math.max(0, 10_000 - owed)));
+		const [a, b] = [await work(few, settings.ms / 4), await work(many, settings.ms)];
+		if (round === 0) continue;
+		ratios.push(b / a);
+		rates.push([a, b]);
+	}
+	await Promise.all([few.close(), many.close()]);
+	const rate = (which: 0 | 1) => Math.round(median(rates.map((each) => each[which])));
+	return [
+		{
+			what: `leased lanes, strict order: ${settings.waiting} waiting ÷ 10,000 waiting`,
+			values: ratios,
+			target: ">= 0.80",
+			meets: atLeast(0.8),
+			note: `${rate(1)} of ${rate(0)} events/s`,
+		},
+	];
+}
+
+/** So many processes' worth of stores deliver a backlog under one budget; each request takes a little. */
+async function deliver(all: Outbox[], perSecond: number, ms: number, order: Map<string, number>) {
+	const limits = budgetLimits({ requests: perSecond * 60, per: "minute" }, { budget: perSecond * 60 });
+	const since = Date.now();
+	let sent = 0;
+	let outOfOrder = 0;
+	async function worker(outbox: Outbox): Promise<void> {
+		while (Date.now() - since < ms) {
+			const { granted, nextAt } = await outbox.advance({ destination: crisp, limits, want: 10, now: Date.now() });
+			if (granted === 0) {
+				await new Promise((done) => setTimeout(done, Math.max(1, Math.min(50, nextAt - Date.now()))));
+				continue;
+			}
+			const { leases } = await outbox.take({ ...every, lanes: granted, deliveries: 1, now: Date.now() });
+			await Promise.all(
+				leases.map(async (lease: Lease) => {
+					const place = Number(lease.bodies[0]);
+					if (place !== (order.get(lease.person) ?? 0)) outOfOrder += 1;
+					order.set(lease.person, place + 1);
+					sent += 1;
+					await outbox.settle({
+						lease,
+						now: Date.now(),
+						ended: { count: 1, ending: { kind: "delivered" } },
+						sent: true,
+					});
+				}),
+			);
+		}
+	}
+	await Promise.all(all.map(worker));
+	return { sent, seconds: (Date.now() - since) / 1_000, outOfOrder, bucket: limits.bucket };
+}
+
+async function group(cluster: Cluster): Promise<Row[]> {
+	const rows: Row[] = [];
+	let wrong = 0;
+	let total = 0;
+	for (const count of [1, 2, 4]) {
+		const url = await cluster.database();
+		const all = await Promise.all(Array.from({ length: count }, () => openPostgres(url)));
+		const people = 2_000;
+		const events = Array.from({ length: settings.events / 3 }, (_, index) =>
+			event(index % people, String(Math.floor(index / people))),
+		);
+		await appendAll(all[0] as Outbox, events);
+		const perSecond = 1_000;
+		const order = new Map<string, number>();
+		// What was saved up goes first, and is not counted.
+		await deliver(all, perSecond, 6_000, order);
+		const shares: number[] = [];
+		for (let round = 0; round < settings.rounds; round += 1) {
+			const { sent, seconds, outOfOrder } = await deliver(all, perSecond, 2 * settings.ms, order);
+			shares.push(sent / seconds / perSecond);
+			wrong += outOfOrder;
+			total += sent;
+		}
+		await Promise.all(all.map((outbox) => outbox.close()));
+		rows.push({
+			what: `${count} ${count === 1 ? "process delivers" : "processes deliver"} ÷ the limit of ${perSecond}/s`,
+			values: shares,
+			target: "0.95-1.00",
+			meets: (value) => value >= 0.95 && value <= 1.01,
+		});
+	}
+	rows.push({ what: `events out of order, of ${total}`, values: [wrong], target: "0", meets: (value) => value === 0 });
+	return rows;
+}
+
+async function durable(cluster: Cluster): Promise<Row[]> {
+	const [row, fanned] = await ingest({ ...settings, destinations: 3 }, await cluster.database());
+	return [
+		...(row ? [{ ...row, target: ">= 0.10", meets: atLeast(0.1) }] : []),
+		...(fanned ? [{ ...fanned, target: "", meets: () => true }] : []),
+	];
+}
+
+const sections: Record<string, (cluster: Cluster) => Promise<Row[]>> = { lanes, group, ingest: durable };
+const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
+if (
+	values.help ||
+	chosen.some((name) => !(name in sections)) ||
+	Object.values(settings).some((value) => !(value > 0))
+) {
+	process.stderr.write(usage);
+	process.exit(values.help ? 0 : 2);
+}
+const rows: Row[] = [];
+const cluster = await startPostgres({ isDurable: true });
+try {
+	for (const name of chosen) {
+		process.stderr.write(`${name} …\n`);
+		rows.push(...((await sections[name]?.(cluster)) ?? []));
+		await stopAll();
+	}
+} finally {
+	await stopAll();
+	await cluster.stop();
+}
+print(rows);
+process.exit();
