@@ -12,8 +12,8 @@ const againMs = 2_000;
 export function createNotices({ client }: Pick<Database, "client">, self: string, onNotice: () => void) {
 	const closing = new AbortController();
 
-	/** Listens until the connection ends. */
-	async function listen(): Promise<void> {
+	/** Listens until the connection ends; resolves to false where that is no use. */
+	async function listen(): Promise<boolean> {
 		const listening = client();
 		const ended = new Promise<void>((done) => {
 			listening.on("error", () => done());
@@ -25,9 +25,13 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 		});
 		try {
 			await listening.connect();
+			// A pooler lends connections of its own, and stumbles over what one hears that is not lent just then.
+			const { rows } = await listening.query("SELECT pg_backend_pid() AS pid");
+			if (!("processID" in listening) || rows[0]?.pid !== listening.processID) return false;
 			await listening.query(`LISTEN ${channel}`);
 			onNotice();
 			await ended;
+			return true;
 		} finally {
 			await listening.end().catch(() => {});
 		}
@@ -36,7 +40,7 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 	async function keepListening(): Promise<void> {
 		while (!closing.signal.aborted) {
 			// Why it cannot listen the next beat will say: it needs the same database.
-			await listen().catch(() => {});
+			if (!(await listen().catch(() => true))) return;
 			await delay(againMs, undefined, { signal: closing.signal }).catch(() => {});
 		}
 	}
