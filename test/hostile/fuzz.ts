@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util";
+import { startBuilt } from "./built.ts";
+import { attack, attemptsOf } from "./mutated.ts";
+
+/**
+ * `npm run fuzz -- [--seconds 60] [--seed N]`: sends mutated batches to the built proxy for so long, and ends with 1 at
+ * the first that is not answered as it must be. The same seed makes the same batches.
+ */
+const { values } = parseArgs({ options: { seconds: { type: "string" }, seed: { type: "string" } } });
+const seconds = Number(values.seconds ?? 60);
+const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new TypeError("--seconds and --seed are numbers");
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+say(`seed ${seed}`);
+const built = await startBuilt({
+	site: ({ vibetrace }) => ({
+		crisp: undefined,
+		helpcrunch: undefined,
+		vibetrace: { ...vibetrace, events: ["email_open"] },
+	}),
+	config: { rateLimit: { perAddress: 1_000_000_000 }, logLevel: "error" },
+});
+const roundSize = 5_000;
+const until = performance.now() + seconds * 1_000;
+let sent = 0;
+try {
+	while (performance.now() < until && process.exitCode === undefined) {
+		const round = await attack(built.url, attemptsOf(seed + sent, roundSize));
+		sent += round.sent;
+		if (round.attempt) {
+			say(`${round.flaw}: ${JSON.stringify(round.attempt.headers)} ${round.attempt.body.toString("base64")}`);
+			process.exitCode = 1;
+		}
+	}
+} finally {
+	if ((await built.stop()) !== 0) process.exitCode = 1;
+}
+say(
+	`${sent} batches, ${process.exitCode === 1 ? "one not answered as it must be" : "each answered as it must be"} (seed ${seed})`,
+);

@@ -1,0 +1,131 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { checkEvent } from "../../server/ingest/check-event.ts";
+import { createCrispProvider } from "../../server/providers/crisp.ts";
+import { buildUrl } from "../../server/providers/exchange.ts";
+import { createHelpCrunchProvider } from "../../server/providers/helpcrunch.ts";
+import type { PlannedRequest, Provider } from "../../server/providers/provider.ts";
+import { createVibetraceProvider } from "../../server/providers/vibetrace.ts";
+import type { StoredEvent } from "../../server/stored-event.ts";
+import { event } from "../support/proxy.ts";
+import { startBuilt } from "./built.ts";
+import { attack, attemptsOf, nearlyEvent } from "./mutated.ts";
+
+const numRuns = 20_000;
+const seed = Number(process.env.EVENTFERRY_SEED ?? Date.now() % 2 ** 31);
+
+test(`${numRuns} mutated batches bring no 5xx, no crash and no unknown code (EVENTFERRY_SEED=${seed})`, async () => {
+	// Nothing is delivered: that what is accepted arrives unchanged is the next property's.
+	const built = await startBuilt({
+		site: ({ vibetrace }) => ({
+			crisp: undefined,
+			helpcrunch: undefined,
+			vibetrace: { ...vibetrace, events: ["email_open"] },
+		}),
+		config: { rateLimit: { perAddress: 1_000_000_000 }, logLevel: "error" },
+	});
+	try {
+		const { sent, flaw, attempt } = await attack(built.url, attemptsOf(seed, numRuns));
+		expect(flaw, `${attempt?.body.toString("latin1")} ${JSON.stringify(attempt?.headers)}`).toBeUndefined();
+		expect(sent).toBe(numRuns);
+		expect((await built.batch(event())).accepted).toBe(1);
+		expect((await fetch(`${built.url}/readyz`)).status).toBe(200);
+		expect((await built.settled(0)).events).toBeGreaterThan(numRuns / 10);
+		expect(built.output().split("\n").filter(Boolean)).toHaveLength(1);
+	} finally {
+		expect(await built.stop()).toBe(0);
+	}
+});
+
+const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "never" } as const;
+const account = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
+const crisp = createCrispProvider({ ...options, ...account });
+const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
+const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
+
+/** An event as it is after ingest and the store, or undefined where it is refused. */
+function taken(raw: unknown): StoredEvent | undefined {
+	const sender = { isBackend: false, clockOffset: 0, attributes: undefined, now: Date.now() };
+	const checked = checkEvent(JSON.parse(JSON.stringify(raw)), sender);
+	return "stored" in checked ? (JSON.parse(JSON.stringify(checked.stored)) as StoredEvent) : undefined;
+}
+/** What is sent for an event, as the provider reads it. */
+function sentFor(provider: Provider, stored: StoredEvent, known = {}) {
+	const plan = provider.plan([stored], known, Date.now());
+	if (plan.kind !== "send") return undefined;
+	const { path, query, body } = plan.request as PlannedRequest;
+	return { path, query, body: JSON.parse(JSON.stringify(body)), url: buildUrl(options.baseUrl, path, query) };
+}
+/** HelpCrunch knows everybody here, so that the event itself is what is sent. */
+const idOf = ({ event: { person } }: StoredEvent) => ({
+	ids: { [person.userId !== undefined ? `userId:${person.userId}` : `email:${person.email}`]: 7 },
+});
+
+describe(`of any event that is accepted (seed ${seed})`, () => {
+	test("its data is delivered unchanged", () => {
+		let checked = 0;
+		fc.assert(
+			fc.property(nearlyEvent, (raw) => {
+				const stored = taken({ ...raw, type: "track" });
+				if (!stored) return;
+				checked += 1;
+				const { data, name } = JSON.parse(JSON.stringify({ data: {}, ...raw }));
+				const [atCrisp, atHelpCrunch, atVibetrace] = [
+					sentFor(crisp, stored)?.body,
+					sentFor(helpcrunch, stored, idOf(stored))?.body,
+					sentFor(vibetrace, stored)?.body,
+				];
+				if (stored.event.person.email !== undefined) {
+					expect([atCrisp.text, atCrisp.data ?? {}]).toEqual([name, data]);
+					const rest = Object.fromEntries(
+						Object.entries(data).filter(([key]) => !["email", "_id", "isSubscribed", "unsubscribed"].includes(key)),
+					);
+					expect(atVibetrace.event.generic.generic).toEqual({ ...rest, event_name: name });
+				}
+				expect([atHelpCrunch.name, atHelpCrunch.data ?? {}, atHelpCrunch.customer]).toEqual([name, data, 7]);
+			}),
+			{ numRuns, seed },
+		);
+		expect(checked).toBeGreaterThan(numRuns / 4);
+	});
+
+	const anything = fc.oneof(
+		fc.string(),
+		fc.string({ unit: "binary" }),
+		fc.string({
+			unit: fc.constantFrom("/", "\\", ".", "%", "2", "e", "?", "#", "@", " ", "\r", "\n", '"', "é", "💥", ";", ":"),
+		}),
+	);
+	test("its e-mail, userId and name are one path segment or one JSON string at the provider", () => {
+		let checked = 0;
+		fc.assert(
+			fc.property(anything, anything, anything, (local, userId, name) => {
+				const email = `${local}@example.com`;
+				const stored = taken(event({ name, person: { email, userId } }));
+				if (!stored) return;
+				checked += 1;
+				const address = email.trim().toLowerCase();
+				const atCrisp = sentFor(crisp, stored);
+				// Only what a URL cannot hold as one segment is not sent.
+				if (atCrisp?.url !== undefined) {
+					const url = new URL(atCrisp.url);
+					const segments = url.pathname.split("/");
+					expect(segments).toHaveLength(7);
+					expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(address);
+					expect([url.origin, url.search, url.hash]).toEqual(["https://provider.invalid", "", ""]);
+				}
+				expect(atCrisp?.body).toEqual({ text: name });
+				expect(sentFor(vibetrace, stored)?.body).toEqual({
+					user: { email: address },
+					event: { generic: { generic: { event_name: name } } },
+				});
+				expect(sentFor(helpcrunch, stored)?.body.filter).toEqual([
+					{ field: "customers.userId", operator: "=", value: userId },
+				]);
+				expect(sentFor(helpcrunch, stored, idOf(stored))?.body).toEqual({ customer: 7, name });
+			}),
+			{ numRuns, seed },
+		);
+		expect(checked).toBeGreaterThan(numRuns / 10);
+	});
+});
