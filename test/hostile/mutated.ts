@@ -106,7 +106,7 @@ const headers = fc.oneof(
 	},
 );
 
-export const attempt: fc.Arbitrary<Attempt> = fc
+const attempt: fc.Arbitrary<Attempt> = fc
 	.record({
 		good: batch,
 		changes: fc.array(change, { maxLength: 3 }),
