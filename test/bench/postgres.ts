@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { budgetLimits } from "../../server/delivery/budget.ts";
 import type { Claim, Lease, NewEvent, Outbox } from "../../server/outbox/outbox.ts";
@@ -94,73 +95,86 @@ async function lanes(cluster: Cluster): Promise<Row[]> {
 	];
 }
 
-/** So many processes' worth of stores deliver a backlog under one budget; each request takes a little. */
-async function deliver(all: Outbox[], perSecond: number, ms: number, order: Map<string, number>) {
-	const limits = budgetLimits({ requests: perSecond * 60, per: "minute" }, { budget: perSecond * 60 });
-	const since = Date.now();
+/** Requests a second that the group's destination allows; few, so that a busy machine can make them. */
+const perSecond = 200;
+const limits = budgetLimits({ requests: perSecond * 60, per: "minute" }, {});
+
+interface Delivered {
+	sent: number;
+	seconds: number;
+	outOfOrder: number;
+}
+
+/** Stores deliver together, each as its own process would, under the budget or without; until nothing is owed, or so long. */
+async function deliver(all: Outbox[], order: Map<string, number>, ms: number, isLimited: boolean): Promise<Delivered> {
+	const since = performance.now();
 	let sent = 0;
 	let outOfOrder = 0;
+	async function request(outbox: Outbox, lease: Lease): Promise<void> {
+		const place = Number(lease.bodies[0]);
+		if (place !== (order.get(lease.person) ?? 0)) outOfOrder += 1;
+		order.set(lease.person, place + 1);
+		sent += 1;
+		const ended = { count: 1, ending: { kind: "delivered" } } as const;
+		await outbox.settle({ lease, now: Date.now(), ended, sent: true });
+	}
 	async function worker(outbox: Outbox): Promise<void> {
-		while (Date.now() - since < ms) {
-			const { granted, nextAt } = await outbox.advance({ destination: crisp, limits, want: 10, now: Date.now() });
-			if (granted === 0) {
-				await new Promise((done) => setTimeout(done, Math.max(1, Math.min(50, nextAt - Date.now()))));
-				continue;
+		while (performance.now() - since < ms) {
+			let lanes = 100;
+			if (isLimited) {
+				const { granted, nextAt } = await outbox.advance({ destination: crisp, limits, want: 10, now: Date.now() });
+				if (granted === 0) await delay(Math.max(1, Math.min(50, nextAt - Date.now())));
+				lanes = granted;
 			}
-			const { leases } = await outbox.take({ ...every, lanes: granted, deliveries: 1, now: Date.now() });
-			await Promise.all(
-				leases.map(async (lease: Lease) => {
-					const place = Number(lease.bodies[0]);
-					if (place !== (order.get(lease.person) ?? 0)) outOfOrder += 1;
-					order.set(lease.person, place + 1);
-					sent += 1;
-					await outbox.settle({
-						lease,
-						now: Date.now(),
-						ended: { count: 1, ending: { kind: "delivered" } },
-						sent: true,
-					});
-				}),
-			);
+			if (lanes === 0) continue;
+			const { leases } = await outbox.take({ ...every, lanes, deliveries: 1, now: Date.now() });
+			if (leases.length === 0 && !isLimited) return;
+			await Promise.all(leases.map((lease) => request(outbox, lease)));
 		}
 	}
 	await Promise.all(all.map(worker));
-	return { sent, seconds: (Date.now() - since) / 1_000, outOfOrder, bucket: limits.bucket };
+	return { sent, seconds: (performance.now() - since) / 1_000, outOfOrder };
 }
 
 async function group(cluster: Cluster): Promise<Row[]> {
 	const rows: Row[] = [];
-	let wrong = 0;
+	const people = 2_000;
+	let outOfOrder = 0;
 	let total = 0;
+	const above: number[] = [];
 	for (const count of [1, 2, 4]) {
 		const url = await cluster.database();
 		const all = await Promise.all(Array.from({ length: count }, () => openPostgres(url)));
-		const people = 2_000;
-		const events = Array.from({ length: settings.events / 3 }, (_, index) =>
-			event(index % people, String(Math.floor(index / people))),
+		const texts = Array.from({ length: Math.ceil(settings.events / 3) }, (_, index) =>
+			String(Math.floor(index / people)),
 		);
-		await appendAll(all[0] as Outbox, events);
-		const perSecond = 1_000;
+		await appendAll(
+			all[0] as Outbox,
+			texts.map((text, index) => event(index % people, text)),
+		);
 		const order = new Map<string, number>();
 		// What was saved up goes first, and is not counted.
-		await deliver(all, perSecond, 6_000, order);
-		const shares: number[] = [];
-		for (let round = 0; round < settings.rounds; round += 1) {
-			const { sent, seconds, outOfOrder } = await deliver(all, perSecond, 2 * settings.ms, order);
-			shares.push(sent / seconds / perSecond);
-			wrong += outOfOrder;
-			total += sent;
-		}
+		const runs = [await deliver(all, order, 2 * settings.ms, true)];
+		for (let round = 0; round < settings.rounds; round += 1)
+			runs.push(await deliver(all, order, 2 * settings.ms, true));
+		const sum = (of: (run: Delivered) => number) => runs.reduce((result, run) => result + of(run), 0);
+		above.push(sum(({ sent }) => sent) / (limits.bucket + perSecond * sum(({ seconds }) => seconds)));
+		runs.push(await deliver(all, order, Number.POSITIVE_INFINITY, false));
+		outOfOrder += sum((run) => run.outOfOrder);
+		total += sum(({ sent }) => sent);
 		await Promise.all(all.map((outbox) => outbox.close()));
 		rows.push({
 			what: `${count} ${count === 1 ? "process delivers" : "processes deliver"} ÷ the limit of ${perSecond}/s`,
-			values: shares,
+			values: runs.slice(1, -1).map(({ sent, seconds }) => sent / seconds / perSecond),
 			target: "0.95-1.00",
 			meets: (value) => value >= 0.95 && value <= 1.01,
 		});
 	}
-	rows.push({ what: `events out of order, of ${total}`, values: [wrong], target: "0", meets: (value) => value === 0 });
-	return rows;
+	return [
+		...rows,
+		{ what: "all that was sent ÷ limit + burst", values: above, target: "<= 1", meets: (value) => value <= 1 },
+		{ what: `events out of order, of ${total}`, values: [outOfOrder], target: "0", meets: (value) => value === 0 },
+	];
 }
 
 async function durable(cluster: Cluster): Promise<Row[]> {
