@@ -69,7 +69,7 @@ const change = fc
 		const nodes = nodesIn(tree);
 		const node = nodes[where % nodes.length] as Record<string, unknown>;
 		const keys = Object.keys(node);
-		const chosen = keys[which % Math.max(keys.length, 1)] ?? key;
+		const chosen = keys[which % Math.max(keys.length, 1)] ?? (Array.isArray(node) ? "0" : key);
 		const define = (name: string, to: unknown) =>
 			Object.defineProperty(node, name, { value: to, enumerable: true, configurable: true, writable: true });
 		if (how === "remove") delete node[chosen];
