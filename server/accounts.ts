@@ -1,4 +1,4 @@
-import type { CheckedSite } from "./config.ts";
+import type { CheckedSite, destinationNames } from "./config.ts";
 import { createCrispProvider } from "./providers/crisp.ts";
 import { createHelpCrunchProvider } from "./providers/helpcrunch.ts";
 import type { Provider } from "./providers/provider.ts";
@@ -7,14 +7,14 @@ import { createVibetraceProvider } from "./providers/vibetrace.ts";
 /** One of a site's accounts: the provider and what the site wants of it. */
 export interface Account {
 	provider: Provider;
-	options: NonNullable<CheckedSite["crisp" | "helpcrunch" | "vibetrace"]>;
+	options: NonNullable<CheckedSite[(typeof destinationNames)[number]]>;
 }
 
 /** A site's accounts: a destination exists when its credentials do. */
-export function accountsOf({ crisp, helpcrunch, vibetrace }: CheckedSite): Account[] {
+export function accountsOf(site: CheckedSite): Account[] {
 	return [
-		...(crisp ? [{ provider: createCrispProvider(crisp), options: crisp }] : []),
-		...(helpcrunch ? [{ provider: createHelpCrunchProvider(helpcrunch), options: helpcrunch }] : []),
-		...(vibetrace ? [{ provider: createVibetraceProvider(vibetrace), options: vibetrace }] : []),
+		...(site.crisp ? [{ provider: createCrispProvider(site.crisp), options: site.crisp }] : []),
+		...(site.helpcrunch ? [{ provider: createHelpCrunchProvider(site.helpcrunch), options: site.helpcrunch }] : []),
+		...(site.vibetrace ? [{ provider: createVibetraceProvider(site.vibetrace), options: site.vibetrace }] : []),
 	];
 }

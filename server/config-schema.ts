@@ -149,7 +149,7 @@ const site = (sandbox: boolean) =>
 			/** What is made of what providers report, for the other destinations. */
 			inbound: z.array(inboundRule).default([]),
 		})
-		.refine(({ crisp, helpcrunch, vibetrace }) => crisp || helpcrunch || vibetrace, {
+		.refine((site) => destinationNames.some((name) => site[name]), {
 			path: ["destinations"],
 			message: "has none: set the credentials of Crisp, HelpCrunch or Vibetrace",
 			when: isRead,
