@@ -5,6 +5,8 @@ import type { createFanOut } from "./postgres-fan-out.ts";
 
 /** Events a fan-out transaction takes at most; a single batch may exceed it. */
 const eventsAtOnce = 1_000;
+/** How soon it is looked again whether another has done what there is. */
+const busyMs = 20;
 /** How soon a fan-out that failed is tried again. */
 const retryMs = 1_000;
 
@@ -46,7 +48,11 @@ export function createFanOutLoop(
 		while (isWanted && !stopping.signal.aborted) {
 			isWanted = false;
 			try {
-				const { batches, discarded } = await fanOut(Date.now(), most);
+				const { batches, isBusy, discarded } = await fanOut(Date.now(), most);
+				if (isBusy) {
+					isWanted = true;
+					await delay(busyMs, undefined, { signal: stopping.signal }).catch(() => {});
+				}
 				if (batches === 0) continue;
 				most = Math.min(eventsAtOnce, most * 2);
 				isWanted = true;

@@ -7,7 +7,7 @@ import type { Database, Row, Run } from "./postgres-connection.ts";
 import type { createCounters } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
 import { type Debt, owe } from "./postgres-owe.ts";
-import { lockWriting } from "./postgres-schema.ts";
+import { lockWriting, tryLockWriting } from "./postgres-schema.ts";
 import { storable } from "./postgres-text.ts";
 
 /** Discarded events that are told of, of one transaction. */
@@ -16,6 +16,8 @@ const discardedTold = 100;
 export interface FanOut {
 	/** Batches that were taken: 0 where there is nothing to do. */
 	batches: number;
+	/** Another is at it just now. Not waited for, as that would keep a connection from those who have to be answered. */
+	isBusy: boolean;
 	discarded: Discarded[];
 }
 
@@ -141,7 +143,7 @@ export function createFanOut(
 		/** Turns the oldest batches into entries, until so many events or a few more. */
 		fanOut(now: number, most: number): Promise<FanOut> {
 			return transaction(async (run) => {
-				void run(lockWriting);
+				const lock = run(tryLockWriting);
 				const rows = await run(
 					`SELECT id, head, keys FROM (
 						SELECT *, sum(events) OVER (ORDER BY id) - events AS before
@@ -149,10 +151,11 @@ export function createFanOut(
 					) AS counted WHERE before < $1 ORDER BY id`,
 					[most],
 				);
-				if (rows.length === 0) return { batches: 0, discarded: [] };
+				const isBusy = (await lock)[0]?.is_ours !== true;
+				if (isBusy || rows.length === 0) return { batches: 0, isBusy, discarded: [] };
 				const discarded = await fanOutRows(run, rows, now);
 				await run(`SELECT ${notice}`);
-				return { batches: rows.length, discarded };
+				return { batches: rows.length, isBusy, discarded };
 			});
 		},
 

@@ -13,6 +13,8 @@ const writing = 2;
  * time, in the whole group: so events keep the order of the journal, and a claim is decided once.
  */
 export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
+/** The same without waiting: says whether it is one's own turn. */
+export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
 /**
  * A `journal` row is a batch that is not fanned out. A `bundle` has the bodies of one person's events that came
