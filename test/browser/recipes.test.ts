@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { blockWith } from "../support/readme.ts";
 import { type Chromium, launchChromium } from "./chromium.ts";
 import { bundle, example, startShop } from "./recipe.ts";
 
@@ -83,5 +84,30 @@ describe("the recipe for", () => {
 			script,
 		});
 		await buy(await visit());
+	});
+});
+
+describe("the README's", () => {
+	const person = { email: "ada@example.com" };
+
+	test("first lines do what they say", async () => {
+		const page = blockWith("window.eventferry = window").replace("https://shop.example", "");
+		shop = await startShop({ page: `<!doctype html>${page}` });
+		const { page: opened, wrong } = await visit();
+		await opened.waitForFunction("!Array.isArray(window.eventferry)");
+		await opened.goto("about:blank");
+		await shop.sandbox.waitFor({ person, name: "basket:item:added", data: { product: "iPhone X" } });
+		await shop.sandbox.waitFor({ person, type: "login", data: { name: "Ada Lovelace" } });
+		await shop.sandbox.waitFor({ person, type: "confirmation", data: { orderId: "A-1001" } });
+		expect(wrong).toEqual([]);
+	});
+
+	test("single-page app does what it says", async () => {
+		const contents = blockWith('import { createTracker } from "eventferry"');
+		shop = await startShop({ page: emptyPage, script: await bundle({ contents, folder: "react" }) });
+		const { wrong } = await visit();
+		await shop.sandbox.waitFor({ person, name: "basket:item:added" });
+		await shop.sandbox.waitFor({ person, type: "update", data: { plan: "team" } });
+		expect(wrong).toEqual([]);
 	});
 });
