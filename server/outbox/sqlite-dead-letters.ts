@@ -66,13 +66,20 @@ export function createDeadLetters({
 		before ?? null,
 	];
 
+	const begin = (): Step => ({
+		after: 0,
+		last: Number(get("SELECT max(id) AS id FROM dead_letter")?.id ?? 0),
+		done: 0,
+		isOver: false,
+	});
+
 	/** Removes the next few of a selection, giving each to `use` first. Those that die meanwhile are not among them. */
 	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
-		const last = from?.last ?? Number(get("SELECT max(id) AS id FROM dead_letter")?.id ?? 0);
+		const { after: behind, last, done } = from ?? begin();
 		const rows = all(
 			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
 			...values(selection),
-			from?.after ?? 0,
+			behind,
 			last,
 		);
 		for (const row of rows) {
@@ -80,7 +87,7 @@ export function createDeadLetters({
 			remove(row);
 		}
 		const after = Number(rows.at(-1)?.id ?? last);
-		return { after, last, done: (from?.done ?? 0) + rows.length, isOver: rows.length < stepSize };
+		return { after, last, done: done + rows.length, isOver: rows.length < stepSize };
 	}
 
 	return {
@@ -128,6 +135,9 @@ export function createDeadLetters({
 				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},
+
+		/** A step that does nothing but keep its place. */
+		waitStep: (from: Step | undefined): Step => from ?? begin(),
 
 		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
 

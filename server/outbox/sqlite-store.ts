@@ -92,8 +92,9 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 				(lane) => leases.leasedUntil(lane) !== undefined,
 			),
 		deadLetters: deadLetters.list,
+		/** Not before what came earlier is in its lanes: that has the lower numbers, and would slip in before what is replayed. */
 		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
-			deadLetters.replayStep(selection, from, lanes.owe, now),
+			journal.waiting() > 0 ? deadLetters.waitStep(from) : deadLetters.replayStep(selection, from, lanes.owe, now),
 		discardStep: deadLetters.discardStep,
 
 		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */

@@ -424,6 +424,22 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);
 		});
 
+		it("when replayed does not slip in among what came before it and is not fanned out yet", async () => {
+			await append([event("ada", "dead")]);
+			await end(await takeOne(0), 0, 1, rejected);
+			const backlog = Array.from({ length: 300 }, () => Array.from({ length: 20 }, () => event("bob", "b")));
+			const appended = backlog.map((events) => outbox.append({ site: "site", events }));
+			appended.push(outbox.append({ site: "site", events: [event("ada", "new")] }));
+			const replaying = outbox.replay({});
+			let lease: Lease | undefined;
+			while (!lease) lease = (await take(0)).find(({ person }) => person === "ada");
+			await Promise.all([...appended, replaying]);
+			await append([]);
+			await end(lease, 0, lease.bodies.length);
+			const [rest] = (await take(1)).filter(({ person }) => person === "ada");
+			expect([...lease.bodies, ...(rest?.bodies ?? [])].sort()).toEqual(["dead", "new"]);
+		});
+
 		it("is chosen by id, destination or reason", async () => {
 			for (const [person, reason] of Object.entries({ ada: "a", bob: "b", eve: "a" })) {
 				await append([event(person, person)]);
