@@ -1,27 +1,16 @@
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { brotliCompressSync } from "node:zlib";
-import { rollup } from "rollup";
-import { loadConfigFile } from "rollup/loadConfigFile";
 import { expect, it } from "vitest";
 import { configSchema } from "../../server/config-schema.ts";
+import { withSizes } from "../size/sizes.ts";
 import { temporaryFolder } from "../support/served.ts";
 
 const readme = readFileSync("README.md", "utf8");
 
-it("the README's size of the script tag's file is the real one", () => {
-	const bytes = brotliCompressSync(readFileSync("dist/client.js")).length;
-	const size = `${(bytes / 1_000).toFixed(1)} KB`;
-	expect(readme).toContain(`| the script tag's file | ${size} |`);
-	expect(readme).toContain(`A small snippet (${size})`);
-});
-
-it("the README's size of createTracker is the real one", async () => {
-	const { options } = await loadConfigFile("test/size/rollup.config.mjs", {});
-	const { output } = await (await rollup(options[0] ?? {})).generate({ format: "es" });
-	const bytes = brotliCompressSync(output[0].code).length;
-	expect(readme).toContain(`| \`createTracker\` from npm, idb-keyval included | ${(bytes / 1_000).toFixed(1)} KB |`);
+it("the README's sizes are the real ones: `npm run docs` writes them", async () => {
+	expect(await withSizes(readme)).toBe(readme);
+	expect(readme.match(/\| \d\.\d KB \|/g)).toHaveLength(3);
 });
 
 it("the README's configuration file is a right one", () => {
