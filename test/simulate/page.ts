@@ -1,0 +1,229 @@
+import { readFileSync } from "node:fs";
+import { compileFunction } from "node:vm";
+import type { Command, ScriptTag } from "../../client/contract.ts";
+import type { Notice } from "../../client/notices.ts";
+import type { Browser } from "./browser.ts";
+import type { SimulatedClock } from "./clock.ts";
+import type { Answer, Network } from "./network.ts";
+import { indexedDbOf, localStorageOf } from "./storage.ts";
+
+/** A page of the shop, open in a tab. */
+export interface Page {
+	/** ms since the epoch, as the page takes them to be. */
+	now(): number;
+	push(command: Command): void;
+	hide(): void;
+	/** The visitor goes on or closes the tab: the page is told. */
+	close(): void;
+	/** The tab or the browser is gone at once: the page is not told. */
+	kill(): void;
+	/** The network is back. */
+	online(): void;
+	/** Another page has written to `localStorage`. */
+	stored(key: string): void;
+}
+
+export interface PageOptions {
+	clock: SimulatedClock;
+	network: Network;
+	writeKey: string;
+	origin: string;
+	/** Told of each batch that the proxy has answered, and of its place among all of them when sent and when answered. */
+	answered(browser: Browser, body: string, answer: Answer, order: { sent: number; answered: number }): void;
+	/** Told of what the snippet has dropped or the proxy has rejected. */
+	gone(browser: Browser, notice: Notice): void;
+}
+
+/** What the snippet finds in the place of Node's own. */
+const names = [
+	"window",
+	"document",
+	"navigator",
+	"location",
+	"localStorage",
+	"indexedDB",
+	"fetch",
+	"setTimeout",
+	"clearTimeout",
+	"setInterval",
+	"clearInterval",
+	"addEventListener",
+	"Date",
+	"AbortSignal",
+	"crypto",
+	"console",
+] as const;
+
+/** The script tag's file as it is shipped, compiled once; each page runs it anew. */
+const snippet = compileFunction(readFileSync(new URL("../../dist/client.js", import.meta.url), "utf8"), [...names]) as (
+	...page: unknown[]
+) => void;
+
+const denied = () => {
+	throw new DOMException("denied", "SecurityError");
+};
+const never = () => new Promise<never>(() => {});
+
+/** The page's timers, which end with it. */
+function createTimers() {
+	const running = new Set<ReturnType<typeof setTimeout>>();
+	const stop = (timer: ReturnType<typeof setTimeout> | undefined) => {
+		if (timer !== undefined && running.delete(timer)) clearTimeout(timer);
+	};
+	const start = <Timer extends ReturnType<typeof setTimeout>>(timer: Timer): Timer => {
+		running.add(timer);
+		return timer;
+	};
+	return {
+		later: (work: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
+			const timer = start(
+				setTimeout(() => {
+					running.delete(timer);
+					work(...args);
+				}, ms),
+			);
+			return timer;
+		},
+		each: (work: (...args: unknown[]) => void, ms: number, ...args: unknown[]) => start(setInterval(work, ms, ...args)),
+		stop,
+		stopAll: () => running.forEach(stop),
+	};
+}
+
+/** The page's listeners, until it goes. */
+function createEvents() {
+	const listeners = new Map<string, ((event: object) => void)[]>();
+	return {
+		listen(name: string, listener: (event: object) => void) {
+			listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+		},
+		dispatch(name: string, event: object = {}) {
+			for (const listener of listeners.get(name) ?? []) listener(event);
+		},
+		clear: () => listeners.clear(),
+	};
+}
+
+/** `fetch` of a page: over the visitor's line to the proxy. */
+function createFetch(options: PageOptions, browser: Browser, isAlive: () => boolean) {
+	const { network, origin, answered } = options;
+	async function send(url: string, body: string, keepalive = false): Promise<Answer> {
+		// A page that goes takes its requests along, but for those that are to outlive it.
+		if (!isAlive() && !keepalive) return never();
+		const sent = network.count();
+		const answer = await network.post(new URL(url).pathname, body, {
+			origin,
+			"content-type": "text/plain;charset=UTF-8",
+			"user-agent": browser.userAgent,
+			"x-forwarded-for": browser.address,
+		});
+		answered(browser, body, answer, { sent, answered: network.count() });
+		return answer;
+	}
+	return async (url: string, init: { body: string; keepalive?: boolean; signal?: AbortSignal }): Promise<Response> => {
+		const { body, keepalive, signal } = init;
+		const aborted = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+		const arriving = network.over(browser.line, browser.random, () => send(url, body, keepalive));
+		const answer = await Promise.race([arriving, aborted]);
+		return isAlive() ? new Response(answer.body, { status: answer.status, headers: answer.headers }) : never();
+	};
+}
+
+/** Web Locks: one page of a browser at a time; one that goes gives way. */
+function createLocks(browser: Browser, whenGone: Promise<never>) {
+	return {
+		request<Result>(_name: string, _options: unknown, work: () => Promise<Result>): Promise<Result> {
+			const turn = browser.turn.then(() => Promise.race([whenGone, Promise.resolve().then(work)]));
+			browser.turn = turn.catch(() => {});
+			return turn;
+		},
+	};
+}
+
+/** Opens a page: runs the snippet among as much of a page as it uses. Its first event is the view of it. */
+export function openPage(options: PageOptions, browser: Browser, path: string): Page {
+	const { clock, origin, writeKey } = options;
+	const timers = createTimers();
+	const { listen, dispatch, clear } = createEvents();
+	let isAlive = true;
+	const goes = Promise.withResolvers<never>();
+	goes.promise.catch(() => {});
+
+	const now = () => clock.now() + browser.clockOff;
+	const others = (key: string) => {
+		for (const page of browser.pages) if (page !== self) setTimeout(() => page.stored(key));
+	};
+	const document = {
+		visibilityState: "visible",
+		title: "Shop",
+		referrer: "https://www.google.com/",
+		currentScript: { src: `${origin}/ferry/client.js`, dataset: { writeKey, clicks: "off" } },
+		addEventListener: listen,
+	};
+	const tell = (notice: Notice) => options.gone(browser, notice);
+	const when = now();
+	const waiting = [
+		["on", "dropped", tell],
+		["on", "rejected", tell],
+		Object.assign(["page"], { when }),
+	] as unknown as ScriptTag;
+	const window = { eventferry: waiting };
+	const page: Record<(typeof names)[number], unknown> = {
+		window,
+		document,
+		navigator: {
+			userAgent: browser.userAgent,
+			webdriver: browser.webdriver,
+			language: "en-GB",
+			...(browser.has.locks && { locks: createLocks(browser, goes.promise) }),
+		},
+		location: new URL(`${origin}${path}`),
+		localStorage: browser.has.localStorage
+			? localStorageOf(browser.disk, others)
+			: { getItem: denied, setItem: denied, removeItem: denied },
+		indexedDB: browser.has.indexedDb ? indexedDbOf(browser.disk, timers.later) : { open: denied },
+		fetch: createFetch(options, browser, () => isAlive),
+		setTimeout: timers.later,
+		clearTimeout: timers.stop,
+		setInterval: timers.each,
+		clearInterval: timers.stop,
+		addEventListener: listen,
+		Date: { now },
+		AbortSignal: {
+			timeout(ms: number) {
+				const controller = new AbortController();
+				timers.later(() => controller.abort(new DOMException("timed out", "TimeoutError")), ms);
+				return controller.signal;
+			},
+		},
+		crypto: { getRandomValues: (words: Uint32Array) => words.map(() => browser.random.next() * 2 ** 32) },
+		console: { warn() {} },
+	};
+
+	function end(): void {
+		isAlive = false;
+		browser.pages.delete(self);
+		timers.stopAll();
+		clear();
+		goes.reject(new Error("the page has gone"));
+	}
+	const self: Page = {
+		now,
+		push: (command) => void window.eventferry.push(command),
+		hide() {
+			document.visibilityState = "hidden";
+			dispatch("visibilitychange");
+		},
+		close() {
+			self.hide();
+			dispatch("pagehide", { persisted: false });
+			end();
+		},
+		kill: end,
+		online: () => dispatch("online"),
+		stored: (key) => dispatch("storage", { key }),
+	};
+	browser.pages.add(self);
+	snippet(...names.map((name) => page[name]));
+	return self;
+}

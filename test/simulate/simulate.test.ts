@@ -1,0 +1,11 @@
+import { spawnSync } from "node:child_process";
+import { expect, it } from "vitest";
+
+const args = ["--import", "./test/simulate/thread.ts", "test/simulate/run.ts", "--visitors", "500"];
+
+it("a day with bots, lost networks, deploys, an outage and a spent quota breaks nothing that must always be true", () => {
+	const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+	expect(stdout, stderr).toContain("## What must be true of every day");
+	expect(stdout, stderr).not.toContain("BROKEN");
+	expect(status).toBe(0);
+}, 180_000);

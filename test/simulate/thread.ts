@@ -1,0 +1,54 @@
+/**
+ * `--import`ed with the simulation, and so into the store's thread too. There the time is the simulation's, and shared
+ * memory tells whether the thread has anything left to do; the store's own code is as it always is.
+ */
+import { syncBuiltinESMExports } from "node:module";
+import threads, { getEnvironmentData, isMainThread, parentPort } from "node:worker_threads";
+import { done, ending, given, sharedIn, sharedKey } from "./shared.ts";
+
+type Callback = (...args: unknown[]) => void;
+
+function follow(port: NonNullable<typeof parentPort>, memory: SharedArrayBuffer): void {
+	const { time, work } = sharedIn(memory);
+	Date.now = () => time[0] ?? 0;
+	performance.now = () => time[1] ?? 0;
+
+	function finished(): void {
+		Atomics.add(work, done, 1);
+		Atomics.notify(work, done);
+	}
+	const counted =
+		(callback: Callback): Callback =>
+		(...args) => {
+			try {
+				callback(...args);
+			} finally {
+				finished();
+			}
+		};
+	const { receiveMessageOnPort } = threads;
+	threads.receiveMessageOnPort = (from) => {
+		const received = receiveMessageOnPort(from);
+		if (received) finished();
+		return received;
+	};
+	syncBuiltinESMExports();
+	const immediate = setImmediate;
+	const later = (callback: Callback, ...args: unknown[]) => {
+		Atomics.add(work, given, 1);
+		return immediate(counted(callback), ...args);
+	};
+	globalThis.setImmediate = later as typeof setImmediate;
+	const on = port.on.bind(port) as (name: string, listener: Callback) => typeof port;
+	port.on = ((name: string, listener: Callback) => on(name, counted(listener))) as typeof port.on;
+	const close = port.close.bind(port);
+	port.close = () => {
+		Atomics.store(work, ending, 1);
+		close();
+	};
+}
+
+if (!isMainThread && parentPort) {
+	const memory = getEnvironmentData(sharedKey);
+	if (memory instanceof SharedArrayBuffer) follow(parentPort, memory);
+}
