@@ -34,7 +34,7 @@ const backend = -1;
 const forger = -2;
 
 /** What the providers allow a shop of this size: a daily quota that is too small, a minute's that is just enough. */
-export const budgetsFor = (visitors: number): Budgets => ({
+const budgetsFor = (visitors: number): Budgets => ({
 	crisp: Math.max(100, Math.round(visitors / 5)),
 	helpcrunch: Math.max(3, Math.round((visitors * 120) / 50_000)),
 	vibetrace: 10,

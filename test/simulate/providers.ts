@@ -83,4 +83,3 @@ export async function startProviders(budgets: Budgets, others: number) {
 		},
 	};
 }
-export type Providers = Awaited<ReturnType<typeof startProviders>>;

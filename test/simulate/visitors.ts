@@ -18,7 +18,7 @@ export interface Day {
 }
 
 /** Bots run the page's scripts; members are logged in on every page; newcomers log in some time today. */
-export type Kind = "bot" | "glance" | "browse" | "newcomer" | "member";
+type Kind = "bot" | "glance" | "browse" | "newcomer" | "member";
 
 export interface Visitor {
 	index: number;
