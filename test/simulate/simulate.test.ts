@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 
-const args = ["--import", "./test/simulate/thread.ts", "test/simulate/run.ts", "--visitors", "500"];
+const args = ["--import", "./test/simulate/thread.ts", "test/simulate/run.ts", "--visitors", "500", "--seed", "11"];
 
 it("a day with bots, lost networks, deploys, an outage and a spent quota breaks nothing that must always be true", () => {
 	const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
