@@ -177,7 +177,10 @@ export function startDispatcher({
 		};
 		try {
 			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
-			if (!first) return void (await handOver({ lease, now: now() }));
+			if (!first || !outbox.isHeld(lease)) {
+				purse.keep(windowEnd);
+				return void (await handOver({ lease, now: now() }));
+			}
 			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
 			const result = await request([first, ...rest], known);
 			if (!result.outcome) purse.keep(windowEnd);

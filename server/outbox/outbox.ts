@@ -27,6 +27,11 @@ export interface Outbox {
 	receive(report: Report): Promise<boolean>;
 	/** Whom a destination's own name for a person means, where a report or a settlement told. */
 	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
+	/**
+	 * Whether a request may still be begun for a lease: not where so much time has passed, or so much gone wrong, since
+	 * it was taken that another may have the lane by now.
+	 */
+	isHeld(lease: Lease): boolean;
 	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
 	settle(settlement: Settlement): Promise<boolean>;
 	/** Calls `listener` when something goes on failing behind the interface, as fan-out on a full disk. */

@@ -21,6 +21,9 @@ export function createLanes(
 	destinations: Destinations,
 	owner: () => { id: number; isSurelySeen(): boolean },
 ) {
+	/** As whom each lease was taken. */
+	const takenAs = new WeakMap<Lease, number>();
+
 	/** Makes those ready whose time has come, but those that another transaction has just now. */
 	const wakeUp = (run: Run, destination: number, { now, holding }: TakeRequest) =>
 		run(
@@ -102,9 +105,22 @@ export function createLanes(
 			[destination, holding, owner().id],
 		);
 
+	/** Makes leases void that nothing was sent for. */
+	const giveBack = (leases: readonly Lease[]) =>
+		runAlone(
+			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
+			WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
+			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
+		);
+
+	/** Whoever slept, or could not be seen, for too long may have been taken for dead; since then it is another. */
+	const isHeld = (lease: Lease) => takenAs.get(lease) === owner().id && owner().isSurelySeen();
+
 	return {
+		isHeld,
 		async take(request: TakeRequest): Promise<Taken> {
 			const destination = await destinations.id(request.destination);
+			const as = owner().id;
 			const taken = await connection(async (run) => {
 				void wakeUp(run, destination, request);
 				const given = await leaseAll(run, destination, request);
@@ -130,22 +146,14 @@ export function createLanes(
 					bodies: taken.bodies.get(Number(row.id)) ?? [],
 				}),
 			);
+			for (const lease of leases) takenAs.set(lease, as);
 			// Where any was leased the hold was as it was known to be, whatever it became since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
 			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
-			if (leases.length === 0 || owner().isSurelySeen()) return { ...result, leases };
+			if (leases.every(isHeld)) return { ...result, leases };
 			// This process slept, or could not be seen, for so long that others may take its lanes over: it sends nothing.
-			await this.giveBack(leases);
+			await giveBack(leases);
 			return { ...result, leases: [] };
-		},
-
-		/** Makes leases void that nothing was sent for. */
-		async giveBack(leases: readonly Lease[]): Promise<void> {
-			await runAlone(
-				`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
-				WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
-				[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
-			);
 		},
 	};
 }

@@ -106,6 +106,8 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		expire: (request) => call<number>("expire", request),
 		receive: (report) => call<boolean>("receive", report),
 		linked: (request) => call<string | undefined>("linked", request),
+		// Whoever has the file is alone with it.
+		isHeld: () => true,
 		settle({ lease: { destination, lane, number, person }, ...rest }) {
 			// Not the bodies: they would be copied back.
 			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });

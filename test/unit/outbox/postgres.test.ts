@@ -260,11 +260,14 @@ describe("the PostgreSQL outbox", () => {
 			// As if the first had not been seen for too long.
 			const name = url.slice(url.lastIndexOf("/") + 1);
 			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
+			expect(first().isHeld(lease)).toBe(true);
 			const takenOver = async (outbox: Outbox) => (await take(outbox))[0] ?? Promise.reject(new Error("none yet"));
 			const next = await vi.waitFor(() => takenOver(second()), { timeout: 20_000 });
 			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
 			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
-			// Who was taken for dead is another one now, and works on.
+			// Who was taken for dead is another one now: it begins nothing for what it had, and works on.
+			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 20_000 });
+			expect(second().isHeld(next)).toBe(true);
 			await appended(second(), event("bob", "a"));
 			expect(await vi.waitFor(() => takenOver(first()), { timeout: 20_000 })).toMatchObject({ person: "bob" });
 		});
