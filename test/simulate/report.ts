@@ -33,7 +33,7 @@ const intro = ({ visitors, seed, seconds, steps }: Told) => `# A day in the life
 
 ![The day](simulation.svg)
 
-**Real**: the script tag's file as it is shipped (\`dist/client.js\`), run anew for every page of every visitor; the proxy (\`createProxy\`, SQLite with a sync per commit, its store's thread, Express, ky), every request over HTTP; the three providers are the package's own sandbox. **Modelled**: the clock; the page around the snippet (storage, IndexedDB, locks, fetch: as much of it as the snippet uses; what real browsers do is tested in Chromium); what visitors do; the way to the proxy (60 ms, 0.3 % of requests and as many answers lost); providers answer in 120 ms. The same seed makes the same visitors; a few events may differ from run to run, as the store's thread is a real one.
+**Real**: the script tag's file as it is shipped (\`dist/client.js\`), run anew for every page of every visitor; the proxy (\`createProxy\`, SQLite in its own thread, on a folder in memory where there is one, Express, ky), every request over HTTP; the three providers are the package's own sandbox. **Modelled**: the clock; the page around the snippet (storage, IndexedDB, locks, fetch: as much of it as the snippet uses; what real browsers do is tested in Chromium); what visitors do; the way to the proxy (60 ms, 0.3 % of requests and as many answers lost); providers answer in 120 ms. The same seed makes the same visitors; a few events may differ from run to run, as the store's thread is a real one.
 
 `;
 
@@ -93,7 +93,7 @@ ${table(
 function theRanks({ deliveries, budgets }: Told): string {
 	const figures = classFigures(deliveries, "crisp");
 	return `## What the ranks save
-Crisp's day has room for ${number(budgets.crisp)} requests, and the shop has more events than that. What was worth most went first, and the last ${reserve * 100} % were kept for what the backend sent. The last column is what the same number of deliveries, in order of arrival, would have been.
+Crisp's day has room for ${number(budgets.crisp)} requests, and the shop has more events than that. A person with something that is worth more had their turn sooner, and the last ${reserve * 100} % were kept for what the backend sent. The last column is what the same number of deliveries, in order of arrival, would have been.
 
 ${table(
 	["at Crisp", "for it", "delivered the same day", "in order of arrival"],
