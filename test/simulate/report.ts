@@ -103,7 +103,9 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}`;
+)}Why not more of the purchases: order within a person comes first, so a purchase waits for what the same person did before it, and the reserve is open only where a person's next event is the backend's. And a person whom Crisp does not know costs a refused request and a create before their first event; when the budget ends in between, those are spent for nothing that day. A shop this far over its quota should choose what Crisp gets (\`events: ["confirmation", "login"]\`).
+
+`;
 }
 
 const theInvariants = ({ invariants }: Told) => `## What must be true of every day
