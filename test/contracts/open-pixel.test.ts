@@ -128,10 +128,12 @@ describe("GET /v1/open.gif", () => {
 
 	it("is worth no more than a page's word: the budget's reserve and purchases come first", async () => {
 		await start();
-		const hold = running.sandbox.fault("crisp", { status: 503 });
+		// A refused key pauses the destination: both wait, and neither is put off by a failure of its own.
+		const hold = running.sandbox.fault("crisp", { status: 401 });
 		await open(await signed());
 		await running.batch(event({ type: "confirmation", name: undefined, data: { orderId: "A-1" } }));
-		await running.sandbox.until((requests) => requests.length > 1);
+		await running.sandbox.until((requests) => requests.length > 0);
+		await expect.poll(async () => (await (await running.admin("/stats")).json()).destinations.crisp.waiting).toBe(2);
 		await running.proxy.stop();
 		hold();
 		await running.proxy.start();
