@@ -57,6 +57,10 @@ export const accountVariables = (destination: string): string[] =>
 
 /** How a variable's text becomes a value; text that does not fit is left for the schema to refuse. */
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
+const yesOrNo = new Map([
+	["true", true],
+	["false", false],
+]);
 const listed = (text: string) =>
 	text
 		.split(",")
@@ -67,7 +71,7 @@ const readings: Partial<Record<keyof typeof variables, (text: string) => unknown
 	CRISP_DAILY_BUDGET: wholeNumber,
 	HELPCRUNCH_MINUTE_BUDGET: wholeNumber,
 	VIBETRACE_SECOND_BUDGET: wholeNumber,
-	EVENTFERRY_TRUST_PROXY: wholeNumber,
+	EVENTFERRY_TRUST_PROXY: (text) => yesOrNo.get(text) ?? wholeNumber(text),
 	EVENTFERRY_ORIGINS: listed,
 	EVENTFERRY_IDENTITY_SECRET: listed,
 };
@@ -275,6 +279,20 @@ export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConf
 		mistakes.push(...(unreadable.length > 0 ? error.mistakes.filter(isSet) : error.mistakes));
 	}
 	throw new ConfigError([...unreadable, ...mistakes]);
+}
+
+/** HS256 wants a key no shorter than its hash: https://www.rfc-editor.org/rfc/rfc7518#section-3.2 */
+const secretLength = 32;
+
+/** What is odd in a configuration without being wrong, each in a line; never with a value. */
+export function doubts({ sites }: CheckedConfig): string[] {
+	return sites.flatMap(({ identitySecrets = [] }, index) =>
+		identitySecrets.some((secret) => secret.length < secretLength)
+			? [
+					`${nameOf(`sites.${index}.identitySecrets`, sites.length)} has a secret of less than ${secretLength} characters: who has a token can guess it. Take one from: openssl rand -hex 32`,
+				]
+			: [],
+	);
 }
 
 /** The write keys of the sites, whatever else is wrong or missing. Rejects with {@link ConfigError} where they cannot be read. */

@@ -7,7 +7,7 @@ import { type Account, accountsOf } from "./accounts.ts";
 import { createActivity } from "./admin/activity.ts";
 import { createLive } from "./admin/live.ts";
 import { createRouter } from "./app.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig } from "./config.ts";
+import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts } from "./config.ts";
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
@@ -126,6 +126,7 @@ function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): R
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
+	for (const doubt of doubts(checked)) log.warn(doubt);
 	const sites = checked.sites.map((site) => ({ site, accounts: accountsOf(site) }));
 	const clock = steadyClock(Date.now, () => performance.now());
 	const counts = {

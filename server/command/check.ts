@@ -1,9 +1,9 @@
 import { type Account, accountsOf } from "../accounts.ts";
-import { accountVariables, type CheckedConfig, loadConfig } from "../config.ts";
+import { accountVariables, type CheckedConfig, doubts, loadConfig } from "../config.ts";
 import type { Outcome } from "../providers/provider.ts";
 import { shownStore } from "../store-url.ts";
 import { atMost, type Command, CommandError } from "./command.ts";
-import { counted, duration, out, outJson, visible } from "./print.ts";
+import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 
 /** How a destination answers when it is asked for nothing in particular. */
@@ -70,6 +70,7 @@ ${variablesHelp}`,
 		atMost(0, given);
 		warnOfUnknownVariables();
 		const config: CheckedConfig = await loadConfig({ file: given.config, overrides: overridesOf(given) });
+		for (const doubt of doubts(config)) err(`eventferry: ${doubt}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const accounts = accountsOf(site);

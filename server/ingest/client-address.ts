@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 
 /** The proxies in front of us: how many, or their addresses. */
-export type TrustProxy = false | number | string | string[];
+export type TrustProxy = boolean | number | string | string[];
 
 export const trustProxyHint =
-	"must be the number of proxies in front (1), or their addresses, for example loopback or 10.0.0.0/8; not true, as then anybody could name any address";
+	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8";
 
 /** As Express names them. */
 const ranges: Record<string, string[]> = {
@@ -22,7 +22,8 @@ const familyOf = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4");
 
 /** Whose `X-Forwarded-For` is believed; undefined where the value says no such thing. */
 export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
-	if (value === false) return () => false;
+	// True is one proxy: were every word in the header believed, anybody could name any address.
+	if (typeof value === "boolean") return trustedProxies(value ? 1 : 0);
 	if (typeof value === "number") return value >= 0 && value <= chainMost ? (_address, hops) => hops < value : undefined;
 	const entries = [value].flat().flatMap((list) => list.split(",").map((entry) => entry.trim()));
 	const list = new BlockList();
@@ -36,7 +37,7 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 }
 
 /**
- * The address a request comes from, as Express tells it for the same `trust proxy`: the last one that no trusted
+ * The address a request comes from, as Express tells it for the same `trust proxy` (`true` aside): the last one that no trusted
  * proxy has vouched for. Asked of us alone, so that an app around us keeps its own setting.
  */
 export function clientAddress(trustProxy: TrustProxy = false): (request: IncomingMessage) => string {

@@ -29,7 +29,7 @@ export interface Identity extends SignedIdentity {
  * Signs who a visitor is, for `login({ token })` in the browser: a JWT (HS256). Give it to nobody but that visitor.
  * `attributes` may be any, those included that a page may not set.
  *
- * `secret` is what the proxy has as `EVENTFERRY_IDENTITY_SECRET`, at least 32 characters; of several, with commas
+ * `secret` is what the proxy has as `EVENTFERRY_IDENTITY_SECRET`, best 32 random characters or more; of several, with commas
  * between them, the first signs. `expiresIn` is in seconds, or a time span as in "15m", "1h", "7 days": events
  * captured until then are taken, for up to 30 days. Rejects with a TypeError where something of it cannot be.
  */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import express from "express";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { clientAddress } from "../../../server/ingest/client-address.ts";
+import { clientAddress, type TrustProxy } from "../../../server/ingest/client-address.ts";
 
 const request = (remoteAddress: string, forwarded?: string) =>
 	({
@@ -10,18 +10,25 @@ const request = (remoteAddress: string, forwarded?: string) =>
 		headers: { ...(forwarded !== undefined && { "x-forwarded-for": forwarded }) },
 	}) as IncomingMessage;
 
-function told(value: number | string | string[] | false, remoteAddress: string, forwarded?: string): string {
+function told(value: TrustProxy, remoteAddress: string, forwarded?: string): string {
 	return clientAddress(value)(request(remoteAddress, forwarded));
 }
 
 describe("a client's address is", () => {
-	test.each<[string, number | string | string[] | false, string, string | undefined, string]>([
+	test.each<[string, TrustProxy, string, string | undefined, string]>([
 		["the socket's where nobody is trusted", false, "192.0.2.9", "198.51.100.1", "192.0.2.9"],
 		["the socket's behind no proxies", 0, "192.0.2.9", "198.51.100.1", "192.0.2.9"],
 		["the socket's where nothing was forwarded", 1, "192.0.2.9", undefined, "192.0.2.9"],
 		[
 			"what the one proxy adds, whatever the client had written",
 			1,
+			"10.0.0.1",
+			"9.9.9.9, 198.51.100.1",
+			"198.51.100.1",
+		],
+		[
+			"what the nearest proxy adds where there is said to be one, not what a client invents",
+			true,
 			"10.0.0.1",
 			"9.9.9.9, 198.51.100.1",
 			"198.51.100.1",
