@@ -1,7 +1,7 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
-import { guardEvent, isForbidden, isTooLarge } from "./guard.ts";
+import { guardEvent, isForbidden, isObject, isTooLarge } from "./guard.ts";
 import type { Identity } from "./identity-token.ts";
 
 /** What the proxy knows of the sender of an event. */
@@ -72,7 +72,8 @@ function identified(
 function explain(raw: unknown): { event: Event } | { flaw: string } {
 	const flaw = structuralFlaw(raw, limits.dataDepth + 1);
 	if (flaw) return { flaw };
-	const parsed = eventSchema.safeParse(raw);
+	// Without a person it is nobody's, which is said by a code of its own.
+	const parsed = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
 	if (parsed.success) return { event: parsed.data };
 	const [issue] = parsed.error.issues;
 	return { flaw: `${issue?.path.join(".") || "the event"}: ${issue?.message}` };

@@ -10,7 +10,7 @@ interface Guarded {
 type Json = Record<string, unknown>;
 type Is = (value: unknown) => boolean;
 
-const isObject = (value: unknown): value is Json =>
+export const isObject = (value: unknown): value is Json =>
 	typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 

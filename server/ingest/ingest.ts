@@ -191,13 +191,9 @@ function readBody(request: Request): unknown {
 	const { body } = request;
 	if (typeof body === "string" || Buffer.isBuffer(body)) return parseRead(body);
 	if (body !== undefined) return body;
-	if (request.headers["content-type"] !== undefined && !request.is(["application/json", "text/plain"])) {
-		throw new RequestError("unsupported_media_type", "send the body as application/json or text/plain");
-	}
-	throw new RequestError(
-		"malformed_body",
-		"the body is empty or has no Content-Type: send application/json or text/plain",
-	);
+	const { "content-length": length, "transfer-encoding": encoding } = request.headers;
+	if (!Number(length) && encoding === undefined) throw new RequestError("malformed_body", "the body is empty");
+	throw new RequestError("unsupported_media_type", "send the body as application/json or text/plain");
 }
 
 /** A body that the app around the proxy had already read as text or bytes. */

@@ -22,6 +22,9 @@ import type { Call, Message, StoreData } from "./sqlite-thread.ts";
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
 const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
+/** SQLite's own name for a database that is in no file, and gone when it is closed. */
+const inMemory = ":memory:";
+
 /**
  * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP.
  * Rejects with {@link StoreOpenError} when the folder is missing, another process has the file, or its
@@ -29,7 +32,7 @@ const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts"
  * is stored then still needs some to be delivered, so the file grows a little over it.
  */
 export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
-	const path = resolve(file);
+	const path = file === inMemory ? file : resolve(file);
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
 	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();

@@ -135,6 +135,8 @@ describe("a proxy that is running", () => {
 				415,
 				"unsupported_media_type",
 			],
+			["of no type", Buffer.from("{}"), { "content-type": undefined }, 415, "unsupported_media_type"],
+			["that is nothing, of no type", Buffer.from(""), { "content-type": undefined }, 400, "malformed_body"],
 			["in no known encoding", "x", { "content-encoding": "snappy" }, 415, "unsupported_media_type"],
 			[
 				"in no known charset",
@@ -360,6 +362,8 @@ describe("a proxy that is running", () => {
 				"invalid_event",
 			],
 			["of nobody", event({ person: {} }), "identity_required"],
+			["without a person", event({ person: undefined }), "identity_required"],
+			["without a person or a name", event({ person: undefined, name: undefined }), "invalid_event"],
 			["of an anonymous visitor", event({ person: { anonymousId: randomUUID() } }), "identity_required"],
 			["a login of nobody", event({ type: "login", person: {} }), "identity_required"],
 			["of somebody only the token names", event({ person: { token: "a.b.c" } }), "identity_required"],

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../server/outbox/outbox.ts";
@@ -143,6 +144,14 @@ describe("the SQLite outbox", () => {
 			timeout: 20_000,
 		});
 		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
+	});
+
+	it("is in memory, and in no file, where it is asked to be", async () => {
+		const first = await open(":memory:");
+		await first.append(batch);
+		expect(existsSync(":memory:")).toBe(false);
+		expect(await (await open(":memory:")).stats()).toMatchObject({ events: 0, journal: 0 });
+		await vi.waitFor(async () => expect(await first.stats()).toMatchObject({ events: 1, journal: 0 }));
 	});
 
 	it("refuses a file that another has open, and says so", async () => {
