@@ -132,7 +132,13 @@ export const deadLetterQuerySchema = z.object({
 		.transform((text) => text.split(","))
 		.pipe(z.array(deadLetterId).max(500))
 		.optional(),
-	limit: z.coerce.number<string>().int().min(1).max(500).default(50),
+	/** A page has 500 at most, whatever is asked for. */
+	limit: z.coerce
+		.number<string>()
+		.int()
+		.min(1)
+		.overwrite((limit) => Math.min(limit, 500))
+		.default(50),
 	cursor: deadLetterId.optional(),
 });
 

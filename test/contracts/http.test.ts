@@ -8,6 +8,7 @@ import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 import express from "express";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Sandbox } from "../../server/sandbox/index.ts";
+import { deadLetterQuerySchema } from "../../shared/admin.ts";
 import {
 	adminToken,
 	batchOf,
@@ -891,6 +892,8 @@ describe("what was accepted", () => {
 		expect(sizes).toEqual([3, 3, 1]);
 		expect(new Set(seen).size).toBe(7);
 		expect((await letters("?destination=crisp")).items).toHaveLength(7);
+		expect((await letters("?limit=100000")).items).toHaveLength(7);
+		expect(deadLetterQuerySchema.parse({ limit: "100000" }).limit).toBe(500);
 		expect((await letters("?destination=vibetrace")).items).toEqual([]);
 		expect((await letters("?reason=invalid_data&limit=2")).items).toHaveLength(2);
 		expect((await letters("?reason=other")).items).toEqual([]);
