@@ -122,7 +122,7 @@ const inboundRule = z.strictObject({
 
 const originsHint = "the origins of your pages, for example https://shop.example";
 
-const site = (sandbox: boolean) =>
+const site = ({ sandbox, needsDestination }: Circumstances) =>
 	z
 		.strictObject({
 			/** Public: it is in the page. It names the site. */
@@ -148,7 +148,7 @@ const site = (sandbox: boolean) =>
 			/** What is made of what providers report, for the other destinations. */
 			inbound: z.array(inboundRule).default([]),
 		})
-		.refine((site) => destinationNames.some((name) => site[name]), {
+		.refine((site) => !needsDestination || hasDestination(site), {
 			path: ["destinations"],
 			message: "has none: set the credentials of Crisp, HelpCrunch or Vibetrace",
 			when: isRead,
@@ -174,8 +174,15 @@ type Hooked = { hookSecret?: string | undefined; hookKey?: string | undefined } 
 /** When a mistake in a whole site is told: together with the others in it, not after they are mended. */
 const isRead = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
 
-/** The schema of a configuration; in sandbox mode a site needs no origins. */
-export const configSchema = (sandbox: boolean) =>
+interface Circumstances {
+	/** A site needs no origins. */
+	sandbox: boolean;
+	/** A site without a destination is a mistake: of an environment or a file, where a variable was forgotten. */
+	needsDestination: boolean;
+}
+
+/** The schema of a configuration. */
+export const configSchema = (circumstances: Circumstances) =>
 	z
 		.strictObject({
 			port: z
@@ -209,7 +216,7 @@ export const configSchema = (sandbox: boolean) =>
 				.default("info"),
 			/** For trying on one's own machine: any loopback origin or none may post, and `/admin/*` needs no token on loopback. */
 			sandbox: z.boolean().default(false),
-			sites: z.array(site(sandbox)).min(1, "must name at least one site"),
+			sites: z.array(site(circumstances)).min(1, "must name at least one site"),
 		})
 		.refine(({ sites }) => distinct(sites.map(({ writeKey }) => writeKey)), {
 			path: ["sites"],
@@ -224,6 +231,10 @@ const distinct = (keys: string[]) => new Set(keys).size === keys.length;
 
 /** The destinations there are, as a site's configuration names them. */
 export const destinationNames = ["crisp", "helpcrunch", "vibetrace"] as const;
+
+/** Whether a site's events go anywhere. */
+export const hasDestination = (site: Partial<Record<(typeof destinationNames)[number], object | undefined>>): boolean =>
+	destinationNames.some((name) => site[name]);
 
 /** A configuration as people write it: defaults left out. */
 export type Config = z.input<ReturnType<typeof configSchema>>;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type CheckedConfig, type Config, configSchema } from "./config-schema.ts";
+import { type CheckedConfig, type Config, configSchema, hasDestination } from "./config-schema.ts";
 
 export { type CheckedConfig, type CheckedSite, type Config, destinationNames } from "./config-schema.ts";
 
@@ -118,9 +118,9 @@ function nameOf(path: string, sites: number): string {
 }
 
 /** Checks a configuration and fills in its defaults. Throws {@link ConfigError} with every mistake. */
-export function checkConfig(config: unknown): CheckedConfig {
+export function checkConfig(config: unknown, { needsDestination = false } = {}): CheckedConfig {
 	const { sandbox, sites } = asRecord(config);
-	const result = configSchema(sandbox === true).safeParse(config);
+	const result = configSchema({ sandbox: sandbox === true, needsDestination }).safeParse(config);
 	if (result.success) return result.data;
 	const count = Array.isArray(sites) ? sites.length : 0;
 	throw new ConfigError(
@@ -270,7 +270,7 @@ async function gather({ file, env = process.env, ignore, defaults = {}, override
 export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConfig> {
 	const { config, found, mistakes, unreadable } = await gather(options);
 	try {
-		const checked = checkConfig(config);
+		const checked = checkConfig(config, { needsDestination: true });
 		if (mistakes.length === 0 && unreadable.length === 0) return checked;
 	} catch (error) {
 		if (!(error instanceof ConfigError)) throw error;
@@ -286,13 +286,17 @@ const secretLength = 32;
 
 /** What is odd in a configuration without being wrong, each in a line; never with a value. */
 export function doubts({ sites }: CheckedConfig): string[] {
-	return sites.flatMap(({ identitySecrets = [] }, index) =>
-		identitySecrets.some((secret) => secret.length < secretLength)
-			? [
-					`${nameOf(`sites.${index}.identitySecrets`, sites.length)} has a secret of less than ${secretLength} characters: who has a token can guess it. Take one from: openssl rand -hex 32`,
-				]
-			: [],
-	);
+	return sites.flatMap((site, index) => {
+		const named = (field: string) => nameOf(`sites.${index}.${field}`, sites.length);
+		const found: string[] = [];
+		if (!hasDestination(site)) found.push(`${named("destinations")} has none: events are taken and go nowhere`);
+		if (site.identitySecrets?.some((secret) => secret.length < secretLength)) {
+			found.push(
+				`${named("identitySecrets")} has a secret of less than ${secretLength} characters: who has a token can guess it. Take one from: openssl rand -hex 32`,
+			);
+		}
+		return found;
+	});
 }
 
 /** The write keys of the sites, whatever else is wrong or missing. Rejects with {@link ConfigError} where they cannot be read. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { doubts } from "../../server/config.ts";
+import { checkConfig, doubts } from "../../server/config.ts";
 import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
 import { shownStore } from "../../server/store-url.ts";
 
@@ -439,7 +439,17 @@ describe("in code", () => {
 		const config = defineConfig({ sites: [site], logLevel: "silent" });
 		expect(config).toEqual({ sites: [site], logLevel: "silent" });
 		expect(() => createProxy(config)).not.toThrow();
-		expect(() => createProxy({ sites: [{ writeKey: "a", origins: [] }] })).toThrow(/ORIGINS[\s\S]*destination/i);
+		expect(() => createProxy({ sites: [{ writeKey: "", origins: [] }] })).toThrow(/WRITE_KEY[\s\S]*ORIGINS/);
+	});
+
+	test("a site may have no destination, which is warned of", async () => {
+		const nowhere = { writeKey: "a", origins: ["https://a.example"] };
+		const proxy = createProxy({ sites: [nowhere], store: "sqlite::memory:", logLevel: "silent" });
+		await proxy.start();
+		await proxy.track({ type: "track", name: "x", person: { userId: "u" } });
+		await proxy.stop();
+		expect(doubts(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
+		expect(doubts(checkConfig({ sites: [site] }))).toEqual([]);
 	});
 
 	test("createProxy does not change the configuration it is given", () => {
