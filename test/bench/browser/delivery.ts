@@ -1,0 +1,97 @@
+import type { Chromium } from "../../browser/chromium.ts";
+import type { Received } from "./collector.ts";
+import type { Page } from "./peer.ts";
+import { burst, bursts, idle, run, visit } from "./visit.ts";
+
+export interface Delivery {
+	/** Requests and bytes of body an event, of 50 events in 5 s. */
+	requests: number;
+	bytes: number;
+	/** Requests for 1,000 events in one burst. */
+	requestsOf1000: number;
+	/** Of 50 events before the tab closes: how many have come, and how many once a next page was open. */
+	closed: number;
+	closedThenOpened: number;
+	/** Of 200 events while nothing answers, then a next page: how many have come. */
+	afterOutage: number;
+	/** How many of each came more than once. As a tab closes, what is in flight may go again. */
+	closedTwice: number;
+	outageTwice: number;
+}
+
+const doubles = ({ marks }: Received) => [...marks.values()].filter((times) => times > 1).length;
+
+export async function delivery(chromium: Chromium, peer: Page): Promise<Delivery> {
+	const few = await visit(chromium, peer, async ({ page, collector }) => {
+		await run(page, "/ferry/peer.js");
+		await idle(1_000);
+		collector.reset();
+		await bursts(page, 50, 1, 97);
+		await collector.settled(50, 12_000);
+		await idle(500);
+		return collector.received();
+	});
+	const many = await visit(chromium, peer, async ({ page, collector }) => {
+		await run(page, "/ferry/peer.js");
+		await idle(1_000);
+		collector.reset();
+		await burst(page, 0, 1_000);
+		await collector.settled(1_000, 8_000);
+		return collector.received();
+	});
+	const closing = await visit(chromium, peer, async ({ page, collector, open }) => {
+		await run(page, "/ferry/peer.js");
+		await idle(1_000);
+		collector.reset();
+		await burst(page, 0, 50);
+		await page.close({ runBeforeUnload: true });
+		await collector.settled(50, 3_000);
+		const closed = collector.received().marks.size;
+		await open();
+		await collector.settled(50, 8_000);
+		await idle(2_000);
+		return { closed, later: collector.received() };
+	});
+	const outage = await visit(chromium, peer, async ({ page, collector, open }) => {
+		await run(page, "/ferry/peer.js");
+		await idle(1_000);
+		collector.reset();
+		collector.down(true);
+		await bursts(page, 20, 10, 100);
+		await idle(3_000);
+		await page.close({ runBeforeUnload: true });
+		await idle(500);
+		collector.down(false);
+		await open();
+		await collector.settled(200, 20_000);
+		await idle(2_000);
+		return collector.received();
+	});
+	return {
+		requests: few.requests,
+		bytes: few.bytes / 50,
+		requestsOf1000: many.requests,
+		closed: closing.closed,
+		closedThenOpened: closing.later.marks.size,
+		afterOutage: outage.marks.size,
+		closedTwice: doubles(closing.later),
+		outageTwice: doubles(outage),
+	};
+}
+
+/** Bytes by which the page's memory has grown after 10,000 events were delivered. */
+export async function memory(chromium: Chromium, peer: Page): Promise<number> {
+	return visit(chromium, peer, async ({ page, collector, heap }) => {
+		await run(page, "/ferry/peer.js");
+		await burst(page, 0, 500);
+		await collector.settled(500);
+		await idle(1_000);
+		const before = await heap();
+		for (let n = 500; n < 10_500; n += 500) {
+			await burst(page, n, 500);
+			await collector.settled(n + 500);
+		}
+		await idle(1_000);
+		return (await heap()) - before;
+	});
+}

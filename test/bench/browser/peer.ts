@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
+import { build } from "esbuild";
+
+/** A tracker that is measured: one small file in `peers/`, named after it. */
+export interface Peer {
+	name: string;
+	/**
+	 * What its page runs, bundled with the packages of `peers/`: starts the tracker as its documentation first shows, so
+	 * that it sends to a path of its own origin, and sets `window.track(mark)`, which records one event with `mark` in its data. `window.begin`, where it is set, makes the visitor known first.
+	 */
+	source: string;
+	/** What its server answers to a body; by default 200 and `{}`. */
+	answer?(body: string): { status: number; body: string };
+	/** A tarball of the registry of which a single file is needed, as `name@version` and its integrity. */
+	tarball?: { spec: string; integrity: string; file: string };
+	/** Instead of a bundle: the file as it is served. */
+	file?: string;
+}
+
+export interface Page extends Peer {
+	script: string;
+	brotli: number;
+}
+
+const folder = fileURLToPath(new URL("peers/", import.meta.url));
+const npm = (args: string[], cwd: string) =>
+	execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+
+/** Installs what the peers need, from their own lock file, the first time. */
+function install(): void {
+	if (existsSync(join(folder, "node_modules"))) return;
+	process.stderr.write("installing the peers, once …\n");
+	npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder);
+}
+
+async function fetchFile({ spec, integrity, file }: NonNullable<Peer["tarball"]>): Promise<string> {
+	const own = await mkdtemp(join(tmpdir(), "eventferry-peer-"));
+	try {
+		const [packed] = JSON.parse(npm(["pack", spec, "--json", "--ignore-scripts"], own));
+		if (packed.integrity !== integrity) throw new Error(`${spec} is not what it was: ${packed.integrity}`);
+		execFileSync("tar", ["xzf", packed.filename], { cwd: own });
+		return await readFile(join(own, "package", file), "utf8");
+	} finally {
+		await rm(own, { recursive: true, force: true });
+	}
+}
+
+async function bundle(peer: Peer): Promise<Page> {
+	if (peer.file) {
+		const script = await readFile(peer.file, "utf8");
+		return { ...peer, script: script + peer.source, brotli: brotliCompressSync(script).length };
+	}
+	const source = peer.tarball ? `${peer.source.replace("/* the file */", await fetchFile(peer.tarball))}` : peer.source;
+	const { outputFiles } = await build({
+		stdin: { contents: source, resolveDir: folder },
+		bundle: true,
+		minify: true,
+		format: "iife",
+		target: "es2020",
+		write: false,
+		logLevel: "error",
+	});
+	const script = outputFiles[0]?.text ?? "";
+	return { ...peer, script, brotli: brotliCompressSync(script).length };
+}
+
+/** The peers of the folder, bundled; all, or those that are named. */
+export async function readPeers(names: string[]): Promise<Page[]> {
+	install();
+	const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
+	const peers: Peer[] = await Promise.all(
+		files.map(async (file) => (await import(join(folder, file))).default as Peer),
+	);
+	const wanted = peers.filter(({ name }) => names.length === 0 || names.includes(name.toLowerCase()));
+	return Promise.all(wanted.map(bundle));
+}
