@@ -11,9 +11,17 @@ declare global {
 }
 
 /** A switch that is on as soon as it is there; frameworks write `true`. */
-const isOn = /^(true)?$/;
-/** What `data-*` mean something, by the names a script sees. */
-const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consent=(granted|pending)$/;
+const isOn = /^(true|)$/;
+const isSwitch = /^(true|off|)$/;
+const isText = /./;
+const attributes: Record<string, RegExp> = {
+	writeKey: isText,
+	proxy: isText,
+	consent: /^(granted|pending)$/,
+	pages: isSwitch,
+	clicks: isSwitch,
+	debug: isSwitch,
+};
 
 function load(): void {
 	const stub = window.eventferry;
@@ -21,16 +29,14 @@ function load(): void {
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages = "off", clicks, consent, debug = "off" } = script.dataset;
 	for (const [name, value] of Object.entries(script.dataset)) {
-		const given = `${name}=${value}`;
-		if (!attribute.test(given)) warn("unknown attribute", given);
+		if (!attributes[name]?.test(value as string)) warn(`unknown attribute ${name}="${value}"`);
 	}
 	/** When the command that is being carried out was collected. */
 	let when: number | undefined;
 	const tracker = createTracker(
 		{
-			proxy: proxy ?? script.src.replace(/[^/]*([?#].*)?$/, ""),
+			proxy: proxy ?? new URL(".", script.src).href,
 			writeKey,
-			// What is neither `granted` nor `pending` is no consent.
 			consent,
 			debug: isOn.test(debug),
 		} as TrackerOptions,

@@ -61,13 +61,6 @@ export const stored = (page: Page) =>
 			}),
 	);
 
-/** Resolves once so many are in IndexedDB. */
-export const untilStored = (page: Page, count: number) =>
-	until(
-		() => stored(page),
-		(events) => events.length === count,
-	);
-
 /** Collects notices of a kind, from here on. */
 export const listen = (page: Page, ...kinds: string[]) =>
 	page.evaluate((kinds) => {
