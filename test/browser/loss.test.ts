@@ -183,3 +183,32 @@ test("a page that comes back sends what it had once more at most, and nothing tw
 	expect(world.site.names()).toEqual(["before", "after"]);
 	expect(await notices(page)).toHaveLength(2);
 });
+
+test("a page that is come back to goes on with all it had, kept in the back/forward cache or not", async () => {
+	world.site.pages.set("/next", "<script>onpageshow = () => setTimeout(() => history.back(), 200)</script>Next");
+	world.site.pages.set(
+		"/shop",
+		`${scriptTag()}<script>
+			onpageshow = ({ persisted }) => {
+				eventferry.track(persisted ? "come back" : "arrived");
+				if (persisted) return eventferry.flush();
+				if (performance.getEntriesByType("navigation")[0].type === "back_forward") return eventferry.track("kept nowhere");
+				eventferry.login({ email: "ada@example.com" });
+				// Sooner, it would be a redirect.
+				setTimeout(() => {
+					for (let n = 0; n < 50; n++) eventferry.track("event " + n);
+					location.href = "/next";
+				}, 100);
+			};
+		</script>`,
+	);
+	const folder = temporaryFolder();
+	const { visitor, kill } = await launchProfile(folder.path);
+	const page = await visitor.newPage();
+	await page.goto(`${world.site.origin}/shop`);
+	// A headless shell keeps no page; a whole browser (CHROMIUM_PATH) does unless a request was under way.
+	await world.site.until(() => new Set(world.site.names()).size === 53);
+	expect(world.site.names().some((name) => name === "come back" || name === "kept nowhere")).toBe(true);
+	await kill();
+	folder.remove();
+});

@@ -61,6 +61,13 @@ export const stored = (page: Page) =>
 			}),
 	);
 
+/** Resolves once so many are in IndexedDB. */
+export const untilStored = (page: Page, count: number) =>
+	until(
+		() => stored(page),
+		(events) => events.length === count,
+	);
+
 /** Collects notices of a kind, from here on. */
 export const listen = (page: Page, ...kinds: string[]) =>
 	page.evaluate((kinds) => {

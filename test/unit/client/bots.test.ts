@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { isBot } from "../../../client/bots.ts";
 
@@ -16,6 +17,12 @@ describe("a bot", () => {
 		"Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/147.0.0.0 Safari/537.36",
 		"Mozilla/5.0 (Macintosh) Chrome/147.0 Safari/537.36 Chrome-Lighthouse",
 		"Mozilla/5.0 (compatible; Baiduspider/2.0)",
+		"Mozilla/5.0 (Linux; Android 7.0;) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36 (compatible; PetalBot;+https://webmaster.petalsearch.com/site/petalbot)",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15 (Applebot/0.1; +http://www.apple.com/go/applebot)",
+		"Mozilla/5.0 (compatible; AhrefsSiteAudit/6.1; +http://ahrefs.com/robot/site-audit)",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; compatible; Google-InspectionTool/1.0;) Chrome/147.0.0.0 Safari/537.36",
+		"Mozilla/5.0 (compatible; Yahoo! Slurp; http://help.yahoo.com/help/us/ysearch/slurp)",
+		"Screaming Frog SEO Spider/19.0",
 	])("is %s", (userAgent) => {
 		expect(visits(userAgent)).toBe(true);
 	});
@@ -28,5 +35,12 @@ describe("a bot", () => {
 		"",
 	])("is not %s", (userAgent) => {
 		expect(visits(userAgent)).toBe(false);
+	});
+
+	test("is none of the real browsers there are", () => {
+		const file = new URL("user-agents.json", import.meta.resolve("user-agents"));
+		const known: { userAgent: string }[] = JSON.parse(readFileSync(file, "utf8"));
+		expect(known.length).toBeGreaterThan(1_000);
+		expect(known.filter(({ userAgent }) => visits(userAgent))).toEqual([]);
 	});
 });

@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { call, flush, type Loaded, state, untilState, useWorld, world } from "./page.ts";
+import { type Site, scriptTag, startSite, stub } from "./site.ts";
+
+useWorld();
+
+/** A site of its own, whose pages load the script from the other origin and send to it. */
+let shop: Site;
+beforeEach(async () => {
+	shop = await startSite();
+});
+afterEach(() => shop.close());
+
+const visit = async (site: Site, path: string) => {
+	const page = await world.visitor.newPage();
+	const lines: string[] = [];
+	page.on("console", (message) => lines.push(message.text()));
+	page.on("pageerror", ({ message }) => lines.push(message));
+	await page.goto(site.origin + path);
+	return { page, lines };
+};
+
+const deliver = async (page: Page) => {
+	await call(page, ["login", { email: "ada@example.com" }], ["track", "here"]);
+	await flush(page);
+	await untilState(page, ({ waiting }) => waiting === 0);
+};
+
+describe("from another origin", () => {
+	const remote = (attributes: string) =>
+		`<script src="${world.site.origin}/ferry/client.js" data-write-key="site_test" ${attributes}></script>`;
+
+	test("with its hash, under a policy that allows nothing else: events arrive without a preflight", async () => {
+		const hash = createHash("sha384")
+			.update(await readFile("dist/client.js"))
+			.digest("base64");
+		shop.policy(`default-src 'none'; script-src ${world.site.origin}; connect-src ${world.site.origin}`);
+		shop.pages.set("/", remote(`async crossorigin integrity="sha384-${hash}"`));
+		const { page, lines } = await visit(shop, "/");
+		await page.waitForFunction(() => "eventferry" in window);
+		await deliver(page);
+		// More than is sent as it is on the same origin.
+		await call(page, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
+		await flush(page);
+		await untilState(page, ({ waiting }) => waiting === 0);
+		expect(world.site.events()).toHaveLength(32);
+		expect(world.site.preflights()).toBe(0);
+		expect(shop.batches).toEqual([]);
+		expect(lines).toEqual([]);
+	});
+
+	test("with another hash it does not run, and the page goes on", async () => {
+		shop.policy(`default-src 'none'; script-src 'unsafe-inline' ${world.site.origin}`);
+		shop.pages.set(
+			"/",
+			`${stub}${remote('crossorigin integrity="sha384-AAAA"')}<script>eventferry.push(["track","a"])</script>`,
+		);
+		const { page } = await visit(shop, "/");
+		expect(await page.evaluate(() => Array.isArray((window as unknown as Loaded).eventferry))).toBe(true);
+	});
+
+	test("served from a site's own files, with data-proxy", async () => {
+		shop.policy(`default-src 'none'; script-src 'self'; connect-src ${world.site.origin}`);
+		shop.pages.set("/", scriptTag(`data-proxy="${world.site.origin}/ferry"`));
+		const { page } = await visit(shop, "/");
+		await deliver(page);
+		expect(world.site.names()).toEqual(["login", "here"]);
+	});
+});
+
+test("under a policy that requires Trusted Types, with a nonce: nothing is reported", async () => {
+	world.site.policy(
+		"default-src 'none'; script-src 'nonce-n'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
+	);
+	world.site.pages.set(
+		"/",
+		`<script nonce="n">window.reported=[];document.addEventListener("securitypolicyviolation",(e)=>reported.push(e.violatedDirective))</script>
+		${scriptTag('nonce="n" data-pages')}<button data-ferry-event="Buy">Buy</button>`,
+	);
+	const { page, lines } = await visit(world.site, "/");
+	await page.click("button");
+	await page.evaluate(() => history.pushState(null, "", "/two"));
+	await deliver(page);
+	expect(world.site.names()).toEqual(["page", "Buy", "page", "login", "here"]);
+	expect(await page.evaluate(() => (window as unknown as { reported: string[] }).reported)).toEqual([]);
+	expect(lines).toEqual([]);
+});
+
+const commands = `<script>eventferry.push(["login", { email: "ada@example.com" }], ["track", "early"])</script>`;
+test.each([
+	["async in the head", `${stub}${scriptTag("async")}${commands}`],
+	["deferred", `${stub}${scriptTag("defer")}${commands}`],
+	["at the end of the body", `${stub}${commands}<body><p>Shop</p>${scriptTag()}`],
+	["before its stub", `${scriptTag()}${stub}${commands}`],
+	[
+		"added by another script",
+		`${stub}${commands}<script>
+		const tag = document.createElement("script");
+		tag.src = "/ferry/client.js";
+		tag.dataset.writeKey = "site_test";
+		document.head.append(tag);
+	</script>`,
+	],
+	["twice, with two stubs", `${stub}${stub}${commands}${scriptTag("async")}${scriptTag("async")}`],
+])("%s: what was collected is sent once", async (_, html) => {
+	world.site.pages.set("/", html);
+	const { page, lines } = await visit(world.site, "/");
+	await page.waitForFunction(() => !Array.isArray((window as unknown as Loaded).eventferry));
+	await flush(page);
+	await untilState(page, ({ waiting }) => waiting === 0);
+	expect(world.site.names()).toEqual(["login", "early"]);
+	expect(lines).toEqual([]);
+});
+
+test("attributes may be written as a framework writes them", async () => {
+	world.site.pages.set("/", scriptTag('data-pages="true" data-clicks="true" data-debug="true" data-consent="granted"'));
+	const { page, lines } = await visit(world.site, "/");
+	await deliver(page);
+	expect(world.site.names()).toEqual(["page", "login", "here"]);
+	expect(lines).toEqual(["eventferry: delivered (3): accepted"]);
+});
+
+test("without its write key it says so, and the page goes on", async () => {
+	world.site.pages.set("/", '<script src="/ferry/client.js"></script><script>document.title = "on"</script>');
+	const { page, lines } = await visit(world.site, "/");
+	expect(await page.title()).toBe("on");
+	expect(lines).toEqual(["eventferry: TypeError: writeKey: not 1-200 characters"]);
+});
+
+test("off is off: no page view, no click", async () => {
+	world.site.pages.set(
+		"/",
+		`<button data-ferry-event="Buy">Buy</button>${scriptTag('data-pages="off" data-clicks="off"')}`,
+	);
+	const { page } = await visit(world.site, "/");
+	await page.click("button");
+	expect(await state(page)).toMatchObject({ held: 0, waiting: 0 });
+});
