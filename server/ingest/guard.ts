@@ -24,9 +24,9 @@ const idsSchema = eventSchema.options[0].shape.person.shape.ids;
 const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const address = /^[^\s@]+@[^\s@]+$/;
 
-/** Keys that could reach a prototype. */
+/** Keys that could reach a prototype, or have half a surrogate pair: Node 24 now and then writes such a one as another. */
 export const isForbidden = (key: string): boolean =>
-	key === "__proto__" || key === "constructor" || key === "prototype";
+	key === "__proto__" || key === "constructor" || key === "prototype" || !key.isWellFormed();
 
 /** `1e999` is JSON, and infinite once parsed: it would be delivered as null. */
 export const isTooLarge = (value: unknown): boolean => typeof value === "number" && !Number.isFinite(value);

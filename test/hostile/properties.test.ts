@@ -66,8 +66,6 @@ describe(`of any event that is accepted (seed ${seed})`, () => {
 		let checked = 0;
 		fc.assert(
 			fc.property(nearlyEvent, (raw) => {
-				// Node 24 writes a key that is half a surrogate pair as another one now and then (seed 258576556).
-				if (/\\ud[89a-f]/i.test(JSON.stringify(raw))) return;
 				const stored = taken({ ...raw, type: "track" });
 				if (!stored) return;
 				checked += 1;
