@@ -16,6 +16,8 @@ const answerMs = 10_000;
  */
 const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL lock_timeout = 6000;
 	SET LOCAL statement_timeout = 8000`;
+/** As above, for what only reads: all of it sees one moment. */
+const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
 /** Connections of a process at most, beside the one that listens. */
 const most = 10;
 const bigint = 20;
@@ -84,9 +86,9 @@ export async function connect(url: string) {
 		}
 	}
 
-	async function attempt<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
+	async function attempt<Result>(work: (run: Run) => Promise<Result>, start = begin): Promise<Result> {
 		return lend(async (run, client) => {
-			void run(begin);
+			void run(start);
 			const result = await work(run);
 			const { command } = await client.query("COMMIT");
 			if (command !== "COMMIT") throw new StoreUnavailableError("the transaction was rolled back");
@@ -99,6 +101,8 @@ export async function connect(url: string) {
 		run: ((text, values) => lend((run) => run(text, values))) as Run,
 		/** Several statements on one connection, each a transaction. */
 		connection: lend,
+		/** Reads that see the store as it is at one moment. */
+		snapshot: <Result>(work: (run: Run) => Promise<Result>) => attempt(work, beginSnapshot),
 		/** All or nothing; tried again where it met another transaction. */
 		async transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
 			for (let tries = 1; ; tries += 1) {

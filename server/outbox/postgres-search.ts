@@ -12,7 +12,7 @@ const stepSize = 500;
 const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
 /** Looks up where deliveries are; changes nothing. */
-export function createSearch({ connection, run }: Pick<Database, "connection" | "run">, destinations: Destinations) {
+export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run">, destinations: Destinations) {
 	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
 	async function owedBy(of: Run, lane: Row, { events, limit }: OwedQuery) {
 		const rows = await of("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
@@ -29,7 +29,7 @@ export function createSearch({ connection, run }: Pick<Database, "connection" | 
 	return {
 		async findOwed(query: OwedQuery): Promise<OwedDelivery[]> {
 			const ids = await destinations.ids(query.destinations);
-			return connection(async (of) => {
+			return snapshot(async (of) => {
 				const lanes = await of(
 					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
 					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)

@@ -7,8 +7,8 @@ const plainCounters = ["owed", "lanes", "delivered", "dead", "leftOut"] as const
 const isPlain = (name: string): name is (typeof plainCounters)[number] => plainCounters.some((each) => each === name);
 
 /** How much there is, and was. */
-export async function statsOf({ connection }: Pick<Database, "connection">): Promise<OutboxStats> {
-	const [[store], counters, destinations] = await connection((run) =>
+export async function statsOf({ snapshot }: Pick<Database, "snapshot">): Promise<OutboxStats> {
+	const [[store], counters, destinations] = await snapshot((run) =>
 		Promise.all([
 			run(
 				`SELECT (SELECT count(*) FROM eventferry.journal WHERE stuck IS NULL) AS journal,
