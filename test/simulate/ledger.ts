@@ -45,11 +45,12 @@ export type Fate =
 	| `dropped: ${string}`
 	| `rejected: ${string}`;
 
-type Sent = Pick<Event, "id" | "type" | "at" | "data" | "person">;
+type Captured = Pick<Event, "type" | "at" | "data" | "context">;
+type Sent = Captured & Pick<Event, "id" | "person">;
 
-/** How an event is found again by what it carries. */
-const keyOf = ({ type, at, data }: Pick<Event, "type" | "at" | "data">): string =>
-	type === "track" || type === "confirmation" ? String(data?.n) : `${type}@${at}`;
+/** How an event is found again by what it carries: two tabs may open in the same millisecond. */
+const keyOf = ({ type, at, data, context }: Captured): string =>
+	type === "track" || type === "confirmation" ? String(data?.n) : `${type}@${at} ${context?.url}`;
 
 /** Who an event is about, as the proxy is to see it. */
 const personOf = ({ email, userId }: Event["person"]): string => (email ? `email:${email}` : `userId:${userId}`);
@@ -60,7 +61,7 @@ export function createLedger() {
 	const bySource = new Map<number, Map<string, Entry>>();
 	const counts = { strangers: 0, bots: 0, refused: new Map<number, number>() };
 
-	const find = (source: number, event: Pick<Event, "type" | "at" | "data">) => bySource.get(source)?.get(keyOf(event));
+	const find = (source: number, event: Captured) => bySource.get(source)?.get(keyOf(event));
 
 	/** Nothing of a batch was taken, and whoever sent it will not try again. */
 	function refuse(source: number, body: string, fate: Fate): void {
@@ -77,11 +78,7 @@ export function createLedger() {
 		find,
 		nextNumber: () => entries.length + 1,
 		/** Enters an event; `source` is who has captured it, `at` the time it is stamped with. */
-		capture(
-			source: number,
-			event: Pick<Event, "type" | "at" | "data">,
-			entry: Omit<Entry, "n" | "source" | "type" | "copies">,
-		): Entry {
+		capture(source: number, event: Captured, entry: Omit<Entry, "n" | "source" | "type" | "copies">): Entry {
 			const made: Entry = { n: entries.length + 1, source, type: event.type, copies: 0, ...entry };
 			entries.push(made);
 			const known = bySource.get(source) ?? new Map<string, Entry>();

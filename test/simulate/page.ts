@@ -9,6 +9,7 @@ import { indexedDbOf, localStorageOf } from "./storage.ts";
 
 /** A page of the shop, open in a tab. */
 export interface Page {
+	url: string;
 	/** ms since the epoch, as the page takes them to be. */
 	now(): number;
 	push(command: Command): void;
@@ -143,6 +144,7 @@ function createLocks(browser: Browser, whenGone: Promise<never>) {
 /** Opens a page: runs the snippet among as much of a page as it uses. Its first event is the view of it. */
 export function openPage(options: PageOptions, browser: Browser, path: string): Page {
 	const { clock, origin, writeKey } = options;
+	const url = `${origin}${path}`;
 	const timers = createTimers();
 	const { listen, dispatch, clear } = createEvents();
 	let isAlive = true;
@@ -177,7 +179,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 			language: "en-GB",
 			...(browser.has.locks && { locks: createLocks(browser, goes.promise) }),
 		},
-		location: new URL(`${origin}${path}`),
+		location: new URL(url),
 		localStorage: browser.has.localStorage
 			? localStorageOf(browser.disk, others)
 			: { getItem: denied, setItem: denied, removeItem: denied },
@@ -208,6 +210,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		goes.reject(new Error("the page has gone"));
 	}
 	const self: Page = {
+		url,
 		now,
 		push: (command) => void window.eventferry.push(command),
 		hide() {

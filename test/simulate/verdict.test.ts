@@ -44,6 +44,18 @@ const broken = (...day: Parameters<typeof dayOf>) =>
 		.filter((invariant) => invariant.broken.length > 0)
 		.map(({ what }) => what.split(",")[0]);
 
+it("the book tells apart what two tabs of a visitor captured in the same millisecond", () => {
+	const ledger = createLedger();
+	const pages = ["a", "b"].map((path) => ({
+		type: "page" as const,
+		at,
+		context: { url: `https://shop.example/${path}` },
+	}));
+	const entries = pages.map((page) => ledger.capture(0, page, { at }));
+	expect(pages.map((page) => ledger.find(0, page))).toEqual(entries);
+	expect(ledger.close(0)).toEqual(entries);
+});
+
 describe("the verdict on a simulated day", () => {
 	it("finds nothing wrong with a day on which each event came once and in order", () => {
 		expect(broken([1, 2])).toEqual([]);

@@ -77,7 +77,8 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	counts.visits += 1;
 
 	function capture(page: Page, event: Pick<Event, "type" | "data">, rest: Partial<Entry> = {}): void {
-		ledger.capture(visitor.index, { ...event, at: page.now() } as Event, { at: clock.now(), ...rest });
+		const context = { url: page.url };
+		ledger.capture(visitor.index, { ...event, at: page.now(), context }, { at: clock.now(), ...rest });
 	}
 
 	function record(page: Page, event: Pick<Event, "type" | "data">, command: Command, rest: Partial<Entry> = {}): void {
