@@ -4,7 +4,7 @@ import terser from "@rollup/plugin-terser";
 import esbuild from "rollup-plugin-esbuild";
 
 const typescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.json" });
-const minified = (module) => terser({ ecma: 2020, module, compress: { passes: 3, inline: 1 } });
+const minified = (module) => terser({ ecma: 2020, module, compress: { passes: 3, inline: 1, unsafe_arrows: true } });
 const page = esbuild({
 	target: "es2022",
 	tsconfig: "server/console/page/tsconfig.json",

@@ -1,5 +1,5 @@
 /** `[^u]bot`: CUBOT makes phones. `+http`: how crawlers give their address. */
-const declared = /[^u]bots?\b|crawl|spider|slurp|headless|lighthouse|inspectiontool|\+https?:/i;
+const declared = /[^u]bots?\b|crawl|spider|slurp|headless|lighthouse|inspectiontool|\+http/i;
 
 /**
  * Whether this browser is driven (`navigator.webdriver`), headless or calls itself a crawler.

@@ -16,6 +16,8 @@ export function stripUrl(address: string): string | undefined {
 	}
 }
 
+type Zoned = { Temporal?: { Now: { timeZoneId(): string } } };
+
 /** Reads where the visitor is: anew only where address or title have changed, as it is costly. */
 export function createContext(): () => Event["context"] {
 	let seen: string | undefined;
@@ -30,7 +32,8 @@ export function createContext(): () => Event["context"] {
 				title: title.slice(0, contextLength),
 				referrer: stripUrl(referrer),
 				locale: navigator.language,
-				timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+				// In Chromium the first `Intl` of a page costs 9 ms.
+				timezone: (window as Zoned).Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
 			};
 		}
 		return context;

@@ -65,13 +65,15 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	/** `isLast`: the page goes, so at once and to outlive it. */
 	const post = async (events: Event[], isLast?: boolean): Promise<Reply> => {
 		try {
-			let body: string | Blob = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			let headers: Record<string, string> | undefined;
 			// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
 			const isHere = new URL(url, location.href).origin === location.origin;
 			if (!isLast && !isPlain && isHere && body.length > largeBody && window.CompressionStream) {
 				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
-				body = await new Response(new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
+				// Not by way of blobs, which another process keeps.
+				const plain = new Response(body).body as ReadableStream;
+				body = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
 			}
 			const response = await fetch(url, {
 				method: "POST",
@@ -99,7 +101,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			largest = batchEvents;
 			if (pause.failures) wait(0, 0);
 			await queue.settle("delivered", taken, "accepted");
-			return true;
+			return deliverable().length > 0;
 		}
 		isPlain = true;
 		if (reply === "halve") {
@@ -108,7 +110,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return true;
 		}
 		if (typeof reply === "object") {
-			if (!isStopped) warn("stopped:", reply.stop);
+			warn("stopped:", reply.stop);
 			isStopped = true;
 		} else if (reply) {
 			wait(reply, 0);
@@ -119,17 +121,15 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return false;
 	};
 
-	const sendNext = async (isEager: boolean, since?: string): Promise<boolean> => {
+	const sendNext = async (isEager: boolean): Promise<boolean> => {
 		await queue.sync();
 		const events = take(deliverable(), batchBytes);
-		const [oldest] = events;
-		if (!oldest || (since && oldest.id > since) || mustWait(isEager)) return false;
-		return follow(events, await post(events));
+		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events));
 	};
 
-	const run = async (isEager: boolean, since?: string) => {
+	const run = async (isEager: boolean) => {
 		try {
-			while (await inTurn(name, () => sendNext(isEager, since)));
+			while (await inTurn(name, () => sendNext(isEager)));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
@@ -137,28 +137,29 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		schedule();
 	};
 
-	const start = (isEager: boolean, since?: string): Promise<void> => {
+	const start = (isEager: boolean): Promise<void> => {
 		clearTimeout(timer);
 		timer = undefined;
-		running ??= run(isEager, since);
+		running ??= run(isEager);
 		return running;
 	};
 
-	/** Looks again soon, whatever the pause is: it may be over before it was to be, in another tab too. */
+	/**
+	 * Something may be waiting: sends it soon, at 20 events at once. Soon is whatever the pause: it may be over before it
+	 * was to be, in another tab too.
+	 */
+	const wake = () => {
+		if (queue.events.size >= atEvents && Date.now() >= pause.until) start(false);
+		else timer ??= setTimeout(start, everyMs, false);
+	};
+
+	/** Unlike `wake`, not at once: what was just tried may be what is there. */
 	const schedule = () => {
-		if (!isStopped && queue.list(true).length) timer ??= setTimeout(start, everyMs, false);
+		if (queue.list(true).length) timer ??= setTimeout(start, everyMs, false);
 	};
 
 	return {
-		/** Sends what is there from before `since`, an id: it has waited long enough. */
-		open(since: string) {
-			start(false, since);
-		},
-		/** Something is or may be waiting: sends soon, at 20 events at once. */
-		wake() {
-			if (queue.events.size >= atEvents && Date.now() >= pause.until) start(false);
-			else timer ??= setTimeout(start, everyMs, false);
-		},
+		wake,
 		/** Tries all that is waiting now; if eager, also during our own backoff. Never rejects. */
 		async flush(isEager: boolean) {
 			await running;
@@ -181,7 +182,6 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 					room += bytes;
 					for (const { id } of batch) leaving.delete(id);
 					follow(batch, reply);
-					schedule();
 				});
 			}
 		},

@@ -8,6 +8,8 @@ const ageMs: Limits["ageMs"] = 2_592_000_000;
 const mostWaiting = 1_000;
 /** Events from before a login. */
 const mostHeld = 500;
+/** What is captured within so many ms goes to the store in one write; what is delivered by then, not at all. */
+const saveMs = 400;
 
 export type Queue = ReturnType<typeof createQueue>;
 
@@ -17,40 +19,42 @@ export type Queue = ReturnType<typeof createQueue>;
  */
 export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
 	const events = new Map<string, Event>();
-	/** What the store is yet to be given, in the form it has now. */
-	const unsaved = new Set<Event>();
+	/** Ids whose present form the store is yet to be given. */
+	const unsaved = new Set<string>();
 	/** Ids the store has, be it in an earlier form: one that is missing there was taken out by another tab. */
 	let stored = new Set<string>();
-	/** Ids taken out since the latest `sync` began: what it has read of them is out of date. */
-	let gone = new Set<string>();
+	/** Ids the store may have, whatever became of it: what is delivered sooner costs it nothing. */
+	const given = new Set<string>();
 	/** The latest removal; the store serves in order, so those before it are over when it is. */
 	let removal: Promise<void> | undefined;
 	let isOpen = false;
 	let isSaving = false;
 
-	const list = (isWaiting: boolean) => [...events.values()].filter(({ person }) => isKnown(person) === isWaiting);
+	/** What is too old, and the oldest of too many, are as good as dropped. */
+	const list = (isWaiting: boolean) =>
+		[...events.values()]
+			.filter(({ person, at }) => isKnown(person) === isWaiting && at > now() - ageMs)
+			.slice(isWaiting ? -mostWaiting : -mostHeld);
 
 	const forget = ({ id }: { id: string }) => {
-		unsaved.delete(events.get(id) as Event);
-		events.delete(id);
-		stored.delete(id);
-		gone.add(id);
+		for (const ids of [events, unsaved, stored, given]) ids.delete(id);
 	};
 
 	const store = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		// Another set: what is missing now was not taken out by another tab.
 		stored = new Set();
-		for (const event of events.values()) unsaved.add(event);
+		for (const id of events.keys()) unsaved.add(id);
 		save();
 	});
 
 	/** Takes events out for good and says so. Resolves when no other tab can find them any more. */
-	const settle = async (kind: NoticeKind, given: Event[], reason: string) => {
-		const taken = given.filter(({ id }) => events.has(id));
+	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
+		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
+			const wasGiven = isOpen && taken.some(({ id }) => given.has(id));
 			taken.forEach(forget);
-			if (isOpen) removal = store.remove(taken.map(({ id }) => id));
+			if (wasGiven) removal = store.remove(taken.map(({ id }) => id));
 			notify(kind, reason, taken);
 		}
 		await removal;
@@ -59,21 +63,25 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
-		// What the same task captures goes in the same write; what comes during a write, in the next.
-		await null;
-		do {
-			settle("dropped", list(true).slice(0, -mostWaiting), "too many");
-			settle("dropped", list(false).slice(0, -mostHeld), "too many");
-			if (!isOpen) break;
-			const written = [...unsaved];
+		// A page that is not seen has its timers put off.
+		if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, saveMs));
+		const kept = new Set([...list(true), ...list(false)]);
+		settle(
+			"dropped",
+			[...events.values()].filter((event) => !kept.has(event)),
+			"too many or old",
+		);
+		while (isOpen && unsaved.size) {
+			const written = [...events.values()].filter(({ id }) => unsaved.has(id));
+			for (const { id } of written) given.add(id);
 			for (const { id } of await store.write(written, (id) => stored.has(id))) if (events.has(id)) stored.add(id);
-			for (const event of written) unsaved.delete(event);
-		} while (unsaved.size);
+			for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
+		}
 		isSaving = false;
 	};
 
 	/**
-	 * Applies the owner to what is here: held events become theirs, or go where they were reset;
+	 * Applies the owner to what is here: held events become theirs, or go where they were another's;
 	 * their waiting events get the newer token. A newcomer takes over whatever is held: it is from before this
 	 * browser lost its localStorage, or from a tab that was opened in the same moment.
 	 * `isFollower`: another tab has changed the owner, and has seen to what is stored.
@@ -91,8 +99,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			let next = event;
 			if (JSON.stringify(now) !== JSON.stringify(was)) {
 				next = { ...event, person: now };
-				unsaved.delete(event);
-				unsaved.add(next);
+				unsaved.add(event.id);
 			}
 			// Anew, so that what was captured earlier comes first.
 			events.delete(event.id);
@@ -112,7 +119,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		claim,
 		add(event: Event) {
 			events.set(event.id, event);
-			unsaved.add(event);
+			unsaved.add(event.id);
 			save();
 		},
 		/** From here on events are stored. */
@@ -123,30 +130,28 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
 		async sync() {
 			if (!isOpen) return;
-			gone = new Set();
 			const found = await store.read((there) => {
 				for (const id of stored) if (!there.has(id)) forget({ id });
 				return (id) => !events.has(id);
 			});
 			if (!isOpen) return;
-			let isNews = false;
 			for (const event of found as (Event | null | undefined)[]) {
-				if (!event?.person || events.has(event.id) || gone.has(event.id)) continue;
+				if (!event?.person || events.has(event.id)) continue;
 				events.set(event.id, event);
 				stored.add(event.id);
-				isNews = true;
+				given.add(event.id);
 			}
-			if (isNews) claim();
-			settle(
-				"dropped",
-				[...events.values()].filter(({ at }) => at < now() - ageMs),
-				"too old",
-			);
+			if (found.length) claim();
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
 		spill() {
-			const late = [...events.values()].filter((event) => unsaved.has(event) || !stored.has(event.id));
-			if (isOpen) for (const { id } of store.spill(late)) stored.add(id);
+			const late = [...events.values()].filter(({ id }) => unsaved.has(id) || !stored.has(id));
+			if (isOpen) {
+				for (const { id } of store.spill(late)) {
+					stored.add(id);
+					given.add(id);
+				}
+			}
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
 		clear() {

@@ -11,17 +11,9 @@ declare global {
 }
 
 /** A switch that is on as soon as it is there; frameworks write `true`. */
-const isOn = /^(true|)$/;
-const isSwitch = /^(true|off|)$/;
-const isText = /./;
-const attributes: Record<string, RegExp> = {
-	writeKey: isText,
-	proxy: isText,
-	consent: /^(granted|pending)$/,
-	pages: isSwitch,
-	clicks: isSwitch,
-	debug: isSwitch,
-};
+const isOn = /^(true)?$/;
+/** What `data-*` mean something, by the names a script sees. */
+const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consent=(granted|pending)$/;
 
 function load(): void {
 	const stub = window.eventferry;
@@ -29,14 +21,16 @@ function load(): void {
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages = "off", clicks, consent, debug = "off" } = script.dataset;
 	for (const [name, value] of Object.entries(script.dataset)) {
-		if (!attributes[name]?.test(value as string)) warn(`unknown attribute ${name}="${value}"`);
+		const given = `${name}=${value}`;
+		if (!attribute.test(given)) warn("unknown attribute", given);
 	}
 	/** When the command that is being carried out was collected. */
 	let when: number | undefined;
 	const tracker = createTracker(
 		{
-			proxy: proxy ?? new URL(".", script.src).href,
+			proxy: proxy ?? script.src.replace(/[^/]*([?#].*)?$/, ""),
 			writeKey,
+			// What is neither `granted` nor `pending` is no consent.
 			consent,
 			debug: isOn.test(debug),
 		} as TrackerOptions,

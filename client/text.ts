@@ -10,5 +10,7 @@ export function checkText(text: unknown, max: number, what: string): void {
 	}
 }
 
+const encoder = new TextEncoder();
+
 /** Bytes of a text in UTF-8. */
-export const byteLength = (text: string): number => new TextEncoder().encode(text).length;
+export const byteLength = (text: string): number => encoder.encode(text).length;

@@ -34,9 +34,7 @@ export function createTracker<Events = Record<string, Data>>(
 	const name = `eventferry:${writeKey}`;
 	const { on, notify } = createNotices(options.debug);
 	const newId = createIds(Date.now);
-	let consent: TrackerState["consent"] =
-		// What is neither is none: a typing error is to cost nobody their privacy.
-		(options.consent ?? "granted") === "granted" ? "granted" : "pending";
+	let consent: TrackerState["consent"] = options.consent ?? "granted";
 	let identity: Identity = { anonymousId: newId(), isNew: true };
 	/** Who was found here, not whom this page has made of them. */
 	let found = identity;
@@ -82,7 +80,7 @@ export function createTracker<Events = Record<string, Data>>(
 		writeLocal(name, identity);
 		queue.claim();
 		queue.open();
-		flusher.open(newId());
+		queue.sync().then(flusher.wake);
 	};
 
 	const stop = () => {
@@ -101,8 +99,8 @@ export function createTracker<Events = Record<string, Data>>(
 	/** Another tab may have changed who the visitor is, or their consent. */
 	const follow = () => {
 		const stored = readLocal(name);
-		const newer = readIdentity(stored);
 		if (stored === optedOut) stop();
+		const newer = readIdentity(stored);
 		if (!newer) return;
 		if (consent === "denied") consent = "granted";
 		if (!isStarted) return start();
@@ -146,7 +144,9 @@ export function createTracker<Events = Record<string, Data>>(
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
-		reset: () => become({ anonymousId: newId() }),
+		reset() {
+			if (!isSilent) become({ anonymousId: newId() });
+		},
 		optOut,
 		optIn() {
 			consent = "granted";

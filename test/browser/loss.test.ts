@@ -12,9 +12,9 @@ import {
 	notices,
 	open,
 	state,
-	stored,
 	until,
 	untilState,
+	untilStored,
 	useWorld,
 	world,
 } from "./page.ts";
@@ -154,10 +154,7 @@ test.each([true, false])(
 test("what was captured before a login on another page comes before what is captured after it", async () => {
 	const page = await open();
 	await call(page, ["track", "first"], ["track", "second"]);
-	await until(
-		() => stored(page),
-		(events) => events.length === 2,
-	);
+	await untilStored(page, 2);
 	await page.reload();
 	await call(page, login, ["track", "third"]);
 	await flush(page);

@@ -8,9 +8,9 @@ import {
 	notices,
 	open,
 	state,
-	stored,
 	until,
 	untilState,
+	untilStored,
 	useWorld,
 	world,
 } from "./page.ts";
@@ -41,10 +41,7 @@ test.each(failures)("%s: nothing is lost, what is acknowledged goes once, one re
 	await listen(page, "dropped", "rejected");
 	await call(page, login, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
 	await flush(page);
-	await until(
-		() => stored(page),
-		(events) => events.length === 31,
-	);
+	await untilStored(page, 31);
 	expect(await state(page)).toMatchObject({ waiting: 31 });
 	expect(world.site.mostAtOnce()).toBe(1);
 	world.site.batches.length = 0;
@@ -97,10 +94,7 @@ test("a backoff grows with each failure, has jitter, and survives a reload", asy
 	// It has looked at what is waiting, and leaves it at that.
 	await untilState(page, ({ waiting }) => waiting === 1);
 	await call(page, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
-	await until(
-		() => stored(page),
-		(events) => events.length === 31,
-	);
+	await untilStored(page, 30);
 	expect(await pause()).toEqual(before);
 	// The page that was reloaded sent what it had once more as it went.
 	expect(world.site.batches.length).toBeLessThanOrEqual(7);

@@ -8,9 +8,8 @@ import {
 	login,
 	notices,
 	state,
-	stored,
-	until,
 	untilState,
+	untilStored,
 	useWorld,
 	world,
 } from "./page.ts";
@@ -139,10 +138,7 @@ test("localStorage is denied: what is held outlives the page all the same", asyn
 	await world.visitor.addInitScript(denyLocalStorage);
 	const { page, errors } = await openQuietly();
 	await call(page, ["track", "held"]);
-	await until(
-		() => stored(page),
-		(events) => events.length === 1,
-	);
+	await untilStored(page, 1);
 	await page.reload();
 	await untilState(page, ({ held }) => held === 1);
 	await call(page, login);
@@ -202,18 +198,12 @@ test.each(clearing)("%s while it runs: what the page has goes on and is stored a
 	const { page, errors } = await openQuietly();
 	await call(page, login, ["track", "before"]);
 	await flush(page);
-	await until(
-		() => stored(page),
-		(events) => events.length === 2,
-	);
+	await untilStored(page, 2);
 	await clear(page);
 	await call(page, ["track", "after"]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 3, email: "ada@example.com" });
-	await until(
-		() => stored(page),
-		(events) => events.length === 3,
-	);
+	await untilStored(page, 3);
 	expect(await failures(page)).toEqual([]);
 	world.site.batches.length = 0;
 	world.site.answerWith(taken);

@@ -11,8 +11,8 @@ import {
 	open,
 	state,
 	stored,
-	until,
 	untilState,
+	untilStored,
 	useWorld,
 	world,
 } from "./page.ts";
@@ -69,10 +69,7 @@ test.each(["ends in the middle of a request", "ends before it has sent"])(
 		const [idle, busy] = [await open(), await open()];
 		world.site.answerWith(() => "never");
 		await call(busy, login, ["track", "left behind"]);
-		await until(
-			() => stored(idle),
-			(events) => events.length === 2,
-		);
+		await untilStored(idle, 2);
 		if (way.includes("middle")) await world.site.until(() => world.site.batches.length === 1);
 		await busy.evaluate(() => {
 			window.fetch = () => new Promise(() => {});
@@ -81,10 +78,7 @@ test.each(["ends in the middle of a request", "ends before it has sent"])(
 		const crashing = await world.visitor.newCDPSession(busy);
 		crashing.send("Page.crash").catch(() => {});
 		await world.site.until(() => world.site.batches.length > (way.includes("middle") ? 1 : 0));
-		await until(
-			() => stored(idle),
-			(events) => events.length === 0,
-		);
+		await untilStored(idle, 0);
 		expect(world.site.batches.at(-1)?.events).toHaveLength(2);
 	},
 );
@@ -101,10 +95,7 @@ test("two tabs that are a visitor's first at the same moment lose nothing of wha
 	await known(first);
 	await flush(first);
 	await flush(second);
-	await until(
-		() => stored(first),
-		(events) => events.length === 0,
-	);
+	await untilStored(first, 0);
 	expect(new Set(world.site.names())).toEqual(new Set(["held in the first", "held in the second", "login"]));
 	receivedOnce();
 	for (const { person } of world.site.events()) expect(person).toEqual({ anonymousId, email: "ada@example.com" });
@@ -113,10 +104,7 @@ test("two tabs that are a visitor's first at the same moment lose nothing of wha
 test("what one tab captured goes with another's login, although the first was closed before it knew", async () => {
 	const [first, second] = [await open(), await open()];
 	await call(first, ["track", "held"]);
-	await until(
-		() => stored(second),
-		(events) => events.length === 1,
-	);
+	await untilStored(second, 1);
 	await first.close();
 	await call(second, login);
 	await flush(second);
@@ -153,10 +141,7 @@ test("a logout in one tab deletes what another holds, with a notice, and nothing
 test("a tab that comes back brings back nothing that was delivered or deleted meanwhile", async () => {
 	const [away, here] = [await open(), await open()];
 	await call(away, ["track", "held"]);
-	await until(
-		() => stored(here),
-		(events) => events.length === 1,
-	);
+	await untilStored(here, 1);
 	// As in the back/forward cache: it hears of nothing until it is shown again.
 	await away.evaluate(() =>
 		window.addEventListener("storage", (event) => event.stopImmediatePropagation(), { capture: true }),

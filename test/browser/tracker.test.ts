@@ -1,5 +1,19 @@
 import { expect, test } from "vitest";
-import { call, flush, type Loaded, listen, notices, open, state, stored, until, useWorld, world } from "./page.ts";
+import {
+	call,
+	flush,
+	type Loaded,
+	listen,
+	login,
+	notices,
+	open,
+	state,
+	stored,
+	until,
+	untilStored,
+	useWorld,
+	world,
+} from "./page.ts";
 import { problem, scriptTag, stub, taken } from "./site.ts";
 
 useWorld();
@@ -35,10 +49,7 @@ test("a batch goes as text without credentials and is deleted once acknowledged"
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "order", { n: 1 }, { color: "blue" }]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 0, held: 0, email: "ada@example.com" });
-	await until(
-		() => stored(page),
-		(events) => events.length === 0,
-	);
+	await untilStored(page, 0);
 	expect(world.site.headers[0]?.["content-type"]).toBe("text/plain;charset=UTF-8");
 	expect(world.site.headers[0]?.cookie).toBeUndefined();
 	expect(world.site.batches[0]?.writeKey).toBe("site_test");
@@ -64,10 +75,7 @@ test("events outlive a proxy that is down and are delivered once by the next pag
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 	await flush(page);
-	await until(
-		() => stored(page),
-		(events) => events.length === 2,
-	);
+	await untilStored(page, 2);
 	await page.goto("about:blank");
 	await world.site.until(() => world.site.batches.length === 2);
 	world.site.batches.length = 0;
@@ -143,16 +151,25 @@ test("the stub fits in 400 bytes, survives being included twice and keeps the ti
 });
 
 test("an attribute the script does not know is named in the console, a doubtful consent is none", async () => {
-	world.site.pages.set("/typos", scriptTag('data-writekey="site_x" data-consent="Pending"'));
+	world.site.pages.set(
+		"/typos",
+		scriptTag('data-writekey="site_x" data-consent="Pending" data-pages="yes" data-clicks="no" data-debug="1"'),
+	);
 	const page = await world.visitor.newPage();
 	const lines: string[] = [];
 	page.on("console", (message) => lines.push(message.text()));
 	await page.goto(`${world.site.origin}/typos`);
 	expect(lines).toEqual([
-		'eventferry: unknown attribute writekey="site_x"',
-		'eventferry: unknown attribute consent="Pending"',
+		"eventferry: unknown attribute writekey=site_x",
+		"eventferry: unknown attribute consent=Pending",
+		"eventferry: unknown attribute pages=yes",
+		"eventferry: unknown attribute clicks=no",
+		"eventferry: unknown attribute debug=1",
 	]);
-	expect(await state(page)).toMatchObject({ consent: "pending" });
+	await call(page, login);
+	await flush(page);
+	expect(world.site.batches).toEqual([]);
+	expect(await page.evaluate(() => Object.keys(localStorage))).toEqual([]);
 });
 
 test("a script that is included twice tracks once", async () => {
@@ -296,17 +313,11 @@ test("two tabs share one queue and deliver each event once", async () => {
 		({ email }) => email === "ada@example.com",
 	);
 	await call(second, ["track", "from the second"]);
-	await until(
-		() => stored(first),
-		(events) => events.length === 3,
-	);
+	await untilStored(first, 3);
 	world.site.batches.length = 0;
 	world.site.answerWith(taken);
 	await Promise.all([flush(first), flush(second)]);
-	await until(
-		() => stored(first),
-		(events) => events.length === 0,
-	);
+	await untilStored(first, 0);
 	expect(world.site.names().sort()).toEqual(["from the first", "from the second", "login"]);
 });
 
@@ -438,7 +449,7 @@ test.each([true, false])(
 		const page = await open();
 		await call(page, ["login", { email: "ada@example.com" }], ["track", "kept"]);
 		await flush(page);
-		expect(await stored(page)).toHaveLength(2);
+		await untilStored(page, 2);
 		await page.evaluate(() => {
 			const { transaction } = IDBDatabase.prototype;
 			IDBDatabase.prototype.transaction = function (...args) {
@@ -472,7 +483,7 @@ test("an IndexedDB that is closed under a page once is opened again and stays in
 	});
 	await call(page, ["track", "kept"]);
 	await flush(page);
-	expect(await stored(page)).toHaveLength(2);
+	await untilStored(page, 2);
 	expect(await notices(page)).not.toContainEqual(
 		expect.objectContaining({ reason: expect.stringContaining("IndexedDB") }),
 	);
@@ -483,7 +494,7 @@ test("opting out deletes from an IndexedDB that failed in this page", async () =
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
 	await flush(page);
-	expect(await stored(page)).toHaveLength(2);
+	await untilStored(page, 2);
 	await page.evaluate(() => {
 		const real = IDBDatabase.prototype.transaction;
 		IDBDatabase.prototype.transaction = () => {
@@ -494,10 +505,7 @@ test("opting out deletes from an IndexedDB that failed in this page", async () =
 	await flush(page);
 	await page.evaluate(() => (window as unknown as { heal(): void }).heal());
 	await call(page, ["optOut"]);
-	await until(
-		() => stored(page),
-		(events) => events.length === 0,
-	);
+	await untilStored(page, 0);
 });
 
 test("50 events and a link in the same task: all arrive, and the page that is come back to goes on", async () => {

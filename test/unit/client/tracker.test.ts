@@ -200,6 +200,7 @@ test("another tab that learnt the outage is over ends the wait in this one", asy
 	request.mockImplementation(down);
 	await tracker.flush();
 	request.mockImplementation(takeAll);
+	await vi.advanceTimersByTimeAsync(400);
 	const other = createTracker(valid);
 	await other.flush();
 	tracker.track("after the outage");
