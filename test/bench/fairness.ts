@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createProxy, type EventProxy } from "../../server/index.ts";
 import { listen } from "./listen.ts";
-import { atMost, type Row } from "./measure.ts";
+import type { Result } from "./result.ts";
 import type { Settings } from "./sections.ts";
 
 type Name = "crisp" | "helpcrunch" | "vibetrace";
@@ -108,10 +108,8 @@ async function until(isSo: () => boolean): Promise<void> {
 	while (!isSo()) await delay(5);
 }
 
-const within = (low: number, high: number) => (value: number) => value >= low && value <= high;
-
 /** Requests that arrive ÷ the requests that may, of a destination with more waiting than it may send. */
-export async function limit({ ms, rounds }: Settings): Promise<Row[]> {
+export async function limit({ ms, rounds }: Settings): Promise<Result[]> {
 	const perSecond = 60;
 	const seconds = Math.max(4, Math.ceil((ms * rounds) / 1_000));
 	return withProxy({ vibetrace: perSecond }, undefined, async (proxy, sink) => {
@@ -127,16 +125,22 @@ export async function limit({ ms, rounds }: Settings): Promise<Row[]> {
 		const most = Math.max(...times.map((at) => times.filter((each) => each >= at && each < at + 1_000).length));
 		return [
 			{
-				what: `requests of ${seconds} s ÷ the budget's`,
-				values: [inWindows.length / (perSecond * seconds)],
-				target: "0.95-1.00",
-				meets: within(0.95, 1),
+				name: `requests sent in ${seconds} s`,
+				unit: "requests",
+				ours: [inWindows.length],
+				theirs: [perSecond * seconds],
+				peer: "the budget",
+				betterIs: "higher",
+				target: { atLeast: 0.95, atMost: 1 },
 			},
 			{
-				what: "most requests in any second ÷ limit + burst",
-				values: [most / (2 * perSecond)],
-				target: "<= 1",
-				meets: atMost(1),
+				name: "most requests in any second",
+				unit: "requests",
+				ours: [most],
+				theirs: [2 * perSecond],
+				peer: "limit + burst",
+				betterIs: "lower",
+				target: { atMost: 1 },
 			},
 		];
 	});
@@ -152,8 +156,19 @@ async function arrivalsOf(sink: Sink, count: number, isAsked: (arrival: Arrival)
 
 const p99 = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? 0;
 
+/** With what is measured beside others, and without it, in each round. */
+async function inTurn(rounds: number, measured: (isBeside: boolean) => Promise<number>) {
+	const ours: number[] = [];
+	const theirs: number[] = [];
+	for (let round = 0; round < rounds; round += 1) {
+		ours.push(await measured(true));
+		theirs.push(await measured(false));
+	}
+	return { ours, theirs };
+}
+
 /** How long others wait beside a person with nine tenths of the backlog ÷ without that person. */
-export async function hog({ rounds }: Settings): Promise<Row[]> {
+export async function hog({ rounds }: Settings): Promise<Result[]> {
 	const people = Array.from({ length: 50 }, (_, index) => `visitor-${index}`);
 	const each = 20;
 	const wait = (isBeside: boolean) =>
@@ -162,35 +177,42 @@ export async function hog({ rounds }: Settings): Promise<Row[]> {
 			for (const person of people) await post(proxy, person, each);
 			return p99(await arrivalsOf(sink, people.length * each, ({ person }) => person !== "hog@example.com"));
 		});
-	const values: number[] = [];
-	for (let round = 0; round < Math.min(rounds, 3); round += 1) values.push((await wait(true)) / (await wait(false)));
-	return [{ what: "others' p99 beside a person with 90 % of it ÷ without", values, target: "<= 2", meets: atMost(2) }];
+	return [
+		{
+			name: "others' p99 beside a person with 90 % of the backlog",
+			unit: "ms",
+			...(await inTurn(Math.min(rounds, 3), wait)),
+			peer: "without that person",
+			betterIs: "lower",
+			target: { atMost: 2 },
+		},
+	];
 }
 
 /** What two destinations deliver in the same time beside a dead third ÷ beside a living one. */
-export async function deadDestination({ rounds }: Settings): Promise<Row[]> {
+export async function deadDestination({ rounds }: Settings): Promise<Result[]> {
 	const people = Array.from({ length: 100 }, (_, index) => `visitor-${index}`);
 	const rate = (dead: Name | undefined) =>
 		withProxy({ vibetrace: 1_000_000, helpcrunch: 60_000_000, crisp: 1_000_000_000 }, dead, async (proxy, sink) => {
 			for (const person of people) await post(proxy, person, 30);
 			const isAsked = ({ name }: Arrival) => name !== "crisp";
 			const times = await arrivalsOf(sink, people.length * 30 * 2, isAsked);
-			return times.length / Math.max(...times);
+			return times.length / (Math.max(...times) / 1_000);
 		});
-	const values: number[] = [];
-	for (let round = 0; round < rounds; round += 1) values.push((await rate("crisp")) / (await rate(undefined)));
 	return [
 		{
-			what: "two destinations' rate beside a dead third ÷ a living one",
-			values,
-			target: ">= 0.95",
-			meets: (value) => value >= 0.95,
+			name: "two destinations beside a dead third",
+			unit: "requests/s",
+			...(await inTurn(rounds, (isBeside) => rate(isBeside ? "crisp" : undefined))),
+			peer: "beside a living third",
+			betterIs: "higher",
+			target: { atLeast: 0.95 },
 		},
 	];
 }
 
 /** What others are delivered in the same time beside 5 % of people whose every request fails ÷ without them. */
-export async function blockedPeople({ rounds }: Settings): Promise<Row[]> {
+export async function blockedPeople({ rounds }: Settings): Promise<Result[]> {
 	const others = Array.from({ length: 190 }, (_, index) => `visitor-${index}`);
 	const rate = (isBeside: boolean) =>
 		withProxy({ vibetrace: 1_000_000 }, undefined, async (proxy, sink) => {
@@ -200,16 +222,16 @@ export async function blockedPeople({ rounds }: Settings): Promise<Row[]> {
 				await post(proxy, person, 20);
 			}
 			const times = await arrivalsOf(sink, others.length * 20, ({ person }) => person.startsWith("visitor"));
-			return times.length / Math.max(...times);
+			return times.length / (Math.max(...times) / 1_000);
 		});
-	const values: number[] = [];
-	for (let round = 0; round < rounds; round += 1) values.push((await rate(true)) / (await rate(false)));
 	return [
 		{
-			what: "others' rate beside 5 % of people who are blocked ÷ without",
-			values,
-			target: ">= 0.95",
-			meets: (value) => value >= 0.95,
+			name: "others beside 5 % of people who are blocked",
+			unit: "requests/s",
+			...(await inTurn(rounds, rate)),
+			peer: "without them",
+			betterIs: "higher",
+			target: { atLeast: 0.95 },
 		},
 	];
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Lease, Outbox, TakeRequest } from "../../server/outbox/outbox.ts";
 import { openSqlite } from "../../server/outbox/sqlite.ts";
-import { atMost, type Row } from "./measure.ts";
+import type { Result } from "./result.ts";
 import type { Settings } from "./sections.ts";
 
 const destination = { site: "site", name: "crisp" };
@@ -55,25 +55,26 @@ const fastestHalf = (times: number[]) => {
 };
 
 /** What a lane and a start cost with 1,000,000 events waiting ÷ with 1,000 and with none. */
-export async function growth({ rounds }: Settings): Promise<Row[]> {
+export async function growth({ rounds }: Settings): Promise<Result[]> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	const open = (name: string) => openSqlite(join(folder, `${name}.db`));
 	const [small, large] = [await open("small"), await open("large")];
 	try {
 		await fill(small, 1_000);
 		await fill(large, 1_000_000);
-		const lanes: number[] = [];
+		const lanes = { ours: [] as number[], theirs: [] as number[] };
 		for (let round = 0; round < rounds; round += 1) {
 			const times = { small: [] as number[], large: [] as number[] };
 			for (let time = 0; time < 150; time += 1) {
 				times.small.push(await turn(small));
 				times.large.push(await turn(large));
 			}
-			lanes.push(fastestHalf(times.large) / fastestHalf(times.small));
+			lanes.ours.push(fastestHalf(times.large));
+			lanes.theirs.push(fastestHalf(times.small));
 			await fill(small, 1_000);
 		}
 		await Promise.all([small.close(), large.close()]);
-		const starts: number[] = [];
+		const starts = { ours: [] as number[], theirs: [] as number[] };
 		const start = async (name: string) => {
 			const since = performance.now();
 			const outbox = await open(name);
@@ -84,16 +85,27 @@ export async function growth({ rounds }: Settings): Promise<Row[]> {
 		};
 		for (let round = 0; round <= rounds; round += 1) {
 			const [full, empty] = [await start("large"), await start("empty")];
-			if (round > 0) starts.push(full / empty);
+			if (round === 0) continue;
+			starts.ours.push(full);
+			starts.theirs.push(empty);
 		}
 		return [
 			{
-				what: "a lane taken and settled, 1,000,000 waiting ÷ 1,000",
-				values: lanes,
-				target: "<= 1.2",
-				meets: atMost(1.2),
+				name: "a lane taken and settled, 1,000,000 waiting",
+				unit: "ms",
+				...lanes,
+				peer: "1,000 waiting",
+				betterIs: "lower",
+				target: { atMost: 1.2 },
 			},
-			{ what: "opening the store, 1,000,000 waiting ÷ none", values: starts, target: "<= 1.5", meets: atMost(1.5) },
+			{
+				name: "opening the store, 1,000,000 waiting",
+				unit: "ms",
+				...starts,
+				peer: "none waiting",
+				betterIs: "lower",
+				target: { atMost: 1.5 },
+			},
 		];
 	} finally {
 		await Promise.all([small.close(), large.close()]);

@@ -1,43 +1,52 @@
-/** A line of the table: a ratio measured several times within one run, and what issue 4 asks of it. */
-export interface Row {
-	what: string;
-	values: number[];
-	target: string;
-	meets(value: number): boolean;
-	/** Absolute figures, which mean nothing on another machine. */
-	note?: string;
-	unit?: string;
-}
+import { comparison, resultTable } from "./print.ts";
+import type { Result } from "./result.ts";
 
-export function median(values: number[]): number {
-	const sorted = values.toSorted((a, b) => a - b);
-	const middle = sorted.length >> 1;
-	return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-}
+/** What a bench writes to its standard output with `--json`, a line each, as soon as it is known. */
+type Line = { section: string } & ({ result: Result } | { seconds: number } | { failure: string });
 
-export const atLeast = (target: number) => (value: number) => value >= target;
-export const atMost = (target: number) => (value: number) => value <= target;
+/** Tells that a part of a section could not be measured, and why. */
+export type Fail = (what: string, error: unknown) => void;
 
-const show = (value: number) => value.toFixed(value < 10 ? 2 : 1);
-export const thousands = (value: number) => `${Math.round(value / 1_000)}k`;
+/** Resolves to what it has found; throws when it could find nothing. */
+export type Section = (fail: Fail) => Promise<Result[]>;
 
-export function print(rows: Row[]): void {
-	const cells = rows.map(({ what, values, target, meets, note = "", unit = "" }) => [
-		what,
-		`${show(median(values))}${unit}`,
-		`${show(Math.min(...values))}-${show(Math.max(...values))}`,
-		target,
-		meets(median(values)) ? "yes" : "NO",
-		note,
-	]);
-	const table = [["", "median", "spread", "target", "met", ""], ...cells];
-	const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-	for (const row of table) {
-		process.stdout.write(
-			`${row
-				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-				.join("  ")
-				.trimEnd()}\n`,
-		);
+/**
+ * Runs sections one after the other and prints what they found: tables at the end, or lines of JSON as it goes. One that
+ * fails is told, and keeps none of the others from running; resolves to whether none has.
+ */
+export async function measure(
+	sections: Record<string, Section>,
+	{ json, after }: { json: boolean; after?(): Promise<void> },
+): Promise<boolean> {
+	const results: Result[] = [];
+	const failures: string[] = [];
+	const tell = (line: Line) => json && process.stdout.write(`${JSON.stringify(line)}\n`);
+	for (const [section, run] of Object.entries(sections)) {
+		process.stderr.write(`${section} …\n`);
+		const since = performance.now();
+		const fail: Fail = (what, error) => {
+			const failure = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+			failures.push(failure);
+			tell({ section, failure });
+			process.stderr.write(`failed: ${failure}\n`);
+		};
+		try {
+			const found = await run(fail);
+			results.push(...found);
+			for (const result of found) tell({ section, result });
+		} catch (error) {
+			fail(section, error);
+		}
+		tell({ section, seconds: (performance.now() - since) / 1_000 });
+		await after?.();
 	}
+	if (!json) {
+		const tables = [
+			comparison(results),
+			resultTable(results),
+			failures.map((failure) => `failed: ${failure}`).join("\n"),
+		];
+		process.stdout.write(`${tables.filter((table) => table !== "").join("\n\n")}\n`);
+	}
+	return failures.length === 0;
 }

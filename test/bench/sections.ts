@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { type Child, start } from "./children.ts";
 import type { ControlOptions } from "./controls.ts";
 import type { Load, Loaded } from "./load.ts";
-import { atLeast, atMost, median, type Row, thousands } from "./measure.ts";
 import type { ProxyOptions } from "./proxy.ts";
+import { median, type Result } from "./result.ts";
 import type { Mode } from "./sink.ts";
 
 export interface Settings {
@@ -65,43 +65,49 @@ async function alternate(controlServer: Child, proxy: Child, { ms, rounds }: Set
 	return measured.slice(1);
 }
 
-const rateOf = (loaded: Loaded[]) => thousands(median(loaded.map(({ rate }) => rate)));
-
-function ingestNote(rounds: Round[]): string {
-	const [proxy, control] = [rounds.map((round) => round.proxy), rounds.map((round) => round.control)];
-	const cpuOf = (measured: Measured[]) => median(measured.map(({ cpu }) => cpu)).toFixed(1);
-	return `${rateOf(proxy)} of ${rateOf(control)} events/s; CPU ${cpuOf(proxy)} and ${cpuOf(control)} µs an event`;
+/** Rates of both, and what an event costs both. */
+function ratesAndCosts(rounds: Round[], name: string, peer: string, atLeast: number): Result[] {
+	const both = (of: (measured: Measured) => number) => ({
+		ours: rounds.map(({ proxy }) => of(proxy)),
+		theirs: rounds.map(({ control }) => of(control)),
+		peer,
+	});
+	return [
+		{ name, unit: "events/s", ...both(({ rate }) => rate), betterIs: "higher", target: { atLeast } },
+		{ name: `${name}: CPU an event, fan-out included`, unit: "µs", ...both(({ cpu }) => cpu), betterIs: "lower" },
+	];
 }
 
+const fanOut = (rounds: Round[], name: string): Result => ({
+	name,
+	unit: "s",
+	ours: rounds.map(({ fanOutMs }) => fanOutMs / 1_000),
+	theirs: [],
+	peer: "",
+	betterIs: "lower",
+	target: { atMost: 2 },
+});
+
+const bare = "node:http + JSON.parse";
+
 /** Durable ingest ÷ a server that parses and answers; and how long the fan-out is behind. In a store of its own, or the one named. */
-export async function ingest(settings: Settings, store?: string): Promise<Row[]> {
+export async function ingest(settings: Settings, store?: string): Promise<Result[]> {
 	const { destinations } = settings;
 	const { url: sink } = await sinkThat("refuse");
 	const proxy = await proxyTo({ sink, destinations, ...(store && { store }) });
 	const rounds = await alternate(await control({ kind: "parse" }), proxy, settings);
 	return [
+		...ratesAndCosts(rounds, `durable ingest, ${destinations} destinations`, bare, 0.5),
 		{
-			what: `durable ingest, ${destinations} destinations ÷ node:http + JSON.parse`,
-			values: rounds.map(({ proxy, control }) => proxy.rate / control.rate),
-			target: ">= 0.50, floor 0.35",
-			meets: atLeast(0.5),
-			note: ingestNote(rounds),
+			name: "durable ingest, counted until all is fanned out",
+			unit: "events/s",
+			ours: rounds.map(({ proxy, fanOutMs }) => proxy.events / (proxy.events / proxy.rate + fanOutMs / 1_000)),
+			theirs: rounds.map(({ control }) => control.rate),
+			peer: bare,
+			betterIs: "higher",
+			target: { atLeast: 0.35 },
 		},
-		{
-			what: "the same, counted until all is fanned out",
-			values: rounds.map(
-				({ proxy, control, fanOutMs }) => proxy.events / (proxy.events / proxy.rate + fanOutMs / 1_000) / control.rate,
-			),
-			target: ">= 0.35",
-			meets: atLeast(0.35),
-		},
-		{
-			what: "fan-out behind the last 202",
-			values: rounds.map(({ fanOutMs }) => fanOutMs / 1_000),
-			target: "<= 2 s",
-			meets: atMost(2),
-			unit: " s",
-		},
+		fanOut(rounds, "fan-out behind the last 202"),
 	];
 }
 
@@ -122,12 +128,9 @@ function slowSync(): { library: string; remove(): void } | undefined {
 }
 
 /** Durable ingest ÷ a transaction per request, where each fsync takes 2 ms more. */
-export async function slowDisk(settings: Settings): Promise<Row[]> {
+export async function slowDisk(settings: Settings): Promise<Result[]> {
 	const slow = slowSync();
-	if (!slow) {
-		process.stderr.write("slowDisk is left out: there is no C compiler (cc, or what CC names)\n");
-		return [];
-	}
+	if (!slow) throw new Error("there is no C compiler (cc, or what CC names)");
 	try {
 		const env = { LD_PRELOAD: slow.library, SLOWSYNC_US: "2000" };
 		const { destinations } = settings;
@@ -138,20 +141,8 @@ export async function slowDisk(settings: Settings): Promise<Row[]> {
 			settings,
 		);
 		return [
-			{
-				what: "durable ingest, fsync + 2 ms ÷ a transaction per request",
-				values: rounds.map(({ proxy, control }) => proxy.rate / control.rate),
-				target: ">= 8",
-				meets: atLeast(8),
-				note: ingestNote(rounds),
-			},
-			{
-				what: "fan-out behind the last 202, fsync + 2 ms",
-				values: rounds.map(({ fanOutMs }) => fanOutMs / 1_000),
-				target: "<= 2 s",
-				meets: atMost(2),
-				unit: " s",
-			},
+			...ratesAndCosts(rounds, "durable ingest, fsync + 2 ms", "a transaction per request", 8),
+			fanOut(rounds, "fan-out behind the last 202, fsync + 2 ms"),
 		];
 	} finally {
 		slow.remove();
@@ -159,7 +150,7 @@ export async function slowDisk(settings: Settings): Promise<Row[]> {
 }
 
 /** Requests that reach the providers' stand-in ÷ bare `ky` loops of the same concurrency. */
-export async function delivery({ ms, rounds, destinations }: Settings): Promise<Row[]> {
+export async function delivery({ ms, rounds, destinations }: Settings): Promise<Result[]> {
 	const { sink, url } = await sinkThat("hold");
 	const proxy = await proxyTo({ sink: url, destinations });
 	const bare = await control({ kind: "ky", sink: (await sinkThat("answer")).url });
@@ -169,8 +160,8 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	await load.ask("round", backlog);
 	await proxy.ask("fannedOut");
 
-	const values: number[] = [];
-	const rates: { proxy: number; bare: number }[] = [];
+	const ours: number[] = [];
+	const theirs: number[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
 		const before = await sink.ask<number>("answered");
 		const since = performance.now();
@@ -182,43 +173,46 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 		// The proxy's requests under way are held: it rests while the loops run.
 		const other = await bare.ask<number>("run", { ms, loops: concurrency * destinations });
 		if (round === 0) continue;
-		values.push(rate / other);
-		rates.push({ proxy: rate, bare: other });
+		ours.push(rate);
+		theirs.push(other);
 	}
 	return [
 		{
-			what: `delivery, ${destinations} destinations ÷ bare ky loops`,
-			values,
-			target: ">= 0.80",
-			meets: atLeast(0.8),
-			note: `${Math.round(median(rates.map((each) => each.proxy)))} of ${Math.round(median(rates.map((each) => each.bare)))} requests/s`,
+			name: `delivery, ${destinations} destinations`,
+			unit: "requests/s",
+			ours,
+			theirs,
+			peer: "bare ky loops",
+			betterIs: "higher",
+			target: { atLeast: 0.8 },
 		},
 	];
 }
 
 /** From the post to the provider through an idle proxy ÷ through a handler that stores nothing. */
-export async function latency({ ms, rounds }: Settings): Promise<Row[]> {
+export async function latency({ ms, rounds }: Settings): Promise<Result[]> {
 	const client = await start("latency");
 	const sink = await urlOf(client);
 	const urls = await Promise.all(
 		[await proxyTo({ sink, destinations: 1 }), await control({ kind: "forward", sink })].map(urlOf),
 	);
-	const values: number[] = [];
-	const all: [number, number][] = [];
+	const ours: number[] = [];
+	const theirs: number[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
 		const [proxy = [], forward = []] = await client.ask<number[][]>("compare", { urls, times: Math.ceil(ms / 20) });
 		if (round === 0) continue;
-		values.push(median(proxy) / median(forward));
-		all.push([median(proxy), median(forward)]);
+		ours.push(median(proxy));
+		theirs.push(median(forward));
 	}
-	const p50 = (which: 0 | 1) => median(all.map((each) => each[which])).toFixed(1);
 	return [
 		{
-			what: "post to provider, p50, idle ÷ Express that forwards at once",
-			values,
-			target: "<= 5",
-			meets: atMost(5),
-			note: `${p50(0)} of ${p50(1)} ms`,
+			name: "post to provider, p50, idle",
+			unit: "ms",
+			ours,
+			theirs,
+			peer: "Express that forwards at once",
+			betterIs: "lower",
+			target: { atMost: 5 },
 		},
 	];
 }

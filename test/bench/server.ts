@@ -2,10 +2,11 @@ import { parseArgs } from "node:util";
 import { stopAll } from "./children.ts";
 import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { growth } from "./growth.ts";
-import { print, type Row } from "./measure.ts";
+import { measure } from "./measure.ts";
+import type { Result } from "./result.ts";
 import { delivery, ingest, latency, type Settings, slowDisk } from "./sections.ts";
 
-const sections: Record<string, (settings: Settings) => Promise<Row[]>> = {
+const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	ingest,
 	slowDisk,
 	delivery,
@@ -17,7 +18,7 @@ const sections: Record<string, (settings: Settings) => Promise<Row[]>> = {
 	growth,
 };
 
-const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3]
+const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3] [--json]
 Ratios within one run; nothing else is comparable.\n`;
 
 const { values, positionals } = parseArgs({
@@ -27,6 +28,7 @@ const { values, positionals } = parseArgs({
 		seconds: { type: "string", default: "1" },
 		rounds: { type: "string", default: "5" },
 		destinations: { type: "string", default: "3" },
+		json: { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
 	},
 });
@@ -45,14 +47,6 @@ if (
 	process.exit(values.help ? 0 : 2);
 }
 
-const rows: Row[] = [];
-try {
-	for (const name of chosen) {
-		process.stderr.write(`${name} …\n`);
-		rows.push(...((await sections[name]?.(settings)) ?? []));
-		await stopAll();
-	}
-} finally {
-	await stopAll();
-}
-print(rows);
+const runs = chosen.map((name) => [name, async () => (await sections[name]?.(settings)) ?? []]);
+const isDone = await measure(Object.fromEntries(runs), { json: values.json, after: stopAll });
+process.exitCode = isDone ? 0 : 1;

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { type Chromium, launchChromium } from "../../browser/chromium.ts";
-import { atMost, median, print, type Row } from "../measure.ts";
+import { launchChromium } from "../../browser/chromium.ts";
+import { type Fail, measure, type Section } from "../measure.ts";
+import type { Result, Target } from "../result.ts";
 import { type Cost, cost } from "./cost.ts";
 import { type Delivery, delivery, memory } from "./delivery.ts";
 import { type Page, readPeers } from "./peer.ts";
@@ -22,128 +23,149 @@ if (values.help || !(rounds > 0)) {
 	process.exit(values.help ? 0 : 2);
 }
 
-/** What one peer was found to be. */
-interface Result {
+/** What one tracker was found to be; of one that cannot be measured, what could be. */
+interface Measured {
 	peer: Page;
 	costs: Cost[];
 	delivery: Delivery | undefined;
 }
 
-async function measure(chromium: Chromium, peers: Page[]): Promise<Result[]> {
-	const results: Result[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
-	// In turn, so that what slows the machine for a while slows them all.
-	for (let round = 1; round <= rounds; round++) {
-		for (const { peer, costs } of results) {
-			process.stderr.write(`round ${round} of ${rounds}: ${peer.name} …\n`);
-			costs.push(await cost(chromium, peer));
-		}
+/** Has each tracker measured in turn; one that fails is told, and left out from there on. */
+async function each(trackers: Set<Measured>, what: string, fail: Fail, work: (tracker: Measured) => Promise<void>) {
+	for (const tracker of trackers) {
+		process.stderr.write(`${what}: ${tracker.peer.name} …\n`);
+		await work(tracker).catch((error) => {
+			trackers.delete(tracker);
+			fail(`${what}: ${tracker.peer.name}`, error);
+		});
 	}
-	for (const result of results) {
-		if (result.peer.name.startsWith("bare")) continue;
-		process.stderr.write(`delivery: ${result.peer.name} …\n`);
-		result.delivery = await delivery(chromium, result.peer);
-	}
-	return results;
 }
 
-const of = (results: Result[], name: string) => results.find(({ peer }) => peer.name === name);
-const spread = (values: number[]) =>
-	`${median(values).toFixed(1)} (${Math.min(...values).toFixed(1)}-${Math.max(...values).toFixed(1)})`;
-
-function table(results: Result[]): string {
-	const head = [
-		"",
-		"Brotli B",
-		"sync µs",
-		"burst µs",
-		"bursts µs",
-		"start ms",
-		"50: requests",
-		"B/event",
-		"1,000: requests",
-		"closed of 50",
-		"+ next page",
-		"twice",
-		"outage of 200",
-		"twice",
-	];
-	const lines = results.map(({ peer, costs, delivery }) => [
-		peer.name,
-		String(peer.brotli),
-		...(["sync", "burst", "bursts", "start"] as const).map((what) => spread(costs.map((cost) => cost[what]))),
-		...(delivery
-			? [
-					delivery.requests,
-					Math.round(delivery.bytes),
-					delivery.requestsOf1000,
-					delivery.closed,
-					delivery.closedThenOpened,
-					delivery.closedTwice,
-					delivery.afterOutage,
-					delivery.outageTwice,
-				].map(String)
-			: []),
-	]);
-	const cells = [head, ...lines];
-	const widths = head.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
-	return cells
-		.map((line) =>
-			line
-				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-				.join("  ")
-				.trimEnd(),
-		)
-		.join("\n");
+/** What each tracker is asked. */
+interface Question {
+	name: string;
+	unit: string;
+	values(measured: Measured): number[];
+	/** Of ours ÷ that peer's, or of ours alone. */
+	target?: Target & { peer?: string };
+	betterIs?: Result["betterIs"];
 }
 
-/** Ours ÷ theirs, round by round. */
-function ratio(results: Result[], name: string, what: keyof Cost): number[] {
-	const [ours, theirs] = [of(results, "eventferry"), of(results, name)];
-	return (ours?.costs ?? []).map((cost, round) => cost[what] / (theirs?.costs[round]?.[what] ?? Number.NaN));
-}
+const costs = (what: keyof Cost) => (measured: Measured) => measured.costs.map((cost) => cost[what]);
+const delivered = (value: (delivery: Delivery) => number) => (measured: Measured) =>
+	measured.delivery ? [value(measured.delivery)] : [];
 
-function rows(results: Result[], grown: number | undefined): Row[] {
-	const row = (what: string, values: number[], most: number): Row => ({
-		what,
-		values,
-		target: `≤ ${most}`,
-		meets: atMost(most),
+const costQuestions: Question[] = [
+	{ name: "size, Brotli", unit: "B", values: ({ peer }) => [peer.brotli], target: { atMost: 5_000 } },
+	{ name: "CPU until track() returns", unit: "µs", values: costs("sync"), target: { peer: "Amplitude", atMost: 1 } },
+	{
+		name: "CPU an event, burst of 1,000",
+		unit: "µs",
+		values: costs("burst"),
+		target: { peer: "Umami", atMost: 0.3 },
+	},
+	{
+		name: "CPU an event, bursts of 10",
+		unit: "µs",
+		values: costs("bursts"),
+		target: { peer: "Snowplow", atMost: 0.4 },
+	},
+	{
+		name: "CPU of evaluation and start",
+		unit: "ms",
+		values: costs("start"),
+		target: { peer: "Plausible", atMost: 0.6 },
+	},
+];
+
+const deliveryQuestions: Question[] = [
+	{
+		name: "requests for 50 events in 5 s",
+		unit: "",
+		values: delivered(({ requests }) => requests),
+		target: { atMost: 3 },
+	},
+	{ name: "body an event", unit: "B", values: delivered(({ bytes }) => bytes), target: { atMost: 110 } },
+	{
+		name: "requests for 1,000 events at once",
+		unit: "",
+		values: delivered(({ requestsOf1000 }) => requestsOf1000),
+		target: { atMost: 12 },
+	},
+	{ name: "arrived of 50 as the tab closes", unit: "", values: delivered(({ closed }) => closed), betterIs: "higher" },
+	{
+		name: "lost of 50 as the tab closes, next page included",
+		unit: "",
+		values: delivered(({ closedThenOpened }) => 50 - closedThenOpened),
+		target: { atMost: 0 },
+	},
+	{ name: "sent twice of 50 as the tab closes", unit: "", values: delivered(({ closedTwice }) => closedTwice) },
+	{
+		name: "lost of 200 after an outage",
+		unit: "",
+		values: delivered(({ afterOutage }) => 200 - afterOutage),
+		target: { atMost: 0 },
+	},
+	{
+		name: "sent twice of 200 after an outage",
+		unit: "",
+		values: delivered(({ outageTwice }) => outageTwice),
+		target: { atMost: 0 },
+	},
+];
+
+/** Ours alone, and ours beside each peer's. */
+function resultsOf(questions: Question[], all: Measured[]): Result[] {
+	const ours = all.find(({ peer }) => peer.name === "eventferry");
+	if (!ours) return [];
+	return questions.flatMap(({ name, unit, values, target, betterIs = "lower" }): Result[] => {
+		const { peer: asked = "", ...bounds } = target ?? {};
+		const beside = (theirs: number[], peer: string): Result => ({
+			name,
+			unit,
+			ours: values(ours),
+			theirs,
+			peer,
+			betterIs,
+			...(target && asked === peer && { target: bounds }),
+		});
+		const others = all.filter((other) => other !== ours && values(other).length > 0);
+		return [beside([], ""), ...others.map((other) => beside(values(other), other.peer.name))];
 	});
-	const ours = of(results, "eventferry");
-	const all = [
-		row("script tag, bytes Brotli", ours ? [ours.peer.brotli] : [], 5_000),
-		row("sync CPU ÷ Amplitude's", ratio(results, "Amplitude", "sync"), 1),
-		row("all CPU, burst of 1,000 ÷ Umami's", ratio(results, "Umami", "burst"), 0.3),
-		row("all CPU, bursts of 10 ÷ Snowplow's", ratio(results, "Snowplow", "bursts"), 0.4),
-		row("evaluation and start ÷ Plausible's", ratio(results, "Plausible", "start"), 0.6),
-		...(ours?.delivery
-			? [
-					row("requests for 50 events in 5 s", [ours.delivery.requests], 3),
-					row("bytes of body an event", [ours.delivery.bytes], 110),
-					row("requests for 1,000 events", [ours.delivery.requestsOf1000], 12),
-					row("lost of 50 when the tab closes", [50 - ours.delivery.closedThenOpened], 0),
-					row("lost of 200 after an outage", [200 - ours.delivery.afterOutage], 0),
-					row("sent twice of 200 after an outage", [ours.delivery.outageTwice], 0),
-				]
-			: []),
-		row("MB more after 10,000 events", grown === undefined ? [] : [grown / 1e6], 1),
-	];
-	return all.filter(({ values }) => values.length > 0 && !values.some(Number.isNaN));
 }
 
 const peers = await readPeers(positionals.map((name) => name.toLowerCase()));
 const chromium = await launchChromium();
-try {
-	const results = await measure(chromium, peers);
-	const ours = of(results, "eventferry");
-	const grown = ours && (await memory(chromium, ours.peer));
-	if (values.json) {
-		const plain = results.map(({ peer: { name, brotli }, costs, delivery }) => ({ name, brotli, costs, delivery }));
-		process.stdout.write(`${JSON.stringify({ peers: plain, grown })}\n`);
-	} else {
-		process.stdout.write(`${table(results)}\n\n`);
-		print(rows(results, grown));
-	}
-} finally {
-	await chromium.close();
-}
+const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
+
+const sections: Record<string, Section> = {
+	async cost(fail) {
+		const trackers = new Set(all);
+		// In turn, so that what slows the machine for a while slows them all.
+		for (let round = 1; round <= rounds; round++) {
+			await each(trackers, `cost, round ${round} of ${rounds}`, fail, async ({ peer, costs }) => {
+				costs.push(await cost(chromium, peer));
+			});
+		}
+		return resultsOf(costQuestions, [...trackers]);
+	},
+	async delivery(fail) {
+		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));
+		await each(trackers, "delivery", fail, async (tracker) => {
+			tracker.delivery = await delivery(chromium, tracker.peer);
+		});
+		return resultsOf(deliveryQuestions, [...trackers]);
+	},
+	async memory() {
+		const ours = peers.find(({ name }) => name === "eventferry");
+		if (!ours) return [];
+		const grown = (await memory(chromium, ours)) / 1e6;
+		const name = "memory more after 10,000 events";
+		const result: Result = { name, unit: "MB", ours: [grown], theirs: [], peer: "", betterIs: "lower" };
+		return [{ ...result, target: { atMost: 1 } }];
+	},
+};
+
+const isDone = await measure(sections, { json: values.json });
+await chromium.close();
+process.exitCode = isDone ? 0 : 1;
