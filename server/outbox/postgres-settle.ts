@@ -9,7 +9,7 @@ import { type Entry, leadingEntries, optionalNumber, removeEntries } from "./pos
 import { link } from "./postgres-links.ts";
 import { storable } from "./postgres-text.ts";
 
-/** Deliveries of a lane that are looked at for its rank, and that expire in one go: as many as a lease shows. */
+/** Deliveries of a lane that are looked at for a rank worse than it was, and that expire in one go. */
 const lookAhead = 100;
 /** Lanes that expiry looks at in one go. */
 const expireLanes = 200;
@@ -49,6 +49,12 @@ interface End {
 	now: number;
 }
 type Owed = Delivery & { entry: Entry };
+
+/** What has ended of a lane, and what is known to come after it: at least the first, if there is any. */
+interface Left {
+	ended: readonly Owed[];
+	left: readonly Owed[];
+}
 
 const laneOf = (row: Row): Lane => ({
 	id: Number(row.id),
@@ -172,25 +178,52 @@ export function createSettling(
 		}
 	}
 
+	/** Leading deliveries of locked lanes, those that have ended left out; as many of each as asked, or all there are. */
+	async function leadingOwed(run: Run, wanted: readonly { lane: Lane; count: number }[]) {
+		const needed = wanted.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count }));
+		const entries = await leadingEntries(run, needed);
+		return new Map(
+			wanted.map(({ lane }) => {
+				const own = entries.get(lane.id) ?? [];
+				const owed = own.flatMap((entry) => entry.deliveries.map((delivery): Owed => ({ ...delivery, entry })));
+				return [lane.id, { own, owed: owed.slice(lane.done) }];
+			}),
+		);
+	}
+
+	/** The ranks of lanes by what is left of them; a lane whose best may have ended is looked into further. */
+	async function ranksOf(run: Run, ends: readonly (End & Left)[]): Promise<Map<number, number>> {
+		const best = (owed: readonly Owed[]) => Math.min(...owed.map(({ rank }) => rank));
+		const isKept = ({ lane, ended, left }: End & Left) => best(ended) > lane.rank || best(left) <= lane.rank;
+		const unsure = ends.filter((each) => each.left.length > 0 && !isKept(each));
+		const further = unsure.map(({ lane, ended }) => ({ lane, count: ended.length + lookAhead }));
+		const owed = unsure.length > 0 ? await leadingOwed(run, further) : new Map<number, { owed: Owed[] }>();
+		return new Map(
+			ends.map(({ lane, ended }) => {
+				const found = owed.get(lane.id);
+				return [lane.id, found ? best(found.owed.slice(ended.length)) : lane.rank];
+			}),
+		);
+	}
+
 	/** Ends leading deliveries of locked lanes, and makes of each lane what is left; those that are empty then are deleted. */
 	async function end(run: Run, some: readonly End[], counts: Counts) {
 		if (some.length === 0) return [];
-		const needed = some.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count + lookAhead }));
-		const entries = await leadingEntries(run, needed);
+		const leading = await leadingOwed(
+			run,
+			some.map(({ lane, count }) => ({ lane, count: count + 1 })),
+		);
 		const ends = some.map((each) => {
-			const { lane, isMeant = () => true } = each;
-			const own = entries.get(lane.id) ?? [];
-			const owed = own
-				.flatMap((entry) => entry.deliveries.map((delivery): Owed => ({ ...delivery, entry })))
-				.slice(lane.done);
-			const upTo = owed.findIndex((delivery, index) => index === each.count || !isMeant(delivery));
+			const { lane, count, isMeant = () => true } = each;
+			const { own, owed } = leading.get(lane.id) ?? { own: [], owed: [] };
+			const upTo = owed.findIndex((delivery, index) => index === count || !isMeant(delivery));
 			const [ended, left] = upTo < 0 ? [owed, []] : [owed.slice(0, upTo), owed.slice(upTo)];
 			const [first] = left;
 			const gone = first ? own.filter(({ id }) => id < first.entry.id) : own;
 			return { ...each, ended, left, gone, isEmpty: !first };
 		});
+		const [ranks, buried] = await Promise.all([ranksOf(run, ends), buriedOf(run, ends)]);
 		const gone = ends.flatMap((each) => each.gone);
-		const buried = await buriedOf(run, ends);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
 		await Promise.all([bury(run, buried), removeEntries(run, gone), releaseBundles(run, gone)]);
@@ -202,7 +235,7 @@ export function createSettling(
 				...lane,
 				...fresh,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
-				rank: left.slice(0, lookAhead).reduce((best, { rank }) => Math.min(best, rank), Number.MAX_SAFE_INTEGER),
+				rank: ranks.get(lane.id) ?? lane.rank,
 				reserved: first?.reserved === true,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
