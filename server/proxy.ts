@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Router } from "express";
-import type { Logger } from "pino";
 import type { Event } from "../shared/event.ts";
 import { type Account, accountsOf } from "./accounts.ts";
 import { createActivity } from "./admin/activity.ts";
@@ -10,20 +9,23 @@ import { createRouter } from "./app.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts } from "./config.ts";
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
-import { type Dispatcher, type Notice, startDispatcher } from "./delivery/dispatcher.ts";
+import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
 import { createForget } from "./forget.ts";
 import { hiding } from "./hiding.ts";
 import { createInFlight } from "./in-flight.ts";
-import { createInbound, type HookListener, type ReportedSite } from "./inbound/index.ts";
+import { createInbound, type HookListener } from "./inbound/index.ts";
 import { clientAddress } from "./ingest/client-address.ts";
 import { createIngest, type IngestNotice } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
 import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
+import { createFaultLog, logNotice } from "./notice-log.ts";
 import { openOutbox } from "./outbox/open.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import type { Provider } from "./providers/provider.ts";
+import { ingestSite, storedName } from "./routing.ts";
 import { siteLabels } from "./site-label.ts";
+import { startSweeping } from "./sweeping.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
 /** An event as the backend makes it: id and capture time are filled in where they are left out. */
@@ -65,59 +67,6 @@ interface Served {
 /** The part of a daily budget that is kept for trusted events, unless the site says otherwise. */
 const reserveDefault = 0.2;
 const graceDefault = 10_000;
-/** How often what has outlived its use is deleted, and how long dead letters and what is known of people are kept. */
-const sweepEveryMs = 60_000;
-const keptMs = 30 * 86_400_000;
-/** How often the same fault is logged: a full disk makes one of every request. */
-const faultEveryMs = 60_000;
-/** A system clock that was set by more than this since the start makes every age doubtful. */
-const doubtMs = 3_600_000;
-
-/** What an operator reads: states and dead letters; never a person, a key or an event. */
-function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
-	switch (notice.kind) {
-		case "lost":
-			log.warn("a request took longer than its lease and may be sent twice, or its person was forgotten meanwhile");
-			break;
-		case "dead":
-			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
-			break;
-		case "state": {
-			const { state } = notice;
-			if (state.kind === "running") log.info("runs again");
-			else {
-				const until = new Date(state.until).toISOString();
-				const hint =
-					state.kind === "paused"
-						? "is paused: are its credentials right, is it reachable?"
-						: "has had enough for now.";
-				log.warn({ reason: state.reason, until }, `${hint} Nothing is lost meanwhile`);
-			}
-		}
-	}
-}
-
-/** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */
-const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
-
-/** What ingest needs to know of a site: where each of its events goes. */
-function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): ReportedSite {
-	return {
-		...site,
-		name: storedName(site, sandbox),
-		route(event) {
-			// Page views would eat a daily quota: only where they are asked for.
-			const wanting = accounts
-				.filter(({ options }) => options.events?.includes(event.type) ?? event.type !== "page")
-				.map(({ provider }) => provider);
-			const names = (some: Provider[]) => some.map(({ name }) => name);
-			return {
-				destinations: names(wanting.filter((provider) => provider.addresses(event.person))),
-				notAddressable: names(wanting.filter((provider) => !provider.addresses(event.person))),
-			};
-		},
-	};
-}
 
 /**
  * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
@@ -144,12 +93,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	let served: Served[] = [];
 	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
 	let stopping = Promise.resolve();
-	const logged = new Map<string, number>();
-	function logFault(message: string, fields: Record<string, unknown>): void {
-		if (clock() - (logged.get(message) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
-		logged.set(message, clock());
-		log.error(fields, message);
-	}
+	const logFault = createFaultLog(log, clock);
 
 	function store(): Outbox {
 		if (!outbox) throw new StoreUnavailableError("the proxy is not started, or is stopping");
@@ -260,20 +204,6 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return { destination, provider, dispatcher, limits, maxWait: options.maxWait };
 	}
 
-	/** Deletes what has outlived its use, and gives up what has waited too long; not while the time is in doubt. */
-	async function sweep(opened: Outbox): Promise<void> {
-		const now = clock();
-		if (Math.abs(now - Date.now()) > doubtMs) return;
-		await opened.sweep({ now, before: now - keptMs });
-		for (const { destination, maxWait } of served) {
-			let count = 0;
-			do {
-				count = await opened.expire({ destination, before: now - maxWait, now });
-				metrics.expired(destination, count);
-			} while (count > 0);
-		}
-	}
-
 	/** Opens the store and starts a dispatcher for each destination; resolves to the way to end both. */
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
 		const stored = await openOutbox(checked.store, { maxBytes: checked.maxStoreBytes });
@@ -282,13 +212,11 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		opened.onDiscarded(activity.discarded);
 		opened.onFault((message) => logFault(message, {}));
 		served = sites.flatMap(({ site, accounts }) => accounts.map((account) => startDelivery(opened, site, account)));
-		const sweeping = setInterval(() => {
-			sweep(opened).catch((error) => log.error({ err: error }, "the store could not be swept"));
-		}, sweepEveryMs);
+		const stopSweeping = startSweeping(opened, { served, now: clock, log, expired: metrics.expired });
 		inFlight.resume();
 		return async (graceMs) => {
 			live.end();
-			clearInterval(sweeping);
+			stopSweeping();
 			await Promise.all([inFlight.end(graceMs), ...served.map(({ dispatcher }) => dispatcher.stop(graceMs))]);
 			outbox = undefined;
 			await opened.close();

@@ -1,0 +1,26 @@
+import type { Account } from "./accounts.ts";
+import type { CheckedSite } from "./config.ts";
+import type { ReportedSite } from "./inbound/index.ts";
+import type { Provider } from "./providers/provider.ts";
+
+/** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */
+export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
+
+/** What ingest needs to know of a site: where each of its events goes. */
+export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): ReportedSite {
+	return {
+		...site,
+		name: storedName(site, sandbox),
+		route(event) {
+			// Page views would eat a daily quota: only where they are asked for.
+			const wanting = accounts
+				.filter(({ options }) => options.events?.includes(event.type) ?? event.type !== "page")
+				.map(({ provider }) => provider);
+			const names = (some: Provider[]) => some.map(({ name }) => name);
+			return {
+				destinations: names(wanting.filter((provider) => provider.addresses(event.person))),
+				notAddressable: names(wanting.filter((provider) => !provider.addresses(event.person))),
+			};
+		},
+	};
+}
