@@ -41,7 +41,7 @@ const found = (wanted: unknown, state: string) =>
 			if (journey?.deliveries[0]?.state !== state) throw new Error(JSON.stringify(journeys));
 			return journey;
 		},
-		{ timeout: 10_000 },
+		{ timeout: 60_000 },
 	);
 const ada = { email: "Ada@Example.com" };
 const known = () => running.sandbox.addPerson("crisp", { email: "ada@example.com" });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
 	// Who is forgotten while an event is under way to them would make a dead letter of it.
-	await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0 });
+	await expect.poll(crisp, { timeout: 60_000, interval: 20 }).toMatchObject({ waiting: 0 });
 	commands.sandbox.clear();
 });
 afterAll(() => commands.stop());
@@ -60,7 +60,7 @@ async function refused(...names: string[]): Promise<void> {
 		}));
 		expect((await postEvents(url, events, serverKey)).status).toBe(202);
 	}
-	await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0, dead: names.length });
+	await expect.poll(crisp, { timeout: 60_000, interval: 20 }).toMatchObject({ waiting: 0, dead: names.length });
 	clear();
 }
 
@@ -156,7 +156,7 @@ describe("eventferry deadletters", () => {
 		const { code, stdout, stderr } = await run("deadletters", "replay");
 		expect([code, stdout]).toEqual([0, "replayed 1,200 dead letters\n"]);
 		expect(stderr).toBe("replayed 1,000 dead letters so far\nreplayed 1,200 dead letters so far\n");
-		await expect.poll(crisp, { timeout: 30_000, interval: 20 }).toMatchObject({ waiting: 0, dead: 0 });
+		await expect.poll(crisp, { timeout: 60_000, interval: 20 }).toMatchObject({ waiting: 0, dead: 0 });
 	});
 
 	test.each([

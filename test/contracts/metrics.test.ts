@@ -29,7 +29,7 @@ describe("GET /metrics", () => {
 		expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
 		expect(await value("store_up")).toBe(0);
 		await running.proxy.start();
-		await vi.waitFor(async () => expect(await value("store_up")).toBe(1), { timeout: 5_000 });
+		await vi.waitFor(async () => expect(await value("store_up")).toBe(1), { timeout: 60_000 });
 		expect((await fetch(`${running.url}/metrics`, { method: "POST" })).status).toBe(405);
 	});
 
@@ -42,7 +42,7 @@ describe("GET /metrics", () => {
 		await running.post({ writeKey: "another", sentAt: Date.now(), events: [] });
 		await running.settled(3);
 		await vi.waitFor(async () => expect(await value("events_duplicate_total", { reason: "duplicate" })).toBe(1), {
-			timeout: 5_000,
+			timeout: 60_000,
 		});
 		expect(await value("events_accepted_total", { site: "shop.example" })).toBe(3);
 		expect(await value("events_rejected_total", { code: "invalid_event" })).toBe(1);
@@ -59,7 +59,7 @@ describe("GET /metrics", () => {
 		running.sandbox.fault("crisp", { status: 503, times: 1 });
 		await running.batch(event({ person }), event({ person }));
 		await running.settled(2);
-		await vi.waitFor(async () => expect(await value("delivered_total", ofCrisp)).toBe(2), { timeout: 20_000 });
+		await vi.waitFor(async () => expect(await value("delivered_total", ofCrisp)).toBe(2), { timeout: 60_000 });
 		expect(await value("provider_requests_total", { ...ofCrisp, outcome: "delivered" })).toBe(2);
 		expect(await value("provider_requests_total", { ...ofCrisp, outcome: "retry" })).toBe(1);
 		expect(await value("retries_total", ofCrisp)).toBe(1);
@@ -72,7 +72,7 @@ describe("GET /metrics", () => {
 		running.sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data" }, times: 1 });
 		await running.batch(event());
 		await running.settled(1);
-		await vi.waitFor(async () => expect(await value("dead_letters", ofCrisp)).toBe(1), { timeout: 5_000 });
+		await vi.waitFor(async () => expect(await value("dead_letters", ofCrisp)).toBe(1), { timeout: 60_000 });
 		expect(await value("dead_letters_total", ofCrisp)).toBe(1);
 	});
 
@@ -81,9 +81,9 @@ describe("GET /metrics", () => {
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(event(), event());
 		await vi.waitFor(async () => expect(await value("destination_state", { ...ofCrisp, state: "paused" })).toBe(1), {
-			timeout: 20_000,
+			timeout: 60_000,
 		});
-		await vi.waitFor(async () => expect(await value("lanes_waiting", ofCrisp)).toBe(2), { timeout: 5_000 });
+		await vi.waitFor(async () => expect(await value("lanes_waiting", ofCrisp)).toBe(2), { timeout: 60_000 });
 		expect(await value("destination_state", { ...ofCrisp, state: "running" })).toBe(0);
 		expect(await value("deliveries_waiting", ofCrisp)).toBe(2);
 		expect(await value("oldest_waiting_seconds", ofCrisp)).toBeGreaterThan(0);

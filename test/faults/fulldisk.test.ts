@@ -124,9 +124,9 @@ for (const [name, isThere, make] of disks) {
 			for (let index = 0; index < 10; index += 1) expect([202, 503]).toContain((await post()).status);
 
 			disk.free();
-			await vi.waitFor(async () => expect((await post()).status).toBe(202), { timeout: 15_000, interval: 20 });
+			await vi.waitFor(async () => expect((await post()).status).toBe(202), { timeout: 60_000, interval: 20 });
 			await delivered(url);
-			await vi.waitFor(async () => expect(await ready()).toEqual([200, "ok"]), { timeout: 15_000, interval: 20 });
+			await vi.waitFor(async () => expect(await ready()).toEqual([200, "ok"]), { timeout: 60_000, interval: 20 });
 			const arrived = sandbox
 				.requests("crisp")
 				.filter(({ path, status }) => path.includes("/people/events/") && status === 200)

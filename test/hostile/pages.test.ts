@@ -124,7 +124,7 @@ threats(
 			await page.goto(`${url}/console`);
 			await page.fill("#token", adminToken);
 			await page.keyboard.press("Enter");
-			await page.getByText(markup).first().waitFor({ timeout: 15_000 });
+			await page.getByText(markup).first().waitFor({ timeout: 60_000 });
 			for (const summary of await page.locator("summary").all()) await summary.click().catch(() => {});
 			expect(await page.evaluate("window.ran")).toBeUndefined();
 			expect(await page.locator("img[src=x]").count()).toBe(0);

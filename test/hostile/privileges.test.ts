@@ -149,7 +149,7 @@ threats(
 					before = used;
 					expect(isOver).toBe(true);
 				},
-				{ interval: 300, timeout: 20_000 },
+				{ interval: 300, timeout: 60_000 },
 			);
 			expect(
 				(await backend(built, event({ name: "from the backend", person: { email: "ada@example.com" } }))).status,

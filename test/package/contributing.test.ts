@@ -65,7 +65,7 @@ test("a provider that is added as CONTRIBUTING.md says compiles, is checked, and
 		track("played", { data: { with: "blocks" } }),
 	]);
 	await expect
-		.poll(() => received.at(-1), { timeout: 15_000, interval: 20 })
+		.poll(() => received.at(-1), { timeout: 60_000, interval: 20 })
 		.toBe('POST /people/ada%40example.com/events Bearer toy-key {"name":"played","data":{"with":"blocks"}}');
 	const ended = once(serve, "exit");
 	serve.kill("SIGTERM");

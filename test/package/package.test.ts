@@ -169,7 +169,7 @@ describe("its command and its script tag", () => {
 				const { destinations } = await (await fetch(`${proxy}/admin/stats`)).json();
 				return ["crisp", "helpcrunch", "vibetrace"].map((name) => destinations[name].delivered);
 			};
-			await expect.poll(delivered, { timeout: 15_000, interval: 50 }).toEqual([2, 2, 2]);
+			await expect.poll(delivered, { timeout: 60_000, interval: 50 }).toEqual([2, 2, 2]);
 		} finally {
 			await chromium.close();
 			await site.close();

@@ -98,7 +98,7 @@ export function asking(url: string): Asking {
 					if (now.events < events || owed > 0) throw new Error(`not settled: ${JSON.stringify(now)}`);
 					return now;
 				},
-				{ timeout: 30_000, interval: 20 },
+				{ timeout: 60_000, interval: 20 },
 			),
 	};
 	return asked;

@@ -29,7 +29,7 @@ it("the README's example for one's own tests runs, ends, and shows what it says"
 	mkdirSync("test-results", { recursive: true });
 	writeFileSync("test-results/readme-example.mjs", example.replace("./test.db", `${path}/test.db`));
 	const { stdout } = await promisify(execFile)(process.execPath, ["test-results/readme-example.mjs"], {
-		timeout: 30_000,
+		timeout: 60_000,
 	});
 	expect(stdout).toBe("ada@example.com [ 503, 503, 404, 201, 200 ]\n");
 	remove();

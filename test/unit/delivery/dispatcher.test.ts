@@ -93,7 +93,7 @@ describe("the dispatcher", () => {
 				const stats = await outbox.stats();
 				expect([stats.journal, ...stats.destinations.map(({ owed }) => owed)].filter(Boolean)).toEqual([]);
 			},
-			{ timeout: 20_000 },
+			{ timeout: 60_000 },
 		);
 
 	it("tries again what failed, and keeps the order meanwhile", async () => {
@@ -114,7 +114,7 @@ describe("the dispatcher", () => {
 			return granted;
 		};
 		await append("ada@example.com", [track("1"), track("2")]);
-		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 20_000 });
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 60_000 });
 		start("vibetrace");
 		await settled();
 		expect(taken()).toEqual(["1", "2"]);
@@ -124,7 +124,7 @@ describe("the dispatcher", () => {
 		sandbox.fault("vibetrace", { status: 429, retryAfter: 1, times: 1 });
 		const dispatcher = start("vibetrace");
 		await append("ada@example.com", [track("1")]);
-		await vi.waitFor(() => expect(dispatcher.state().kind).toBe("waiting"), { timeout: 20_000 });
+		await vi.waitFor(() => expect(dispatcher.state().kind).toBe("waiting"), { timeout: 60_000 });
 		await settled();
 		const [refused, answered] = sandbox.requests("vibetrace");
 		expect((answered?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
@@ -140,7 +140,7 @@ describe("the dispatcher", () => {
 			destination: "helpcrunch",
 		});
 		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_401" }), {
-			timeout: 20_000,
+			timeout: 60_000,
 		});
 		expect(sandbox.requests("vibetrace")).toHaveLength(1);
 		heal();
@@ -199,7 +199,7 @@ describe("the dispatcher", () => {
 		for (let person = 0; person < 300; person += 1) await append(`${person}@example.com`, [track("1")]);
 		const dispatcher = start("vibetrace");
 		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_500" }), {
-			timeout: 20_000,
+			timeout: 60_000,
 		});
 		// Ten in a row pause it; those that were under way then may still come.
 		expect(dispatcher.requests()).toBeLessThanOrEqual(14);

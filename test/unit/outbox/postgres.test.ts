@@ -59,7 +59,7 @@ describe("the PostgreSQL outbox", () => {
 	const everything = { destination: crisp, lanes: 100, deliveries: 100, served: 0, reservedOnly: false, holding: [] };
 	const take = async (outbox: Outbox, now = 0) => (await outbox.take({ ...everything, now, leaseMs: 60_000 })).leases;
 	const fannedOut = (outbox: Outbox) =>
-		vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 20_000 });
+		vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 60_000 });
 	async function appended(outbox: Outbox, ...events: ReturnType<typeof event>[]): Promise<void> {
 		await outbox.append({ site: "site", events });
 		await fannedOut(outbox);
@@ -118,7 +118,7 @@ describe("the PostgreSQL outbox", () => {
 		const [lease] = await take(outbox);
 		if (!lease) throw new Error("no lane");
 		await outbox.settle({ lease, now: 0, ended: { count: lease.bodies.length, ending: { kind: "delivered" } } });
-		await vi.waitFor(large, { timeout: 20_000, interval: 100 });
+		await vi.waitFor(large, { timeout: 60_000, interval: 100 });
 	});
 
 	it("needs a user no more rights than are documented: its schema, or the use of one that is there", async () => {
@@ -280,14 +280,14 @@ describe("the PostgreSQL outbox", () => {
 			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
 			expect(first().isHeld(lease)).toBe(true);
 			const takenOver = async (outbox: Outbox) => (await take(outbox))[0] ?? Promise.reject(new Error("none yet"));
-			const next = await vi.waitFor(() => takenOver(second()), { timeout: 20_000 });
+			const next = await vi.waitFor(() => takenOver(second()), { timeout: 60_000 });
 			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
 			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
 			// Who was taken for dead is another one now: it begins nothing for what it had, and works on.
-			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 20_000 });
+			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 60_000 });
 			expect(second().isHeld(next)).toBe(true);
 			await appended(second(), event("bob", "a"));
-			expect(await vi.waitFor(() => takenOver(first()), { timeout: 20_000 })).toMatchObject({ person: "bob" });
+			expect(await vi.waitFor(() => takenOver(first()), { timeout: 60_000 })).toMatchObject({ person: "bob" });
 		});
 	});
 });

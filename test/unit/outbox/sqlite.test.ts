@@ -65,7 +65,7 @@ describe("the SQLite outbox", () => {
 		await expect(outbox.check()).rejects.toThrow(/maxStoreBytes/);
 		expect(taken).toBeGreaterThan(30);
 		expect(taken).toBeLessThan(70);
-		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 20_000 });
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 60_000 });
 		const { leases } = await outbox.take({ ...everything, lanes: 100, now: Date.now() });
 		expect(leases.map(({ bodies }) => JSON.parse(bodies[0] ?? "").n)).toEqual([...Array(taken).keys()]);
 		for (const lease of leases) {
@@ -141,7 +141,7 @@ describe("the SQLite outbox", () => {
 		outbox.onFault((message) => faults.push(message));
 		await outbox.append(batch);
 		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 }), {
-			timeout: 20_000,
+			timeout: 60_000,
 		});
 		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
 	});
