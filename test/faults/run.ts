@@ -1,29 +1,42 @@
-/** `npm run test:faults -- --rounds 100`: the fault tests, each random fault repeated so often. Other arguments are vitest's. */
+/**
+ * `npm run test:faults -- --rounds 100`: the fault tests, each random fault repeated so often.
+ * `npm run test:faults -- --events 1000000`: only those that go on until so many events are acknowledged.
+ * Other arguments are vitest's.
+ */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const { values, tokens } = parseArgs({
-	options: { rounds: { type: "string", default: "5" } },
+	options: { rounds: { type: "string", default: "5" }, events: { type: "string" } },
 	strict: false,
 	allowPositionals: true,
 	tokens: true,
 });
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError("--rounds must be a whole number, 1 or more");
+function counted(option: "rounds" | "events"): number | undefined {
+	const count = values[option] === undefined ? undefined : Number(values[option]);
+	if (count === undefined || (Number.isInteger(count) && count >= 1)) return count;
+	throw new TypeError(`--${option} must be a whole number, 1 or more`);
+}
+const [rounds, events] = [counted("rounds"), counted("events")];
 const others = tokens.flatMap((token) => {
 	if (token.kind === "positional") return [token.value];
-	if (token.kind !== "option" || token.name === "rounds") return [];
+	if (token.kind !== "option" || ["rounds", "events"].includes(token.name)) return [];
 	return [token.value === undefined ? token.rawName : `${token.rawName}=${token.value}`];
 });
 
+const all = ["test/faults", "test/unit/outbox/model", "test/unit/outbox/postgres"];
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
 const { status } = spawnSync(
 	process.execPath,
-	[vitest, "run", "test/faults", "test/unit/outbox/model", "test/unit/outbox/postgres", ...others],
+	[vitest, "run", ...(events === undefined ? all : ["test/faults/volume"]), ...others],
 	{
 		stdio: "inherit",
-		env: { ...process.env, EVENTFERRY_FAULT_ROUNDS: String(rounds) },
+		env: {
+			...process.env,
+			EVENTFERRY_FAULT_ROUNDS: String(rounds),
+			...(events !== undefined && { EVENTFERRY_FAULT_EVENTS: String(events) }),
+		},
 	},
 );
 process.exitCode = status ?? 1;
