@@ -36,10 +36,28 @@ export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 }
 
 export function unpackDeliveries(packed: Uint8Array): Delivery[] {
-	return Array.from({ length: packed.length / size }, (_, index) => {
-		const [low = 0, high = 0, rank = 0, flags = 0] = packed.subarray(index * size, (index + 1) * size);
-		return { place: low + (high << 8), rank, ...readFlags(flags) };
-	});
+	const deliveries: Delivery[] = [];
+	for (let offset = 0; offset < packed.length; offset += size) {
+		const [low = 0, high = 0] = [packed[offset], packed[offset + 1]];
+		const flags = readFlags(packed[offset + 3] ?? 0);
+		deliveries.push({ place: low + (high << 8), rank: packed[offset + 2] ?? highestRank, ...flags });
+	}
+	return deliveries;
+}
+
+/** How many those are. */
+export const countPacked = (packed: Uint8Array): number => packed.length / size;
+/** The first so many, and those after them; none is copied. */
+export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
+	packed.subarray(0, first * size),
+	packed.subarray(first * size),
+];
+
+/** The rank of the best of them. */
+export function bestPacked(packed: Uint8Array): number {
+	let best = highestRank;
+	for (let offset = 2; offset < packed.length; offset += size) best = Math.min(best, packed[offset] ?? highestRank);
+	return best;
 }
 
 /** The rank of the best of them. */

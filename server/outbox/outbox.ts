@@ -109,8 +109,8 @@ export interface NewEvent {
 	/** Whether a budget's reserve may be spent on it. */
 	reserved: boolean;
 	/**
-	 * It is a request of its own, whatever follows it: a lease may then end with it, unless nothing is known of the
-	 * person, or a request has been sent for it already.
+	 * It is a request of its own, whatever follows it: a lease may then end with it, unless a request has been sent for
+	 * it already.
 	 */
 	alone?: boolean;
 	claims: Claim[];

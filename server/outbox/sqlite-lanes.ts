@@ -1,4 +1,12 @@
-import { bestRank, type Delivery, packDeliveries, unpackDeliveries } from "./deliveries.ts";
+import {
+	bestPacked,
+	bestRank,
+	countPacked,
+	type Delivery,
+	packDeliveries,
+	splitPacked,
+	unpackDeliveries,
+} from "./deliveries.ts";
 import type { Ending } from "./outbox.ts";
 import { type Bundles, linesOf } from "./sqlite-bundles.ts";
 import type { Counters } from "./sqlite-counters.ts";
@@ -84,31 +92,35 @@ export function createLanes({
 }: Parts) {
 	const deliveriesOf = ({ deliveries }: Row) => unpackDeliveries(bytesOf(deliveries));
 
-	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many. */
+	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many, and what is left of that entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
-		if (!entry) return 0;
+		if (!entry) return { count: 0, left: undefined };
 		const bundle = Number(entry.bundle);
-		const deliveries = deliveriesOf(entry);
-		const [ended, left] = [deliveries.slice(0, most), deliveries.slice(most)];
+		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
 		if (ending.kind === "dead") {
 			const { destination, person } = lane;
 			const bodies = bundles.bodies(bundle);
 			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, delivery] of ended.entries()) {
+			for (const [index, delivery] of unpackDeliveries(ended).entries()) {
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
 				bury({ destination, person, body: bodies[delivery.place] ?? "", delivery, attempts, firstAt, at: now, ending });
 			}
 		}
+		const count = countPacked(ended);
 		if (left.length === 0) {
 			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", lane.id, bundle);
 			bundles.release(bundle);
-		} else {
-			const deliveries = packDeliveries(left);
-			const rank = bestRank(left);
-			run("UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?", deliveries, rank, lane.id, bundle);
+			return { count, left: undefined };
 		}
-		return ended.length;
+		run(
+			"UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?",
+			left,
+			bestPacked(left),
+			lane.id,
+			bundle,
+		);
+		return { count, left };
 	}
 
 	function remove({ id, destination }: Lane): void {
@@ -119,13 +131,22 @@ export function createLanes({
 	/** Ends a lane's leading deliveries, and makes of the lane what is left; to be written then, unless it is empty and gone. */
 	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
 		let done = 0;
+		let rest: Uint8Array | undefined;
 		for (let some = 1; some > 0 && done < deliveries; done += some) {
 			// What a lane has tried it has tried for its first delivery.
 			const tried = done === 0 ? lane.attempts : 0;
-			some = endSome(lane, deliveries - done, ending, now, (index) => attemptsNow + (index === 0 ? tried : 0));
+			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
+			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
 		}
 		count(lane.destination, "owed", -done);
 		count(lane.destination, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, done);
+		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
+		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
+		// With as good a one left in the same entry nothing else of the lane has changed.
+		if (rest && bestPacked(rest) <= lane.rank) {
+			Object.assign(lane, { ...fresh, reserved: isReserved(rest) });
+			return { isEmpty: false };
+		}
 		const first = get(
 			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
 				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
@@ -136,13 +157,15 @@ export function createLanes({
 			remove(lane);
 			return { isEmpty: true };
 		}
-		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
-		const reserved = deliveriesOf(first)[0]?.reserved === true;
+		const reserved = isReserved(bytesOf(first.deliveries));
 		Object.assign(lane, { ...fresh, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
 		return { isEmpty: false };
 	}
 
-	function write(lane: Lane): void {
+	/** Writes what is not as it was: mostly the turn alone, and the fewest indexes then. */
+	function write(lane: Lane, { turn: _, ...before }: Lane): void {
+		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
+		if (isTurnAlone) return void run("UPDATE lane SET turn = ? WHERE id = ?", lane.turn, lane.id);
 		run(
 			`UPDATE lane SET rank = ?, reserved = ?, turn = ?, due_at = ?, attempts = ?, unreadable = ?, failing_since = ?,
 			requests = ?, shown = ?, owed_since = ? WHERE id = ?`,
@@ -245,22 +268,23 @@ export function createLanes({
 		},
 
 		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
-		expire(destination: number, before: number, now: number, isLeased: (lane: number) => boolean): number {
+		expire(destination: number, storedBefore: number, now: number, isLeased: (lane: number) => boolean): number {
 			const old = all(
 				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
 				destination,
-				before,
+				storedBefore,
 			);
 			let expired = 0;
-			for (const lane of old.map(laneOf).filter(({ id }) => !isLeased(id))) {
+			for (const before of old.map(laneOf).filter(({ id }) => !isLeased(id))) {
+				const lane = { ...before };
 				const entries = all(
 					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
 					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
 					lane.id,
-					before,
+					storedBefore,
 				);
 				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
-				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) write(lane);
+				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) write(lane, before);
 				expired += deliveries;
 			}
 			return expired;

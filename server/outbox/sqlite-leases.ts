@@ -8,6 +8,9 @@ import type { Transactions } from "./sqlite-transaction.ts";
 /** Every so many leases one goes by waiting alone. */
 const longestEvery = 10;
 
+/** How exactly it is kept when what is known of a person was last of use: it is kept for 30 days. */
+const knownFreshMs = 3_600_000;
+
 interface Held {
 	destination: number;
 	number: number;
@@ -79,8 +82,8 @@ export function createLeases({
 			destination.name,
 			person,
 		);
-		// What comes later can say what a person who must be created is called.
-		const untilAlone = known !== undefined && requests === 0;
+		// What comes later can say what a person who must be created is called: nobody is before a request has found them missing.
+		const untilAlone = requests === 0;
 		const bodies = lanes.bodies(lane, Math.min(deliveries, shown), untilAlone);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
@@ -122,7 +125,8 @@ export function createLeases({
 			if (known !== undefined) {
 				run(
 					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at`,
+					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
+					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
 					destination.site,
 					destination.name,
 					person,
@@ -131,7 +135,8 @@ export function createLeases({
 				);
 			}
 			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			const lane = laneOf(row);
+			const before = laneOf(row);
+			const lane = { ...before };
 			count(lane.destination, "leftOut", leftOut);
 			if (sent) lane.requests += 1;
 			lane.shown = narrowTo ?? lane.shown;
@@ -141,7 +146,7 @@ export function createLeases({
 				lane.unreadable += failed.unreadable ? 1 : 0;
 				lane.failingSince ??= now;
 			}
-			lanes.write({ ...lane, turn: numbers(), dueAt: failed?.dueAt ?? 0 });
+			lanes.write({ ...lane, turn: numbers(), dueAt: failed?.dueAt ?? 0 }, before);
 			return true;
 		},
 	};

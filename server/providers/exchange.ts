@@ -1,4 +1,4 @@
-import ky, { isTimeoutError } from "ky";
+import ky from "ky";
 import type { PlannedRequest } from "./provider.ts";
 
 /** ms until a request, its answer included, is given up. */
@@ -65,6 +65,22 @@ function withoutCredentials({ Authorization = "" }: Record<string, string>): (te
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
+/** Aborts with `signal`, or after so many ms unless it is ended before. `AbortSignal.any` of two costs a tenth of a request. */
+function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): void } {
+	const limit = new AbortController();
+	const abort = () => limit.abort();
+	const timer = setTimeout(abort, ms);
+	if (signal.aborted) abort();
+	else signal.addEventListener("abort", abort, { once: true });
+	return {
+		signal: limit.signal,
+		end() {
+			clearTimeout(timer);
+			signal.removeEventListener("abort", abort);
+		},
+	};
+}
+
 /** The body as text, or undefined when it is longer than is read. */
 async function readLimited(response: Response): Promise<string | undefined> {
 	if (!response.body) return "";
@@ -98,9 +114,11 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 	return async ({ method, path, query, body }, signal) => {
 		const url = buildUrl(baseUrl, path, query);
 		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be a part of a URL" };
-		const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+		const limit = within(timeoutMs, signal);
+		// Given to ky as an option, the signal would be joined with one of its own.
+		const fetchWithin: typeof fetch = (input, init) => fetch(input, { ...init, signal: limit.signal });
 		try {
-			const response = await client(url, { method, json: body, signal: limit });
+			const response = await client(url, { method, json: body, fetch: fetchWithin });
 			// An answer that breaks off, or is not in the encoding it names, is one that cannot be read.
 			const text = await readLimited(response).catch(() => undefined);
 			if (text === undefined && signal.aborted) return { kind: "failure", reason: "stopped" };
@@ -111,9 +129,11 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 				empty: text?.trim() === "",
 				retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
 			};
-		} catch (error) {
+		} catch {
 			if (signal.aborted) return { kind: "failure", reason: "stopped" };
-			return { kind: "failure", reason: limit.aborted || isTimeoutError(error) ? "timeout" : "network" };
+			return { kind: "failure", reason: limit.signal.aborted ? "timeout" : "network" };
+		} finally {
+			limit.end();
 		}
 	};
 }

@@ -153,39 +153,55 @@ export async function slowDisk(settings: Settings): Promise<Result[]> {
 export async function delivery({ ms, rounds, destinations }: Settings): Promise<Result[]> {
 	const { sink, url } = await sinkThat("hold");
 	const proxy = await proxyTo({ sink: url, destinations });
-	const bare = await control({ kind: "ky", sink: (await sinkThat("answer")).url });
+	const answering = await sinkThat("answer");
+	const bare = await control({ kind: "ky", sink: answering.url });
 	const load = await start("load");
 	// Tracks only: an update that changes nothing costs no request, so that requests would not say what was done.
 	const backlog: Load = { url: await urlOf(proxy), ms: 500, connections: 8, tracksOnly: true };
 	await load.ask("round", backlog);
 	await proxy.ask("fannedOut");
 
-	const ours: number[] = [];
-	const theirs: number[] = [];
-	for (let round = 0; round <= rounds; round += 1) {
-		const before = await sink.ask<number>("answered");
-		const since = performance.now();
-		await sink.ask("mode", "answer");
-		await new Promise((done) => setTimeout(done, ms));
-		await sink.ask("mode", "hold");
-		const sent = (await sink.ask<number>("answered")) - before;
-		const rate = sent / ((performance.now() - since) / 1_000);
-		// The proxy's requests under way are held: it rests while the loops run.
-		const other = await bare.ask<number>("run", { ms, loops: concurrency * destinations });
-		if (round === 0) continue;
-		ours.push(rate);
-		theirs.push(other);
+	/** Requests that a sink answers meanwhile: by the second, and the µs of CPU that each cost the process and its main thread. */
+	async function measure(server: Child, at: Child, work: () => Promise<unknown>) {
+		const look = async () => ({
+			answered: await at.ask<number>("answered"),
+			cpu: await server.ask<number>("cpu"),
+			mainCpu: await server.ask<number>("mainCpu"),
+			now: performance.now(),
+		});
+		const before = await look();
+		await work();
+		const after = await look();
+		const requests = after.answered - before.answered;
+		return {
+			rate: requests / ((after.now - before.now) / 1_000),
+			cpu: (after.cpu - before.cpu) / requests,
+			mainCpu: (after.mainCpu - before.mainCpu) / requests,
+		};
 	}
+	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measure>>>[] = [];
+	for (let round = 0; round <= rounds; round += 1) {
+		const ofProxy = await measure(proxy, sink, async () => {
+			await sink.ask("mode", "answer");
+			await new Promise((done) => setTimeout(done, ms));
+			await sink.ask("mode", "hold");
+		});
+		// The proxy's requests under way are held: it rests while the loops run.
+		const ofBare = await measure(bare, answering.sink, () =>
+			bare.ask("run", { ms, loops: concurrency * destinations }),
+		);
+		if (round > 0) measured.push({ proxy: ofProxy, bare: ofBare });
+	}
+	const name = `delivery, ${destinations} destinations`;
+	const both = (of: (measured: Awaited<ReturnType<typeof measure>>) => number) => ({
+		ours: measured.map(({ proxy }) => of(proxy)),
+		theirs: measured.map(({ bare }) => of(bare)),
+		peer: "bare ky loops",
+	});
 	return [
-		{
-			name: `delivery, ${destinations} destinations`,
-			unit: "requests/s",
-			ours,
-			theirs,
-			peer: "bare ky loops",
-			betterIs: "higher",
-			target: { atLeast: 0.8 },
-		},
+		{ name, unit: "requests/s", ...both(({ rate }) => rate), betterIs: "higher", target: { atLeast: 0.8 } },
+		{ name: `${name}: CPU a request`, unit: "µs", ...both(({ cpu }) => cpu), betterIs: "lower" },
+		{ name: `${name}: CPU of the main thread`, unit: "µs", ...both(({ mainCpu }) => mainCpu), betterIs: "lower" },
 	];
 }
 
