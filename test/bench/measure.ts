@@ -1,8 +1,6 @@
-import { comparison, resultTable } from "./print.ts";
+import { tables } from "./print.ts";
+import type { Line } from "./record.ts";
 import type { Result } from "./result.ts";
-
-/** What a bench writes to its standard output with `--json`, a line each, as soon as it is known. */
-type Line = { section: string } & ({ result: Result } | { seconds: number } | { failure: string });
 
 /** Tells that a part of a section could not be measured, and why. */
 export type Fail = (what: string, error: unknown) => void;
@@ -10,17 +8,26 @@ export type Fail = (what: string, error: unknown) => void;
 /** Resolves to what it has found; throws when it could find nothing. */
 export type Section = (fail: Fail) => Promise<Result[]>;
 
+export interface MeasureOptions {
+	json: boolean;
+	/** Of what ours is measured with and beside, by name. */
+	versions?: Record<string, string>;
+	/** What is cleared away after each section. */
+	after?(): Promise<void>;
+}
+
 /**
  * Runs sections one after the other and prints what they found: tables at the end, or lines of JSON as it goes. One that
  * fails is told, and keeps none of the others from running; resolves to whether none has.
  */
 export async function measure(
 	sections: Record<string, Section>,
-	{ json, after }: { json: boolean; after?(): Promise<void> },
+	{ json, versions = {}, after }: MeasureOptions,
 ): Promise<boolean> {
 	const results: Result[] = [];
 	const failures: string[] = [];
 	const tell = (line: Line) => json && process.stdout.write(`${JSON.stringify(line)}\n`);
+	tell({ versions });
 	for (const [section, run] of Object.entries(sections)) {
 		process.stderr.write(`${section} …\n`);
 		const since = performance.now();
@@ -40,13 +47,6 @@ export async function measure(
 		tell({ section, seconds: (performance.now() - since) / 1_000 });
 		await after?.();
 	}
-	if (!json) {
-		const tables = [
-			comparison(results),
-			resultTable(results),
-			failures.map((failure) => `failed: ${failure}`).join("\n"),
-		];
-		process.stdout.write(`${tables.filter((table) => table !== "").join("\n\n")}\n`);
-	}
+	if (!json) process.stdout.write(`${tables(results, failures)}\n`);
 	return failures.length === 0;
 }

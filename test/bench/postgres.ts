@@ -220,6 +220,8 @@ if (
 }
 const cluster = await startPostgres({ isDurable: true });
 const runs = chosen.map((name) => [name, async () => (await sections[name]?.(cluster)) ?? []]);
-const isDone = await measure(Object.fromEntries(runs), { json: values.json, after: stopAll });
+const [server] = await cluster.run("SHOW server_version");
+const versions = { PostgreSQL: String(server?.server_version) };
+const isDone = await measure(Object.fromEntries(runs), { json: values.json, versions, after: stopAll });
 await cluster.stop();
 process.exit(isDone ? 0 : 1);

@@ -9,16 +9,16 @@ export function short(value: number): string {
 }
 
 /** The lowest and the highest; nothing of one value. */
-const spread = (values: number[]): string =>
+export const spread = (values: number[]): string =>
 	values.length < 2 ? "" : `${short(Math.min(...values))}-${short(Math.max(...values))}`;
 
 const withUnit = (value: number, unit: string) => (unit === "" ? short(value) : `${short(value)} ${unit}`);
 
 /** A median with its unit; nothing where there are no values. */
-const medianOf = (values: number[], unit: string): string =>
+export const medianOf = (values: number[], unit: string): string =>
 	values.length === 0 ? "" : withUnit(median(values), unit);
 
-function targetText({ atLeast, atMost }: Target): string {
+export function targetText({ atLeast, atMost }: Target): string {
 	if (atLeast === undefined) return `≤ ${short(atMost ?? 0)}`;
 	return atMost === undefined ? `≥ ${short(atLeast)}` : `${short(atLeast)}-${short(atMost)}`;
 }
@@ -32,13 +32,13 @@ function columns(lines: string[][]): string {
 }
 
 /** "met" or "MISSED"; nothing where there is no target. */
-function verdictOf(result: Result): string {
+export function verdictOf(result: Result): string {
 	const met = isMet(result);
 	return met === undefined ? "" : met ? "met" : "MISSED";
 }
 
 /** Those who were asked the same as several others: they are shown side by side. */
-const sideBySide = (results: Result[]): Result[] => {
+export const sideBySide = (results: Result[]): Result[] => {
 	const peersOf = Map.groupBy(results, ({ name }) => name);
 	return results.filter(({ name }) => (peersOf.get(name)?.length ?? 0) > 2);
 };
@@ -75,3 +75,9 @@ export function resultTable(results: Result[]): string {
 		});
 	return lines.length === 0 ? "" : columns([["", "median", "spread", "target", "", "ours and theirs"], ...lines]);
 }
+
+/** All that a bench has found, for a terminal. */
+export const tables = (results: Result[], failures: string[]): string =>
+	[comparison(results), resultTable(results), failures.map((failure) => `failed: ${failure}`).join("\n")]
+		.filter((table) => table !== "")
+		.join("\n\n");

@@ -48,5 +48,6 @@ if (
 }
 
 const runs = chosen.map((name) => [name, async () => (await sections[name]?.(settings)) ?? []]);
-const isDone = await measure(Object.fromEntries(runs), { json: values.json, after: stopAll });
+const versions = { SQLite: process.versions.sqlite ?? "" };
+const isDone = await measure(Object.fromEntries(runs), { json: values.json, versions, after: stopAll });
 process.exitCode = isDone ? 0 : 1;

@@ -4,8 +4,15 @@ import { Window } from "happy-dom";
 const namespace = "http://www.w3.org/2000/svg";
 const gap = 16;
 
-/** Draws plots one below the other, as one SVG file with a white ground. */
-export function pictureOf(plots: PlotOptions[], width: number): string {
+/** The ground of a picture and what is written on it. */
+export interface Theme {
+	ground: string;
+	ink: string;
+}
+export const light: Theme = { ground: "white", ink: "#1f2328" };
+
+/** Draws plots one below the other, as one SVG file with a ground of its own. */
+export function pictureOf(plots: PlotOptions[], width: number, { ground, ink }: Theme = light): string {
 	const { document } = new Window();
 	let height = 0;
 	const drawn = plots.map((options) => {
@@ -14,6 +21,6 @@ export function pictureOf(plots: PlotOptions[], width: number): string {
 		height += Number(svg.getAttribute("height")) + gap;
 		return svg.outerHTML;
 	});
-	const frame = `<svg xmlns="${namespace}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" color="#1f2328">`;
-	return `${frame}<rect width="100%" height="100%" fill="white"/>${drawn.join("\n")}</svg>\n`;
+	const frame = `<svg xmlns="${namespace}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" color="${ink}">`;
+	return `${frame}<rect width="100%" height="100%" fill="${ground}"/>${drawn.join("\n")}</svg>\n`;
 }

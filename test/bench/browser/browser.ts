@@ -4,9 +4,9 @@ import { type Fail, measure, type Section } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
 import { type Cost, cost } from "./cost.ts";
 import { type Delivery, delivery, memory } from "./delivery.ts";
-import { type Page, readPeers } from "./peer.ts";
+import { type Page, readPeers, versionsOf } from "./peer.ts";
 
-const usage = `npm run bench:browser -- [--rounds N] [--json] [peer …]
+const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [delivery] [memory] [tracker …]
 The snippet beside its peers, in Chromium. Ratios within one run; nothing else is comparable.\n`;
 
 const { values, positionals } = parseArgs({
@@ -134,7 +134,8 @@ function resultsOf(questions: Question[], all: Measured[]): Result[] {
 	});
 }
 
-const peers = await readPeers(positionals.map((name) => name.toLowerCase()));
+const sectionNames = ["cost", "delivery", "memory"];
+const peers = await readPeers(positionals.filter((name) => !sectionNames.includes(name)));
 const chromium = await launchChromium();
 const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
 
@@ -166,6 +167,10 @@ const sections: Record<string, Section> = {
 	},
 };
 
-const isDone = await measure(sections, { json: values.json });
+const chosen = Object.entries(sections).filter(
+	([name]) => positionals.includes(name) || !sectionNames.some((section) => positionals.includes(section)),
+);
+const versions = { Chromium: chromium.browser.version(), ...versionsOf(peers) };
+const isDone = await measure(Object.fromEntries(chosen), { json: values.json, versions });
 await chromium.close();
 process.exitCode = isDone ? 0 : 1;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,13 +70,21 @@ async function bundle(peer: Peer): Promise<Page> {
 	return { ...peer, script, brotli: brotliCompressSync(script).length };
 }
 
-/** The peers of the folder, bundled; all, or those that are named. */
+/** The versions that are measured, by package. */
+export function versionsOf(peers: Peer[]): Record<string, string> {
+	const { dependencies } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+	const packed = peers.flatMap(({ tarball }) => (tarball ? [tarball.spec.split("@") as [string, string]] : []));
+	return { ...dependencies, ...Object.fromEntries(packed) };
+}
+
+/** The peers of the folder, bundled; all, or those that are named, in lower case or not. */
 export async function readPeers(names: string[]): Promise<Page[]> {
 	install();
 	const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
 	const peers: Peer[] = await Promise.all(
 		files.map(async (file) => (await import(join(folder, file))).default as Peer),
 	);
-	const wanted = peers.filter(({ name }) => names.length === 0 || names.includes(name.toLowerCase()));
+	const asked = names.map((name) => name.toLowerCase());
+	const wanted = peers.filter(({ name }) => asked.length === 0 || asked.includes(name.toLowerCase()));
 	return Promise.all(wanted.map(bundle));
 }

@@ -1,0 +1,45 @@
+/** A bench that `npm run bench` runs in a process of its own. */
+export interface Bench {
+	title: string;
+	file: string;
+	rounds: number;
+	/** How long it takes on two cores, about. */
+	minutes: number;
+	/** What it does, for those who read its figures. */
+	about: string;
+}
+
+export const benches: Record<string, Bench> = {
+	browser: {
+		title: "In the browser",
+		file: "test/bench/browser/browser.ts",
+		rounds: 3,
+		minutes: 15,
+		about:
+			"Each tracker as its documentation first shows it, page views and other automatic events off, on an empty page in Chromium, with a collector on the same machine. CPU is that of the page's main thread, less what an empty script takes. *Lost* is what has not come once a next page of the site was open for a while; an outage is 20 bursts of 10 events in 2 s while nothing answers, 3 s more, and the tab closed. Counts are of one run each. *bare IndexedDB* is no tracker: what keeping and sending events costs at least. eventferry alone keeps a durable queue *and* sends to a proxy of one's own, which sends on; the others' servers do more with what they get than this one does.",
+	},
+	server: {
+		title: "The proxy",
+		file: "test/bench/server.ts",
+		rounds: 5,
+		minutes: 5,
+		about:
+			"The proxy with SQLite (`synchronous=FULL`) in a process of its own, load and providers in others, all on one machine. Ingest: batches of 50 over 32 connections, each event checked, on disk, and fanned out to three destinations. Its peers do a part of the work: `node:http` and `JSON.parse` check and store nothing, the forwarding Express handler loses what it has when it ends.",
+	},
+	postgres: {
+		title: "On PostgreSQL",
+		file: "test/bench/postgres.ts",
+		rounds: 3,
+		minutes: 5,
+		about:
+			"The same on a PostgreSQL that syncs, on the same machine as proxies and load. One and several proxies deliver together within one limit.",
+	},
+	queues: {
+		title: "Queues on PostgreSQL",
+		file: "test/bench/queues/queues.ts",
+		rounds: 3,
+		minutes: 6,
+		about:
+			"eventferry's lanes beside queues for jobs, each event to a receiver that does nothing, 200,000 events of 20,000 people waiting. Strict order of each person's events is what eventferry is for; the others can do much that it cannot: priorities, schedules, any job at all.",
+	},
+};

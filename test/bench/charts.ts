@@ -1,0 +1,140 @@
+import { barX, dot, type PlotOptions, ruleX, ruleY, text } from "@observablehq/plot";
+import { light, pictureOf, type Theme } from "../support/picture.ts";
+import { medianOf, sideBySide, spread } from "./print.ts";
+import { isMet, judged, median, type Result } from "./result.ts";
+
+interface Palette extends Theme {
+	ours: string;
+	theirs: string;
+	met: string;
+	missed: string;
+}
+
+/** Colours that are told apart by those who see red and green alike, on either ground. */
+const palettes: Record<"light" | "dark", Palette> = {
+	light: { ...light, ours: "#0969da", theirs: "#818b98", met: "#0969da", missed: "#bc4c00" },
+	dark: { ground: "#0d1117", ink: "#e6edf3", ours: "#58a6ff", theirs: "#7d8590", met: "#58a6ff", missed: "#f0883e" },
+};
+
+const width = 860;
+const row = 19;
+
+const title = (words: string) =>
+	text([words], { frameAnchor: "top-left", dx: -150, dy: -24, fontSize: 13, fontWeight: "bold" });
+
+interface Bar {
+	who: string;
+	values: number[];
+	middle: number;
+	low: number;
+	high: number;
+}
+
+const bar = (who: string, values: number[]): Bar => ({
+	who,
+	values,
+	middle: median(values),
+	low: Math.min(...values),
+	high: Math.max(...values),
+});
+
+/** One measure of all: bars, or dots on a logarithmic scale where they are of different magnitudes. */
+function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
+	const [{ name, unit, betterIs, ours } = results[0] as Result] = results;
+	const bars = [
+		bar("eventferry", ours),
+		...results.filter(({ peer }) => peer !== "").map(({ peer, theirs }) => bar(peer, theirs)),
+	].toSorted((a, b) => (betterIs === "lower" ? a.middle - b.middle : b.middle - a.middle));
+	const [least, most] = [Math.min(...bars.map(({ low }) => low)), Math.max(...bars.map(({ high }) => high))];
+	const isLogarithmic = least > 0 && most / least > 20;
+	const fill = ({ who }: Bar) => (who === "eventferry" ? palette.ours : palette.theirs);
+	const label = ({ values, high }: Bar) => ({ at: high, words: [medianOf(values, unit), spread(values)] });
+	return {
+		height: bars.length * row + 64,
+		marginLeft: 160,
+		marginRight: 150,
+		marginTop: 34,
+		x: {
+			...(isLogarithmic ? { type: "log", domain: [least / 1.3, most * 1.3] } : { domain: [0, most || 1] }),
+			label: null,
+			ticks: 5,
+			grid: true,
+			tickFormat: "~s",
+		},
+		y: { domain: bars.map(({ who }) => who), label: null, tickSize: 0 },
+		marks: [
+			title(
+				`${name}${unit ? `, ${unit}` : ""} (${betterIs} is better${isLogarithmic ? "; each line is ten times" : ""})`,
+			),
+			...(isLogarithmic
+				? [
+						ruleY(bars, { y: "who", x1: "low", x2: "high", stroke: fill, strokeWidth: 3, strokeOpacity: 0.5 }),
+						dot(bars, { y: "who", x: "middle", fill, r: 4.5 }),
+					]
+				: [barX(bars, { y: "who", x: "middle", fill, insetTop: 2, insetBottom: 2 })]),
+			text(bars, {
+				y: "who",
+				x: (each) => label(each).at,
+				dx: 9,
+				textAnchor: "start",
+				text: (each) => {
+					const [middle, range] = label(each).words;
+					return range ? `${middle} (${range})` : middle;
+				},
+				fontWeight: (({ who }: Bar) => (who === "eventferry" ? "bold" : "normal")) as never,
+			}),
+		],
+	};
+}
+
+/** How often each target is met: what is at 1 meets it just so, what is right of it has room. */
+function targetsPlot(results: Result[], palette: Palette): PlotOptions {
+	const clip = 100;
+	const lines = results.flatMap((result) => {
+		const { target = {}, name, peer } = result;
+		const [least, most] = [target.atLeast, target.atMost];
+		const asked = least ?? most ?? 0;
+		if (asked === 0) return [];
+		const room = judged(result)
+			.map((value) => (least === undefined ? asked / value : value / asked))
+			.map((value) => Math.min(clip, Math.max(1 / clip, value)));
+		const color = isMet(result) ? palette.met : palette.missed;
+		return [{ ...bar(peer === "" ? name : `${name} ÷ ${peer}`, room), color }];
+	});
+	return {
+		height: lines.length * row + 64,
+		marginLeft: 460,
+		marginRight: 20,
+		marginTop: 40,
+		x: { type: "log", label: null, grid: true, ticks: 5, tickFormat: (value: number) => `${value}×` },
+		y: { domain: lines.map(({ who }) => who), label: null, tickSize: 0 },
+		marks: [
+			text(["How far from its target each figure is: right of the line it is met"], {
+				frameAnchor: "top-left",
+				dx: -450,
+				dy: -30,
+				fontSize: 13,
+				fontWeight: "bold",
+			}),
+			ruleX([1], { strokeWidth: 1.5 }),
+			ruleY(lines, { y: "who", x1: "low", x2: "high", stroke: "color", strokeWidth: 3, strokeOpacity: 0.5 }),
+			dot(lines, { y: "who", x: "middle", fill: "color", r: 4.5 }),
+		],
+		color: { type: "identity" },
+	};
+}
+
+const inBoth = (draw: (palette: Palette) => PlotOptions[]) => ({
+	light: pictureOf(draw(palettes.light), width, palettes.light),
+	dark: pictureOf(draw(palettes.dark), width, palettes.dark),
+});
+
+export type Chart = ReturnType<typeof inBoth>;
+
+/** All that was asked of several side by side, one below the other; undefined where nothing was. */
+export function comparisonChart(results: Result[]): Chart | undefined {
+	const measures = [...Map.groupBy(sideBySide(results), ({ name }) => name).values()];
+	return measures.length === 0 ? undefined : inBoth((palette) => measures.map((each) => comparisonPlot(each, palette)));
+}
+
+export const targetsChart = (results: Result[]): Chart => inBoth((palette) => [targetsPlot(results, palette)]);

@@ -1,0 +1,165 @@
+import { writeFileSync } from "node:fs";
+import { benches } from "./benches.ts";
+import { type Chart, comparisonChart, targetsChart } from "./charts.ts";
+import { medianOf, sideBySide, spread, targetText, verdictOf } from "./print.ts";
+import type { BenchRecord, Measured } from "./record.ts";
+import { isMet, judged, median, type Result } from "./result.ts";
+
+const row = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
+const table = (head: string[], lines: string[][]): string =>
+	lines.length === 0 ? "" : `${row(head)}|${head.map(() => "---").join("|")}|\n${lines.map(row).join("")}\n`;
+
+const withSpread = (values: number[], unit: string) => {
+	const range = spread(values);
+	return range === "" ? medianOf(values, unit) : `${medianOf(values, unit)} (${range})`;
+};
+
+const titleOf = ({ name, peer }: Result) => (peer === "" ? name : `${name} ÷ ${peer}`);
+const verdict = (result: Result) => verdictOf(result).replace("MISSED", "**missed**");
+
+/** Those who were asked the same, a line each. */
+function comparisonTable(results: Result[]): string {
+	const compared = sideBySide(results);
+	const measures = [...Map.groupBy(compared, ({ name }) => name).values()];
+	const peers = [...new Set(compared.map(({ peer }) => peer))].filter((peer) => peer !== "");
+	const heads = measures.map(([first]) => (first?.unit ? `${first.name}, ${first.unit}` : (first?.name ?? "")));
+	return table(
+		["", ...heads],
+		[
+			["**eventferry**", ...measures.map(([first]) => withSpread(first?.ours ?? [], ""))],
+			...peers.map((name) => [
+				name,
+				...measures.map((each) => withSpread(each.find(({ peer }) => peer === name)?.theirs ?? [], "") || "–"),
+			]),
+		],
+	);
+}
+
+/** Where a peer's median is better than ours. */
+function whoIsBetter(results: Result[]): string {
+	const lines = [...Map.groupBy(sideBySide(results), ({ name }) => name)].flatMap(([name, all]) => {
+		const better = all.filter(({ theirs, ours, betterIs }) => {
+			if (theirs.length === 0) return false;
+			return betterIs === "lower" ? median(theirs) < median(ours) : median(theirs) > median(ours);
+		});
+		const told = better.map(({ peer, theirs, unit }) => `${peer} (${medianOf(theirs, unit)})`);
+		const [first] = all;
+		return told.length === 0
+			? []
+			: [`- ${name}, ours ${medianOf(first?.ours ?? [], first?.unit ?? "")}: ${told.join(", ")}\n`];
+	});
+	return lines.length === 0 ? "" : `Better than eventferry:\n\n${lines.join("")}\n`;
+}
+
+/** Figures with a target, and those that stand beside one peer only. */
+function figureTable(results: Result[]): string {
+	const compared = new Set(sideBySide(results));
+	const shown = results.filter((result) => result.target || !compared.has(result));
+	return table(
+		["", "median", "spread", "target", "", "ours", "theirs"],
+		shown.map((result) => {
+			const { unit, ours, theirs, target } = result;
+			const values = judged(result);
+			return [
+				titleOf(result),
+				medianOf(values, theirs.length === 0 ? unit : ""),
+				spread(values),
+				target ? targetText(target) : "",
+				verdict(result),
+				theirs.length === 0 ? "" : medianOf(ours, unit),
+				medianOf(theirs, unit),
+			];
+		}),
+	);
+}
+
+const picture = (name: string, what: string) =>
+	`<picture><source media="(prefers-color-scheme: dark)" srcset="benchmarks-${name}-dark.svg"><img alt="${what}" src="benchmarks-${name}.svg"></picture>\n\n`;
+
+const resultsOf = ({ sections }: BenchRecord) => Object.values(sections).flatMap(({ results }) => results);
+/** In the order of the benches. */
+const inOrder = (measured: Measured) =>
+	Object.entries(benches).flatMap(([name, bench]) => {
+		const record = measured[name];
+		return record ? [{ name, ...bench, record }] : [];
+	});
+
+function standing(measured: Measured): string {
+	const targeted = inOrder(measured).flatMap(({ record }) => resultsOf(record).filter(({ target }) => target));
+	const missed = targeted.filter((result) => !isMet(result));
+	const lines = missed.map(
+		(result) =>
+			`- ${titleOf(result)}: ${medianOf(judged(result), result.theirs.length === 0 ? result.unit : "")}, asked for ${targetText(result.target ?? {})}\n`,
+	);
+	return `## Where it stands
+
+${targeted.length - missed.length} of ${targeted.length} targets are met${missed.length === 0 ? "." : ". Missed:"}
+
+${lines.join("")}${lines.length > 0 ? "\n" : ""}${picture("targets", "How far from its target each figure is")}What must be 0 has no place in the picture; the tables below have it.
+
+`;
+}
+
+const day = (at: string) => at.slice(0, 10);
+
+function measuredOn(measured: Measured): string {
+	return `## Measured on
+
+${table(
+	["bench", "day", "took", "machine", "with", "by"],
+	inOrder(measured).map(({ title, record: { sections, machine, versions, command } }) => {
+		const days = [...new Set(Object.values(sections).map(({ at }) => day(at)))].toSorted();
+		const seconds = Object.values(sections).reduce((sum, section) => sum + section.seconds, 0);
+		const with_ = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+		return [title, days.join(", "), `${Math.ceil(seconds / 60)} min`, machine, with_.join(", "), `\`${command}\``];
+	}),
+)}`;
+}
+
+function benchPage({ name, title, about, record }: ReturnType<typeof inOrder>[number]): string {
+	const failures = Object.values(record.sections).flatMap((section) => section.failures);
+	const all = record.failure ? [...failures, `the last run ${record.failure}`] : failures;
+	const sections = Object.entries(record.sections).map(([section, { results }]) => {
+		const compared = comparisonTable(results);
+		const chart = compared === "" ? "" : picture(`${name}-${section}`, `${title}: ${section}`);
+		return [chart, compared, whoIsBetter(results), figureTable(results)].join("");
+	});
+	return `## ${title}
+
+${about}
+
+${all.length === 0 ? "" : `Not measured:\n\n${all.map((failure) => `- ${failure}\n`).join("")}\n`}${sections.join("")}`;
+}
+
+const intro = `# Benchmarks
+
+What \`npm run bench\` measured last, written by it. eventferry's makers wrote the benches too, so read them as such: they are in \`test/bench\`, and one command repeats them.
+
+Only ratios mean anything: ours ÷ a peer's, measured in turn, in one run, on one machine. Seconds, rates and CPU times are shown for context; on another machine all of them are different. A median stands before the lowest and the highest of its rounds; a target is met when the median meets it, and targets were set before anything was measured. The raw numbers are in [benchmarks.json](benchmarks.json).
+
+`;
+
+/** The page for what was measured. */
+export const page = (measured: Measured): string =>
+	`${[intro, standing(measured), measuredOn(measured), ...inOrder(measured).map(benchPage)].join("").trimEnd()}\n`;
+
+/** The page's pictures, by name. */
+export function charts(measured: Measured): Record<string, Chart> {
+	const all = inOrder(measured);
+	const compared = all.flatMap(({ name, record }) =>
+		Object.entries(record.sections).flatMap(([section, { results }]) => {
+			const chart = comparisonChart(results);
+			return chart ? [[`${name}-${section}`, chart] as const] : [];
+		}),
+	);
+	return { targets: targetsChart(all.flatMap(({ record }) => resultsOf(record))), ...Object.fromEntries(compared) };
+}
+
+/** Writes the page, its pictures, and what the README says of it. */
+export function writeDocs(measured: Measured): void {
+	writeFileSync("docs/benchmarks.md", page(measured));
+	for (const [name, { light, dark }] of Object.entries(charts(measured))) {
+		writeFileSync(`docs/benchmarks-${name}.svg`, light);
+		writeFileSync(`docs/benchmarks-${name}-dark.svg`, dark);
+	}
+}
