@@ -20,6 +20,7 @@ const verdict = (result: Result) => verdictOf(result).replace("MISSED", "**misse
 /** Those who were asked the same, a line each. */
 function comparisonTable(results: Result[]): string {
 	const compared = sideBySide(results);
+	if (compared.length === 0) return "";
 	const measures = [...Map.groupBy(compared, ({ name }) => name).values()];
 	const peers = [...new Set(compared.map(({ peer }) => peer))].filter((peer) => peer !== "");
 	const heads = measures.map(([first]) => (first?.unit ? `${first.name}, ${first.unit}` : (first?.name ?? "")));

@@ -58,8 +58,8 @@ const rounded = (_: string, value: unknown) => (typeof value === "number" ? Numb
 
 /** The record as text: a line for each result. */
 export const recordText = (measured: Measured): string =>
-	`${JSON.stringify(measured, rounded, "\t").replaceAll(/\{\n\t{5}"name"[\s\S]*?\n\t{5}\}/g, (text) =>
-		text.replaceAll(/\n\t*/g, " ").replaceAll(/\[ | \]/g, (bracket) => bracket.trim()),
+	`${JSON.stringify(measured, rounded, "\t").replaceAll(/\{\n\t{6}"name"[\s\S]*?\n\t{5}\}/g, (text) =>
+		text.replaceAll(/\n\t*/g, " "),
 	)}\n`;
 
 /** A bench's record with what a run of some of its sections found. What was measured elsewhere is not kept. */

@@ -1,0 +1,85 @@
+import { expect, it } from "vitest";
+import { charts, page } from "./docs.ts";
+import { type BenchRecord, type Measured, merged, recordText } from "./record.ts";
+import type { Result } from "./result.ts";
+
+const size = (peer: string, theirs: number[]): Result => ({
+	name: "size",
+	unit: "B",
+	ours: [5_000],
+	theirs,
+	peer,
+	betterIs: "lower",
+	...(peer === "" && { target: { atMost: 5_000 } }),
+});
+const bench = (more: Partial<BenchRecord>): BenchRecord => ({
+	command: "npm run bench:browser",
+	machine: "a machine",
+	versions: { Node: "24" },
+	sections: {},
+	...more,
+});
+const section = (results: Result[], failures: string[] = []) => ({
+	at: "2026-01-02T03:04:05.000Z",
+	seconds: 61,
+	results,
+	failures,
+});
+const measured: Measured = {
+	browser: bench({
+		sections: { cost: section([size("", []), size("Umami", [2_000]), size("Amplitude", [58_000])], ["Jitsu: no"]) },
+	}),
+	server: bench({
+		failure: "ended with 7",
+		sections: {
+			ingest: section([
+				{
+					name: "ingest",
+					unit: "events/s",
+					ours: [40, 60],
+					theirs: [100, 100],
+					peer: "node:http",
+					betterIs: "higher",
+					target: { atLeast: 0.51 },
+				},
+			]),
+		},
+	}),
+};
+
+it("the page tells what is missed, what peers do better, and what could not be measured", () => {
+	const text = page(measured);
+	expect(text).toContain("1 of 2 targets are met. Missed:\n\n- ingest ÷ node:http: 0.50, asked for ≥ 0.51\n");
+	expect(text).toContain("Better than eventferry:\n\n- size, ours 5,000 B: Umami (2,000 B)\n");
+	expect(text).toContain("- Jitsu: no\n");
+	expect(text).toContain("- the last run ended with 7\n");
+	expect(text).toContain(
+		"| ingest ÷ node:http | 0.50 | 0.40-0.60 | ≥ 0.51 | **missed** | 50 events/s | 100 events/s |",
+	);
+	expect(text).toContain("| size | 5,000 B |  | ≤ 5,000 | met |  |  |");
+});
+
+it("draws targets and all that several were asked, in both themes", () => {
+	const drawn = charts(measured);
+	expect(Object.keys(drawn)).toEqual(["targets", "browser-cost"]);
+	for (const { light, dark } of Object.values(drawn)) {
+		expect(light).toMatch(/^<svg [\s\S]*fill="white"[\s\S]*<\/svg>\n$/);
+		expect(dark).toMatch(/^<svg [\s\S]*fill="#0d1117"[\s\S]*<\/svg>\n$/);
+	}
+	expect(drawn["browser-cost"]?.light).toContain("Umami");
+});
+
+it("a run of some sections keeps the others, unless they were measured on another machine or other versions", () => {
+	const before = bench({ sections: { cost: section([]), memory: section([]) } });
+	const run = { sections: { cost: section([size("", [])]) } };
+	expect(Object.keys(merged(before, bench(run)).sections)).toEqual(["cost", "memory"]);
+	expect(merged(before, bench(run)).sections.cost?.results).toHaveLength(1);
+	expect(Object.keys(merged(before, bench({ ...run, machine: "another" })).sections)).toEqual(["cost"]);
+	expect(Object.keys(merged(before, bench({ ...run, versions: { Node: "25" } })).sections)).toEqual(["cost"]);
+});
+
+it("raw numbers are written a result a line, and read back the same", () => {
+	const text = recordText(measured);
+	expect(JSON.parse(text)).toEqual(measured);
+	expect(text).toContain('\t{ "name": "size", "unit": "B", "ours": [ 5000 ], "theirs": [ 2000 ]');
+});
