@@ -10,9 +10,24 @@ const longestEvery = 10;
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
-interface Given {
+/** Where a lane is in the turn. */
+interface Turn {
+	rank: number;
+	turn: number;
+}
+const beforeAll: Turn = { rank: -1, turn: -1 };
+
+interface Given extends Turn {
 	row: Row;
 	person: string;
+}
+
+interface Wanted {
+	lanes: number;
+	/** By waiting alone, not by rank. */
+	isLongest: boolean;
+	/** Only lanes whose turn comes after this. */
+	after: Turn;
 }
 
 /** Leases of lanes. A lease belongs to an owner, and to nobody else for as long as that one is seen; see postgres-owners.ts. */
@@ -35,33 +50,49 @@ export function createLanes(
 			[destination, now, holding, owner().id],
 		);
 
-	/** Locks lanes whose turn it is and leases them; what they hold is read later, in another statement. */
-	async function lease(run: Run, destination: number, request: TakeRequest, lanes: number, isLongest: boolean) {
+	/**
+	 * Locks the lanes whose turn comes after `after` and leases them; what they hold is read later, in another statement.
+	 * From the first on, a statement would look again at all that was leased of late, as an index keeps it for a while.
+	 */
+	async function lease(run: Run, destination: number, request: TakeRequest, { lanes, isLongest, after }: Wanted) {
 		const { reservedOnly, hold, now, leaseMs } = request;
-		const order = isLongest ? "turn" : "rank, turn";
+		const [order, isAfter] = isLongest ? ["turn", "turn > $6"] : ["rank, turn", "(rank, turn) > ($7::integer, $6)"];
 		const rows = await run(
 			`WITH chosen AS (
 				SELECT id FROM eventferry.lane
-				WHERE destination = $1 AND state = 'ready' ${reservedOnly ? "AND reserved" : ""}
+				WHERE destination = $1 AND state = 'ready' AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
 				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
 				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
 				ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED
 			) UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, due_at = $3
 			FROM chosen WHERE lane.id = chosen.id RETURNING lane.*`,
-			[destination, lanes, now + leaseMs, owner().id, hold === undefined ? null : storable(hold)],
+			[
+				destination,
+				lanes,
+				now + leaseMs,
+				owner().id,
+				hold === undefined ? null : storable(hold),
+				after.turn,
+				...(isLongest ? [] : [after.rank]),
+			],
 		);
-		return rows.sort((a, b) => (isLongest ? 0 : Number(a.rank) - Number(b.rank)) || Number(a.turn) - Number(b.turn));
+		return rows
+			.map((row): Given => ({ row, person: String(row.person), rank: Number(row.rank), turn: Number(row.turn) }))
+			.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
 	}
 
 	/** Leases in the order of turns: runs of lanes by rank, and between them one by waiting alone. */
 	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
 		const given: Given[] = [];
+		const last = { byRank: beforeAll, byWaiting: beforeAll };
 		while (given.length < request.lanes) {
 			const tillLongest = longestEvery - 1 - ((request.served + given.length) % longestEvery);
-			const wanted = Math.min(Math.max(tillLongest, 1), request.lanes - given.length);
-			const rows = await lease(run, destination, request, wanted, tillLongest === 0);
-			given.push(...rows.map((row) => ({ row, person: String(row.person) })));
-			if (rows.length < wanted) break;
+			const by = tillLongest === 0 ? "byWaiting" : "byRank";
+			const lanes = Math.min(Math.max(tillLongest, 1), request.lanes - given.length);
+			const leased = await lease(run, destination, request, { lanes, isLongest: tillLongest === 0, after: last[by] });
+			given.push(...leased);
+			if (leased.length < lanes) break;
+			last[by] = leased.at(-1) ?? beforeAll;
 		}
 		return given;
 	}

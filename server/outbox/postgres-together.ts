@@ -24,6 +24,8 @@ export function together<Item, Result>(
 
 	async function workOff(): Promise<void> {
 		isWorking = true;
+		// What is asked in one go, as to settle all that was taken together, goes together.
+		await Promise.resolve();
 		while (waiting.length > 0) {
 			const taken = next();
 			try {
