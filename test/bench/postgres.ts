@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { budgetLimits } from "../../server/delivery/budget.ts";
-import type { Claim, Lease, NewEvent, Outbox } from "../../server/outbox/outbox.ts";
+import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
 import { openPostgres } from "../../server/outbox/postgres.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { stopAll } from "./children.ts";
+import { appendAll, crisp, event, every, lanes } from "./lanes.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
@@ -30,73 +31,6 @@ const settings = {
 	ms: Number(values.seconds) * 1_000,
 	rounds: Number(values.rounds),
 };
-
-const crisp = { site: "site", name: "crisp" };
-const body = JSON.stringify({ event: { name: "x".repeat(400) } });
-const every = { destination: crisp, deliveries: 100, served: 0, reservedOnly: false, holding: [], leaseMs: 60_000 };
-let number = 0;
-const event = (person: number, text = body): NewEvent => {
-	number += 1;
-	const claim: Claim = { key: `id ${number}`, reason: "duplicate", at: 0, since: 0, until: 1e13 };
-	return { person: `person ${person}`, body: text, destinations: ["crisp"], claims: [claim], rank: 0, reserved: false };
-};
-
-async function appendAll(outbox: Outbox, events: NewEvent[]): Promise<void> {
-	const batches = Array.from({ length: Math.ceil(events.length / 100) }, (_, index) =>
-		events.slice(100 * index, 100 * index + 100),
-	);
-	for (let from = 0; from < batches.length; from += 50) {
-		await Promise.all(batches.slice(from, from + 50).map((each) => outbox.append({ site: "site", events: each })));
-	}
-	while ((await outbox.stats()).journal > 0);
-}
-
-/** Events in strict order of each of 20,000 people, one of each in turn. */
-const waitingEvents = (count: number) => Array.from({ length: count }, (_, index) => event(index % 20_000));
-
-/** Takes lanes and settles their first event, 100 at a time and two takers at once; resolves to events per second. */
-async function work(outbox: Outbox, ms: number): Promise<number> {
-	const since = performance.now();
-	let done = 0;
-	async function taker(): Promise<void> {
-		while (performance.now() - since < ms) {
-			const { leases } = await outbox.take({ ...every, lanes: 100, deliveries: 1, now: Date.now() });
-			const ended = { count: 1, ending: { kind: "delivered" } } as const;
-			await Promise.all(leases.map((lease) => outbox.settle({ lease, now: Date.now(), ended, sent: true })));
-			done += leases.length;
-		}
-	}
-	await Promise.all([taker(), taker()]);
-	return done / ((performance.now() - since) / 1_000);
-}
-
-async function lanes(cluster: Cluster): Promise<Result[]> {
-	const few = await openPostgres(await cluster.database());
-	const many = await openPostgres(await cluster.database());
-	await appendAll(many, waitingEvents(settings.waiting));
-	const ours: number[] = [];
-	const theirs: number[] = [];
-	for (let round = 0; round <= settings.rounds; round += 1) {
-		const { owed } = (await few.stats()).destinations[0] ?? { owed: 0 };
-		await appendAll(few, waitingEvents(Math.max(0, 10_000 - owed)));
-		const [a, b] = [await work(few, settings.ms / 4), await work(many, settings.ms)];
-		if (round === 0) continue;
-		ours.push(b);
-		theirs.push(a);
-	}
-	await Promise.all([few.close(), many.close()]);
-	return [
-		{
-			name: `leased lanes, strict order, ${settings.waiting.toLocaleString("en")} waiting`,
-			unit: "events/s",
-			ours,
-			theirs,
-			peer: "10,000 waiting",
-			betterIs: "higher",
-			target: { atLeast: 0.8 },
-		},
-	];
-}
 
 /** Requests a second that the group's destination allows; few, so that a busy machine can make them. */
 const perSecond = 200;
@@ -208,7 +142,11 @@ async function durable(cluster: Cluster): Promise<Result[]> {
 	return rate ? [{ ...rate, target: { atLeast: 0.1 } }, ...untargeted] : untargeted;
 }
 
-const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = { lanes, group, ingest: durable };
+const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
+	lanes: (cluster) => lanes(cluster, settings),
+	group,
+	ingest: durable,
+};
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
 if (
 	values.help ||
