@@ -1,0 +1,36 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { temporaryFolder } from "../../support/served.ts";
+
+/** A Redis of its own, which answers once what it was given is on disk. Undefined where there is no `redis-server`. */
+export async function startRedis(): Promise<{ path: string; stop(): Promise<void> } | undefined> {
+	const command = (process.env.PATH ?? "")
+		.split(delimiter)
+		.map((folder) => join(folder, "redis-server"))
+		.find(existsSync);
+	if (command === undefined) return undefined;
+	const folder = temporaryFolder();
+	const path = join(folder.path, "redis.sock");
+	const args = ["--port", "0", "--unixsocket", path, "--dir", folder.path, "--save", ""];
+	const server = spawn(command, [...args, "--appendonly", "yes", "--appendfsync", "always"], {
+		stdio: ["ignore", "pipe", "ignore"],
+	});
+	const end = () => server.kill();
+	process.once("exit", end);
+	for await (const line of server.stdout.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
+		if (String(line).includes("eady to accept connections")) break;
+	}
+	server.stdout.resume();
+	return {
+		path,
+		async stop() {
+			const ended = once(server, "exit");
+			end();
+			await ended;
+			process.off("exit", end);
+			folder.remove();
+		},
+	};
+}
