@@ -25,7 +25,6 @@ const tell = (error: Error) => process.stderr.write(`BullMQ: ${error.message}\n`
 const bullMq = (concurrency: number): Queue => ({
 	name: `BullMQ, ${concurrency === 1 ? "one event at a time in all" : `${concurrency} at once, no order`}`,
 	settings: `concurrency ${concurrency}, on Redis with appendfsync always, over its socket; an order per person is BullMQ Pro's (groups)`,
-	isOrdered: concurrency === 1,
 	async open() {
 		const redis = await startRedis();
 		if (!redis) return undefined;

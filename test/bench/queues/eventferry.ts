@@ -59,7 +59,6 @@ async function work(outbox: Outbox, deliver: Deliver, ms: number): Promise<void>
 export default {
 	name: "eventferry",
 	settings: `${takers} takers of ${lanes} lanes; each event settled by itself, deduplicated by its id for 31 days`,
-	isOrdered: true,
 	async open(url) {
 		const outbox = await openPostgres(url);
 		return {

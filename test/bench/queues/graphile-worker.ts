@@ -18,7 +18,6 @@ const concurrentJobs = 10;
 export default {
 	name: "graphile-worker",
 	settings: `a queue per person; concurrentJobs ${concurrentJobs}, finished jobs told in batches (completeJobBatchDelay 0); no localQueue, with which a queue's jobs run at the same time`,
-	isOrdered: true,
 	async open(connectionString) {
 		const { makeWorkerUtils, run, Logger } = await installed<GraphileWorker>("graphile-worker");
 		const logger = new Logger(() => () => {});

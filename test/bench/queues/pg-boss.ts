@@ -17,7 +17,6 @@ const name = "events";
 const pgBoss = (batchSize: number, loops: number): Queue => ({
 	name: `pg-boss, ${batchSize === 1 ? "one at a time" : `batches of ${batchSize}`}`,
 	settings: `policy key_strict_fifo, singletonKey = person; ${loops} loops of fetch (batchSize ${batchSize}) and complete without any polling interval, a batch completed together`,
-	isOrdered: true,
 	async open(url) {
 		const { PgBoss } = await installed<{ PgBoss: new (options: object) => PgBoss }>("pg-boss");
 		const boss = new PgBoss({ connectionString: url, max: loops + 2, schedule: false });

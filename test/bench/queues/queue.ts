@@ -11,8 +11,6 @@ export type Deliver = (job: Job) => Promise<void>;
 export interface OpenQueue {
 	/** Adds events, in this order. */
 	add(jobs: Job[]): Promise<void>;
-	/** Before each round: what a database does of itself over time. */
-	settle?(): Promise<void>;
 	/** Delivers for so many ms. Resolves when nothing is under way any more. */
 	work(deliver: Deliver, ms: number): Promise<void>;
 	close(): Promise<void>;
@@ -22,8 +20,6 @@ export interface Queue {
 	name: string;
 	/** How it is set up; shown beside its figures. */
 	settings: string;
-	/** Whether it promises the order of a person's events. */
-	isOrdered: boolean;
 	/** `url`: an empty PostgreSQL database of its own. Undefined where it cannot run here. */
 	open(url: string): Promise<OpenQueue | undefined>;
 }
