@@ -40,6 +40,9 @@ const budgetsFor = (visitors: number): Budgets => ({
 	vibetrace: 10,
 });
 
+/** What has waited longer for Crisp is of no use to this shop's support any more. */
+export const crispWait = 12 * hour;
+
 /** How much waited for a destination at a time, and what its state was. */
 export interface Sample {
 	at: number;
@@ -73,7 +76,7 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 				writeKey,
 				origins: [origin],
 				serverKey,
-				crisp: { ...destinations.crisp, budget: budgets.crisp },
+				crisp: { ...destinations.crisp, budget: budgets.crisp, maxWait: crispWait },
 				helpcrunch: { ...destinations.helpcrunch, budget: budgets.helpcrunch },
 				vibetrace: { ...destinations.vibetrace, budget: budgets.vibetrace },
 			},

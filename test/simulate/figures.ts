@@ -12,7 +12,8 @@ export interface DestinationFigures {
 	wanted: number;
 	delivered: number;
 	waiting: number;
-	dead: number;
+	/** Dead letters and what was discarded, by reason. */
+	dead: Record<string, number>;
 	discarded: Record<string, number>;
 	/** Of those whose arrival has a time: how long after their capture they came. */
 	within: { minute: number; hour: number; later: number };
@@ -28,6 +29,8 @@ export const countBy = <Item>(items: Iterable<Item>, of: (item: Item) => string)
 	for (const item of items) counts[of(item)] = (counts[of(item)] ?? 0) + 1;
 	return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b - a));
 };
+
+const reasonOf = ({ outcome }: Delivery): string => ("reason" in outcome ? outcome.reason : "");
 
 const words: Record<string, string> = { event: "events", update: "updates", create: "creates", search: "lookups" };
 
@@ -57,8 +60,8 @@ export function destinationFigures(
 			wanted: own.length,
 			delivered: of("delivered").length,
 			waiting: of("waiting").length,
-			dead: of("dead").length,
-			discarded: countBy(of("discarded"), ({ outcome }) => ("reason" in outcome ? outcome.reason : "")),
+			dead: countBy(of("dead"), reasonOf),
+			discarded: countBy(of("discarded"), reasonOf),
 			within: { minute: upTo(minute), hour: upTo(hour) - upTo(minute), later: late.length - upTo(hour) },
 			requests: seen[name].length,
 			spent: countBy(seen[name], spentOn),

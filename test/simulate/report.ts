@@ -1,3 +1,4 @@
+import { crispWait } from "./day.ts";
 import { classFigures, countBy, destinationFigures } from "./figures.ts";
 import type { Delivery } from "./outcome.ts";
 import type { Evidence, Invariant } from "./verdict.ts";
@@ -67,7 +68,7 @@ ${table(
 function theDestinations({ deliveries, seen, budgets }: Told): string {
 	const figures = destinationFigures(deliveries, seen, budgets);
 	const each = (what: string, of: (figure: (typeof figures)[number]) => string | number) => [what, ...figures.map(of)];
-	const reasons = [...new Set(figures.flatMap(({ discarded }) => Object.keys(discarded)))];
+	const reasons = (kind: "dead" | "discarded") => [...new Set(figures.flatMap((figure) => Object.keys(figure[kind])))];
 	const spent = [...new Set(figures.flatMap((figure) => Object.keys(figure.spent)))];
 	return `## At the destinations
 ${table(
@@ -76,8 +77,8 @@ ${table(
 		each("events for it", ({ wanted }) => wanted),
 		each("delivered by midnight", ({ delivered, wanted }) => `${number(delivered)} (${share(delivered, wanted)})`),
 		each("waiting at midnight", ({ waiting }) => waiting),
-		each("dead letters", ({ dead }) => dead),
-		...reasons.map((reason) => each(`discarded: ${reason}`, ({ discarded }) => discarded[reason] ?? 0)),
+		...reasons("dead").map((reason) => each(`dead letters: ${reason}`, ({ dead }) => dead[reason] ?? 0)),
+		...reasons("discarded").map((reason) => each(`discarded: ${reason}`, ({ discarded }) => discarded[reason] ?? 0)),
 		each("came within a minute of capture", ({ within }) => within.minute),
 		each("… within an hour", ({ within }) => within.hour),
 		each("… later", ({ within }) => within.later),
@@ -85,7 +86,7 @@ ${table(
 		each("requests per delivered event", ({ requests, delivered }) => (requests / Math.max(1, delivered)).toFixed(2)),
 		...spent.map((what) => each(`requests: ${what}`, (figure) => figure.spent[what] ?? 0)),
 	],
-)}Times are those of tracked events, purchases and opened e-mails: providers do not say when an attribute was set.
+)}Times are those of tracked events, purchases and opened e-mails: providers do not say when an attribute was set. Dead letters are kept for 30 days and can be replayed; here they are what waited for Crisp longer than this shop's \`maxWait\` of ${crispWait / 3_600_000} hours (\`expired\`). What waits at midnight goes on tomorrow.
 
 `;
 }
