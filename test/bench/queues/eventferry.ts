@@ -3,7 +3,7 @@ import { openPostgres } from "../../../server/outbox/postgres.ts";
 import { type Deliver, type Job, payload, type Queue } from "./queue.ts";
 
 const destination = { site: "site", name: "crisp" };
-const takers = 2;
+const takers = 4;
 const lanes = 100;
 
 async function add(outbox: Outbox, jobs: Job[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Cluster, startPostgres } from "../../support/postgres.ts";
 import { type Fail, measure } from "../measure.ts";
@@ -7,6 +8,7 @@ import eventferry from "./eventferry.ts";
 import graphileWorker from "./graphile-worker.ts";
 import pgBoss from "./pg-boss.ts";
 import type { Job, OpenQueue, Queue } from "./queue.ts";
+import { redisVersion } from "./redis.ts";
 import { createWatch } from "./watch.ts";
 
 const usage = `npm run bench:queues -- [--rounds N] [--waiting N] [--people N] [--seconds S] [--json]
@@ -18,7 +20,7 @@ const { values } = parseArgs({
 		waiting: { type: "string", default: "200000" },
 		people: { type: "string", default: "20000" },
 		/** Length of a round of each queue. */
-		seconds: { type: "string", default: "10" },
+		seconds: { type: "string", default: "8" },
 		json: { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
 	},
@@ -89,7 +91,7 @@ function resultsOf(ours: Measured, peers: Measured[]): Result[] {
 	return peers.flatMap((peer): Result[] => [
 		{
 			...all,
-			name: `delivered in each person's order, ${waiting} waiting for ${people} people`,
+			name: `delivered in each person's order, ${waiting.toLocaleString("en")} waiting for ${people.toLocaleString("en")} people`,
 			ours: ours.rates,
 			theirs: peer.rates,
 			peer: peer.queue.name,
@@ -129,7 +131,10 @@ async function queues(cluster: Cluster, fail: Fail): Promise<Result[]> {
 	return resultsOf(ours, peers);
 }
 
+const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 const cluster = await startPostgres({ isDurable: true });
-const isDone = await measure({ queues: (fail) => queues(cluster, fail) }, { json: values.json });
+const [server] = await cluster.run("SHOW server_version");
+const versions = { PostgreSQL: String(server?.server_version), Redis: redisVersion() ?? "none", ...dependencies };
+const isDone = await measure({ queues: (fail) => queues(cluster, fail) }, { json: values.json, versions });
 await cluster.stop();
 process.exit(isDone ? 0 : 1);

@@ -1,15 +1,20 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { temporaryFolder } from "../../support/served.ts";
 
+const command = (process.env.PATH ?? "")
+	.split(delimiter)
+	.map((folder) => join(folder, "redis-server"))
+	.find(existsSync);
+
+/** Undefined where there is no `redis-server` on PATH. */
+export const redisVersion = (): string | undefined =>
+	command && /v=([\d.]+)/.exec(execFileSync(command, ["--version"], { encoding: "utf8" }))?.[1];
+
 /** A Redis of its own, which answers once what it was given is on disk. Undefined where there is no `redis-server`. */
 export async function startRedis(): Promise<{ path: string; stop(): Promise<void> } | undefined> {
-	const command = (process.env.PATH ?? "")
-		.split(delimiter)
-		.map((folder) => join(folder, "redis-server"))
-		.find(existsSync);
 	if (command === undefined) return undefined;
 	const folder = temporaryFolder();
 	const path = join(folder.path, "redis.sock");
