@@ -174,7 +174,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 	return {
 		ingested(notice) {
 			if (notice.kind === "bots") return bots.inc(notice.events);
-			accepted.inc({ site: labelOf(notice.site) }, notice.events.length);
+			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
 			for (const { code } of notice.rejected) rejected.inc({ code });
 		},
 

@@ -138,7 +138,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		activity.received(notice);
 		if (notice.kind === "bots") counts.bots += notice.events;
 		else {
-			counts.accepted += notice.events.length;
+			counts.accepted += notice.accepted;
 			counts.rejected += notice.rejected.length;
 		}
 	}

@@ -1,7 +1,6 @@
 import type { Account } from "./accounts.ts";
 import type { CheckedSite } from "./config.ts";
 import type { ReportedSite } from "./inbound/index.ts";
-import type { Provider } from "./providers/provider.ts";
 
 /** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */
 export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
@@ -12,15 +11,13 @@ export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: bool
 		...site,
 		name: storedName(site, sandbox),
 		route(event) {
-			// Page views would eat a daily quota: only where they are asked for.
-			const wanting = accounts
-				.filter(({ options }) => options.events?.includes(event.type) ?? event.type !== "page")
-				.map(({ provider }) => provider);
-			const names = (some: Provider[]) => some.map(({ name }) => name);
-			return {
-				destinations: names(wanting.filter((provider) => provider.addresses(event.person))),
-				notAddressable: names(wanting.filter((provider) => !provider.addresses(event.person))),
-			};
+			const route = { destinations: [] as string[], notAddressable: [] as string[] };
+			for (const { provider, options } of accounts) {
+				// Page views would eat a daily quota: only where they are asked for.
+				if (!(options.events?.includes(event.type) ?? event.type !== "page")) continue;
+				(provider.addresses(event.person) ? route.destinations : route.notAddressable).push(provider.name);
+			}
+			return route;
 		},
 	};
 }

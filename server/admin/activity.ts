@@ -3,15 +3,20 @@ import type { Notice } from "../delivery/dispatcher.ts";
 import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { scrub } from "../log.ts";
-import type { Destination, Discarded, Ending, NewEvent, Outbox } from "../outbox/outbox.ts";
+import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
+import type { Destination, Discarded, Ending, Outbox } from "../outbox/outbox.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
 
-/** A batch that was stored. */
+/** A batch that was stored, as its bytes, which cost the garbage collector next to nothing. */
 interface Received {
-	at: number;
 	site: string;
-	events: NewEvent[];
+	row: JournalRow;
+}
+
+interface ReceivedEvents {
+	site: string;
+	events: ReturnType<typeof eventsIn>;
 }
 
 /** One step of a lane: what was sent for which events, and which of them ended. */
@@ -36,14 +41,14 @@ export interface Activity {
 	stepped(destination: Destination, notice: Notice): void;
 	/** Calls the listener with each request to a provider; returns the latest ones and the way to stop. */
 	watch(listener: (delivery: LiveDelivery) => void): { latest: LiveDelivery[]; stop(): void };
-	remembered(): { received: Received[]; discarded: (Discarded & { at: number })[]; steps: Step[] };
+	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: Step[] };
 	/** Nothing before this time is remembered for sure. */
 	since(): number;
 	/** The same store, which has people forgotten here as well. */
 	forgetful(outbox: Outbox): Outbox;
 }
 
-/** UTF-16 units of received and of discarded events that are remembered; a batch is forgotten as a whole. */
+/** Bytes of received and UTF-16 units of discarded events that are remembered; a batch is forgotten as a whole. */
 const bodiesKept = 4_000_000;
 /** Events that steps are remembered for. */
 const stepEventsKept = 20_000;
@@ -52,7 +57,10 @@ const latestShown = 100;
 /** Events of one request that are named. */
 const eventsNamed = 20;
 
-const lengthOf = (events: readonly { body: string }[]) => events.reduce((sum, { body }) => sum + body.length + 200, 0);
+/** About what an event takes beside its body. */
+const besideBody = 200;
+const lengthOf = (events: readonly { body: string }[]) =>
+	events.reduce((sum, { body }) => sum + body.length + besideBody, 0);
 
 /** How many leading events a step was for. */
 function covered({ plan }: Result, ended: Step["ended"]): number {
@@ -69,9 +77,9 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 
 	return {
 		received(notice) {
-			if (notice.kind !== "taken" || notice.events.length === 0) return;
-			const { at, site, events } = notice;
-			received.add({ at, site, events }, lengthOf(events));
+			if (notice.kind !== "taken" || !notice.row) return;
+			const { site, row, accepted } = notice;
+			received.add({ site, row }, row.bytes.length + accepted * besideBody);
 		},
 
 		discarded(all) {
@@ -119,7 +127,11 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 			return { latest: latest.slice(-latestShown), stop: () => void watchers.delete(listener) };
 		},
 
-		remembered: () => ({ received: received.all(), discarded: discarded.all(), steps: steps.all() }),
+		remembered: () => ({
+			received: received.all().map(({ site, row }) => ({ site, events: eventsIn(row) })),
+			discarded: discarded.all(),
+			steps: steps.all(),
+		}),
 
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
@@ -129,7 +141,9 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 				const forgotten = await outbox.forget(request);
 				const { site, people } = request;
 				const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
-				received.remove((batch) => batch.site === site && batch.events.some(({ person }) => people.includes(person)));
+				received.remove(
+					(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
+				);
 				discarded.remove(isTheirs);
 				steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
 				return forgotten;

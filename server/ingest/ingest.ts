@@ -2,6 +2,7 @@ import express, { type Request, type RequestHandler, type Response, Router } fro
 import { isbot } from "isbot";
 import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
+import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { sameSecret } from "../secret.ts";
 import { isUpdate, personKey } from "../stored-event.ts";
@@ -49,8 +50,7 @@ export interface IngestOptions {
 
 export type IngestNotice =
 	/** Events of a batch are on disk, others were not taken. */
-	| { kind: "taken"; site: string; events: NewEvent[]; rejected: Rejection[]; at: number }
-	| { kind: "bots"; events: number };
+	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
 
 export interface Ingest {
 	router: Router;
@@ -64,6 +64,15 @@ export interface Ingest {
 
 /** Events as the store takes them, and those that are not taken. */
 export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
+	rejected: Rejection[];
+	at: number;
+}
+
+/** What came of a batch: bytes rather than objects, as many are held at once, and some are remembered. */
+interface TakenEvents {
+	accepted: number;
+	/** The accepted ones; undefined where there are none. */
+	row: JournalRow | undefined;
 	rejected: Rejection[];
 	at: number;
 }
@@ -121,21 +130,22 @@ export function createIngest(options: IngestOptions): Ingest {
 		return { events, ...(counted.length > 0 && { skipped: counted }), rejected, at: receivedAt };
 	}
 
-	const taken = ({ name }: IngestSite, { events, rejected, at }: CheckedEvents) =>
-		report({ kind: "taken", site: name, events, rejected, at });
+	function seal({ name }: IngestSite, { events, skipped, rejected, at }: CheckedEvents): TakenEvents {
+		const row = events.length > 0 ? sealBatch({ site: name, events, ...(skipped && { skipped }) }) : undefined;
+		return { accepted: events.length, row, rejected, at };
+	}
 
 	/** Stores what is good of a batch; resolves once that is durable. */
-	async function accept(
-		site: IngestSite,
-		raw: unknown[],
-		sender: Omit<Sender, "attributes" | "now">,
-	): Promise<BatchReply> {
-		const checked = check(site, raw, sender);
-		const { events, skipped, rejected } = checked;
-		if (events.length > 0) await outbox().append({ site: site.name, events, ...(skipped && { skipped }) });
-		taken(site, checked);
-		return { accepted: events.length, rejected };
+	async function store({ name }: IngestSite, taken: TakenEvents): Promise<BatchReply> {
+		const { accepted, row, rejected } = taken;
+		if (row) await outbox().append(row);
+		report({ kind: "taken", site: name, ...taken });
+		return { accepted, rejected };
 	}
+
+	/** Not async, so that the events as they came are nobody's while the disk is waited for. */
+	const accept = (site: IngestSite, raw: unknown[], sender: Omit<Sender, "attributes" | "now">): Promise<BatchReply> =>
+		store(site, seal(site, check(site, raw, sender)));
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const body = batchSchema.safeParse(readBody(request));
@@ -149,20 +159,19 @@ export function createIngest(options: IngestOptions): Ingest {
 		await perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
 			report({ kind: "bots", events: events.length });
-			response.status(202).json({ accepted: 0, rejected: [] } satisfies BatchReply);
-			return;
+			return answer(response, { accepted: 0, rejected: [] });
 		}
 		const offset = now() - sentAt;
 		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
 		const identities = await identitiesOf.get(site)?.(events);
-		response.status(202).json(await accept(site, events, { isBackend: false, identities, clockOffset }));
+		return accept(site, events, { isBackend: false, identities, clockOffset }).then((reply) => answer(response, reply));
 	}
 
 	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
 		const body = eventsSchema.safeParse(readBody(request));
 		if (!body.success) throw malformed(body.error);
 		const { site } = response.locals;
-		response.status(202).json(await accept(site, body.data.events, { isBackend: true, clockOffset: 0 }));
+		return accept(site, body.data.events, { isBackend: true, clockOffset: 0 }).then((reply) => answer(response, reply));
 	}
 
 	const router = Router();
@@ -182,13 +191,25 @@ export function createIngest(options: IngestOptions): Ingest {
 		router,
 		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
 		check: (site, events, from) => check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, from),
-		taken,
+		taken: (site, checked) => report({ kind: "taken", site: site.name, ...seal(site, checked) }),
 	};
+}
+
+/** Without what `response.json` does for answers that could be cached. */
+function answer(response: Response, reply: BatchReply): void {
+	const text = JSON.stringify(reply);
+	response.writeHead(202, {
+		"Content-Type": "application/json; charset=utf-8",
+		"Content-Length": Buffer.byteLength(text),
+	});
+	response.end(text);
 }
 
 /** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */
 function readBody(request: Request): unknown {
 	const { body } = request;
+	// Nobody's after us, and large.
+	request.body = undefined;
 	if (typeof body === "string" || Buffer.isBuffer(body)) return parseRead(body);
 	if (body !== undefined) return body;
 	const { "content-length": length, "transfer-encoding": encoding } = request.headers;

@@ -1,3 +1,5 @@
+import type { JournalRow } from "./journal-row.ts";
+
 /**
  * What is on disk: the journal, the lanes, what is known of people, and dead letters.
  * Everything is asynchronous, so that a thread or a database fits behind it. The states of a lane
@@ -5,7 +7,7 @@
  */
 export interface Outbox {
 	/** Resolves once the batch is durable. Rejects with {@link StoreUnavailableError}, and then nothing of it was stored. */
-	append(batch: Batch): Promise<void>;
+	append(batch: Batch | JournalRow): Promise<void>;
 	/**
 	 * Leases up to `lanes` ready lanes of a destination: those of the best rank first, in a rank the least
 	 * recently served; every tenth lease goes to the lane that has waited longest for its turn.

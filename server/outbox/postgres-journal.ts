@@ -1,4 +1,4 @@
-import { type JournalRow, sealBatch } from "./journal-row.ts";
+import { bodiesStart, type JournalRow, sealed } from "./journal-row.ts";
 import type { Batch } from "./outbox.ts";
 import type { Database, Run } from "./postgres-connection.ts";
 import { together } from "./postgres-together.ts";
@@ -20,11 +20,10 @@ function joined(pieces: readonly Uint8Array[]) {
 
 /** Appends batches; their ids are in the order given. */
 export async function insertBatches(run: Run, batches: readonly JournalRow[]): Promise<void> {
-	const bodiesIn = ({ bundles }: JournalRow) => bundles.reduce((sum, { bytes }) => sum + bytes, 0);
 	const heads = joined(batches.map(({ head }) => Buffer.from(head)));
-	const keys = joined(batches.map((batch) => batch.bytes.subarray(0, batch.bytes.length - bodiesIn(batch))));
+	const keys = joined(batches.map((batch) => batch.bytes.subarray(0, bodiesStart(batch))));
 	const bundles = batches.flatMap((batch, index) => {
-		let next = batch.bytes.length - bodiesIn(batch);
+		let next = bodiesStart(batch);
 		return batch.bundles.map(({ bytes }, place) => {
 			next += bytes;
 			return { of: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
@@ -75,10 +74,10 @@ export function createJournal(
 		({ bytes }) => bytes.length + bytesAtOnce / batchesAtOnce,
 	);
 	return {
-		async append(batch: Batch): Promise<void> {
-			const sealed = sealBatch(batch);
-			await ensureRoom(sealed.bytes.length);
-			return ask(sealed);
+		async append(batch: Batch | JournalRow): Promise<void> {
+			const row = sealed(batch);
+			await ensureRoom(row.bytes.length);
+			return ask(row);
 		},
 		done,
 	};

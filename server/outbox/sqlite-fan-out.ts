@@ -1,5 +1,5 @@
 import { type Delivery, readFlags } from "./deliveries.ts";
-import type { EventHead, Head, JournalRow } from "./journal-row.ts";
+import { bodiesStart, type EventHead, type Head, type JournalRow } from "./journal-row.ts";
 import type { Discarded } from "./outbox.ts";
 import type { Bundles } from "./sqlite-bundles.ts";
 import type { Claims } from "./sqlite-claims.ts";
@@ -101,10 +101,11 @@ export function createFanOut({
 	}
 
 	return {
-		append({ site, head, bytes, bundles: own }: JournalRow): void {
+		append(row: JournalRow): void {
+			const { site, head, bytes, bundles: own } = row;
 			ensureRoom(bytes.length);
 			const id = numbers(Math.max(1, own.length));
-			let start = bytes.length - own.reduce((sum, bundle) => sum + bundle.bytes, 0);
+			let start = bodiesStart(row);
 			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
-import { sealBatch } from "./journal-row.ts";
+import { sealed } from "./journal-row.ts";
 import {
 	type Advance,
 	type BudgetUse,
@@ -102,7 +102,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	}
 
 	return {
-		append: async (batch) => call("append", sealBatch(batch)),
+		append: async (batch) => call("append", sealed(batch)),
 		take: (request) => call<Taken>("take", request),
 		hold: (change) => call<{ changed: boolean; hold: string | undefined }>("hold", change),
 		advance: (request) => call<Advance>("advance", request),

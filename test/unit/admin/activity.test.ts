@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createActivity } from "../../../server/admin/activity.ts";
 import type { Notice } from "../../../server/delivery/dispatcher.ts";
+import { sealBatch } from "../../../server/outbox/journal-row.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 import { storedEvent } from "../../support/one-event.ts";
@@ -65,7 +66,14 @@ it("who is forgotten is not remembered, and neither is what was under way for th
 	const events = [
 		{ person: "email:ada@example.com", body: "{}", destinations: [], claims: [], rank: 0, reserved: false },
 	];
-	activity.received({ kind: "taken", site: "site", events, rejected: [], at: 1 });
+	activity.received({
+		kind: "taken",
+		site: "site",
+		accepted: 1,
+		row: sealBatch({ site: "site", events }),
+		rejected: [],
+		at: 1,
+	});
 	activity.discarded([{ site: "site", person: "email:ada@example.com", body: "{}", reason: "duplicate" }]);
 	activity.stepped(destination, step(1));
 	await outbox.forget({ site: "other", people: ["email:ada@example.com"] });

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createActivity } from "../../../server/admin/activity.ts";
 import { search } from "../../../server/admin/search.ts";
+import { sealBatch } from "../../../server/outbox/journal-row.ts";
 import type { DeadLetter, Outbox, OwedDelivery } from "../../../server/outbox/outbox.ts";
 import { storedEvent } from "../../support/one-event.ts";
 
@@ -76,7 +77,14 @@ it("an event behind more of its person than are found waits, and is not taken as
 	const options = around(outbox, new AbortController().signal);
 	const last = { ...storedEvent({ person: ada, name: "last" }), receivedAt: Date.now() + 1_000 };
 	const events = [{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false }];
-	options.activity.received({ kind: "taken", site: "site", events, rejected: [], at: 1 });
+	options.activity.received({
+		kind: "taken",
+		site: "site",
+		accepted: 1,
+		row: sealBatch({ site: "site", events }),
+		rejected: [],
+		at: 1,
+	});
 	const { journeys } = await search({ person: ada.email }, options);
 	expect(journeys[0]).toMatchObject({ event: { name: "last" }, deliveries: [{ state: "waiting", ahead: 200 }] });
 });
