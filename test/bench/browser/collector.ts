@@ -38,6 +38,11 @@ export async function startCollector(peer: Page) {
 			response.end(url.pathname === "/empty.js" ? "" : peer.script);
 			return;
 		}
+		const settings = request.method === "GET" && peer.settings?.[url.pathname];
+		if (settings) {
+			response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(settings));
+			return;
+		}
 		if (request.method === "GET") return void response.writeHead(404).end();
 		if (isDown) return void response.destroy();
 		const sent = await buffer(request).catch(() => Buffer.alloc(0));
@@ -45,8 +50,9 @@ export async function startCollector(peer: Page) {
 		const body = (isZipped ? gunzipSync(sent) : sent).toString();
 		received.requests++;
 		received.bytes += sent.length + url.search.length;
-		for (const [text] of decodeURIComponent(body.replaceAll("%", "%25") + url.search).matchAll(/m-\d+-/g)) {
-			received.marks.set(text, (received.marks.get(text) ?? 0) + 1);
+		const text = peer.read?.(body) ?? body;
+		for (const [mark] of decodeURIComponent(text.replaceAll("%", "%25") + url.search).matchAll(/m-\d+-/g)) {
+			received.marks.set(mark, (received.marks.get(mark) ?? 0) + 1);
 		}
 		const { status, body: answer } =
 			request.method === "POST" ? (peer.answer?.(body) ?? { status: 200, body: "{}" }) : { status: 204, body: "" };

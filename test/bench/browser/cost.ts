@@ -50,19 +50,30 @@ async function caused(
 	});
 }
 
-export async function cost(chromium: Chromium, peer: Page): Promise<Cost> {
-	const inOne = (script: string) => caused(chromium, peer, script, 1_000, ({ page }) => burst(page, 0, 1_000));
-	const inTens = (script: string) =>
-		caused(chromium, peer, script, 200, async ({ page }) => {
-			await bursts(page, 20, 10, 100);
-			return 0;
-		});
-	const [one, oneEmpty] = [await inOne("/ferry/peer.js"), await inOne(empty)];
-	const [tens, tensEmpty] = [await inTens("/ferry/peer.js"), await inTens(empty)];
+/** What the three visits of a script took. */
+async function spent(chromium: Chromium, peer: Page, script: string): Promise<Cost> {
+	const one = await caused(chromium, peer, script, 1_000, ({ page }) => burst(page, 0, 1_000));
+	const tens = await caused(chromium, peer, script, 200, async ({ page }) => {
+		await bursts(page, 20, 10, 100);
+		return 0;
+	});
 	return {
-		sync: (one.worked - oneEmpty.worked) * 1_000,
-		burst: one.cpu - oneEmpty.cpu,
-		bursts: ((tens.cpu - tensEmpty.cpu) / 200) * 1_000,
-		start: (await start(chromium, peer, "/ferry/peer.js")) - (await start(chromium, peer, empty)),
+		sync: one.worked * 1_000,
+		burst: one.cpu,
+		bursts: (tens.cpu / 200) * 1_000,
+		start: await start(chromium, peer, script),
+	};
+}
+
+/** What an empty script costs: the same for all trackers, so once a round will do. */
+export const emptyCost = (chromium: Chromium, peer: Page): Promise<Cost> => spent(chromium, peer, empty);
+
+export async function cost(chromium: Chromium, peer: Page, without: Cost): Promise<Cost> {
+	const all = await spent(chromium, peer, "/ferry/peer.js");
+	return {
+		sync: all.sync - without.sync,
+		burst: all.burst - without.burst,
+		bursts: all.bursts - without.bursts,
+		start: all.start - without.start,
 	};
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,10 @@ export interface Peer {
 	source: string;
 	/** What its server answers to a body; by default 200 and `{}`. */
 	answer?(body: string): { status: number; body: string };
+	/** What it fetches before it sends: answers in JSON, by path. */
+	settings?: Record<string, unknown>;
+	/** The text of a body whose marks are encoded. */
+	read?(body: string): string;
 	/** A tarball of the registry of which a single file is needed, as `name@version` and its integrity. */
 	tarball?: { spec: string; integrity: string; file: string };
 	/** Instead of a bundle: the file as it is served. */
@@ -32,10 +36,12 @@ const folder = fileURLToPath(new URL("peers/", import.meta.url));
 const npm = (args: string[], cwd: string) =>
 	execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
-/** Installs what the peers need, from their own lock file, the first time. */
+/** Installs what the peers need, from their own lock file, where that has changed since. */
 function install(): void {
-	if (existsSync(join(folder, "node_modules"))) return;
-	process.stderr.write("installing the peers, once …\n");
+	const installed = join(folder, "node_modules/.package-lock.json");
+	const changed = (file: string) => statSync(file).mtimeMs;
+	if (existsSync(installed) && changed(installed) >= changed(join(folder, "package-lock.json"))) return;
+	process.stderr.write("installing the peers …\n");
 	npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder);
 }
 
