@@ -23,7 +23,8 @@ export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${
  * `owing` says how many: beside the bodies, which an update would write anew. Lane and entry ids are taken
  * from one sequence, never twice, under the lock of `lockWriting`: so a stale lease cannot mean another lane, and
  * what comes later is owed later. A counter's value is the sum over its slots, so that processes need not wait
- * for each other to count.
+ * for each other to count. What is large is compressed by lz4 where the server was built with it: as small as by
+ * PostgreSQL's own method in a fifth of its time.
  */
 const first = `
 CREATE TABLE eventferry.schema (version integer NOT NULL);
@@ -119,6 +120,11 @@ CREATE TABLE eventferry.counter (
 	slot integer NOT NULL, value bigint NOT NULL,
 	PRIMARY KEY (site, destination, name, slot)
 ) WITH (fillfactor = 50);
+DO $$ BEGIN
+	ALTER TABLE eventferry.bundle ALTER bodies SET COMPRESSION lz4;
+	ALTER TABLE eventferry.journal ALTER head SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN NULL;
+END $$;
 `;
 
 /** What makes each version of the schema from the one before. */
