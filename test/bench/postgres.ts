@@ -73,6 +73,15 @@ async function deliver(all: Outbox[], order: Map<string, number>, ms: number, is
 	return { sent, seconds: (performance.now() - since) / 1_000, outOfOrder };
 }
 
+/** Takes what a budget has saved up; resolves to how many requests. */
+async function takeSaved(outbox: Outbox): Promise<number> {
+	let taken = 0;
+	for (let granted = -1; granted !== 0; taken += granted) {
+		({ granted } = await outbox.advance({ destination: crisp, limits, want: limits.bucket, now: Date.now() }));
+	}
+	return taken;
+}
+
 async function group(cluster: Cluster): Promise<Result[]> {
 	const results: Result[] = [];
 	const people = 2_000;
@@ -90,13 +99,17 @@ async function group(cluster: Cluster): Promise<Result[]> {
 			texts.map((text, index) => event(index % people, text)),
 		);
 		const order = new Map<string, number>();
-		// What was saved up goes first, and is not counted.
-		const runs = [await deliver(all, order, 2 * settings.ms, true)];
-		for (let round = 0; round < settings.rounds; round += 1)
+		const since = performance.now();
+		// What was saved up would be delivered above the limit, for as long as a busy machine takes to.
+		const saved = await takeSaved(all[0] as Outbox);
+		const runs: Delivered[] = [];
+		// The first round is not counted.
+		for (let round = 0; round <= settings.rounds; round += 1) {
 			runs.push(await deliver(all, order, 2 * settings.ms, true));
+		}
 		const sum = (of: (run: Delivered) => number) => runs.reduce((result, run) => result + of(run), 0);
-		group.sent.push(sum(({ sent }) => sent));
-		group.allowed.push(limits.bucket + perSecond * sum(({ seconds }) => seconds));
+		group.sent.push(saved + sum(({ sent }) => sent));
+		group.allowed.push(limits.bucket + (perSecond * (performance.now() - since)) / 1_000);
 		runs.push(await deliver(all, order, Number.POSITIVE_INFINITY, false));
 		outOfOrder += sum((run) => run.outOfOrder);
 		total += sum(({ sent }) => sent);

