@@ -4,6 +4,7 @@ import { type Cluster, startPostgres } from "../../support/postgres.ts";
 import { type Fail, measure } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
 import bullMq from "./bullmq.ts";
+import { cpuMs } from "./cpu.ts";
 import eventferry from "./eventferry.ts";
 import graphileWorker from "./graphile-worker.ts";
 import pgBoss from "./pg-boss.ts";
@@ -45,9 +46,11 @@ interface Measured extends ReturnType<typeof createWatch> {
 	/** How quickly it took the first of them. */
 	taken: number;
 	rates: number[];
+	/** ms of CPU for each event, of the queue and its database. */
+	cpu: number[];
 }
 
-/** Tops up what waits, with events for all people in turn; resolves to events per second. */
+/** Tops up what waits, with events for all people in turn; resolves to events per second taken in. */
 async function fill(measured: Measured): Promise<number> {
 	const missing = settings.waiting - (measured.added - measured.seen.delivered);
 	const jobs = Array.from({ length: Math.max(0, missing) }, (_, index): Job => {
@@ -60,10 +63,12 @@ async function fill(measured: Measured): Promise<number> {
 	return jobs.length / ((performance.now() - since) / 1_000);
 }
 
-async function round({ open, seen, deliver }: Measured, ms: number): Promise<number> {
-	const [before, since] = [seen.delivered, performance.now()];
-	await open.work(deliver, ms);
-	return (seen.delivered - before) / ((performance.now() - since) / 1_000);
+async function round({ open, seen, deliver, rates, cpu }: Measured): Promise<void> {
+	const [before, since, cpuBefore] = [seen.delivered, performance.now(), cpuMs()];
+	await open.work(deliver, settings.ms);
+	const [delivered, cpuAfter] = [seen.delivered - before, cpuMs()];
+	rates.push(delivered / ((performance.now() - since) / 1_000));
+	if (cpuBefore !== undefined && cpuAfter !== undefined) cpu.push((cpuAfter - cpuBefore) / delivered);
 }
 
 async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefined> {
@@ -73,7 +78,7 @@ async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefi
 		process.stderr.write(`${queue.name} is left out: there is no redis-server on PATH\n`);
 		return undefined;
 	}
-	const measured: Measured = { queue, open, ...createWatch(), added: 0, taken: 0, rates: [] };
+	const measured: Measured = { queue, open, ...createWatch(), added: 0, taken: 0, rates: [], cpu: [] };
 	measured.taken = await fill(measured);
 	return measured;
 }
@@ -96,6 +101,14 @@ function resultsOf(ours: Measured, peers: Measured[]): Result[] {
 			theirs: peer.rates,
 			peer: peer.queue.name,
 			...(targets.has(peer.queue) && { target: targets.get(peer.queue) }),
+		},
+		{
+			name: "CPU for a delivered event, database and all",
+			unit: "ms",
+			betterIs: "lower",
+			ours: ours.cpu,
+			theirs: peer.cpu,
+			peer: peer.queue.name,
 		},
 		{ ...all, name: "taken in, durably", ours: [ours.taken], theirs: [peer.taken], peer: peer.queue.name },
 		{
@@ -121,8 +134,8 @@ async function queues(cluster: Cluster, fail: Fail): Promise<Result[]> {
 		for (const measured of [ours, ...peers]) {
 			process.stderr.write(`${place === 0 ? "not counted" : `round ${place}`}: ${measured.queue.name} …\n`);
 			await fill(measured);
-			const rate = await round(measured, place === 0 ? settings.ms / 4 : settings.ms);
-			if (place > 0) measured.rates.push(rate);
+			if (place === 0) await measured.open.work(measured.deliver, settings.ms / 4);
+			else await round(measured);
 		}
 	}
 	for (const { open } of [ours, ...peers]) await open.close();
