@@ -63,9 +63,7 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 		},
 		y: { domain: bars.map(({ who }) => who), label: null, tickSize: 0 },
 		marks: [
-			title(
-				`${name}${unit ? `, ${unit}` : ""} (${betterIs} is better${isLogarithmic ? "; each line is ten times" : ""})`,
-			),
+			title(`${name}${unit ? `, ${unit}` : ""} (${betterIs} is better${isLogarithmic ? "; logarithmic" : ""})`),
 			...(isLogarithmic
 				? [
 						ruleY(bars, { y: "who", x1: "low", x2: "high", stroke: fill, strokeWidth: 3, strokeOpacity: 0.5 }),

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { charts, page } from "./docs.ts";
+import { withFigures } from "./figures.ts";
 import { type BenchRecord, type Measured, merged, recordText } from "./record.ts";
 import type { Result } from "./result.ts";
 
@@ -57,6 +58,33 @@ it("the page tells what is missed, what peers do better, and what could not be m
 		"| ingest ÷ node:http | 0.50 | 0.40-0.60 | ≥ 0.51 | **missed** | 50 events/s | 100 events/s |",
 	);
 	expect(text).toContain("| size | 5,000 B |  | ≤ 5,000 | met |  |  |");
+});
+
+it("the README gets what was measured: all peers from the best on, a ratio with its target, and how many are met", () => {
+	const delivered = (peer: string, theirs: number[]): Result => ({
+		name: "delivered in each person's order, 9 waiting",
+		unit: "events/s",
+		ours: [30],
+		theirs,
+		peer,
+		betterIs: "higher",
+		...(peer === "pg-boss" && { target: { atLeast: 20 } }),
+	});
+	const readme = "before\n<!-- measured: npm run docs -->\nold <!-- /measured -->\nafter\n";
+	const text = withFigures(readme, {
+		...measured,
+		queues: bench({ sections: { queues: section([delivered("pg-boss", [1]), delivered("BullMQ", [40])]) } }),
+		postgres: bench({
+			sections: {
+				lanes: section([{ ...size("10,000 waiting", [4_000]), name: "leased lanes", target: { atMost: 1 } }]),
+			},
+		}),
+	});
+	expect(text).toContain("| delivered in each person's order, 9 waiting, events/s | 30 | BullMQ 40, pg-boss 1 |\n");
+	expect(text).toContain("| leased lanes | 1.25 × 10,000 waiting | asked for ≤ 1: missed |\n");
+	expect(text).toContain("2 of its 4 targets are met");
+	expect(text).toMatch(/^before\n<!-- measured[\s\S]*<!-- \/measured -->\nafter\n$/);
+	expect(text).not.toContain("old");
 });
 
 it("draws targets and all that several were asked, in both themes", () => {

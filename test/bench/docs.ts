@@ -1,6 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { benches } from "./benches.ts";
 import { type Chart, comparisonChart, targetsChart } from "./charts.ts";
+import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf } from "./print.ts";
 import type { BenchRecord, Measured } from "./record.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
@@ -159,6 +160,7 @@ export function charts(measured: Measured): Record<string, Chart> {
 /** Writes the page, its pictures, and what the README says of it. */
 export function writeDocs(measured: Measured): void {
 	writeFileSync("docs/benchmarks.md", page(measured));
+	writeFileSync("README.md", withFigures(readFileSync("README.md", "utf8"), measured));
 	for (const [name, { light, dark }] of Object.entries(charts(measured))) {
 		writeFileSync(`docs/benchmarks-${name}.svg`, light);
 		writeFileSync(`docs/benchmarks-${name}-dark.svg`, dark);

@@ -1,27 +1,29 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem } from "node:os";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { runBench } from "./bench-process.ts";
 import { type Bench, benches } from "./benches.ts";
+import { checkForCi } from "./ci.ts";
 import { writeDocs } from "./docs.ts";
 import { tables } from "./print.ts";
-import { type BenchRecord, merged, parseLine, readMeasured, recordFile, recordText } from "./record.ts";
+import { type BenchRecord, merged, readMeasured, recordFile, recordText } from "./record.ts";
+import type { Result } from "./result.ts";
 
-const usage = `npm run bench -- [--only BENCH[/SECTION][,…]] [--rounds N] [--docs-only]
+const usage = `npm run bench -- [--only BENCH[/SECTION][,…]] [--rounds N] [--docs-only] [--ci]
 Measures eventferry beside its peers: ${Object.entries(benches)
 	.map(([name, { minutes }]) => `${name} (${minutes} min)`)
 	.join(", ")}.
 Prints tables, and writes ${recordFile}, docs/benchmarks.md and its charts. What is not measured anew is kept.
   --only browser,server/ingest   these benches, or sections of them
   --rounds N                     in place of each bench's own
-  --docs-only                    measures nothing, writes the page again from ${recordFile}\n`;
+  --docs-only                    measures nothing, writes the page again from ${recordFile}
+  --ci                           half a minute: fails on sizes, and on ratios that are far off; writes nothing\n`;
 
 const { values } = parseArgs({
 	options: {
 		only: { type: "string", default: Object.keys(benches).join() },
 		rounds: { type: "string" },
+		ci: { type: "boolean", default: false },
 		"docs-only": { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
 	},
@@ -54,16 +56,8 @@ async function run(
 		versions: { eventferry: version, Node: process.versions.node },
 		sections: {},
 	};
-	const child: ChildProcess = spawn(process.execPath, [file, ...args, "--json"], {
-		stdio: ["ignore", "pipe", "inherit"],
-	});
-	const ended = once(child, "close");
-	// What hangs must not keep the others from being measured.
-	const tooLong = setTimeout(() => child.kill(), minutes * 3 * 60_000);
-	let results: BenchRecord["sections"][string]["results"] = [];
-	let failures: string[] = [];
-	for await (const text of createInterface({ input: child.stdout ?? process.stdin })) {
-		const line = parseLine(text);
+	let [results, failures]: [Result[], string[]] = [[], []];
+	const failure = await runBench(file, args, minutes * 3, (line) => {
 		if ("versions" in line) Object.assign(record.versions, line.versions);
 		else if ("result" in line) results.push(line.result);
 		else if ("failure" in line) failures.push(line.failure);
@@ -72,32 +66,29 @@ async function run(
 			[results, failures] = [[], []];
 			save(record);
 		}
-	}
-	const [code, signal] = await ended;
-	clearTimeout(tooLong);
-	const isWhole = code === 0 || Object.values(record.sections).some((section) => section.failures.length > 0);
-	if (isWhole && signal === null) return;
-	record.failure = signal ? `ended by ${signal} after ${minutes * 3} minutes` : `ended with ${code}`;
-	save(record);
+	});
+	if (failure) save({ ...record, failure });
 }
 
-const before = existsSync(recordFile) ? readMeasured() : {};
-const measured = { ...before };
+if (values.ci) process.exit((await checkForCi()) ? 0 : 1);
+
+const known = () => (existsSync(recordFile) ? readMeasured() : {});
 if (!values["docs-only"]) {
 	for (const [name, wanted] of chosen) {
 		const bench = benches[name];
 		if (!bench) continue;
 		process.stderr.write(`\n${name}: about ${bench.minutes} minutes\n`);
 		const sections = wanted.flatMap(([, section]) => section ?? []);
-		await run(name, bench, sections, (record) => {
-			measured[name] = merged(before[name], record);
-			writeFileSync(recordFile, recordText(measured));
-		});
-		const found = Object.values(measured[name]?.sections ?? {});
+		const before = known()[name];
+		await run(name, bench, sections, (record) =>
+			writeFileSync(recordFile, recordText({ ...known(), [name]: merged(before, record) })),
+		);
+		const { [name]: measured } = known();
+		const found = Object.values(measured?.sections ?? {});
 		const results = found.flatMap((section) => section.results);
-		const failures = [...found.flatMap((section) => section.failures), measured[name]?.failure ?? []].flat();
+		const failures = [...found.flatMap((section) => section.failures), measured?.failure ?? []].flat();
 		process.stdout.write(`\n${name}\n${tables(results, failures)}\n`);
 		if (failures.length > 0) process.exitCode = 1;
 	}
 }
-writeDocs(measured);
+writeDocs(known());

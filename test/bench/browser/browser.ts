@@ -200,4 +200,4 @@ const chosen = Object.entries(sections).filter(
 const versions = { Chromium: chromium.browser.version(), ...versionsOf(peers) };
 const isDone = await measure(Object.fromEntries(chosen), { json: values.json, versions });
 await chromium.close();
-process.exitCode = isDone ? 0 : 1;
+process.exit(isDone ? 0 : 1);

@@ -1,0 +1,57 @@
+import { benches } from "./benches.ts";
+import { medianOf, targetText, verdictOf } from "./print.ts";
+import type { Measured } from "./record.ts";
+import { isMet, judged, median, type Result } from "./result.ts";
+
+/** What the README shows of each bench, as the results are called. */
+const shown: Record<string, RegExp> = {
+	browser: /^(CPU an event, burst|CPU of evaluation|requests for 50|lost of)/,
+	server: /^(durable ingest, \d destinations|delivery, \d destinations|post to provider.*)$/,
+	postgres: /^leased lanes/,
+	queues: /^delivered in each person's order/,
+};
+
+const resultsOf = (measured: Measured, name: string): Result[] =>
+	Object.values(measured[name]?.sections ?? {}).flatMap(({ results }) => results);
+
+/** Ours, and all peers from the best to the worst. */
+function line(name: string, all: Result[]): string {
+	const [{ unit, ours, betterIs }] = all as [Result];
+	const peers = all
+		.filter(({ theirs }) => theirs.length > 0)
+		.toSorted((a, b) => (median(a.theirs) - median(b.theirs)) * (betterIs === "lower" ? 1 : -1))
+		.map(({ peer, theirs }) => `${peer} ${medianOf(theirs, "")}`);
+	return `| ${unit ? `${name}, ${unit}` : name} | ${medianOf(ours, "")} | ${peers.join(", ")} |\n`;
+}
+
+/** A ratio, and what was asked of it. */
+const ratio = (result: Result): string =>
+	`| ${result.name} | ${medianOf(judged(result), "")} × ${result.peer} | asked for ${targetText(result.target ?? {})}: ${verdictOf(result).toLowerCase()} |\n`;
+
+function figures(measured: Measured): string {
+	const targeted = Object.keys(benches).flatMap((name) => resultsOf(measured, name).filter(({ target }) => target));
+	const met = targeted.filter((result) => isMet(result)).length;
+	const lines = Object.entries(shown).flatMap(([bench, names]) =>
+		[
+			...Map.groupBy(
+				resultsOf(measured, bench).filter(({ name }) => names.test(name)),
+				({ name }) => name,
+			),
+		].flatMap(([name, all]) => {
+			const besides = all.filter(({ peer }) => peer !== "");
+			return besides.length > 1 ? [line(name, all)] : besides.filter(({ target }) => target).map(ratio);
+		}),
+	);
+	return `| \`npm run bench\`, medians of one run on two cores | eventferry | beside |
+|---|---|---|
+${lines.join("")}
+${met} of its ${targeted.length} targets are met. [docs/benchmarks.md](docs/benchmarks.md), in the repository, has all of them with their spreads, those that are missed, and what others do better. Only ratios within one run mean anything.
+`;
+}
+
+/** The README with what was measured last. */
+export const withFigures = (readme: string, measured: Measured): string =>
+	readme.replace(
+		/(<!-- measured: npm run docs -->\n)[\s\S]*?(<!-- \/measured -->)/,
+		(_, from: string, to: string) => `${from}\n${figures(measured)}\n${to}`,
+	);
