@@ -54,6 +54,10 @@ export interface Dispatcher {
 
 /** Requests of one destination under way at a time, each of another lane. */
 const concurrency = 4;
+/** Those under way and those whose settling is not on disk yet, together: what a crash repeats at most. */
+const unsettledMost = 2 * concurrency;
+/** Lanes leased before their requests can be begun, so that none waits for the store; where others deliver too, none. */
+const aheadMost = 4;
 /** Deliveries a lease shows the provider, so that it can make one request of several. */
 const deliveriesPerLease = 100;
 /** Longer than a request with its time limit takes. */
@@ -77,11 +81,13 @@ export function startDispatcher({
 	report,
 }: DispatcherOptions): Dispatcher {
 	const purse = createPurse(outbox, destination, limits, now);
-	/** What is under way, by lane. */
+	/** What is leased and not settled, by lane. */
 	const inFlight = new Map<number, { person: string; working: Promise<void> }>();
-	/** How many of these have not been handed to the store to be settled. */
+	/** Those of them whose requests are not begun yet, in their turn; each is begun, or else given back. */
+	const ahead: { lease: Lease; reservedOnly: boolean; decide(isBegun: boolean): void }[] = [];
+	/** How many are begun, and not handed to the store to be settled; and how many are, and not settled yet. */
 	let busy = 0;
-	const settling = new Set<Promise<boolean>>();
+	let settling = 0;
 	const aborting = new AbortController();
 	const stopping = new AbortController();
 	const hold = createGroupHold({
@@ -153,22 +159,30 @@ export function startDispatcher({
 	}
 
 	/**
-	 * Settles, and has the next lanes taken meanwhile: asked together, both can be one commit. What is taken waits for
-	 * what is being settled, so that a crash repeats no more than the requests under way.
+	 * Settles, and lets the next request begin meanwhile, as another lane's need not wait for the disk. What is taken
+	 * in the same go can be the same commit.
 	 */
 	async function settleAndGoOn(settlement: Settlement): Promise<boolean> {
-		const done = settle(settlement);
-		settling.add(done);
 		busy -= 1;
-		wake();
+		settling += 1;
+		const done = settle(settlement);
+		goOn();
 		try {
 			return await done;
 		} finally {
-			settling.delete(done);
+			settling -= 1;
+			goOn();
 		}
 	}
 
-	async function work(lease: Lease, windowEnd: number): Promise<void> {
+	function goOn(): void {
+		beginSome();
+		wake();
+	}
+
+	async function work(lease: Lease): Promise<void> {
+		const windowEnd = purse.spend(1);
+		busy += 1;
 		let isHandedOver = false;
 		const handOver = (settlement: Settlement): Promise<boolean> => {
 			if (isHandedOver) return settle(settlement);
@@ -205,27 +219,77 @@ export function startDispatcher({
 		}
 	}
 
+	const mayBegin = () =>
+		!hold.isChanging() &&
+		hold.until() <= now() &&
+		busy < (hold.probing() ? 1 : concurrency) &&
+		busy + settling < unsettledMost &&
+		purse.tokens() > 0;
+
+	/** Begins the requests of what is leased, as far as hold, budget and concurrency allow. */
+	function beginSome(): void {
+		while (mayBegin()) {
+			const next = ahead.shift();
+			if (!next) return;
+			// It was leased for tokens that were not the reserve's.
+			next.decide(next.reservedOnly || !purse.reservedOnly());
+		}
+	}
+
+	/** Gives back what is leased and may not be sent for now. */
+	function giveBack(which: (lease: Lease) => boolean = () => true): void {
+		for (const each of ahead.splice(0)) {
+			if (which(each.lease)) each.decide(false);
+			else ahead.push(each);
+		}
+	}
+
+	function receive(lease: Lease, reservedOnly: boolean): void {
+		const { lane, person } = lease;
+		const decided = new Promise<void>((done) => {
+			const decide = (isBegun: boolean) => {
+				const worked = isBegun ? work(lease) : settle({ lease, now: now() });
+				done(worked.then(() => {}));
+			};
+			ahead.push({ lease, reservedOnly, decide });
+		});
+		const working = decided.finally(() => {
+			// It may have been taken again as soon as it was settled.
+			if (inFlight.get(lane)?.working === working) inFlight.delete(lane);
+			wake();
+		});
+		inFlight.set(lane, { person, working });
+	}
+
 	/** Leases what budget and concurrency allow; resolves to when to look again if nothing happens before. */
 	async function takeSome(): Promise<number> {
 		await hold.settled();
-		const free = (hold.probing() ? 1 : concurrency) - busy;
-		if (free <= 0) return Number.POSITIVE_INFINITY;
+		const most = hold.probing() ? 1 : concurrency + (outbox.isShared ? 0 : aheadMost);
+		if (busy >= most) return Number.POSITIVE_INFINITY;
 		try {
 			const refill = await purse.fill();
-			if (refill !== undefined) return refill;
+			if (refill !== undefined) {
+				giveBack();
+				return refill;
+			}
 			// The window they were for has ended while the store gave them: ask for the next one's.
 			if (purse.tokens() === 0) return now();
+			beginSome();
+			const lanes = Math.min(most - busy, purse.tokens()) - ahead.length;
+			// Several at once rather than one by one.
+			if (lanes <= 0 || ahead.length > aheadMost / 2) return Number.POSITIVE_INFINITY;
 			const known = hold.stored();
+			const reservedOnly = purse.reservedOnly();
 			const {
 				leases,
 				nextAt = Number.POSITIVE_INFINITY,
 				hold: found,
 			} = await outbox.take({
 				destination,
-				lanes: Math.min(free, purse.tokens()),
+				lanes,
 				deliveries: deliveriesPerLease,
 				served,
-				reservedOnly: purse.reservedOnly(),
+				reservedOnly,
 				hold: known,
 				holding: [...inFlight.keys()],
 				now: now(),
@@ -235,21 +299,9 @@ export function startDispatcher({
 				hold.seen(known, found);
 				return now();
 			}
-			const windowEnd = purse.spend(leases.length);
 			served += leases.length;
-			const settled = Promise.all(settling);
-			for (const lease of leases) {
-				const { lane, person } = lease;
-				busy += 1;
-				const working = settled
-					.then(() => work(lease, windowEnd))
-					.finally(() => {
-						// It may have been taken again as soon as it was settled.
-						if (inFlight.get(lane)?.working === working) inFlight.delete(lane);
-						wake();
-					});
-				inFlight.set(lane, { person, working });
-			}
+			for (const lease of leases) receive(lease, reservedOnly);
+			beginSome();
 			// With all it asked for taken, and room for more, there is more to ask for.
 			return leases.length > 0 && busy < concurrency && purse.tokens() === 0 ? now() : nextAt;
 		} catch (error) {
@@ -261,8 +313,10 @@ export function startDispatcher({
 	async function run(): Promise<void> {
 		while (!stopping.signal.aborted) {
 			const until = hold.until();
+			if (until > now()) giveBack();
 			await sleep(until > now() ? until : await takeSome());
 		}
+		giveBack();
 	}
 
 	const stopListening = outbox.onReady(wake);
@@ -271,6 +325,7 @@ export function startDispatcher({
 		state: hold.state,
 		requests: () => requests,
 		async quiet(people) {
+			giveBack(({ person }) => people.includes(person));
 			const theirs = [...inFlight.values()].filter(({ person }) => people.includes(person));
 			await Promise.all(theirs.map(({ working }) => working));
 		},

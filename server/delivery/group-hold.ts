@@ -88,6 +88,7 @@ export function createGroupHold({
 		probing: () => hold.probing(),
 		/** What the store has, as far as is known here. */
 		stored: () => stored,
+		isChanging: () => changing !== undefined,
 		/** Resolves once no change is under way. */
 		async settled(): Promise<void> {
 			while (changing) await changing;

@@ -34,6 +34,8 @@ export interface Outbox {
 	 * it was taken that another may have the lane by now.
 	 */
 	isHeld(lease: Lease): boolean;
+	/** Whether others may deliver from the same store, and hold a destination meanwhile. */
+	readonly isShared: boolean;
 	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
 	settle(settlement: Settlement): Promise<boolean>;
 	/** Calls `listener` when something goes on failing behind the interface, as fan-out on a full disk. */

@@ -118,6 +118,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 
 	return {
 		...lanes,
+		isShared: true,
 		...budgets,
 		...createReports(database, { ...common, onAppended: fanOut.start }),
 		...createLinks(database, destinations),

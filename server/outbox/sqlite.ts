@@ -22,6 +22,9 @@ import type { Call, Message, StoreData } from "./sqlite-thread.ts";
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
 const thread = new URL(`./sqlite-thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
+/** What deliveries ask, which have requests under way meanwhile. */
+const unhurried: ReadonlySet<Call["operation"]> = new Set(["settle", "take"]);
+
 /** SQLite's own name for a database that is in no file, and gone when it is closed. */
 const inMemory = ":memory:";
 
@@ -53,6 +56,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		}
 		if (message.discarded.length > 0) for (const listener of discardedListeners) listener(message.discarded);
 		if (message.isReady) for (const listener of listeners) listener();
+		if (calls.length > 0) postSoon();
 	}
 
 	function end(error: Error): void {
@@ -76,18 +80,29 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	});
 
 	let calls: Call[] = [];
+	let isPosting = false;
 	function post(): void {
+		isPosting = false;
+		if (calls.length === 0) return;
 		if (!ended) worker.postMessage(calls);
 		calls = [];
+	}
+
+	/** What is asked in one go, as to settle a lane and to take the next, goes together: so it shares a commit. */
+	function postSoon(): void {
+		if (isPosting) return;
+		isPosting = true;
+		process.nextTick(post);
 	}
 
 	function call<T>(operation: Call["operation"], ...args: unknown[]): Promise<T> {
 		if (ended) return Promise.reject(ended);
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
+			calls.push({ id, operation, args });
+			// Each message wakes the thread: what nobody waits for may as well go when it has answered what it was asked before.
+			if (!unhurried.has(operation) || waiting.size < calls.length) postSoon();
 			waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-			// What is asked in one go, as to settle a lane and to take the next, goes together: so it shares a commit.
-			if (calls.push({ id, operation, args }) === 1) process.nextTick(post);
 		});
 	}
 
@@ -111,6 +126,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		linked: (request) => call<string | undefined>("linked", request),
 		// Whoever has the file is alone with it.
 		isHeld: () => true,
+		isShared: false,
 		settle({ lease: { destination, lane, number, person }, ...rest }) {
 			// Not the bodies: they would be copied back.
 			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
