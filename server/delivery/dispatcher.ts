@@ -6,7 +6,7 @@ import { createAdmit } from "./admit.ts";
 import { createPurse } from "./budget.ts";
 import { createGroupHold } from "./group-hold.ts";
 import type { DestinationState } from "./hold.ts";
-import { learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
+import { deliveriesPerLease, learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
 
 export interface DispatcherOptions {
 	destination: Destination;
@@ -58,8 +58,6 @@ const concurrency = 4;
 const unsettledMost = 2 * concurrency;
 /** Lanes leased before their requests can be begun, so that none waits for the store; where others deliver too, none. */
 const aheadMost = 4;
-/** Deliveries a lease shows the provider, so that it can make one request of several. */
-const deliveriesPerLease = 100;
 /** Longer than a request with its time limit takes. */
 const leaseMs = 60_000;
 /** How soon a store that could not be reached is tried again. */

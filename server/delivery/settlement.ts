@@ -3,6 +3,8 @@ import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
 import { fullJitter } from "./backoff.ts";
 import type { Hold } from "./hold.ts";
 
+/** Deliveries a lease shows the provider at most, so that it can make one request of several. */
+export const deliveriesPerLease = 100;
 /** Requests for one event that ended nothing, at most. No plan takes so many: rather a dead letter than a budget burnt. */
 const requestsPerEvent = 16;
 /** A delivery that fails for this long is given up. */
@@ -59,7 +61,8 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
 			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan) };
 		case "unknownPerson":
-			return { ...sent, known: JSON.stringify(outcome.known), ...(isStuck && stuck) };
+			// What comes later can say what a person who is to be created is called.
+			return { ...sent, known: JSON.stringify(outcome.known), narrowTo: deliveriesPerLease, ...(isStuck && stuck) };
 		case "rejected": {
 			const { reason, message, status, known } = outcome;
 			const learnt = known && { known: JSON.stringify(known) };

@@ -113,8 +113,8 @@ export interface NewEvent {
 	/** Whether a budget's reserve may be spent on it. */
 	reserved: boolean;
 	/**
-	 * It is a request of its own, whatever follows it: a lease may then end with it, unless a request has been sent for
-	 * it already.
+	 * It is a request of its own, whatever follows it: a lease may then end with it, unless it was said how many the
+	 * next one is to show.
 	 */
 	alone?: boolean;
 	claims: Claim[];
@@ -259,7 +259,7 @@ export interface Settlement {
 	known?: string;
 	/** The destination's own names for the person, to be linked to them. */
 	aliases?: string[];
-	/** The next lease of this lane shows this many deliveries at most, until one ends. */
+	/** The next lease of this lane shows this many deliveries at most, until one ends; those after one that is alone too. */
 	narrowTo?: number;
 	/** Whether a request was sent. */
 	sent?: boolean;

@@ -72,7 +72,7 @@ export function createLeases({
 	}
 
 	function lease(lane: Lane, { destination, deliveries, now, leaseMs }: TakeRequest): Lease {
-		const { id, person, attempts, unreadable, failingSince, requests, shown = deliveries } = lane;
+		const { id, person, attempts, unreadable, failingSince, requests, shown } = lane;
 		const number = numbers();
 		held.set(id, { destination: lane.destination, number, dueAt: now + leaseMs });
 		onRollback(() => held.delete(id));
@@ -82,9 +82,7 @@ export function createLeases({
 			destination.name,
 			person,
 		);
-		// What comes later can say what a person who must be created is called: nobody is before a request has found them missing.
-		const untilAlone = requests === 0;
-		const bodies = lanes.bodies(lane, Math.min(deliveries, shown), untilAlone);
+		const bodies = lanes.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
 	}

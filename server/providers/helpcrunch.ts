@@ -99,7 +99,8 @@ function afterSearch(outcome: Outcome, answer: Answer, { person, address, ifDeli
 	if (!Array.isArray(answer.json?.data)) return unreadable(answer.status);
 	const customers = answer.json.data.filter(isCustomer).filter((customer) => isPerson(customer, person, address));
 	const customer = pick(customers, person);
-	return { ...outcome, known: customer ? { ...found(ifDelivered, whoIs(person), customer.id) } : ifMissing };
+	if (!customer) return { kind: "unknownPerson", known: ifMissing, status: answer.status };
+	return { ...outcome, known: { ...found(ifDelivered, whoIs(person), customer.id) } };
 }
 
 /** Never a second customer because the first could not be read. */

@@ -21,7 +21,12 @@ const running = new Set<Child>();
 /** Starts a role; resolves once it is ready. */
 export async function start(role: Role, options: unknown = {}, env: Record<string, string> = {}): Promise<Child> {
 	const child = fork(new URL("./child.ts", import.meta.url), [role, JSON.stringify(options)], {
-		env: { ...(process.env.TMPDIR && { TMPDIR: process.env.TMPDIR }), PATH: process.env.PATH, NODE_ENV: "production", ...env },
+		env: {
+			...(process.env.TMPDIR && { TMPDIR: process.env.TMPDIR }),
+			PATH: process.env.PATH,
+			NODE_ENV: "production",
+			...env,
+		},
 		execArgv: process.env.BENCH_PROFILE === role ? ["--cpu-prof", "--cpu-prof-dir=/tmp/eventferry-bench"] : [],
 	});
 	const waiting = new Map<number, PromiseWithResolvers<unknown>>();

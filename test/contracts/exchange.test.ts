@@ -76,20 +76,6 @@ afterEach(() => {
 	vi.restoreAllMocks();
 });
 
-/** Has timers of 10 s run out when told. */
-function holdTenSeconds(): () => void {
-	const held: (() => void)[] = [];
-	const { setTimeout } = globalThis;
-	vi.spyOn(globalThis, "setTimeout").mockImplementation(((callback: () => void, ms?: number) => {
-		if (ms !== 10_000) return setTimeout(callback, ms);
-		held.push(callback);
-		return setTimeout(() => {}, 0);
-	}) as typeof setTimeout);
-	return () => {
-		for (const callback of held) callback();
-	};
-}
-
 const never = new AbortController().signal;
 const secret = "s3cret";
 const post: PlannedRequest = { purpose: "x", method: "POST", path: ["a"], body: { b: 1 }, ifDelivered: {} };
@@ -353,12 +339,14 @@ describe("an exchange", () => {
 		["no answer", () => {}],
 		["half an answer", (response: ServerResponse) => response.writeHead(500).write("{")],
 	])("is given up after 10 s with %s", async (_, begin) => {
-		const passTenSeconds = holdTenSeconds();
+		const time = new AbortController();
+		const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(time.signal);
 		answer = (response) => {
 			begin(response);
-			passTenSeconds();
+			time.abort(new DOMException("The operation timed out", "TimeoutError"));
 		};
 		expect(await exchange()).toEqual({ kind: "failure", reason: "timeout" });
+		expect(timeout).toHaveBeenCalledWith(10_000);
 	});
 });
 
@@ -500,7 +488,9 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 	});
 
 	test("is tried again after a time out", async () => {
-		answer = holdTenSeconds();
+		const time = new AbortController();
+		vi.spyOn(AbortSignal, "timeout").mockReturnValue(time.signal);
+		answer = () => time.abort(new DOMException("The operation timed out", "TimeoutError"));
 		expect(await send()).toEqual({ kind: "retry", reason: "timeout" });
 	});
 

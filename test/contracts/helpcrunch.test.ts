@@ -117,7 +117,7 @@ describe("an answer", () => {
 	];
 	const ofSearches: Row[] = [
 		...everywhere,
-		["nobody", 200, { data: [], total: 0 }, { kind: "delivered" }, search("email")],
+		["nobody", 200, { data: [], total: 0 }, { kind: "unknownPerson" }, search("email")],
 		["one", 200, { data: [{ id: 8, userId: "u-1" }], total: 1 }, { kind: "delivered" }, customer(8)],
 		["no list", 200, { data: { id: 8 } }, lost],
 		["nothing", 200, {}, lost],
@@ -126,7 +126,7 @@ describe("an answer", () => {
 			"a list of none of us",
 			200,
 			{ data: [null, 8, "x", {}, { id: "x" }, { id: 1.5 }] },
-			{ kind: "delivered" },
+			{ kind: "unknownPerson" },
 			search("email"),
 		],
 		[
@@ -214,7 +214,7 @@ describe("an answer", () => {
 		["e-mail", notByUserId, { id: 8, userId: "u-2", email: "eve@example.com" }],
 	])("to a search by %s with somebody else is not taken for the person", async (_, known, other) => {
 		const outcome = await understand([event], known, 200, { data: [other], total: 1 });
-		if (outcome?.kind !== "delivered") throw new Error(JSON.stringify(outcome));
+		if (outcome?.kind !== "unknownPerson") throw new Error(JSON.stringify(outcome));
 		expect(provider.plan([event], outcome.known, Date.now())).not.toMatchObject({ request: { path: ["events"] } });
 	});
 

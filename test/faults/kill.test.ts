@@ -83,8 +83,8 @@ describe("a proxy that is killed", () => {
 			proxy = await serve(env);
 			await delivered(proxy.url);
 			expect(traffic.acknowledged()).toBeGreaterThan(rounds);
-			// Four requests are under way at most when it is killed.
-			expect(traffic.expectAll()).toBeLessThanOrEqual(4 * rounds);
+			// Eight requests at most are under way, or not settled on the disk yet, when it is killed.
+			expect(traffic.expectAll()).toBeLessThanOrEqual(8 * rounds);
 		},
 		20_000 + rounds * 5_000,
 	);
