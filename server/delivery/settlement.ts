@@ -59,10 +59,15 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 	switch (outcome.kind) {
 		case "delivered":
 			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
-			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan) };
+			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan), ...onTheWay(plan.settles === 0) };
 		case "unknownPerson":
 			// What comes later can say what a person who is to be created is called.
-			return { ...sent, known: JSON.stringify(outcome.known), narrowTo: deliveriesPerLease, ...(isStuck && stuck) };
+			return {
+				...sent,
+				known: JSON.stringify(outcome.known),
+				narrowTo: deliveriesPerLease,
+				...(isStuck ? stuck : onTheWay(true)),
+			};
 		case "rejected": {
 			const { reason, message, status, known } = outcome;
 			const learnt = known && { known: JSON.stringify(known) };
@@ -92,6 +97,8 @@ export function learntAliases(provider: Provider, before: Known, outcome: Outcom
 }
 
 const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
+
+const onTheWay = (isOnTheWay: boolean) => (isOnTheWay ? { isOnTheWay } : {});
 
 const delivered = ({ settles, leftOut = 0 }: { settles: number; leftOut?: number }) => ({
 	...ended(settles, { kind: "delivered" }),

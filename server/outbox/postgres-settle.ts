@@ -144,8 +144,8 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 }
 
 /** What a lane is once its request was settled; from what `end` left of it where deliveries ended. */
-function settled(lane: Lane, { ended, failed, narrowTo, sent, now }: Settlement): Lane {
-	const free = { ...lane, state: "ready", owner: undefined, dueAt: 0, moves: true };
+function settled(lane: Lane, { ended, failed, narrowTo, sent, isOnTheWay, now }: Settlement): Lane {
+	const free = { ...lane, state: "ready", owner: undefined, dueAt: 0, moves: !isOnTheWay };
 	const counted = ended ? free : { ...free, requests: lane.requests + (sent ? 1 : 0), shown: narrowTo ?? lane.shown };
 	if (!failed) return counted;
 	return {

@@ -114,7 +114,7 @@ export function createLeases({
 			return { leases, nextAt: Number.isFinite(next) ? next : undefined };
 		},
 
-		settle({ lease, now, ended, failed, known, aliases = [], narrowTo, sent, leftOut = 0 }: Settlement): boolean {
+		settle({ lease, now, ended, failed, known, aliases = [], narrowTo, ...said }: Settlement): boolean {
 			const { destination, lane: id, number, person } = lease;
 			if (held.get(id)?.number !== number) return false;
 			const row = get("SELECT * FROM lane WHERE id = ?", id);
@@ -135,8 +135,8 @@ export function createLeases({
 			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
 			const before = laneOf(row);
 			const lane = { ...before };
-			count(lane.destination, "leftOut", leftOut);
-			if (sent) lane.requests += 1;
+			count(lane.destination, "leftOut", said.leftOut ?? 0);
+			if (said.sent) lane.requests += 1;
 			lane.shown = narrowTo ?? lane.shown;
 			if (ended && lanes.end(lane, ended.count, ended.ending, now).isEmpty) return true;
 			if (failed) {
@@ -144,7 +144,8 @@ export function createLeases({
 				lane.unreadable += failed.unreadable ? 1 : 0;
 				lane.failingSince ??= now;
 			}
-			lanes.write({ ...lane, turn: numbers(), dueAt: failed?.dueAt ?? 0 }, before);
+			const turn = said.isOnTheWay ? lane.turn : numbers();
+			lanes.write({ ...lane, turn, dueAt: failed?.dueAt ?? 0 }, before);
 			return true;
 		},
 	};

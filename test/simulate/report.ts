@@ -12,8 +12,11 @@ export interface Told extends Omit<Evidence, "arrivals"> {
 	incidents: { what: string; from: number; to: number }[];
 	visitors: number;
 	seed: number;
-	/** Real ones. */
+	/** Real ones, and those of CPU. */
 	seconds: number;
+	cpuSeconds: number;
+	/** The most memory it took, bytes. */
+	memory: number;
 	steps: number;
 }
 
@@ -28,9 +31,9 @@ function table(head: string[], rows: (string | number)[][]): string {
 	return `${line(head)}|${head.map((_, column) => (column === 0 ? "---" : "--:")).join("|")}|\n${rows.map(line).join("")}\n`;
 }
 
-const intro = ({ visitors, seed, seconds, steps }: Told) => `# A day in the life
+const intro = ({ visitors, seed, seconds, cpuSeconds, memory, steps }: Told) => `# A day in the life
 
-\`npm run simulate\` lives through 24 hours of a shop with ${number(visitors)} visitors and counts what became of every event. This page is what it printed with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed} --write docs\`, ${number(Math.round(seconds))} s of real time, ${number(steps)} steps of a simulated clock.
+\`npm run simulate\` lives through 24 hours of a shop with ${number(visitors)} visitors and counts what became of every event. This page is what it printed with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed} --write docs\`, ${number(Math.round(seconds))} s of real time and ${number(Math.round(cpuSeconds))} s of CPU, ${(memory / 1e9).toFixed(1)} GB of memory, ${number(steps)} steps of a simulated clock.
 
 ![The day](simulation.svg)
 
@@ -104,7 +107,7 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}Why not more of the purchases: order within a person comes first, so a purchase waits for what the same person did before it, and the reserve is open only where a person's next event is the backend's. And a person whom Crisp does not know costs a refused request and a create before their first event; when the budget ends in between, those are spent for nothing that day. A shop this far over its quota should choose what Crisp gets (\`events: ["confirmation", "login"]\`).
+)}Why not more of the purchases: order within a person comes first, so a purchase waits for what the same person did before it, and the reserve is open only where a person's next event is the backend's. And a person whom Crisp does not know costs three requests for their first event: one that is refused, one that creates them, and the event. A shop this far over its quota should choose what Crisp gets (\`events: ["confirmation", "login"]\`).
 
 `;
 }

@@ -50,7 +50,18 @@ const arrivals = {
 };
 const deliveries = deliveriesOf(day.ledger.entries, day.left, arrivals);
 const invariants = verdict({ ...day, arrivals, deliveries });
-const text = report({ ...day, deliveries, invariants, visitors, seed, seconds: seconds(), steps: clock.steps() });
+const { user, system } = process.cpuUsage();
+const text = report({
+	...day,
+	deliveries,
+	invariants,
+	visitors,
+	seed,
+	seconds: seconds(),
+	cpuSeconds: (user + system) / 1e6,
+	memory: process.resourceUsage().maxRSS * 1_024,
+	steps: clock.steps(),
+});
 process.stdout.write(text);
 if (values.write !== undefined) {
 	mkdirSync(values.write, { recursive: true });

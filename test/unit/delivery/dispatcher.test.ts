@@ -54,9 +54,9 @@ describe("the dispatcher", () => {
 	}
 
 	type Made = Pick<Event, "type"> & { name?: string; data?: Record<string, unknown> };
-	async function append(email: string, events: Made[], destinations = ["vibetrace"]): Promise<void> {
+	async function append(email: string, events: Made[], destinations = ["vibetrace"], isKnown = true): Promise<void> {
 		for (const name of destinations) {
-			if (sandbox.people(name as "vibetrace").some((person) => person.email === email)) continue;
+			if (!isKnown || sandbox.people(name as "vibetrace").some((person) => person.email === email)) continue;
 			sandbox.addPerson(name as "vibetrace", { email });
 		}
 		await outbox.append({
@@ -252,6 +252,19 @@ describe("the dispatcher", () => {
 		// Eleven requests need a part of three windows, so a whole one lies between the first and the last.
 		const [first, ...rest] = sandbox.requests("vibetrace").map(({ at }) => at);
 		expect((rest[9] ?? 0) - (first ?? 0)).toBeGreaterThan(0.9 * windowMs);
+	});
+
+	it("ends what it has begun for a person before it begins for the next, as a budget may end in between", async () => {
+		for (let person = 0; person < 20; person += 1) {
+			await append(`${person}@example.com`, [track("1")], ["crisp"], false);
+		}
+		start("crisp", { cap: 30, reserve: 0, bucket: 30, windowMs: 86_400_000, windowOffsetMs: 0 });
+		await sandbox.until((requests) => requests.length === 30);
+		await vi.waitFor(async () => {
+			// Each is looked for in vain, created, and told of: three requests, of four people at a time.
+			const [{ delivered = 0 } = {}] = (await outbox.stats()).destinations;
+			expect(delivered).toBeGreaterThanOrEqual(8);
+		});
 	});
 
 	it("sends one request of a person at a time, and a long lane lets others in between", async () => {

@@ -188,7 +188,7 @@ class Model {
 		return ended;
 	}
 
-	settle(lane: Lane, { ended, failed, known, narrowTo, sent, leftOut = 0 }: Settlement): void {
+	settle(lane: Lane, { ended, failed, known, narrowTo, sent, isOnTheWay, leftOut = 0 }: Settlement): void {
 		const account = this.account(lane.destination);
 		if (known !== undefined)
 			this.known.set(`${keyOf(lane.destination)} ${lane.person}`, { value: known, usedAt: this.now });
@@ -228,7 +228,7 @@ class Model {
 		} else {
 			lane.state = "ready";
 		}
-		lane.turn = this.turn++;
+		if (!isOnTheWay) lane.turn = this.turn++;
 	}
 
 	expire(destination: Destination, before: number): number {
@@ -510,6 +510,7 @@ const said: fc.Arbitrary<Said> = fc.oneof(
 	fc.constant<Said>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
 	fc.record({ narrowTo: fc.constantFrom(1, 2), sent: fc.constant(true) }),
 	fc.constant<Said>({ known: '{"is":3}', sent: true }),
+	fc.constant<Said>({ known: '{"is":4}', sent: true, isOnTheWay: true }),
 	fc.constant<Said>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
 	fc.constant<Said>({}),
 );

@@ -121,6 +121,17 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect((await take(0)).map(({ person }) => person)).toEqual(["bob", "ada"]);
 		});
 
+		it("keeps its place in the turn where a request was only on the way to its first event", async () => {
+			await append([event("ada", "1"), event("bob", "a")]);
+			const [ada] = await take(0, crisp, 1);
+			if (!ada) throw new Error("no lane");
+			await outbox.settle({ lease: ada, now: 0, known: "missing", sent: true, isOnTheWay: true });
+			const [again] = await take(0, crisp, 1);
+			expect([again?.person, again?.known, again?.requests]).toEqual(["ada", "missing", 1]);
+			if (again) await end(again, 0, 1);
+			expect((await takeOne(0)).person).toBe("bob");
+		});
+
 		it("waits after a failure until it is due, and counts the failures of its first event", async () => {
 			await append([event("ada", "1")]);
 			const lease = await takeOne(100);
