@@ -302,4 +302,75 @@ describe("the dispatcher", () => {
 		await settled();
 		expect(taken()).toEqual(["1"]);
 	});
+
+	/** One event each for so many people, in lanes. */
+	async function appendFor(people: number): Promise<string[]> {
+		const emails = Array.from({ length: people }, (_, index) => `person-${index}@example.com`);
+		for (const email of emails) await append(email, [track(email)]);
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 20_000 });
+		return emails;
+	}
+	/** Resolves once whatever was asked of the store before has been answered, and what followed from that. */
+	async function stored(): Promise<void> {
+		for (let times = 0; times < 5; times += 1) await outbox.stats();
+	}
+	const statesOf = async (emails: string[]) => {
+		const persons = emails.map((email) => `email:${email}`);
+		const destinations = [{ site: "site", name: "vibetrace" }];
+		return (await outbox.findOwed({ destinations, persons, limit: 1 })).map(({ person, state }) => ({ person, state }));
+	};
+
+	it("begins other lanes' requests while the disk is waited for, and no more of them than a crash may repeat", async () => {
+		await appendFor(12);
+		const { settle } = outbox;
+		const disk = Promise.withResolvers<void>();
+		outbox.settle = async (settlement) => {
+			await disk.promise;
+			return settle(settlement);
+		};
+		start("vibetrace");
+		await sandbox.until((requests) => requests.length === 8);
+		await stored();
+		expect(sandbox.requests("vibetrace")).toHaveLength(8);
+		disk.resolve();
+		await settled();
+		expect(new Set(taken()).size).toBe(12);
+		expect(taken()).toHaveLength(12);
+	});
+
+	it("gives back what it has leased ahead when the destination is held", async () => {
+		const emails = await appendFor(12);
+		sandbox.fault("vibetrace", { status: 429, retryAfter: 3_600 });
+		const dispatcher = start("vibetrace");
+		await vi.waitFor(() => expect(dispatcher.state().kind).toBe("waiting"), { timeout: 20_000 });
+		await vi.waitFor(
+			async () => expect((await statesOf(emails)).map(({ state }) => state)).toEqual(emails.map(() => "ready")),
+			{ timeout: 20_000 },
+		);
+		expect(sandbox.requests("vibetrace").length).toBeLessThanOrEqual(4);
+	});
+
+	it("begins no request any more for somebody who is waited for to be quiet", async () => {
+		const emails = await appendFor(12);
+		const heal = sandbox.fault("vibetrace", { delayMs: 60_000 });
+		const dispatcher = start("vibetrace");
+		await sandbox.until((requests) => requests.length === 4);
+		await vi.waitFor(
+			async () => expect((await statesOf(emails)).filter(({ state }) => state === "leased")).toHaveLength(8),
+			{ timeout: 20_000 },
+		);
+		const begun = sandbox.requests("vibetrace").map(({ body }) => (body as { user: { email: string } }).user.email);
+		const ahead = (await statesOf(emails)).filter(
+			({ person, state }) => state === "leased" && !begun.some((email) => person === `email:${email}`),
+		);
+		expect(ahead).toHaveLength(4);
+		const people = ahead.map(({ person }) => person);
+		await outbox.forget({ site: "site", people });
+		await dispatcher.quiet(people);
+		await dispatcher.stop(0);
+		heal();
+		start("vibetrace");
+		await settled();
+		expect(new Set(taken()).size).toBe(8);
+	});
 });
