@@ -218,6 +218,7 @@ export function startDispatcher({
 	}
 
 	const mayBegin = () =>
+		!stopping.signal.aborted &&
 		!hold.isChanging() &&
 		hold.until() <= now() &&
 		busy < (hold.probing() ? 1 : concurrency) &&

@@ -338,6 +338,25 @@ describe("the dispatcher", () => {
 		expect(taken()).toHaveLength(12);
 	});
 
+	it("begins no request once it is stopped, and gives back what it was leasing", async () => {
+		const emails = await appendFor(12);
+		const { take } = outbox;
+		const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+		outbox.take = async (request) => {
+			const taken = await take(request);
+			asked.resolve();
+			await answered.promise;
+			return taken;
+		};
+		const dispatcher = start("vibetrace");
+		await asked.promise;
+		const stopped = dispatcher.stop(10_000);
+		answered.resolve();
+		await stopped;
+		expect(sandbox.requests("vibetrace")).toEqual([]);
+		expect((await statesOf(emails)).map(({ state }) => state)).toEqual(emails.map(() => "ready"));
+	});
+
 	it("gives back what it has leased ahead when the destination is held", async () => {
 		const emails = await appendFor(12);
 		sandbox.fault("vibetrace", { status: 429, retryAfter: 3_600 });
