@@ -10,30 +10,26 @@ const day = 86_400_000;
  * ones in the whole site), an opened e-mail for the 20 minutes after the last accepted one.
  */
 export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
-	const once = (key: string, reason: string, days: number): Claim => ({
-		key,
-		reason,
-		at: receivedAt,
-		since: 0,
-		until: receivedAt + days * day,
-	});
+	const at = receivedAt;
+	const once = (key: string, reason: string, days: number) => ({ key, reason, at, since: 0, until: at + days * day });
 	// A UUIDv7 starts with its time, here in steps of five hours, so that what is new stays together on disk.
 	const cluster = event.id[14] === "7" ? event.id.slice(0, 6) : "000000";
-	const claims: Claim[] = [{ ...once(`id\n${person}\n${event.id}`, "duplicate", 31), cluster }];
+	const key = `id\n${person}\n${event.id}`;
+	const claims: Claim[] = [{ key, cluster, reason: "duplicate", at, since: 0, until: at + 31 * day }];
 	if (event.type === "confirmation") {
 		const { orderId } = event.data;
 		claims.push({ ...once(`order\n${orderId}`, "duplicate_order", 400), ofPerson: true });
 		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
 	}
 	if (event.type === "email_open") {
-		const { at } = event;
+		const opened = event.at;
 		claims.push({
 			key: "open",
 			ofPerson: true,
 			reason: "email_open_too_soon",
-			at,
-			since: at,
-			until: at + 20 * minute,
+			at: opened,
+			since: opened,
+			until: opened + 20 * minute,
 		});
 	}
 	return claims;

@@ -15,15 +15,17 @@ const digest = (text: string) => hash("sha256", text, "binary");
 /** What the keys of all claims that are a person's own start with. */
 const personPrefix = (site: string, person: string) => digest(`${site}\n${person}`).slice(0, prefixBytes);
 
-/** Remembers the last answer: events that come together are one person's as a rule. */
-function rememberLast(answer: (site: string, person: string) => string): typeof answer {
-	let last = { site: "", person: "", value: "" };
-	return (site, person) => {
-		if (last.site !== site || last.person !== person) last = { site, person, value: answer(site, person) };
-		return last.value;
-	};
+const bucketOf = (site: string, person: string) => digest(`bucket\n${site}\n${person}`).slice(0, bucketBytes);
+
+let last = { site: "", person: "", cluster: "", start: "" };
+/** What the keys of a person's claims of a cluster start with. Remembered, as events that come together are alike in it. */
+function clusterStart(site: string, person: string, cluster: string): string {
+	if (last.site !== site || last.person !== person || last.cluster !== cluster) {
+		const start = Buffer.from(cluster, "hex").toString("latin1", 0, clusterBytes) + bucketOf(site, person);
+		last = { site, person, cluster, start };
+	}
+	return last.start;
 }
-const bucketOf = rememberLast((site, person) => digest(`bucket\n${site}\n${person}`).slice(0, bucketBytes));
 
 /**
  * Writes a claim's key to a place in a buffer: says nothing of the person to whoever cannot name them. Returns its
@@ -36,13 +38,9 @@ export function writeKey(
 	into: Buffer,
 	offset: number,
 ): number {
-	const own = digest(`${site}\n${ofPerson ? `${person}\n` : ""}${key}`);
-	into.write(own, offset, keyBytes, "latin1");
-	if (ofPerson) into.write(personPrefix(site, person), offset, prefixBytes, "latin1");
-	else if (cluster !== undefined) {
-		into.write(cluster, offset, clusterBytes, "hex");
-		into.write(bucketOf(site, person), offset + clusterBytes, bucketBytes, "latin1");
-	}
+	into.write(digest(`${site}\n${ofPerson ? `${person}\n` : ""}${key}`), offset, keyBytes, "latin1");
+	if (ofPerson) into.write(personPrefix(site, person), offset, "latin1");
+	else if (cluster !== undefined) into.write(clusterStart(site, person, cluster), offset, "latin1");
 	return keyBytes;
 }
 

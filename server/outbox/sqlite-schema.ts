@@ -96,7 +96,7 @@ const pragmas = [
 	"journal_mode = WAL",
 	"synchronous = FULL",
 	"temp_store = MEMORY",
-	"cache_size = -65536",
+	"cache_size = -16384",
 	"wal_autocheckpoint = 10000",
 	"journal_size_limit = 67108864",
 ];

@@ -202,7 +202,7 @@ export const guards: Record<string, Guard[] | string> = {
 	],
 	"a visitor uses up the id of somebody else's event": [
 		{ file: "server/ingest/claims.ts", guard: "id\\n$".concat("{person}"), without: "id\\n" },
-		{ file: "server/outbox/claim-key.ts", guard: "into.write(bucketOf(site, person),", without: 'into.write("xx",' },
+		{ file: "server/outbox/claim-key.ts", guard: "+ bucketOf(site, person)", without: '+ "xx"' },
 	],
 	"a visitor claims somebody else's order": [
 		{ file: "server/ingest/claims.ts", guard: "if (trusted) claims.push", without: "claims.push" },
