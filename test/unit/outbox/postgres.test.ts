@@ -125,17 +125,18 @@ describe("the PostgreSQL outbox", () => {
 		const url = await cluster.database();
 		const name = url.slice(url.lastIndexOf("/") + 1);
 		const as = (user: string) => url.replace("postgres:secret@", `${user}:secret@`);
-		await cluster.run("CREATE ROLE ferry LOGIN PASSWORD 'secret'; CREATE ROLE runner LOGIN PASSWORD 'secret'");
-		await expect(openPostgres(as("ferry"))).rejects.toThrow(/CREATE SCHEMA eventferry AUTHORIZATION/);
-		await cluster.run("CREATE SCHEMA eventferry AUTHORIZATION ferry", name);
-		const owner = await open(as("ferry"));
+		const [ferry, runner] = [`${name}_ferry`, `${name}_runner`];
+		await cluster.run(`CREATE ROLE ${ferry} LOGIN PASSWORD 'secret'; CREATE ROLE ${runner} LOGIN PASSWORD 'secret'`);
+		await expect(openPostgres(as(ferry))).rejects.toThrow(/CREATE SCHEMA eventferry AUTHORIZATION/);
+		await cluster.run(`CREATE SCHEMA eventferry AUTHORIZATION ${ferry}`, name);
+		const owner = await open(as(ferry));
 		await cluster.run(
-			`GRANT USAGE ON SCHEMA eventferry TO runner;
-			GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA eventferry TO runner;
-			GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA eventferry TO runner`,
+			`GRANT USAGE ON SCHEMA eventferry TO ${runner};
+			GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA eventferry TO ${runner};
+			GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA eventferry TO ${runner}`,
 			name,
 		);
-		for (const outbox of [owner, await open(as("runner"))]) {
+		for (const outbox of [owner, await open(as(runner))]) {
 			await appended(outbox, event("ada", "1"), event("ada", "2"));
 			const [lease] = await take(outbox);
 			if (!lease) throw new Error("no lane");
