@@ -1,6 +1,6 @@
 import { barX, dot, type PlotOptions, ruleX, ruleY, text } from "@observablehq/plot";
 import { light, pictureOf, type Theme } from "../support/picture.ts";
-import { medianOf, sideBySide, spread } from "./print.ts";
+import { sideBySide, withSpread } from "./print.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
 
 interface Palette extends Theme {
@@ -48,7 +48,6 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 	const [least, most] = [Math.min(...bars.map(({ low }) => low)), Math.max(...bars.map(({ high }) => high))];
 	const isLogarithmic = least > 0 && most / least > 20;
 	const fill = ({ who }: Bar) => (who === "eventferry" ? palette.ours : palette.theirs);
-	const label = ({ values, high }: Bar) => ({ at: high, words: [medianOf(values, unit), spread(values)] });
 	return {
 		height: bars.length * row + 64,
 		marginLeft: 160,
@@ -72,13 +71,10 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 				: [barX(bars, { y: "who", x: "middle", fill, insetTop: 2, insetBottom: 2 })]),
 			text(bars, {
 				y: "who",
-				x: (each) => label(each).at,
+				x: "high",
 				dx: 9,
 				textAnchor: "start",
-				text: (each) => {
-					const [middle, range] = label(each).words;
-					return range ? `${middle} (${range})` : middle;
-				},
+				text: ({ values }) => withSpread(values, unit),
 				fontWeight: (({ who }: Bar) => (who === "eventferry" ? "bold" : "normal")) as never,
 			}),
 		],

@@ -14,7 +14,6 @@ const size = (peer: string, theirs: number[]): Result => ({
 	...(peer === "" && { target: { atMost: 5_000 } }),
 });
 const bench = (more: Partial<BenchRecord>): BenchRecord => ({
-	command: "npm run bench:browser",
 	machine: "a machine",
 	versions: { Node: "24" },
 	sections: {},
@@ -23,6 +22,7 @@ const bench = (more: Partial<BenchRecord>): BenchRecord => ({
 const section = (results: Result[], failures: string[] = []) => ({
 	at: "2026-01-02T03:04:05.000Z",
 	seconds: 61,
+	command: "npm run bench:browser",
 	results,
 	failures,
 });

@@ -2,18 +2,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { benches } from "./benches.ts";
 import { type Chart, comparisonChart, targetsChart } from "./charts.ts";
 import { withFigures } from "./figures.ts";
-import { medianOf, sideBySide, spread, targetText, verdictOf } from "./print.ts";
+import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
 import type { BenchRecord, Measured } from "./record.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
 
 const row = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
 const table = (head: string[], lines: string[][]): string =>
 	lines.length === 0 ? "" : `${row(head)}|${head.map(() => "---").join("|")}|\n${lines.map(row).join("")}\n`;
-
-const withSpread = (values: number[], unit: string) => {
-	const range = spread(values);
-	return range === "" ? medianOf(values, unit) : `${medianOf(values, unit)} (${range})`;
-};
 
 const titleOf = ({ name, peer }: Result) => (peer === "" ? name : `${name} ÷ ${peer}`);
 const verdict = (result: Result) => verdictOf(result).replace("MISSED", "**missed**");
@@ -109,11 +104,12 @@ function measuredOn(measured: Measured): string {
 
 ${table(
 	["bench", "day", "took", "machine", "with", "by"],
-	inOrder(measured).map(({ title, record: { sections, machine, versions, command } }) => {
+	inOrder(measured).map(({ title, record: { sections, machine, versions } }) => {
 		const days = [...new Set(Object.values(sections).map(({ at }) => day(at)))].toSorted();
+		const commands = [...new Set(Object.values(sections).map(({ command }) => `\`${command}\``))];
 		const seconds = Object.values(sections).reduce((sum, section) => sum + section.seconds, 0);
 		const with_ = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-		return [title, days.join(", "), `${Math.ceil(seconds / 60)} min`, machine, with_.join(", "), `\`${command}\``];
+		return [title, days.join(", "), `${Math.ceil(seconds / 60)} min`, machine, with_.join(", "), commands.join(", ")];
 	}),
 )}`;
 }

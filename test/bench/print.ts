@@ -18,6 +18,12 @@ const withUnit = (value: number, unit: string) => (unit === "" ? short(value) : 
 export const medianOf = (values: number[], unit: string): string =>
 	values.length === 0 ? "" : withUnit(median(values), unit);
 
+/** A median and, where there were several rounds, the lowest and the highest. */
+export function withSpread(values: number[], unit: string): string {
+	const range = spread(values);
+	return range === "" ? medianOf(values, unit) : `${medianOf(values, unit)} (${range})`;
+}
+
 export function targetText({ atLeast, atMost }: Target): string {
 	if (atLeast === undefined) return `≤ ${short(atMost ?? 0)}`;
 	return atMost === undefined ? `≥ ${short(atLeast)}` : `${short(atLeast)}-${short(atMost)}`;

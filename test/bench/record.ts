@@ -16,13 +16,14 @@ const section = z.object({
 	/** When it ended, in UTC, and how long it took, s. */
 	at: z.iso.datetime(),
 	seconds: z.number(),
+	/** What measured it. */
+	command: z.string(),
 	results: z.array(result),
 	/** What could not be measured, and why. */
 	failures: z.array(z.string()),
 });
 
 const bench = z.object({
-	command: z.string(),
 	machine: z.string(),
 	/** By name: Node, eventferry and what it was measured with and beside. */
 	versions: z.record(z.string(), z.string()),

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { judgeForCi } from "./ci.ts";
 import { measure } from "./measure.ts";
 import { comparison, resultTable, short } from "./print.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
@@ -53,6 +54,19 @@ it("who was asked the same as several others stands in a column beside them", ()
 		["durable ingest, events/s", "60", "7", "7"],
 	]);
 	expect(comparison(three.slice(0, 2))).toBe("");
+});
+
+it("CI looks at a few ratios, and fails on none that a busy machine makes", () => {
+	const cost = (ratio: number) =>
+		judgeForCi(
+			result({ name: "durable ingest, 3 destinations: CPU an event, fan-out included", ours: [ratio], theirs: [1] }),
+		);
+	expect(cost(18)).toMatchObject({ isFine: true });
+	expect(cost(61)).toMatchObject({ isFine: false, text: expect.stringMatching(/^FAR OFF: .*61, may be ≤ 60$/) });
+	const ingest = (ratio: number) =>
+		judgeForCi(result({ name: "durable ingest, 3 destinations", ours: [ratio], theirs: [1] }))?.isFine;
+	expect([ingest(0.03), ingest(0.009)]).toEqual([true, false]);
+	expect(judgeForCi(result({ name: "delivery" }))).toBeUndefined();
 });
 
 it("a section that fails is told, and keeps none of the others from being measured", async () => {

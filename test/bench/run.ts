@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { arch, cpus, release, totalmem } from "node:os";
+import { arch, cpus, release, totalmem, type } from "node:os";
 import { parseArgs } from "node:util";
 import { runBench } from "./bench-process.ts";
 import { type Bench, benches } from "./benches.ts";
@@ -37,9 +37,10 @@ if (values.help || [...chosen.keys()].some((name) => !(name in benches)) || !(Nu
 	process.exit(values.help ? 0 : 2);
 }
 
-const osName = () =>
-	/PRETTY_NAME="(.*)"/.exec(existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "")?.[1] ?? "";
-const machine = `${cpus()[0]?.model ?? arch()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${[osName(), `Linux ${release()}`].filter((each) => each !== "").join(", ")}`;
+const osRelease = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+const system = [/PRETTY_NAME="(.*)"/.exec(osRelease)?.[1] ?? [], `${type()} ${/^[\d.]*/.exec(release())?.[0]}`].flat();
+const memory = `${Math.round(totalmem() / 2 ** 30)} GB`;
+const machine = [cpus()[0]?.model ?? arch(), `${cpus().length} cores`, memory, ...system].join(", ");
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 
 /** Runs a bench; `save` is called with what is known so far, whenever a section has ended. */
@@ -50,8 +51,8 @@ async function run(
 	save: (run: BenchRecord) => void,
 ) {
 	const args = [...sections, "--rounds", values.rounds ?? String(rounds)];
+	const command = `npm run bench:${name} -- ${args.join(" ")}`;
 	const record: BenchRecord = {
-		command: `npm run bench:${name} -- ${args.join(" ")}`,
 		machine,
 		versions: { eventferry: version, Node: process.versions.node },
 		sections: {},
@@ -62,7 +63,13 @@ async function run(
 		else if ("result" in line) results.push(line.result);
 		else if ("failure" in line) failures.push(line.failure);
 		else {
-			record.sections[line.section] = { at: new Date().toISOString(), seconds: line.seconds, results, failures };
+			record.sections[line.section] = {
+				at: new Date().toISOString(),
+				seconds: line.seconds,
+				command,
+				results,
+				failures,
+			};
 			[results, failures] = [[], []];
 			save(record);
 		}

@@ -60,8 +60,8 @@ interface Question {
 
 const costs = (what: keyof Cost) => (measured: Measured) => measured.costs.map((cost) => cost[what]);
 /** Undefined where there is nothing to count: requests of those who have not sent all of it. */
-const delivered = (value: (delivery: Delivery) => number | undefined) => (measured: Measured) =>
-	(measured.delivery ? [value(measured.delivery)] : []).filter((each) => each !== undefined);
+const delivered = (value: (delivery: Delivery) => number | number[] | undefined) => (measured: Measured) =>
+	(measured.delivery ? [value(measured.delivery)].flat() : []).filter((each) => each !== undefined);
 
 const costQuestions: Question[] = [
 	{ name: "size, Brotli", unit: "B", values: ({ peer }) => [peer.brotli], target: { atMost: 5_000 } },
@@ -110,7 +110,7 @@ const deliveryQuestions: Question[] = [
 	{
 		name: "lost of 50 as the tab closes, next page included",
 		unit: "",
-		values: delivered(({ closedThenOpened }) => 50 - closedThenOpened),
+		values: delivered(({ closedThenOpened }) => closedThenOpened.map((came) => 50 - came)),
 		target: { atMost: 0 },
 	},
 	{ name: "sent twice of 50 as the tab closes", unit: "", values: delivered(({ closedTwice }) => closedTwice) },
@@ -177,7 +177,7 @@ const sections: Record<string, Section> = {
 				"delivery",
 				fail,
 				async (tracker) => {
-					tracker.delivery = await delivery(chromium, tracker.peer);
+					tracker.delivery = await delivery(chromium, tracker.peer, rounds);
 				},
 				waiting,
 			);
