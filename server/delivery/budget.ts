@@ -12,8 +12,10 @@ export interface BudgetOptions {
 }
 
 const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
-/** A token is taken in advance for so many requests at most: what a crash can waste. */
+/** Tokens are taken in advance for so many requests at most: what a crash can waste. */
 const advanceMost = 100;
+/** As many as refill in this time are taken at once, so that a slow disk does not slow down what may go often. */
+const advanceMs = 100;
 
 const bucketOf = (cap: number, per: Allowance["per"]): number => {
 	if (per === "day") return Math.min(cap, Math.max(100, Math.ceil(cap / 10)));
@@ -62,7 +64,8 @@ export interface Purse {
 
 /** Takes a destination's budget in small advances, durable before a request is sent; what a crash leaves unspent is lost. */
 export function createPurse(outbox: Outbox, destination: Destination, limits: BudgetLimits, now: () => number): Purse {
-	const want = Math.min(advanceMost, Math.max(1, Math.ceil(limits.bucket / 100)));
+	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
+	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));
 	let left = 0;
 	let until = 0;
 	let reservedOnly = false;

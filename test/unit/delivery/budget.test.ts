@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createPurse } from "../../../server/delivery/budget.ts";
-import type { Outbox } from "../../../server/outbox/outbox.ts";
+import { budgetLimits, createPurse } from "../../../server/delivery/budget.ts";
+import type { AdvanceRequest, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
@@ -23,3 +23,24 @@ it("a request that was not needed goes back to the purse in its own window only"
 	await outbox.close();
 	remove();
 });
+
+it.each([
+	["60 a second", 60, "second", 6],
+	["10 a second", 10, "second", 1],
+	["120 a minute", 120, "minute", 1],
+	["10,000 a day", 10_000, "day", 10],
+	["1,000,000 a second", 1_000_000, "second", 100],
+] as const)(
+	"of %s few enough are taken in advance that a crash wastes little, and enough for a slow disk",
+	async (_, requests, per, few) => {
+		const wanted: number[] = [];
+		const outbox = {
+			async advance({ want }: AdvanceRequest) {
+				wanted.push(want);
+				return { granted: want, reservedOnly: false, until: 1, nextAt: 0 };
+			},
+		} as unknown as Outbox;
+		await createPurse(outbox, { site: "site", name: "crisp" }, budgetLimits({ requests, per }, {}), () => 0).fill();
+		expect(wanted).toEqual([few]);
+	},
+);
