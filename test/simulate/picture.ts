@@ -19,7 +19,7 @@ const day = 86_400_000;
 const slot = (at: number) => Math.floor(at / sampleMs) * sampleMs;
 const titles: Record<Destination, string> = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
 const colors: Record<string, string> = {
-	"page views": "#d0d7de",
+	"page views": "#8c959f",
 	"events of visitors": "#0969da",
 	"events of the backend": "#1a7f37",
 	events: "#0969da",
