@@ -1,6 +1,6 @@
 import { barX, dot, type PlotOptions, ruleX, ruleY, text } from "@observablehq/plot";
 import { light, pictureOf, type Theme } from "../support/picture.ts";
-import { sideBySide, withSpread } from "./print.ts";
+import { short, sideBySide, withSpread } from "./print.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
 
 interface Palette extends Theme {
@@ -19,8 +19,11 @@ const palettes: Record<"light" | "dark", Palette> = {
 const width = 860;
 const row = 19;
 
-const title = (words: string) =>
-	text([words], { frameAnchor: "top-left", dx: -150, dy: -24, fontSize: 13, fontWeight: "bold" });
+const title = (words: string, marginLeft: number) =>
+	text([words], { frameAnchor: "top-left", dx: 10 - marginLeft, dy: -24, fontSize: 13, fontWeight: "bold" });
+
+/** Room for the longest of the names. */
+const roomFor = (names: string[]) => Math.max(120, 16 + 5.6 * Math.max(0, ...names.map(({ length }) => length)));
 
 interface Bar {
 	who: string;
@@ -47,10 +50,11 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 	].toSorted((a, b) => (betterIs === "lower" ? a.middle - b.middle : b.middle - a.middle));
 	const [least, most] = [Math.min(...bars.map(({ low }) => low)), Math.max(...bars.map(({ high }) => high))];
 	const isLogarithmic = least > 0 && most / least > 20;
+	const marginLeft = roomFor(bars.map(({ who }) => who));
 	const fill = ({ who }: Bar) => (who === "eventferry" ? palette.ours : palette.theirs);
 	return {
 		height: bars.length * row + 64,
-		marginLeft: 160,
+		marginLeft,
 		marginRight: 150,
 		marginTop: 34,
 		x: {
@@ -58,11 +62,14 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 			label: null,
 			ticks: 5,
 			grid: true,
-			tickFormat: "~s",
+			tickFormat: short,
 		},
 		y: { domain: bars.map(({ who }) => who), label: null, tickSize: 0 },
 		marks: [
-			title(`${name}${unit ? `, ${unit}` : ""} (${betterIs} is better${isLogarithmic ? "; logarithmic" : ""})`),
+			title(
+				`${name}${unit ? `, ${unit}` : ""} (${betterIs} is better${isLogarithmic ? "; logarithmic" : ""})`,
+				marginLeft,
+			),
 			...(isLogarithmic
 				? [
 						ruleY(bars, { y: "who", x1: "low", x2: "high", stroke: fill, strokeWidth: 3, strokeOpacity: 0.5 }),
@@ -95,21 +102,16 @@ function targetsPlot(results: Result[], palette: Palette): PlotOptions {
 		const color = isMet(result) ? palette.met : palette.missed;
 		return [{ ...bar(peer === "" ? name : `${name} ÷ ${peer}`, room), color }];
 	});
+	const marginLeft = roomFor(lines.map(({ who }) => who));
 	return {
-		height: lines.length * row + 64,
-		marginLeft: 460,
+		height: lines.length * row + 58,
+		marginLeft,
 		marginRight: 20,
-		marginTop: 40,
+		marginTop: 34,
 		x: { type: "log", label: null, grid: true, ticks: 5, tickFormat: (value: number) => `${value}×` },
 		y: { domain: lines.map(({ who }) => who), label: null, tickSize: 0 },
 		marks: [
-			text(["How far from its target each figure is: right of the line it is met"], {
-				frameAnchor: "top-left",
-				dx: -450,
-				dy: -30,
-				fontSize: 13,
-				fontWeight: "bold",
-			}),
+			title("How far from its target each figure is: right of the line it is met", marginLeft),
 			ruleX([1], { strokeWidth: 1.5 }),
 			ruleY(lines, { y: "who", x1: "low", x2: "high", stroke: "color", strokeWidth: 3, strokeOpacity: 0.5 }),
 			dot(lines, { y: "who", x: "middle", fill: "color", r: 4.5 }),
@@ -125,10 +127,13 @@ const inBoth = (draw: (palette: Palette) => PlotOptions[]) => ({
 
 export type Chart = ReturnType<typeof inBoth>;
 
-/** All that was asked of several side by side, one below the other; undefined where nothing was. */
-export function comparisonChart(results: Result[]): Chart | undefined {
-	const measures = [...Map.groupBy(sideBySide(results), ({ name }) => name).values()];
-	return measures.length === 0 ? undefined : inBoth((palette) => measures.map((each) => comparisonPlot(each, palette)));
-}
+/** What was asked of several side by side, but for what is 0 of all. */
+export const drawn = (results: Result[]): Result[][] =>
+	[...Map.groupBy(sideBySide(results), ({ name }) => name).values()].filter((all) =>
+		all.some(({ ours, theirs }) => [...ours, ...theirs].some((value) => value > 0)),
+	);
+
+export const comparisonChart = (measures: Result[][]): Chart =>
+	inBoth((palette) => measures.map((each) => comparisonPlot(each, palette)));
 
 export const targetsChart = (results: Result[]): Chart => inBoth((palette) => [targetsPlot(results, palette)]);

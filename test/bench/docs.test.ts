@@ -80,7 +80,7 @@ it("the README gets what was measured: all peers from the best on, a ratio with 
 			},
 		}),
 	});
-	expect(text).toContain("| delivered in each person's order, 9 waiting, events/s | 30 | BullMQ 40, pg-boss 1 |\n");
+	expect(text).toContain("| delivered in each person's order, 9 waiting, events/s | 30 | BullMQ: 40; pg-boss: 1 |\n");
 	expect(text).toContain("| leased lanes | 1.25 × 10,000 waiting | asked for ≤ 1: missed |\n");
 	expect(text).toContain("2 of its 4 targets are met");
 	expect(text).toMatch(/^before\n<!-- measured[\s\S]*<!-- \/measured -->\nafter\n$/);

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { benches } from "./benches.ts";
-import { type Chart, comparisonChart, targetsChart } from "./charts.ts";
+import { type Chart, comparisonChart, drawn, targetsChart } from "./charts.ts";
 import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
 import type { BenchRecord, Measured } from "./record.ts";
@@ -119,7 +119,7 @@ function benchPage({ name, title, about, record }: ReturnType<typeof inOrder>[nu
 	const all = record.failure ? [...failures, `the last run ${record.failure}`] : failures;
 	const sections = Object.entries(record.sections).map(([section, { results }]) => {
 		const compared = comparisonTable(results);
-		const chart = compared === "" ? "" : picture(`${name}-${section}`, `${title}: ${section}`);
+		const chart = drawn(results).length === 0 ? "" : picture(`${name}-${section}`, `${title}: ${section}`);
 		return [chart, compared, whoIsBetter(results), figureTable(results)].join("");
 	});
 	return `## ${title}
@@ -146,8 +146,8 @@ export function charts(measured: Measured): Record<string, Chart> {
 	const all = inOrder(measured);
 	const compared = all.flatMap(({ name, record }) =>
 		Object.entries(record.sections).flatMap(([section, { results }]) => {
-			const chart = comparisonChart(results);
-			return chart ? [[`${name}-${section}`, chart] as const] : [];
+			const measures = drawn(results);
+			return measures.length === 0 ? [] : [[`${name}-${section}`, comparisonChart(measures)] as const];
 		}),
 	);
 	return { targets: targetsChart(all.flatMap(({ record }) => resultsOf(record))), ...Object.fromEntries(compared) };

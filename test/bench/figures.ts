@@ -20,8 +20,8 @@ function line(name: string, all: Result[]): string {
 	const peers = all
 		.filter(({ theirs }) => theirs.length > 0)
 		.toSorted((a, b) => (median(a.theirs) - median(b.theirs)) * (betterIs === "lower" ? 1 : -1))
-		.map(({ peer, theirs }) => `${peer} ${medianOf(theirs, "")}`);
-	return `| ${unit ? `${name}, ${unit}` : name} | ${medianOf(ours, "")} | ${peers.join(", ")} |\n`;
+		.map(({ peer, theirs }) => `${peer}: ${medianOf(theirs, "")}`);
+	return `| ${unit ? `${name}, ${unit}` : name} | ${medianOf(ours, "")} | ${peers.join("; ")} |\n`;
 }
 
 /** A ratio, and what was asked of it. */
@@ -42,7 +42,7 @@ function figures(measured: Measured): string {
 			return besides.length > 1 ? [line(name, all)] : besides.filter(({ target }) => target).map(ratio);
 		}),
 	);
-	return `| \`npm run bench\`, medians of one run on two cores | eventferry | beside |
+	return `| \`npm run bench\`, medians of one run | eventferry | beside |
 |---|---|---|
 ${lines.join("")}
 ${met} of its ${targeted.length} targets are met. [docs/benchmarks.md](docs/benchmarks.md), in the repository, has all of them with their spreads, those that are missed, and what others do better. Only ratios within one run mean anything.

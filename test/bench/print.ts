@@ -8,9 +8,9 @@ export function short(value: number): string {
 	return value.toFixed(size > 0.9 && size < 1.1 ? 3 : 2);
 }
 
-/** The lowest and the highest; nothing of one value. */
+/** The lowest and the highest; nothing where they are the same. */
 export const spread = (values: number[]): string =>
-	values.length < 2 ? "" : `${short(Math.min(...values))}-${short(Math.max(...values))}`;
+	new Set(values).size < 2 ? "" : `${short(Math.min(...values))}-${short(Math.max(...values))}`;
 
 const withUnit = (value: number, unit: string) => (unit === "" ? short(value) : `${short(value)} ${unit}`);
 

@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { configSchema } from "../../server/config-schema.ts";
+import { page } from "../bench/docs.ts";
+import { withFigures } from "../bench/figures.ts";
+import { readMeasured } from "../bench/record.ts";
 import { withSizes } from "../size/sizes.ts";
 import { temporaryFolder } from "../support/served.ts";
 
@@ -11,6 +14,15 @@ const readme = readFileSync("README.md", "utf8");
 it("the README's sizes are the real ones: `npm run docs` writes them", async () => {
 	expect(await withSizes(readme)).toBe(readme);
 	expect(readme.match(/\| \d\.\d KB \|/g)).toHaveLength(3);
+});
+
+it("the README's figures and the page of benchmarks say what was measured: `npm run docs` writes them", () => {
+	const measured = readMeasured();
+	expect(withFigures(readme, measured)).toBe(readme);
+	expect(page(measured)).toBe(readFileSync("docs/benchmarks.md", "utf8"));
+	const pictures = [...page(measured).matchAll(/"(benchmarks-[\w-]+\.svg)"/g)].map(([, file]) => `docs/${file}`);
+	expect(pictures.filter((file) => !existsSync(file))).toEqual([]);
+	expect(pictures.length).toBeGreaterThan(0);
 });
 
 it("the README's configuration file is a right one", () => {
