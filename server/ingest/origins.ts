@@ -23,9 +23,11 @@ export function isOriginPattern(value: string): boolean {
  * `https://a.b.shop.example`, not for `https://shop.example` itself, another scheme or another port.
  */
 function matches(origin: string, pattern: string): boolean {
+	if (!pattern.includes("*")) return origin === pattern;
 	const [, scheme, rest] = starred.exec(pattern) ?? [];
-	if (scheme === undefined || rest === undefined) return origin === pattern;
 	return (
+		scheme !== undefined &&
+		rest !== undefined &&
 		origin.startsWith(scheme) &&
 		origin.endsWith(rest) &&
 		subdomains.test(origin.slice(scheme.length, Math.max(scheme.length, origin.length - rest.length)))
