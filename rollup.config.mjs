@@ -4,7 +4,28 @@ import terser from "@rollup/plugin-terser";
 import esbuild from "rollup-plugin-esbuild";
 
 const typescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.json" });
-const minified = (module) => terser({ ecma: 2020, module, compress: { passes: 3, inline: 1, unsafe_arrows: true } });
+/** As what Brotli makes of it is smallest. */
+const compress = {
+	passes: 3,
+	inline: 1,
+	hoist_funs: true,
+	lhs_constants: false,
+	loops: false,
+	comparisons: false,
+	negate_iife: false,
+};
+/** Names that only our own objects have, and that never leave the page. */
+const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write)$/;
+const minified = (module, preamble) =>
+	terser({
+		ecma: 2020,
+		module,
+		compress,
+		format: { preamble },
+		mangle: preamble ? { properties: { regex: ours, builtins: true } } : {},
+	});
+/** Has Chromium compile all functions before they are called, and on another thread: half of what the start costs. */
+const compileHint = "//# allFunctionsCalledOnLoad";
 const page = esbuild({
 	target: "es2022",
 	tsconfig: "server/console/page/tsconfig.json",
@@ -73,7 +94,7 @@ export default [
 	},
 	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), typescript, minified(false), licenses],
+		plugins: [resolve({ browser: true }), typescript, minified(false, compileHint), licenses],
 		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 	{

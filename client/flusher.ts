@@ -11,6 +11,8 @@ const batchEvents: Limits["batchEvents"] = 100;
 const batchBytes = 60_000;
 const everyMs = 5_000;
 const atEvents = 20;
+/** So many ms 20 events wait for what is captured with them: a request costs as much as 20 events. */
+const soonMs = 150;
 const timeoutMs = 10_000;
 /** Characters from which compressing is worth its while. */
 const largeBody = 2_000;
@@ -37,6 +39,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	/** Whether what failed was compressed: somebody on the way may not like it. */
 	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
+	let soon: typeof timer;
 	let running: Promise<void> | undefined;
 
 	const mustWait = (isEager: boolean): boolean => {
@@ -68,7 +71,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			let headers: Record<string, string> | undefined;
 			// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
-			const isHere = new URL(url, location.href).origin === location.origin;
+			const isHere = new URL(url, location as unknown as string).origin === location.origin;
 			if (!isLast && !isPlain && isHere && body.length > largeBody && window.CompressionStream) {
 				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Not by way of blobs, which another process keeps.
@@ -89,8 +92,8 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		}
 	};
 
-	/** Says whether the next request may follow at once. */
-	const follow = async (events: Event[], reply: Reply): Promise<boolean> => {
+	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. */
+	const follow = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
 		if (Array.isArray(reply)) {
 			const taken = events.filter((event) => {
 				const why = reply.find((rejection) => rejection?.id === event.id);
@@ -101,7 +104,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			largest = batchEvents;
 			if (pause.failures) wait(0, 0);
 			await queue.settle("delivered", taken, "accepted");
-			return deliverable().length > 0;
+			return deliverable().length >= (isEager ? 1 : atEvents);
 		}
 		isPlain = true;
 		if (reply === "halve") {
@@ -116,7 +119,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			wait(reply, 0);
 		} else {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random), pause.failures + 1);
+			wait(backoff(pause.failures, Math.random()), pause.failures + 1);
 		}
 		return false;
 	};
@@ -124,7 +127,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	const sendNext = async (isEager: boolean): Promise<boolean> => {
 		await queue.sync();
 		const events = take(deliverable(), batchBytes);
-		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events));
+		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
 	};
 
 	const run = async (isEager: boolean) => {
@@ -139,21 +142,21 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	const start = (isEager: boolean): Promise<void> => {
 		clearTimeout(timer);
-		timer = undefined;
+		timer = soon = undefined;
 		running ??= run(isEager);
 		return running;
 	};
 
 	/**
-	 * Something may be waiting: sends it soon, at 20 events at once. Soon is whatever the pause: it may be over before it
-	 * was to be, in another tab too.
+	 * Something may be waiting: sends it in 5 s, whatever the pause, as it may be over before it was to be, in another
+	 * tab too; 20 events sooner.
 	 */
 	const wake = () => {
-		if (queue.events.size >= atEvents && Date.now() >= pause.until) start(false);
+		if (queue.events.size >= atEvents) soon ??= setTimeout(start, soonMs, false);
 		else timer ??= setTimeout(start, everyMs, false);
 	};
 
-	/** Unlike `wake`, not at once: what was just tried may be what is there. */
+	/** Unlike `wake`, not sooner: what was just tried may be what is there. */
 	const schedule = () => {
 		if (queue.list(true).length) timer ??= setTimeout(start, everyMs, false);
 	};

@@ -28,8 +28,10 @@ export function isSamePerson(a: Login, b: Login): boolean {
 
 /** Takes the login over; another person than before gets a new `anonymousId` and nothing of the old one's. */
 export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
+	const { email, userId, ...rest } = identity;
 	const stays = !isKnown(identity) || isSamePerson(identity, login);
-	return { ...(stays ? identity : { anonymousId: newId() }), ...login };
+	// A token is refused with a name that is not its own.
+	return { ...(stays ? (login.token ? rest : identity) : { anonymousId: newId() }), ...login };
 }
 
 /** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */

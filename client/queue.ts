@@ -8,7 +8,7 @@ const ageMs: Limits["ageMs"] = 2_592_000_000;
 const mostWaiting = 1_000;
 /** Events from before a login. */
 const mostHeld = 500;
-/** What is captured within so many ms goes to the store in one write; what is delivered by then, not at all. */
+/** So many ms after its capture an event goes to the store, with all later ones; what is delivered by then, not at all. */
 const saveMs = 400;
 
 export type Queue = ReturnType<typeof createQueue>;
@@ -19,12 +19,13 @@ export type Queue = ReturnType<typeof createQueue>;
  */
 export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
 	const events = new Map<string, Event>();
-	/** Ids whose present form the store is yet to be given. */
-	const unsaved = new Set<string>();
-	/** Ids the store has, be it in an earlier form: one that is missing there was taken out by another tab. */
-	let stored = new Set<string>();
-	/** Ids the store may have, whatever became of it: what is delivered sooner costs it nothing. */
-	const given = new Set<string>();
+	/** Ids whose present form the store is yet to be given, and since when. */
+	const unsaved = new Map<string, number>();
+	/**
+	 * Ids the store may have: what is delivered sooner costs it nothing. True where it has them, be it in an earlier form:
+	 * one that is missing there was taken out by another tab.
+	 */
+	const stored = new Map<string, boolean | undefined>();
 	/** The latest removal; the store serves in order, so those before it are over when it is. */
 	let removal: Promise<void> | undefined;
 	let isOpen = false;
@@ -37,14 +38,16 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			.slice(isWaiting ? -mostWaiting : -mostHeld);
 
 	const forget = ({ id }: { id: string }) => {
-		for (const ids of [events, unsaved, stored, given]) ids.delete(id);
+		for (const ids of [events, unsaved, stored]) ids.delete(id);
 	};
 
 	const store = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
-		// Another set: what is missing now was not taken out by another tab.
-		stored = new Set();
-		for (const id of events.keys()) unsaved.add(id);
+		for (const id of events.keys()) {
+			unsaved.set(id, 0);
+			// What is missing now was not taken out by another tab.
+			stored.set(id, false);
+		}
 		save();
 	});
 
@@ -52,9 +55,9 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
-			const wasGiven = isOpen && taken.some(({ id }) => given.has(id));
+			const isStored = taken.some(({ id }) => stored.has(id));
 			taken.forEach(forget);
-			if (wasGiven) removal = store.remove(taken.map(({ id }) => id));
+			if (isStored) removal = store.remove(taken.map(({ id }) => id));
 			notify(kind, reason, taken);
 		}
 		await removal;
@@ -63,18 +66,27 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
-		// A page that is not seen has its timers put off.
-		if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, saveMs));
-		const kept = new Set([...list(true), ...list(false)]);
-		settle(
-			"dropped",
-			[...events.values()].filter((event) => !kept.has(event)),
-			"too many or old",
-		);
-		while (isOpen && unsaved.size) {
+		for (;;) {
+			const [since = 0] = unsaved.values();
+			// Either way: a clock may be set.
+			const left = saveMs - Math.abs(now() - since);
+			// A page that is not seen has its timers put off.
+			if (left > 0 && !document.hidden) {
+				await new Promise((resolve) => setTimeout(resolve, left));
+				continue;
+			}
+			const kept = new Set([...list(true), ...list(false)]);
+			settle(
+				"dropped",
+				[...events.values()].filter((event) => !kept.has(event)),
+				"too many or old",
+			);
+			if (!isOpen || !unsaved.size) break;
 			const written = [...events.values()].filter(({ id }) => unsaved.has(id));
-			for (const { id } of written) given.add(id);
-			for (const { id } of await store.write(written, (id) => stored.has(id))) if (events.has(id)) stored.add(id);
+			for (const { id } of written) stored.set(id, stored.get(id));
+			for (const { id } of await store.write(written, (id) => stored.get(id))) {
+				if (events.has(id)) stored.set(id, true);
+			}
 			for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 		}
 		isSaving = false;
@@ -91,15 +103,15 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		const others: Event[] = [];
 		for (const event of [...events.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
 			const was = event.person;
-			let now = was;
+			let is = was;
 			if (isKnown(was)) {
-				if (isSamePerson(was, person)) now = { ...was, token: person.token ?? was.token };
-			} else if (isNew || was.anonymousId === person.anonymousId) now = person;
+				if (person.token && isSamePerson(was, person)) is = person;
+			} else if (isNew || was.anonymousId === person.anonymousId) is = person;
 			else others.push(event);
 			let next = event;
-			if (JSON.stringify(now) !== JSON.stringify(was)) {
-				next = { ...event, person: now };
-				unsaved.add(event.id);
+			if (JSON.stringify(is) !== JSON.stringify(was)) {
+				next = { ...event, person: is };
+				unsaved.set(event.id, 0);
 			}
 			// Anew, so that what was captured earlier comes first.
 			events.delete(event.id);
@@ -119,7 +131,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		claim,
 		add(event: Event) {
 			events.set(event.id, event);
-			unsaved.add(event.id);
+			unsaved.set(event.id, now());
 			save();
 		},
 		/** From here on events are stored. */
@@ -131,27 +143,20 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		async sync() {
 			if (!isOpen) return;
 			const found = await store.read((there) => {
-				for (const id of stored) if (!there.has(id)) forget({ id });
+				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
 				return (id) => !events.has(id);
 			});
-			if (!isOpen) return;
 			for (const event of found as (Event | null | undefined)[]) {
-				if (!event?.person || events.has(event.id)) continue;
+				if (!isOpen || !event?.person || events.has(event.id)) continue;
 				events.set(event.id, event);
-				stored.add(event.id);
-				given.add(event.id);
+				stored.set(event.id, true);
 			}
 			if (found.length) claim();
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
 		spill() {
-			const late = [...events.values()].filter(({ id }) => unsaved.has(id) || !stored.has(id));
-			if (isOpen) {
-				for (const { id } of store.spill(late)) {
-					stored.add(id);
-					given.add(id);
-				}
-			}
+			const late = [...events.values()].filter(({ id }) => unsaved.has(id) || !stored.get(id));
+			if (isOpen) for (const { id } of store.spill(late)) stored.set(id, true);
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
 		clear() {

@@ -36,6 +36,5 @@ export async function readReply(response: Response, events: number): Promise<Rep
 	return undefined;
 }
 
-/** Full jitter: anything up to 1 s doubling to 5 min. */
-export const backoff = (failures: number, random: () => number): number =>
-	random() * Math.min(300_000, 1_000 * 2 ** failures);
+/** Full jitter: anything up to 1 s doubling to 5 min; `random` is from 0 to 1. */
+export const backoff = (failures: number, random: number): number => random * Math.min(300_000, 1_000 * 2 ** failures);

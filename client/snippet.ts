@@ -17,9 +17,9 @@ const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consen
 
 function load(): void {
 	const stub = window.eventferry;
-	if (stub && !Array.isArray(stub)) return;
+	if (stub && "track" in stub) return;
 	const script = document.currentScript as HTMLScriptElement;
-	const { writeKey, proxy, pages = "off", clicks, consent, debug = "off" } = script.dataset;
+	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
 	for (const [name, value] of Object.entries(script.dataset)) {
 		const given = `${name}=${value}`;
 		if (!attribute.test(given)) warn("unknown attribute", given);
@@ -28,11 +28,11 @@ function load(): void {
 	let when: number | undefined;
 	const tracker = createTracker(
 		{
-			proxy: proxy ?? script.src.replace(/[^/]*([?#].*)?$/, ""),
+			proxy: proxy ?? new URL(".", script.src).href,
 			writeKey,
 			// What is neither `granted` nor `pending` is no consent.
 			consent,
-			debug: isOn.test(debug),
+			debug: isOn.test(debug as string),
 		} as TrackerOptions,
 		() => when ?? Date.now(),
 	);
@@ -52,7 +52,7 @@ function load(): void {
 	window.eventferry = { ...tracker, push };
 	push(...(stub ?? []));
 	if (clicks !== "off") trackClicks(tracker);
-	if (isOn.test(pages)) trackPages(tracker);
+	if (isOn.test(pages as string)) trackPages(tracker);
 }
 
 try {

@@ -43,10 +43,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		// The second try opens the database again: Safari closes it and tells nobody.
 		for (const isLast of isForced ? [false, true] : []) {
 			try {
-				return await Promise.race([
-					work(),
-					new Promise<never>((_, reject) => setTimeout(reject, patience, "it hangs")),
-				]);
+				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, patience, "hangs"))]);
 			} catch (cause) {
 				database = undefined;
 				// Of all that were under way, the first tells.
@@ -75,7 +72,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 	const spill = (events: Event[]): Event[] => events.filter((event) => writeLocal(prefix + event.id, event));
 
 	/** From IndexedDB even after it failed: what it has must not come back. */
-	const erase = (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
+	const erase = async (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
 		for (const id of ids) removeLocal(prefix + id);
 		const erased = attempt<void>(
 			() => change(work),
@@ -83,7 +80,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 			true,
 		);
 		// What is broken may hang.
-		return isBroken ? Promise.resolve() : erased;
+		if (!isBroken) await erased;
 	};
 
 	return {
@@ -105,7 +102,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
 		 * is not written.
 		 */
-		write: (written: Event[], wasThere: (id: string) => boolean): Promise<Event[]> =>
+		write: (written: Event[], wasThere: (id: string) => boolean | undefined): Promise<Event[]> =>
 			attempt(
 				async () => {
 					await change((events) => {

@@ -5,7 +5,7 @@ import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts"
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isKnown, type Login, readIdentity, readLogin } from "./identity.ts";
-import { readLocal, writeLocal } from "./local.ts";
+import { readLocal, removeLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
 import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
@@ -32,10 +32,13 @@ export function createTracker<Events = Record<string, Data>>(
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
+	/** Where an `optIn()` is remembered, which Global Privacy Control does not overrule. */
+	const choice = `${name}:in`;
 	const { on, notify } = createNotices(options.debug);
-	const newId = createIds(Date.now);
+	const newId = createIds(now);
 	let consent: TrackerState["consent"] = options.consent ?? "granted";
-	let identity: Identity = { anonymousId: newId(), isNew: true };
+	const newcomer: Identity = { anonymousId: newId(), isNew: true };
+	let identity = newcomer;
 	/** Who was found here, not whom this page has made of them. */
 	let found = identity;
 	let isSilent = typeof document !== "object";
@@ -43,7 +46,7 @@ export function createTracker<Events = Record<string, Data>>(
 
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
-	let readContext: ReturnType<typeof createContext> | undefined;
+	const readContext = createContext();
 
 	const safely = (work: () => void) => {
 		try {
@@ -66,7 +69,6 @@ export function createTracker<Events = Record<string, Data>>(
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
-			readContext ??= createContext();
 			queue.add({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
 			if (isStarted && isKnown(person)) flusher.wake();
 		});
@@ -77,10 +79,11 @@ export function createTracker<Events = Record<string, Data>>(
 		isStarted = true;
 		// Another tab may have come to know them meanwhile.
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
-		writeLocal(name, identity);
+		const isKept = writeLocal(name, identity);
 		queue.claim();
 		queue.open();
-		queue.sync().then(flusher.wake);
+		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
+		if (!isKept || identity !== newcomer) queue.sync().then(flusher.wake);
 	};
 
 	const stop = () => {
@@ -94,6 +97,7 @@ export function createTracker<Events = Record<string, Data>>(
 		if (isSilent) return;
 		stop();
 		writeLocal(name, optedOut);
+		removeLocal(choice);
 	};
 
 	/** Another tab may have changed who the visitor is, or their consent. */
@@ -109,6 +113,10 @@ export function createTracker<Events = Record<string, Data>>(
 		flusher.wake();
 	};
 
+	const flush = async () => {
+		if (isStarted) await flusher.flush(true);
+	};
+
 	const leave = () => {
 		if (!isStarted) return;
 		queue.spill();
@@ -121,7 +129,7 @@ export function createTracker<Events = Record<string, Data>>(
 		addEventListener("pagehide", leave);
 		addEventListener("pageshow", ({ persisted }) => persisted && follow());
 		addEventListener("storage", ({ key }) => key === name && follow());
-		addEventListener("online", () => isStarted && flusher.flush(true));
+		addEventListener("online", flush);
 		setInterval(() => isStarted && flusher.wake(), idleMs);
 	};
 
@@ -132,7 +140,13 @@ export function createTracker<Events = Record<string, Data>>(
 		const stored = readLocal(name);
 		if (stored === optedOut) consent = "denied";
 		identity = found = readIdentity(stored) ?? identity;
-		if (options.respectGpc && (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) optOut();
+		if (
+			options.respectGpc &&
+			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
+			!readLocal(choice)
+		) {
+			optOut();
+		}
 		listen();
 		start();
 	}
@@ -150,11 +164,10 @@ export function createTracker<Events = Record<string, Data>>(
 		optOut,
 		optIn() {
 			consent = "granted";
+			writeLocal(choice, true);
 			start();
 		},
-		flush: async () => {
-			if (isStarted) await flusher.flush(true);
-		},
+		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;
 			return { ...visitor, waiting: queue.list(true).length, held: queue.list(false).length, consent };

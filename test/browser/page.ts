@@ -51,6 +51,11 @@ export const stored = (page: Page) =>
 			new Promise<Event[]>((resolve, reject) => {
 				const opening = indexedDB.open("eventferry:site_test");
 				opening.onerror = reject;
+				// Before the tracker has made it, nothing is in it, and it is not ours to make.
+				opening.onupgradeneeded = () => {
+					resolve([]);
+					opening.transaction?.abort();
+				};
 				opening.onsuccess = () => {
 					const reading = opening.result.transaction("events").objectStore("events").getAll();
 					reading.onsuccess = () => {

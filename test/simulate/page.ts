@@ -156,6 +156,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		for (const page of browser.pages) if (page !== self) setTimeout(() => page.stored(key));
 	};
 	const document = {
+		hidden: false,
 		visibilityState: "visible",
 		title: "Shop",
 		referrer: "https://www.google.com/",
@@ -214,6 +215,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		now,
 		push: (command) => void window.eventferry.push(command),
 		hide() {
+			document.hidden = true;
 			document.visibilityState = "hidden";
 			dispatch("visibilitychange");
 		},

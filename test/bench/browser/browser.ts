@@ -4,9 +4,10 @@ import { type Fail, measure, type Section } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
 import { type Cost, cost, emptyCost } from "./cost.ts";
 import { type Delivery, delivery, memory } from "./delivery.ts";
+import { kills } from "./kill.ts";
 import { type Page, readPeers, versionsOf } from "./peer.ts";
 
-const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [delivery] [memory] [tracker …]
+const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [delivery] [kill] [memory] [tracker …]
 The snippet beside its peers, in Chromium. Ratios within one run; nothing else is comparable.\n`;
 
 const { values, positionals } = parseArgs({
@@ -148,7 +149,7 @@ function resultsOf(questions: Question[], all: Measured[]): Result[] {
 	});
 }
 
-const sectionNames = ["cost", "delivery", "memory"];
+const sectionNames = ["cost", "delivery", "kill", "memory"];
 const peers = await readPeers(positionals.filter((name) => !sectionNames.includes(name)));
 const chromium = await launchChromium();
 const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
@@ -183,6 +184,15 @@ const sections: Record<string, Section> = {
 			);
 		await Promise.all([one(), one()]);
 		return resultsOf(deliveryQuestions, [...trackers]);
+	},
+	async kill() {
+		const ours = peers.find(({ name }) => name === "eventferry");
+		if (!ours) return [];
+		return (await kills(ours)).map(({ ms, kept }): Result => {
+			const name = `lost of 50 when the browser is killed ${ms} ms later, nothing having answered`;
+			const result: Result = { name, unit: "", ours: [50 - kept], theirs: [], peer: "", betterIs: "lower" };
+			return ms < 1_000 ? result : { ...result, target: { atMost: 0 } };
+		});
 	},
 	async memory() {
 		const ours = peers.find(({ name }) => name === "eventferry");

@@ -25,6 +25,12 @@ describe("login", () => {
 			becomes: { anonymousId: "a", userId: "x", email: "new@example.com", token: "new" },
 		},
 		{
+			now: "the same person's token comes with nothing that it was not given with, as the proxy compares",
+			identity: { anonymousId: "a", isNew: true as const, userId: "x", email: "x@example.com", token: "old" },
+			login: { email: "x@example.com", token: "new" },
+			becomes: { anonymousId: "a", isNew: true as const, email: "x@example.com", token: "new" },
+		},
+		{
 			now: "the same person keeps what the login does not name",
 			identity: { anonymousId: "a", userId: "x", email: "X@example.com" },
 			login: { email: "x@Example.com" },

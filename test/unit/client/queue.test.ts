@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { IDBDatabase, IDBFactory } from "fake-indexeddb";
+import { IDBDatabase, IDBFactory, IDBObjectStore } from "fake-indexeddb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Identity } from "../../../client/identity.ts";
 import { createQueue } from "../../../client/queue.ts";
@@ -12,7 +12,7 @@ const now = Date.now();
 beforeEach(() => {
 	globalThis.indexedDB = new IDBFactory();
 	localStorage.clear();
-	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	notices = [];
 	owner = { anonymousId: "a" };
 });
@@ -103,6 +103,44 @@ test("only the same person's waiting events get a newer token", () => {
 	owner = { ...ada, token: "new" };
 	claim();
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
+});
+
+test("what waits takes over the name that comes with a newer token, and keeps its own where none does", () => {
+	const { add, claim, list } = queue();
+	add(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
+	owner = { ...ada, userId: "7" };
+	claim();
+	expect(list(true).map(({ person }) => person)).toEqual([
+		{ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" },
+	]);
+	owner = { ...ada, token: "names an e-mail only" };
+	claim();
+	expect(list(true).map(({ person }) => person)).toEqual([owner]);
+});
+
+test("what is delivered within 0.4 s is never written, and what is not, 0.4 s after its own capture", async () => {
+	const put = vi.spyOn(IDBObjectStore.prototype, "put");
+	const { add, open, settle } = queue();
+	open();
+	const [first, second] = [event(ada), event(ada)];
+	add(first);
+	await vi.advanceTimersByTimeAsync(300);
+	add(second);
+	await settle("delivered", [first], "");
+	await vi.advanceTimersByTimeAsync(399);
+	expect(put).not.toHaveBeenCalled();
+	await vi.advanceTimersByTimeAsync(1);
+	await vi.waitFor(() => expect(put).toHaveBeenCalledExactlyOnceWith(second, second.id));
+});
+
+test("a clock that is set back keeps nothing from the store", async () => {
+	const put = vi.spyOn(IDBObjectStore.prototype, "put");
+	const { add, open } = queue();
+	open();
+	add(event(ada));
+	vi.setSystemTime(now - 3_600_000);
+	await tick();
+	await vi.waitFor(() => expect(put).toHaveBeenCalledOnce());
 });
 
 test("what an earlier page stored is picked up in order; what it delivered is let go", async () => {

@@ -128,6 +128,15 @@ test("Global Privacy Control opts out only where it is respected", () => {
 	expect(createTracker({ ...valid, respectGpc: true }).state().consent).toBe("denied");
 });
 
+test("an opt-in in spite of Global Privacy Control is remembered until the next opt-out", () => {
+	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
+	const gpc = { ...valid, respectGpc: true };
+	createTracker(gpc).optIn();
+	expect(createTracker(gpc).state().consent).toBe("granted");
+	createTracker(gpc).optOut();
+	expect(createTracker(gpc).state().consent).toBe("denied");
+});
+
 test("a prerendered page stores and sends nothing until it is shown", async () => {
 	Object.defineProperty(document, "prerendering", { value: true, configurable: true });
 	const tracker = createTracker(valid);
