@@ -164,18 +164,14 @@ export function startDispatcher({
 		busy -= 1;
 		settling += 1;
 		const done = settle(settlement);
-		goOn();
+		beginSome();
+		wake();
 		try {
 			return await done;
 		} finally {
 			settling -= 1;
-			goOn();
+			beginSome();
 		}
-	}
-
-	function goOn(): void {
-		beginSome();
-		wake();
 	}
 
 	async function work(lease: Lease): Promise<void> {
