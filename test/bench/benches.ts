@@ -14,31 +14,31 @@ export const benches: Record<string, Bench> = {
 		title: "In the browser",
 		file: "test/bench/browser/browser.ts",
 		rounds: 3,
-		minutes: 15,
+		minutes: 14,
 		about:
 			"Each tracker as its documentation first shows it, page views and other automatic events off, on an empty page in Chromium, with a collector on the same machine; what a tracker fetches first, its collector serves. CPU is that of the page's main thread, less what an empty script takes. *Lost* is what has not come although a next page of the site was opened, recorded an event of its own and stayed for a while; an outage is 20 bursts of 10 events in 2 s while nothing answers, 3 s more, and the tab closed. What becomes of events as a tab closes is a race, and is tried in every round; other counts are of one run each. Requests are told only where all events came with them; PostHog limits itself to a burst of 100 events, RudderStack keeps 100 waiting, by default. What is *sent twice* eventferry's proxy recognises by its id, and so do servers of some others. Mixpanel is the package's main build, with session recording in it; there is a smaller one. RudderStack is the build that has its plugins in it, as the other fetches them from a CDN. *bare IndexedDB* is no tracker: what keeping and sending events costs at least. The others' servers do more with what they get than eventferry does, above all analytics.",
 	},
 	server: {
 		title: "The proxy",
 		file: "test/bench/server.ts",
-		rounds: 5,
-		minutes: 5,
+		rounds: 3,
+		minutes: 4,
 		about:
 			"The proxy with SQLite (`synchronous=FULL`) in a process of its own, load and providers in others, all on one machine. Ingest: batches of 50 over 32 connections, each event checked, on disk, and fanned out to three destinations. Its peers do a part of the work: `node:http` and `JSON.parse` check and store nothing, the forwarding Express handler loses what it has when it ends.",
 	},
 	postgres: {
 		title: "On PostgreSQL",
 		file: "test/bench/postgres.ts",
-		rounds: 3,
-		minutes: 5,
+		rounds: 2,
+		minutes: 4,
 		about:
 			"The same on a PostgreSQL that syncs, on the same machine as proxies and load. One and several proxies deliver together within one limit.",
 	},
 	queues: {
 		title: "Queues on PostgreSQL",
 		file: "test/bench/queues/queues.ts",
-		rounds: 3,
-		minutes: 9,
+		rounds: 2,
+		minutes: 7,
 		about:
 			"eventferry's lanes beside queues for jobs, each event to a receiver that does nothing, 200,000 events of 20,000 people waiting at the start of each round; every delivery is checked for order and doubles. All but BullMQ on the same PostgreSQL, which syncs. eventferry: 4 takers of 100 lanes, every event settled by itself. pg-boss: policy `key_strict_fifo`, fetched and completed in loops without any polling interval, one job at a time (4 loops) or in batches that are completed together (2 loops): a batch is the quicker the larger it is, and as slow as its slowest job; all of a person's jobs that are inserted together have no order among them, so they were not. graphile-worker: a queue per person, 10 jobs at once, completions told in batches, without its `localQueue`, with which [a queue's jobs run at the same time](https://github.com/graphile/worker/issues/621). BullMQ: on Redis with `appendfsync always`; its open-source edition has no order per person (groups are Pro's), so one event at a time in all, or 50 at once without order. Strict order of each person's events is what eventferry is for; the others can do much that it cannot: priorities, schedules, any job at all.",
 	},
