@@ -75,7 +75,13 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 						ruleY(bars, { y: "who", x1: "low", x2: "high", stroke: fill, strokeWidth: 3, strokeOpacity: 0.5 }),
 						dot(bars, { y: "who", x: "middle", fill, r: 4.5 }),
 					]
-				: [barX(bars, { y: "who", x: "middle", fill, insetTop: 2, insetBottom: 2 })]),
+				: [
+						barX(bars, { y: "who", x: "middle", fill, insetTop: 2, insetBottom: 2 }),
+						ruleY(
+							bars.filter(({ low, high }) => low < high),
+							{ y: "who", x1: "low", x2: "high", stroke: palette.ink, strokeOpacity: 0.6 },
+						),
+					]),
 			text(bars, {
 				y: "who",
 				x: "high",
