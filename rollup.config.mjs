@@ -22,7 +22,7 @@ const minified = (module, preamble) =>
 		module,
 		compress,
 		format: { preamble },
-		mangle: preamble ? { properties: { regex: ours, builtins: true } } : {},
+		mangle: { properties: { regex: ours, builtins: true } },
 	});
 /** Has Chromium compile all functions before they are called, and on another thread: half of what the start costs. */
 const compileHint = "//# allFunctionsCalledOnLoad";

@@ -55,9 +55,8 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
-			const isStored = taken.some(({ id }) => stored.has(id));
+			if (taken.some(({ id }) => stored.has(id))) removal = store.remove(taken.map(({ id }) => id));
 			taken.forEach(forget);
-			if (isStored) removal = store.remove(taken.map(({ id }) => id));
 			notify(kind, reason, taken);
 		}
 		await removal;

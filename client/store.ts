@@ -43,13 +43,13 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		// The second try opens the database again: Safari closes it and tells nobody.
 		for (const isLast of isForced ? [false, true] : []) {
 			try {
-				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, patience, "hangs"))]);
+				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, patience))]);
 			} catch (cause) {
 				database = undefined;
 				// Of all that were under way, the first tells.
 				if (isLast && !isBroken) {
 					isBroken = true;
-					emptied(cause ?? "abort");
+					emptied(cause ?? "failed");
 				}
 			}
 		}

@@ -5,7 +5,7 @@ import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts"
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isKnown, type Login, readIdentity, readLogin } from "./identity.ts";
-import { readLocal, removeLocal, writeLocal } from "./local.ts";
+import { readLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
 import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
@@ -97,7 +97,6 @@ export function createTracker<Events = Record<string, Data>>(
 		if (isSilent) return;
 		stop();
 		writeLocal(name, optedOut);
-		removeLocal(choice);
 	};
 
 	/** Another tab may have changed who the visitor is, or their consent. */
