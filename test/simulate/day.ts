@@ -223,6 +223,7 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 				.post("/ferry/v1/batch", body, { origin, "content-type": "text/plain", "user-agent": "python-requests/2.33" })
 				.catch(() => undefined);
 			if (answer) ledger.answered(forger, body, answer, now(), { sent: network.count(), answered: network.count() });
+			else ledger.unheard(forger, body);
 		}
 	}
 
@@ -241,6 +242,7 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 			};
 			const answer = await network.post("/ferry/v1/batch", body, headers).catch(() => undefined);
 			if (answer) ledger.answered(forger, body, answer, now(), { sent, answered: network.count() });
+			else ledger.unheard(forger, body);
 		}
 	}
 

@@ -41,6 +41,7 @@ export type Fate =
 	| "lost with a page that could store nothing"
 	| "deleted as its browser keeps no identity from page to page"
 	| "turned away as a bot's"
+	| "posted by a program while nobody listened"
 	| `refused: ${number}`
 	| `dropped: ${string}`
 	| `rejected: ${string}`;
@@ -76,6 +77,8 @@ export function createLedger() {
 		entries,
 		counts,
 		find,
+		/** A batch met nobody, and whoever sent it will not try again. */
+		unheard: (source: number, body: string) => refuse(source, body, "posted by a program while nobody listened"),
 		nextNumber: () => entries.length + 1,
 		/** Enters an event; `source` is who has captured it, `at` the time it is stamped with. */
 		capture(source: number, event: Captured, entry: Omit<Entry, "n" | "source" | "type" | "copies">): Entry {
