@@ -243,7 +243,7 @@ export function startDispatcher({
 		const { lane, person } = lease;
 		const decided = new Promise<void>((done) => {
 			const decide = (isBegun: boolean) => {
-				const worked = isBegun ? work(lease) : settle({ lease, now: now() });
+				const worked = isBegun ? work(lease) : settle({ lease, now: now(), isOnTheWay: true });
 				done(worked.then(() => {}));
 			};
 			ahead.push({ lease, reservedOnly, decide });
@@ -270,7 +270,8 @@ export function startDispatcher({
 			// The window they were for has ended while the store gave them: ask for the next one's.
 			if (purse.tokens() === 0) return now();
 			beginSome();
-			const lanes = Math.min(most - busy, purse.tokens()) - ahead.length;
+			const room = outbox.isShared ? unsettledMost - busy - settling : Number.POSITIVE_INFINITY;
+			const lanes = Math.min(most - busy, room, purse.tokens()) - ahead.length;
 			// Several at once rather than one by one.
 			if (lanes <= 0 || ahead.length > aheadMost / 2) return Number.POSITIVE_INFINITY;
 			const known = hold.stored();

@@ -264,8 +264,8 @@ export interface Settlement {
 	/** Whether a request was sent. */
 	sent?: boolean;
 	/**
-	 * It was only on the way to the first delivery, as a lookup or a creation is: the lane keeps its place in the turn,
-	 * so that a budget that ends in between is not spent for nothing.
+	 * It was only on the way to the first delivery, as a lookup or a creation is, or nothing was sent: the lane keeps its
+	 * place in the turn, so that a budget that ends in between is not spent for nothing.
 	 */
 	isOnTheWay?: boolean;
 	/** Attributes that did not fit there and were not sent, to be counted. */

@@ -199,9 +199,9 @@ export function createSettling(
 		const further = unsure.map(({ lane, ended }) => ({ lane, count: ended.length + lookAhead }));
 		const owed = unsure.length > 0 ? await leadingOwed(run, further) : new Map<number, { owed: Owed[] }>();
 		return new Map(
-			ends.map(({ lane, ended }) => {
+			ends.map(({ lane, ended, left }) => {
 				const found = owed.get(lane.id);
-				return [lane.id, found ? best(found.owed.slice(ended.length)) : lane.rank];
+				return [lane.id, found ? best(found.owed.slice(ended.length)) : Math.min(lane.rank, best(left))];
 			}),
 		);
 	}

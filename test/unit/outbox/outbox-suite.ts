@@ -199,6 +199,20 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			expect(await persons()).toEqual(["ada", "bob"]);
 		});
 
+		it("takes a lane by the best that is next, however much was before it", async () => {
+			// Not one after the other, so that they are not kept together.
+			const much = Array.from({ length: 150 }, () =>
+				["ada", "eve"].map((person) => event(person, "", { rank: 2 })),
+			).flat();
+			await append([event("ada", "first"), ...much, event("ada", "last"), event("bob", "1", { rank: 1 })]);
+			for (let now = 0; now < 151 * 1_000; now += 1_000) {
+				const ada = (await take(now)).find(({ person }) => person === "ada");
+				if (!ada) throw new Error("no lane");
+				await end(ada, now, 1);
+			}
+			expect(await persons({ now: 200_000 })).toEqual(["ada", "bob", "eve"]);
+		});
+
 		it("goes every tenth time to the lane that has waited longest", async () => {
 			await append([event("old", "1", { rank: 9 })]);
 			await append(Array.from({ length: 20 }, (_, index) => event(`new ${index}`, "1")));
