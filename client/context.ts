@@ -16,7 +16,8 @@ export function stripUrl(address: string): string | undefined {
 	}
 }
 
-type Zoned = { Temporal?: { Now: { timeZoneId(): string } } };
+/** An element or a script of the page may be called so too. */
+type Zoned = { Temporal?: { Now?: { timeZoneId?(): string } } };
 
 /** Reads where the visitor is: anew only where address or title have changed, as it is costly. */
 export function createContext(): () => Event["context"] {
@@ -33,7 +34,7 @@ export function createContext(): () => Event["context"] {
 				referrer: stripUrl(referrer),
 				locale: navigator.language,
 				// In Chromium the first `Intl` of a page costs 9 ms.
-				timezone: (window as Zoned).Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+				timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
 			};
 		}
 		return context;

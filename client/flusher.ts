@@ -152,7 +152,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	 * tab too; 20 events sooner.
 	 */
 	const wake = () => {
-		if (queue.events.size >= atEvents) soon ??= setTimeout(start, soonMs, false);
+		if (queue.events.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs, false);
 		else timer ??= setTimeout(start, everyMs, false);
 	};
 

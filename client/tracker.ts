@@ -27,7 +27,7 @@ export function createTracker<Events = Record<string, Data>>(
 ): Tracker<Events> {
 	const { proxy, writeKey } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: no URL");
+		refuse("proxy: no address");
 	}
 	checkText(writeKey, 200, "writeKey");
 

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { stripUrl } from "../../../client/context.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { createContext, stripUrl } from "../../../client/context.ts";
 import { limits } from "../../../shared/event.ts";
 
 test.each([
@@ -19,4 +19,20 @@ test.each([
 
 test("a long address is cut to what the proxy takes", () => {
 	expect(stripUrl(`https://shop.example/${"x".repeat(9_999)}`)).toHaveLength(limits.contextLength);
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+test.each([
+	["an element of that name", {}],
+	["an older polyfill", { now: {} }],
+	["a polyfill from before it was renamed", { Now: { timeZone: () => "UTC" } }],
+])("a Temporal that is %s costs no context", (_, Temporal) => {
+	vi.stubGlobal("window", { Temporal });
+	vi.stubGlobal("document", { title: "Shop", referrer: "" });
+	vi.stubGlobal("location", { href: "https://shop.example/" });
+	expect(createContext()()).toMatchObject({
+		url: "https://shop.example/",
+		timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+	});
 });

@@ -200,6 +200,20 @@ test("an outage that is over delays nothing that comes after", async () => {
 	await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3), { timeout: 60_000 });
 });
 
+test("an outage is not looked into anew for what is captured meanwhile", async () => {
+	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+	vi.spyOn(Math, "random").mockReturnValue(1);
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	request.mockImplementation(down);
+	await tracker.flush();
+	const looks = vi.spyOn(navigator.locks, "request");
+	for (let n = 0; n < 30; n++) tracker.track("meanwhile");
+	await vi.advanceTimersByTimeAsync(4_000);
+	expect(looks).not.toHaveBeenCalled();
+});
+
 test("another tab that learnt the outage is over ends the wait in this one", async () => {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
