@@ -20,6 +20,18 @@ test("ids strictly increase, whatever the clock does", () => {
 	);
 });
 
+test("a time that is none breaks no later id", () => {
+	const times = [5, Number.NaN, 5, 6];
+	const newId = createIds(() => times.shift() ?? 0);
+	const ids = [newId(), newId(), newId(), newId()];
+	expect([...ids].sort()).toEqual(ids);
+	for (const id of ids) expect(id).toMatch(/^0{8}-000[56]-70[0-9a-f]0-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+test("a page whose clock stands at zero has ids too", () => {
+	expect(createIds(() => 0)()).toMatch(/^0{8}-0{4}-7000-8/);
+});
+
 test("more ids than a millisecond has numbers still increase", () => {
 	const newId = createIds(() => 5);
 	const ids = Array.from({ length: 9_000 }, newId);
