@@ -370,6 +370,8 @@ export interface FoundEvents {
 /** ms of a day's plot that are shown as one. */
 export const budgetSlotMs = 600_000;
 export const budgetUseKeptMs = 25 * 3_600_000;
+/** How exactly it is kept, in ms, when what is known of a person was last of use: it is kept for 30 days. */
+export const knownFreshMs = 3_600_000;
 
 export interface BudgetUse {
 	destination: Destination;

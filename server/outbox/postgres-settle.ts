@@ -1,5 +1,5 @@
 import type { Delivery } from "./deliveries.ts";
-import type { Destination, Ending, Settlement } from "./outbox.ts";
+import { type Destination, type Ending, knownFreshMs, type Settlement } from "./outbox.ts";
 import { bodiesOf, nameOf, releaseBundles } from "./postgres-bundles.ts";
 import { columns, type Database, type Row, type Run } from "./postgres-connection.ts";
 import type { Counts, createCounters } from "./postgres-counters.ts";
@@ -111,7 +111,8 @@ const remember = (run: Run, known: readonly { lane: Lane; value: string; now: nu
 	run(
 		`INSERT INTO eventferry.known (destination, person, value, used_at)
 		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[])
-		ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = excluded.used_at`,
+		ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = excluded.used_at
+		WHERE known.value <> excluded.value OR abs(known.used_at - excluded.used_at) > ${knownFreshMs}`,
 		columns(
 			known,
 			({ lane }) => lane.destination,

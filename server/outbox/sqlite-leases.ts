@@ -1,4 +1,4 @@
-import type { Lease, Link, Settlement, Taken, TakeRequest } from "./outbox.ts";
+import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "./outbox.ts";
 import type { Counters } from "./sqlite-counters.ts";
 import type { Destinations } from "./sqlite-destinations.ts";
 import { type Lane, type Lanes, laneOf } from "./sqlite-lanes.ts";
@@ -7,9 +7,6 @@ import type { Transactions } from "./sqlite-transaction.ts";
 
 /** Every so many leases one goes by waiting alone. */
 const longestEvery = 10;
-
-/** How exactly it is kept when what is known of a person was last of use: it is kept for 30 days. */
-const knownFreshMs = 3_600_000;
 
 interface Held {
 	destination: number;
