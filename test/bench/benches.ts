@@ -9,7 +9,35 @@ export interface Bench {
 	about: string;
 }
 
-export const benches: Record<string, Bench> = {
+/** The sections of each bench, which can be run by themselves. */
+export const sections = {
+	browser: ["cost", "delivery", "kill", "memory"],
+	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
+	postgres: ["lanes", "group", "ingest"],
+	queues: [],
+} as const;
+type BenchName = keyof typeof sections;
+export type SectionOf<Name extends BenchName> = (typeof sections)[Name][number];
+
+const isBench = (name: string): name is BenchName => Object.hasOwn(sections, name);
+
+/** What `--only` names, as `browser,server/ingest`: sections by bench, none where it is all of them. Throws a TypeError for what there is not. */
+export function chosenOf(only: string): Map<BenchName, string[]> {
+	const chosen = new Map<BenchName, string[]>();
+	for (const each of only.split(",")) {
+		const [bench = "", section] = each.split("/");
+		if (!isBench(bench)) throw new TypeError(`there is no bench "${bench}", only ${Object.keys(sections).join(", ")}`);
+		const own: readonly string[] = sections[bench];
+		if (section !== undefined && !own.includes(section)) {
+			const which = own.length === 0 ? "has no sections" : `has no section "${section}", only ${own.join(", ")}`;
+			throw new TypeError(`the bench ${bench} ${which}`);
+		}
+		chosen.set(bench, [...(chosen.get(bench) ?? []), ...(section === undefined ? [] : [section])]);
+	}
+	return chosen;
+}
+
+export const benches: Record<BenchName, Bench> = {
 	browser: {
 		title: "In the browser",
 		file: "test/bench/browser/browser.ts",

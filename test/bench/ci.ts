@@ -32,7 +32,7 @@ export async function checkForCi(): Promise<boolean> {
 	}
 	const unseen = new Set(bands.map(({ name }) => name));
 	const args = ["ingest", "latency", "--rounds", "3", "--seconds", "0.5"];
-	const failure = await runBench(benches.server?.file ?? "", args, 5, (line) => {
+	const failure = await runBench(benches.server.file, args, 5, (line) => {
 		if ("failure" in line) wrong.push(line.failure);
 		const judgement = "result" in line ? judgeForCi(line.result) : undefined;
 		if (!judgement) return;

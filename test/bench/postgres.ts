@@ -4,6 +4,7 @@ import { budgetLimits } from "../../server/delivery/budget.ts";
 import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
 import { openPostgres } from "../../server/outbox/postgres.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
+import type { SectionOf } from "./benches.ts";
 import { stopAll } from "./children.ts";
 import { appendAll, crisp, event, every, lanes } from "./lanes.ts";
 import { measure } from "./measure.ts";
@@ -156,10 +157,10 @@ async function durable(cluster: Cluster): Promise<Result[]> {
 }
 
 const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
-	lanes: (cluster) => lanes(cluster, settings),
+	lanes: (cluster: Cluster) => lanes(cluster, settings),
 	group,
 	ingest: durable,
-};
+} satisfies Record<SectionOf<"postgres">, unknown>;
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
 if (
 	values.help ||

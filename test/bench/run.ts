@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem, type } from "node:os";
 import { parseArgs } from "node:util";
 import { runBench } from "./bench-process.ts";
-import { type Bench, benches } from "./benches.ts";
+import { type Bench, benches, chosenOf } from "./benches.ts";
 import { checkForCi } from "./ci.ts";
 import { writeDocs } from "./docs.ts";
 import { tables } from "./print.ts";
@@ -28,13 +28,16 @@ const { values } = parseArgs({
 		help: { type: "boolean", default: false },
 	},
 });
-const chosen = Map.groupBy(
-	values.only.split(",").map((each) => each.split("/")),
-	([bench = ""]) => bench,
-);
-if (values.help || [...chosen.keys()].some((name) => !(name in benches)) || !(Number(values.rounds ?? 1) > 0)) {
+if (values.help || !(Number(values.rounds ?? 1) > 0)) {
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
+}
+let chosen: ReturnType<typeof chosenOf>;
+try {
+	chosen = chosenOf(values.only);
+} catch (error) {
+	process.stderr.write(`--only: ${error instanceof Error ? error.message : String(error)}\n`);
+	process.exit(2);
 }
 
 const osRelease = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
@@ -81,11 +84,9 @@ if (values.ci) process.exit((await checkForCi()) ? 0 : 1);
 
 const known = () => (existsSync(recordFile) ? readMeasured() : {});
 if (!values["docs-only"]) {
-	for (const [name, wanted] of chosen) {
+	for (const [name, sections] of chosen) {
 		const bench = benches[name];
-		if (!bench) continue;
 		process.stderr.write(`\n${name}: about ${bench.minutes} minutes\n`);
-		const sections = wanted.flatMap(([, section]) => section ?? []);
 		const before = known()[name];
 		await run(name, bench, sections, (record) =>
 			writeFileSync(recordFile, recordText({ ...known(), [name]: merged(before, record) })),

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { SectionOf } from "./benches.ts";
 import { stopAll } from "./children.ts";
 import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { growth } from "./growth.ts";
@@ -16,7 +17,7 @@ const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	deadDestination,
 	blockedPeople,
 	growth,
-};
+} satisfies Record<SectionOf<"server">, unknown>;
 
 const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3] [--json]
 Ratios within one run; nothing else is comparable.\n`;

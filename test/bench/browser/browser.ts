@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { launchChromium } from "../../browser/chromium.ts";
+import { type SectionOf, sections as sectionNames } from "../benches.ts";
 import { type Fail, measure, type Section } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
 import { type Cost, cost, emptyCost } from "./cost.ts";
@@ -149,8 +150,8 @@ function resultsOf(questions: Question[], all: Measured[]): Result[] {
 	});
 }
 
-const sectionNames = ["cost", "delivery", "kill", "memory"];
-const peers = await readPeers(positionals.filter((name) => !sectionNames.includes(name)));
+const isSection = (name: string) => sectionNames.browser.some((section) => section === name);
+const peers = await readPeers(positionals.filter((name) => !isSection(name)));
 const chromium = await launchChromium();
 const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
 
@@ -202,11 +203,9 @@ const sections: Record<string, Section> = {
 		const result: Result = { name, unit: "MB", ours: [grown], theirs: [], peer: "", betterIs: "lower" };
 		return [{ ...result, target: { atMost: 1 } }];
 	},
-};
+} satisfies Record<SectionOf<"browser">, Section>;
 
-const chosen = Object.entries(sections).filter(
-	([name]) => positionals.includes(name) || !sectionNames.some((section) => positionals.includes(section)),
-);
+const chosen = Object.entries(sections).filter(([name]) => positionals.includes(name) || !positionals.some(isSection));
 const versions = { Chromium: chromium.browser.version(), ...versionsOf(peers) };
 const isDone = await measure(Object.fromEntries(chosen), { json: values.json, versions });
 await chromium.close();

@@ -83,7 +83,7 @@ export function versionsOf(peers: Peer[]): Record<string, string> {
 	return { ...dependencies, ...Object.fromEntries(packed) };
 }
 
-/** The peers of the folder, bundled; all, or those that are named, in lower case or not. */
+/** The peers of the folder, bundled; all, or those that are named, in lower case or not. Rejects for a name that none has. */
 export async function readPeers(names: string[]): Promise<Page[]> {
 	install();
 	const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
@@ -91,6 +91,8 @@ export async function readPeers(names: string[]): Promise<Page[]> {
 		files.map(async (file) => (await import(join(folder, file))).default as Peer),
 	);
 	const asked = names.map((name) => name.toLowerCase());
+	const unknown = names.find((name) => !peers.some((peer) => peer.name.toLowerCase() === name.toLowerCase()));
+	if (unknown !== undefined) throw new TypeError(`nothing here is called ${unknown}`);
 	const wanted = peers.filter(({ name }) => asked.length === 0 || asked.includes(name.toLowerCase()));
 	return Promise.all(wanted.map(bundle));
 }

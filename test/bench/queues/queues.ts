@@ -83,7 +83,7 @@ async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefi
 	return measured;
 }
 
-/** What issue 8 asks of the lanes beside the two that promise an order on PostgreSQL. */
+/** What is asked of the lanes beside the two that promise an order on PostgreSQL. */
 const targets = new Map<Queue, Target>([
 	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: 20 }]),
 	[graphileWorker, { atLeast: 50 }],
