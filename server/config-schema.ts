@@ -241,8 +241,8 @@ export type Config = z.input<ReturnType<typeof configSchema>>;
 /** A configuration that has been checked, every default filled in. */
 export type CheckedConfig = z.output<ReturnType<typeof configSchema>>;
 export type CheckedSite = CheckedConfig["sites"][number];
-/** What a provider is made from: its account and how to speak, not what is decided before it is asked. */
 export type InboundRule = z.output<typeof inboundRule>;
+/** What a provider is made from: its account and how to speak, not what is decided before it is asked. */
 export type CrispConfig = Omit<z.output<typeof crisp>, keyof typeof delivery>;
 export type HelpCrunchConfig = Omit<z.output<typeof helpcrunch>, keyof typeof delivery>;
 export type VibetraceConfig = Omit<z.output<typeof vibetrace>, keyof typeof delivery>;

@@ -41,10 +41,7 @@ const variables = {
 	VIBETRACE_SECOND_BUDGET: "sites.0.vibetrace.budget",
 } as const;
 
-/** Variables that the command, or a later version, reads. */
-const otherVariables = ["EVENTFERRY_URL"];
-
-/** The variables that can be set, for whoever asks for help. */
+/** The variables that can be set, for whoever asks for help: those of the configuration, and the command's own. */
 export const configVariables = [...Object.keys(variables), "EVENTFERRY_URL"];
 
 /** What says of an account who we are there and where it is: what to look at when it does not answer as it should. */
@@ -173,12 +170,11 @@ function lineOf({ stack }: Error): string {
 
 /** Variables that look like ours and are not, as they are mistyped: with the one that was meant, if it is plain. */
 export function unknownVariables(env: Environment = process.env): { name: string; meant: string | undefined }[] {
-	const known = [...Object.keys(variables), ...otherVariables];
 	const plain = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
 	return Object.keys(env)
 		.filter((name) => /^(EVENTFERRY|CRISP|HELPCRUNCH|VIBETRACE)_/.test(name))
-		.filter((name) => !known.includes(name.replace(/_FILE$/, "")))
-		.map((name) => ({ name, meant: known.find((each) => plain(each) === plain(name)) }));
+		.filter((name) => !configVariables.includes(name.replace(/_FILE$/, "")))
+		.map((name) => ({ name, meant: configVariables.find((each) => plain(each) === plain(name)) }));
 }
 
 /**

@@ -55,7 +55,6 @@ const reasons: Record<string, string> = {
 	duplicate: "the same event had come before",
 	duplicate_order: "this order had been counted before",
 	email_open_too_soon: "it was opened again within 20 minutes",
-	reported_before: "the same had been reported before",
 	not_addressable: "this person cannot be found there by what is known of them",
 	unknown_person: "this person is not there",
 	forgotten: "this person was forgotten",
