@@ -1,7 +1,8 @@
+import { countPacked } from "./deliveries.ts";
 import type { Head } from "./journal-row.ts";
 import { columns, type Run } from "./postgres-connection.ts";
 import { storable } from "./postgres-text.ts";
-import type { Row } from "./sqlite-statements.ts";
+import { bytesOf, type Row } from "./sqlite-statements.ts";
 
 /** What is the same in both stores under another number or name. */
 export interface Mapping {
@@ -21,10 +22,6 @@ export interface TableMove {
 	put(run: Run, rows: readonly Row[], mapping: Mapping): Promise<unknown>;
 }
 
-const bytes = (value: unknown): Buffer => {
-	if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-	throw new TypeError("not bytes");
-};
 const text = (value: unknown): string => storable(String(value));
 
 /** Inserts rows, a list of values for each column; `types` are the columns' own. */
@@ -80,9 +77,7 @@ const counter = insert("counter", "site, destination, name, slot, value", [
 	"bigint",
 ]);
 
-/** Bytes of a delivery in an entry; see deliveries.ts. */
-const deliveryBytes = 4;
-const eventsIn = (head: unknown) => {
+const countEvents = (head: unknown) => {
 	try {
 		return (JSON.parse(String(head)) as Head).bundles.reduce((sum, { events }) => sum + events.length, 0);
 	} catch {
@@ -102,7 +97,7 @@ export const moves: TableMove[] = [
 				rows,
 				({ id }) => ofBatch(Number(id))?.batch ?? id,
 				({ id }) => ofBatch(Number(id))?.place ?? 0,
-				({ bodies }) => bytes(bodies),
+				({ bodies }) => bytesOf(bodies),
 			),
 	},
 	{
@@ -113,9 +108,9 @@ export const moves: TableMove[] = [
 				run,
 				rows,
 				({ id }) => id,
-				({ head }) => eventsIn(head),
+				({ head }) => countEvents(head),
 				({ head }) => head,
-				({ keys }) => bytes(keys),
+				({ keys }) => bytesOf(keys),
 				({ stuck }) => stuck,
 			),
 	},
@@ -168,12 +163,12 @@ export const moves: TableMove[] = [
 				(row) => row.bundle,
 				(row) => row.bundle,
 				() => 0,
-				({ deliveries }) => bytes(deliveries).length / deliveryBytes,
+				({ deliveries }) => countPacked(bytesOf(deliveries)),
 				({ stored_at }) => stored_at,
 				({ first_at }) => first_at,
 				({ past_attempts }) => past_attempts,
 				({ lanes }) => Number(lanes) > 1,
-				({ deliveries }) => bytes(deliveries),
+				({ deliveries }) => bytesOf(deliveries),
 			),
 	},
 	{
@@ -183,7 +178,7 @@ export const moves: TableMove[] = [
 			claim(
 				run,
 				rows,
-				({ key }) => bytes(key).toString("hex"),
+				({ key }) => bytesOf(key).toString("hex"),
 				({ since }) => since,
 				({ until }) => until,
 			),

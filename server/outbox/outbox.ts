@@ -3,7 +3,8 @@ import type { JournalRow } from "./journal-row.ts";
 /**
  * What is on disk: the journal, the lanes, what is known of people, and dead letters.
  * Everything is asynchronous, so that a thread or a database fits behind it. The states of a lane
- * and of a delivery are in ARCHITECTURE.md. Times are ms since the epoch and come from the caller.
+ * and of a delivery are in ARCHITECTURE.md. Times are ms since the epoch; but for those of fan-out and replays, which
+ * the store does when it can, they come from the caller.
  */
 export interface Outbox {
 	/** Resolves once the batch is durable. Rejects with {@link StoreUnavailableError}, and then nothing of it was stored. */
@@ -318,7 +319,7 @@ export interface ForgetRequest {
 /** What a destination owed people who were forgotten, and what was known of them there. */
 export interface Forgotten {
 	destination: string;
-	/** Deliveries; counted as discarded, reason `forgotten`. */
+	/** Deliveries; counted as discarded, for {@link forgottenReason}. */
 	owed: number;
 	/** Dead letters. */
 	dead: number;
@@ -372,6 +373,10 @@ export const budgetSlotMs = 600_000;
 export const budgetUseKeptMs = 25 * 3_600_000;
 /** How exactly it is kept, in ms, when what is known of a person was last of use: it is kept for 30 days. */
 export const knownFreshMs = 3_600_000;
+/** The same of a link. */
+export const linkFreshMs = 86_400_000;
+/** What a delivery that was owed to somebody who is forgotten is counted as. */
+export const forgottenReason = "forgotten";
 
 export interface BudgetUse {
 	destination: Destination;

@@ -26,7 +26,9 @@ export async function bodiesOf(run: Run, bundles: readonly BundleKey[]): Promise
 		JOIN unnest($1::bigint[], $2::integer[]) AS t (batch, place) USING (batch, place)`,
 		keys(bundles),
 	);
-	return new Map(rows.map((row) => [`${row.batch} ${row.place}`, linesOf(row.bodies)]));
+	return new Map(
+		rows.map((row) => [nameOf({ batch: Number(row.batch), place: Number(row.place) }), linesOf(row.bodies)]),
+	);
 }
 
 export async function removeBundles(run: Run, bundles: readonly BundleKey[]): Promise<void> {

@@ -114,7 +114,7 @@ export async function connect(url: string) {
 			}
 		},
 		/** A connection of its own, outside the pool. */
-		client: () => new pg.Client({ ...config, query_timeout: answerMs }),
+		client: () => new pg.Client(config),
 		end: () => pool.end(),
 	};
 }

@@ -35,7 +35,7 @@ function createCounts(run: Run, slot: number) {
 }
 
 /** The counters of this process. */
-export function createCounters(random: () => number = Math.random) {
-	const slot = Math.floor(random() * slots);
+export function createCounters() {
+	const slot = Math.floor(Math.random() * slots);
 	return (run: Run): Counts => createCounts(run, slot);
 }

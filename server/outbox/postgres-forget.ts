@@ -1,6 +1,6 @@
 import { keyBytes, personClaims } from "./claim-key.ts";
 import type { Head } from "./journal-row.ts";
-import type { ForgetRequest, Forgotten } from "./outbox.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason } from "./outbox.ts";
 import { releaseBundles, removeBundles } from "./postgres-bundles.ts";
 import { claimsOf, loadClaims } from "./postgres-claims.ts";
 import { columns, type Database, type Row, type Run } from "./postgres-connection.ts";
@@ -8,9 +8,6 @@ import type { createCounters } from "./postgres-counters.ts";
 import { entryOf } from "./postgres-entries.ts";
 import { lockWriting } from "./postgres-schema.ts";
 import { restored, storable } from "./postgres-text.ts";
-
-/** What a forgotten delivery is counted as. */
-const reason = "forgotten";
 
 /** A batch without some people's events: their bundles are empty, as the others are counted from the first. */
 function leaveBatch({ id, head: text, keys: packed }: Row, people: ReadonlySet<string>) {
@@ -140,7 +137,7 @@ export function createForget(
 					),
 				);
 				for (const { destination, owed } of result.values()) {
-					counts.add(site, destination, `discarded:${reason}`, owed);
+					counts.add(site, destination, `discarded:${forgottenReason}`, owed);
 				}
 				await counts.save();
 				return [...result.values()];

@@ -1,10 +1,7 @@
-import type { Destination } from "./outbox.ts";
+import { type Destination, linkFreshMs } from "./outbox.ts";
 import type { Database, Run } from "./postgres-connection.ts";
 import type { Destinations } from "./postgres-destinations.ts";
 import { restored, storable } from "./postgres-text.ts";
-
-/** How stale the time of a link's last use may be: it need not be written at each. */
-const usedWithinMs = 86_400_000;
 
 /** Links a destination's own name for a person, both as stored; a later link of the same alias takes its place. */
 export const link = (
@@ -29,7 +26,7 @@ export function createLinks({ run }: Pick<Database, "run">, destinations: Destin
 				storable(alias),
 			]);
 			if (!found) return undefined;
-			if (Number(found.used_at) < now - usedWithinMs) {
+			if (Number(found.used_at) < now - linkFreshMs) {
 				await run("UPDATE eventferry.link SET used_at = $3 WHERE destination = $1 AND alias = $2", [
 					id,
 					storable(alias),

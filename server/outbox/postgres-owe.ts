@@ -1,5 +1,5 @@
 import { bestRank, type Delivery } from "./deliveries.ts";
-import type { BundleKey } from "./postgres-bundles.ts";
+import { type BundleKey, nameOf } from "./postgres-bundles.ts";
 import { columns, type Run } from "./postgres-connection.ts";
 import type { Counts } from "./postgres-counters.ts";
 import type { Destinations } from "./postgres-destinations.ts";
@@ -100,7 +100,7 @@ export async function owe(
 	let nextId = Number(last?.id) - needed;
 	const ids = new Map<string, number>();
 	const entries = debts.map(({ batch, place, destination, person, deliveries, isShared, past }) => {
-		const bundle = `${batch} ${place}`;
+		const bundle = nameOf({ batch, place });
 		const id = ids.get(bundle) ?? ++nextId;
 		ids.set(bundle, id);
 		const key = keyOf({ destination, person });

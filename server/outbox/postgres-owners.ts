@@ -25,9 +25,9 @@ export interface Beat {
  * database's clock alone it is decided who does not. A process that slept is another one when it wakes: what
  * it had leased is not its own any more.
  */
-export async function createOwners({ run }: Pick<Database, "run">, elapsed: () => number = () => performance.now()) {
+export async function createOwners({ run }: Pick<Database, "run">) {
 	let id = await register();
-	let seenAt = elapsed();
+	let seenAt = performance.now();
 	/** Since when this process has been seen without a gap. Whoever could not be seen itself cannot tell who is dead. */
 	let steadySince = seenAt;
 
@@ -62,12 +62,12 @@ export async function createOwners({ run }: Pick<Database, "run">, elapsed: () =
 				return id;
 			},
 			/** Whether nobody can have taken this process for dead yet. */
-			isSurelySeen: () => elapsed() - seenAt < doubtMs,
+			isSurelySeen: () => performance.now() - seenAt < doubtMs,
 		},
 
 		/** Says that this process lives. */
 		async beat(): Promise<Beat> {
-			const at = elapsed();
+			const at = performance.now();
 			const [row] = await run(
 				`WITH seen AS (UPDATE eventferry.owner SET seen_at = clock_timestamp() WHERE id = $1 RETURNING id)
 				SELECT EXISTS (SELECT FROM seen) AS is_seen, EXISTS (SELECT FROM eventferry.journal WHERE stuck IS NULL) AS has_journal,

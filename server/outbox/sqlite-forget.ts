@@ -1,6 +1,6 @@
 import { keyBytes, personClaims } from "./claim-key.ts";
 import type { Head } from "./journal-row.ts";
-import type { ForgetRequest, Forgotten } from "./outbox.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason } from "./outbox.ts";
 import type { Bundles } from "./sqlite-bundles.ts";
 import type { Claims } from "./sqlite-claims.ts";
 import type { Counters } from "./sqlite-counters.ts";
@@ -8,9 +8,6 @@ import { type Destinations, siteItself } from "./sqlite-destinations.ts";
 import type { Lanes } from "./sqlite-lanes.ts";
 import type { Leases } from "./sqlite-leases.ts";
 import { bytesOf, type Row, type Statements } from "./sqlite-statements.ts";
-
-/** What a forgotten delivery is counted as. */
-const reason = "forgotten";
 
 interface Parts {
 	statements: Statements;
@@ -114,7 +111,7 @@ export function createForget({
 					dead: before.dead + dead,
 					known: [...before.known, ...known],
 				});
-				count(idOf(site, destination), `discarded:${reason}`, owed);
+				count(idOf(site, destination), `discarded:${forgottenReason}`, owed);
 			};
 			for (const person of people) {
 				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });

@@ -1,8 +1,6 @@
-import type { Destination, Link } from "./outbox.ts";
+import { type Destination, type Link, linkFreshMs } from "./outbox.ts";
 import type { Statements } from "./sqlite-statements.ts";
 
-/** How stale the time of a link's last use may be: it need not be written at each. */
-const usedWithinMs = 86_400_000;
 /** Links that one sweep deletes at most. */
 const linksAtOnce = 5_000;
 
@@ -19,7 +17,7 @@ export function createLinks({ run, get }: Statements) {
 			const found = get("SELECT * FROM link WHERE site = ? AND destination = ? AND alias = ?", site, name, alias);
 			if (!found) return undefined;
 			const person = String(found.person);
-			if (Number(found.used_at) < now - usedWithinMs) link(site, { destination: name, alias, person }, now);
+			if (Number(found.used_at) < now - linkFreshMs) link(site, { destination: name, alias, person }, now);
 			return person;
 		},
 
