@@ -1,10 +1,11 @@
 import express, { type Request, type Response, Router } from "express";
 import * as z from "zod";
 import { eventSchema } from "../shared/event.ts";
-import { onlyMethods, RequestError } from "./ingest/problem.ts";
+import { onlyMethods } from "./ingest/problem.ts";
 import type { Guess } from "./ingest/rate-limit.ts";
 import { backendOnly } from "./ingest/server-key.ts";
 import { type Forgotten, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
+import { bodyOf, parse } from "./parse-request.ts";
 import type { Admit, Known, Provider } from "./providers/provider.ts";
 import { normaliseEmail, personKey } from "./stored-event.ts";
 
@@ -85,15 +86,9 @@ export function createForget<Site extends ForgetfulSite>({
 	guess,
 }: ForgetOptions<Site>) {
 	async function forget(request: Request, response: Response<unknown, { site: Site }>): Promise<void> {
-		if (request.body === undefined)
-			throw new RequestError("unsupported_media_type", "say whom as application/json: an email, a userId or both");
-		const parsed = personSchema.safeParse(request.body);
-		if (!parsed.success) {
-			const [issue] = parsed.error.issues;
-			throw new RequestError("malformed_body", `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
-		}
+		const hint = "say whom as application/json: an email, a userId or both";
+		const person = parse(personSchema, bodyOf(request, hint));
 		const { site } = response.locals;
-		const person = parsed.data;
 		const forgotten = await outbox().forget({ site: site.name, people: keysOf(person) });
 		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
 		const destinations: Record<string, Forgetting> = {};

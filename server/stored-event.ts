@@ -33,4 +33,4 @@ export function personOf(key: string): Pick<Person, "email" | "userId"> {
 }
 
 /** Whether an event only sets attributes, so that several of them can be one request. */
-export const isUpdate = ({ type }: Event): boolean => type === "login" || type === "update";
+export const isUpdate = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";

@@ -1,5 +1,4 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
-import type * as z from "zod";
 import {
 	type BudgetHistory,
 	type DeadLetterPageView,
@@ -14,6 +13,7 @@ import { onlyMethods, RequestError } from "../ingest/problem.ts";
 import type { Guess } from "../ingest/rate-limit.ts";
 import { isLoopback } from "../loopback.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { bodyOf, parse } from "../parse-request.ts";
 import { bearer, sameSecret } from "../secret.ts";
 import type { Activity } from "./activity.ts";
 import { budgetHistory } from "./budget-history.ts";
@@ -44,19 +44,6 @@ export interface AdminOptions {
 
 /** How long a search looks, ms. */
 const searchMs = 10_000;
-
-function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
-	const result = schema.safeParse(value);
-	if (result.success) return result.data;
-	const [issue] = result.error.issues;
-	throw new RequestError("malformed_body", `${issue?.path.join(".") || "the request"}: ${issue?.message}`);
-}
-
-/** The body as it was read; `hint` is for whoever sent it as something else. */
-function bodyOf({ body }: Request, hint: string): unknown {
-	if (body === undefined) throw new RequestError("unsupported_media_type", hint);
-	return body;
-}
 
 /**
  * Whether sandbox mode needs no token: from this machine and not through a proxy on it, by its own name (not a rebound

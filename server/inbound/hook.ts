@@ -1,4 +1,5 @@
 import type { Person } from "../../shared/event.ts";
+import { isScalar } from "../providers/provider.ts";
 
 /** A request that claims to be a provider's web hook. */
 export interface HookRequest {
@@ -62,9 +63,5 @@ export const textOf = (value: unknown): string | undefined =>
 /** Those entries whose values fit into an attribute or a flat event, without the names in `left`. */
 export const scalarsOf = (value: unknown, left: ReadonlySet<string> = new Set()): Record<string, unknown> =>
 	isRecord(value)
-		? Object.fromEntries(
-				Object.entries(value).filter(
-					([name, each]) => !left.has(name) && ["string", "number", "boolean"].includes(typeof each),
-				),
-			)
+		? Object.fromEntries(Object.entries(value).filter(([name, each]) => !left.has(name) && isScalar(each)))
 		: {};

@@ -1,7 +1,7 @@
 import type { InboundRule } from "../config-schema.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Link, Outbox } from "../outbox/outbox.ts";
-import { personKey, personOf } from "../stored-event.ts";
+import { isUpdate, personKey, personOf } from "../stored-event.ts";
 import type { CrispHookAccount } from "./crisp-hooks.ts";
 import { eventId } from "./event-id.ts";
 import type { HelpCrunchHookAccount } from "./helpcrunch-hooks.ts";
@@ -34,7 +34,7 @@ const echoMs = 300_000;
 
 /** What is alike in an event and its echo. A login and an update both say who somebody is. */
 const kindOf = ({ as, name, event }: InboundRule) =>
-	as === "login" || as === "update" ? "identity" : as === "track" ? `track ${name ?? event}` : as;
+	isUpdate({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
 /** Takes in what providers report: makes of it what a site's rules say, for the others; remembers and forgets whom it names. */
 export function createReporting({ outbox, check, taken, now, onNobody }: ReportingOptions) {
@@ -51,7 +51,6 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 
 	/** The event that a rule makes of a report. */
 	function eventOf({ as, name }: InboundRule, index: number, from: Reporter, hook: Hook, key: string) {
-		const isIdentity = as === "login" || as === "update";
 		const { email, userId } = hook.person;
 		return {
 			id: eventId(hook.at, `${from}\n${hook.key}\n${index}`),
@@ -59,7 +58,7 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 			...(as === "track" && { name: name ?? hook.event }),
 			at: Math.min(Math.floor(hook.at), now()),
 			person: email === undefined && userId === undefined ? personOf(key) : hook.person,
-			data: isIdentity ? hook.attributes : hook.details,
+			data: isUpdate({ type: as }) ? hook.attributes : hook.details,
 		};
 	}
 

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Person } from "../../shared/event.ts";
-import type { StoredEvent } from "../stored-event.ts";
+import { isUpdate, type StoredEvent } from "../stored-event.ts";
 import { isScalar, type Scalar } from "./provider.ts";
 
 /** Attributes as last sent: a short hash of the value, and when (ms). */
@@ -34,7 +34,7 @@ export function leadingUpdates(
 	let count = 0;
 	let leftOut = 0;
 	for (const stored of events) {
-		if (stored.event.type !== "login" && stored.event.type !== "update") break;
+		if (!isUpdate(stored.event)) break;
 		count += 1;
 		for (const [name, value] of Object.entries(stored.event.data ?? {})) {
 			if (name !== "" && isScalar(value) && maySet(name, stored)) attributes[name] = value;

@@ -1,6 +1,6 @@
 import type { Event } from "../../shared/event.ts";
 import type { CrispConfig } from "../config-schema.ts";
-import type { StoredEvent } from "../stored-event.ts";
+import { isUpdate, type StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, type Sent, splitName, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { type Answer, createExchange } from "./exchange.ts";
@@ -194,8 +194,9 @@ export function createCrispProvider(config: CrispConfig): Provider {
 			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.crisp ?? email);
 			const [first] = events;
 			const { address, memory, missing } = addressed(first, first.event.person.ids?.crisp, known, now);
-			const isUpdate = first.event.type === "login" || first.event.type === "update";
-			const plan = isUpdate ? planUpdates(events, address, memory, now) : planEvent(first, address, memory, now);
+			const plan = isUpdate(first.event)
+				? planUpdates(events, address, memory, now)
+				: planEvent(first, address, memory, now);
 			if (plan.kind !== "send") return plan;
 			if (isMissing(memory, now)) {
 				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));

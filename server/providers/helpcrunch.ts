@@ -1,6 +1,6 @@
 import type { Event, Person } from "../../shared/event.ts";
 import type { HelpCrunchConfig } from "../config-schema.ts";
-import type { StoredEvent } from "../stored-event.ts";
+import { isUpdate, type StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, type Sent, unsent } from "./attributes.ts";
 import { type Complaint, classify, type Dialect, unreadable } from "./classify.ts";
 import { type Answer, createExchange } from "./exchange.ts";
@@ -128,7 +128,7 @@ export function createHelpCrunchProvider(config: HelpCrunchConfig): Provider {
 		fields: Record<string, Scalar>,
 		now: number,
 	): Pick<PlannedRequest, "purpose" | "method" | "path" | "body"> {
-		if (event.type === "login" || event.type === "update")
+		if (isUpdate(event))
 			return { purpose: "update", method: "PATCH", path: ["customers", String(id)], body: customerBody(fields) };
 		const name = event.type === "track" ? event.name : event.type;
 		const data = { ...pageData(event), ...deliveredData(event, config.occurredAt, now) };

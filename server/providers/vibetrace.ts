@@ -1,5 +1,5 @@
 import type { VibetraceConfig } from "../config-schema.ts";
-import { isSigned, type StoredEvent } from "../stored-event.ts";
+import { isSigned, isUpdate, type StoredEvent } from "../stored-event.ts";
 import { leadingUpdates, ofFirstPerson, remember, type Sent, unsent } from "./attributes.ts";
 import { classify, type Dialect } from "./classify.ts";
 import { createExchange } from "./exchange.ts";
@@ -110,7 +110,7 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 				ifMissing: missing,
 			});
 			const upsert = () => planUpsert(events, memory, now);
-			if (first.event.type !== "login" && first.event.type !== "update") {
+			if (!isUpdate(first.event)) {
 				if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
 				return { kind: "send", request: send(payload(first, now)), settles: 1, covers: 1 };
 			}
