@@ -10,6 +10,8 @@ export interface SimulatedClock {
 	now(): number;
 	/** Resolves after so many simulated ms. */
 	sleep(ms: number): Promise<void>;
+	/** Keeps time from moving on until this has settled, which must not take simulated time: a busy machine may keep it waiting. */
+	during<Result>(work: Promise<Result>): Promise<Result>;
 	/** Lets time pass until then: from timer to timer, each once everything that the last set off has come to rest. */
 	runUntil(at: number): Promise<void>;
 	/** How often time has moved on. */
@@ -39,6 +41,8 @@ export function installClock(startAt: number): SimulatedClock {
 	const real = { Date, setTimeout, clearTimeout, setInterval, clearInterval };
 	const clock = withGlobal(real as never).createClock(startAt, Number.POSITIVE_INFINITY);
 	let steps = 0;
+	/** What is under way and takes no simulated time. */
+	let under = 0;
 
 	function follow(): void {
 		time[0] = clock.now;
@@ -95,16 +99,16 @@ export function installClock(startAt: number): SimulatedClock {
 	};
 	syncBuiltinESMExports();
 
-	/** Resolves once nothing is under way: on this thread no event for some turns, on the store's no work left. */
+	/** Resolves once nothing is under way: no request, on this thread no event for some turns, on the store's no work left. */
 	async function rest(): Promise<void> {
 		let seen = eventsSeen();
 		const began = process.hrtime.bigint();
 		for (let quiet = 0; quiet < quietTurns; ) {
 			if (process.hrtime.bigint() - began > restNs)
-				throw new Error(`the store's thread does not come to rest: ${work}`);
+				throw new Error(`there is no rest: work ${work} of the store's thread, ${under} requests`);
 			// The thread first: whatever it has said before it came to rest, the next turns hear.
 			const finished = Atomics.load(work, done);
-			const isIdle = Atomics.load(work, given) === finished && Atomics.load(work, ending) === 0;
+			const isIdle = Atomics.load(work, given) === finished && Atomics.load(work, ending) === 0 && under === 0;
 			await new Promise((turned) => immediate(turned));
 			const now = eventsSeen();
 			const isQuiet = now === seen;
@@ -117,6 +121,12 @@ export function installClock(startAt: number): SimulatedClock {
 	return {
 		now: () => clock.now,
 		sleep,
+		during(work) {
+			under += 1;
+			return work.finally(() => {
+				under -= 1;
+			});
+		},
 		steps: () => steps,
 		async runUntil(at) {
 			await rest();

@@ -54,7 +54,7 @@ export const sampleMs = 10 * minute;
 
 /** Lives through a day; resolves to all that was written down of it. */
 export async function live(clock: SimulatedClock, { visitors, seed, folder: parent, onHour }: Scale) {
-	const { sleep, now } = clock;
+	const { sleep, now, during } = clock;
 	const startAt = now();
 	const random = createRandom(seed);
 	const folder = mkdtempSync(join(parent, "eventferry-day-"));
@@ -276,8 +276,8 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		const at = now();
 		if (network.proxy === undefined) return;
 		const headers = { authorization: `Bearer ${adminToken}` };
-		const answer = await fetch(`${network.proxy}/ferry/admin/stats`, { headers });
-		const { destinations: all } = (await answer.json()) as {
+		const asked = fetch(`${network.proxy}/ferry/admin/stats`, { headers }).then((answer) => answer.json());
+		const { destinations: all } = (await during(asked)) as {
 			destinations: Record<string, { waiting: number; state: string }>;
 		};
 		for (const [destination, { waiting, state }] of Object.entries(all))

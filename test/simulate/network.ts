@@ -33,7 +33,7 @@ export interface Network {
 const refused = () => new TypeError("Failed to fetch");
 const never = () => new Promise<never>(() => {});
 
-export function createNetwork({ sleep }: Pick<SimulatedClock, "sleep">): Network {
+export function createNetwork({ sleep, during }: Pick<SimulatedClock, "sleep" | "during">): Network {
 	const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 	let counted = 0;
 
@@ -62,7 +62,8 @@ export function createNetwork({ sleep }: Pick<SimulatedClock, "sleep">): Network
 		proxy: undefined,
 		async post(path, body, headers) {
 			if (network.proxy === undefined) throw refused();
-			return post(`${network.proxy}${path}`, body, { "content-length": String(Buffer.byteLength(body)), ...headers });
+			const length = String(Buffer.byteLength(body));
+			return during(post(`${network.proxy}${path}`, body, { "content-length": length, ...headers }));
 		},
 		async over(line, random, send) {
 			await sleep(random.around(line.latencyMs));
