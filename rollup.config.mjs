@@ -15,7 +15,7 @@ const compress = {
 	negate_iife: false,
 };
 /** Names that only our own objects have, and that never leave the page. */
-const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write)$/;
+const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write|remove|begin|wipe|capture)$/;
 const minified = (module, preamble) =>
 	terser({
 		ecma: 2020,

@@ -11,9 +11,7 @@ export function stripUrl(address: string): string | undefined {
 			if (!key.startsWith("utm_")) url.searchParams.delete(key);
 		}
 		return url.href.slice(0, contextLength);
-	} catch {
-		return;
-	}
+	} catch {}
 }
 
 /** An element or a script of the page may be called so too. */

@@ -42,7 +42,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	let soon: typeof timer;
 	let running: Promise<void> | undefined;
 
-	const mustWait = (isEager: boolean): boolean => {
+	const mustWait = (isEager?: boolean): boolean => {
 		// Another tab, or an earlier page, may have learnt more.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
 		const left = pause.until - Date.now();
@@ -87,9 +87,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				signal: AbortSignal.timeout?.(timeoutMs),
 			});
 			return await readReply(response, events.length);
-		} catch {
-			return;
-		}
+		} catch {}
 	};
 
 	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. */
@@ -113,7 +111,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return true;
 		}
 		if (typeof reply === "object") {
-			warn("stopped:", reply.stop);
+			if (!isStopped) warn("stopped:", reply.stop);
 			isStopped = true;
 		} else if (reply) {
 			wait(reply, 0);
@@ -124,13 +122,13 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return false;
 	};
 
-	const sendNext = async (isEager: boolean): Promise<boolean> => {
+	const sendNext = async (isEager?: boolean): Promise<boolean> => {
 		await queue.sync();
 		const events = take(deliverable(), batchBytes);
 		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
 	};
 
-	const run = async (isEager: boolean) => {
+	const run = async (isEager?: boolean) => {
 		try {
 			while (await inTurn(name, () => sendNext(isEager)));
 		} catch (cause) {
@@ -140,7 +138,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		schedule();
 	};
 
-	const start = (isEager: boolean): Promise<void> => {
+	const start = (isEager?: boolean): Promise<void> => {
 		clearTimeout(timer);
 		timer = soon = undefined;
 		running ??= run(isEager);
@@ -152,24 +150,25 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	 * tab too; 20 events sooner.
 	 */
 	const wake = () => {
-		if (queue.events.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs, false);
-		else timer ??= setTimeout(start, everyMs, false);
+		if (queue.events.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
+		else timer ??= setTimeout(start, everyMs);
 	};
 
 	/** Unlike `wake`, not sooner: what was just tried may be what is there. */
 	const schedule = () => {
-		if (queue.list(true).length) timer ??= setTimeout(start, everyMs, false);
+		if (queue.list(true).length) timer ??= setTimeout(start, everyMs);
 	};
 
 	return {
 		wake,
-		/** Tries all that is waiting now; if eager, also during our own backoff. Never rejects. */
-		async flush(isEager: boolean) {
+		/** Tries all that is waiting now, also during our own backoff. Never rejects. */
+		async flush() {
 			await running;
-			await start(isEager);
+			await start(true);
 		},
 		/** Sends what it can while the page goes, purchases first. May overtake a request in flight. */
 		leave() {
+			queue.spill();
 			if (mustWait(true)) return;
 			const isPurchase = ({ type }: Event) => +(type === "confirmation");
 			for (;;) {

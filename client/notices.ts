@@ -26,9 +26,7 @@ export function createNotices(debug?: boolean) {
 
 	const on = (...hearer: [NoticeKind, Listener]) => {
 		hearers.add(hearer);
-		return () => {
-			hearers.delete(hearer);
-		};
+		return () => hearers.delete(hearer);
 	};
 
 	const notify: Notify = (kind, reason, events = [], cause) => {

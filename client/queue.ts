@@ -128,13 +128,13 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		list,
 		settle,
 		claim,
-		add(event: Event) {
+		capture(event: Event) {
 			events.set(event.id, event);
 			unsaved.set(event.id, now());
 			save();
 		},
 		/** From here on events are stored. */
-		open() {
+		begin() {
 			isOpen = true;
 			save();
 		},
@@ -158,10 +158,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			if (isOpen) for (const { id } of store.spill(late)) stored.set(id, true);
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
-		clear() {
+		wipe() {
 			isOpen = false;
 			[...events.values()].forEach(forget);
-			store.clear();
+			store.wipe();
 		},
 	};
 }

@@ -62,9 +62,8 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		return promisifyRequest(events.transaction);
 	};
 
-	const spilledIds = () => localKeys(prefix).map((key) => key.slice(prefix.length));
 	const readSpilled = (isWanted: (id: string) => boolean): Event[] =>
-		spilledIds()
+		localKeys(prefix)
 			.filter(isWanted)
 			.map((id) => readLocal(prefix + id) as Event);
 
@@ -92,11 +91,11 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 					const events = await transact("readonly");
 					const ids = (await promisifyRequest(events.getAllKeys())) as string[];
 					// While this transaction lasts nothing can move from localStorage to IndexedDB.
-					const isWanted = look(new Set([...ids, ...spilledIds()]));
+					const isWanted = look(new Set([...ids, ...localKeys(prefix)]));
 					const wanted = ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id)));
 					return [...readSpilled(isWanted), ...(await Promise.all(wanted))];
 				},
-				() => readSpilled(look(new Set(spilledIds()))),
+				() => readSpilled(look(new Set(localKeys(prefix)))),
 			),
 		/**
 		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
@@ -124,6 +123,6 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 			),
 		/** Resolves when no other tab can find them any more. */
 		remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
-		clear: () => erase(spilledIds(), (events) => events.clear()),
+		wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};
 }

@@ -43,6 +43,8 @@ export function createTracker<Events = Record<string, Data>>(
 	let found = identity;
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
+	/** In the task in which the page goes: what its own listeners capture after ours goes too. */
+	let leaving: ReturnType<typeof setTimeout> | undefined;
 
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
@@ -69,8 +71,9 @@ export function createTracker<Events = Record<string, Data>>(
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
-			queue.add({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			queue.capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
 			if (isStarted && isKnown(person)) flusher.wake();
+			if (leaving) leaving = void queueMicrotask(leave);
 		});
 
 	/** From here on things are stored and sent. */
@@ -81,7 +84,7 @@ export function createTracker<Events = Record<string, Data>>(
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
 		const isKept = writeLocal(name, identity);
 		queue.claim();
-		queue.open();
+		queue.begin();
 		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
 		if (!isKept || identity !== newcomer) queue.sync().then(flusher.wake);
 	};
@@ -90,7 +93,7 @@ export function createTracker<Events = Record<string, Data>>(
 		consent = "denied";
 		isStarted = false;
 		identity = found = { anonymousId: newId() };
-		queue.clear();
+		queue.wipe();
 	};
 
 	const optOut = () => {
@@ -113,12 +116,14 @@ export function createTracker<Events = Record<string, Data>>(
 	};
 
 	const flush = async () => {
-		if (isStarted) await flusher.flush(true);
+		if (isStarted) await flusher.flush();
 	};
 
 	const leave = () => {
 		if (!isStarted) return;
-		queue.spill();
+		leaving = setTimeout(() => {
+			leaving = undefined;
+		});
 		flusher.leave();
 	};
 
@@ -157,9 +162,7 @@ export function createTracker<Events = Record<string, Data>>(
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
-		reset() {
-			if (!isSilent) become({ anonymousId: newId() });
-		},
+		reset: () => become({ anonymousId: newId() }),
 		optOut,
 		optIn() {
 			consent = "granted";

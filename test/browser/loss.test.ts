@@ -209,3 +209,39 @@ test("a page that is come back to goes on with all it had, kept in the back/forw
 	await kill();
 	folder.remove();
 });
+
+describe("what the page's own listeners capture as it goes, after ours", () => {
+	const listening = (target: string, type: string) => `${scriptTag()}<script>
+		${target}.addEventListener("${type}", () => {
+			eventferry.track("as it goes");
+			eventferry.confirmation({ orderId: "A-1" });
+		});
+	</script>`;
+
+	test.each([
+		["document", "visibilitychange"],
+		["window", "visibilitychange"],
+		["window", "pagehide"],
+	])("on %s, %s: reaches the proxy although the tab is closed", async (target, type) => {
+		world.site.pages.set("/shop", listening(target, type));
+		const page = await open("/shop");
+		await call(page, login);
+		await flush(page);
+		await page.close({ runBeforeUnload: true });
+		await world.site.until(() => world.site.events().length === 3);
+		expect(world.site.names()).toEqual(["login", "confirmation", "as it goes"]);
+		expect(world.site.batches).toHaveLength(2);
+	});
+
+	test("on pagehide of a page that was hidden before, and so hears of nothing else: reaches the proxy", async () => {
+		const deaf =
+			"<script>addEventListener('visibilitychange', (event) => window.isDeaf && event.stopImmediatePropagation(), true)</script>";
+		world.site.pages.set("/shop", deaf + listening("window", "pagehide"));
+		const page = await open("/shop");
+		await call(page, login);
+		await hide(page);
+		await page.evaluate(() => Object.assign(window, { isDeaf: true }));
+		await page.close({ runBeforeUnload: true });
+		await world.site.until(() => world.site.events().length === 3);
+	});
+});

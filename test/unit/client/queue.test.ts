@@ -24,14 +24,17 @@ afterEach(() => {
 });
 
 /** `localStorage` that writes in another way. */
-const storeWith = (setItem: Storage["setItem"]) =>
+const storeWith = (write: (key: string, text: string) => void) =>
 	vi.stubGlobal(
 		"localStorage",
 		new Proxy(localStorage, {
 			get: (target, key) => {
-				if (key === "setItem") return setItem;
 				const value = Reflect.get(target, key);
 				return typeof value === "function" ? value.bind(target) : value;
+			},
+			set: (_, key, text) => {
+				write(String(key), text);
+				return true;
 			},
 		}),
 	);
@@ -57,10 +60,10 @@ const event = (person: Event["person"], at = now): Event => ({
 const ada = { anonymousId: "a", email: "ada@example.com" };
 
 test("of more than 1,000 waiting events the oldest go, with a notice", async () => {
-	const { add, events } = queue();
+	const { capture, events } = queue();
 	const first = event(ada);
-	add(first);
-	for (let n = 0; n < 1_000; n++) add(event(ada));
+	capture(first);
+	for (let n = 0; n < 1_000; n++) capture(event(ada));
 	await tick();
 	expect(events.size).toBe(1_000);
 	expect(events.has(first.id)).toBe(false);
@@ -68,18 +71,18 @@ test("of more than 1,000 waiting events the oldest go, with a notice", async () 
 });
 
 test("of more than 500 held events the oldest go, and waiting ones do not count", async () => {
-	const { add, list } = queue();
-	add(event(ada));
-	for (let n = 0; n < 502; n++) add(event({ anonymousId: "a" }));
+	const { capture, list } = queue();
+	capture(event(ada));
+	for (let n = 0; n < 502; n++) capture(event({ anonymousId: "a" }));
 	await tick();
 	expect([list(false).length, list(true).length]).toEqual([500, 1]);
 	expect(notices).toEqual(["dropped too many or old 2"]);
 });
 
 test("a login releases what is held in order, as the person's", () => {
-	const { add, claim, list } = queue();
+	const { capture, claim, list } = queue();
 	const events = [event({ anonymousId: "a" }), event({ anonymousId: "a" })];
-	events.forEach(add);
+	events.forEach(capture);
 	owner = ada;
 	claim();
 	expect(list(false)).toEqual([]);
@@ -87,9 +90,9 @@ test("a login releases what is held in order, as the person's", () => {
 });
 
 test("a new anonymous visitor deletes what is held, and only that, with a notice", () => {
-	const { add, claim, list } = queue();
-	add(event(ada));
-	add(event({ anonymousId: "a" }));
+	const { capture, claim, list } = queue();
+	capture(event(ada));
+	capture(event({ anonymousId: "a" }));
 	owner = { anonymousId: "b" };
 	claim();
 	expect([list(false).length, list(true).length]).toEqual([0, 1]);
@@ -97,17 +100,17 @@ test("a new anonymous visitor deletes what is held, and only that, with a notice
 });
 
 test("only the same person's waiting events get a newer token", () => {
-	const { add, claim, list } = queue();
-	add(event({ ...ada, token: "old" }));
-	add(event({ anonymousId: "x", email: "bob@example.com", token: "bob's" }));
+	const { capture, claim, list } = queue();
+	capture(event({ ...ada, token: "old" }));
+	capture(event({ anonymousId: "x", email: "bob@example.com", token: "bob's" }));
 	owner = { ...ada, token: "new" };
 	claim();
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
 });
 
 test("what waits takes over the name that comes with a newer token, and keeps its own where none does", () => {
-	const { add, claim, list } = queue();
-	add(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
+	const { capture, claim, list } = queue();
+	capture(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
 	owner = { ...ada, userId: "7" };
 	claim();
 	expect(list(true).map(({ person }) => person)).toEqual([
@@ -120,12 +123,12 @@ test("what waits takes over the name that comes with a newer token, and keeps it
 
 test("what is delivered within 0.4 s is never written, and what is not, 0.4 s after its own capture", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
-	const { add, open, settle } = queue();
-	open();
+	const { capture, begin, settle } = queue();
+	begin();
 	const [first, second] = [event(ada), event(ada)];
-	add(first);
+	capture(first);
 	await vi.advanceTimersByTimeAsync(300);
-	add(second);
+	capture(second);
 	await settle("delivered", [first], "");
 	await vi.advanceTimersByTimeAsync(399);
 	expect(put).not.toHaveBeenCalled();
@@ -135,9 +138,9 @@ test("what is delivered within 0.4 s is never written, and what is not, 0.4 s af
 
 test("a clock that is set back keeps nothing from the store", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
-	const { add, open } = queue();
-	open();
-	add(event(ada));
+	const { capture, begin } = queue();
+	begin();
+	capture(event(ada));
 	vi.setSystemTime(now - 3_600_000);
 	await tick();
 	await vi.waitFor(() => expect(put).toHaveBeenCalledOnce());
@@ -145,13 +148,13 @@ test("a clock that is set back keeps nothing from the store", async () => {
 
 test("what an earlier page stored is picked up in order; what it delivered is let go", async () => {
 	const [earlier, later] = [queue(), queue()];
-	earlier.open();
+	earlier.begin();
 	const events = [event(ada), event(ada), event(ada)];
-	earlier.add(events[1] as Event);
-	earlier.add(events[0] as Event);
+	earlier.capture(events[1] as Event);
+	earlier.capture(events[0] as Event);
 	await stored(earlier);
-	later.add(events[2] as Event);
-	later.open();
+	later.capture(events[2] as Event);
+	later.begin();
 	await later.sync();
 	expect([...later.events.keys()]).toEqual(events.map(({ id }) => id));
 	earlier.settle("delivered", [events[0] as Event], "");
@@ -161,21 +164,21 @@ test("what an earlier page stored is picked up in order; what it delivered is le
 
 test("what was held for a visitor who is known by now is theirs", async () => {
 	const earlier = queue();
-	earlier.open();
-	earlier.add(event({ anonymousId: "a" }));
+	earlier.begin();
+	earlier.capture(event({ anonymousId: "a" }));
 	await stored(earlier);
 	owner = ada;
 	const later = queue();
-	later.open();
+	later.begin();
 	await later.sync();
 	expect(later.list(true).map(({ person }) => person)).toEqual([ada]);
 });
 
 test("what is older than 30 days is dropped with a notice", async () => {
-	const { add, open, sync, events } = queue();
-	open();
-	add(event(ada, now - 31 * 86_400_000));
-	add(event(ada));
+	const { capture, begin, sync, events } = queue();
+	begin();
+	capture(event(ada, now - 31 * 86_400_000));
+	capture(event(ada));
 	await tick();
 	await sync();
 	expect(events.size).toBe(1);
@@ -184,19 +187,19 @@ test("what is older than 30 days is dropped with a notice", async () => {
 
 test("what was not yet stored when the page went is there on the next", async () => {
 	const earlier = queue();
-	earlier.open();
-	earlier.add(event(ada));
+	earlier.begin();
+	earlier.capture(event(ada));
 	earlier.spill();
 	const later = queue();
-	later.open();
+	later.begin();
 	await later.sync();
 	expect(later.events.size).toBe(1);
 });
 
 test("what was written as the page went goes from localStorage once IndexedDB has it", async () => {
 	const hidden = queue();
-	hidden.open();
-	hidden.add(event(ada));
+	hidden.begin();
+	hidden.capture(event(ada));
 	hidden.spill();
 	expect(localStorage).toHaveLength(1);
 	await stored(hidden);
@@ -205,7 +208,7 @@ test("what was written as the page went goes from localStorage once IndexedDB ha
 
 test("before it is opened a queue stores nothing", async () => {
 	const closed = queue();
-	closed.add(event(ada));
+	closed.capture(event(ada));
 	closed.spill();
 	await closed.sync();
 	expect(localStorage).toHaveLength(0);
@@ -217,13 +220,13 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 		throw new DOMException("denied", "SecurityError");
 	};
 	const broken = queue();
-	broken.open();
-	broken.add(event(ada));
-	broken.add(event(ada));
+	broken.begin();
+	broken.capture(event(ada));
+	broken.capture(event(ada));
 	await stored(broken);
 	expect(notices).toEqual(["error IndexedDB failed 0"]);
 	const later = queue();
-	later.open();
+	later.begin();
 	await later.sync();
 	expect(later.events.size).toBe(2);
 	later.settle("delivered", later.list(true), "");
@@ -236,8 +239,8 @@ test("where nothing can be stored the events stay in memory", async () => {
 	};
 	storeWith(deny);
 	const broken = queue();
-	broken.open();
-	broken.add(event(ada));
+	broken.begin();
+	broken.capture(event(ada));
 	await stored(broken);
 	expect(broken.events.size).toBe(1);
 	expect(notices).toHaveLength(1);
@@ -253,8 +256,8 @@ const deny = () => {
 
 test("what was stored in an IndexedDB that closes for good moves to localStorage, none of it forgotten", async () => {
 	const tab = queue();
-	tab.open();
-	for (let n = 0; n < 3; n++) tab.add(event(ada));
+	tab.begin();
+	for (let n = 0; n < 3; n++) tab.capture(event(ada));
 	await stored(tab);
 	transactions().mockImplementation(throwInvalidState);
 	await tab.sync();
@@ -268,8 +271,8 @@ test("what was stored in an IndexedDB that closes for good moves to localStorage
 
 test("where localStorage is denied too, what was stored stays in memory", async () => {
 	const tab = queue();
-	tab.open();
-	tab.add(event(ada));
+	tab.begin();
+	tab.capture(event(ada));
 	await stored(tab);
 	transactions().mockImplementation(throwInvalidState);
 	storeWith(deny);
@@ -281,8 +284,8 @@ test("where localStorage is denied too, what was stored stays in memory", async 
 
 test("a database that was closed under us is opened again, and nobody needs to know", async () => {
 	const tab = queue();
-	tab.open();
-	tab.add(event(ada));
+	tab.begin();
+	tab.capture(event(ada));
 	await stored(tab);
 	const { transaction } = IDBDatabase.prototype;
 	transactions().mockImplementationOnce(function (this: globalThis.IDBDatabase, ...args) {
@@ -290,29 +293,29 @@ test("a database that was closed under us is opened again, and nobody needs to k
 		return transaction.apply(this, args) as IDBTransaction;
 	});
 	const opened = vi.spyOn(indexedDB, "open");
-	tab.add(event(ada));
+	tab.capture(event(ada));
 	await stored(tab);
 	expect(opened).toHaveBeenCalled();
 	expect(localStorage).toHaveLength(0);
 	expect(notices).toEqual([]);
 	const later = queue();
-	later.open();
+	later.begin();
 	await later.sync();
 	expect(later.events.size).toBe(2);
 });
 
-test.each(["clear", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
+test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
 	const tab = queue();
-	tab.open();
-	tab.add(event(ada));
+	tab.begin();
+	tab.capture(event(ada));
 	await stored(tab);
 	const broken = transactions().mockImplementation(throwInvalidState);
 	await tab.sync();
 	broken.mockRestore();
-	if (way === "clear") tab.clear();
+	if (way === "wipe") tab.wipe();
 	else tab.settle("delivered", tab.list(true), "");
 	const later = queue();
-	later.open();
+	later.begin();
 	await stored(later);
 	expect(later.events.size).toBe(0);
 });
@@ -322,9 +325,9 @@ test("an event localStorage has no room for costs the later ones nothing, and is
 	const roomy = localStorage;
 	storeWith((key, text) => (text.includes("huge") ? deny() : roomy.setItem(key, text)));
 	const tab = queue();
-	tab.open();
+	tab.begin();
 	const huge = { ...event(ada), name: "huge" };
-	for (const each of [huge, event(ada), event(ada)] as Event[]) tab.add(each);
+	for (const each of [huge, event(ada), event(ada)] as Event[]) tab.capture(each);
 	await stored(tab);
 	expect(localStorage).toHaveLength(2);
 	expect(tab.events.size).toBe(3);
