@@ -141,9 +141,11 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
 		async sync() {
 			if (!isOpen) return;
+			// What is settled meanwhile is not to come back.
+			const known = new Set(events.keys());
 			const found = await store.read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
-				return (id) => !events.has(id);
+				return (id) => !known.has(id);
 			});
 			for (const event of found as (Event | null | undefined)[]) {
 				if (!isOpen || !event?.person || events.has(event.id)) continue;

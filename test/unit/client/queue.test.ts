@@ -162,6 +162,17 @@ test("what an earlier page stored is picked up in order; what it delivered is le
 	expect(later.events.size).toBe(2);
 });
 
+test("what is settled while the store is read does not come back", async () => {
+	const tab = queue();
+	tab.begin();
+	tab.capture(event(ada));
+	await stored(tab);
+	const reading = tab.sync();
+	tab.settle("delivered", tab.list(true), "");
+	await reading;
+	expect(tab.list(true)).toEqual([]);
+});
+
 test("what was held for a visitor who is known by now is theirs", async () => {
 	const earlier = queue();
 	earlier.begin();
