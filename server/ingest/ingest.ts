@@ -14,7 +14,9 @@ import { cors, originAllowed } from "./origins.ts";
 import { onlyMethods, RequestError } from "./problem.ts";
 import { rankOf } from "./rank.ts";
 import { createRateLimit, type Guess } from "./rate-limit.ts";
+import { type ReadBody, readBody } from "./read-body.ts";
 import { backendOnly } from "./server-key.ts";
+import { storedBody } from "./stored-body.ts";
 
 /** A site as ingest sees it. */
 export interface IngestSite {
@@ -77,6 +79,8 @@ interface TakenEvents {
 	at: number;
 }
 
+type Pieces = ReadBody["pieces"];
+
 /** Sender clocks that are off by less than this are taken as right. */
 const clockTolerance = 60_000;
 
@@ -96,14 +100,14 @@ export function createIngest(options: IngestOptions): Ingest {
 		site: IngestSite,
 		raw: unknown[],
 		sender: Omit<Sender, "attributes" | "now">,
-		reportedBy?: string,
+		{ pieces = [], reportedBy }: { pieces?: Pieces | undefined; reportedBy?: string | undefined } = {},
 	): CheckedEvents {
 		const receivedAt = now();
 		const rejected: Rejection[] = [];
 		const events: NewEvent[] = [];
 		const skipped = new Map<string, number>();
 		const from: Sender = { ...sender, attributes: site.attributes, now: receivedAt };
-		for (const each of raw) {
+		for (const [index, each] of raw.entries()) {
 			const checked = checkEvent(each, from);
 			if ("rejection" in checked) {
 				rejected.push(checked.rejection);
@@ -118,7 +122,7 @@ export function createIngest(options: IngestOptions): Ingest {
 			for (const destination of others(notAddressable)) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
 			events.push({
 				person,
-				body: JSON.stringify(stored),
+				body: storedBody(stored, each, pieces[index]),
 				destinations: others(destinations),
 				claims: claimsOf(stored, person),
 				rank: rankOf(stored),
@@ -144,11 +148,16 @@ export function createIngest(options: IngestOptions): Ingest {
 	}
 
 	/** Not async, so that the events as they came are nobody's while the disk is waited for. */
-	const accept = (site: IngestSite, raw: unknown[], sender: Omit<Sender, "attributes" | "now">): Promise<BatchReply> =>
-		store(site, seal(site, check(site, raw, sender)));
+	const accept = (
+		site: IngestSite,
+		raw: unknown[],
+		sender: Omit<Sender, "attributes" | "now">,
+		pieces?: Pieces,
+	): Promise<BatchReply> => store(site, seal(site, check(site, raw, sender, { pieces })));
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
-		const body = batchSchema.safeParse(readBody(request));
+		const { json, pieces } = readBody(request);
+		const body = batchSchema.safeParse(json);
 		if (!body.success) throw malformed(body.error);
 		const { writeKey, sentAt, events } = body.data;
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
@@ -164,33 +173,36 @@ export function createIngest(options: IngestOptions): Ingest {
 		const offset = now() - sentAt;
 		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
 		const identities = await identitiesOf.get(site)?.(events);
-		return accept(site, events, { isBackend: false, identities, clockOffset }).then((reply) => answer(response, reply));
+		const sender = { isBackend: false, identities, clockOffset };
+		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
 	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
-		const body = eventsSchema.safeParse(readBody(request));
+		const { json, pieces } = readBody(request);
+		const body = eventsSchema.safeParse(json);
 		if (!body.success) throw malformed(body.error);
-		const { site } = response.locals;
-		return accept(site, body.data.events, { isBackend: true, clockOffset: 0 }).then((reply) => answer(response, reply));
+		const sender = { isBackend: true, clockOffset: 0 };
+		return accept(response.locals.site, body.data.events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
 	const router = Router();
-	const json = express.json({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
+	const body = express.raw({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
 	const room = bodyRoom();
 	const crossOrigin = cors(
 		sites.flatMap(({ origins }) => origins),
 		sandbox,
 	);
 	router.use("/v1/batch", crossOrigin);
-	router.post("/v1/batch", admit, limitAddress, room, json, fromBrowser);
+	router.post("/v1/batch", admit, limitAddress, room, body, fromBrowser);
 	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", admit, backendOnly(sites, guess), room, json, fromBackend);
+	router.post("/v1/events", admit, backendOnly(sites, guess), room, body, fromBackend);
 	router.all("/v1/events", onlyMethods("POST"));
 
 	return {
 		router,
 		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
-		check: (site, events, from) => check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, from),
+		check: (site, events, from) =>
+			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, { reportedBy: from }),
 		taken: (site, checked) => report({ kind: "taken", site: site.name, ...seal(site, checked) }),
 	};
 }
@@ -203,30 +215,6 @@ function answer(response: Response, reply: BatchReply): void {
 		"Content-Length": Buffer.byteLength(text),
 	});
 	response.end(text);
-}
-
-/** The parsed body; undefined means that its media type was not one of ours, or that it was empty. */
-function readBody(request: Request): unknown {
-	const { body } = request;
-	// Nobody's after us, and large.
-	request.body = undefined;
-	if (typeof body === "string" || Buffer.isBuffer(body)) return parseRead(body);
-	if (body !== undefined) return body;
-	const { "content-length": length, "transfer-encoding": encoding } = request.headers;
-	if (!Number(length) && encoding === undefined) throw new RequestError("malformed_body", "the body is empty");
-	throw new RequestError("unsupported_media_type", "send the body as application/json or text/plain");
-}
-
-/** A body that the app around the proxy had already read as text or bytes. */
-function parseRead(body: string | Buffer): unknown {
-	if (Buffer.byteLength(body) > limits.bodyBytes) {
-		throw new RequestError("body_too_large", "the body is larger than 256 KB");
-	}
-	try {
-		return JSON.parse(body.toString());
-	} catch (cause) {
-		throw new RequestError("malformed_body", "the body is not valid JSON in UTF-8", { cause });
-	}
 }
 
 function malformed(error: { issues: { path: PropertyKey[]; message: string }[] }): RequestError {

@@ -105,8 +105,8 @@ export interface Claim {
 export interface NewEvent {
 	/** The person's key; with the site and a destination it names the lane. */
 	person: string;
-	/** The event as JSON. The outbox does not look into it. */
-	body: string;
+	/** The event as JSON, as text or in UTF-8: a line. The outbox does not look into it. */
+	body: string | Uint8Array;
 	/** Where it goes. */
 	destinations: string[];
 	/** The smaller, the sooner its lane's turn comes. */

@@ -229,9 +229,9 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/guard.ts", guard: 'typeof value === "number" && !Number.isFinite(value)', without: "false" },
 	],
 	"data poisons its batch, the store or what is sent":
-		"nothing to take out: a body is serialised once, before it joins a commit, and kept as text",
+		"nothing to take out: an event is JSON by itself before it joins a commit, and kept as text",
 	"a body says two things in one place":
-		"nothing to take out: a body is parsed once, and what was checked is what is sent",
+		"nothing to take out: what is kept is parsed as it was when it was checked, so that both times it says the last",
 	"a body is not in UTF-8": "nothing to take out: what is not UTF-8 is read as U+FFFD, or is no JSON",
 	"an address, an id or a name leaves its place in a provider's request": [
 		{ file: "server/providers/exchange.ts", guard: "path.map(encodeURIComponent)", without: "path" },

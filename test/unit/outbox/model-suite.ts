@@ -159,7 +159,7 @@ class Model {
 		for (const { person, body, destinations: to, rank, reserved, claims } of events) {
 			const reason = this.claim(site, person, claims);
 			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
-			else for (const name of to) this.owe({ site, name }, person, { body, rank, reserved, stored });
+			else for (const name of to) this.owe({ site, name }, person, { body: body.toString(), rank, reserved, stored });
 		}
 	}
 
@@ -394,7 +394,8 @@ const append = fc
 						until: at + ms,
 					})),
 				];
-				return { person, body, destinations: to, rank, reserved, claims };
+				// As text, or in UTF-8.
+				return { person, body: at % 2 ? Buffer.from(body) : body, destinations: to, rank, reserved, claims };
 			});
 			const from = Date.now();
 			const appended = real.outbox.append({ site, events: batch });
