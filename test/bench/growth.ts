@@ -4,20 +4,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Lease, Outbox, TakeRequest } from "../../server/outbox/outbox.ts";
 import { openSqlite } from "../../server/outbox/sqlite.ts";
+import { every } from "./lanes.ts";
 import type { Result } from "./result.ts";
 import type { Settings } from "./sections.ts";
 
-const destination = { site: "site", name: "crisp" };
-const request: TakeRequest = {
-	destination,
-	lanes: 1,
-	deliveries: 100,
-	served: 0,
-	reservedOnly: false,
-	holding: [],
-	now: 0,
-	leaseMs: 60_000,
-};
+const request: TakeRequest = { ...every, lanes: 1, now: 0 };
 
 /** Ten events of each of a number of people, none of them due to a claim. */
 async function fill(outbox: Outbox, events: number): Promise<void> {

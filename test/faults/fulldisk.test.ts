@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
+import { ballastIn } from "./ballast.ts";
 import { crispEnvironment } from "./connections.ts";
 import { compilePreload } from "./preload.ts";
 
@@ -41,22 +42,10 @@ function mountedDisk(): Disk | undefined {
 		remove();
 		return undefined;
 	}
-	const ballast = `${path}/ballast`;
 	return {
 		path,
 		env: {},
-		fill() {
-			const file = openSync(ballast, "w");
-			try {
-				// Ends by throwing, which is what is wanted.
-				for (const block = Buffer.alloc(4_096); ; ) writeSync(file, block);
-			} catch (error) {
-				if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-			} finally {
-				closeSync(file);
-			}
-		},
-		free: () => rmSync(ballast),
+		...ballastIn(path),
 		remove() {
 			spawnSync("/bin/umount", [path]);
 			remove();

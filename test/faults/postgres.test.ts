@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
+import { ballastIn } from "./ballast.ts";
 import { crispEnvironment, rounds, some } from "./connections.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
@@ -275,21 +275,9 @@ function smallDisk() {
 		unmount();
 		return undefined;
 	}
-	const ballast = `${path}/ballast`;
 	return {
 		path,
-		fill() {
-			const file = openSync(ballast, "w");
-			try {
-				// Ends by throwing, which is what is wanted.
-				for (const block = Buffer.alloc(4_096); ; ) writeSync(file, block);
-			} catch (error) {
-				if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-			} finally {
-				closeSync(file);
-			}
-		},
-		free: () => rmSync(ballast),
+		...ballastIn(path),
 		unmount,
 	};
 }

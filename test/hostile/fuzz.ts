@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { startBuilt } from "./built.ts";
-import { attack, attemptsOf } from "./mutated.ts";
+import { attack, attemptsOf, deliversNothing } from "./mutated.ts";
 
 /**
  * `npm run fuzz -- [--seconds 60] [--seed N]`: sends mutated batches to the built proxy for so long, and ends with 1 at
@@ -13,14 +13,7 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new TypeError("--second
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 say(`seed ${seed}`);
-const built = await startBuilt({
-	site: ({ vibetrace }) => ({
-		crisp: undefined,
-		helpcrunch: undefined,
-		vibetrace: { ...vibetrace, events: ["email_open"] },
-	}),
-	config: { rateLimit: { perAddress: 1_000_000_000 }, logLevel: "error" },
-});
+const built = await startBuilt(deliversNothing);
 const roundSize = 5_000;
 const until = performance.now() + seconds * 1_000;
 let sent = 0;

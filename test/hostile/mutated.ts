@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { eventTypes } from "../../shared/event.ts";
 import { browserAgent, origin, writeKey } from "../support/proxy.ts";
+import type { BuiltOptions } from "./built.ts";
 
 /** One request to `/v1/batch`, as nobody would send it. */
 export interface Attempt {
@@ -12,6 +13,16 @@ export interface Attempt {
 	/** How many events are in it, where it is still a batch. */
 	events: number | undefined;
 }
+
+/** A proxy for such requests: nothing of theirs goes anywhere, and none of them is one too many. */
+export const deliversNothing: BuiltOptions = {
+	site: ({ vibetrace }) => ({
+		crisp: undefined,
+		helpcrunch: undefined,
+		vibetrace: { ...vibetrace, events: ["email_open"] },
+	}),
+	config: { rateLimit: { perAddress: 1_000_000_000 }, logLevel: "error" },
+};
 
 const text = fc.oneof(
 	fc.string(),

@@ -5,6 +5,20 @@ import type { StoredEvent } from "../../../server/stored-event.ts";
 /** A provider's answer: its status, and its body as JSON. */
 export type Reply = readonly [status: number, body?: unknown];
 
+/** Whether an event, trusted or not, may create its person, and what is planned for somebody who is not there. */
+export const creations = [
+	["always", false, "created"],
+	["always", true, "created"],
+	["verified", false, "left out"],
+	["verified", true, "created"],
+	["never", false, "left out"],
+	["never", true, "left out"],
+] as const;
+export const creationPlans = {
+	created: { kind: "send", request: { purpose: "create" } },
+	"left out": { kind: "discard", settles: 1, reason: "unknown_person" },
+} as const;
+
 /** A request as it travels, and how many events are done with it. */
 export interface Sent {
 	method: string;

@@ -4,7 +4,7 @@ import type { Known } from "../../../server/providers/provider.ts";
 import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
-import { deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
+import { creationPlans, creations, deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const minute = 60_000;
@@ -339,18 +339,9 @@ describe("a person who is not there", async () => {
 		expect((await deliver([login({})], missing)).requests).toEqual([]);
 	});
 
-	test.each([
-		["always", false, "send"],
-		["always", true, "send"],
-		["verified", false, "discard"],
-		["verified", true, "send"],
-		["never", false, "discard"],
-		["never", true, "discard"],
-	] as const)("createPeople %s, trusted %s: %s", (createPeople, trusted, kind) => {
+	test.each(creations)("createPeople %s, trusted %s: %s", (createPeople, trusted, planned) => {
 		const plan = provider({ createPeople }).plan([stored({ type: "track", name: "x" }, trusted)], missing, now);
-		expect(plan).toMatchObject(
-			kind === "send" ? { kind, request: { purpose: "create" } } : { kind, settles: 1, reason: "unknown_person" },
-		);
+		expect(plan).toMatchObject(creationPlans[planned]);
 	});
 
 	test("and may not be created is not asked for again within the hour", () => {
