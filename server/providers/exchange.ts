@@ -65,17 +65,18 @@ function withoutCredentials({ Authorization = "" }: Record<string, string>): (te
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
-/** Aborts with `signal`, or after so many ms; to be ended. What `AbortSignal.any` does for this costs a tenth of a request. */
+/** Aborts with `signal`, or after so many ms; to be ended. `AbortSignal.any` and `timeout` cost a tenth of a request. */
 function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): void } {
 	const limit = new AbortController();
 	const abort = () => limit.abort();
-	const signals = [signal, AbortSignal.timeout(ms)];
-	for (const each of signals) each.addEventListener("abort", abort, { once: true });
+	const timer = setTimeout(abort, ms);
+	signal.addEventListener("abort", abort, { once: true });
 	if (signal.aborted) abort();
 	return {
 		signal: limit.signal,
 		end() {
-			for (const each of signals) each.removeEventListener("abort", abort);
+			clearTimeout(timer);
+			signal.removeEventListener("abort", abort);
 		},
 	};
 }
@@ -109,15 +110,17 @@ function parseObject(text: string | undefined): Record<string, unknown> | undefi
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
 	const safely = withoutCredentials(headers);
-	const client = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
+	const bodiless = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
+	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
 	return async ({ method, path, query, body }, signal) => {
 		const url = buildUrl(baseUrl, path, query);
 		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be a part of a URL" };
 		const limit = within(timeoutMs, signal);
-		// Given to ky as an option, the signal would be joined with one of its own.
-		const fetchWithin: typeof fetch = (input, init) => fetch(input, { ...init, signal: limit.signal });
+		// Given to ky as options, the body would be piped through a stream and the signal joined with one of its own.
+		const init = { body: body && JSON.stringify(body), signal: limit.signal };
 		try {
-			const response = await client(url, { method, json: body, fetch: fetchWithin });
+			const client = body ? withJson : bodiless;
+			const response = await client(url, { method, fetch: (request) => fetch(request, init) });
 			// An answer that breaks off, or is not in the encoding it names, is one that cannot be read.
 			const text = await readLimited(response).catch(() => undefined);
 			if (text === undefined && signal.aborted) return { kind: "failure", reason: "stopped" };
