@@ -9,26 +9,28 @@ export interface Recent<Thing> {
 
 /** Keeps what is latest, in memory, bounded by weight. */
 export function createRecent<Thing>(most: number): Recent<Thing> {
-	const kept = new Map<number, { thing: Thing; weight: number }>();
+	let kept: { thing: Thing; weight: number }[] = [];
+	/** How many at the start are forgotten; they are cut off once they are as many as the others. */
+	let forgotten = 0;
 	let total = 0;
-	let last = 0;
-	function drop(key: number, weight: number): void {
-		kept.delete(key);
-		total -= weight;
+	function forgetOldest(): void {
+		total -= kept[forgotten]?.weight ?? 0;
+		forgotten += 1;
+		if (forgotten * 2 < kept.length) return;
+		kept = kept.slice(forgotten);
+		forgotten = 0;
 	}
 	return {
 		add(thing, weight) {
-			last += 1;
-			kept.set(last, { thing, weight });
+			kept.push({ thing, weight });
 			total += weight;
-			for (const [key, oldest] of kept) {
-				if (total <= most) break;
-				drop(key, oldest.weight);
-			}
+			while (total > most) forgetOldest();
 		},
-		all: () => [...kept.values()].map(({ thing }) => thing),
+		all: () => kept.slice(forgotten).map(({ thing }) => thing),
 		remove(matches) {
-			for (const [key, { thing, weight }] of kept) if (matches(thing)) drop(key, weight);
+			kept = kept.slice(forgotten).filter(({ thing }) => !matches(thing));
+			forgotten = 0;
+			total = kept.reduce((sum, { weight }) => sum + weight, 0);
 		},
 	};
 }

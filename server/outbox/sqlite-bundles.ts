@@ -14,8 +14,22 @@ export interface Bundle {
 	bodies: Uint8Array;
 }
 
+const newline = "\n".charCodeAt(0);
+
 /** The bodies of a bundle. */
 export const linesOf = (bodies: SQLInputValue | undefined): string[] => bytesOf(bodies).toString().split("\n");
+
+/** Reads bodies of a bundle in their order, decoding only those: a lease needs one of many. */
+export function lineReader(bodies: SQLInputValue | undefined): (place: number) => string {
+	const bytes = bytesOf(bodies);
+	let line = 0;
+	let start = 0;
+	return (place) => {
+		for (; line < place; line += 1) start = bytes.indexOf(newline, start) + 1;
+		const end = bytes.indexOf(newline, start);
+		return bytes.toString("utf8", start, end < 0 ? undefined : end);
+	};
+}
 
 /** Events as they came: written once, and gone with the last lane that owes one of a bundle. */
 export function createBundles({ run, get }: Statements) {

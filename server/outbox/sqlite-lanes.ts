@@ -8,7 +8,7 @@ import {
 	unpackDeliveries,
 } from "./deliveries.ts";
 import type { Ending } from "./outbox.ts";
-import { type Bundles, linesOf } from "./sqlite-bundles.ts";
+import { type Bundles, lineReader } from "./sqlite-bundles.ts";
 import type { Counters } from "./sqlite-counters.ts";
 import { bytesOf, optionalNumber, type Row, type Statements } from "./sqlite-statements.ts";
 
@@ -235,9 +235,9 @@ export function createLanes({
 				id,
 			);
 			for (const entry of entries) {
-				const lines = linesOf(entry.bodies);
+				const line = lineReader(entry.bodies);
 				for (const { place, alone } of deliveriesOf(entry)) {
-					bodies.push(lines[place] ?? "");
+					bodies.push(line(place));
 					if (bodies.length === most || (alone && untilAlone)) return bodies;
 				}
 			}
