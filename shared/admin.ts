@@ -235,6 +235,8 @@ export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
 export type BudgetHistory = z.infer<typeof budgetHistorySchema>;
+/** What is looked for: an event by its id, or somebody by e-mail or user id. */
+export type Wanted = z.infer<typeof searchSchema>;
 export type SearchReply = z.infer<typeof searchReplySchema>;
 export type Journey = z.infer<typeof journey>;
 export type JourneyDelivery = z.infer<typeof delivery>;

@@ -1,13 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { SearchReply } from "../../shared/admin.ts";
+import type { SearchReply, Wanted } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
 import type { Activity } from "./activity.ts";
 import { journeysOf } from "./journeys.ts";
-
-/** What is looked for: an event by its id, or a person by e-mail or userId. */
-export type Wanted = { event: string } | { person: string };
 
 export interface SearchOptions {
 	outbox: Outbox;

@@ -1,4 +1,4 @@
-import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats } from "../../../shared/admin.ts";
+import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 import { linesOf } from "./lines.ts";
 
 /** Why something could not be asked or done: `code` is the proxy's, or `unreachable`. */
@@ -16,9 +16,6 @@ export interface Selection {
 	ids?: string[];
 	destination?: string;
 }
-
-/** What is looked for: an event by its id, or somebody by e-mail or user id. */
-export type Wanted = { event: string } | { person: string };
 
 export type Api = ReturnType<typeof createApi>;
 

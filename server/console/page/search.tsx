@@ -1,6 +1,6 @@
 import { useCallback, useRef, useState } from "preact/hooks";
-import type { SearchReply, Stats } from "../../../shared/admin.ts";
-import type { Api, Wanted } from "./api.ts";
+import type { SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
+import type { Api } from "./api.ts";
 import { ApiError } from "./api.ts";
 import type { Titles } from "./board.tsx";
 import { Confirm } from "./confirm.tsx";
