@@ -9,7 +9,7 @@ export default {
 		file: "src/tracker/index.js",
 	},
 	source: `
-		for (const [name, value] of [["website-id", "8f4d1a0e-0000-4000-8000-000000000000"], ["host-url", location.origin + "/umami"]]) {
+		for (const [name, value] of [["website-id", "8f4d1a0e-0000-4000-8000-000000000000"], ["host-url", location.origin + "/umami"], ["auto-track", "false"]]) {
 			document.currentScript.setAttribute("data-" + name, value);
 		}
 		/* the file */;
