@@ -28,6 +28,8 @@ export interface Visitor {
 	person: { email?: string; userId?: string };
 	isLoggedIn: boolean;
 	hasOptedOut: boolean;
+	/** Where: a browser without `localStorage` remembers it no longer than that page. */
+	optedOutOn?: Page;
 	/** A page of theirs was gone without being told. */
 	wasKilled: boolean;
 	visits: number;
@@ -76,6 +78,9 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	visitor.visits += 1;
 	counts.visits += 1;
 
+	/** Whether nothing of a page, or of one that is opened now, is recorded. */
+	const isOut = (page?: Page) => visitor.hasOptedOut && (browser.has.localStorage || page === visitor.optedOutOn);
+
 	function capture(page: Page, event: Pick<Event, "type" | "data">, rest: Partial<Entry> = {}): void {
 		const context = { url: page.url };
 		ledger.capture(visitor.index, { ...event, at: page.now(), context }, { at: clock.now(), ...rest });
@@ -83,7 +88,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 
 	function record(page: Page, event: Pick<Event, "type" | "data">, command: Command, rest: Partial<Entry> = {}): void {
 		if (kind === "bot") counts.byBots += 1;
-		else if (visitor.hasOptedOut) counts.optedOut += 1;
+		else if (isOut(page)) counts.optedOut += 1;
 		else capture(page, event, rest);
 		page.push(command);
 	}
@@ -117,9 +122,9 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	function open(): Page {
 		counts.pages += 1;
 		if (kind === "bot") counts.byBots += 1;
-		else if (visitor.hasOptedOut) counts.optedOut += 1;
+		else if (isOut()) counts.optedOut += 1;
 		const page = openPage(day.page, browser, `/products/${random.whole(1, 400)}`);
-		if (kind !== "bot" && !visitor.hasOptedOut) capture(page, { type: "page", data: undefined });
+		if (kind !== "bot" && !isOut()) capture(page, { type: "page", data: undefined });
 		return page;
 	}
 
@@ -156,6 +161,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 			const page = open();
 			if (isMain && place === 0 && visitor.visits === 1 && random.chance(0.015)) {
 				visitor.hasOptedOut = true;
+				visitor.optedOutOn = page;
 				page.push(["optOut"]);
 			}
 			await look(page);
