@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { withMeasured } from "./comparison.ts";
 import { charts, page } from "./docs.ts";
 import { withFigures } from "./figures.ts";
 import { type BenchRecord, type Measured, merged, recordText } from "./record.ts";
@@ -85,6 +86,26 @@ it("the README gets what was measured: all peers from the best on, a ratio with 
 	expect(text).toContain("2 of its 4 targets are met");
 	expect(text).toMatch(/^before\n<!-- measured[\s\S]*<!-- \/measured -->\nafter\n$/);
 	expect(text).not.toContain("old");
+});
+
+it("the comparison gets what was measured in the rows of those who were, and keeps its own words", () => {
+	const of = (name: string, theirs: number): Result => ({ ...size("Umami", [theirs]), name });
+	const browser = bench({
+		sections: {
+			delivery: section([
+				of("lost of 50 as the tab closes, next page included", 41),
+				of("lost of 200 after an outage", 0),
+				of("requests for 50 events in 5 s", 5),
+				of("body an event", 1_249.6),
+				of("size, Brotli", 2_049),
+			]),
+		},
+	});
+	const row = (name: string, told: string) => `| ${name} | none [1] | at once [2]; ${told} |`;
+	const before = "all 50 came, B | 7 of 200 lost, B | 3 for 50, 42 B an event, B | 9.9 KB, B";
+	const after = "nearly all of 50 lost, B | none of 200 lost, B | 5 for 50, 1,250 B an event, B | 2.0 KB, B";
+	const text = withMeasured(`${row("Umami", before)}\n${row("Vector", before)}`, { browser });
+	expect(text).toBe(`${row("Umami", after)}\n${row("Vector", before)}`);
 });
 
 it("draws targets and all that several were asked, in both themes", () => {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { benches } from "./benches.ts";
 import { type Chart, comparisonChart, drawn, targetsChart } from "./charts.ts";
+import { withMeasured } from "./comparison.ts";
 import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
 import type { BenchRecord, Measured } from "./record.ts";
@@ -153,10 +154,11 @@ export function charts(measured: Measured): Record<string, Chart> {
 	return { targets: targetsChart(all.flatMap(({ record }) => resultsOf(record))), ...Object.fromEntries(compared) };
 }
 
-/** Writes the page, its pictures, and what the README says of it. */
+/** Writes the page, its pictures, and what the README and the comparison say of it. */
 export function writeDocs(measured: Measured): void {
 	writeFileSync("docs/benchmarks.md", page(measured));
 	writeFileSync("README.md", withFigures(readFileSync("README.md", "utf8"), measured));
+	writeFileSync("docs/comparison.md", withMeasured(readFileSync("docs/comparison.md", "utf8"), measured));
 	for (const [name, { light, dark }] of Object.entries(charts(measured))) {
 		writeFileSync(`docs/benchmarks-${name}.svg`, light);
 		writeFileSync(`docs/benchmarks-${name}-dark.svg`, dark);
