@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
 	call,
 	flush,
+	hide,
 	type Loaded,
 	listen,
 	login,
@@ -276,6 +277,36 @@ test("a refused write key stops sending until the next page load, with one line 
 	await page.reload();
 	await flush(page);
 	expect(world.site.names()).toEqual(["login", "login"]);
+});
+
+test("a write key that is refused twice, as the page was hidden during a request, is one line in the console", async () => {
+	const answers: (() => void)[] = [];
+	world.site.answerWith(() => new Promise((resolve) => answers.push(() => resolve(problem(401, "invalid_write_key")))));
+	const page = await open();
+	const lines: string[] = [];
+	page.on("console", (message) => message.text().startsWith("eventferry") && lines.push(message.text()));
+	await call(page, login);
+	const flushed = flush(page);
+	await world.site.until(() => answers.length === 1);
+	await hide(page);
+	await world.site.until(() => answers.length === 2);
+	const answered = page.evaluate(() => {
+		const real = Response.prototype.json;
+		return new Promise<void>((resolve) => {
+			let left = 2;
+			Response.prototype.json = async function () {
+				const read = await real.call(this);
+				// Once what is made of it is done.
+				if (--left === 0) setTimeout(resolve);
+				return read;
+			};
+		});
+	});
+	await page.evaluate(() => {});
+	for (const answer of answers) answer();
+	await answered;
+	await flushed;
+	expect(lines).toEqual(["eventferry: stopped: invalid_write_key"]);
 });
 
 test("a batch that is too large is halved until the event that is goes alone", async () => {
