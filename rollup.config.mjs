@@ -11,11 +11,13 @@ const compress = {
 	hoist_funs: true,
 	lhs_constants: false,
 	loops: false,
+	collapse_vars: false,
+	unsafe_arrows: true,
 	comparisons: false,
 	negate_iife: false,
 };
 /** Names that only our own objects have, and that never leave the page. */
-const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write|remove|begin|wipe|capture)$/;
+const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write|remove|begin|wipe|capture|pending)$/;
 const minified = (module, preamble) =>
 	terser({
 		ecma: 2020,

@@ -150,7 +150,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	 * tab too; 20 events sooner.
 	 */
 	const wake = () => {
-		if (queue.events.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
+		if (queue.pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
 		else timer ??= setTimeout(start, everyMs);
 	};
 

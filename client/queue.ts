@@ -15,7 +15,7 @@ export type Queue = ReturnType<typeof createQueue>;
 
 /**
  * All events not yet acknowledged, in order of capture: in memory, so that a page that goes can still send them,
- * and from `open()` on in the store, so that they outlive it.
+ * and from `begin()` on in the store, so that they outlive it.
  */
 export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
 	const events = new Map<string, Event>();
@@ -31,14 +31,18 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	let isOpen = false;
 	let isSaving = false;
 
+	const all = () => [...events.values()];
+
 	/** What is too old, and the oldest of too many, are as good as dropped. */
 	const list = (isWaiting: boolean) =>
-		[...events.values()]
+		all()
 			.filter(({ person, at }) => isKnown(person) === isWaiting && at > now() - ageMs)
 			.slice(isWaiting ? -mostWaiting : -mostHeld);
 
 	const forget = ({ id }: { id: string }) => {
-		for (const ids of [events, unsaved, stored]) ids.delete(id);
+		events.delete(id);
+		unsaved.delete(id);
+		stored.delete(id);
 	};
 
 	const store = createEventStore(name, (cause) => {
@@ -62,6 +66,15 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		await removal;
 	};
 
+	/** Has the store write them now. */
+	const put = async (written: Event[]) => {
+		for (const { id } of written) stored.set(id, stored.get(id));
+		for (const { id } of await store.write(written, (id) => stored.get(id))) {
+			if (events.has(id)) stored.set(id, true);
+		}
+		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
+	};
+
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
@@ -77,16 +90,11 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			const kept = new Set([...list(true), ...list(false)]);
 			settle(
 				"dropped",
-				[...events.values()].filter((event) => !kept.has(event)),
+				all().filter((event) => !kept.has(event)),
 				"too many or old",
 			);
 			if (!isOpen || !unsaved.size) break;
-			const written = [...events.values()].filter(({ id }) => unsaved.has(id));
-			for (const { id } of written) stored.set(id, stored.get(id));
-			for (const { id } of await store.write(written, (id) => stored.get(id))) {
-				if (events.has(id)) stored.set(id, true);
-			}
-			for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
+			await put(all().filter(({ id }) => unsaved.has(id)));
 		}
 		isSaving = false;
 	};
@@ -100,21 +108,20 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const claim = (isFollower?: boolean) => {
 		const { isNew, ...person } = owner();
 		const others: Event[] = [];
-		for (const event of [...events.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+		for (const event of all().sort((a, b) => (a.id > b.id ? 1 : -1))) {
 			const was = event.person;
 			let is = was;
 			if (isKnown(was)) {
 				if (person.token && isSamePerson(was, person)) is = person;
 			} else if (isNew || was.anonymousId === person.anonymousId) is = person;
 			else others.push(event);
-			let next = event;
-			if (JSON.stringify(is) !== JSON.stringify(was)) {
-				next = { ...event, person: is };
-				unsaved.set(event.id, 0);
-			}
 			// Anew, so that what was captured earlier comes first.
 			events.delete(event.id);
-			events.set(event.id, next);
+			if (JSON.stringify(is) === JSON.stringify(was)) events.set(event.id, event);
+			else {
+				events.set(event.id, { ...event, person: is });
+				unsaved.set(event.id, 0);
+			}
 		}
 		if (isFollower) others.forEach(forget);
 		settle("dropped", others, "reset");
@@ -123,7 +130,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 
 	return {
 		/** All there are, by id. */
-		events: events as ReadonlyMap<string, Event>,
+		pending: events as ReadonlyMap<string, Event>,
 		/** In order, the events of known people, or those that wait for a login. */
 		list,
 		settle,
@@ -142,7 +149,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		async sync() {
 			if (!isOpen) return;
 			// What is settled meanwhile is not to come back.
-			const known = new Set(events.keys());
+			const known = new Map(events);
 			const found = await store.read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
 				return (id) => !known.has(id);
@@ -156,13 +163,16 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
 		spill() {
-			const late = [...events.values()].filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			if (isOpen) for (const { id } of store.spill(late)) stored.set(id, true);
+			if (!isOpen) return;
+			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
+			for (const { id } of store.spill(late)) stored.set(id, true);
+			// localStorage may be full.
+			if (late.length) put(late);
 		},
-		/** Deletes everything, in the store too, and stores nothing until the next `open()`. */
+		/** Deletes everything, in the store too, and stores nothing until the next `begin()`. */
 		wipe() {
 			isOpen = false;
-			[...events.values()].forEach(forget);
+			all().forEach(forget);
 			store.wipe();
 		},
 	};

@@ -56,10 +56,9 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		return otherwise();
 	};
 
-	const change = async (work: (events: IDBObjectStore) => void) => {
+	const change = async (work: (events: IDBObjectStore) => unknown): Promise<unknown> => {
 		const events = await transact("readwrite");
-		work(events);
-		return promisifyRequest(events.transaction);
+		return Promise.all([promisifyRequest(events.transaction), work(events)]);
 	};
 
 	const readSpilled = (isWanted: (id: string) => boolean): Event[] =>
@@ -73,7 +72,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 	/** From IndexedDB even after it failed: what it has must not come back. */
 	const erase = async (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
 		for (const id of ids) removeLocal(prefix + id);
-		const erased = attempt<void>(
+		const erased = attempt<unknown>(
 			() => change(work),
 			() => {},
 			true,
@@ -92,8 +91,10 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 					const ids = (await promisifyRequest(events.getAllKeys())) as string[];
 					// While this transaction lasts nothing can move from localStorage to IndexedDB.
 					const isWanted = look(new Set([...ids, ...localKeys(prefix)]));
-					const wanted = ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id)));
-					return [...readSpilled(isWanted), ...(await Promise.all(wanted))];
+					return [
+						...readSpilled(isWanted),
+						...(await Promise.all(ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id))))),
+					];
 				},
 				() => readSpilled(look(new Set(localKeys(prefix)))),
 			),
@@ -104,17 +105,15 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		write: (written: Event[], wasThere: (id: string) => boolean | undefined): Promise<Event[]> =>
 			attempt(
 				async () => {
-					await change((events) => {
+					await change(async (events) => {
 						for (const event of written) {
 							const { id } = event;
-							const put = () => events.put(event, id);
-							if (!wasThere(id)) put();
-							else {
-								events.getKey(id).onsuccess = ({ target }) => {
-									if ((target as IDBRequest).result || readLocal(prefix + id)) put();
-								};
+							if (!wasThere(id) || (await promisifyRequest(events.getKey(id))) || readLocal(prefix + id)) {
+								events.put(event, id);
 							}
 						}
+						// A page that goes takes what is not committed with it.
+						events.transaction.commit();
 					});
 					for (const { id } of written) removeLocal(prefix + id);
 					return written;

@@ -82,9 +82,9 @@ export function createTracker<Events = Record<string, Data>>(
 		isStarted = true;
 		// Another tab may have come to know them meanwhile.
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
-		const isKept = writeLocal(name, identity);
 		queue.claim();
 		queue.begin();
+		const isKept = writeLocal(name, identity);
 		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
 		if (!isKept || identity !== newcomer) queue.sync().then(flusher.wake);
 	};
@@ -164,7 +164,7 @@ export function createTracker<Events = Record<string, Data>>(
 		page: () => record("page", () => ({})),
 		reset: () => become({ anonymousId: newId() }),
 		optOut,
-		optIn() {
+		optIn: () => {
 			consent = "granted";
 			writeLocal(choice, true);
 			start();

@@ -245,3 +245,29 @@ describe("what the page's own listeners capture as it goes, after ours", () => {
 		await world.site.until(() => world.site.events().length === 3);
 	});
 });
+
+test("what localStorage has no room for goes to IndexedDB in the moment the page is hidden", async () => {
+	world.site.pages.set(
+		"/full",
+		`<script>
+			for (let size = 2 ** 22; size >= 1; size /= 2) {
+				try {
+					for (;;) localStorage[Math.random()] = "x".repeat(size);
+				} catch {}
+			}
+		</script>`,
+	);
+	await (await open("/full")).close();
+	const page = await open();
+	await flush(page);
+	// As in a page that is frozen: nothing it puts off is done.
+	await page.evaluate(() => Object.assign(window, { setTimeout: () => 0 }));
+	await call(page, ["track", "leaves"]);
+	await hide(page);
+	await untilStored(page, 1);
+	await page.close();
+	const next = await open();
+	await call(next, login);
+	await flush(next);
+	expect(world.site.names()).toEqual(["leaves", "login"]);
+});

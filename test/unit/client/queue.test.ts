@@ -60,13 +60,13 @@ const event = (person: Event["person"], at = now): Event => ({
 const ada = { anonymousId: "a", email: "ada@example.com" };
 
 test("of more than 1,000 waiting events the oldest go, with a notice", async () => {
-	const { capture, events } = queue();
+	const { capture, pending } = queue();
 	const first = event(ada);
 	capture(first);
 	for (let n = 0; n < 1_000; n++) capture(event(ada));
 	await tick();
-	expect(events.size).toBe(1_000);
-	expect(events.has(first.id)).toBe(false);
+	expect(pending.size).toBe(1_000);
+	expect(pending.has(first.id)).toBe(false);
 	expect(notices).toEqual(["dropped too many or old 1"]);
 });
 
@@ -156,10 +156,10 @@ test("what an earlier page stored is picked up in order; what it delivered is le
 	later.capture(events[2] as Event);
 	later.begin();
 	await later.sync();
-	expect([...later.events.keys()]).toEqual(events.map(({ id }) => id));
+	expect([...later.pending.keys()]).toEqual(events.map(({ id }) => id));
 	earlier.settle("delivered", [events[0] as Event], "");
 	await later.sync();
-	expect(later.events.size).toBe(2);
+	expect(later.pending.size).toBe(2);
 });
 
 test("what is settled while the store is read does not come back", async () => {
@@ -186,13 +186,13 @@ test("what was held for a visitor who is known by now is theirs", async () => {
 });
 
 test("what is older than 30 days is dropped with a notice", async () => {
-	const { capture, begin, sync, events } = queue();
+	const { capture, begin, sync, pending } = queue();
 	begin();
 	capture(event(ada, now - 31 * 86_400_000));
 	capture(event(ada));
 	await tick();
 	await sync();
-	expect(events.size).toBe(1);
+	expect(pending.size).toBe(1);
 	expect(notices).toEqual(["dropped too many or old 1"]);
 });
 
@@ -204,7 +204,7 @@ test("what was not yet stored when the page went is there on the next", async ()
 	const later = queue();
 	later.begin();
 	await later.sync();
-	expect(later.events.size).toBe(1);
+	expect(later.pending.size).toBe(1);
 });
 
 test("what was written as the page went goes from localStorage once IndexedDB has it", async () => {
@@ -239,7 +239,7 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 	const later = queue();
 	later.begin();
 	await later.sync();
-	expect(later.events.size).toBe(2);
+	expect(later.pending.size).toBe(2);
 	later.settle("delivered", later.list(true), "");
 	expect(localStorage).toHaveLength(0);
 });
@@ -253,7 +253,7 @@ test("where nothing can be stored the events stay in memory", async () => {
 	broken.begin();
 	broken.capture(event(ada));
 	await stored(broken);
-	expect(broken.events.size).toBe(1);
+	expect(broken.pending.size).toBe(1);
 	expect(notices).toHaveLength(1);
 });
 
@@ -272,9 +272,9 @@ test("what was stored in an IndexedDB that closes for good moves to localStorage
 	await stored(tab);
 	transactions().mockImplementation(throwInvalidState);
 	await tab.sync();
-	expect(tab.events.size).toBe(3);
+	expect(tab.pending.size).toBe(3);
 	await tab.sync();
-	expect(tab.events.size).toBe(3);
+	expect(tab.pending.size).toBe(3);
 	await tick();
 	expect(localStorage).toHaveLength(3);
 	expect(notices).toEqual(["error IndexedDB failed 0"]);
@@ -288,9 +288,9 @@ test("where localStorage is denied too, what was stored stays in memory", async 
 	transactions().mockImplementation(throwInvalidState);
 	storeWith(deny);
 	await tab.sync();
-	expect(tab.events.size).toBe(1);
+	expect(tab.pending.size).toBe(1);
 	await tab.sync();
-	expect(tab.events.size).toBe(1);
+	expect(tab.pending.size).toBe(1);
 });
 
 test("a database that was closed under us is opened again, and nobody needs to know", async () => {
@@ -312,7 +312,7 @@ test("a database that was closed under us is opened again, and nobody needs to k
 	const later = queue();
 	later.begin();
 	await later.sync();
-	expect(later.events.size).toBe(2);
+	expect(later.pending.size).toBe(2);
 });
 
 test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
@@ -328,7 +328,7 @@ test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed
 	const later = queue();
 	later.begin();
 	await stored(later);
-	expect(later.events.size).toBe(0);
+	expect(later.pending.size).toBe(0);
 });
 
 test("an event localStorage has no room for costs the later ones nothing, and is tried again as the page goes", async () => {
@@ -341,7 +341,7 @@ test("an event localStorage has no room for costs the later ones nothing, and is
 	for (const each of [huge, event(ada), event(ada)] as Event[]) tab.capture(each);
 	await stored(tab);
 	expect(localStorage).toHaveLength(2);
-	expect(tab.events.size).toBe(3);
+	expect(tab.pending.size).toBe(3);
 	vi.unstubAllGlobals();
 	tab.spill();
 	expect(localStorage).toHaveLength(3);
