@@ -65,18 +65,17 @@ function withoutCredentials({ Authorization = "" }: Record<string, string>): (te
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
-/** Aborts with `signal`, or after so many ms; to be ended. `AbortSignal.any` and `timeout` cost a tenth of a request. */
+/** Aborts with `signal`, or after so many ms; to be ended. What `AbortSignal.any` does for this costs a tenth of a request. */
 function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): void } {
 	const limit = new AbortController();
 	const abort = () => limit.abort();
-	const timer = setTimeout(abort, ms);
-	signal.addEventListener("abort", abort, { once: true });
+	const signals = [signal, AbortSignal.timeout(ms)];
+	for (const each of signals) each.addEventListener("abort", abort, { once: true });
 	if (signal.aborted) abort();
 	return {
 		signal: limit.signal,
 		end() {
-			clearTimeout(timer);
-			signal.removeEventListener("abort", abort);
+			for (const each of signals) each.removeEventListener("abort", abort);
 		},
 	};
 }

@@ -82,16 +82,6 @@ const post: PlannedRequest = { purpose: "x", method: "POST", path: ["a"], body: 
 const exchange = (request: Partial<PlannedRequest> = {}, signal: AbortSignal = never): Promise<Answer> =>
 	createExchange(`${stub.url}/v1`, { Authorization: secret })({ ...post, ...request }, signal);
 
-/** Begins a request, and the way to end its 10 s now. */
-function limited<Result>(begin: () => Promise<Result>): { answered: Promise<Result>; timeIsUp(): void } {
-	const timers = vi.spyOn(globalThis, "setTimeout");
-	const answered = begin();
-	const limit = timers.mock.calls.find(([, ms]) => ms === 10_000);
-	timers.mockRestore();
-	if (!limit) throw new Error("nothing limits its time");
-	return { answered, timeIsUp: () => limit[0]() };
-}
-
 describe("a URL", () => {
 	const base = "https://api.example/v1";
 	const codeUnit = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code));
@@ -349,13 +339,14 @@ describe("an exchange", () => {
 		["no answer", () => {}],
 		["half an answer", (response: ServerResponse) => response.writeHead(500).write("{")],
 	])("is given up after 10 s with %s", async (_, begin) => {
-		const { answered, timeIsUp } = limited(() => exchange());
+		const time = new AbortController();
+		const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(time.signal);
 		answer = (response) => {
 			begin(response);
-			timeIsUp();
+			time.abort(new DOMException("The operation timed out", "TimeoutError"));
 		};
-		expect(await answered).toEqual({ kind: "failure", reason: "timeout" });
-		expect(received).toHaveLength(1);
+		expect(await exchange()).toEqual({ kind: "failure", reason: "timeout" });
+		expect(timeout).toHaveBeenCalledWith(10_000);
 	});
 });
 
@@ -497,10 +488,10 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 	});
 
 	test("is tried again after a time out", async () => {
-		const { answered, timeIsUp } = limited(() => send());
-		answer = timeIsUp;
-		expect(await answered).toEqual({ kind: "retry", reason: "timeout" });
-		expect(received).toHaveLength(1);
+		const time = new AbortController();
+		vi.spyOn(AbortSignal, "timeout").mockReturnValue(time.signal);
+		answer = () => time.abort(new DOMException("The operation timed out", "TimeoutError"));
+		expect(await send()).toEqual({ kind: "retry", reason: "timeout" });
 	});
 
 	test("never rejects when it is stopped", async () => {
