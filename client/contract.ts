@@ -10,8 +10,11 @@ export interface TrackerOptions {
 	proxy: string;
 	/** The site's public key, `site_…`. */
 	writeKey: string;
-	/** `"pending"`: events wait in memory and nothing is stored or sent until `optIn()`. Default `"granted"`. */
-	consent?: "granted" | "pending";
+	/**
+	 * Until `optIn()` nothing is stored or sent. `"pending"`: events wait in memory; `"denied"`: they are not recorded.
+	 * Default `"granted"`.
+	 */
+	consent?: "granted" | "pending" | "denied";
 	/**
 	 * What becomes of events before a login. `"hold"` (default): kept in this browser, at most 500 for 30 days, and
 	 * released as the person's at login. `"drop"`: not recorded.

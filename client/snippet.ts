@@ -13,7 +13,7 @@ declare global {
 /** A switch that is on as soon as it is there; frameworks write `true`. */
 const isOn = /^(true)?$/;
 /** What `data-*` mean something, by the names a script sees. */
-const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consent=(granted|pending)$/;
+const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consent=(denied|granted|pending)$/;
 
 function load(): void {
 	const stub = window.eventferry;
@@ -30,7 +30,7 @@ function load(): void {
 		{
 			proxy: proxy ?? new URL(".", script.src).href,
 			writeKey,
-			// What is neither `granted` nor `pending` is no consent.
+			// What is misspelt is no consent.
 			consent,
 			debug: isOn.test(debug as string),
 		} as TrackerOptions,

@@ -108,7 +108,7 @@ export function createTracker<Events = Record<string, Data>>(
 		if (stored === optedOut) stop();
 		const newer = readIdentity(stored);
 		if (!newer) return;
-		if (consent === "denied") consent = "granted";
+		if (consent === "denied") consent = options.consent ?? "granted";
 		if (!isStarted) return start();
 		identity = newer;
 		queue.claim(true);

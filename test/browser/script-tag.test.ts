@@ -139,3 +139,22 @@ test("off is off: no page view, no click", async () => {
 	await page.click("button");
 	expect(await state(page)).toMatchObject({ held: 0, waiting: 0 });
 });
+
+test("a denied consent: nothing is recorded, stored or sent, whatever other tabs do, until opting in", async () => {
+	const granted = await visit(world.site, "/");
+	await deliver(granted.page);
+	world.site.pages.set("/denied", scriptTag('data-consent="denied"'));
+	const { page, lines } = await visit(world.site, "/denied");
+	const before = await page.evaluate(() => ({ ...localStorage }));
+	await call(page, ["login", { email: "bob@example.com" }], ["track", "not recorded"]);
+	// As in the back/forward cache, and as when another tab learns who the visitor is.
+	await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+	await call(page, ["track", "not recorded"]);
+	await flush(page);
+	expect(await state(page)).toMatchObject({ consent: "denied", waiting: 0, held: 0 });
+	expect(await page.evaluate(() => ({ ...localStorage }))).toEqual(before);
+	expect(lines).toEqual([]);
+	await call(page, ["optIn"], ["track", "recorded"]);
+	await flush(page);
+	expect(world.site.names()).toEqual(["login", "here", "recorded"]);
+});
