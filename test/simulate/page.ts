@@ -183,7 +183,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		location: new URL(url),
 		localStorage: browser.has.localStorage
 			? localStorageOf(browser.disk, others)
-			: { getItem: denied, setItem: denied, removeItem: denied },
+			: new Proxy({}, { get: denied, set: denied, deleteProperty: denied, ownKeys: denied }),
 		indexedDB: browser.has.indexedDb ? indexedDbOf(browser.disk, timers.later) : { open: denied },
 		fetch: createFetch(options, browser, () => isAlive),
 		setTimeout: timers.later,

@@ -24,6 +24,14 @@ export function localStorageOf({ items }: Disk, changed: (key: string) => void):
 		},
 	};
 	return new Proxy(methods, {
+		set: (_, key, value) => {
+			methods.setItem(String(key), value);
+			return true;
+		},
+		deleteProperty: (_, key) => {
+			methods.removeItem(String(key));
+			return true;
+		},
 		get: (_, key) => methods[key as keyof typeof methods] ?? items.get(String(key)),
 		ownKeys: () => [...items.keys()],
 		getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
