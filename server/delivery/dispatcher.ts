@@ -199,11 +199,11 @@ export function startDispatcher({
 			const settlement: Settlement = isCutOff ? { lease, now: at } : settlementOf(lease, result, at, random);
 			const aliases = learntAliases(provider, known, result.outcome);
 			const isSettled = await handOver(aliases.length > 0 ? { ...settlement, aliases } : settlement);
-			if (settlement.ended?.ending.kind === "dead") {
-				const { reason, status } = settlement.ended.ending;
+			const ended = isSettled ? settlement.ended : undefined;
+			if (ended?.ending.kind === "dead") {
+				const { reason, status } = ended.ending;
 				report({ kind: "dead", reason, status });
 			}
-			const ended = isSettled ? settlement.ended : undefined;
 			report({ kind: "step", person: lease.person, events: [first, ...rest], result, isSettled, ended, at });
 		} catch (error) {
 			// Not its message: what could not be parsed or planned may be quoted in it.

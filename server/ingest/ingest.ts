@@ -4,6 +4,7 @@ import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
+import { parse } from "../parse-request.ts";
 import { sameSecret } from "../secret.ts";
 import { isUpdate, personKey } from "../stored-event.ts";
 import { bodyRoom } from "./body-room.ts";
@@ -157,9 +158,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
-		const body = batchSchema.safeParse(json);
-		if (!body.success) throw malformed(body.error);
-		const { writeKey, sentAt, events } = body.data;
+		const { writeKey, sentAt, events } = parse(batchSchema, json);
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
@@ -179,10 +178,9 @@ export function createIngest(options: IngestOptions): Ingest {
 
 	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
 		const { json, pieces } = readBody(request);
-		const body = eventsSchema.safeParse(json);
-		if (!body.success) throw malformed(body.error);
+		const { events } = parse(eventsSchema, json);
 		const sender = { isBackend: true, clockOffset: 0 };
-		return accept(response.locals.site, body.data.events, sender, pieces).then((reply) => answer(response, reply));
+		return accept(response.locals.site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
 	const router = Router();
@@ -215,9 +213,4 @@ function answer(response: Response, reply: BatchReply): void {
 		"Content-Length": Buffer.byteLength(text),
 	});
 	response.end(text);
-}
-
-function malformed(error: { issues: { path: PropertyKey[]; message: string }[] }): RequestError {
-	const [issue] = error.issues;
-	return new RequestError("malformed_body", `${issue?.path.join(".") || "the body"}: ${issue?.message}`);
 }

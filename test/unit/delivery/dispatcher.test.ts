@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Dispatcher, startDispatcher } from "../../../server/delivery/dispatcher.ts";
+import { type Dispatcher, type Notice, startDispatcher } from "../../../server/delivery/dispatcher.ts";
 import type { BudgetLimits, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite.ts";
 import { createCrispProvider } from "../../../server/providers/crisp.ts";
@@ -15,11 +15,13 @@ describe("the dispatcher", () => {
 	let outbox: Outbox;
 	let folder: ReturnType<typeof temporaryFolder>;
 	let dispatchers: Dispatcher[];
+	let told: Notice[];
 	beforeEach(async () => {
 		sandbox = await startSandbox();
 		folder = temporaryFolder();
 		outbox = await openSqlite(`${folder.path}/store.db`);
 		dispatchers = [];
+		told = [];
 	});
 	afterEach(async () => {
 		await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop(0)));
@@ -46,6 +48,7 @@ describe("the dispatcher", () => {
 			now: Date.now,
 			random: () => 0,
 			report(notice) {
+				told.push(notice);
 				if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
 			},
 		});
@@ -129,6 +132,22 @@ describe("the dispatcher", () => {
 		const [refused, answered] = sandbox.requests("vibetrace");
 		expect((answered?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
 		expect(dispatcher.state().kind).toBe("running");
+	});
+
+	it("tells of a dead letter only once it is stored", async () => {
+		sandbox.fault("vibetrace", { status: 400, times: 2 });
+		const { settle } = outbox;
+		outbox.settle = async (settlement) => settlement.lease.person !== "email:ada@example.com" && settle(settlement);
+		start("vibetrace");
+		await append("ada@example.com", [track("1")]);
+		await append("bob@example.com", [track("2")]);
+		await vi.waitFor(() => expect(told.filter(({ kind }) => kind === "step").length).toBe(2), { timeout: 60_000 });
+		expect(
+			told
+				.filter(({ kind }) => kind === "lost" || kind === "dead")
+				.map(({ kind }) => kind)
+				.toSorted(),
+		).toEqual(["dead", "lost"]);
 	});
 
 	it("pauses when its key is refused; nothing is lost and other destinations go on", async () => {
