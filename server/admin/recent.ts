@@ -9,28 +9,32 @@ export interface Recent<Thing> {
 
 /** Keeps what is latest, in memory, bounded by weight. */
 export function createRecent<Thing>(most: number): Recent<Thing> {
-	let kept: { thing: Thing; weight: number }[] = [];
-	/** How many at the start are forgotten; they are cut off once they are as many as the others. */
+	/** Nothing in the place of what is forgotten. */
+	let kept: ({ thing: Thing; weight: number } | undefined)[] = [];
+	/** How many at the start are; they are cut off once they are as many as the others. */
 	let forgotten = 0;
 	let total = 0;
 	function forgetOldest(): void {
 		total -= kept[forgotten]?.weight ?? 0;
+		kept[forgotten] = undefined;
 		forgotten += 1;
 		if (forgotten * 2 < kept.length) return;
 		kept = kept.slice(forgotten);
 		forgotten = 0;
 	}
+	const all = () => kept.filter((each) => each !== undefined);
 	return {
 		add(thing, weight) {
 			kept.push({ thing, weight });
 			total += weight;
 			while (total > most) forgetOldest();
 		},
-		all: () => kept.slice(forgotten).map(({ thing }) => thing),
+		all: () => all().map(({ thing }) => thing),
 		remove(matches) {
-			kept = kept.slice(forgotten).filter(({ thing }) => !matches(thing));
+			const left = all().filter(({ thing }) => !matches(thing));
+			total = left.reduce((sum, { weight }) => sum + weight, 0);
+			kept = left;
 			forgotten = 0;
-			total = kept.reduce((sum, { weight }) => sum + weight, 0);
 		},
 	};
 }
