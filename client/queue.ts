@@ -69,9 +69,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	/** Has the store write them now. */
 	const put = async (written: Event[]) => {
 		for (const { id } of written) stored.set(id, stored.get(id));
-		for (const { id } of await store.write(written, (id) => stored.get(id))) {
-			if (events.has(id)) stored.set(id, true);
-		}
+		for (const { id } of await store.write(written, stored, events)) if (events.has(id)) stored.set(id, true);
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
@@ -152,7 +150,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			const known = new Map(events);
 			const found = await store.read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
-				return (id) => !known.has(id);
+				return (id) => !known.has(id) && !events.has(id);
 			});
 			for (const event of found as (Event | null | undefined)[]) {
 				if (!isOpen || !event?.person || events.has(event.id)) continue;

@@ -100,25 +100,32 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 			),
 		/**
 		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
-		 * is not written.
+		 * is not written; nor is what is not `pending` any more by the time that it goes to localStorage instead.
 		 */
-		write: (written: Event[], wasThere: (id: string) => boolean | undefined): Promise<Event[]> =>
+		write: (
+			written: Event[],
+			wasThere: ReadonlyMap<string, boolean | undefined>,
+			pending: ReadonlyMap<string, Event>,
+		): Promise<Event[]> =>
 			attempt(
 				async () => {
 					await change(async (events) => {
-						for (const event of written) {
-							const { id } = event;
-							if (!wasThere(id) || (await promisifyRequest(events.getKey(id))) || readLocal(prefix + id)) {
-								events.put(event, id);
-							}
-						}
+						await Promise.all(
+							written.map(
+								async (event) =>
+									(!wasThere.get(event.id) ||
+										readLocal(prefix + event.id) ||
+										(await promisifyRequest(events.getKey(event.id)))) &&
+									events.put(event, event.id),
+							),
+						);
 						// A page that goes takes what is not committed with it.
 						events.transaction.commit();
 					});
 					for (const { id } of written) removeLocal(prefix + id);
 					return written;
 				},
-				() => spill(written),
+				() => spill(written.filter(({ id }) => pending.has(id))),
 			),
 		/** Resolves when no other tab can find them any more. */
 		remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),

@@ -36,7 +36,9 @@ export function createTracker<Events = Record<string, Data>>(
 	const choice = `${name}:in`;
 	const { on, notify } = createNotices(options.debug);
 	const newId = createIds(now);
-	let consent: TrackerState["consent"] = options.consent ?? "granted";
+	/** What it is while nobody has opted out. */
+	let unless: TrackerState["consent"] = options.consent ?? "granted";
+	let consent = unless;
 	const newcomer: Identity = { anonymousId: newId(), isNew: true };
 	let identity = newcomer;
 	/** Who was found here, not whom this page has made of them. */
@@ -44,7 +46,7 @@ export function createTracker<Events = Record<string, Data>>(
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
 	/** In the task in which the page goes: what its own listeners capture after ours goes too. */
-	let leaving: ReturnType<typeof setTimeout> | undefined;
+	let isLeaving: boolean | undefined;
 
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
@@ -73,7 +75,8 @@ export function createTracker<Events = Record<string, Data>>(
 			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
 			queue.capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
 			if (isStarted && isKnown(person)) flusher.wake();
-			if (leaving) leaving = void queueMicrotask(leave);
+			if (isLeaving) queueMicrotask(leave);
+			isLeaving = false;
 		});
 
 	/** From here on things are stored and sent. */
@@ -108,7 +111,7 @@ export function createTracker<Events = Record<string, Data>>(
 		if (stored === optedOut) stop();
 		const newer = readIdentity(stored);
 		if (!newer) return;
-		if (consent === "denied") consent = options.consent ?? "granted";
+		consent = unless;
 		if (!isStarted) return start();
 		identity = newer;
 		queue.claim(true);
@@ -121,8 +124,9 @@ export function createTracker<Events = Record<string, Data>>(
 
 	const leave = () => {
 		if (!isStarted) return;
-		leaving = setTimeout(() => {
-			leaving = undefined;
+		isLeaving = true;
+		setTimeout(() => {
+			isLeaving = false;
 		});
 		flusher.leave();
 	};
@@ -165,7 +169,7 @@ export function createTracker<Events = Record<string, Data>>(
 		reset: () => become({ anonymousId: newId() }),
 		optOut,
 		optIn: () => {
-			consent = "granted";
+			consent = unless = "granted";
 			writeLocal(choice, true);
 			start();
 		},

@@ -32,6 +32,8 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 		let from = start + shift;
 		let fromByte = bytes.indexOf(opening) + shift;
 		while (from < text.length) {
+			// Too many: the whole will be refused for it, which costs less.
+			if (events.length > limits.batchEvents) return undefined;
 			const next = text.indexOf(between, from);
 			const to = next < 0 ? text.length - 2 : next + 1;
 			const toByte = next < 0 ? bytes.length - 2 : bytes.indexOf(between, fromByte, "latin1") + 1;

@@ -25,7 +25,7 @@ export function lineReader(bodies: SQLInputValue | undefined): (place: number) =
 	let line = 0;
 	let start = 0;
 	return (place) => {
-		for (; line < place; line += 1) start = bytes.indexOf(newline, start) + 1;
+		for (; line < place; line += 1) start = bytes.indexOf(newline, start) + 1 || bytes.length;
 		const end = bytes.indexOf(newline, start);
 		return bytes.toString("utf8", start, end < 0 ? undefined : end);
 	};

@@ -115,9 +115,9 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 		const url = buildUrl(baseUrl, path, query);
 		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be a part of a URL" };
 		const limit = within(timeoutMs, signal);
-		// Given to ky as options, the body would be piped through a stream and the signal joined with one of its own.
-		const init = { body: body && JSON.stringify(body), signal: limit.signal };
 		try {
+			// Given to ky as options, the body would be piped through a stream and the signal joined with one of its own.
+			const init = { body: body && JSON.stringify(body), signal: limit.signal };
 			const client = body ? withJson : bodiless;
 			const response = await client(url, { method, fetch: (request) => fetch(request, init) });
 			// An answer that breaks off, or is not in the encoding it names, is one that cannot be read.

@@ -347,6 +347,67 @@ test("an event localStorage has no room for costs the later ones nothing, and is
 	expect(localStorage).toHaveLength(3);
 });
 
+test.each(["wipe", "settle"] as const)(
+	"what an IndexedDB hangs on as the page goes, and %s deletes, does not come back",
+	async (way) => {
+		indexedDB.open = () => ({}) as IDBOpenDBRequest;
+		const tab = queue();
+		tab.begin();
+		tab.capture(event(ada));
+		tab.spill();
+		if (way === "wipe") tab.wipe();
+		else tab.settle("delivered", tab.list(true), "accepted");
+		await vi.advanceTimersByTimeAsync(7_000);
+		expect(localStorage).toHaveLength(0);
+		tab.begin();
+		const read = tab.sync();
+		await vi.advanceTimersByTimeAsync(7_000);
+		await read;
+		expect(tab.pending.size).toBe(0);
+	},
+);
+
+test("what is captured, written and delivered while the store is read does not come back", async () => {
+	const other = queue();
+	other.begin();
+	other.capture(event(ada));
+	await stored(other);
+	const tab = queue();
+	tab.begin();
+	const late = event(ada);
+	const { get } = IDBObjectStore.prototype;
+	vi.spyOn(IDBObjectStore.prototype, "get").mockImplementationOnce(function (this: IDBObjectStore, key) {
+		tab.settle("delivered", [late], "accepted");
+		return get.call(this, key);
+	});
+	const read = tab.sync();
+	tab.capture(late);
+	tab.spill();
+	await read;
+	expect(tab.pending.has(late.id)).toBe(false);
+	expect(tab.pending.size).toBe(1);
+});
+
+test("what another tab has delivered is not written again with a newer token, however many there are", async () => {
+	const tab = queue();
+	tab.begin();
+	for (let n = 0; n < 3; n += 1) tab.capture(event(ada));
+	await stored(tab);
+	const other = queue();
+	other.begin();
+	await stored(other);
+	await other.settle("delivered", other.list(true), "accepted");
+	owner = { ...ada, token: "newer" };
+	const read = tab.sync();
+	tab.claim();
+	await read;
+	await stored(tab);
+	const later = queue();
+	later.begin();
+	await stored(later);
+	expect(later.pending.size).toBe(0);
+});
+
 /** A queue that is opened after has read what this one has written: the store serves in order. */
 async function stored(queue: { sync(): Promise<void> }): Promise<void> {
 	await tick();

@@ -159,6 +159,19 @@ test("what waited for consent is the visitor's whom another tab has come to know
 	expect(waits.state()).toMatchObject({ anonymousId: other.state().anonymousId, userId: "1", held: 0, waiting: 1 });
 });
 
+test("a consent that was given on a page holds again once another tab, having opted out, opts in", () => {
+	const page = createTracker({ ...valid, consent: "pending" });
+	page.optIn();
+	const other = createTracker(valid);
+	const follow = () => dispatchEvent(Object.assign(new Event("storage"), { key: `eventferry:${valid.writeKey}` }));
+	other.optOut();
+	follow();
+	expect(page.state().consent).toBe("denied");
+	other.optIn();
+	follow();
+	expect(page.state().consent).toBe("granted");
+});
+
 test("events carry the person as known when they were captured", async () => {
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "y" });

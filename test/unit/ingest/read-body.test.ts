@@ -114,6 +114,13 @@ describe("a body that is read", () => {
 		expect(texts(batch(`{"id":"1","a":"\\u0061"}`, `{"id":"2"}`))).toEqual([undefined, `{"id":"2"}`]);
 	});
 
+	it("is not taken to pieces where it has more events than are taken", () => {
+		const some = Array.from({ length: limits.batchEvents }, () => `{"id":"1"}`);
+		expect(texts(batch(...some))).toHaveLength(limits.batchEvents);
+		expect(texts(batch(...some, ...some))).toBeUndefined();
+		expect(read(batch(...some, ...some)).json).toMatchObject({ events: { length: 2 * limits.batchEvents } });
+	});
+
 	it("may start with a byte order mark", () => {
 		expect(read(`\ufeff${batch(`{"id":"1"}`)}`).json).toMatchObject({ events: [{ id: "1" }] });
 	});
