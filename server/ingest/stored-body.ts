@@ -1,22 +1,22 @@
 import { limits } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import { isObject } from "./guard.ts";
 
 type IsSame = (a: unknown, b: unknown) => boolean;
 
 const isIdentical: IsSame = (a, b) => a === b;
 
 /** Whether two objects have the same fields. */
-function hasSame(a: object, b: object, isSame: IsSame): boolean {
+function hasSame(a: Record<string, unknown>, b: Record<string, unknown>, isSame: IsSame): boolean {
 	let more = 0;
 	for (const name in a) {
-		if (!isSame(a[name as keyof typeof a], b[name as keyof typeof b])) return false;
+		if (!isSame(a[name], b[name])) return false;
 		more += 1;
 	}
 	for (const _ in b) more -= 1;
 	return more === 0;
 }
 
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 const isAlike: IsSame = (a, b) => a === b || (isObject(a) && isObject(b) && hasSame(a, b, isIdentical));
 
 const before = Buffer.from('{"event":');

@@ -17,15 +17,21 @@ interface Posted {
 	acknowledged: boolean;
 }
 
-/** What was posted for some people over all rounds, each over a connection of their own, and what came of it. */
-export function createTraffic(sandbox: Sandbox, people: string[]) {
-	const posted = new Map(people.map((email) => [email, [] as Posted[]]));
+/** What each of some people's lanes brings to Crisp, as it comes: the sandbox remembers the latest requests only. */
+export function arrivalsAt(sandbox: Sandbox, people: string[]): ReadonlyMap<string, string[]> {
 	const arrived = new Map(people.map((email) => [email, [] as string[]]));
-	for (const email of people) sandbox.addPerson("crisp", { email });
 	sandbox.onRequest(({ destination, path, status, body }) => {
 		const email = decodeURIComponent(/\/people\/events\/([^/]+)$/.exec(path)?.[1] ?? "");
 		if (destination === "crisp" && status === 200) arrived.get(email)?.push((body as { text: string }).text);
 	});
+	return arrived;
+}
+
+/** What was posted for some people over all rounds, each over a connection of their own, and what came of it. */
+export function createTraffic(sandbox: Sandbox, people: string[]) {
+	const posted = new Map(people.map((email) => [email, [] as Posted[]]));
+	const arrived = arrivalsAt(sandbox, people);
+	for (const email of people) sandbox.addPerson("crisp", { email });
 
 	async function postUntilGone(url: string, email: string, events: Posted[], onAcknowledged: () => void) {
 		for (;;) {

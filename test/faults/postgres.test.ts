@@ -6,7 +6,7 @@ import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
 import { ballastIn } from "./ballast.ts";
-import { crispEnvironment, rounds, some } from "./connections.ts";
+import { arrivalsAt, crispEnvironment, rounds, some } from "./connections.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
 const people = ["ada", "bob", "eve", "kim", "lou", "max"].map((name) => `${name}@group.example`);
@@ -24,10 +24,12 @@ describe("three proxies on one PostgreSQL", () => {
 	let relays: Relay[];
 	let envs: Record<string, string>[];
 	let proxies: (Served | undefined)[];
+	let arrived: ReadonlyMap<string, string[]>;
 	let name: string;
 	beforeEach(async () => {
 		sandbox = await startSandbox({ limits: { crispPerDay: 1_000_000 } });
 		for (const email of people) sandbox.addPerson("crisp", { email });
+		arrived = arrivalsAt(sandbox, people);
 		const url = await cluster.database();
 		name = url.slice(url.lastIndexOf("/") + 1);
 		// No more than it needs.
@@ -47,21 +49,11 @@ describe("three proxies on one PostgreSQL", () => {
 	});
 
 	const urlOf = (index: number) => proxies[index % size]?.url ?? "http://127.0.0.1:1";
-	/** Requests for events that Crisp took, by person, in the order they came. */
-	function arrived(): Map<string, string[]> {
-		const all = new Map(people.map((email) => [email, [] as string[]]));
-		for (const { path, status, body } of sandbox.requests("crisp")) {
-			const [, email] = /\/people\/events\/([^/]+)$/.exec(path) ?? [];
-			if (email !== undefined && status === 200)
-				all.get(decodeURIComponent(email))?.push((body as { text: string }).text);
-		}
-		return all;
-	}
 	/** Everything arrived, each person's in order, and what was repeated came right after itself; returns how many were. */
 	function expectAll(posted: ReadonlyMap<string, string[]>): number {
 		let repeats = 0;
 		for (const [email, names] of posted) {
-			const all = arrived().get(email) ?? [];
+			const all = arrived.get(email) ?? [];
 			const once = all.filter((each, index) => each !== all[index - 1]);
 			expect(once, email).toEqual(names);
 			repeats += all.length - once.length;
@@ -142,7 +134,7 @@ describe("three proxies on one PostgreSQL", () => {
 			await Promise.all(posting);
 			await allDelivered();
 			let repeats = 0;
-			for (const [email, names] of arrived()) {
+			for (const [email, names] of arrived) {
 				const once = names.filter((each, index) => each !== names[index - 1]);
 				repeats += names.length - once.length;
 				expect(
@@ -191,7 +183,7 @@ describe("three proxies on one PostgreSQL", () => {
 		// Twice the 15 s that it may take: the machine may be busy.
 		expect(performance.now() - since).toBeLessThan(30_000);
 		// The third has its own under way, which end after their 10 s.
-		await vi.waitFor(() => expect([...arrived().values()].every((names) => names.includes("two"))).toBe(true), {
+		await vi.waitFor(() => expect([...arrived.values()].every((names) => names.includes("two"))).toBe(true), {
 			timeout: 120_000,
 			interval: 50,
 		});
@@ -200,15 +192,7 @@ describe("three proxies on one PostgreSQL", () => {
 		await delivered(stopped?.url ?? "", 120_000);
 		expect(expectAll(posted)).toBeLessThanOrEqual(2 * 4);
 		expect((await postEvents(stopped?.url ?? "", [track("after", { person: { email: people[0] } })])).status).toBe(202);
-		await vi.waitFor(
-			() =>
-				expect(
-					arrived()
-						.get(people[0] ?? "")
-						?.at(-1),
-				).toBe("after"),
-			{ timeout: 120_000 },
-		);
+		await vi.waitFor(() => expect(arrived.get(people[0] ?? "")?.at(-1)).toBe("after"), { timeout: 120_000 });
 	});
 
 	it("answer 503 while nothing can be stored, say so, and recover by themselves", async () => {

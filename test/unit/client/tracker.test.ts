@@ -197,7 +197,8 @@ test("without flush, waiting events go after 5 s", async () => {
 
 const down = async () => new Response("<h1>Bad gateway</h1>", { status: 502 });
 
-test("an outage that is over delays nothing that comes after", async () => {
+/** A tracker that has just failed to deliver, for the tenth time. */
+async function inOutage() {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
 	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
@@ -205,6 +206,11 @@ test("an outage that is over delays nothing that comes after", async () => {
 	tracker.login({ userId: "1" });
 	request.mockImplementation(down);
 	await tracker.flush();
+	return tracker;
+}
+
+test("an outage that is over delays nothing that comes after", async () => {
+	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	dispatchEvent(new Event("online"));
 	await vi.waitFor(() => expect(tracker.state().waiting).toBe(0), { timeout: 60_000 });
@@ -214,13 +220,7 @@ test("an outage that is over delays nothing that comes after", async () => {
 });
 
 test("an outage is not looked into anew for what is captured meanwhile", async () => {
-	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-	vi.spyOn(Math, "random").mockReturnValue(1);
-	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
-	const tracker = createTracker(valid);
-	tracker.login({ userId: "1" });
-	request.mockImplementation(down);
-	await tracker.flush();
+	const tracker = await inOutage();
 	const looks = vi.spyOn(navigator.locks, "request");
 	for (let n = 0; n < 30; n++) tracker.track("meanwhile");
 	await vi.advanceTimersByTimeAsync(4_000);
@@ -228,13 +228,7 @@ test("an outage is not looked into anew for what is captured meanwhile", async (
 });
 
 test("another tab that learnt the outage is over ends the wait in this one", async () => {
-	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-	vi.spyOn(Math, "random").mockReturnValue(1);
-	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
-	const tracker = createTracker(valid);
-	tracker.login({ userId: "1" });
-	request.mockImplementation(down);
-	await tracker.flush();
+	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	await vi.advanceTimersByTimeAsync(400);
 	const other = createTracker(valid);
