@@ -105,13 +105,13 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return deliverable().length >= (isEager ? 1 : atEvents);
 		}
 		isPlain = true;
-		if (reply === "halve") {
+		if (reply === true) {
 			largest = Math.ceil(events.length / 2);
 			if (events.length === 1) await queue.settle("dropped", events, "refused");
 			return true;
 		}
-		if (typeof reply === "object") {
-			if (!isStopped) warn("stopped:", reply.stop);
+		if (typeof reply === "string") {
+			if (!isStopped) warn("stopped:", reply);
 			isStopped = true;
 		} else if (reply) {
 			wait(reply, 0);
@@ -135,7 +135,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			notify("error", "not delivered yet", [], cause);
 		}
 		running = undefined;
-		schedule();
+		if (queue.list(true).length) wake(true);
 	};
 
 	const start = (isEager?: boolean): Promise<void> => {
@@ -147,16 +147,11 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Something may be waiting: sends it in 5 s, whatever the pause, as it may be over before it was to be, in another
-	 * tab too; 20 events sooner.
+	 * tab too; 20 events sooner, unless they may be those that were just tried.
 	 */
-	const wake = () => {
-		if (queue.pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
+	const wake = (isTried?: unknown) => {
+		if (!isTried && queue.pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
 		else timer ??= setTimeout(start, everyMs);
-	};
-
-	/** Unlike `wake`, not sooner: what was just tried may be what is there. */
-	const schedule = () => {
-		if (queue.list(true).length) timer ??= setTimeout(start, everyMs);
 	};
 
 	return {

@@ -6,16 +6,17 @@ function attempt<Result>(work: (storage: Storage) => Result): Result | undefined
 	} catch {}
 }
 
-export const readLocal = (key: string): unknown => attempt((storage) => JSON.parse(storage[key]) as unknown);
+export const readLocal = (key: string): unknown =>
+	attempt((storage) => JSON.parse(storage.getItem(key) as string) as unknown);
 
 /** Says whether the value is kept. */
 export const writeLocal = (key: string, value: unknown) =>
 	attempt((storage) => {
-		storage[key] = JSON.stringify(value);
+		storage.setItem(key, JSON.stringify(value));
 		return true;
 	});
 
-export const removeLocal = (key: string) => attempt((storage) => delete storage[key]);
+export const removeLocal = (key: string) => attempt((storage) => storage.removeItem(key));
 
 export const localKeys = (prefix: string): string[] =>
 	attempt((storage) => Object.keys(storage).flatMap((key) => key.split(prefix)[1] ?? [])) ?? [];

@@ -138,10 +138,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			unsaved.set(event.id, now());
 			save();
 		},
-		/** From here on events are stored. */
+		/** From here on events are stored, as their owner's. */
 		begin() {
 			isOpen = true;
-			save();
+			claim();
 		},
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
 		async sync() {

@@ -5,9 +5,9 @@ export type Reply =
 	/** The batch is on disk, except what it names. */
 	| BatchReply["rejected"]
 	/** Too large or unreadable: two halves may not be. */
-	| "halve"
+	| true
 	/** Wrong write key or origin, where the answer tells which: nothing changes before the next page load. */
-	| { stop: ProblemCode | number }
+	| `${ProblemCode | number}`
 	/** Not for so many ms. */
 	| number
 	/** Anything else: again later. */
@@ -26,9 +26,9 @@ export async function readReply(response: Response, events: number): Promise<Rep
 	const { accepted, rejected, code } = body ?? {};
 	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return rejected;
 	if (code === "malformed_body" || code === "body_too_large" || (events > 1 && (status === 400 || status === 413))) {
-		return "halve";
+		return true;
 	}
-	if (status === 401 || status === 403) return { stop: code ?? status };
+	if (status === 401 || status === 403) return `${code ?? status}`;
 	if (status === 429 || status === 503) {
 		const ms = (headers.get("Retry-After") as unknown as number) * 1_000;
 		if (ms > 0) return Math.min(ms, longestWait);

@@ -10,19 +10,22 @@ declare global {
 	}
 }
 
-/** A switch that is on as soon as it is there; frameworks write `true`. */
-const isOn = /^(true)?$/;
-/** What `data-*` mean something, by the names a script sees. */
-const attribute = /^(writeKey|proxy)=|^(pages|clicks|debug)=(true|off|)$|^consent=(denied|granted|pending)$/;
+/** A switch is on as soon as it is there; frameworks write `true`. */
+const on = ["", "true"];
+const off = "off";
 
 function load(): void {
 	const stub = window.eventferry;
 	if (stub && "track" in stub) return;
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
-	for (const [name, value] of Object.entries(script.dataset)) {
-		const given = `${name}=${value}`;
-		if (!attribute.test(given)) warn("unknown attribute", given);
+	// Without regular expressions, whose first use is a tenth of what the start costs.
+	for (const [name, value = ""] of Object.entries(script.dataset)) {
+		const isKnown =
+			name in { writeKey, proxy } ||
+			(name in { pages, clicks, debug } && ["", "true", off].includes(value)) ||
+			(name === "consent" && ["denied", "granted", "pending"].includes(value));
+		if (!isKnown) warn("unknown attribute", `${name}=${value}`);
 	}
 	/** When the command that is being carried out was collected. */
 	let when: number | undefined;
@@ -32,7 +35,7 @@ function load(): void {
 			writeKey,
 			// What is misspelt is no consent.
 			consent,
-			debug: isOn.test(debug as string),
+			debug: on.includes(debug as string),
 		} as TrackerOptions,
 		() => when ?? Date.now(),
 	);
@@ -51,8 +54,8 @@ function load(): void {
 	};
 	window.eventferry = { ...tracker, push };
 	push(...(stub ?? []));
-	if (clicks !== "off") trackClicks(tracker);
-	if (isOn.test(pages as string)) trackPages(tracker);
+	if (clicks !== off) trackClicks(tracker);
+	if (on.includes(pages as string)) trackPages(tracker);
 }
 
 try {

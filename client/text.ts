@@ -5,7 +5,8 @@ export function refuse(what: string): never {
 
 /** Takes a text of 1 to `max` UTF-16 units without control characters and lone surrogates. */
 export function checkText(text: unknown, max: number, what: string): void {
-	if (typeof text !== "string" || !text || text.length > max || /[\p{Cc}\p{Cs}]/u.test(text)) {
+	// What is plain ASCII is spared `\p`, whose first use costs a page 0.15 ms.
+	if (typeof text !== "string" || !text || text.length > max || (/[^ -~]/.test(text) && /[\p{Cc}\p{Cs}]/u.test(text))) {
 		refuse(`${what}: not 1-${max} characters`);
 	}
 }

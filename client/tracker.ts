@@ -85,11 +85,9 @@ export function createTracker<Events = Record<string, Data>>(
 		isStarted = true;
 		// Another tab may have come to know them meanwhile.
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
-		queue.claim();
 		queue.begin();
-		const isKept = writeLocal(name, identity);
 		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
-		if (!isKept || identity !== newcomer) queue.sync().then(flusher.wake);
+		if (!writeLocal(name, identity) || identity !== newcomer) queue.sync().then(flusher.wake);
 	};
 
 	const stop = () => {
@@ -135,8 +133,8 @@ export function createTracker<Events = Record<string, Data>>(
 		document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
 		document.addEventListener("prerenderingchange", start);
 		addEventListener("pagehide", leave);
-		addEventListener("pageshow", ({ persisted }) => persisted && follow());
-		addEventListener("storage", ({ key }) => key === name && follow());
+		addEventListener("pageshow", (event) => event.persisted && follow());
+		addEventListener("storage", (event) => event.key === name && follow());
 		addEventListener("online", flush);
 		setInterval(() => isStarted && flusher.wake(), idleMs);
 	};

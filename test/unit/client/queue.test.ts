@@ -30,11 +30,8 @@ const storeWith = (write: (key: string, text: string) => void) =>
 		new Proxy(localStorage, {
 			get: (target, key) => {
 				const value = Reflect.get(target, key);
+				if (key === "setItem") return write;
 				return typeof value === "function" ? value.bind(target) : value;
-			},
-			set: (_, key, text) => {
-				write(String(key), text);
-				return true;
 			},
 		}),
 	);
