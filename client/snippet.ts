@@ -22,8 +22,9 @@ function load(): void {
 	// Without regular expressions, whose first use is a tenth of what the start costs.
 	for (const [name, value = ""] of Object.entries(script.dataset)) {
 		const isKnown =
-			name in { writeKey, proxy } ||
-			(name in { pages, clicks, debug } && ["", "true", off].includes(value)) ||
+			name === "writeKey" ||
+			name === "proxy" ||
+			(name in { pages, clicks, debug } && [...on, off].includes(value)) ||
 			(name === "consent" && ["denied", "granted", "pending"].includes(value));
 		if (!isKnown) warn("unknown attribute", `${name}=${value}`);
 	}

@@ -154,7 +154,9 @@ test("the stub fits in 400 bytes, survives being included twice and keeps the ti
 test("an attribute the script does not know is named in the console, a doubtful consent is none", async () => {
 	world.site.pages.set(
 		"/typos",
-		scriptTag('data-writekey="site_x" data-consent="Pending" data-pages="yes" data-clicks="no" data-debug="1"'),
+		scriptTag(
+			'data-writekey="site_x" data-consent="Pending" data-pages="yes" data-clicks="no" data-debug="1" data-constructor="x"',
+		),
 	);
 	const page = await world.visitor.newPage();
 	const lines: string[] = [];
@@ -166,6 +168,7 @@ test("an attribute the script does not know is named in the console, a doubtful 
 		"eventferry: unknown attribute pages=yes",
 		"eventferry: unknown attribute clicks=no",
 		"eventferry: unknown attribute debug=1",
+		"eventferry: unknown attribute constructor=x",
 	]);
 	await call(page, login);
 	await flush(page);
