@@ -1,5 +1,5 @@
 /** The backend's half of eventferry: a proxy to mount in an Express app, and its configuration. */
-export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config.ts";
+export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config/config.ts";
 export {
 	type CrispClient,
 	CrispError,

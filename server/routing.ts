@@ -1,6 +1,6 @@
-import type { Account } from "./accounts.ts";
-import type { CheckedSite } from "./config.ts";
+import type { CheckedSite } from "./config/config.ts";
 import type { ReportedSite } from "./inbound/index.ts";
+import type { Account } from "./sites.ts";
 
 /** A site's name in the store. The sandbox's is another, so that neither ever delivers what the other was given. */
 export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);

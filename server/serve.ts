@@ -3,11 +3,11 @@ import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Router } from "express";
-import { createApp } from "./app.ts";
-import { type CheckedConfig, loadConfig } from "./config.ts";
-import { hiding } from "./hiding.ts";
-import { createLog } from "./log.ts";
+import { type CheckedConfig, loadConfig } from "./config/config.ts";
+import { hiding } from "./observe/hiding.ts";
+import { createLog } from "./observe/log.ts";
 import { createProxy } from "./proxy.ts";
+import { createApp } from "./router.ts";
 import { startSandbox } from "./sandbox/index.ts";
 import { sandboxPage } from "./sandbox/page.ts";
 

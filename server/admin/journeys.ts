@@ -1,10 +1,10 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
+import type { Activity, Step } from "../observe/activity.ts";
+import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
-import type { Activity, Step } from "./activity.ts";
 import { deadLetterView } from "./dead-letter.ts";
-import { brief } from "./shown.ts";
 
 export interface Traces extends ReturnType<Activity["remembered"]> {
 	owed: OwedDelivery[];

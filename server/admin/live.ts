@@ -1,7 +1,7 @@
 import type { RequestHandler, Response } from "express";
 import type { LiveLine } from "../../shared/admin.ts";
-import { RequestError } from "../ingest/problem.ts";
-import type { Activity } from "./activity.ts";
+import { RequestError } from "../http/problem.ts";
+import type { Activity } from "../observe/activity.ts";
 
 /** How often a line is sent where nothing happens, so that both sides know that the other is there. */
 const heartbeatMs = 15_000;

@@ -9,13 +9,13 @@ import {
 	searchSchema,
 } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
-import { onlyMethods, RequestError } from "../ingest/problem.ts";
-import type { Guess } from "../ingest/rate-limit.ts";
-import { isLoopback } from "../loopback.ts";
+import { isLoopback } from "../http/loopback.ts";
+import { bodyOf, parse } from "../http/parse-request.ts";
+import { onlyMethods, RequestError } from "../http/problem.ts";
+import type { Guess } from "../http/rate-limit.ts";
+import { bearer, sameSecret } from "../http/secret.ts";
+import type { Activity } from "../observe/activity.ts";
 import type { Outbox } from "../outbox/outbox.ts";
-import { bodyOf, parse } from "../parse-request.ts";
-import { bearer, sameSecret } from "../secret.ts";
-import type { Activity } from "./activity.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { Live } from "./live.ts";

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SearchReply, Wanted } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
+import type { Activity } from "../observe/activity.ts";
 import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
-import type { Activity } from "./activity.ts";
 import { journeysOf } from "./journeys.ts";
 
 export interface SearchOptions {

@@ -1,7 +1,7 @@
-import { type Account, accountsOf } from "../accounts.ts";
-import { accountVariables, type CheckedConfig, doubts, loadConfig } from "../config.ts";
+import { accountVariables, type CheckedConfig, doubts, loadConfig } from "../config/config.ts";
+import { shownStore } from "../outbox/store-url.ts";
 import type { Outcome } from "../providers/provider.ts";
-import { shownStore } from "../store-url.ts";
+import { type Account, accountsOf } from "../sites.ts";
 import { atMost, type Command, CommandError } from "./command.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import * as z from "zod";
-import { destinationNames } from "../config.ts";
+import { destinationNames } from "../config/config.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
 import { ask } from "./operator.ts";
 import { counted, err, minuteOf, out, outJson, table, visible } from "./print.ts";

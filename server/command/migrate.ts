@@ -1,5 +1,5 @@
-import { migrateStore } from "../outbox/migrate.ts";
-import { isStore, shownStore, sqliteFile } from "../store-url.ts";
+import { migrateStore } from "../outbox/migrate/migrate.ts";
+import { isStore, shownStore, sqliteFile } from "../outbox/store-url.ts";
 import { atMost, type Command, UsageError } from "./command.ts";
 import { counted, err, out, outJson } from "./print.ts";
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ConfigError, readVariable } from "../config.ts";
+import { ConfigError, readVariable } from "../config/config.ts";
 import { CommandError, UsageError } from "./command.ts";
 
 /** ms until a proxy that does not answer is given up. */

@@ -1,4 +1,4 @@
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
 import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";

@@ -1,4 +1,4 @@
-import { configVariables, unknownVariables } from "../config.ts";
+import { configVariables, unknownVariables } from "../config/config.ts";
 import { serve } from "../serve.ts";
 import { type Arguments, atMost, type Command, UsageError } from "./command.ts";
 import { err, wrapped } from "./print.ts";

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { loadWriteKeys } from "../config.ts";
-import { readSnippet } from "../snippet-file.ts";
+import { loadWriteKeys } from "../config/config.ts";
+import { readSnippet } from "../http/snippet-file.ts";
 import { atMost, type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { Router } from "express";
-import { onlyMethods, RequestError } from "../ingest/problem.ts";
+import { onlyMethods, RequestError } from "../http/problem.ts";
 
 /** The built page: beside the built server, or in dist/ when the server runs from source. */
 const folder = ["./page/", "../../dist/server/console/page/"]

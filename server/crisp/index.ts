@@ -1,15 +1,15 @@
 import type { Crisp, EventsMap } from "crisp-api";
 import type { HookListener } from "../inbound/index.ts";
+import { type CrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
 import { type CrispCredentials, loadCrispApi, prepare } from "./client.ts";
 import { CrispError, crispError } from "./error.ts";
-import { type CrispEventName, isHookOnly } from "./event-names.ts";
 import { createListeners } from "./listeners.ts";
 import type { Bound, Method, Section, Withdrawn } from "./method.ts";
 import { sections } from "./sections.ts";
 import { type MissedEvents, openSocket } from "./socket.ts";
 
+export type { CrispEventName } from "../providers/crisp/event-names.ts";
 export { CrispError, type CrispErrorCode } from "./error.ts";
-export type { CrispEventName } from "./event-names.ts";
 export type { MissedEvents } from "./socket.ts";
 
 export interface CrispOptions extends CrispCredentials {

@@ -1,4 +1,4 @@
-import { type CrispEventName, isCrispEventName } from "./event-names.ts";
+import { type CrispEventName, isCrispEventName } from "../providers/crisp/event-names.ts";
 
 type Listener = (payload: never) => unknown;
 

@@ -1,11 +1,11 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import { limits } from "../../shared/event.ts";
-import { bodyRoom } from "../ingest/body-room.ts";
-import { onlyMethods, RequestError } from "../ingest/problem.ts";
-import type { Guess } from "../ingest/rate-limit.ts";
-import { crispHooks } from "./crisp-hooks.ts";
-import { helpcrunchHooks } from "./helpcrunch-hooks.ts";
-import type { Hook, HookRequest, HookSource } from "./hook.ts";
+import { bodyRoom } from "../http/body-room.ts";
+import { onlyMethods, RequestError } from "../http/problem.ts";
+import type { Guess } from "../http/rate-limit.ts";
+import { crispHooks } from "../providers/crisp/hooks.ts";
+import { helpcrunchHooks } from "../providers/helpcrunch/hooks.ts";
+import type { Hook, HookRequest, HookSource } from "../providers/hook.ts";
 import type { ReportedSite, Reporter } from "./reporting.ts";
 
 export interface HooksOptions {

@@ -1,6 +1,6 @@
 import type { RequestHandler, Router } from "express";
+import type { Guess } from "../http/rate-limit.ts";
 import type { Ingest } from "../ingest/ingest.ts";
-import type { Guess } from "../ingest/rate-limit.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { createHooks, type HookOutcome } from "./hooks.ts";
 import { openPixel } from "./open-pixel.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type Request, type Response, Router } from "express";
 import { LRUCache } from "lru-cache";
+import { onlyMethods } from "../http/problem.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
-import { onlyMethods } from "../ingest/problem.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { eventId } from "./event-id.ts";
 import { openReader } from "./open-token.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { signToken, tokenReader } from "../token.ts";
+import { signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
 /** E-mails are opened late, but not for ever. */

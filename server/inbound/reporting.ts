@@ -1,11 +1,11 @@
-import type { InboundRule } from "../config-schema.ts";
+import type { InboundRule } from "../config/schema.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Link, Outbox } from "../outbox/outbox.ts";
+import type { CrispHookAccount } from "../providers/crisp/hooks.ts";
+import type { HelpCrunchHookAccount } from "../providers/helpcrunch/hooks.ts";
+import type { Hook } from "../providers/hook.ts";
 import { isUpdate, personKey, personOf } from "../stored-event.ts";
-import type { CrispHookAccount } from "./crisp-hooks.ts";
 import { eventId } from "./event-id.ts";
-import type { HelpCrunchHookAccount } from "./helpcrunch-hooks.ts";
-import type { Hook } from "./hook.ts";
 
 /** A site that providers report to. */
 export interface ReportedSite extends IngestSite {

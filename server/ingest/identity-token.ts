@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { signToken, tokenReader } from "../token.ts";
 import { isForbidden } from "./guard.ts";
+import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
 /** UTF-16 units of a token: what an event may carry. */

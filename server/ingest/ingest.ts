@@ -2,21 +2,21 @@ import express, { type Request, type RequestHandler, type Response, Router } fro
 import { isbot } from "isbot";
 import { type Event, limits } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
+import { bodyRoom } from "../http/body-room.ts";
+import { cors, originAllowed } from "../http/origins.ts";
+import { parse } from "../http/parse-request.ts";
+import { onlyMethods, RequestError } from "../http/problem.ts";
+import { createRateLimit, type Guess } from "../http/rate-limit.ts";
+import { sameSecret } from "../http/secret.ts";
+import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
-import { parse } from "../parse-request.ts";
-import { sameSecret } from "../secret.ts";
 import { isUpdate, personKey } from "../stored-event.ts";
-import { bodyRoom } from "./body-room.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
-import { cors, originAllowed } from "./origins.ts";
-import { onlyMethods, RequestError } from "./problem.ts";
 import { rankOf } from "./rank.ts";
-import { createRateLimit, type Guess } from "./rate-limit.ts";
 import { type ReadBody, readBody } from "./read-body.ts";
-import { backendOnly } from "./server-key.ts";
 import { storedBody } from "./stored-body.ts";
 
 /** A site as ingest sees it. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Request } from "express";
 import { limits } from "../../shared/event.ts";
-import { RequestError } from "./problem.ts";
+import { RequestError } from "../http/problem.ts";
 
 /** A body that was read. */
 export interface ReadBody {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { problemStatuses } from "../ingest/problem.ts";
+import { problemStatuses } from "../http/problem.ts";
 import { version } from "../version.ts";
 import { named, type Operation, operations } from "./operations.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../../shared/admin.ts";
 import { eventSchema, limits } from "../../shared/event.ts";
 import { batchReplySchema, batchSchema, eventsSchema, type ProblemCode, problemSchema } from "../../shared/wire.ts";
-import { forgottenSchema, personSchema } from "../forget.ts";
+import { forgottenSchema, personSchema } from "../delivery/forget.ts";
 
 /** One method of one route. */
 export interface Operation {

@@ -1,5 +1,5 @@
 import { Router } from "express";
-import { onlyMethods } from "../ingest/problem.ts";
+import { onlyMethods } from "../http/problem.ts";
 import { openApiDocument } from "./document.ts";
 
 /** `GET /openapi.json`, made when it is first asked for. */

@@ -1,7 +1,7 @@
-import { sqliteFile } from "../store-url.ts";
 import type { Outbox } from "./outbox.ts";
-import { openPostgres } from "./postgres.ts";
-import { openSqlite } from "./sqlite.ts";
+import { openPostgres } from "./postgres/open.ts";
+import { openSqlite } from "./sqlite/open.ts";
+import { sqliteFile } from "./store-url.ts";
 
 /**
  * Opens the store that a URL names: `sqlite:FILE` or `postgres://…`. Past `maxBytes` in use it takes no more events

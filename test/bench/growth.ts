@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Lease, Outbox, TakeRequest } from "../../server/outbox/outbox.ts";
-import { openSqlite } from "../../server/outbox/sqlite.ts";
+import { openSqlite } from "../../server/outbox/sqlite/open.ts";
 import { every } from "./lanes.ts";
 import type { Result } from "./result.ts";
 import type { Settings } from "./sections.ts";

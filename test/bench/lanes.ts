@@ -1,5 +1,5 @@
 import type { Claim, NewEvent, Outbox } from "../../server/outbox/outbox.ts";
-import { openPostgres } from "../../server/outbox/postgres.ts";
+import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import type { Cluster } from "../support/postgres.ts";
 import type { Result } from "./result.ts";
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { budgetLimits } from "../../server/delivery/budget.ts";
 import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
-import { openPostgres } from "../../server/outbox/postgres.ts";
+import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
 import { stopAll } from "./children.ts";

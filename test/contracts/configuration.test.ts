@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkConfig, doubts } from "../../server/config.ts";
+import { checkConfig, doubts } from "../../server/config/config.ts";
 import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
-import { shownStore } from "../../server/store-url.ts";
+import { shownStore } from "../../server/outbox/store-url.ts";
 
 let folder: string;
 beforeAll(async () => {

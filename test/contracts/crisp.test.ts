@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createCrispProvider } from "../../server/providers/crisp.ts";
+import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import type { Known, Outcome, Provider } from "../../server/providers/provider.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { configVariables } from "../../server/config.ts";
+import { configVariables } from "../../server/config/config.ts";
 import { nowhere } from "../support/answering.ts";
 import { type CommandLine, commandLine } from "../support/command.ts";
 

@@ -1,7 +1,7 @@
 import { Crisp } from "crisp-api";
 import express from "express";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { crispHooks } from "../../server/inbound/crisp-hooks.ts";
+import { crispHooks } from "../../server/providers/crisp/hooks.ts";
 import {
 	crispBody,
 	crispHeaders,

@@ -209,8 +209,8 @@ describe("/openapi.json", () => {
 
 	test("has every route that there is, and no other", () => {
 		const files = [
-			"server/app.ts",
-			"server/forget.ts",
+			"server/router.ts",
+			"server/delivery/forget.ts",
 			"server/console/serve-console.ts",
 			"server/openapi/serve-openapi.ts",
 		];

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Known, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace.ts";
+import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { checkAnswer, deliver, type Fields, type Row, storedEvent } from "../support/one-event.ts";

@@ -3,8 +3,8 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sealBatch } from "../../server/outbox/journal-row.ts";
 import type { Lease, Settlement, TakeRequest } from "../../server/outbox/outbox.ts";
-import { prepare } from "../../server/outbox/sqlite-schema.ts";
-import { createSqliteStore, type SqliteStore } from "../../server/outbox/sqlite-store.ts";
+import { prepare } from "../../server/outbox/sqlite/schema.ts";
+import { createSqliteStore, type SqliteStore } from "../../server/outbox/sqlite/store.ts";
 import { temporaryFolder } from "../support/served.ts";
 
 const folder = temporaryFolder();

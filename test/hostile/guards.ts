@@ -20,7 +20,7 @@ export const guards: Record<string, Guard[] | string> = {
 			threat,
 			[
 				{
-					file: "server/token.ts",
+					file: "server/ingest/token.ts",
 					guard: "await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined)",
 					without: `{ payload: Buffer.from(token.split(".")[1] ?? "", "base64url") }`,
 				},
@@ -28,15 +28,15 @@ export const guards: Record<string, Guard[] | string> = {
 		]),
 	),
 	"a token is signed by another algorithm": [
-		{ file: "server/token.ts", guard: "{ algorithms: [algorithm] }", without: "{}" },
+		{ file: "server/ingest/token.ts", guard: "{ algorithms: [algorithm] }", without: "{}" },
 		{
-			file: "server/token.ts",
+			file: "server/ingest/token.ts",
 			guard: `crypto.subtle.importKey("raw", Buffer.from(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"])`,
 			without: "Buffer.from(secret)",
 		},
 	],
 	"a token was signed for something else, as an e-mail's pixel is": [
-		{ file: "server/token.ts", guard: "[claims.aud].flat().includes(audience)", without: "true" },
+		{ file: "server/ingest/token.ts", guard: "[claims.aud].flat().includes(audience)", without: "true" },
 	],
 	"a visitor with a token of their own names somebody else": [
 		{ file: "server/ingest/check-event.ts", guard: "if (isOther)", without: "if (false)" },
@@ -52,7 +52,7 @@ export const guards: Record<string, Guard[] | string> = {
 	],
 	"a page sets what only a token may": [
 		{
-			file: "server/providers/vibetrace.ts",
+			file: "server/providers/vibetrace/vibetrace.ts",
 			guard: "!privileged.has(name) || isSigned(stored, name)",
 			without: "true",
 		},
@@ -70,10 +70,10 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/ingest.ts", guard: "if (!originAllowed(", without: "if (false && !originAllowed(" },
 	],
 	"an origin only looks like a subdomain of ours": [
-		{ file: "server/ingest/origins.ts", guard: "subdomains.test(", without: "/.*/.test(" },
+		{ file: "server/http/origins.ts", guard: "subdomains.test(", without: "/.*/.test(" },
 	],
 	"a page of another origin reads what the proxy answers": [
-		{ file: "server/ingest/origins.ts", guard: "if (known) {", without: "if (origin) {" },
+		{ file: "server/http/origins.ts", guard: "if (known) {", without: "if (origin) {" },
 	],
 	"a write key is made up": [
 		{
@@ -83,7 +83,7 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a visitor sends as the backend": [
-		{ file: "server/ingest/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
+		{ file: "server/http/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
 	],
 	"an operator's route is asked by somebody else": [
 		{ file: "server/admin/router.ts", guard: "sameSecret(given, adminToken)", without: "true" },
@@ -111,14 +111,14 @@ export const guards: Record<string, Guard[] | string> = {
 	],
 	"a provider's web hook is made up": [
 		{
-			file: "server/inbound/crisp-hooks.ts",
+			file: "server/providers/crisp/hooks.ts",
 			guard: "return isFresh && isSigned(",
 			without: "return true || isSigned(",
 		},
 	],
 	"an opened e-mail is made up": [
 		{
-			file: "server/token.ts",
+			file: "server/ingest/token.ts",
 			guard: "await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined)",
 			without: `{ payload: Buffer.from(token.split(".")[1] ?? "", "base64url") }`,
 		},
@@ -128,19 +128,19 @@ export const guards: Record<string, Guard[] | string> = {
 
 	// ---------------------------------------------------------------- how much
 	"an address sends without end": [
-		{ file: "server/ingest/rate-limit.ts", guard: "if (totalHits > limit)", without: "if (false)" },
+		{ file: "server/http/rate-limit.ts", guard: "if (totalHits > limit)", without: "if (false)" },
 	],
 	"a sender makes up other addresses for itself": [
-		{ file: "server/ingest/client-address.ts", guard: "!isTrusted(address, hops) ||", without: "" },
+		{ file: "server/http/client-address.ts", guard: "!isTrusted(address, hops) ||", without: "" },
 	],
 	"the admin token is guessed": [
-		{ file: "server/ingest/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
+		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
 	],
 	"the server key is guessed": [
-		{ file: "server/ingest/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
+		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
 	],
 	"a sender uses the many addresses of its network": [
-		{ file: "server/ingest/rate-limit.ts", guard: "const ipv6Prefix = 64;", without: "const ipv6Prefix = 128;" },
+		{ file: "server/http/rate-limit.ts", guard: "const ipv6Prefix = 64;", without: "const ipv6Prefix = 128;" },
 	],
 	"a write key is used without end, where its site limits that": [
 		{ file: "server/ingest/ingest.ts", guard: "await perWriteKey?.count(site.writeKey);", without: "" },
@@ -168,24 +168,24 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/serve.ts", guard: "Timeout: 1", without: "Timeout: 1_00" },
 	],
 	"a thousand slow clients fill the memory": [
-		{ file: "server/ingest/body-room.ts", guard: "const roomBytes = 67_108_864", without: "const roomBytes = 1e12" },
+		{ file: "server/http/body-room.ts", guard: "const roomBytes = 67_108_864", without: "const roomBytes = 1e12" },
 	],
 	"the store grows without end": [
-		{ file: "server/outbox/sqlite-room.ts", guard: "if (room <= 0)", without: "if (false)" },
+		{ file: "server/outbox/sqlite/room.ts", guard: "if (room <= 0)", without: "if (false)" },
 	],
 
 	// ---------------------------------------------------------------- what it may do
 	"a visitor unsubscribes somebody or takes their place": [
 		{
-			file: "server/providers/vibetrace.ts",
+			file: "server/providers/vibetrace/vibetrace.ts",
 			guard: "!privileged.has(name) || isSigned(stored, name)",
 			without: "true",
 		},
 	],
 	"a visitor sets fields of a profile that are not theirs": [
-		{ file: "server/providers/crisp.ts", guard: "if (personFields.has(attribute))", without: "if (true)" },
+		{ file: "server/providers/crisp/crisp.ts", guard: "if (personFields.has(attribute))", without: "if (true)" },
 		{
-			file: "server/providers/helpcrunch-customers.ts",
+			file: "server/providers/helpcrunch/customers.ts",
 			guard: "if (customerFields.has(attribute))",
 			without: "if (true)",
 		},
@@ -239,7 +239,7 @@ export const guards: Record<string, Guard[] | string> = {
 	],
 	"a log line is forged": [
 		{
-			file: "server/hiding.ts",
+			file: "server/observe/hiding.ts",
 			guard: "return safe.replace(",
 			without: 'return safe.replaceAll("\\\\n", "\\n").replace(',
 		},
@@ -263,10 +263,10 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/providers/exchange.ts", guard: 'redirect: "manual"', without: 'redirect: "follow"' },
 	],
 	"a provider's answer is a page, or reaches an object's prototype": [
-		{ file: "server/app.ts", guard: 'router.use(["/v1", "/admin"], asItSays);', without: "" },
+		{ file: "server/router.ts", guard: 'router.use(["/v1", "/admin"], asItSays);', without: "" },
 	],
 	"a provider is spoken to in the clear": [
-		{ file: "server/config-schema.ts", guard: 'protocolOf(url) !== "http:" || isLoopback(url)', without: "true" },
+		{ file: "server/config/schema.ts", guard: 'protocolOf(url) !== "http:" || isLoopback(url)', without: "true" },
 	],
 
 	// ---------------------------------------------------------------- what leaks

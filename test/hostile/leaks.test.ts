@@ -117,5 +117,5 @@ test("a secret is guessed by how long its comparison takes", () => {
 			.flatMap((line) => (comparison.test(line) ? `${file}: ${line.trim()}` : [])),
 	);
 	expect(compared).toEqual([]);
-	expect(readFileSync("server/secret.ts", "utf8")).toContain("timingSafeEqual(digest(given), digest(expected))");
+	expect(readFileSync("server/http/secret.ts", "utf8")).toContain("timingSafeEqual(digest(given), digest(expected))");
 });

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkEvent } from "../../server/ingest/check-event.ts";
-import { createCrispProvider } from "../../server/providers/crisp.ts";
+import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import { buildUrl } from "../../server/providers/exchange.ts";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch.ts";
+import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
 import type { PlannedRequest, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace.ts";
+import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { event } from "../support/proxy.ts";
 import { startBuilt } from "./built.ts";

@@ -1,5 +1,5 @@
 import type { DeadLetter, OutboxStats } from "../../server/outbox/outbox.ts";
-import { openSqlite } from "../../server/outbox/sqlite.ts";
+import { openSqlite } from "../../server/outbox/sqlite/open.ts";
 import type { Destination } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { destinations } from "./providers.ts";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { configSchema } from "../../server/config-schema.ts";
+import { configSchema } from "../../server/config/schema.ts";
 import { withMeasured } from "../bench/comparison.ts";
 import { page } from "../bench/docs.ts";
 import { withFigures } from "../bench/figures.ts";

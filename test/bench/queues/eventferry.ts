@@ -1,5 +1,5 @@
 import type { NewEvent, Outbox } from "../../../server/outbox/outbox.ts";
-import { openPostgres } from "../../../server/outbox/postgres.ts";
+import { openPostgres } from "../../../server/outbox/postgres/open.ts";
 import { type Deliver, type Job, payload, type Queue } from "./queue.ts";
 
 const destination = { site: "site", name: "crisp" };

@@ -3,9 +3,9 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import express from "express";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { Activity } from "../../../server/admin/activity.ts";
 import { createLive, type Live } from "../../../server/admin/live.ts";
-import { problemHandler } from "../../../server/ingest/problem.ts";
+import { problemHandler } from "../../../server/http/problem.ts";
+import type { Activity } from "../../../server/observe/activity.ts";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 
 const delivery = (site: string): LiveDelivery => ({

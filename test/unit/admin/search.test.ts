@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createActivity } from "../../../server/admin/activity.ts";
 import { search } from "../../../server/admin/search.ts";
+import { createActivity } from "../../../server/observe/activity.ts";
 import { sealBatch } from "../../../server/outbox/journal-row.ts";
 import type { DeadLetter, Outbox, OwedDelivery } from "../../../server/outbox/outbox.ts";
 import { storedEvent } from "../../support/one-event.ts";

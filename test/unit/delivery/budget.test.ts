@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { budgetLimits, createPurse } from "../../../server/delivery/budget.ts";
 import type { AdvanceRequest, Outbox } from "../../../server/outbox/outbox.ts";
-import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
 it("a request that was not needed goes back to the purse in its own window only", async () => {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Dispatcher, type Notice, startDispatcher } from "../../../server/delivery/dispatcher.ts";
 import type { BudgetLimits, Outbox } from "../../../server/outbox/outbox.ts";
-import { openSqlite } from "../../../server/outbox/sqlite.ts";
-import { createCrispProvider } from "../../../server/providers/crisp.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
+import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
+import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
+import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
+import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
 import { type Sandbox, startSandbox } from "../../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import type { Event } from "../../../shared/event.ts";

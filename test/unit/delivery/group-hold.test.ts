@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGroupHold, type GroupHold } from "../../../server/delivery/group-hold.ts";
 import type { DestinationState, Hold } from "../../../server/delivery/hold.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
-import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
 const destination = { site: "site", name: "crisp" };

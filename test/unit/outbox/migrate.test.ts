@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { migrateStore } from "../../../server/outbox/migrate.ts";
+import { migrateStore } from "../../../server/outbox/migrate/migrate.ts";
 import type { Claim, Lease, NewEvent, Outbox, OutboxStats } from "../../../server/outbox/outbox.ts";
-import { openPostgres } from "../../../server/outbox/postgres.ts";
-import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { openPostgres } from "../../../server/outbox/postgres/open.ts";
+import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { type Cluster, startPostgres } from "../../support/postgres.ts";
 import { temporaryFolder } from "../../support/served.ts";
 

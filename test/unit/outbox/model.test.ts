@@ -1,5 +1,5 @@
 import { afterAll, describe } from "vitest";
-import { openSqlite } from "../../../server/outbox/sqlite.ts";
+import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
 import { modelSuite, type Real } from "./model-suite.ts";
 

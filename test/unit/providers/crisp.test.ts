@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CrispConfig } from "../../../server/config-schema.ts";
-import { createCrispProvider } from "../../../server/providers/crisp.ts";
+import type { CrispConfig } from "../../../server/config/schema.ts";
+import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
 import type { Known } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";

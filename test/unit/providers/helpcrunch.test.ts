@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { HelpCrunchConfig } from "../../../server/config-schema.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
+import type { HelpCrunchConfig } from "../../../server/config/schema.ts";
+import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
 import type { Known } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";

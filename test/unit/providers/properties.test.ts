@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createCrispProvider } from "../../../server/providers/crisp.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch.ts";
+import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
+import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
 import type { Provider } from "../../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace.ts";
+import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
 import { deliverLane, type Reply, type Sent } from "./lane.ts";

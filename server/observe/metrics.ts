@@ -1,0 +1,218 @@
+import type { RequestHandler } from "express";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { DestinationView } from "../admin/stats.ts";
+import { budgetLeft } from "../delivery/budget.ts";
+import type { Notice } from "../delivery/dispatcher.ts";
+import type { InboundNotice } from "../inbound/index.ts";
+import type { IngestNotice } from "../ingest/ingest.ts";
+import type { Destination, DestinationStats, Outbox, OutboxStats } from "../outbox/outbox.ts";
+import type { Answered } from "./request-log.ts";
+
+export interface MetricsOptions {
+	outbox(): Outbox;
+	destinations(): DestinationView[];
+	/** What a site of the store is called: never by its write key. */
+	labelOf(site: string): string;
+	now(): number;
+}
+
+/** What an operator alerts on, as Prometheus reads it. */
+export interface Metrics {
+	ingested(notice: IngestNotice): void;
+	delivering(destination: Destination, notice: Notice): void;
+	/** A provider's web hook came in. */
+	reported(from: string, outcome: InboundNotice["outcome"]): void;
+	/** Deliveries that have waited too long were given up. */
+	expired(destination: Destination, count: number): void;
+	answered(answered: Answered): void;
+	/** The same store, with its commits timed. */
+	timed(outbox: Outbox): Outbox;
+	/** Answers `GET /metrics`. */
+	route: RequestHandler;
+}
+
+const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** The routes that events come by; a request to another is not timed. */
+const ingestRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
+/** However often somebody asks, the store is asked once in so many ms. */
+const statsKeptMs = 1_000;
+const states = ["running", "waiting", "paused"] as const;
+
+const perDestination = ["site", "destination"] as const;
+const inStore = "In the store: the same on every proxy that shares it.";
+
+/**
+ * Counts what happens, in a registry of its own: the proxy is a part of other people's apps. Labels are made
+ * of our own words and of what the configuration names; nothing that a visitor or a provider says is one.
+ */
+export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOptions): Metrics {
+	const registers = [new Registry()] as [Registry];
+	const [registry] = registers;
+	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+		new Counter({ name: `eventferry_${name}`, help, labelNames, registers });
+	const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+		new Gauge({ name: `eventferry_${name}`, help, labelNames, registers });
+	const histogram = <Label extends string>(
+		name: string,
+		help: string,
+		buckets: number[],
+		labelNames: readonly Label[] = [],
+	) => new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
+
+	const accepted = counter("events_accepted_total", "Events answered 202 and on disk.", ["site"]);
+	const rejected = counter("events_rejected_total", "Events of a batch that were not taken, by code.", ["code"]);
+	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, not stored.");
+	const duplicates = counter("events_duplicate_total", `Accepted events discarded as repeats, by reason. ${inStore}`, [
+		"reason",
+	]);
+	const refused = counter("requests_refused_total", "Requests that were answered with a problem, by its code.", [
+		"code",
+	]);
+	const ingestSeconds = histogram("ingest_duration_seconds", "From a request to its answer.", localSeconds, [
+		"route",
+		"status",
+	]);
+	const commitSeconds = histogram("commit_duration_seconds", "Until a batch is on disk.", localSeconds);
+
+	const hooks = counter("hooks_total", "Web hooks of providers, by what became of them.", ["from", "outcome"]);
+
+	const delivered = counter("delivered_total", "Events delivered.", perDestination);
+	const requests = counter("provider_requests_total", "Requests sent, by outcome.", [...perDestination, "outcome"]);
+	const requestSeconds = histogram("provider_request_duration_seconds", "Until an answer is read.", remoteSeconds, [
+		"destination",
+	]);
+	const perDelivered = gauge(
+		"requests_per_delivered_event",
+		"Requests sent for each event delivered, since the start; 1 is the least for events, updates share theirs.",
+		perDestination,
+	);
+	const retries = counter("retries_total", "Requests that failed and will be tried again.", perDestination);
+	const deadLetters = counter("dead_letters_total", "Deliveries that were given up.", perDestination);
+	const lost = counter("leases_lost_total", "Requests that took longer than their lease.", perDestination);
+	const skipped = counter("deliveries_discarded_total", `Deliveries that were left out, by reason. ${inStore}`, [
+		...perDestination,
+		"reason",
+	]);
+
+	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
+	const lanes = gauge("lanes_waiting", `People something is owed to. ${inStore}`, perDestination);
+	const owed = gauge("deliveries_waiting", `Events owed. ${inStore}`, perDestination);
+	const oldest = gauge("oldest_waiting_seconds", `How long the oldest event owed waits. ${inStore}`, perDestination);
+	const budget = gauge("budget_limit", "Requests a budget's window allows.", perDestination);
+	const left = gauge("budget_left", `Requests left in the budget's window. ${inStore}`, perDestination);
+	const state = gauge("destination_state", "1 for the state a destination is in.", [...perDestination, "state"]);
+	const up = gauge("store_up", "1 when the store answers.");
+	const bytes = gauge("store_bytes", `What the store takes on disk. ${inStore}`);
+	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
+	const stuck = gauge("journal_stuck", `Batches that could not be sorted and were set aside. ${inStore}`);
+
+	const labels = ({ site, name }: Destination) => ({ site: labelOf(site), destination: name });
+
+	function showStored({ destination, ...stats }: DestinationStats): void {
+		const of = labels(destination);
+		dead.set(of, stats.dead);
+		lanes.set(of, stats.lanes);
+		owed.set(of, stats.owed);
+		oldest.set(of, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
+		for (const [reason, count] of Object.entries(stats.discarded)) skipped.inc({ ...of, reason }, count);
+	}
+
+	async function showRunning(stored: DestinationStats[]): Promise<void> {
+		const deliveries = (await delivered.get()).values;
+		for (const { destination, limits, state: current, requests: sent } of destinations()) {
+			const of = labels(destination);
+			// What has not happened yet is none, not nothing.
+			for (const each of [delivered, retries, deadLetters, lost]) each.inc(of, 0);
+			const { site, name } = destination;
+			const stats = stored.find((each) => each.destination.site === site && each.destination.name === name);
+			budget.set(of, limits.cap);
+			left.set(of, budgetLeft(limits, stats?.budget, now()));
+			for (const each of states) state.set({ ...of, state: each }, current.kind === each ? 1 : 0);
+			const done = deliveries.find((each) => each.labels.site === of.site && each.labels.destination === name)?.value;
+			if (done) perDelivered.set(of, sent / done);
+		}
+	}
+
+	let asked: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
+	/** The store's stats, as they were a moment ago; undefined when it does not answer. */
+	function stats(): Promise<OutboxStats | undefined> {
+		if (asked && now() - asked.at < statsKeptMs) return asked.stats;
+		const fresh = Promise.resolve()
+			.then(() => outbox().stats())
+			.catch(() => undefined);
+		asked = { at: now(), stats: fresh };
+		return fresh;
+	}
+
+	async function refresh(): Promise<void> {
+		const stored = await stats();
+		up.set(stored ? 1 : 0);
+		for (const each of [duplicates, skipped, dead, lanes, owed, oldest, left, state, budget, perDelivered])
+			each.reset();
+		if (stored) {
+			bytes.set(stored.bytes);
+			journal.set(stored.journal);
+			stuck.set(stored.stuck);
+			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);
+			for (const each of stored.destinations) showStored(each);
+		}
+		await showRunning(stored?.destinations ?? []);
+	}
+
+	let rendering: Promise<string> | undefined;
+	/** Shared by all who ask at the same time: none sees what another has half written. */
+	function render(): Promise<string> {
+		rendering ??= refresh()
+			.then(() => registry.metrics())
+			.finally(() => {
+				rendering = undefined;
+			});
+		return rendering;
+	}
+
+	return {
+		ingested(notice) {
+			if (notice.kind === "bots") return bots.inc(notice.events);
+			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
+			for (const { code } of notice.rejected) rejected.inc({ code });
+		},
+
+		delivering(destination, notice) {
+			const of = labels(destination);
+			if (notice.kind === "lost") lost.inc(of);
+			if (notice.kind === "dead") deadLetters.inc(of);
+			if (notice.kind !== "step") return;
+			const { result, ended } = notice;
+			if (ended?.ending.kind === "delivered") delivered.inc(of, ended.count);
+			if (!result.outcome) return;
+			requests.inc({ ...of, outcome: result.outcome.kind });
+			requestSeconds.observe({ destination: destination.name }, (result.ms ?? 0) / 1_000);
+			if (result.outcome.kind === "retry") retries.inc(of);
+		},
+
+		reported: (from, outcome) => hooks.inc({ from, outcome }),
+
+		expired: (destination, count) => deadLetters.inc(labels(destination), count),
+
+		answered({ path, status, code, seconds }) {
+			if (code !== undefined) refused.inc({ code });
+			const route = ingestRoutes.find((each) => path === each || path.startsWith(`${each}/`));
+			if (route) ingestSeconds.observe({ route, status }, seconds);
+		},
+
+		timed: (timed) => ({
+			...timed,
+			async append(batch) {
+				const startedAt = performance.now();
+				await timed.append(batch);
+				commitSeconds.observe((performance.now() - startedAt) / 1_000);
+			},
+		}),
+
+		async route(_request, response) {
+			const text = await render();
+			response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+		},
+	};
+}

@@ -1,0 +1,174 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { Head } from "../journal-row.ts";
+import { StoreOpenError } from "../outbox.ts";
+import type { Database } from "../postgres/connection.ts";
+import { openDatabase } from "../postgres/database.ts";
+import { createDestinations } from "../postgres/destinations.ts";
+import { moved, prepare } from "../sqlite/schema.ts";
+import { createStatements, type Row, type Statements } from "../sqlite/statements.ts";
+import { type Mapping, moves, type TableMove } from "./tables.ts";
+
+/** How long a busy file is waited for: a predecessor may still be closing it. */
+const busyMs = 2_000;
+/** Rows that one transaction moves. */
+const stepSize = 500;
+
+export interface Progress {
+	/** What is being moved. */
+	table: string;
+	/** Rows of it so far, in this run. */
+	rows: number;
+}
+
+function openSource(file: string): DatabaseSync {
+	if (!existsSync(file)) throw new StoreOpenError(`there is no store at ${file}`);
+	const db = new DatabaseSync(file, { timeout: busyMs });
+	try {
+		prepare(db, { allowMoved: true });
+		return db;
+	} catch (error) {
+		db.close();
+		if (error instanceof StoreOpenError) throw error;
+		const isBusy = error instanceof Error && "errcode" in error && error.errcode === 5;
+		const why = isBusy ? "a proxy uses it: stop that first" : `${file} cannot be read: ${String(error)}`;
+		throw new StoreOpenError(why, { cause: error });
+	}
+}
+
+/** Sees that the target is this migration's alone, and that no proxy uses it; none can from then on. */
+async function claimTarget({ transaction }: Database, isMoved: boolean): Promise<"begin" | "go on" | "done"> {
+	return transaction(async (run) => {
+		await run("LOCK TABLE eventferry.migration");
+		const [state] = await run("SELECT is_finished FROM eventferry.migration WHERE step = ''");
+		if (state?.is_finished) {
+			if (isMoved) return "done";
+			throw new StoreOpenError("another store was moved to the target already: move to an empty database");
+		}
+		if (state) return "go on";
+		if (isMoved) throw new StoreOpenError("the store was moved before, and not to this target");
+		const [used] = await run(
+			`SELECT FROM (SELECT 1 FROM eventferry.counter UNION ALL SELECT 1 FROM eventferry.journal
+			UNION ALL SELECT 1 FROM eventferry.claim UNION ALL SELECT 1 FROM eventferry.owner) AS rows LIMIT 1`,
+		);
+		if (used) throw new StoreOpenError("the target is in use, or was: stop its proxies, and move to an empty database");
+		await run("INSERT INTO eventferry.migration (step) VALUES ('')");
+		return "begin";
+	});
+}
+
+/** How the source's numbers and names are called in the target. */
+async function mappingOf({ all, each }: Statements, database: Database): Promise<Mapping> {
+	const rows = all(`SELECT site, name FROM destination UNION SELECT site, destination FROM known UNION
+		SELECT site, destination FROM link UNION SELECT site, destination FROM dead_letter UNION
+		SELECT site, destination FROM budget UNION SELECT site, destination FROM budget_use UNION
+		SELECT site, destination FROM hold`).map((row) => ({ site: String(row.site), name: String(row.name) }));
+	const destinations = rows.filter(({ name }) => name !== "");
+	const ids = await createDestinations(database).ids(destinations);
+	const numbers = new Map(destinations.map(({ site, name }, index) => [`${site}\n${name}`, ids[index]]));
+	const numbered = new Map(
+		all("SELECT * FROM destination").map(({ id, site, name }) => [
+			Number(id),
+			{ site: String(site), name: String(name) },
+		]),
+	);
+	const waiting = new Map<number, { batch: number; place: number }>();
+	for (const { id, head } of each("SELECT id, head FROM journal")) {
+		try {
+			for (const place of (JSON.parse(String(head)) as Head).bundles.keys()) {
+				waiting.set(Number(id) + place, { batch: Number(id), place });
+			}
+		} catch {
+			// It was set aside, as it cannot be read.
+		}
+	}
+	function sure<Value>(value: Value | undefined): Value {
+		if (value === undefined) throw new Error("the store refers to what it does not hold");
+		return value;
+	}
+	return {
+		named: (site, name) => sure(numbers.get(`${site}\n${name}`)),
+		byNumber: (id) => sure(numbered.get(id)),
+		ofBatch: (bundle) => waiting.get(bundle),
+	};
+}
+
+const written = (value: unknown) => (value instanceof Uint8Array ? { hex: Buffer.from(value).toString("hex") } : value);
+const read = (value: unknown) =>
+	typeof value === "object" && value !== null && "hex" in value ? Buffer.from(String(value.hex), "hex") : value;
+
+/** Moves a table step by step; where it is, is stored with what it has moved. */
+async function move(
+	{ table, keys, put }: TableMove,
+	{ all }: Statements,
+	{ run, transaction }: Database,
+	mapping: Mapping,
+	onProgress: (progress: Progress) => void,
+): Promise<number> {
+	const [step = table] = table.split(" ");
+	const [found] = await run("SELECT after FROM eventferry.migration WHERE step = $1", [step]);
+	let after: unknown[] | undefined = typeof found?.after === "string" ? JSON.parse(found.after).map(read) : undefined;
+	let moved = 0;
+	for (;;) {
+		const where = after ? `WHERE (${keys}) > (${keys.map(() => "?")})` : "";
+		const rows: Row[] = all(
+			`SELECT * FROM ${table} ${where} ORDER BY ${keys} LIMIT ${stepSize}`,
+			...((after ?? []) as Row[string][]),
+		);
+		const last = rows.at(-1);
+		if (!last) return moved;
+		const next = keys.map((key) => last[key]);
+		await transaction(async (of) => {
+			await put(of, rows, mapping);
+			await of(
+				`INSERT INTO eventferry.migration (step, after) VALUES ($1, $2)
+				ON CONFLICT (step) DO UPDATE SET after = excluded.after`,
+				[step, JSON.stringify(next.map(written))],
+			);
+		});
+		after = next;
+		moved += rows.length;
+		onProgress({ table: step, rows: moved });
+	}
+}
+
+/**
+ * Moves an embedded store into an empty database. What was moved before is not moved again, so it can be run
+ * again until it is done; until then no proxy opens the target, and from then on none opens the source.
+ * Rejects with {@link StoreOpenError} where that cannot be. Resolves to how many rows this run has moved.
+ */
+export async function migrateStore(
+	file: string,
+	url: string,
+	onProgress: (progress: Progress) => void = () => {},
+): Promise<{ rows: number }> {
+	const source = openSource(file);
+	try {
+		const database = await openDatabase(url);
+		try {
+			const statements = createStatements(source);
+			const isMoved = Number(statements.get("PRAGMA user_version")?.user_version) === moved;
+			let rows = 0;
+			if ((await claimTarget(database, isMoved)) !== "done") {
+				const mapping = await mappingOf(statements, database);
+				for (const each of moves) rows += await move(each, statements, database, mapping, onProgress);
+				const next = Number(statements.get("SELECT next FROM number")?.next);
+				for (const sequence of ["id", "batch", "turn"]) {
+					await database.run("SELECT setval($1::regclass, $2::bigint)", [`eventferry.${sequence}`, next]);
+				}
+				await database.run(
+					`SELECT setval(pg_get_serial_sequence('eventferry.dead_letter', 'id'), (
+						SELECT coalesce(max(id), 0) + 1 FROM eventferry.dead_letter))`,
+				);
+				// The source first: at no moment may proxies open both.
+				source.exec(`PRAGMA user_version = ${moved}`);
+				await database.run("UPDATE eventferry.migration SET is_finished = true WHERE step = ''");
+			}
+			return { rows };
+		} finally {
+			await database.end();
+		}
+	} finally {
+		source.close();
+	}
+}

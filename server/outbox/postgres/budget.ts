@@ -1,0 +1,124 @@
+import { advanceBudget, type BudgetState } from "../budget-window.ts";
+import {
+	type Advance,
+	type AdvanceRequest,
+	type BudgetUse,
+	budgetSlotMs,
+	budgetUseKeptMs,
+	type HoldChange,
+} from "../outbox.ts";
+import type { Database, Row } from "./connection.ts";
+import type { Destinations } from "./destinations.ts";
+import { restored, storable } from "./text.ts";
+
+interface Found {
+	version: number;
+	state: BudgetState | undefined;
+}
+
+const foundIn = ({ budget, window_start, used, tokens, refilled_at }: Row): Found => ({
+	version: Number(budget),
+	state:
+		window_start === null
+			? undefined
+			: {
+					windowStart: Number(window_start),
+					used: Number(used),
+					tokens: Number(tokens),
+					refilledAt: Number(refilled_at),
+				},
+});
+
+/**
+ * Budgets and holds, which all processes share. What is decided here is stored only if nothing has changed since
+ * it was read, so that no process that stops in between keeps the others waiting.
+ */
+export function createBudgets({ run }: Pick<Database, "run">, destinations: Destinations) {
+	const latest = new Map<number, Found>();
+	/** One request of this process at a time for a destination: they would only be in each other's way. */
+	const turns = new Map<number, Promise<unknown>>();
+
+	async function read(id: number): Promise<Found> {
+		const [row] = await run(
+			"SELECT budget, window_start, used, tokens, refilled_at FROM eventferry.destination WHERE id = $1",
+			[id],
+		);
+		if (!row) throw new Error("the destination is gone");
+		return foundIn(row);
+	}
+
+	/** Stores a budget unless another was quicker, and counts what was taken. */
+	async function write(id: number, version: number, state: BudgetState, granted: number, now: number) {
+		const rows = await run(
+			`WITH taken AS (
+				UPDATE eventferry.destination
+				SET budget = budget + 1, window_start = $3, used = $4, tokens = $5, refilled_at = $6
+				WHERE id = $1 AND budget = $2 RETURNING budget
+			), noted AS (
+				INSERT INTO eventferry.budget_use SELECT $1, $7, $8 FROM taken WHERE $8::integer > 0
+				ON CONFLICT (destination, at) DO UPDATE SET used = budget_use.used + excluded.used
+			) SELECT budget FROM taken`,
+			[id, version, state.windowStart, state.used, state.tokens, state.refilledAt, now - (now % budgetSlotMs), granted],
+		);
+		return rows.length > 0;
+	}
+
+	async function take(id: number, request: AdvanceRequest): Promise<Advance> {
+		for (;;) {
+			const found = latest.get(id) ?? (await read(id));
+			latest.delete(id);
+			const { state, advance } = advanceBudget(found.state, request);
+			if (await write(id, found.version, state, advance.granted, request.now)) {
+				latest.set(id, { version: found.version + 1, state });
+				return advance;
+			}
+		}
+	}
+
+	return {
+		async advance(request: AdvanceRequest): Promise<Advance> {
+			const id = await destinations.id(request.destination);
+			const before = turns.get(id) ?? Promise.resolve();
+			const taking = before.then(() => take(id, request));
+			turns.set(
+				id,
+				taking.catch(() => {}),
+			);
+			return taking;
+		},
+
+		/** Tells the others with `notice`, where it was changed. */
+		async hold({ destination, from, to }: HoldChange, notice: string) {
+			const id = await destinations.id(destination);
+			const [known, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));
+			const changed = await run(
+				`WITH changed AS (
+					UPDATE eventferry.destination SET hold = $3 WHERE id = $1 AND hold IS NOT DISTINCT FROM $2 RETURNING id
+				) SELECT ${notice} FROM changed`,
+				[id, known, next],
+			);
+			if (changed.length > 0) return { changed: true, hold: to };
+			const [row] = await run("SELECT hold FROM eventferry.destination WHERE id = $1", [id]);
+			return { changed: false, hold: typeof row?.hold === "string" ? restored(row.hold) : undefined };
+		},
+
+		async budgetUse({ since }: { since: number }): Promise<BudgetUse[]> {
+			const rows = await run(
+				`SELECT site, name, at, budget_use.used FROM eventferry.budget_use
+				JOIN eventferry.destination ON destination.id = budget_use.destination
+				WHERE at >= $1 ORDER BY site, name, at`,
+				[since],
+			);
+			return rows.map(({ site, name, at, used }) => ({
+				destination: { site: String(site), name: String(name) },
+				at: Number(at),
+				used: Number(used),
+			}));
+		},
+
+		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
+		async sweepBudgetUse(now: number): Promise<void> {
+			await run("DELETE FROM eventferry.budget_use WHERE at < $1 OR at > $2", [now - budgetUseKeptMs, now]);
+		},
+	};
+}

@@ -1,0 +1,87 @@
+import { columns, type Run } from "./connection.ts";
+
+/** Where a bundle is: its batch, and its place in that. */
+export interface BundleKey {
+	batch: number;
+	place: number;
+}
+
+const keys = (bundles: readonly BundleKey[]) =>
+	columns(
+		bundles,
+		({ batch }) => batch,
+		({ place }) => place,
+	);
+
+export const nameOf = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
+
+/** The bodies of a bundle, a line each. */
+export const linesOf = (bodies: unknown): string[] => (Buffer.isBuffer(bodies) ? bodies.toString().split("\n") : []);
+
+/** The bodies of some bundles, by name. */
+export async function bodiesOf(run: Run, bundles: readonly BundleKey[]): Promise<Map<string, string[]>> {
+	if (bundles.length === 0) return new Map();
+	const rows = await run(
+		`SELECT batch, place, bodies FROM eventferry.bundle
+		JOIN unnest($1::bigint[], $2::integer[]) AS t (batch, place) USING (batch, place)`,
+		keys(bundles),
+	);
+	return new Map(
+		rows.map((row) => [nameOf({ batch: Number(row.batch), place: Number(row.place) }), linesOf(row.bodies)]),
+	);
+}
+
+export async function removeBundles(run: Run, bundles: readonly BundleKey[]): Promise<void> {
+	if (bundles.length === 0) return;
+	await run(
+		`DELETE FROM eventferry.bundle USING unnest($1::bigint[], $2::integer[]) AS t (batch, place)
+		WHERE bundle.batch = t.batch AND bundle.place = t.place`,
+		keys(bundles),
+	);
+}
+
+/** Says in how many lanes some of each is owed; to be said where it is more than one. */
+export async function shareBundles(run: Run, bundles: readonly (BundleKey & { lanes: number })[]): Promise<void> {
+	if (bundles.length === 0) return;
+	await run(
+		"INSERT INTO eventferry.owing (batch, place, lanes) SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[])",
+		[...keys(bundles), bundles.map(({ lanes }) => lanes)],
+	);
+}
+
+/** Lanes owe nothing of some bundles any more: those go that none owes any of. One that is named twice was owed by two. */
+export async function releaseBundles(run: Run, entries: readonly (BundleKey & { isShared: boolean })[]): Promise<void> {
+	const shared = entries.filter(({ isShared }) => isShared);
+	const removing = [
+		removeBundles(
+			run,
+			entries.filter(({ isShared }) => !isShared),
+		),
+	];
+	if (shared.length > 0) {
+		const values = keys(shared);
+		// Locked in one order, as others lock them.
+		void run(
+			`SELECT FROM eventferry.owing
+			WHERE (batch, place) IN (SELECT * FROM unnest($1::bigint[], $2::integer[])) ORDER BY batch, place FOR UPDATE`,
+			values,
+		);
+		void run(
+			`UPDATE eventferry.owing SET lanes = lanes - t.count FROM (
+				SELECT batch, place, count(*)::integer AS count FROM unnest($1::bigint[], $2::integer[]) AS t (batch, place)
+				GROUP BY batch, place
+			) AS t WHERE owing.batch = t.batch AND owing.place = t.place`,
+			values,
+		);
+		removing.push(
+			run(
+				`WITH gone AS (
+					DELETE FROM eventferry.owing USING unnest($1::bigint[], $2::integer[]) AS t (batch, place)
+					WHERE owing.batch = t.batch AND owing.place = t.place AND lanes <= 0 RETURNING owing.batch, owing.place
+				) DELETE FROM eventferry.bundle USING gone WHERE bundle.batch = gone.batch AND bundle.place = gone.place`,
+				values,
+			).then(() => {}),
+		);
+	}
+	await Promise.all(removing);
+}

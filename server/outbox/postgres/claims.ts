@@ -1,0 +1,88 @@
+import { keyBytes, keyOf } from "../claim-key.ts";
+import type { EventHead, Term } from "../journal-row.ts";
+import type { Claim } from "../outbox.ts";
+import { columns, type Run } from "./connection.ts";
+
+/** A claim with its key as it is stored, in hexadecimal. */
+export interface KeyedClaim extends Term {
+	key: string;
+}
+
+type Span = Pick<Term, "since" | "until">;
+export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
+	...claim,
+	key: keyOf(site, person, claim).toString("hex"),
+});
+
+/** The claims of each event of a batch, whose keys are packed in the order of the events. */
+export function claimsOf(events: readonly EventHead[], terms: readonly Term[], keys: Buffer): KeyedClaim[][] {
+	let offset = 0;
+	return events.map(([, , , ...own]) =>
+		own.flatMap((place) => {
+			const term = terms[place];
+			offset += keyBytes;
+			return term ? [{ ...term, key: keys.toString("hex", offset - keyBytes, offset) }] : [];
+		}),
+	);
+}
+
+/**
+ * The claims on some keys, to be decided one after the other in memory and stored in one go. Under the lock
+ * of `lockWriting`, so that nobody else decides the same meanwhile.
+ */
+export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
+	const spans = new Map<string, Span>();
+	const changed = new Set<string>();
+	if (all.length > 0) {
+		const found = await run(
+			"SELECT replace(key::text, '-', '') AS key, since, until FROM eventferry.claim WHERE key = ANY($1::uuid[])",
+			[all.map(({ key }) => key)],
+		);
+		for (const { key, since, until } of found) {
+			spans.set(String(key), { since: Number(since), until: Number(until) });
+		}
+	}
+
+	function isHeld({ key, at }: KeyedClaim): boolean {
+		const span = spans.get(key);
+		return span !== undefined && span.since <= at && at < span.until;
+	}
+
+	/** Holds a claim from now on, whether it was held or not. */
+	function mark({ key, since, until }: KeyedClaim): void {
+		spans.set(key, { since, until });
+		changed.add(key);
+	}
+
+	/** Takes a claim unless it is held; returns whether it was taken. */
+	function take(claim: KeyedClaim): boolean {
+		if (isHeld(claim)) return false;
+		mark(claim);
+		return true;
+	}
+
+	return {
+		isHeld,
+		mark,
+		take,
+		/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
+		takeAll: (claims: readonly KeyedClaim[]): string | undefined =>
+			(claims.find(isHeld) ?? claims.find((each) => !take(each)))?.reason,
+		async save(): Promise<void> {
+			if (changed.size === 0) return;
+			const keys = [...changed];
+			await run(
+				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])
+				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until`,
+				[
+					keys,
+					...columns(
+						keys,
+						(key) => spans.get(key)?.since,
+						(key) => spans.get(key)?.until,
+					),
+				],
+			);
+		},
+	};
+}

@@ -1,0 +1,41 @@
+import { columns, type Run } from "./connection.ts";
+
+/** Counters are spread over so many rows each, of which a process uses one. */
+const slots = 16;
+
+export type Counts = ReturnType<typeof createCounts>;
+
+/** What one transaction counts, written at its end so that others wait for its rows as shortly as can be. */
+function createCounts(run: Run, slot: number) {
+	const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
+	return {
+		/** Adds to a counter of a site, or of one of its destinations. */
+		add(site: string, destination: string, name: string, by: number): void {
+			const key = `${site}\n${destination}\n${name}`;
+			counted.set(key, { site, destination, name, by: by + (counted.get(key)?.by ?? 0) });
+		},
+		async save(): Promise<void> {
+			const rows = [...counted].filter(([, { by }]) => by !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
+			if (rows.length === 0) return;
+			await run(
+				`INSERT INTO eventferry.counter
+				SELECT site, destination, name, ${slot}, value
+				FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (site, destination, name, value)
+				ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value`,
+				columns(
+					rows,
+					([, { site }]) => site,
+					([, { destination }]) => destination,
+					([, { name }]) => name,
+					([, { by }]) => by,
+				),
+			);
+		},
+	};
+}
+
+/** The counters of this process. */
+export function createCounters() {
+	const slot = Math.floor(Math.random() * slots);
+	return (run: Run): Counts => createCounts(run, slot);
+}

@@ -1,0 +1,173 @@
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, Ending } from "../outbox.ts";
+import { columns, type Database, type Row, type Run } from "./connection.ts";
+import type { Counts, createCounters } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import { type Debt, owe } from "./lanes.ts";
+import { lockWriting } from "./schema.ts";
+import { restored, storable } from "./text.ts";
+
+/** Dead letters that one step of a replay, discard or sweep touches. */
+const stepSize = 500;
+
+/** A delivery that ended dead, with what was tried for it, also before a replay. */
+export interface Buried {
+	destination: number;
+	/** As it is stored. */
+	person: string;
+	body: string;
+	rank: number;
+	reserved: boolean;
+	ending: Extract<Ending, { kind: "dead" }>;
+	attempts: number;
+	firstAt: number;
+	at: number;
+}
+
+/** Keeps what ended dead. */
+export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
+	if (buried.length === 0) return;
+	await run(
+		`INSERT INTO eventferry.dead_letter
+		(destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
+		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::integer[], $5::boolean[], $6::integer[], $7::text[],
+			$8::text[], $9::integer[], $10::bigint[], $11::bigint[])`,
+		columns(
+			buried,
+			({ destination }) => destination,
+			({ person }) => person,
+			({ body }) => storable(body),
+			({ rank }) => rank,
+			({ reserved }) => reserved,
+			({ ending }) => ending.status,
+			({ ending }) => storable(ending.reason),
+			({ ending: { message } }) => message && storable(message),
+			({ attempts }) => attempts,
+			({ firstAt }) => firstAt,
+			({ at }) => at,
+		),
+	);
+}
+
+/** Where a replay or discard is: what is behind it, and what was there when it began. */
+interface Range {
+	after: number;
+	last: number;
+}
+
+const view = (row: Row): DeadLetter => ({
+	id: String(row.id),
+	site: String(row.site),
+	destination: String(row.name),
+	body: restored(String(row.body)),
+	...(row.status !== null && { status: Number(row.status) }),
+	reason: restored(String(row.reason)),
+	...(row.message !== null && { message: restored(String(row.message)) }),
+	attempts: Number(row.attempts),
+	firstAt: Number(row.first_at),
+	lastAt: Number(row.last_at),
+});
+
+/** Those of a selection, of which `$1` to `$5` are the values, between `$6` and `$7`. */
+const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON destination.id = dead_letter.destination
+	WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR reason = $2)
+	AND ($3::bigint[] IS NULL OR dead_letter.id = ANY($3))
+	AND ($4::bigint IS NULL OR last_at >= $4) AND ($5::bigint IS NULL OR last_at < $5)
+	AND dead_letter.id > $6 AND dead_letter.id <= $7 ORDER BY dead_letter.id`;
+const values = ({ destination, reason, ids, since, before }: DeadLetterSelection, { after, last }: Range) => [
+	destination,
+	reason === undefined ? undefined : storable(reason),
+	ids?.map(Number).filter(Number.isSafeInteger),
+	since,
+	before,
+	after,
+	last,
+];
+
+/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
+export function createDeadLetters(
+	{ run, transaction }: Pick<Database, "run" | "transaction">,
+	{
+		destinations,
+		counters,
+		notice,
+	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
+) {
+	/** Deletes some, and counts them. */
+	async function remove(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
+		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
+		await of("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+	}
+
+	/** Makes some owed again, each as the last of its lane and a bundle of its own. */
+	async function revive(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
+		const [next] = await of("SELECT nextval('eventferry.batch') AS id");
+		const batch = Number(next?.id);
+		const debts = rows.map(
+			(row, place): Debt => ({
+				batch,
+				place,
+				destination: Number(row.destination),
+				person: String(row.person),
+				deliveries: [{ place: 0, rank: Number(row.rank), reserved: row.reserved === true, alone: false }],
+				isShared: false,
+				past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
+			}),
+		);
+		const bodies = rows.map(({ body }) => Buffer.from(restored(String(body))));
+		void of("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
+			batch,
+			debts.map(({ place }) => place),
+			bodies,
+		]);
+		await owe(of, debts, { destinations, counts, now: Date.now() });
+	}
+
+	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	async function steps(
+		selection: DeadLetterSelection,
+		use: (of: Run, rows: readonly Row[], counts: Counts) => Promise<void>,
+		onProgress: (done: number) => void = () => {},
+	): Promise<number> {
+		const [end] = await run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
+		const range = { after: 0, last: Number(end?.id) };
+		for (let done = 0; ; ) {
+			const rows = await transaction(async (of) => {
+				void of(lockWriting);
+				const found = await of(
+					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
+					values(selection, range),
+				);
+				if (found.length === 0) return found;
+				const counts = counters(of);
+				await use(of, found, counts);
+				await remove(of, found, counts);
+				await counts.save();
+				await of(`SELECT ${notice}`);
+				return found;
+			});
+			done += rows.length;
+			onProgress(done);
+			if (rows.length < stepSize) return done;
+			range.after = Number(rows.at(-1)?.id);
+		}
+	}
+
+	return {
+		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
+			const range = { after: Math.min(Number(cursor ?? 0), Number.MAX_SAFE_INTEGER), last: Number.MAX_SAFE_INTEGER };
+			const rows = await run(`SELECT dead_letter.*, site, name ${chosen} LIMIT $8`, [
+				...values(selection, range),
+				limit + 1,
+			]);
+			const items = rows.slice(0, limit).map(view);
+			const last = items.at(-1);
+			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+		},
+
+		replay: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
+			steps(selection, revive, onProgress),
+
+		discard: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>
+			steps(selection, async () => {}, onProgress),
+	};
+}

@@ -1,0 +1,78 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Discarded, StoreUnavailableError } from "../outbox.ts";
+import { codeOf } from "./connection.ts";
+import type { createFanOut } from "./fan-out.ts";
+
+/** Events a fan-out transaction takes at most; a single batch may exceed it. */
+const eventsAtOnce = 1_000;
+/** How soon it is looked again whether another has done what there is. */
+const busyMs = 20;
+/** How soon a fan-out that failed is tried again. */
+const retryMs = 1_000;
+
+/** Whether a failure is a batch's own, and not the database's: what cannot be read, or not be stored. */
+function isOfBatch(error: unknown): boolean {
+	const cause = error instanceof StoreUnavailableError ? error.cause : error;
+	if (cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof RangeError) return true;
+	// https://www.postgresql.org/docs/current/errcodes-appendix.html: data exceptions, constraints, limits of the program
+	return /^(22|23|54)/.test(codeOf(error) ?? "");
+}
+
+/** Keeps the journal empty, in the background: starts when told, and goes on until there is nothing left. */
+export function createFanOutLoop(
+	{ fanOut, setAside }: ReturnType<typeof createFanOut>,
+	{ onDone, onFault }: { onDone(discarded: Discarded[]): void; onFault(message: string, error: unknown): void },
+) {
+	const stopping = new AbortController();
+	let running: Promise<void> | undefined;
+	let isRunning = false;
+	let isWanted = false;
+	/** Fewer after a failure: a database that is slow gets small transactions done. */
+	let most = eventsAtOnce;
+
+	async function afterFailure(error: unknown): Promise<void> {
+		const why = error instanceof Error ? error.message : String(error);
+		onFault(`events could not be fanned out: ${why}`, error);
+		if (!isOfBatch(error)) {
+			most = Math.max(1, Math.floor(most / 4));
+			await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
+		} else if (most > 1) {
+			most = 1;
+		} else {
+			await setAside(why).catch(() => {});
+		}
+	}
+
+	async function run(): Promise<void> {
+		isRunning = true;
+		while (isWanted && !stopping.signal.aborted) {
+			isWanted = false;
+			try {
+				const { batches, isBusy, discarded } = await fanOut(Date.now(), most);
+				if (isBusy) {
+					isWanted = true;
+					await delay(busyMs, undefined, { signal: stopping.signal }).catch(() => {});
+				}
+				if (batches === 0) continue;
+				most = Math.min(eventsAtOnce, most * 2);
+				isWanted = true;
+				onDone(discarded);
+			} catch (error) {
+				isWanted = true;
+				await afterFailure(error);
+			}
+		}
+		isRunning = false;
+	}
+
+	return {
+		start(): void {
+			isWanted = true;
+			if (!isRunning) running = run();
+		},
+		async stop(): Promise<void> {
+			stopping.abort();
+			while (isRunning) await running;
+		},
+	};
+}

@@ -1,0 +1,174 @@
+import { type Delivery, readFlags } from "../deliveries.ts";
+import type { Head } from "../journal-row.ts";
+import type { Discarded } from "../outbox.ts";
+import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
+import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
+import type { Database, Row, Run } from "./connection.ts";
+import type { createCounters } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import { type Debt, owe } from "./lanes.ts";
+import { lockWriting, tryLockWriting } from "./schema.ts";
+import { storable } from "./text.ts";
+
+/** Discarded events that are told of, of one transaction. */
+const discardedTold = 100;
+
+export interface FanOut {
+	/** Batches that were taken: 0 where there is nothing to do. */
+	batches: number;
+	/** Another is at it just now. Not waited for, as that would keep a connection from those who have to be answered. */
+	isBusy: boolean;
+	discarded: Discarded[];
+}
+
+interface Event {
+	delivery: Delivery;
+	route: string[];
+	claims: KeyedClaim[];
+}
+/** Events of one person that came together. */
+interface Bundle {
+	site: string;
+	person: string;
+	batch: number;
+	place: number;
+	events: Event[];
+}
+type Refused = Bundle & { line: number; reason: string };
+
+function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: Head } {
+	const head = JSON.parse(String(text)) as Head;
+	const claims = claimsOf(
+		head.bundles.flatMap(({ events }) => events),
+		head.terms,
+		keys as Buffer,
+	).values();
+	const bundles = head.bundles.map(({ person, events }, place) => ({
+		site: head.site,
+		person,
+		batch: Number(id),
+		place,
+		events: events.map(([rank, flags, route], line) => ({
+			delivery: { place: line, rank, ...readFlags(flags) },
+			route: head.routes[route] ?? [],
+			claims: claims.next().value ?? [],
+		})),
+	}));
+	return { bundles, head };
+}
+
+/** What each destination is owed of a bundle. */
+function deliveriesOf(events: readonly Event[]): Map<string, Delivery[]> {
+	const owed = new Map<string, Delivery[]>();
+	for (const { delivery, route } of events) {
+		for (const name of route) owed.set(name, [...(owed.get(name) ?? []), delivery]);
+	}
+	return owed;
+}
+
+interface Parts {
+	destinations: Destinations;
+	counters: ReturnType<typeof createCounters>;
+	/** SQL that tells the others. */
+	notice: string;
+}
+
+/** How the journal becomes entries of lanes: each event once, and only if none of its claims is held. */
+export function createFanOut(
+	{ transaction }: Pick<Database, "transaction">,
+	{ destinations, counters, notice }: Parts,
+) {
+	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
+	async function debtsOf(bundles: readonly Bundle[]) {
+		const owed = bundles.map((bundle) => ({ ...bundle, by: deliveriesOf(bundle.events) }));
+		const debts: Debt[] = [];
+		for (const { site, person, batch, place, by } of owed) {
+			for (const [name, deliveries] of by) {
+				const destination = await destinations.id({ site, name });
+				debts.push({ destination, person: storable(person), batch, place, deliveries, isShared: by.size > 1 });
+			}
+		}
+		return {
+			debts,
+			unowed: owed.filter(({ by }) => by.size === 0),
+			shared: owed.filter(({ by }) => by.size > 1).map((bundle) => ({ ...bundle, lanes: bundle.by.size })),
+		};
+	}
+
+	async function discardedOf(run: Run, refused: readonly Refused[]): Promise<Discarded[]> {
+		const told = refused.slice(-discardedTold);
+		const bodies = await bodiesOf(run, told);
+		return told.map(({ site, person, reason, line, ...bundle }) => ({
+			site,
+			person,
+			reason,
+			body: bodies.get(nameOf(bundle))?.[line] ?? "",
+		}));
+	}
+
+	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Discarded[]> {
+		const batches = rows.map(bundlesOf);
+		const all = batches.flatMap(({ bundles }) => bundles);
+		const claims = await loadClaims(
+			run,
+			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
+		);
+		const refused: Refused[] = [];
+		const accepted = all.map((bundle) => {
+			const events = bundle.events.filter(({ claims: own, delivery: { place: line } }) => {
+				const reason = claims.takeAll(own);
+				if (reason !== undefined) refused.push({ ...bundle, line, reason });
+				return reason === undefined;
+			});
+			return { ...bundle, events };
+		});
+		const { debts, unowed, shared } = await debtsOf(accepted);
+		const discarded = discardedOf(run, refused);
+		const counts = counters(run);
+		const done = [claims.save(), owe(run, debts, { destinations, counts, now }), shareBundles(run, shared)];
+		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
+		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+		for (const { bundles, head } of batches) {
+			for (const { events } of bundles) counts.add(head.site, "", "events", events.length);
+			for (const { destination, reason, count } of head.skipped ?? []) {
+				counts.add(head.site, destination, `discarded:${reason}`, count);
+			}
+		}
+		for (const { site, reason } of refused) counts.add(site, "", `discarded:${reason}`, 1);
+		await counts.save();
+		return discarded;
+	}
+
+	return {
+		/** Turns the oldest batches into entries, until so many events or a few more. */
+		fanOut(now: number, most: number): Promise<FanOut> {
+			return transaction(async (run) => {
+				const lock = run(tryLockWriting);
+				const rows = await run(
+					`SELECT id, head, keys FROM (
+						SELECT *, sum(events) OVER (ORDER BY id) - events AS before
+						FROM (SELECT * FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT $1) AS oldest
+					) AS counted WHERE before < $1 ORDER BY id`,
+					[most],
+				);
+				const isBusy = (await lock)[0]?.is_ours !== true;
+				if (isBusy || rows.length === 0) return { batches: 0, isBusy, discarded: [] };
+				const discarded = await fanOutRows(run, rows, now);
+				await run(`SELECT ${notice}`);
+				return { batches: rows.length, isBusy, discarded };
+			});
+		},
+
+		/** Keeps the oldest batch out of the way of the others, with why. */
+		setAside(reason: string): Promise<void> {
+			return transaction(async (run) => {
+				void run(lockWriting);
+				await run(
+					`UPDATE eventferry.journal SET stuck = $1
+					WHERE id = (SELECT min(id) FROM eventferry.journal WHERE stuck IS NULL)`,
+					[storable(reason)],
+				);
+			});
+		},
+	};
+}

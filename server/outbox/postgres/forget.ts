@@ -1,0 +1,146 @@
+import { keyBytes, personClaims } from "../claim-key.ts";
+import type { Head } from "../journal-row.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { releaseBundles, removeBundles } from "./bundles.ts";
+import { claimsOf, loadClaims } from "./claims.ts";
+import { columns, type Database, type Row, type Run } from "./connection.ts";
+import type { createCounters } from "./counters.ts";
+import { entryOf } from "./entries.ts";
+import { lockWriting } from "./schema.ts";
+import { restored, storable } from "./text.ts";
+
+/** A batch without some people's events: their bundles are empty, as the others are counted from the first. */
+function leaveBatch({ id, head: text, keys: packed }: Row, people: ReadonlySet<string>) {
+	const head = JSON.parse(String(text)) as Head;
+	const keys = packed as Buffer;
+	const isTheirs = head.bundles.map(({ person }) => people.has(person));
+	const events = head.bundles.flatMap(({ events: own }, place) =>
+		own.map(([, , route, ...terms]) => ({
+			isTheirs: isTheirs[place] === true,
+			route: head.routes[route] ?? [],
+			keys: terms.length * keyBytes,
+		})),
+	);
+	const claims = claimsOf(
+		head.bundles.flatMap((bundle) => bundle.events),
+		head.terms,
+		keys,
+	);
+	let offset = 0;
+	const othersKeys = events.flatMap((event) => {
+		offset += event.keys;
+		return event.isTheirs ? [] : [keys.subarray(offset - event.keys, offset)];
+	});
+	const others = head.bundles.map((bundle, place) => (isTheirs[place] ? { person: "", events: [] } : bundle));
+	return {
+		id: Number(id),
+		head: { ...head, bundles: others },
+		keys: Buffer.concat(othersKeys),
+		left: events.filter((event) => !event.isTheirs).length,
+		gone: events.flatMap((event, index) => (event.isTheirs ? [{ ...event, claims: claims[index] ?? [] }] : [])),
+		bundles: isTheirs.flatMap((is, place) => (is ? [{ batch: Number(id), place }] : [])),
+	};
+}
+
+/** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
+async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>) {
+	const rows = await run(
+		`SELECT id, head, keys FROM eventferry.journal
+		WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t (person) WHERE position(t.person IN head) > 0)`,
+		[[...people].map((person) => `"person":${JSON.stringify(person)}`)],
+	);
+	const batches = rows.map((row) => leaveBatch(row, people)).filter(({ head }) => head.site === site);
+	const gone = batches.flatMap((batch) => batch.gone);
+	// A copy of it may still be on its way.
+	const lasting = gone.flatMap(({ claims }) => claims.filter(({ ofPerson }) => !ofPerson));
+	const claims = await loadClaims(run, lasting);
+	for (const each of lasting) claims.take(each);
+	await claims.save();
+	for (const { id, head, keys, left, bundles } of batches) {
+		void removeBundles(run, bundles);
+		await run("UPDATE eventferry.journal SET events = $2, head = $3, keys = $4 WHERE id = $1", [
+			id,
+			left,
+			JSON.stringify(head),
+			keys,
+		]);
+	}
+	return { events: gone.length, owed: gone.flatMap(({ route }) => route) };
+}
+
+/** Deletes people's lanes, leased or not, and all that they owe; gives each lane's destination and how much it was. */
+async function leaveLanes(run: Run, site: string, people: readonly string[]) {
+	const lanes = await run(
+		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
+		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY lane.id FOR UPDATE OF lane`,
+		[site, people],
+	);
+	const ids = [lanes.map(({ id }) => id)];
+	const entries = await run("DELETE FROM eventferry.entry WHERE lane = ANY($1::bigint[]) RETURNING *", ids);
+	void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", ids);
+	const theirs = entries.map(entryOf);
+	await releaseBundles(run, theirs);
+	return lanes.map(({ id, name, done }) => {
+		const owed = theirs.filter(({ lane }) => lane === Number(id));
+		return { name: String(name), owed: owed.reduce((sum, { deliveries }) => sum + deliveries.length, -Number(done)) };
+	});
+}
+
+/** Deletes what is kept of people. */
+export function createForget(
+	{ transaction }: Pick<Database, "transaction">,
+	counters: ReturnType<typeof createCounters>,
+) {
+	return {
+		forget: ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
+			transaction(async (run) => {
+				void run(lockWriting);
+				const counts = counters(run);
+				const result = new Map<string, Forgotten>();
+				function of(destination: string): Forgotten {
+					const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+					result.set(destination, found);
+					return found;
+				}
+				const journal = await leaveJournal(run, site, new Set(people));
+				for (const name of journal.owed) of(name).owed += 1;
+				counts.add(site, "", "events", journal.events);
+
+				const stored = people.map(storable);
+				for (const { name, owed } of await leaveLanes(run, site, stored)) {
+					of(name).owed += owed;
+					counts.add(site, name, "owed", -owed);
+					counts.add(site, name, "lanes", -1);
+				}
+				/** Deletes what a table has of them. */
+				const leave = (table: string, returning: string) =>
+					run(
+						`DELETE FROM eventferry.${table} USING eventferry.destination
+						WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
+						[site, stored],
+					);
+				for (const { name } of await leave("dead_letter", "name")) {
+					of(String(name)).dead += 1;
+					counts.add(site, String(name), "dead", -1);
+				}
+				for (const { name, value } of await leave("known", "name, value")) {
+					of(String(name)).known.push(restored(String(value)));
+				}
+				void leave("link", "name");
+				void run(
+					`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
+					WHERE key BETWEEN t.first AND t.last`,
+					columns(
+						people.map((person) => personClaims(site, person)),
+						([first]) => first.toString("hex"),
+						([, last]) => last.toString("hex"),
+					),
+				);
+				for (const { destination, owed } of result.values()) {
+					counts.add(site, destination, `discarded:${forgottenReason}`, owed);
+				}
+				await counts.save();
+				return [...result.values()];
+			}),
+	};
+}

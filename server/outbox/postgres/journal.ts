@@ -1,0 +1,84 @@
+import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
+import type { Batch } from "../outbox.ts";
+import type { Database, Run } from "./connection.ts";
+import { together } from "./group-commit.ts";
+
+/** Bytes that one commit takes, unless a single batch is larger; and batches. */
+const bytesAtOnce = 4_000_000;
+const batchesAtOnce = 200;
+
+/** Pieces as one value, so that none needs to be escaped, and where each of them is. */
+function joined(pieces: readonly Uint8Array[]) {
+	const lengths = pieces.map(({ length }) => length);
+	let next = 1;
+	const starts = lengths.map((length) => {
+		next += length;
+		return next - length;
+	});
+	return { bytes: Buffer.concat(pieces), starts, lengths };
+}
+
+/** Appends batches; their ids are in the order given. */
+export async function insertBatches(run: Run, batches: readonly JournalRow[]): Promise<void> {
+	const heads = joined(batches.map(({ head }) => Buffer.from(head)));
+	const keys = joined(batches.map((batch) => batch.bytes.subarray(0, bodiesStart(batch))));
+	const bundles = batches.flatMap((batch, index) => {
+		let next = bodiesStart(batch);
+		return batch.bundles.map(({ bytes }, place) => {
+			next += bytes;
+			return { of: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
+		});
+	});
+	const bodies = joined(bundles.map((bundle) => bundle.bodies));
+	await run(
+		`WITH batch AS MATERIALIZED (
+			SELECT nextval('eventferry.batch') AS id, t.* FROM unnest($1::integer[], $3::integer[], $4::integer[], $6::integer[], $7::integer[])
+				WITH ORDINALITY AS t (events, head_start, head_length, keys_start, keys_length, number)
+		), journaled AS (
+			INSERT INTO eventferry.journal (id, events, head, keys)
+			SELECT id, events, convert_from(substring($2::bytea FROM head_start FOR head_length), 'UTF8'),
+				substring($5::bytea FROM keys_start FOR keys_length) FROM batch
+		) INSERT INTO eventferry.bundle (batch, place, bodies)
+		SELECT batch.id, t.place, substring($8::bytea FROM t.start FOR t.length)
+		FROM unnest($9::integer[], $10::integer[], $11::integer[], $12::integer[]) AS t (number, place, start, length)
+		JOIN batch ON batch.number = t.number`,
+		[
+			batches.map((batch) => batch.bundles.reduce((sum, { events }) => sum + events, 0)),
+			heads.bytes,
+			heads.starts,
+			heads.lengths,
+			keys.bytes,
+			keys.starts,
+			keys.lengths,
+			bodies.bytes,
+			bundles.map(({ of }) => of),
+			bundles.map(({ place }) => place),
+			bodies.starts,
+			bodies.lengths,
+		],
+	);
+}
+
+/** Batches as they come, each durable once its promise resolves. */
+export function createJournal(
+	{ run }: Pick<Database, "run">,
+	{ ensureRoom, onAppended }: { ensureRoom(bytes: number): Promise<void>; onAppended(): void },
+) {
+	const { ask, done } = together<JournalRow, void>(
+		async (batches) => {
+			await insertBatches(run, batches);
+			onAppended();
+			return [];
+		},
+		bytesAtOnce,
+		({ bytes }) => bytes.length + bytesAtOnce / batchesAtOnce,
+	);
+	return {
+		async append(batch: Batch | JournalRow): Promise<void> {
+			const row = sealed(batch);
+			await ensureRoom(row.bytes.length);
+			return ask(row);
+		},
+		done,
+	};
+}

@@ -1,0 +1,124 @@
+import { bestRank, type Delivery } from "../deliveries.ts";
+import { type BundleKey, nameOf } from "./bundles.ts";
+import { columns, type Run } from "./connection.ts";
+import type { Counts } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import { insertEntries } from "./entries.ts";
+
+/** What one destination is owed of a bundle, to be added to the end of the person's lane. */
+export interface Debt extends BundleKey {
+	/** The destination's number. */
+	destination: number;
+	/** As it is stored. */
+	person: string;
+	deliveries: Delivery[];
+	isShared: boolean;
+	/** What a replayed dead letter brings along. */
+	past?: { attempts: number; firstAt: number };
+}
+
+interface Lane {
+	id: number;
+	destination: number;
+	person: string;
+	rank: number;
+	reserved: boolean;
+	/** The rank that is stored; undefined for a lane that is not yet. */
+	stored: number | undefined;
+}
+
+const keyOf = ({ destination, person }: Pick<Debt, "destination" | "person">) => `${destination}\n${person}`;
+
+/** Lanes that are there, locked until the transaction ends; in one order, as others lock them. */
+async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, Lane>> {
+	const wanted = [...new Map(debts.map((debt) => [keyOf(debt), debt])).values()];
+	const found = await run(
+		`SELECT id, destination, person, rank FROM eventferry.lane
+		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
+		ORDER BY id FOR UPDATE OF lane`,
+		columns(
+			wanted,
+			({ destination }) => destination,
+			({ person }) => person,
+		),
+	);
+	const lanes = found.map((row): Lane => {
+		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
+		return { id, destination, person: String(row.person), rank, reserved: false, stored: rank };
+	});
+	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
+}
+
+async function saveLanes(run: Run, lanes: readonly Lane[], now: number): Promise<void> {
+	const fresh = lanes.filter(({ stored }) => stored === undefined);
+	const better = lanes.filter(({ stored, rank }) => stored !== undefined && rank < stored);
+	if (fresh.length > 0) {
+		void run(
+			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
+			SELECT *, $6::bigint, nextval('eventferry.turn')
+			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
+			[
+				...columns(
+					fresh,
+					({ id }) => id,
+					({ destination }) => destination,
+					({ person }) => person,
+					({ rank }) => rank,
+					({ reserved }) => reserved,
+				),
+				now,
+			],
+		);
+	}
+	if (better.length === 0) return;
+	await run(
+		`UPDATE eventferry.lane SET rank = t.rank FROM unnest($1::bigint[], $2::integer[]) AS t (id, rank)
+		WHERE lane.id = t.id`,
+		columns(
+			better,
+			({ id }) => id,
+			({ rank }) => rank,
+		),
+	);
+}
+
+/**
+ * Adds debts to the ends of their lanes, in their order, and counts them. Under the lock of `lockWriting`, so
+ * that nobody else makes a lane meanwhile, nor adds to one. Debts of one bundle get one entry id.
+ */
+export async function owe(
+	run: Run,
+	debts: readonly Debt[],
+	{ destinations, counts, now }: { destinations: Destinations; counts: Counts; now: number },
+): Promise<void> {
+	if (debts.length === 0) return;
+	const needed = 2 * debts.length;
+	const [lanes, [last]] = await Promise.all([
+		findLanes(run, debts),
+		run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]),
+	]);
+	let nextId = Number(last?.id) - needed;
+	const ids = new Map<string, number>();
+	const entries = debts.map(({ batch, place, destination, person, deliveries, isShared, past }) => {
+		const bundle = nameOf({ batch, place });
+		const id = ids.get(bundle) ?? ++nextId;
+		ids.set(bundle, id);
+		const key = keyOf({ destination, person });
+		const rank = bestRank(deliveries);
+		const reserved = deliveries[0]?.reserved === true;
+		const lane = lanes.get(key) ?? { id: ++nextId, destination, person, rank, reserved, stored: undefined };
+		lane.rank = Math.min(lane.rank, rank);
+		lanes.set(key, lane);
+		const { attempts: pastAttempts = 0, firstAt } = past ?? {};
+		return { lane: lane.id, id, batch, place, deliveries, storedAt: now, firstAt, pastAttempts, isShared };
+	});
+	await Promise.all([insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)]);
+	for (const { destination, deliveries } of debts) {
+		const { site, name } = await destinations.named(destination);
+		counts.add(site, name, "owed", deliveries.length);
+	}
+	for (const { destination, stored } of lanes.values()) {
+		const { site, name } = await destinations.named(destination);
+		if (stored === undefined) counts.add(site, name, "lanes", 1);
+	}
+}

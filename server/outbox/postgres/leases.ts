@@ -1,0 +1,190 @@
+import type { Lease, Taken, TakeRequest } from "../outbox.ts";
+import { linesOf } from "./bundles.ts";
+import type { Database, Row, Run } from "./connection.ts";
+import type { Destinations } from "./destinations.ts";
+import { entryOf, leading, optionalNumber } from "./entries.ts";
+import { restored, storable } from "./text.ts";
+
+/** Every so many leases one goes by waiting alone. */
+const longestEvery = 10;
+
+const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
+
+/** Where a lane is in the turn. */
+interface Turn {
+	rank: number;
+	turn: number;
+}
+const beforeAll: Turn = { rank: -1, turn: -1 };
+
+interface Given extends Turn {
+	row: Row;
+	person: string;
+}
+
+interface Wanted {
+	lanes: number;
+	/** By waiting alone, not by rank. */
+	isLongest: boolean;
+	/** Only lanes whose turn comes after this. */
+	after: Turn;
+}
+
+/** Leases of lanes. A lease belongs to an owner, and to nobody else for as long as that one is seen; see owners.ts. */
+export function createLanes(
+	{ connection, run: runAlone }: Pick<Database, "connection" | "run">,
+	destinations: Destinations,
+	owner: () => { id: number; isSurelySeen(): boolean },
+) {
+	/** As whom each lease was taken. */
+	const takenAs = new WeakMap<Lease, number>();
+
+	/** Makes those ready whose time has come, but those that another transaction has just now. */
+	const wakeUp = (run: Run, destination: number, { now, holding }: TakeRequest) =>
+		run(
+			`WITH due AS (
+				SELECT id FROM eventferry.lane
+				WHERE destination = $1 AND state <> 'ready' AND due_at <= $2 AND NOT id = ANY($3::bigint[])
+				AND (state = 'waiting' OR owner = $4) FOR UPDATE SKIP LOCKED
+			) UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM due WHERE lane.id = due.id`,
+			[destination, now, holding, owner().id],
+		);
+
+	/**
+	 * Locks the lanes whose turn comes after `after` and leases them; what they hold is read later, in another statement.
+	 * From the first on, a statement would look again at all that was leased of late, as an index keeps it for a while.
+	 */
+	async function lease(run: Run, destination: number, request: TakeRequest, { lanes, isLongest, after }: Wanted) {
+		const { reservedOnly, hold, now, leaseMs } = request;
+		const [order, isAfter] = isLongest ? ["turn", "turn > $6"] : ["rank, turn", "(rank, turn) > ($7::integer, $6)"];
+		const rows = await run(
+			`WITH chosen AS (
+				SELECT id FROM eventferry.lane
+				WHERE destination = $1 AND state = 'ready' AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
+				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
+				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
+				ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED
+			) UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, due_at = $3
+			FROM chosen WHERE lane.id = chosen.id RETURNING lane.*`,
+			[
+				destination,
+				lanes,
+				now + leaseMs,
+				owner().id,
+				hold === undefined ? null : storable(hold),
+				after.turn,
+				...(isLongest ? [] : [after.rank]),
+			],
+		);
+		return rows
+			.map((row): Given => ({ row, person: String(row.person), rank: Number(row.rank), turn: Number(row.turn) }))
+			.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
+	}
+
+	/** Leases in the order of turns: runs of lanes by rank, and between them one by waiting alone. */
+	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
+		const given: Given[] = [];
+		const last = { byRank: beforeAll, byWaiting: beforeAll };
+		while (given.length < request.lanes) {
+			const tillLongest = longestEvery - 1 - ((request.served + given.length) % longestEvery);
+			const by = tillLongest === 0 ? "byWaiting" : "byRank";
+			const lanes = Math.min(Math.max(tillLongest, 1), request.lanes - given.length);
+			const leased = await lease(run, destination, request, { lanes, isLongest: tillLongest === 0, after: last[by] });
+			given.push(...leased);
+			if (leased.length < lanes) break;
+			last[by] = leased.at(-1) ?? beforeAll;
+		}
+		return given;
+	}
+
+	/** What is owed to leased lanes, in order. Only who has leased them takes any of it away. */
+	async function bodiesOf(run: Run, given: readonly Given[], deliveries: number): Promise<Map<number, string[]>> {
+		const wanted = new Map(
+			given.map(({ row }) => {
+				const shown = Math.min(deliveries, optionalNumber(row.shown) ?? deliveries);
+				return [Number(row.id), { done: Number(row.done), shown }];
+			}),
+		);
+		const rows = await run(
+			`SELECT owed.*, bodies FROM ${leading} JOIN eventferry.bundle USING (batch, place) ORDER BY number, owed.id`,
+			[[...wanted.keys()], [...wanted.values()].map(({ done, shown }) => done + shown)],
+		);
+		const bodies = new Map<number, string[]>();
+		for (const row of rows) {
+			const { lane, deliveries: owed } = entryOf(row);
+			const lines = linesOf(row.bodies);
+			bodies.set(lane, [...(bodies.get(lane) ?? []), ...owed.map(({ place }) => lines[place] ?? "")]);
+		}
+		for (const [lane, { done, shown }] of wanted) {
+			bodies.set(lane, (bodies.get(lane) ?? []).slice(done, done + shown));
+		}
+		return bodies;
+	}
+
+	const knownOf = (run: Run, destination: number, given: readonly Given[]) =>
+		run("SELECT person, value FROM eventferry.known WHERE destination = $1 AND person = ANY($2::text[])", [
+			destination,
+			given.map(({ person }) => person),
+		]);
+
+	const stateOf = (run: Run, destination: number, holding: number[]) =>
+		run(
+			`SELECT hold, (
+				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
+				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
+			) AS next_at FROM eventferry.destination WHERE id = $1`,
+			[destination, holding, owner().id],
+		);
+
+	/** Makes leases void that nothing was sent for. */
+	const giveBack = (leases: readonly Lease[]) =>
+		runAlone(
+			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
+			WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
+			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
+		);
+
+	/** Whoever slept, or could not be seen, for too long may have been taken for dead; since then it is another. */
+	const isHeld = (lease: Lease) => takenAs.get(lease) === owner().id && owner().isSurelySeen();
+
+	return {
+		isHeld,
+		async take(request: TakeRequest): Promise<Taken> {
+			const destination = await destinations.id(request.destination);
+			const as = owner().id;
+			const taken = await connection(async (run) => {
+				void wakeUp(run, destination, request);
+				const given = await leaseAll(run, destination, request);
+				const isAny = given.length > 0;
+				const [bodies, known, [state]] = await Promise.all([
+					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
+					isAny ? knownOf(run, destination, given) : [],
+					stateOf(run, destination, request.holding),
+				]);
+				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
+			});
+			const leases = taken.given.map(
+				({ row, person }): Lease => ({
+					destination: request.destination,
+					lane: Number(row.id),
+					number: Number(row.lease),
+					person: restored(person),
+					known: optionalText(taken.known.get(person)),
+					attempts: Number(row.attempts),
+					unreadable: Number(row.unreadable),
+					failingSince: optionalNumber(row.failing_since),
+					requests: Number(row.requests),
+					bodies: taken.bodies.get(Number(row.id)) ?? [],
+				}),
+			);
+			for (const lease of leases) takenAs.set(lease, as);
+			// Where any was leased the hold was as it was known to be, whatever it became since.
+			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
+			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
+			if (leases.every(isHeld)) return { ...result, leases };
+			// This process slept, or could not be seen, for so long that others may take its lanes over: it sends nothing.
+			await giveBack(leases);
+			return { ...result, leases: [] };
+		},
+	};
+}

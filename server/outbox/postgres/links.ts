@@ -1,0 +1,39 @@
+import { type Destination, linkFreshMs } from "../outbox.ts";
+import type { Database, Run } from "./connection.ts";
+import type { Destinations } from "./destinations.ts";
+import { restored, storable } from "./text.ts";
+
+/** Links a destination's own name for a person, both as stored; a later link of the same alias takes its place. */
+export const link = (
+	run: Run,
+	destination: number,
+	{ alias, person }: { alias: string; person: string },
+	now: number,
+) =>
+	run(
+		`INSERT INTO eventferry.link (destination, alias, person, used_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (destination, alias) DO UPDATE SET person = excluded.person, used_at = excluded.used_at`,
+		[destination, storable(alias), person, now],
+	);
+
+/** The destinations' own names for people. */
+export function createLinks({ run }: Pick<Database, "run">, destinations: Destinations) {
+	return {
+		async linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
+			const id = await destinations.id(destination);
+			const [found] = await run("SELECT person, used_at FROM eventferry.link WHERE destination = $1 AND alias = $2", [
+				id,
+				storable(alias),
+			]);
+			if (!found) return undefined;
+			if (Number(found.used_at) < now - linkFreshMs) {
+				await run("UPDATE eventferry.link SET used_at = $3 WHERE destination = $1 AND alias = $2", [
+					id,
+					storable(alias),
+					now,
+				]);
+			}
+			return restored(String(found.person));
+		},
+	};
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from "node:crypto";
+import { type Discarded, type Outbox, type Settlement, StoreOpenError, StoreUnavailableError } from "../outbox.ts";
+import { createBudgets } from "./budget.ts";
+import { codeOf, type Database } from "./connection.ts";
+import { createCounters } from "./counters.ts";
+import { openDatabase } from "./database.ts";
+import { createDeadLetters } from "./dead-letters.ts";
+import { createDestinations } from "./destinations.ts";
+import { createFanOut } from "./fan-out.ts";
+import { createFanOutLoop } from "./fan-out-loop.ts";
+import { createForget } from "./forget.ts";
+import { together } from "./group-commit.ts";
+import { createJournal } from "./journal.ts";
+import { createLanes } from "./leases.ts";
+import { createLinks } from "./links.ts";
+import { createNotices, noticeFrom } from "./notices.ts";
+import { createOwners } from "./owners.ts";
+import { createReports } from "./reports.ts";
+import { createRoom } from "./room.ts";
+import { createSearch } from "./search.ts";
+import { createSettling } from "./settle.ts";
+import { statsOf } from "./stats.ts";
+import { createSweep } from "./sweep.ts";
+
+/** Settlements that share a transaction at most. */
+const settledTogether = 200;
+/** PostgreSQL's codes for a disk that is full or broken: rows that are there can still be written then. */
+const diskCodes = new Set(["53100", "58030"]);
+/** How long after that the store says that it cannot be written. */
+const unwellMs = 10_000;
+/** A clock that is further off than this is told of: budgets and waits go by it. */
+const skewMs = 2_000;
+
+/** What is being moved here from another store is not complete. */
+async function openComplete(url: string): Promise<Database> {
+	const database = await openDatabase(url);
+	const [unfinished] = await database.run("SELECT FROM eventferry.migration WHERE step = '' AND NOT is_finished");
+	if (!unfinished) return database;
+	await database.end();
+	throw new StoreOpenError("a store is being moved to this database: run eventferry migrate until it is done");
+}
+
+/**
+ * Opens a store that many processes share: a PostgreSQL database, in which everything is in the schema
+ * `eventferry`. Rejects with {@link StoreOpenError} when the package `pg` is missing, the database cannot be
+ * reached or used, or its schema is newer than this version. Past `maxBytes` in use it takes no more events until
+ * there is room again.
+ */
+export async function openPostgres(url: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
+	const database = await openComplete(url);
+	const self = randomUUID();
+	const notice = noticeFrom(self);
+	const readyListeners = new Set<() => void>();
+	const faultListeners = new Set<(message: string) => void>();
+	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
+	const wake = () => {
+		for (const listener of readyListeners) listener();
+	};
+	const fault = (message: string) => {
+		for (const listener of faultListeners) listener(message);
+	};
+
+	let failedAt = Number.NEGATIVE_INFINITY;
+	function note(error: unknown): void {
+		if (diskCodes.has(codeOf(error) ?? "")) failedAt = performance.now();
+	}
+
+	const owners = await createOwners(database);
+	const owner = () => owners.owner;
+	const destinations = createDestinations(database);
+	const counters = createCounters();
+	const common = { destinations, counters, notice, owner };
+	const fanOut = createFanOutLoop(createFanOut(database, common), {
+		onFault(message, error) {
+			note(error);
+			fault(message);
+		},
+		onDone(discarded) {
+			wake();
+			if (discarded.length > 0) for (const listener of discardedListeners) listener(discarded);
+		},
+	});
+	const room = createRoom(database, maxBytes);
+	const journal = createJournal(database, { ensureRoom: room.ensure, onAppended: fanOut.start });
+	const lanes = createLanes(database, destinations, owner);
+	const budgets = createBudgets(database, destinations);
+	const settling = createSettling(database, common);
+	const settle = together((settlements: Settlement[]) => settling.settle(settlements), settledTogether);
+	const sweep = createSweep(database, counters);
+	const notices = createNotices(database, self, wake);
+
+	let latest = 0;
+	let beating: NodeJS.Timeout | undefined;
+	let isClosing = false;
+	let isSkewTold = false;
+	async function beat(): Promise<void> {
+		const at = Date.now();
+		const seen = await owners.beat();
+		if (seen.wasDead)
+			fault("the database had not heard of this process for too long: what it was sending may be sent twice");
+		const skew = Math.round(seen.time - (at + Date.now()) / 2);
+		if (Math.abs(skew) > skewMs && !isSkewTold)
+			fault(`this machine's clock is ${skew / 1_000} s off the database's: set both by NTP`);
+		isSkewTold = Math.abs(skew) > skewMs;
+		if (seen.hasJournal) fanOut.start();
+		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
+		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) wake();
+		latest = seen.latest;
+	}
+	function beatOn(): void {
+		beating = setTimeout(async () => {
+			await beat().catch((error) => fault(`the database cannot be reached: ${error.message}`));
+			if (!isClosing) beatOn();
+		}, owners.beatMs);
+	}
+	beatOn();
+	fanOut.start();
+
+	return {
+		...lanes,
+		isShared: true,
+		...budgets,
+		...createReports(database, { ...common, onAppended: fanOut.start }),
+		...createLinks(database, destinations),
+		...createDeadLetters(database, common),
+		...createForget(database, counters),
+		...createSearch(database, destinations),
+		append: (batch) =>
+			journal.append(batch).catch((error) => {
+				note(error);
+				throw error;
+			}),
+		hold: (change) => budgets.hold(change, notice),
+		expire: settling.expire,
+		settle: settle.ask,
+		stats: () => statsOf(database),
+		async sweep(limits) {
+			await sweep(limits);
+			await budgets.sweepBudgetUse(limits.now);
+		},
+		onReady(listener) {
+			readyListeners.add(listener);
+			return () => readyListeners.delete(listener);
+		},
+		onFault(listener) {
+			faultListeners.add(listener);
+			return () => faultListeners.delete(listener);
+		},
+		onDiscarded(listener) {
+			discardedListeners.add(listener);
+			return () => discardedListeners.delete(listener);
+		},
+		async check() {
+			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError("a write failed just now");
+			await room.ensure(0);
+			await beat();
+		},
+		async close() {
+			if (isClosing) return;
+			isClosing = true;
+			clearTimeout(beating);
+			await Promise.all([journal.done(), settle.done(), fanOut.stop()]);
+			// Where the database is away its own time will tell.
+			await owners.leave().catch(() => {});
+			await Promise.all([notices.close(), database.end()]);
+		},
+	};
+}

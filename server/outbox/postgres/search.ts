@@ -1,0 +1,90 @@
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
+import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
+import type { Database, Row, Run } from "./connection.ts";
+import type { Destinations } from "./destinations.ts";
+import { entryOf } from "./entries.ts";
+import { restored, storable } from "./text.ts";
+
+/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
+const stepSize = 500;
+
+/** What names an event outside: the id that its bundle has in lanes, and its place in it. */
+const idOf = (entry: number, place: number) => `${entry}.${place}`;
+
+/** Looks up where deliveries are; changes nothing. */
+export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run">, destinations: Destinations) {
+	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
+	async function owedBy(of: Run, lane: Row, { events, limit }: OwedQuery) {
+		const rows = await of("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
+		const wanted = events && new Set(events);
+		return rows
+			.map(entryOf)
+			.flatMap((entry) => entry.deliveries.map(({ place }) => ({ entry, place })))
+			.slice(Number(lane.done))
+			.map((owed, ahead) => ({ ...owed, ahead }))
+			.filter(({ entry, place }) => wanted?.has(idOf(entry.id, place)) !== false)
+			.slice(0, limit);
+	}
+
+	return {
+		async findOwed(query: OwedQuery): Promise<OwedDelivery[]> {
+			const ids = await destinations.ids(query.destinations);
+			return snapshot(async (of) => {
+				const lanes = await of(
+					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
+					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
+					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person ORDER BY d.place, p.place`,
+					[ids, query.persons.map(storable)],
+				);
+				const found: OwedDelivery[] = [];
+				for (const lane of lanes) {
+					const destination = await destinations.named(Number(lane.destination));
+					const owed = await owedBy(of, lane, query);
+					const bodies = await bodiesOf(
+						of,
+						owed.map(({ entry }) => entry),
+					);
+					for (const { entry, place, ahead } of owed) {
+						found.push({
+							destination,
+							person: restored(String(lane.person)),
+							body: bodies.get(nameOf(entry))?.[place] ?? "",
+							ahead,
+							state: lane.state as OwedDelivery["state"],
+							...(lane.state !== "ready" && { dueAt: Number(lane.due_at) }),
+							attempts: Number(lane.attempts),
+						});
+					}
+				}
+				return found;
+			});
+		},
+
+		async findEvents({ text, cursor }: { text: string; cursor?: string | undefined }): Promise<FoundEvents> {
+			const rows = await run(
+				`SELECT entry.*, CASE WHEN position($1::bytea IN bodies) > 0 THEN bodies END AS bodies,
+				(SELECT done FROM eventferry.lane WHERE lane.id = entry.lane
+					AND entry.id = (SELECT min(id) FROM eventferry.entry AS other WHERE other.lane = entry.lane)) AS done
+				FROM (
+					SELECT *, sum(count) OVER (ORDER BY id DESC) - count AS before
+					FROM (SELECT * FROM eventferry.entry WHERE $2::bigint IS NULL OR id < $2 ORDER BY id DESC LIMIT ${stepSize}) AS latest
+				) AS entry JOIN eventferry.bundle USING (batch, place) WHERE before < ${stepSize} ORDER BY id DESC`,
+				[Buffer.from(text), cursor],
+			);
+			const last = rows.at(-1);
+			// Destinations that are owed the same have entries of the same id: an event is found once.
+			const found = new Map<string, string>();
+			let looked = 0;
+			for (const row of rows) {
+				const { id, deliveries } = entryOf(row);
+				looked += deliveries.length;
+				const lines = linesOf(row.bodies);
+				for (const { place } of deliveries.slice(Number(row.done)).reverse()) {
+					if (lines[place]?.includes(text)) found.set(idOf(id, place), lines[place]);
+				}
+			}
+			const events = [...found].map(([id, body]) => ({ id, body }));
+			return { events, ...(last && looked >= stepSize && { cursor: String(last.id) }) };
+		},
+	};
+}

@@ -1,0 +1,56 @@
+import type { Database } from "./connection.ts";
+import type { createCounters } from "./counters.ts";
+
+/** Rows that one step of a sweep deletes at most. */
+const stepSize = 5_000;
+
+/** What has outlived its use; several processes may sweep at once, each some. */
+const old = {
+	claim: ["key", "until <= $1"],
+	known: ["destination, person", "used_at < $1"],
+	link: ["destination, alias", "used_at < $1"],
+} as const;
+
+/** Deletes what has outlived its use, in steps. */
+export function createSweep(
+	{ run, transaction }: Pick<Database, "run" | "transaction">,
+	counters: ReturnType<typeof createCounters>,
+) {
+	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
+		const [key, isOld] = old[table];
+		for (let deleted = stepSize; deleted === stepSize; ) {
+			const rows = await run(
+				`DELETE FROM eventferry.${table} WHERE (${key}) IN (
+					SELECT ${key} FROM eventferry.${table} WHERE ${isOld} LIMIT ${stepSize} FOR UPDATE SKIP LOCKED
+				) RETURNING 1`,
+				[limit],
+			);
+			deleted = rows.length;
+		}
+	}
+
+	async function sweepDeadLetters(before: number): Promise<void> {
+		for (let deleted = stepSize; deleted === stepSize; ) {
+			deleted = await transaction(async (of) => {
+				const rows = await of(
+					`DELETE FROM eventferry.dead_letter USING eventferry.destination
+					WHERE destination.id = dead_letter.destination AND dead_letter.id IN (
+						SELECT id FROM eventferry.dead_letter WHERE last_at < $1 LIMIT ${stepSize} FOR UPDATE SKIP LOCKED
+					) RETURNING site, name`,
+					[before],
+				);
+				const counts = counters(of);
+				for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
+				await counts.save();
+				return rows.length;
+			});
+		}
+	}
+
+	return async ({ now, before }: { now: number; before: number }): Promise<void> => {
+		await sweepTable("claim", now);
+		await sweepTable("known", before);
+		await sweepTable("link", before);
+		await sweepDeadLetters(before);
+	};
+}

@@ -1,0 +1,55 @@
+import { advanceBudget } from "../budget-window.ts";
+import { type Advance, type AdvanceRequest, type BudgetUse, budgetSlotMs, budgetUseKeptMs } from "../outbox.ts";
+import type { Statements } from "./statements.ts";
+
+/** Budgets: what is taken of each, and how much was in the last day. */
+export function createBudgets({ run, get, all }: Statements) {
+	function note(site: string, name: string, now: number, used: number): void {
+		if (used === 0) return;
+		run(
+			`INSERT INTO budget_use VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET used = used + excluded.used`,
+			site,
+			name,
+			now - (now % budgetSlotMs),
+			used,
+		);
+	}
+
+	return {
+		advance(request: AdvanceRequest): Advance {
+			const { site, name } = request.destination;
+			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", site, name);
+			const before = row && {
+				windowStart: Number(row.window_start),
+				used: Number(row.used),
+				tokens: Number(row.tokens),
+				refilledAt: Number(row.refilled_at),
+			};
+			const { state, advance } = advanceBudget(before, request);
+			run(
+				"INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)",
+				site,
+				name,
+				state.windowStart,
+				state.used,
+				state.tokens,
+				state.refilledAt,
+			);
+			note(site, name, request.now, advance.granted);
+			return advance;
+		},
+
+		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
+			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map((row) => ({
+				destination: { site: String(row.site), name: String(row.destination) },
+				at: Number(row.at),
+				used: Number(row.used),
+			})),
+
+		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
+		sweepBudgetUse(now: number): void {
+			run("DELETE FROM budget_use WHERE at < ? OR at > ?", now - budgetUseKeptMs, now);
+		},
+	};
+}

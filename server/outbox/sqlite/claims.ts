@@ -1,0 +1,127 @@
+import { keyBytes } from "../claim-key.ts";
+import type { EventHead, Term } from "../journal-row.ts";
+import type { Statements } from "./statements.ts";
+import type { Transactions } from "./transaction.ts";
+
+/** Keys that one statement takes at most: as many as there are ordinals in the schema. */
+export const ordinals = 128;
+/** Rows of keys whose claims may have ended, and keys in them, that one sweep looks at; or a few more. */
+const rowsAtOnce = 500;
+const keysAtOnce = 5_000;
+
+export type Claims = ReturnType<typeof createClaims>;
+
+const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
+
+/**
+ * Claims, by their keys. `claim_end` has the keys by when their claims end, many in a row, so that a sweep
+ * finds them: an index of the claims by their end would be a second tree to write to for each event.
+ */
+export function createClaims({ run, get, all }: Statements, { savepoint }: Transactions) {
+	function willEnd(keys: Uint8Array, until: number): void {
+		run("INSERT INTO claim_end (until, keys) VALUES (?, ?)", until, keys);
+	}
+
+	const isHeld = (key: Uint8Array, { at }: Term) =>
+		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", key, at) !== undefined;
+
+	/** Takes a claim unless it is held; returns whether it was taken. */
+	function take(key: Uint8Array, { at, since, until }: Term): boolean {
+		const { changes } = run(
+			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
+			WHERE since > ?4 OR until <= ?4`,
+			key,
+			since,
+			until,
+			at,
+		);
+		if (Number(changes) === 0) return false;
+		willEnd(key, until);
+		return true;
+	}
+
+	class Held extends Error {}
+	/** Takes claims that are alike but for their keys, if none of them is on disk yet; returns whether it has. */
+	function takeNew(keys: Buffer, { since, until }: Term): boolean {
+		try {
+			savepoint(() => {
+				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
+					const some = keys.subarray(from, from + ordinals * keyBytes);
+					const count = some.length / keyBytes;
+					const { changes } = run(
+						`INSERT INTO claim SELECT substr(?1, 1 + ${keyBytes} * n, ${keyBytes}), ?2, ?3 FROM ordinal WHERE n < ?4
+						ON CONFLICT DO NOTHING`,
+						some,
+						since,
+						until,
+						count,
+					);
+					if (Number(changes) < count) throw new Held();
+				}
+				willEnd(keys, until);
+			});
+			return true;
+		} catch (error) {
+			if (error instanceof Held) return false;
+			throw error;
+		}
+	}
+
+	/** Takes an event's claims unless one of them is held: then that one's term, and none is taken. */
+	function takeOf(keys: Buffer, terms: Term[]): Term | undefined {
+		const held = terms.length > 1 && terms.find((term, place) => isHeld(keyAt(keys, place), term));
+		return held || terms.find((term, place) => !take(keyAt(keys, place), term));
+	}
+
+	return {
+		isHeld,
+		take,
+		/** Holds a claim from now on, whether it was held or not. */
+		mark(key: Uint8Array, { since, until }: Term): void {
+			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", key, since, until);
+			willEnd(key, until);
+		},
+
+		/**
+		 * Takes the claims of events in their order; returns the terms that keep some of them out, by their places.
+		 * As a rule each event has one, alike but for its key, and none is held: that is tried first.
+		 */
+		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Term> {
+			const held = new Map<number, Term>();
+			const first = events[0]?.[3];
+			const term = first === undefined ? undefined : terms[first];
+			const isAlike = events.length > 1 && events.every(({ length, 3: each }) => length === 4 && each === first);
+			if (term && isAlike && takeNew(keys, term)) return held;
+			let offset = 0;
+			for (const [place, [, , , ...own]] of events.entries()) {
+				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);
+				const by = takeOf(keys.subarray(offset), theirs);
+				if (by) held.set(place, by);
+				offset += own.length * keyBytes;
+			}
+			return held;
+		},
+
+		/** Deletes some claims that have ended; returns whether there may be more. */
+		sweepClaims(now: number): boolean {
+			let looked = 0;
+			const rows = all(`SELECT id, keys FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, now);
+			for (const { id = null, keys } of rows) {
+				if (!(keys instanceof Uint8Array)) throw new TypeError("not keys");
+				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
+					run(
+						`DELETE FROM claim WHERE until <= ?1 AND key IN
+						(SELECT substr(?2, 1 + ${keyBytes} * n, ${keyBytes}) FROM ordinal WHERE n < ?3)`,
+						now,
+						keys.subarray(from, from + ordinals * keyBytes),
+						Math.min(ordinals, (keys.length - from) / keyBytes),
+					);
+				}
+				run("DELETE FROM claim_end WHERE id = ?", id);
+				looked += keys.length / keyBytes;
+				if (looked >= keysAtOnce) return true;
+			}
+			return rows.length === rowsAtOnce;
+		},
+	};
+}

@@ -1,0 +1,53 @@
+import type { Statements } from "./statements.ts";
+import type { Transactions } from "./transaction.ts";
+
+export type Counters = ReturnType<typeof createCounters>;
+
+/** Counters of sites and destinations: summed up in memory and written once in a transaction. */
+export function createCounters({ run, all }: Statements, { onRollback, beforeCommit }: Transactions) {
+	const sums = new Map<string, { destination: number; name: string; by: number }>();
+
+	function add(destination: number, name: string, by: number): void {
+		const key = `${destination} ${name}`;
+		const sum = sums.get(key);
+		if (sum) sum.by += by;
+		else sums.set(key, { destination, name, by });
+	}
+
+	function write(): void {
+		for (const { destination, name, by } of sums.values()) {
+			if (by === 0) continue;
+			run(
+				"INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+				destination,
+				name,
+				by,
+			);
+			onRollback(() => add(destination, name, by));
+		}
+		sums.clear();
+	}
+	beforeCommit(write);
+
+	return {
+		/** Adds to a counter of a destination, or of the site's own row. */
+		count(destination: number, name: string, by: number): void {
+			if (by === 0) return;
+			add(destination, name, by);
+			onRollback(() => add(destination, name, -by));
+		},
+		/** All of them, by site and destination. */
+		counters(): { site: string; destination: string; name: string; value: number }[] {
+			write();
+			return all(
+				`SELECT site, destination.name AS destination, counter.name, value FROM counter
+				JOIN destination ON destination.id = counter.destination ORDER BY site, destination.name`,
+			).map(({ site, destination, name, value }) => ({
+				site: String(site),
+				destination: String(destination),
+				name: String(name),
+				value: Number(value),
+			}));
+		},
+	};
+}

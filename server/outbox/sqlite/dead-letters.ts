@@ -1,0 +1,151 @@
+import type { SQLInputValue } from "node:sqlite";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../outbox.ts";
+import type { Bundles } from "./bundles.ts";
+import type { Counters } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import type { Buried, Lanes } from "./lanes.ts";
+import type { Row, Statements } from "./statements.ts";
+
+/** Dead letters that one step of a replay, discard or sweep touches. */
+const stepSize = 500;
+
+/** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
+export interface Step {
+	after: number;
+	last: number;
+	done: number;
+	isOver: boolean;
+}
+
+function view(row: Row): DeadLetter {
+	return {
+		id: String(row.id),
+		site: String(row.site),
+		destination: String(row.destination),
+		body: String(row.body),
+		...(row.status !== null && { status: Number(row.status) }),
+		reason: String(row.reason),
+		...(row.message !== null && { message: String(row.message) }),
+		attempts: Number(row.attempts),
+		firstAt: Number(row.first_at),
+		lastAt: Number(row.last_at),
+	};
+}
+
+interface Parts {
+	statements: Statements;
+	numbers(): number;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+}
+
+/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
+export function createDeadLetters({
+	statements: { run, get, all },
+	numbers,
+	destinations: { idOf },
+	counters: { count },
+	bundles,
+}: Parts) {
+	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
+
+	function remove(row: Row): void {
+		run("DELETE FROM dead_letter WHERE id = ?", row.id ?? null);
+		count(destinationOf(row), "dead", -1);
+	}
+
+	const chosen = `(?1 IS NULL OR destination = ?1) AND (?2 IS NULL OR reason = ?2)
+		AND (?3 IS NULL OR id IN (SELECT value FROM json_each(?3)))
+		AND (?4 IS NULL OR last_at >= ?4) AND (?5 IS NULL OR last_at < ?5)`;
+	const values = ({ destination, reason, ids, since, before }: DeadLetterSelection): SQLInputValue[] => [
+		destination ?? null,
+		reason ?? null,
+		ids ? JSON.stringify(ids.map(Number)) : null,
+		since ?? null,
+		before ?? null,
+	];
+
+	const begin = (): Step => ({
+		after: 0,
+		last: Number(get("SELECT max(id) AS id FROM dead_letter")?.id ?? 0),
+		done: 0,
+		isOver: false,
+	});
+
+	/** Removes the next few of a selection, giving each to `use` first. Those that die meanwhile are not among them. */
+	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
+		const { after: behind, last, done } = from ?? begin();
+		const rows = all(
+			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
+			...values(selection),
+			behind,
+			last,
+		);
+		for (const row of rows) {
+			use(row);
+			remove(row);
+		}
+		const after = Number(rows.at(-1)?.id ?? last);
+		return { after, last, done: done + rows.length, isOver: rows.length < stepSize };
+	}
+
+	return {
+		/** Keeps what ended dead. A replayed one keeps its history. */
+		bury({ destination, person, body, delivery, attempts, firstAt, at, ending }: Buried): void {
+			run(
+				`INSERT INTO dead_letter
+				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
+				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
+				person,
+				body,
+				delivery.rank,
+				delivery.reserved ? 1 : 0,
+				ending.status ?? null,
+				ending.reason,
+				ending.message ?? null,
+				attempts,
+				firstAt,
+				at,
+				destination,
+			);
+		},
+
+		list({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
+			const rows = all(
+				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
+				...values(selection),
+				Number(cursor ?? 0),
+				limit + 1,
+			);
+			const items = rows.slice(0, limit).map(view);
+			const last = items.at(-1);
+			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+		},
+
+		/** One step of a replay: each goes to the end of its lane by `owe`. */
+		replayStep(selection: DeadLetterSelection, from: Step | undefined, owe: Lanes["owe"], now: number): Step {
+			return step(selection, from, (row) => {
+				const bundle = numbers();
+				const [site, person] = [String(row.site), String(row.person)];
+				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
+				bundles.owe(bundle, 1, now);
+				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1, alone: false };
+				const past = { attempts: Number(row.attempts), firstAt: Number(row.first_at) };
+				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
+			});
+		},
+
+		/** A step that does nothing but keep its place. */
+		waitStep: (from: Step | undefined): Step => from ?? begin(),
+
+		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
+
+		/** Deletes some that were last tried before a time; returns whether there may be more. */
+		sweep(before: number): boolean {
+			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
+			for (const row of old) remove(row);
+			return old.length === stepSize;
+		},
+	};
+}

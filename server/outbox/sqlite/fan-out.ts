@@ -1,0 +1,137 @@
+import { type Delivery, readFlags } from "../deliveries.ts";
+import { bodiesStart, type EventHead, type Head, type JournalRow } from "../journal-row.ts";
+import type { Discarded } from "../outbox.ts";
+import type { Bundles } from "./bundles.ts";
+import type { Claims } from "./claims.ts";
+import type { Counters } from "./counters.ts";
+import { type Destinations, siteItself } from "./destinations.ts";
+import type { Lanes } from "./lanes.ts";
+import { bytesOf, type Row, type Statements } from "./statements.ts";
+import type { Transactions } from "./transaction.ts";
+
+/** Discarded events that are told of, of one journal row. */
+const discardedTold = 100;
+
+interface Parts {
+	statements: Statements;
+	transactions: Transactions;
+	numbers(count?: number): number;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+	claims: Claims;
+	owe: Lanes["owe"];
+	/** Throws where there is none for so many bytes more. */
+	ensureRoom(bytes: number): void;
+}
+
+/** What fan-out did with one journal row. */
+export interface FannedOut {
+	events: number;
+	/** The last that were discarded. */
+	discarded: Discarded[];
+}
+
+/** The journal, and how it becomes entries of lanes: only what none of its claims keeps out. */
+export function createFanOut({
+	statements: { run, get },
+	transactions: { onRollback },
+	numbers,
+	destinations: { idOf },
+	counters: { count },
+	bundles,
+	claims,
+	owe,
+	ensureRoom,
+}: Parts) {
+	/** Rows that are not fanned out: not known before none was found, as counting them would delay the start. */
+	let waiting = Number.POSITIVE_INFINITY;
+	function changeWaiting(by: number): void {
+		const before = waiting;
+		waiting += by;
+		onRollback(() => {
+			waiting = before;
+		});
+	}
+
+	/** What each destination is owed of a bundle's events. */
+	function deliveriesOf(events: EventHead[], routes: string[][], isOut: (place: number) => boolean) {
+		const owed = new Map<string, Delivery[]>();
+		for (const [place, [rank, flags, route]] of events.entries()) {
+			if (isOut(place)) continue;
+			const delivery = { place, rank, ...readFlags(flags) };
+			for (const name of routes[route] ?? []) {
+				const others = owed.get(name);
+				if (others) others.push(delivery);
+				else owed.set(name, [delivery]);
+			}
+		}
+		return owed;
+	}
+
+	function fanOutRow(id: number, row: Row, now: number): FannedOut {
+		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
+		const keys = bytesOf(row.keys);
+		const all = heads.flatMap(({ events }) => events);
+		const held = claims.takeAll(all, keys, terms);
+		const discarded: Discarded[] = [];
+		let first = 0;
+		for (const [index, { person, events }] of heads.entries()) {
+			const bundle = id + index;
+			const offset = first;
+			first += events.length;
+			const owed = deliveriesOf(events, routes, (place) => held.has(offset + place));
+			for (const [name, deliveries] of owed) owe(idOf(site, name), person, { bundle, deliveries }, now);
+			if (held.size > 0) {
+				const bodies = bundles.bodies(bundle);
+				for (const [place, body] of bodies.entries()) {
+					const term = held.get(offset + place);
+					if (term) discarded.push({ site, person, body, reason: term.reason });
+				}
+			}
+			if (owed.size > 0) bundles.owe(bundle, owed.size, now);
+			else bundles.remove(bundle);
+		}
+		const itself = idOf(site, siteItself);
+		count(itself, "events", all.length);
+		for (const { reason } of held.values()) count(itself, `discarded:${reason}`, 1);
+		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), `discarded:${reason}`, by);
+		run("DELETE FROM journal WHERE id = ?", id);
+		return { events: all.length, discarded: discarded.slice(-discardedTold) };
+	}
+
+	return {
+		append(row: JournalRow): void {
+			const { site, head, bytes, bundles: own } = row;
+			ensureRoom(bytes.length);
+			const id = numbers(Math.max(1, own.length));
+			let start = bodiesStart(row);
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
+			for (const [index, { person, events, bytes: size }] of own.entries()) {
+				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
+				start += size;
+			}
+			changeWaiting(1);
+		},
+
+		/** Batches that are not fanned out; infinite where that is not known. */
+		waiting: () => waiting,
+
+		/** Turns the oldest journal row into entries; undefined if there is none. */
+		fanOut(now: number): FannedOut | undefined {
+			const row = get("SELECT id, head, keys FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+			if (!row) {
+				waiting = 0;
+				return undefined;
+			}
+			changeWaiting(-1);
+			return fanOutRow(Number(row.id), row, now);
+		},
+
+		/** Keeps the oldest journal row out of the way of the others, with why. */
+		setAside(reason: string): void {
+			run("UPDATE journal SET stuck = ? WHERE id = (SELECT min(id) FROM journal WHERE stuck IS NULL)", reason);
+			changeWaiting(-1);
+		},
+	};
+}

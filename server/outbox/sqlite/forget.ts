@@ -1,0 +1,125 @@
+import { keyBytes, personClaims } from "../claim-key.ts";
+import type { Head } from "../journal-row.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import type { Bundles } from "./bundles.ts";
+import type { Claims } from "./claims.ts";
+import type { Counters } from "./counters.ts";
+import { type Destinations, siteItself } from "./destinations.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Leases } from "./leases.ts";
+import { bytesOf, type Row, type Statements } from "./statements.ts";
+
+interface Parts {
+	statements: Statements;
+	destinations: Destinations;
+	counters: Counters;
+	bundles: Bundles;
+	claims: Claims;
+	lanes: Lanes;
+	leases: Leases;
+}
+
+/** Deletes what is kept of people. */
+export function createForget({
+	statements: { run, all },
+	destinations: { idOf, namesOf },
+	counters: { count },
+	bundles,
+	claims,
+	lanes,
+	leases,
+}: Parts) {
+	/** Takes a person's events out of a journal row; adds what they were owed, by destination, and returns how many they were. */
+	function leaveRow(person: string, { id = null, keys: packed }: Row, head: Head, owed: Map<string, number>): number {
+		const keys = bytesOf(packed);
+		const othersKeys: Uint8Array[] = [];
+		let offset = 0;
+		let left = 0;
+		for (const [index, bundle] of head.bundles.entries()) {
+			const isTheirs = bundle.person === person;
+			for (const [, , route, ...terms] of bundle.events) {
+				for (const term of terms.map((place) => head.terms[place])) {
+					const key = keys.subarray(offset, offset + keyBytes);
+					offset += keyBytes;
+					if (!isTheirs) othersKeys.push(key);
+					// A copy of it may still be on its way.
+					else if (term && !term.ofPerson) claims.take(key, term);
+				}
+				if (isTheirs) for (const name of head.routes[route] ?? []) owed.set(name, (owed.get(name) ?? 0) + 1);
+			}
+			if (!isTheirs) continue;
+			left += bundle.events.length;
+			bundles.remove(Number(id) + index);
+			// Its place stays, as the others' are counted from the row's id.
+			head.bundles[index] = { person: "", events: [] };
+		}
+		run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(head), Buffer.concat(othersKeys), id);
+		return left;
+	}
+
+	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
+	function leaveJournal(site: string, person: string): Map<string, number> {
+		const owed = new Map<string, number>();
+		let events = 0;
+		const rows = all(
+			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
+			`"person":${JSON.stringify(person)}`,
+		);
+		for (const row of rows) {
+			const head = JSON.parse(String(row.head)) as Head;
+			if (head.site === site) events += leaveRow(person, row, head, owed);
+		}
+		count(idOf(site, siteItself), "events", events);
+		return owed;
+	}
+
+	/** Deletes a person's lane at a destination, leased or not; returns how many deliveries it owed. */
+	function deleteLane(destination: number, person: string): number {
+		const lane = lanes.find(destination, person);
+		if (!lane) return 0;
+		leases.letGo(lane.id);
+		return lanes.clear(lane);
+	}
+
+	function forgetAt(site: string, destination: string, person: string): Omit<Forgotten, "destination"> {
+		const id = idOf(site, destination);
+		const owed = deleteLane(id, person);
+		const { changes } = run(
+			"DELETE FROM dead_letter WHERE site = ? AND person = ? AND destination = ?",
+			site,
+			person,
+			destination,
+		);
+		count(id, "dead", -Number(changes));
+		const known = all(
+			"DELETE FROM known WHERE site = ? AND destination = ? AND person = ? RETURNING value",
+			site,
+			destination,
+			person,
+		);
+		return { owed, dead: Number(changes), known: known.map(({ value }) => String(value)) };
+	}
+
+	return {
+		forget({ site, people }: ForgetRequest): Forgotten[] {
+			const result = new Map<string, Forgotten>();
+			const add = (destination: string, { owed, dead, known }: Omit<Forgotten, "destination">) => {
+				const before = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+				result.set(destination, {
+					destination,
+					owed: before.owed + owed,
+					dead: before.dead + dead,
+					known: [...before.known, ...known],
+				});
+				count(idOf(site, destination), `discarded:${forgottenReason}`, owed);
+			};
+			for (const person of people) {
+				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });
+				for (const name of namesOf(site)) add(name, forgetAt(site, name, person));
+				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
+				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
+			}
+			return [...result.values()];
+		},
+	};
+}

@@ -1,0 +1,149 @@
+import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "../outbox.ts";
+import type { Counters } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import { type Lane, type Lanes, laneOf } from "./lanes.ts";
+import { optionalNumber, type Row, type Statements } from "./statements.ts";
+import type { Transactions } from "./transaction.ts";
+
+/** Every so many leases one goes by waiting alone. */
+const longestEvery = 10;
+
+interface Held {
+	destination: number;
+	number: number;
+	/** When the lease runs out. */
+	dueAt: number;
+}
+
+export type Leases = ReturnType<typeof createLeases>;
+
+interface Parts {
+	statements: Statements;
+	transactions: Transactions;
+	numbers(): number;
+	destinations: Destinations;
+	counters: Counters;
+	lanes: Lanes;
+	/** Remembers a destination's own name for a person. */
+	link(site: string, link: Link, now: number): void;
+}
+
+/**
+ * Whose turn it is, and what became of it. Leases are kept in memory: whoever opens the file is alone with it,
+ * so that none is held by anybody when it is opened, and taking a lane writes nothing.
+ */
+export function createLeases({
+	statements: { run, get, each },
+	transactions: { onRollback },
+	numbers,
+	destinations: { idOf },
+	counters: { count },
+	lanes,
+	link,
+}: Parts) {
+	/** By lane. */
+	const held = new Map<number, Held>();
+
+	function letGo(lane: number): void {
+		const before = held.get(lane);
+		if (!before) return;
+		held.delete(lane);
+		onRollback(() => held.set(lane, before));
+	}
+
+	/** Ready lanes of a destination that are not leased, in an order. */
+	function* ready(destination: number, { reservedOnly }: TakeRequest, order: string): IterableIterator<Row> {
+		const which = `destination = ? AND due_at = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
+		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, destination))
+			if (!held.has(Number(row.id))) yield row;
+	}
+
+	/** Makes ready what has waited until now; returns when the next one will have. */
+	function wake(destination: number, now: number): number | undefined {
+		const next = () =>
+			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", destination)?.at);
+		const at = next();
+		if (at === undefined || at > now) return at;
+		run("UPDATE lane SET due_at = 0 WHERE destination = ? AND due_at > 0 AND due_at <= ?", destination, now);
+		return next();
+	}
+
+	function lease(lane: Lane, { destination, deliveries, now, leaseMs }: TakeRequest): Lease {
+		const { id, person, attempts, unreadable, failingSince, requests, shown } = lane;
+		const number = numbers();
+		held.set(id, { destination: lane.destination, number, dueAt: now + leaseMs });
+		onRollback(() => held.delete(id));
+		const known = get(
+			"SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?",
+			destination.site,
+			destination.name,
+			person,
+		);
+		const bodies = lanes.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
+		const tried = { attempts, unreadable, failingSince, requests };
+		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
+	}
+
+	return {
+		/** When a lane's lease runs out, if it is leased. */
+		leasedUntil: (lane: number): number | undefined => held.get(lane)?.dueAt,
+		letGo,
+
+		take(request: TakeRequest): Omit<Taken, "hold"> {
+			const { destination: of, now, holding, served } = request;
+			const destination = idOf(of.site, of.name);
+			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
+			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
+			const nextWaiting = wake(destination, now);
+
+			const byRank = ready(destination, request, "rank, turn");
+			const byTurn = ready(destination, request, "turn");
+			const leases: Lease[] = [];
+			while (leases.length < request.lanes) {
+				const isLongest = (served + leases.length) % longestEvery === longestEvery - 1;
+				const { value } = (isLongest ? byTurn : byRank).next();
+				if (!value) break;
+				leases.push(lease(laneOf(value), request));
+			}
+			for (const lanes of [byRank, byTurn]) lanes.return?.();
+			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
+			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
+			return { leases, nextAt: Number.isFinite(next) ? next : undefined };
+		},
+
+		settle({ lease, now, ended, failed, known, aliases = [], narrowTo, ...said }: Settlement): boolean {
+			const { destination, lane: id, number, person } = lease;
+			if (held.get(id)?.number !== number) return false;
+			const row = get("SELECT * FROM lane WHERE id = ?", id);
+			if (!row) return false;
+			letGo(id);
+			if (known !== undefined) {
+				run(
+					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
+					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
+					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
+					destination.site,
+					destination.name,
+					person,
+					known,
+					now,
+				);
+			}
+			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
+			const before = laneOf(row);
+			const lane = { ...before };
+			count(lane.destination, "leftOut", said.leftOut ?? 0);
+			if (said.sent) lane.requests += 1;
+			lane.shown = narrowTo ?? lane.shown;
+			if (ended && lanes.end(lane, ended.count, ended.ending, now).isEmpty) return true;
+			if (failed) {
+				lane.attempts += 1;
+				lane.unreadable += failed.unreadable ? 1 : 0;
+				lane.failingSince ??= now;
+			}
+			const turn = said.isOnTheWay ? lane.turn : numbers();
+			lanes.write({ ...lane, turn, dueAt: failed?.dueAt ?? 0 }, before);
+			return true;
+		},
+	};
+}

@@ -1,0 +1,165 @@
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { Worker } from "node:worker_threads";
+import { sealed } from "../journal-row.ts";
+import {
+	type Advance,
+	type BudgetUse,
+	type DeadLetterPage,
+	type Discarded,
+	type Forgotten,
+	type FoundEvents,
+	type Outbox,
+	type OutboxStats,
+	type OwedDelivery,
+	StoreOpenError,
+	StoreUnavailableError,
+	type Taken,
+} from "../outbox.ts";
+import type { Step } from "./dead-letters.ts";
+import type { Call, Message, StoreData } from "./thread.ts";
+
+/** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
+const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+/** What deliveries ask, which have requests under way meanwhile. */
+const unhurried: ReadonlySet<Call["operation"]> = new Set(["settle", "take"]);
+
+/** SQLite's own name for a database that is in no file, and gone when it is closed. */
+const inMemory = ":memory:";
+
+/**
+ * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP.
+ * Rejects with {@link StoreOpenError} when the folder is missing, another process has the file, or its
+ * schema is newer than this version. Past `maxBytes` in use it takes no more events until there is room again; what
+ * is stored then still needs some to be delivered, so the file grows a little over it.
+ */
+export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
+	const path = file === inMemory ? file : resolve(file);
+	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
+	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData });
+	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+	const listeners = new Set<() => void>();
+	const faultListeners = new Set<(message: string) => void>();
+	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
+	let ended: Error | undefined;
+	let lastId = 0;
+
+	function receive(message: Message): void {
+		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
+		if (message.kind !== "committed") return;
+		for (const answer of message.answers) {
+			const caller = waiting.get(answer.id);
+			waiting.delete(answer.id);
+			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
+			else caller?.resolve(answer.value);
+		}
+		if (message.discarded.length > 0) for (const listener of discardedListeners) listener(message.discarded);
+		if (message.isReady) for (const listener of listeners) listener();
+		if (calls.length > 0) postSoon();
+	}
+
+	function end(error: Error): void {
+		ended ??= error;
+		for (const { reject } of waiting.values()) reject(ended);
+		waiting.clear();
+	}
+
+	const exited = new Promise<void>((done) => worker.once("exit", () => done()));
+	await new Promise<void>((opened, failed) => {
+		worker.on("message", (message: Message) => {
+			if (message.kind === "open") opened();
+			else if (message.kind === "failed") failed(new StoreOpenError(message.message));
+			else receive(message);
+		});
+		worker.on("error", (error) => {
+			failed(error);
+			end(new StoreUnavailableError("the store's thread ended", { cause: error }));
+		});
+		worker.on("exit", () => end(new StoreUnavailableError("the store is closed")));
+	});
+
+	let calls: Call[] = [];
+	let isPosting = false;
+	function post(): void {
+		isPosting = false;
+		if (calls.length === 0) return;
+		if (!ended) worker.postMessage(calls);
+		calls = [];
+	}
+
+	/** What is asked in one go, as to settle a lane and to take the next, goes together: so it shares a commit. */
+	function postSoon(): void {
+		if (isPosting) return;
+		isPosting = true;
+		process.nextTick(post);
+	}
+
+	function call<T>(operation: Call["operation"], ...args: unknown[]): Promise<T> {
+		if (ended) return Promise.reject(ended);
+		return new Promise((resolve, reject) => {
+			const id = ++lastId;
+			calls.push({ id, operation, args });
+			// Each message wakes the thread: what nobody waits for may as well go when it has answered what it was asked before.
+			if (!unhurried.has(operation) || waiting.size < calls.length) postSoon();
+			waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+		});
+	}
+
+	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	async function steps(take: (from: Step | undefined) => Promise<Step>, onProgress: (done: number) => void = () => {}) {
+		let step: Step | undefined;
+		do {
+			step = await take(step);
+			onProgress(step.done);
+		} while (!step.isOver);
+		return step.done;
+	}
+
+	return {
+		append: async (batch) => call("append", sealed(batch)),
+		take: (request) => call<Taken>("take", request),
+		hold: (change) => call<{ changed: boolean; hold: string | undefined }>("hold", change),
+		advance: (request) => call<Advance>("advance", request),
+		expire: (request) => call<number>("expire", request),
+		receive: (report) => call<boolean>("receive", report),
+		linked: (request) => call<string | undefined>("linked", request),
+		// Whoever has the file is alone with it.
+		isHeld: () => true,
+		isShared: false,
+		settle({ lease: { destination, lane, number, person }, ...rest }) {
+			// Not the bodies: they would be copied back.
+			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
+		},
+		onReady(listener) {
+			listeners.add(listener);
+			return () => listeners.delete(listener);
+		},
+		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
+		replay: (selection, onProgress) =>
+			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
+		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
+		forget: (request) => call<Forgotten[]>("forget", request),
+		findOwed: (query) => call<OwedDelivery[]>("findOwed", query),
+		findEvents: (query) => call<FoundEvents>("findEvents", query),
+		stats: () => call<OutboxStats>("stats"),
+		budgetUse: (query) => call<BudgetUse[]>("budgetUse", query),
+		async sweep(limits) {
+			while (await call<boolean>("sweep", limits));
+		},
+		onDiscarded(listener) {
+			discardedListeners.add(listener);
+			return () => discardedListeners.delete(listener);
+		},
+		onFault(listener) {
+			faultListeners.add(listener);
+			return () => faultListeners.delete(listener);
+		},
+		check: () => call("check"),
+		async close() {
+			if (calls.length > 0) post();
+			if (!ended) worker.postMessage("close");
+			await exited;
+		},
+	};
+}

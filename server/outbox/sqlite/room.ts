@@ -1,0 +1,29 @@
+import type { Statements } from "./statements.ts";
+
+/** Bytes on disk of a byte that is appended, at most: bodies, what lanes and claims add, pages that are not full. */
+const overhead = 8;
+
+/** Keeps what is stored under a size. Pages that were emptied do not count: they are filled first. */
+export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
+	/** What can be appended before it is worth looking again. */
+	let left = 0;
+
+	function look(): void {
+		const used = get(
+			`SELECT (page_count - freelist_count) * page_size AS bytes
+			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+		);
+		const room = maxBytes - Number(used?.bytes);
+		if (room <= 0) throw new Error("it holds as much as maxStoreBytes allows");
+		left = room / overhead;
+	}
+
+	return {
+		/** Throws where there is no room. Looks seldom, as long as there is much of it. */
+		ensureRoom(bytes: number): void {
+			left -= bytes;
+			if (left < 0) look();
+		},
+		look,
+	};
+}

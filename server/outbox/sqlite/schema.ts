@@ -1,0 +1,125 @@
+import type { DatabaseSync } from "node:sqlite";
+import { StoreOpenError } from "../outbox.ts";
+import { ordinals } from "./claims.ts";
+
+const version = 1;
+/** The version of a store whose contents were moved to another. */
+export const moved = 1_000_000;
+
+/**
+ * A `journal` row is a batch that is not fanned out, its id that of the first of its bundles. A `bundle` has the
+ * bodies of one person's events that came together, `owing` in how many lanes some of it is owed; an `entry`
+ * is what a lane owes of a bundle. The numbers of batches, bundles, lanes and turns come from `number`.
+ */
+const schema = `
+CREATE TABLE number (next INTEGER NOT NULL) STRICT;
+INSERT INTO number VALUES (1);
+CREATE TABLE destination (id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (site, name)) STRICT;
+CREATE TABLE journal (id INTEGER PRIMARY KEY, head TEXT NOT NULL, keys BLOB NOT NULL, stuck TEXT) STRICT;
+CREATE INDEX journal_next ON journal (id) WHERE stuck IS NULL;
+CREATE TABLE bundle (
+	id INTEGER PRIMARY KEY, site TEXT NOT NULL, person TEXT NOT NULL, events INTEGER NOT NULL, bodies BLOB NOT NULL
+) STRICT;
+CREATE TABLE owing (bundle INTEGER PRIMARY KEY, lanes INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
+CREATE TABLE lane (
+	id INTEGER PRIMARY KEY,
+	destination INTEGER NOT NULL, person TEXT NOT NULL,
+	rank INTEGER NOT NULL,
+	reserved INTEGER NOT NULL,
+	turn INTEGER NOT NULL,
+	due_at INTEGER NOT NULL DEFAULT 0,
+	attempts INTEGER NOT NULL DEFAULT 0,
+	unreadable INTEGER NOT NULL DEFAULT 0,
+	failing_since INTEGER,
+	requests INTEGER NOT NULL DEFAULT 0,
+	shown INTEGER,
+	owed_since INTEGER NOT NULL,
+	UNIQUE (person, destination)
+) STRICT;
+CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0;
+CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0;
+CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
+CREATE INDEX lane_oldest ON lane (destination, owed_since);
+CREATE TABLE entry (
+	lane INTEGER NOT NULL, bundle INTEGER NOT NULL, rank INTEGER NOT NULL, deliveries BLOB NOT NULL,
+	past_attempts INTEGER NOT NULL DEFAULT 0, first_at INTEGER,
+	PRIMARY KEY (lane, bundle)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budget (
+	site TEXT NOT NULL, destination TEXT NOT NULL,
+	window_start INTEGER NOT NULL, used INTEGER NOT NULL, tokens REAL NOT NULL, refilled_at INTEGER NOT NULL,
+	PRIMARY KEY (site, destination)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budget_use (
+	site TEXT NOT NULL, destination TEXT NOT NULL, at INTEGER NOT NULL, used INTEGER NOT NULL,
+	PRIMARY KEY (site, destination, at)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (
+	site TEXT NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (site, destination)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE claim_end (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, keys BLOB NOT NULL) STRICT;
+CREATE INDEX claim_end_until ON claim_end (until);
+CREATE TABLE ordinal (n INTEGER PRIMARY KEY) STRICT;
+WITH RECURSIVE o (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM o WHERE n < ${ordinals - 1}) INSERT INTO ordinal SELECT n FROM o;
+CREATE TABLE known (
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL, used_at INTEGER NOT NULL,
+	PRIMARY KEY (site, destination, person)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX known_used ON known (used_at);
+CREATE TABLE link (
+	site TEXT NOT NULL, destination TEXT NOT NULL, alias TEXT NOT NULL, person TEXT NOT NULL, used_at INTEGER NOT NULL,
+	PRIMARY KEY (site, destination, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_person ON link (site, person);
+CREATE INDEX link_used ON link (used_at);
+CREATE TABLE dead_letter (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,
+	rank INTEGER NOT NULL, reserved INTEGER NOT NULL,
+	status INTEGER, reason TEXT NOT NULL, message TEXT,
+	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX dead_letter_person ON dead_letter (site, person);
+CREATE INDEX dead_letter_last ON dead_letter (last_at);
+CREATE TABLE counter (
+	destination INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (destination, name)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** The lock first: with it held no shared memory file is made. The page cache in KB, the write-ahead log in pages and bytes. */
+const pragmas = [
+	"locking_mode = EXCLUSIVE",
+	"auto_vacuum = INCREMENTAL",
+	"journal_mode = WAL",
+	"synchronous = FULL",
+	"temp_store = MEMORY",
+	"cache_size = -16384",
+	"wal_autocheckpoint = 10000",
+	"journal_size_limit = 67108864",
+];
+
+/**
+ * Prepares a database for the outbox: one process at a time, every commit synced (`NORMAL` loses
+ * acknowledged rows on power loss), tables created. Throws {@link StoreOpenError}.
+ */
+export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
+	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
+	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
+	db.exec("BEGIN IMMEDIATE");
+	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+	if (found === moved && allowMoved) {
+		db.exec("COMMIT");
+		return;
+	}
+	if (found > version) {
+		db.exec("ROLLBACK");
+		if (found === moved)
+			throw new StoreOpenError("the store was moved with eventferry migrate: use the one it went to");
+		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
+	}
+	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);
+	db.exec("COMMIT");
+}

@@ -1,0 +1,87 @@
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
+import { type Bundles, linesOf } from "./bundles.ts";
+import type { Destinations } from "./destinations.ts";
+import type { Lane, Lanes } from "./lanes.ts";
+import type { Leases } from "./leases.ts";
+import type { Statements } from "./statements.ts";
+
+/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
+const stepSize = 500;
+
+interface Parts {
+	statements: Statements;
+	destinations: Destinations;
+	bundles: Bundles;
+	lanes: Lanes;
+	leases: Leases;
+}
+
+/** What names an event outside: its bundle, and its place in it. */
+const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
+
+/** Looks up where deliveries are; changes nothing. */
+export function createSearch({ statements: { each }, destinations, bundles, lanes, leases }: Parts) {
+	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
+		const leasedUntil = leases.leasedUntil(id);
+		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };
+		return dueAt > 0 ? { state: "waiting", dueAt } : { state: "ready" };
+	}
+
+	/** Places of a bundle's events that are owed somewhere. */
+	function owedOf(bundle: number, site: string, person: string): Set<number> {
+		const places = new Set<number>();
+		for (const name of destinations.namesOf(site)) {
+			const lane = lanes.find(destinations.idOf(site, name), person);
+			for (const { place } of (lane && lanes.deliveries(lane, bundle)) ?? []) places.add(place);
+		}
+		return places;
+	}
+
+	return {
+		findOwed({ destinations: some, persons, events, limit }: OwedQuery): OwedDelivery[] {
+			const wanted = events && new Set(events);
+			return some.flatMap((destination) =>
+				persons.flatMap((person) => {
+					const lane = lanes.find(destinations.idOf(destination.site, destination.name), person);
+					if (!lane) return [];
+					const found: OwedDelivery[] = [];
+					let ahead = 0;
+					for (const { bundle, deliveries } of lanes.owed(lane)) {
+						for (const { place } of deliveries) {
+							if (found.length < limit && wanted?.has(idOf(bundle, place)) !== false) {
+								const body = bundles.bodies(bundle)[place] ?? "";
+								found.push({ destination, person, body, ahead, ...stateOf(lane), attempts: lane.attempts });
+							}
+							ahead += 1;
+						}
+						if (found.length === Math.min(limit, wanted?.size ?? limit)) break;
+					}
+					return found;
+				}),
+			);
+		},
+
+		findEvents({ text, cursor }: { text: string; cursor?: string }): FoundEvents {
+			const found: FoundEvents["events"] = [];
+			let looked = 0;
+			const rows = each(
+				`SELECT id, site, person, events, CASE WHEN instr(bodies, ?1) > 0 THEN bodies END AS bodies FROM bundle
+				WHERE ?2 IS NULL OR id < ?2 ORDER BY id DESC`,
+				Buffer.from(text),
+				cursor === undefined ? null : Number(cursor),
+			);
+			for (const row of rows) {
+				const bundle = Number(row.id);
+				if (row.bodies !== null) {
+					const owed = owedOf(bundle, String(row.site), String(row.person));
+					const lines = linesOf(row.bodies).map((body, place) => ({ id: idOf(bundle, place), place, body }));
+					for (const { id, place, body } of lines.reverse())
+						if (owed.has(place) && body.includes(text)) found.push({ id, body });
+				}
+				looked += Number(row.events);
+				if (looked >= stepSize) return { events: found, cursor: String(bundle) };
+			}
+			return { events: found };
+		},
+	};
+}

@@ -1,0 +1,226 @@
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { Discarded } from "../outbox.ts";
+import { prepare } from "./schema.ts";
+import { createSqliteStore, type SqliteStore } from "./store.ts";
+
+/** What the other side asks: an operation of the store and its arguments. */
+export interface Call {
+	id: number;
+	operation: Exclude<keyof SqliteStore, "transactions" | "fanOut" | "waiting" | "setAside" | "recover" | "checkpoint">;
+	args: unknown[];
+}
+
+/** What the thread is started with. */
+export interface StoreData {
+	path: string;
+	maxBytes: number | undefined;
+}
+
+export type Answer = { id: number; value: unknown } | { id: number; error: string };
+
+/** What this side says. */
+export type Message =
+	| { kind: "open" }
+	| { kind: "failed"; message: string }
+	/** A commit: the answers to what was asked, events that were discarded, and whether lanes may have become ready. */
+	| { kind: "committed"; answers: Answer[]; discarded: Discarded[]; isReady: boolean }
+	/** Something behind the interface fails, and will be tried again or was set aside. */
+	| { kind: "fault"; message: string };
+
+/** How long a busy file is waited for: a predecessor may still be closing it. */
+const busyMs = 2_000;
+/** How soon a fan-out that failed (a full disk) is tried again. */
+const retryMs = 1_000;
+/** Events that are fanned out in one transaction, if nothing is asked meanwhile; a batch may exceed it. */
+const eventsAtOnce = 1_000;
+/**
+ * While something is asked all the time, what part of the waiting batches is fanned out between two commits, and for
+ * how long at most: the more wait the more, so that their number finds its level, and no post waits for long.
+ */
+const share = 1 / 8;
+const shareMs = 4;
+/** Discarded events that are told of, of one transaction. */
+const discardedTold = 100;
+/** How long after a write has failed the store says that it cannot be written. */
+const unwellMs = 10_000;
+
+const port = parentPort;
+if (!port) throw new Error("thread.ts runs as a worker thread");
+const say = (message: Message) => port.postMessage(message);
+/** SQLite's codes for what is wrong with the disk or the machine, not with what is written: busy, no memory, I/O, full. */
+const outOfOrder = new Set([5, 7, 10, 13]);
+const isOutOfOrder = (error: unknown) =>
+	error instanceof Error && "errcode" in error && outOfOrder.has(Number(error.errcode) & 0xff);
+
+const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+function open({ path, maxBytes }: StoreData): { db: DatabaseSync; store: SqliteStore } {
+	const db = new DatabaseSync(path, { timeout: busyMs });
+	prepare(db);
+	const store = createSqliteStore(db, maxBytes);
+	store.recover(Date.now());
+	return { db, store };
+}
+
+function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
+	const { transactions } = store;
+	let calls: Call[] = [];
+	let scheduled = false;
+	let isClosing = false;
+	let retrying: NodeJS.Timeout | undefined;
+	let failedAt = Number.NEGATIVE_INFINITY;
+	/** What was fanned out since the last commit: it is committed with whatever is asked next. */
+	let fannedOut = 0;
+	let discarded: Discarded[] = [];
+
+	/** One call inside the shared transaction: alone undone if it fails, unless SQLite gave up the whole transaction. */
+	function answer({ id, operation, args }: Call): Answer {
+		if (operation === "check" && performance.now() - failedAt < unwellMs)
+			return { id, error: "a write failed just now" };
+		try {
+			const value = transactions.savepoint(() => (store[operation] as (...args: unknown[]) => unknown)(...args));
+			return { id, value };
+		} catch (error) {
+			if (!transactions.isOpen()) throw error;
+			if (isOutOfOrder(error)) failedAt = performance.now();
+			return { id, error: reason(error) };
+		}
+	}
+
+	/** Whatever has arrived shares one commit, and so one sync of the disk, with what was fanned out. */
+	function commit(): void {
+		const arrived = calls;
+		calls = [];
+		let answers: Answer[];
+		let isReady = fannedOut > 0;
+		try {
+			if (!transactions.isOpen()) transactions.begin();
+			answers = arrived.map(answer);
+			transactions.commit();
+		} catch (error) {
+			transactions.rollback();
+			failedAt = performance.now();
+			answers = arrived.map(({ id }) => ({ id, error: reason(error) }));
+			discarded = [];
+			if (isReady) fanOutFailed(error);
+			isReady = false;
+		}
+		// Whoever settles a lane looks again by itself.
+		isReady ||= arrived.some(({ operation }) => operation === "replayStep");
+		fannedOut = 0;
+		if (answers.length + discarded.length > 0 || isReady) {
+			say({ kind: "committed", answers, discarded: discarded.slice(-discardedTold), isReady });
+		}
+		discarded = [];
+		if (arrived.some(({ operation }) => operation === "sweep")) checkpoint();
+	}
+
+	function checkpoint(): void {
+		try {
+			store.checkpoint();
+		} catch (error) {
+			say({ kind: "fault", message: `the store could not be compacted: ${reason(error)}` });
+		}
+	}
+
+	/** The journal still has it all. */
+	function fanOutFailed(error: unknown): void {
+		say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
+		failedAt = performance.now();
+		retrying = setTimeout(() => {
+			retrying = undefined;
+			schedule();
+		}, retryMs);
+	}
+
+	/** Fans out one journal row, or sets it aside if that fails and not for the disk; returns whether there was one. */
+	function fanOutOne(): boolean {
+		try {
+			const done = transactions.savepoint(() => store.fanOut(Date.now()));
+			fannedOut += done?.events ?? 0;
+			if (done) discarded.push(...done.discarded);
+			return done !== undefined;
+		} catch (error) {
+			if (isOutOfOrder(error) || !transactions.isOpen()) throw error;
+			store.setAside(reason(error));
+			say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
+			return true;
+		}
+	}
+
+	/** Fans out until something is asked, or its share if something is; leaves it to be committed. */
+	function fanOut(): void {
+		try {
+			if (!transactions.isOpen()) transactions.begin();
+			const rows = Math.ceil(store.waiting() * share);
+			const since = performance.now();
+			for (let done = 1; fanOutOne() && fannedOut < eventsAtOnce; done += 1) {
+				if ((done >= rows || performance.now() - since > shareMs) && hasCalls()) break;
+			}
+		} catch (error) {
+			transactions.rollback();
+			fannedOut = 0;
+			discarded = [];
+			fanOutFailed(error);
+		}
+	}
+
+	const mayFanOut = () => !retrying && store.waiting() > 0;
+
+	function turn(): void {
+		scheduled = false;
+		if (hasCalls() || (transactions.isOpen() && (!mayFanOut() || fannedOut >= eventsAtOnce))) commit();
+		if (isClosing) {
+			close();
+			return;
+		}
+		if (mayFanOut()) fanOut();
+		if (transactions.isOpen() || calls.length > 0 || mayFanOut()) schedule();
+	}
+
+	function close(): void {
+		clearTimeout(retrying);
+		db.close();
+		port?.close();
+	}
+
+	function schedule(): void {
+		if (scheduled) return;
+		scheduled = true;
+		setImmediate(turn);
+	}
+
+	function receive(message: Call[] | "close"): void {
+		if (message === "close") isClosing = true;
+		else calls.push(...message);
+	}
+
+	/** Looks for itself, so that fan-out notices what arrives while it runs. */
+	function hasCalls(): boolean {
+		for (let next = port && receiveMessageOnPort(port); next; next = port && receiveMessageOnPort(port)) {
+			receive(next.message);
+		}
+		return calls.length > 0 || isClosing;
+	}
+
+	port?.on("message", (message: Call[] | "close") => {
+		receive(message);
+		schedule();
+	});
+	schedule();
+}
+
+try {
+	const opened = open(workerData as StoreData);
+	say({ kind: "open" });
+	serve(opened);
+} catch (error) {
+	const busy = error instanceof Error && "errcode" in error && error.errcode === 5;
+	say({
+		kind: "failed",
+		message: busy
+			? `another process uses ${workerData.path}: stop it, or give this one a store of its own (--store sqlite:FILE)`
+			: `${workerData.path} cannot be opened: ${reason(error)}`,
+	});
+}

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { isOriginPattern, originAllowed } from "../../../server/http/origins.ts";
+
+describe("https://*.shop.example", () => {
+	const allowed = ["https://*.shop.example"];
+	test.each(["https://www.shop.example", "https://a.b.c.shop.example", "https://xn--bcher-kva.shop.example"])(
+		"stands for %s",
+		(origin) => expect(originAllowed(origin, allowed, false)).toBe(true),
+	);
+	test.each(
+		[
+			[
+				"https://shop.example",
+				"https://.shop.example",
+				"https://evilshop.example",
+				"https://shop.example.evil.example",
+			],
+			[
+				"http://www.shop.example",
+				"https://www.shop.example:8443",
+				"https://www.shop.example.",
+				"HTTPS://www.shop.example",
+			],
+			[
+				"https://evil.example/.shop.example",
+				"https://evil.example#.shop.example",
+				"https://evil.example?.shop.example",
+			],
+			["https://evil.example@www.shop.example", "https://evil.example:1.shop.example", "https://a..shop.example"],
+			[
+				"https://evil.example\\.shop.example",
+				"https://evil.example\n.shop.example",
+				"https://*.shop.example",
+				"null",
+				"",
+			],
+		].flat(),
+	)("does not stand for %j", (origin) => expect(originAllowed(origin, allowed, false)).toBe(false));
+});
+
+test("a star keeps scheme and port", () => {
+	expect(originAllowed("http://app.shop.test:3000", ["http://*.shop.test:3000"], false)).toBe(true);
+	expect(originAllowed("http://app.shop.test", ["http://*.shop.test:3000"], false)).toBe(false);
+	expect(isOriginPattern("http://*.shop.test:3000")).toBe(true);
+});

@@ -1,0 +1,27 @@
+import { expect, it } from "vitest";
+import { createRecent } from "../../../server/observe/recent.ts";
+
+it("the latest are kept, as many as there is room for", () => {
+	const recent = createRecent<string>(10);
+	for (const thing of ["a", "b", "c"]) recent.add(thing, 4);
+	expect(recent.all()).toEqual(["b", "c"]);
+	recent.add("d", 2);
+	expect(recent.all()).toEqual(["b", "c", "d"]);
+});
+
+it("what is larger than the room pushes all out, itself too", () => {
+	const recent = createRecent<string>(10);
+	recent.add("a", 1);
+	recent.add("big", 11);
+	expect(recent.all()).toEqual([]);
+	recent.add("b", 10);
+	expect(recent.all()).toEqual(["b"]);
+});
+
+it("what is removed makes room", () => {
+	const recent = createRecent<string>(10);
+	for (const thing of ["a", "b"]) recent.add(thing, 5);
+	recent.remove((thing) => thing === "a");
+	recent.add("c", 5);
+	expect(recent.all()).toEqual(["b", "c"]);
+});

@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { together } from "../../../../server/outbox/postgres/group-commit.ts";
+
+it("does in one go what is asked in one go, and what is asked meanwhile in the next", async () => {
+	const done: number[][] = [];
+	const { ask } = together<number, number>(async (items) => {
+		done.push(items);
+		await new Promise(setImmediate);
+		return items;
+	}, 10);
+	const first = Promise.all([1, 2, 3].map(ask));
+	await new Promise(setImmediate);
+	const second = Promise.all([4, 5].map(ask));
+	expect([...(await first), ...(await second)]).toEqual([1, 2, 3, 4, 5]);
+	expect(done).toEqual([
+		[1, 2, 3],
+		[4, 5],
+	]);
+});

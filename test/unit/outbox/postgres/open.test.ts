@@ -1,0 +1,294 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Claim, type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
+import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
+import { type Cluster, startPostgres } from "../../../support/postgres.ts";
+import { modelSuite, type Real } from "../model-suite.ts";
+import { outboxSuite } from "../outbox-suite.ts";
+
+let cluster: Cluster;
+beforeAll(async () => {
+	cluster = await startPostgres();
+});
+afterAll(() => cluster.stop());
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function open(url: string): Promise<Outbox> {
+	const outbox = await openPostgres(url);
+	cleanups.push(() => outbox.close());
+	return outbox;
+}
+
+describe("the PostgreSQL outbox", () => {
+	outboxSuite(async () => {
+		const url = await cluster.database();
+		const outbox = await open(url);
+		return {
+			outbox,
+			async reopen() {
+				await outbox.close();
+				return open(url);
+			},
+		};
+	});
+
+	modelSuite(async () => {
+		const url = await cluster.database();
+		const real: Real = {
+			outbox: await openPostgres(url),
+			async reopen() {
+				await real.outbox.close();
+				return openPostgres(url);
+			},
+		};
+		return real;
+	});
+
+	const event = (person: string, body: string, claims: Claim[] = []) => ({
+		person,
+		body,
+		destinations: ["crisp"],
+		claims,
+		rank: 0,
+		reserved: false,
+	});
+	const crisp = { site: "site", name: "crisp" };
+	const everything = { destination: crisp, lanes: 100, deliveries: 100, served: 0, reservedOnly: false, holding: [] };
+	const take = async (outbox: Outbox, now = 0) => (await outbox.take({ ...everything, now, leaseMs: 60_000 })).leases;
+	const fannedOut = (outbox: Outbox) =>
+		vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 60_000 });
+	async function appended(outbox: Outbox, ...events: ReturnType<typeof event>[]): Promise<void> {
+		await outbox.append({ site: "site", events });
+		await fannedOut(outbox);
+	}
+
+	it("keeps every text as it is, whatever PostgreSQL makes of its characters", async () => {
+		const outbox = await open(await cluster.database());
+		const odd = [
+			"\0",
+			"\ud800",
+			"\udfff\ud83d",
+			"\ue000",
+			"\ue0000",
+			"\\u0000",
+			"é\u{1f600}",
+			"'; DROP SCHEMA eventferry; --",
+		];
+		await appended(outbox, ...odd.map((text) => event(text, JSON.stringify({ text }))));
+		const leases = await take(outbox);
+		expect(leases.map(({ person, bodies }) => [person, JSON.parse(bodies[0] ?? "").text])).toEqual(
+			odd.map((text) => [text, text]),
+		);
+		for (const lease of leases) {
+			const ending = { kind: "dead", reason: lease.person, message: lease.person } as const;
+			await outbox.settle({ lease, now: 0, known: lease.person, aliases: [lease.person], ended: { count: 1, ending } });
+			expect(await outbox.linked({ destination: crisp, alias: lease.person, now: 0 })).toBe(lease.person);
+		}
+		const { items } = await outbox.deadLetters({ limit: 100 });
+		expect(items.map(({ reason, message }) => [reason, message])).toEqual(odd.map((text) => [text, text]));
+		await appended(outbox, ...odd.map((text) => event(text, "1")));
+		expect((await take(outbox)).map(({ known }) => known)).toEqual(odd);
+	});
+
+	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
+		const url = await cluster.database();
+		await (await open(url)).close();
+		await cluster.run(
+			"INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')",
+			url.slice(url.lastIndexOf("/") + 1),
+		);
+		const outbox = await open(url);
+		const faults: string[] = [];
+		outbox.onFault((message) => faults.push(message));
+		await outbox.append({ site: "site", events: [event("ada", "1")] });
+		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 }));
+		expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/could not be fanned out/)]));
+	});
+
+	it("takes no more than it may hold until there is room again", async () => {
+		const outbox = await openPostgres(await cluster.database(), { maxBytes: 1_048_576 });
+		cleanups.push(() => outbox.close());
+		const large = () => outbox.append({ site: "site", events: [event("ada", "x".repeat(200_000))] });
+		for (let index = 0; index < 4; index += 1) await large();
+		await expect(large().then(large).then(large)).rejects.toThrow(/maxStoreBytes/);
+		await fannedOut(outbox);
+		const [lease] = await take(outbox);
+		if (!lease) throw new Error("no lane");
+		await outbox.settle({ lease, now: 0, ended: { count: lease.bodies.length, ending: { kind: "delivered" } } });
+		await vi.waitFor(large, { timeout: 60_000, interval: 100 });
+	});
+
+	it("needs a user no more rights than are documented: its schema, or the use of one that is there", async () => {
+		const url = await cluster.database();
+		const name = url.slice(url.lastIndexOf("/") + 1);
+		const as = (user: string) => url.replace("postgres:secret@", `${user}:secret@`);
+		const [ferry, runner] = [`${name}_ferry`, `${name}_runner`];
+		await cluster.run(`CREATE ROLE ${ferry} LOGIN PASSWORD 'secret'; CREATE ROLE ${runner} LOGIN PASSWORD 'secret'`);
+		await expect(openPostgres(as(ferry))).rejects.toThrow(/CREATE SCHEMA eventferry AUTHORIZATION/);
+		await cluster.run(`CREATE SCHEMA eventferry AUTHORIZATION ${ferry}`, name);
+		const owner = await open(as(ferry));
+		await cluster.run(
+			`GRANT USAGE ON SCHEMA eventferry TO ${runner};
+			GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA eventferry TO ${runner};
+			GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA eventferry TO ${runner}`,
+			name,
+		);
+		for (const outbox of [owner, await open(as(runner))]) {
+			await appended(outbox, event("ada", "1"), event("ada", "2"));
+			const [lease] = await take(outbox);
+			if (!lease) throw new Error("no lane");
+			const ending = { kind: "dead", reason: "no" } as const;
+			await outbox.settle({ lease, now: 0, known: "{}", ended: { count: 2, ending } });
+			expect(await outbox.replay({})).toBe(2);
+			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 2 }]);
+			await outbox.sweep({ now: Date.now(), before: Date.now() });
+			await outbox.check();
+		}
+	});
+
+	it("refuses a database of a newer version", async () => {
+		const url = await cluster.database();
+		await (await open(url)).close();
+		await cluster.run("UPDATE eventferry.schema SET version = 99", url.slice(url.lastIndexOf("/") + 1));
+		await expect(openPostgres(url)).rejects.toThrow(/schema 99.*newer eventferry/);
+	});
+
+	it("is made once, by whichever of many that start at once", async () => {
+		const url = await cluster.database();
+		const all = await Promise.all(Array.from({ length: 5 }, () => open(url)));
+		await appended(all[0] as Outbox, event("ada", "1"));
+		expect(await take(all[4] as Outbox)).toHaveLength(1);
+	});
+
+	it("refuses a wrong password and a database that is not there, and says nothing of the password", async () => {
+		const wrong = cluster.url().replace(":secret@", ":s3cr3t@");
+		await expect(openPostgres(wrong)).rejects.toThrow(/password authentication failed/);
+		await expect(openPostgres(wrong)).rejects.not.toThrow(/s3cr3t/);
+		await expect(openPostgres(cluster.url("nowhere"))).rejects.toThrow(StoreOpenError);
+	});
+
+	it("rejects calls after it was closed", async () => {
+		const outbox = await open(await cluster.database());
+		await outbox.close();
+		await expect(outbox.append({ site: "site", events: [event("ada", "1")] })).rejects.toThrow(StoreUnavailableError);
+	});
+
+	it("stores what was appended just before it is closed", async () => {
+		const url = await cluster.database();
+		const outbox = await open(url);
+		const appending = outbox.append({ site: "site", events: [event("ada", "1")] });
+		await outbox.close();
+		await appending;
+		const { events, journal } = await (await open(url)).stats();
+		expect(events + journal).toBe(1);
+	});
+
+	it("counts no event in the journal and beyond it at once", async () => {
+		const outbox = await open(await cluster.database());
+		let appended = 0;
+		const appending = (async () => {
+			while (appended < 200) {
+				appended += 1;
+				await outbox.append({ site: "site", events: [event("ada", String(appended))] });
+			}
+		})();
+		let most = 0;
+		while (appended < 200) {
+			const { events, journal } = await outbox.stats();
+			most = Math.max(most, events + journal - appended);
+		}
+		await appending;
+		expect(most).toBe(0);
+	});
+
+	describe("of a group", () => {
+		let all: Outbox[];
+		let url: string;
+		beforeEach(async () => {
+			url = await cluster.database();
+			all = await Promise.all([open(url), open(url), open(url)]);
+		});
+		const [first, second, third] = [0, 1, 2].map((index) => () => all[index] as Outbox);
+		if (!first || !second || !third) throw new Error("three expected");
+
+		it("leases no lane to two", async () => {
+			await appended(first(), ...Array.from({ length: 100 }, (_, index) => event(`person ${index}`, "1")));
+			const leases = (await Promise.all(all.flatMap((outbox) => [take(outbox), take(outbox)]))).flat();
+			expect(new Set(leases.map(({ lane }) => lane)).size).toBe(leases.length);
+			expect(leases).toHaveLength(100);
+		});
+
+		it("keeps a person's events in the order in which they were acknowledged, whoever took them", async () => {
+			const bodies = Array.from({ length: 60 }, (_, index) => String(index));
+			for (const [index, body] of bodies.entries()) {
+				await (all[index % 3] as Outbox).append({ site: "site", events: [event("ada", body)] });
+			}
+			await fannedOut(first());
+			expect((await take(second()))[0]?.bodies).toEqual(bodies);
+		});
+
+		it("lets an event through once, whoever gets its copies", async () => {
+			const claims = [{ key: "same", reason: "duplicate", at: 0, since: 0, until: 10 }];
+			const copies = Array.from({ length: 60 }, (_, index) =>
+				(all[index % 3] as Outbox).append({ site: "site", events: [event("ada", String(index), claims)] }),
+			);
+			await Promise.all(copies);
+			await fannedOut(first());
+			expect((await take(third()))[0]?.bodies).toHaveLength(1);
+			expect((await second().stats()).discarded).toEqual({ duplicate: 59 });
+		});
+
+		it("takes no more from a budget than there is", async () => {
+			const limits = { cap: 1_000, reserve: 0, bucket: 100, windowMs: 1_000_000, windowOffsetMs: 0 };
+			const takes = Array.from({ length: 90 }, (_, index) =>
+				(all[index % 3] as Outbox).advance({ destination: crisp, limits, want: 3, now: 0 }),
+			);
+			const granted = (await Promise.all(takes)).reduce((sum, each) => sum + each.granted, 0);
+			expect(granted).toBe(100);
+			expect((await first().budgetUse({ since: 0 })).map(({ used }) => used)).toEqual([100]);
+		});
+
+		it("hears of what another has fanned out", async () => {
+			const heard = Promise.all(
+				[second(), third()].map((outbox) => new Promise<void>((done) => outbox.onReady(() => done()))),
+			);
+			await first().append({ site: "site", events: [event("ada", "1")] });
+			await heard;
+		});
+
+		it("frees at once what one had leased that takes its leave, and settles nothing of it any more", async () => {
+			await appended(first(), event("ada", "1"));
+			const [lease] = await take(first());
+			if (!lease) throw new Error("no lane");
+			expect(await take(second())).toEqual([]);
+			await first().close();
+			const [next] = await take(second());
+			expect(next).toMatchObject({ lane: lease.lane, bodies: ["1"] });
+			expect(next?.number).toBeGreaterThan(lease.number);
+		});
+
+		it("does not settle what was taken over, nor what another has leased", async () => {
+			await appended(first(), event("ada", "1"));
+			const [lease] = await take(first());
+			if (!lease) throw new Error("no lane");
+			const delivered = { count: 1, ending: { kind: "delivered" } } as const;
+			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe(false);
+			// As if the first had not been seen for too long.
+			const name = url.slice(url.lastIndexOf("/") + 1);
+			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
+			expect(first().isHeld(lease)).toBe(true);
+			const takenOver = async (outbox: Outbox) => (await take(outbox))[0] ?? Promise.reject(new Error("none yet"));
+			const next = await vi.waitFor(() => takenOver(second()), { timeout: 60_000 });
+			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
+			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
+			// Who was taken for dead is another one now: it begins nothing for what it had, and works on.
+			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 60_000 });
+			expect(second().isHeld(next)).toBe(true);
+			await appended(second(), event("bob", "a"));
+			expect(await vi.waitFor(() => takenOver(first()), { timeout: 60_000 })).toMatchObject({ person: "bob" });
+		});
+	});
+});

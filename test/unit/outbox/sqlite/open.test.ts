@@ -1,0 +1,188 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
+import { openSqlite } from "../../../../server/outbox/sqlite/open.ts";
+import { temporaryFolder } from "../../../support/served.ts";
+import { outboxSuite } from "../outbox-suite.ts";
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function freshFile(): string {
+	const folder = temporaryFolder();
+	cleanups.push(folder.remove);
+	return `${folder.path}/store.db`;
+}
+
+async function open(file: string): Promise<Outbox> {
+	const outbox = await openSqlite(file);
+	cleanups.push(() => outbox.close());
+	return outbox;
+}
+
+describe("the SQLite outbox", () => {
+	outboxSuite(async () => {
+		const file = freshFile();
+		const outbox = await open(file);
+		return {
+			outbox,
+			async reopen() {
+				await outbox.close();
+				return open(file);
+			},
+		};
+	});
+
+	const event = { person: "ada", body: "1", destinations: ["crisp"], claims: [], rank: 0, reserved: false };
+	const batch = { site: "site", events: [event] };
+	const destination = { site: "site", name: "crisp" };
+	const everything = {
+		destination,
+		lanes: 1,
+		deliveries: 1,
+		served: 0,
+		reservedOnly: false,
+		holding: [],
+		now: 0,
+		leaseMs: 60_000,
+	};
+
+	it("takes no more past its size, keeps what it has, and takes more once that is delivered", async () => {
+		const outbox = await openSqlite(freshFile(), { maxBytes: 1_048_576 });
+		cleanups.push(() => outbox.close());
+		const large = (n: number) => ({ ...event, person: `p${n}`, body: JSON.stringify({ n, text: "x".repeat(16_000) }) });
+		let taken = 0;
+		const fill = async () => {
+			for (;;) {
+				await outbox.append({ site: "site", events: [large(taken)] });
+				taken += 1;
+			}
+		};
+		await expect(fill()).rejects.toThrow(StoreUnavailableError);
+		await expect(outbox.check()).rejects.toThrow(/maxStoreBytes/);
+		expect(taken).toBeGreaterThan(30);
+		expect(taken).toBeLessThan(70);
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 60_000 });
+		const { leases } = await outbox.take({ ...everything, lanes: 100, now: Date.now() });
+		expect(leases.map(({ bodies }) => JSON.parse(bodies[0] ?? "").n)).toEqual([...Array(taken).keys()]);
+		for (const lease of leases) {
+			await outbox.settle({ lease, now: Date.now(), ended: { count: 1, ending: { kind: "delivered" } } });
+		}
+		await outbox.append({ site: "site", events: [large(taken)] });
+		await outbox.check();
+	});
+
+	it("shows no more than an event that is alone, unless it was said how many to show", async () => {
+		const outbox = await open(freshFile());
+		const bodies = async () => {
+			const [lease] = (await outbox.take({ ...everything, deliveries: 100 })).leases;
+			if (!lease) throw new Error("no lane");
+			return { lease, bodies: lease.bodies };
+		};
+		const alone = (body: string) => ({ ...event, body, alone: true });
+		await outbox.append({ site: "site", events: [alone("1"), { ...event, body: "2" }, alone("3"), alone("4")] });
+		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0));
+		const fresh = await bodies();
+		expect(fresh.bodies).toEqual(["1"]);
+		await outbox.settle({ lease: fresh.lease, now: 0, sent: true, narrowTo: 100 });
+		const tried = await bodies();
+		expect(tried.bodies).toEqual(["1", "2", "3", "4"]);
+		await outbox.settle({ lease: tried.lease, now: 0, ended: { count: 1, ending: { kind: "delivered" } } });
+		expect((await bodies()).bodies).toEqual(["2", "3"]);
+	});
+
+	it("frees the leases of a process that ended", async () => {
+		const file = freshFile();
+		const first = await open(file);
+		const waiting = new Promise<void>((ready) => first.onReady(ready));
+		await first.append(batch);
+		await waiting;
+		expect((await first.take(everything)).leases).toHaveLength(1);
+		await first.close();
+		expect((await (await open(file)).take(everything)).leases).toHaveLength(1);
+	});
+
+	it("does not let a lane wait for a time that a clock set back has put far away", async () => {
+		const file = freshFile();
+		const first = await open(file);
+		const waiting = new Promise<void>((ready) => first.onReady(ready));
+		await first.append(batch);
+		await waiting;
+		const [lease] = (await first.take(everything)).leases;
+		if (!lease) throw new Error("no lane");
+		const tomorrow = Date.now() + 86_400_000;
+		await first.settle({ lease, now: tomorrow, failed: { dueAt: tomorrow } });
+		await first.close();
+		const { nextAt = 0 } = await (await open(file)).take({ ...everything, now: Date.now() });
+		expect(nextAt - Date.now()).toBeLessThanOrEqual(900_000);
+	});
+
+	it("a call that fails costs those that share its commit nothing", async () => {
+		const outbox = await open(freshFile());
+		const bad = { site: "site", events: [{ ...event, rank: 1n as unknown as number }] };
+		const results = await Promise.allSettled([outbox.append(batch), outbox.append(bad), outbox.append(batch)]);
+		expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+	});
+
+	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
+		const file = freshFile();
+		await (await open(file)).close();
+		const db = new DatabaseSync(file);
+		db.exec("INSERT INTO journal (id, head, keys) VALUES (0, '{ torn', x'')");
+		db.close();
+		const outbox = await open(file);
+		const faults: string[] = [];
+		outbox.onFault((message) => faults.push(message));
+		await outbox.append(batch);
+		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 }), {
+			timeout: 60_000,
+		});
+		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
+	});
+
+	it("is in memory, and in no file, where it is asked to be", async () => {
+		const first = await open(":memory:");
+		await first.append(batch);
+		expect(existsSync(":memory:")).toBe(false);
+		expect(await (await open(":memory:")).stats()).toMatchObject({ events: 0, journal: 0 });
+		await vi.waitFor(async () => expect(await first.stats()).toMatchObject({ events: 1, journal: 0 }));
+	});
+
+	it("refuses a file that another has open, and says so", async () => {
+		const file = freshFile();
+		await open(file);
+		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
+	});
+
+	it("refuses a file of a newer version", async () => {
+		const file = freshFile();
+		const db = new DatabaseSync(file);
+		db.exec("PRAGMA user_version = 99");
+		db.close();
+		await expect(openSqlite(file)).rejects.toThrow(/schema 99.*newer eventferry/);
+	});
+
+	it("refuses a folder that is not there, and a file that is no database", async () => {
+		await expect(openSqlite("/nowhere/at/all/store.db")).rejects.toThrow(/folder of the store does not exist/);
+		await expect(openSqlite(import.meta.filename)).rejects.toThrow(StoreOpenError);
+	});
+
+	it("rejects calls after it was closed", async () => {
+		const outbox = await open(freshFile());
+		await outbox.close();
+		await expect(outbox.append(batch)).rejects.toThrow(StoreUnavailableError);
+	});
+
+	it("stores what was appended just before it is closed", async () => {
+		const file = freshFile();
+		const outbox = await open(file);
+		const appended = outbox.append(batch);
+		await outbox.close();
+		await appended;
+		const { events, journal } = await (await open(file)).stats();
+		expect(events + journal).toBe(1);
+	});
+});
