@@ -1,24 +1,24 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import express, { type ErrorRequestHandler } from "express";
-import { type CrispCredentials, createCrisp } from "./crisp.ts";
-import type { CrispRelay } from "./crisp-relay.ts";
+import { type CrispCredentials, createCrisp } from "./crisp/crisp.ts";
+import type { CrispRelay } from "./crisp/relay.ts";
 import { createFaults, type Fault } from "./faults.ts";
-import { createHelpcrunch, type HelpcrunchCredentials } from "./helpcrunch.ts";
+import { createHelpcrunch, type HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
 import type { NewPerson, SandboxPerson } from "./people.ts";
 import { type Destination, destinations } from "./provider.ts";
 import { createRecord, type SandboxRequest } from "./record.ts";
-import { createVibetrace, type VibetraceCredentials } from "./vibetrace.ts";
+import { createVibetrace, type VibetraceCredentials } from "./vibetrace/vibetrace.ts";
 import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-for.ts";
 
-export type { CrispCredentials } from "./crisp.ts";
-export type { CrispRelay } from "./crisp-relay.ts";
+export type { CrispCredentials } from "./crisp/crisp.ts";
+export type { CrispRelay } from "./crisp/relay.ts";
 export type { Fault } from "./faults.ts";
-export type { HelpcrunchCredentials } from "./helpcrunch.ts";
+export type { HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
 export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";
 export type { Destination } from "./provider.ts";
 export type { SandboxRequest } from "./record.ts";
-export type { VibetraceCredentials } from "./vibetrace.ts";
+export type { VibetraceCredentials } from "./vibetrace/vibetrace.ts";
 export type { ExpectedEvent, SandboxDelivery } from "./wait-for.ts";
 
 export interface SandboxOptions {

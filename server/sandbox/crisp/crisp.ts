@@ -1,20 +1,13 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Server as HttpServer } from "node:http";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
-import { answer, methodNotAllowed, pageOf, refuse, valid } from "./crisp-answers.ts";
-import { createConversations } from "./crisp-conversations.ts";
-import { type CrispRelay, createRelay } from "./crisp-relay.ts";
-import {
-	partialCard,
-	peopleData,
-	peopleEvent,
-	type SearchCondition,
-	searchFilter,
-	wholeCard,
-} from "./crisp-schemas.ts";
-import { createWebsite, createWebsiteRoutes } from "./crisp-website.ts";
-import { createPeople, type SandboxPerson } from "./people.ts";
-import { createQuota, jsonBody, type Provider } from "./provider.ts";
+import { createPeople, type SandboxPerson } from "../people.ts";
+import { createQuota, jsonBody, type Provider } from "../provider.ts";
+import { answer, methodNotAllowed, pageOf, refuse, valid } from "./answers.ts";
+import { createConversations } from "./conversations.ts";
+import { type CrispRelay, createRelay } from "./relay.ts";
+import { partialCard, peopleData, peopleEvent, type SearchCondition, searchFilter, wholeCard } from "./schemas.ts";
+import { createWebsite, createWebsiteRoutes } from "./website.ts";
 
 /** What a site's configuration needs to reach the simulated Crisp. */
 export interface CrispCredentials {

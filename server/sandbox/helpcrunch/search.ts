@@ -1,5 +1,5 @@
-import type { SearchCondition } from "./helpcrunch-schemas.ts";
-import type { SandboxPerson } from "./people.ts";
+import type { SandboxPerson } from "../people.ts";
+import type { SearchCondition } from "./schemas.ts";
 
 /** A customer as the API shows it. */
 export const rendered = ({ id, email, userId, profile, attributes }: SandboxPerson) => ({

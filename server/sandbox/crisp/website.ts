@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Request, type RequestHandler, type Response, Router } from "express";
-import { answer, methodNotAllowed, refuse, valid } from "./crisp-answers.ts";
-import { newOperator, newWebsite, operatorChange, websiteRemoval, websiteSettings } from "./crisp-schemas.ts";
+import { answer, methodNotAllowed, refuse, valid } from "./answers.ts";
+import { newOperator, newWebsite, operatorChange, websiteRemoval, websiteSettings } from "./schemas.ts";
 
 interface Operator {
 	user_id: string;

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from "express";
-import { createPeople, type SandboxPerson } from "./people.ts";
-import { jsonBody, type Provider } from "./provider.ts";
-import { newUser, readEvent, userAttributes, type VibetraceEvent } from "./vibetrace-schemas.ts";
+import { createPeople, type SandboxPerson } from "../people.ts";
+import { jsonBody, type Provider } from "../provider.ts";
+import { newUser, readEvent, userAttributes, type VibetraceEvent } from "./schemas.ts";
 
 /** What a site's configuration needs to reach the simulated Vibetrace. */
 export interface VibetraceCredentials {

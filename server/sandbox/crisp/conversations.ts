@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Request, type RequestHandler, type Response, Router } from "express";
-import { answer, methodNotAllowed, pageOf, refuse, valid } from "./crisp-answers.ts";
+import { answer, methodNotAllowed, pageOf, refuse, valid } from "./answers.ts";
 import {
 	conversationBlock,
 	conversationMessage,
@@ -8,7 +8,7 @@ import {
 	conversationRead,
 	conversationRouting,
 	conversationState,
-} from "./crisp-schemas.ts";
+} from "./schemas.ts";
 
 interface Conversation {
 	session_id: string;

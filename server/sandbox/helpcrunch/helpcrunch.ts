@@ -1,17 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
 import type { ZodType } from "zod";
-import {
-	customData,
-	customer,
-	customerEvent,
-	customerSearch,
-	type SearchCondition,
-	violations,
-} from "./helpcrunch-schemas.ts";
-import { compare, field, matches, rendered } from "./helpcrunch-search.ts";
-import { createPeople, type SandboxPerson } from "./people.ts";
-import { createQuota, jsonBody, type Provider } from "./provider.ts";
+import { createPeople, type SandboxPerson } from "../people.ts";
+import { createQuota, jsonBody, type Provider } from "../provider.ts";
+import { customData, customer, customerEvent, customerSearch, type SearchCondition, violations } from "./schemas.ts";
+import { compare, field, matches, rendered } from "./search.ts";
 
 /** What a site's configuration needs to reach the simulated HelpCrunch. */
 export interface HelpcrunchCredentials {
