@@ -2,36 +2,36 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import type { RequestHandler, Response } from "express";
 
-/** What goes wrong with requests to one destination, before the provider looks at them. */
+/** A failure of requests to one destination, applied before the provider sees them. */
 export interface Fault {
-	/** The status answered; 200 when only a body, headers or `retryAfter` are given. */
+	/** Status of the answer; 200 when only a body, headers or `retryAfter` are given. */
 	status?: number;
-	/** Text as it is, anything else as JSON. */
+	/** Body of the answer: text as it is, anything else as JSON. */
 	body?: unknown;
-	/** Default: `text/plain` for text, else `application/json`. */
+	/** Content type; default `text/plain` for text, else `application/json`. */
 	contentType?: string;
 	headers?: Record<string, string>;
 	/** The `Retry-After` header: seconds, or an HTTP date. */
 	retryAfter?: number | string;
-	/** Holds the request back first. Without a `status` and the like, the provider then answers as usual. */
+	/** Delay before the answer, ms. Unless another field sets an answer, the provider then answers as usual. */
 	delayMs?: number;
 	/** Ends the connection without an answer. */
 	reset?: boolean;
-	/** How many requests it befalls. Default: all, until it is cleared. */
+	/** Number of requests that fail. Default: all, until the fault is cleared. */
 	times?: number;
-	/** Only requests with such a path: raw, without base and query. */
+	/** Limits the fault to requests whose raw path, without base and query, matches. */
 	path?: RegExp;
 	method?: string;
 }
 
 interface Faults {
 	inflict: RequestHandler;
-	/** Adds one, as a copy; returns what clears it. */
+	/** Adds a copy of the fault; returns a function that clears it. */
 	add(fault: Fault): () => void;
 	clear(): void;
 }
 
-/** The faults of one destination. A request meets the first that fits; once that one's `times` are used, the next. */
+/** The faults of one destination. A request meets the first that matches, until the `times` of that one are used up. */
 export function createFaults(): Faults {
 	let faults: Fault[] = [];
 

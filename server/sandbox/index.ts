@@ -32,7 +32,7 @@ export interface SandboxOptions {
 	};
 }
 
-/** What a site's configuration needs for each simulated provider, made anew by each sandbox. */
+/** Credentials and base URLs of the simulated providers, for a site's configuration. Each sandbox makes its own. */
 export interface SandboxDestinations {
 	crisp: CrispCredentials & { baseUrl: string };
 	helpcrunch: HelpcrunchCredentials & { baseUrl: string };
@@ -45,38 +45,38 @@ export interface Sandbox {
 	readonly url: string;
 	/** Credentials and base URLs, to spread into a site's configuration. */
 	readonly destinations: SandboxDestinations;
-	/** Aborted when `stop()` is called, so that whoever streams from the sandbox can end. */
+	/** Aborted when `stop()` is called: a signal for streams out of the sandbox to end. */
 	readonly stopped: AbortSignal;
-	/** What was received, refused requests too, oldest first; the last 10,000 of all destinations. */
+	/** Requests received, refused ones included, oldest first. Keeps the last 10,000 of all destinations together. */
 	requests(destination?: Destination): SandboxRequest[];
-	/** A copy of the profiles the provider now holds. */
+	/** Returns a copy of the profiles that the provider holds now. */
 	people(destination: Destination): SandboxPerson[];
 	/** Adds a person as if they had existed before; returns the provider's id: a number at HelpCrunch. */
 	addPerson(destination: Destination, person: NewPerson): string | number;
 	/** Removes everyone with that e-mail, as an operator would in the provider's own pages. */
 	removePerson(destination: Destination, email: string): void;
-	/** Makes requests fail; returns what clears the fault. Several faults befall requests in the order added. */
+	/** Makes requests fail; returns a function that clears the fault. Several faults apply in the order they were added. */
 	fault(destination: Destination, fault: Fault): () => void;
 	/**
-	 * Resolves once an event has arrived on a profile: at once if it has before, else as soon as it does, so that a
-	 * test need not sleep. Rejects after `timeoutMs` (default 10,000), telling what was received.
+	 * Resolves once an event has arrived on a profile, at once if it is there already: tests need no sleep.
+	 * Rejects after `timeoutMs` (default 10,000) with a list of the requests received.
 	 */
 	waitFor(event: ExpectedEvent, options?: { timeoutMs?: number }): Promise<SandboxDelivery>;
 	/**
-	 * Resolves with the requests once the predicate holds for them; it is asked again with each request, also with one
-	 * whose answer a fault holds back. Rejects after `timeoutMs` (default 10,000), telling what was received.
+	 * Resolves with the requests once the predicate holds for them. The predicate runs again at each request, even at
+	 * one that a fault has not answered yet. Rejects after `timeoutMs` (default 10,000) with a list of the requests.
 	 */
 	until(
 		predicate: (requests: SandboxRequest[]) => boolean,
 		options?: { destination?: Destination; timeoutMs?: number },
 	): Promise<SandboxRequest[]>;
-	/** Calls the listener once for each request, when it is answered or its connection has ended; returns the way to stop. */
+	/** Calls the listener once for each request, when it is answered or its connection ends. Returns a function that stops it. */
 	onRequest(listener: (request: SandboxRequest) => void): () => void;
-	/** Crisp's socket for events. Needs `socket.io`, where somebody connects to it. */
+	/** Crisp's socket for events. Needs the package `socket.io` as soon as a client connects to it. */
 	readonly relay: CrispRelay;
-	/** Forgets people, conversations, requests, faults and what was used of the limits. */
+	/** Deletes people, conversations, requests and faults, and resets the limits. */
 	clear(): void;
-	/** Ends all connections and stops listening; whoever waits in `until` is told so. */
+	/** Ends all connections and stops listening. Pending `waitFor` and `until` calls reject. */
 	stop(): Promise<void>;
 }
 
@@ -85,8 +85,9 @@ const unreadable: ErrorRequestHandler = (error: { status?: number; message: stri
 };
 
 /**
- * Starts the three providers as one HTTP server on 127.0.0.1. They accept and answer what their documentation says,
- * refuse the rest, and keep everything in memory. Of Crisp, what its Node client has always had is simulated, of the others what concerns people and their events.
+ * Starts the three providers as one HTTP server on 127.0.0.1. They accept and answer as their documentation says,
+ * refuse everything else, and keep all data in memory. Crisp is simulated as far as its Node client reaches, the
+ * others as far as people and their events go.
  */
 export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {}): Promise<Sandbox> {
 	const providers = {

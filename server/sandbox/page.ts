@@ -45,13 +45,13 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 }
 
 /**
- * A page of a public name that has been made to point at this machine would be of one origin with what is shown here:
- * https://en.wikipedia.org/wiki/DNS_rebinding. An address or a name without a dot cannot be made so.
+ * Refuses requests by a public name: an attacker can point one at this machine, and its pages would share our origin
+ * (DNS rebinding, https://en.wikipedia.org/wiki/DNS_rebinding). IP addresses and names without a dot are safe.
  */
 const onlyByPrivateName: RequestHandler = ({ headers: { host = "" } }, response, next) => {
 	const { hostname } = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : { hostname: "" };
 	if (isIP(hostname.replace(/^\[|\]$/g, "")) || /^[^.]+(\.localhost)?$/.test(hostname)) return next();
-	response.status(403).type("text").send("The sandbox is shown under an address or a local name only.\n");
+	response.status(403).type("text").send("The sandbox answers only requests to an IP address or a local name.\n");
 };
 
 const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

@@ -1,15 +1,15 @@
-/** What one simulated provider keeps of one event. */
+/** An event as a simulated provider keeps it. */
 export interface SandboxEvent {
 	/** Vibetrace's type key (`generic`, `confirmation`, …); absent elsewhere. */
 	type?: string;
 	name: string;
 	data?: Record<string, unknown>;
 	color?: string;
-	/** When the provider received it, ms since the epoch: no provider takes another time. */
+	/** Time of receipt, ms since the epoch. No provider accepts another time. */
 	at: number;
 }
 
-/** A profile as one simulated provider now holds it. */
+/** A profile as a simulated provider holds it now. */
 export interface SandboxPerson {
 	/** A number at HelpCrunch, a string elsewhere. */
 	id: string | number;
@@ -19,11 +19,11 @@ export interface SandboxPerson {
 	profile: Record<string, unknown>;
 	/** Custom data: Crisp's people data, HelpCrunch's `customData`, all of Vibetrace's attributes. */
 	attributes: Record<string, unknown>;
-	/** In the order received, duplicates the provider discards left out. */
+	/** Events in the order received, without duplicates that the provider discards. */
 	events: SandboxEvent[];
 }
 
-/** Who `addPerson` adds. */
+/** A person for `addPerson`. */
 export interface NewPerson {
 	email?: string;
 	userId?: string;
@@ -32,7 +32,7 @@ export interface NewPerson {
 
 const fold = (email: string) => email.trim().toLowerCase();
 
-/** The profiles of one provider, found by id or, in any case, by e-mail. */
+/** The profiles of one provider, found by id or by e-mail in any letter case. */
 export function createPeople() {
 	const byId = new Map<string, SandboxPerson>();
 	const byEmail = new Map<string, SandboxPerson>();
@@ -60,7 +60,7 @@ export function createPeople() {
 			people.readdress(person, undefined);
 			byId.delete(String(person.id));
 		},
-		/** Everyone with that e-mail: at HelpCrunch they can be several. */
+		/** Finds everyone with that e-mail; HelpCrunch allows several. */
 		withEmail: (email: string) =>
 			people.all().filter((person) => person.email !== undefined && fold(person.email) === fold(email)),
 		clear(): void {

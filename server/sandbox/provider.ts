@@ -5,7 +5,7 @@ export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
 /** The three providers, as eventferry's configuration names them. */
 export type Destination = (typeof destinations)[number];
 
-/** One provider: what it answers, and what it holds. */
+/** A simulated provider: its HTTP routes and the profiles it holds. */
 export interface Provider<Credentials> {
 	credentials: Credentials;
 	router: Router;
@@ -15,12 +15,12 @@ export interface Provider<Credentials> {
 	clear(): void;
 }
 
-/** A scarce number of requests: `limit` in each window, which starts with its first request. */
+/** A limit of requests per window. A window starts with its first request. */
 export function createQuota(limit: number, windowMs: number) {
 	let startedAt = Number.NEGATIVE_INFINITY;
 	let used = 0;
 	return {
-		/** Whether one more request is within the quota; counts it. */
+		/** Counts one more request; returns whether the quota allows it. */
 		spend(): boolean {
 			const now = Date.now();
 			if (now - startedAt >= windowMs) {
@@ -37,8 +37,8 @@ export function createQuota(limit: number, windowMs: number) {
 }
 
 /**
- * Turns the text the record has read into JSON. A body that is not declared as JSON, or is none, is refused in the
- * provider's own words.
+ * Parses the body that the record has read as text. Refuses a body that is not declared as JSON or is not valid JSON,
+ * in the provider's own words.
  */
 export function jsonBody(refuse: (response: Response, why: string) => void): RequestHandler {
 	return (request, response, next) => {

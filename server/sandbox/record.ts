@@ -2,30 +2,30 @@ import type { IncomingHttpHeaders } from "node:http";
 import express, { type RequestHandler } from "express";
 import type { Destination } from "./provider.ts";
 
-/** One request as a simulated provider received it. */
+/** A request as a simulated provider received it. */
 export interface SandboxRequest {
-	/** Counts from 1, in the order received, over all destinations. */
+	/** Sequence number over all destinations, from 1, in the order received. */
 	number: number;
-	/** When it was received, ms since the epoch. */
+	/** Time of receipt, ms since the epoch. */
 	at: number;
 	destination: Destination;
 	method: string;
-	/** Raw, as received, without the base and the query: `/website/…/people/events/ada%40example.com`. */
+	/** Raw path without base and query: `/website/…/people/events/ada%40example.com`. */
 	path: string;
-	/** Raw, without the question mark. Absent when there is none. */
+	/** Raw query without the question mark. Absent when there is none. */
 	query?: string;
-	/** Lower-case names; credentials are masked, only their scheme is left. */
+	/** Headers by lower-case name. Credentials are masked; only their scheme is left. */
 	headers: Record<string, string>;
-	/** Parsed when it is JSON, else the text. Absent when there is none. */
+	/** Body, parsed when it is JSON, else as text. Absent when there is none. */
 	body?: unknown;
-	/** Absent while the answer is held back by a delay, and for good when the connection ended without one. */
+	/** Status of the answer. Absent while a delay holds the answer back, and when the connection ended without one. */
 	status?: number;
 }
 
 const kept = 10_000;
 const readText = express.text({ type: () => true, limit: "1mb" });
 
-/** Everything received, the last 10,000 of it, and those who wait for it. */
+/** The last 10,000 requests received, and the tests that wait for requests. */
 export function createRecord() {
 	let requests: SandboxRequest[] = [];
 	let lastNumber = 0;
@@ -38,10 +38,10 @@ export function createRecord() {
 		requests.filter((request) => destination === undefined || request.destination === destination);
 
 	return {
-		/** The current requests, oldest first. */
+		/** Returns the requests kept, oldest first. */
 		list,
 
-		/** Reads the body and notes the request, whatever becomes of it. */
+		/** Reads the body and records the request, however it is answered. */
 		receive: (destination: Destination): RequestHandler => {
 			return (request, response, next) =>
 				readText(request, response, (error) => {
@@ -67,7 +67,7 @@ export function createRecord() {
 						for (const listener of listeners) listener(received);
 						wake();
 					};
-					// "finish" comes a turn after whoever asked may already have the answer.
+					// The event "finish" comes one turn late: the client may have the answer already.
 					const { writeHead } = response;
 					response.writeHead = (...parts: unknown[]) => {
 						const written = Reflect.apply(writeHead, response, parts);
@@ -77,18 +77,18 @@ export function createRecord() {
 					response.once("close", settle);
 
 					next(error);
-					// Providers answer at once; only a request that a fault holds back is unanswered here.
+					// Providers answer synchronously, so an unanswered request here is one that a fault delays.
 					if (!settled) wake();
 				});
 		},
 
-		/** Calls the listener once for each request, when it is answered or its connection has ended. */
+		/** Calls the listener once for each request, when it is answered or its connection ends. */
 		onRequest(listener: (request: SandboxRequest) => void): () => void {
 			listeners.add(listener);
 			return () => listeners.delete(listener);
 		},
 
-		/** Resolves to what `find` finds, once it finds something; asked again with each request. */
+		/** Resolves to the first result of `find` that is not undefined. `find` runs again at each request. */
 		when<Found>(
 			find: (requests: SandboxRequest[]) => Found | undefined,
 			{ destination, timeoutMs = 10_000 }: { destination?: Destination; timeoutMs?: number } = {},
@@ -107,7 +107,9 @@ export function createRecord() {
 			};
 			const timer = setTimeout(() => {
 				reject(
-					new Error(`The sandbox did not receive what was waited for in ${timeoutMs} ms. ${told(list(destination))}`),
+					new Error(
+						`The sandbox did not receive the expected request within ${timeoutMs} ms. ${told(list(destination))}`,
+					),
 				);
 			}, timeoutMs);
 			waiting.add(waiter);
@@ -122,7 +124,7 @@ export function createRecord() {
 			requests = [];
 		},
 
-		/** Fails whoever still waits. */
+		/** Rejects all pending `when` calls. */
 		stop(): void {
 			for (const waiter of waiting) waiter.fail(new Error(`The sandbox was stopped. ${told(requests)}`));
 		},

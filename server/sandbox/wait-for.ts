@@ -2,24 +2,24 @@ import { isDeepStrictEqual } from "node:util";
 import type { SandboxEvent, SandboxPerson } from "./people.ts";
 import type { Destination } from "./provider.ts";
 
-/** An event as your app tracks it, as far as you care: what is left out may be anything. */
+/** An event as your app tracks it. Fields that are left out match anything. */
 export interface ExpectedEvent {
-	/** Default: whichever has it first. */
+	/** Destination to look at; default any. */
 	destination?: Destination;
 	type?: "track" | "login" | "update" | "page" | "confirmation" | "email_open";
-	/** A track event's. */
+	/** Name of a track event. */
 	name?: string;
-	/** At least this. Of a `login` or `update`: attributes, whose values the profile then holds. */
+	/** Data that the event must have, or more. For `login` and `update`: attributes that the profile must hold. */
 	data?: Record<string, unknown>;
 	person?: { email?: string; userId?: string };
 }
 
-/** Where an expected event has arrived. */
+/** An expected event that has arrived. */
 export interface SandboxDelivery {
 	destination: Destination;
-	/** The profile as it is now. */
+	/** The profile in its present state. */
 	person: SandboxPerson;
-	/** The event on it; a `login` or `update` leaves none. */
+	/** The event on the profile; absent for `login` and `update`, which leave none. */
 	event?: SandboxEvent;
 }
 
@@ -33,7 +33,7 @@ function isPerson({ email, userId }: SandboxPerson, expected: ExpectedEvent["per
 }
 
 function isEvent({ name, data = {} }: SandboxEvent, expected: ExpectedEvent): boolean {
-	// Whatever is not a track event has its type for a name.
+	// Events of other types are named after their type.
 	const isTrack = expected.type === undefined || expected.type === "track";
 	const wanted = isTrack ? expected.name : expected.type;
 	return (
@@ -42,7 +42,7 @@ function isEvent({ name, data = {} }: SandboxEvent, expected: ExpectedEvent): bo
 	);
 }
 
-/** Whether a profile holds these attributes: by their names, or as fields of the provider's, which have names of their own. */
+/** Whether a profile holds these attributes, under their own names or as values of the provider's fields. */
 function hasAttributes({ attributes, profile, email }: SandboxPerson, expected: ExpectedEvent["data"] = {}): boolean {
 	const values = (value: unknown): unknown[] =>
 		typeof value === "object" && value !== null ? Object.values(value).flatMap(values) : [value];
@@ -50,7 +50,7 @@ function hasAttributes({ attributes, profile, email }: SandboxPerson, expected: 
 	return Object.entries(expected).every(([name, value]) => attributes[name] === value || fields.includes(value));
 }
 
-/** Where an event has arrived, if it has. */
+/** Finds an expected event on the profiles; undefined when it has not arrived. */
 export function findDelivery(
 	people: Partial<Record<Destination, SandboxPerson[]>>,
 	expected: ExpectedEvent,

@@ -226,7 +226,7 @@ describe("the socket", () => {
 	it("can be closed before it is open", async () => {
 		const { sandbox, socket, errors } = await open();
 		socket.close();
-		await expect(sandbox.relay.subscribed("message:send", 1_200)).rejects.toThrow(/Nobody has subscribed/);
+		await expect(sandbox.relay.subscribed("message:send", 1_200)).rejects.toThrow(/No client subscribed/);
 		expect(errors).toEqual([]);
 	});
 });

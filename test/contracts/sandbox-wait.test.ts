@@ -54,7 +54,7 @@ describe("waitFor", () => {
 		await running.batch(event({ name: "hello", data: { a: 1 }, person: ada }));
 		await running.settled(1);
 		const waited = running.sandbox.waitFor(expected, { timeoutMs: 5 });
-		await expect(waited).rejects.toThrow(/did not receive what was waited for in 5 ms\. It received/);
+		await expect(waited).rejects.toThrow(/did not receive the expected request within 5 ms\. It received/);
 	});
 
 	test("whoever waits when the sandbox is stopped is told so", async () => {

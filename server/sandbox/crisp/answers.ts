@@ -1,7 +1,7 @@
 import type { RequestHandler, Response } from "express";
 import type { ZodType } from "zod";
 
-/** Crisp's envelope around whatever it answers. */
+/** Answers in Crisp's envelope. */
 export const answer = (response: Response, status: number, reason: string, data: unknown = {}) =>
 	response.status(status).json({ error: false, reason, data });
 
@@ -10,7 +10,7 @@ export const refuse = (response: Response, status: number, reason: string, messa
 
 export const methodNotAllowed: RequestHandler = (_request, response) => refuse(response, 405, "method_not_allowed");
 
-/** Refuses a body of another shape, without a word about which part of it. */
+/** Refuses a body that does not match the schema, without naming the field, as Crisp does. */
 export const valid =
 	<P>(schema: ZodType): RequestHandler<P> =>
 	(request, response, next) => {
@@ -18,7 +18,7 @@ export const valid =
 		else refuse(response, 400, "invalid_data");
 	};
 
-/** Pages count from 1, 20 to a page. */
+/** Returns one page of a list. Pages count from 1; Crisp has 20 items to a page. */
 export function pageOf<Item>(items: readonly Item[], page: unknown, size = 20): Item[] {
 	const first = (Math.max(1, Number(page)) - 1) * size;
 	return items.slice(first, first + size);

@@ -20,7 +20,7 @@ interface Conversation {
 	createdAt: number;
 }
 
-/** Calls whoever listens to Crisp's events. */
+/** Sends an event to Crisp's event listeners. */
 export type Emit = (event: string, data: Record<string, unknown>) => void;
 
 /** Crisp's conversation routes, under `/website/{website_id}`. */
@@ -131,7 +131,7 @@ export function createConversations(websiteId: string, emit: Emit): { router: Ro
 					...conversationMessage.parse(request.body),
 				};
 				conversation.messages.push(message);
-				// A visitor sends, an operator's message is received.
+				// Crisp names events from the visitor's side: a visitor sends, and receives what operators write.
 				const event = message.from === "user" ? "message:send" : "message:received";
 				emit(event, { website_id: websiteId, session_id: conversation.session_id, ...message });
 				answer(response, 202, "dispatched", { fingerprint: message.fingerprint });

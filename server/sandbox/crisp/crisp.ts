@@ -9,7 +9,7 @@ import { type CrispRelay, createRelay } from "./relay.ts";
 import { partialCard, peopleData, peopleEvent, type SearchCondition, searchFilter, wholeCard } from "./schemas.ts";
 import { createWebsite, createWebsiteRoutes } from "./website.ts";
 
-/** What a site's configuration needs to reach the simulated Crisp. */
+/** Credentials of the simulated Crisp, for a site's configuration. */
 export interface CrispCredentials {
 	websiteId: string;
 	identifier: string;
@@ -19,18 +19,18 @@ export interface CrispCredentials {
 
 const day = 86_400_000;
 
-// Express reports a path segment it cannot decode here.
+// Express passes path segments that it cannot decode to error handlers.
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => refuse(response, 400, "invalid_data");
 
-/** Crisp, and its socket for events. */
+/** Crisp with its socket for events. */
 interface CrispProvider extends Provider<CrispCredentials> {
 	relay: CrispRelay;
-	/** Says which server the socket is to be on. */
+	/** Sets the server that the socket listens on. */
 	attach(server: HttpServer): void;
 	stop(): void;
 }
 
-/** Crisp's routes for people, conversations, a website and its operators, under `/website/{website_id}`. */
+/** Creates Crisp's routes for people, conversations, a website and its operators, under `/website/{website_id}`. */
 export function createCrisp(perDay: number): CrispProvider {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
@@ -68,7 +68,7 @@ export function createCrisp(perDay: number): CrispProvider {
 			else refuse(response, 404, "not_found");
 		};
 
-	/** Keeps a card; false when its e-mail already has another profile. */
+	/** Stores a contact card; returns false when another profile has its e-mail. */
 	const keepCard = (person: SandboxPerson, card: Record<string, unknown>): boolean => {
 		const { email, ...profile } = card;
 		if (typeof email === "string") {
@@ -80,7 +80,7 @@ export function createCrisp(perDay: number): CrispProvider {
 		return true;
 	};
 
-	// What Crisp says about an e-mail that already has a profile is not documented.
+	// Undocumented: Crisp's answer for an e-mail that has a profile already.
 	const exists = (response: Response) => refuse(response, 409, "people_exists");
 	const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.email, ...person.profile });
 
@@ -224,12 +224,12 @@ export function createCrisp(perDay: number): CrispProvider {
 	};
 }
 
-/** Whether a card meets one condition of a search, as far as segments go. */
+/** Whether a card meets one condition of a search. Only segments are compared; other criteria always match. */
 function meets({ segments }: Record<string, unknown>, { criterion, query }: SearchCondition): boolean {
 	return criterion !== "segments" || (Array.isArray(segments) && query.every((each) => segments.includes(each)));
 }
 
-/** `PATCH`: what is given replaces what was there, objects field by field. */
+/** Merges a `PATCH` body: given fields replace old ones, objects field by field. */
 function merged(old: Record<string, unknown>, change: Record<string, unknown>): Record<string, unknown> {
 	const result = { ...old };
 	for (const [field, value] of Object.entries(change)) {

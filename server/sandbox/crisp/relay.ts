@@ -2,13 +2,13 @@ import { once } from "node:events";
 import type { Server as HttpServer } from "node:http";
 import type { Server, Socket } from "socket.io";
 
-/** What Crisp's socket tells those who listen. */
+/** Crisp's event socket, as a test controls it. */
 export interface CrispRelay {
-	/** Tells an event to those who subscribed to it; returns how many. */
+	/** Sends an event to its subscribers; returns their number. */
 	emit(event: string, data: Record<string, unknown>): number;
-	/** Resolves once somebody has subscribed to an event; rejects after `timeoutMs` (default 10,000). */
+	/** Resolves once a client has subscribed to an event; rejects after `timeoutMs` (default 10,000). */
 	subscribed(event: string, timeoutMs?: number): Promise<void>;
-	/** Ends all connections: as a server does that wants no more of them, or as a network that fails. */
+	/** Ends all connections, as a server that disconnects its clients or as a network that fails. */
 	drop(how: "server" | "network"): void;
 }
 
@@ -22,14 +22,14 @@ interface Authentication {
 }
 
 /**
- * Crisp's event socket, on the sandbox's own server: https://docs.crisp.chat/guides/rtm-api/. Started when somebody
- * first asks where it is, as it needs socket.io, which not every test does.
+ * Crisp's event socket (https://docs.crisp.chat/guides/rtm-api/), on the sandbox's own server. Starts at the first
+ * request for its address, because it needs socket.io and most tests do not.
  */
 export function createRelay(admits: (given: Authentication) => boolean) {
 	let server: HttpServer | undefined;
 	let started: Promise<string> | undefined;
 	let io: Server | undefined;
-	/** What each connection has subscribed to, once it is let in. */
+	/** Subscriptions of each authenticated connection. */
 	const subscriptions = new Map<Socket, Set<string>>();
 	const changed = new EventTarget();
 
@@ -68,7 +68,7 @@ export function createRelay(admits: (given: Authentication) => boolean) {
 			const signal = AbortSignal.timeout(timeoutMs);
 			while (![...subscriptions.values()].some((events) => events.has(event))) {
 				await once(changed, "change", { signal }).catch((cause) => {
-					throw new Error(`Nobody has subscribed to ${event} in ${timeoutMs} ms`, { cause });
+					throw new Error(`No client subscribed to ${event} within ${timeoutMs} ms`, { cause });
 				});
 			}
 		},
@@ -85,7 +85,7 @@ export function createRelay(admits: (given: Authentication) => boolean) {
 		attach(to: HttpServer): void {
 			server = to;
 		},
-		/** Where it is; rejects where socket.io is missing. */
+		/** Resolves to the socket's address; rejects when socket.io is missing. */
 		url: (): Promise<string> => {
 			started ??= start();
 			return started;

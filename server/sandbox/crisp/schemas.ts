@@ -1,7 +1,7 @@
 import * as z from "zod";
 
-// https://docs.crisp.chat/references/rest-api/v1/ as collected from its official clients. A field nobody documents is
-// refused here: Crisp answers `invalid_data` to a wrong shape, and never says which field.
+// https://docs.crisp.chat/references/rest-api/v1/, completed from the official clients. Undocumented fields are
+// refused: Crisp answers `invalid_data` to a wrong shape and never names the field.
 
 const text = z.string();
 const email = z.string().regex(/^[^\s@]+@[^\s@]+$/);
@@ -49,12 +49,12 @@ const company = z
 	})
 	.partial();
 
-/** `PATCH people/profile/{people_id}`: any part of the card. Custom data is not on it. */
+/** `PATCH people/profile/{people_id}`: any part of the card, custom data excluded. */
 export const partialCard = z
 	.strictObject({ email, person, company, segments: z.array(text), notepad: text, active: z.number() })
 	.partial();
 
-/** `POST people/profile`, `PUT people/profile/{people_id}`: e-mail and a nickname are needed. */
+/** `POST people/profile`, `PUT people/profile/{people_id}`: e-mail and nickname are required. */
 export const wholeCard = partialCard.extend({ email, person: person.required({ nickname: true }) });
 
 /** `PUT` and `PATCH people/data/{people_id}`: wrapped in `data`, scalars only. */
@@ -104,7 +104,7 @@ export const conversationMeta = z
 /** `POST website` */
 export const newWebsite = z.strictObject({ name: text.min(1), domain: text.min(1) });
 
-/** `DELETE website/{website_id}`: not without proof of who asks. */
+/** `DELETE website/{website_id}`: requires proof of identity. */
 export const websiteRemoval = z.strictObject({ verify: z.strictObject({ method: text, secret: text }) });
 
 /** `PATCH website/{website_id}/settings` */
@@ -134,7 +134,7 @@ const searchCondition = z.strictObject({
 });
 export type SearchCondition = z.infer<typeof searchCondition>;
 
-/** `?search_filter=` of `GET people/profiles/{page}`: conditions as JSON; none where it is left out. */
+/** `?search_filter=` of `GET people/profiles/{page}`: conditions as JSON; default none. */
 export const searchFilter = z
 	.string()
 	.default("[]")

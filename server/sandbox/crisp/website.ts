@@ -10,13 +10,13 @@ interface Operator {
 	title?: string;
 }
 
-/** `POST /website`: Crisp has it for operators alone. */
+/** `POST /website`, which Crisp allows operators alone. */
 export const createWebsite: RequestHandler[] = [
 	valid(newWebsite),
 	(_request, response) => void answer(response, 201, "added", { website_id: randomUUID() }),
 ];
 
-/** Crisp's routes for a website, its settings and its operators, under `/website/{website_id}`. */
+/** Routes for a website, its settings and its operators, under `/website/{website_id}`. */
 export function createWebsiteRoutes(): { router: Router; clear(): void } {
 	let settings: Record<string, unknown> = {};
 	const operators = new Map<string, Operator>();

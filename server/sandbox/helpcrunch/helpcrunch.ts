@@ -6,7 +6,7 @@ import { createQuota, jsonBody, type Provider } from "../provider.ts";
 import { customData, customer, customerEvent, customerSearch, type SearchCondition, violations } from "./schemas.ts";
 import { compare, field, matches, rendered } from "./search.ts";
 
-/** What a site's configuration needs to reach the simulated HelpCrunch. */
+/** Credentials of the simulated HelpCrunch, for a site's configuration. */
 export interface HelpcrunchCredentials {
 	apiKey: string;
 }
@@ -22,17 +22,17 @@ const notFound = (response: Response, message: string) => refuse(response, 404, 
 const methodNotAllowed: RequestHandler = (_request, response) =>
 	refuse(response, 405, { code: "method_not_allowed", message: "Method not allowed" });
 
-// Express reports a path segment it cannot decode here.
+// Express passes path segments that it cannot decode to error handlers.
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => notFound(response, "Not found");
 
 const unixSeconds = () => String(Math.floor(Date.now() / 1000));
 
-/** HelpCrunch's events and customers. E-mails are not unique there; userIds are. */
+/** Creates HelpCrunch's routes for events and customers. userIds are unique there, e-mails are not. */
 export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredentials> {
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
-	// As at HelpCrunch no id is ever given twice, also by the next sandbox: a proxy's store may remember this one's.
+	// HelpCrunch never reuses an id. Neither do later sandboxes, because a proxy's store may remember ids of this one.
 	let lastId = Date.now();
 	let lastEventId = lastId;
 
@@ -66,7 +66,7 @@ export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredenti
 			else next();
 		};
 
-	/** Writes the given fields; false when the userId is another customer's. */
+	/** Writes the given fields; returns false when another customer has the userId. */
 	const write = (person: SandboxPerson, body: Record<string, unknown>): boolean => {
 		const { email, userId, customData: attributes = [], ...profile } = body;
 		if (typeof userId === "string") {
@@ -127,7 +127,7 @@ export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredenti
 
 	const update = (clear: boolean) =>
 		ofCustomer((person, request, response) => {
-			// PUT also nulls what it does not name, whatever the older half of the page says.
+			// PUT nulls fields that it does not name; the older half of the documentation page says otherwise.
 			if (clear) person.profile = {};
 			if (write(person, clear ? { email: null, userId: null, ...request.body } : request.body))
 				response.json(rendered(person));

@@ -14,7 +14,7 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error:
 /** Unix seconds: numbers in older documentation, strings in newer. */
 const time = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)], { error: typed("numeric") });
 
-/** `POST /events`. `customer` is HelpCrunch's own id, never an e-mail or a userId. */
+/** `POST /events`; `customer` is HelpCrunch's own id, never an e-mail or a userId. */
 export const customerEvent = z.strictObject({
 	customer: numeric,
 	name: text.min(1, blank),
@@ -41,12 +41,12 @@ const fields = {
 };
 const nullable = Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, schema.nullable()]));
 
-/** Custom attributes: a list, though webhooks show them as an object. */
+/** Custom attributes as a list; web hooks show them as an object. */
 export const customData = z.array(z.strictObject({ property: text.min(1, blank), value: scalar }), {
 	error: typed("array"),
 });
 
-/** `POST /customers`, `PATCH` and `PUT /customers/{id}`: nothing is required, `null` clears a field. */
+/** `POST /customers`, `PATCH` and `PUT /customers/{id}`: no field is required, `null` clears one. */
 export const customer = z
 	.strictObject({
 		...nullable,
@@ -95,7 +95,7 @@ export interface Violation {
 	message: string;
 }
 
-/** HelpCrunch's list of what is wrong with a body. */
+/** Lists the faults of a body as HelpCrunch does. */
 export function violations(error: z.ZodError): Violation[] {
 	return error.issues.flatMap((issue) => {
 		const at = issue.path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");

@@ -1,4 +1,4 @@
-// What a page needs before the snippet has loaded: it collects here, in order.
+// Collects calls, in order, until the snippet has loaded.
 window.eventferry = window.eventferry || [];
 
 const find = (selector) => document.querySelector(selector);
@@ -6,7 +6,7 @@ const providers = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetr
 const shownRequests = 200;
 let basket = [];
 
-/** Tells the snippet, and sends at once what it would send some seconds later, so that one sees it arrive. */
+/** Makes a call and flushes at once, so that the event is seen to arrive; the snippet would send it seconds later. */
 async function tell(...call) {
 	window.eventferry.push(call);
 	showState();
@@ -75,7 +75,7 @@ find("#update-form").addEventListener("submit", (event) => {
 
 find("#logout").addEventListener("click", () => tell("reset"));
 
-/** One element with text in it. Always textContent: what visitors send must never become HTML. */
+/** Creates an element with text. Uses textContent, because visitors' input must never become HTML. */
 function element(tag, className, text) {
 	const made = document.createElement(tag);
 	made.className = className;
@@ -103,9 +103,9 @@ function showRequest({ at, destination, method, path, query, headers, body, stat
 }
 
 const log = new EventSource("/sandbox/log");
-// Each connection replays the last requests, so a new one starts with an empty list.
+// A new connection replays the last requests, so the list starts empty.
 log.addEventListener("open", () => find("#log").replaceChildren());
 log.addEventListener("message", ({ data }) => showRequest(JSON.parse(data)));
 
-// The snippet loads when it likes, other tabs change the state, and deliveries end by themselves.
+// The state changes without an event: when the snippet loads, in other tabs, and when deliveries end.
 setInterval(showState, 500);

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-// https://help.vtcdn.net/kb/how-to-send-events-via-api/ and, for the payloads of single types, Vibetrace's v3
+// https://help.vtcdn.net/kb/how-to-send-events-via-api/; payloads of single types are from Vibetrace's v3
 // documentation. Unknown fields are ignored, as its API overview says, so these objects are not strict.
 
 const text = z.string().min(1);
@@ -29,14 +29,14 @@ const envelope = z.object({
 	event: z.record(z.string(), z.unknown()),
 });
 
-/** An event as Vibetrace understood it. */
+/** An event as Vibetrace reads it. */
 export interface VibetraceEvent {
 	user: { email: string } | { _id: string };
 	type: string;
 	payload: Record<string, unknown>;
 }
 
-/** `POST /event`: the event, or in words why it is none. */
+/** Reads the body of `POST /event`: returns the event, or the fault as text. */
 export function readEvent(body: unknown): VibetraceEvent | string {
 	const { data } = envelope.safeParse(body);
 	if (!data) return "Please send event information along with user";

@@ -4,7 +4,7 @@ import { createPeople, type SandboxPerson } from "../people.ts";
 import { jsonBody, type Provider } from "../provider.ts";
 import { newUser, readEvent, userAttributes, type VibetraceEvent } from "./schemas.ts";
 
-/** What a site's configuration needs to reach the simulated Vibetrace. */
+/** Credentials of the simulated Vibetrace, for a site's configuration. */
 export interface VibetraceCredentials {
 	apiKey: string;
 }
@@ -18,11 +18,11 @@ const unknownUser = (response: Response, status: number) =>
 const methodNotAllowed: RequestHandler = (_request, response) =>
 	refuse(response, 405, "Method not allowed", "This endpoint does not support this method");
 
-// Express reports a path segment it cannot decode here.
+// Express passes path segments that it cannot decode to error handlers.
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) =>
 	refuse(response, 400, "Invalid data format/type", "The path cannot be decoded");
 
-/** Vibetrace's events and users. No limit of requests is documented. */
+/** Creates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
 export function createVibetrace(): Provider<VibetraceCredentials> {
 	const credentials: VibetraceCredentials = { apiKey: randomBytes(24).toString("hex") };
 	const people = createPeople();
@@ -30,7 +30,7 @@ export function createVibetrace(): Provider<VibetraceCredentials> {
 	const newId = () => randomBytes(12).toString("hex");
 
 	const admit: RequestHandler = (request, response, next) => {
-		// The bare key: no Bearer, no Basic. What a wrong one is answered is not documented.
+		// Vibetrace takes the bare key, without Bearer or Basic. Its answer to a wrong key is undocumented.
 		if (request.headers.authorization === credentials.apiKey) next();
 		else refuse(response, 401, "Unauthorized", "The API key is missing or wrong");
 	};
@@ -64,7 +64,7 @@ export function createVibetrace(): Provider<VibetraceCredentials> {
 			const event = readEvent(request.body);
 			if (typeof event === "string") return refuse(response, 400, "Missing event information", event);
 			const person = people.find("email" in event.user ? event.user.email : event.user._id);
-			// "You will receive an error", and no more than that, is documented.
+			// The documentation says only "you will receive an error".
 			if (!person) return unknownUser(response, 400);
 			record(person, event);
 			return response.json({
@@ -109,7 +109,7 @@ export function createVibetrace(): Provider<VibetraceCredentials> {
 		})
 		.all(methodNotAllowed);
 
-	// `/event/` is not `/event`: paths are taken literally, without a redirect.
+	// Paths are literal: `/event/` is not `/event`, and there is no redirect.
 	router.use((_request, response) => refuse(response, 404, "Not found", "This endpoint does not exist"));
 	router.use(invalidPath);
 
@@ -128,7 +128,7 @@ export function createVibetrace(): Provider<VibetraceCredentials> {
 
 const shown = ({ email, attributes }: SandboxPerson) => ({ email, ...attributes });
 
-/** Takes over the valid attributes; others are ignored, and an address is not one. */
+/** Stores scalar attributes and ignores the rest; the e-mail and the id are not attributes. */
 function assign(person: SandboxPerson, attributes: Record<string, unknown>): void {
 	for (const [name, value] of Object.entries(attributes)) {
 		if (name === "email" || name === "_id") continue;
