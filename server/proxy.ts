@@ -10,6 +10,7 @@ import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts 
 import { budgetLimits } from "./delivery/budget.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
+import { parseJson } from "./exact-json.ts";
 import { createForget } from "./forget.ts";
 import { hiding } from "./hiding.ts";
 import { createInFlight } from "./in-flight.ts";
@@ -277,7 +278,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			const site = ingestSites.find((each) => each.writeKey === (writeKey ?? ingestSites[0]?.writeKey));
 			if (!site) throw new TypeError("no site has this write key");
 			if (inFlight.isEnding()) throw new StoreUnavailableError("the proxy is stopping");
-			const stamped: unknown = JSON.parse(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
+			const stamped = parseJson(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
 			const { rejected } = await inFlight.during(ingest.take(site, [stamped]));
 			const [refusal] = rejected;
 			if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);

@@ -1,5 +1,6 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import { limits } from "../../shared/event.ts";
+import { parseJson } from "../exact-json.ts";
 import { bodyRoom } from "../ingest/body-room.ts";
 import { onlyMethods, RequestError } from "../ingest/problem.ts";
 import type { Guess } from "../ingest/rate-limit.ts";
@@ -26,7 +27,7 @@ export type HookOutcome = "taken" | "repeated" | "unknown_event" | "other_accoun
 
 function parsed(text: Buffer): unknown {
 	try {
-		return JSON.parse(text.toString());
+		return parseJson(text.toString());
 	} catch {
 		return undefined;
 	}
