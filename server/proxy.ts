@@ -9,6 +9,7 @@ import { steadyClock } from "./delivery/clock.ts";
 import { type Dispatcher, startDispatcher } from "./delivery/dispatcher.ts";
 import { createForget } from "./delivery/forget.ts";
 import { clientAddress } from "./http/client-address.ts";
+import { parseJson } from "./http/exact-json.ts";
 import { createInFlight } from "./http/in-flight.ts";
 import { byAddress, limitGuesses, limitRequests } from "./http/rate-limit.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
@@ -277,7 +278,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			const site = ingestSites.find((each) => each.writeKey === (writeKey ?? ingestSites[0]?.writeKey));
 			if (!site) throw new TypeError("no site has this write key");
 			if (inFlight.isEnding()) throw new StoreUnavailableError("the proxy is stopping");
-			const stamped: unknown = JSON.parse(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
+			const stamped = parseJson(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
 			const { rejected } = await inFlight.during(ingest.take(site, [stamped]));
 			const [refusal] = rejected;
 			if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);

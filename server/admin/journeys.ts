@@ -1,5 +1,6 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
+import { parseJson } from "../http/exact-json.ts";
 import type { Activity, Step } from "../observe/activity.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
@@ -52,7 +53,7 @@ export function journeysOf(traces: Traces): Journey[] {
 		return trail;
 	}
 	function trailOfBody(site: string, body: string): Trail | undefined {
-		const { event, receivedAt, trusted } = JSON.parse(body) as StoredEvent;
+		const { event, receivedAt, trusted } = parseJson(body) as StoredEvent;
 		const trail = trailOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
 		if (trail) Object.assign(trail, { whole: event, receivedAt: trail.receivedAt ?? receivedAt, trusted });
 		return trail;

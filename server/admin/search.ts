@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SearchReply, Wanted } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
+import { parseJson } from "../http/exact-json.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
@@ -26,7 +27,7 @@ const pageSize = 500;
 
 /** The keys that somebody may have who is looked for by this text. */
 const keysOf = (text: string) => [`email:${normaliseEmail(text)}`, `userId:${text}`];
-const eventOf = (body: string) => (JSON.parse(body) as StoredEvent).event;
+const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 
 /** What the store owes of what is wanted. */
 async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { ConfigError, readVariable } from "../config/config.ts";
+import { parseJson } from "../http/exact-json.ts";
 import { CommandError, UsageError } from "./command.ts";
 
 /** ms until a proxy that does not answer is given up. */
@@ -110,7 +111,7 @@ export async function ask<Answer>(
 	});
 	if (!response.ok) throw await refusal(response, base, key, secret !== undefined);
 	try {
-		if (!onLine) return answer.parse(await response.json());
+		if (!onLine) return answer.parse(parseJson(await response.text()));
 		let last: Answer | undefined;
 		for await (const text of linesOf(response)) {
 			last = answer.parse(JSON.parse(text));

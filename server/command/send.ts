@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
+import { parseJson } from "../http/exact-json.ts";
 import { atMost, type Command, CommandError, UsageError } from "./command.ts";
 import { ask } from "./operator.ts";
 import { out, outJson, visible } from "./print.ts";
@@ -13,7 +14,7 @@ const replySchema = z.object({
 function readData(text: string | undefined): Record<string, unknown> | undefined {
 	if (text === undefined) return undefined;
 	try {
-		return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+		return z.record(z.string(), z.unknown()).parse(parseJson(text));
 	} catch (cause) {
 		throw new UsageError(`the event's data must be a JSON object, for example '{"total": 12}'`, { cause });
 	}

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { parseJson } from "../http/exact-json.ts";
 import type { BudgetLimits, Destination, Ending, Lease, Outbox, Settlement } from "../outbox/outbox.ts";
 import type { Admit, Known, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
@@ -184,12 +185,12 @@ export function startDispatcher({
 			return settleAndGoOn(settlement);
 		};
 		try {
-			const [first, ...rest] = lease.bodies.map((body) => JSON.parse(body) as StoredEvent);
+			const [first, ...rest] = lease.bodies.map((body) => parseJson(body) as StoredEvent);
 			if (!first || !outbox.isHeld(lease)) {
 				purse.keep(windowEnd);
 				return void (await handOver({ lease, now: now() }));
 			}
-			const known: Known = lease.known === undefined ? {} : JSON.parse(lease.known);
+			const known = lease.known === undefined ? {} : (parseJson(lease.known) as Known);
 			const result = await request([first, ...rest], known);
 			if (!result.outcome) purse.keep(windowEnd);
 			const at = now();

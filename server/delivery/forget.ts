@@ -1,6 +1,7 @@
 import express, { type Request, type Response, Router } from "express";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
+import { parseJson } from "../http/exact-json.ts";
 import { bodyOf, parse } from "../http/parse-request.ts";
 import { onlyMethods } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
@@ -67,7 +68,7 @@ async function removeAt(
 	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
 	// What is under way could make them anew.
 	await quiet(keysOf(person));
-	const memories = known.map((text): Known => JSON.parse(text));
+	const memories = known.map((text) => parseJson(text) as Known);
 	try {
 		const { kind, ...why } = await provider.remove(person, memories, admit);
 		return { profile: kind, ...why };

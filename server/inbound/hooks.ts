@@ -1,6 +1,7 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import { limits } from "../../shared/event.ts";
 import { bodyRoom } from "../http/body-room.ts";
+import { parseJson } from "../http/exact-json.ts";
 import { onlyMethods, RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { crispHooks } from "../providers/crisp/hooks.ts";
@@ -26,7 +27,7 @@ export type HookOutcome = "taken" | "repeated" | "unknown_event" | "other_accoun
 
 function parsed(text: Buffer): unknown {
 	try {
-		return JSON.parse(text.toString());
+		return parseJson(text.toString());
 	} catch {
 		return undefined;
 	}

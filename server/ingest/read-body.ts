@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Request } from "express";
 import { limits } from "../../shared/event.ts";
+import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 
 /** A body that was read. */
@@ -28,7 +29,7 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 	const events: unknown[] = [];
 	const pieces: (Uint8Array | undefined)[] = [];
 	try {
-		const json = JSON.parse(`${text.slice(0, start)}"events":[]}`);
+		const json = parseJson(`${text.slice(0, start)}"events":[]}`) as Record<string, unknown>;
 		let from = start + shift;
 		let fromByte = bytes.indexOf(opening) + shift;
 		while (from < text.length) {
@@ -38,7 +39,7 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 			const to = next < 0 ? text.length - 2 : next + 1;
 			const toByte = next < 0 ? bytes.length - 2 : bytes.indexOf(between, fromByte, "latin1") + 1;
 			const piece = text.slice(from, to);
-			events.push(JSON.parse(piece));
+			events.push(parseJson(piece));
 			// Whoever looks for a text in it would not find what is escaped.
 			pieces.push(piece.includes("\\") ? undefined : bytes.subarray(fromByte, toByte));
 			from = next < 0 ? text.length : to + 1;
@@ -54,7 +55,7 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 function parse(bytes: Buffer): ReadBody {
 	const text = bytes.toString();
 	try {
-		return readPieces(bytes, text) ?? { json: JSON.parse(text.replace(/^\ufeff/, "")) };
+		return readPieces(bytes, text) ?? { json: parseJson(text.replace(/^\ufeff/, "")) };
 	} catch (cause) {
 		throw new RequestError("malformed_body", "the body is not valid JSON in UTF-8", { cause });
 	}

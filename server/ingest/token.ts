@@ -1,4 +1,5 @@
 import { compactVerify, SignJWT } from "jose";
+import { parseJson } from "../http/exact-json.ts";
 
 /** What a token is for: one that was signed for one purpose is worth nothing for another. */
 export type Audience = "eventferry:identity" | "eventferry:open";
@@ -52,7 +53,7 @@ export function tokenReader(
 
 function claimsOf(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
 	try {
-		const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+		const claims = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(payload));
 		if (typeof claims !== "object" || claims === null || !("aud" in claims)) return undefined;
 		return [claims.aud].flat().includes(audience) ? { ...claims } : undefined;
 	} catch {

@@ -100,6 +100,15 @@ threats(
 			expect(all).toContain("second");
 			expect(all).not.toContain("first@example.com");
 		},
+		"a sender's keys change how another sender's keys are read": async (built) => {
+			// Dropped at once, so that the sandbox, which parses as Node does, never sees it.
+			const trap = '"unknown":{"read by all":1,"\\\\":1}';
+			expect((await postedWith(built, trap)).accepted).toBe(2);
+			const data = { "read by all": 1, "\n": 1 };
+			expect((await postedWith(built, `"name":"trapped","data":${JSON.stringify(data)}`)).accepted).toBe(2);
+			const bodies = built.sandbox.requests("crisp").map(({ body }) => body);
+			expect(bodies).toContainEqual({ text: "trapped", data });
+		},
 		"a body is not in UTF-8": async (built) => {
 			const { status } = await postedWith(built, Buffer.from('"data":{"a":"\xff\xfe\xc0\xaf"}', "latin1"));
 			expect([202, 400]).toContain(status);

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { parseJson } from "../../server/http/exact-json.ts";
 import { checkEvent } from "../../server/ingest/check-event.ts";
 import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import { buildUrl } from "../../server/providers/exchange.ts";
@@ -36,18 +37,21 @@ const crisp = createCrispProvider({ ...options, ...account });
 const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
 const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
 
+/** A value as it is once written as JSON and read again. */
+const written = (value: unknown): ReturnType<typeof JSON.parse> => parseJson(JSON.stringify(value));
+
 /** An event as it is after ingest and the store, or undefined where it is refused. */
 function taken(raw: unknown): StoredEvent | undefined {
 	const sender = { isBackend: false, clockOffset: 0, attributes: undefined, now: Date.now() };
-	const checked = checkEvent(JSON.parse(JSON.stringify(raw)), sender);
-	return "stored" in checked ? (JSON.parse(JSON.stringify(checked.stored)) as StoredEvent) : undefined;
+	const checked = checkEvent(written(raw), sender);
+	return "stored" in checked ? (written(checked.stored) as StoredEvent) : undefined;
 }
 /** What is sent for an event, as the provider reads it. */
 function sentFor(provider: Provider, stored: StoredEvent, known = {}) {
 	const plan = provider.plan([stored], known, Date.now());
 	if (plan.kind !== "send") return undefined;
 	const { path, query, body } = plan.request as PlannedRequest;
-	return { path, query, body: JSON.parse(JSON.stringify(body)), url: buildUrl(options.baseUrl, path, query) };
+	return { path, query, body: written(body), url: buildUrl(options.baseUrl, path, query) };
 }
 /** HelpCrunch knows everybody here, so that the event itself is what is sent. */
 const idOf = ({ event: { person } }: StoredEvent) => ({
@@ -62,7 +66,7 @@ describe(`of any event that is accepted (seed ${seed})`, () => {
 				const stored = taken({ ...raw, type: "track" });
 				if (!stored) return;
 				checked += 1;
-				const { data, name } = JSON.parse(JSON.stringify({ data: {}, ...raw }));
+				const { data, name } = written({ data: {}, ...raw });
 				const [atCrisp, atHelpCrunch, atVibetrace] = [
 					sentFor(crisp, stored)?.body,
 					sentFor(helpcrunch, stored, idOf(stored))?.body,

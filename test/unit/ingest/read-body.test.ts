@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Request } from "express";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseJson } from "../../../server/http/exact-json.ts";
 import { checkEvent } from "../../../server/ingest/check-event.ts";
 import { readBody } from "../../../server/ingest/read-body.ts";
 import { storedBody } from "../../../server/ingest/stored-body.ts";
@@ -16,7 +17,7 @@ const id = "01890a5d-ac96-774b-bcce-b302099a8057";
 const batch = (...events: string[]) => `{"writeKey":"site","sentAt":1,"events":[${events.join(",")}]}`;
 const wholly = (body: string): unknown => {
 	try {
-		return JSON.parse(body);
+		return parseJson(body);
 	} catch {
 		return "not JSON";
 	}
@@ -58,14 +59,14 @@ describe("a body that is read", () => {
 		["an event that is cut", `{"events":[{"id":"1"},{"id":"2]}`],
 		["another bracket at its end", `{"events":[{"id":"1"}}}`],
 		["one bracket too many", `{"events":[{"id":"1"}]]}`],
-	])("says what JSON.parse says of the whole, with %s", (_what, body) => {
+	])("says what parseJson says of the whole, with %s", (_what, body) => {
 		expect(piecewise(body)).toEqual(wholly(body));
 		for (const [index, text] of (wholly(body) === "not JSON" ? [] : (texts(body) ?? [])).entries()) {
 			if (text !== undefined) expect(JSON.parse(text)).toEqual((wholly(body) as { events: unknown[] }).events[index]);
 		}
 	});
 
-	it("says what JSON.parse says of the whole, however it is put together", () => {
+	it("says what parseJson says of the whole, however it is put together", () => {
 		const tokens = fc.constantFrom(
 			...[
 				'{"events":[{"id":"',
@@ -119,6 +120,18 @@ describe("a body that is read", () => {
 		expect(texts(batch(...some))).toHaveLength(limits.batchEvents);
 		expect(texts(batch(...some, ...some))).toBeUndefined();
 		expect(read(batch(...some, ...some)).json).toMatchObject({ events: { length: 2 * limits.batchEvents } });
+	});
+
+	it.each([
+		["in pieces", batch],
+		["as a whole", (event: string) => `\n${batch(event)}`],
+	])("has the keys it was sent with, whatever was sent before: read %s", (how, bodyOf) => {
+		const [before] = (read(bodyOf(`{"id":"1","${how}":1,"\\\\":2}`)).json as { events: object[] }).events;
+		const [event] = (read(bodyOf(`{"id":"1","${how}":1,"\\n":2}`)).json as { events: object[] }).events;
+		expect([before, event].map((each) => Object.keys(each ?? {}))).toEqual([
+			["id", how, "\\"],
+			["id", how, "\n"],
+		]);
 	});
 
 	it("may start with a byte order mark", () => {

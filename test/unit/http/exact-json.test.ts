@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseJson } from "../../../server/http/exact-json.ts";
+
+// ---------------------------------------------------------------- JSON with the value it stands for
+
+/** A string: its spelling in JSON without the quotes, and its value. */
+interface Spelled {
+	spelling: string;
+	value: string;
+}
+
+/** JSON, its value, and `trap`: JSON that V8's fault takes for the same objects, with unescaped keys. */
+interface Written {
+	text: string;
+	trap: string;
+	value: unknown;
+}
+
+const spellings: [value: string, ...spellings: string[]][] = [
+	["\n", "\\n", "\\u000a"],
+	['"', '\\"', "\\u0022"],
+	["\\", "\\\\", "\\u005C"],
+	["/", "/", "\\/"],
+	["\0", "\\u0000"],
+	["a", "a", "\\u0061"],
+	["0", "0", "\\u0030"],
+	["é", "é", "\\u00e9"],
+	["€", "€", "\\u20ac"],
+	["😀", "😀", "\\ud83d\\ude00"],
+	["\ud800", "\\ud800"],
+	["__proto__", "__proto__", "\\u005f_proto__", "__proto\\u005f_"],
+	...["u", "n", ":", ",", "{", "}", "[", "]", " "].map((plain): [string, string] => [plain, plain]),
+];
+const spelled: fc.Arbitrary<Spelled> = fc
+	.array(fc.constantFrom(...spellings.flatMap(([value, ...all]) => all.map((spelling) => ({ spelling, value })))), {
+		maxLength: 3,
+	})
+	.map((parts) => ({
+		spelling: parts.map(({ spelling }) => spelling).join(""),
+		value: parts.map(({ value }) => value).join(""),
+	}));
+/** A key that is the start of a spelling, as long as what is spelled. */
+const trapFor = ({ spelling, value }: Spelled) => JSON.stringify(spelling.slice(0, value.length));
+
+const space = fc.constantFrom("", "", " ", "\n\t\r ");
+const { json } = fc.letrec<{ json: Written }>((tie) => ({
+	json: fc.oneof(
+		{ maxDepth: 4, withCrossShrink: true },
+		fc.oneof(fc.integer(), fc.double(), fc.boolean(), fc.constant(null)).map((value) => {
+			const text = JSON.stringify(value);
+			return { text, trap: text, value };
+		}),
+		spelled.map(({ spelling, value }) => ({ text: `"${spelling}"`, trap: `"${spelling}"`, value })),
+		fc.tuple(fc.array(tie("json"), { maxLength: 3 }), space).map(([items, gap]) => ({
+			text: `[${gap}${items.map(({ text }) => text).join(`${gap},`)}]`,
+			trap: `[${items.map(({ trap }) => trap).join()}]`,
+			value: items.map(({ value }) => value),
+		})),
+		fc.tuple(fc.array(fc.tuple(spelled, tie("json")), { maxLength: 3 }), space).map(([entries, gap]) => ({
+			text: `{${entries.map(([key, { text }]) => `${gap}"${key.spelling}"${gap}:${text}${gap}`).join()}}`,
+			trap: `{${entries.map(([key, { trap }]) => `${trapFor(key)}:${trap}`).join()}}`,
+			value: Object.fromEntries(entries.map(([key, { value }]) => [key.value, value])),
+		})),
+	),
+}));
+
+/** Texts of what JSON is made of, most of which are no JSON. */
+const nearlyJson = fc
+	.array(
+		fc.constantFrom(
+			...['"', "\\", "\\n", "\\u0061", '"\\n":', '"a":', ":", ",", "{", "}", "[", "]", "1", "-", "null", " ", "\n"],
+		),
+		{ maxLength: 10 },
+	)
+	.map((parts) => parts.join(""));
+
+const errorOf = (parse: (text: string) => unknown, text: string): unknown => {
+	try {
+		parse(text);
+	} catch (error) {
+		return error;
+	}
+	return undefined;
+};
+
+describe("parseJson", () => {
+	it("reads any JSON, also once V8 has met keys that its spelling looks like", () => {
+		fc.assert(
+			fc.property(json, ({ text, trap, value }) => {
+				const met: unknown = JSON.parse(trap);
+				// As text, which shows the order of keys too, and a key `__proto__`.
+				expect(JSON.stringify(parseJson(text))).toBe(JSON.stringify(value));
+				expect(met).toBeDefined();
+			}),
+			{ numRuns: 10_000 },
+		);
+	});
+
+	it("throws what JSON.parse throws", () => {
+		fc.assert(
+			fc.property(
+				fc.oneof(
+					nearlyJson,
+					nearlyJson.map((text) => `{"\\n":${text}}`),
+				),
+				(text) => {
+					expect(errorOf(parseJson, text)).toEqual(errorOf(JSON.parse, text));
+				},
+			),
+			{ numRuns: 10_000 },
+		);
+	});
+
+	it.each([
+		["lists", "[", "]"],
+		["objects", '{"\\"":', "}"],
+	])("reads 100,000 %s in each other", (_what, opening, closing) => {
+		let value = parseJson(`{"\\n":${opening.repeat(100_000)}1${closing.repeat(100_000)}}`);
+		let depth = 0;
+		for (; typeof value === "object" && value !== null; depth += 1) value = Object.values(value)[0];
+		expect([value, depth]).toEqual([1, 100_001]);
+	});
+
+	it("reads a text of a megabyte that is escaped throughout", () => {
+		const text = "\n".repeat(500_000);
+		expect(parseJson(JSON.stringify({ [text]: text }))).toEqual({ [text]: text });
+	});
+});
+
+it("parseJson is needed as long as package.json allows a Node whose JSON.parse is wrong", () => {
+	const { node } = process.versions;
+	const [major = 0, minor = 0] = node.split(".").map(Number);
+	const isWrong = major === 23 || (major === 24 && minor < 22) || major === 25 || (major === 26 && minor < 12);
+	const met = JSON.parse('{"before an escape":1,"\\\\":1}');
+	const read = JSON.parse('{"before an escape":1,"\\n":1}');
+	expect(
+		Object.keys(read)[1],
+		`JSON.parse of Node ${node} is ${isWrong ? "right" : "wrong"}: correct the versions here and in server/http/exact-json.ts`,
+	).toBe(isWrong ? Object.keys(met)[1] : "\n");
+	expect(
+		JSON.parse(readFileSync("package.json", "utf8")).engines.node,
+		"delete server/http/exact-json.ts and this file if package.json now rules out the versions that are wrong, else correct this line",
+	).toBe(">=22.18");
+});
