@@ -339,6 +339,22 @@ describe("the dispatcher", () => {
 		return (await outbox.findOwed({ destinations, persons, limit: 1 })).map(({ person, state }) => ({ person, state }));
 	};
 
+	it("asks the store for one event's lane at most twice: once to lease it, once to find nothing more", async () => {
+		const { take } = outbox;
+		const leased: number[] = [];
+		outbox.take = async (request) => {
+			const taken = await take(request);
+			leased.push(taken.leases.length);
+			return taken;
+		};
+		start("vibetrace");
+		await vi.waitFor(() => expect(leased).toEqual([0]), { timeout: 20_000 });
+		await append("ada@example.com", [track("1")]);
+		await settled();
+		await stored();
+		expect(leased.slice(1)).toEqual([1, 0]);
+	});
+
 	it("begins other lanes' requests while the disk is waited for, and no more of them than a crash may repeat", async () => {
 		await appendFor(12);
 		const { settle } = outbox;
