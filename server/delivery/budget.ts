@@ -68,6 +68,7 @@ export function createPurse(outbox: Outbox, destination: Destination, limits: Bu
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));
 	let left = 0;
 	let until = 0;
+	let refillAt = 0;
 	let reservedOnly = false;
 	const tokens = () => (now() < until ? left : 0);
 	return {
@@ -75,10 +76,12 @@ export function createPurse(outbox: Outbox, destination: Destination, limits: Bu
 		reservedOnly: () => reservedOnly,
 		async fill() {
 			if (tokens() > 0) return undefined;
+			if (now() < refillAt) return refillAt;
 			const { granted, nextAt, ...advance } = await outbox.advance({ destination, limits, want, now: now() });
 			// Somebody else may have filled it meanwhile.
 			left = granted + (advance.until === until ? left : 0);
 			({ until, reservedOnly } = advance);
+			refillAt = left > 0 ? 0 : nextAt;
 			return left > 0 ? undefined : nextAt;
 		},
 		spend(count) {
