@@ -87,13 +87,12 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
 		signal,
 		attempt,
 		onEnd({ settlement: { lease, ended, now: at }, step }, isSettled) {
-			if (!step) return;
 			if (isSettled && ended?.ending.kind === "dead") {
 				const { reason, status } = ended.ending;
 				report({ kind: "dead", reason, status });
 			}
 			const { person } = lease;
-			report({ kind: "step", person, ...step, isSettled, ended: isSettled ? ended : undefined, at });
+			if (step) report({ kind: "step", person, ...step, isSettled, ended: isSettled ? ended : undefined, at });
 		},
 		onLost: () => report({ kind: "lost" }),
 		onFault,

@@ -16,12 +16,15 @@ describe("the dispatcher", () => {
 	let folder: ReturnType<typeof temporaryFolder>;
 	let dispatchers: Dispatcher[];
 	let told: Notice[];
+	/** Whether a fault is expected. */
+	let mayFault: boolean;
 	beforeEach(async () => {
 		sandbox = await startSandbox();
 		folder = temporaryFolder();
 		outbox = await openSqlite(`${folder.path}/store.db`);
 		dispatchers = [];
 		told = [];
+		mayFault = false;
 	});
 	afterEach(async () => {
 		await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop(0)));
@@ -49,7 +52,7 @@ describe("the dispatcher", () => {
 			random: () => 0,
 			report(notice) {
 				told.push(notice);
-				if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
+				if (notice.kind === "fault" && !mayFault) throw new Error(notice.message, { cause: notice.error });
 			},
 		});
 		dispatchers.push(dispatcher);
@@ -148,6 +151,15 @@ describe("the dispatcher", () => {
 				.map(({ kind }) => kind)
 				.toSorted(),
 		).toEqual(["dead", "lost"]);
+	});
+
+	it("tells of a dead letter whose event could not be planned", async () => {
+		mayFault = true;
+		start("vibetrace");
+		const event = { destinations: ["vibetrace"], claims: [], rank: 0, reserved: true };
+		await outbox.append({ site: "site", events: [{ ...event, person: "email:ada@example.com", body: "no JSON" }] });
+		const expected = [{ kind: "fault" }, { kind: "dead", reason: "internal_error" }];
+		await vi.waitFor(() => expect(told).toMatchObject(expected), { timeout: 60_000 });
 	});
 
 	it("pauses when its key is refused; nothing is lost and other destinations go on", async () => {
