@@ -36,7 +36,7 @@ export type Notice =
 	  }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
-	/** A lease ended before it was settled. Either it ran out and its request may be sent again, or its person was forgotten. */
+	/** A lease ended before it was settled: it ran out, and its request may be repeated, or its person was forgotten. */
 	| { kind: "lost" }
 	/** A fault on this side, such as a store that cannot be written or a plan that throws. */
 	| { kind: "fault"; message: string; error: unknown };
@@ -74,7 +74,7 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
 		retryMs: storeRetryMs,
 		signal,
 		onState: (state) => report({ kind: "state", state }),
-		onFault: (error) => onFault("what holds the destination could not be stored", error),
+		onFault: (error) => onFault("the hold of the destination could not be stored", error),
 	});
 	const { attempt, sent } = createAttempts({ provider, outbox, hold, now, random, signal, onFault });
 	const flow = startFlow({

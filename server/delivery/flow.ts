@@ -25,7 +25,7 @@ export interface FlowOptions
  * - the store reports ready lanes: an append, a replay, news from another process;
  * - a take yields all it asked for, or nothing because the hold has changed;
  * - a lane is settled or given back. A shared store handles takes and settlements side by side, so the lane counts as
- *   ready once the settlement is answered. Any other store answers in order, so it counts as ready once that is asked for.
+ *   ready once the settlement is answered. Any other store answers in order, so asking for the settlement is enough.
  *
  * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.

@@ -44,7 +44,7 @@ export function createSending(options: SendingOptions) {
 	}
 
 	function start(leased: Leased, work: (leased: Leased) => Promise<void>): void {
-		leased.done = work(leased).catch((error) => onFault("what became of a delivery could not be reported", error));
+		leased.done = work(leased).catch((error) => onFault("the result of a delivery could not be reported", error));
 	}
 
 	async function settle(leased: Leased, settlement: Settlement): Promise<boolean> {

@@ -16,7 +16,7 @@ describe("the dispatcher", () => {
 	let folder: ReturnType<typeof temporaryFolder>;
 	let dispatchers: Dispatcher[];
 	let told: Notice[];
-	/** Whether a fault is expected. */
+	/** Allows faults. */
 	let mayFault: boolean;
 	beforeEach(async () => {
 		sandbox = await startSandbox();
