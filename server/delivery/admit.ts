@@ -3,18 +3,21 @@ import type { Admit } from "../providers/provider.ts";
 import type { Purse } from "./budget.ts";
 import type { DestinationState } from "./hold.ts";
 
-/** How long a request that somebody waits for may wait for its turn in the budget, ms. */
+/** Longest wait for a token, ms: somebody waits for the request. */
 const patienceMs = 10_000;
 
 export interface AdmitOptions {
 	purse: Purse;
 	state(): DestinationState;
 	now(): number;
-	/** Ends whatever waits or is sent. */
+	/** Ends waits and aborts admitted requests. */
 	signal: AbortSignal;
 }
 
-/** Lets requests pass that are no delivery: each out of the same budget, the reserve included, and none while the destination is held. */
+/**
+ * Admits requests other than deliveries. Each costs a token of the same budget, the reserve included. None is admitted
+ * while the destination is held.
+ */
 export function createAdmit({ purse, state, now, signal }: AdmitOptions): Admit {
 	return async () => {
 		const giveUpAt = now() + patienceMs;

@@ -1,20 +1,20 @@
 import type { BudgetLimits, Destination, Outbox } from "../outbox/outbox.ts";
 import type { Allowance } from "../providers/provider.ts";
 
-/** What a site's configuration says of a destination's budget. */
+/** Budget of a destination in a site's configuration. */
 export interface BudgetOptions {
-	/** Requests per day, minute or second, whichever the provider counts by; default what it allows. */
+	/** Requests per day, minute or second, the unit of the provider's allowance. Default: the allowance. */
 	budget?: number | undefined;
-	/** When its day starts, `HH:MMZ`. */
+	/** Start of the day, `HH:MMZ`. */
 	dayStartsAt?: string | undefined;
-	/** The part of a daily budget that is kept for trusted events, 0 to 1. */
+	/** Share of a daily budget that is kept for trusted events, 0 to 1. */
 	reserve?: number | undefined;
 }
 
 const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
-/** Tokens are taken in advance for so many requests at most: what a crash can waste. */
+/** Most tokens taken in advance: a crash wastes them. */
 const advanceMost = 100;
-/** As many as refill in this time are taken at once, so that a slow disk does not slow down what may go often. */
+/** Time in ms whose refill is taken at once, so that a slow disk does not slow down a large budget. */
 const advanceMs = 100;
 
 const bucketOf = (cap: number, per: Allowance["per"]): number => {
@@ -22,7 +22,7 @@ const bucketOf = (cap: number, per: Allowance["per"]): number => {
 	return per === "minute" ? Math.max(1, Math.ceil(cap / 6)) : cap;
 };
 
-/** The limits that follow from what a provider allows and a site says. */
+/** Derives the limits of a budget from a provider's allowance and a site's configuration. */
 export function budgetLimits(
 	{ requests, per }: Allowance,
 	{ budget, dayStartsAt, reserve = 0 }: BudgetOptions,
@@ -38,7 +38,7 @@ export function budgetLimits(
 	};
 }
 
-/** Requests that can still be taken in the current window; `used` is of the window it names, which may be over. */
+/** Counts the requests left in the current window. `used` belongs to the window it names, which may have ended. */
 export function budgetLeft(
 	{ cap, windowMs }: BudgetLimits,
 	used: { used: number; windowStart: number } | undefined,
@@ -48,26 +48,27 @@ export function budgetLeft(
 	return isCurrent ? Math.max(0, cap - used.used) : cap;
 }
 
-/** Requests taken from the budget and not sent yet. They are void when their window ends. */
+/** Tokens taken from a budget in advance, one per request. They become void at the end of their window. */
 export interface Purse {
-	/** Makes sure of at least one request if one can be had; resolves to when to ask again if not. */
+	/** Takes tokens from the budget if the purse is empty. Resolves to the time of the refill if there are none. */
 	fill(): Promise<number | undefined>;
-	/** How many may be sent now. */
+	/** Tokens that can be spent now. */
 	tokens(): number;
-	/** Whether those are for what may spend the reserve only. */
+	/** Tells whether the tokens come from the reserve. */
 	reservedOnly(): boolean;
-	/** Takes them out; returns their window's end. */
+	/** Spends tokens and returns the end of their window. */
 	spend(count: number): number;
-	/** Puts back one that was not needed after all, if its window has not ended. */
+	/** Puts back a token that was not needed, unless its window has ended. */
 	keep(windowEnd: number): void;
 }
 
-/** Takes a destination's budget in small advances, durable before a request is sent; what a crash leaves unspent is lost. */
+/** Takes a destination's budget in small advances, which are durable before a request is sent and never given back. */
 export function createPurse(outbox: Outbox, destination: Destination, limits: BudgetLimits, now: () => number): Purse {
 	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));
 	let left = 0;
 	let until = 0;
+	let refillAt = 0;
 	let reservedOnly = false;
 	const tokens = () => (now() < until ? left : 0);
 	return {
@@ -75,10 +76,12 @@ export function createPurse(outbox: Outbox, destination: Destination, limits: Bu
 		reservedOnly: () => reservedOnly,
 		async fill() {
 			if (tokens() > 0) return undefined;
+			if (now() < refillAt) return refillAt;
 			const { granted, nextAt, ...advance } = await outbox.advance({ destination, limits, want, now: now() });
-			// Somebody else may have filled it meanwhile.
+			// Another caller may have filled the purse meanwhile.
 			left = granted + (advance.until === until ? left : 0);
 			({ until, reservedOnly } = advance);
+			refillAt = left > 0 ? 0 : nextAt;
 			return left > 0 ? undefined : nextAt;
 		},
 		spend(count) {

@@ -12,12 +12,12 @@ import { normaliseEmail, personKey } from "../stored-event.ts";
 
 /** A site whose people can be forgotten. */
 export interface ForgetfulSite {
-	/** Its name in the store. */
+	/** Name in the store. */
 	name: string;
 	serverKey?: string | undefined;
 }
 
-/** One of a site's destinations, as it must be asked to delete somebody. */
+/** A destination as the deletion of a person needs it. */
 interface ForgetfulDestination {
 	provider: Provider;
 	/** Resolves once no request for these people, by their keys, is under way. */
@@ -41,22 +41,22 @@ type Someone = z.infer<typeof personSchema>;
 
 const bodyBytes = 8_192;
 
-/** What became of a person at one destination. */
+/** Result of a deletion at one destination. */
 const forgettingSchema = z.object({
-	/** Deliveries that will not be made. */
+	/** Deliveries that are not made any more. */
 	queued: z.number(),
 	deadLetters: z.number(),
-	/** Their profile there. */
+	/** State of the person's profile at the destination. */
 	profile: z.enum(["deleted", "not_found", "not_addressable", "failed", "not_supported", "not_configured"]),
 	reason: z.string().optional(),
 	status: z.number().optional(),
 });
 type Forgetting = z.infer<typeof forgettingSchema>;
 
-/** The answer of `DELETE /v1/people`, by destination. */
+/** Answer to `DELETE /v1/people`, by destination. */
 export const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
 
-/** Keys of the lanes a person can have: one by e-mail, one by userId. */
+/** Keys of a person's possible lanes: one by e-mail, one by userId. */
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
@@ -66,20 +66,20 @@ async function removeAt(
 	known: string[],
 ): Promise<Pick<Forgetting, "profile" | "reason" | "status">> {
 	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
-	// What is under way could make them anew.
+	// A request under way could create the person anew.
 	await quiet(keysOf(person));
 	const memories = known.map((text) => parseJson(text) as Known);
 	try {
 		const { kind, ...why } = await provider.remove(person, memories, admit);
 		return { profile: kind, ...why };
 	} catch (error) {
-		// The budget could not be asked. What is kept here is gone already.
+		// The store could not be asked for a token. All that is kept of the person here is gone already.
 		if (error instanceof StoreUnavailableError) return { profile: "failed", reason: error.code };
 		throw error;
 	}
 }
 
-/** `DELETE /v1/people`: forgets a person here, then has every destination delete them that can; answers what became of them there. */
+/** Serves `DELETE /v1/people`: forgets a person here, then deletes their profile at every destination that can. */
 export function createForget<Site extends ForgetfulSite>({
 	sites,
 	outbox,

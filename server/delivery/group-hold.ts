@@ -8,23 +8,32 @@ interface GroupHoldOptions {
 	destination: Destination;
 	allowance: Allowance;
 	now(): number;
-	/** How soon a store that could not be reached is tried again, ms. */
+	/** Wait before the store is asked again after an error, ms. */
 	retryMs: number;
-	/** Ends the trying. */
+	/** Ends the retries. */
 	signal: AbortSignal;
-	/** The destination is held, held longer, or runs again. */
+	/** Called when the destination is held, is held longer, or runs again. */
 	onState(state: DestinationState): void;
 	onFault(error: unknown): void;
 }
 
-/** No hold lasts longer; what says more was written with a wrong clock. */
+/** Longest hold, ms. A stored hold that lasts longer was written with a wrong clock. */
 const longestMs = 86_400_000;
 
 export type GroupHold = ReturnType<typeof createGroupHold>;
 
+/** A change of the hold. */
+interface Change {
+	make(hold: Hold): void;
+	/** Tells whether the change follows from the answer to a probe. */
+	isProbe: boolean;
+	/** Gives up if another process has changed the hold meanwhile. */
+	once?: boolean;
+}
+
 /**
- * What holds a destination, for all that share a store: each change replaces what the store has, and is
- * made anew where another was quicker. `take` gives nothing to whoever does not know of the latest.
+ * Hold of a destination, shared by all processes on one store. Each change is compared and swapped in the store, and
+ * made again if another process was quicker. `take` refuses leases to a process that does not know the latest hold.
  */
 export function createGroupHold({
 	outbox,
@@ -39,7 +48,10 @@ export function createGroupHold({
 	let stored: string | undefined;
 	let hold = createHold(allowance);
 	let latest = now() + longestMs;
-	/** Nothing of this process's own was changed yet: what paused another one may have been mended for this one's start. */
+	/**
+	 * True until this process changes the hold. A fresh process tries a paused destination at once, as it may have been
+	 * restarted with better credentials.
+	 */
 	let isFresh = true;
 	let changing: Promise<unknown> | undefined;
 
@@ -51,16 +63,22 @@ export function createGroupHold({
 		if (before.state().kind !== hold.state().kind || before.holds() !== hold.holds()) onState(hold.state());
 	}
 
-	/** Makes a change, whatever others make meanwhile; resolves to whether the change was made to what was known before. */
-	async function swap(change: (hold: Hold) => void, isProbe: boolean, once: boolean): Promise<boolean> {
+	/** Makes a change of the known hold; returns what is to be stored then. */
+	function changedBy({ make, isProbe }: Change): string | undefined {
+		const next = createHold(allowance, stored, isProbe);
+		make(next);
+		return next.stored();
+	}
+
+	/** Makes a change and stores it. Resolves to whether it was made. */
+	async function swap(change: Change): Promise<boolean> {
 		while (!signal.aborted) {
-			const next = createHold(allowance, stored, isProbe);
-			change(next);
-			if (next.stored() === stored) return true;
+			const to = changedBy(change);
+			if (to === stored) return true;
 			try {
-				const { changed, hold: found } = await outbox.hold({ destination, from: stored, to: next.stored() });
+				const { changed, hold: found } = await outbox.hold({ destination, from: stored, to });
 				accept(found);
-				if (changed || once) return changed;
+				if (changed || change.once) return changed;
 			} catch (error) {
 				onFault(error);
 				await delay(retryMs, undefined, { signal }).catch(() => {});
@@ -69,11 +87,11 @@ export function createGroupHold({
 		return false;
 	}
 
-	/** One change at a time. */
-	async function inTurn(change: (hold: Hold) => void, isProbe: boolean, once = false): Promise<boolean> {
+	/** Makes a change once the changes before it are made. */
+	async function inTurn(change: Change): Promise<boolean> {
 		while (changing) await changing;
 		isFresh = false;
-		const swapping = swap(change, isProbe, once).finally(() => {
+		const swapping = swap(change).finally(() => {
 			changing = undefined;
 		});
 		changing = swapping;
@@ -82,31 +100,27 @@ export function createGroupHold({
 
 	return {
 		state: () => hold.state(),
-		/** When requests may go again; 0 when they may now. */
+		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (isFresh && hold.state().kind === "paused" ? 0 : Math.min(hold.until(), latest)),
-		/** Whether the next request is to go alone. */
+		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => hold.probing(),
-		/** What the store has, as far as is known here. */
+		/** Latest known content of the store. */
 		stored: () => stored,
 		isChanging: () => changing !== undefined,
 		/** Resolves once no change is under way. */
 		async settled(): Promise<void> {
 			while (changing) await changing;
 		},
-		/** Another has changed what was known here. */
+		/** Accepts a hold found in the store, if `known` is still the latest known here. */
 		seen(known: string | undefined, found: string | undefined): void {
 			if (known === stored && found !== stored) accept(found);
 		},
-		/** Resolves to whether this process sends the probe; if not, another does. */
-		probe: (): Promise<boolean> => inTurn((next) => next.probe(now()), false, true),
-		/** Tells what came of a request; resolves once all are told. */
-		async tell(change: (hold: Hold) => void, isProbe: boolean): Promise<void> {
-			if (!changing) {
-				const next = createHold(allowance, stored, isProbe);
-				change(next);
-				if (next.stored() === stored) return;
-			}
-			await inTurn(change, isProbe);
+		/** Resolves to whether this process sends the probe; otherwise another process does. */
+		probe: (): Promise<boolean> => inTurn({ make: (next) => next.probe(now()), isProbe: false, once: true }),
+		/** Changes the hold by the answer to a request. Resolves once the change is stored. */
+		async tell(make: (hold: Hold) => void, isProbe: boolean): Promise<void> {
+			const change = { make, isProbe };
+			if (changing || changedBy(change) !== stored) await inTurn(change);
 		},
 	};
 }

@@ -1,29 +1,30 @@
 import type { Allowance } from "../providers/provider.ts";
 import { doubling } from "./backoff.ts";
 
-/** Whether a destination takes requests now. `until` is ms since the epoch. */
+/** State of a destination: it takes requests, has reached a limit, or is out of order. `until` is ms since the epoch. */
 export type DestinationState =
 	| { kind: "running" }
 	| { kind: "waiting"; until: number; reason: string }
 	| { kind: "paused"; until: number; reason: string };
 
-/** All there is to know of a hold, so that it can be stored. */
+/** Hold as it is stored. */
 interface Memory {
 	state: DestinationState;
-	/** Times in a row that the destination was held. */
+	/** Holds in a row. */
 	holds: number;
-	/** Failures in a row, and the first few lanes they were of. */
+	/** Failed requests in a row. */
 	failures: number;
+	/** First few lanes of these failures. */
 	failingLanes: number[];
 }
 
-/** First and longest time a destination is held without being told for how long. */
+/** First and longest hold, ms, if the provider does not say how long to wait. */
 const firstMs = 30_000;
 const mostMs = 900_000;
-/** So many failures in a row, from so many people, are the destination's and not theirs. */
+/** Failures in a row, and lanes among them, that make an outage of the destination. */
 const failuresToPause = 10;
 const lanesToPause = 3;
-/** Longer than a probe takes: after that its sender is taken for dead, and another may try. */
+/** Longest probe, ms. After it, its sender is taken for dead and another process may probe. */
 const probeMs = 15_000;
 
 const fresh: Memory = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
@@ -31,21 +32,21 @@ const fresh: Memory = { state: { kind: "running" }, holds: 0, failures: 0, faili
 export type Hold = ReturnType<typeof createHold>;
 
 /**
- * What holds a destination: a limit it reported (waiting), refused credentials or an outage (paused).
- * After a hold one request goes as a probe, and the next one waits for its answer. `stored` is what an
- * earlier one's `stored()` said; `isProbe` says that what is told comes of the probe.
+ * Hold of a destination (a circuit breaker): waiting after a reported limit, paused after refused credentials or an
+ * outage. After a hold one request goes as a probe, and the others wait for its answer. `stored` is the result of an
+ * earlier hold's `stored()`; `isProbe` says that the changes follow from the answer to a probe.
  */
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
 	let { state, holds, failures, failingLanes }: Memory = stored === undefined ? fresh : JSON.parse(stored);
 
-	/** The rest of the minute where the limit is by the minute; else doubling, as it may not be the quota but a limiter. */
+	/** Wait for a limit without a time. By the day it doubles, as a limiter may have answered rather than the quota. */
 	function unspecifiedWait(now: number): number {
 		if (allowance.per === "minute") return 60_000 - (now % 60_000);
 		if (allowance.per === "second") return 1_000;
 		return doubling(holds, firstMs, mostMs);
 	}
 
-	/** Requests that were under way when a hold began neither end nor lengthen it: only the probe after it does. */
+	/** Tells whether to ignore an answer. A hold is ended or lengthened only by its probe, not by requests from before. */
 	const holding = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
 
 	function forgetFailures(): void {
@@ -62,36 +63,36 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 
 	return {
 		state: () => state,
-		/** Undefined where nothing holds it and nothing failed. */
+		/** Text to store; undefined if nothing holds the destination and nothing failed. */
 		stored: (): string | undefined =>
 			state.kind === "running" && failures === 0
 				? undefined
 				: JSON.stringify({ state, holds, failures, failingLanes } satisfies Memory),
-		/** When requests may go again; 0 when they may now. */
+		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (state.kind === "running" ? 0 : state.until),
-		/** Whether the next request is to go alone. */
+		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => state.kind !== "running",
-		/** Times in a row that it was held. */
+		/** Holds in a row. */
 		holds: () => holds,
-		/** That request goes now; the others wait for its answer. */
+		/** Begins a probe: other requests wait for its answer. */
 		probe(now: number): void {
 			if (state.kind !== "running") state = { ...state, until: now + probeMs };
 		},
-		/** The destination answered as one that works does. */
+		/** Records an answer that shows the destination at work. */
 		answered(now: number): void {
 			forgetFailures();
 			if (holding(now)) return;
 			holds = 0;
 			if (state.kind !== "running") state = { kind: "running" };
 		},
-		/** The destination said that it has had enough; `forMs` where it said for how long. */
+		/** Records a limit that the destination reported, with the wait it asked for, if any. */
 		wait(reason: string, forMs: number | undefined, now: number): void {
 			if (holding(now)) return;
 			holds = state.kind === "waiting" ? holds + 1 : 1;
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},
 		pause,
-		/** One lane's request failed; enough of them, or a failed probe of a pause, pause the destination. */
+		/** Records a failed request of a lane. Enough of them pause the destination, as does a failure while it is paused. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;
 			if (!failingLanes.includes(lane) && failingLanes.length < lanesToPause) failingLanes = [...failingLanes, lane];

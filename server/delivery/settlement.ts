@@ -3,26 +3,26 @@ import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
 import { fullJitter } from "./backoff.ts";
 import type { Hold } from "./hold.ts";
 
-/** Deliveries a lease shows the provider at most, so that it can make one request of several. */
+/** Most deliveries that a lease shows the provider, which can make one request of several. */
 export const deliveriesPerLease = 100;
-/** Requests for one event that ended nothing, at most. No plan takes so many: rather a dead letter than a budget burnt. */
+/** Most requests for one event. No plan needs so many: an event that does is stuck, and would burn the budget. */
 const requestsPerEvent = 16;
-/** A delivery that fails for this long is given up. */
+/** Longest time that a delivery may fail before it is given up, ms. */
 const patienceMs = 3 * 86_400_000;
-/** Attempts at a request whose successes cannot be read: it may well have been done. */
+/** Most attempts if the answers cannot be read, as each of them may have delivered the event. */
 const unreadableAttempts = 3;
 
-/** What a lease's plan led to: an outcome if something was sent. */
+/** Result of a plan, with an outcome if a request was sent. */
 export interface Result {
 	plan: Plan;
 	outcome?: Outcome;
-	/** Whether it was sent to see if the destination can be used again. */
+	/** Tells whether the request was a probe of a held destination. */
 	isProbe?: boolean;
-	/** How long the outcome took, where there is one. */
+	/** Duration of the request. */
 	ms?: number;
 }
 
-/** What an outcome says of the destination, whoever it was for. */
+/** Changes a destination's hold by the outcome of a request. */
 export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number): void {
 	switch (outcome.kind) {
 		case "delivered":
@@ -42,7 +42,7 @@ export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number)
 	}
 }
 
-/** What becomes of a lease, by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
+/** Decides the settlement of a lease by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
 export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number, random: () => number): Settlement {
 	const settlement: Settlement = { lease, now: at };
 	if (plan.kind === "done") return { ...settlement, ...delivered(plan) };
@@ -61,7 +61,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
 			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan), ...onTheWay(plan.settles === 0) };
 		case "unknownPerson":
-			// What comes later can say what a person who is to be created is called.
+			// Later events may hold the name of a person who is to be created.
 			return {
 				...sent,
 				known: JSON.stringify(outcome.known),
@@ -71,7 +71,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 		case "rejected": {
 			const { reason, message, status, known } = outcome;
 			const learnt = known && { known: JSON.stringify(known) };
-			// Several updates as one request were refused: find out which, by sending half as many.
+			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
 			if (isSeveral && !isStuck) return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
 			return { ...sent, ...learnt, ...ended(1, dead(reason, status, message)) };
@@ -89,7 +89,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 	}
 }
 
-/** The provider's own names for the person that an outcome taught. */
+/** Lists the provider's own names for a person that were not known before this outcome. */
 export function learntAliases(provider: Provider, before: Known, outcome: Outcome | undefined): string[] {
 	if (!provider.aliases || !outcome || !("known" in outcome) || !outcome.known) return [];
 	const had = provider.aliases(before);

@@ -24,6 +24,22 @@ it("a request that was not needed goes back to the purse in its own window only"
 	remove();
 });
 
+it("an empty purse asks the store again only once its budget refills", async () => {
+	let now = 0;
+	let asked = 0;
+	const outbox = {
+		async advance() {
+			asked += 1;
+			return { granted: now < 500 ? 0 : 1, reservedOnly: false, until: 60_000, nextAt: 500 };
+		},
+	} as unknown as Outbox;
+	const limits = budgetLimits({ requests: 120, per: "minute" }, {});
+	const purse = createPurse(outbox, { site: "site", name: "crisp" }, limits, () => now);
+	expect([await purse.fill(), await purse.fill(), asked]).toEqual([500, 500, 1]);
+	now = 500;
+	expect([await purse.fill(), purse.tokens(), asked]).toEqual([undefined, 1, 2]);
+});
+
 it.each([
 	["60 a second", 60, "second", 6],
 	["10 a second", 10, "second", 1],

@@ -16,12 +16,15 @@ describe("the dispatcher", () => {
 	let folder: ReturnType<typeof temporaryFolder>;
 	let dispatchers: Dispatcher[];
 	let told: Notice[];
+	/** Allows faults. */
+	let mayFault: boolean;
 	beforeEach(async () => {
 		sandbox = await startSandbox();
 		folder = temporaryFolder();
 		outbox = await openSqlite(`${folder.path}/store.db`);
 		dispatchers = [];
 		told = [];
+		mayFault = false;
 	});
 	afterEach(async () => {
 		await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop(0)));
@@ -49,7 +52,7 @@ describe("the dispatcher", () => {
 			random: () => 0,
 			report(notice) {
 				told.push(notice);
-				if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
+				if (notice.kind === "fault" && !mayFault) throw new Error(notice.message, { cause: notice.error });
 			},
 		});
 		dispatchers.push(dispatcher);
@@ -148,6 +151,15 @@ describe("the dispatcher", () => {
 				.map(({ kind }) => kind)
 				.toSorted(),
 		).toEqual(["dead", "lost"]);
+	});
+
+	it("tells of a dead letter whose event could not be planned", async () => {
+		mayFault = true;
+		start("vibetrace");
+		const event = { destinations: ["vibetrace"], claims: [], rank: 0, reserved: true };
+		await outbox.append({ site: "site", events: [{ ...event, person: "email:ada@example.com", body: "no JSON" }] });
+		const expected = [{ kind: "fault" }, { kind: "dead", reason: "internal_error" }];
+		await vi.waitFor(() => expect(told).toMatchObject(expected), { timeout: 60_000 });
 	});
 
 	it("pauses when its key is refused; nothing is lost and other destinations go on", async () => {
@@ -338,6 +350,22 @@ describe("the dispatcher", () => {
 		const destinations = [{ site: "site", name: "vibetrace" }];
 		return (await outbox.findOwed({ destinations, persons, limit: 1 })).map(({ person, state }) => ({ person, state }));
 	};
+
+	it("asks the store for one event's lane at most twice: once to lease it, once to find nothing more", async () => {
+		const { take } = outbox;
+		const leased: number[] = [];
+		outbox.take = async (request) => {
+			const taken = await take(request);
+			leased.push(taken.leases.length);
+			return taken;
+		};
+		start("vibetrace");
+		await vi.waitFor(() => expect(leased).toEqual([0]), { timeout: 20_000 });
+		await append("ada@example.com", [track("1")]);
+		await settled();
+		await stored();
+		expect(leased.slice(1)).toEqual([1, 0]);
+	});
 
 	it("begins other lanes' requests while the disk is waited for, and no more of them than a crash may repeat", async () => {
 		await appendFor(12);

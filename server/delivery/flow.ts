@@ -1,0 +1,117 @@
+import type { Lease, Outbox } from "../outbox/outbox.ts";
+import { createAlarm, type StartTimer } from "./alarm.ts";
+import type { Purse } from "./budget.ts";
+import type { GroupHold } from "./group-hold.ts";
+import { createSending, type SendingOptions } from "./sending.ts";
+import { createSettle, type SettleOptions } from "./settle.ts";
+import { createTakes, type TakesOptions } from "./takes.ts";
+import { createWindow } from "./window.ts";
+
+export interface FlowOptions
+	extends Pick<TakesOptions, "destination">,
+		Pick<SendingOptions, "now" | "attempt" | "onEnd" | "onFault">,
+		Pick<SettleOptions, "retryMs" | "signal" | "onLost"> {
+	outbox: Pick<Outbox, "take" | "settle" | "onReady" | "isShared">;
+	purse: Purse;
+	hold: Pick<GroupHold, "settled" | "until" | "isChanging" | "probing" | "stored" | "seen">;
+	/** Default: the system's timers. */
+	startTimer?: StartTimer;
+}
+
+/**
+ * Moves the events of one destination: take → plan → send → settle. Starts at once.
+ *
+ * `readyAt` is the time from which the store may have a ready lane that no take has seen. It becomes 0 (now) when
+ * - the store reports ready lanes: an append, a replay, news from another process;
+ * - a take yields all it asked for, or nothing because the hold has changed;
+ * - a lane is settled or given back. A shared store handles takes and settlements side by side, so the lane counts as
+ *   ready once the settlement is answered. Any other store answers in order, so asking for the settlement is enough.
+ *
+ * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
+ * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
+ *
+ * Four things delay a take without changing `readyAt`: a hold, an empty budget, a full window, a store that fails. The
+ * loop sleeps until the hold ends, the budget refills, a request or a settlement ends, or a second has passed.
+ */
+export function startFlow(options: FlowOptions) {
+	const { outbox, purse, hold, now, retryMs, onFault } = options;
+	const alarm = createAlarm(now, options.startTimer);
+	const window = createWindow(outbox);
+	const stopping = new AbortController();
+	const takes = createTakes({ ...options, window });
+
+	function lanesReady(): void {
+		takes.readyFrom(0);
+		alarm.wake();
+	}
+
+	const settle = createSettle({
+		...options,
+		onReady: lanesReady,
+		onFault: (error) => onFault("a delivery could not be settled", error),
+	});
+	const sending = createSending({ ...options, window, stopping: stopping.signal, settle, onChange: alarm.wake });
+
+	const isTakeDue = () => takes.readyAt() <= now() && window.room(hold.probing()) > 0;
+	/** A take that is due without room for it waits for the next change of the window, which wakes the loop. */
+	const idleUntil = () => (takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY);
+
+	/** Takes and begins what it can. Resolves to the time to sleep until, or to `undefined` to look again at once. */
+	async function look(): Promise<number | undefined> {
+		await hold.settled();
+		const heldUntil = hold.until();
+		if (heldUntil > now()) {
+			sending.giveBack();
+			return heldUntil;
+		}
+		if (!isTakeDue() && window.ahead().length === 0) return idleUntil();
+		const refillAt = await purse.fill();
+		if (refillAt !== undefined) {
+			sending.giveBack();
+			return refillAt;
+		}
+		sending.begin();
+		// Meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
+		if (!sending.mayBegin()) return undefined;
+		const lanes = isTakeDue() ? Math.min(window.room(hold.probing()), purse.tokens() - window.ahead().length) : 0;
+		if (lanes <= 0) return idleUntil();
+		await takes.take(lanes);
+		sending.begin();
+		return undefined;
+	}
+
+	function failed(error: unknown): number {
+		onFault("no lanes could be taken", error);
+		const retryAt = now() + retryMs;
+		takes.readyFrom(retryAt);
+		return retryAt;
+	}
+
+	async function run(): Promise<void> {
+		while (!stopping.signal.aborted) {
+			const until = await look().catch(failed);
+			if (until !== undefined) await alarm.sleep(until);
+		}
+		sending.giveBack();
+	}
+
+	const stopListening = outbox.onReady(lanesReady);
+	const running = run();
+	return {
+		/** Resolves once no request for these people, by their keys, is under way. */
+		async quiet(people: readonly string[]): Promise<void> {
+			const isTheirs = ({ person }: Lease) => people.includes(person);
+			sending.giveBack(isTheirs);
+			await sending.settled(isTheirs);
+		},
+
+		/** Takes no more leases. Resolves once all leases are settled. */
+		async stop(): Promise<void> {
+			stopping.abort();
+			stopListening();
+			alarm.wake();
+			await running;
+			await sending.settled();
+		},
+	};
+}

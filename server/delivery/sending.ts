@@ -1,0 +1,92 @@
+import type { Lease, Settlement } from "../outbox/outbox.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Purse } from "./budget.ts";
+import type { GroupHold } from "./group-hold.ts";
+import type { Leased, LeaseWindow } from "./window.ts";
+
+export interface SendingOptions {
+	window: LeaseWindow;
+	purse: Pick<Purse, "tokens" | "reservedOnly" | "spend" | "keep">;
+	hold: Pick<GroupHold, "until" | "isChanging" | "probing">;
+	now(): number;
+	/** No request begins once this is aborted. */
+	stopping: AbortSignal;
+	/** Plans and sends a lane's next request. Never rejects. */
+	attempt(lease: Lease): Promise<Attempt>;
+	/** Settles a lease. Resolves to whether the settlement was stored. */
+	settle(settlement: Settlement): Promise<boolean>;
+	/** Called when the window has changed, so that more lanes may be leased. */
+	onChange(): void;
+	/** Called when an attempt has ended. `isSettled` tells whether its settlement was stored. */
+	onEnd(attempt: Attempt, isSettled: boolean): void;
+	onFault(message: string, error: unknown): void;
+}
+
+/** Sends the requests of leased lanes while window, hold and budget allow, or gives the lanes back. */
+export function createSending(options: SendingOptions) {
+	const { window, purse, hold, now, stopping, attempt, onChange, onEnd, onFault } = options;
+
+	const isHeld = () => hold.isChanging() || hold.until() > now();
+	/** Tells whether stop, hold and budget allow a request. */
+	const mayBegin = () => !stopping.aborted && !isHeld() && purse.tokens() > 0;
+
+	function begin(): void {
+		for (let next = window.next(hold.probing()); next && mayBegin(); next = window.next(hold.probing())) {
+			// A lane leased for ordinary tokens may not spend the reserve.
+			const isAllowed = next.reservedOnly || !purse.reservedOnly();
+			start(next, isAllowed ? send : handBack);
+		}
+	}
+
+	function goOn(): void {
+		begin();
+		onChange();
+	}
+
+	function start(leased: Leased, work: (leased: Leased) => Promise<void>): void {
+		leased.done = work(leased).catch((error) => onFault("the result of a delivery could not be reported", error));
+	}
+
+	async function settle(leased: Leased, settlement: Settlement): Promise<boolean> {
+		try {
+			return await options.settle(settlement);
+		} finally {
+			window.remove(leased);
+			goOn();
+		}
+	}
+
+	async function send(leased: Leased): Promise<void> {
+		leased.stage = "busy";
+		const windowEnd = purse.spend(1);
+		const attempted = await attempt(leased.lease);
+		if (!attempted.isSent) purse.keep(windowEnd);
+		leased.stage = "settling";
+		const settling = settle(leased, attempted.settlement);
+		// Requests of other lanes do not wait for the disk.
+		goOn();
+		onEnd(attempted, await settling);
+	}
+
+	async function handBack(leased: Leased): Promise<void> {
+		leased.stage = "returning";
+		await settle(leased, { lease: leased.lease, now: now(), isOnTheWay: true });
+	}
+
+	return {
+		mayBegin,
+
+		/** Begins as many requests as may begin now. */
+		begin,
+
+		/** Gives back lanes whose requests have not begun. */
+		giveBack(isMeant: (lease: Lease) => boolean = () => true): void {
+			for (const leased of window.ahead()) if (isMeant(leased.lease)) start(leased, handBack);
+		},
+
+		/** Resolves once the leases that left the stage `ahead` are settled. */
+		async settled(isMeant: (lease: Lease) => boolean = () => true): Promise<void> {
+			await Promise.all(window.all().flatMap(({ lease, done }) => (isMeant(lease) ? [done] : [])));
+		},
+	};
+}

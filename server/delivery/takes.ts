@@ -1,0 +1,59 @@
+import type { Destination, Outbox } from "../outbox/outbox.ts";
+import type { Purse } from "./budget.ts";
+import type { GroupHold } from "./group-hold.ts";
+import { deliveriesPerLease } from "./settlement.ts";
+import type { LeaseWindow } from "./window.ts";
+
+/** Lease time, ms: longer than a request with its time limit takes. */
+const leaseMs = 60_000;
+/** Longest time between two takes, ms: another process may have made a lane ready without a word. */
+const takeAgainMs = 60_000;
+
+export interface TakesOptions {
+	destination: Destination;
+	outbox: Pick<Outbox, "take">;
+	window: LeaseWindow;
+	purse: Pick<Purse, "reservedOnly">;
+	hold: Pick<GroupHold, "stored" | "seen">;
+	now(): number;
+}
+
+/** Leases lanes, and remembers when to lease more. The states of `readyAt` are described in flow.ts. */
+export function createTakes({ destination, outbox, window, purse, hold, now }: TakesOptions) {
+	let readyAt = 0;
+	let served = 0;
+	return {
+		/** Earliest time at which the store may have a ready lane that no take has seen. */
+		readyAt: () => readyAt,
+
+		/** Notes that a lane may be ready from this time on. */
+		readyFrom(at: number): void {
+			readyAt = Math.min(readyAt, at);
+		},
+
+		/** Leases up to `lanes` ready lanes into the window. */
+		async take(lanes: number): Promise<void> {
+			const known = hold.stored();
+			const reservedOnly = purse.reservedOnly();
+			readyAt = Number.POSITIVE_INFINITY;
+			const taken = await outbox.take({
+				destination,
+				lanes,
+				deliveries: deliveriesPerLease,
+				served,
+				reservedOnly,
+				hold: known,
+				holding: window.all().map(({ lease }) => lease.lane),
+				now: now(),
+				leaseMs,
+			});
+			for (const lease of taken.leases) window.add(lease, reservedOnly);
+			served += taken.leases.length;
+			const isRefused = taken.hold !== known;
+			if (isRefused) hold.seen(known, taken.hold);
+			const isMore = isRefused || taken.leases.length === lanes;
+			const nextAt = isMore ? 0 : (taken.nextAt ?? Number.POSITIVE_INFINITY);
+			readyAt = Math.min(readyAt, nextAt, now() + takeAgainMs);
+		},
+	};
+}

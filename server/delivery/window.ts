@@ -1,0 +1,68 @@
+import type { Lease } from "../outbox/outbox.ts";
+
+/** Requests of one destination under way at a time, each for a different lane. */
+const concurrency = 4;
+/** Requests under way plus settlements not on disk yet: the most that a crash repeats. */
+const unsettledMost = 2 * concurrency;
+/** Lanes leased before their requests can begin, so that no request waits for the store. None in a shared store. */
+const aheadMost = 4;
+
+/**
+ * A lane under lease, in one of four stages:
+ *
+ *     ahead ──▶ busy ──▶ settling ──▶ removed
+ *       └─────▶ returning ──────────────▲
+ *
+ * - `ahead`: leased, request not begun
+ * - `busy`: request being planned or sent
+ * - `settling`: request answered, settlement not on disk yet
+ * - `returning`: given back without a request, not on disk yet
+ */
+export interface Leased {
+	readonly lease: Lease;
+	/** Tells whether only the budget's reserve was left when the lane was leased. */
+	readonly reservedOnly: boolean;
+	stage: "ahead" | "busy" | "settling" | "returning";
+	/** Resolves once the lease is settled. Absent while `ahead`. */
+	done?: Promise<void>;
+}
+
+export type LeaseWindow = ReturnType<typeof createWindow>;
+
+/** Keeps the leases of one destination and tells how many requests may begin and how many lanes may be leased. */
+export function createWindow({ isShared }: { isShared: boolean }) {
+	const leased = new Set<Leased>();
+	const at = (stage: Leased["stage"]) => [...leased].filter((each) => each.stage === stage);
+
+	return {
+		add(lease: Lease, reservedOnly: boolean): void {
+			leased.add({ lease, reservedOnly, stage: "ahead" });
+		},
+
+		remove(each: Leased): void {
+			leased.delete(each);
+		},
+
+		all: (): Leased[] => [...leased],
+
+		/** Leases without a request, in the order of their turns. */
+		ahead: (): Leased[] => at("ahead"),
+
+		/** Finds the lease whose request may begin next. A probe goes alone. */
+		next(isProbing: boolean): Leased | undefined {
+			const busy = at("busy").length;
+			const mayBegin = busy < (isProbing ? 1 : concurrency) && busy + at("settling").length < unsettledMost;
+			return mayBegin ? at("ahead")[0] : undefined;
+		},
+
+		/** Counts the lanes that may be leased now. */
+		room(isProbing: boolean): number {
+			const ahead = at("ahead").length;
+			// Several lanes are leased at a time rather than one by one.
+			if (ahead > aheadMost / 2) return 0;
+			const most = isProbing ? 1 : concurrency + (isShared ? 0 : aheadMost);
+			const unsettled = isShared ? unsettledMost - at("settling").length : Number.POSITIVE_INFINITY;
+			return Math.max(0, Math.min(most, unsettled) - at("busy").length - ahead);
+		},
+	};
+}

@@ -1,0 +1,109 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { createAttempts } from "../../../server/delivery/attempt.ts";
+import type { GroupHold } from "../../../server/delivery/group-hold.ts";
+import type { Lease } from "../../../server/outbox/outbox.ts";
+import type { Known, Outcome, Plan, Provider } from "../../../server/providers/provider.ts";
+import { createLanes } from "./lanes.ts";
+
+describe("an attempt", () => {
+	let plan: (known: Known) => Plan;
+	let outcome: Outcome;
+	let isHeld: boolean;
+	let isProbing: boolean;
+	let aborting: AbortController;
+	let faults: unknown[];
+	/** Number of answers that the hold was told about. */
+	let told: number;
+	beforeEach(() => {
+		plan = () => ({
+			kind: "send",
+			request: { purpose: "event", method: "POST", path: [], ifDelivered: {} },
+			settles: 1,
+			covers: 1,
+		});
+		outcome = { kind: "delivered", known: {} };
+		isHeld = true;
+		isProbing = false;
+		aborting = new AbortController();
+		faults = [];
+		told = 0;
+	});
+
+	function leaseOf(): Lease {
+		const lanes = createLanes();
+		lanes.add(1);
+		const [lease] = lanes.take({ lanes: 1, now: 0 } as Parameters<typeof lanes.take>[0]).leases;
+		if (!lease) throw new Error("no lane is ready");
+		return lease;
+	}
+	function start() {
+		const provider: Partial<Provider> = {
+			plan: (_events, known) => plan(known),
+			send: async () => outcome,
+			aliases: ({ session }) => (typeof session === "string" ? [session] : []),
+		};
+		const hold: Pick<GroupHold, "probing" | "probe" | "tell"> = {
+			probing: () => isProbing,
+			// Another process probes.
+			probe: async () => false,
+			async tell() {
+				told += 1;
+			},
+		};
+		return createAttempts({
+			provider: provider as Provider,
+			outbox: { isHeld: () => isHeld },
+			hold,
+			now: () => 5,
+			random: () => 0,
+			signal: aborting.signal,
+			onFault: (message, error) => faults.push([message, error]),
+		});
+	}
+
+	it("that delivers settles the lease, tells the hold, and links the names it has learnt to the person", async () => {
+		outcome = { kind: "delivered", known: { session: "session_1" } };
+		const { attempt, sent } = start();
+		expect(await attempt(leaseOf())).toMatchObject({
+			settlement: { now: 5, ended: { count: 1, ending: { kind: "delivered" } }, aliases: ["session_1"] },
+			isSent: true,
+			step: { events: [{}], result: { outcome, ms: 0 } },
+		});
+		expect([sent(), told, faults]).toEqual([1, 1, []]);
+	});
+
+	it("sends nothing for a lease that may have been lost", async () => {
+		isHeld = false;
+		const { attempt, sent } = start();
+		const lease = leaseOf();
+		expect(await attempt(lease)).toEqual({ settlement: { lease, now: 5 }, isSent: false });
+		expect([sent(), told]).toEqual([0, 0]);
+	});
+
+	it("sends nothing while another process probes the destination", async () => {
+		isProbing = true;
+		const { attempt, sent } = start();
+		const { settlement, isSent } = await attempt(leaseOf());
+		expect([settlement.ended, settlement.failed, isSent, sent(), told]).toEqual([undefined, undefined, false, 0, 0]);
+	});
+
+	it("that the stop cuts off counts neither against the delivery nor against the destination", async () => {
+		outcome = { kind: "retry", reason: "network" };
+		const { attempt } = start();
+		const lease = leaseOf();
+		aborting.abort();
+		const { settlement, isSent } = await attempt(lease);
+		expect([settlement, isSent, told]).toEqual([{ lease, now: 5 }, true, 0]);
+	});
+
+	it("that fails to plan makes a dead letter, and reports no more of the error than its name", async () => {
+		plan = () => {
+			throw new TypeError("ada@example.com has no length");
+		};
+		const { attempt } = start();
+		const { settlement, step } = await attempt(leaseOf());
+		expect(settlement.ended).toEqual({ count: 1, ending: { kind: "dead", reason: "internal_error" } });
+		expect(step).toBeUndefined();
+		expect(faults).toEqual([["a delivery could not be planned", "TypeError"]]);
+	});
+});

@@ -1,0 +1,111 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { createPurse } from "../../../server/delivery/budget.ts";
+import { startFlow } from "../../../server/delivery/flow.ts";
+import type { Outbox, Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
+import { createLanes, delivered, destination, failing, limits, running } from "./lanes.ts";
+
+/** Lanes of events to append. */
+const appends = fc.array(fc.nat(11), { maxLength: 25 });
+/** Tokens that the budget grants, one time after another. */
+const grants = fc.infiniteStream(fc.nat(4));
+/** Results of requests, one after another. */
+const deliveries = fc.infiniteStream(fc.boolean());
+
+/** A store whose operations happen when the scheduler says: in order unless it is shared. */
+function createStore(scheduler: fc.Scheduler, isShared: boolean, grant: () => { granted: number; nextAt: number }) {
+	const lanes = createLanes();
+	const happen = (label: string) => scheduler.schedule(Promise.resolve(), label);
+	let last: Promise<unknown> = Promise.resolve();
+	async function inOrder<Value>(label: string, work: () => Value): Promise<Value> {
+		const before = last;
+		const { promise, resolve } = Promise.withResolvers<void>();
+		last = promise;
+		await before;
+		await happen(label);
+		resolve();
+		return work();
+	}
+	async function inAnyOrder<Value>(label: string, work: () => Value): Promise<Value> {
+		await happen(label);
+		const value = work();
+		await happen(`answer to ${label}`);
+		return value;
+	}
+	const operation = isShared ? inAnyOrder : inOrder;
+	return {
+		isShared,
+		owed: lanes.owed,
+		async append(lane: number): Promise<void> {
+			await happen("append");
+			lanes.add(lane);
+			await happen("news of the append");
+			lanes.tell();
+		},
+		onReady: lanes.onReady,
+		take: (request: TakeRequest) => operation("take", () => lanes.take(request)),
+		settle: (settlement: Settlement) => operation("settle", () => lanes.settle(settlement)),
+		advance: () => operation("advance", () => ({ ...grant(), reservedOnly: false, until: Number.POSITIVE_INFINITY })),
+	};
+}
+
+it.each([false, true])("the flow delivers all events, in whatever order things happen (shared: %s)", (isShared) => {
+	const property = fc.asyncProperty(
+		fc.scheduler(),
+		appends,
+		grants,
+		deliveries,
+		async (scheduler, events, tokens, results) => {
+			let [now, busy, unsettled] = [0, 0, 0];
+			const grant = () => ({ granted: tokens.next().value, nextAt: now + 100 });
+			const { settle, ...store } = createStore(scheduler, isShared, grant);
+			const outbox = {
+				...store,
+				settle: (settlement: Settlement) =>
+					settle(settlement).finally(() => {
+						unsettled -= 1;
+					}),
+			};
+			startFlow({
+				destination,
+				outbox,
+				purse: createPurse(outbox as unknown as Outbox, destination, limits, () => now),
+				hold: running,
+				now: () => now,
+				retryMs: 1,
+				signal: new AbortController().signal,
+				startTimer(ring, ms) {
+					let isCancelled = false;
+					const at = now + ms;
+					// The look that is taken each minute must find nothing that was missed, so it is never taken.
+					if (ms < 1_000)
+						void scheduler.schedule(Promise.resolve(), "timer").then(() => {
+							if (isCancelled) return;
+							now = Math.max(now, at);
+							ring();
+						});
+					return () => {
+						isCancelled = true;
+					};
+				},
+				async attempt(lease) {
+					busy += 1;
+					unsettled += 1;
+					expect(busy).toBeLessThanOrEqual(4);
+					expect(unsettled).toBeLessThanOrEqual(8);
+					await scheduler.schedule(Promise.resolve(), "attempt");
+					busy -= 1;
+					if (results.next().value) return delivered(lease, now);
+					return { settlement: { lease, now, failed: { dueAt: now + 50 } }, isSent: true };
+				},
+				onEnd: () => {},
+				onLost: () => {},
+				onFault: failing,
+			});
+			for (const lane of events) void store.append(lane);
+			await scheduler.waitIdle();
+			expect(store.owed()).toBe(0);
+		},
+	);
+	return fc.assert(property, { numRuns: 300 });
+});

@@ -1,0 +1,298 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { createPurse } from "../../../server/delivery/budget.ts";
+import { startFlow } from "../../../server/delivery/flow.ts";
+import type { Advance, Outbox, Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
+import { createLanes, delivered, destination, limits, running } from "./lanes.ts";
+
+/** When the tokens that are granted are void, ms. */
+const budgetEnds = 3_600_000;
+
+describe("the flow", () => {
+	let now: number;
+	let timers: { at: number; ring(): void }[];
+	/** What was asked of store and provider and is not answered yet. */
+	let asked: { name: string; answer(): void }[];
+	let takes: number;
+	let lanes: ReturnType<typeof createLanes>;
+	let budget: Advance;
+	/** The store answers no question about the budget before this resolves. */
+	let budgetKnown: Promise<void>;
+	let heldUntil: number;
+	let storeError: Error | undefined;
+	let faults: unknown[];
+	let flow: ReturnType<typeof startFlow>;
+	beforeEach(() => {
+		now = 0;
+		timers = [];
+		asked = [];
+		takes = 0;
+		lanes = createLanes();
+		budget = { granted: 100, reservedOnly: false, until: budgetEnds, nextAt: 0 };
+		budgetKnown = Promise.resolve();
+		heldUntil = 0;
+		storeError = undefined;
+		faults = [];
+	});
+
+	/** Resolves once nothing more follows from what happened. */
+	const rest = () => new Promise<void>((done) => setImmediate(done));
+	function ask<Value>(name: string, value: Value | (() => Value)): Promise<Value> {
+		return new Promise((resolve) => {
+			asked.push({ name, answer: () => resolve(value instanceof Function ? value() : value) });
+		});
+	}
+	/** Answers the oldest question of this name. */
+	async function answer(name: string): Promise<void> {
+		const index = asked.findIndex((each) => each.name === name);
+		expect(index, `${name} among ${asked.map((each) => each.name)}`).toBeGreaterThanOrEqual(0);
+		const [question] = asked.splice(index, 1);
+		question?.answer();
+		await rest();
+	}
+	const names = () => asked.map(({ name }) => name);
+	/** Appends one event for each of these lanes. */
+	async function append(...added: number[]): Promise<void> {
+		for (const lane of added) lanes.add(lane);
+		lanes.tell();
+		await rest();
+	}
+	const range = (count: number) => Array.from({ length: count }, (_, index) => index);
+	async function passUntil(time: number): Promise<void> {
+		now = time;
+		for (const timer of timers.splice(0)) {
+			if (timer.at <= now) timer.ring();
+			else timers.push(timer);
+		}
+		await rest();
+	}
+
+	/** In a shared store a settlement takes effect only when it is answered. */
+	async function start(isShared = false): Promise<void> {
+		const outbox = {
+			isShared,
+			onReady: lanes.onReady,
+			take(request: TakeRequest) {
+				takes += 1;
+				return storeError ? Promise.reject(storeError) : ask("take", lanes.take(request));
+			},
+			settle: (settlement: Settlement) =>
+				isShared ? ask("settle", () => lanes.settle(settlement)) : ask("settle", lanes.settle(settlement)),
+			async advance() {
+				await budgetKnown;
+				return budget;
+			},
+		};
+		flow = startFlow({
+			destination,
+			outbox,
+			purse: createPurse(outbox as unknown as Outbox, destination, limits, () => now),
+			hold: { ...running, until: () => heldUntil },
+			now: () => now,
+			retryMs: 1_000,
+			signal: new AbortController().signal,
+			startTimer(ring, ms) {
+				const timer = { ring, at: now + ms };
+				timers.push(timer);
+				return () => void timers.splice(timers.indexOf(timer), 1);
+			},
+			attempt: (lease) => ask("attempt", () => delivered(lease, now)),
+			onEnd: () => {},
+			onLost: () => {},
+			onFault: (_message, error) => faults.push(error),
+		});
+		await rest();
+	}
+	/** Starts with an empty store, and waits until the flow sleeps. */
+	async function startIdle(isShared = false): Promise<void> {
+		await start(isShared);
+		await answer("take");
+		takes = 0;
+	}
+
+	describe.each([
+		["a store of its own", false],
+		["a shared store", true],
+	])("with %s", (_, isShared) => {
+		it("takes twice for one event: once to lease its lane, once to find nothing more", async () => {
+			await startIdle(isShared);
+			await append(1);
+			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
+			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
+		});
+
+		it("takes once for each event of a lane, and once to find nothing more", async () => {
+			await startIdle(isShared);
+			await append(1, 1, 1);
+			for (const _event of range(3)) for (const name of ["take", "attempt", "settle"]) await answer(name);
+			await answer("take");
+			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 4]);
+		});
+
+		it("finds an event that is appended during a take that finds nothing", async () => {
+			await start(isShared);
+			await append(1);
+			await answer("take");
+			await answer("take");
+			expect(names()).toEqual(["attempt"]);
+		});
+
+		it("finds an event that is appended while its lane is being settled", async () => {
+			await startIdle(isShared);
+			await append(1);
+			await answer("take");
+			await answer("attempt");
+			await append(1);
+			await answer("settle");
+			while (!names().includes("attempt")) await answer("take");
+			expect(lanes.owed()).toBe(1);
+		});
+
+		it("begins four requests at once, also where the budget grants one token at a time", async () => {
+			budget = { ...budget, granted: 1 };
+			await startIdle(isShared);
+			await append(...range(6));
+			while (names().includes("take")) await answer("take");
+			expect(names()).toEqual(["attempt", "attempt", "attempt", "attempt"]);
+		});
+
+		it("begins another lane's request while a settlement waits for the disk", async () => {
+			await startIdle(isShared);
+			await append(...range(6));
+			await answer("take");
+			await answer("attempt");
+			while (names().includes("take")) await answer("take");
+			expect(names().toSorted()).toEqual(["attempt", "attempt", "attempt", "attempt", "settle"]);
+		});
+
+		it("begins no more than eight requests without a settlement, and goes on with the first settlement", async () => {
+			await startIdle(isShared);
+			await append(...range(12));
+			while (names().some((name) => name !== "settle")) await answer(names().find((name) => name !== "settle") ?? "");
+			expect(names()).toEqual(range(8).map(() => "settle"));
+			await answer("settle");
+			while (names().includes("take")) await answer("take");
+			expect(names().toSorted()).toEqual(["attempt", ...range(7).map(() => "settle")]);
+		});
+
+		it("takes nothing while the budget is empty, and sends what was appended meanwhile once it refills", async () => {
+			budget = { ...budget, granted: 0, nextAt: 500 };
+			await start(isShared);
+			await append(1);
+			await passUntil(499);
+			expect(names()).toEqual([]);
+			budget = { ...budget, granted: 100 };
+			await passUntil(500);
+			await answer("take");
+			expect(names()).toEqual(["attempt"]);
+		});
+
+		it("takes nothing while the destination is held, and sends what was appended meanwhile once the hold ends", async () => {
+			await startIdle(isShared);
+			heldUntil = 500;
+			await append(1);
+			await passUntil(499);
+			expect(names()).toEqual([]);
+			await passUntil(500);
+			await answer("take");
+			expect(names()).toEqual(["attempt"]);
+		});
+
+		it("gives back what it took when a hold has begun meanwhile, and takes it again when the hold ends", async () => {
+			await startIdle(isShared);
+			await append(1);
+			heldUntil = 500;
+			await answer("take");
+			expect(names()).toEqual(["settle"]);
+			await answer("settle");
+			await passUntil(500);
+			await answer("take");
+			expect(names()).toEqual(["attempt"]);
+		});
+	});
+
+	it("takes nothing when a hold has begun while the budget was asked", async () => {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		budgetKnown = promise;
+		await start();
+		heldUntil = 500;
+		resolve();
+		await rest();
+		expect(names()).toEqual([]);
+		await passUntil(500);
+		expect(names()).toEqual(["take"]);
+	});
+
+	it("gives back what it has leased ahead when the budget is spent", async () => {
+		await startIdle();
+		await append(...range(8));
+		await answer("take");
+		// The tokens left are void when their window ends.
+		budget = { ...budget, granted: 0, nextAt: 9_000, until: 10_000 };
+		now = budgetEnds;
+		await answer("attempt");
+		expect(names().toSorted()).toEqual(["attempt", "attempt", "attempt", ...range(5).map(() => "settle")]);
+	});
+
+	it("takes a waiting lane at its time", async () => {
+		await startIdle();
+		lanes.add(1);
+		const [lease] = lanes.take({ lanes: 1, now } as TakeRequest).leases;
+		if (lease) lanes.settle({ lease, now, failed: { dueAt: 700 } });
+		await append();
+		await answer("take");
+		await passUntil(699);
+		expect(names()).toEqual([]);
+		await passUntil(700);
+		await answer("take");
+		expect(names()).toEqual(["attempt"]);
+	});
+
+	it("takes again after a minute without news, as another process may have died before it told of a lane", async () => {
+		await startIdle(true);
+		lanes.add(1);
+		await passUntil(60_000);
+		await answer("take");
+		expect(names()).toEqual(["attempt"]);
+	});
+
+	it("takes again a second after the store has failed", async () => {
+		await startIdle();
+		storeError = new Error("disk full");
+		await append(1);
+		expect(faults).toEqual([storeError]);
+		storeError = undefined;
+		await passUntil(999);
+		expect(names()).toEqual([]);
+		await passUntil(1_000);
+		await answer("take");
+		expect(names()).toEqual(["attempt"]);
+	});
+
+	it("ends what it has begun when it is stopped, gives the rest back, and takes nothing more", async () => {
+		await startIdle();
+		await append(...range(8));
+		await answer("take");
+		const stopped = flow.stop();
+		await rest();
+		while (asked.length > 0) await answer(names()[0] ?? "");
+		await stopped;
+		expect([lanes.owed(), takes]).toEqual([4, 1]);
+	});
+
+	it("is quiet about people once it has given back their lanes and ended their requests", async () => {
+		await startIdle();
+		await append(...range(8));
+		await answer("take");
+		let isQuiet = false;
+		const quiet = flow.quiet(["person 0", "person 7"]).then(() => {
+			isQuiet = true;
+		});
+		await rest();
+		expect(names()).toEqual(["attempt", "attempt", "attempt", "attempt", "settle"]);
+		await answer("settle");
+		expect(isQuiet).toBe(false);
+		await answer("attempt");
+		await answer("settle");
+		await quiet;
+	});
+});

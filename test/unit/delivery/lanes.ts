@@ -1,0 +1,71 @@
+import type { Attempt } from "../../../server/delivery/attempt.ts";
+import type { FlowOptions } from "../../../server/delivery/flow.ts";
+import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/outbox.ts";
+
+export const destination = { site: "site", name: "crisp" };
+/** A budget that never runs out by itself. */
+export const limits = { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 60_000, windowOffsetMs: 0 };
+
+interface Lane {
+	owed: number;
+	lease: number | undefined;
+	dueAt: number;
+}
+
+/** The lanes of a destination, in memory. */
+export function createLanes() {
+	const lanes = new Map<number, Lane>();
+	const listeners = new Set<() => void>();
+	let number = 0;
+	return {
+		owed: () => [...lanes.values()].reduce((sum, { owed }) => sum + owed, 0),
+		add(lane: number): void {
+			const { owed = 0, ...rest } = lanes.get(lane) ?? { lease: undefined, dueAt: 0 };
+			lanes.set(lane, { ...rest, owed: owed + 1 });
+		},
+		tell(): void {
+			for (const listener of listeners) listener();
+		},
+		onReady(listener: () => void) {
+			listeners.add(listener);
+			return () => listeners.delete(listener);
+		},
+		take({ lanes: most, now, hold }: TakeRequest): Taken {
+			const owing = [...lanes].filter(([, { owed, lease }]) => owed > 0 && lease === undefined);
+			const ready = owing.filter(([, { dueAt }]) => dueAt <= now).slice(0, most);
+			const waiting = owing.flatMap(([, { dueAt }]) => (dueAt > now ? [dueAt] : []));
+			const leases = ready.map(([lane, state]): Lease => {
+				state.lease = ++number;
+				const tried = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 };
+				const about = { destination, lane, number, person: `person ${lane}`, known: undefined };
+				return { ...about, ...tried, bodies: ["{}"] };
+			});
+			return { leases, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
+		},
+		settle({ lease: { lane, number }, ended, failed }: Settlement): boolean {
+			const state = lanes.get(lane);
+			if (state?.lease !== number) return false;
+			lanes.set(lane, { owed: state.owed - (ended?.count ?? 0), lease: undefined, dueAt: failed?.dueAt ?? 0 });
+			return true;
+		},
+	};
+}
+
+/** A request that delivered the first event of a lease. */
+export const delivered = (lease: Lease, now: number): Attempt => ({
+	settlement: { lease, now, ended: { count: 1, ending: { kind: "delivered" } } },
+	isSent: true,
+});
+/** The hold of a destination that runs. */
+export const running: FlowOptions["hold"] = {
+	settled: async () => {},
+	until: () => 0,
+	isChanging: () => false,
+	probing: () => false,
+	stored: () => undefined,
+	seen: () => {},
+};
+/** Fails the test. */
+export const failing = (message: string, cause: unknown) => {
+	throw new Error(message, { cause });
+};

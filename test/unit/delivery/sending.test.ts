@@ -1,0 +1,60 @@
+import { expect, it } from "vitest";
+import type { Attempt } from "../../../server/delivery/attempt.ts";
+import { createSending } from "../../../server/delivery/sending.ts";
+import { createWindow } from "../../../server/delivery/window.ts";
+import type { Settlement } from "../../../server/outbox/outbox.ts";
+import { createLanes, delivered, failing, running } from "./lanes.ts";
+
+/** Begins one lane that was leased for ordinary tokens; resolves to its settlement and to the tokens that are left. */
+async function send({ reservedOnly = false, isSent = true }): Promise<{ settlements: Settlement[]; tokens: number }> {
+	const window = createWindow({ isShared: false });
+	const lanes = createLanes();
+	lanes.add(1);
+	const [lease] = lanes.take({ lanes: 1, now: 0 } as Parameters<typeof lanes.take>[0]).leases;
+	if (lease) window.add(lease, false);
+	const settlements: Settlement[] = [];
+	let tokens = 3;
+	const sending = createSending({
+		window,
+		purse: {
+			tokens: () => tokens,
+			reservedOnly: () => reservedOnly,
+			spend(count) {
+				tokens -= count;
+				return 0;
+			},
+			keep() {
+				tokens += 1;
+			},
+		},
+		hold: running,
+		now: () => 0,
+		stopping: new AbortController().signal,
+		attempt: async (each): Promise<Attempt> => ({ ...delivered(each, 0), isSent }),
+		async settle(settlement) {
+			settlements.push(settlement);
+			return true;
+		},
+		onChange: () => {},
+		onEnd: () => {},
+		onFault: failing,
+	});
+	sending.begin();
+	await sending.settled();
+	return { settlements, tokens };
+}
+
+it("a request that is sent costs a token", async () => {
+	expect(await send({})).toMatchObject({ settlements: [{ ended: { count: 1 } }], tokens: 2 });
+});
+
+it("a lane with nothing to send costs none", async () => {
+	expect(await send({ isSent: false })).toMatchObject({ settlements: [{ ended: { count: 1 } }], tokens: 3 });
+});
+
+it("a lane that was leased for ordinary tokens is given back once only the reserve is left", async () => {
+	const { settlements, tokens } = await send({ reservedOnly: true });
+	expect(settlements).toMatchObject([{ isOnTheWay: true }]);
+	expect(settlements[0]?.ended).toBeUndefined();
+	expect(tokens).toBe(3);
+});
