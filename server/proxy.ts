@@ -19,6 +19,7 @@ import { createIngest, type IngestNotice } from "./ingest/ingest.ts";
 import { byAddress, limitGuesses, limitRequests } from "./ingest/rate-limit.ts";
 import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
+import { supportsNode, UnsupportedNodeError } from "./node-version.ts";
 import { createFaultLog, logNotice } from "./notice-log.ts";
 import { openOutbox } from "./outbox/open.ts";
 import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
@@ -69,10 +70,11 @@ const reserveDefault = 0.2;
 const graceDefault = 10_000;
 
 /**
- * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
- * and nothing listens until `start()`.
+ * Makes a proxy from a configuration. Throws `UnsupportedNodeError` on a Node that it does not run on, `ConfigError`
+ * with every mistake in the configuration. Nothing is opened and nothing listens until `start()`.
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
+	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
 	const checked = checkConfig(config);
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	for (const doubt of doubts(checked)) log.warn(doubt);
