@@ -106,7 +106,9 @@ export function createFanOut({
 			ensureRoom(bytes.length);
 			const id = numbers(Math.max(1, own.length));
 			let start = bodiesStart(row);
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
+			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
+			// https://www.sqlite.org/c3ref/bind_blob.html
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", id, head, bytes.subarray(0, start));
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
 				start += size;
