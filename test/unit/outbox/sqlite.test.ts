@@ -26,12 +26,16 @@ async function open(file: string): Promise<Outbox> {
 describe("the SQLite outbox", () => {
 	outboxSuite(async () => {
 		const file = freshFile();
-		const outbox = await open(file);
+		let outbox = await open(file);
 		return {
 			outbox,
-			async reopen() {
+			async reopen(sql = "") {
 				await outbox.close();
-				return open(file);
+				const db = new DatabaseSync(file);
+				db.exec(sql);
+				db.close();
+				outbox = await open(file);
+				return outbox;
 			},
 		};
 	});
