@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite.ts";
 import { temporaryFolder } from "../../support/served.ts";
+import { storeTornBatch } from "../../support/torn-batch.ts";
 import { outboxSuite } from "./outbox-suite.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -133,10 +134,7 @@ describe("the SQLite outbox", () => {
 
 	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
 		const file = freshFile();
-		await (await open(file)).close();
-		const db = new DatabaseSync(file);
-		db.exec("INSERT INTO journal (id, head, keys) VALUES (0, '{ torn', x'')");
-		db.close();
+		await storeTornBatch(file);
 		const outbox = await open(file);
 		const faults: string[] = [];
 		outbox.onFault((message) => faults.push(message));
