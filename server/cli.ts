@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The `eventferry` command: looks at the Node it runs on before anything that needs a newer one is loaded. */
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 22 || (major === 22 && minor < 18)) {
-	process.stderr.write(`eventferry needs Node 22.18 or newer, this is ${process.versions.node}\n`);
+/** The `eventferry` command. Checks the Node it runs on before it loads anything that needs a newer one. */
+import { supportsNode, UnsupportedNodeError } from "./version.ts";
+
+if (!supportsNode(process.versions.node)) {
+	process.stderr.write(`${new UnsupportedNodeError(process.versions.node).message}\n`);
 	process.exitCode = 2;
 } else {
 	// Whoever reads along may stop to, as `| head` does.
@@ -13,5 +14,3 @@ if (major < 22 || (major === 22 && minor < 18)) {
 	const { run } = await import("./command/run.ts");
 	process.exitCode = await run(process.argv.slice(2));
 }
-
-export {};

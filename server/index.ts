@@ -15,3 +15,4 @@ export { type OpenUrlOptions, type SignedOpen, signOpenUrl } from "./inbound/ope
 export { type SignedIdentity, signIdentity } from "./ingest/identity-token.ts";
 export { StoreOpenError, StoreUnavailableError } from "./outbox/outbox.ts";
 export { type BackendEvent, createProxy, type EventProxy } from "./proxy.ts";
+export { UnsupportedNodeError } from "./version.ts";

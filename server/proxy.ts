@@ -27,6 +27,7 @@ import { createRouter } from "./router.ts";
 import { ingestSite, storedName } from "./routing.ts";
 import { siteLabels } from "./site-label.ts";
 import { type Account, accountsOf } from "./sites.ts";
+import { supportsNode, UnsupportedNodeError } from "./version.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
 /** An event as the backend makes it: id and capture time are filled in where they are left out. */
@@ -70,10 +71,11 @@ const reserveDefault = 0.2;
 const graceDefault = 10_000;
 
 /**
- * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
- * and nothing listens until `start()`.
+ * Makes a proxy from a configuration. Throws `UnsupportedNodeError` on a Node that it does not run on, `ConfigError`
+ * with every mistake in the configuration. Nothing is opened and nothing listens until `start()`.
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
+	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
 	const checked = checkConfig(config);
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	for (const doubt of doubts(checked)) log.warn(doubt);

@@ -26,17 +26,19 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	const readiness: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
 		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
-		const store = await Promise.resolve()
+		const checked = Promise.resolve()
 			.then(() => admin.outbox().check())
 			.then(
 				() => "ok",
 				() => "unavailable",
 			);
+		const [store, stats] = await Promise.all([checked, metrics.stats()]);
 		response.status(store === "ok" ? 200 : 503).json({
 			store,
 			destinations: Object.fromEntries(
 				names.map((name) => [name, worst(destinations().filter(({ destination }) => destination.name === name))]),
 			),
+			warnings: stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : [],
 		});
 	};
 

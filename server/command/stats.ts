@@ -6,6 +6,7 @@ import { counted, duration, minuteOf, out, outJson, table, visible } from "./pri
 const counts = z.record(z.string(), z.number());
 const statsSchema = z.looseObject({
 	journal: z.number(),
+	stuck: z.number(),
 	events: z.number(),
 	discarded: counts,
 	destinations: z.record(
@@ -51,11 +52,13 @@ const inWords = (discarded: Record<string, number>) =>
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
 
-function print({ journal, events, discarded, destinations }: Stats, now: number): void {
+function print({ journal, stuck, events, discarded, destinations }: Stats, now: number): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
 	out(
 		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} on disk before that` : ""}\n`,
 	);
+	if (stuck > 0)
+		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
 	if (Object.keys(discarded).length > 0) out(`discarded: ${inWords(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
 	for (const { name, state, until, reason } of rows) {

@@ -25,6 +25,8 @@ export interface Metrics {
 	/** Deliveries that have waited too long were given up. */
 	expired(destination: Destination, count: number): void;
 	answered(answered: Answered): void;
+	/** The store's stats, at most a second old; undefined when it does not answer. */
+	stats(): Promise<OutboxStats | undefined>;
 	/** The same store, with its commits timed. */
 	timed(outbox: Outbox): Outbox;
 	/** Answers `GET /metrics`. */
@@ -135,7 +137,6 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 	}
 
 	let asked: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
-	/** The store's stats, as they were a moment ago; undefined when it does not answer. */
 	function stats(): Promise<OutboxStats | undefined> {
 		if (asked && now() - asked.at < statsKeptMs) return asked.stats;
 		const fresh = Promise.resolve()
@@ -200,6 +201,8 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			const route = ingestRoutes.find((each) => path === each || path.startsWith(`${each}/`));
 			if (route) ingestSeconds.observe({ route, status }, seconds);
 		},
+
+		stats,
 
 		timed: (timed) => ({
 			...timed,

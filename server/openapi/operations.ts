@@ -37,6 +37,7 @@ const health = z.object({ status: z.literal("ok") });
 const readiness = z.object({
 	store: z.enum(["ok", "unavailable"]),
 	destinations: z.record(z.string(), z.enum(["running", "waiting", "paused"])),
+	warnings: z.array(z.object({ code: z.literal("stuck_batches"), count: z.number() })),
 });
 const hook = z.record(z.string(), z.unknown());
 const hookReply = z.object({ repeated: z.boolean() });
@@ -152,7 +153,7 @@ export const operations: readonly Operation[] = [
 		method: "get",
 		path: "/readyz",
 		summary: "Whether the store can be written, and how the destinations are",
-		answer: ok("It can; a destination that is paused is named, not failed", json(readiness)),
+		answer: ok("It can; a paused destination is named, and a warning given, without failing", json(readiness)),
 		unwell: { status: 503, description: "It cannot, or the proxy is stopping", content: json(readiness) },
 		problems: [],
 	},

@@ -2,6 +2,7 @@ import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { adminToken, event, type RunningProxy, runProxy } from "../support/proxy.ts";
 import { serve, temporaryFolder } from "../support/served.ts";
+import { storeTornBatch } from "../support/torn-batch.ts";
 import { type Chromium, launchChromium } from "./chromium.ts";
 
 let chromium: Chromium;
@@ -353,6 +354,22 @@ describe("the console, in Chromium", () => {
 		await page.locator("tbody tr", { hasText: "after the stop" }).waitFor();
 		await page.waitForSelector(".banner:empty", { state: "attached" });
 	});
+});
+
+it("the console tells of a batch that was set aside", async () => {
+	const folder = temporaryFolder();
+	await storeTornBatch(`${folder.path}/store.db`);
+	const args = ["--sandbox", "--port", "0", "--store", `sqlite:${folder.path}/store.db`];
+	const proxy = await serve({ PATH: process.env.PATH ?? "" }, args);
+	const page = await openPage(`${proxy.url}/console`);
+	await page.getByText("1 batch set aside").waitFor();
+	await page
+		.getByRole("status")
+		.getByText("1 batch of events could not be sorted; the log says why. Each start of the proxy tries again.")
+		.waitFor();
+	await closePages();
+	expect(await proxy.stop()).toBe(0);
+	folder.remove();
 });
 
 it("the console of `serve --sandbox` needs no token, and the shop links to it", async () => {

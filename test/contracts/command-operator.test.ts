@@ -8,6 +8,7 @@ import { answering, nowhere } from "../support/answering.ts";
 import { type CommandLine, cli, commandLine, type Environment, runHere } from "../support/command.ts";
 import { adminToken, serverKey } from "../support/proxy.ts";
 import { postEvents } from "../support/served.ts";
+import { storeTornBatch } from "../support/torn-batch.ts";
 
 let commands: CommandLine;
 let url: string;
@@ -204,10 +205,26 @@ describe("eventferry stats", () => {
 		const { code, stdout } = await run("stats");
 		expect(code).toBe(0);
 		expect(stdout).toMatch(/^[\d,]+ events taken in/);
+		expect(stdout).not.toMatch("could not be sorted");
 		expect(stdout).toMatch(/^DESTINATION +STATE +WAITING +OLDEST +DELIVERED +DEAD\ncrisp +running +0 +[\d,]+ +1$/m);
 		expect(stdout).toMatch(/^crisp +site_shop +[\d,]+ +100,000 +day$/m);
 		expect(longest(stdout)).toBeLessThanOrEqual(80);
 		expect(await json("stats")).toMatchObject({ destinations: { crisp: { state: "running", dead: 1 } } });
+	});
+});
+
+describe("eventferry stats of a proxy that has set a batch aside", () => {
+	test("tells of it, as text and in JSON", async () => {
+		const file = join(commands.folder, "torn.db");
+		await storeTornBatch(file);
+		const other = await commands.serve(["--port", "0"], { ...commands.right(), EVENTFERRY_STORE: `sqlite:${file}` });
+		const said = async (...args: string[]) => (await run("stats", "--url", other.url, ...args)).stdout;
+		await expect.poll(async () => JSON.parse(await said("--json"))).toMatchObject({ journal: 0, stuck: 1 });
+		const text = await said();
+		expect(text).toMatch(/^1 batch could not be sorted: see the log\. Each start tries again\.$/m);
+		expect(longest(text)).toBeLessThanOrEqual(80);
+		other.child.kill("SIGTERM");
+		await other.exit;
 	});
 });
 

@@ -20,6 +20,8 @@ import {
 	serverKey,
 	writeKey,
 } from "../support/proxy.ts";
+import { temporaryFolder } from "../support/served.ts";
+import { storeTornBatch } from "../support/torn-batch.ts";
 
 const KB = 1_024;
 const minute = 60_000;
@@ -584,7 +586,7 @@ describe("a proxy that is running", () => {
 			const response = await fetch(`${running.url}/readyz`);
 			expect([response.status, await response.json()]).toEqual([
 				200,
-				{ store: "ok", destinations: { crisp: "running" } },
+				{ store: "ok", destinations: { crisp: "running" }, warnings: [] },
 			]);
 		});
 
@@ -968,6 +970,7 @@ describe("what was accepted", () => {
 			.toEqual({
 				store: "ok",
 				destinations: { crisp: "paused" },
+				warnings: [],
 			});
 		expect((await fetch(`${running.url}/readyz`)).status).toBe(200);
 		const stats = (await (await running.admin("/stats")).json()) as object;
@@ -1068,6 +1071,28 @@ describe("a proxy that is not started, or stopping", () => {
 		await running.settled(1);
 		expect(namesTaken(running.sandbox)).toEqual(["kept"]);
 	});
+});
+
+test("readyz and metrics tell of a batch that was set aside, of which the proxy stays ready", async () => {
+	const { path, remove } = temporaryFolder();
+	await storeTornBatch(`${path}/store.db`);
+	const running = await runProxy({ config: { store: `sqlite:${path}/store.db` } });
+	try {
+		const ready = async () => {
+			const response = await fetch(`${running.url}/readyz`);
+			return [response.status, await response.json()];
+		};
+		await expect
+			.poll(ready)
+			.toEqual([
+				200,
+				{ store: "ok", destinations: { crisp: "running" }, warnings: [{ code: "stuck_batches", count: 1 }] },
+			]);
+		expect(await (await fetch(`${running.url}/metrics`)).text()).toMatch(/^eventferry_journal_stuck 1$/m);
+	} finally {
+		await running.stop();
+		remove();
+	}
 });
 
 test("track() in the backend's own process is delivered, and says what is wrong with an event", async () => {

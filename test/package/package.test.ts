@@ -71,6 +71,34 @@ describe("the package as it is published", () => {
 		expect(said).toBe("ada@example.com 0\n");
 	});
 
+	test("starts and takes an event in a program that is given to `node --input-type=module -e`", async () => {
+		const program = `import { once } from "node:events";
+			import express from "express";
+			import { createProxy } from "eventferry/server";
+			import { startSandbox } from "eventferry/sandbox";
+			const sandbox = await startSandbox();
+			const origin = "https://shop.example";
+			const proxy = createProxy({ store: "sqlite:./eval.db", logLevel: "silent",
+				sites: [{ writeKey: "site_test", origins: [origin], ...sandbox.destinations }] });
+			await proxy.start();
+			const server = express().use(proxy.router).listen(0, "127.0.0.1");
+			await once(server, "listening");
+			const event = { id: crypto.randomUUID(), type: "track", name: "hello", at: Date.now(),
+				person: { email: "ada@example.com" } };
+			const { status } = await fetch("http://127.0.0.1:" + server.address().port + "/v1/batch", {
+				method: "POST",
+				headers: { origin, "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0" },
+				body: JSON.stringify({ writeKey: "site_test", sentAt: Date.now(), events: [event] }),
+			});
+			const { person } = await sandbox.waitFor({ name: "hello", destination: "crisp" });
+			console.log(status, person.email);
+			server.close();
+			await proxy.stop();
+			await sandbox.stop();`;
+		const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program], { cwd: own.project });
+		expect(stdout).toBe("202 ada@example.com\n");
+	});
+
 	test("says which optional package is missing, where one is asked for", async () => {
 		const said = await own.runModule(
 			"peers.mjs",

@@ -8,13 +8,14 @@ import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
-import { count, counted, errorWords, type Tone } from "./words.ts";
+import { count, counted, errorWords, stuckWords, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
 
 /** How it all is, in a few words. */
-function summaryOf({ destinations }: Stats): readonly [string, Tone] {
+function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
+	if (stuck > 0) return [`${counted(stuck, "batch", "batches")} set aside`, "bad"];
 	const all = Object.values(destinations);
 	const named = (state: string) => all.filter((each) => each.state === state).map(({ title }) => title);
 	const paused = named("paused");
@@ -51,7 +52,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 				)}
 			</header>
 			<p class="banner" role="status">
-				{stats.error !== undefined && errorWords(stats.error)}
+				{stats.error !== undefined ? errorWords(stats.error) : value && stuckWords(value.stuck)}
 			</p>
 			<main id="main" tabIndex={-1}>
 				<Search api={api} stats={value} titles={titles} onChange={stats.reload} />

@@ -75,6 +75,12 @@ export function reasonWords(reason: string): string {
 	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `it answered ${status}`;
 }
 
+/** Tells of batches that were set aside, where there are any. */
+export const stuckWords = (stuck: number): string | undefined =>
+	stuck > 0
+		? `${counted(stuck, "batch", "batches")} of events could not be sorted; the log says why. Each start of the proxy tries again.`
+		: undefined;
+
 /** Why the page cannot show or do something. */
 export function errorWords(code: string): string {
 	switch (code) {

@@ -7,7 +7,7 @@ import type { Database, Row, Run } from "./connection.ts";
 import type { createCounters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { type Debt, owe } from "./lanes.ts";
-import { lockWriting, tryLockWriting } from "./schema.ts";
+import { tryLockWriting } from "./schema.ts";
 import { storable } from "./text.ts";
 
 /** Discarded events that are told of, of one transaction. */
@@ -75,7 +75,7 @@ interface Parts {
 
 /** How the journal becomes entries of lanes: each event once, and only if none of its claims is held. */
 export function createFanOut(
-	{ transaction }: Pick<Database, "transaction">,
+	{ run, transaction }: Pick<Database, "run" | "transaction">,
 	{ destinations, counters, notice }: Parts,
 ) {
 	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
@@ -139,6 +139,9 @@ export function createFanOut(
 		return discarded;
 	}
 
+	/** The id of the oldest batch of the last attempt. Another process may have set that one aside since. */
+	let oldest: unknown;
+
 	return {
 		/** Turns the oldest batches into entries, until so many events or a few more. */
 		fanOut(now: number, most: number): Promise<FanOut> {
@@ -152,6 +155,7 @@ export function createFanOut(
 					[most],
 				);
 				const isBusy = (await lock)[0]?.is_ours !== true;
+				oldest = rows[0]?.id;
 				if (isBusy || rows.length === 0) return { batches: 0, isBusy, discarded: [] };
 				const discarded = await fanOutRows(run, rows, now);
 				await run(`SELECT ${notice}`);
@@ -159,16 +163,14 @@ export function createFanOut(
 			});
 		},
 
-		/** Keeps the oldest batch out of the way of the others, with why. */
-		setAside(reason: string): Promise<void> {
-			return transaction(async (run) => {
-				void run(lockWriting);
-				await run(
-					`UPDATE eventferry.journal SET stuck = $1
-					WHERE id = (SELECT min(id) FROM eventferry.journal WHERE stuck IS NULL)`,
-					[storable(reason)],
-				);
-			});
+		/** Keeps the oldest batch of the last attempt out of the way of the others, with why, until a store is opened. */
+		async setAside(reason: string): Promise<void> {
+			await run("UPDATE eventferry.journal SET stuck = $1 WHERE id = $2", [storable(reason), oldest]);
+		},
+
+		/** Has batches that were set aside tried again. */
+		async retry(): Promise<void> {
+			await run("UPDATE eventferry.journal SET stuck = NULL WHERE stuck IS NOT NULL");
 		},
 	};
 }

@@ -70,7 +70,9 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const destinations = createDestinations(database);
 	const counters = createCounters();
 	const common = { destinations, counters, notice, owner };
-	const fanOut = createFanOutLoop(createFanOut(database, common), {
+	const fanOutOnce = createFanOut(database, common);
+	await fanOutOnce.retry();
+	const fanOut = createFanOutLoop(fanOutOnce, {
 		onFault(message, error) {
 			note(error);
 			fault(message);

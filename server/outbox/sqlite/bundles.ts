@@ -42,6 +42,10 @@ export function createBundles({ run, get }: Statements) {
 			run("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)", id, site, person, events, bodies);
 		},
 		remove,
+		/** Gives so many bundles that follow each other other numbers, which follow each other too. */
+		renumber(first: number, count: number, to: number): void {
+			run("UPDATE bundle SET id = id + ?3 WHERE id >= ?1 AND id < ?2", first, first + count, to - first);
+		},
 		/** Says in how many lanes some of it is owed, and since when. */
 		owe(id: number, lanes: number, now: number): void {
 			run("INSERT INTO owing VALUES (?, ?, ?)", id, lanes, now);

@@ -6,7 +6,7 @@ import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";
 import { type Destinations, siteItself } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
-import { bytesOf, type Row, type Statements } from "./statements.ts";
+import { bytesOf, optionalNumber, type Row, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
 /** Discarded events that are told of, of one journal row. */
@@ -44,7 +44,7 @@ export function createFanOut({
 	owe,
 	ensureRoom,
 }: Parts) {
-	/** Rows that are not fanned out: not known before none was found, as counting them would delay the start. */
+	/** Rows to fan out. Infinite until none was found, as counting them would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
 		const before = waiting;
@@ -52,6 +52,43 @@ export function createFanOut({
 		onRollback(() => {
 			waiting = before;
 		});
+	}
+
+	/** The last row that was set aside before this start, and the last of those that was tried again. */
+	const lastSetAside = optionalNumber(get("SELECT max(id) AS id FROM journal WHERE stuck IS NOT NULL")?.id) ?? -1;
+	let lastRetried = -1;
+	function retried(id: number): void {
+		const before = lastRetried;
+		lastRetried = id;
+		onRollback(() => {
+			lastRetried = before;
+		});
+	}
+
+	/** The row to fan out next: the oldest, or once there is none, the oldest set aside that was not tried again yet. */
+	const nextRow = () =>
+		get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
+		get(
+			"SELECT id, head, keys, stuck FROM journal WHERE stuck IS NOT NULL AND id > ? AND id <= ? ORDER BY id LIMIT 1",
+			lastRetried,
+			lastSetAside,
+		);
+
+	/** Notes that a row is fanned out or set aside now. */
+	function leave({ id = null, stuck }: Row): void {
+		if (stuck === null) changeWaiting(-1);
+		else retried(Number(id));
+	}
+
+	/**
+	 * The number of a row's first bundle. What was set aside gets new numbers: with its old ones it would come before
+	 * entries that are leased, and be settled in their place.
+	 */
+	function firstBundle({ id = null, stuck }: Row, bundleCount: number): number {
+		if (stuck === null) return Number(id);
+		const first = numbers(bundleCount);
+		bundles.renumber(Number(id), bundleCount, first);
+		return first;
 	}
 
 	/** What each destination is owed of a bundle's events. */
@@ -69,15 +106,16 @@ export function createFanOut({
 		return owed;
 	}
 
-	function fanOutRow(id: number, row: Row, now: number): FannedOut {
+	function fanOutRow(row: Row, now: number): FannedOut {
 		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
+		const start = firstBundle(row, heads.length);
 		const keys = bytesOf(row.keys);
 		const all = heads.flatMap(({ events }) => events);
 		const held = claims.takeAll(all, keys, terms);
 		const discarded: Discarded[] = [];
 		let first = 0;
 		for (const [index, { person, events }] of heads.entries()) {
-			const bundle = id + index;
+			const bundle = start + index;
 			const offset = first;
 			first += events.length;
 			const owed = deliveriesOf(events, routes, (place) => held.has(offset + place));
@@ -96,7 +134,7 @@ export function createFanOut({
 		count(itself, "events", all.length);
 		for (const { reason } of held.values()) count(itself, `discarded:${reason}`, 1);
 		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), `discarded:${reason}`, by);
-		run("DELETE FROM journal WHERE id = ?", id);
+		run("DELETE FROM journal WHERE id = ?", row.id ?? null);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };
 	}
 
@@ -106,7 +144,9 @@ export function createFanOut({
 			ensureRoom(bytes.length);
 			const id = numbers(Math.max(1, own.length));
 			let start = bodiesStart(row);
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
+			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
+			// https://www.sqlite.org/c3ref/bind_blob.html
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", id, head, bytes.subarray(0, start));
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
 				start += size;
@@ -114,24 +154,26 @@ export function createFanOut({
 			changeWaiting(1);
 		},
 
-		/** Batches that are not fanned out; infinite where that is not known. */
+		/** Batches to fan out; infinite where that is not known. */
 		waiting: () => waiting,
 
-		/** Turns the oldest journal row into entries; undefined if there is none. */
+		/** Turns the next journal row into entries; undefined if there is none. */
 		fanOut(now: number): FannedOut | undefined {
-			const row = get("SELECT id, head, keys FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+			const row = nextRow();
 			if (!row) {
 				waiting = 0;
 				return undefined;
 			}
-			changeWaiting(-1);
-			return fanOutRow(Number(row.id), row, now);
+			leave(row);
+			return fanOutRow(row, now);
 		},
 
-		/** Keeps the oldest journal row out of the way of the others, with why. */
+		/** Keeps the next journal row out of the way of the others, with why, until the store is opened again. */
 		setAside(reason: string): void {
-			run("UPDATE journal SET stuck = ? WHERE id = (SELECT min(id) FROM journal WHERE stuck IS NULL)", reason);
-			changeWaiting(-1);
+			const row = nextRow();
+			if (!row) return;
+			run("UPDATE journal SET stuck = ? WHERE id = ?", reason, row.id ?? null);
+			leave(row);
 		},
 	};
 }

@@ -22,6 +22,13 @@ import type { Call, Message, StoreData } from "./thread.ts";
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
 const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
+/**
+ * Flags of the store's thread: `undefined` inherits those of the process, such as `--import`. With `--input-type`, which
+ * is for a program given as text, Node loads no file; the thread then gets no flags at all, as it refuses some (V8's)
+ * that are named one by one: https://nodejs.org/api/errors.html#err_input_type_not_allowed
+ */
+const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")) ? [] : undefined;
+
 /** What deliveries ask, which have requests under way meanwhile. */
 const unhurried: ReadonlySet<Call["operation"]> = new Set(["settle", "take"]);
 
@@ -37,7 +44,7 @@ const inMemory = ":memory:";
 export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const path = file === inMemory ? file : resolve(file);
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
-	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData });
+	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData, execArgv });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 	const listeners = new Set<() => void>();
 	const faultListeners = new Set<(message: string) => void>();

@@ -142,5 +142,5 @@ it("parseJson is needed as long as package.json allows a Node whose JSON.parse i
 	expect(
 		JSON.parse(readFileSync("package.json", "utf8")).engines.node,
 		"delete server/http/exact-json.ts and this file if package.json now rules out the versions that are wrong, else correct this line",
-	).toBe(">=22.18");
+	).toBe("^22.20 || >=24.7");
 });

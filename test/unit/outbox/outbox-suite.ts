@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import {
 	type Batch,
 	type BudgetLimits,
@@ -32,10 +32,16 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	...more,
 });
 
-/** What every outbox must do, whatever is behind it. `open` opens an empty store; `reopen` closes it and opens it again. */
-export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Promise<Outbox> }>): void {
+/** A store, and the way to close it and open it again; `sql` is run on its tables in between. */
+export interface Opened {
+	outbox: Outbox;
+	reopen(sql?: string): Promise<Outbox>;
+}
+
+/** What every outbox must do, whatever is behind it. `open` opens an empty store. */
+export function outboxSuite(open: () => Promise<Opened>): void {
 	let outbox: Outbox;
-	let reopen: () => Promise<Outbox>;
+	let reopen: Opened["reopen"];
 	beforeEach(async () => {
 		({ outbox, reopen } = await open());
 	});
@@ -414,6 +420,79 @@ export function outboxSuite(open: () => Promise<{ outbox: Outbox; reopen(): Prom
 			await outbox.settle({ lease, now: 0, known: '{"id":7}', ended: { count: 1, ending: { kind: "delivered" } } });
 			await append([event("ada", "2"), event("bob", "a")]);
 			expect((await take(0)).map(({ known }) => known)).toEqual(['{"id":7}', undefined]);
+		});
+	});
+
+	describe("a batch that was set aside", () => {
+		/** No store can keep a claim that ends at this time, so that fan-out fails. */
+		const unstorable = 1.5;
+		const broken = (person: string, body: string) =>
+			event(person, body, { claims: [{ ...once(`id ${++number}`, "duplicate", unstorable), ofPerson: true }] });
+		const mend = `UPDATE journal SET head = replace(head, '${unstorable}', '15')`;
+		const left = async () => {
+			const { journal, stuck } = await outbox.stats();
+			return { journal, stuck };
+		};
+		async function setAside(...events: NewEvent[]): Promise<void> {
+			const before = await left();
+			await outbox.append({ site: "site", events });
+			await expect.poll(left).toEqual({ journal: 0, stuck: before.stuck + 1 });
+		}
+
+		it("is tried again at the next opening, and delivered once its cause is gone", async () => {
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			await setAside(broken("ada", "3"));
+			outbox = await reopen(mend);
+			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			const leases = await take(0);
+			expect(leases.map(({ person, bodies }) => [person, bodies])).toEqual([
+				["ada", ["1", "3"]],
+				["bob", ["2"]],
+			]);
+			for (const lease of leases) expect(await end(lease, 0, lease.bodies.length)).toBe(true);
+			expect(await outbox.stats()).toMatchObject({ events: 3, destinations: [{ delivered: 3, owed: 0 }] });
+			outbox = await reopen();
+			expect(await take(0)).toEqual([]);
+		});
+
+		it("is set aside again while its cause lasts", async () => {
+			await setAside(broken("ada", "1"));
+			outbox = await reopen();
+			await outbox.append({ site: "site", events: [event("ada", "2")] });
+			await expect.poll(left).toEqual({ journal: 0, stuck: 1 });
+			expect((await takeOne(0)).bodies).toEqual(["2"]);
+			outbox = await reopen(mend);
+			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+		});
+
+		it("comes last in its lanes, where what came later may be under way", async () => {
+			await setAside(broken("ada", "1"));
+			await append([event("ada", "2")]);
+			outbox = await reopen(mend);
+			// PostgreSQL skips a lane that fan-out has locked.
+			const early = await vi.waitFor(() => takeOne(0));
+			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			expect(early.bodies[0]).toBe("2");
+			expect(await end(early, 0, 1)).toBe(true);
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+		});
+
+		it("is discarded where the event was taken in meanwhile", async () => {
+			const first = broken("ada", "1");
+			await setAside(first);
+			await append([{ ...first, claims: first.claims.map((claim) => ({ ...claim, until: 15 })) }]);
+			outbox = await reopen(mend);
+			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			expect((await outbox.stats()).discarded).toEqual({ duplicate: 1 });
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+		});
+
+		it("is forgotten with its person", async () => {
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 1 }]);
+			outbox = await reopen(mend);
+			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			expect((await takeOne(0)).bodies).toEqual(["2"]);
 		});
 	});
 

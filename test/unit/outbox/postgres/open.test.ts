@@ -1,6 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { sealBatch } from "../../../../server/outbox/journal-row.ts";
 import { type Claim, type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
+import { createCounters } from "../../../../server/outbox/postgres/counters.ts";
+import { openDatabase } from "../../../../server/outbox/postgres/database.ts";
+import { createDestinations } from "../../../../server/outbox/postgres/destinations.ts";
+import { createFanOut } from "../../../../server/outbox/postgres/fan-out.ts";
+import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
+import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
+import { statsOf } from "../../../../server/outbox/postgres/stats.ts";
 import { type Cluster, startPostgres } from "../../../support/postgres.ts";
 import { modelSuite, type Real } from "../model-suite.ts";
 import { outboxSuite } from "../outbox-suite.ts";
@@ -25,12 +33,14 @@ async function open(url: string): Promise<Outbox> {
 describe("the PostgreSQL outbox", () => {
 	outboxSuite(async () => {
 		const url = await cluster.database();
-		const outbox = await open(url);
+		let outbox = await open(url);
 		return {
 			outbox,
-			async reopen() {
+			async reopen(sql) {
 				await outbox.close();
-				return open(url);
+				if (sql) await cluster.run(`SET search_path TO eventferry; ${sql}`, url.slice(url.lastIndexOf("/") + 1));
+				outbox = await open(url);
+				return outbox;
 			},
 		};
 	});
@@ -106,6 +116,24 @@ describe("the PostgreSQL outbox", () => {
 		await outbox.append({ site: "site", events: [event("ada", "1")] });
 		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 }));
 		expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/could not be fanned out/)]));
+	});
+
+	it("sets aside the batch that failed, and no other where another process has set that one aside already", async () => {
+		const database = await openDatabase(await cluster.database());
+		cleanups.push(() => database.end());
+		const process = () =>
+			createFanOut(database, {
+				destinations: createDestinations(database),
+				counters: createCounters(),
+				notice: noticeFrom("this test"),
+			});
+		await database.run("INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')");
+		await insertBatches(database.run, [sealBatch({ site: "site", events: [event("ada", "1")] })]);
+		const [one, another] = [process(), process()];
+		for (const { fanOut } of [one, another]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
+		for (const { setAside } of [one, another]) await setAside("torn");
+		expect(await one.fanOut(0, 1)).toMatchObject({ batches: 1 });
+		expect(await statsOf(database)).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
 	it("takes no more than it may hold until there is room again", async () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../../support/served.ts";
+import { storeTornBatch } from "../../../support/torn-batch.ts";
 import { outboxSuite } from "../outbox-suite.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -26,12 +27,16 @@ async function open(file: string): Promise<Outbox> {
 describe("the SQLite outbox", () => {
 	outboxSuite(async () => {
 		const file = freshFile();
-		const outbox = await open(file);
+		let outbox = await open(file);
 		return {
 			outbox,
-			async reopen() {
+			async reopen(sql = "") {
 				await outbox.close();
-				return open(file);
+				const db = new DatabaseSync(file);
+				db.exec(sql);
+				db.close();
+				outbox = await open(file);
+				return outbox;
 			},
 		};
 	});
@@ -129,10 +134,7 @@ describe("the SQLite outbox", () => {
 
 	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
 		const file = freshFile();
-		await (await open(file)).close();
-		const db = new DatabaseSync(file);
-		db.exec("INSERT INTO journal (id, head, keys) VALUES (0, '{ torn', x'')");
-		db.close();
+		await storeTornBatch(file);
 		const outbox = await open(file);
 		const faults: string[] = [];
 		outbox.onFault((message) => faults.push(message));
