@@ -1,7 +1,7 @@
 import { transcode } from "node:buffer";
+import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { keyBytes, writeKey } from "./claim-key.ts";
 import { flagsOf } from "./deliveries.ts";
-import type { Batch, Claim, NewEvent } from "./outbox.ts";
 
 /**
  * A batch as it is put into the journal: a head that fan-out reads, and bytes that it only copies. Sealed by

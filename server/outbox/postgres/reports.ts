@@ -1,5 +1,6 @@
+import type { NewEvent } from "../batch.ts";
 import { sealBatch } from "../journal-row.ts";
-import type { NewEvent, Report } from "../outbox.ts";
+import type { Report } from "../outbox.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns, type Database } from "./connection.ts";
 import type { createCounters } from "./counters.ts";

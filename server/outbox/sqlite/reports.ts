@@ -1,6 +1,7 @@
+import type { NewEvent } from "../batch.ts";
 import { keyOf } from "../claim-key.ts";
 import { type JournalRow, sealBatch } from "../journal-row.ts";
-import type { Link, NewEvent, Report } from "../outbox.ts";
+import type { Link, Report } from "../outbox.ts";
 import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";
 import { type Destinations, siteItself } from "./destinations.ts";
