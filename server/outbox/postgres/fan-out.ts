@@ -1,6 +1,7 @@
 import { type Delivery, readFlags } from "../deliveries.ts";
 import type { Head } from "../journal-row.ts";
 import type { Discarded } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import type { Database, Row, Run } from "./connection.ts";
@@ -129,12 +130,12 @@ export function createFanOut(
 		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
 		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 		for (const { bundles, head } of batches) {
-			for (const { events } of bundles) counts.add(head.site, "", "events", events.length);
+			for (const { events } of bundles) counts.add(head.site, siteItself, "events", events.length);
 			for (const { destination, reason, count } of head.skipped ?? []) {
-				counts.add(head.site, destination, `discarded:${reason}`, count);
+				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of refused) counts.add(site, "", `discarded:${reason}`, 1);
+		for (const { site, reason } of refused) counts.add(site, siteItself, discardedFor(reason), 1);
 		await counts.save();
 		return discarded;
 	}

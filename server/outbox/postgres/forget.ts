@@ -1,6 +1,7 @@
 import { keyBytes, personClaims } from "../claim-key.ts";
 import type { Head } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { claimsOf, loadClaims } from "./claims.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
@@ -104,7 +105,7 @@ export function createForget(
 				}
 				const journal = await leaveJournal(run, site, new Set(people));
 				for (const name of journal.owed) of(name).owed += 1;
-				counts.add(site, "", "events", journal.events);
+				counts.add(site, siteItself, "events", journal.events);
 
 				const stored = people.map(storable);
 				for (const { name, owed } of await leaveLanes(run, site, stored)) {
@@ -137,7 +138,7 @@ export function createForget(
 					),
 				);
 				for (const { destination, owed } of result.values()) {
-					counts.add(site, destination, `discarded:${forgottenReason}`, owed);
+					counts.add(site, destination, discardedFor(forgottenReason), owed);
 				}
 				await counts.save();
 				return [...result.values()];

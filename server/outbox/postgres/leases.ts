@@ -1,8 +1,9 @@
 import type { Lease, Taken, TakeRequest } from "../outbox.ts";
+import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import type { Database, Row, Run } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
-import { entryOf, leading, optionalNumber } from "./entries.ts";
+import { entryOf, leading } from "./entries.ts";
 import { restored, storable } from "./text.ts";
 
 /** Every so many leases one goes by waiting alone. */

@@ -1,6 +1,7 @@
 import type { NewEvent } from "../batch.ts";
 import { sealBatch } from "../journal-row.ts";
 import type { Report } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns, type Database } from "./connection.ts";
 import type { createCounters } from "./counters.ts";
@@ -41,7 +42,7 @@ export function createReports(
 				for (const { event, unless, marks } of reported) {
 					const held = unless.find(claims.isHeld);
 					if (held) {
-						counts.add(site, "", `discarded:${held.reason}`, 1);
+						counts.add(site, siteItself, discardedFor(held.reason), 1);
 						continue;
 					}
 					for (const each of marks) claims.mark(each);

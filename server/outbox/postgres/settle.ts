@@ -1,11 +1,13 @@
 import type { Delivery } from "../deliveries.ts";
 import { type Destination, type Ending, knownFreshMs, type Settlement } from "../outbox.ts";
+import { optionalNumber } from "../row.ts";
+import { counterOf } from "../tally.ts";
 import { bodiesOf, nameOf, releaseBundles } from "./bundles.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
 import { type Buried, bury } from "./dead-letters.ts";
 import type { Destinations } from "./destinations.ts";
-import { type Entry, leadingEntries, optionalNumber, removeEntries } from "./entries.ts";
+import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import { link } from "./links.ts";
 import { storable } from "./text.ts";
 
@@ -174,7 +176,7 @@ export function createSettling(
 		for (const { lane, ending, ended, isEmpty } of ends) {
 			const { site, name } = await destinations.named(lane.destination);
 			counts.add(site, name, "owed", -ended.length);
-			counts.add(site, name, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, ended.length);
+			counts.add(site, name, counterOf(ending), ended.length);
 			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
 	}

@@ -1,10 +1,11 @@
 import { type Delivery, readFlags } from "../deliveries.ts";
 import { bodiesStart, type EventHead, type Head, type JournalRow } from "../journal-row.ts";
 import type { Discarded } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";
-import { type Destinations, siteItself } from "./destinations.ts";
+import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
@@ -94,8 +95,8 @@ export function createFanOut({
 		}
 		const itself = idOf(site, siteItself);
 		count(itself, "events", all.length);
-		for (const { reason } of held.values()) count(itself, `discarded:${reason}`, 1);
-		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), `discarded:${reason}`, by);
+		for (const { reason } of held.values()) count(itself, discardedFor(reason), 1);
+		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), discardedFor(reason), by);
 		run("DELETE FROM journal WHERE id = ?", id);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };
 	}

@@ -1,10 +1,11 @@
 import { keyBytes, personClaims } from "../claim-key.ts";
 import type { Head } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";
-import { type Destinations, siteItself } from "./destinations.ts";
+import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
@@ -111,7 +112,7 @@ export function createForget({
 					dead: before.dead + dead,
 					known: [...before.known, ...known],
 				});
-				count(idOf(site, destination), `discarded:${forgottenReason}`, owed);
+				count(idOf(site, destination), discardedFor(forgottenReason), owed);
 			};
 			for (const person of people) {
 				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });

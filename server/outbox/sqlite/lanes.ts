@@ -8,9 +8,11 @@ import {
 	unpackDeliveries,
 } from "../deliveries.ts";
 import type { Ending } from "../outbox.ts";
+import { optionalNumber } from "../row.ts";
+import { counterOf } from "../tally.ts";
 import { type Bundles, lineReader } from "./bundles.ts";
 import type { Counters } from "./counters.ts";
-import { bytesOf, optionalNumber, type Row, type Statements } from "./statements.ts";
+import { bytesOf, type Row, type Statements } from "./statements.ts";
 
 /** Entries of a lane that are looked at for its rank, and that expire in one go. */
 const lookAhead = 100;
@@ -139,7 +141,7 @@ export function createLanes({
 			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
 		}
 		count(lane.destination, "owed", -done);
-		count(lane.destination, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, done);
+		count(lane.destination, counterOf(ending), done);
 		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
 		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
 		// With as good a one left in the same entry nothing else of the lane has changed.

@@ -2,9 +2,10 @@ import type { NewEvent } from "../batch.ts";
 import { keyOf } from "../claim-key.ts";
 import { type JournalRow, sealBatch } from "../journal-row.ts";
 import type { Link, Report } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";
-import { type Destinations, siteItself } from "./destinations.ts";
+import type { Destinations } from "./destinations.ts";
 import type { Statements } from "./statements.ts";
 
 interface Parts {
@@ -32,7 +33,7 @@ export function createReports({
 			for (const { event, unless, marks } of events) {
 				const held = unless.find((each) => claims.isHeld(keyOf(site, event.person, each), each));
 				if (held) {
-					count(idOf(site, siteItself), `discarded:${held.reason}`, 1);
+					count(idOf(site, siteItself), discardedFor(held.reason), 1);
 					continue;
 				}
 				for (const each of marks) claims.mark(keyOf(site, event.person, each), each);

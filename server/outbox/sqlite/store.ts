@@ -1,11 +1,13 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeadLetterSelection, Destination, DestinationStats, OutboxStats, Taken, TakeRequest } from "../outbox.ts";
+import type { DeadLetterSelection, Destination, OutboxStats, Taken, TakeRequest } from "../outbox.ts";
+import { optionalNumber } from "../row.ts";
+import { tally } from "../tally.ts";
 import { createBudgets } from "./budget.ts";
 import { createBundles } from "./bundles.ts";
 import { createClaims } from "./claims.ts";
 import { createCounters } from "./counters.ts";
 import { createDeadLetters, type Step } from "./dead-letters.ts";
-import { createDestinations, siteItself } from "./destinations.ts";
+import { createDestinations } from "./destinations.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createForget } from "./forget.ts";
 import { createHolds } from "./holds.ts";
@@ -16,14 +18,11 @@ import { createNumbers } from "./numbers.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
 import { createSearch } from "./search.ts";
-import { createStatements, optionalNumber } from "./statements.ts";
+import { createStatements } from "./statements.ts";
 import { createTransactions } from "./transaction.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
-/** The counters of a destination that are no reasons. */
-const plainCounters = ["owed", "lanes", "delivered", "dead", "leftOut"] as const;
-const isPlain = (name: string): name is (typeof plainCounters)[number] => plainCounters.some((each) => each === name);
 /** People that one sweep forgets at most. */
 const knownAtOnce = 5_000;
 /** Pages of the file that one sweep gives back: 20 MB. */
@@ -53,19 +52,13 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const { holdOf, hold } = createHolds(statements);
 	const { idOf } = destinations;
 
-	function destinationStats(site: string, name: string): DestinationStats {
+	/** The statistics of a destination that no counter holds. */
+	function current(site: string, name: string) {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
 		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
 		return {
-			destination: { site, name },
 			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
-			owed: 0,
-			lanes: 0,
 			oldestAt: optionalNumber(oldest?.at),
-			delivered: 0,
-			dead: 0,
-			leftOut: 0,
-			discarded: {},
 		};
 	}
 
@@ -128,23 +121,7 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
 			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
 			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-			const bytes = Number(pages?.bytes);
-			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, bytes, destinations: [] };
-			const found = new Map<string, DestinationStats>();
-			for (const { site, destination: name, name: counter, value } of counters.counters()) {
-				const reason = counter.startsWith("discarded:") ? counter.slice("discarded:".length) : undefined;
-				if (name === siteItself) {
-					if (counter === "events") result.events += value;
-					if (reason !== undefined) result.discarded[reason] = (result.discarded[reason] ?? 0) + value;
-					continue;
-				}
-				const stats = found.get(`${site}\n${name}`) ?? destinationStats(site, name);
-				found.set(`${site}\n${name}`, stats);
-				if (reason !== undefined) stats.discarded[reason] = value;
-				if (isPlain(counter)) stats[counter] = value;
-			}
-			result.destinations = [...found.values()];
-			return result;
+			return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
 		},
 	};
 }
