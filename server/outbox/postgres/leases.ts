@@ -1,3 +1,4 @@
+import { triedOf } from "../lane.ts";
 import type { Lease, Taken, TakeRequest } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
@@ -171,10 +172,7 @@ export function createLanes(
 					number: Number(row.lease),
 					person: restored(person),
 					known: optionalText(taken.known.get(person)),
-					attempts: Number(row.attempts),
-					unreadable: Number(row.unreadable),
-					failingSince: optionalNumber(row.failing_since),
-					requests: Number(row.requests),
+					...triedOf(row),
 					bodies: taken.bodies.get(Number(row.id)) ?? [],
 				}),
 			);

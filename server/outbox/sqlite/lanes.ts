@@ -7,6 +7,7 @@ import {
 	splitPacked,
 	unpackDeliveries,
 } from "../deliveries.ts";
+import { type Lane, laneOf, untried } from "../lane.ts";
 import type { Ending } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
@@ -27,23 +28,6 @@ export interface Owed {
 	deliveries: Delivery[];
 	/** What a replayed dead letter brings along. */
 	past?: { attempts: number; firstAt: number };
-}
-
-export interface Lane {
-	readonly id: number;
-	readonly destination: number;
-	readonly person: string;
-	rank: number;
-	reserved: boolean;
-	turn: number;
-	/** 0 where it is ready, else until when it waits. */
-	dueAt: number;
-	attempts: number;
-	unreadable: number;
-	failingSince: number | undefined;
-	requests: number;
-	shown: number | undefined;
-	owedSince: number;
 }
 
 /** A delivery that ended dead, with what was tried for it, also before a replay. */
@@ -67,22 +51,6 @@ interface Parts {
 	bundles: Bundles;
 	bury(buried: Buried): void;
 }
-
-export const laneOf = (row: Row): Lane => ({
-	id: Number(row.id),
-	destination: Number(row.destination),
-	person: String(row.person),
-	rank: Number(row.rank),
-	reserved: row.reserved === 1,
-	turn: Number(row.turn),
-	dueAt: Number(row.due_at),
-	attempts: Number(row.attempts),
-	unreadable: Number(row.unreadable),
-	failingSince: optionalNumber(row.failing_since),
-	requests: Number(row.requests),
-	shown: optionalNumber(row.shown),
-	owedSince: Number(row.owed_since),
-});
 
 /** The lanes: what is owed to whom. Whose turn it is, and who works on it, is for leases. */
 export function createLanes({
@@ -142,11 +110,10 @@ export function createLanes({
 		}
 		count(lane.destination, "owed", -done);
 		count(lane.destination, counterOf(ending), done);
-		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
 		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
 		// With as good a one left in the same entry nothing else of the lane has changed.
 		if (rest && bestPacked(rest) <= lane.rank) {
-			Object.assign(lane, { ...fresh, reserved: isReserved(rest) });
+			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
 			return { isEmpty: false };
 		}
 		const first = get(
@@ -160,7 +127,7 @@ export function createLanes({
 			return { isEmpty: true };
 		}
 		const reserved = isReserved(bytesOf(first.deliveries));
-		Object.assign(lane, { ...fresh, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
+		Object.assign(lane, { ...untried, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
 		return { isEmpty: false };
 	}
 

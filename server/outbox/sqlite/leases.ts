@@ -1,8 +1,9 @@
+import { type Lane, laneOf } from "../lane.ts";
 import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
 import type { Counters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
-import { type Lane, type Lanes, laneOf } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 

@@ -1,7 +1,8 @@
+import type { Lane } from "../lane.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { type Bundles, linesOf } from "./bundles.ts";
 import type { Destinations } from "./destinations.ts";
-import type { Lane, Lanes } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Statements } from "./statements.ts";
 
