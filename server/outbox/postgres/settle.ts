@@ -2,6 +2,7 @@ import type { Delivery } from "../deliveries.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
 import { type Destination, type Ending, knownFreshMs, type Settlement } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
+import { settledLane } from "../settled-lane.ts";
 import { counterOf } from "../tally.ts";
 import { bodiesOf, nameOf, releaseBundles } from "./bundles.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
@@ -124,20 +125,13 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 	);
 }
 
-/** What a lane is once its request was settled; from what `end` left of it where deliveries ended. */
-function settled(lane: LockedLane, { ended, failed, narrowTo, sent, isOnTheWay, now }: Settlement): LockedLane {
-	const free = { ...lane, state: "ready", owner: undefined, dueAt: 0, moves: !isOnTheWay };
-	const counted = ended ? free : { ...free, requests: lane.requests + (sent ? 1 : 0), shown: narrowTo ?? lane.shown };
-	if (!failed) return counted;
-	return {
-		...counted,
-		state: "waiting",
-		dueAt: failed.dueAt,
-		attempts: lane.attempts + 1,
-		unreadable: lane.unreadable + (failed.unreadable ? 1 : 0),
-		failingSince: lane.failingSince ?? now,
-	};
-}
+/** A lane as its settlement leaves it: free, and at the end of the turn unless the request was only on the way. */
+const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
+	...settledLane(lane, settlement),
+	state: settlement.failed ? "waiting" : "ready",
+	owner: undefined,
+	moves: !settlement.isOnTheWay,
+});
 
 interface Parts {
 	destinations: Destinations;
@@ -244,7 +238,7 @@ export function createSettling(
 				const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
 				const updated = held.flatMap(({ lane, settlement }) => {
 					const ended = after.get(lane.id);
-					return ended?.isEmpty ? [] : [settled(ended?.lane ?? lane, settlement)];
+					return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
 				});
 				const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
 					value === undefined ? [] : [{ lane, value, now }],

@@ -1,6 +1,7 @@
 import { type Lane, laneOf } from "../lane.ts";
 import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
+import { settledLane } from "../settled-lane.ts";
 import type { Counters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
@@ -113,8 +114,9 @@ export function createLeases({
 			return { leases, nextAt: Number.isFinite(next) ? next : undefined };
 		},
 
-		settle({ lease, now, ended, failed, known, aliases = [], narrowTo, ...said }: Settlement): boolean {
+		settle({ lease, ...settlement }: Settlement): boolean {
 			const { destination, lane: id, number, person } = lease;
+			const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
 			if (held.get(id)?.number !== number) return false;
 			const row = get("SELECT * FROM lane WHERE id = ?", id);
 			if (!row) return false;
@@ -134,17 +136,9 @@ export function createLeases({
 			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
 			const before = laneOf(row);
 			const lane = { ...before };
-			count(lane.destination, "leftOut", said.leftOut ?? 0);
-			if (said.sent) lane.requests += 1;
-			lane.shown = narrowTo ?? lane.shown;
+			count(lane.destination, "leftOut", leftOut);
 			if (ended && lanes.end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			if (failed) {
-				lane.attempts += 1;
-				lane.unreadable += failed.unreadable ? 1 : 0;
-				lane.failingSince ??= now;
-			}
-			const turn = said.isOnTheWay ? lane.turn : numbers();
-			lanes.write({ ...lane, turn, dueAt: failed?.dueAt ?? 0 }, before);
+			lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
 			return true;
 		},
 	};
