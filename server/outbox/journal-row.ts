@@ -1,7 +1,7 @@
 import { transcode } from "node:buffer";
 import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { keyBytes, writeKey } from "./claim-key.ts";
-import { flagsOf } from "./deliveries.ts";
+import { flagsOf, type Routed, readFlags } from "./deliveries.ts";
 
 /**
  * A batch as it is put into the journal: a head that fan-out reads, and bytes that it only copies. Sealed by
@@ -134,6 +134,13 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 		}));
 	});
 }
+
+/** Reads the deliveries that the events of a bundle ask for, and where each goes. */
+export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
+	events.map(([rank, flags, route], place) => ({
+		delivery: { place, rank, ...readFlags(flags) },
+		route: routes[route] ?? [],
+	}));
 
 /** Counts the events of a row by its head. */
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);

@@ -1,5 +1,5 @@
-import { type Delivery, readFlags } from "../deliveries.ts";
-import type { Head } from "../journal-row.ts";
+import { byDestination, type Routed } from "../deliveries.ts";
+import { type Head, routedOf } from "../journal-row.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
@@ -22,9 +22,7 @@ export interface FanOut {
 	discarded: Discarded[];
 }
 
-interface Event {
-	delivery: Delivery;
-	route: string[];
+interface Event extends Routed {
 	claims: KeyedClaim[];
 }
 /** Events of one person that came together. */
@@ -44,27 +42,14 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 		head.terms,
 		keys as Buffer,
 	).values();
-	const bundles = head.bundles.map(({ person, events }, place) => ({
+	const bundles = head.bundles.map((bundle, place) => ({
 		site: head.site,
-		person,
+		person: bundle.person,
 		batch: Number(id),
 		place,
-		events: events.map(([rank, flags, route], line) => ({
-			delivery: { place: line, rank, ...readFlags(flags) },
-			route: head.routes[route] ?? [],
-			claims: claims.next().value ?? [],
-		})),
+		events: routedOf(bundle, head.routes).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
 	}));
 	return { bundles, head };
-}
-
-/** What each destination is owed of a bundle. */
-function deliveriesOf(events: readonly Event[]): Map<string, Delivery[]> {
-	const owed = new Map<string, Delivery[]>();
-	for (const { delivery, route } of events) {
-		for (const name of route) owed.set(name, [...(owed.get(name) ?? []), delivery]);
-	}
-	return owed;
 }
 
 interface Parts {
@@ -81,7 +66,7 @@ export function createFanOut(
 ) {
 	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
 	async function debtsOf(bundles: readonly Bundle[]) {
-		const owed = bundles.map((bundle) => ({ ...bundle, by: deliveriesOf(bundle.events) }));
+		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));
 		const debts: Debt[] = [];
 		for (const { site, person, batch, place, by } of owed) {
 			for (const [name, deliveries] of by) {

@@ -1,5 +1,5 @@
-import { type Delivery, readFlags } from "../deliveries.ts";
-import { bodiesStart, type EventHead, type Head, type JournalRow } from "../journal-row.ts";
+import { byDestination } from "../deliveries.ts";
+import { bodiesStart, type Head, type JournalRow, routedOf } from "../journal-row.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Bundles } from "./bundles.ts";
@@ -55,21 +55,6 @@ export function createFanOut({
 		});
 	}
 
-	/** What each destination is owed of a bundle's events. */
-	function deliveriesOf(events: EventHead[], routes: string[][], isOut: (place: number) => boolean) {
-		const owed = new Map<string, Delivery[]>();
-		for (const [place, [rank, flags, route]] of events.entries()) {
-			if (isOut(place)) continue;
-			const delivery = { place, rank, ...readFlags(flags) };
-			for (const name of routes[route] ?? []) {
-				const others = owed.get(name);
-				if (others) others.push(delivery);
-				else owed.set(name, [delivery]);
-			}
-		}
-		return owed;
-	}
-
 	function fanOutRow(id: number, row: Row, now: number): FannedOut {
 		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
 		const keys = bytesOf(row.keys);
@@ -77,11 +62,12 @@ export function createFanOut({
 		const held = claims.takeAll(all, keys, terms);
 		const discarded: Discarded[] = [];
 		let first = 0;
-		for (const [index, { person, events }] of heads.entries()) {
+		for (const [index, head] of heads.entries()) {
+			const { person, events } = head;
 			const bundle = id + index;
 			const offset = first;
 			first += events.length;
-			const owed = deliveriesOf(events, routes, (place) => held.has(offset + place));
+			const owed = byDestination(routedOf(head, routes).filter((_, place) => !held.has(offset + place)));
 			for (const [name, deliveries] of owed) owe(idOf(site, name), person, { bundle, deliveries }, now);
 			if (held.size > 0) {
 				const bodies = bundles.bodies(bundle);
