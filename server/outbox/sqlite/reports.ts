@@ -1,6 +1,6 @@
-import type { NewEvent } from "../batch.ts";
 import { keyOf } from "../claim-key.ts";
-import { type JournalRow, sealBatch } from "../journal-row.ts";
+import { withoutEchoes } from "../echoes.ts";
+import type { JournalRow } from "../journal-row.ts";
 import type { Link, Report } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Claims } from "./claims.ts";
@@ -27,21 +27,15 @@ export function createReports({
 	link,
 }: Parts) {
 	return {
-		receive({ site, claim, events, skipped, links, unlearn, now }: Report): boolean {
+		receive(report: Report): boolean {
+			const { site, claim, links, unlearn, now } = report;
 			if (!claims.take(keyOf(site, "", claim), claim)) return false;
-			const taken: NewEvent[] = [];
-			for (const { event, unless, marks } of events) {
-				const held = unless.find((each) => claims.isHeld(keyOf(site, event.person, each), each));
-				if (held) {
-					count(idOf(site, siteItself), discardedFor(held.reason), 1);
-					continue;
-				}
-				for (const each of marks) claims.mark(keyOf(site, event.person, each), each);
-				taken.push(event);
-			}
-			if (taken.length + (skipped?.length ?? 0) > 0) {
-				append(sealBatch({ site, events: taken, ...(skipped && { skipped }) }));
-			}
+			const { batch, echoes } = withoutEchoes(report, {
+				isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
+				mark: (person, each) => claims.mark(keyOf(site, person, each), each),
+			});
+			for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
+			if (batch) append(batch);
 			for (const { destination, person } of unlearn) {
 				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", site, destination, person);
 				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", site, person, destination);
