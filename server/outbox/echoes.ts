@@ -1,6 +1,6 @@
 import type { Claim, NewEvent } from "./batch.ts";
 import { type JournalRow, sealBatch } from "./journal-row.ts";
-import type { Report } from "./outbox.ts";
+import type { Report } from "./report.ts";
 
 /** The claims of a store, asked about by person. */
 interface Held {

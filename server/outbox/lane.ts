@@ -1,4 +1,4 @@
-import type { Lease } from "./outbox.ts";
+import type { Lease } from "./lease.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
 /** Attempts made so far for the first delivery of a lane. */

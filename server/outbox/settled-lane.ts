@@ -1,5 +1,5 @@
 import type { Lane } from "./lane.ts";
-import type { Settlement } from "./outbox.ts";
+import type { Settlement } from "./lease.ts";
 
 /**
  * Says what a settlement makes of a lane. Where deliveries have ended, `lane` is what is left of it, untried: the

@@ -1,5 +1,39 @@
-import type { DestinationStats, Ending, OutboxStats } from "./outbox.ts";
+import type { Destination } from "./destination.ts";
+import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
+
+export interface DestinationStats {
+	destination: Destination;
+	/** Requests taken from the budget in its current window, and when that window started. */
+	budget?: { used: number; windowStart: number };
+	/** Deliveries owed. */
+	owed: number;
+	/** Lanes with something owed. */
+	lanes: number;
+	/** When the longest waiting delivery was fanned out. */
+	oldestAt: number | undefined;
+	delivered: number;
+	/** Dead letters kept now. */
+	dead: number;
+	/** Attributes that did not fit there. */
+	leftOut: number;
+	/** Not delivered on purpose, by reason. */
+	discarded: Record<string, number>;
+}
+
+export interface OutboxStats {
+	/** Batches on disk that are not fanned out yet. */
+	journal: number;
+	/** Journal rows that could not be fanned out and were set aside. */
+	stuck: number;
+	/** Events taken into lanes or discarded so far. */
+	events: number;
+	/** Events discarded at fan-out, by the reason of the claim that was held. */
+	discarded: Record<string, number>;
+	/** What the store takes on disk, in bytes. */
+	bytes: number;
+	destinations: DestinationStats[];
+}
 
 /** Takes the place of a destination's name in the counters of a whole site. */
 export const siteItself = "";

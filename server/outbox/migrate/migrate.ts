@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { StoreOpenError } from "../errors.ts";
 import type { Head } from "../journal-row.ts";
-import { StoreOpenError } from "../outbox.ts";
 import type { Database } from "../postgres/connection.ts";
 import { openDatabase } from "../postgres/database.ts";
 import { createDestinations } from "../postgres/destinations.ts";

@@ -1,12 +1,13 @@
-import { advanceBudget, type BudgetState } from "../budget-window.ts";
 import {
 	type Advance,
 	type AdvanceRequest,
+	advanceBudget,
+	type BudgetState,
 	type BudgetUse,
 	budgetSlotMs,
 	budgetUseKeptMs,
-	type HoldChange,
-} from "../outbox.ts";
+} from "../budget-window.ts";
+import type { HoldChange } from "../destination.ts";
 import type { Database, Row } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
 import { restored, storable } from "./text.ts";

@@ -1,4 +1,5 @@
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, Ending } from "../outbox.ts";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../dead-letter.ts";
+import type { Ending } from "../lease.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";

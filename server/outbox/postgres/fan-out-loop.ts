@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Discarded, StoreUnavailableError } from "../outbox.ts";
+import { StoreUnavailableError } from "../errors.ts";
+import type { Discarded } from "../outbox.ts";
 import { codeOf } from "./connection.ts";
 import type { createFanOut } from "./fan-out.ts";
 

@@ -1,5 +1,5 @@
 import { triedOf } from "../lane.ts";
-import type { Lease, Taken, TakeRequest } from "../outbox.ts";
+import type { Lease, Taken, TakeRequest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import type { Database, Row, Run } from "./connection.ts";

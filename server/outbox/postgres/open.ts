@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { type Discarded, type Outbox, type Settlement, StoreOpenError, StoreUnavailableError } from "../outbox.ts";
+import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import type { Settlement } from "../lease.ts";
+import type { Discarded, Outbox } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
 import { codeOf, type Database } from "./connection.ts";
 import { createCounters } from "./counters.ts";

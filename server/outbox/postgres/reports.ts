@@ -1,5 +1,5 @@
 import { withoutEchoes } from "../echoes.ts";
-import type { Report } from "../outbox.ts";
+import type { Report } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns, type Database } from "./connection.ts";

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from "../outbox.ts";
+import { StoreUnavailableError } from "../errors.ts";
 import type { Database } from "./connection.ts";
 
 /** How often it is looked how much there is: it means to go through what is owed. */

@@ -1,4 +1,4 @@
-import { StoreOpenError } from "../outbox.ts";
+import { StoreOpenError } from "../errors.ts";
 import { codeOf, type Database, type Run } from "./connection.ts";
 
 /** PostgreSQL 14. */

@@ -1,4 +1,4 @@
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
 import type { Database, Row, Run } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";

@@ -1,6 +1,8 @@
 import type { Delivery } from "../deliveries.ts";
+import type { Destination } from "../destination.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
-import { type Destination, type Ending, knownFreshMs, type Settlement } from "../outbox.ts";
+import type { Ending, Settlement } from "../lease.ts";
+import { knownFreshMs } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { settledLane } from "../settled-lane.ts";
 import { counterOf } from "../tally.ts";

@@ -1,5 +1,5 @@
-import type { OutboxStats } from "../outbox.ts";
 import { optionalNumber } from "../row.ts";
+import type { OutboxStats } from "../tally.ts";
 import { tally } from "../tally.ts";
 import type { Database } from "./connection.ts";
 

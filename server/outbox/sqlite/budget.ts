@@ -1,5 +1,11 @@
-import { advanceBudget } from "../budget-window.ts";
-import { type Advance, type AdvanceRequest, type BudgetUse, budgetSlotMs, budgetUseKeptMs } from "../outbox.ts";
+import {
+	type Advance,
+	type AdvanceRequest,
+	advanceBudget,
+	type BudgetUse,
+	budgetSlotMs,
+	budgetUseKeptMs,
+} from "../budget-window.ts";
 import type { Statements } from "./statements.ts";
 
 /** Budgets: what is taken of each, and how much was in the last day. */

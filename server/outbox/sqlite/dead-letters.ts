@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../outbox.ts";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../dead-letter.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Counters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";

@@ -1,4 +1,4 @@
-import type { Destination, HoldChange } from "../outbox.ts";
+import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
 
 /** What holds each destination. */

@@ -8,7 +8,7 @@ import {
 	unpackDeliveries,
 } from "../deliveries.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
-import type { Ending } from "../outbox.ts";
+import type { Ending } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
 import { type Bundles, lineReader } from "./bundles.ts";

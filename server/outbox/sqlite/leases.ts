@@ -1,5 +1,7 @@
 import { type Lane, laneOf } from "../lane.ts";
-import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "../outbox.ts";
+import type { Lease, Settlement, Taken, TakeRequest } from "../lease.ts";
+import { knownFreshMs } from "../limits.ts";
+import type { Link } from "../report.ts";
 import { optionalNumber } from "../row.ts";
 import { settledLane } from "../settled-lane.ts";
 import type { Counters } from "./counters.ts";

@@ -1,4 +1,6 @@
-import { type Destination, type Link, linkFreshMs } from "../outbox.ts";
+import type { Destination } from "../destination.ts";
+import { linkFreshMs } from "../limits.ts";
+import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
 /** Links that one sweep deletes at most. */

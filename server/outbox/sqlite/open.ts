@@ -1,21 +1,14 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { Advance, BudgetUse } from "../budget-window.ts";
+import type { DeadLetterPage } from "../dead-letter.ts";
+import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
-import {
-	type Advance,
-	type BudgetUse,
-	type DeadLetterPage,
-	type Discarded,
-	type Forgotten,
-	type FoundEvents,
-	type Outbox,
-	type OutboxStats,
-	type OwedDelivery,
-	StoreOpenError,
-	StoreUnavailableError,
-	type Taken,
-} from "../outbox.ts";
+import type { Taken } from "../lease.ts";
+import type { Discarded, Forgotten, Outbox } from "../outbox.ts";
+import type { FoundEvents, OwedDelivery } from "../search.ts";
+import type { OutboxStats } from "../tally.ts";
 import type { Step } from "./dead-letters.ts";
 import type { Call, Message, StoreData } from "./thread.ts";
 

@@ -1,7 +1,7 @@
 import { keyOf } from "../claim-key.ts";
 import { withoutEchoes } from "../echoes.ts";
 import type { JournalRow } from "../journal-row.ts";
-import type { Link, Report } from "../outbox.ts";
+import type { Link, Report } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Claims } from "./claims.ts";
 import type { Counters } from "./counters.ts";

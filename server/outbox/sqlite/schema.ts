@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { StoreOpenError } from "../outbox.ts";
+import { StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
 const version = 1;

@@ -1,5 +1,5 @@
 import type { Lane } from "../lane.ts";
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { type Bundles, linesOf } from "./bundles.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";

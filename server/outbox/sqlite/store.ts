@@ -1,6 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeadLetterSelection, Destination, OutboxStats, Taken, TakeRequest } from "../outbox.ts";
+import type { DeadLetterSelection } from "../dead-letter.ts";
+import type { Destination } from "../destination.ts";
+import type { Taken, TakeRequest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
+import type { OutboxStats } from "../tally.ts";
 import { tally } from "../tally.ts";
 import { createBudgets } from "./budget.ts";
 import { createBundles } from "./bundles.ts";
