@@ -1,3 +1,4 @@
+import type { Buried } from "../dead-letter.ts";
 import type { Delivery } from "../deliveries.ts";
 import type { Destination } from "../destination.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
@@ -9,7 +10,7 @@ import { counterOf } from "../tally.ts";
 import { bodiesOf, nameOf, releaseBundles } from "./bundles.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
-import { type Buried, bury } from "./dead-letters.ts";
+import { bury } from "./dead-letters.ts";
 import type { Destinations } from "./destinations.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import { link } from "./links.ts";

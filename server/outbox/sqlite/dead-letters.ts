@@ -1,9 +1,17 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../dead-letter.ts";
+import {
+	afterOf,
+	type Buried,
+	type DeadLetterPage,
+	type DeadLetterQuery,
+	type DeadLetterSelection,
+	pageOf,
+	replayed,
+} from "../dead-letter.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Counters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
-import type { Buried, Lanes } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Row, Statements } from "./statements.ts";
 
 /** Dead letters that one step of a replay, discard or sweep touches. */
@@ -15,21 +23,6 @@ export interface Step {
 	last: number;
 	done: number;
 	isOver: boolean;
-}
-
-function view(row: Row): DeadLetter {
-	return {
-		id: String(row.id),
-		site: String(row.site),
-		destination: String(row.destination),
-		body: String(row.body),
-		...(row.status !== null && { status: Number(row.status) }),
-		reason: String(row.reason),
-		...(row.message !== null && { message: String(row.message) }),
-		attempts: Number(row.attempts),
-		firstAt: Number(row.first_at),
-		lastAt: Number(row.last_at),
-	};
 }
 
 interface Parts {
@@ -92,15 +85,15 @@ export function createDeadLetters({
 
 	return {
 		/** Keeps what ended dead. A replayed one keeps its history. */
-		bury({ destination, person, body, delivery, attempts, firstAt, at, ending }: Buried): void {
+		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
 			run(
 				`INSERT INTO dead_letter
 				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
 				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
 				person,
 				body,
-				delivery.rank,
-				delivery.reserved ? 1 : 0,
+				rank,
+				reserved ? 1 : 0,
 				ending.status ?? null,
 				ending.reason,
 				ending.message ?? null,
@@ -115,12 +108,10 @@ export function createDeadLetters({
 			const rows = all(
 				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
 				...values(selection),
-				Number(cursor ?? 0),
+				afterOf(cursor),
 				limit + 1,
 			);
-			const items = rows.slice(0, limit).map(view);
-			const last = items.at(-1);
-			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+			return pageOf(rows, limit);
 		},
 
 		/** One step of a replay: each goes to the end of its lane by `owe`. */
@@ -130,8 +121,7 @@ export function createDeadLetters({
 				const [site, person] = [String(row.site), String(row.person)];
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
-				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1, alone: false };
-				const past = { attempts: Number(row.attempts), firstAt: Number(row.first_at) };
+				const { delivery, past } = replayed(row);
 				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},

@@ -1,3 +1,4 @@
+import type { Buried, Past } from "../dead-letter.ts";
 import {
 	bestPacked,
 	bestRank,
@@ -27,19 +28,7 @@ export interface Owed {
 	bundle: number;
 	deliveries: Delivery[];
 	/** What a replayed dead letter brings along. */
-	past?: { attempts: number; firstAt: number };
-}
-
-/** A delivery that ended dead, with what was tried for it, also before a replay. */
-export interface Buried {
-	destination: number;
-	person: string;
-	body: string;
-	delivery: Delivery;
-	attempts: number;
-	firstAt: number;
-	at: number;
-	ending: Extract<Ending, { kind: "dead" }>;
+	past?: Past;
 }
 
 export type Lanes = ReturnType<typeof createLanes>;
@@ -72,9 +61,10 @@ export function createLanes({
 			const { destination, person } = lane;
 			const bodies = bundles.bodies(bundle);
 			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, delivery] of unpackDeliveries(ended).entries()) {
+			for (const [index, { place, rank, reserved }] of unpackDeliveries(ended).entries()) {
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
-				bury({ destination, person, body: bodies[delivery.place] ?? "", delivery, attempts, firstAt, at: now, ending });
+				const body = bodies[place] ?? "";
+				bury({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
 			}
 		}
 		const count = countPacked(ended);
