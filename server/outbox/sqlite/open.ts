@@ -6,6 +6,7 @@ import type { DeadLetterPage } from "../dead-letter.ts";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
 import type { Taken } from "../lease.ts";
+import { createListeners } from "../listeners.ts";
 import type { Discarded, Forgotten, Outbox } from "../outbox.ts";
 import type { FoundEvents, OwedDelivery } from "../search.ts";
 import type { OutboxStats } from "../tally.ts";
@@ -32,14 +33,14 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
 	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-	const listeners = new Set<() => void>();
-	const faultListeners = new Set<(message: string) => void>();
-	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
+	const ready = createListeners();
+	const faults = createListeners<string>();
+	const discarded = createListeners<Discarded[]>();
 	let ended: Error | undefined;
 	let lastId = 0;
 
 	function receive(message: Message): void {
-		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
+		if (message.kind === "fault") faults.tell(message.message);
 		if (message.kind !== "committed") return;
 		for (const answer of message.answers) {
 			const caller = waiting.get(answer.id);
@@ -47,8 +48,8 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
 			else caller?.resolve(answer.value);
 		}
-		if (message.discarded.length > 0) for (const listener of discardedListeners) listener(message.discarded);
-		if (message.isReady) for (const listener of listeners) listener();
+		if (message.discarded.length > 0) discarded.tell(message.discarded);
+		if (message.isReady) ready.tell();
 		if (calls.length > 0) postSoon();
 	}
 
@@ -124,10 +125,9 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			// Not the bodies: they would be copied back.
 			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
 		},
-		onReady(listener) {
-			listeners.add(listener);
-			return () => listeners.delete(listener);
-		},
+		onReady: ready.add,
+		onFault: faults.add,
+		onDiscarded: discarded.add,
 		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
 		replay: (selection, onProgress) =>
 			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
@@ -139,14 +139,6 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		budgetUse: (query) => call<BudgetUse[]>("budgetUse", query),
 		async sweep(limits) {
 			while (await call<boolean>("sweep", limits));
-		},
-		onDiscarded(listener) {
-			discardedListeners.add(listener);
-			return () => discardedListeners.delete(listener);
-		},
-		onFault(listener) {
-			faultListeners.add(listener);
-			return () => faultListeners.delete(listener);
 		},
 		check: () => call("check"),
 		async close() {
