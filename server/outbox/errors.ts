@@ -12,3 +12,11 @@ export class StoreOpenError extends Error {
 	override readonly name = "StoreOpenError";
 	readonly code = "store_open";
 }
+
+/** Reason for which a store is unavailable after a write has failed. */
+export const writeFailed = "a write failed just now";
+/** Reason for which a store that may not grow takes no more. */
+export const storeFull = "it holds as much as maxStoreBytes allows";
+
+export const newerSchema = (found: number, known: number): StoreOpenError =>
+	new StoreOpenError(`the store has schema ${found}, this eventferry knows ${known}: use a newer eventferry`);

@@ -74,3 +74,8 @@ export interface Settlement {
 	/** Attributes that did not fit there and were not sent, to be counted. */
 	leftOut?: number;
 }
+
+/** One lease of so many goes to the lane that has waited longest, whatever its rank. */
+const longestEvery = 10;
+/** Counts the leases that still go by rank before one goes by waiting, given the number of leases so far. */
+export const tillLongest = (served: number): number => longestEvery - 1 - (served % longestEvery);

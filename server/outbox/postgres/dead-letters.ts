@@ -7,15 +7,13 @@ import {
 	pageOf,
 	replayed,
 } from "../dead-letter.ts";
+import { stepSize } from "../limits.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
 import { restored, storable } from "./text.ts";
-
-/** Dead letters that one step of a replay, discard or sweep touches. */
-const stepSize = 500;
 
 /** Keeps what ended dead. */
 export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { byDestination, type Routed } from "../deliveries.ts";
 import { type Head, routedOf } from "../journal-row.ts";
+import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
@@ -10,9 +11,6 @@ import type { Destinations } from "./destinations.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { lockWriting, tryLockWriting } from "./schema.ts";
 import { storable } from "./text.ts";
-
-/** Discarded events that are told of, of one transaction. */
-const discardedTold = 100;
 
 export interface FanOut {
 	/** Batches that were taken: 0 where there is nothing to do. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
 import type { Settlement } from "../lease.ts";
+import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
@@ -29,8 +30,6 @@ import { createSweep } from "./sweep.ts";
 const settledTogether = 200;
 /** PostgreSQL's codes for a disk that is full or broken: rows that are there can still be written then. */
 const diskCodes = new Set(["53100", "58030"]);
-/** How long after that the store says that it cannot be written. */
-const unwellMs = 10_000;
 /** A clock that is further off than this is told of: budgets and waits go by it. */
 const skewMs = 2_000;
 
@@ -139,7 +138,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		onFault: faults.add,
 		onDiscarded: discarded.add,
 		async check() {
-			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError("a write failed just now");
+			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
 			await room.ensure(0);
 			await beat();
 		},

@@ -3,7 +3,7 @@ import type { Delivery } from "../deliveries.ts";
 import type { Destination } from "../destination.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
 import type { Ending, Settlement } from "../lease.ts";
-import { knownFreshMs } from "../limits.ts";
+import { expireLanes, knownFreshMs, lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { settledLane } from "../settled-lane.ts";
 import { counterOf } from "../tally.ts";
@@ -15,11 +15,6 @@ import type { Destinations } from "./destinations.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import { link } from "./links.ts";
 import { storable } from "./text.ts";
-
-/** Deliveries of a lane that are looked at for a rank worse than it was, and that expire in one go. */
-const lookAhead = 100;
-/** Lanes that expiry looks at in one go. */
-const expireLanes = 200;
 
 /** A lane that this transaction has locked. */
 interface LockedLane extends Lane {

@@ -8,14 +8,12 @@ import {
 	pageOf,
 	replayed,
 } from "../dead-letter.ts";
+import { stepSize } from "../limits.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Counters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Row, Statements } from "./statements.ts";
-
-/** Dead letters that one step of a replay, discard or sweep touches. */
-const stepSize = 500;
 
 /** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
 export interface Step {

@@ -1,5 +1,6 @@
 import { byDestination } from "../deliveries.ts";
 import { bodiesStart, type Head, type JournalRow, routedOf } from "../journal-row.ts";
+import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Bundles } from "./bundles.ts";
@@ -9,9 +10,6 @@ import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
-
-/** Discarded events that are told of, of one journal row. */
-const discardedTold = 100;
 
 interface Parts {
 	statements: Statements;

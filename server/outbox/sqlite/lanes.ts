@@ -10,18 +10,15 @@ import {
 } from "../deliveries.ts";
 import { type Lane, laneOf, untried } from "../lane.ts";
 import type { Ending } from "../lease.ts";
+import { expireLanes, lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
 import { type Bundles, lineReader } from "./bundles.ts";
 import type { Counters } from "./counters.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
 
-/** Entries of a lane that are looked at for its rank, and that expire in one go. */
-const lookAhead = 100;
 /** A lane waits no longer than this: more means that the clock was set back since. */
 const longestWaitMs = 900_000;
-/** Lanes that expiry looks at in one go. */
-const expireLanes = 200;
 
 /** What a bundle's events owe one destination. */
 export interface Owed {

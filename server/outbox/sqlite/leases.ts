@@ -1,5 +1,5 @@
 import { type Lane, laneOf } from "../lane.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "../lease.ts";
+import { type Lease, type Settlement, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
 import type { Link } from "../report.ts";
 import { optionalNumber } from "../row.ts";
@@ -9,9 +9,6 @@ import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
-
-/** Every so many leases one goes by waiting alone. */
-const longestEvery = 10;
 
 interface Held {
 	destination: number;
@@ -105,7 +102,7 @@ export function createLeases({
 			const byTurn = ready(destination, request, "turn");
 			const leases: Lease[] = [];
 			while (leases.length < request.lanes) {
-				const isLongest = (served + leases.length) % longestEvery === longestEvery - 1;
+				const isLongest = tillLongest(served + leases.length) === 0;
 				const { value } = (isLongest ? byTurn : byRank).next();
 				if (!value) break;
 				leases.push(lease(laneOf(value), request));

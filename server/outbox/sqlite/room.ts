@@ -1,3 +1,4 @@
+import { storeFull } from "../errors.ts";
 import type { Statements } from "./statements.ts";
 
 /** Bytes on disk of a byte that is appended, at most: bodies, what lanes and claims add, pages that are not full. */
@@ -14,7 +15,7 @@ export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFIN
 			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
 		);
 		const room = maxBytes - Number(used?.bytes);
-		if (room <= 0) throw new Error("it holds as much as maxStoreBytes allows");
+		if (room <= 0) throw new Error(storeFull);
 		left = room / overhead;
 	}
 

@@ -1,13 +1,11 @@
 import type { Lane } from "../lane.ts";
+import { stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { type Bundles, linesOf } from "./bundles.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Statements } from "./statements.ts";
-
-/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
-const stepSize = 500;
 
 interface Parts {
 	statements: Statements;

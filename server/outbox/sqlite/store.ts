@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { DeadLetterSelection } from "../dead-letter.ts";
 import type { Destination } from "../destination.ts";
 import type { Taken, TakeRequest } from "../lease.ts";
+import { sweepSize } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import type { OutboxStats } from "../tally.ts";
 import { tally } from "../tally.ts";
@@ -26,8 +27,6 @@ import { createTransactions } from "./transaction.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
-/** People that one sweep forgets at most. */
-const knownAtOnce = 5_000;
 /** Pages of the file that one sweep gives back: 20 MB. */
 const vacuumPages = 5_000;
 
@@ -107,12 +106,12 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 			sweepBudgetUse(now);
 			const { changes } = run(
 				`DELETE FROM known WHERE (site, destination, person) IN
-				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${knownAtOnce})`,
+				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${sweepSize})`,
 				before,
 			);
 			// Read to its end: each row it returns is a page given back.
 			db.prepare(`PRAGMA incremental_vacuum(${vacuumPages})`).all();
-			return moreClaims || moreDead || moreLinks || Number(changes) === knownAtOnce;
+			return moreClaims || moreDead || moreLinks || Number(changes) === sweepSize;
 		},
 
 		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
