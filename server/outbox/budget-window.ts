@@ -1,4 +1,5 @@
 import type { Destination } from "./destination.ts";
+import type { Row } from "./row.ts";
 
 /** ms of a day's plot that are shown as one. */
 export const budgetSlotMs = 600_000;
@@ -50,6 +51,22 @@ export interface BudgetState {
 	tokens: number;
 	refilledAt: number;
 }
+
+export const budgetStateOf = (row: Row): BudgetState => ({
+	windowStart: Number(row.window_start),
+	used: Number(row.used),
+	tokens: Number(row.tokens),
+	refilledAt: Number(row.refilled_at),
+});
+
+export const budgetUseOf = (row: Row): BudgetUse => ({
+	destination: { site: String(row.site), name: String(row.destination) },
+	at: Number(row.at),
+	used: Number(row.used),
+});
+
+/** Finds the start of the slot that a time belongs to. */
+export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 
 /** Clocks of those who share a budget differ by less; one that is further behind than that was set back. */
 const skewMs = 60_000;

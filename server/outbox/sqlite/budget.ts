@@ -3,8 +3,10 @@ import {
 	type AdvanceRequest,
 	advanceBudget,
 	type BudgetUse,
-	budgetSlotMs,
+	budgetSlotOf,
+	budgetStateOf,
 	budgetUseKeptMs,
+	budgetUseOf,
 } from "../budget-window.ts";
 import type { Statements } from "./statements.ts";
 
@@ -17,7 +19,7 @@ export function createBudgets({ run, get, all }: Statements) {
 			ON CONFLICT DO UPDATE SET used = used + excluded.used`,
 			site,
 			name,
-			now - (now % budgetSlotMs),
+			budgetSlotOf(now),
 			used,
 		);
 	}
@@ -26,13 +28,7 @@ export function createBudgets({ run, get, all }: Statements) {
 		advance(request: AdvanceRequest): Advance {
 			const { site, name } = request.destination;
 			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", site, name);
-			const before = row && {
-				windowStart: Number(row.window_start),
-				used: Number(row.used),
-				tokens: Number(row.tokens),
-				refilledAt: Number(row.refilled_at),
-			};
-			const { state, advance } = advanceBudget(before, request);
+			const { state, advance } = advanceBudget(row && budgetStateOf(row), request);
 			run(
 				"INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)",
 				site,
@@ -47,11 +43,7 @@ export function createBudgets({ run, get, all }: Statements) {
 		},
 
 		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
-			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map((row) => ({
-				destination: { site: String(row.site), name: String(row.destination) },
-				at: Number(row.at),
-				used: Number(row.used),
-			})),
+			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map(budgetUseOf),
 
 		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
 		sweepBudgetUse(now: number): void {
