@@ -10,6 +10,8 @@ import {
 } from "../budget-window.ts";
 import type { Statements } from "./statements.ts";
 
+export type Budgets = ReturnType<typeof createBudgets>;
+
 /** Budgets: what is taken of each, and how much was in the last day. */
 export function createBudgets({ run, get, all }: Statements) {
 	function note(site: string, name: string, now: number, used: number): void {

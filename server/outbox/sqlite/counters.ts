@@ -1,8 +1,6 @@
 import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-export type Counters = ReturnType<typeof createCounters>;
-
 /** Counters of sites and destinations: summed up in memory and written once in a transaction. */
 export function createCounters({ run, all }: Statements, { onRollback, beforeCommit }: Transactions) {
 	const sums = new Map<string, { destination: number; name: string; by: number }>();

@@ -9,11 +9,12 @@ import {
 	replayed,
 } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
-import type { Bundles } from "./bundles.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Journal } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Row, Statements } from "./statements.ts";
+import type { Shared } from "./shared.ts";
+import type { Row } from "./statements.ts";
+
+export type DeadLetters = ReturnType<typeof createDeadLetters>;
 
 /** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
 export interface Step {
@@ -23,14 +24,6 @@ export interface Step {
 	isOver: boolean;
 }
 
-interface Parts {
-	statements: Statements;
-	numbers(): number;
-	destinations: Destinations;
-	counters: Counters;
-	bundles: Bundles;
-}
-
 /** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
 export function createDeadLetters({
 	statements: { run, get, all },
@@ -38,7 +31,9 @@ export function createDeadLetters({
 	destinations: { idOf },
 	counters: { count },
 	bundles,
-}: Parts) {
+	journal,
+	owe,
+}: Shared & { journal: Journal; owe: Lanes["owe"] }) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {
@@ -102,7 +97,7 @@ export function createDeadLetters({
 			);
 		},
 
-		list({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
+		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
 			const rows = all(
 				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
 				...values(selection),
@@ -112,8 +107,12 @@ export function createDeadLetters({
 			return pageOf(rows, limit);
 		},
 
-		/** One step of a replay: each goes to the end of its lane by `owe`. */
-		replayStep(selection: DeadLetterSelection, from: Step | undefined, owe: Lanes["owe"], now: number): Step {
+		/**
+		 * One step of a replay: each goes to the end of its lane. Not before what came earlier is in its lanes: that has
+		 * the lower numbers, and would slip in before what is replayed.
+		 */
+		replayStep(selection: DeadLetterSelection, from: Step | undefined, now: number): Step {
+			if (journal.waiting() > 0) return from ?? begin();
 			return step(selection, from, (row) => {
 				const bundle = numbers();
 				const [site, person] = [String(row.site), String(row.person)];
@@ -124,13 +123,10 @@ export function createDeadLetters({
 			});
 		},
 
-		/** A step that does nothing but keep its place. */
-		waitStep: (from: Step | undefined): Step => from ?? begin(),
-
 		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
 
 		/** Deletes some that were last tried before a time; returns whether there may be more. */
-		sweep(before: number): boolean {
+		sweepDeadLetters(before: number): boolean {
 			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
 			for (const row of old) remove(row);
 			return old.length === stepSize;

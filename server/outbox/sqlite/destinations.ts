@@ -2,8 +2,6 @@ import { siteItself } from "../tally.ts";
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-export type Destinations = ReturnType<typeof createDestinations>;
-
 /** Short numbers for destinations, as their names would be a large part of every index of lanes. */
 export function createDestinations({ run, get, all }: Statements, { onRollback }: Transactions) {
 	const ids = new Map<string, number>();

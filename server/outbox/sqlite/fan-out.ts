@@ -1,28 +1,12 @@
 import { byDestination } from "../deliveries.ts";
-import { bodiesStart, type Head, type JournalRow, routedOf } from "../journal-row.ts";
+import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Bundles } from "./bundles.ts";
-import type { Claims } from "./claims.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Journal } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
-import { bytesOf, type Row, type Statements } from "./statements.ts";
-import type { Transactions } from "./transaction.ts";
-
-interface Parts {
-	statements: Statements;
-	transactions: Transactions;
-	numbers(count?: number): number;
-	destinations: Destinations;
-	counters: Counters;
-	bundles: Bundles;
-	claims: Claims;
-	owe: Lanes["owe"];
-	/** Throws where there is none for so many bytes more. */
-	ensureRoom(bytes: number): void;
-}
+import type { Shared } from "./shared.ts";
+import { bytesOf, type Row } from "./statements.ts";
 
 /** What fan-out did with one journal row. */
 export interface FannedOut {
@@ -31,28 +15,16 @@ export interface FannedOut {
 	discarded: Discarded[];
 }
 
-/** The journal, and how it becomes entries of lanes: only what none of its claims keeps out. */
+/** How the journal becomes entries of lanes: only what none of its claims keeps out. */
 export function createFanOut({
 	statements: { run, get },
-	transactions: { onRollback },
-	numbers,
 	destinations: { idOf },
 	counters: { count },
 	bundles,
 	claims,
 	owe,
-	ensureRoom,
-}: Parts) {
-	/** Rows that are not fanned out: not known before none was found, as counting them would delay the start. */
-	let waiting = Number.POSITIVE_INFINITY;
-	function changeWaiting(by: number): void {
-		const before = waiting;
-		waiting += by;
-		onRollback(() => {
-			waiting = before;
-		});
-	}
-
+	journal: { changeWaiting, foundEmpty },
+}: Shared & { owe: Lanes["owe"]; journal: Journal }) {
 	function fanOutRow(id: number, row: Row, now: number): FannedOut {
 		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
 		const keys = bytesOf(row.keys);
@@ -86,27 +58,11 @@ export function createFanOut({
 	}
 
 	return {
-		append(row: JournalRow): void {
-			const { site, head, bytes, bundles: own } = row;
-			ensureRoom(bytes.length);
-			const id = numbers(Math.max(1, own.length));
-			let start = bodiesStart(row);
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, ?)", id, head, bytes.subarray(0, start));
-			for (const [index, { person, events, bytes: size }] of own.entries()) {
-				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
-				start += size;
-			}
-			changeWaiting(1);
-		},
-
-		/** Batches that are not fanned out; infinite where that is not known. */
-		waiting: () => waiting,
-
 		/** Turns the oldest journal row into entries; undefined if there is none. */
 		fanOut(now: number): FannedOut | undefined {
 			const row = get("SELECT id, head, keys FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
 			if (!row) {
-				waiting = 0;
+				foundEmpty();
 				return undefined;
 			}
 			changeWaiting(-1);

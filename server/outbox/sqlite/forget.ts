@@ -2,23 +2,10 @@ import { personClaims } from "../claim-key.ts";
 import { type Head, withoutPeople } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Bundles } from "./bundles.ts";
-import type { Claims } from "./claims.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
-import { bytesOf, type Statements } from "./statements.ts";
-
-interface Parts {
-	statements: Statements;
-	destinations: Destinations;
-	counters: Counters;
-	bundles: Bundles;
-	claims: Claims;
-	lanes: Lanes;
-	leases: Leases;
-}
+import type { Shared } from "./shared.ts";
+import { bytesOf } from "./statements.ts";
 
 /** Deletes what is kept of people. */
 export function createForget({
@@ -29,7 +16,7 @@ export function createForget({
 	claims,
 	lanes,
 	leases,
-}: Parts) {
+}: Shared & { lanes: Lanes; leases: Leases }) {
 	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
 	function leaveJournal(site: string, person: string): Map<string, number> {
 		const owed = new Map<string, number>();

@@ -1,6 +1,8 @@
 import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
 
+export type Holds = ReturnType<typeof createHolds>;
+
 /** What holds each destination. */
 export function createHolds({ run, get }: Statements) {
 	function holdOf({ site, name }: Destination): string | undefined {

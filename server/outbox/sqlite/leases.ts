@@ -1,14 +1,10 @@
 import { type Lane, laneOf } from "../lane.ts";
-import { type Lease, type Settlement, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
-import { knownFreshMs } from "../limits.ts";
-import type { Link } from "../report.ts";
+import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
-import { settledLane } from "../settled-lane.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Row, Statements } from "./statements.ts";
-import type { Transactions } from "./transaction.ts";
+import type { Entries } from "./entries.ts";
+import type { Holds } from "./holds.ts";
+import type { Shared } from "./shared.ts";
+import type { Row } from "./statements.ts";
 
 interface Held {
 	destination: number;
@@ -19,17 +15,6 @@ interface Held {
 
 export type Leases = ReturnType<typeof createLeases>;
 
-interface Parts {
-	statements: Statements;
-	transactions: Transactions;
-	numbers(): number;
-	destinations: Destinations;
-	counters: Counters;
-	lanes: Lanes;
-	/** Remembers a destination's own name for a person. */
-	link(site: string, link: Link, now: number): void;
-}
-
 /**
  * Whose turn it is, and what became of it. Leases are kept in memory: whoever opens the file is alone with it,
  * so that none is held by anybody when it is opened, and taking a lane writes nothing.
@@ -39,10 +24,9 @@ export function createLeases({
 	transactions: { onRollback },
 	numbers,
 	destinations: { idOf },
-	counters: { count },
-	lanes,
-	link,
-}: Parts) {
+	entries,
+	holdOf,
+}: Shared & { entries: Entries; holdOf: Holds["holdOf"] }) {
 	/** By lane. */
 	const held = new Map<number, Held>();
 
@@ -81,7 +65,7 @@ export function createLeases({
 			destination.name,
 			person,
 		);
-		const bodies = lanes.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
+		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
 	}
@@ -89,10 +73,14 @@ export function createLeases({
 	return {
 		/** When a lane's lease runs out, if it is leased. */
 		leasedUntil: (lane: number): number | undefined => held.get(lane)?.dueAt,
+		/** The number of a lane's lease, if it is leased. */
+		numberOf: (lane: number): number | undefined => held.get(lane)?.number,
 		letGo,
 
-		take(request: TakeRequest): Omit<Taken, "hold"> {
+		take(request: TakeRequest): Taken {
 			const { destination: of, now, holding, served } = request;
+			const hold = holdOf(of);
+			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
 			const destination = idOf(of.site, of.name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
@@ -110,35 +98,7 @@ export function createLeases({
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
 			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
 			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
-			return { leases, nextAt: Number.isFinite(next) ? next : undefined };
-		},
-
-		settle({ lease, ...settlement }: Settlement): boolean {
-			const { destination, lane: id, number, person } = lease;
-			const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
-			if (held.get(id)?.number !== number) return false;
-			const row = get("SELECT * FROM lane WHERE id = ?", id);
-			if (!row) return false;
-			letGo(id);
-			if (known !== undefined) {
-				run(
-					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
-					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
-					destination.site,
-					destination.name,
-					person,
-					known,
-					now,
-				);
-			}
-			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			const before = laneOf(row);
-			const lane = { ...before };
-			count(lane.destination, "leftOut", leftOut);
-			if (ended && lanes.end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
-			return true;
+			return { leases, nextAt: Number.isFinite(next) ? next : undefined, hold };
 		},
 	};
 }

@@ -3,6 +3,8 @@ import { linkFreshMs, sweepSize } from "../limits.ts";
 import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
+export type Links = ReturnType<typeof createLinks>;
+
 /** The destinations' own names for people. */
 export function createLinks({ run, get }: Statements) {
 	function link(site: string, { destination, alias, person }: Link, now: number): void {

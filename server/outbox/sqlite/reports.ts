@@ -1,21 +1,11 @@
 import { keyOf } from "../claim-key.ts";
 import { withoutEchoes } from "../echoes.ts";
-import type { JournalRow } from "../journal-row.ts";
-import type { Link, Report } from "../report.ts";
+import type { Report } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Claims } from "./claims.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
-import type { Statements } from "./statements.ts";
 
-interface Parts {
-	statements: Statements;
-	destinations: Destinations;
-	counters: Counters;
-	claims: Claims;
-	append(row: JournalRow): void;
-	link(site: string, link: Link, now: number): void;
-}
+import type { Journal } from "./journal.ts";
+import type { Links } from "./links.ts";
+import type { Shared } from "./shared.ts";
 
 /** What providers report. */
 export function createReports({
@@ -25,7 +15,7 @@ export function createReports({
 	claims,
 	append,
 	link,
-}: Parts) {
+}: Shared & { append: Journal["append"]; link: Links["link"] }) {
 	return {
 		receive(report: Report): boolean {
 			const { site, claim, links, unlearn, now } = report;

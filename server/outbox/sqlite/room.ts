@@ -5,7 +5,7 @@ import type { Statements } from "./statements.ts";
 const overhead = 8;
 
 /** Keeps what is stored under a size. Pages that were emptied do not count: they are filled first. */
-export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
+export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
 	/** What can be appended before it is worth looking again. */
 	let left = 0;
 
@@ -25,6 +25,10 @@ export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFIN
 			left -= bytes;
 			if (left < 0) look();
 		},
-		look,
+		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
+		check(): void {
+			look();
+			run("UPDATE number SET next = next");
+		},
 	};
 }
