@@ -1,9 +1,10 @@
 import type { Crisp, EventsMap } from "crisp-api";
 import type { HookListener } from "../inbound/index.ts";
+import { createListeners } from "../outbox/listeners.ts";
 import { type CrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
 import { type CrispCredentials, loadCrispApi, prepare } from "./client.ts";
 import { CrispError, crispError } from "./error.ts";
-import { createListeners } from "./listeners.ts";
+import { createEventListeners } from "./listeners.ts";
 import type { Bound, Method, Section, Withdrawn } from "./method.ts";
 import { sections } from "./sections.ts";
 import { type MissedEvents, openSocket } from "./socket.ts";
@@ -67,32 +68,24 @@ export function createCrisp({ hooks, ...credentials }: CrispOptions): CrispClien
 		};
 	}
 
-	const errors = new Set<(error: unknown) => unknown>();
-	const gaps = new Set<(missed: MissedEvents) => unknown>();
+	const errors = createListeners<unknown>();
+	const gaps = createListeners<MissedEvents>();
 	function onError(error: unknown): void {
-		if (errors.size === 0) process.emitWarning(error instanceof Error ? error : String(error));
-		for (const listener of errors) listener(error);
+		if (!errors.tell(error)) process.emitWarning(error instanceof Error ? error : String(error));
 	}
-	const listeners = createListeners(onError);
+	const listeners = createEventListeners(onError);
 	const socket = openSocket({
 		credentials,
 		tell: listeners.tell,
 		onError,
-		onMissed: (missed) => {
-			for (const listener of gaps) listener(missed);
-		},
+		onMissed: gaps.tell,
 		now: Date.now,
 	});
 	let stopHooks: (() => void) | undefined;
 
-	function listen<Listener>(to: Set<Listener>, listener: Listener): () => void {
-		to.add(listener);
-		return () => to.delete(listener);
-	}
-
 	function on(event: string, listener: (payload: never) => unknown): () => void {
-		if (event === "error") return listen(errors, listener as (error: unknown) => unknown);
-		if (event === "missed") return listen(gaps, listener as (missed: MissedEvents) => unknown);
+		if (event === "error") return errors.add(listener as (error: unknown) => unknown);
+		if (event === "missed") return gaps.add(listener as (missed: MissedEvents) => unknown);
 		const name = event as CrispEventName;
 		if (!hooks && isHookOnly(name))
 			throw new TypeError(`${name} comes by web hooks only: give createCrisp the proxy, as hooks`);

@@ -3,7 +3,7 @@ import { type CrispEventName, isCrispEventName } from "../providers/crisp/event-
 type Listener = (payload: never) => unknown;
 
 /** Who listens to what; one that throws or rejects harms nobody else. */
-export function createListeners(onError: (error: unknown) => void) {
+export function createEventListeners(onError: (error: unknown) => void) {
 	const byName = new Map<string, Set<Listener>>();
 	return {
 		/** Returns the way to stop; throws a TypeError for a name that Crisp does not have. */

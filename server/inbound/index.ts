@@ -1,6 +1,7 @@
 import type { RequestHandler, Router } from "express";
 import type { Guess } from "../http/rate-limit.ts";
 import type { Ingest } from "../ingest/ingest.ts";
+import { createListeners } from "../outbox/listeners.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { createHooks, type HookOutcome } from "./hooks.ts";
 import { openPixel } from "./open-pixel.ts";
@@ -42,7 +43,7 @@ export type HookListener = (hook: ReceivedHook) => unknown;
 
 /** What comes in about people from elsewhere: e-mails they open, what providers report of them. */
 export function createInbound({ sites, outbox, admit, ingest, guess, now, report, onFault }: InboundOptions) {
-	const listeners = new Set<HookListener>();
+	const listeners = createListeners<ReceivedHook>();
 	const { check, taken } = ingest;
 	const hooks = createHooks({
 		sites,
@@ -59,19 +60,14 @@ export function createInbound({ sites, outbox, admit, ingest, guess, now, report
 		onHook(from, { event, data, at }, outcome) {
 			report({ from, outcome });
 			if (outcome === "repeated") return;
-			for (const listener of listeners)
-				Promise.resolve()
-					.then(() => listener({ from, event, data, at }))
-					.catch(onFault);
+			listeners.tell({ from, event, data, at });
 		},
 	});
 	const routers: Router[] = [openPixel({ sites, outbox, check, taken, now, onFault }), hooks];
 	return {
 		routers,
 		/** Calls `listener` once for each web hook, after it is on disk; returns the way to stop. */
-		onHook(listener: HookListener): () => void {
-			listeners.add(listener);
-			return () => listeners.delete(listener);
-		},
+		onHook: (listener: HookListener): (() => void) =>
+			listeners.add((hook) => Promise.resolve(hook).then(listener).catch(onFault)),
 	};
 }

@@ -3,6 +3,7 @@ import type { Notice } from "../delivery/dispatcher.ts";
 import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
+import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, Outbox } from "../outbox/outbox.ts";
 import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
@@ -72,7 +73,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 	const received = createRecent<Received>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<Step>(stepEventsKept);
-	const watchers = new Set<(delivery: LiveDelivery) => void>();
+	const watchers = createListeners<LiveDelivery>();
 	const startedAt = now();
 
 	return {
@@ -115,16 +116,16 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 					...("reason" in told && { reason: scrub(told.reason) }),
 					ms: result.ms ?? 0,
 				};
-				for (const watcher of watchers) watcher(step.sent);
+				watchers.tell(step.sent);
 			}
 			// What could not be settled may be of somebody who was forgotten meanwhile.
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
 
 		watch(listener) {
-			watchers.add(listener);
+			const stop = watchers.add(listener);
 			const latest = steps.all().flatMap(({ sent }) => sent ?? []);
-			return { latest: latest.slice(-latestShown), stop: () => void watchers.delete(listener) };
+			return { latest: latest.slice(-latestShown), stop };
 		},
 
 		remembered: () => ({

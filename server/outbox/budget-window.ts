@@ -1,4 +1,46 @@
-import type { Advance, AdvanceRequest } from "./outbox.ts";
+import type { Destination } from "./destination.ts";
+import type { Row } from "./row.ts";
+
+/** ms of a day's plot that are shown as one. */
+export const budgetSlotMs = 600_000;
+export const budgetUseKeptMs = 25 * 3_600_000;
+
+/** A destination's budget: a bucket that refills evenly, under a cap per window. */
+export interface BudgetLimits {
+	/** Requests in a window at most. */
+	cap: number;
+	/** Of these, kept for what may spend the reserve. */
+	reserve: number;
+	/** Requests that can be saved up. */
+	bucket: number;
+	windowMs: number;
+	/** When the windows start: ms after the epoch's multiples of `windowMs`. */
+	windowOffsetMs: number;
+}
+
+export interface AdvanceRequest {
+	destination: Destination;
+	limits: BudgetLimits;
+	want: number;
+	now: number;
+}
+
+export interface Advance {
+	granted: number;
+	/** Whether these come out of the reserve. */
+	reservedOnly: boolean;
+	/** Until when they may be spent: the end of the window. */
+	until: number;
+	/** When more could be had, where fewer than wanted were granted. */
+	nextAt: number;
+}
+
+export interface BudgetUse {
+	destination: Destination;
+	/** When its slot starts: a multiple of {@link budgetSlotMs}. */
+	at: number;
+	used: number;
+}
 
 /** What a store keeps of a budget. */
 export interface BudgetState {
@@ -9,6 +51,22 @@ export interface BudgetState {
 	tokens: number;
 	refilledAt: number;
 }
+
+export const budgetStateOf = (row: Row): BudgetState => ({
+	windowStart: Number(row.window_start),
+	used: Number(row.used),
+	tokens: Number(row.tokens),
+	refilledAt: Number(row.refilled_at),
+});
+
+export const budgetUseOf = (row: Row): BudgetUse => ({
+	destination: { site: String(row.site), name: String(row.destination) },
+	at: Number(row.at),
+	used: Number(row.used),
+});
+
+/** Finds the start of the slot that a time belongs to. */
+export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 
 /** Clocks of those who share a budget differ by less; one that is further behind than that was set back. */
 const skewMs = 60_000;

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { Claim } from "./outbox.ts";
+import type { Claim } from "./batch.ts";
 
 /** Bytes of a claim's key on disk. */
 export const keyBytes = 16;

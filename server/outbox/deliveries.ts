@@ -8,6 +8,25 @@ export interface Delivery {
 	alone: boolean;
 }
 
+/** A delivery that an event of a bundle asks for, and the destinations it goes to. */
+export interface Routed {
+	delivery: Delivery;
+	route: readonly string[];
+}
+
+/** Sorts the deliveries of a bundle by destination, in the order of the events. */
+export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]> {
+	const owed = new Map<string, Delivery[]>();
+	for (const { delivery, route } of events) {
+		for (const name of route) {
+			const others = owed.get(name);
+			if (others) others.push(delivery);
+			else owed.set(name, [delivery]);
+		}
+	}
+	return owed;
+}
+
 /** Bytes of a delivery on disk: its place in two, its rank, and its flags. */
 const size = 4;
 const highestRank = 0xff;

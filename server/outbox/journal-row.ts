@@ -1,7 +1,7 @@
 import { transcode } from "node:buffer";
+import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { keyBytes, writeKey } from "./claim-key.ts";
-import { flagsOf } from "./deliveries.ts";
-import type { Batch, Claim, NewEvent } from "./outbox.ts";
+import { flagsOf, type Routed, readFlags } from "./deliveries.ts";
 
 /**
  * A batch as it is put into the journal: a head that fan-out reads, and bytes that it only copies. Sealed by
@@ -133,4 +133,52 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 			destinations: routes[route] ?? [],
 		}));
 	});
+}
+
+/** Reads the deliveries that the events of a bundle ask for, and where each goes. */
+export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
+	events.map(([rank, flags, route], place) => ({
+		delivery: { place, rank, ...readFlags(flags) },
+		route: routes[route] ?? [],
+	}));
+
+/** Counts the events of a row by its head. */
+export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
+
+/** A row without the events of some people, and what was known of those events. */
+export interface Remainder {
+	head: Head;
+	keys: Buffer;
+	/** Number of events taken out. */
+	events: number;
+	/** Destinations of the events taken out, one for each delivery. */
+	owed: string[];
+	/** Claims of the events taken out, except the people's own: a copy of an event may still be on its way. */
+	lasting: { key: Buffer; term: Term }[];
+	/** Places of the bundles taken out; empty ones stand there now, as bundles are numbered by their place. */
+	places: number[];
+}
+
+/** Takes people's events out of a journal row, given its head and the keys of its claims. */
+export function withoutPeople(head: Head, keys: Buffer, people: ReadonlySet<string>): Remainder {
+	const left: Omit<Remainder, "head" | "keys"> = { events: 0, owed: [], lasting: [], places: [] };
+	const othersKeys: Buffer[] = [];
+	let offset = 0;
+	const bundles = head.bundles.map((bundle, place) => {
+		const isTheirs = people.has(bundle.person);
+		for (const [, , route, ...terms] of bundle.events) {
+			if (isTheirs) left.owed.push(...(head.routes[route] ?? []));
+			for (const term of terms.map((each) => head.terms[each])) {
+				const key = keys.subarray(offset, offset + keyBytes);
+				offset += keyBytes;
+				if (!isTheirs) othersKeys.push(key);
+				else if (term && !term.ofPerson) left.lasting.push({ key, term });
+			}
+		}
+		if (!isTheirs) return bundle;
+		left.events += bundle.events.length;
+		left.places.push(place);
+		return { person: "", events: [] };
+	});
+	return { head: { ...head, bundles }, keys: Buffer.concat(othersKeys), ...left };
 }

@@ -1,4 +1,22 @@
+import type { Batch } from "./batch.ts";
+import type { Advance, AdvanceRequest, BudgetUse } from "./budget-window.ts";
+import type { DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./dead-letter.ts";
+import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
+import type { Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
+import type { Report } from "./report.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "./search.ts";
+import type { OutboxStats } from "./tally.ts";
+
+export type { Batch, Claim, NewEvent } from "./batch.ts";
+export { type AdvanceRequest, type BudgetLimits, budgetSlotMs, budgetUseKeptMs } from "./budget-window.ts";
+export type { DeadLetter, DeadLetterSelection } from "./dead-letter.ts";
+export type { Destination } from "./destination.ts";
+export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
+export type { Ending, Lease, Settlement, TakeRequest } from "./lease.ts";
+export type { Link, Report, ReportedEvent } from "./report.ts";
+export type { OwedDelivery } from "./search.ts";
+export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**
  * What is on disk: the journal, the lanes, what is known of people, and dead letters.
@@ -81,235 +99,6 @@ export interface Outbox {
 	close(): Promise<void>;
 }
 
-/** One site's account with one provider: what lanes, budgets and pauses belong to. */
-export interface Destination {
-	site: string;
-	name: string;
-}
-
-/** "Once": while a claim on `key` holds, an event that makes the same claim is discarded and counted under `reason`. */
-export interface Claim {
-	key: string;
-	/** 6 hex digits that follow from the key; a person's claims that are alike in them are stored side by side. */
-	cluster?: string;
-	/** The claim is the person's own: another person's with the same key is another, and it goes when the person is forgotten. */
-	ofPerson?: boolean;
-	reason: string;
-	/** The event's own time for this claim. */
-	at: number;
-	/** The claim holds for events with `since` ≤ `at` < `until`. */
-	since: number;
-	until: number;
-}
-
-export interface NewEvent {
-	/** The person's key; with the site and a destination it names the lane. */
-	person: string;
-	/** The event as JSON, as text or in UTF-8: a line. The outbox does not look into it. */
-	body: string | Uint8Array;
-	/** Where it goes. */
-	destinations: string[];
-	/** The smaller, the sooner its lane's turn comes. */
-	rank: number;
-	/** Whether a budget's reserve may be spent on it. */
-	reserved: boolean;
-	/**
-	 * It is a request of its own, whatever follows it: a lease may then end with it, unless it was said how many the
-	 * next one is to show.
-	 */
-	alone?: boolean;
-	claims: Claim[];
-}
-
-/** What one request brought; stored together or not at all. */
-export interface Batch {
-	site: string;
-	events: NewEvent[];
-	/** Deliveries that were never owed, by destination and reason, to be counted with the rest. */
-	skipped?: { destination: string; reason: string; count: number }[];
-}
-
-/** A destination's own name for a person, as that of a session or of a profile. */
-export interface Link {
-	destination: string;
-	alias: string;
-	/** The person's key. */
-	person: string;
-}
-
-/** What a provider reports of people, and what follows from it. */
-export interface Report {
-	site: string;
-	/** What tells a report that is repeated. */
-	claim: Claim;
-	events: ReportedEvent[];
-	/** As a batch's. */
-	skipped?: Batch["skipped"];
-	/** A later one of the same alias takes its place. */
-	links: Link[];
-	/** People of whom nothing that is known at a destination, nor any link there, holds any more; what they are owed stays. */
-	unlearn: { destination: string; person: string }[];
-	now: number;
-}
-
-/** An event that follows from a report, appended as a batch's are, unless it is the echo of one that was sent there. */
-export interface ReportedEvent {
-	event: NewEvent;
-	/** Where one of these is held it is dropped, and counted under that claim's reason. */
-	unless: Claim[];
-	/** Held from now on, whether they were held or not. */
-	marks: Claim[];
-}
-
-export interface TakeRequest {
-	destination: Destination;
-	/** Lanes at most. */
-	lanes: number;
-	/** Deliveries of each lane at most. */
-	deliveries: number;
-	/** Lanes leased before these, to tell which is a tenth. */
-	served: number;
-	/** Only lanes whose first delivery a budget's reserve may be spent on. */
-	reservedOnly: boolean;
-	/** What the worker knows to hold the destination. Where something else does, nothing is leased. */
-	hold?: string | undefined;
-	/** Lanes this worker still works on: never leased again to itself, however late it is. */
-	holding: number[];
-	now: number;
-	leaseMs: number;
-}
-
-export interface Taken {
-	leases: Lease[];
-	/** What holds the destination. */
-	hold: string | undefined;
-	/** When the next lane that is not ready now becomes so, if any. */
-	nextAt: number | undefined;
-}
-
-/** What holds a destination, as whoever delivers wrote it; the outbox does not look into it. Undefined: nothing does. */
-export interface HoldChange {
-	destination: Destination;
-	from: string | undefined;
-	to: string | undefined;
-}
-
-/** A destination's budget: a bucket that refills evenly, under a cap per window. */
-export interface BudgetLimits {
-	/** Requests in a window at most. */
-	cap: number;
-	/** Of these, kept for what may spend the reserve. */
-	reserve: number;
-	/** Requests that can be saved up. */
-	bucket: number;
-	windowMs: number;
-	/** When the windows start: ms after the epoch's multiples of `windowMs`. */
-	windowOffsetMs: number;
-}
-
-export interface AdvanceRequest {
-	destination: Destination;
-	limits: BudgetLimits;
-	want: number;
-	now: number;
-}
-
-export interface Advance {
-	granted: number;
-	/** Whether these come out of the reserve. */
-	reservedOnly: boolean;
-	/** Until when they may be spent: the end of the window. */
-	until: number;
-	/** When more could be had, where fewer than wanted were granted. */
-	nextAt: number;
-}
-
-/** One lane, for one request. */
-export interface Lease {
-	destination: Destination;
-	lane: number;
-	/** Raised by each `take` of the lane: an older number settles nothing. */
-	number: number;
-	person: string;
-	/** What the provider learnt of this person so far, as it wrote it. */
-	known: string | undefined;
-	/** Failed attempts of the first delivery, those with an answer that could not be read, and when the first was. */
-	attempts: number;
-	unreadable: number;
-	failingSince: number | undefined;
-	/** Requests sent since the last delivery of this lane ended. */
-	requests: number;
-	/** Bodies of the deliveries owed, in order; at least one. */
-	bodies: string[];
-}
-
-/** What becomes of the leading deliveries of a lease. */
-export type Ending =
-	| { kind: "delivered" }
-	| { kind: "dead"; reason: string; message?: string; status?: number }
-	| { kind: "discarded"; reason: string };
-
-export interface Settlement {
-	lease: Pick<Lease, "destination" | "lane" | "number" | "person">;
-	now: number;
-	/** How many leading deliveries have ended, and how. Absent: all stay owed. */
-	ended?: { count: number; ending: Ending };
-	/** A counted failure of the first delivery: the lane waits until `dueAt`. */
-	failed?: { dueAt: number; unreadable?: boolean };
-	/** Replaces what is known of the person. */
-	known?: string;
-	/** The destination's own names for the person, to be linked to them. */
-	aliases?: string[];
-	/** The next lease of this lane shows this many deliveries at most, until one ends; those after one that is alone too. */
-	narrowTo?: number;
-	/** Whether a request was sent. */
-	sent?: boolean;
-	/**
-	 * It was only on the way to the first delivery, as a lookup or a creation is, or nothing was sent: the lane keeps its
-	 * place in the turn, so that a budget that ends in between is not spent for nothing.
-	 */
-	isOnTheWay?: boolean;
-	/** Attributes that did not fit there and were not sent, to be counted. */
-	leftOut?: number;
-}
-
-export interface DeadLetter {
-	id: string;
-	site: string;
-	destination: string;
-	/** The event as JSON. */
-	body: string;
-	status?: number;
-	reason: string;
-	message?: string;
-	attempts: number;
-	firstAt: number;
-	lastAt: number;
-}
-
-export interface DeadLetterPage {
-	items: DeadLetter[];
-	/** Where the next page starts, if there is one. */
-	cursor?: string;
-}
-
-/** Those that match everything given; an empty selection is all. */
-export interface DeadLetterSelection {
-	ids?: string[];
-	destination?: string;
-	reason?: string;
-	/** Last tried at or after, ms. */
-	since?: number;
-	/** Last tried before, ms. */
-	before?: number;
-}
-
-/** A page of those that match, the oldest first. */
-export interface DeadLetterQuery extends DeadLetterSelection {
-	limit: number;
-	cursor?: string;
-}
-
 export interface ForgetRequest {
 	site: string;
 	/** Their keys. */
@@ -336,99 +125,5 @@ export interface Discarded {
 	reason: string;
 }
 
-export interface OwedQuery {
-	destinations: Destination[];
-	/** Their keys. */
-	persons: string[];
-	/** Only these events, as `findEvents` named them. */
-	events?: string[];
-	/** Deliveries of each lane at most. */
-	limit: number;
-}
-
-/** A delivery that is owed, and where in its lane it is. */
-export interface OwedDelivery {
-	destination: Destination;
-	person: string;
-	body: string;
-	/** Deliveries of the same lane that come before it. */
-	ahead: number;
-	/** What the lane is; see ARCHITECTURE.md. */
-	state: "ready" | "leased" | "waiting";
-	/** When a waiting lane may be taken, or when a lease runs out. */
-	dueAt?: number;
-	/** Failed attempts of the first delivery of the lane. */
-	attempts: number;
-}
-
-export interface FoundEvents {
-	/** `id` is the store's own. */
-	events: { id: string; body: string }[];
-	/** Where the next step starts, if there is one. */
-	cursor?: string;
-}
-
-/** ms of a day's plot that are shown as one. */
-export const budgetSlotMs = 600_000;
-export const budgetUseKeptMs = 25 * 3_600_000;
-/** How exactly it is kept, in ms, when what is known of a person was last of use: it is kept for 30 days. */
-export const knownFreshMs = 3_600_000;
-/** The same of a link. */
-export const linkFreshMs = 86_400_000;
 /** What a delivery that was owed to somebody who is forgotten is counted as. */
 export const forgottenReason = "forgotten";
-
-export interface BudgetUse {
-	destination: Destination;
-	/** When its slot starts: a multiple of {@link budgetSlotMs}. */
-	at: number;
-	used: number;
-}
-
-export interface DestinationStats {
-	destination: Destination;
-	/** Requests taken from the budget in its current window, and when that window started. */
-	budget?: { used: number; windowStart: number };
-	/** Deliveries owed. */
-	owed: number;
-	/** Lanes with something owed. */
-	lanes: number;
-	/** When the longest waiting delivery was fanned out. */
-	oldestAt: number | undefined;
-	delivered: number;
-	/** Dead letters kept now. */
-	dead: number;
-	/** Attributes that did not fit there. */
-	leftOut: number;
-	/** Not delivered on purpose, by reason. */
-	discarded: Record<string, number>;
-}
-
-export interface OutboxStats {
-	/** Batches on disk that are not fanned out yet. */
-	journal: number;
-	/** Journal rows that could not be fanned out and were set aside. */
-	stuck: number;
-	/** Events taken into lanes or discarded so far. */
-	events: number;
-	/** Events discarded at fan-out, by the reason of the claim that was held. */
-	discarded: Record<string, number>;
-	/** What the store takes on disk, in bytes. */
-	bytes: number;
-	destinations: DestinationStats[];
-}
-
-/**
- * The store cannot be written or read now: disk full, file gone, database down. Nothing was changed, but for
- * the one case that it ended just after it had written: whoever tries again does so with the same event ids.
- */
-export class StoreUnavailableError extends Error {
-	override readonly name = "StoreUnavailableError";
-	readonly code = "store_unavailable";
-}
-
-/** The store cannot be opened at all, and trying again will not help: in use by another, newer than this version. */
-export class StoreOpenError extends Error {
-	override readonly name = "StoreOpenError";
-	readonly code = "store_open";
-}

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { Destination, Outbox } from "./outbox.ts";
+import type { Destination } from "./destination.ts";
+import type { Outbox } from "./outbox.ts";
 
 /** How often what has outlived its use is deleted, and how long dead letters and what is known of people are kept. */
 const sweepEveryMs = 60_000;

@@ -1,16 +1,15 @@
 import { existsSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { StoreOpenError } from "../errors.ts";
 import type { Head } from "../journal-row.ts";
-import { StoreOpenError } from "../outbox.ts";
 import type { Database } from "../postgres/connection.ts";
-import { openDatabase } from "../postgres/database.ts";
+import { openDatabase as openTarget } from "../postgres/database.ts";
 import { createDestinations } from "../postgres/destinations.ts";
-import { moved, prepare } from "../sqlite/schema.ts";
+import { isBusy, openDatabase } from "../sqlite/database.ts";
+import { moved } from "../sqlite/schema.ts";
 import { createStatements, type Row, type Statements } from "../sqlite/statements.ts";
 import { type Mapping, moves, type TableMove } from "./tables.ts";
 
-/** How long a busy file is waited for: a predecessor may still be closing it. */
-const busyMs = 2_000;
 /** Rows that one transaction moves. */
 const stepSize = 500;
 
@@ -23,15 +22,11 @@ export interface Progress {
 
 function openSource(file: string): DatabaseSync {
 	if (!existsSync(file)) throw new StoreOpenError(`there is no store at ${file}`);
-	const db = new DatabaseSync(file, { timeout: busyMs });
 	try {
-		prepare(db, { allowMoved: true });
-		return db;
+		return openDatabase(file, { allowMoved: true });
 	} catch (error) {
-		db.close();
 		if (error instanceof StoreOpenError) throw error;
-		const isBusy = error instanceof Error && "errcode" in error && error.errcode === 5;
-		const why = isBusy ? "a proxy uses it: stop that first" : `${file} cannot be read: ${String(error)}`;
+		const why = isBusy(error) ? "a proxy uses it: stop that first" : `${file} cannot be read: ${String(error)}`;
 		throw new StoreOpenError(why, { cause: error });
 	}
 }
@@ -144,7 +139,7 @@ export async function migrateStore(
 ): Promise<{ rows: number }> {
 	const source = openSource(file);
 	try {
-		const database = await openDatabase(url);
+		const database = await openTarget(url);
 		try {
 			const statements = createStatements(source);
 			const isMoved = Number(statements.get("PRAGMA user_version")?.user_version) === moved;

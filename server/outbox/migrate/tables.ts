@@ -1,5 +1,5 @@
 import { countPacked } from "../deliveries.ts";
-import type { Head } from "../journal-row.ts";
+import { countEvents } from "../journal-row.ts";
 import { columns, type Run } from "../postgres/connection.ts";
 import { storable } from "../postgres/text.ts";
 import { bytesOf, type Row } from "../sqlite/statements.ts";
@@ -77,9 +77,9 @@ const counter = insert("counter", "site, destination, name, slot, value", [
 	"bigint",
 ]);
 
-const countEvents = (head: unknown) => {
+const eventsOf = (head: unknown) => {
 	try {
-		return (JSON.parse(String(head)) as Head).bundles.reduce((sum, { events }) => sum + events.length, 0);
+		return countEvents(JSON.parse(String(head)));
 	} catch {
 		// One that was set aside, as it cannot be read.
 		return 0;
@@ -108,7 +108,7 @@ export const moves: TableMove[] = [
 				run,
 				rows,
 				({ id }) => id,
-				({ head }) => countEvents(head),
+				({ head }) => eventsOf(head),
 				({ head }) => head,
 				({ keys }) => bytesOf(keys),
 				({ stuck }) => stuck,

@@ -1,12 +1,15 @@
-import { advanceBudget, type BudgetState } from "../budget-window.ts";
 import {
 	type Advance,
 	type AdvanceRequest,
+	advanceBudget,
+	type BudgetState,
 	type BudgetUse,
-	budgetSlotMs,
+	budgetSlotOf,
+	budgetStateOf,
 	budgetUseKeptMs,
-	type HoldChange,
-} from "../outbox.ts";
+	budgetUseOf,
+} from "../budget-window.ts";
+import type { HoldChange } from "../destination.ts";
 import type { Database, Row } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
 import { restored, storable } from "./text.ts";
@@ -16,17 +19,9 @@ interface Found {
 	state: BudgetState | undefined;
 }
 
-const foundIn = ({ budget, window_start, used, tokens, refilled_at }: Row): Found => ({
-	version: Number(budget),
-	state:
-		window_start === null
-			? undefined
-			: {
-					windowStart: Number(window_start),
-					used: Number(used),
-					tokens: Number(tokens),
-					refilledAt: Number(refilled_at),
-				},
+const foundIn = (row: Row): Found => ({
+	version: Number(row.budget),
+	state: row.window_start === null ? undefined : budgetStateOf(row),
 });
 
 /**
@@ -58,7 +53,7 @@ export function createBudgets({ run }: Pick<Database, "run">, destinations: Dest
 				INSERT INTO eventferry.budget_use SELECT $1, $7, $8 FROM taken WHERE $8::integer > 0
 				ON CONFLICT (destination, at) DO UPDATE SET used = budget_use.used + excluded.used
 			) SELECT budget FROM taken`,
-			[id, version, state.windowStart, state.used, state.tokens, state.refilledAt, now - (now % budgetSlotMs), granted],
+			[id, version, state.windowStart, state.used, state.tokens, state.refilledAt, budgetSlotOf(now), granted],
 		);
 		return rows.length > 0;
 	}
@@ -104,16 +99,12 @@ export function createBudgets({ run }: Pick<Database, "run">, destinations: Dest
 
 		async budgetUse({ since }: { since: number }): Promise<BudgetUse[]> {
 			const rows = await run(
-				`SELECT site, name, at, budget_use.used FROM eventferry.budget_use
+				`SELECT site, name AS destination, at, budget_use.used FROM eventferry.budget_use
 				JOIN eventferry.destination ON destination.id = budget_use.destination
 				WHERE at >= $1 ORDER BY site, name, at`,
 				[since],
 			);
-			return rows.map(({ site, name, at, used }) => ({
-				destination: { site: String(site), name: String(name) },
-				at: Number(at),
-				used: Number(used),
-			}));
+			return rows.map(budgetUseOf);
 		},
 
 		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */

@@ -1,6 +1,6 @@
+import type { Claim } from "../batch.ts";
 import { keyBytes, keyOf } from "../claim-key.ts";
 import type { EventHead, Term } from "../journal-row.ts";
-import type { Claim } from "../outbox.ts";
 import { columns, type Run } from "./connection.ts";
 
 /** A claim with its key as it is stored, in hexadecimal. */

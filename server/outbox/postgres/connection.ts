@@ -1,5 +1,5 @@
 import type { ClientConfig, PoolClient } from "pg";
-import { StoreOpenError, StoreUnavailableError } from "../outbox.ts";
+import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 
 /** A row as it comes from PostgreSQL; bigint as a number. */
 export type Row = Record<string, unknown>;

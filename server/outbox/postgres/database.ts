@@ -1,4 +1,4 @@
-import { StoreOpenError } from "../outbox.ts";
+import { StoreOpenError } from "../errors.ts";
 import { connect, type Database } from "./connection.ts";
 import { prepare } from "./schema.ts";
 

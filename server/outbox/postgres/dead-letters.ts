@@ -1,27 +1,19 @@
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, Ending } from "../outbox.ts";
+import {
+	afterOf,
+	type Buried,
+	type DeadLetterPage,
+	type DeadLetterQuery,
+	type DeadLetterSelection,
+	pageOf,
+	replayed,
+} from "../dead-letter.ts";
+import { stepSize } from "../limits.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
 import { restored, storable } from "./text.ts";
-
-/** Dead letters that one step of a replay, discard or sweep touches. */
-const stepSize = 500;
-
-/** A delivery that ended dead, with what was tried for it, also before a replay. */
-export interface Buried {
-	destination: number;
-	/** As it is stored. */
-	person: string;
-	body: string;
-	rank: number;
-	reserved: boolean;
-	ending: Extract<Ending, { kind: "dead" }>;
-	attempts: number;
-	firstAt: number;
-	at: number;
-}
 
 /** Keeps what ended dead. */
 export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
@@ -53,19 +45,6 @@ interface Range {
 	after: number;
 	last: number;
 }
-
-const view = (row: Row): DeadLetter => ({
-	id: String(row.id),
-	site: String(row.site),
-	destination: String(row.name),
-	body: restored(String(row.body)),
-	...(row.status !== null && { status: Number(row.status) }),
-	reason: restored(String(row.reason)),
-	...(row.message !== null && { message: restored(String(row.message)) }),
-	attempts: Number(row.attempts),
-	firstAt: Number(row.first_at),
-	lastAt: Number(row.last_at),
-});
 
 /** Those of a selection, of which `$1` to `$5` are the values, between `$6` and `$7`. */
 const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON destination.id = dead_letter.destination
@@ -102,17 +81,11 @@ export function createDeadLetters(
 	async function revive(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		const [next] = await of("SELECT nextval('eventferry.batch') AS id");
 		const batch = Number(next?.id);
-		const debts = rows.map(
-			(row, place): Debt => ({
-				batch,
-				place,
-				destination: Number(row.destination),
-				person: String(row.person),
-				deliveries: [{ place: 0, rank: Number(row.rank), reserved: row.reserved === true, alone: false }],
-				isShared: false,
-				past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
-			}),
-		);
+		const debts = rows.map((row, place): Debt => {
+			const { delivery, past } = replayed(row);
+			const [destination, person] = [Number(row.destination), String(row.person)];
+			return { batch, place, destination, person, deliveries: [delivery], isShared: false, past };
+		});
 		const bodies = rows.map(({ body }) => Buffer.from(restored(String(body))));
 		void of("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
 			batch,
@@ -154,14 +127,13 @@ export function createDeadLetters(
 
 	return {
 		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
-			const range = { after: Math.min(Number(cursor ?? 0), Number.MAX_SAFE_INTEGER), last: Number.MAX_SAFE_INTEGER };
-			const rows = await run(`SELECT dead_letter.*, site, name ${chosen} LIMIT $8`, [
-				...values(selection, range),
-				limit + 1,
-			]);
-			const items = rows.slice(0, limit).map(view);
-			const last = items.at(-1);
-			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+			const range = { after: afterOf(cursor), last: Number.MAX_SAFE_INTEGER };
+			const rows = await run(
+				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at
+				${chosen} LIMIT $8`,
+				[...values(selection, range), limit + 1],
+			);
+			return pageOf(rows, limit, restored);
 		},
 
 		replay: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>

@@ -1,4 +1,4 @@
-import type { Destination } from "../outbox.ts";
+import type { Destination } from "../destination.ts";
 import { columns, type Database } from "./connection.ts";
 
 const keyOf = ({ site, name }: Destination) => `${site}\n${name}`;

@@ -1,4 +1,5 @@
 import { type Delivery, packDeliveries, unpackDeliveries } from "../deliveries.ts";
+import { optionalNumber } from "../row.ts";
 import type { BundleKey } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 
@@ -14,10 +15,6 @@ export interface Entry extends BundleKey {
 	/** Whether other lanes owe some of the bundle too. */
 	isShared: boolean;
 }
-
-/** A number that may be null. */
-export const optionalNumber = (value: unknown): number | undefined =>
-	value === null || value === undefined ? undefined : Number(value);
 
 export const entryOf = (row: Row): Entry => ({
 	lane: Number(row.lane),

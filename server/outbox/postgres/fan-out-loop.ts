@@ -1,14 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Discarded, StoreUnavailableError } from "../outbox.ts";
+import { StoreUnavailableError } from "../errors.ts";
+import { fanOutSize, retryMs } from "../limits.ts";
+import type { Discarded } from "../outbox.ts";
 import { codeOf } from "./connection.ts";
 import type { createFanOut } from "./fan-out.ts";
 
-/** Events a fan-out transaction takes at most; a single batch may exceed it. */
-const eventsAtOnce = 1_000;
 /** How soon it is looked again whether another has done what there is. */
-const busyMs = 20;
-/** How soon a fan-out that failed is tried again. */
-const retryMs = 1_000;
+const lookAgainMs = 20;
 
 /** Whether a failure is a batch's own, and not the database's: what cannot be read, or not be stored. */
 function isOfBatch(error: unknown): boolean {
@@ -28,7 +26,7 @@ export function createFanOutLoop(
 	let isRunning = false;
 	let isWanted = false;
 	/** Fewer after a failure: a database that is slow gets small transactions done. */
-	let most = eventsAtOnce;
+	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
 		const why = error instanceof Error ? error.message : String(error);
@@ -51,10 +49,10 @@ export function createFanOutLoop(
 				const { batches, isBusy, discarded } = await fanOut(Date.now(), most);
 				if (isBusy) {
 					isWanted = true;
-					await delay(busyMs, undefined, { signal: stopping.signal }).catch(() => {});
+					await delay(lookAgainMs, undefined, { signal: stopping.signal }).catch(() => {});
 				}
 				if (batches === 0) continue;
-				most = Math.min(eventsAtOnce, most * 2);
+				most = Math.min(fanOutSize, most * 2);
 				isWanted = true;
 				onDone(discarded);
 			} catch (error) {

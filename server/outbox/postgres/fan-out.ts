@@ -1,6 +1,8 @@
-import { type Delivery, readFlags } from "../deliveries.ts";
-import type { Head } from "../journal-row.ts";
+import { byDestination, type Routed } from "../deliveries.ts";
+import { type Head, routedOf } from "../journal-row.ts";
+import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import type { Database, Row, Run } from "./connection.ts";
@@ -10,9 +12,6 @@ import { type Debt, owe } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
 import { storable } from "./text.ts";
 
-/** Discarded events that are told of, of one transaction. */
-const discardedTold = 100;
-
 export interface FanOut {
 	/** Batches that were taken: 0 where there is nothing to do. */
 	batches: number;
@@ -21,9 +20,7 @@ export interface FanOut {
 	discarded: Discarded[];
 }
 
-interface Event {
-	delivery: Delivery;
-	route: string[];
+interface Event extends Routed {
 	claims: KeyedClaim[];
 }
 /** Events of one person that came together. */
@@ -43,27 +40,14 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 		head.terms,
 		keys as Buffer,
 	).values();
-	const bundles = head.bundles.map(({ person, events }, place) => ({
+	const bundles = head.bundles.map((bundle, place) => ({
 		site: head.site,
-		person,
+		person: bundle.person,
 		batch: Number(id),
 		place,
-		events: events.map(([rank, flags, route], line) => ({
-			delivery: { place: line, rank, ...readFlags(flags) },
-			route: head.routes[route] ?? [],
-			claims: claims.next().value ?? [],
-		})),
+		events: routedOf(bundle, head.routes).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
 	}));
 	return { bundles, head };
-}
-
-/** What each destination is owed of a bundle. */
-function deliveriesOf(events: readonly Event[]): Map<string, Delivery[]> {
-	const owed = new Map<string, Delivery[]>();
-	for (const { delivery, route } of events) {
-		for (const name of route) owed.set(name, [...(owed.get(name) ?? []), delivery]);
-	}
-	return owed;
 }
 
 interface Parts {
@@ -80,7 +64,7 @@ export function createFanOut(
 ) {
 	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
 	async function debtsOf(bundles: readonly Bundle[]) {
-		const owed = bundles.map((bundle) => ({ ...bundle, by: deliveriesOf(bundle.events) }));
+		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));
 		const debts: Debt[] = [];
 		for (const { site, person, batch, place, by } of owed) {
 			for (const [name, deliveries] of by) {
@@ -129,12 +113,12 @@ export function createFanOut(
 		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
 		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 		for (const { bundles, head } of batches) {
-			for (const { events } of bundles) counts.add(head.site, "", "events", events.length);
+			for (const { events } of bundles) counts.add(head.site, siteItself, "events", events.length);
 			for (const { destination, reason, count } of head.skipped ?? []) {
-				counts.add(head.site, destination, `discarded:${reason}`, count);
+				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of refused) counts.add(site, "", `discarded:${reason}`, 1);
+		for (const { site, reason } of refused) counts.add(site, siteItself, discardedFor(reason), 1);
 		await counts.save();
 		return discarded;
 	}

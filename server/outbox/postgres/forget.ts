@@ -1,46 +1,14 @@
-import { keyBytes, personClaims } from "../claim-key.ts";
-import type { Head } from "../journal-row.ts";
+import { personClaims } from "../claim-key.ts";
+import { countEvents, type Head, withoutPeople } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
-import { claimsOf, loadClaims } from "./claims.ts";
-import { columns, type Database, type Row, type Run } from "./connection.ts";
+import { loadClaims } from "./claims.ts";
+import { columns, type Database, type Run } from "./connection.ts";
 import type { createCounters } from "./counters.ts";
 import { entryOf } from "./entries.ts";
 import { lockWriting } from "./schema.ts";
 import { restored, storable } from "./text.ts";
-
-/** A batch without some people's events: their bundles are empty, as the others are counted from the first. */
-function leaveBatch({ id, head: text, keys: packed }: Row, people: ReadonlySet<string>) {
-	const head = JSON.parse(String(text)) as Head;
-	const keys = packed as Buffer;
-	const isTheirs = head.bundles.map(({ person }) => people.has(person));
-	const events = head.bundles.flatMap(({ events: own }, place) =>
-		own.map(([, , route, ...terms]) => ({
-			isTheirs: isTheirs[place] === true,
-			route: head.routes[route] ?? [],
-			keys: terms.length * keyBytes,
-		})),
-	);
-	const claims = claimsOf(
-		head.bundles.flatMap((bundle) => bundle.events),
-		head.terms,
-		keys,
-	);
-	let offset = 0;
-	const othersKeys = events.flatMap((event) => {
-		offset += event.keys;
-		return event.isTheirs ? [] : [keys.subarray(offset - event.keys, offset)];
-	});
-	const others = head.bundles.map((bundle, place) => (isTheirs[place] ? { person: "", events: [] } : bundle));
-	return {
-		id: Number(id),
-		head: { ...head, bundles: others },
-		keys: Buffer.concat(othersKeys),
-		left: events.filter((event) => !event.isTheirs).length,
-		gone: events.flatMap((event, index) => (event.isTheirs ? [{ ...event, claims: claims[index] ?? [] }] : [])),
-		bundles: isTheirs.flatMap((is, place) => (is ? [{ batch: Number(id), place }] : [])),
-	};
-}
 
 /** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
 async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>) {
@@ -49,23 +17,34 @@ async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>)
 		WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t (person) WHERE position(t.person IN head) > 0)`,
 		[[...people].map((person) => `"person":${JSON.stringify(person)}`)],
 	);
-	const batches = rows.map((row) => leaveBatch(row, people)).filter(({ head }) => head.site === site);
-	const gone = batches.flatMap((batch) => batch.gone);
-	// A copy of it may still be on its way.
-	const lasting = gone.flatMap(({ claims }) => claims.filter(({ ofPerson }) => !ofPerson));
+	const batches = rows
+		.map(({ id, head, keys }) => ({
+			batch: Number(id),
+			...withoutPeople(JSON.parse(String(head)) as Head, keys as Buffer, people),
+		}))
+		.filter(({ head }) => head.site === site);
+	const lasting = batches.flatMap((batch) =>
+		batch.lasting.map(({ key, term }) => ({ ...term, key: key.toString("hex") })),
+	);
 	const claims = await loadClaims(run, lasting);
 	for (const each of lasting) claims.take(each);
 	await claims.save();
-	for (const { id, head, keys, left, bundles } of batches) {
-		void removeBundles(run, bundles);
+	for (const { batch, head, keys, places } of batches) {
+		void removeBundles(
+			run,
+			places.map((place) => ({ batch, place })),
+		);
 		await run("UPDATE eventferry.journal SET events = $2, head = $3, keys = $4 WHERE id = $1", [
-			id,
-			left,
+			batch,
+			countEvents(head),
 			JSON.stringify(head),
 			keys,
 		]);
 	}
-	return { events: gone.length, owed: gone.flatMap(({ route }) => route) };
+	return {
+		events: batches.reduce((sum, { events }) => sum + events, 0),
+		owed: batches.flatMap(({ owed }) => owed),
+	};
 }
 
 /** Deletes people's lanes, leased or not, and all that they owe; gives each lane's destination and how much it was. */
@@ -104,7 +83,7 @@ export function createForget(
 				}
 				const journal = await leaveJournal(run, site, new Set(people));
 				for (const name of journal.owed) of(name).owed += 1;
-				counts.add(site, "", "events", journal.events);
+				counts.add(site, siteItself, "events", journal.events);
 
 				const stored = people.map(storable);
 				for (const { name, owed } of await leaveLanes(run, site, stored)) {
@@ -137,7 +116,7 @@ export function createForget(
 					),
 				);
 				for (const { destination, owed } of result.values()) {
-					counts.add(site, destination, `discarded:${forgottenReason}`, owed);
+					counts.add(site, destination, discardedFor(forgottenReason), owed);
 				}
 				await counts.save();
 				return [...result.values()];

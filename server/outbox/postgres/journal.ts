@@ -1,5 +1,5 @@
+import type { Batch } from "../batch.ts";
 import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
-import type { Batch } from "../outbox.ts";
 import type { Database, Run } from "./connection.ts";
 import { together } from "./group-commit.ts";
 

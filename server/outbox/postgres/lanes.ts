@@ -1,3 +1,4 @@
+import type { Past } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
 import { type BundleKey, nameOf } from "./bundles.ts";
 import { columns, type Run } from "./connection.ts";
@@ -14,7 +15,7 @@ export interface Debt extends BundleKey {
 	deliveries: Delivery[];
 	isShared: boolean;
 	/** What a replayed dead letter brings along. */
-	past?: { attempts: number; firstAt: number };
+	past?: Past;
 }
 
 interface Lane {

@@ -1,12 +1,11 @@
-import type { Lease, Taken, TakeRequest } from "../outbox.ts";
+import { triedOf } from "../lane.ts";
+import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
+import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import type { Database, Row, Run } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
-import { entryOf, leading, optionalNumber } from "./entries.ts";
+import { entryOf, leading } from "./entries.ts";
 import { restored, storable } from "./text.ts";
-
-/** Every so many leases one goes by waiting alone. */
-const longestEvery = 10;
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
@@ -86,10 +85,11 @@ export function createLanes(
 		const given: Given[] = [];
 		const last = { byRank: beforeAll, byWaiting: beforeAll };
 		while (given.length < request.lanes) {
-			const tillLongest = longestEvery - 1 - ((request.served + given.length) % longestEvery);
-			const by = tillLongest === 0 ? "byWaiting" : "byRank";
-			const lanes = Math.min(Math.max(tillLongest, 1), request.lanes - given.length);
-			const leased = await lease(run, destination, request, { lanes, isLongest: tillLongest === 0, after: last[by] });
+			const byRank = tillLongest(request.served + given.length);
+			const isLongest = byRank === 0;
+			const by = isLongest ? "byWaiting" : "byRank";
+			const lanes = Math.min(isLongest ? 1 : byRank, request.lanes - given.length);
+			const leased = await lease(run, destination, request, { lanes, isLongest, after: last[by] });
 			given.push(...leased);
 			if (leased.length < lanes) break;
 			last[by] = leased.at(-1) ?? beforeAll;
@@ -170,10 +170,7 @@ export function createLanes(
 					number: Number(row.lease),
 					person: restored(person),
 					known: optionalText(taken.known.get(person)),
-					attempts: Number(row.attempts),
-					unreadable: Number(row.unreadable),
-					failingSince: optionalNumber(row.failing_since),
-					requests: Number(row.requests),
+					...triedOf(row),
 					bodies: taken.bodies.get(Number(row.id)) ?? [],
 				}),
 			);

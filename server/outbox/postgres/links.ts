@@ -1,4 +1,5 @@
-import { type Destination, linkFreshMs } from "../outbox.ts";
+import type { Destination } from "../destination.ts";
+import { linkFreshMs } from "../limits.ts";
 import type { Database, Run } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
 import { restored, storable } from "./text.ts";

@@ -1,5 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { type Discarded, type Outbox, type Settlement, StoreOpenError, StoreUnavailableError } from "../outbox.ts";
+import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
+import type { Settlement } from "../lease.ts";
+import { unwellMs } from "../limits.ts";
+import { createListeners } from "../listeners.ts";
+import type { Discarded, Outbox } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
 import { codeOf, type Database } from "./connection.ts";
 import { createCounters } from "./counters.ts";
@@ -26,8 +30,6 @@ import { createSweep } from "./sweep.ts";
 const settledTogether = 200;
 /** PostgreSQL's codes for a disk that is full or broken: rows that are there can still be written then. */
 const diskCodes = new Set(["53100", "58030"]);
-/** How long after that the store says that it cannot be written. */
-const unwellMs = 10_000;
 /** A clock that is further off than this is told of: budgets and waits go by it. */
 const skewMs = 2_000;
 
@@ -50,15 +52,9 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const database = await openComplete(url);
 	const self = randomUUID();
 	const notice = noticeFrom(self);
-	const readyListeners = new Set<() => void>();
-	const faultListeners = new Set<(message: string) => void>();
-	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
-	const wake = () => {
-		for (const listener of readyListeners) listener();
-	};
-	const fault = (message: string) => {
-		for (const listener of faultListeners) listener(message);
-	};
+	const ready = createListeners();
+	const faults = createListeners<string>();
+	const discarded = createListeners<Discarded[]>();
 
 	let failedAt = Number.NEGATIVE_INFINITY;
 	function note(error: unknown): void {
@@ -75,11 +71,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const fanOut = createFanOutLoop(fanOutOnce, {
 		onFault(message, error) {
 			note(error);
-			fault(message);
+			faults.tell(message);
 		},
-		onDone(discarded) {
-			wake();
-			if (discarded.length > 0) for (const listener of discardedListeners) listener(discarded);
+		onDone(events) {
+			ready.tell();
+			if (events.length > 0) discarded.tell(events);
 		},
 	});
 	const room = createRoom(database, maxBytes);
@@ -89,7 +85,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const settling = createSettling(database, common);
 	const settle = together((settlements: Settlement[]) => settling.settle(settlements), settledTogether);
 	const sweep = createSweep(database, counters);
-	const notices = createNotices(database, self, wake);
+	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
 	let beating: NodeJS.Timeout | undefined;
@@ -99,19 +95,19 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		const at = Date.now();
 		const seen = await owners.beat();
 		if (seen.wasDead)
-			fault("the database had not heard of this process for too long: what it was sending may be sent twice");
+			faults.tell("the database had not heard of this process for too long: what it was sending may be sent twice");
 		const skew = Math.round(seen.time - (at + Date.now()) / 2);
 		if (Math.abs(skew) > skewMs && !isSkewTold)
-			fault(`this machine's clock is ${skew / 1_000} s off the database's: set both by NTP`);
+			faults.tell(`this machine's clock is ${skew / 1_000} s off the database's: set both by NTP`);
 		isSkewTold = Math.abs(skew) > skewMs;
 		if (seen.hasJournal) fanOut.start();
 		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
-		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) wake();
+		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) ready.tell();
 		latest = seen.latest;
 	}
 	function beatOn(): void {
 		beating = setTimeout(async () => {
-			await beat().catch((error) => fault(`the database cannot be reached: ${error.message}`));
+			await beat().catch((error) => faults.tell(`the database cannot be reached: ${error.message}`));
 			if (!isClosing) beatOn();
 		}, owners.beatMs);
 	}
@@ -140,20 +136,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			await sweep(limits);
 			await budgets.sweepBudgetUse(limits.now);
 		},
-		onReady(listener) {
-			readyListeners.add(listener);
-			return () => readyListeners.delete(listener);
-		},
-		onFault(listener) {
-			faultListeners.add(listener);
-			return () => faultListeners.delete(listener);
-		},
-		onDiscarded(listener) {
-			discardedListeners.add(listener);
-			return () => discardedListeners.delete(listener);
-		},
+		onReady: ready.add,
+		onFault: faults.add,
+		onDiscarded: discarded.add,
 		async check() {
-			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError("a write failed just now");
+			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
 			await room.ensure(0);
 			await beat();
 		},

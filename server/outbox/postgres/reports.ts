@@ -1,5 +1,6 @@
-import { sealBatch } from "../journal-row.ts";
-import type { NewEvent, Report } from "../outbox.ts";
+import { withoutEchoes } from "../echoes.ts";
+import type { Report } from "../report.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns, type Database } from "./connection.ts";
 import type { createCounters } from "./counters.ts";
@@ -19,37 +20,29 @@ export function createReports(
 	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; onAppended: () => void },
 ) {
 	return {
-		async receive({ site, claim, events, skipped, links, unlearn, now }: Report): Promise<boolean> {
+		async receive(report: Report): Promise<boolean> {
+			const { site, claim, events, links, unlearn, now } = report;
 			const numbered = async <Item extends { destination: string }>(items: readonly Item[]) => {
 				const ids = await destinations.ids(items.map(({ destination: name }) => ({ site, name })));
 				return items.map((item, index) => ({ ...item, id: ids[index] ?? 0 }));
 			};
 			const [linked, unlearnt] = [await numbered(links), await numbered(unlearn)];
 			const its = keyed(site, "", claim);
-			const reported = events.map(({ event, unless, marks }) => ({
-				event,
-				unless: unless.map((each) => keyed(site, event.person, each)),
-				marks: marks.map((each) => keyed(site, event.person, each)),
-			}));
+			const theirs = events.flatMap(({ event: { person }, unless, marks }) =>
+				[...unless, ...marks].map((each) => keyed(site, person, each)),
+			);
 			const isNew = await transaction(async (run) => {
 				void run(lockWriting);
-				const claims = await loadClaims(run, [its, ...reported.flatMap(({ unless, marks }) => [...unless, ...marks])]);
+				const claims = await loadClaims(run, [its, ...theirs]);
 				if (!claims.take(its)) return false;
+				const { batch, echoes } = withoutEchoes(report, {
+					isHeld: (person, each) => claims.isHeld(keyed(site, person, each)),
+					mark: (person, each) => claims.mark(keyed(site, person, each)),
+				});
 				const counts = counters(run);
-				const taken: NewEvent[] = [];
-				for (const { event, unless, marks } of reported) {
-					const held = unless.find(claims.isHeld);
-					if (held) {
-						counts.add(site, "", `discarded:${held.reason}`, 1);
-						continue;
-					}
-					for (const each of marks) claims.mark(each);
-					taken.push(event);
-				}
+				for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);
 				void claims.save();
-				if (taken.length + (skipped?.length ?? 0) > 0) {
-					void insertBatches(run, [sealBatch({ site, events: taken, ...(skipped && { skipped }) })]);
-				}
+				if (batch) void insertBatches(run, [batch]);
 				const people = columns(
 					unlearnt,
 					({ id }) => id,

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from "../outbox.ts";
+import { StoreUnavailableError, storeFull } from "../errors.ts";
 import type { Database } from "./connection.ts";
 
 /** How often it is looked how much there is: it means to go through what is owed. */
@@ -28,7 +28,7 @@ export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POS
 		async ensure(bytes: number): Promise<void> {
 			if (maxBytes === Number.POSITIVE_INFINITY) return;
 			if (performance.now() - lookedAt > lookEveryMs) await look();
-			if (used + bytes > maxBytes) throw new StoreUnavailableError("it holds as much as maxStoreBytes allows");
+			if (used + bytes > maxBytes) throw new StoreUnavailableError(storeFull);
 			used += bytes;
 		},
 	};

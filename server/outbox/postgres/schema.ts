@@ -1,4 +1,4 @@
-import { StoreOpenError } from "../outbox.ts";
+import { newerSchema, StoreOpenError } from "../errors.ts";
 import { codeOf, type Database, type Run } from "./connection.ts";
 
 /** PostgreSQL 14. */
@@ -169,7 +169,7 @@ export async function prepare({ run, transaction }: Pick<Database, "run" | "tran
 	if (Number(server?.version) < oldest) throw new StoreOpenError("the database is older than PostgreSQL 14");
 	const found = await versionOf(run);
 	if (found > version) {
-		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
+		throw newerSchema(found, version);
 	}
 	if (found === version) return;
 	try {

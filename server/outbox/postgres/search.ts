@@ -1,12 +1,10 @@
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
+import { stepSize } from "../limits.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
 import type { Database, Row, Run } from "./connection.ts";
 import type { Destinations } from "./destinations.ts";
 import { entryOf } from "./entries.ts";
 import { restored, storable } from "./text.ts";
-
-/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
-const stepSize = 500;
 
 /** What names an event outside: the id that its bundle has in lanes, and its place in it. */
 const idOf = (entry: number, place: number) => `${entry}.${place}`;

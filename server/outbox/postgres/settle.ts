@@ -1,35 +1,25 @@
+import type { Buried } from "../dead-letter.ts";
 import type { Delivery } from "../deliveries.ts";
-import { type Destination, type Ending, knownFreshMs, type Settlement } from "../outbox.ts";
+import type { Destination } from "../destination.ts";
+import { type Lane, laneOf, untried } from "../lane.ts";
+import type { Ending, Settlement } from "../lease.ts";
+import { expireLanes, knownFreshMs, lookAhead } from "../limits.ts";
+import { optionalNumber } from "../row.ts";
+import { settledLane } from "../settled-lane.ts";
+import { counterOf } from "../tally.ts";
 import { bodiesOf, nameOf, releaseBundles } from "./bundles.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts, createCounters } from "./counters.ts";
-import { type Buried, bury } from "./dead-letters.ts";
+import { bury } from "./dead-letters.ts";
 import type { Destinations } from "./destinations.ts";
-import { type Entry, leadingEntries, optionalNumber, removeEntries } from "./entries.ts";
+import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import { link } from "./links.ts";
 import { storable } from "./text.ts";
 
-/** Deliveries of a lane that are looked at for a rank worse than it was, and that expire in one go. */
-const lookAhead = 100;
-/** Lanes that expiry looks at in one go. */
-const expireLanes = 200;
-
-interface Lane {
-	readonly id: number;
-	readonly destination: number;
-	/** As it is stored. */
-	readonly person: string;
+/** A lane that this transaction has locked. */
+interface LockedLane extends Lane {
 	state: string;
 	owner: number | undefined;
-	dueAt: number;
-	rank: number;
-	reserved: boolean;
-	owedSince: number;
-	attempts: number;
-	unreadable: number;
-	failingSince: number | undefined;
-	requests: number;
-	shown: number | undefined;
 	/** Deliveries of its first entry that have ended. */
 	done: number;
 	/** Whether it goes to the end of the turn. */
@@ -38,7 +28,7 @@ interface Lane {
 
 /** Leading deliveries of a locked lane that have ended. */
 interface End {
-	lane: Lane;
+	lane: LockedLane;
 	/** How many at most. */
 	count: number;
 	/** Which of them, if not all: up to the first for which it does not hold. */
@@ -56,26 +46,15 @@ interface Left {
 	left: readonly Owed[];
 }
 
-const laneOf = (row: Row): Lane => ({
-	id: Number(row.id),
-	destination: Number(row.destination),
-	person: String(row.person),
+const lockedLaneOf = (row: Row): LockedLane => ({
+	...laneOf(row),
 	state: String(row.state),
 	owner: optionalNumber(row.owner),
-	dueAt: Number(row.due_at),
-	rank: Number(row.rank),
-	reserved: row.reserved === true,
-	owedSince: Number(row.owed_since),
-	attempts: Number(row.attempts),
-	unreadable: Number(row.unreadable),
-	failingSince: optionalNumber(row.failing_since),
-	requests: Number(row.requests),
-	shown: optionalNumber(row.shown),
 	done: Number(row.done),
 	moves: false,
 });
 
-async function update(run: Run, lanes: readonly Lane[]): Promise<void> {
+async function update(run: Run, lanes: readonly LockedLane[]): Promise<void> {
 	if (lanes.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
@@ -107,7 +86,7 @@ async function update(run: Run, lanes: readonly Lane[]): Promise<void> {
 	);
 }
 
-const remember = (run: Run, known: readonly { lane: Lane; value: string; now: number }[]) =>
+const remember = (run: Run, known: readonly { lane: LockedLane; value: string; now: number }[]) =>
 	run(
 		`INSERT INTO eventferry.known (destination, person, value, used_at)
 		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[])
@@ -144,20 +123,13 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 	);
 }
 
-/** What a lane is once its request was settled; from what `end` left of it where deliveries ended. */
-function settled(lane: Lane, { ended, failed, narrowTo, sent, isOnTheWay, now }: Settlement): Lane {
-	const free = { ...lane, state: "ready", owner: undefined, dueAt: 0, moves: !isOnTheWay };
-	const counted = ended ? free : { ...free, requests: lane.requests + (sent ? 1 : 0), shown: narrowTo ?? lane.shown };
-	if (!failed) return counted;
-	return {
-		...counted,
-		state: "waiting",
-		dueAt: failed.dueAt,
-		attempts: lane.attempts + 1,
-		unreadable: lane.unreadable + (failed.unreadable ? 1 : 0),
-		failingSince: lane.failingSince ?? now,
-	};
-}
+/** A lane as its settlement leaves it: free, and at the end of the turn unless the request was only on the way. */
+const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
+	...settledLane(lane, settlement),
+	state: settlement.failed ? "waiting" : "ready",
+	owner: undefined,
+	moves: !settlement.isOnTheWay,
+});
 
 interface Parts {
 	destinations: Destinations;
@@ -174,13 +146,13 @@ export function createSettling(
 		for (const { lane, ending, ended, isEmpty } of ends) {
 			const { site, name } = await destinations.named(lane.destination);
 			counts.add(site, name, "owed", -ended.length);
-			counts.add(site, name, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, ended.length);
+			counts.add(site, name, counterOf(ending), ended.length);
 			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
 	}
 
 	/** Leading deliveries of locked lanes, those that have ended left out; as many of each as asked, or all there are. */
-	async function leadingOwed(run: Run, wanted: readonly { lane: Lane; count: number }[]) {
+	async function leadingOwed(run: Run, wanted: readonly { lane: LockedLane; count: number }[]) {
 		const needed = wanted.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count }));
 		const entries = await leadingEntries(run, needed);
 		return new Map(
@@ -231,10 +203,9 @@ export function createSettling(
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {
 			const [first] = left;
-			const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
-			const after: Lane = {
+			const after: LockedLane = {
 				...lane,
-				...fresh,
+				...untried,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
 				rank: ranks.get(lane.id) ?? lane.rank,
 				reserved: first?.reserved === true,
@@ -253,7 +224,7 @@ export function createSettling(
 					ORDER BY id FOR UPDATE`,
 					[settlements.map(({ lease }) => lease.lane), owner().id],
 				);
-				const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, laneOf(row)]));
+				const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
 				const held = settlements.flatMap((settlement) => {
 					const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
 					return lane ? [{ lane, settlement }] : [];
@@ -265,7 +236,7 @@ export function createSettling(
 				const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
 				const updated = held.flatMap(({ lane, settlement }) => {
 					const ended = after.get(lane.id);
-					return ended?.isEmpty ? [] : [settled(ended?.lane ?? lane, settlement)];
+					return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
 				});
 				const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
 					value === undefined ? [] : [{ lane, value, now }],
@@ -297,7 +268,7 @@ export function createSettling(
 				const counts = counters(run);
 				const ends = rows.map(
 					(row): End => ({
-						lane: laneOf(row),
+						lane: lockedLaneOf(row),
 						count: lookAhead,
 						isMeant: ({ entry }) => entry.storedAt < before,
 						ending: { kind: "dead", reason: "expired" },

@@ -1,8 +1,6 @@
+import { sweepSize } from "../limits.ts";
 import type { Database } from "./connection.ts";
 import type { createCounters } from "./counters.ts";
-
-/** Rows that one step of a sweep deletes at most. */
-const stepSize = 5_000;
 
 /** What has outlived its use; several processes may sweep at once, each some. */
 const old = {
@@ -18,10 +16,10 @@ export function createSweep(
 ) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
-		for (let deleted = stepSize; deleted === stepSize; ) {
+		for (let deleted = sweepSize; deleted === sweepSize; ) {
 			const rows = await run(
 				`DELETE FROM eventferry.${table} WHERE (${key}) IN (
-					SELECT ${key} FROM eventferry.${table} WHERE ${isOld} LIMIT ${stepSize} FOR UPDATE SKIP LOCKED
+					SELECT ${key} FROM eventferry.${table} WHERE ${isOld} LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 				) RETURNING 1`,
 				[limit],
 			);
@@ -30,12 +28,12 @@ export function createSweep(
 	}
 
 	async function sweepDeadLetters(before: number): Promise<void> {
-		for (let deleted = stepSize; deleted === stepSize; ) {
+		for (let deleted = sweepSize; deleted === sweepSize; ) {
 			deleted = await transaction(async (of) => {
 				const rows = await of(
 					`DELETE FROM eventferry.dead_letter USING eventferry.destination
 					WHERE destination.id = dead_letter.destination AND dead_letter.id IN (
-						SELECT id FROM eventferry.dead_letter WHERE last_at < $1 LIMIT ${stepSize} FOR UPDATE SKIP LOCKED
+						SELECT id FROM eventferry.dead_letter WHERE last_at < $1 LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 					) RETURNING site, name`,
 					[before],
 				);

@@ -1,6 +1,16 @@
-import { advanceBudget } from "../budget-window.ts";
-import { type Advance, type AdvanceRequest, type BudgetUse, budgetSlotMs, budgetUseKeptMs } from "../outbox.ts";
+import {
+	type Advance,
+	type AdvanceRequest,
+	advanceBudget,
+	type BudgetUse,
+	budgetSlotOf,
+	budgetStateOf,
+	budgetUseKeptMs,
+	budgetUseOf,
+} from "../budget-window.ts";
 import type { Statements } from "./statements.ts";
+
+export type Budgets = ReturnType<typeof createBudgets>;
 
 /** Budgets: what is taken of each, and how much was in the last day. */
 export function createBudgets({ run, get, all }: Statements) {
@@ -11,7 +21,7 @@ export function createBudgets({ run, get, all }: Statements) {
 			ON CONFLICT DO UPDATE SET used = used + excluded.used`,
 			site,
 			name,
-			now - (now % budgetSlotMs),
+			budgetSlotOf(now),
 			used,
 		);
 	}
@@ -20,13 +30,7 @@ export function createBudgets({ run, get, all }: Statements) {
 		advance(request: AdvanceRequest): Advance {
 			const { site, name } = request.destination;
 			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", site, name);
-			const before = row && {
-				windowStart: Number(row.window_start),
-				used: Number(row.used),
-				tokens: Number(row.tokens),
-				refilledAt: Number(row.refilled_at),
-			};
-			const { state, advance } = advanceBudget(before, request);
+			const { state, advance } = advanceBudget(row && budgetStateOf(row), request);
 			run(
 				"INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)",
 				site,
@@ -41,11 +45,7 @@ export function createBudgets({ run, get, all }: Statements) {
 		},
 
 		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
-			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map((row) => ({
-				destination: { site: String(row.site), name: String(row.destination) },
-				at: Number(row.at),
-				used: Number(row.used),
-			})),
+			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map(budgetUseOf),
 
 		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
 		sweepBudgetUse(now: number): void {

@@ -1,8 +1,6 @@
 import type { SQLInputValue } from "node:sqlite";
 import { bytesOf, type Statements } from "./statements.ts";
 
-export type Bundles = ReturnType<typeof createBundles>;
-
 /** Bodies of one person's events that came together. */
 export interface Bundle {
 	id: number;

@@ -9,8 +9,6 @@ export const ordinals = 128;
 const rowsAtOnce = 500;
 const keysAtOnce = 5_000;
 
-export type Claims = ReturnType<typeof createClaims>;
-
 const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
 
 /**

@@ -1,7 +1,5 @@
-import type { Statements } from "./statements.ts";
+import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
-
-export type Counters = ReturnType<typeof createCounters>;
 
 /** Counters of sites and destinations: summed up in memory and written once in a transaction. */
 export function createCounters({ run, all }: Statements, { onRollback, beforeCommit }: Transactions) {
@@ -37,17 +35,12 @@ export function createCounters({ run, all }: Statements, { onRollback, beforeCom
 			onRollback(() => add(destination, name, -by));
 		},
 		/** All of them, by site and destination. */
-		counters(): { site: string; destination: string; name: string; value: number }[] {
+		counters(): Row[] {
 			write();
 			return all(
 				`SELECT site, destination.name AS destination, counter.name, value FROM counter
 				JOIN destination ON destination.id = counter.destination ORDER BY site, destination.name`,
-			).map(({ site, destination, name, value }) => ({
-				site: String(site),
-				destination: String(destination),
-				name: String(name),
-				value: Number(value),
-			}));
+			);
 		},
 	};
 }

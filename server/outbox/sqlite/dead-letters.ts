@@ -1,13 +1,20 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { DeadLetter, DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "../outbox.ts";
-import type { Bundles } from "./bundles.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
-import type { Buried, Lanes } from "./lanes.ts";
-import type { Row, Statements } from "./statements.ts";
+import {
+	afterOf,
+	type Buried,
+	type DeadLetterPage,
+	type DeadLetterQuery,
+	type DeadLetterSelection,
+	pageOf,
+	replayed,
+} from "../dead-letter.ts";
+import { stepSize } from "../limits.ts";
+import type { Journal } from "./journal.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Shared } from "./shared.ts";
+import type { Row } from "./statements.ts";
 
-/** Dead letters that one step of a replay, discard or sweep touches. */
-const stepSize = 500;
+export type DeadLetters = ReturnType<typeof createDeadLetters>;
 
 /** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
 export interface Step {
@@ -17,29 +24,6 @@ export interface Step {
 	isOver: boolean;
 }
 
-function view(row: Row): DeadLetter {
-	return {
-		id: String(row.id),
-		site: String(row.site),
-		destination: String(row.destination),
-		body: String(row.body),
-		...(row.status !== null && { status: Number(row.status) }),
-		reason: String(row.reason),
-		...(row.message !== null && { message: String(row.message) }),
-		attempts: Number(row.attempts),
-		firstAt: Number(row.first_at),
-		lastAt: Number(row.last_at),
-	};
-}
-
-interface Parts {
-	statements: Statements;
-	numbers(): number;
-	destinations: Destinations;
-	counters: Counters;
-	bundles: Bundles;
-}
-
 /** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
 export function createDeadLetters({
 	statements: { run, get, all },
@@ -47,7 +31,9 @@ export function createDeadLetters({
 	destinations: { idOf },
 	counters: { count },
 	bundles,
-}: Parts) {
+	journal,
+	owe,
+}: Shared & { journal: Journal; owe: Lanes["owe"] }) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {
@@ -92,15 +78,15 @@ export function createDeadLetters({
 
 	return {
 		/** Keeps what ended dead. A replayed one keeps its history. */
-		bury({ destination, person, body, delivery, attempts, firstAt, at, ending }: Buried): void {
+		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
 			run(
 				`INSERT INTO dead_letter
 				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
 				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
 				person,
 				body,
-				delivery.rank,
-				delivery.reserved ? 1 : 0,
+				rank,
+				reserved ? 1 : 0,
 				ending.status ?? null,
 				ending.reason,
 				ending.message ?? null,
@@ -111,38 +97,36 @@ export function createDeadLetters({
 			);
 		},
 
-		list({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
+		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
 			const rows = all(
 				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
 				...values(selection),
-				Number(cursor ?? 0),
+				afterOf(cursor),
 				limit + 1,
 			);
-			const items = rows.slice(0, limit).map(view);
-			const last = items.at(-1);
-			return rows.length > limit && last ? { items, cursor: last.id } : { items };
+			return pageOf(rows, limit);
 		},
 
-		/** One step of a replay: each goes to the end of its lane by `owe`. */
-		replayStep(selection: DeadLetterSelection, from: Step | undefined, owe: Lanes["owe"], now: number): Step {
+		/**
+		 * One step of a replay: each goes to the end of its lane. Not before what came earlier is in its lanes: that has
+		 * the lower numbers, and would slip in before what is replayed.
+		 */
+		replayStep(selection: DeadLetterSelection, from: Step | undefined, now: number): Step {
+			if (journal.waiting() > 0) return from ?? begin();
 			return step(selection, from, (row) => {
 				const bundle = numbers();
 				const [site, person] = [String(row.site), String(row.person)];
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
-				const delivery = { place: 0, rank: Number(row.rank), reserved: row.reserved === 1, alone: false };
-				const past = { attempts: Number(row.attempts), firstAt: Number(row.first_at) };
+				const { delivery, past } = replayed(row);
 				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},
 
-		/** A step that does nothing but keep its place. */
-		waitStep: (from: Step | undefined): Step => from ?? begin(),
-
 		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
 
 		/** Deletes some that were last tried before a time; returns whether there may be more. */
-		sweep(before: number): boolean {
+		sweepDeadLetters(before: number): boolean {
 			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
 			for (const row of old) remove(row);
 			return old.length === stepSize;

@@ -1,10 +1,6 @@
+import { siteItself } from "../tally.ts";
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
-
-export type Destinations = ReturnType<typeof createDestinations>;
-
-/** What counts a site's events, as its destinations count theirs. */
-export const siteItself = "";
 
 /** Short numbers for destinations, as their names would be a large part of every index of lanes. */
 export function createDestinations({ run, get, all }: Statements, { onRollback }: Transactions) {

@@ -1,23 +1,11 @@
-import { keyBytes, personClaims } from "../claim-key.ts";
-import type { Head } from "../journal-row.ts";
+import { personClaims } from "../claim-key.ts";
+import { type Head, withoutPeople } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
-import type { Bundles } from "./bundles.ts";
-import type { Claims } from "./claims.ts";
-import type { Counters } from "./counters.ts";
-import { type Destinations, siteItself } from "./destinations.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
-import { bytesOf, type Row, type Statements } from "./statements.ts";
-
-interface Parts {
-	statements: Statements;
-	destinations: Destinations;
-	counters: Counters;
-	bundles: Bundles;
-	claims: Claims;
-	lanes: Lanes;
-	leases: Leases;
-}
+import type { Shared } from "./shared.ts";
+import { bytesOf } from "./statements.ts";
 
 /** Deletes what is kept of people. */
 export function createForget({
@@ -28,35 +16,7 @@ export function createForget({
 	claims,
 	lanes,
 	leases,
-}: Parts) {
-	/** Takes a person's events out of a journal row; adds what they were owed, by destination, and returns how many they were. */
-	function leaveRow(person: string, { id = null, keys: packed }: Row, head: Head, owed: Map<string, number>): number {
-		const keys = bytesOf(packed);
-		const othersKeys: Uint8Array[] = [];
-		let offset = 0;
-		let left = 0;
-		for (const [index, bundle] of head.bundles.entries()) {
-			const isTheirs = bundle.person === person;
-			for (const [, , route, ...terms] of bundle.events) {
-				for (const term of terms.map((place) => head.terms[place])) {
-					const key = keys.subarray(offset, offset + keyBytes);
-					offset += keyBytes;
-					if (!isTheirs) othersKeys.push(key);
-					// A copy of it may still be on its way.
-					else if (term && !term.ofPerson) claims.take(key, term);
-				}
-				if (isTheirs) for (const name of head.routes[route] ?? []) owed.set(name, (owed.get(name) ?? 0) + 1);
-			}
-			if (!isTheirs) continue;
-			left += bundle.events.length;
-			bundles.remove(Number(id) + index);
-			// Its place stays, as the others' are counted from the row's id.
-			head.bundles[index] = { person: "", events: [] };
-		}
-		run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(head), Buffer.concat(othersKeys), id);
-		return left;
-	}
-
+}: Shared & { lanes: Lanes; leases: Leases }) {
 	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
 	function leaveJournal(site: string, person: string): Map<string, number> {
 		const owed = new Map<string, number>();
@@ -65,9 +25,15 @@ export function createForget({
 			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
 			`"person":${JSON.stringify(person)}`,
 		);
-		for (const row of rows) {
-			const head = JSON.parse(String(row.head)) as Head;
-			if (head.site === site) events += leaveRow(person, row, head, owed);
+		for (const { id = null, head: text, keys } of rows) {
+			const head = JSON.parse(String(text)) as Head;
+			if (head.site !== site) continue;
+			const left = withoutPeople(head, bytesOf(keys), new Set([person]));
+			for (const { key, term } of left.lasting) claims.take(key, term);
+			for (const name of left.owed) owed.set(name, (owed.get(name) ?? 0) + 1);
+			for (const place of left.places) bundles.remove(Number(id) + place);
+			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(left.head), left.keys, id);
+			events += left.events;
 		}
 		count(idOf(site, siteItself), "events", events);
 		return owed;
@@ -111,7 +77,7 @@ export function createForget({
 					dead: before.dead + dead,
 					known: [...before.known, ...known],
 				});
-				count(idOf(site, destination), `discarded:${forgottenReason}`, owed);
+				count(idOf(site, destination), discardedFor(forgottenReason), owed);
 			};
 			for (const person of people) {
 				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });

@@ -1,5 +1,7 @@
-import type { Destination, HoldChange } from "../outbox.ts";
+import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
+
+export type Holds = ReturnType<typeof createHolds>;
 
 /** What holds each destination. */
 export function createHolds({ run, get }: Statements) {

@@ -1,165 +1,27 @@
-import {
-	bestPacked,
-	bestRank,
-	countPacked,
-	type Delivery,
-	packDeliveries,
-	splitPacked,
-	unpackDeliveries,
-} from "../deliveries.ts";
-import type { Ending } from "../outbox.ts";
-import { type Bundles, lineReader } from "./bundles.ts";
-import type { Counters } from "./counters.ts";
-import { bytesOf, optionalNumber, type Row, type Statements } from "./statements.ts";
+import type { Past } from "../dead-letter.ts";
+import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
+import { type Lane, laneOf } from "../lane.ts";
+import { deliveriesOf } from "./entries.ts";
+import type { Shared } from "./shared.ts";
 
-/** Entries of a lane that are looked at for its rank, and that expire in one go. */
-const lookAhead = 100;
 /** A lane waits no longer than this: more means that the clock was set back since. */
 const longestWaitMs = 900_000;
-/** Lanes that expiry looks at in one go. */
-const expireLanes = 200;
 
 /** What a bundle's events owe one destination. */
 export interface Owed {
 	bundle: number;
 	deliveries: Delivery[];
 	/** What a replayed dead letter brings along. */
-	past?: { attempts: number; firstAt: number };
-}
-
-export interface Lane {
-	readonly id: number;
-	readonly destination: number;
-	readonly person: string;
-	rank: number;
-	reserved: boolean;
-	turn: number;
-	/** 0 where it is ready, else until when it waits. */
-	dueAt: number;
-	attempts: number;
-	unreadable: number;
-	failingSince: number | undefined;
-	requests: number;
-	shown: number | undefined;
-	owedSince: number;
-}
-
-/** A delivery that ended dead, with what was tried for it, also before a replay. */
-export interface Buried {
-	destination: number;
-	person: string;
-	body: string;
-	delivery: Delivery;
-	attempts: number;
-	firstAt: number;
-	at: number;
-	ending: Extract<Ending, { kind: "dead" }>;
+	past?: Past;
 }
 
 export type Lanes = ReturnType<typeof createLanes>;
 
-interface Parts {
-	statements: Statements;
-	numbers(): number;
-	counters: Counters;
-	bundles: Bundles;
-	bury(buried: Buried): void;
-}
-
-export const laneOf = (row: Row): Lane => ({
-	id: Number(row.id),
-	destination: Number(row.destination),
-	person: String(row.person),
-	rank: Number(row.rank),
-	reserved: row.reserved === 1,
-	turn: Number(row.turn),
-	dueAt: Number(row.due_at),
-	attempts: Number(row.attempts),
-	unreadable: Number(row.unreadable),
-	failingSince: optionalNumber(row.failing_since),
-	requests: Number(row.requests),
-	shown: optionalNumber(row.shown),
-	owedSince: Number(row.owed_since),
-});
-
 /** The lanes: what is owed to whom. Whose turn it is, and who works on it, is for leases. */
-export function createLanes({
-	statements: { run, get, all, each },
-	numbers,
-	counters: { count },
-	bundles,
-	bury,
-}: Parts) {
-	const deliveriesOf = ({ deliveries }: Row) => unpackDeliveries(bytesOf(deliveries));
-
-	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many, and what is left of that entry. */
-	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
-		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
-		if (!entry) return { count: 0, left: undefined };
-		const bundle = Number(entry.bundle);
-		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
-		if (ending.kind === "dead") {
-			const { destination, person } = lane;
-			const bodies = bundles.bodies(bundle);
-			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, delivery] of unpackDeliveries(ended).entries()) {
-				const attempts = Number(entry.past_attempts) + attemptsOf(index);
-				bury({ destination, person, body: bodies[delivery.place] ?? "", delivery, attempts, firstAt, at: now, ending });
-			}
-		}
-		const count = countPacked(ended);
-		if (left.length === 0) {
-			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", lane.id, bundle);
-			bundles.release(bundle);
-			return { count, left: undefined };
-		}
-		run(
-			"UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?",
-			left,
-			bestPacked(left),
-			lane.id,
-			bundle,
-		);
-		return { count, left };
-	}
-
+export function createLanes({ statements: { run, get, all }, numbers, counters: { count }, bundles }: Shared) {
 	function remove({ id, destination }: Lane): void {
 		run("DELETE FROM lane WHERE id = ?", id);
 		count(destination, "lanes", -1);
-	}
-
-	/** Ends a lane's leading deliveries, and makes of the lane what is left; to be written then, unless it is empty and gone. */
-	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
-		let done = 0;
-		let rest: Uint8Array | undefined;
-		for (let some = 1; some > 0 && done < deliveries; done += some) {
-			// What a lane has tried it has tried for its first delivery.
-			const tried = done === 0 ? lane.attempts : 0;
-			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
-			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
-		}
-		count(lane.destination, "owed", -done);
-		count(lane.destination, ending.kind === "discarded" ? `discarded:${ending.reason}` : ending.kind, done);
-		const fresh = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0, shown: undefined };
-		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
-		// With as good a one left in the same entry nothing else of the lane has changed.
-		if (rest && bestPacked(rest) <= lane.rank) {
-			Object.assign(lane, { ...fresh, reserved: isReserved(rest) });
-			return { isEmpty: false };
-		}
-		const first = get(
-			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
-				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
-			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
-			lane.id,
-		);
-		if (!first) {
-			remove(lane);
-			return { isEmpty: true };
-		}
-		const reserved = isReserved(bytesOf(first.deliveries));
-		Object.assign(lane, { ...fresh, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
-		return { isEmpty: false };
 	}
 
 	/** Writes what is not as it was: mostly the turn alone, and the fewest indexes then. */
@@ -184,7 +46,7 @@ export function createLanes({
 	}
 
 	return {
-		end,
+		remove,
 		write,
 
 		find(destination: number, person: string): Lane | undefined {
@@ -226,36 +88,6 @@ export function createLanes({
 			count(destination, "owed", deliveries.length);
 		},
 
-		/** Bodies of a lane's leading deliveries, so many at most; up to the first that is a request of its own, if that will do. */
-		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
-			const bodies: string[] = [];
-			const entries = each(
-				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
-				WHERE lane = ? ORDER BY entry.bundle`,
-				id,
-			);
-			for (const entry of entries) {
-				const line = lineReader(entry.bodies);
-				for (const { place, alone } of deliveriesOf(entry)) {
-					bodies.push(line(place));
-					if (bodies.length === most || (alone && untilAlone)) return bodies;
-				}
-			}
-			return bodies;
-		},
-
-		/** What a lane owes of one bundle. */
-		deliveries({ id }: Lane, bundle: number): Delivery[] {
-			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
-			return entry ? deliveriesOf(entry) : [];
-		},
-
-		/** What a lane owes, in order, bundle by bundle. */
-		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
-			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
-				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };
-		},
-
 		/** Deletes a lane and all it owes; returns how many deliveries that were. */
 		clear(lane: Lane): number {
 			const entries = all("SELECT bundle, deliveries FROM entry WHERE lane = ?", lane.id);
@@ -265,29 +97,6 @@ export function createLanes({
 			count(lane.destination, "owed", -owed);
 			remove(lane);
 			return owed;
-		},
-
-		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
-		expire(destination: number, storedBefore: number, now: number, isLeased: (lane: number) => boolean): number {
-			const old = all(
-				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
-				destination,
-				storedBefore,
-			);
-			let expired = 0;
-			for (const before of old.map(laneOf).filter(({ id }) => !isLeased(id))) {
-				const lane = { ...before };
-				const entries = all(
-					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
-					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
-					lane.id,
-					storedBefore,
-				);
-				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
-				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) write(lane, before);
-				expired += deliveries;
-			}
-			return expired;
 		},
 	};
 }

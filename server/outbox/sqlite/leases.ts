@@ -1,12 +1,10 @@
-import { knownFreshMs, type Lease, type Link, type Settlement, type Taken, type TakeRequest } from "../outbox.ts";
-import type { Counters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
-import { type Lane, type Lanes, laneOf } from "./lanes.ts";
-import { optionalNumber, type Row, type Statements } from "./statements.ts";
-import type { Transactions } from "./transaction.ts";
-
-/** Every so many leases one goes by waiting alone. */
-const longestEvery = 10;
+import { type Lane, laneOf } from "../lane.ts";
+import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
+import { optionalNumber } from "../row.ts";
+import type { Entries } from "./entries.ts";
+import type { Holds } from "./holds.ts";
+import type { Shared } from "./shared.ts";
+import type { Row } from "./statements.ts";
 
 interface Held {
 	destination: number;
@@ -17,17 +15,6 @@ interface Held {
 
 export type Leases = ReturnType<typeof createLeases>;
 
-interface Parts {
-	statements: Statements;
-	transactions: Transactions;
-	numbers(): number;
-	destinations: Destinations;
-	counters: Counters;
-	lanes: Lanes;
-	/** Remembers a destination's own name for a person. */
-	link(site: string, link: Link, now: number): void;
-}
-
 /**
  * Whose turn it is, and what became of it. Leases are kept in memory: whoever opens the file is alone with it,
  * so that none is held by anybody when it is opened, and taking a lane writes nothing.
@@ -37,10 +24,9 @@ export function createLeases({
 	transactions: { onRollback },
 	numbers,
 	destinations: { idOf },
-	counters: { count },
-	lanes,
-	link,
-}: Parts) {
+	entries,
+	holdOf,
+}: Shared & { entries: Entries; holdOf: Holds["holdOf"] }) {
 	/** By lane. */
 	const held = new Map<number, Held>();
 
@@ -79,7 +65,7 @@ export function createLeases({
 			destination.name,
 			person,
 		);
-		const bodies = lanes.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
+		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
 	}
@@ -87,10 +73,14 @@ export function createLeases({
 	return {
 		/** When a lane's lease runs out, if it is leased. */
 		leasedUntil: (lane: number): number | undefined => held.get(lane)?.dueAt,
+		/** The number of a lane's lease, if it is leased. */
+		numberOf: (lane: number): number | undefined => held.get(lane)?.number,
 		letGo,
 
-		take(request: TakeRequest): Omit<Taken, "hold"> {
+		take(request: TakeRequest): Taken {
 			const { destination: of, now, holding, served } = request;
+			const hold = holdOf(of);
+			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
 			const destination = idOf(of.site, of.name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
@@ -100,7 +90,7 @@ export function createLeases({
 			const byTurn = ready(destination, request, "turn");
 			const leases: Lease[] = [];
 			while (leases.length < request.lanes) {
-				const isLongest = (served + leases.length) % longestEvery === longestEvery - 1;
+				const isLongest = tillLongest(served + leases.length) === 0;
 				const { value } = (isLongest ? byTurn : byRank).next();
 				if (!value) break;
 				leases.push(lease(laneOf(value), request));
@@ -108,42 +98,7 @@ export function createLeases({
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
 			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
 			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
-			return { leases, nextAt: Number.isFinite(next) ? next : undefined };
-		},
-
-		settle({ lease, now, ended, failed, known, aliases = [], narrowTo, ...said }: Settlement): boolean {
-			const { destination, lane: id, number, person } = lease;
-			if (held.get(id)?.number !== number) return false;
-			const row = get("SELECT * FROM lane WHERE id = ?", id);
-			if (!row) return false;
-			letGo(id);
-			if (known !== undefined) {
-				run(
-					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
-					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
-					destination.site,
-					destination.name,
-					person,
-					known,
-					now,
-				);
-			}
-			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			const before = laneOf(row);
-			const lane = { ...before };
-			count(lane.destination, "leftOut", said.leftOut ?? 0);
-			if (said.sent) lane.requests += 1;
-			lane.shown = narrowTo ?? lane.shown;
-			if (ended && lanes.end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			if (failed) {
-				lane.attempts += 1;
-				lane.unreadable += failed.unreadable ? 1 : 0;
-				lane.failingSince ??= now;
-			}
-			const turn = said.isOnTheWay ? lane.turn : numbers();
-			lanes.write({ ...lane, turn, dueAt: failed?.dueAt ?? 0 }, before);
-			return true;
+			return { leases, nextAt: Number.isFinite(next) ? next : undefined, hold };
 		},
 	};
 }

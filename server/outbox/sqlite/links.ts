@@ -1,8 +1,9 @@
-import { type Destination, type Link, linkFreshMs } from "../outbox.ts";
+import type { Destination } from "../destination.ts";
+import { linkFreshMs, sweepSize } from "../limits.ts";
+import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
-/** Links that one sweep deletes at most. */
-const linksAtOnce = 5_000;
+export type Links = ReturnType<typeof createLinks>;
 
 /** The destinations' own names for people. */
 export function createLinks({ run, get }: Statements) {
@@ -25,10 +26,10 @@ export function createLinks({ run, get }: Statements) {
 		sweepLinks(before: number): boolean {
 			const { changes } = run(
 				`DELETE FROM link WHERE (site, destination, alias) IN
-				(SELECT site, destination, alias FROM link WHERE used_at < ? LIMIT ${linksAtOnce})`,
+				(SELECT site, destination, alias FROM link WHERE used_at < ? LIMIT ${sweepSize})`,
 				before,
 			);
-			return Number(changes) === linksAtOnce;
+			return Number(changes) === sweepSize;
 		},
 	};
 }

@@ -1,21 +1,15 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { Advance, BudgetUse } from "../budget-window.ts";
+import type { DeadLetterPage } from "../dead-letter.ts";
+import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
-import {
-	type Advance,
-	type BudgetUse,
-	type DeadLetterPage,
-	type Discarded,
-	type Forgotten,
-	type FoundEvents,
-	type Outbox,
-	type OutboxStats,
-	type OwedDelivery,
-	StoreOpenError,
-	StoreUnavailableError,
-	type Taken,
-} from "../outbox.ts";
+import type { Taken } from "../lease.ts";
+import { createListeners } from "../listeners.ts";
+import type { Discarded, Forgotten, Outbox } from "../outbox.ts";
+import type { FoundEvents, OwedDelivery } from "../search.ts";
+import type { OutboxStats } from "../tally.ts";
 import type { Step } from "./dead-letters.ts";
 import type { Call, Message, StoreData } from "./thread.ts";
 
@@ -46,14 +40,14 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
 	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData, execArgv });
 	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-	const listeners = new Set<() => void>();
-	const faultListeners = new Set<(message: string) => void>();
-	const discardedListeners = new Set<(discarded: Discarded[]) => void>();
+	const ready = createListeners();
+	const faults = createListeners<string>();
+	const discarded = createListeners<Discarded[]>();
 	let ended: Error | undefined;
 	let lastId = 0;
 
 	function receive(message: Message): void {
-		if (message.kind === "fault") for (const listener of faultListeners) listener(message.message);
+		if (message.kind === "fault") faults.tell(message.message);
 		if (message.kind !== "committed") return;
 		for (const answer of message.answers) {
 			const caller = waiting.get(answer.id);
@@ -61,8 +55,8 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
 			else caller?.resolve(answer.value);
 		}
-		if (message.discarded.length > 0) for (const listener of discardedListeners) listener(message.discarded);
-		if (message.isReady) for (const listener of listeners) listener();
+		if (message.discarded.length > 0) discarded.tell(message.discarded);
+		if (message.isReady) ready.tell();
 		if (calls.length > 0) postSoon();
 	}
 
@@ -138,10 +132,9 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			// Not the bodies: they would be copied back.
 			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
 		},
-		onReady(listener) {
-			listeners.add(listener);
-			return () => listeners.delete(listener);
-		},
+		onReady: ready.add,
+		onFault: faults.add,
+		onDiscarded: discarded.add,
 		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
 		replay: (selection, onProgress) =>
 			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
@@ -153,14 +146,6 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		budgetUse: (query) => call<BudgetUse[]>("budgetUse", query),
 		async sweep(limits) {
 			while (await call<boolean>("sweep", limits));
-		},
-		onDiscarded(listener) {
-			discardedListeners.add(listener);
-			return () => discardedListeners.delete(listener);
-		},
-		onFault(listener) {
-			faultListeners.add(listener);
-			return () => faultListeners.delete(listener);
 		},
 		check: () => call("check"),
 		async close() {

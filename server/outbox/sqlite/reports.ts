@@ -1,19 +1,11 @@
 import { keyOf } from "../claim-key.ts";
-import { type JournalRow, sealBatch } from "../journal-row.ts";
-import type { Link, NewEvent, Report } from "../outbox.ts";
-import type { Claims } from "./claims.ts";
-import type { Counters } from "./counters.ts";
-import { type Destinations, siteItself } from "./destinations.ts";
-import type { Statements } from "./statements.ts";
+import { withoutEchoes } from "../echoes.ts";
+import type { Report } from "../report.ts";
+import { discardedFor, siteItself } from "../tally.ts";
 
-interface Parts {
-	statements: Statements;
-	destinations: Destinations;
-	counters: Counters;
-	claims: Claims;
-	append(row: JournalRow): void;
-	link(site: string, link: Link, now: number): void;
-}
+import type { Journal } from "./journal.ts";
+import type { Links } from "./links.ts";
+import type { Shared } from "./shared.ts";
 
 /** What providers report. */
 export function createReports({
@@ -23,23 +15,17 @@ export function createReports({
 	claims,
 	append,
 	link,
-}: Parts) {
+}: Shared & { append: Journal["append"]; link: Links["link"] }) {
 	return {
-		receive({ site, claim, events, skipped, links, unlearn, now }: Report): boolean {
+		receive(report: Report): boolean {
+			const { site, claim, links, unlearn, now } = report;
 			if (!claims.take(keyOf(site, "", claim), claim)) return false;
-			const taken: NewEvent[] = [];
-			for (const { event, unless, marks } of events) {
-				const held = unless.find((each) => claims.isHeld(keyOf(site, event.person, each), each));
-				if (held) {
-					count(idOf(site, siteItself), `discarded:${held.reason}`, 1);
-					continue;
-				}
-				for (const each of marks) claims.mark(keyOf(site, event.person, each), each);
-				taken.push(event);
-			}
-			if (taken.length + (skipped?.length ?? 0) > 0) {
-				append(sealBatch({ site, events: taken, ...(skipped && { skipped }) }));
-			}
+			const { batch, echoes } = withoutEchoes(report, {
+				isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
+				mark: (person, each) => claims.mark(keyOf(site, person, each), each),
+			});
+			for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
+			if (batch) append(batch);
 			for (const { destination, person } of unlearn) {
 				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", site, destination, person);
 				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", site, person, destination);

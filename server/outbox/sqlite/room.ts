@@ -1,10 +1,11 @@
+import { storeFull } from "../errors.ts";
 import type { Statements } from "./statements.ts";
 
 /** Bytes on disk of a byte that is appended, at most: bodies, what lanes and claims add, pages that are not full. */
 const overhead = 8;
 
 /** Keeps what is stored under a size. Pages that were emptied do not count: they are filled first. */
-export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
+export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
 	/** What can be appended before it is worth looking again. */
 	let left = 0;
 
@@ -14,7 +15,7 @@ export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFIN
 			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
 		);
 		const room = maxBytes - Number(used?.bytes);
-		if (room <= 0) throw new Error("it holds as much as maxStoreBytes allows");
+		if (room <= 0) throw new Error(storeFull);
 		left = room / overhead;
 	}
 
@@ -24,6 +25,10 @@ export function createRoom({ get }: Statements, maxBytes = Number.POSITIVE_INFIN
 			left -= bytes;
 			if (left < 0) look();
 		},
-		look,
+		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
+		check(): void {
+			look();
+			run("UPDATE number SET next = next");
+		},
 	};
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { StoreOpenError } from "../outbox.ts";
+import { newerSchema, StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
 const version = 1;
@@ -118,7 +118,7 @@ export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 		db.exec("ROLLBACK");
 		if (found === moved)
 			throw new StoreOpenError("the store was moved with eventferry migrate: use the one it went to");
-		throw new StoreOpenError(`the store has schema ${found}, this eventferry knows ${version}: use a newer eventferry`);
+		throw newerSchema(found, version);
 	}
 	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);
 	db.exec("COMMIT");

@@ -1,26 +1,24 @@
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
-import { type Bundles, linesOf } from "./bundles.ts";
-import type { Destinations } from "./destinations.ts";
-import type { Lane, Lanes } from "./lanes.ts";
+import type { Lane } from "../lane.ts";
+import { stepSize } from "../limits.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
+import { linesOf } from "./bundles.ts";
+import type { Entries } from "./entries.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
-import type { Statements } from "./statements.ts";
-
-/** Events that one step of a search looks at, or a bundle more: 8 MB of the largest there can be. */
-const stepSize = 500;
-
-interface Parts {
-	statements: Statements;
-	destinations: Destinations;
-	bundles: Bundles;
-	lanes: Lanes;
-	leases: Leases;
-}
+import type { Shared } from "./shared.ts";
 
 /** What names an event outside: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
 /** Looks up where deliveries are; changes nothing. */
-export function createSearch({ statements: { each }, destinations, bundles, lanes, leases }: Parts) {
+export function createSearch({
+	statements: { each },
+	destinations,
+	bundles,
+	lanes,
+	entries,
+	leases,
+}: Shared & { lanes: Lanes; entries: Entries; leases: Leases }) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);
 		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };
@@ -32,7 +30,7 @@ export function createSearch({ statements: { each }, destinations, bundles, lane
 		const places = new Set<number>();
 		for (const name of destinations.namesOf(site)) {
 			const lane = lanes.find(destinations.idOf(site, name), person);
-			for (const { place } of (lane && lanes.deliveries(lane, bundle)) ?? []) places.add(place);
+			for (const { place } of (lane && entries.deliveries(lane, bundle)) ?? []) places.add(place);
 		}
 		return places;
 	}
@@ -46,7 +44,7 @@ export function createSearch({ statements: { each }, destinations, bundles, lane
 					if (!lane) return [];
 					const found: OwedDelivery[] = [];
 					let ahead = 0;
-					for (const { bundle, deliveries } of lanes.owed(lane)) {
+					for (const { bundle, deliveries } of entries.owed(lane)) {
 						for (const { place } of deliveries) {
 							if (found.length < limit && wanted?.has(idOf(bundle, place)) !== false) {
 								const body = bundles.bodies(bundle)[place] ?? "";

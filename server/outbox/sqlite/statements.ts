@@ -24,10 +24,6 @@ export function createStatements(db: DatabaseSync) {
 	};
 }
 
-/** A number that may be null. */
-export const optionalNumber = (value: SQLInputValue | undefined): number | undefined =>
-	value === null || value === undefined ? undefined : Number(value);
-
 /** The bytes of a BLOB, without copying them. */
 export function bytesOf(value: SQLInputValue | undefined): Buffer<ArrayBuffer> {
 	if (!(value instanceof Uint8Array)) throw new TypeError("not a BLOB");

@@ -1,150 +1,71 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { DeadLetterSelection, Destination, DestinationStats, OutboxStats, Taken, TakeRequest } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
-import { createBundles } from "./bundles.ts";
-import { createClaims } from "./claims.ts";
-import { createCounters } from "./counters.ts";
-import { createDeadLetters, type Step } from "./dead-letters.ts";
-import { createDestinations, siteItself } from "./destinations.ts";
+import { createDeadLetters } from "./dead-letters.ts";
+import { createEnds } from "./ends.ts";
+import { createEntries } from "./entries.ts";
+import { createExpiry } from "./expire.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createForget } from "./forget.ts";
 import { createHolds } from "./holds.ts";
+import { createJournal } from "./journal.ts";
 import { createLanes } from "./lanes.ts";
 import { createLeases } from "./leases.ts";
 import { createLinks } from "./links.ts";
-import { createNumbers } from "./numbers.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
 import { createSearch } from "./search.ts";
-import { createStatements, optionalNumber } from "./statements.ts";
-import { createTransactions } from "./transaction.ts";
+import { createSettling } from "./settle.ts";
+import { createShared } from "./shared.ts";
+import { createStats } from "./stats.ts";
+import { createSweep } from "./sweep.ts";
 
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
-
-/** The counters of a destination that are no reasons. */
-const plainCounters = ["owed", "lanes", "delivered", "dead", "leftOut"] as const;
-const isPlain = (name: string): name is (typeof plainCounters)[number] => plainCounters.some((each) => each === name);
-/** People that one sweep forgets at most. */
-const knownAtOnce = 5_000;
-/** Pages of the file that one sweep gives back: 20 MB. */
-const vacuumPages = 5_000;
 
 /**
  * The outbox's operations as plain functions on one SQLite database. None opens a transaction: whoever
  * calls decides what is committed together. Dates are ms, as in outbox.ts.
  */
 export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
-	const statements = createStatements(db);
-	const { run, get } = statements;
-	const transactions = createTransactions(db);
-	const numbers = createNumbers(statements, transactions);
-	const destinations = createDestinations(statements, transactions);
-	const counters = createCounters(statements, transactions);
-	const bundles = createBundles(statements);
-	const claims = createClaims(statements, transactions);
-	const shared = { statements, transactions, numbers, destinations, counters, bundles, claims };
-	const deadLetters = createDeadLetters(shared);
-	const lanes = createLanes({ ...shared, bury: deadLetters.bury });
-	const { link, ...links } = createLinks(statements);
-	const leases = createLeases({ ...shared, lanes, link });
-	const room = createRoom(statements, maxBytes);
-	const journal = createFanOut({ ...shared, owe: lanes.owe, ensureRoom: room.ensureRoom });
-	const { sweepBudgetUse, ...budgets } = createBudgets(statements);
-	const { holdOf, hold } = createHolds(statements);
-	const { idOf } = destinations;
-
-	function destinationStats(site: string, name: string): DestinationStats {
-		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
-		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
-		return {
-			destination: { site, name },
-			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
-			owed: 0,
-			lanes: 0,
-			oldestAt: optionalNumber(oldest?.at),
-			delivered: 0,
-			dead: 0,
-			leftOut: 0,
-			discarded: {},
-		};
-	}
+	const shared = createShared(db);
+	const { ensureRoom, check } = createRoom(shared.statements, maxBytes);
+	const links = createLinks(shared.statements);
+	const budgets = createBudgets(shared.statements);
+	const { holdOf, hold } = createHolds(shared.statements);
+	const entries = createEntries(shared);
+	const lanes = createLanes(shared);
+	const leases = createLeases({ ...shared, entries, holdOf });
+	const journal = createJournal({ ...shared, ensureRoom });
+	const { fanOut, setAside } = createFanOut({ ...shared, owe: lanes.owe, journal });
+	const deadLetters = createDeadLetters({ ...shared, journal, owe: lanes.owe });
+	const { end } = createEnds({ ...shared, lanes, bury: deadLetters.bury });
 
 	return {
-		transactions,
-		...journal,
-		...links,
+		transactions: shared.transactions,
+		waiting: journal.waiting,
+		fanOut,
+		setAside,
+		append: journal.append,
+		linked: links.linked,
 		...createForget({ ...shared, lanes, leases }),
-		...createReports({ ...shared, append: journal.append, link }),
-		...budgets,
-		...createSearch({ ...shared, lanes, leases }),
+		...createReports({ ...shared, append: journal.append, link: links.link }),
+		advance: budgets.advance,
+		budgetUse: budgets.budgetUse,
+		...createSearch({ ...shared, lanes, entries, leases }),
 		recover: lanes.recover,
 		hold,
-		take(request: TakeRequest): Taken {
-			const hold = holdOf(request.destination);
-			return { ...(hold === request.hold ? leases.take(request) : { leases: [], nextAt: undefined }), hold };
-		},
-		settle: leases.settle,
-		expire: ({ destination, before, now }: { destination: Destination; before: number; now: number }): number =>
-			lanes.expire(
-				idOf(destination.site, destination.name),
-				before,
-				now,
-				(lane) => leases.leasedUntil(lane) !== undefined,
-			),
-		deadLetters: deadLetters.list,
-		/** Not before what came earlier is in its lanes: that has the lower numbers, and would slip in before what is replayed. */
-		replayStep: (selection: DeadLetterSelection, from: Step | undefined, now: number): Step =>
-			journal.waiting() > 0 ? deadLetters.waitStep(from) : deadLetters.replayStep(selection, from, lanes.owe, now),
+		take: leases.take,
+		...createSettling({ ...shared, lanes, leases, end, link: links.link }),
+		...createExpiry({ ...shared, lanes, leases, end }),
+		deadLetters: deadLetters.deadLetters,
+		replayStep: deadLetters.replayStep,
 		discardStep: deadLetters.discardStep,
-
-		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
-		check(): void {
-			room.look();
-			run("UPDATE number SET next = next");
-		},
-
-		/** Deletes some of what has outlived its use; returns whether there may be more. */
-		sweep({ now, before }: { now: number; before: number }): boolean {
-			const moreClaims = claims.sweepClaims(now);
-			const moreDead = deadLetters.sweep(before);
-			const moreLinks = links.sweepLinks(before);
-			sweepBudgetUse(now);
-			const { changes } = run(
-				`DELETE FROM known WHERE (site, destination, person) IN
-				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${knownAtOnce})`,
-				before,
-			);
-			// Read to its end: each row it returns is a page given back.
-			db.prepare(`PRAGMA incremental_vacuum(${vacuumPages})`).all();
-			return moreClaims || moreDead || moreLinks || Number(changes) === knownAtOnce;
-		},
+		check,
+		...createSweep({ ...shared, deadLetters, links, budgets }),
+		...createStats(shared),
 
 		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
 		checkpoint(): void {
 			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-		},
-
-		stats(): OutboxStats {
-			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
-			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
-			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-			const bytes = Number(pages?.bytes);
-			const result: OutboxStats = { journal, stuck, events: 0, discarded: {}, bytes, destinations: [] };
-			const found = new Map<string, DestinationStats>();
-			for (const { site, destination: name, name: counter, value } of counters.counters()) {
-				const reason = counter.startsWith("discarded:") ? counter.slice("discarded:".length) : undefined;
-				if (name === siteItself) {
-					if (counter === "events") result.events += value;
-					if (reason !== undefined) result.discarded[reason] = (result.discarded[reason] ?? 0) + value;
-					continue;
-				}
-				const stats = found.get(`${site}\n${name}`) ?? destinationStats(site, name);
-				found.set(`${site}\n${name}`, stats);
-				if (reason !== undefined) stats.discarded[reason] = value;
-				if (isPlain(counter)) stats[counter] = value;
-			}
-			result.destinations = [...found.values()];
-			return result;
 		},
 	};
 }

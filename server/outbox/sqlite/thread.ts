@@ -1,7 +1,9 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { writeFailed } from "../errors.ts";
+import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
-import { prepare } from "./schema.ts";
+import { isBusy, openDatabase } from "./database.ts";
 import { createSqliteStore, type SqliteStore } from "./store.ts";
 
 /** What the other side asks: an operation of the store and its arguments. */
@@ -28,22 +30,12 @@ export type Message =
 	/** Something behind the interface fails, and will be tried again or was set aside. */
 	| { kind: "fault"; message: string };
 
-/** How long a busy file is waited for: a predecessor may still be closing it. */
-const busyMs = 2_000;
-/** How soon a fan-out that failed (a full disk) is tried again. */
-const retryMs = 1_000;
-/** Events that are fanned out in one transaction, if nothing is asked meanwhile; a batch may exceed it. */
-const eventsAtOnce = 1_000;
 /**
  * While something is asked all the time, what part of the waiting batches is fanned out between two commits, and for
  * how long at most: the more wait the more, so that their number finds its level, and no post waits for long.
  */
 const share = 1 / 8;
 const shareMs = 4;
-/** Discarded events that are told of, of one transaction. */
-const discardedTold = 100;
-/** How long after a write has failed the store says that it cannot be written. */
-const unwellMs = 10_000;
 
 const port = parentPort;
 if (!port) throw new Error("thread.ts runs as a worker thread");
@@ -56,8 +48,7 @@ const isOutOfOrder = (error: unknown) =>
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function open({ path, maxBytes }: StoreData): { db: DatabaseSync; store: SqliteStore } {
-	const db = new DatabaseSync(path, { timeout: busyMs });
-	prepare(db);
+	const db = openDatabase(path);
 	const store = createSqliteStore(db, maxBytes);
 	store.recover(Date.now());
 	return { db, store };
@@ -76,8 +67,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 
 	/** One call inside the shared transaction: alone undone if it fails, unless SQLite gave up the whole transaction. */
 	function answer({ id, operation, args }: Call): Answer {
-		if (operation === "check" && performance.now() - failedAt < unwellMs)
-			return { id, error: "a write failed just now" };
+		if (operation === "check" && performance.now() - failedAt < unwellMs) return { id, error: writeFailed };
 		try {
 			const value = transactions.savepoint(() => (store[operation] as (...args: unknown[]) => unknown)(...args));
 			return { id, value };
@@ -155,7 +145,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			if (!transactions.isOpen()) transactions.begin();
 			const rows = Math.ceil(store.waiting() * share);
 			const since = performance.now();
-			for (let done = 1; fanOutOne() && fannedOut < eventsAtOnce; done += 1) {
+			for (let done = 1; fanOutOne() && fannedOut < fanOutSize; done += 1) {
 				if ((done >= rows || performance.now() - since > shareMs) && hasCalls()) break;
 			}
 		} catch (error) {
@@ -170,7 +160,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 
 	function turn(): void {
 		scheduled = false;
-		if (hasCalls() || (transactions.isOpen() && (!mayFanOut() || fannedOut >= eventsAtOnce))) commit();
+		if (hasCalls() || (transactions.isOpen() && (!mayFanOut() || fannedOut >= fanOutSize))) commit();
 		if (isClosing) {
 			close();
 			return;
@@ -216,10 +206,9 @@ try {
 	say({ kind: "open" });
 	serve(opened);
 } catch (error) {
-	const busy = error instanceof Error && "errcode" in error && error.errcode === 5;
 	say({
 		kind: "failed",
-		message: busy
+		message: isBusy(error)
 			? `another process uses ${workerData.path}: stop it, or give this one a store of its own (--store sqlite:FILE)`
 			: `${workerData.path} cannot be opened: ${reason(error)}`,
 	});

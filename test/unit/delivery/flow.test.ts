@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createPurse } from "../../../server/delivery/budget.ts";
 import { startFlow } from "../../../server/delivery/flow.ts";
-import type { Advance, Outbox, Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
+import type { Advance } from "../../../server/outbox/budget-window.ts";
+import type { Settlement, TakeRequest } from "../../../server/outbox/lease.ts";
+import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { createLanes, delivered, destination, limits, running } from "./lanes.ts";
 
 /** When the tokens that are granted are void, ms. */

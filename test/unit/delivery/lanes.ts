@@ -1,6 +1,6 @@
 import type { Attempt } from "../../../server/delivery/attempt.ts";
 import type { FlowOptions } from "../../../server/delivery/flow.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/outbox.ts";
+import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
 
 export const destination = { site: "site", name: "crisp" };
 /** A budget that never runs out by itself. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { advanceBudget, type BudgetState } from "../../../server/outbox/budget-window.ts";
+import { advanceBudget, type BudgetState, budgetSlotOf } from "../../../server/outbox/budget-window.ts";
 
 const limits = { cap: 1_000, reserve: 0, bucket: 100, windowMs: 10_000, windowOffsetMs: 0 };
 
@@ -83,4 +83,8 @@ describe("a budget", () => {
 			}),
 		);
 	});
+});
+
+it("counts a request in the ten minutes in which it was taken", () => {
+	expect([0, 599_999, 600_000, 1_234_567].map(budgetSlotOf)).toEqual([0, 0, 600_000, 1_200_000]);
 });

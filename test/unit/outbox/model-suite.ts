@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
-import {
-	type Claim,
-	type Destination,
-	knownFreshMs,
-	type Lease,
-	type NewEvent,
-	type Outbox,
-	type OutboxStats,
-	type Settlement,
-	type TakeRequest,
+import { knownFreshMs } from "../../../server/outbox/limits.ts";
+import type {
+	Claim,
+	Destination,
+	Lease,
+	NewEvent,
+	Outbox,
+	OutboxStats,
+	Settlement,
+	TakeRequest,
 } from "../../../server/outbox/outbox.ts";
 
 /** Runs of up to 160 commands; a nightly run asks for more. */

@@ -1,0 +1,59 @@
+import type { Lease } from "./lease.ts";
+import { optionalNumber, type Row } from "./row.ts";
+
+/** Attempts made so far for the first delivery of a lane. */
+export type Tried = Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests">;
+
+/**
+ * The deliveries owed to one person at one destination, in order, as both stores keep them. A lane is served by one
+ * request at a time; ARCHITECTURE.md has its states.
+ */
+export interface Lane extends Tried {
+	readonly id: number;
+	/** The destination's number in this store. */
+	readonly destination: number;
+	/** The person's key, as it is stored. */
+	readonly person: string;
+	/** Rank of the best delivery; the smaller, the sooner the lane is taken. */
+	rank: number;
+	/** Whether the first delivery may spend a budget's reserve. */
+	reserved: boolean;
+	/** Place among the lanes of a rank; the smaller, the sooner the lane is taken. */
+	turn: number;
+	/** End of the wait or of the lease; 0 where the lane is ready. */
+	dueAt: number;
+	/** Number of deliveries a lease shows at most; undefined where that is not limited. */
+	shown: number | undefined;
+	/** Time at which the first delivery was fanned out. */
+	owedSince: number;
+}
+
+/** Nothing tried yet, as in a lane whose first delivery is new there. */
+export const untried = {
+	attempts: 0,
+	unreadable: 0,
+	failingSince: undefined,
+	requests: 0,
+	shown: undefined,
+} satisfies Partial<Lane>;
+
+export const triedOf = (row: Row): Tried => ({
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
+});
+
+/** Reads a lane from a row of either store. */
+export const laneOf = (row: Row): Lane => ({
+	id: Number(row.id),
+	destination: Number(row.destination),
+	person: String(row.person),
+	rank: Number(row.rank),
+	reserved: Boolean(row.reserved),
+	turn: Number(row.turn),
+	dueAt: Number(row.due_at),
+	...triedOf(row),
+	shown: optionalNumber(row.shown),
+	owedSince: Number(row.owed_since),
+});

@@ -1,0 +1,22 @@
+import type { Lane } from "./lane.ts";
+import type { Settlement } from "./lease.ts";
+
+/**
+ * Says what a settlement makes of a lane. Where deliveries have ended, `lane` is what is left of it, untried: the
+ * request and the number of deliveries to show concerned those.
+ */
+export function settledLane<Kept extends Lane>(
+	lane: Kept,
+	{ ended, failed, narrowTo, sent, now }: Omit<Settlement, "lease">,
+): Kept {
+	const requests = lane.requests + (sent ? 1 : 0);
+	const counted = ended ? lane : { ...lane, requests, shown: narrowTo ?? lane.shown };
+	if (!failed) return { ...counted, dueAt: 0 };
+	return {
+		...counted,
+		dueAt: failed.dueAt,
+		attempts: lane.attempts + 1,
+		unreadable: lane.unreadable + (failed.unreadable ? 1 : 0),
+		failingSince: lane.failingSince ?? now,
+	};
+}

@@ -1,0 +1,20 @@
+import { DatabaseSync } from "node:sqlite";
+import { prepare } from "./schema.ts";
+
+/** Time to wait for a file that is in use: a predecessor may still be closing it. */
+const busyMs = 2_000;
+
+/** Says whether an error is SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has the file. */
+export const isBusy = (error: unknown): boolean => error instanceof Error && "errcode" in error && error.errcode === 5;
+
+/** Opens a file and prepares it for the outbox. Throws {@link StoreOpenError} where its schema does not fit. */
+export function openDatabase(file: string, options?: { allowMoved: boolean }): DatabaseSync {
+	const db = new DatabaseSync(file, { timeout: busyMs });
+	try {
+		prepare(db, options);
+		return db;
+	} catch (error) {
+		db.close();
+		throw error;
+	}
+}

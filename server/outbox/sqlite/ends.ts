@@ -1,0 +1,88 @@
+import type { Buried } from "../dead-letter.ts";
+import { bestPacked, countPacked, splitPacked, unpackDeliveries } from "../deliveries.ts";
+import { type Lane, untried } from "../lane.ts";
+import type { Ending } from "../lease.ts";
+import { lookAhead } from "../limits.ts";
+import { optionalNumber } from "../row.ts";
+import { counterOf } from "../tally.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Shared } from "./shared.ts";
+import { bytesOf } from "./statements.ts";
+
+export type Ends = ReturnType<typeof createEnds>;
+
+/** How deliveries end. */
+export function createEnds({
+	statements: { run, get },
+	counters: { count },
+	bundles,
+	lanes,
+	bury,
+}: Shared & { lanes: Lanes; bury(buried: Buried): void }) {
+	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many, and what is left of that entry. */
+	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
+		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
+		if (!entry) return { count: 0, left: undefined };
+		const bundle = Number(entry.bundle);
+		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
+		if (ending.kind === "dead") {
+			const { destination, person } = lane;
+			const bodies = bundles.bodies(bundle);
+			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
+			for (const [index, { place, rank, reserved }] of unpackDeliveries(ended).entries()) {
+				const attempts = Number(entry.past_attempts) + attemptsOf(index);
+				const body = bodies[place] ?? "";
+				bury({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
+			}
+		}
+		const count = countPacked(ended);
+		if (left.length === 0) {
+			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", lane.id, bundle);
+			bundles.release(bundle);
+			return { count, left: undefined };
+		}
+		run(
+			"UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?",
+			left,
+			bestPacked(left),
+			lane.id,
+			bundle,
+		);
+		return { count, left };
+	}
+
+	/** Ends a lane's leading deliveries, and makes of the lane what is left; to be written then, unless it is empty and gone. */
+	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
+		let done = 0;
+		let rest: Uint8Array | undefined;
+		for (let some = 1; some > 0 && done < deliveries; done += some) {
+			// What a lane has tried it has tried for its first delivery.
+			const tried = done === 0 ? lane.attempts : 0;
+			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
+			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
+		}
+		count(lane.destination, "owed", -done);
+		count(lane.destination, counterOf(ending), done);
+		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
+		// With as good a one left in the same entry nothing else of the lane has changed.
+		if (rest && bestPacked(rest) <= lane.rank) {
+			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
+			return { isEmpty: false };
+		}
+		const first = get(
+			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
+				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
+			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
+			lane.id,
+		);
+		if (!first) {
+			lanes.remove(lane);
+			return { isEmpty: true };
+		}
+		const reserved = isReserved(bytesOf(first.deliveries));
+		Object.assign(lane, { ...untried, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
+		return { isEmpty: false };
+	}
+
+	return { end };
+}

@@ -1,0 +1,44 @@
+import { type Delivery, unpackDeliveries } from "../deliveries.ts";
+import type { Lane } from "../lane.ts";
+import { lineReader } from "./bundles.ts";
+import type { Shared } from "./shared.ts";
+import { bytesOf, type Row } from "./statements.ts";
+
+export type Entries = ReturnType<typeof createEntries>;
+
+export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
+
+/** What lanes owe, bundle by bundle. */
+export function createEntries({ statements: { get, each } }: Shared) {
+	return {
+		/** Bodies of a lane's leading deliveries, so many at most; up to the first that is a request of its own, if that will do. */
+		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
+			const bodies: string[] = [];
+			const entries = each(
+				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
+				WHERE lane = ? ORDER BY entry.bundle`,
+				id,
+			);
+			for (const entry of entries) {
+				const line = lineReader(entry.bodies);
+				for (const { place, alone } of deliveriesOf(entry)) {
+					bodies.push(line(place));
+					if (bodies.length === most || (alone && untilAlone)) return bodies;
+				}
+			}
+			return bodies;
+		},
+
+		/** What a lane owes of one bundle. */
+		deliveries({ id }: Lane, bundle: number): Delivery[] {
+			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
+			return entry ? deliveriesOf(entry) : [];
+		},
+
+		/** What a lane owes, in order, bundle by bundle. */
+		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
+			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
+				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };
+		},
+	};
+}

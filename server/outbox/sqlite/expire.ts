@@ -1,0 +1,50 @@
+import type { Destination } from "../destination.ts";
+import { laneOf } from "../lane.ts";
+import { expireLanes, lookAhead } from "../limits.ts";
+import type { Ends } from "./ends.ts";
+import { deliveriesOf } from "./entries.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Leases } from "./leases.ts";
+import type { Shared } from "./shared.ts";
+
+/** What has waited for too long. */
+export function createExpiry({
+	statements: { all },
+	destinations: { idOf },
+	lanes,
+	leases,
+	end,
+}: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"] }) {
+	return {
+		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
+		expire({
+			destination,
+			before: storedBefore,
+			now,
+		}: {
+			destination: Destination;
+			before: number;
+			now: number;
+		}): number {
+			const old = all(
+				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
+				idOf(destination.site, destination.name),
+				storedBefore,
+			);
+			let expired = 0;
+			for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
+				const lane = { ...before };
+				const entries = all(
+					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
+					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
+					lane.id,
+					storedBefore,
+				);
+				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
+				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
+				expired += deliveries;
+			}
+			return expired;
+		},
+	};
+}

@@ -1,0 +1,75 @@
+import { bodiesStart, type JournalRow } from "../journal-row.ts";
+import { optionalNumber } from "../row.ts";
+import type { Shared } from "./shared.ts";
+import type { Row } from "./statements.ts";
+
+export type Journal = ReturnType<typeof createJournal>;
+
+/** Batches on disk that wait for fan-out. `ensureRoom` throws when the store has no room for that many more bytes. */
+export function createJournal({
+	statements: { run, get },
+	transactions: { onRollback },
+	numbers,
+	bundles,
+	ensureRoom,
+}: Shared & { ensureRoom(bytes: number): void }) {
+	/** Number of rows to fan out. Infinite until fan-out has found none: counting them would delay the start. */
+	let waiting = Number.POSITIVE_INFINITY;
+	function changeWaiting(by: number): void {
+		const before = waiting;
+		waiting += by;
+		onRollback(() => {
+			waiting = before;
+		});
+	}
+
+	/** Newest row that was set aside before this opening, and the newest of these that was tried again. */
+	const lastSetAside = optionalNumber(get("SELECT max(id) AS id FROM journal WHERE stuck IS NOT NULL")?.id) ?? -1;
+	let lastRetried = -1;
+
+	return {
+		append(row: JournalRow): void {
+			const { site, head, bytes, bundles: own } = row;
+			ensureRoom(bytes.length);
+			const id = numbers(Math.max(1, own.length));
+			let start = bodiesStart(row);
+			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
+			// https://www.sqlite.org/c3ref/bind_blob.html
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", id, head, bytes.subarray(0, start));
+			for (const [index, { person, events, bytes: size }] of own.entries()) {
+				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
+				start += size;
+			}
+			changeWaiting(1);
+		},
+
+		/** Number of batches to fan out; infinite while it is unknown. */
+		waiting: () => waiting,
+
+		/** Finds the row to fan out next: the oldest, then the oldest set aside that was not tried again since the opening. */
+		next(): Row | undefined {
+			const row =
+				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
+				get(
+					"SELECT id, head, keys, stuck FROM journal WHERE stuck IS NOT NULL AND id > ? AND id <= ? ORDER BY id LIMIT 1",
+					lastRetried,
+					lastSetAside,
+				);
+			if (!row) waiting = 0;
+			return row;
+		},
+
+		/** Records that a row is being fanned out or set aside. */
+		leave({ id = null, stuck }: Row): void {
+			if (stuck === null) {
+				changeWaiting(-1);
+				return;
+			}
+			const before = lastRetried;
+			lastRetried = Number(id);
+			onRollback(() => {
+				lastRetried = before;
+			});
+		},
+	};
+}

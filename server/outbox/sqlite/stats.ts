@@ -1,0 +1,25 @@
+import { optionalNumber } from "../row.ts";
+import { type OutboxStats, tally } from "../tally.ts";
+import type { Shared } from "./shared.ts";
+
+/** How much there is, and was. */
+export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
+	/** The statistics of a destination that no counter holds. */
+	function current(site: string, name: string) {
+		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
+		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
+		return {
+			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
+			oldestAt: optionalNumber(oldest?.at),
+		};
+	}
+
+	return {
+		stats(): OutboxStats {
+			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
+			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
+			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
+			return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
+		},
+	};
+}

@@ -1,0 +1,58 @@
+import { expect, it } from "vitest";
+import { afterOf, pageOf, replayed } from "../../../server/outbox/dead-letter.ts";
+
+const row = (id: number, more: object = {}) => ({
+	id,
+	site: "shop",
+	destination: "crisp",
+	body: "{}",
+	status: null,
+	reason: "rejected",
+	message: null,
+	attempts: 2,
+	first_at: 10,
+	last_at: 20,
+	...more,
+});
+const letter = {
+	id: "1",
+	site: "shop",
+	destination: "crisp",
+	body: "{}",
+	reason: "rejected",
+	attempts: 2,
+	firstAt: 10,
+	lastAt: 20,
+};
+
+it("shows a dead letter, with a status and a message where there are any", () => {
+	expect(pageOf([row(1)], 5)).toEqual({ items: [letter] });
+	expect(pageOf([row(1, { status: 400, message: "no" })], 5).items).toEqual([
+		{ ...letter, status: 400, message: "no" },
+	]);
+});
+
+it("reads every text as it was stored", () => {
+	const [shown] = pageOf([row(1, { message: "no" })], 5, (stored) => stored.toUpperCase()).items;
+	expect(shown).toMatchObject({ reason: "REJECTED", message: "NO", site: "shop" });
+});
+
+it("has a cursor for the next page where there is one", () => {
+	const rows = [row(1), row(2), row(3)];
+	expect(pageOf(rows, 3).cursor).toBeUndefined();
+	const { items, cursor } = pageOf(rows, 2);
+	expect(items.map(({ id }) => id)).toEqual(["1", "2"]);
+	expect(afterOf(cursor)).toBe(2);
+});
+
+it("starts at the first page without a cursor, and takes one that is too large for any id", () => {
+	expect(afterOf(undefined)).toBe(0);
+	expect(afterOf("9".repeat(40))).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+it("owes a replayed one again with its rank, its right to the reserve and its history", () => {
+	const delivery = { place: 0, rank: 3, reserved: true, alone: false };
+	const past = { attempts: 2, firstAt: 10 };
+	expect(replayed(row(1, { rank: 3, reserved: 1 }))).toEqual({ delivery, past });
+	expect(replayed(row(1, { rank: 3, reserved: true }))).toEqual({ delivery, past });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import {
+	bestPacked,
+	bestRank,
+	byDestination,
+	countPacked,
+	type Delivery,
+	packDeliveries,
+	splitPacked,
+	unpackDeliveries,
+} from "../../../server/outbox/deliveries.ts";
+
+const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
+	place,
+	rank: 2,
+	reserved: false,
+	alone: false,
+	...more,
+});
+
+it("sorts what a bundle's events ask for by destination, in the order of the events", () => {
+	const [first, second, third] = [delivery(0), delivery(1), delivery(2)];
+	const owed = byDestination([
+		{ delivery: first, route: ["crisp", "vibetrace"] },
+		{ delivery: second, route: [] },
+		{ delivery: third, route: ["crisp"] },
+	]);
+	expect([...owed]).toEqual([
+		["crisp", [first, third]],
+		["vibetrace", [first]],
+	]);
+});
+
+describe("packed deliveries", () => {
+	const deliveries = [
+		delivery(0, { reserved: true }),
+		delivery(300, { alone: true }),
+		delivery(65_535, { rank: 1, reserved: true, alone: true }),
+	];
+	const packed = packDeliveries(deliveries);
+
+	it("are unpacked as they were", () => {
+		expect(unpackDeliveries(packed)).toEqual(deliveries);
+		expect(countPacked(packed)).toBe(3);
+	});
+
+	it("tell the best rank without being unpacked", () => {
+		expect(bestPacked(packed)).toBe(1);
+		expect(bestRank(deliveries)).toBe(1);
+	});
+
+	it("are split without being unpacked", () => {
+		const [first, rest] = splitPacked(packed, 1);
+		expect(unpackDeliveries(first)).toEqual(deliveries.slice(0, 1));
+		expect(unpackDeliveries(rest)).toEqual(deliveries.slice(1));
+	});
+});

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import type { Claim, NewEvent } from "../../../server/outbox/batch.ts";
+import { keyBytes, keyOf } from "../../../server/outbox/claim-key.ts";
+import {
+	bodiesStart,
+	countEvents,
+	eventsIn,
+	type Head,
+	sealBatch,
+	withoutPeople,
+} from "../../../server/outbox/journal-row.ts";
+
+const claim = (key: string, more: Partial<Claim> = {}): Claim => ({
+	key,
+	reason: "duplicate",
+	at: 5,
+	since: 0,
+	until: 10,
+	...more,
+});
+const event = (person: string, body: string, destinations: string[], claims: Claim[] = []): NewEvent => ({
+	person,
+	body,
+	destinations,
+	claims,
+	rank: 0,
+	reserved: false,
+});
+
+describe("a sealed batch", () => {
+	it("has its events as they were, one bundle for each run of one person's", () => {
+		const row = sealBatch({
+			site: "shop",
+			events: [
+				event("ada", '{"n":1}', ["crisp"]),
+				event("ada", '{"n":2}', []),
+				event("bob", '{"text":"é\u{1f600}"}', ["crisp", "vibetrace"]),
+			],
+		});
+		expect(row.bundles.map(({ person, events }) => [person, events])).toEqual([
+			["ada", 2],
+			["bob", 1],
+		]);
+		expect(eventsIn(row)).toEqual([
+			{ person: "ada", body: '{"n":1}', destinations: ["crisp"] },
+			{ person: "ada", body: '{"n":2}', destinations: [] },
+			{ person: "bob", body: '{"text":"é\u{1f600}"}', destinations: ["crisp", "vibetrace"] },
+		]);
+	});
+
+	it("refuses a body of two lines", () => {
+		expect(() => sealBatch({ site: "shop", events: [event("ada", "{\n}", [])] })).toThrow(TypeError);
+	});
+});
+
+describe("people taken out of a journal row", () => {
+	const events = [
+		event("ada", "1", ["crisp"], [claim("a"), claim("own", { ofPerson: true })]),
+		event("bob", "2", ["crisp", "vibetrace"], [claim("b")]),
+		event("ada", "3", ["crisp", "vibetrace"], [claim("c")]),
+	];
+	const row = sealBatch({ site: "shop", events });
+	const keys = Buffer.from(row.bytes.subarray(0, bodiesStart(row)));
+	const head = () => JSON.parse(row.head) as Head;
+	const left = withoutPeople(head(), keys, new Set(["ada", "nobody"]));
+
+	it("leave the others' events, under the same places", () => {
+		expect(left.head.bundles.map(({ person, events }) => [person, events.length])).toEqual([
+			["", 0],
+			["bob", 1],
+			["", 0],
+		]);
+		expect(left.places).toEqual([0, 2]);
+		expect(left.events).toBe(2);
+		expect(countEvents(left.head)).toBe(1);
+		expect(left.keys).toEqual(keyOf("shop", "bob", claim("b")));
+	});
+
+	it("were owed these deliveries", () => {
+		expect(left.owed).toEqual(["crisp", "crisp", "vibetrace"]);
+	});
+
+	it("keep their claims, except their own, so that a late copy is not taken anew", () => {
+		expect(left.lasting.map(({ key, term }) => [key, term.until])).toEqual([
+			[keyOf("shop", "ada", claim("a")), 10],
+			[keyOf("shop", "ada", claim("c")), 10],
+		]);
+	});
+
+	it("change nothing where they have no event", () => {
+		expect(withoutPeople(head(), keys, new Set(["nobody"]))).toEqual({
+			head: head(),
+			keys,
+			events: 0,
+			owed: [],
+			lasting: [],
+			places: [],
+		});
+		expect(keys.length).toBe(4 * keyBytes);
+	});
+});
