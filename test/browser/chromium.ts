@@ -63,9 +63,7 @@ async function unpack(): Promise<string> {
 }
 
 async function findChromium(): Promise<Executable> {
-	const installed = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"];
-	for (const path of installed) if (path && existsSync(path)) return { path };
-
+	if (process.env.CHROMIUM_PATH) return { path: process.env.CHROMIUM_PATH };
 	const folder = await unpack();
 	const path = join(folder, "chromium");
 	try {
@@ -87,7 +85,7 @@ export interface Chromium {
 const saysDriven = (isDriven: boolean) =>
 	`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`;
 
-/** Starts a real Chromium: the machine's own (`CHROMIUM_PATH`, /usr/bin), else the one that npm brought. */
+/** Starts a real Chromium: the one that npm brought, or the executable that `CHROMIUM_PATH` names. */
 export async function launchChromium(): Promise<Chromium> {
 	const { path, libraries } = await findChromium();
 	const browser = await chromium.launch({

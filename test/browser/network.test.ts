@@ -35,7 +35,7 @@ const failures: [what: string, answer: (batch: Batch) => Answer][] = [
 ];
 
 test.each(failures)("%s: nothing is lost, what is acknowledged goes once, one request at a time", async (_, answer) => {
-	await hurry(20);
+	await hurry(5);
 	world.site.pages.set("/next", "Wi-Fi");
 	world.site.answerWith(answer);
 	const page = await open();

@@ -97,7 +97,10 @@ export const until = async <Value>(read: () => Promise<Value>, isTrue: (value: V
 export const untilState = (page: Page, isTrue: (state: ReturnType<Tracker["state"]>) => boolean) =>
 	until(() => state(page), isTrue);
 
-/** Timers and time-outs of the pages to come run so many times as fast. */
+/**
+ * Speeds up the timers and time-outs of the pages to come. IndexedDB counts as hanging so much sooner too, so a test
+ * that needs it must leave a busy machine some hundred ms.
+ */
 export const hurry = (times: number) =>
 	world.visitor.addInitScript((times) => {
 		for (const name of ["setTimeout", "setInterval"] as const) {

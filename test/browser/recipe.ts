@@ -66,6 +66,8 @@ export async function startShop({ page, script = "" }: { page: string; script?: 
 	});
 	await proxy.start();
 	app.use("/ferry", proxy.router);
+	// Chromium asks for it unless it is a headless shell, and reports a 404 as an error of the page.
+	app.get("/favicon.ico", (_request, response) => void response.status(204).end());
 	app.get("/bundle.js", (_request, response) => void response.type("js").send(script));
 	app.get("/", (_request, response) => void response.type("html").send(page));
 	return {

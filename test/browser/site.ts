@@ -88,6 +88,8 @@ export async function startSite() {
 					"Content-Security-Policy": policy,
 				})
 				.end(`<!doctype html><title>Shop</title>${pages.get(path)}`);
+		} else if (path === "/favicon.ico") {
+			response.writeHead(204).end();
 		} else {
 			response.writeHead(404).end();
 		}

@@ -60,7 +60,7 @@ describe("the README's", () => {
 			["import { createCrisp }", "test/contracts/crisp-events.test.ts"],
 			["import { signIdentity }", "test/contracts/identity.test.ts"],
 			["tracker.login({ token })", "test/contracts/identity.test.ts"],
-			['import { createProxy } from "eventferry/server"', "test/unit/readme.test.ts"],
+			['import { createProxy } from "eventferry/server"', "test/package/readme.test.ts"],
 		];
 		const unclaimed = blocks.filter(({ text }) => !covered.some(([start]) => text.startsWith(start)));
 		expect(unclaimed).toEqual([]);

@@ -1,21 +1,12 @@
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { promisify } from "node:util";
+import { existsSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { configSchema } from "../../server/config/schema.ts";
 import { withMeasured } from "../bench/comparison.ts";
 import { page } from "../bench/docs.ts";
 import { withFigures } from "../bench/figures.ts";
 import { readMeasured } from "../bench/record.ts";
-import { withSizes } from "../size/sizes.ts";
-import { temporaryFolder } from "../support/served.ts";
 
 const readme = readFileSync("README.md", "utf8");
-
-it("the README's sizes are the real ones: `npm run docs` writes them", async () => {
-	expect(await withSizes(readme)).toBe(readme);
-	expect(readme.match(/\| \d\.\d KB \|/g)).toHaveLength(3);
-});
 
 it("the README's figures and the page of benchmarks say what was measured: `npm run docs` writes them", () => {
 	const measured = readMeasured();
@@ -37,19 +28,4 @@ it("the README's configuration file is a right one", () => {
 		/```js\n\/\/ eventferry\.config\.mjs[\s\S]*?defineConfig\((\{[\s\S]*?\})\);\n```/.exec(readme) ?? [];
 	const config = new Function(`return ${file.replaceAll("…", "x")}`)();
 	expect(configSchema({ sandbox: false, needsDestination: true }).safeParse(config).error?.issues).toBeUndefined();
-});
-
-it("the README's example for one's own tests runs, ends, and shows what it says", async () => {
-	const [, example = ""] =
-		/```ts\n(import \{ createProxy \} from "eventferry\/server";\nimport \{ startSandbox[\s\S]*?)```/.exec(readme) ??
-		[];
-	const { path, remove } = temporaryFolder();
-	// Inside the package, so that it finds itself by its name.
-	mkdirSync("test-results", { recursive: true });
-	writeFileSync("test-results/readme-example.mjs", example.replace("./test.db", `${path}/test.db`));
-	const { stdout } = await promisify(execFile)(process.execPath, ["test-results/readme-example.mjs"], {
-		timeout: 60_000,
-	});
-	expect(stdout).toBe("ada@example.com [ 503, 503, 404, 201, 200 ]\n");
-	remove();
 });

@@ -1,6 +1,3 @@
-import { execFile } from "node:child_process";
-import process from "node:process";
-import { promisify } from "node:util";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { describe, expect, test } from "vitest";
@@ -31,12 +28,6 @@ describe("eventferry/react", () => {
 			return null;
 		};
 		expect(() => renderToString(createElement(Lost))).toThrow(/there is no <TrackerProvider> above/);
-	});
-
-	test("says that it is for browsers, and can be imported in Node", async () => {
-		const script = 'import("eventferry/react").then((all) => console.log(Object.keys(all)))';
-		const { stdout } = await promisify(execFile)(process.execPath, ["-e", script]);
-		expect(stdout).toBe("[ 'TrackerProvider', 'useTracker' ]\n");
 	});
 });
 

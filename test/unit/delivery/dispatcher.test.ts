@@ -227,7 +227,7 @@ describe("the dispatcher", () => {
 
 	it("spends a handful of requests on an outage, however many people wait", async () => {
 		const heal = sandbox.fault("vibetrace", { status: 500 });
-		for (let person = 0; person < 300; person += 1) await append(`${person}@example.com`, [track("1")]);
+		await Promise.all(Array.from({ length: 300 }, (_, person) => append(`${person}@example.com`, [track("1")])));
 		const dispatcher = start("vibetrace");
 		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_500" }), {
 			timeout: 60_000,
