@@ -16,6 +16,7 @@ export function createAlarm(now: () => number, startTimer = startSystemTimer) {
 	return {
 		/** Ends the sleep under way. Without one, the next sleep ends at once. */
 		wake(): void {
+			if (isWoken) return;
 			isWoken = true;
 			ring();
 		},

@@ -64,7 +64,7 @@ export function startFlow(options: FlowOptions) {
 			sending.giveBack();
 			return heldUntil;
 		}
-		if (!isTakeDue() && window.ahead().length === 0) return idleUntil();
+		if (!isTakeDue() && window.ahead() === 0) return idleUntil();
 		const refillAt = await purse.fill();
 		if (refillAt !== undefined) {
 			sending.giveBack();
@@ -73,7 +73,7 @@ export function startFlow(options: FlowOptions) {
 		sending.begin();
 		// Meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = isTakeDue() ? Math.min(window.room(hold.probing()), purse.tokens() - window.ahead().length) : 0;
+		const lanes = isTakeDue() ? Math.min(window.room(hold.probing()), purse.tokens() - window.ahead()) : 0;
 		if (lanes <= 0) return idleUntil();
 		await takes.take(lanes);
 		sending.begin();

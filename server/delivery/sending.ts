@@ -81,7 +81,7 @@ export function createSending(options: SendingOptions) {
 
 		/** Gives back lanes whose requests have not begun. */
 		giveBack(isMeant: (lease: Lease) => boolean = () => true): void {
-			for (const leased of window.ahead()) if (isMeant(leased.lease)) start(leased, handBack);
+			for (const leased of window.all()) if (leased.stage === "ahead" && isMeant(leased.lease)) start(leased, handBack);
 		},
 
 		/** Resolves once the leases that left the stage `ahead` are settled. */

@@ -32,7 +32,12 @@ export type LeaseWindow = ReturnType<typeof createWindow>;
 /** Keeps the leases of one destination and tells how many requests may begin and how many lanes may be leased. */
 export function createWindow({ isShared }: { isShared: boolean }) {
 	const leased = new Set<Leased>();
-	const at = (stage: Leased["stage"]) => [...leased].filter((each) => each.stage === stage);
+
+	function count(stage: Leased["stage"]): number {
+		let count = 0;
+		for (const each of leased) if (each.stage === stage) count += 1;
+		return count;
+	}
 
 	return {
 		add(lease: Lease, reservedOnly: boolean): void {
@@ -45,24 +50,25 @@ export function createWindow({ isShared }: { isShared: boolean }) {
 
 		all: (): Leased[] => [...leased],
 
-		/** Leases without a request, in the order of their turns. */
-		ahead: (): Leased[] => at("ahead"),
+		/** Counts the leases without a request. */
+		ahead: () => count("ahead"),
 
 		/** Finds the lease whose request may begin next. A probe goes alone. */
 		next(isProbing: boolean): Leased | undefined {
-			const busy = at("busy").length;
-			const mayBegin = busy < (isProbing ? 1 : concurrency) && busy + at("settling").length < unsettledMost;
-			return mayBegin ? at("ahead")[0] : undefined;
+			const busy = count("busy");
+			if (busy >= (isProbing ? 1 : concurrency) || busy + count("settling") >= unsettledMost) return undefined;
+			for (const each of leased) if (each.stage === "ahead") return each;
+			return undefined;
 		},
 
 		/** Counts the lanes that may be leased now. */
 		room(isProbing: boolean): number {
-			const ahead = at("ahead").length;
+			const ahead = count("ahead");
 			// Several lanes are leased at a time rather than one by one.
 			if (ahead > aheadMost / 2) return 0;
 			const most = isProbing ? 1 : concurrency + (isShared ? 0 : aheadMost);
-			const unsettled = isShared ? unsettledMost - at("settling").length : Number.POSITIVE_INFINITY;
-			return Math.max(0, Math.min(most, unsettled) - at("busy").length - ahead);
+			const unsettled = isShared ? unsettledMost - count("settling") : Number.POSITIVE_INFINITY;
+			return Math.max(0, Math.min(most, unsettled) - count("busy") - ahead);
 		},
 	};
 }

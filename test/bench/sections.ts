@@ -19,7 +19,7 @@ export interface Settings {
 }
 
 const connections = 32;
-/** Requests under way per destination, as in server/delivery/dispatcher.ts. */
+/** Requests under way per destination, as in server/delivery/window.ts. */
 const concurrency = 4;
 
 const urlOf = (child: Child) => child.ask<string>("url");

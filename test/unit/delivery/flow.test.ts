@@ -281,6 +281,16 @@ describe("the flow", () => {
 		expect([lanes.owed(), takes]).toEqual([4, 1]);
 	});
 
+	it("gives back what a take brings after the stop", async () => {
+		await startIdle();
+		await append(1);
+		const stopped = flow.stop();
+		await answer("take");
+		expect(names()).toEqual(["settle"]);
+		await answer("settle");
+		await stopped;
+	});
+
 	it("is quiet about people once it has given back their lanes and ended their requests", async () => {
 		await startIdle();
 		await append(...range(8));
