@@ -8,7 +8,7 @@ import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
-import { count, counted, errorWords, type Tone } from "./words.ts";
+import { count, counted, errorWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
@@ -23,9 +23,6 @@ function summaryOf({ destinations }: Stats): readonly [string, Tone] {
 	if (waiting.length > 0) return [`${waiting.join(", ")} asked us to wait`, "wait"];
 	return ["All is running", "good"];
 }
-
-/** The names of destinations, as people read them. */
-export type Titles = (destination: string) => string;
 
 export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
 	const stats = usePolled(api.stats, statsEveryMs);

@@ -1,11 +1,10 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { DeadLetterView } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Confirm } from "./confirm.tsx";
 import { useDeadLetterActions } from "./dead-letter-actions.ts";
 import { timeOf } from "./times.ts";
-import { count, counted, eventWords, reasonWords } from "./words.ts";
+import { count, counted, eventWords, reasonWords, type Titles } from "./words.ts";
 
 interface Page {
 	items: DeadLetterView[];

@@ -1,8 +1,7 @@
 import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
-import type { Titles } from "./board.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import { counted, deliveryWords, eventWords, outcomeWords, reasonWords } from "./words.ts";
+import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
 /** What a delivery's state means now, as a sentence. */
 function sentenceOf(

@@ -1,10 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import { counted, eventWords, outcomeWords, reasonWords } from "./words.ts";
+import { counted, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
 /** Rows that are kept on the page. */
 const rowsMost = 200;

@@ -2,12 +2,11 @@ import { useCallback, useRef, useState } from "preact/hooks";
 import type { SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
 import { ApiError } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Confirm } from "./confirm.tsx";
 import { useDeadLetterActions } from "./dead-letter-actions.ts";
 import { JourneyCard } from "./journey.tsx";
 import { timeOf } from "./times.ts";
-import { counted, errorWords } from "./words.ts";
+import { counted, errorWords, type Titles } from "./words.ts";
 
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 

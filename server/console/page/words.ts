@@ -3,6 +3,9 @@ import type { Attempt, EventBrief, JourneyDelivery } from "../../../shared/admin
 /** A tone decides a colour; the words say the same. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
 
+/** A destination's name for people, by its name in the API: `crisp` is "Crisp". */
+export type Titles = (destination: string) => string;
+
 export const count = (number: number): string => number.toLocaleString();
 export const counted = (number: number, one: string, many = `${one}s`): string =>
 	`${count(number)} ${number === 1 ? one : many}`;
