@@ -1,10 +1,10 @@
 import express, { type Express, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import { type AdminOptions, createAdmin } from "./admin/router.ts";
-import { worst } from "./admin/stats.ts";
 import { createConsole } from "./console/serve-console.ts";
 import { onlyMethods, problemHandler, RequestError } from "./http/problem.ts";
 import { serveSnippet } from "./http/snippet-file.ts";
+import { worst } from "./observe/destination-view.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { createOpenApi } from "./openapi/serve-openapi.ts";

@@ -15,13 +15,14 @@ import { onlyMethods, RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
+import type { DestinationView } from "../observe/destination-view.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { Live } from "./live.ts";
 import { queryOf } from "./query.ts";
 import { search } from "./search.ts";
-import { type DestinationView, statsView } from "./stats.ts";
+import { statsView } from "./stats.ts";
 
 export interface AdminOptions {
 	outbox(): Outbox;

@@ -1,18 +1,7 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import type { DestinationState } from "../delivery/hold.ts";
-import type { BudgetLimits, Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
-
-/** A destination as it is now, for whoever asks. */
-export interface DestinationView {
-	destination: Destination;
-	/** Its name for people. */
-	title: string;
-	limits: BudgetLimits;
-	state: DestinationState;
-	/** Requests sent since the start. */
-	requests: number;
-}
+import { type DestinationView, worst } from "../observe/destination-view.ts";
+import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
 export interface RunningNow {
 	running: DestinationView[];
@@ -78,10 +67,4 @@ function destinationStats(stored: DestinationStats[], { running, labelOf, now }:
 			};
 		}),
 	};
-}
-
-/** The state that matters most among several sites' accounts with one provider. */
-export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {
-	const kinds = new Set(views.map(({ state }) => state.kind));
-	return kinds.has("paused") ? "paused" : kinds.has("waiting") ? "waiting" : "running";
 }

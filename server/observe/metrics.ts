@@ -1,11 +1,11 @@
 import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { DestinationView } from "../admin/stats.ts";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, Outbox, OutboxStats } from "../outbox/outbox.ts";
+import type { DestinationView } from "./destination-view.ts";
 import type { Answered } from "./request-log.ts";
 
 export interface MetricsOptions {
