@@ -5,9 +5,9 @@ import { bearer, sameSecret } from "./secret.ts";
 
 /** Lets backends in alone, before a body is read: whose it is, by the server key it bears, is `response.locals.site` then. */
 export function backendOnly(sites: readonly { serverKey?: string | undefined }[], guess: Guess): RequestHandler {
-	return async (request, response, next) => {
+	return (request, response, next) => {
 		const key = bearer(request.headers.authorization) ?? "";
-		const site = await guess(request, () =>
+		const site = guess(request, () =>
 			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
 		);
 		if (!site)

@@ -51,7 +51,7 @@ export function createHooks({ sites, admit, report, guess, now, onHook }: HooksO
 	function route<Account>(source: HookSource<Account>, accountOf: (site: ReportedSite) => Account | undefined) {
 		return async (request: Request, response: Response): Promise<void> => {
 			const given = read(request, now());
-			const vouching = await guess(request, () => {
+			const vouching = guess(request, () => {
 				const found = sites.flatMap((site) => {
 					const account = accountOf(site);
 					return account && source.vouches(account, given) ? [{ site, account }] : [];

@@ -164,7 +164,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
 			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
 		}
-		await perWriteKey?.count(site.writeKey);
+		perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
 			report({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });

@@ -128,22 +128,18 @@ export const guards: Record<string, Guard[] | string> = {
 
 	// ---------------------------------------------------------------- how much
 	"an address sends without end": [
-		{ file: "server/http/rate-limit.ts", guard: "if (totalHits > limit)", without: "if (false)" },
+		{ file: "server/http/rate-limit.ts", guard: "if (window.used > limit)", without: "if (false)" },
 	],
 	"a sender makes up other addresses for itself": [
-		{ file: "server/http/client-address.ts", guard: "!isTrusted(address, hops) ||", without: "" },
+		{ file: "server/http/client-address.ts", guard: "hops < value &&", without: "" },
 	],
-	"the admin token is guessed": [
-		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
-	],
-	"the server key is guessed": [
-		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
-	],
+	"the admin token is guessed": [{ file: "server/http/rate-limit.ts", guard: "wrong.check(sender);", without: "" }],
+	"the server key is guessed": [{ file: "server/http/rate-limit.ts", guard: "wrong.check(sender);", without: "" }],
 	"a sender uses the many addresses of its network": [
 		{ file: "server/http/rate-limit.ts", guard: "const ipv6Prefix = 64;", without: "const ipv6Prefix = 128;" },
 	],
 	"a write key is used without end, where its site limits that": [
-		{ file: "server/ingest/ingest.ts", guard: "await perWriteKey?.count(site.writeKey);", without: "" },
+		{ file: "server/ingest/ingest.ts", guard: "perWriteKey?.count(site.writeKey);", without: "" },
 	],
 	"a body is too large": [
 		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
