@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import type { Router } from "express";
 import type { Event } from "../shared/event.ts";
 import { createLive } from "./admin/live.ts";
@@ -106,19 +105,6 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return store();
 	}
 
-	const addressIn = clientAddress(checked.trustProxy);
-	let isForwardingTold = checked.trustProxy !== undefined;
-	/** The client's address; says once that there is a proxy in front which we have not been told of. */
-	function addressOf(request: IncomingMessage): string {
-		if (!isForwardingTold && request.headers["x-forwarded-for"] !== undefined) {
-			isForwardingTold = true;
-			log.warn(
-				"requests come with X-Forwarded-For, which is not believed: behind a proxy all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY",
-			);
-		}
-		return addressIn(request);
-	}
-
 	const labels = siteLabels(checked.sites);
 	const labelOf = new Map(checked.sites.map((site, index) => [storedName(site, checked.sandbox), labels[index] ?? ""]));
 	const destinations = () =>
@@ -144,7 +130,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	}
 
 	const ingestSites = sites.map(({ site, accounts }) => ingestSite(site, accounts, checked.sandbox));
-	const senderOf = byAddress(addressOf);
+	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
 	const { perAddress, perWriteKey } = checked.rateLimit;
 	const guess = limitGuesses(perAddress, senderOf);
 	const forget = createForget({
