@@ -218,7 +218,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 
 	return {
 		router: createRouter({
-			ingest: [ingest.router, forget, ...inbound.routers],
+			ingest: [...ingest.routes, forget, ...inbound.routes],
 			outbox: openStore,
 			adminToken: checked.adminToken,
 			sandbox: checked.sandbox,

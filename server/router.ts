@@ -1,29 +1,48 @@
 import express, { type Express, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
-import { type AdminOptions, createAdmin } from "./admin/router.ts";
-import { createConsole } from "./console/serve-console.ts";
-import { onlyMethods, problemHandler, RequestError } from "./http/problem.ts";
-import { serveSnippet } from "./http/snippet-file.ts";
+import * as z from "zod";
+import { type AdminOptions, createAdmin } from "./admin/routes.ts";
+import { consoleRoutes } from "./console/serve-console.ts";
+import { problemHandler, RequestError } from "./http/problem.ts";
+import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
+import { snippetRoute } from "./http/snippet-file.ts";
 import { worst } from "./observe/destination-view.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
-import { createOpenApi } from "./openapi/serve-openapi.ts";
+import { openApiRoute } from "./openapi/serve-openapi.ts";
 
 export interface RouterOptions extends AdminOptions {
-	/** Events in, and what else is asked under `/v1`. */
-	ingest: Router[];
+	/** The routes under `/v1`. */
+	ingest: Route[];
 	metrics: Metrics;
 	log: Logger;
 	/** Told of what went wrong unforeseen, with the request's id; the client is not. */
 	onFault(error: unknown, requestId: string | undefined): void;
 }
 
-/** Everything below these is the router's own; other paths are left to the app around it. */
-const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/openapi.json", "/admin", "/console"];
+const getHealth: Operation = {
+	summary: "Whether the proxy is alive",
+	answer: ok("It is", json(named("Health", z.object({ status: z.literal("ok") })))),
+	problems: [],
+};
+
+const readiness = named(
+	"Readiness",
+	z.object({
+		store: z.enum(["ok", "unavailable"]),
+		destinations: z.record(z.string(), z.enum(["running", "waiting", "paused"])),
+	}),
+);
+const getReadiness: Operation = {
+	summary: "Whether the store can be written, and how the destinations are",
+	answer: ok("It can; a destination that is paused is named, not failed", json(readiness)),
+	unwell: { status: 503, description: "It cannot, or the proxy is stopping", content: json(readiness) },
+	problems: [],
+};
 
 /** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
-	const readiness: RequestHandler = async (_request, response) => {
+	const answerReady: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
 		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
 		const store = await Promise.resolve()
@@ -40,25 +59,30 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 		});
 	};
 
+	const { guard, routes } = createAdmin(admin);
+	const described: Route[] = [
+		...ingest,
+		snippetRoute(),
+		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
+		{ path: "/readyz", get: [getReadiness, answerReady] },
+		metrics.route,
+		...consoleRoutes(),
+		...routes,
+	];
+	const all = [...described, openApiRoute(described)];
+
 	const router = Router();
-	router.use(ownPaths, observeRequests(log, metrics.answered));
+	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	router.use(["/v1", "/admin"], asItSays);
-	router.use(...ingest);
-	router.get("/client.js", serveSnippet());
-	router.all("/client.js", onlyMethods("GET", "HEAD"));
-	router.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
-	router.all("/healthz", onlyMethods("GET", "HEAD"));
-	router.get("/readyz", readiness);
-	router.all("/readyz", onlyMethods("GET", "HEAD"));
-	router.get("/metrics", metrics.route);
-	router.all("/metrics", onlyMethods("GET", "HEAD"));
-	router.use("/admin", createAdmin(admin));
-	router.use(createConsole());
-	router.use(createOpenApi());
+	router.use("/admin", guard);
+	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }
+
+/** `/v1` of `/v1/batch`: all below is the router's own, other paths are left to the app around it. */
+const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
 /** An answer holds what others have sent: it is what its Content-Type says, and nobody keeps it. */
 const asItSays: RequestHandler = (_request, response, next) => {

@@ -1,9 +1,9 @@
-import express, { type Request, type Response, Router } from "express";
+import type { Request, Response } from "express";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { bodyOf, parse } from "../http/parse-request.ts";
-import { onlyMethods } from "../http/problem.ts";
+import { bodyOf, jsonBody, parse } from "../http/parse-request.ts";
 import type { Guess } from "../http/rate-limit.ts";
+import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
 import { type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Admit, Known, Provider } from "../providers/provider.ts";
@@ -33,7 +33,7 @@ export interface ForgetOptions<Site extends ForgetfulSite> {
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
 /** The body of `DELETE /v1/people`. */
-export const personSchema = z
+const personSchema = z
 	.strictObject({ email: email.transform((address) => address && normaliseEmail(address)), userId })
 	.refine((person) => person.email !== undefined || person.userId !== undefined, "an email or a userId is needed");
 type Someone = z.infer<typeof personSchema>;
@@ -53,7 +53,15 @@ const forgettingSchema = z.object({
 type Forgetting = z.infer<typeof forgettingSchema>;
 
 /** The answer of `DELETE /v1/people`, by destination. */
-export const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
+const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
+
+const deletePeople: Operation = {
+	summary: "Forgets a person, here and at the destinations that can",
+	security: "serverKey",
+	body: json(named("Person", personSchema)),
+	answer: ok("What became of them, by destination", json(named("Forgotten", forgottenSchema))),
+	problems: [...bodyProblems, ...backendProblems],
+};
 
 /** Keys of the lanes a person can have: one by e-mail, one by userId. */
 const keysOf = (person: Someone): string[] =>
@@ -84,11 +92,11 @@ export function createForget<Site extends ForgetfulSite>({
 	outbox,
 	destinationsOf,
 	guess,
-}: ForgetOptions<Site>) {
-	async function forget(request: Request, response: Response<unknown, { site: Site }>): Promise<void> {
+}: ForgetOptions<Site>): Route {
+	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "say whom as application/json: an email, a userId or both";
 		const person = parse(personSchema, bodyOf(request, hint));
-		const { site } = response.locals;
+		const site: Site = response.locals.site;
 		const forgotten = await outbox().forget({ site: site.name, people: keysOf(person) });
 		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
 		const destinations: Record<string, Forgetting> = {};
@@ -105,8 +113,5 @@ export function createForget<Site extends ForgetfulSite>({
 		response.json({ destinations });
 	}
 
-	const router = Router();
-	router.delete("/v1/people", backendOnly(sites, guess), express.json({ limit: bodyBytes }), forget);
-	router.all("/v1/people", onlyMethods("DELETE"));
-	return router;
+	return { path: "/v1/people", delete: [deletePeople, backendOnly(sites, guess), jsonBody(bodyBytes), forget] };
 }

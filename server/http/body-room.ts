@@ -1,4 +1,4 @@
-import type { RequestHandler } from "express";
+import express, { type RequestHandler } from "express";
 import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
 
@@ -11,7 +11,7 @@ const smallBytes = 16_384;
  * Bounds what bodies hold in memory, however many clients there are and however slowly they send: when the room is
  * used up, large ones are turned away (503) or, in the middle, cut off. Whoever sends them still has the events.
  */
-export function bodyRoom(): RequestHandler {
+function bodyRoom(): RequestHandler {
 	let held = 0;
 	return (request, response, next) => {
 		const isPacked = request.headers["content-encoding"] !== undefined;
@@ -36,3 +36,12 @@ export function bodyRoom(): RequestHandler {
 		next();
 	};
 }
+
+/**
+ * Reads bodies of these media types as bytes, unpacked, up to `limits.bodyBytes`: for the routes that anybody can send to,
+ * which share the room.
+ */
+export const rawBody = (type: string[] | (() => boolean)): RequestHandler[] => [
+	bodyRoom(),
+	express.raw({ type, limit: limits.bodyBytes }),
+];

@@ -41,19 +41,26 @@ export function originAllowed(origin: string | undefined, allowed: readonly stri
 }
 
 /**
- * Lets pages of the allowed origins read the answers, errors too, and answers their preflights.
- * Whether an origin belongs to the very site of a batch is asked once the batch names it.
+ * Lets pages of the allowed origins read the answers, errors too. Whether an origin is one of the batch's own site is
+ * checked later, when the batch has been read.
  */
 export function cors(allowed: readonly string[], sandbox: boolean): RequestHandler {
 	return (request, response, next) => {
 		const { origin } = request.headers;
 		response.vary("Origin");
-		const known = origin !== undefined && originAllowed(origin, allowed, sandbox);
-		if (known) {
+		if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {
 			response.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After" });
 		}
-		if (request.method !== "OPTIONS") return next();
-		if (!known) throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
+		next();
+	};
+}
+
+/** Answers preflights: https://fetch.spec.whatwg.org/#cors-preflight-fetch */
+export function preflight(allowed: readonly string[], sandbox: boolean): RequestHandler {
+	return ({ headers: { origin } }, response) => {
+		if (origin === undefined || !originAllowed(origin, allowed, sandbox)) {
+			throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
+		}
 		response
 			.set({
 				"Access-Control-Allow-Methods": "POST",

@@ -1,6 +1,9 @@
-import type { Request } from "express";
+import express, { type Request, type RequestHandler } from "express";
 import type * as z from "zod";
 import { RequestError } from "./problem.ts";
+
+/** Parses a body of `application/json`, of so many bytes at most. */
+export const jsonBody = (limit: number): RequestHandler => express.json({ limit });
 
 /** A request's body as it was read; `hint` is for whoever sent it as something else. Throws {@link RequestError}. */
 export function bodyOf({ body }: Request, hint: string): unknown {

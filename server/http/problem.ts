@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, Response } from "express";
 import type { Problem, ProblemCode } from "../../shared/wire.ts";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
@@ -84,13 +84,5 @@ export function problemHandler(unforeseen: (error: unknown, response: Response) 
 		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
 		unforeseen(error, response);
 		sendProblem(response, "internal_error", "something went wrong here; the event was not accepted");
-	};
-}
-
-/** Refuses every method but the ones a route has. */
-export function onlyMethods(...methods: string[]): RequestHandler {
-	return (request, response) => {
-		response.set("Allow", methods.join(", "));
-		throw new RequestError("method_not_allowed", `${request.method} is not possible here, only ${methods.join(", ")}`);
 	};
 }

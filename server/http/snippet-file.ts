@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { RequestHandler } from "express";
 import { RequestError } from "./problem.ts";
+import { type Operation, ok, type Route } from "./route.ts";
 
 /** Seconds a browser and a CDN may keep the snippet; it is revalidated by ETag after that. */
 const maxAge = 3_600;
@@ -20,8 +21,16 @@ export function readSnippet(): Buffer | undefined {
 	return file && readFileSync(file);
 }
 
-/** Serves `/client.js`, compressed once, as Brotli, gzip or plain. */
-export function serveSnippet(): RequestHandler {
+const getSnippet: Operation = {
+	summary: "The script for pages",
+	answer: ok("The script", { "text/javascript": null }),
+	problems: [],
+};
+
+/** `GET /client.js`, compressed once, as Brotli, gzip or plain. */
+export const snippetRoute = (): Route => ({ path: "/client.js", get: [getSnippet, serveSnippet()] });
+
+function serveSnippet(): RequestHandler {
 	const plain = readSnippet();
 	if (!plain) {
 		return () => {

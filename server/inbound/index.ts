@@ -1,5 +1,6 @@
-import type { RequestHandler, Router } from "express";
+import type { RequestHandler } from "express";
 import type { Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { createHooks, type HookOutcome } from "./hooks.ts";
@@ -65,9 +66,9 @@ export function createInbound({ sites, outbox, admit, ingest, guess, now, report
 					.catch(onFault);
 		},
 	});
-	const routers: Router[] = [openPixel({ sites, outbox, check, taken, now, onFault }), hooks];
+	const routes: Route[] = [openPixel({ sites, outbox, check, taken, now, onFault }), ...hooks];
 	return {
-		routers,
+		routes,
 		/** Calls `listener` once for each web hook, after it is on disk; returns the way to stop. */
 		onHook(listener: HookListener): () => void {
 			listeners.add(listener);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { type Request, type Response, Router } from "express";
+import type { Request, Response } from "express";
 import { LRUCache } from "lru-cache";
-import { onlyMethods } from "../http/problem.ts";
+import * as z from "zod";
+import { type Operation, ok, type Route } from "../http/route.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { eventId } from "./event-id.ts";
@@ -16,6 +17,13 @@ export interface OpenPixelOptions {
 	/** Told of an opened e-mail that could not be recorded. */
 	onFault(error: unknown): void;
 }
+
+const getPixel: Operation = {
+	summary: "An image that records an opened e-mail, where its `t` is signed; always the image",
+	query: z.object({ t: z.string().optional() }),
+	answer: ok("One transparent pixel", { "image/gif": null }),
+	problems: [],
+};
 
 /** One transparent pixel. */
 const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
@@ -38,7 +46,7 @@ const isLookedAt = (request: Request) =>
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
 /** `GET /v1/open.gif?t=…`: always the image; an `email_open` where `t` is good. That it is one in 20 minutes is the outbox's to see. */
-export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPixelOptions): Router {
+export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
 
@@ -71,8 +79,5 @@ export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPix
 		response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : gif);
 	}
 
-	const router = Router();
-	router.get("/v1/open.gif", answer);
-	router.all("/v1/open.gif", onlyMethods("GET", "HEAD"));
-	return router;
+	return { path: "/v1/open.gif", get: [getPixel, answer] };
 }

@@ -1,12 +1,13 @@
-import express, { type Request, type RequestHandler, type Response, Router } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { isbot } from "isbot";
-import { type Event, limits } from "../../shared/event.ts";
+import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
-import { bodyRoom } from "../http/body-room.ts";
-import { cors, originAllowed } from "../http/origins.ts";
+import { rawBody } from "../http/body-room.ts";
+import { cors, originAllowed, preflight } from "../http/origins.ts";
 import { parse } from "../http/parse-request.ts";
-import { onlyMethods, RequestError } from "../http/problem.ts";
+import { RequestError } from "../http/problem.ts";
 import { createRateLimit, type Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
 import { sameSecret } from "../http/secret.ts";
 import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
@@ -15,6 +16,7 @@ import { isUpdate, personKey } from "../stored-event.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOf } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
+import { postBatch, postEvents } from "./operations.ts";
 import { rankOf } from "./rank.ts";
 import { type ReadBody, readBody } from "./read-body.ts";
 import { storedBody } from "./stored-body.ts";
@@ -56,7 +58,7 @@ export type IngestNotice =
 	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
 
 export interface Ingest {
-	router: Router;
+	routes: Route[];
 	/** Takes events in-process, as the backend's. Resolves once they are on disk. */
 	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
 	/** Checks events that are reported of people: by an opened e-mail, or by the destination `from`, which gets none of them back. */
@@ -176,28 +178,27 @@ export function createIngest(options: IngestOptions): Ingest {
 		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
-	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
+	async function fromBackend(request: Request, response: Response): Promise<void> {
+		const site: IngestSite = response.locals.site;
 		const { json, pieces } = readBody(request);
 		const { events } = parse(eventsSchema, json);
 		const sender = { isBackend: true, clockOffset: 0 };
-		return accept(response.locals.site, events, sender, pieces).then((reply) => answer(response, reply));
+		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
-	const router = Router();
-	const body = express.raw({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
-	const room = bodyRoom();
-	const crossOrigin = cors(
-		sites.flatMap(({ origins }) => origins),
-		sandbox,
-	);
-	router.use("/v1/batch", crossOrigin);
-	router.post("/v1/batch", admit, limitAddress, room, body, fromBrowser);
-	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", admit, backendOnly(sites, guess), room, body, fromBackend);
-	router.all("/v1/events", onlyMethods("POST"));
+	const body = rawBody(["application/json", "text/plain"]);
+	const origins = sites.flatMap((site) => site.origins);
 
 	return {
-		router,
+		routes: [
+			{
+				path: "/v1/batch",
+				before: cors(origins, sandbox),
+				options: preflight(origins, sandbox),
+				post: [postBatch, admit, limitAddress, ...body, fromBrowser],
+			},
+			{ path: "/v1/events", post: [postEvents, admit, backendOnly(sites, guess), ...body, fromBackend] },
+		],
 		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
 		check: (site, events, from) =>
 			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, { reportedBy: from }),

@@ -1,7 +1,7 @@
-import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
+import { type Operation, ok, type Route } from "../http/route.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, Outbox, OutboxStats } from "../outbox/outbox.ts";
@@ -27,9 +27,15 @@ export interface Metrics {
 	answered(answered: Answered): void;
 	/** The same store, with its commits timed. */
 	timed(outbox: Outbox): Outbox;
-	/** Answers `GET /metrics`. */
-	route: RequestHandler;
+	/** `GET /metrics` */
+	route: Route;
 }
+
+const getMetrics: Operation = {
+	summary: "Numbers for Prometheus",
+	answer: ok("Prometheus' text format", { "text/plain": null }),
+	problems: ["rate_limited"],
+};
 
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -210,9 +216,15 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			},
 		}),
 
-		async route(_request, response) {
-			const text = await render();
-			response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+		route: {
+			path: "/metrics",
+			get: [
+				getMetrics,
+				async (_request, response) => {
+					const text = await render();
+					response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+				},
+			],
 		},
 	};
 }

@@ -73,7 +73,11 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/http/origins.ts", guard: "subdomains.test(", without: "/.*/.test(" },
 	],
 	"a page of another origin reads what the proxy answers": [
-		{ file: "server/http/origins.ts", guard: "if (known) {", without: "if (origin) {" },
+		{
+			file: "server/http/origins.ts",
+			guard: "if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {",
+			without: "if (origin) {",
+		},
 	],
 	"a write key is made up": [
 		{
@@ -86,7 +90,7 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/http/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
 	],
 	"an operator's route is asked by somebody else": [
-		{ file: "server/admin/router.ts", guard: "sameSecret(given, adminToken)", without: "true" },
+		{ file: "server/admin/routes.ts", guard: "sameSecret(given, adminToken)", without: "true" },
 	],
 	"a page of one site sends to another": [
 		{
@@ -96,7 +100,7 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page reaches the sandbox by a name that it has made to point there": [
-		{ file: "server/admin/router.ts", guard: "isLoopback(", without: "Boolean(" },
+		{ file: "server/admin/routes.ts", guard: "isLoopback(", without: "Boolean(" },
 		{
 			file: "server/sandbox/page.ts",
 			guard: "onlyByPrivateName);",
@@ -104,10 +108,10 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page of another origin asks the sandbox": [
-		{ file: "server/admin/router.ts", guard: "(origin === undefined ||", without: "(true ||" },
+		{ file: "server/admin/routes.ts", guard: "(origin === undefined ||", without: "(true ||" },
 	],
 	"a web server in front opens the sandbox to everybody": [
-		{ file: "server/admin/router.ts", guard: "!isForwarded &&", without: "" },
+		{ file: "server/admin/routes.ts", guard: "!isForwarded &&", without: "" },
 	],
 	"a provider's web hook is made up": [
 		{
@@ -142,10 +146,10 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/ingest.ts", guard: "perWriteKey?.count(site.writeKey);", without: "" },
 	],
 	"a body is too large": [
-		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
 	],
 	"a small body becomes a large one when it is unpacked": [
-		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
 	],
 	"a batch has too many events": [{ file: "shared/wire.ts", guard: ".max(limits.batchEvents)", without: "" }],
 	"data is nested so deep that it can be read and not written": [

@@ -1,4 +1,4 @@
-import express, { type Request, type RequestHandler, type Response, Router } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import {
 	type BudgetHistory,
 	type DeadLetterPageView,
@@ -10,9 +10,10 @@ import {
 } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import { isLoopback } from "../http/loopback.ts";
-import { bodyOf, parse } from "../http/parse-request.ts";
-import { onlyMethods, RequestError } from "../http/problem.ts";
+import { bodyOf, jsonBody, parse } from "../http/parse-request.ts";
+import { RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { DestinationView } from "../observe/destination-view.ts";
@@ -20,6 +21,15 @@ import type { Outbox } from "../outbox/outbox.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { Live } from "./live.ts";
+import {
+	deleteDeadLetters,
+	getBudget,
+	getDeadLetters,
+	getLive,
+	getStats,
+	postReplay,
+	postSearch,
+} from "./operations.ts";
 import { queryOf } from "./query.ts";
 import { search } from "./search.ts";
 import { statsView } from "./stats.ts";
@@ -63,8 +73,8 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 	);
 }
 
-/** What an operator asks: what is waiting, delivered and dead, and to try the dead again. */
-export function createAdmin(options: AdminOptions): Router {
+/** The operators' routes, below `/admin`, and what lets in nobody but operators. */
+export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
 	const { outbox, adminToken, sandbox, guess, destinations, counts, live, now } = options;
 	const guard: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
@@ -78,26 +88,20 @@ export function createAdmin(options: AdminOptions): Router {
 		next();
 	};
 
-	const router = Router();
-	const json = express.json({ limit: 1_048_576 });
+	const json = jsonBody(1_048_576);
 	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
 	const selected = (request: Request) =>
 		parse(deadLetterSelectionSchema, bodyOf(request, "say which as application/json; {} means all"));
-	router.use(guard);
-	router.get("/stats", async (_request, response) => {
+
+	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
 		response.json({ ...view, sinceStart: counts } satisfies Stats);
-	});
-	router.all("/stats", onlyMethods("GET"));
-	// Nobody begins to watch while the proxy stops: it would keep its server open.
-	router.get("/live", (_request, _response, next) => next(void outbox()), live.route);
-	router.all("/live", onlyMethods("GET"));
-	router.get("/budget", async (_request, response) => {
+	}
+	async function budget(_request: Request, response: Response): Promise<void> {
 		const history = await budgetHistory(outbox(), { ...options, running: destinations(), now: now() });
 		response.json(history satisfies BudgetHistory);
-	});
-	router.all("/budget", onlyMethods("GET"));
-	router.post("/search", json, async (request, response) => {
+	}
+	async function find(request: Request, response: Response): Promise<void> {
 		const wanted = parse(searchSchema, bodyOf(request, "say what is looked for as application/json"));
 		const gone = new AbortController();
 		response.once("close", () => gone.abort());
@@ -105,22 +109,30 @@ export function createAdmin(options: AdminOptions): Router {
 		const names = destinations().map(({ destination }) => destination);
 		const found = await search(wanted, { ...options, outbox: outbox(), destinations: names, signal });
 		response.json(found satisfies SearchReply);
-	});
-	router.all("/search", onlyMethods("POST"));
-	router.get("/deadletters", async (request, response) => {
+	}
+	async function deadLetters(request: Request, response: Response): Promise<void> {
 		const { items, cursor } = await outbox().deadLetters(parse(deadLetterQuerySchema, queryOf(request)));
 		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
 		response.json(shown satisfies DeadLetterPageView);
-	});
-	router.delete("/deadletters", json, (request, response) =>
-		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress)),
-	);
-	router.all("/deadletters", onlyMethods("GET", "DELETE"));
-	router.post("/deadletters/replay", json, (request, response) =>
-		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress)),
-	);
-	router.all("/deadletters/replay", onlyMethods("POST"));
-	return router;
+	}
+	const discard: RequestHandler = (request, response) =>
+		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
+	const replay: RequestHandler = (request, response) =>
+		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress));
+	// Nobody begins to watch while the proxy stops: it would keep its server open.
+	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
+
+	return {
+		guard,
+		routes: [
+			{ path: "/admin/stats", get: [getStats, stats] },
+			{ path: "/admin/live", get: [getLive, unlessStopping, live.route] },
+			{ path: "/admin/budget", get: [getBudget, budget] },
+			{ path: "/admin/search", post: [postSearch, json, find] },
+			{ path: "/admin/deadletters", get: [getDeadLetters, deadLetters], delete: [deleteDeadLetters, json, discard] },
+			{ path: "/admin/deadletters/replay", post: [postReplay, json, replay] },
+		],
+	};
 }
 
 /**
