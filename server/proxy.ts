@@ -10,6 +10,7 @@ import { createForget } from "./delivery/forget.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
 import { byAddress, limitGuesses, limitRequests } from "./http/rate-limit.ts";
+import { createStartStop } from "./http/start-stop.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
 import { createIngest, type IngestNotice } from "./ingest/ingest.ts";
 import { createActivity } from "./observe/activity.ts";
@@ -65,7 +66,6 @@ interface Served {
 
 /** The part of a daily budget that is kept for trusted events, unless the site says otherwise. */
 const reserveDefault = 0.2;
-const graceDefault = 10_000;
 
 /**
  * Makes a proxy from a configuration. Throws `ConfigError` with every mistake in it. Nothing is opened
@@ -90,8 +90,6 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const inFlight = createInFlight();
 	let outbox: Outbox | undefined;
 	let served: Served[] = [];
-	let started: Promise<(graceMs: number) => Promise<void>> | undefined;
-	let stopping = Promise.resolve();
 	const logFault = createFaultLog(log, clock);
 
 	function store(): Outbox {
@@ -235,27 +233,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 			onFault: requestFault,
 		}),
 
-		async start() {
-			started ??= stopping.then(open);
-			try {
-				await started;
-			} catch (error) {
-				started = undefined;
-				throw error;
-			}
-		},
-
-		stop(graceMs = graceDefault) {
-			const current = started;
-			started = undefined;
-			if (current) {
-				stopping = current.then(
-					(close) => close(graceMs),
-					() => {},
-				);
-			}
-			return stopping;
-		},
+		...createStartStop(open),
 
 		onHook: inbound.onHook,
 
