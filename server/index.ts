@@ -13,5 +13,6 @@ export {
 export type { HookListener, ReceivedHook } from "./inbound/index.ts";
 export { type OpenUrlOptions, type SignedOpen, signOpenUrl } from "./inbound/open-token.ts";
 export { type SignedIdentity, signIdentity } from "./ingest/identity-token.ts";
+export type { BackendEvent } from "./ingest/track.ts";
 export { StoreOpenError, StoreUnavailableError } from "./outbox/outbox.ts";
-export { type BackendEvent, createProxy, type EventProxy } from "./proxy.ts";
+export { createProxy, type EventProxy } from "./proxy.ts";

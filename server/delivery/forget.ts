@@ -5,9 +5,11 @@ import { bodyOf, jsonBody, parse } from "../http/parse-request.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
-import { type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
-import type { Admit, Known, Provider } from "../providers/provider.ts";
+import { type ForgetRequest, type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
+import type { Known } from "../providers/provider.ts";
 import { normaliseEmail, personKey } from "../stored-event.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Delivery } from "./start-delivery.ts";
 
 /** A site whose people can be forgotten. */
 export interface ForgetfulSite {
@@ -16,19 +18,16 @@ export interface ForgetfulSite {
 	serverKey?: string | undefined;
 }
 
-/** One of a site's destinations, as it must be asked to delete somebody. */
-interface ForgetfulDestination {
-	provider: Provider;
-	/** Resolves once no request for these people, by their keys, is under way. */
-	quiet(people: readonly string[]): Promise<void>;
-	admit: Admit;
-}
+/** The parts of a delivery that deleting somebody needs. */
+type ForgetfulDelivery = Pick<Delivery, "provider"> & { dispatcher: Pick<Dispatcher, "quiet" | "admit"> };
 
 export interface ForgetOptions<Site extends ForgetfulSite> {
 	sites: readonly Site[];
 	outbox(): Outbox;
-	destinationsOf(site: Site): ForgetfulDestination[];
+	deliveriesOf(site: Site): ForgetfulDelivery[];
 	guess: Guess;
+	/** Told of people who have been forgotten in the store. */
+	report(forgotten: ForgetRequest): void;
 }
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
@@ -68,16 +67,16 @@ const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
 async function removeAt(
-	{ provider, quiet, admit }: ForgetfulDestination,
+	{ provider, dispatcher }: ForgetfulDelivery,
 	person: Someone,
 	known: string[],
 ): Promise<Pick<Forgetting, "profile" | "reason" | "status">> {
 	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
 	// What is under way could make them anew.
-	await quiet(keysOf(person));
+	await dispatcher.quiet(keysOf(person));
 	const memories = known.map((text): Known => JSON.parse(text));
 	try {
-		const { kind, ...why } = await provider.remove(person, memories, admit);
+		const { kind, ...why } = await provider.remove(person, memories, dispatcher.admit);
 		return { profile: kind, ...why };
 	} catch (error) {
 		// The budget could not be asked. What is kept here is gone already.
@@ -87,26 +86,29 @@ async function removeAt(
 }
 
 /** `DELETE /v1/people`: forgets a person here, then has every destination delete them that can; answers what became of them there. */
-export function createForget<Site extends ForgetfulSite>({
+export function forgetRoute<Site extends ForgetfulSite>({
 	sites,
 	outbox,
-	destinationsOf,
+	deliveriesOf,
 	guess,
+	report,
 }: ForgetOptions<Site>): Route {
 	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "say whom as application/json: an email, a userId or both";
 		const person = parse(personSchema, bodyOf(request, hint));
 		const site: Site = response.locals.site;
-		const forgotten = await outbox().forget({ site: site.name, people: keysOf(person) });
+		const people = { site: site.name, people: keysOf(person) };
+		const forgotten = await outbox().forget(people);
+		report(people);
 		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
 		const destinations: Record<string, Forgetting> = {};
 		for (const { destination, owed, dead } of forgotten)
 			destinations[destination] = { queued: owed, deadLetters: dead, profile: "not_configured" };
 		await Promise.all(
-			destinationsOf(site).map(async (destination) => {
-				const { name } = destination.provider;
+			deliveriesOf(site).map(async (delivery) => {
+				const { name } = delivery.provider;
 				const { owed, dead, known } = forgotten.find((each) => each.destination === name) ?? nothing;
-				const removal = await removeAt(destination, person, known);
+				const removal = await removeAt(delivery, person, known);
 				destinations[name] = { queued: owed, deadLetters: dead, ...removal };
 			}),
 		);

@@ -14,6 +14,8 @@ export interface InFlight {
 	/** Lets things begin again. */
 	resume(): void;
 	isEnding(): boolean;
+	/** The same getter, which throws from the stop on: for requests that a stop does not wait for. */
+	unlessEnding<Value>(get: () => Value): () => Value;
 }
 
 export function createInFlight(): InFlight {
@@ -24,10 +26,13 @@ export function createInFlight(): InFlight {
 		begun.add(ended);
 		return work;
 	}
+	function refuseIfEnding(): void {
+		if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+	}
 	return {
 		during,
 		admit(_request, response, next) {
-			if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+			refuseIfEnding();
 			void during(once(response, "close"));
 			next();
 		},
@@ -41,5 +46,9 @@ export function createInFlight(): InFlight {
 			isEnding = false;
 		},
 		isEnding: () => isEnding,
+		unlessEnding: (get) => () => {
+			refuseIfEnding();
+			return get();
+		},
 	};
 }

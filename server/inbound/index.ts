@@ -14,7 +14,7 @@ export interface InboundOptions {
 	outbox(): Outbox;
 	/** Lets what is to be stored begin, until the stop. */
 	admit: RequestHandler;
-	ingest: Pick<Ingest, "check" | "taken">;
+	ingest: Pick<Ingest, "check" | "store" | "taken">;
 	guess: Guess;
 	now(): number;
 	/** Told of each web hook that was vouched for, and of each that a rule fits of whom nobody knows whom it is about. */
@@ -44,7 +44,7 @@ export type HookListener = (hook: ReceivedHook) => unknown;
 /** What comes in about people from elsewhere: e-mails they open, what providers report of them. */
 export function createInbound({ sites, outbox, admit, ingest, guess, now, report, onFault }: InboundOptions) {
 	const listeners = new Set<HookListener>();
-	const { check, taken } = ingest;
+	const { check, store, taken } = ingest;
 	const hooks = createHooks({
 		sites,
 		admit,
@@ -66,7 +66,7 @@ export function createInbound({ sites, outbox, admit, ingest, guess, now, report
 					.catch(onFault);
 		},
 	});
-	const routes: Route[] = [openPixel({ sites, outbox, check, taken, now, onFault }), ...hooks];
+	const routes: Route[] = [openPixel({ sites, check, store, now, onFault }), ...hooks];
 	return {
 		routes,
 		/** Calls `listener` once for each web hook, after it is on disk; returns the way to stop. */

@@ -4,15 +4,13 @@ import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import { type Operation, ok, type Route } from "../http/route.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
-import type { Outbox } from "../outbox/outbox.ts";
 import { eventId } from "./event-id.ts";
 import { openReader } from "./open-token.ts";
 
 export interface OpenPixelOptions {
 	sites: IngestSite[];
-	outbox(): Outbox;
 	check(site: IngestSite, events: unknown[]): CheckedEvents;
-	taken(site: IngestSite, checked: CheckedEvents): void;
+	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
 	now(): number;
 	/** Told of an opened e-mail that could not be recorded. */
 	onFault(error: unknown): void;
@@ -46,7 +44,7 @@ const isLookedAt = (request: Request) =>
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
 /** `GET /v1/open.gif?t=…`: always the image; an `email_open` where `t` is good. That it is one in 20 minutes is the outbox's to see. */
-export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPixelOptions): Route {
+export function openPixel({ sites, check, store, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
 
@@ -64,12 +62,11 @@ export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPix
 		if (!event || recent.has(key)) return;
 		recent.set(key, true);
 		try {
-			await outbox().append({ site: site.name, events: [event], ...(checked.skipped && { skipped: checked.skipped }) });
+			await store(site, checked);
 		} catch (error) {
 			recent.delete(key);
 			throw error;
 		}
-		taken(site, checked);
 	}
 
 	async function answer(request: Request, response: Response): Promise<void> {

@@ -63,6 +63,8 @@ export interface Ingest {
 	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
 	/** Checks events that are reported of people: by an opened e-mail, or by the destination `from`, which gets none of them back. */
 	check(site: IngestSite, events: unknown[], from?: string): CheckedEvents;
+	/** Stores events that were checked; resolves once they are on disk. */
+	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
 	/** Tells that events that were checked are on disk. */
 	taken(site: IngestSite, checked: CheckedEvents): void;
 }
@@ -80,6 +82,8 @@ interface TakenEvents {
 	row: JournalRow | undefined;
 	rejected: Rejection[];
 	at: number;
+	/** ms until the row was on disk; undefined where ingest did not write it. */
+	commitMs?: number;
 }
 
 type Pieces = ReadBody["pieces"];
@@ -145,8 +149,9 @@ export function createIngest(options: IngestOptions): Ingest {
 	/** Stores what is good of a batch; resolves once that is durable. */
 	async function store({ name }: IngestSite, taken: TakenEvents): Promise<BatchReply> {
 		const { accepted, row, rejected } = taken;
+		const startedAt = performance.now();
 		if (row) await outbox().append(row);
-		report({ kind: "taken", site: name, ...taken });
+		report({ kind: "taken", site: name, ...taken, ...(row && { commitMs: performance.now() - startedAt }) });
 		return { accepted, rejected };
 	}
 
@@ -202,6 +207,9 @@ export function createIngest(options: IngestOptions): Ingest {
 		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
 		check: (site, events, from) =>
 			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, { reportedBy: from }),
+		async store(site, checked) {
+			await store(site, seal(site, checked));
+		},
 		taken: (site, checked) => report({ kind: "taken", site: site.name, ...seal(site, checked) }),
 	};
 }

@@ -3,7 +3,7 @@ import type { Notice } from "../delivery/dispatcher.ts";
 import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
-import type { Destination, Discarded, Ending, Outbox } from "../outbox/outbox.ts";
+import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
@@ -44,8 +44,8 @@ export interface Activity {
 	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: Step[] };
 	/** Nothing before this time is remembered for sure. */
 	since(): number;
-	/** The same store, which has people forgotten here as well. */
-	forgetful(outbox: Outbox): Outbox;
+	/** Forgets people of a site, by their keys. */
+	forget(request: ForgetRequest): void;
 }
 
 /** Bytes of received and UTF-16 units of discarded events that are remembered; a batch is forgotten as a whole. */
@@ -135,19 +135,13 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
-		forgetful: (outbox) => ({
-			...outbox,
-			async forget(request) {
-				const forgotten = await outbox.forget(request);
-				const { site, people } = request;
-				const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
-				received.remove(
-					(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
-				);
-				discarded.remove(isTheirs);
-				steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
-				return forgotten;
-			},
-		}),
+		forget({ site, people }) {
+			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
+			received.remove(
+				(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
+			);
+			discarded.remove(isTheirs);
+			steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
+		},
 	};
 }

@@ -1,4 +1,5 @@
 import type { DestinationState } from "../delivery/hold.ts";
+import type { Delivery } from "../delivery/start-delivery.ts";
 import type { BudgetLimits, Destination } from "../outbox/outbox.ts";
 
 /** A destination at this moment: what runs, not what is stored. */
@@ -11,6 +12,14 @@ export interface DestinationView {
 	/** Requests sent since the start. */
 	requests: number;
 }
+
+export const destinationView = ({ destination, provider, limits, dispatcher }: Delivery): DestinationView => ({
+	destination,
+	title: provider.title,
+	limits,
+	state: dispatcher.state(),
+	requests: dispatcher.requests(),
+});
 
 /** The state that needs attention first, of several sites' accounts with one provider: paused, then waiting. */
 export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {

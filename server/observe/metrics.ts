@@ -21,12 +21,10 @@ export interface Metrics {
 	ingested(notice: IngestNotice): void;
 	delivering(destination: Destination, notice: Notice): void;
 	/** A provider's web hook came in. */
-	reported(from: string, outcome: InboundNotice["outcome"]): void;
+	reported(notice: InboundNotice): void;
 	/** Deliveries that have waited too long were given up. */
 	expired(destination: Destination, count: number): void;
 	answered(answered: Answered): void;
-	/** The same store, with its commits timed. */
-	timed(outbox: Outbox): Outbox;
 	/** `GET /metrics` */
 	route: Route;
 }
@@ -182,6 +180,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			if (notice.kind === "bots") return bots.inc(notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
 			for (const { code } of notice.rejected) rejected.inc({ code });
+			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},
 
 		delivering(destination, notice) {
@@ -197,7 +196,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			if (result.outcome.kind === "retry") retries.inc(of);
 		},
 
-		reported: (from, outcome) => hooks.inc({ from, outcome }),
+		reported: ({ from, outcome }) => hooks.inc({ from, outcome }),
 
 		expired: (destination, count) => deadLetters.inc(labels(destination), count),
 
@@ -206,15 +205,6 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			const route = ingestRoutes.find((each) => path === each || path.startsWith(`${each}/`));
 			if (route) ingestSeconds.observe({ route, status }, seconds);
 		},
-
-		timed: (timed) => ({
-			...timed,
-			async append(batch) {
-				const startedAt = performance.now();
-				await timed.append(batch);
-				commitSeconds.observe((performance.now() - startedAt) / 1_000);
-			},
-		}),
 
 		route: {
 			path: "/metrics",

@@ -211,7 +211,11 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/check-event.ts", guard: "if (allowed && event.data)", without: "if (false)" },
 	],
 	"a flood of invented people uses up the day's requests": [
-		{ file: "server/proxy.ts", guard: "const reserveDefault = 0.2;", without: "const reserveDefault = 0;" },
+		{
+			file: "server/delivery/start-delivery.ts",
+			guard: "const reserveDefault = 0.2;",
+			without: "const reserveDefault = 0;",
+		},
 	],
 	"a flood of invented people becomes profiles": [
 		{ file: "server/providers/provider.ts", guard: '(createPeople === "verified" && trusted)', without: "true" },
