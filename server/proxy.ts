@@ -1,6 +1,6 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
-import { createLive } from "./admin/live.ts";
+import { createLiveStream } from "./admin/live.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts } from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
@@ -76,7 +76,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const labelOf = labelsOf(checked);
 	const observers = createObservers({ outbox, destinations, labelOf, log, now, isUp });
 	const { activity, counts, metrics, onFault } = observers;
-	const live = createLive(activity, now);
+	const live = createLiveStream(activity, now);
 
 	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
 	const guess = limitGuesses(rateLimit.perAddress, senderOf);

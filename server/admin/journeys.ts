@@ -1,6 +1,6 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
-import type { Activity, Step } from "../observe/activity.ts";
+import type { Activity, LaneStep } from "../observe/activity.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
@@ -31,7 +31,7 @@ interface Trail {
 	copies: number;
 	routes: Set<string>;
 	discarded: Journey["discarded"];
-	steps: Step[];
+	steps: LaneStep[];
 	owed: OwedDelivery[];
 	dead: DeadLetter[];
 }

@@ -10,14 +10,14 @@ const behindBytes = 1_048_576;
 /** Who watches at the same time. */
 const viewersMost = 100;
 
-export interface Live {
+export interface LiveStream {
 	/** Answers `GET /admin/live`: a line of JSON for each request to a provider, the latest ones first. */
 	route: RequestHandler;
 	/** Ends all streams; an open one would keep a server from closing. */
 	end(): void;
 }
 
-export function createLive(activity: Activity, now: () => number): Live {
+export function createLiveStream(activity: Activity, now: () => number): LiveStream {
 	const viewers = new Set<Response>();
 
 	const route: RequestHandler = (request, response) => {

@@ -10,7 +10,7 @@ import {
 } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import { isLoopback } from "../http/loopback.ts";
-import { bodyOf, jsonBody, parse } from "../http/parse-request.ts";
+import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
@@ -20,7 +20,7 @@ import type { DestinationView } from "../observe/destination-view.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
-import type { Live } from "./live.ts";
+import type { LiveStream } from "./live.ts";
 import {
 	deleteDeadLetters,
 	getBudget,
@@ -45,7 +45,7 @@ export interface AdminOptions {
 	/** What was counted since the start. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
-	live: Live;
+	live: LiveStream;
 	/** What a site of the store is called. */
 	labelOf(site: string): string;
 	/** Which destinations cannot be told of this event's person. */
@@ -91,7 +91,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	const json = jsonBody(1_048_576);
 	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
 	const selected = (request: Request) =>
-		parse(deadLetterSelectionSchema, bodyOf(request, "say which as application/json; {} means all"));
+		parseInput(deadLetterSelectionSchema, bodyOf(request, "say which as application/json; {} means all"));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
@@ -102,7 +102,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		response.json(history satisfies BudgetHistory);
 	}
 	async function find(request: Request, response: Response): Promise<void> {
-		const wanted = parse(searchSchema, bodyOf(request, "say what is looked for as application/json"));
+		const wanted = parseInput(searchSchema, bodyOf(request, "say what is looked for as application/json"));
 		const gone = new AbortController();
 		response.once("close", () => gone.abort());
 		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
@@ -111,7 +111,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		response.json(found satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const { items, cursor } = await outbox().deadLetters(parse(deadLetterQuerySchema, queryOf(request)));
+		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
 		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
 		response.json(shown satisfies DeadLetterPageView);
 	}

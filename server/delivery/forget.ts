@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { bodyOf, jsonBody, parse } from "../http/parse-request.ts";
+import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
@@ -95,7 +95,7 @@ export function forgetRoute<Site extends ForgetfulSite>({
 }: ForgetOptions<Site>): Route {
 	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "say whom as application/json: an email, a userId or both";
-		const person = parse(personSchema, bodyOf(request, hint));
+		const person = parseInput(personSchema, bodyOf(request, hint));
 		const site: Site = response.locals.site;
 		const people = { site: site.name, people: keysOf(person) };
 		const forgotten = await outbox().forget(people);

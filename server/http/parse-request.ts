@@ -12,7 +12,7 @@ export function bodyOf({ body }: Request, hint: string): unknown {
 }
 
 /** What was asked, if it is what the schema says. Throws {@link RequestError}, which tells where it is not. */
-export function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+export function parseInput<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 	const result = schema.safeParse(value);
 	if (result.success) return result.data;
 	const [issue] = result.error.issues;

@@ -2,7 +2,7 @@ import { type Event, eventSchema, limits, type Person } from "../../shared/event
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
 import { guardEvent, isForbidden, isObject, isTooLarge } from "./guard.ts";
-import type { Identity } from "./identity-token.ts";
+import type { VerifiedIdentity } from "./identity-token.ts";
 
 /** What the proxy knows of the sender of an event. */
 export interface Sender {
@@ -11,7 +11,7 @@ export interface Sender {
 	/** An opened e-mail or a provider: may name anybody and report opened e-mails, and is worth no more than a page. */
 	isReport?: boolean;
 	/** Where a visitor must be vouched for: what the batch's good tokens say, by token. */
-	identities?: ReadonlyMap<string, Identity> | undefined;
+	identities?: ReadonlyMap<string, VerifiedIdentity> | undefined;
 	/** Added to capture times, ms; 0 where the sender's clock is right. */
 	clockOffset: number;
 	/** The only attributes a browser may set; undefined for all. */
@@ -38,7 +38,7 @@ const idOf = (raw: unknown): string | null =>
 	typeof raw === "object" && raw !== null && "id" in raw && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
 
 /** Keeps the attributes a page may set, and lets those that a token says go over them. Changes the event. */
-function withAttributes(event: Event, allowed: string[] | undefined, signed: Identity["attributes"]): void {
+function withAttributes(event: Event, allowed: string[] | undefined, signed: VerifiedIdentity["attributes"]): void {
 	if (event.type !== "login" && event.type !== "update") return;
 	if (allowed && event.data) {
 		event.data = Object.fromEntries(Object.entries(event.data).filter(([name]) => allowed.includes(name)));
@@ -51,7 +51,7 @@ function identified(
 	{ email, userId, token }: Person,
 	identities: Sender["identities"],
 	at: number,
-): { who: Pick<Person, "email" | "userId">; identity?: Identity } | { code: EventCode; flaw: string } {
+): { who: Pick<Person, "email" | "userId">; identity?: VerifiedIdentity } | { code: EventCode; flaw: string } {
 	if (!identities) {
 		if (email !== undefined || userId !== undefined) return { who: { email, userId } };
 		return { code: "identity_required", flaw: "person: an email or a userId is needed" };

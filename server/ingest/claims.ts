@@ -9,7 +9,7 @@ const day = 86_400_000;
  * suppresses nothing of another's: its id for 31 days, a purchase's orderId for 400 days (among trusted
  * ones in the whole site), an opened e-mail for the 20 minutes after the last accepted one.
  */
-export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
+export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
 	const at = receivedAt;
 	const once = (key: string, reason: string, days: number) => ({ key, reason, at, since: 0, until: at + days * day });
 	// A UUIDv7 starts with its time, here in steps of five hours, so that what is new stays together on disk.

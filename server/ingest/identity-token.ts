@@ -20,7 +20,7 @@ const claimsSchema = z.object({ exp: z.number(), nbf: z.number().optional() });
 export type SignedIdentity = z.input<typeof identitySchema>;
 
 /** What a token says. */
-export interface Identity extends SignedIdentity {
+export interface VerifiedIdentity extends SignedIdentity {
 	/** ms since the epoch: what is captured from then on is not vouched for. */
 	expiresAt: number;
 }
@@ -50,7 +50,7 @@ export async function signIdentity(
 	return token;
 }
 
-export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap<string, Identity>>;
+export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap<string, VerifiedIdentity>>;
 
 /** The token an event carries, as far as it can be one. */
 function tokenOf(event: unknown): string | undefined {
@@ -65,7 +65,7 @@ function tokenOf(event: unknown): string | undefined {
 export function identityReader(secrets: readonly string[], now: () => number): IdentityReader {
 	const read = tokenReader(secrets, audience);
 
-	async function identityOf(token: string): Promise<Identity | undefined> {
+	async function identityOf(token: string): Promise<VerifiedIdentity | undefined> {
 		const claims = await read(token);
 		const times = claimsSchema.safeParse(claims);
 		const identity = identitySchema.safeParse(claims);
@@ -76,7 +76,7 @@ export function identityReader(secrets: readonly string[], now: () => number): I
 	}
 
 	return async (events) => {
-		const found = new Map<string, Identity>();
+		const found = new Map<string, VerifiedIdentity>();
 		for (const token of new Set(events.map(tokenOf))) {
 			const identity = token === undefined ? undefined : await identityOf(token);
 			if (token !== undefined && identity) found.set(token, identity);

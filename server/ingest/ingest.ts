@@ -4,7 +4,7 @@ import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import { rawBody } from "../http/body-room.ts";
 import { cors, originAllowed, preflight } from "../http/origins.ts";
-import { parse } from "../http/parse-request.ts";
+import { parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import { createRateLimit, type Guess } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
@@ -14,7 +14,7 @@ import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { isUpdate, personKey } from "../stored-event.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
-import { claimsOf } from "./claims.ts";
+import { claimsOfEvent } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
 import { postBatch, postEvents } from "./operations.ts";
 import { rankOf } from "./rank.ts";
@@ -131,7 +131,7 @@ export function createIngest(options: IngestOptions): Ingest {
 				person,
 				body: storedBody(stored, each, pieces[index]),
 				destinations: others(destinations),
-				claims: claimsOf(stored, person),
+				claims: claimsOfEvent(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
 				alone: !isUpdate(stored.event),
@@ -165,7 +165,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
-		const { writeKey, sentAt, events } = parse(batchSchema, json);
+		const { writeKey, sentAt, events } = parseInput(batchSchema, json);
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
@@ -186,7 +186,7 @@ export function createIngest(options: IngestOptions): Ingest {
 	async function fromBackend(request: Request, response: Response): Promise<void> {
 		const site: IngestSite = response.locals.site;
 		const { json, pieces } = readBody(request);
-		const { events } = parse(eventsSchema, json);
+		const { events } = parseInput(eventsSchema, json);
 		const sender = { isBackend: true, clockOffset: 0 };
 		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}

@@ -44,13 +44,13 @@ export function tokenReader(
 	return async (token) => {
 		for (const key of await keys) {
 			const verified = await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined);
-			if (verified) return claimsOf(verified.payload, audience);
+			if (verified) return claimsIn(verified.payload, audience);
 		}
 		return undefined;
 	};
 }
 
-function claimsOf(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
+function claimsIn(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
 	try {
 		const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
 		if (typeof claims !== "object" || claims === null || !("aud" in claims)) return undefined;

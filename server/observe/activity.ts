@@ -20,7 +20,7 @@ interface ReceivedEvents {
 }
 
 /** One step of a lane: what was sent for which events, and which of them ended. */
-export interface Step {
+export interface LaneStep {
 	at: number;
 	destination: Destination;
 	person: string;
@@ -41,7 +41,7 @@ export interface Activity {
 	stepped(destination: Destination, notice: Notice): void;
 	/** Calls the listener with each request to a provider; returns the latest ones and the way to stop. */
 	watch(listener: (delivery: LiveDelivery) => void): { latest: LiveDelivery[]; stop(): void };
-	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: Step[] };
+	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: LaneStep[] };
 	/** Nothing before this time is remembered for sure. */
 	since(): number;
 	/** Forgets people of a site, by their keys. */
@@ -63,7 +63,7 @@ const lengthOf = (events: readonly { body: string }[]) =>
 	events.reduce((sum, { body }) => sum + body.length + besideBody, 0);
 
 /** How many leading events a step was for. */
-function covered({ plan }: Result, ended: Step["ended"]): number {
+function covered({ plan }: Result, ended: LaneStep["ended"]): number {
 	const covers = plan.kind === "send" ? plan.covers : 1;
 	return Math.max(covers, ended?.count ?? 0);
 }
@@ -71,7 +71,7 @@ function covered({ plan }: Result, ended: Step["ended"]): number {
 export function createActivity({ labelOf, now }: { labelOf(site: string): string; now(): number }): Activity {
 	const received = createRecent<Received>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
-	const steps = createRecent<Step>(stepEventsKept);
+	const steps = createRecent<LaneStep>(stepEventsKept);
 	const watchers = new Set<(delivery: LiveDelivery) => void>();
 	const startedAt = now();
 
@@ -92,7 +92,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 			const about = events.slice(0, covered(result, ended));
 			const [first] = about;
 			if (!first) return;
-			const step: Step = {
+			const step: LaneStep = {
 				at,
 				destination,
 				person,
