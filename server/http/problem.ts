@@ -58,7 +58,6 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
 
 /** What the body parser's errors mean to the sender; anything it refuses otherwise is a malformed body. */
 const bodyErrors: Record<string, [ProblemCode, string]> = {
-	"entity.too.large": ["body_too_large", "the body is larger than 256 KB"],
 	"encoding.unsupported": [
 		"unsupported_media_type",
 		"the body's encoding is not supported: send it plain, gzip, deflate or br",
@@ -77,6 +76,9 @@ export function problemHandler(unforeseen: (error: unknown, response: Response) 
 		}
 		// The body parser's errors, and those of what it decompresses with, are the sender's.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {
+			if (error.type === "entity.too.large") {
+				return sendProblem(response, "body_too_large", `the body is larger than ${error.limit / 1_024} KB`);
+			}
 			const [code, detail] = bodyErrors[error.type] ?? ["malformed_body", "the body is not valid JSON in UTF-8"];
 			return sendProblem(response, code, detail);
 		}
