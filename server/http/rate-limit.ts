@@ -4,7 +4,7 @@ import type { RequestHandler } from "express";
 import { RequestError } from "./problem.ts";
 
 const windowMs = 60_000;
-/** Senders remembered by one limit at most, about 200 bytes each. */
+/** Senders that one limit remembers at most, about 200 bytes each. */
 const sendersMost = 100_000;
 /** Bits of an IPv6 address that count as one sender: the network of a household or an office. */
 const ipv6Prefix = 64;
@@ -13,7 +13,7 @@ const ipv6Prefix = 64;
 function networkOf(address: string): string {
 	const plain = address.replace(/^::ffff:(?=[\d.]+$)/i, "");
 	if (!isIPv6(plain)) return plain;
-	// URLs write IPv6 in one way (https://url.spec.whatwg.org/#concept-ipv6-serializer), and have no zones: fe80::1%eth0
+	// A URL spells IPv6 in one way, and has no zone: https://url.spec.whatwg.org/#concept-ipv6-serializer
 	const { hostname } = new URL(`http://[${plain.replace(/%.*/, "")}]`);
 	const [head = [], tail = []] = hostname
 		.slice(1, -1)
@@ -23,7 +23,7 @@ function networkOf(address: string): string {
 	return [...head, ...zeros, ...tail].slice(0, ipv6Prefix / 16).join(":");
 }
 
-/** Names the sender of a request, as limits count them. */
+/** Names the sender of a request. */
 type SenderOf = (request: IncomingMessage) => string;
 
 /** Counts senders by their IPv4 address, or the /64 of their IPv6 address. */
@@ -39,7 +39,7 @@ export interface RateLimit {
 	check(key: string): void;
 }
 
-/** A minute that began with a sender's first request. */
+/** A minute that began with a sender's first request, and the requests in it. */
 interface Window {
 	used: number;
 	endsAt: number;
@@ -47,7 +47,7 @@ interface Window {
 
 /** Limits requests a minute for each key. */
 export function createRateLimit(limit: number): RateLimit {
-	// Two generations: a window stays for a minute at least after its last request, unless too many senders come.
+	// Two generations: a window is kept for a minute after its last request, or less if too many senders come.
 	let current = new Map<string, Window>();
 	let previous = new Map<string, Window>();
 	let turnsAt = 0;
