@@ -1,4 +1,4 @@
-/** The backend's half of eventferry: a proxy to mount in an Express app, and its configuration. */
+/** `eventferry/server`: the proxy to mount in an Express app, its configuration, and what a backend signs and asks. */
 export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config/config.ts";
 export {
 	type CrispClient,

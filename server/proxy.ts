@@ -36,9 +36,9 @@ export interface EventProxy {
 	 */
 	stop(graceMs?: number): Promise<void>;
 	/**
-	 * Takes an event of the backend, as `POST /v1/events` does. Resolves once it is on disk; rejects with a
-	 * TypeError when the event is not valid, with `StoreUnavailableError` when it cannot be stored.
-	 * `writeKey` names the site where there are several.
+	 * Takes an event of the backend, as `POST /v1/events` does. Resolves once it is on disk; rejects with a TypeError
+	 * when the event is not valid, with `StoreUnavailableError` when it cannot be stored. `writeKey` names the site where
+	 * there are several.
 	 */
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**
@@ -48,7 +48,10 @@ export interface EventProxy {
 	onHook(listener: HookListener): () => void;
 }
 
-/** Makes a proxy. Throws `ConfigError` with every mistake in the configuration. Opens and delivers nothing until `start()`. */
+/**
+ * Makes a proxy. Throws `ConfigError` with every mistake in the configuration. Opens and delivers nothing until
+ * `start()`.
+ */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;

@@ -21,9 +21,9 @@ import { rankOf } from "./rank.ts";
 import { type ReadBody, readBody } from "./read-body.ts";
 import { storedBody } from "./stored-body.ts";
 
-/** A site as ingest sees it. */
+/** The settings of a site that ingest needs. */
 export interface IngestSite {
-	/** Its name in the store. */
+	/** The name in the store. */
 	name: string;
 	writeKey: string;
 	origins: string[];
@@ -31,69 +31,71 @@ export interface IngestSite {
 	identity: "open" | "verified";
 	identitySecrets?: string[] | undefined;
 	attributes?: string[] | undefined;
-	/** Where an event goes, and where it would but the destination cannot address its person. */
+	/** Names the destinations of an event, and those that it would go to if they could address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
 }
 
 export interface IngestOptions {
 	sites: IngestSite[];
-	/** The store; throws while there is none. */
+	/** Returns the store. Throws `StoreUnavailableError` while there is none. */
 	outbox(): Outbox;
 	sandbox: boolean;
-	/** Lets a request begin, or throws while the proxy is stopping. */
+	/** Counts a request as work that a stop waits for. Throws while the proxy is stopping. */
 	admit: RequestHandler;
-	/** Turns away an address that sends too much. */
+	/** Refuses addresses that send too many requests. */
 	limitAddress: RequestHandler;
-	/** Requests a minute of one write key; undefined for any number. */
+	/** Requests a minute for one write key. Undefined: no limit. */
 	perWriteKey: number | undefined;
-	/** Bounds how often server keys can be guessed. */
+	/** Limits wrong guesses of server keys. */
 	guess: Guess;
 	now(): number;
-	/** Told of what came of a batch; metrics, stats and the console hang off it. */
+	/** Receives the result of each batch, for metrics, stats and the console. */
 	report(notice: IngestNotice): void;
 }
 
 export type IngestNotice =
-	/** Events of a batch are on disk, others were not taken. */
+	/** The accepted events of a batch are on disk, the others are rejected. */
 	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
 
 export interface Ingest {
 	routes: Route[];
-	/** Takes events in-process, as the backend's. Resolves once they are on disk. */
+	/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
 	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
-	/** Checks events that are reported of people: by an opened e-mail, or by the destination `from`, which gets none of them back. */
+	/** Checks events made of an opened e-mail or of a report by the destination `from`, which gets none of them back. */
 	check(site: IngestSite, events: unknown[], from?: string): CheckedEvents;
-	/** Stores events that were checked; resolves once they are on disk. */
+	/** Stores checked events. Resolves once they are on disk. */
 	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
-	/** Tells that events that were checked are on disk. */
+	/** Reports that checked events are on disk, for a caller that has stored them itself. */
 	taken(site: IngestSite, checked: CheckedEvents): void;
 }
 
-/** Events as the store takes them, and those that are not taken. */
+/** The accepted events of a batch, ready for the store, and the rejected ones. */
 export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
 	rejected: Rejection[];
 	at: number;
 }
 
-/** What came of a batch: bytes rather than objects, as many are held at once, and some are remembered. */
+/**
+ * The result of a batch. Holds bytes, not objects: long-lived objects cost the garbage collector more than the checks.
+ */
 interface TakenEvents {
 	accepted: number;
-	/** The accepted ones; undefined where there are none. */
+	/** The accepted events. Undefined if there are none. */
 	row: JournalRow | undefined;
 	rejected: Rejection[];
 	at: number;
-	/** ms until the row was on disk; undefined where ingest did not write it. */
+	/** Time until the row was on disk, ms. Absent if the caller has stored it, or if there is no row. */
 	commitMs?: number;
 }
 
 type Pieces = ReadBody["pieces"];
 
-/** Sender clocks that are off by less than this are taken as right. */
+/** Clock errors of browsers up to this, ms, are not corrected: latency looks the same. */
 const clockTolerance = 60_000;
 
 /**
- * HTTP in. Everything that can be checked without the store is checked here, and what is handed to the
- * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
+ * Takes in events: `POST /v1/batch` and `POST /v1/events`. Checks everything that needs no store, and hands the journal
+ * serialised batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
 export function createIngest(options: IngestOptions): Ingest {
 	const { sites, outbox, sandbox, admit, limitAddress, guess, now, report } = options;
@@ -122,7 +124,7 @@ export function createIngest(options: IngestOptions): Ingest {
 			}
 			const { stored } = checked;
 			const person = personKey(stored.event.person);
-			if (person === undefined) throw new Error("a checked event has a person");
+			if (person === undefined) throw new Error("unreachable: a checked event has a person");
 			const { destinations, notAddressable } = site.route(stored.event);
 			const others = (names: string[]) =>
 				reportedBy === undefined ? names : names.filter((name) => name !== reportedBy);
@@ -146,7 +148,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		return { accepted: events.length, row, rejected, at };
 	}
 
-	/** Stores what is good of a batch; resolves once that is durable. */
+	/** Stores the accepted events of a batch. Resolves once they are on disk. */
 	async function store({ name }: IngestSite, taken: TakenEvents): Promise<BatchReply> {
 		const { accepted, row, rejected } = taken;
 		const startedAt = performance.now();
@@ -155,7 +157,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		return { accepted, rejected };
 	}
 
-	/** Not async, so that the events as they came are nobody's while the disk is waited for. */
+	/** Not an async function: that would keep the parsed events in memory until the disk is done. */
 	const accept = (
 		site: IngestSite,
 		raw: unknown[],
@@ -214,7 +216,7 @@ export function createIngest(options: IngestOptions): Ingest {
 	};
 }
 
-/** Without what `response.json` does for answers that could be cached. */
+/** Answers 202 without the ETag and freshness checks of `response.json`. */
 function answer(response: Response, reply: BatchReply): void {
 	const text = JSON.stringify(reply);
 	response.writeHead(202, {

@@ -5,7 +5,7 @@ import { StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Ingest, IngestSite } from "./ingest.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
-/** An event that the backend sends. `id` and `at`, the capture time, are filled in if they are left out. */
+/** An event of the backend. `id` and `at`, the capture time in ms, are filled in if they are left out. */
 export type BackendEvent = WithoutStamp<Event>;
 
 interface TrackOptions {
@@ -14,7 +14,7 @@ interface TrackOptions {
 	inFlight: InFlight;
 }
 
-/** Makes `proxy.track`: takes in one event of the backend without HTTP. */
+/** Makes `proxy.track`, the way for the backend to send one event without HTTP. */
 export function createTrack({ sites, ingest, inFlight }: TrackOptions) {
 	return async (event: BackendEvent, { writeKey }: { writeKey?: string } = {}): Promise<void> => {
 		const site = sites.find((each) => each.writeKey === (writeKey ?? sites[0]?.writeKey));
