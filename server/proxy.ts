@@ -24,26 +24,26 @@ import { ingestSite, storedName } from "./routing.ts";
 import { siteLabels } from "./site-label.ts";
 import { type Account, accountsOf } from "./sites.ts";
 
-/** The proxy, to be mounted in an Express app or served alone. */
+/** A proxy, to be mounted in an Express app or served alone. */
 export interface EventProxy {
-	/** Mount it where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
+	/** The routes. Mount them where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
 	router: Router;
-	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then every event is answered 503. */
+	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then, events are answered 503. */
 	start(): Promise<void>;
 	/**
-	 * Begins to take no more events (503); finishes what it has begun, taking in and delivering, for up to `graceMs`
-	 * (default 10 s); closes the store. What is not delivered is delivered after the next start.
+	 * Stops accepting events (503), lets requests that are under way finish for up to `graceMs` (default 10,000 ms), and
+	 * closes the store. Events that are not delivered yet are delivered after the next start.
 	 */
 	stop(graceMs?: number): Promise<void>;
 	/**
-	 * Takes an event of the backend, as `POST /v1/events` does. Resolves once it is on disk; rejects with a TypeError
-	 * when the event is not valid, with `StoreUnavailableError` when it cannot be stored. `writeKey` names the site where
-	 * there are several.
+	 * Accepts an event of the backend, as `POST /v1/events` does. Resolves once the event is on disk. Rejects with a
+	 * TypeError for an invalid event, and with `StoreUnavailableError` if it cannot be stored. `writeKey` selects the
+	 * site; the default is the first one.
 	 */
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**
-	 * Calls `listener` once for each verified web hook of Crisp and HelpCrunch, after what follows from it is on disk;
-	 * returns the way to stop. What it throws is logged and changes nothing.
+	 * Calls `listener` once for each verified web hook of Crisp and HelpCrunch, after its events are on disk. Returns a
+	 * function that stops this. Errors that the listener throws are logged.
 	 */
 	onHook(listener: HookListener): () => void;
 }
@@ -139,15 +139,15 @@ interface Parts {
 	now(): number;
 }
 
-/** The open store, and what delivers from it. */
+/** The open store, and the deliveries from it. */
 interface Running {
 	outbox: Outbox;
 	deliveries: Delivery[];
-	/** Ends sweeping and deliveries; a request that is under way has `graceMs`. */
+	/** Ends sweeping and deliveries. Requests under way may take `graceMs` more. */
 	end(graceMs: number): Promise<void>;
 }
 
-/** Opens the store, and starts a dispatcher for each account and the sweeping. */
+/** Opens the store, starts a dispatcher for each account, and starts sweeping. */
 async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
 	const { accounts, observers, log, now } = parts;
 	const outbox = await openOutbox(store, { maxBytes: maxStoreBytes });

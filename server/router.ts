@@ -16,13 +16,13 @@ export interface RouterOptions extends AdminOptions {
 	ingest: Route[];
 	metrics: Metrics;
 	log: Logger;
-	/** Told of what went wrong unforeseen, with the request's id; the client is not. */
+	/** Receives unexpected errors, with the request's id. The client is told nothing of them. */
 	onFault(error: unknown, requestId: string | undefined): void;
 }
 
 const getHealth: Operation = {
-	summary: "Whether the proxy is alive",
-	answer: ok("It is", json(named("Health", z.object({ status: z.literal("ok") })))),
+	summary: "Liveness of the proxy",
+	answer: ok("Alive", json(named("Health", z.object({ status: z.literal("ok") })))),
 	problems: [],
 };
 
@@ -34,13 +34,17 @@ const readiness = named(
 	}),
 );
 const getReadiness: Operation = {
-	summary: "Whether the store can be written, and how the destinations are",
-	answer: ok("It can; a destination that is paused is named, not failed", json(readiness)),
-	unwell: { status: 503, description: "It cannot, or the proxy is stopping", content: json(readiness) },
+	summary: "Readiness of the proxy: its store, and the states of its destinations",
+	answer: ok("Ready; a paused destination does not change that", json(readiness)),
+	unwell: {
+		status: 503,
+		description: "The store is not available, or the proxy is stopping",
+		content: json(readiness),
+	},
 	problems: [],
 };
 
-/** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
+/** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
 	const answerReady: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
@@ -81,10 +85,10 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	return router;
 }
 
-/** `/v1` of `/v1/batch`: all below is the router's own, other paths are left to the app around it. */
+/** Returns the first segments of all paths, `/v1` of `/v1/batch`: everything below them is the router's own. */
 const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
-/** An answer holds what others have sent: it is what its Content-Type says, and nobody keeps it. */
+/** Forbids sniffing and caching, because answers contain text of visitors and providers. */
 const asItSays: RequestHandler = (_request, response, next) => {
 	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 	next();
@@ -94,7 +98,7 @@ const nothingHere: RequestHandler = (request) => {
 	throw new RequestError("not_found", `there is no ${request.method} ${request.baseUrl}${request.path} here`);
 };
 
-/** An app of its own around the proxy's router, for `eventferry serve`. */
+/** Makes the app around the proxy's router, for `eventferry serve`. */
 export function createApp(routers: Router[], onFault: (error: unknown) => void): Express {
 	const app = express();
 	app.disable("x-powered-by");

@@ -12,7 +12,7 @@ import {
 import { bodyProblems, json, named, type Operation, ok, operatorProblems } from "../http/route.ts";
 
 const selection = json(named("DeadLetterSelection", deadLetterSelectionSchema));
-/** A line of a replay or discard that is told as it goes. */
+/** A line of the progress of a replay or discard. */
 const step = named(
 	"Step",
 	z.object({
@@ -23,49 +23,49 @@ const step = named(
 );
 
 export const getStats: Operation = {
-	summary: "What waits, was delivered and is dead, and what the budgets have left",
+	summary: "Numbers of waiting, delivered and dead events, and the budgets",
 	security: "adminToken",
 	answer: ok("Numbers by destination", json(named("Stats", statsSchema))),
 	problems: operatorProblems,
 };
 
 export const getLive: Operation = {
-	summary: "Requests to the providers, as they go",
+	summary: "Stream of the requests to providers",
 	security: "adminToken",
-	answer: ok("A line of JSON for each, until either side ends it", {
+	answer: ok("A line of JSON for each request, until either side ends the stream", {
 		"application/x-ndjson": named("LiveLine", liveLineSchema),
 	}),
 	problems: operatorProblems,
 };
 
 export const getBudget: Operation = {
-	summary: "What was taken of each budget, by time",
+	summary: "Requests taken from each budget in the last 24 hours",
 	security: "adminToken",
-	answer: ok("The last 24 hours", json(named("BudgetHistory", budgetHistorySchema))),
+	answer: ok("Numbers of requests, by time", json(named("BudgetHistory", budgetHistorySchema))),
 	problems: operatorProblems,
 };
 
 export const postSearch: Operation = {
-	summary: "Where an event, or a person's events, are and have been",
+	summary: "Journeys of an event, or of a person's events",
 	security: "adminToken",
 	body: json(named("Search", searchSchema)),
-	answer: ok("The latest first", json(named("SearchReply", searchReplySchema))),
+	answer: ok("Journeys, the latest first", json(named("SearchReply", searchReplySchema))),
 	problems: [...bodyProblems, ...operatorProblems],
 };
 
 export const getDeadLetters: Operation = {
-	summary: "What could not be delivered, the oldest first",
+	summary: "Dead letters, the oldest first",
 	security: "adminToken",
 	query: deadLetterQuerySchema,
-	answer: ok("A page; `cursor` is the next one's", json(named("DeadLetterPage", deadLetterPageSchema))),
+	answer: ok("A page; `cursor` leads to the next one", json(named("DeadLetterPage", deadLetterPageSchema))),
 	problems: ["malformed_body", ...operatorProblems],
 };
 
 export const deleteDeadLetters: Operation = {
-	summary: "Discards dead letters; {} is all",
+	summary: "Discards selected dead letters; {} selects all",
 	security: "adminToken",
 	body: selection,
-	answer: ok("How many, at the end or in steps", {
+	answer: ok("The number of dead letters, at the end or in steps", {
 		...json(named("Discarded", z.object({ discarded: z.number() }))),
 		"application/x-ndjson": step,
 	}),
@@ -73,10 +73,10 @@ export const deleteDeadLetters: Operation = {
 };
 
 export const postReplay: Operation = {
-	summary: "Delivers dead letters again; {} is all",
+	summary: "Delivers selected dead letters again; {} selects all",
 	security: "adminToken",
 	body: selection,
-	answer: ok("How many, at the end or in steps", {
+	answer: ok("The number of dead letters, at the end or in steps", {
 		...json(named("Replayed", z.object({ replayed: z.number() }))),
 		"application/x-ndjson": step,
 	}),

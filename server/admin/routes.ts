@@ -36,29 +36,30 @@ import { statsView } from "./stats.ts";
 
 export interface AdminOptions {
 	outbox(): Outbox;
-	/** Without one, only sandbox mode lets anybody in. */
+	/** The operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
-	/** Bounds how often the token can be guessed. */
+	/** Limits wrong guesses of the token. */
 	guess: Guess;
 	destinations(): DestinationView[];
-	/** What was counted since the start. */
+	/** Counts since the start, by name. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
 	live: LiveStream;
-	/** What a site of the store is called. */
+	/** Names a site of the store for people. */
 	labelOf(site: string): string;
-	/** Which destinations cannot be told of this event's person. */
+	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
 	now(): number;
 }
 
-/** How long a search looks, ms. */
+/** Time that a search may take, ms. */
 const searchMs = 10_000;
 
 /**
- * Whether sandbox mode needs no token: from this machine and not through a proxy on it, by its own name (not a rebound
- * one), not from another site's page.
+ * Recognises requests that need no token in sandbox mode: sent on this machine, not through a proxy on it, to a
+ * loopback name (against DNS rebinding, https://en.wikipedia.org/wiki/DNS_rebinding), and not by a page of another
+ * origin.
  */
 function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Request): boolean {
 	const isLocal = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
@@ -73,7 +74,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 	);
 }
 
-/** The operators' routes, below `/admin`, and what lets in nobody but operators. */
+/** Makes the operators' routes, and the guard that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
 	const { outbox, adminToken, sandbox, guess, destinations, counts, live, now } = options;
 	const guard: RequestHandler = (request, _response, next) => {
@@ -82,16 +83,18 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
 			const hint =
-				adminToken === undefined ? "no admin token is configured" : "send Authorization: Bearer and the admin token";
+				adminToken === undefined
+					? "no admin token is configured"
+					: "send the admin token as Authorization: Bearer <token>";
 			throw new RequestError("invalid_admin_token", hint);
 		}
 		next();
 	};
 
 	const json = jsonBody(1_048_576);
-	/** Which dead letters: a JSON object, always. A body that was not read must not mean all of them. */
+	/** Reads a selection of dead letters. Needs a JSON object: a body that was not read must not select all. */
 	const selected = (request: Request) =>
-		parseInput(deadLetterSelectionSchema, bodyOf(request, "say which as application/json; {} means all"));
+		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json; {} selects all"));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
@@ -102,7 +105,10 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		response.json(history satisfies BudgetHistory);
 	}
 	async function find(request: Request, response: Response): Promise<void> {
-		const wanted = parseInput(searchSchema, bodyOf(request, "say what is looked for as application/json"));
+		const wanted = parseInput(
+			searchSchema,
+			bodyOf(request, "send an event or a person to search for as application/json"),
+		);
 		const gone = new AbortController();
 		response.once("close", () => gone.abort());
 		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
@@ -119,7 +125,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
 	const replay: RequestHandler = (request, response) =>
 		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress));
-	// Nobody begins to watch while the proxy stops: it would keep its server open.
+	// A stream that began during a stop would keep the server from closing.
 	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
 
 	return {
@@ -136,8 +142,8 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 }
 
 /**
- * Answers how many dead letters were changed: once, or to whoever accepts `application/x-ndjson` with a line
- * after each step, `{ "replayed": 500 }`, the last of which has `"done": true`. An answer that ends without it failed.
+ * Answers with the number of dead letters changed. If the client accepts `application/x-ndjson`, answers with a line
+ * after each step, as `{ "replayed": 500 }`. The last line has `"done": true`; without it the change has failed.
  */
 async function inSteps(
 	name: "replayed" | "discarded",

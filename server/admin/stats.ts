@@ -5,12 +5,12 @@ import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbo
 
 export interface RunningNow {
 	running: DestinationView[];
-	/** What a site of the store is called. */
+	/** Names a site of the store for people. */
 	labelOf(site: string): string;
 	now: number;
 }
 
-/** What is stored and what runs, by the names of destinations. */
+/** Joins the numbers of the store and of this process, by the names of destinations. */
 export function statsView(
 	{ journal, stuck, events, bytes, discarded, destinations: stored }: OutboxStats,
 	{ running, labelOf, now }: RunningNow,
@@ -34,7 +34,7 @@ export function statsView(
 	};
 }
 
-/** What is stored and what runs of all sites' accounts with one provider, added up. */
+/** Adds up the numbers of all sites' accounts with one provider. */
 function destinationStats(stored: DestinationStats[], { running, labelOf, now }: RunningNow): DestinationNumbers {
 	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];

@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { RequestError } from "../http/problem.ts";
 import { ok, type Route } from "../http/route.ts";
 
-/** The built page: beside the built server, or in dist/ when the server runs from source. */
+/** The folder of the built page: beside the built server, or in dist/ when the server runs from source. */
 const folder = ["./page/", "../../dist/server/console/page/"]
 	.map((path) => new URL(path, import.meta.url))
 	.find((url) => existsSync(new URL("console.js", url)));
 
-/** Nothing inline, nothing from elsewhere, and in nobody's frame: what visitors and providers say is shown here. */
+/** A policy without inline code, other origins and frames, because the page shows text of visitors and providers. */
 const policy = [
 	"default-src 'none'",
 	"script-src 'self'",
@@ -21,23 +21,23 @@ const policy = [
 ].join("; ");
 
 const files = [
-	{ path: "/console", file: "console.html", type: "text/html", summary: "A page for operators" },
+	{ path: "/console", file: "console.html", type: "text/html", summary: "The operators' page" },
 	{ path: "/console/console.js", file: "console.js", type: "text/javascript", summary: "The page's script" },
 	{ path: "/console/console.css", file: "console.css", type: "text/css", summary: "The page's style" },
 ];
 
-/** The console: a page without data, that asks `/admin/*` for what it shows. Its addresses are relative to where it is. */
+/** Makes the console's routes: a page without data, which reads `/admin/*`. Its addresses are relative to its own. */
 export function consoleRoutes(): Route[] {
 	return files.map(({ path, file, type, summary }) => {
 		const body = folder && readFileSync(new URL(file, folder));
 		const tag = body && `"${hash("sha256", body, "base64url").slice(0, 16)}"`;
-		const answer = ok("The file, without data", { [type]: null });
+		const answer = ok("The file, which holds no data", { [type]: null });
 		return {
 			path,
 			get: [
 				{ summary, answer, problems: [] },
 				(request, response) => {
-					// With a slash at the end, the page's relative addresses would lead elsewhere.
+					// With a slash at the end, relative addresses of the page would resolve to other paths.
 					if (request.path.endsWith("/")) return response.redirect(301, `../${path.split("/").at(-1)}`);
 					if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
 					response.set({

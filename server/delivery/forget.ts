@@ -55,10 +55,10 @@ type Forgetting = z.infer<typeof forgettingSchema>;
 const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
 
 const deletePeople: Operation = {
-	summary: "Forgets a person, here and at the destinations that can",
+	summary: "Forgets a person, here and at the destinations that support it",
 	security: "serverKey",
 	body: json(named("Person", personSchema)),
-	answer: ok("What became of them, by destination", json(named("Forgotten", forgottenSchema))),
+	answer: ok("The result, by destination", json(named("Forgotten", forgottenSchema))),
 	problems: [...bodyProblems, ...backendProblems],
 };
 

@@ -22,7 +22,7 @@ export function readSnippet(): Buffer | undefined {
 }
 
 const getSnippet: Operation = {
-	summary: "The script for pages",
+	summary: "The browser snippet",
 	answer: ok("The script", { "text/javascript": null }),
 	problems: [],
 };

@@ -17,7 +17,7 @@ export interface OpenPixelOptions {
 }
 
 const getPixel: Operation = {
-	summary: "An image that records an opened e-mail, where its `t` is signed; always the image",
+	summary: "An image that records an opened e-mail if `t` is validly signed",
 	query: z.object({ t: z.string().optional() }),
 	answer: ok("One transparent pixel", { "image/gif": null }),
 	problems: [],

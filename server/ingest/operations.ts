@@ -9,7 +9,7 @@ const backendBatch = named("BackendBatch", eventsSchema.extend({ events }));
 const accepted = {
 	status: 202,
 	description:
-		"Accepted events are on disk; each that was not is in `rejected`. Repeats are accepted and discarded later.",
+		"Accepted events are on disk, the others are in `rejected`. Duplicates are accepted and discarded later.",
 	content: json(named("BatchReply", batchReplySchema)),
 };
 

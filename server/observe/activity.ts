@@ -8,7 +8,7 @@ import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
 
-/** A batch that was stored, as its bytes, which cost the garbage collector next to nothing. */
+/** A stored batch, as bytes: they cost the garbage collector less than objects. */
 interface Received {
 	site: string;
 	row: JournalRow;
@@ -19,50 +19,50 @@ interface ReceivedEvents {
 	events: ReturnType<typeof eventsIn>;
 }
 
-/** One step of a lane: what was sent for which events, and which of them ended. */
+/** One step of a lane: at most one request, and the end of some of its events. */
 export interface LaneStep {
 	at: number;
 	destination: Destination;
 	person: string;
-	/** The events that it was for. */
+	/** The events that the step was for. */
 	events: (EventBrief & { at: number; receivedAt: number; trusted: boolean })[];
 	sent?: LiveDelivery;
-	/** How the first `count` of them ended. */
+	/** The end of the first `count` events. */
 	ended?: { count: number; ending: Ending };
 }
 
 /**
- * What happened lately in this process, for people to look at: who watches is told at once, who searches finds it
- * for as long as the memory it may take has room. What must last is in the store.
+ * Memory of what this process did lately, for operators to watch and search. Bounded in size, and gone with the
+ * process: nothing depends on it.
  */
 export interface Activity {
 	received(notice: IngestNotice): void;
 	discarded(discarded: Discarded[]): void;
 	stepped(destination: Destination, notice: Notice): void;
-	/** Calls the listener with each request to a provider; returns the latest ones and the way to stop. */
+	/** Calls the listener with each request to a provider. Returns the latest requests and a function that stops. */
 	watch(listener: (delivery: LiveDelivery) => void): { latest: LiveDelivery[]; stop(): void };
 	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: LaneStep[] };
-	/** Nothing before this time is remembered for sure. */
+	/** Start of the time that is remembered completely. */
 	since(): number;
 	/** Forgets people of a site, by their keys. */
 	forget(request: ForgetRequest): void;
 }
 
-/** Bytes of received and UTF-16 units of discarded events that are remembered; a batch is forgotten as a whole. */
+/** Size of the received batches, and of the discarded events, that are remembered: about as many bytes each. */
 const bodiesKept = 4_000_000;
-/** Events that steps are remembered for. */
+/** Number of events whose steps are remembered. */
 const stepEventsKept = 20_000;
-/** Requests that whoever comes to watch is shown at once. */
+/** Number of past requests that a new watcher is shown. */
 const latestShown = 100;
-/** Events of one request that are named. */
+/** Number of events that are named of one request. */
 const eventsNamed = 20;
 
-/** About what an event takes beside its body. */
+/** Estimated size of an event beside its body, bytes. */
 const besideBody = 200;
 const lengthOf = (events: readonly { body: string }[]) =>
 	events.reduce((sum, { body }) => sum + body.length + besideBody, 0);
 
-/** How many leading events a step was for. */
+/** Counts the leading events that a step was for. */
 function covered({ plan }: Result, ended: LaneStep["ended"]): number {
 	const covers = plan.kind === "send" ? plan.covers : 1;
 	return Math.max(covers, ended?.count ?? 0);
@@ -117,7 +117,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 				};
 				for (const watcher of watchers) watcher(step.sent);
 			}
-			// What could not be settled may be of somebody who was forgotten meanwhile.
+			// A step that was not settled may belong to a person who has been forgotten meanwhile.
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
 

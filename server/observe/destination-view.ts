@@ -2,10 +2,10 @@ import type { DestinationState } from "../delivery/hold.ts";
 import type { Delivery } from "../delivery/start-delivery.ts";
 import type { BudgetLimits, Destination } from "../outbox/outbox.ts";
 
-/** A destination at this moment: what runs, not what is stored. */
+/** The state of a destination in this process, without what is stored. */
 export interface DestinationView {
 	destination: Destination;
-	/** Its name for people. */
+	/** The name for people. */
 	title: string;
 	limits: BudgetLimits;
 	state: DestinationState;
@@ -13,6 +13,7 @@ export interface DestinationView {
 	requests: number;
 }
 
+/** Shows the present state of a delivery. */
 export const destinationView = ({ destination, provider, limits, dispatcher }: Delivery): DestinationView => ({
 	destination,
 	title: provider.title,
@@ -21,7 +22,7 @@ export const destinationView = ({ destination, provider, limits, dispatcher }: D
 	requests: dispatcher.requests(),
 });
 
-/** The state that needs attention first, of several sites' accounts with one provider: paused, then waiting. */
+/** Sums up several sites' accounts with one provider: paused if one is, else waiting if one is, else running. */
 export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {
 	const kinds = new Set(views.map(({ state }) => state.kind));
 	return kinds.has("paused") ? "paused" : kinds.has("waiting") ? "waiting" : "running";

@@ -10,13 +10,13 @@ import { createFaultLog, logNotice } from "./notice-log.ts";
 
 export interface ObserversOptions extends MetricsOptions {
 	log: Logger;
-	/** Whether the store should work: not before the start, and not from the stop on. */
+	/** True from the end of a start to the begin of a stop: a store that fails in between is a fault. */
 	isUp(): boolean;
 }
 
 export type Observers = ReturnType<typeof createObservers>;
 
-/** Passes what ingest, inbound and the dispatchers report on to metrics, counts, the remembered activity and the log. */
+/** Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. */
 export function createObservers({ log, isUp, ...options }: ObserversOptions) {
 	const metrics = createMetrics(options);
 	const activity = createActivity(options);
@@ -26,13 +26,13 @@ export function createObservers({ log, isUp, ...options }: ObserversOptions) {
 		metrics,
 		activity,
 		counts,
-		/** Logs a fault, the same message once a minute at most. */
+		/** Logs a fault, the same message at most once a minute. */
 		logFault,
-		/** Logs an error that a request met. The client is not told of it. */
+		/** Logs an unexpected error of a request, which the client is told nothing of. */
 		onFault(error: unknown, requestId?: string): void {
 			if (!(error instanceof StoreUnavailableError)) {
 				log.error({ err: error, requestId }, "a request could not be handled");
-			} else if (isUp()) logFault("the store cannot be written", { reason: error.message });
+			} else if (isUp()) logFault("the store is not available", { reason: error.message });
 		},
 		ingested(notice: IngestNotice): void {
 			metrics.ingested(notice);

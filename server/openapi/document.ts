@@ -4,13 +4,13 @@ import { problemStatuses } from "../http/problem.ts";
 import { methods, named, type Operation, type Route, schemaNames } from "../http/route.ts";
 import { version } from "../version.ts";
 
-/** The parts of JSON Schema that a document is made of. */
+/** A JSON object of the document. */
 type Json = Record<string, unknown>;
 
 const ref = (id: string) => `#/components/schemas/${id}`;
 named("Problem", problemSchema);
 
-/** The schemas with a name, for others to point to. */
+/** Converts all named schemas, for others to point to. */
 function components(): Record<string, Json> {
 	const { schemas } = z.toJSONSchema(schemaNames, { io: "input", uri: ref });
 	return Object.fromEntries(
@@ -30,7 +30,7 @@ const contentOf = (content: Record<string, z.ZodType | null>) =>
 		Object.entries(content).map(([type, schema]) => [type, schema ? { schema: schemaOf(schema) } : {}]),
 	);
 
-/** The problems that an operation can be answered with, by status: those of its own and those of any. */
+/** Describes an operation's problems, by status. */
 function problemsOf({ problems }: Operation): Json {
 	const byStatus = Map.groupBy(problems, (code) => problemStatuses[code]);
 	return Object.fromEntries(
@@ -87,7 +87,10 @@ function pathOf(route: Route): Json {
 	);
 }
 
-/** Describes routes as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), by the schemas that they check and answer with. */
+/**
+ * Describes routes as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), by the schemas that they check and answer
+ * with.
+ */
 export function openApiDocument(routes: readonly Route[]): Json {
 	const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
 	return {
@@ -98,7 +101,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
 			description: "Carries a website's events to the profiles of its visitors.",
 			license: { name: "MIT", identifier: "MIT" },
 		},
-		// Wherever the proxy is mounted: beside this document.
+		// The proxy is mounted where this document is.
 		servers: [{ url: "." }],
 		paths: Object.fromEntries(routes.map((route) => [route.path, pathOf(route)])),
 		components: {

@@ -8,7 +8,7 @@ const getDocument: Operation = {
 	problems: [],
 };
 
-/** `GET /openapi.json`: describes the routes and itself. Made when it is first asked for. */
+/** `GET /openapi.json`: describes the given routes and itself. Made at the first request. */
 export function openApiRoute(routes: readonly Route[]): Route {
 	let document: string | undefined;
 	const route: Route = {
