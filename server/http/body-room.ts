@@ -4,10 +4,7 @@ import { RequestError } from "./problem.ts";
 
 /** Bytes of request bodies held in memory at once; a body counts from its first byte to the answer. */
 const roomBytes = 67_108_864;
-/**
- * When the room is full, bodies up to this many bytes are still taken: most are small, and few large ones must not
- * block them.
- */
+/** Bytes up to which a body is taken even if the room is full: few large bodies must not block the many small ones. */
 const smallBytes = 16_384;
 
 /**

@@ -13,7 +13,7 @@ import { count, counted, errorWords, type Titles, type Tone } from "./words.ts";
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
 
-/** How it all is, in a few words. */
+/** Sums up the states of all destinations in a few words. */
 function summaryOf({ destinations }: Stats): readonly [string, Tone] {
 	const all = Object.values(destinations);
 	const named = (state: string) => all.filter((each) => each.state === state).map(({ title }) => title);
