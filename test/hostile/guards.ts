@@ -147,6 +147,11 @@ export const guards: Record<string, Guard[] | string> = {
 	],
 	"a body is too large": [
 		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{
+			file: "server/ingest/read-body.ts",
+			guard: "if (Buffer.byteLength(body) > limits.bodyBytes)",
+			without: "if (false)",
+		},
 	],
 	"a small body becomes a large one when it is unpacked": [
 		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
