@@ -1,4 +1,4 @@
-/** The backend's half of eventferry: a proxy to mount in an Express app, and its configuration. */
+/** `eventferry/server`: the proxy to mount in an Express app, its configuration, and what a backend signs and asks. */
 export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config/config.ts";
 export {
 	type CrispClient,
@@ -13,6 +13,7 @@ export {
 export type { HookListener, ReceivedHook } from "./inbound/index.ts";
 export { type OpenUrlOptions, type SignedOpen, signOpenUrl } from "./inbound/open-token.ts";
 export { type SignedIdentity, signIdentity } from "./ingest/identity-token.ts";
+export type { BackendEvent } from "./ingest/track.ts";
 export { StoreOpenError, StoreUnavailableError } from "./outbox/outbox.ts";
-export { type BackendEvent, createProxy, type EventProxy } from "./proxy.ts";
+export { createProxy, type EventProxy } from "./proxy.ts";
 export { UnsupportedNodeError } from "./version.ts";

@@ -1,29 +1,53 @@
 import express, { type Express, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
-import { type AdminOptions, createAdmin } from "./admin/router.ts";
-import { worst } from "./admin/stats.ts";
-import { createConsole } from "./console/serve-console.ts";
-import { onlyMethods, problemHandler, RequestError } from "./http/problem.ts";
-import { serveSnippet } from "./http/snippet-file.ts";
+import * as z from "zod";
+import { type AdminOptions, createAdmin } from "./admin/routes.ts";
+import { consoleRoutes } from "./console/serve-console.ts";
+import { problemHandler, RequestError } from "./http/problem.ts";
+import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
+import { snippetRoute } from "./http/snippet-file.ts";
+import { worst } from "./observe/destination-view.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
-import { createOpenApi } from "./openapi/serve-openapi.ts";
+import { openApiRoute } from "./openapi/serve-openapi.ts";
 
 export interface RouterOptions extends AdminOptions {
-	/** Events in, and what else is asked under `/v1`. */
-	ingest: Router[];
+	/** The routes under `/v1`. */
+	ingest: Route[];
 	metrics: Metrics;
 	log: Logger;
-	/** Told of what went wrong unforeseen, with the request's id; the client is not. */
+	/** Receives unexpected errors, with the request's id. The client is told nothing of them. */
 	onFault(error: unknown, requestId: string | undefined): void;
 }
 
-/** Everything below these is the router's own; other paths are left to the app around it. */
-const ownPaths = ["/v1", "/client.js", "/healthz", "/readyz", "/metrics", "/openapi.json", "/admin", "/console"];
+const getHealth: Operation = {
+	summary: "Liveness of the proxy",
+	answer: ok("Alive", json(named("Health", z.object({ status: z.literal("ok") })))),
+	problems: [],
+};
 
-/** The proxy's routes, to be mounted anywhere. Paths it does not know are left to the app around it. */
+const readiness = named(
+	"Readiness",
+	z.object({
+		store: z.enum(["ok", "unavailable"]),
+		destinations: z.record(z.string(), z.enum(["running", "waiting", "paused"])),
+		warnings: z.array(z.object({ code: z.literal("stuck_batches"), count: z.number() })),
+	}),
+);
+const getReadiness: Operation = {
+	summary: "Readiness of the proxy: its store, and the states of its destinations",
+	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
+	unwell: {
+		status: 503,
+		description: "The store is not available, or the proxy is stopping",
+		content: json(readiness),
+	},
+	problems: [],
+};
+
+/** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
-	const readiness: RequestHandler = async (_request, response) => {
+	const answerReady: RequestHandler = async (_request, response) => {
 		const { destinations } = admin;
 		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
 		const checked = Promise.resolve()
@@ -42,27 +66,32 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 		});
 	};
 
+	const { guard, routes } = createAdmin(admin);
+	const described: Route[] = [
+		...ingest,
+		snippetRoute(),
+		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
+		{ path: "/readyz", get: [getReadiness, answerReady] },
+		metrics.route,
+		...consoleRoutes(),
+		...routes,
+	];
+	const all = [...described, openApiRoute(described)];
+
 	const router = Router();
-	router.use(ownPaths, observeRequests(log, metrics.answered));
+	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	router.use(["/v1", "/admin"], asItSays);
-	router.use(...ingest);
-	router.get("/client.js", serveSnippet());
-	router.all("/client.js", onlyMethods("GET", "HEAD"));
-	router.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
-	router.all("/healthz", onlyMethods("GET", "HEAD"));
-	router.get("/readyz", readiness);
-	router.all("/readyz", onlyMethods("GET", "HEAD"));
-	router.get("/metrics", metrics.route);
-	router.all("/metrics", onlyMethods("GET", "HEAD"));
-	router.use("/admin", createAdmin(admin));
-	router.use(createConsole());
-	router.use(createOpenApi());
+	router.use("/admin", guard);
+	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }
 
-/** An answer holds what others have sent: it is what its Content-Type says, and nobody keeps it. */
+/** Returns the first segments of all paths, `/v1` of `/v1/batch`: everything below them is the router's own. */
+const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
+
+/** Forbids sniffing and caching, because answers contain text of visitors and providers. */
 const asItSays: RequestHandler = (_request, response, next) => {
 	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 	next();
@@ -72,7 +101,7 @@ const nothingHere: RequestHandler = (request) => {
 	throw new RequestError("not_found", `there is no ${request.method} ${request.baseUrl}${request.path} here`);
 };
 
-/** An app of its own around the proxy's router, for `eventferry serve`. */
+/** Makes the app around the proxy's router, for `eventferry serve`. */
 export function createApp(routers: Router[], onFault: (error: unknown) => void): Express {
 	const app = express();
 	app.disable("x-powered-by");

@@ -1,36 +1,36 @@
 import type { Event, Person } from "../shared/event.ts";
 
-/** What the outbox keeps as an event's body: the event, and what the proxy knew when it took it. */
+/** An event as the outbox keeps it, with what the proxy knew when it accepted the event. */
 export interface StoredEvent {
 	event: Event;
-	/** From the backend, or with a verified identity: nobody's invention. */
+	/** True for an event of the backend or of a verified visitor. */
 	trusted: boolean;
-	/** Whose say the data is: true for the backend's, else the names of what a verified token says; the rest is the page's. */
+	/** Voucher for the data: true if the backend vouches for all of it, else the names that a token vouches for. */
 	signed?: true | string[];
-	/** ms since the epoch, the proxy's clock. */
+	/** Time of acceptance by the proxy's clock, ms since the epoch. */
 	receivedAt: number;
 }
 
-/** Whether a name in an event's data may be one that no page may set. */
+/** Tells if the backend or a token vouches for an attribute, so that it may be one that no page may set. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
-/** An e-mail as a person's key: the same for every way of writing it. */
+/** Spells an e-mail in one way, for a person's key. */
 export const normaliseEmail = (email: string): string => email.trim().toLowerCase();
 
 /**
- * Who an event is about, as lanes, deduplication and restrictions see it: the e-mail if there is one,
- * else the userId. A pure function of the event; keys are never linked.
+ * Returns the key of an event's person, for lanes, deduplication and restrictions: by the e-mail if there is one, else
+ * by the userId. Depends on the event alone: an e-mail and a userId are never linked.
  */
 export function personKey({ email, userId }: Person): string | undefined {
 	if (email !== undefined) return `email:${normaliseEmail(email)}`;
 	return userId === undefined ? undefined : `userId:${userId}`;
 }
 
-/** The person a key is of. */
+/** Returns the person of a key. */
 export function personOf(key: string): Pick<Person, "email" | "userId"> {
 	const colon = key.indexOf(":");
 	return { [key.slice(0, colon)]: key.slice(colon + 1) };
 }
 
-/** Whether an event only sets attributes, so that several of them can be one request. */
+/** Recognises events that only set attributes: several of them can be one request. */
 export const isUpdate = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The package's version; its package.json is a folder up from the source, two from the build. */
+/** The package's version. package.json is one folder above the source, two above the build. */
 export const version: string = JSON.parse(
 	readFileSync(
 		new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url),

@@ -4,7 +4,7 @@ import type { RunningNow } from "./stats.ts";
 
 const dayMs = 86_400_000;
 
-/** What was taken from each budget in the last 24 hours. */
+/** Reads the requests that were taken from each budget in the last 24 hours. */
 export async function budgetHistory(outbox: Outbox, { running, labelOf, now }: RunningNow): Promise<BudgetHistory> {
 	const to = now - (now % budgetSlotMs) + budgetSlotMs;
 	const from = to - dayMs;

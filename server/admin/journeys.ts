@@ -1,7 +1,7 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
-import type { Activity, Step } from "../observe/activity.ts";
+import type { Activity, LaneStep } from "../observe/activity.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
@@ -9,35 +9,35 @@ import { deadLetterView } from "./dead-letter.ts";
 
 export interface Traces extends ReturnType<Activity["remembered"]> {
 	owed: OwedDelivery[];
-	/** Of a lane that owes more than these, the rest is not among them. */
+	/** Number of deliveries in `owed` of one lane at most: a lane that owes more is cut off. */
 	owedMost: number;
 	dead: DeadLetter[];
 	labelOf(site: string): string;
-	/** Which destinations cannot be told of this event's person. */
+	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
-	/** An event by its id, or people by their keys. */
+	/** The event, by its id, or the people, by their keys, to be found. */
 	wanted: { event: string } | { persons: string[] };
 }
 
-/** All that is known of one event of one person. */
+/** Everything known about one event of one person. */
 interface Trail {
 	site: string;
 	person: string;
 	event: EventBrief & { at: number };
-	/** The event itself, where a copy of it is at hand. */
+	/** The event, if one of the traces has a copy of it. */
 	whole?: Event;
 	receivedAt?: number;
 	trusted?: boolean;
-	/** Copies that came, and where they were to go. */
+	/** Number of copies received, and the destinations that they were meant for. */
 	copies: number;
 	routes: Set<string>;
 	discarded: Journey["discarded"];
-	steps: Step[];
+	steps: LaneStep[];
 	owed: OwedDelivery[];
 	dead: DeadLetter[];
 }
 
-/** Puts together, event by event, what the traces tell of it; the latest first. Pure. */
+/** Joins traces to journeys, one per event, the latest first. Pure. */
 export function journeysOf(traces: Traces): Journey[] {
 	const { wanted } = traces;
 	const trails = new Map<string, Trail>();
@@ -61,7 +61,7 @@ export function journeysOf(traces: Traces): Journey[] {
 
 	for (const { site, events } of traces.received) {
 		for (const { person, body, destinations } of events) {
-			// Parsed only where it may be wanted: there can be thousands.
+			// Parsing thousands of bodies would take too long.
 			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.persons.includes(person)) continue;
 			const trail = trailOfBody(site, body);
 			if (!trail) continue;
@@ -102,7 +102,7 @@ function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, 
 		...trail.steps.map(({ destination }) => destination.name),
 		...trail.owed.map(({ destination }) => destination.name),
 		...trail.dead.map(({ destination }) => destination),
-		// Where every copy was discarded, none went anywhere.
+		// If every copy was discarded, none has reached a lane.
 		...(trail.copies > discarded.length ? trail.routes : []),
 	]);
 	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];

@@ -3,31 +3,33 @@ import type { LiveLine } from "../../shared/admin.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Activity } from "../observe/activity.ts";
 
-/** How often a line is sent where nothing happens, so that both sides know that the other is there. */
+/** Interval of heartbeat lines, ms: they keep proxies in between from closing an idle stream. */
 const heartbeatMs = 15_000;
-/** Bytes that may wait for somebody who reads slowly; more, and they are dropped: they can come again. */
+/** Bytes that may wait for a slow reader. Past that the stream is closed; the reader can connect again. */
 const behindBytes = 1_048_576;
-/** Who watches at the same time. */
+/** Streams open at the same time at most. */
 const viewersMost = 100;
 
-export interface Live {
-	/** Answers `GET /admin/live`: a line of JSON for each request to a provider, the latest ones first. */
+export interface LiveStream {
+	/**
+	 * Answers `GET /admin/live` with a line of JSON for each request to a provider, beginning with the latest past ones.
+	 */
 	route: RequestHandler;
-	/** Ends all streams; an open one would keep a server from closing. */
+	/** Ends all streams, because an open one keeps the server from closing. */
 	end(): void;
 }
 
-export function createLive(activity: Activity, now: () => number): Live {
+export function createLiveStream(activity: Activity, now: () => number): LiveStream {
 	const viewers = new Set<Response>();
 
 	const route: RequestHandler = (request, response) => {
 		if (viewers.size >= viewersMost) {
-			throw new RequestError("rate_limited", "too many watch already", { retryAfter: heartbeatMs / 1_000 });
+			throw new RequestError("rate_limited", "too many live streams are open", { retryAfter: heartbeatMs / 1_000 });
 		}
 		response.set({
 			"Content-Type": "application/x-ndjson; charset=utf-8",
 			"Cache-Control": "no-store, no-transform",
-			// nginx would keep lines back.
+			// Without this, nginx buffers lines: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
 			"X-Accel-Buffering": "no",
 		});
 		response.flushHeaders();

@@ -1,6 +1,8 @@
 import type { Request } from "express";
 
-/** A request's query, however the app around the router parses its own; a name given twice is a list. */
+/**
+ * Parses a request's query, whatever `query parser` the app around the router has. A name given twice becomes a list.
+ */
 export function queryOf({ url }: Request): Record<string, string | string[]> {
 	const query = new URLSearchParams(url.split("?")[1]);
 	return Object.fromEntries(

@@ -12,24 +12,24 @@ export interface SearchOptions {
 	destinations: Destination[];
 	activity: Activity;
 	labelOf(site: string): string;
-	/** Which destinations cannot be told of this event's person. */
+	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
-	/** When to give up looking. */
+	/** Ends the search early. */
 	signal: AbortSignal;
 }
 
-/** Events that are shown at most. */
+/** Events shown at most. */
 const shownMost = 50;
-/** Deliveries of each lane, and dead letters, that are found at most. */
+/** Deliveries read of each lane, and dead letters found, at most. */
 const foundMost = 200;
-/** Dead letters that are looked at in one go. */
+/** Dead letters read in one step. */
 const pageSize = 500;
 
-/** The keys that somebody may have who is looked for by this text. */
+/** Returns the keys of the people that a text may name. */
 const keysOf = (text: string) => [`email:${normaliseEmail(text)}`, `userId:${text}`];
 const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 
-/** What the store owes of what is wanted. */
+/** Finds the waiting deliveries of an event or a person. */
 async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {
 	if ("person" in wanted) {
 		return outbox.findOwed({ destinations, persons: keysOf(wanted.person), limit: foundMost });
@@ -51,7 +51,7 @@ async function findOwed(wanted: Wanted, { outbox, destinations, signal }: Search
 	return outbox.findOwed({ destinations, persons: [...persons], events, limit: foundMost });
 }
 
-/** The dead letters of what is wanted, and whether these are all. */
+/** Finds the dead letters of an event or a person, and tells if these are all. */
 async function findDead(
 	wanted: Wanted,
 	{ outbox, signal }: SearchOptions,
@@ -60,7 +60,7 @@ async function findDead(
 		.slice(1, -1)
 		.toLowerCase();
 	const isWanted = ({ body }: DeadLetter) => {
-		// Parsed only where it can be the one.
+		// Parsing all bodies would take too long.
 		if (!body.toLowerCase().includes(text)) return false;
 		const event = eventOf(body);
 		return "event" in wanted
@@ -79,8 +79,8 @@ async function findDead(
 }
 
 /**
- * Where events are and have been: from what this process remembers and what the store has. Looks in steps,
- * and gives up when the signal says so; then it says that it is not complete.
+ * Finds the journeys of an event or a person, in the memory of this process and in the store. Searches in steps, so
+ * that it blocks nothing. Ends early if the signal says so; its answer is then marked as incomplete.
  */
 export async function search(wanted: Wanted, options: SearchOptions): Promise<SearchReply> {
 	const { outbox, activity, labelOf, notAddressable, signal } = options;

@@ -1,27 +1,16 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import type { DestinationState } from "../delivery/hold.ts";
-import type { BudgetLimits, Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
-
-/** A destination as it is now, for whoever asks. */
-export interface DestinationView {
-	destination: Destination;
-	/** Its name for people. */
-	title: string;
-	limits: BudgetLimits;
-	state: DestinationState;
-	/** Requests sent since the start. */
-	requests: number;
-}
+import { type DestinationView, worst } from "../observe/destination-view.ts";
+import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
 export interface RunningNow {
 	running: DestinationView[];
-	/** What a site of the store is called. */
+	/** Names a site of the store for people. */
 	labelOf(site: string): string;
 	now: number;
 }
 
-/** What is stored and what runs, by the names of destinations. */
+/** Joins the numbers of the store and of this process, by the names of destinations. */
 export function statsView(
 	{ journal, stuck, events, bytes, discarded, destinations: stored }: OutboxStats,
 	{ running, labelOf, now }: RunningNow,
@@ -45,7 +34,7 @@ export function statsView(
 	};
 }
 
-/** What is stored and what runs of all sites' accounts with one provider, added up. */
+/** Adds up the numbers of all sites' accounts with one provider. */
 function destinationStats(stored: DestinationStats[], { running, labelOf, now }: RunningNow): DestinationNumbers {
 	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
@@ -78,10 +67,4 @@ function destinationStats(stored: DestinationStats[], { running, labelOf, now }:
 			};
 		}),
 	};
-}
-
-/** The state that matters most among several sites' accounts with one provider. */
-export function worst(views: DestinationView[]): DestinationView["state"]["kind"] {
-	const kinds = new Set(views.map(({ state }) => state.kind));
-	return kinds.has("paused") ? "paused" : kinds.has("waiting") ? "waiting" : "running";
 }

@@ -1,14 +1,14 @@
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { Router } from "express";
-import { onlyMethods, RequestError } from "../http/problem.ts";
+import { RequestError } from "../http/problem.ts";
+import { ok, type Route } from "../http/route.ts";
 
-/** The built page: beside the built server, or in dist/ when the server runs from source. */
+/** The folder of the built page: beside the built server, or in dist/ when the server runs from source. */
 const folder = ["./page/", "../../dist/server/console/page/"]
 	.map((path) => new URL(path, import.meta.url))
 	.find((url) => existsSync(new URL("console.js", url)));
 
-/** Nothing inline, nothing from elsewhere, and in nobody's frame: what visitors and providers say is shown here. */
+/** A policy without inline code, other origins and frames, because the page shows text of visitors and providers. */
 const policy = [
 	"default-src 'none'",
 	"script-src 'self'",
@@ -20,34 +20,38 @@ const policy = [
 	"frame-ancestors 'none'",
 ].join("; ");
 
-const files = {
-	"/console": ["console.html", "text/html"],
-	"/console/console.js": ["console.js", "text/javascript"],
-	"/console/console.css": ["console.css", "text/css"],
-} as const;
+const files = [
+	{ path: "/console", file: "console.html", type: "text/html", summary: "The operators' page" },
+	{ path: "/console/console.js", file: "console.js", type: "text/javascript", summary: "The page's script" },
+	{ path: "/console/console.css", file: "console.css", type: "text/css", summary: "The page's style" },
+];
 
-/** The console: a page without data, that asks `/admin/*` for what it shows. Its addresses are relative to where it is. */
-export function createConsole(): Router {
-	const router = Router({ strict: true });
-	for (const [path, [file, type]] of Object.entries(files)) {
+/** Makes the console's routes: a page without data, which reads `/admin/*`. Its addresses are relative to its own. */
+export function consoleRoutes(): Route[] {
+	return files.map(({ path, file, type, summary }) => {
 		const body = folder && readFileSync(new URL(file, folder));
 		const tag = body && `"${hash("sha256", body, "base64url").slice(0, 16)}"`;
-		router.get(path, (request, response) => {
-			if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
-			response.set({
-				"Content-Type": `${type}; charset=utf-8`,
-				"Content-Security-Policy": policy,
-				"Cache-Control": "no-cache",
-				ETag: tag,
-				"X-Content-Type-Options": "nosniff",
-				"Referrer-Policy": "no-referrer",
-			});
-			if (request.fresh) response.status(304).end();
-			else response.send(body);
-		});
-		router.all(path, onlyMethods("GET", "HEAD"));
-	}
-	// From there its relative addresses would lead elsewhere.
-	router.get("/console/", (_request, response) => response.redirect(301, "../console"));
-	return router;
+		const answer = ok("The file, which holds no data", { [type]: null });
+		return {
+			path,
+			get: [
+				{ summary, answer, problems: [] },
+				(request, response) => {
+					// With a slash at the end, relative addresses of the page would resolve to other paths.
+					if (request.path.endsWith("/")) return response.redirect(301, `../${path.split("/").at(-1)}`);
+					if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
+					response.set({
+						"Content-Type": `${type}; charset=utf-8`,
+						"Content-Security-Policy": policy,
+						"Cache-Control": "no-cache",
+						ETag: tag,
+						"X-Content-Type-Options": "nosniff",
+						"Referrer-Policy": "no-referrer",
+					});
+					if (request.fresh) response.status(304).end();
+					else response.send(body);
+				},
+			],
+		};
+	});
 }

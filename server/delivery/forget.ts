@@ -1,14 +1,16 @@
-import express, { type Request, type Response, Router } from "express";
+import type { Request, Response } from "express";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
-import { bodyOf, parse } from "../http/parse-request.ts";
-import { onlyMethods } from "../http/problem.ts";
+import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import type { Guess } from "../http/rate-limit.ts";
+import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
-import { type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
-import type { Admit, Known, Provider } from "../providers/provider.ts";
+import { type ForgetRequest, type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
+import type { Known } from "../providers/provider.ts";
 import { normaliseEmail, personKey } from "../stored-event.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Delivery } from "./start-delivery.ts";
 
 /** A site whose people can be forgotten. */
 export interface ForgetfulSite {
@@ -17,24 +19,21 @@ export interface ForgetfulSite {
 	serverKey?: string | undefined;
 }
 
-/** A destination as the deletion of a person needs it. */
-interface ForgetfulDestination {
-	provider: Provider;
-	/** Resolves once no request for these people, by their keys, is under way. */
-	quiet(people: readonly string[]): Promise<void>;
-	admit: Admit;
-}
+/** The parts of a delivery that deleting somebody needs. */
+type ForgetfulDelivery = Pick<Delivery, "provider"> & { dispatcher: Pick<Dispatcher, "quiet" | "admit"> };
 
 export interface ForgetOptions<Site extends ForgetfulSite> {
 	sites: readonly Site[];
 	outbox(): Outbox;
-	destinationsOf(site: Site): ForgetfulDestination[];
+	deliveriesOf(site: Site): ForgetfulDelivery[];
 	guess: Guess;
+	/** Told of people who have been forgotten in the store. */
+	report(forgotten: ForgetRequest): void;
 }
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
 /** The body of `DELETE /v1/people`. */
-export const personSchema = z
+const personSchema = z
 	.strictObject({ email: email.transform((address) => address && normaliseEmail(address)), userId })
 	.refine((person) => person.email !== undefined || person.userId !== undefined, "an email or a userId is needed");
 type Someone = z.infer<typeof personSchema>;
@@ -53,24 +52,32 @@ const forgettingSchema = z.object({
 });
 type Forgetting = z.infer<typeof forgettingSchema>;
 
-/** Answer to `DELETE /v1/people`, by destination. */
-export const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
+/** The answer of `DELETE /v1/people`, by destination. */
+const forgottenSchema = z.object({ destinations: z.record(z.string(), forgettingSchema) });
+
+const deletePeople: Operation = {
+	summary: "Forgets a person, here and at the destinations that support it",
+	security: "serverKey",
+	body: json(named("Person", personSchema)),
+	answer: ok("The result, by destination", json(named("Forgotten", forgottenSchema))),
+	problems: [...bodyProblems, ...backendProblems],
+};
 
 /** Keys of a person's possible lanes: one by e-mail, one by userId. */
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
 async function removeAt(
-	{ provider, quiet, admit }: ForgetfulDestination,
+	{ provider, dispatcher }: ForgetfulDelivery,
 	person: Someone,
 	known: string[],
 ): Promise<Pick<Forgetting, "profile" | "reason" | "status">> {
 	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
 	// A request under way could create the person anew.
-	await quiet(keysOf(person));
+	await dispatcher.quiet(keysOf(person));
 	const memories = known.map((text) => parseJson(text) as Known);
 	try {
-		const { kind, ...why } = await provider.remove(person, memories, admit);
+		const { kind, ...why } = await provider.remove(person, memories, dispatcher.admit);
 		return { profile: kind, ...why };
 	} catch (error) {
 		// The store could not be asked for a token. All that is kept of the person here is gone already.
@@ -80,34 +87,34 @@ async function removeAt(
 }
 
 /** Serves `DELETE /v1/people`: forgets a person here, then deletes their profile at every destination that can. */
-export function createForget<Site extends ForgetfulSite>({
+export function forgetRoute<Site extends ForgetfulSite>({
 	sites,
 	outbox,
-	destinationsOf,
+	deliveriesOf,
 	guess,
-}: ForgetOptions<Site>) {
-	async function forget(request: Request, response: Response<unknown, { site: Site }>): Promise<void> {
+	report,
+}: ForgetOptions<Site>): Route {
+	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "say whom as application/json: an email, a userId or both";
-		const person = parse(personSchema, bodyOf(request, hint));
-		const { site } = response.locals;
-		const forgotten = await outbox().forget({ site: site.name, people: keysOf(person) });
+		const person = parseInput(personSchema, bodyOf(request, hint));
+		const site: Site = response.locals.site;
+		const people = { site: site.name, people: keysOf(person) };
+		const forgotten = await outbox().forget(people);
+		report(people);
 		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
 		const destinations: Record<string, Forgetting> = {};
 		for (const { destination, owed, dead } of forgotten)
 			destinations[destination] = { queued: owed, deadLetters: dead, profile: "not_configured" };
 		await Promise.all(
-			destinationsOf(site).map(async (destination) => {
-				const { name } = destination.provider;
+			deliveriesOf(site).map(async (delivery) => {
+				const { name } = delivery.provider;
 				const { owed, dead, known } = forgotten.find((each) => each.destination === name) ?? nothing;
-				const removal = await removeAt(destination, person, known);
+				const removal = await removeAt(delivery, person, known);
 				destinations[name] = { queued: owed, deadLetters: dead, ...removal };
 			}),
 		);
 		response.json({ destinations });
 	}
 
-	const router = Router();
-	router.delete("/v1/people", backendOnly(sites, guess), express.json({ limit: bodyBytes }), forget);
-	router.all("/v1/people", onlyMethods("DELETE"));
-	return router;
+	return { path: "/v1/people", delete: [deletePeople, backendOnly(sites, guess), jsonBody(bodyBytes), forget] };
 }

@@ -1,25 +1,26 @@
-import type { RequestHandler } from "express";
+import express, { type RequestHandler } from "express";
 import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
 
-/** Bytes of bodies that are held at once, from their first byte to the answer. */
+/** Bytes of request bodies held in memory at once; a body counts from its first byte to the answer. */
 const roomBytes = 67_108_864;
-/** Past that, bodies up to this size are still taken: most are, so that a few large ones do not stand in their way. */
+/** Bytes up to which a body is taken even if the room is full: few large bodies must not block the many small ones. */
 const smallBytes = 16_384;
 
 /**
- * Bounds what bodies hold in memory, however many clients there are and however slowly they send: when the room is
- * used up, large ones are turned away (503) or, in the middle, cut off. Whoever sends them still has the events.
+ * Bounds the memory that bodies take, for any number of clients and however slowly they send. When the room is full, a
+ * large body is refused with 503, or its connection is closed if it is half sent. Senders keep their events and retry.
  */
-export function bodyRoom(): RequestHandler {
+function bodyRoom(): RequestHandler {
 	let held = 0;
 	return (request, response, next) => {
 		const isPacked = request.headers["content-encoding"] !== undefined;
 		const announced = isPacked ? limits.bodyBytes : Number(request.headers["content-length"] ?? limits.bodyBytes);
 		if (held > roomBytes && announced > smallBytes) {
-			// Or the rest of the body would still be waited for.
+			// To keep the connection, Node would read the rest of the body: resOnFinish in
+			// https://github.com/nodejs/node/blob/main/lib/_http_server.js
 			response.set("Connection", "close");
-			throw new RequestError("store_unavailable", "too much is being taken in at once; nothing was accepted");
+			throw new RequestError("store_unavailable", "too many large requests at once; nothing was accepted");
 		}
 		let own = 0;
 		const hold = (bytes: number) => {
@@ -27,7 +28,7 @@ export function bodyRoom(): RequestHandler {
 			held += bytes;
 			if (held > roomBytes && own > smallBytes) request.destroy();
 		};
-		// What is packed can become as large as is allowed.
+		// A compressed body counts as the largest allowed one: its unpacked size is not known yet.
 		if (isPacked) hold(limits.bodyBytes);
 		request.on("data", (chunk: Buffer) => hold(isPacked ? 0 : chunk.length));
 		response.once("close", () => {
@@ -36,3 +37,12 @@ export function bodyRoom(): RequestHandler {
 		next();
 	};
 }
+
+/**
+ * Reads and decompresses bodies of some media types into a Buffer, up to `limits.bodyBytes`, within one room. For
+ * routes that anybody can send to.
+ */
+export const rawBody = (type: string[] | (() => boolean)): RequestHandler[] => [
+	bodyRoom(),
+	express.raw({ type, limit: limits.bodyBytes }),
+];

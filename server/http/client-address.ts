@@ -1,56 +1,54 @@
 import type { IncomingMessage } from "node:http";
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import proxyAddr from "proxy-addr";
 
-/** The proxies in front of us: how many, or their addresses. */
+/** The proxies in front of the server: their number, or their addresses. */
 export type TrustProxy = boolean | number | string | string[];
 
 export const trustProxyHint =
 	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8";
 
-/** As Express names them. */
-const ranges: Record<string, string[]> = {
-	loopback: ["127.0.0.0/8", "::1/128"],
-	linklocal: ["169.254.0.0/16", "fe80::/10"],
-	uniquelocal: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
-};
-/** No chain of proxies is longer; whoever sends more addresses is not read further. */
+/** The longest chain of proxies that can be configured by its number. */
 const chainMost = 30;
 
 type IsTrusted = (address: string, hops: number) => boolean;
 
-const familyOf = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4");
-
-/** Whose `X-Forwarded-For` is believed; undefined where the value says no such thing. */
+/**
+ * Tells which peers may name their client in `X-Forwarded-For`. Undefined for a value that names no proxies. Addresses
+ * are written as for Express: https://expressjs.com/en/guide/behind-proxies.html
+ */
 export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
-	// True is one proxy: were every word in the header believed, anybody could name any address.
+	// Unlike in Express, true is one proxy: if the whole header were believed, any client could name any address.
 	if (typeof value === "boolean") return trustedProxies(value ? 1 : 0);
-	if (typeof value === "number") return value >= 0 && value <= chainMost ? (_address, hops) => hops < value : undefined;
-	const entries = [value].flat().flatMap((list) => list.split(",").map((entry) => entry.trim()));
-	const list = new BlockList();
-	for (const entry of entries.flatMap((name) => (Object.hasOwn(ranges, name) ? (ranges[name] ?? []) : name))) {
-		const [, address = "", prefix] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(entry) ?? [];
-		const bits = isIP(address) === 6 ? 128 : 32;
-		if (isIP(address) === 0 || Number(prefix ?? 0) > bits) return undefined;
-		list.addSubnet(address, Number(prefix ?? bits), familyOf(address));
+	if (typeof value === "number") {
+		return value >= 0 && value <= chainMost ? (address, hops) => hops < value && isIP(address) !== 0 : undefined;
 	}
-	return (address) => list.check(address, familyOf(address));
+	try {
+		return proxyAddr.compile([value].flat().flatMap((list) => list.split(",").map((entry) => entry.trim())));
+	} catch {
+		return undefined;
+	}
 }
 
+const unreadHeader =
+	"requests come with X-Forwarded-For, which is not read: behind a proxy all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY";
+
 /**
- * The address a request comes from, as Express tells it for the same `trust proxy` (`true` aside): the last one that no trusted
- * proxy has vouched for. Asked of us alone, so that an app around us keeps its own setting.
+ * Reads the client's address of a request: the last address in the chain of proxies that no trusted proxy has vouched
+ * for, or the last readable one before it. Leaves `trust proxy` of the app around the router alone. Without a setting,
+ * calls `warn` once when a request comes with an `X-Forwarded-For`.
  */
-export function clientAddress(trustProxy: TrustProxy = false): (request: IncomingMessage) => string {
-	const isTrusted = trustedProxies(trustProxy) ?? (() => false);
-	return ({ socket, headers }) => {
-		let address = socket.remoteAddress ?? "";
-		const header = headers["x-forwarded-for"];
-		if (header === undefined) return address;
-		const named = String(header).split(",").slice(-chainMost).reverse();
-		for (const [hops, next] of named.entries()) {
-			if (!isTrusted(address, hops) || isIP(next.trim()) === 0) break;
-			address = next.trim();
+export function clientAddress(
+	trustProxy?: TrustProxy,
+	warn: (message: string) => void = () => {},
+): (request: IncomingMessage) => string {
+	const isTrusted = trustedProxies(trustProxy ?? false) ?? (() => false);
+	let isWarned = trustProxy !== undefined;
+	return (request) => {
+		if (!isWarned && request.headers["x-forwarded-for"] !== undefined) {
+			isWarned = true;
+			warn(unreadHeader);
 		}
-		return address;
+		return proxyAddr.all(request, isTrusted).findLast((address) => isIP(address) !== 0) ?? "";
 	};
 }

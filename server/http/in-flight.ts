@@ -3,17 +3,21 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RequestHandler } from "express";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
-/** What is being taken in, so that a stop can let it finish. */
+/** The work that has begun and not ended, so that a stop can let it finish. */
 export interface InFlight {
-	/** Lets requests begin, until the stop. */
+	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` from the stop on. */
 	admit: RequestHandler;
-	/** Remembers work in-process. */
+	/** Counts a promise as work until it settles; returns it. */
 	during<Result>(work: Promise<Result>): Promise<Result>;
-	/** Lets nothing begin any more; resolves when what had begun has ended, at the latest after `graceMs`. */
+	/** Begins the stop; resolves when all work has ended, after `graceMs` at the latest. */
 	end(graceMs: number): Promise<void>;
-	/** Lets things begin again. */
+	/** Ends the stop: lets work begin again. */
 	resume(): void;
 	isEnding(): boolean;
+	/**
+	 * Wraps a getter so that it throws `StoreUnavailableError` from the stop on; for work that a stop does not wait for.
+	 */
+	unlessEnding<Value>(get: () => Value): () => Value;
 }
 
 export function createInFlight(): InFlight {
@@ -24,10 +28,13 @@ export function createInFlight(): InFlight {
 		begun.add(ended);
 		return work;
 	}
+	function refuseIfEnding(): void {
+		if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+	}
 	return {
 		during,
 		admit(_request, response, next) {
-			if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+			refuseIfEnding();
 			void during(once(response, "close"));
 			next();
 		},
@@ -41,5 +48,9 @@ export function createInFlight(): InFlight {
 			isEnding = false;
 		},
 		isEnding: () => isEnding,
+		unlessEnding: (get) => () => {
+			refuseIfEnding();
+			return get();
+		},
 	};
 }

@@ -2,25 +2,28 @@ import type { RequestHandler } from "express";
 import { isLoopback } from "./loopback.ts";
 import { RequestError } from "./problem.ts";
 
-/** `https://*.shop.example:8443` → what is before and after the star. */
+/** Captures the parts before and after the star of `https://*.shop.example:8443`. */
 const starred = /^(https?:\/\/)\*(\.[^.*]+(?:\.[^.*]+)+)$/;
-/** What a star stands for: a subdomain, or several one under the other, as a browser writes them. */
+/** The part of a host that a star stands for: one subdomain or several nested ones, as browsers write them. */
 const subdomains = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
 const isOrigin = (value: string) =>
 	URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value;
 
-/** Whether a configuration may name it: an origin, or `*.` before a host that is not a top level alone. */
+/**
+ * Accepts an origin, or one with `*.` before a host of at least two labels, so that nobody allows a whole top-level
+ * domain.
+ */
 export function isOriginPattern(value: string): boolean {
 	const [, scheme, rest = ""] = starred.exec(value) ?? [];
 	if (scheme === undefined) return isOrigin(value) && !value.includes("*");
-	// An IP address has no subdomains; with one before it, it is no host at all.
+	// Rules out IP addresses, which have no subdomains: x.127.0.0.1 is not a valid host.
 	return isOrigin(`${scheme}x${rest}`);
 }
 
 /**
- * Whether an origin is the one a pattern names. `https://*.shop.example` stands for `https://www.shop.example` and
- * `https://a.b.shop.example`, not for `https://shop.example` itself, another scheme or another port.
+ * Matches an origin against a pattern. `https://*.shop.example` matches `https://www.shop.example` and
+ * `https://a.b.shop.example`, but not `https://shop.example`, another scheme or another port.
  */
 function matches(origin: string, pattern: string): boolean {
 	if (!pattern.includes("*")) return origin === pattern;
@@ -34,26 +37,36 @@ function matches(origin: string, pattern: string): boolean {
 	);
 }
 
-/** Whether a page of this origin may post. In sandbox mode any loopback origin and none may. */
+/**
+ * Decides if a page of this origin may send events. Sandbox mode also allows loopback origins and requests without an
+ * origin.
+ */
 export function originAllowed(origin: string | undefined, allowed: readonly string[], sandbox: boolean): boolean {
 	if (origin === undefined) return sandbox;
 	return allowed.some((pattern) => matches(origin, pattern)) || (sandbox && isLoopback(origin));
 }
 
 /**
- * Lets pages of the allowed origins read the answers, errors too, and answers their preflights.
- * Whether an origin belongs to the very site of a batch is asked once the batch names it.
+ * Lets pages of all sites' origins read the answers, errors included. The origins of the one site that a batch names
+ * are checked later, once the batch has been read.
  */
 export function cors(allowed: readonly string[], sandbox: boolean): RequestHandler {
 	return (request, response, next) => {
 		const { origin } = request.headers;
 		response.vary("Origin");
-		const known = origin !== undefined && originAllowed(origin, allowed, sandbox);
-		if (known) {
+		if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {
 			response.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After" });
 		}
-		if (request.method !== "OPTIONS") return next();
-		if (!known) throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
+		next();
+	};
+}
+
+/** Answers preflights: https://fetch.spec.whatwg.org/#cors-preflight-fetch */
+export function preflight(allowed: readonly string[], sandbox: boolean): RequestHandler {
+	return ({ headers: { origin } }, response) => {
+		if (origin === undefined || !originAllowed(origin, allowed, sandbox)) {
+			throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
+		}
 		response
 			.set({
 				"Access-Control-Allow-Methods": "POST",

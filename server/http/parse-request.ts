@@ -1,15 +1,18 @@
-import type { Request } from "express";
+import express, { type Request, type RequestHandler } from "express";
 import type * as z from "zod";
 import { RequestError } from "./problem.ts";
 
-/** A request's body as it was read; `hint` is for whoever sent it as something else. Throws {@link RequestError}. */
+/** Parses bodies of type `application/json` up to `limit` bytes; leaves others unread. */
+export const jsonBody = (limit: number): RequestHandler => express.json({ limit });
+
+/** Returns a request's parsed body. Throws `unsupported_media_type` with the hint if the body was not read. */
 export function bodyOf({ body }: Request, hint: string): unknown {
 	if (body === undefined) throw new RequestError("unsupported_media_type", hint);
 	return body;
 }
 
-/** What was asked, if it is what the schema says. Throws {@link RequestError}, which tells where it is not. */
-export function parse<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+/** Checks input against a schema. Throws `malformed_body`, naming the first place that is wrong. */
+export function parseInput<Output>(schema: z.ZodType<Output>, value: unknown): Output {
 	const result = schema.safeParse(value);
 	if (result.success) return result.data;
 	const [issue] = result.error.issues;

@@ -1,9 +1,9 @@
 import { STATUS_CODES } from "node:http";
-import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, Response } from "express";
 import type { Problem, ProblemCode } from "../../shared/wire.ts";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
-/** Each code has one HTTP status. */
+/** The HTTP status of each code. */
 export const problemStatuses: Record<ProblemCode, number> = {
 	malformed_body: 400,
 	invalid_write_key: 401,
@@ -20,15 +20,15 @@ export const problemStatuses: Record<ProblemCode, number> = {
 	store_unavailable: 503,
 };
 
-/** Seconds a client is asked to wait when the store is unavailable. */
+/** Seconds in `Retry-After` when the store is unavailable. */
 const storeRetryAfter = 5;
 
 interface RequestErrorOptions extends ErrorOptions {
-	/** Seconds after which it can be tried again. */
+	/** Seconds for `Retry-After`. */
 	retryAfter?: number;
 }
 
-/** A request that is not taken, with the stable code its sender gets. */
+/** Refuses a request with a stable code. The message is for people and is sent to the client. */
 export class RequestError extends Error {
 	override readonly name = "RequestError";
 	readonly code: ProblemCode;
@@ -41,10 +41,10 @@ export class RequestError extends Error {
 }
 
 const codes = new WeakMap<Response, ProblemCode>();
-/** The code of the problem a request was answered with, if it was. */
+/** Returns the code of the problem that a request was answered with, if any. */
 export const problemCode = (response: Response): ProblemCode | undefined => codes.get(response);
 
-/** Answers with `application/problem+json` (RFC 9457). `detail` is for people and never holds a secret. */
+/** Answers with `application/problem+json` (https://www.rfc-editor.org/rfc/rfc9457). `detail` must hold no secret. */
 function sendProblem(response: Response, code: ProblemCode, detail: string, retryAfter?: number): void {
 	const status = problemStatuses[code];
 	codes.set(response, code);
@@ -56,9 +56,11 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
 	response.status(status).type("application/problem+json").send(JSON.stringify(problem));
 }
 
-/** What the body parser's errors mean to the sender; anything it refuses otherwise is a malformed body. */
+/**
+ * Problems for the `type` of body-parser's errors (https://github.com/expressjs/body-parser#errors); other types are a
+ * malformed body.
+ */
 const bodyErrors: Record<string, [ProblemCode, string]> = {
-	"entity.too.large": ["body_too_large", "the body is larger than 256 KB"],
 	"encoding.unsupported": [
 		"unsupported_media_type",
 		"the body's encoding is not supported: send it plain, gzip, deflate or br",
@@ -66,31 +68,28 @@ const bodyErrors: Record<string, [ProblemCode, string]> = {
 	"charset.unsupported": ["unsupported_media_type", "the body's charset is not supported: send UTF-8"],
 };
 
-/** Turns whatever went wrong into a problem; what was not foreseen is told to `unforeseen` and not to the sender. */
+/**
+ * Answers every error with a problem. Passes unexpected errors to `unforeseen` and tells the client nothing of them.
+ */
 export function problemHandler(unforeseen: (error: unknown, response: Response) => void): ErrorRequestHandler {
 	return (error, _request, response, next) => {
 		if (response.headersSent) return next(error);
 		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
 			unforeseen(error, response);
-			return sendProblem(response, "store_unavailable", "the event store cannot be written now; nothing was accepted");
+			return sendProblem(response, "store_unavailable", "the event store is not available now; nothing was accepted");
 		}
-		// The body parser's errors, and those of what it decompresses with, are the sender's.
+		// Errors of body-parser and of zlib have a status; with a 4xx one, the client sent something wrong.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {
+			if (error.type === "entity.too.large") {
+				return sendProblem(response, "body_too_large", `the body is larger than ${error.limit / 1_024} KB`);
+			}
 			const [code, detail] = bodyErrors[error.type] ?? ["malformed_body", "the body is not valid JSON in UTF-8"];
 			return sendProblem(response, code, detail);
 		}
-		// A path that cannot be percent-decoded is one that does not exist.
+		// Express throws for a path that cannot be percent-decoded; no route has such a path.
 		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
 		unforeseen(error, response);
 		sendProblem(response, "internal_error", "something went wrong here; the event was not accepted");
-	};
-}
-
-/** Refuses every method but the ones a route has. */
-export function onlyMethods(...methods: string[]): RequestHandler {
-	return (request, response) => {
-		response.set("Allow", methods.join(", "));
-		throw new RequestError("method_not_allowed", `${request.method} is not possible here, only ${methods.join(", ")}`);
 	};
 }

@@ -1,73 +1,116 @@
 import type { IncomingMessage } from "node:http";
+import { isIPv6 } from "node:net";
 import type { RequestHandler } from "express";
-import { ipKeyGenerator, MemoryStore, type Options } from "express-rate-limit";
 import { RequestError } from "./problem.ts";
 
 const windowMs = 60_000;
-/** A household or an office has so much of IPv6: counted as one address. */
+/** Senders that one limit remembers at most, about 200 bytes each. */
+const sendersMost = 100_000;
+/** Bits of an IPv6 address that count as one sender: the network of a household or an office. */
 const ipv6Prefix = 64;
 
-/** Who sends a request, as limits count them. */
-export type Sender = (request: IncomingMessage) => string;
-
-/** Counts senders by their addresses: IPv4 whole, IPv6 by its /64. */
-export const byAddress =
-	(addressOf: (request: IncomingMessage) => string): Sender =>
-	(request) =>
-		ipKeyGenerator(addressOf(request), ipv6Prefix);
-
-export interface RateLimit {
-	/** Counts one; rejects with `rate_limited` when that is more than a minute has room for. */
-	count(key: string): Promise<void>;
-	/** Rejects with `rate_limited` when a minute's room is used up; counts nothing. */
-	check(key: string): Promise<void>;
+/** The IPv4 address, or the /64 network of an IPv6 address, in one spelling. */
+function networkOf(address: string): string {
+	const plain = address.replace(/^::ffff:(?=[\d.]+$)/i, "");
+	if (!isIPv6(plain)) return plain;
+	// A URL spells IPv6 in one way, and has no zone: https://url.spec.whatwg.org/#concept-ipv6-serializer
+	const { hostname } = new URL(`http://[${plain.replace(/%.*/, "")}]`);
+	const [head = [], tail = []] = hostname
+		.slice(1, -1)
+		.split("::")
+		.map((part) => part.split(":").filter(Boolean));
+	const zeros = Array<string>(8 - head.length - tail.length).fill("0");
+	return [...head, ...zeros, ...tail].slice(0, ipv6Prefix / 16).join(":");
 }
 
-/** So many of each key in a minute, and no more until it is over. */
+/** Names the sender of a request. */
+type SenderOf = (request: IncomingMessage) => string;
+
+/** Counts senders by their IPv4 address, or the /64 of their IPv6 address. */
+export const byAddress =
+	(addressOf: (request: IncomingMessage) => string): SenderOf =>
+	(request) =>
+		networkOf(addressOf(request));
+
+export interface RateLimit {
+	/** Counts one request. Throws `rate_limited` when it is over the limit. */
+	count(key: string): void;
+	/** Throws `rate_limited` when the limit has been reached. Counts nothing. */
+	check(key: string): void;
+}
+
+/** A minute that began with a sender's first request, and the requests in it. */
+interface Window {
+	used: number;
+	endsAt: number;
+}
+
+/** Limits requests a minute for each key. */
 export function createRateLimit(limit: number): RateLimit {
-	const store = new MemoryStore();
-	store.init({ windowMs } as Options);
-	function refuse(resetTime: Date | undefined): never {
-		const retryAfter = Math.ceil(((resetTime?.getTime() ?? 0) - Date.now()) / 1_000);
-		throw new RequestError("rate_limited", "too many requests: come again when Retry-After says", {
-			retryAfter: Math.min(Math.max(retryAfter, 1), windowMs / 1_000),
+	// Two generations: a window is kept for a minute after its last request, or less if too many senders come.
+	let current = new Map<string, Window>();
+	let previous = new Map<string, Window>();
+	let turnsAt = 0;
+
+	function windowOf(key: string, now: number): Window | undefined {
+		const window = current.get(key) ?? previous.get(key);
+		return window && now < window.endsAt ? window : undefined;
+	}
+
+	function keep(key: string, window: Window, now: number): void {
+		if (now >= turnsAt || current.size >= sendersMost / 2) {
+			previous = current;
+			current = new Map();
+			turnsAt = now + windowMs;
+		}
+		current.set(key, window);
+	}
+
+	function refuse({ endsAt }: Window, now: number): never {
+		throw new RequestError("rate_limited", "too many requests: try again after the seconds in Retry-After", {
+			retryAfter: Math.ceil((endsAt - now) / 1_000),
 		});
 	}
+
 	return {
-		async count(key) {
-			const { totalHits, resetTime } = await store.increment(key);
-			if (totalHits > limit) refuse(resetTime);
+		count(key) {
+			const now = performance.now();
+			const window = windowOf(key, now) ?? { used: 0, endsAt: now + windowMs };
+			keep(key, window, now);
+			window.used += 1;
+			if (window.used > limit) refuse(window, now);
 		},
-		async check(key) {
-			const hits = await store.get(key);
-			if (hits && hits.totalHits >= limit) refuse(hits.resetTime);
+		check(key) {
+			const now = performance.now();
+			const window = windowOf(key, now);
+			if (window && window.used >= limit) refuse(window, now);
 		},
 	};
 }
 
-/** Turns away whoever sends more requests than that in a minute; before anything of a request is read but its headers. */
-export function limitRequests(limit: number, senderOf: Sender): RequestHandler {
+/** Refuses requests over the limit before anything but their headers is read. */
+export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler {
 	const requests = createRateLimit(limit);
-	return async (request, _response, next) => {
-		await requests.count(senderOf(request));
+	return (request, _response, next) => {
+		requests.count(senderOf(request));
 		next();
 	};
 }
 
-/** Looks for what a request's secret opens; resolves to undefined when it opens nothing. */
-export type Guess = <Found>(request: IncomingMessage, open: () => Found | undefined) => Promise<Found | undefined>;
+/** Calls `open` to look for what a request's secret opens, unless its sender has guessed wrong too often. */
+export type Guess = <Found>(request: IncomingMessage, open: () => Found | undefined) => Found | undefined;
 
 /**
- * Bounds how often a secret can be guessed. Only wrong guesses count; past the limit no guess of that address is
- * looked at for the rest of the minute, not even a right one, as that would tell.
+ * Bounds how often a secret can be guessed. Only wrong guesses count. Over the limit, every guess of that sender is
+ * refused for the rest of the minute, a right one too: an answer would tell that it was right.
  */
-export function limitGuesses(limit: number, senderOf: Sender): Guess {
+export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 	const wrong = createRateLimit(limit);
-	return async (request, open) => {
+	return (request, open) => {
 		const sender = senderOf(request);
-		await wrong.check(sender);
+		wrong.check(sender);
 		const found = open();
-		if (found === undefined) await wrong.count(sender);
+		if (found === undefined) wrong.count(sender);
 		return found;
 	};
 }

@@ -1,10 +1,10 @@
 import { hash, timingSafeEqual } from "node:crypto";
 
-/** Compares two secrets without telling by the time it takes how much of them agrees. */
+/** Compares two secrets in constant time, so that response times tell nothing about them. */
 export function sameSecret(given: string, expected: string): boolean {
 	const digest = (text: string) => hash("sha256", text, "buffer");
 	return timingSafeEqual(digest(given), digest(expected));
 }
 
-/** The token of an `Authorization: Bearer …` header. */
+/** Extracts the token of an `Authorization: Bearer …` header. */
 export const bearer = (header: string | undefined): string | undefined => header?.match(/^Bearer +(\S+)$/i)?.[1];

@@ -3,17 +3,19 @@ import { RequestError } from "./problem.ts";
 import type { Guess } from "./rate-limit.ts";
 import { bearer, sameSecret } from "./secret.ts";
 
-/** Lets backends in alone, before a body is read: whose it is, by the server key it bears, is `response.locals.site` then. */
+/**
+ * Refuses a request without a site's server key, before its body is read. Puts that site into `response.locals.site`.
+ */
 export function backendOnly(sites: readonly { serverKey?: string | undefined }[], guess: Guess): RequestHandler {
-	return async (request, response, next) => {
+	return (request, response, next) => {
 		const key = bearer(request.headers.authorization) ?? "";
-		const site = await guess(request, () =>
+		const site = guess(request, () =>
 			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
 		);
 		if (!site)
 			throw new RequestError(
 				"invalid_server_key",
-				"no site has this server key: send Authorization: Bearer and the key",
+				"no site has this server key: send it as Authorization: Bearer <server key>",
 			);
 		response.locals.site = site;
 		next();

@@ -3,25 +3,34 @@ import { existsSync, readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { RequestHandler } from "express";
 import { RequestError } from "./problem.ts";
+import { type Operation, ok, type Route } from "./route.ts";
 
-/** Seconds a browser and a CDN may keep the snippet; it is revalidated by ETag after that. */
+/** Seconds that browsers and CDNs may use the snippet before they revalidate it by its ETag. */
 const maxAge = 3_600;
 
-/** The built snippet: beside the built server, or in dist/ when the server runs from source. */
+/** Finds the built snippet: beside the built server, or in dist/ when the server runs from source. */
 function find(): URL | undefined {
 	return ["../../client.js", "../../dist/client.js"]
 		.map((path) => new URL(path, import.meta.url))
 		.find((url) => existsSync(url));
 }
 
-/** The snippet as it is served; undefined where it has not been built. */
+/** Reads the snippet as it is served. Undefined if it has not been built. */
 export function readSnippet(): Buffer | undefined {
 	const file = find();
 	return file && readFileSync(file);
 }
 
-/** Serves `/client.js`, compressed once, as Brotli, gzip or plain. */
-export function serveSnippet(): RequestHandler {
+const getSnippet: Operation = {
+	summary: "The browser snippet",
+	answer: ok("The script", { "text/javascript": null }),
+	problems: [],
+};
+
+/** `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */
+export const snippetRoute = (): Route => ({ path: "/client.js", get: [getSnippet, serveSnippet()] });
+
+function serveSnippet(): RequestHandler {
 	const plain = readSnippet();
 	if (!plain) {
 		return () => {
@@ -35,16 +44,18 @@ export function serveSnippet(): RequestHandler {
 	};
 	const digest = hash("sha256", plain, "base64url").slice(0, 16);
 	return (request, response) => {
-		// Browsers name what they take in no order of liking: the smallest first.
+		// Browsers accept encodings without a preference, so the smallest is sent:
+		// https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
 		const encoding = (["br", "gzip"] as const).find((each) => request.acceptsEncodings(each)) ?? "identity";
 		response.set({
 			"Content-Type": "text/javascript; charset=utf-8",
 			"Cache-Control": `public, max-age=${maxAge}`,
 			ETag: `"${digest}-${encoding}"`,
 			Vary: "Accept-Encoding",
-			// A page of another origin loads it with `integrity`, which needs CORS; it holds no secret.
+			// A script with `integrity` from another origin needs CORS:
+			// https://developer.mozilla.org/docs/Web/Security/Subresource_Integrity
 			"Access-Control-Allow-Origin": "*",
-			// An app around the router may ask of its own files that they stay with it.
+			// Helmet in the app around the router sets same-origin: https://helmetjs.github.io/#cross-origin-resource-policy
 			"Cross-Origin-Resource-Policy": "cross-origin",
 			"X-Content-Type-Options": "nosniff",
 		});

@@ -1,9 +1,10 @@
-import express, { type Request, type RequestHandler, type Response, Router } from "express";
-import { limits } from "../../shared/event.ts";
-import { bodyRoom } from "../http/body-room.ts";
+import type { Request, RequestHandler, Response } from "express";
+import * as z from "zod";
+import { rawBody } from "../http/body-room.ts";
 import { parseJson } from "../http/exact-json.ts";
-import { onlyMethods, RequestError } from "../http/problem.ts";
+import { RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
+import { json, named, type Operation, ok, type Route, storeProblems } from "../http/route.ts";
 import { crispHooks } from "../providers/crisp/hooks.ts";
 import { helpcrunchHooks } from "../providers/helpcrunch/hooks.ts";
 import type { Hook, HookRequest, HookSource } from "../providers/hook.ts";
@@ -24,6 +25,13 @@ export interface HooksOptions {
 
 /** `unknown_event`: one that neither the documentation nor a rule names. `other_account`: of an account that no site has. */
 export type HookOutcome = "taken" | "repeated" | "unknown_event" | "other_account";
+
+const postHook: Operation = {
+	summary: "What the provider reports, where a signature or key vouches for it",
+	body: json(named("Hook", z.record(z.string(), z.unknown()))),
+	answer: ok("On disk; whether it had been before", json(named("HookReply", z.object({ repeated: z.boolean() })))),
+	problems: ["malformed_body", "body_too_large", "invalid_signature", ...storeProblems],
+};
 
 function parsed(text: Buffer): unknown {
 	try {
@@ -48,11 +56,11 @@ function read(request: Request, now: number): HookRequest {
 }
 
 /** `POST /v1/hooks/…`: what providers report, where the secret we share with them vouches for it. Answered 200 once it is on disk. */
-export function createHooks({ sites, admit, report, guess, now, onHook }: HooksOptions): Router {
+export function createHooks({ sites, admit, report, guess, now, onHook }: HooksOptions): Route[] {
 	function route<Account>(source: HookSource<Account>, accountOf: (site: ReportedSite) => Account | undefined) {
 		return async (request: Request, response: Response): Promise<void> => {
 			const given = read(request, now());
-			const vouching = await guess(request, () => {
+			const vouching = guess(request, () => {
 				const found = sites.flatMap((site) => {
 					const account = accountOf(site);
 					return account && source.vouches(account, given) ? [{ site, account }] : [];
@@ -79,13 +87,12 @@ export function createHooks({ sites, admit, report, guess, now, onHook }: HooksO
 		};
 	}
 
-	const router = Router();
-	const room = bodyRoom();
-	const raw = express.raw({ type: () => true, limit: limits.bodyBytes });
+	const body = rawBody(() => true);
 	const crisp = route(crispHooks, (site) => site.crisp);
 	const helpcrunch = route(helpcrunchHooks, (site) => site.helpcrunch);
-	router.post("/v1/hooks/crisp", admit, room, raw, crisp);
-	router.post("/v1/hooks/helpcrunch", admit, room, raw, helpcrunch);
-	router.all(["/v1/hooks/crisp", "/v1/hooks/helpcrunch"], onlyMethods("POST"));
-	return router;
+	const query = z.object({ key: z.string().optional() });
+	return [
+		{ path: "/v1/hooks/crisp", post: [{ ...postHook, query }, admit, ...body, crisp] },
+		{ path: "/v1/hooks/helpcrunch", post: [postHook, admit, ...body, helpcrunch] },
+	];
 }

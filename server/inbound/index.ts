@@ -1,5 +1,6 @@
-import type { RequestHandler, Router } from "express";
+import type { RequestHandler } from "express";
 import type { Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Outbox } from "../outbox/outbox.ts";
@@ -14,7 +15,7 @@ export interface InboundOptions {
 	outbox(): Outbox;
 	/** Lets what is to be stored begin, until the stop. */
 	admit: RequestHandler;
-	ingest: Pick<Ingest, "check" | "taken">;
+	ingest: Pick<Ingest, "check" | "store" | "taken">;
 	guess: Guess;
 	now(): number;
 	/** Told of each web hook that was vouched for, and of each that a rule fits of whom nobody knows whom it is about. */
@@ -44,7 +45,7 @@ export type HookListener = (hook: ReceivedHook) => unknown;
 /** What comes in about people from elsewhere: e-mails they open, what providers report of them. */
 export function createInbound({ sites, outbox, admit, ingest, guess, now, report, onFault }: InboundOptions) {
 	const listeners = createListeners<ReceivedHook>();
-	const { check, taken } = ingest;
+	const { check, store, taken } = ingest;
 	const hooks = createHooks({
 		sites,
 		admit,
@@ -63,9 +64,9 @@ export function createInbound({ sites, outbox, admit, ingest, guess, now, report
 			listeners.tell({ from, event, data, at });
 		},
 	});
-	const routers: Router[] = [openPixel({ sites, outbox, check, taken, now, onFault }), hooks];
+	const routes: Route[] = [openPixel({ sites, check, store, now, onFault }), ...hooks];
 	return {
-		routers,
+		routes,
 		/** Calls `listener` once for each web hook, after it is on disk; returns the way to stop. */
 		onHook: (listener: HookListener): (() => void) =>
 			listeners.add((hook) => Promise.resolve(hook).then(listener).catch(onFault)),

@@ -1,21 +1,27 @@
 import { randomUUID } from "node:crypto";
-import { type Request, type Response, Router } from "express";
+import type { Request, Response } from "express";
 import { LRUCache } from "lru-cache";
-import { onlyMethods } from "../http/problem.ts";
+import * as z from "zod";
+import { type Operation, ok, type Route } from "../http/route.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
-import type { Outbox } from "../outbox/outbox.ts";
 import { eventId } from "./event-id.ts";
 import { openReader } from "./open-token.ts";
 
 export interface OpenPixelOptions {
 	sites: IngestSite[];
-	outbox(): Outbox;
 	check(site: IngestSite, events: unknown[]): CheckedEvents;
-	taken(site: IngestSite, checked: CheckedEvents): void;
+	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
 	now(): number;
 	/** Told of an opened e-mail that could not be recorded. */
 	onFault(error: unknown): void;
 }
+
+const getPixel: Operation = {
+	summary: "An image that records an opened e-mail if `t` is validly signed",
+	query: z.object({ t: z.string().optional() }),
+	answer: ok("One transparent pixel", { "image/gif": null }),
+	problems: [],
+};
 
 /** One transparent pixel. */
 const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
@@ -38,7 +44,7 @@ const isLookedAt = (request: Request) =>
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
 /** `GET /v1/open.gif?t=…`: always the image; an `email_open` where `t` is good. That it is one in 20 minutes is the outbox's to see. */
-export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPixelOptions): Router {
+export function openPixel({ sites, check, store, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
 
@@ -56,12 +62,11 @@ export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPix
 		if (!event || recent.has(key)) return;
 		recent.set(key, true);
 		try {
-			await outbox().append({ site: site.name, events: [event], ...(checked.skipped && { skipped: checked.skipped }) });
+			await store(site, checked);
 		} catch (error) {
 			recent.delete(key);
 			throw error;
 		}
-		taken(site, checked);
 	}
 
 	async function answer(request: Request, response: Response): Promise<void> {
@@ -71,8 +76,5 @@ export function openPixel({ sites, outbox, check, taken, now, onFault }: OpenPix
 		response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : gif);
 	}
 
-	const router = Router();
-	router.get("/v1/open.gif", answer);
-	router.all("/v1/open.gif", onlyMethods("GET", "HEAD"));
-	return router;
+	return { path: "/v1/open.gif", get: [getPixel, answer] };
 }

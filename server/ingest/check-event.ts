@@ -2,26 +2,26 @@ import { type Event, eventSchema, limits, type Person } from "../../shared/event
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
 import { guardEvent, isForbidden, isObject, isTooLarge } from "./guard.ts";
-import type { Identity } from "./identity-token.ts";
+import type { VerifiedIdentity } from "./identity-token.ts";
 
-/** What the proxy knows of the sender of an event. */
+/** The sender of an event, as far as the proxy knows. */
 export interface Sender {
-	/** May name anybody and providers' ids, report opened e-mails and set any attribute. */
+	/** The site's backend: may name anybody and providers' ids, report opened e-mails and set any attribute. */
 	isBackend: boolean;
-	/** An opened e-mail or a provider: may name anybody and report opened e-mails, and is worth no more than a page. */
+	/** The open pixel or a provider's report: may name anybody and report opened e-mails, but is not trusted. */
 	isReport?: boolean;
-	/** Where a visitor must be vouched for: what the batch's good tokens say, by token. */
-	identities?: ReadonlyMap<string, Identity> | undefined;
-	/** Added to capture times, ms; 0 where the sender's clock is right. */
+	/** Identities of the batch's good tokens, by token. Undefined if the site needs no token. */
+	identities?: ReadonlyMap<string, VerifiedIdentity> | undefined;
+	/** Correction of capture times, ms. 0 if the sender's clock is right. */
 	clockOffset: number;
-	/** The only attributes a browser may set; undefined for all. */
+	/** The only attributes that a browser may set. Undefined: all. */
 	attributes: string[] | undefined;
 	now: number;
 }
 
 export type Checked = { stored: StoredEvent } | { rejection: Rejection };
 
-/** Why a parsed JSON value may not be taken: a key that could reach a prototype, too many levels, too large a number. */
+/** Finds a forbidden key, too many levels or too large a number in a parsed value. Undefined if there is none. */
 function structuralFlaw(value: unknown, levels: number): string | undefined {
 	if (isTooLarge(value)) return "a number is too large";
 	if (typeof value !== "object" || value === null) return undefined;
@@ -37,8 +37,8 @@ function structuralFlaw(value: unknown, levels: number): string | undefined {
 const idOf = (raw: unknown): string | null =>
 	typeof raw === "object" && raw !== null && "id" in raw && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
 
-/** Keeps the attributes a page may set, and lets those that a token says go over them. Changes the event. */
-function withAttributes(event: Event, allowed: string[] | undefined, signed: Identity["attributes"]): void {
+/** Removes attributes that a page may not set, then adds those of its token, which win. Changes the event. */
+function withAttributes(event: Event, allowed: string[] | undefined, signed: VerifiedIdentity["attributes"]): void {
 	if (event.type !== "login" && event.type !== "update") return;
 	if (allowed && event.data) {
 		event.data = Object.fromEntries(Object.entries(event.data).filter(([name]) => allowed.includes(name)));
@@ -46,12 +46,12 @@ function withAttributes(event: Event, allowed: string[] | undefined, signed: Ide
 	if (event.type === "login" && signed) event.data = { ...event.data, ...signed };
 }
 
-/** Who an event is about: whom its token names, where one is needed. What the page says may repeat that, no more. */
+/** Finds the person of an event. Where a token is needed it names the person, and the page may only repeat that. */
 function identified(
 	{ email, userId, token }: Person,
 	identities: Sender["identities"],
 	at: number,
-): { who: Pick<Person, "email" | "userId">; identity?: Identity } | { code: EventCode; flaw: string } {
+): { who: Pick<Person, "email" | "userId">; identity?: VerifiedIdentity } | { code: EventCode; flaw: string } {
 	if (!identities) {
 		if (email !== undefined || userId !== undefined) return { who: { email, userId } };
 		return { code: "identity_required", flaw: "person: an email or a userId is needed" };
@@ -59,20 +59,21 @@ function identified(
 	if (token === undefined) return { code: "identity_required", flaw: "person: a token is needed, see signIdentity" };
 	const identity = identities.get(token);
 	if (!identity)
-		return { code: "invalid_identity_token", flaw: "person.token: is not one that your backend has signed" };
+		return { code: "invalid_identity_token", flaw: "person.token: has no valid signature of your backend" };
 	const isOther =
 		(email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email ?? "")) ||
 		(userId !== undefined && userId !== identity.userId);
-	if (isOther) return { code: "invalid_identity_token", flaw: "person: says something else than its token" };
-	if (at >= identity.expiresAt) return { code: "identity_token_expired", flaw: "person.token: had expired by then" };
+	if (isOther) return { code: "invalid_identity_token", flaw: "person: contradicts its token" };
+	if (at >= identity.expiresAt)
+		return { code: "identity_token_expired", flaw: "person.token: had expired when the event was captured" };
 	return { who: identity, identity };
 }
 
-/** The slow way, for what the guard refuses: says what is wrong with it. */
+/** Checks an event that the fast guard has refused, to say what is wrong with it. */
 function explain(raw: unknown): { event: Event } | { flaw: string } {
 	const flaw = structuralFlaw(raw, limits.dataDepth + 1);
 	if (flaw) return { flaw };
-	// Without a person it is nobody's, which is said by a code of its own.
+	// A missing person has its own code, identity_required: not an error of the shape.
 	const parsed = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
 	if (parsed.success) return { event: parsed.data };
 	const [issue] = parsed.error.issues;
@@ -80,8 +81,8 @@ function explain(raw: unknown): { event: Event } | { flaw: string } {
 }
 
 /**
- * Checks one event of a batch: shape, size, age, and what its sender may say. Never throws; the event that is to be
- * stored has its capture time corrected, never lies in the future, and holds known fields only, its token not among them.
+ * Checks one event of a batch: shape, size, age, and the sender's rights. Never throws. An accepted event has its
+ * capture time corrected, is never in the future, and holds known fields only; its token is removed.
  */
 export function checkEvent(raw: unknown, sender: Sender): Checked {
 	const { isBackend, isReport = false, identities, clockOffset, attributes, now } = sender;
@@ -96,16 +97,16 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 		return reject("event_too_large", `data is larger than ${limits.dataBytes} bytes as JSON`);
 	}
 	if (event.type === "email_open" && !isBackend && !isReport)
-		return reject("invalid_event", "email_open comes from the backend only");
+		return reject("invalid_event", "only the backend may send email_open");
 
 	const at = Math.min(Math.round(event.at + clockOffset), now);
-	if (at < now - limits.ageMs) return reject("invalid_event", "at: is more than 30 days ago");
+	if (at < now - limits.ageMs) return reject("invalid_event", "at: must not be more than 30 days ago");
 
 	const { anonymousId, ids } = event.person;
 	const found = identified(event.person, identities, at);
 	if ("flaw" in found) return reject(found.code, found.flaw);
 	const { who, identity } = found;
-	// What was read is ours alone: changed in place, as this is done for every event.
+	// Nobody else holds the parsed event, so it is changed in place: a copy of each would cost time.
 	event.at = at;
 	event.person = {};
 	if (who.email !== undefined) event.person.email = normaliseEmail(who.email);

@@ -5,14 +5,15 @@ const minute = 60_000;
 const day = 86_400_000;
 
 /**
- * What an event may be only once, each within a person, so that an id that is used for one person
- * suppresses nothing of another's: its id for 31 days, a purchase's orderId for 400 days (among trusted
- * ones in the whole site), an opened e-mail for the 20 minutes after the last accepted one.
+ * Derives an event's claims: its id for 31 days, a purchase's orderId for 400 days, an opened e-mail for 20 minutes
+ * after the last accepted one. Each claim holds within one person, so that nobody can use up another's id. The orderId
+ * of a trusted purchase holds in the whole site as well.
  */
-export function claimsOf({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
+export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
 	const at = receivedAt;
 	const once = (key: string, reason: string, days: number) => ({ key, reason, at, since: 0, until: at + days * day });
-	// A UUIDv7 starts with its time, here in steps of five hours, so that what is new stays together on disk.
+	// The first 24 bits of a UUIDv7 are its time in steps of 4.7 hours, so that new claims lie side by side on disk:
+	// https://www.rfc-editor.org/rfc/rfc9562#section-5.7
 	const cluster = event.id[14] === "7" ? event.id.slice(0, 6) : "000000";
 	const key = `id\n${person}\n${event.id}`;
 	const claims: Claim[] = [{ key, cluster, reason: "duplicate", at, since: 0, until: at + 31 * day }];

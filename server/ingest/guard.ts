@@ -1,9 +1,11 @@
 import { colors, type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 
-/** An event as `eventSchema` would have cleaned it. */
+/** An event, cleaned as `eventSchema` cleans it. */
 interface Guarded {
 	event: Event;
-	/** No fewer bytes than its `data` has as JSON in UTF-8, so that counting them is seldom needed. */
+	/**
+	 * Upper bound of the size of `data` as JSON in UTF-8. If it is below the limit, nobody needs to serialise and count.
+	 */
 	dataBytesAtMost: number;
 }
 
@@ -19,21 +21,26 @@ const isText = (value: unknown, max: number): value is string =>
 	typeof value === "string" && value !== "" && value.length <= max && !unprintable.test(value);
 const isId = (value: unknown): value is string => isText(value, limits.idLength);
 const isToken = (value: unknown) => typeof value === "string" && value !== "" && value.length <= 4_096;
-/** Rare, and the providers' own: left to the schema. */
+/** Checks `ids`, which are rare, by the schema. */
 const idsSchema = eventSchema.options[0].shape.person.shape.ids;
 const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const address = /^[^\s@]+@[^\s@]+$/;
 
-/** Keys that could reach a prototype, or have half a surrogate pair: Node 24 now and then writes such a one as another. */
+/**
+ * Recognises keys that could reach a prototype, and keys with half a surrogate pair: V8 may read those as another key,
+ * https://github.com/nodejs/node/issues/63785
+ */
 export const isForbidden = (key: string): boolean =>
 	key === "__proto__" || key === "constructor" || key === "prototype" || !key.isWellFormed();
 
-/** `1e999` is JSON, and infinite once parsed: it would be delivered as null. */
+/** Recognises numbers such as `1e999`: valid JSON, but Infinity once parsed, and null when it is serialised again. */
 export const isTooLarge = (value: unknown): boolean => typeof value === "number" && !Number.isFinite(value);
 
-/** No fewer bytes than a parsed value has as JSON; Infinity where it has a forbidden key, too many levels or too large a number. */
+/**
+ * Upper bound of a value's size as JSON, in bytes. Infinity for a forbidden key, too many levels or too large a number.
+ */
 function bytesAtMost(value: unknown, levels: number): number {
-	// A UTF-16 unit takes six bytes at most (escaped), a number 25; a comma follows.
+	// One UTF-16 code unit takes 6 bytes at most (escaped, as \u0000), a number 25, a comma or bracket 1.
 	if (typeof value === "string") return 6 * value.length + 3;
 	if (typeof value !== "object" || value === null) return isTooLarge(value) ? Number.POSITIVE_INFINITY : 26;
 	if (levels === 0) return Number.POSITIVE_INFINITY;
@@ -49,7 +56,7 @@ function bytesAtMost(value: unknown, levels: number): number {
 	return bytes;
 }
 
-/** Copies a known field that may be absent; false where it is there and wrong. */
+/** Copies an optional field. Returns false if the field is present and invalid. */
 function take(from: Json, name: string, into: object, is: Is): boolean {
 	const value = from[name];
 	if (value === undefined) return true;
@@ -96,7 +103,7 @@ const isOrder = ({ orderId, total, items }: Json) =>
 	(total === undefined || isNumber(total)) &&
 	(items === undefined || (Array.isArray(items) && items.every(isItem)));
 
-/** Takes `data`, and `name` where the type has one; false where one is wrong. */
+/** Copies `data`, and the `name` of a track. Returns false if one of them is invalid. */
 function takeRest(raw: Json, event: Json): boolean {
 	switch (raw.type) {
 		case "track":
@@ -116,9 +123,9 @@ function takeRest(raw: Json, event: Json): boolean {
 }
 
 /**
- * The fast way through `eventSchema` and the structural checks: takes just what they take, cleaned alike
- * (`test/unit/ingest/guard.test.ts` holds the two together). Undefined says no more than that something
- * is wrong; the schema says what.
+ * Checks and cleans an event as `eventSchema` and the structural checks do, only faster; a property in
+ * `test/unit/ingest/guard.test.ts` compares the two. Returns undefined for an invalid event: the schema then says what
+ * is wrong.
  */
 export function guardEvent(raw: unknown): Guarded | undefined {
 	if (!isObject(raw) || typeof raw.id !== "string" || !uuid.test(raw.id)) return undefined;

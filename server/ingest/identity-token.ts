@@ -4,9 +4,9 @@ import { isForbidden } from "./guard.ts";
 import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
-/** UTF-16 units of a token: what an event may carry. */
+/** Longest token that an event may carry, in UTF-16 code units. */
 const tokenLength = 4_096;
-/** How far a backend's clock may be ahead of ours, seconds. */
+/** Seconds that a backend's clock may be ahead of the proxy's. */
 const clockTolerance = 60;
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
@@ -16,22 +16,23 @@ const identitySchema = z
 	.refine(({ attributes = {} }) => !Object.keys(attributes).some(isForbidden), "attributes: a key is not allowed");
 const claimsSchema = z.object({ exp: z.number(), nbf: z.number().optional() });
 
-/** Who a visitor is, as the app's backend vouches for it. */
+/** A visitor's identity, as the app's backend vouches for it. */
 export type SignedIdentity = z.input<typeof identitySchema>;
 
-/** What a token says. */
-export interface Identity extends SignedIdentity {
-	/** ms since the epoch: what is captured from then on is not vouched for. */
+/** The content of a token with a good signature. */
+export interface VerifiedIdentity extends SignedIdentity {
+	/** End of the token, ms since the epoch. Events captured from then on are not vouched for. */
 	expiresAt: number;
 }
 
 /**
- * Signs who a visitor is, for `login({ token })` in the browser: a JWT (HS256). Give it to nobody but that visitor.
- * `attributes` may be any, those included that a page may not set.
+ * Signs a visitor's identity for `login({ token })` in the browser: a JWT (HS256,
+ * https://www.rfc-editor.org/rfc/rfc7519). Give the token to that visitor only. `attributes` may include names that a
+ * page must not set.
  *
- * `secret` is what the proxy has as `EVENTFERRY_IDENTITY_SECRET`, best 32 random characters or more; of several, with commas
- * between them, the first signs. `expiresIn` is in seconds, or a time span as in "15m", "1h", "7 days": events
- * captured until then are taken, for up to 30 days. Rejects with a TypeError where something of it cannot be.
+ * `secret` is the proxy's `EVENTFERRY_IDENTITY_SECRET`, at least 32 random characters; the first signs if there are
+ * several with commas between them. `expiresIn` is in seconds, or a time span such as "15m", "1h" or "7 days". Events
+ * captured before the token expires are accepted for up to 30 days. Rejects with a TypeError for an invalid argument.
  */
 export async function signIdentity(
 	identity: SignedIdentity,
@@ -50,9 +51,9 @@ export async function signIdentity(
 	return token;
 }
 
-export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap<string, Identity>>;
+export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap<string, VerifiedIdentity>>;
 
-/** The token an event carries, as far as it can be one. */
+/** Finds the token of an unchecked event. */
 function tokenOf(event: unknown): string | undefined {
 	if (typeof event !== "object" || event === null || !("person" in event)) return undefined;
 	const { person } = event;
@@ -61,11 +62,11 @@ function tokenOf(event: unknown): string | undefined {
 	return typeof token === "string" && token.length <= tokenLength ? token : undefined;
 }
 
-/** Reads the tokens of a batch, each once: what those say that are good, by token. */
+/** Verifies each token of a batch once. Resolves to the identities of the good ones, by token. */
 export function identityReader(secrets: readonly string[], now: () => number): IdentityReader {
 	const read = tokenReader(secrets, audience);
 
-	async function identityOf(token: string): Promise<Identity | undefined> {
+	async function identityOf(token: string): Promise<VerifiedIdentity | undefined> {
 		const claims = await read(token);
 		const times = claimsSchema.safeParse(claims);
 		const identity = identitySchema.safeParse(claims);
@@ -76,7 +77,7 @@ export function identityReader(secrets: readonly string[], now: () => number): I
 	}
 
 	return async (events) => {
-		const found = new Map<string, Identity>();
+		const found = new Map<string, VerifiedIdentity>();
 		for (const token of new Set(events.map(tokenOf))) {
 			const identity = token === undefined ? undefined : await identityOf(token);
 			if (token !== undefined && identity) found.set(token, identity);

@@ -1,27 +1,29 @@
-import express, { type Request, type RequestHandler, type Response, Router } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { isbot } from "isbot";
-import { type Event, limits } from "../../shared/event.ts";
+import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
-import { bodyRoom } from "../http/body-room.ts";
-import { cors, originAllowed } from "../http/origins.ts";
-import { parse } from "../http/parse-request.ts";
-import { onlyMethods, RequestError } from "../http/problem.ts";
+import { rawBody } from "../http/body-room.ts";
+import { cors, originAllowed, preflight } from "../http/origins.ts";
+import { parseInput } from "../http/parse-request.ts";
+import { RequestError } from "../http/problem.ts";
 import { createRateLimit, type Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
 import { sameSecret } from "../http/secret.ts";
 import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { isUpdate, personKey } from "../stored-event.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
-import { claimsOf } from "./claims.ts";
+import { claimsOfEvent } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
+import { postBatch, postEvents } from "./operations.ts";
 import { rankOf } from "./rank.ts";
 import { type ReadBody, readBody } from "./read-body.ts";
 import { storedBody } from "./stored-body.ts";
 
-/** A site as ingest sees it. */
+/** The settings of a site that ingest needs. */
 export interface IngestSite {
-	/** Its name in the store. */
+	/** The name in the store. */
 	name: string;
 	writeKey: string;
 	origins: string[];
@@ -29,65 +31,71 @@ export interface IngestSite {
 	identity: "open" | "verified";
 	identitySecrets?: string[] | undefined;
 	attributes?: string[] | undefined;
-	/** Where an event goes, and where it would but the destination cannot address its person. */
+	/** Names the destinations of an event, and those that it would go to if they could address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
 }
 
 export interface IngestOptions {
 	sites: IngestSite[];
-	/** The store; throws while there is none. */
+	/** Returns the store. Throws `StoreUnavailableError` while there is none. */
 	outbox(): Outbox;
 	sandbox: boolean;
-	/** Lets a request begin, or throws while the proxy is stopping. */
+	/** Counts a request as work that a stop waits for. Throws while the proxy is stopping. */
 	admit: RequestHandler;
-	/** Turns away an address that sends too much. */
+	/** Refuses addresses that send too many requests. */
 	limitAddress: RequestHandler;
-	/** Requests a minute of one write key; undefined for any number. */
+	/** Requests a minute for one write key. Undefined: no limit. */
 	perWriteKey: number | undefined;
-	/** Bounds how often server keys can be guessed. */
+	/** Limits wrong guesses of server keys. */
 	guess: Guess;
 	now(): number;
-	/** Told of what came of a batch; metrics, stats and the console hang off it. */
+	/** Receives the result of each batch, for metrics, stats and the console. */
 	report(notice: IngestNotice): void;
 }
 
 export type IngestNotice =
-	/** Events of a batch are on disk, others were not taken. */
+	/** The accepted events of a batch are on disk, the others are rejected. */
 	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
 
 export interface Ingest {
-	router: Router;
-	/** Takes events in-process, as the backend's. Resolves once they are on disk. */
+	routes: Route[];
+	/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
 	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
-	/** Checks events that are reported of people: by an opened e-mail, or by the destination `from`, which gets none of them back. */
+	/** Checks events made of an opened e-mail or of a report by the destination `from`, which gets none of them back. */
 	check(site: IngestSite, events: unknown[], from?: string): CheckedEvents;
-	/** Tells that events that were checked are on disk. */
+	/** Stores checked events. Resolves once they are on disk. */
+	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
+	/** Reports that checked events are on disk, for a caller that has stored them itself. */
 	taken(site: IngestSite, checked: CheckedEvents): void;
 }
 
-/** Events as the store takes them, and those that are not taken. */
+/** The accepted events of a batch, ready for the store, and the rejected ones. */
 export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
 	rejected: Rejection[];
 	at: number;
 }
 
-/** What came of a batch: bytes rather than objects, as many are held at once, and some are remembered. */
+/**
+ * The result of a batch. Holds bytes, not objects: long-lived objects cost the garbage collector more than the checks.
+ */
 interface TakenEvents {
 	accepted: number;
-	/** The accepted ones; undefined where there are none. */
+	/** The accepted events. Undefined if there are none. */
 	row: JournalRow | undefined;
 	rejected: Rejection[];
 	at: number;
+	/** Time until the row was on disk, ms. Absent if the caller has stored it, or if there is no row. */
+	commitMs?: number;
 }
 
 type Pieces = ReadBody["pieces"];
 
-/** Sender clocks that are off by less than this are taken as right. */
+/** Clock errors of browsers up to this, ms, are not corrected: latency looks the same. */
 const clockTolerance = 60_000;
 
 /**
- * HTTP in. Everything that can be checked without the store is checked here, and what is handed to the
- * journal is already serialised, so that one bad batch cannot fail the commit it shares with others.
+ * Takes in events: `POST /v1/batch` and `POST /v1/events`. Checks everything that needs no store, and hands the journal
+ * serialised batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
 export function createIngest(options: IngestOptions): Ingest {
 	const { sites, outbox, sandbox, admit, limitAddress, guess, now, report } = options;
@@ -116,7 +124,7 @@ export function createIngest(options: IngestOptions): Ingest {
 			}
 			const { stored } = checked;
 			const person = personKey(stored.event.person);
-			if (person === undefined) throw new Error("a checked event has a person");
+			if (person === undefined) throw new Error("unreachable: a checked event has a person");
 			const { destinations, notAddressable } = site.route(stored.event);
 			const others = (names: string[]) =>
 				reportedBy === undefined ? names : names.filter((name) => name !== reportedBy);
@@ -125,7 +133,7 @@ export function createIngest(options: IngestOptions): Ingest {
 				person,
 				body: storedBody(stored, each, pieces[index]),
 				destinations: others(destinations),
-				claims: claimsOf(stored, person),
+				claims: claimsOfEvent(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
 				alone: !isUpdate(stored.event),
@@ -140,15 +148,16 @@ export function createIngest(options: IngestOptions): Ingest {
 		return { accepted: events.length, row, rejected, at };
 	}
 
-	/** Stores what is good of a batch; resolves once that is durable. */
+	/** Stores the accepted events of a batch. Resolves once they are on disk. */
 	async function store({ name }: IngestSite, taken: TakenEvents): Promise<BatchReply> {
 		const { accepted, row, rejected } = taken;
+		const startedAt = performance.now();
 		if (row) await outbox().append(row);
-		report({ kind: "taken", site: name, ...taken });
+		report({ kind: "taken", site: name, ...taken, ...(row && { commitMs: performance.now() - startedAt }) });
 		return { accepted, rejected };
 	}
 
-	/** Not async, so that the events as they came are nobody's while the disk is waited for. */
+	/** Not an async function: that would keep the parsed events in memory until the disk is done. */
 	const accept = (
 		site: IngestSite,
 		raw: unknown[],
@@ -158,13 +167,13 @@ export function createIngest(options: IngestOptions): Ingest {
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
-		const { writeKey, sentAt, events } = parse(batchSchema, json);
+		const { writeKey, sentAt, events } = parseInput(batchSchema, json);
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
 			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
 		}
-		await perWriteKey?.count(site.writeKey);
+		perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
 			report({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });
@@ -176,36 +185,38 @@ export function createIngest(options: IngestOptions): Ingest {
 		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
-	async function fromBackend(request: Request, response: Response<unknown, { site: IngestSite }>): Promise<void> {
+	async function fromBackend(request: Request, response: Response): Promise<void> {
+		const site: IngestSite = response.locals.site;
 		const { json, pieces } = readBody(request);
-		const { events } = parse(eventsSchema, json);
+		const { events } = parseInput(eventsSchema, json);
 		const sender = { isBackend: true, clockOffset: 0 };
-		return accept(response.locals.site, events, sender, pieces).then((reply) => answer(response, reply));
+		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
-	const router = Router();
-	const body = express.raw({ type: ["application/json", "text/plain"], limit: limits.bodyBytes });
-	const room = bodyRoom();
-	const crossOrigin = cors(
-		sites.flatMap(({ origins }) => origins),
-		sandbox,
-	);
-	router.use("/v1/batch", crossOrigin);
-	router.post("/v1/batch", admit, limitAddress, room, body, fromBrowser);
-	router.all("/v1/batch", onlyMethods("POST", "OPTIONS"));
-	router.post("/v1/events", admit, backendOnly(sites, guess), room, body, fromBackend);
-	router.all("/v1/events", onlyMethods("POST"));
+	const body = rawBody(["application/json", "text/plain"]);
+	const origins = sites.flatMap((site) => site.origins);
 
 	return {
-		router,
+		routes: [
+			{
+				path: "/v1/batch",
+				before: cors(origins, sandbox),
+				options: preflight(origins, sandbox),
+				post: [postBatch, admit, limitAddress, ...body, fromBrowser],
+			},
+			{ path: "/v1/events", post: [postEvents, admit, backendOnly(sites, guess), ...body, fromBackend] },
+		],
 		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
 		check: (site, events, from) =>
 			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, { reportedBy: from }),
+		async store(site, checked) {
+			await store(site, seal(site, checked));
+		},
 		taken: (site, checked) => report({ kind: "taken", site: site.name, ...seal(site, checked) }),
 	};
 }
 
-/** Without what `response.json` does for answers that could be cached. */
+/** Answers 202 without the ETag and freshness checks of `response.json`. */
 function answer(response: Response, reply: BatchReply): void {
 	const text = JSON.stringify(reply);
 	response.writeHead(202, {

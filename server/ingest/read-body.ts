@@ -4,21 +4,21 @@ import { limits } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 
-/** A body that was read. */
+/** A request's parsed body. */
 export interface ReadBody {
 	json: unknown;
-	/** The bytes that each of its `events` came as, a line each; undefined for those, or all, that cannot be told apart. */
+	/** The bytes of each of its `events`, without line breaks. Undefined for those, or for all, that are not known. */
 	pieces?: (Uint8Array | undefined)[];
 }
 
-/** How the list of events starts, and what is between two of them: as our clients, and most others, write it. */
+/** The start of the list of events, and the seam between two events, as most JSON writers spell them. */
 const opening = '"events":[{"id":"';
 const between = '},{"id":"';
 
 /**
- * Reads a body piece by piece, each event by itself, so that the bytes of each are known. A quote is never in JSON's
- * strings but escaped, so what looks like `opening` or `between` is no text; and what is JSON without its events, and
- * events that are JSON one by one, are so together. Undefined where the body is something else, or written otherwise.
+ * Parses each event of a body by itself, so that its bytes are known. Safe, because JSON escapes quotes in strings:
+ * `opening` and `between` never match inside a string. And if the body is valid JSON without its events, and each event
+ * is valid JSON, then the body is. Returns undefined for a body that is spelt in another way, or is not valid.
  */
 function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 	const start = text.indexOf(opening);
@@ -33,14 +33,14 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 		let from = start + shift;
 		let fromByte = bytes.indexOf(opening) + shift;
 		while (from < text.length) {
-			// Too many: the whole will be refused for it, which costs less.
+			// Too many events: the body is refused anyway, and parsing it as a whole costs less.
 			if (events.length > limits.batchEvents) return undefined;
 			const next = text.indexOf(between, from);
 			const to = next < 0 ? text.length - 2 : next + 1;
 			const toByte = next < 0 ? bytes.length - 2 : bytes.indexOf(between, fromByte, "latin1") + 1;
 			const piece = text.slice(from, to);
 			events.push(parseJson(piece));
-			// Whoever looks for a text in it would not find what is escaped.
+			// Searches look for plain text in stored bytes and would not find escaped text: such an event is written anew.
 			pieces.push(piece.includes("\\") ? undefined : bytes.subarray(fromByte, toByte));
 			from = next < 0 ? text.length : to + 1;
 			fromByte = toByte + 1;
@@ -63,10 +63,10 @@ function parse(bytes: Buffer): ReadBody {
 
 const charsetOf = (type = "") => /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1] ?? "utf-8";
 
-/** The body of a request: as bytes, or as the app around the proxy had read it. Takes it from the request. */
+/** Takes the body off a request and parses it, unless the app around the router has parsed it before. */
 export function readBody(request: Request): ReadBody {
 	const { body } = request;
-	// Nobody's after us, and large.
+	// Lets the garbage collector free the body while the handler waits for the disk.
 	request.body = undefined;
 	const { "content-length": length, "transfer-encoding": encoding, "content-type": type } = request.headers;
 	if (Buffer.isBuffer(body) && !/^utf-?8$/i.test(charsetOf(type))) {

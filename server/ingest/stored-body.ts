@@ -6,7 +6,7 @@ type IsSame = (a: unknown, b: unknown) => boolean;
 
 const isIdentical: IsSame = (a, b) => a === b;
 
-/** Whether two objects have the same fields. */
+/** Compares two objects field by field. */
 function hasSame(a: Record<string, unknown>, b: Record<string, unknown>, isSame: IsSame): boolean {
 	let more = 0;
 	for (const name in a) {
@@ -21,15 +21,15 @@ const isAlike: IsSame = (a, b) => a === b || (isObject(a) && isObject(b) && hasS
 
 const before = Buffer.from('{"event":');
 let last = { text: "", bytes: Buffer.from("") };
-/** As bytes; remembered, as in a batch it is the same for all events. */
+/** Encodes a text. Remembers the last one, because the events of a batch mostly share theirs. */
 function encoded(text: string): Buffer {
 	if (last.text !== text) last = { text, bytes: Buffer.from(text) };
 	return last.bytes;
 }
 
 /**
- * A checked event as it is stored: around the bytes it came as, where checking has changed nothing of it and they are
- * not padded, else written anew, which takes longer.
+ * Serialises a checked event for the store. Copies the bytes that the event came as if the check changed nothing and
+ * they are not padded with white space: that is faster than writing JSON anew.
  */
 export function storedBody(stored: StoredEvent, raw: unknown, piece: Uint8Array | undefined): string | Uint8Array {
 	const { event, ...rest } = stored;

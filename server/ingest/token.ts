@@ -1,27 +1,29 @@
 import { compactVerify, SignJWT } from "jose";
 import { parseJson } from "../http/exact-json.ts";
 
-/** What a token is for: one that was signed for one purpose is worth nothing for another. */
+/** The purpose of a token, its `aud` claim. A token is invalid for any other purpose. */
 export type Audience = "eventferry:identity" | "eventferry:open";
 
 const algorithm = "HS256";
 
 export interface SignOptions {
-	/** One secret, or several with commas between them, newest first: the newest signs. */
+	/** One secret, or several with commas between them, newest first. The newest signs. */
 	secret: string;
 	audience: Audience;
-	/** Seconds from now, or a time span as in "15m", "1h", "7 days"; a token without one does not expire. */
+	/** Seconds from now, or a time span such as "15m", "1h" or "7 days". Absent: the token does not expire. */
 	expiresIn?: number | string;
 }
 
-/** Signs claims as a JWT (HS256) for one purpose. Rejects with a TypeError where secret or life span are none. */
+/**
+ * Signs claims as a JWT (HS256) for one purpose. Rejects with a TypeError for an empty secret or an invalid time span.
+ */
 export async function signToken(
 	claims: Record<string, unknown>,
 	{ secret, audience, expiresIn }: SignOptions,
 ): Promise<string> {
 	const [newest = ""] = secret.split(",");
 	const key = Buffer.from(newest.trim());
-	if (key.length === 0) throw new TypeError("secret: is empty: take the proxy's EVENTFERRY_IDENTITY_SECRET");
+	if (key.length === 0) throw new TypeError("secret: is empty: use the proxy's EVENTFERRY_IDENTITY_SECRET");
 	const token = new SignJWT(claims).setProtectedHeader({ alg: algorithm }).setAudience(audience).setIssuedAt();
 	if (expiresIn !== undefined) {
 		token.setExpirationTime(typeof expiresIn === "number" ? Math.floor(Date.now() / 1_000 + expiresIn) : expiresIn);
@@ -30,8 +32,8 @@ export async function signToken(
 }
 
 /**
- * Reads tokens that one of the secrets has signed for this purpose: resolves to their claims, or to undefined for
- * any other. Times in them are not looked at: that is for whoever knows which moment they must hold for.
+ * Verifies tokens that one of the secrets has signed for one purpose. Resolves to a token's claims, or to undefined if
+ * it is invalid. Leaves `exp` and `nbf` to the caller, because events may arrive long after they were captured.
  */
 export function tokenReader(
 	secrets: readonly string[],
@@ -45,13 +47,13 @@ export function tokenReader(
 	return async (token) => {
 		for (const key of await keys) {
 			const verified = await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined);
-			if (verified) return claimsOf(verified.payload, audience);
+			if (verified) return claimsIn(verified.payload, audience);
 		}
 		return undefined;
 	};
 }
 
-function claimsOf(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
+function claimsIn(payload: Uint8Array, audience: Audience): Record<string, unknown> | undefined {
 	try {
 		const claims = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(payload));
 		if (typeof claims !== "object" || claims === null || !("aud" in claims)) return undefined;

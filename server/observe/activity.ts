@@ -4,12 +4,12 @@ import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
-import type { Destination, Discarded, Ending, Outbox } from "../outbox/outbox.ts";
+import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
 
-/** A batch that was stored, as its bytes, which cost the garbage collector next to nothing. */
+/** A stored batch, as bytes: they cost the garbage collector less than objects. */
 interface Received {
 	site: string;
 	row: JournalRow;
@@ -20,51 +20,51 @@ interface ReceivedEvents {
 	events: ReturnType<typeof eventsIn>;
 }
 
-/** One step of a lane: what was sent for which events, and which of them ended. */
-export interface Step {
+/** One step of a lane: at most one request, and the end of some of its events. */
+export interface LaneStep {
 	at: number;
 	destination: Destination;
 	person: string;
-	/** The events that it was for. */
+	/** The events that the step was for. */
 	events: (EventBrief & { at: number; receivedAt: number; trusted: boolean })[];
 	sent?: LiveDelivery;
-	/** How the first `count` of them ended. */
+	/** The end of the first `count` events. */
 	ended?: { count: number; ending: Ending };
 }
 
 /**
- * What happened lately in this process, for people to look at: who watches is told at once, who searches finds it
- * for as long as the memory it may take has room. What must last is in the store.
+ * Memory of what this process did lately, for operators to watch and search. Bounded in size, and gone with the
+ * process: nothing depends on it.
  */
 export interface Activity {
 	received(notice: IngestNotice): void;
 	discarded(discarded: Discarded[]): void;
 	stepped(destination: Destination, notice: Notice): void;
-	/** Calls the listener with each request to a provider; returns the latest ones and the way to stop. */
+	/** Calls the listener with each request to a provider. Returns the latest requests and a function that stops. */
 	watch(listener: (delivery: LiveDelivery) => void): { latest: LiveDelivery[]; stop(): void };
-	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: Step[] };
-	/** Nothing before this time is remembered for sure. */
+	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: LaneStep[] };
+	/** Start of the time that is remembered completely. */
 	since(): number;
-	/** The same store, which has people forgotten here as well. */
-	forgetful(outbox: Outbox): Outbox;
+	/** Forgets people of a site, by their keys. */
+	forget(request: ForgetRequest): void;
 }
 
-/** Bytes of received and UTF-16 units of discarded events that are remembered; a batch is forgotten as a whole. */
+/** Size of the received batches, and of the discarded events, that are remembered: about as many bytes each. */
 const bodiesKept = 4_000_000;
-/** Events that steps are remembered for. */
+/** Number of events whose steps are remembered. */
 const stepEventsKept = 20_000;
-/** Requests that whoever comes to watch is shown at once. */
+/** Number of past requests that a new watcher is shown. */
 const latestShown = 100;
-/** Events of one request that are named. */
+/** Number of events that are named of one request. */
 const eventsNamed = 20;
 
-/** About what an event takes beside its body. */
+/** Estimated size of an event beside its body, bytes. */
 const besideBody = 200;
 const lengthOf = (events: readonly { body: string }[]) =>
 	events.reduce((sum, { body }) => sum + body.length + besideBody, 0);
 
-/** How many leading events a step was for. */
-function covered({ plan }: Result, ended: Step["ended"]): number {
+/** Counts the leading events that a step was for. */
+function covered({ plan }: Result, ended: LaneStep["ended"]): number {
 	const covers = plan.kind === "send" ? plan.covers : 1;
 	return Math.max(covers, ended?.count ?? 0);
 }
@@ -72,7 +72,7 @@ function covered({ plan }: Result, ended: Step["ended"]): number {
 export function createActivity({ labelOf, now }: { labelOf(site: string): string; now(): number }): Activity {
 	const received = createRecent<Received>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
-	const steps = createRecent<Step>(stepEventsKept);
+	const steps = createRecent<LaneStep>(stepEventsKept);
 	const watchers = createListeners<LiveDelivery>();
 	const startedAt = now();
 
@@ -93,7 +93,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 			const about = events.slice(0, covered(result, ended));
 			const [first] = about;
 			if (!first) return;
-			const step: Step = {
+			const step: LaneStep = {
 				at,
 				destination,
 				person,
@@ -118,7 +118,7 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 				};
 				watchers.tell(step.sent);
 			}
-			// What could not be settled may be of somebody who was forgotten meanwhile.
+			// A step that was not settled may belong to a person who has been forgotten meanwhile.
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
 
@@ -136,19 +136,13 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
-		forgetful: (outbox) => ({
-			...outbox,
-			async forget(request) {
-				const forgotten = await outbox.forget(request);
-				const { site, people } = request;
-				const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
-				received.remove(
-					(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
-				);
-				discarded.remove(isTheirs);
-				steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
-				return forgotten;
-			},
-		}),
+		forget({ site, people }) {
+			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
+			received.remove(
+				(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
+			);
+			discarded.remove(isTheirs);
+			steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
+		},
 	};
 }

@@ -1,13 +1,13 @@
 import type { CheckedConfig } from "../config/config.ts";
 
-/** Shorter secrets are not looked for: they would be found in every line. */
+/** Length of the shortest secret that is hidden: a shorter one would match parts of every line. */
 const shortest = 6;
 const hidden = "***";
-/** E-mails, as they are or percent-encoded, and JWTs; before them, to be left alone, what JSON escapes. */
+/** Matches e-mails, percent-encoded ones too, and JWTs. Captures JSON escapes first, so that they stay as they are. */
 const personal =
 	/(\\(?:u[\da-f]{4}|.))|[^\s"'<>()[\]{}:;,/\\@=?&]{1,100}(?:@|%40)[^\s"'<>()[\]{}:;,/\\@=?&]+|\beyJ[\w-]+\.[\w-]*\.[\w-]*/gi;
 
-/** Every secret in a configuration, also as it is sent: whatever is called a key, a token or a secret. */
+/** Collects the secrets of a configuration by the names of its fields, and the Basic credentials made of them. */
 function secretsIn(value: unknown, name = ""): string[] {
 	if (typeof value === "string") {
 		const password = name === "store" && URL.canParse(value) ? [new URL(value).password] : [];
@@ -21,8 +21,8 @@ function secretsIn(value: unknown, name = ""): string[] {
 }
 
 /**
- * Takes a configuration's secrets, and tokens and e-mails of whomever, out of a line of JSON: the last line of defence,
- * for what no other has foreseen.
+ * Makes a filter that removes a configuration's secrets, and all e-mails and JWTs, from a line of JSON. The last line
+ * of defence: code should not log them in the first place.
  */
 export function hiding(config: CheckedConfig): (line: string) => string {
 	const spelt = secretsIn(config)

@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, pino, type SerializedError, stdSerializers } from "pino";
 
-/** What must never be in a log, wherever a provider's words or an error's carry it: credentials, tokens, e-mails, query strings. */
+/** Patterns of credentials, tokens, e-mails and query strings, as they occur in messages of providers and errors. */
 const secrets: [RegExp, string][] = [
 	[/\b(Bearer|Basic) +[^\s"']+/gi, "$1 ***"],
 	[/\beyJ[\w-]+(?:\.[\w-]*)*/g, "***"],
@@ -8,14 +8,17 @@ const secrets: [RegExp, string][] = [
 	[/\?[^\s"']*=[^\s"']*/g, "?***"],
 ];
 
-/** Takes out of a text what must never be in a log. */
+/** Removes credentials, tokens, e-mails and query strings from a text. */
 export function scrub(text: string): string {
 	return secrets.reduce((scrubbed, [pattern, instead]) => scrubbed.replace(pattern, instead), text);
 }
 
 const scrubbed = (value: unknown) => (typeof value === "string" ? scrub(value) : value);
 
-/** An error without what it carries along: a body parser's has the body, and a JSON error quotes what it could not read. */
+/**
+ * Reduces an error to type, message, code and stack. Errors of body-parser hold the body, and V8's messages of
+ * SyntaxErrors quote the JSON: https://nodejs.org/api/errors.html#class-syntaxerror
+ */
 function serializeError(error: unknown): unknown {
 	if (!(error instanceof Error)) return scrubbed(error);
 	const { type, message, stack }: SerializedError = stdSerializers.err(error);
@@ -26,11 +29,11 @@ function serializeError(error: unknown): unknown {
 
 interface LogOptions {
 	stream?: DestinationStream;
-	/** Goes over each line last, whatever is in it. */
+	/** Filters each complete line before it is written. */
 	hide?: (line: string) => string;
 }
 
-/** A log of JSON lines, on stderr unless told otherwise. Bodies are never given to it; what else it is given is scrubbed. */
+/** Makes a log of JSON lines, on stderr by default. Scrubs every text that it is given; must not be given bodies. */
 export function createLog(level: string, { stream = pino.destination(2), hide }: LogOptions = {}): Logger {
 	return pino(
 		{

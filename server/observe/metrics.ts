@@ -1,52 +1,56 @@
-import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { DestinationView } from "../admin/stats.ts";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
+import { type Operation, ok, type Route } from "../http/route.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, Outbox, OutboxStats } from "../outbox/outbox.ts";
+import type { DestinationView } from "./destination-view.ts";
 import type { Answered } from "./request-log.ts";
 
 export interface MetricsOptions {
 	outbox(): Outbox;
 	destinations(): DestinationView[];
-	/** What a site of the store is called: never by its write key. */
+	/** Names a site of the store for people, never by its write key. */
 	labelOf(site: string): string;
 	now(): number;
 }
 
-/** What an operator alerts on, as Prometheus reads it. */
+/** Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats */
 export interface Metrics {
 	ingested(notice: IngestNotice): void;
 	delivering(destination: Destination, notice: Notice): void;
-	/** A provider's web hook came in. */
-	reported(from: string, outcome: InboundNotice["outcome"]): void;
-	/** Deliveries that have waited too long were given up. */
+	/** Counts a web hook of a provider. */
+	reported(notice: InboundNotice): void;
+	/** Counts deliveries that were given up because they had waited too long. */
 	expired(destination: Destination, count: number): void;
 	answered(answered: Answered): void;
-	/** The store's stats, at most a second old; undefined when it does not answer. */
+	/** Returns the store's stats, at most a second old. Undefined if the store does not answer. */
 	stats(): Promise<OutboxStats | undefined>;
-	/** The same store, with its commits timed. */
-	timed(outbox: Outbox): Outbox;
-	/** Answers `GET /metrics`. */
-	route: RequestHandler;
+	/** `GET /metrics` */
+	route: Route;
 }
+
+const getMetrics: Operation = {
+	summary: "Metrics for Prometheus",
+	answer: ok("Prometheus' text format", { "text/plain": null }),
+	problems: ["rate_limited"],
+};
 
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** The routes that events come by; a request to another is not timed. */
+/** Routes whose requests are timed: events come in by them. */
 const ingestRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
-/** However often somebody asks, the store is asked once in so many ms. */
+/** Age up to which the store's stats are used again, ms. */
 const statsKeptMs = 1_000;
 const states = ["running", "waiting", "paused"] as const;
 
 const perDestination = ["site", "destination"] as const;
-const inStore = "In the store: the same on every proxy that shares it.";
+const inStore = "From the store: the same on every proxy that shares it.";
 
 /**
- * Counts what happens, in a registry of its own: the proxy is a part of other people's apps. Labels are made
- * of our own words and of what the configuration names; nothing that a visitor or a provider says is one.
+ * Makes the proxy's metrics, in a registry of their own because the app around the proxy may have one too. Labels come
+ * from the code and the configuration only, so that no visitor or provider can add time series.
  */
 export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOptions): Metrics {
 	const registers = [new Registry()] as [Registry];
@@ -62,50 +66,59 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 		labelNames: readonly Label[] = [],
 	) => new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
 
-	const accepted = counter("events_accepted_total", "Events answered 202 and on disk.", ["site"]);
-	const rejected = counter("events_rejected_total", "Events of a batch that were not taken, by code.", ["code"]);
-	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, not stored.");
-	const duplicates = counter("events_duplicate_total", `Accepted events discarded as repeats, by reason. ${inStore}`, [
-		"reason",
-	]);
-	const refused = counter("requests_refused_total", "Requests that were answered with a problem, by its code.", [
-		"code",
-	]);
-	const ingestSeconds = histogram("ingest_duration_seconds", "From a request to its answer.", localSeconds, [
+	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
+	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
+	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const duplicates = counter(
+		"events_duplicate_total",
+		`Accepted events discarded as duplicates, by reason. ${inStore}`,
+		["reason"],
+	);
+	const refused = counter("requests_refused_total", "Requests answered with an error, by its code.", ["code"]);
+	const ingestSeconds = histogram("ingest_duration_seconds", "Time from a request to its answer.", localSeconds, [
 		"route",
 		"status",
 	]);
-	const commitSeconds = histogram("commit_duration_seconds", "Until a batch is on disk.", localSeconds);
+	const commitSeconds = histogram("commit_duration_seconds", "Time until a batch is on disk.", localSeconds);
 
-	const hooks = counter("hooks_total", "Web hooks of providers, by what became of them.", ["from", "outcome"]);
+	const hooks = counter("hooks_total", "Web hooks received from providers, by outcome.", ["from", "outcome"]);
 
 	const delivered = counter("delivered_total", "Events delivered.", perDestination);
-	const requests = counter("provider_requests_total", "Requests sent, by outcome.", [...perDestination, "outcome"]);
-	const requestSeconds = histogram("provider_request_duration_seconds", "Until an answer is read.", remoteSeconds, [
-		"destination",
+	const requests = counter("provider_requests_total", "Requests sent to providers, by outcome.", [
+		...perDestination,
+		"outcome",
 	]);
+	const requestSeconds = histogram(
+		"provider_request_duration_seconds",
+		"Time until a provider's answer has been read.",
+		remoteSeconds,
+		["destination"],
+	);
 	const perDelivered = gauge(
 		"requests_per_delivered_event",
-		"Requests sent for each event delivered, since the start; 1 is the least for events, updates share theirs.",
+		"Requests sent per event delivered, since the start. At least 1, but several updates can share one request.",
 		perDestination,
 	);
-	const retries = counter("retries_total", "Requests that failed and will be tried again.", perDestination);
-	const deadLetters = counter("dead_letters_total", "Deliveries that were given up.", perDestination);
-	const lost = counter("leases_lost_total", "Requests that took longer than their lease.", perDestination);
-	const skipped = counter("deliveries_discarded_total", `Deliveries that were left out, by reason. ${inStore}`, [
+	const retries = counter("retries_total", "Requests that failed and are sent again later.", perDestination);
+	const deadLetters = counter("dead_letters_total", "Deliveries that became dead letters.", perDestination);
+	const lost = counter("leases_lost_total", "Leases that ended before their request was settled.", perDestination);
+	const skipped = counter("deliveries_discarded_total", `Deliveries skipped on purpose, by reason. ${inStore}`, [
 		...perDestination,
 		"reason",
 	]);
 
 	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
-	const lanes = gauge("lanes_waiting", `People something is owed to. ${inStore}`, perDestination);
-	const owed = gauge("deliveries_waiting", `Events owed. ${inStore}`, perDestination);
-	const oldest = gauge("oldest_waiting_seconds", `How long the oldest event owed waits. ${inStore}`, perDestination);
-	const budget = gauge("budget_limit", "Requests a budget's window allows.", perDestination);
-	const left = gauge("budget_left", `Requests left in the budget's window. ${inStore}`, perDestination);
-	const state = gauge("destination_state", "1 for the state a destination is in.", [...perDestination, "state"]);
-	const up = gauge("store_up", "1 when the store answers.");
-	const bytes = gauge("store_bytes", `What the store takes on disk. ${inStore}`);
+	const lanes = gauge("lanes_waiting", `Lanes with waiting deliveries, one per person. ${inStore}`, perDestination);
+	const owed = gauge("deliveries_waiting", `Deliveries that wait. ${inStore}`, perDestination);
+	const oldest = gauge("oldest_waiting_seconds", `Age of the oldest waiting delivery. ${inStore}`, perDestination);
+	const budget = gauge("budget_limit", "Requests allowed in one window of the budget.", perDestination);
+	const left = gauge("budget_left", `Requests left in the present window of the budget. ${inStore}`, perDestination);
+	const state = gauge("destination_state", "1 for the present state of a destination, 0 for the others.", [
+		...perDestination,
+		"state",
+	]);
+	const up = gauge("store_up", "1 if the store answers, else 0.");
+	const bytes = gauge("store_bytes", `Size of the store on disk. ${inStore}`);
 	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
 	const stuck = gauge("journal_stuck", `Batches that could not be sorted and were set aside. ${inStore}`);
 
@@ -124,7 +137,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 		const deliveries = (await delivered.get()).values;
 		for (const { destination, limits, state: current, requests: sent } of destinations()) {
 			const of = labels(destination);
-			// What has not happened yet is none, not nothing.
+			// Shows 0 before the first event: a missing series would not trigger alerts.
 			for (const each of [delivered, retries, deadLetters, lost]) each.inc(of, 0);
 			const { site, name } = destination;
 			const stats = stored.find((each) => each.destination.site === site && each.destination.name === name);
@@ -137,6 +150,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 	}
 
 	let asked: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
+	/** Returns the store's stats, at most a second old. Undefined if the store does not answer. */
 	function stats(): Promise<OutboxStats | undefined> {
 		if (asked && now() - asked.at < statsKeptMs) return asked.stats;
 		const fresh = Promise.resolve()
@@ -162,7 +176,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 	}
 
 	let rendering: Promise<string> | undefined;
-	/** Shared by all who ask at the same time: none sees what another has half written. */
+	/** Shares one rendering among simultaneous requests, because a refresh resets gauges before it sets them. */
 	function render(): Promise<string> {
 		rendering ??= refresh()
 			.then(() => registry.metrics())
@@ -177,6 +191,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			if (notice.kind === "bots") return bots.inc(notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
 			for (const { code } of notice.rejected) rejected.inc({ code });
+			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},
 
 		delivering(destination, notice) {
@@ -192,7 +207,7 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			if (result.outcome.kind === "retry") retries.inc(of);
 		},
 
-		reported: (from, outcome) => hooks.inc({ from, outcome }),
+		reported: ({ from, outcome }) => hooks.inc({ from, outcome }),
 
 		expired: (destination, count) => deadLetters.inc(labels(destination), count),
 
@@ -204,18 +219,15 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 
 		stats,
 
-		timed: (timed) => ({
-			...timed,
-			async append(batch) {
-				const startedAt = performance.now();
-				await timed.append(batch);
-				commitSeconds.observe((performance.now() - startedAt) / 1_000);
-			},
-		}),
-
-		async route(_request, response) {
-			const text = await render();
-			response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+		route: {
+			path: "/metrics",
+			get: [
+				getMetrics,
+				async (_request, response) => {
+					const text = await render();
+					response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+				},
+			],
 		},
 	};
 }

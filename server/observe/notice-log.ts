@@ -1,14 +1,16 @@
 import type { Logger } from "pino";
 import type { Notice } from "../delivery/dispatcher.ts";
 
-/** How often the same fault is logged: a full disk makes one of every request. */
+/** Interval between two lines of the same fault, ms: on a full disk every request causes one. */
 const faultEveryMs = 60_000;
 
-/** What an operator reads: states and dead letters; never a person, a key or an event. */
+/** Logs the states of destinations, dead letters and lost leases. Never logs a person, a key or an event. */
 export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
 	switch (notice.kind) {
 		case "lost":
-			log.warn("a request took longer than its lease and may be sent twice, or its person was forgotten meanwhile");
+			log.warn(
+				"a lease ended before its request was settled: the request may be sent twice, or its person was forgotten",
+			);
 			break;
 		case "dead":
 			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
@@ -19,16 +21,14 @@ export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" |
 			else {
 				const until = new Date(state.until).toISOString();
 				const hint =
-					state.kind === "paused"
-						? "is paused: are its credentials right, is it reachable?"
-						: "has had enough for now.";
+					state.kind === "paused" ? "is paused: check its credentials and that it is reachable." : "asked to wait.";
 				log.warn({ reason: state.reason, until }, `${hint} Nothing is lost meanwhile`);
 			}
 		}
 	}
 }
 
-/** Logs faults, each message once a minute at most. */
+/** Makes a log of faults that writes the same message at most once a minute. */
 export function createFaultLog(log: Logger, now: () => number) {
 	const logged = new Map<string, number>();
 	return (message: string, fields: Record<string, unknown>): void => {

@@ -1,17 +1,17 @@
-/** The latest things, as many as weigh no more than `most` together. */
+/** A list of the latest things. */
 export interface Recent<Thing> {
 	add(thing: Thing, weight: number): void;
 	/** Oldest first. */
 	all(): Thing[];
-	/** Removes those that match. */
+	/** Removes all matching things. */
 	remove(matches: (thing: Thing) => boolean): void;
 }
 
-/** Keeps what is latest, in memory, bounded by weight. */
+/** Makes a list that forgets its oldest things while their weights add up to more than `most`. */
 export function createRecent<Thing>(most: number): Recent<Thing> {
-	/** Nothing in the place of what is forgotten. */
+	/** All things, with undefined in place of the forgotten ones at the start. */
 	let kept: ({ thing: Thing; weight: number } | undefined)[] = [];
-	/** How many at the start are; they are cut off once they are as many as the others. */
+	/** Number of forgotten places at the start. They are cut off once they are half of the list. */
 	let forgotten = 0;
 	let total = 0;
 	function forgetOldest(): void {

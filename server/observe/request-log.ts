@@ -4,29 +4,29 @@ import type { Logger } from "pino";
 import type { ProblemCode } from "../../shared/wire.ts";
 import { problemCode } from "../http/problem.ts";
 
-/** How a request was answered. */
+/** The answer of a request. */
 export interface Answered {
-	/** The path, as the router sees it: `/v1/batch`. */
+	/** The path below the router's place: `/v1/batch`. */
 	path: string;
 	status: number;
-	/** Of the problem it was answered with, if it was. */
+	/** The code, if the answer was a problem. */
 	code: ProblemCode | undefined;
 	seconds: number;
 }
 
 const wellFormed = /^[\w.-]{1,64}$/;
-/** A path is shown up to this length. */
+/** Length that logged paths are cut to. */
 const pathLength = 200;
-/** How often requests that are refused for the same reason are logged, ms; at `debug` every one is. */
+/** Interval between two `info` lines about refusals with the same code, ms. At `debug` each one is logged. */
 const refusedEveryMs = 60_000;
 
-/** The id that a request's log lines and its `X-Request-Id` share. */
+/** Returns a request's id, from the `X-Request-Id` of its answer. */
 export const requestId = (response: Response): string | undefined => response.get("X-Request-Id");
 
 /**
- * Names each request (`X-Request-Id`, the sender's own if it has one) and tells how it was answered: at `debug`,
- * refusals at `info` but each kind once a minute, as anybody can cause them. Neither query nor headers nor body
- * are looked at. Sets nothing on the request, which may go on to the app around the router.
+ * Gives each answer an `X-Request-Id`, the sender's own if there is one, and logs it: refusals at `info`, the same code
+ * at most once a minute because anybody can cause them, other answers at `debug`. Logs no query, header or body.
+ * Changes nothing on the request, because it may go on to the app around the router.
  */
 export function observeRequests(log: Logger, onAnswered: (answered: Answered) => void): RequestHandler {
 	const lastLogged = new Map<ProblemCode, number>();

@@ -2,13 +2,14 @@ import type { EventBrief } from "../../shared/admin.ts";
 import type { Event, Person } from "../../shared/event.ts";
 import type { PlannedRequest } from "../providers/provider.ts";
 
-/** A person as whoever passes by may see them: `a***@example.com`, `u***`. */
+/** Masks a person, for pages that others may see: `a***@example.com`, `u***`. */
 export function masked({ email, userId = "" }: Person): string {
 	const at = email?.lastIndexOf("@") ?? -1;
 	const first = ([text = ""]: Iterable<string>) => `${text}***`;
 	return email === undefined ? first(userId) : first(email) + email.slice(at);
 }
 
+/** Shortens an event to its id, type and name. */
 export const brief = (event: Event): EventBrief => ({
 	id: event.id,
 	type: event.type,
@@ -16,8 +17,8 @@ export const brief = (event: Event): EventBrief => ({
 });
 
 /**
- * Method and path without what tells the person: only plain words stay, and none that addresses them. Ids of
- * accounts go too; who reads it knows theirs.
+ * Shows method and path of a request without personal data: segments stay if they are plain words that do not name the
+ * person. Hides the ids of accounts as well.
  */
 export function shownRequest({ method, path }: PlannedRequest, { email, userId, ids }: Person): string {
 	const addresses = new Set([email, userId, ...Object.values(ids ?? {}).map(String)]);

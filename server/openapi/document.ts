@@ -1,26 +1,26 @@
 import * as z from "zod";
+import { problemSchema } from "../../shared/wire.ts";
 import { problemStatuses } from "../http/problem.ts";
+import { methods, named, type Operation, type Route, schemaNames } from "../http/route.ts";
 import { version } from "../version.ts";
-import { named, type Operation, operations } from "./operations.ts";
 
-/** The parts of JSON Schema that a document is made of. */
+/** A JSON object of the document. */
 type Json = Record<string, unknown>;
 
 const ref = (id: string) => `#/components/schemas/${id}`;
+named("Problem", problemSchema);
 
-/** Everything that has a name, as the schemas that others point to. */
+/** Converts all named schemas, for others to point to. */
 function components(): Record<string, Json> {
-	const registry = z.registry<{ id: string }>();
-	for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
-	const { schemas } = z.toJSONSchema(registry, { io: "input", uri: ref });
+	const { schemas } = z.toJSONSchema(schemaNames, { io: "input", uri: ref });
 	return Object.fromEntries(
 		Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema as Json]),
 	);
 }
 
 function schemaOf(schema: z.ZodType): Json {
-	const id = Object.keys(named).find((name) => named[name] === schema);
-	if (id !== undefined) return { $ref: ref(id) };
+	const name = schemaNames.get(schema);
+	if (name) return { $ref: ref(name.id) };
 	const { $schema: _, ...inline } = z.toJSONSchema(schema, { io: "input" });
 	return inline;
 }
@@ -30,7 +30,7 @@ const contentOf = (content: Record<string, z.ZodType | null>) =>
 		Object.entries(content).map(([type, schema]) => [type, schema ? { schema: schemaOf(schema) } : {}]),
 	);
 
-/** The problems that an operation can be answered with, by status: those of its own and those of any. */
+/** Describes an operation's problems, by status. */
 function problemsOf({ problems }: Operation): Json {
 	const byStatus = Map.groupBy(problems, (code) => problemStatuses[code]);
 	return Object.fromEntries(
@@ -78,12 +78,20 @@ function operationOf(operation: Operation): Json {
 	};
 }
 
-/** The proxy's HTTP interface as OpenAPI 3.1, made of the schemas that its routes check and answer with. */
-export function openApiDocument(): Json {
-	const paths: Record<string, Json> = {};
-	for (const operation of operations) {
-		paths[operation.path] = { ...paths[operation.path], [operation.method]: operationOf(operation) };
-	}
+function pathOf(route: Route): Json {
+	return Object.fromEntries(
+		methods.flatMap((method) => {
+			const [operation] = route[method] ?? [];
+			return operation ? [[method, operationOf(operation)]] : [];
+		}),
+	);
+}
+
+/**
+ * Describes routes as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), by the schemas that they check and answer
+ * with.
+ */
+export function openApiDocument(routes: readonly Route[]): Json {
 	const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
 	return {
 		openapi: "3.1.0",
@@ -93,9 +101,9 @@ export function openApiDocument(): Json {
 			description: "Carries a website's events to the profiles of its visitors.",
 			license: { name: "MIT", identifier: "MIT" },
 		},
-		// Wherever the proxy is mounted: beside this document.
+		// The proxy is mounted where this document is.
 		servers: [{ url: "." }],
-		paths,
+		paths: Object.fromEntries(routes.map((route) => [route.path, pathOf(route)])),
 		components: {
 			schemas: components(),
 			securitySchemes: {

@@ -124,6 +124,12 @@ describe("DELETE /v1/people", () => {
 		expect(await refused(await fetch(`${running.url}/v1/people`))).toEqual([405, "method_not_allowed"]);
 	});
 
+	it("says how large its body may be", async () => {
+		await start();
+		const refused = await remove({ email: "x".repeat(9_000) });
+		expect(await problemOf(refused)).toMatchObject({ code: "body_too_large", detail: expect.stringContaining("8 KB") });
+	});
+
 	it("is 503 while there is no store", async () => {
 		await start();
 		await running.proxy.stop();

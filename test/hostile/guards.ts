@@ -73,7 +73,11 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/http/origins.ts", guard: "subdomains.test(", without: "/.*/.test(" },
 	],
 	"a page of another origin reads what the proxy answers": [
-		{ file: "server/http/origins.ts", guard: "if (known) {", without: "if (origin) {" },
+		{
+			file: "server/http/origins.ts",
+			guard: "if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {",
+			without: "if (origin) {",
+		},
 	],
 	"a write key is made up": [
 		{
@@ -86,7 +90,7 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/http/server-key.ts", guard: "sameSecret(key, serverKey)", without: "true" },
 	],
 	"an operator's route is asked by somebody else": [
-		{ file: "server/admin/router.ts", guard: "sameSecret(given, adminToken)", without: "true" },
+		{ file: "server/admin/routes.ts", guard: "sameSecret(given, adminToken)", without: "true" },
 	],
 	"a page of one site sends to another": [
 		{
@@ -96,7 +100,7 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page reaches the sandbox by a name that it has made to point there": [
-		{ file: "server/admin/router.ts", guard: "isLoopback(", without: "Boolean(" },
+		{ file: "server/admin/routes.ts", guard: "isLoopback(", without: "Boolean(" },
 		{
 			file: "server/sandbox/page.ts",
 			guard: "onlyByPrivateName);",
@@ -104,10 +108,10 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a web page of another origin asks the sandbox": [
-		{ file: "server/admin/router.ts", guard: "(origin === undefined ||", without: "(true ||" },
+		{ file: "server/admin/routes.ts", guard: "(origin === undefined ||", without: "(true ||" },
 	],
 	"a web server in front opens the sandbox to everybody": [
-		{ file: "server/admin/router.ts", guard: "!isForwarded &&", without: "" },
+		{ file: "server/admin/routes.ts", guard: "!isForwarded &&", without: "" },
 	],
 	"a provider's web hook is made up": [
 		{
@@ -128,28 +132,29 @@ export const guards: Record<string, Guard[] | string> = {
 
 	// ---------------------------------------------------------------- how much
 	"an address sends without end": [
-		{ file: "server/http/rate-limit.ts", guard: "if (totalHits > limit)", without: "if (false)" },
+		{ file: "server/http/rate-limit.ts", guard: "if (window.used > limit)", without: "if (false)" },
 	],
 	"a sender makes up other addresses for itself": [
-		{ file: "server/http/client-address.ts", guard: "!isTrusted(address, hops) ||", without: "" },
+		{ file: "server/http/client-address.ts", guard: "hops < value &&", without: "" },
 	],
-	"the admin token is guessed": [
-		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
-	],
-	"the server key is guessed": [
-		{ file: "server/http/rate-limit.ts", guard: "await wrong.check(sender);", without: "" },
-	],
+	"the admin token is guessed": [{ file: "server/http/rate-limit.ts", guard: "wrong.check(sender);", without: "" }],
+	"the server key is guessed": [{ file: "server/http/rate-limit.ts", guard: "wrong.check(sender);", without: "" }],
 	"a sender uses the many addresses of its network": [
 		{ file: "server/http/rate-limit.ts", guard: "const ipv6Prefix = 64;", without: "const ipv6Prefix = 128;" },
 	],
 	"a write key is used without end, where its site limits that": [
-		{ file: "server/ingest/ingest.ts", guard: "await perWriteKey?.count(site.writeKey);", without: "" },
+		{ file: "server/ingest/ingest.ts", guard: "perWriteKey?.count(site.writeKey);", without: "" },
 	],
 	"a body is too large": [
-		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{
+			file: "server/ingest/read-body.ts",
+			guard: "if (Buffer.byteLength(body) > limits.bodyBytes)",
+			without: "if (false)",
+		},
 	],
 	"a small body becomes a large one when it is unpacked": [
-		{ file: "server/ingest/ingest.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
+		{ file: "server/http/body-room.ts", guard: "limit: limits.bodyBytes", without: 'limit: "1gb"' },
 	],
 	"a batch has too many events": [{ file: "shared/wire.ts", guard: ".max(limits.batchEvents)", without: "" }],
 	"data is nested so deep that it can be read and not written": [
@@ -211,7 +216,11 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/ingest/check-event.ts", guard: "if (allowed && event.data)", without: "if (false)" },
 	],
 	"a flood of invented people uses up the day's requests": [
-		{ file: "server/proxy.ts", guard: "const reserveDefault = 0.2;", without: "const reserveDefault = 0;" },
+		{
+			file: "server/delivery/start-delivery.ts",
+			guard: "const reserveDefault = 0.2;",
+			without: "const reserveDefault = 0;",
+		},
 	],
 	"a flood of invented people becomes profiles": [
 		{ file: "server/providers/provider.ts", guard: '(createPeople === "verified" && trusted)', without: "true" },

@@ -1,7 +1,7 @@
 import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 import { linesOf } from "./lines.ts";
 
-/** Why something could not be asked or done: `code` is the proxy's, or `unreachable`. */
+/** A failed request. `code` is the proxy's, or `unreachable`. */
 export class ApiError extends Error {
 	override readonly name = "ApiError";
 	readonly code: string;
@@ -11,7 +11,7 @@ export class ApiError extends Error {
 	}
 }
 
-/** Which dead letters; nothing is all of them. */
+/** A selection of dead letters. Empty: all of them. */
 export interface Selection {
 	ids?: string[];
 	destination?: string;
@@ -20,8 +20,8 @@ export interface Selection {
 export type Api = ReturnType<typeof createApi>;
 
 /**
- * Asks the proxy that the page came from, wherever it is mounted. Every call rejects with an {@link ApiError};
- * `onRefused` is told when the token is not the right one.
+ * Calls `/admin/*` of the proxy that served the page. Every call can reject with an {@link ApiError}; `onRefused` is
+ * called when the token is refused.
  */
 export function createApi(token: string | undefined, onRefused: () => void) {
 	async function ask(path: string, init: RequestInit = {}): Promise<Response> {
@@ -45,7 +45,7 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		});
 	};
 
-	/** Changes dead letters in steps; resolves to how many. */
+	/** Replays or discards dead letters in steps. Resolves to their number. */
 	async function change(path: string, method: string, which: Selection, onProgress: (done: number) => void) {
 		const headers = { Accept: "application/x-ndjson" };
 		const response = await ask(path, { method, headers, body: JSON.stringify(which) });
@@ -72,7 +72,7 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 			change("deadletters", "DELETE", which, onProgress),
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),
-		/** Calls `onLine` with each line; resolves when the stream has ended. */
+		/** Calls `onLine` with each line. Resolves when the stream has ended. */
 		async live(onLine: (line: LiveLine) => void, signal: AbortSignal): Promise<void> {
 			const response = await ask("live", { signal });
 			for await (const line of linesOf(response)) onLine(line as LiveLine);

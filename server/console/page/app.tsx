@@ -4,7 +4,7 @@ import { Board } from "./board.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { rememberedToken, rememberToken } from "./token.ts";
 
-/** Nothing of the page is shown before the proxy has let its reader in. */
+/** Access of the reader. The page shows nothing until it is "in". */
 type Entry = "asking" | "in" | "out";
 
 export function App() {
@@ -18,13 +18,13 @@ export function App() {
 	}, []);
 	const api = useMemo(() => createApi(token, leave), [token, leave]);
 
-	/** Tries a token, or none, as sandbox mode needs none. */
+	/** Tries a token, or none: sandbox mode needs none. */
 	const enter = useCallback(async (given: string | undefined) => {
 		try {
 			await createApi(given, () => {}).stats();
 		} catch (error) {
 			const code = error instanceof ApiError ? error.code : "unreachable";
-			// A store that does not answer is told of inside.
+			// An unavailable store is shown inside.
 			if (code !== "store_unavailable") {
 				setEntry("out");
 				if (given !== undefined || code !== "invalid_admin_token") setRefusal(code);

@@ -8,12 +8,12 @@ import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
-import { count, counted, errorWords, stuckWords, type Tone } from "./words.ts";
+import { count, counted, errorWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
 
-/** How it all is, in a few words. */
+/** Sums up the state of the store and of all destinations in a few words. */
 function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
 	if (stuck > 0) return [`${counted(stuck, "batch", "batches")} set aside`, "bad"];
 	const all = Object.values(destinations);
@@ -24,9 +24,6 @@ function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
 	if (waiting.length > 0) return [`${waiting.join(", ")} asked us to wait`, "wait"];
 	return ["All is running", "good"];
 }
-
-/** The names of destinations, as people read them. */
-export type Titles = (destination: string) => string;
 
 export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
 	const stats = usePolled(api.stats, statsEveryMs);

@@ -6,14 +6,14 @@ import { counted } from "./words.ts";
 
 type Used = BudgetHistory["budgets"][number]["used"];
 
-/** Every slot of the day, those without requests too. */
+/** Lists all slots of the day, including those without requests. */
 function slotsOf({ from, to, stepMs }: BudgetHistory, used: Used): Slots {
 	const starts = Array.from({ length: Math.round((to - from) / stepMs) }, (_, index) => from + index * stepMs);
 	const known = new Map(used.map((each) => [each.at, each.used]));
 	return { starts, counts: starts.map((at) => known.get(at) ?? 0), stepMs };
 }
 
-/** The day in a sentence, for whoever does not see the plot. */
+/** Describes the day in a sentence, for readers who cannot see the plot. */
 function sentenceOf({ starts, counts, stepMs }: Slots, label: string): string {
 	const total = counts.reduce((sum, each) => sum + each, 0);
 	if (total === 0) return `${label}: no requests in the last 24 hours`;
@@ -22,13 +22,13 @@ function sentenceOf({ starts, counts, stepMs }: Slots, label: string): string {
 	return `${label}: ${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${most}`;
 }
 
-/** Requests to one destination in the last 24 hours. */
+/** Plots the requests to one destination in the last 24 hours. */
 export function BudgetPlot({ history, used, label }: { history: BudgetHistory; used: Used; label: string }) {
 	const place = useRef<HTMLDivElement>(null);
 	const [pointed, setPointed] = useState<number>();
 	const slots = slotsOf(history, used);
 	const drawn = JSON.stringify(slots.counts) + history.from;
-	// Drawn anew when what it shows is another
+	// Redraws when the content changes, not when its objects do
 	useEffect(() => (place.current ? drawPlot(place.current, slots, setPointed) : undefined), [drawn]);
 
 	const at = pointed === undefined ? undefined : slots.starts[pointed];

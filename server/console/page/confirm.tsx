@@ -2,12 +2,12 @@ import { useEffect, useRef } from "preact/hooks";
 
 export interface Question {
 	text: string;
-	/** What the button that does it says. */
+	/** The label of the confirming button. */
 	yes: string;
 	onYes(): void;
 }
 
-/** Asks before something that cannot be undone. */
+/** A dialog before an action that cannot be undone. */
 export function Confirm({ question, onClose }: { question: Question | undefined; onClose(): void }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	useEffect(() => {

@@ -3,7 +3,7 @@ import type { Api, Selection } from "./api.ts";
 import type { Question } from "./confirm.tsx";
 import { counted } from "./words.ts";
 
-/** Replaying and discarding dead letters: what to show while it goes on, what to ask before. */
+/** Replays and discards dead letters, with the message to show meanwhile and the question to ask before. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);
@@ -32,7 +32,7 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		isBusy,
 		question,
 		replay: (which: Selection) => void change("replay", which),
-		/** Asks first. */
+		/** Asks for confirmation first. */
 		discard: (which: Selection, what: string) =>
 			setQuestion({
 				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,

@@ -1,22 +1,21 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { DeadLetterView } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Confirm } from "./confirm.tsx";
 import { useDeadLetterActions } from "./dead-letter-actions.ts";
 import { timeOf } from "./times.ts";
-import { count, counted, eventWords, reasonWords } from "./words.ts";
+import { count, counted, eventWords, reasonWords, type Titles } from "./words.ts";
 
 interface Page {
 	items: DeadLetterView[];
 	cursor?: string | undefined;
 }
 
-/** The pages of dead letters that are shown; loaded anew when their number changes. */
+/** Loads pages of dead letters. Starts from the first when their number changes. */
 function usePages(api: Api, destination: string, total: number) {
 	const [page, setPage] = useState<Page>();
 	const [asked, setAsked] = useState(0);
-	// Another number means that others are there
+	// A changed total means changed dead letters
 	useEffect(() => {
 		let isOver = false;
 		api.deadLetters({ destination }).then(
@@ -90,7 +89,7 @@ function Letter({
 	);
 }
 
-/** What could not be delivered, to be sent again or given up. */
+/** Lists dead letters, to be replayed or discarded. */
 export function DeadLetters({
 	api,
 	titles,
@@ -128,8 +127,8 @@ export function DeadLetters({
 			) : (
 				<div class="card">
 					<p class="quiet">
-						These were refused, or failed for days. <em>Replay</em> sends an event again, after whatever else its person
-						waits for; <em>discard</em> deletes it. What is left alone is deleted after 30 days.
+						These events were refused, or kept failing for days. <em>Replay</em> sends an event again, after the other
+						waiting events of its person. <em>Discard</em> deletes it. All others are deleted after 30 days.
 					</p>
 					<div class="tools">
 						<label>

@@ -6,7 +6,7 @@ import { count, reasonWords, stateWords } from "./words.ts";
 
 type Budget = DestinationNumbers["budget"][number];
 
-/** What is left of a budget; of one by the second that would be over before it is read. */
+/** Shows the rest of a budget. A budget per second shows its limit only: its rest changes faster than anybody reads. */
 function Left({ limit, left, perMs }: Budget) {
 	if (perMs < 60_000) return <>Up to {count(limit)} requests a second</>;
 	return (
@@ -16,12 +16,12 @@ function Left({ limit, left, perMs }: Budget) {
 	);
 }
 
-/** A destination's state, as a sentence where there is more to say than that it runs. */
+/** Explains the state of a destination that is not running. */
 function stateSentence({ state, until = 0, reason }: DestinationNumbers): string | undefined {
 	if (state === "running") return undefined;
 	const why = reason === undefined ? "" : `, because ${reasonWords(reason)}`;
 	const what = state === "paused" ? "Paused until" : "Waiting until";
-	return `${what} ${timeOf(until)}${why}. Then it is tried again; nothing is lost meanwhile.`;
+	return `${what} ${timeOf(until)}${why}. It is tried again then. Nothing is lost meanwhile.`;
 }
 
 function Card({
@@ -83,7 +83,7 @@ function Card({
 	);
 }
 
-/** How each destination is: its state, who waits, what is left of its budget, and the last 24 hours. */
+/** Shows each destination: its state, waiting people, budget, and the requests of the last 24 hours. */
 export function Destinations({ stats, history }: { stats: Stats | undefined; history: BudgetHistory | undefined }) {
 	return (
 		<section aria-labelledby="destinations-title">

@@ -1,10 +1,9 @@
 import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
-import type { Titles } from "./board.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import { counted, deliveryWords, eventWords, outcomeWords, reasonWords } from "./words.ts";
+import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
-/** What a delivery's state means now, as a sentence. */
+/** Explains the state of a delivery in a sentence. */
 function sentenceOf(
 	{ destination, state, at, reason, ahead = 0, dueAt, deadLetter }: JourneyDelivery,
 	{ titles, isHeld }: Pick<Actions, "titles" | "isHeld">,
@@ -18,13 +17,15 @@ function sentenceOf(
 		case "waiting":
 			if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "comes" : "come"} before it.`;
 			if (isHeld(destination)) return `It waits until ${titles(destination)} takes requests again.`;
-			return dueAt === undefined ? "It is the next of this person." : `It will be tried again at ${timeOf(dueAt)}.`;
+			return dueAt === undefined
+				? "It is the next event of this person."
+				: `It will be tried again at ${timeOf(dueAt)}.`;
 		case "dead":
 			return `Given up at ${timeOf(at ?? 0)}${because}${deadLetter?.message === undefined ? "" : `: ${deadLetter.message}`}.`;
 		case "skipped":
 			return `Not sent${because}.`;
 		case "past":
-			return "It neither waits nor failed; what became of it is longer ago than is remembered here.";
+			return "It is not waiting and has not failed. Its outcome is older than this proxy remembers.";
 	}
 }
 
@@ -46,14 +47,14 @@ const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
 
 interface Actions {
 	titles: Titles;
-	/** Whether a destination takes no requests now. */
+	/** Tells if a destination is paused or waiting. */
 	isHeld(destination: string): boolean;
 	isBusy: boolean;
 	onReplay(id: string): void;
 	onDiscard(id: string, what: string): void;
 }
 
-/** One event, from when it came to what became of it at each destination. */
+/** Shows one event from its capture to its deliveries. */
 export function JourneyCard({ journey, ...actions }: { journey: Journey } & Actions) {
 	const { event, person, site, receivedAt, trusted, discarded, deliveries } = journey;
 	const { titles, isBusy, onReplay, onDiscard } = actions;
@@ -80,9 +81,7 @@ export function JourneyCard({ journey, ...actions }: { journey: Journey } & Acti
 						A copy was discarded at {timeOf(at)}: {reasonWords(reason)}
 					</li>
 				))}
-				{deliveries.length === 0 && discarded.length === 0 && (
-					<li>It goes to no destination: none asks for such events.</li>
-				)}
+				{deliveries.length === 0 && discarded.length === 0 && <li>No destination takes events of this type.</li>}
 			</ul>
 			{deliveries.map((delivery) => (
 				<div class="delivery" key={delivery.destination}>

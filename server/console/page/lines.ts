@@ -1,4 +1,4 @@
-/** The JSON lines of an answer, as they come. */
+/** Yields the JSON lines of an answer as they arrive. */
 export async function* linesOf(response: Response): AsyncGenerator<unknown> {
 	const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
 	let text = "";

@@ -1,14 +1,13 @@
 import { useEffect, useState } from "preact/hooks";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import { counted, eventWords, outcomeWords, reasonWords } from "./words.ts";
+import { counted, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
-/** Rows that are kept on the page. */
+/** Rows on the page at most. */
 const rowsMost = 200;
-/** How soon a stream that ended is asked for again, at first and at most. */
+/** First and longest wait before a lost connection is made again, ms. */
 const againFirstMs = 1_000;
 const againMostMs = 30_000;
 
@@ -16,7 +15,7 @@ interface Row extends LiveDelivery {
 	key: number;
 }
 
-/** Follows the live stream, and comes back to it when it ends. Rows are shown together, once a frame. */
+/** Follows the live stream and connects again when it ends. Shows new rows once a frame. */
 function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 	const [rows, setRows] = useState<Row[]>([]);
 	const [isConnected, setConnected] = useState(false);
@@ -37,7 +36,7 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 		async function follow(): Promise<void> {
 			let again = againFirstMs;
 			while (!left.signal.aborted) {
-				// Each connection starts with what went before.
+				// Each connection begins with the latest past requests.
 				isFirst = true;
 				await api
 					.live((line) => {
@@ -108,7 +107,7 @@ function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
 	);
 }
 
-/** What is sent to the providers, as it goes. */
+/** Shows requests to providers as they happen. */
 export function Live({ api, titles }: { api: Api; titles: Titles }) {
 	const { rows, isConnected } = useLive(api);
 	const [held, setHeld] = useState<Row[]>();
@@ -129,7 +128,8 @@ export function Live({ api, titles }: { api: Api; titles: Titles }) {
 			{shown.length === 0 ? (
 				<p class="card empty">Nothing has been sent lately. New requests appear here by themselves.</p>
 			) : (
-				// Scrolled by keyboard too, so it can be reached by it.
+				// A scrollable region must be focusable for keyboards:
+				// https://dequeuniversity.com/rules/axe/4.4/scrollable-region-focusable
 				// biome-ignore lint/a11y/noNoninteractiveTabindex: see above
 				<section class="card table" aria-label="Requests, the newest first" tabIndex={0}>
 					<table>

@@ -1,4 +1,4 @@
-/** The ferry. */
+/** The logo, a ferry. */
 export const Mark = () => (
 	<svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
 		<rect width="32" height="32" rx="7" />

@@ -1,6 +1,6 @@
 import type { Tone } from "./words.ts";
 
-/** A state, in words and in a colour. */
+/** Shows a state in words and in a colour. */
 export const Pill = ({ words: [words, tone] }: { words: readonly [string, Tone] }) => (
 	<span class={`pill ${tone}`}>{words}</span>
 );

@@ -2,23 +2,25 @@ import UPlot from "uplot";
 import { minuteOf } from "./times.ts";
 
 export interface Slots {
-	/** When each starts, ms. */
+	/** Start of each slot, ms since the epoch. */
 	starts: number[];
 	counts: number[];
 	stepMs: number;
 }
 
 const height = 96;
-/** ms of the finest marks on the time axis. */
+/** One hour on the time axis, in seconds. */
 const hours = 3_600;
 
-/** The colours and the font of the page as they are now: a canvas cannot look them up. */
+/** Reads the present colours and font of the page, because a canvas does not inherit them. */
 function lookOf(element: Element) {
 	const { stroke, fill, color, outlineColor, fontFamily } = getComputedStyle(element);
 	return { line: stroke, fill, text: color, grid: outlineColor, font: `11px ${fontFamily}` };
 }
 
-/** Draws a day's requests; `onPoint` is told which slot is pointed at. Returns the way to remove it. */
+/**
+ * Draws a day's requests. Calls `onPoint` with the slot under the pointer. Returns a function that removes the plot.
+ */
 export function drawPlot(
 	element: HTMLElement,
 	{ starts, counts, stepMs }: Slots,
@@ -39,7 +41,7 @@ export function drawPlot(
 				padding: [6, 4, 0, 0],
 				legend: { show: false },
 				cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-				// The last slot has its width too.
+				// Leaves room for the width of the last slot.
 				scales: {
 					x: { range: [(starts[0] ?? 0) / 1_000, ((starts.at(-1) ?? 0) + stepMs) / 1_000] },
 					y: { range: [0, Math.max(4, Math.ceil(most * 1.1))] },

@@ -2,19 +2,19 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiError } from "./api.ts";
 
 export interface Polled<Value> {
-	/** What was answered last; still there while a later question fails. */
+	/** The last answer, kept while later requests fail. */
 	value?: Value;
-	/** Why the last question failed. */
+	/** The error code of the last request, if it failed. */
 	error?: string;
-	/** Asks again now. */
+	/** Requests again now. */
 	reload(): void;
 }
 
-/** Asks again and again, every `everyMs` after the last answer, and not while nobody looks. `load` must stay the same. */
+/** Calls `load` every `everyMs` after its last answer, except while the page is hidden. `load` must not change. */
 export function usePolled<Value>(load: () => Promise<Value>, everyMs: number): Polled<Value> {
 	const [state, setState] = useState<{ value?: Value; error?: string }>({});
 	const [asked, setAsked] = useState(0);
-	// A new question starts anew
+	// A reload starts the polling anew
 	useEffect(() => {
 		let isOver = false;
 		let timer: ReturnType<typeof setTimeout> | undefined;

@@ -2,12 +2,11 @@ import { useCallback, useRef, useState } from "preact/hooks";
 import type { SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
 import { ApiError } from "./api.ts";
-import type { Titles } from "./board.tsx";
 import { Confirm } from "./confirm.tsx";
 import { useDeadLetterActions } from "./dead-letter-actions.ts";
 import { JourneyCard } from "./journey.tsx";
 import { timeOf } from "./times.ts";
-import { counted, errorWords } from "./words.ts";
+import { counted, errorWords, type Titles } from "./words.ts";
 
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
@@ -16,19 +15,19 @@ type Found =
 	| { kind: "failed"; code: string }
 	| { kind: "found"; text: string; reply: SearchReply };
 
-/** What was found, and what the search could not see. */
+/** Sums up a search and its limits. */
 function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: string): string {
 	const what = journeys.length === 0 ? `Nothing found for ${text}.` : `${counted(journeys.length, "event")} found.`;
 	const parts = [
 		what,
-		`Deliveries are remembered since ${timeOf(since)}; what waits or was not delivered is always found.`,
-		...(isComplete ? [] : ["There was more than could be looked through."]),
-		...(journal > 0 ? ["Some events have come in just now and are not sorted yet: search again in a moment."] : []),
+		`Past deliveries are known since ${timeOf(since)}. Waiting and undelivered events are always found.`,
+		...(isComplete ? [] : ["There was too much to search: some events may be missing."]),
+		...(journal > 0 ? ["Some events have just arrived and cannot be found yet: search again in a moment."] : []),
 	];
 	return parts.join(" ");
 }
 
-/** Where an event is and has been, or all of a person. */
+/** Searches for an event, or for all events of a person. */
 export function Search({
 	api,
 	stats,

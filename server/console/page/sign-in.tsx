@@ -13,7 +13,8 @@ export function SignIn({ refusal, onToken }: { refusal: string | undefined; onTo
 		event.preventDefault();
 		const input = new FormData(event.currentTarget as HTMLFormElement).get("token");
 		setAsking(true);
-		// What no header can carry is no token.
+		// Replaces characters that no header can carry, so that the proxy refuses the token instead of fetch:
+		// https://fetch.spec.whatwg.org/#concept-header-value
 		await onToken(
 			String(input)
 				.trim()
@@ -45,8 +46,8 @@ export function SignIn({ refusal, onToken }: { refusal: string | undefined; onTo
 					Open the console
 				</button>
 				<p id="token-hint" class="hint">
-					It is what <code>EVENTFERRY_ADMIN_TOKEN</code> was set to on the server; without that, nobody gets in. It is
-					kept in this tab until you close it.
+					The value of <code>EVENTFERRY_ADMIN_TOKEN</code> on the server. If that is not set, nobody can sign in. This
+					tab keeps the token until you close it.
 				</p>
 			</form>
 		</main>

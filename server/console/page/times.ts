@@ -5,7 +5,7 @@ const units = [
 	["second", 1_000],
 ] as const;
 
-/** How long something takes, in its largest unit: `3 minutes`. */
+/** Writes a duration in its largest unit: `3 minutes`. */
 export function duration(ms: number): string {
 	const [unit, length] = units.find(([, each]) => ms >= each) ?? ["second", 1_000];
 	const count = Math.max(0, Math.floor(ms / length));
@@ -18,14 +18,14 @@ const clock = new Intl.DateTimeFormat(undefined, { ...minutes, second: "2-digit"
 const day = new Intl.DateTimeFormat(undefined, { ...minutes, day: "numeric", month: "short" });
 const minute = new Intl.DateTimeFormat(undefined, minutes);
 
-/** The time of day: of today with seconds, of another day with its date. */
+/** Writes a time: with seconds if it is today, else with its date. */
 export function timeOf(at: number): string {
 	const isToday = new Date(at).toDateString() === new Date().toDateString();
 	return (isToday ? clock : day).format(at);
 }
 
-/** Hours and minutes, for a plot of a day. */
+/** Writes hours and minutes, for the plot of a day. */
 export const minuteOf = (at: number): string => minute.format(at);
 
-/** How long a request took. */
+/** Writes the duration of a request. */
 export const tookOf = (ms: number): string => (ms < 1_000 ? `${ms}\u00a0ms` : `${(ms / 1_000).toFixed(1)}\u00a0s`);

@@ -1,7 +1,7 @@
-/** Where the admin token is kept: in this tab, until it is closed. */
+/** The admin token's name in sessionStorage, which lasts until the tab is closed. */
 const key = "eventferry admin token";
 
-/** Storage may be forbidden; then the token lasts until the page is left. */
+/** The token, for browsers that forbid storage. Lasts until the page is left. */
 let remembered: string | undefined;
 
 export function rememberToken(token: string | undefined): void {
@@ -10,7 +10,7 @@ export function rememberToken(token: string | undefined): void {
 		if (token === undefined) sessionStorage.removeItem(key);
 		else sessionStorage.setItem(key, token);
 	} catch {
-		// It is remembered above.
+		// The variable above has it.
 	}
 }
 

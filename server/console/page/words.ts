@@ -1,13 +1,16 @@
 import type { Attempt, EventBrief, JourneyDelivery } from "../../../shared/admin.ts";
 
-/** A tone decides a colour; the words say the same. */
+/** The tone of a text, shown as a colour. The text must say the same without it. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
+
+/** A destination's name for people, by its name in the API: `crisp` is "Crisp". */
+export type Titles = (destination: string) => string;
 
 export const count = (number: number): string => number.toLocaleString();
 export const counted = (number: number, one: string, many = `${one}s`): string =>
 	`${count(number)} ${number === 1 ? one : many}`;
 
-/** What an event is called. */
+/** Names an event. */
 export function eventWords({ type, name }: EventBrief): string {
 	switch (type) {
 		case "track":
@@ -25,13 +28,13 @@ export function eventWords({ type, name }: EventBrief): string {
 	}
 }
 
-/** What an answer of a provider meant. */
+/** The outcomes of a request to a provider. */
 export const outcomeWords: Record<Attempt["outcome"], [string, Tone]> = {
 	delivered: ["Delivered", "good"],
 	retry: ["Failed, will be tried again", "wait"],
 	wait: ["Asked us to wait", "wait"],
-	paused: ["Not let in: paused", "bad"],
-	unknownPerson: ["Person not there yet", "wait"],
+	paused: ["Access refused, paused", "bad"],
+	unknownPerson: ["Person not found yet", "wait"],
 	rejected: ["Refused", "bad"],
 };
 
@@ -50,38 +53,38 @@ export const deliveryWords: Record<JourneyDelivery["state"], [string, Tone]> = {
 	past: ["Done", "quiet"],
 };
 
-/** The reasons that are ours; others are in the provider's own words. */
+/** Reasons of the proxy. Other reasons are a provider's own words. */
 const reasons: Record<string, string> = {
-	duplicate: "the same event had come before",
-	duplicate_order: "this order had been counted before",
+	duplicate: "the same event had been received before",
+	duplicate_order: "this order had been recorded before",
 	email_open_too_soon: "it was opened again within 20 minutes",
-	not_addressable: "this person cannot be found there by what is known of them",
-	unknown_person: "this person is not there",
-	forgotten: "this person was forgotten",
-	expired: "it had waited for too long",
-	no_progress: "it took too many requests",
+	not_addressable: "the person has neither e-mail nor user id that it could use",
+	unknown_person: "the person was not found there",
+	forgotten: "the person was forgotten",
+	expired: "it had waited too long",
+	no_progress: "it had taken too many requests",
 	unreadable: "the answers could not be read",
 	unbuildable: "the person’s address does not fit into a request",
-	internal_error: "something went wrong here; the log says what",
+	internal_error: "something went wrong in the proxy; its log has the details",
 	timeout: "there was no answer within 10 seconds",
-	network: "it could not be reached",
+	network: "the provider could not be reached",
 	stopped: "the proxy was stopped",
 	rate_limited: "too many requests",
 };
 
-/** Why, as a part of a sentence. */
+/** Writes a reason as a part of a sentence. */
 export function reasonWords(reason: string): string {
 	const status = /^http_(\d+)$/.exec(reason)?.[1];
 	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `it answered ${status}`;
 }
 
-/** Tells of batches that were set aside, where there are any. */
+/** Tells how many batches were set aside; undefined for none. */
 export const stuckWords = (stuck: number): string | undefined =>
 	stuck > 0
 		? `${counted(stuck, "batch", "batches")} of events could not be sorted; the log says why. Each start of the proxy tries again.`
 		: undefined;
 
-/** Why the page cannot show or do something. */
+/** Explains a failed request of the page. */
 export function errorWords(code: string): string {
 	switch (code) {
 		case "store_unavailable":
@@ -89,7 +92,7 @@ export function errorWords(code: string): string {
 		case "rate_limited":
 			return "Too many requests from here. Trying again in a while.";
 		case "invalid_admin_token":
-			return "The token is not accepted any more.";
+			return "The admin token is no longer accepted.";
 		default:
 			return "The proxy does not answer. Trying again.";
 	}

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import express from "express";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { createLive, type Live } from "../../../server/admin/live.ts";
+import { createLiveStream, type LiveStream } from "../../../server/admin/live.ts";
 import { problemHandler } from "../../../server/http/problem.ts";
 import type { Activity } from "../../../server/observe/activity.ts";
 import type { LiveDelivery } from "../../../shared/admin.ts";
@@ -22,7 +22,7 @@ const delivery = (site: string): LiveDelivery => ({
 });
 
 let watchers: Set<(delivery: LiveDelivery) => void>;
-let live: Live;
+let live: LiveStream;
 let server: Server;
 let url: string;
 const tell = (site: string) => {
@@ -34,7 +34,7 @@ beforeEach(async () => {
 		watchers.add(listener);
 		return { latest: [delivery("earlier")], stop: () => void watchers.delete(listener) };
 	};
-	live = createLive({ watch } as Activity, () => 7);
+	live = createLiveStream({ watch } as Activity, () => 7);
 	server = createServer(
 		express()
 			.get("/live", live.route)

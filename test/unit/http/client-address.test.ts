@@ -46,8 +46,20 @@ describe("a client's address is", () => {
 		["an IPv6 one as well", ["::1", "uniquelocal"], "::1", "2001:db8::7, fd00::1", "2001:db8::7"],
 		["the proxy's where it adds no address", 1, "10.0.0.1", "unknown", "10.0.0.1"],
 		["the proxy's where it adds nothing", 1, "10.0.0.1", "", "10.0.0.1"],
+		["the nearest proxy's where the one before it adds no address", 3, "10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"],
 	])("%s", (_name, value, socket, forwarded, expected) => {
 		expect(told(value, socket, forwarded)).toBe(expected);
+	});
+
+	test("told with a warning, once, where addresses are forwarded and nothing is said of proxies", () => {
+		const warnings: string[] = [];
+		const untold = clientAddress(undefined, (message) => warnings.push(message));
+		untold(request("192.0.2.9"));
+		expect(warnings).toEqual([]);
+		for (let times = 0; times < 2; times += 1) untold(request("192.0.2.9", "198.51.100.1"));
+		expect(warnings).toEqual([expect.stringContaining("EVENTFERRY_TRUST_PROXY")]);
+		clientAddress(false, (message) => warnings.push(message))(request("192.0.2.9", "198.51.100.1"));
+		expect(warnings).toHaveLength(1);
 	});
 
 	const address = fc.oneof(

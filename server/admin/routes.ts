@@ -1,0 +1,162 @@
+import type { Request, RequestHandler, Response } from "express";
+import {
+	type BudgetHistory,
+	type DeadLetterPageView,
+	deadLetterQuerySchema,
+	deadLetterSelectionSchema,
+	type SearchReply,
+	type Stats,
+	searchSchema,
+} from "../../shared/admin.ts";
+import type { Event } from "../../shared/event.ts";
+import { isLoopback } from "../http/loopback.ts";
+import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
+import { RequestError } from "../http/problem.ts";
+import type { Guess } from "../http/rate-limit.ts";
+import type { Route } from "../http/route.ts";
+import { bearer, sameSecret } from "../http/secret.ts";
+import type { Activity } from "../observe/activity.ts";
+import type { DestinationView } from "../observe/destination-view.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { budgetHistory } from "./budget-history.ts";
+import { deadLetterView } from "./dead-letter.ts";
+import type { LiveStream } from "./live.ts";
+import {
+	deleteDeadLetters,
+	getBudget,
+	getDeadLetters,
+	getLive,
+	getStats,
+	postReplay,
+	postSearch,
+} from "./operations.ts";
+import { queryOf } from "./query.ts";
+import { search } from "./search.ts";
+import { statsView } from "./stats.ts";
+
+export interface AdminOptions {
+	outbox(): Outbox;
+	/** The operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
+	adminToken: string | undefined;
+	sandbox: boolean;
+	/** Limits wrong guesses of the token. */
+	guess: Guess;
+	destinations(): DestinationView[];
+	/** Counts since the start, by name. */
+	counts: Readonly<Record<string, number>>;
+	activity: Activity;
+	live: LiveStream;
+	/** Names a site of the store for people. */
+	labelOf(site: string): string;
+	/** Names the destinations that cannot address an event's person. */
+	notAddressable(site: string, event: Event): string[];
+	now(): number;
+}
+
+/** Time that a search may take, ms. */
+const searchMs = 10_000;
+
+/**
+ * Recognises requests that need no token in sandbox mode: sent on this machine, not through a proxy on it, to a
+ * loopback name (against DNS rebinding, https://en.wikipedia.org/wiki/DNS_rebinding), and not by a page of another
+ * origin.
+ */
+function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Request): boolean {
+	const isLocal = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
+	const isForwarded = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
+	return (
+		isLocal &&
+		!isForwarded &&
+		host !== undefined &&
+		!host.includes("@") &&
+		isLoopback(`http://${host}`) &&
+		(origin === undefined || origin === `http://${host}`)
+	);
+}
+
+/** Makes the operators' routes, and the guard that refuses everybody else below `/admin`. */
+export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
+	const { outbox, adminToken, sandbox, guess, destinations, counts, live, now } = options;
+	const guard: RequestHandler = (request, _response, next) => {
+		const isOpen = sandbox && fromThisMachine(request);
+		const given = bearer(request.headers.authorization) ?? "";
+		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
+		if (!isOpen && !guess(request, isRight)) {
+			const hint =
+				adminToken === undefined
+					? "no admin token is configured"
+					: "send the admin token as Authorization: Bearer <token>";
+			throw new RequestError("invalid_admin_token", hint);
+		}
+		next();
+	};
+
+	const json = jsonBody(1_048_576);
+	/** Reads a selection of dead letters. Needs a JSON object: a body that was not read must not select all. */
+	const selected = (request: Request) =>
+		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json; {} selects all"));
+
+	async function stats(_request: Request, response: Response): Promise<void> {
+		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
+		response.json({ ...view, sinceStart: counts } satisfies Stats);
+	}
+	async function budget(_request: Request, response: Response): Promise<void> {
+		const history = await budgetHistory(outbox(), { ...options, running: destinations(), now: now() });
+		response.json(history satisfies BudgetHistory);
+	}
+	async function find(request: Request, response: Response): Promise<void> {
+		const wanted = parseInput(
+			searchSchema,
+			bodyOf(request, "send an event or a person to search for as application/json"),
+		);
+		const gone = new AbortController();
+		response.once("close", () => gone.abort());
+		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
+		const names = destinations().map(({ destination }) => destination);
+		const found = await search(wanted, { ...options, outbox: outbox(), destinations: names, signal });
+		response.json(found satisfies SearchReply);
+	}
+	async function deadLetters(request: Request, response: Response): Promise<void> {
+		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
+		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
+		response.json(shown satisfies DeadLetterPageView);
+	}
+	const discard: RequestHandler = (request, response) =>
+		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
+	const replay: RequestHandler = (request, response) =>
+		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress));
+	// A stream that began during a stop would keep the server from closing.
+	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
+
+	return {
+		guard,
+		routes: [
+			{ path: "/admin/stats", get: [getStats, stats] },
+			{ path: "/admin/live", get: [getLive, unlessStopping, live.route] },
+			{ path: "/admin/budget", get: [getBudget, budget] },
+			{ path: "/admin/search", post: [postSearch, json, find] },
+			{ path: "/admin/deadletters", get: [getDeadLetters, deadLetters], delete: [deleteDeadLetters, json, discard] },
+			{ path: "/admin/deadletters/replay", post: [postReplay, json, replay] },
+		],
+	};
+}
+
+/**
+ * Answers with the number of dead letters changed. If the client accepts `application/x-ndjson`, answers with a line
+ * after each step, as `{ "replayed": 500 }`. The last line has `"done": true`; without it the change has failed.
+ */
+async function inSteps(
+	name: "replayed" | "discarded",
+	response: Response,
+	change: (onProgress: (done: number) => void) => Promise<number>,
+): Promise<void> {
+	const inLines = response.req.accepts(["application/json", "application/x-ndjson"]) === "application/x-ndjson";
+	const line = (content: object) => {
+		if (!response.headersSent) response.type("application/x-ndjson");
+		response.write(`${JSON.stringify(content)}\n`);
+	};
+	const count = await change((done) => inLines && line({ [name]: done }));
+	if (!inLines) return void response.json({ [name]: count });
+	line({ [name]: count, done: true });
+	response.end();
+}

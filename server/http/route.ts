@@ -1,0 +1,82 @@
+import type { RequestHandler, Router } from "express";
+import * as z from "zod";
+import type { ProblemCode } from "../../shared/wire.ts";
+import { RequestError } from "./problem.ts";
+
+/** An answer other than a problem. */
+interface Answer {
+	status: number;
+	description: string;
+	/** Bodies by media type; null for a body that is not JSON. */
+	content: Record<string, z.ZodType | null>;
+}
+
+/** The description of one method of a route, for the OpenAPI document. */
+export interface Operation {
+	summary: string;
+	/** The key that a request must carry. */
+	security?: "serverKey" | "adminToken";
+	query?: z.ZodObject;
+	/** Bodies by media type. */
+	body?: Record<string, z.ZodType>;
+	answer: Answer;
+	/** A second answer that is not a problem: `/readyz` answers 503 with the same body as 200. */
+	unwell?: Answer;
+	problems: readonly ProblemCode[];
+}
+
+/** Methods that a route can have. */
+export const methods = ["get", "post", "delete"] as const;
+
+/** A path with its methods. Each method stands with its description, so none is served that the document lacks. */
+export interface Route extends Partial<Record<(typeof methods)[number], [Operation, ...RequestHandler[]]>> {
+	path: string;
+	/** Runs before every method, those included that are refused. */
+	before?: RequestHandler;
+	/** Answers preflights of browsers, which no document describes. */
+	options?: RequestHandler;
+}
+
+/** Serves routes on a router. Answers HEAD like GET, and a method that a route lacks with 405 and `Allow`. */
+export function mount(router: Router, routes: readonly Route[]): void {
+	for (const { path, before, options, ...described } of routes) {
+		const place = router.route(path);
+		if (before) place.all(before);
+		if (options) place.options(options);
+		for (const method of methods) {
+			const [, ...handlers] = described[method] ?? [];
+			if (handlers.length > 0) place[method](handlers);
+		}
+		const served = methods.filter((method) => described[method]);
+		place.all(refuse([...served, ...(described.get ? ["head"] : []), ...(options ? ["options"] : [])]));
+	}
+}
+
+function refuse(served: string[]): RequestHandler {
+	const allowed = served.join(", ").toUpperCase();
+	return (request, response) => {
+		response.set("Allow", allowed);
+		throw new RequestError("method_not_allowed", `${request.method} is not possible here, only ${allowed}`);
+	};
+}
+
+/** Names of schemas in the OpenAPI document. */
+export const schemaNames = z.registry<{ id: string }>();
+
+/** Names a schema, so that the OpenAPI document has it once and points to it. */
+export function named<Schema extends z.ZodType>(id: string, schema: Schema): Schema {
+	schemaNames.add(schema, { id });
+	return schema;
+}
+
+export const json = (schema: z.ZodType) => ({ "application/json": schema });
+export const ok = (description: string, content: Answer["content"]): Answer => ({ status: 200, description, content });
+
+/** Problems of every route that reads a body. */
+export const bodyProblems: readonly ProblemCode[] = ["malformed_body", "body_too_large", "unsupported_media_type"];
+/** Problems of every route that needs the store. */
+export const storeProblems: readonly ProblemCode[] = ["store_unavailable", "rate_limited"];
+/** Problems of every route for backends. */
+export const backendProblems: readonly ProblemCode[] = ["invalid_server_key", ...storeProblems];
+/** Problems of every route for operators. */
+export const operatorProblems: readonly ProblemCode[] = ["invalid_admin_token", ...storeProblems];

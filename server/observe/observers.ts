@@ -1,0 +1,53 @@
+import type { Logger } from "pino";
+import type { Notice } from "../delivery/dispatcher.ts";
+import type { InboundNotice } from "../inbound/index.ts";
+import type { IngestNotice } from "../ingest/ingest.ts";
+import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
+import { createActivity } from "./activity.ts";
+import { createCounts } from "./counts.ts";
+import { createMetrics, type MetricsOptions } from "./metrics.ts";
+import { createFaultLog, logNotice } from "./notice-log.ts";
+
+export interface ObserversOptions extends MetricsOptions {
+	log: Logger;
+	/** True from the end of a start to the begin of a stop: a store that fails in between is a fault. */
+	isUp(): boolean;
+}
+
+export type Observers = ReturnType<typeof createObservers>;
+
+/** Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. */
+export function createObservers({ log, isUp, ...options }: ObserversOptions) {
+	const metrics = createMetrics(options);
+	const activity = createActivity(options);
+	const { counts, ...counting } = createCounts();
+	const logFault = createFaultLog(log, options.now);
+	return {
+		metrics,
+		activity,
+		counts,
+		/** Logs a fault, the same message at most once a minute. */
+		logFault,
+		/** Logs an unexpected error of a request, which the client is told nothing of. */
+		onFault(error: unknown, requestId?: string): void {
+			if (!(error instanceof StoreUnavailableError)) {
+				log.error({ err: error, requestId }, "a request could not be handled");
+			} else if (isUp()) logFault("the store is not available", { reason: error.message });
+		},
+		ingested(notice: IngestNotice): void {
+			metrics.ingested(notice);
+			activity.received(notice);
+			counting.ingested(notice);
+		},
+		reported(notice: InboundNotice): void {
+			metrics.reported(notice);
+			counting.reported(notice);
+		},
+		delivering(destination: Destination, notice: Notice): void {
+			metrics.delivering(destination, notice);
+			activity.stepped(destination, notice);
+			if (notice.kind === "fault") logFault(`${destination.name}: ${notice.message}`, { err: notice.error });
+			else if (notice.kind !== "step") logNotice(log.child({ destination: destination.name }), notice);
+		},
+	};
+}
