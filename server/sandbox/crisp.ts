@@ -14,7 +14,7 @@ import {
 } from "./crisp-schemas.ts";
 import { createWebsite, createWebsiteRoutes } from "./crisp-website.ts";
 import { createPeople, type SandboxPerson } from "./people.ts";
-import { createQuota, jsonBody, type Provider } from "./provider.ts";
+import { createQuota, jsonBody, type SimulatedProvider } from "./provider.ts";
 
 /** What a site's configuration needs to reach the simulated Crisp. */
 export interface CrispCredentials {
@@ -30,7 +30,7 @@ const day = 86_400_000;
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => refuse(response, 400, "invalid_data");
 
 /** Crisp, and its socket for events. */
-interface CrispProvider extends Provider<CrispCredentials> {
+interface SimulatedCrisp extends SimulatedProvider<CrispCredentials> {
 	relay: CrispRelay;
 	/** Says which server the socket is to be on. */
 	attach(server: HttpServer): void;
@@ -38,7 +38,7 @@ interface CrispProvider extends Provider<CrispCredentials> {
 }
 
 /** Crisp's routes for people, conversations, a website and its operators, under `/website/{website_id}`. */
-export function createCrisp(perDay: number): CrispProvider {
+export function simulateCrisp(perDay: number): SimulatedCrisp {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
 		identifier: randomUUID(),

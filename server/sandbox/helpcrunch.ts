@@ -11,7 +11,7 @@ import {
 } from "./helpcrunch-schemas.ts";
 import { compare, field, matches, rendered } from "./helpcrunch-search.ts";
 import { createPeople, type SandboxPerson } from "./people.ts";
-import { createQuota, jsonBody, type Provider } from "./provider.ts";
+import { createQuota, jsonBody, type SimulatedProvider } from "./provider.ts";
 
 /** What a site's configuration needs to reach the simulated HelpCrunch. */
 export interface HelpcrunchCredentials {
@@ -35,7 +35,7 @@ const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => 
 const unixSeconds = () => String(Math.floor(Date.now() / 1000));
 
 /** HelpCrunch's events and customers. E-mails are not unique there; userIds are. */
-export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredentials> {
+export function simulateHelpcrunch(perMinute: number): SimulatedProvider<HelpcrunchCredentials> {
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
@@ -43,7 +43,7 @@ export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredenti
 	let lastId = Date.now();
 	let lastEventId = lastId;
 
-	const add: Provider<HelpcrunchCredentials>["add"] = (person) => {
+	const add: SimulatedProvider<HelpcrunchCredentials>["add"] = (person) => {
 		const added = people.add(++lastId, person);
 		added.profile = { firstSeen: unixSeconds(), lastSeen: unixSeconds() };
 		return added;

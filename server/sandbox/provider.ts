@@ -6,7 +6,7 @@ export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
 export type Destination = (typeof destinations)[number];
 
 /** One provider: what it answers, and what it holds. */
-export interface Provider<Credentials> {
+export interface SimulatedProvider<Credentials> {
 	credentials: Credentials;
 	router: Router;
 	people(): SandboxPerson[];
