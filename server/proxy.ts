@@ -23,9 +23,7 @@ import { type BudgetLimits, type Destination, type Outbox, StoreUnavailableError
 import { startSweeping } from "./outbox/sweeping.ts";
 import type { Provider } from "./providers/provider.ts";
 import { createRouter } from "./router.ts";
-import { ingestSite, storedName } from "./routing.ts";
-import { siteLabels } from "./site-label.ts";
-import { type Account, accountsOf } from "./sites.ts";
+import { type Account, accountsOf, ingestSite, siteLabels, storedName } from "./sites.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
 /** An event as the backend makes it: id and capture time are filled in where they are left out. */

@@ -2,47 +2,50 @@ import type { RequestHandler, Router } from "express";
 import type { Guess } from "../http/rate-limit.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import type { ReporterName } from "../providers/registry.ts";
 import { createHooks, type HookOutcome } from "./hooks.ts";
+import { createListeners } from "./listeners.ts";
 import { openPixel } from "./open-pixel.ts";
-import { createReporting, type ReportedSite, type Reporter } from "./reporting.ts";
+import { createReporting, type ReportedSite } from "./reporting.ts";
 
 export type { ReportedSite } from "./reporting.ts";
 
 export interface InboundOptions {
 	sites: ReportedSite[];
 	outbox(): Outbox;
-	/** Lets what is to be stored begin, until the stop. */
+	/** Lets a request begin, or refuses it while the proxy is stopping. */
 	admit: RequestHandler;
 	ingest: Pick<Ingest, "check" | "taken">;
 	guess: Guess;
 	now(): number;
-	/** Told of each web hook that was vouched for, and of each that a rule fits of whom nobody knows whom it is about. */
+	/** Called with each verified web hook, and with each whose rules found nobody to make an event for. */
 	report(notice: InboundNotice): void;
-	/** Told of an opened e-mail that could not be recorded, and of a listener that threw. */
+	/** Called if an opened e-mail cannot be recorded or a listener throws. */
 	onFault(error: unknown): void;
 }
 
 export interface InboundNotice {
-	from: Reporter;
+	from: ReporterName;
 	outcome: HookOutcome | "nobody";
 }
 
-/** A web hook of a provider, verified, and told once however often it is delivered. */
+/** A verified web hook of a provider. Deliveries after the first are not passed on. */
 export interface ReceivedHook {
-	from: Reporter;
-	/** Its name there: `message:send`. */
+	/** Provider that sent it. */
+	from: ReporterName;
+	/** The provider's name for it: `message:send`. */
 	event: string;
-	/** As the provider sends it. */
+	/** The provider's data, unchanged. */
 	data: Record<string, unknown>;
-	/** When it happened, ms since the epoch. */
+	/** Time of what is reported, ms since the epoch. */
 	at: number;
 }
 
 export type HookListener = (hook: ReceivedHook) => unknown;
 
-/** What comes in about people from elsewhere: e-mails they open, what providers report of them. */
+/** Takes in what happens to people elsewhere: e-mails that they open, and web hooks of the providers. */
 export function createInbound({ sites, outbox, admit, ingest, guess, now, report, onFault }: InboundOptions) {
-	const listeners = new Set<HookListener>();
+	const listeners = createListeners<ReceivedHook>(onFault);
 	const { check, taken } = ingest;
 	const hooks = createHooks({
 		sites,
@@ -58,20 +61,13 @@ export function createInbound({ sites, outbox, admit, ingest, guess, now, report
 		now,
 		onHook(from, { event, data, at }, outcome) {
 			report({ from, outcome });
-			if (outcome === "repeated") return;
-			for (const listener of listeners)
-				Promise.resolve()
-					.then(() => listener({ from, event, data, at }))
-					.catch(onFault);
+			if (outcome !== "repeated") listeners.tell({ from, event, data, at });
 		},
 	});
 	const routers: Router[] = [openPixel({ sites, outbox, check, taken, now, onFault }), hooks];
 	return {
 		routers,
-		/** Calls `listener` once for each web hook, after it is on disk; returns the way to stop. */
-		onHook(listener: HookListener): () => void {
-			listeners.add(listener);
-			return () => listeners.delete(listener);
-		},
+		/** Calls `listener` once for each web hook, after it is on disk. Returns a function that stops that. */
+		onHook: (listener: HookListener): (() => void) => listeners.add(listener),
 	};
 }

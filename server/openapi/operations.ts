@@ -12,6 +12,7 @@ import {
 import { eventSchema, limits } from "../../shared/event.ts";
 import { batchReplySchema, batchSchema, eventsSchema, type ProblemCode, problemSchema } from "../../shared/wire.ts";
 import { forgottenSchema, personSchema } from "../delivery/forget.ts";
+import { definitions, reporterNames } from "../providers/registry.ts";
 
 /** One method of one route. */
 export interface Operation {
@@ -123,17 +124,18 @@ export const operations: readonly Operation[] = [
 		answer: ok("One transparent pixel", { "image/gif": null }),
 		problems: [],
 	},
-	...(["crisp", "helpcrunch"] as const).map(
-		(provider): Operation => ({
+	...reporterNames.map((name): Operation => {
+		const { title, hooks } = definitions[name];
+		return {
 			method: "post",
-			path: `/v1/hooks/${provider}`,
-			summary: "What the provider reports, where a signature or key vouches for it",
-			...(provider === "crisp" && { query: z.object({ key: z.string().optional() }) }),
+			path: `/v1/hooks/${name}`,
+			summary: `Web hooks of ${title}, verified by a secret shared with it`,
+			...(hooks?.query && { query: hooks.query }),
 			body: json(hook),
-			answer: ok("On disk; whether it had been before", json(hookReply)),
+			answer: ok("On disk; whether it is a repeat", json(hookReply)),
 			problems: ["malformed_body", "body_too_large", "invalid_signature", ...stored],
-		}),
-	),
+		};
+	}),
 	{
 		method: "get",
 		path: "/client.js",

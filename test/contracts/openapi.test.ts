@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { reporterNames } from "../../server/providers/registry.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import {
 	crispBody,
@@ -216,10 +217,15 @@ describe("/openapi.json", () => {
 		];
 		const folders = ["server/ingest", "server/inbound", "server/admin"];
 		const all = [...files, ...folders.flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))];
+		const ofReporter = /\$\{from\}/;
 		const found = all.flatMap((file) => {
 			const prefix = file.startsWith("server/admin/") ? "/admin" : "";
-			const routes = readFileSync(file, "utf8").matchAll(/router\.(get|post|delete|put|patch)\("([^"]+)"/g);
-			return [...routes].map(([, method, path]) => `${method} ${prefix}${path}`);
+			const routes = readFileSync(file, "utf8").matchAll(/router\.(get|post|delete|put|patch)\(["`]([^"`]+)["`]/g);
+			return [...routes].flatMap(([, method, path = ""]) =>
+				(ofReporter.test(path) ? reporterNames : [""]).map(
+					(name) => `${method} ${prefix}${path.replace(ofReporter, name)}`,
+				),
+			);
 		});
 		// The console's page is a loop over its files, and one of them is of interest.
 		const documented = Object.keys(cases).filter((each) => each !== "get /console");

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkEvent } from "../../server/ingest/check-event.ts";
-import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import { buildUrl } from "../../server/providers/exchange.ts";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
 import type { PlannedRequest, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { event } from "../support/proxy.ts";
 import { startBuilt } from "./built.ts";
@@ -32,9 +30,9 @@ test(`${numRuns} mutated batches bring no 5xx, no crash and no unknown code (EVE
 
 const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "never" } as const;
 const account = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
-const crisp = createCrispProvider({ ...options, ...account });
-const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
-const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
+const crisp = createProvider("crisp", { ...options, ...account });
+const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
+const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
 /** An event as it is after ingest and the store, or undefined where it is refused. */
 function taken(raw: unknown): StoredEvent | undefined {

@@ -60,9 +60,9 @@ describe("the walls in ARCHITECTURE.md", () => {
 		expect(found.length).toBeGreaterThan(0);
 	});
 
-	it("only the proxy and the configuration know which providers there are, only server/providers/ know what they say", () => {
-		const allowed =
-			/^server\/(providers|sandbox|inbound|crisp|command|config)\/|^server\/(sites|index|openapi\/operations|serve)\.ts$|^shared\/event\.ts$/;
+	it("only server/providers/ and what is for one provider alone know a provider's name", () => {
+		// server/index.ts exports createCrisp; an event's `person.ids` has each provider's own id.
+		const allowed = /^server\/(providers|crisp|sandbox)\/|^server\/index\.ts$|^shared\/event\.ts$/;
 		const words = /\b(crisp|helpcrunch|vibetrace)\b/i;
 		const code = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
 		const wrong = [...textsOf("server"), ...textsOf("shared")]
