@@ -2,6 +2,7 @@ import * as z from "zod";
 import { trustedProxies, trustProxyHint } from "../http/client-address.ts";
 import { isStore } from "../outbox/store-url.ts";
 import { text } from "../providers/options.ts";
+import type { InputOf } from "./input-of.ts";
 import { bearerToken, type Circumstances, siteSchema } from "./site.ts";
 
 const trustProxy = z
@@ -75,7 +76,7 @@ export const configSchema = (circumstances: Circumstances): z.ZodObject<ReturnTy
 		});
 
 /** A configuration as people write it: options with a default may be left out. */
-export type Config = z.input<ReturnType<typeof configSchema>>;
+export type Config = InputOf<ReturnType<typeof configSchema>>;
 /** A checked configuration: options that were left out have their default. */
 export type CheckedConfig = z.output<ReturnType<typeof configSchema>>;
 export type CheckedSite = CheckedConfig["sites"][number];
