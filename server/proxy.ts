@@ -20,9 +20,7 @@ import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { startSweeping } from "./outbox/sweeping.ts";
 import { createRouter } from "./router.ts";
-import { ingestSite, storedName } from "./routing.ts";
-import { siteLabels } from "./site-label.ts";
-import { type Account, accountsOf } from "./sites.ts";
+import { type Account, accountsOf, ingestSite, siteLabels, storedName } from "./sites.ts";
 import { supportsNode, UnsupportedNodeError } from "./version.ts";
 
 /** A proxy, to be mounted in an Express app or served alone. */

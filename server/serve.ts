@@ -11,14 +11,15 @@ import { createApp } from "./router.ts";
 import { startSandbox } from "./sandbox/index.ts";
 import { sandboxPage } from "./sandbox/page.ts";
 
-/** What is in flight when a stop is asked for has this long: containers are killed after 10 s. */
+/** Time for requests under way to finish after SIGTERM, ms. Container runtimes kill after 10 s. */
 const graceMs = 9_000;
-/** How long answers that are written are given to leave. */
+/** Time for written answers to reach their clients before connections are closed, ms. */
 const flushMs = 500;
 
 /**
- * How long a client may take, ms: for its headers, for its whole request (the snippet gives up after 10 s), and between
- * two requests (load balancers keep theirs for a minute). What is late is closed within two seconds.
+ * Limits for clients, ms: time for the headers, time for the whole request (the snippet gives up after 10 s), and idle
+ * time between two requests (load balancers keep connections open for a minute). Late connections are closed within two
+ * seconds.
  */
 const patience = {
 	headersTimeout: 10_000,
@@ -33,19 +34,19 @@ interface ServeOptions {
 	sandbox: boolean;
 }
 
-/** The configuration of `--sandbox`: real credentials and configuration files are not looked at. */
+/** Starts the sandbox, and configures the proxy for it. Ignores configuration files and the real accounts' variables. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
 	const sandbox = await startSandbox();
 	const config = await loadConfig({
 		file: false,
-		ignore: /^(CRISP|HELPCRUNCH|VIBETRACE)_/,
+		accounts: false,
 		defaults: { store: "sqlite:./eventferry-sandbox.db", logLevel: "warn", sites: [{ writeKey: "site_sandbox" }] },
 		overrides: {
 			...overrides,
 			sandbox: true,
-			"sites.0.crisp": sandbox.destinations.crisp,
-			"sites.0.helpcrunch": sandbox.destinations.helpcrunch,
-			"sites.0.vibetrace": sandbox.destinations.vibetrace,
+			...Object.fromEntries(
+				Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]),
+			),
 		},
 	}).catch(async (error) => {
 		await sandbox.stop();
@@ -65,16 +66,16 @@ async function setup({ file, overrides, sandbox }: ServeOptions): Promise<{
 }
 
 /**
- * `eventferry serve`: listens, says so in one line on stdout, and delivers until SIGTERM or SIGINT. Then
- * the listener closes first, what is in flight finishes, the store closes last; resolves to 0.
+ * Runs `eventferry serve`: listens, prints one line on stdout, and delivers until SIGTERM or SIGINT. Then it closes the
+ * listener, finishes what is under way, closes the store, and resolves to 0.
  */
 export async function serve(options: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 	const { config, routers, stop } = await setup(options);
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	process.on("uncaughtException", (error) => {
-		// What Node would print holds all that hangs on the error, as a request with its headers may.
-		log.fatal({ err: error }, "ended by an error that nobody handled; what was accepted is on disk");
+		// Node would print every property of the error, which may include a request with its headers.
+		log.fatal({ err: error }, "stopped by an error that nobody handled; accepted events are on disk");
 		process.exit(1);
 	});
 	const proxy = createProxy(config);
@@ -82,7 +83,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 		await proxy.start();
 		const server = createServer(
 			patience,
-			createApp([...routers, proxy.router], (error) => log.error({ err: error }, "unforeseen")),
+			createApp([...routers, proxy.router], (error) => log.error({ err: error }, "unexpected error")),
 		);
 		server.listen(config.port, config.host);
 		await once(server, "listening");

@@ -1,20 +1,52 @@
-import type { CheckedSite, destinationNames } from "./config/config.ts";
-import { createCrispProvider } from "./providers/crisp/crisp.ts";
-import { createHelpCrunchProvider } from "./providers/helpcrunch/helpcrunch.ts";
+import type { CheckedSite } from "./config/config.ts";
+import type { DeliveryOptions } from "./config/destination.ts";
+import type { ReportedSite } from "./inbound/index.ts";
 import type { Provider } from "./providers/provider.ts";
-import { createVibetraceProvider } from "./providers/vibetrace/vibetrace.ts";
+import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
 
-/** One of a site's accounts: the provider and what the site wants of it. */
+/** One of a site's accounts at a provider, with the site's options for delivery. */
 export interface Account {
 	provider: Provider;
-	options: NonNullable<CheckedSite[(typeof destinationNames)[number]]>;
+	options: DeliveryOptions;
 }
 
-/** A site's accounts: a destination exists when its credentials do. */
-export function accountsOf(site: CheckedSite): Account[] {
-	return [
-		...(site.crisp ? [{ provider: createCrispProvider(site.crisp), options: site.crisp }] : []),
-		...(site.helpcrunch ? [{ provider: createHelpCrunchProvider(site.helpcrunch), options: site.helpcrunch }] : []),
-		...(site.vibetrace ? [{ provider: createVibetraceProvider(site.vibetrace), options: site.vibetrace }] : []),
-	];
+const accountAt = <Name extends ProviderName>(
+	name: Name,
+	options: (Accounts[Name] & DeliveryOptions) | undefined,
+): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
+
+/** A site's accounts, one for each provider in its configuration. */
+export const accountsOf = (site: CheckedSite): Account[] =>
+	providerNames.flatMap((name) => accountAt(name, site[name]));
+
+/** A site's name in the store. Sandbox mode has names of its own, so that its events never reach the real accounts. */
+export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
+
+/** A site as ingest and web hooks see it: with the destinations of each event, and with the web hooks it can verify. */
+export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): ReportedSite {
+	return {
+		...site,
+		name: storedName(site, sandbox),
+		hooks: new Map(accounts.flatMap(({ provider: { name, hooks } }) => (hooks ? [[name, hooks]] : []))),
+		route(event) {
+			const route = { destinations: [] as string[], notAddressable: [] as string[] };
+			for (const { provider, options } of accounts) {
+				// Page views are delivered only if `events` lists them, because they would use up a daily budget.
+				if (!(options.events?.includes(event.type) ?? event.type !== "page")) continue;
+				(provider.addresses(event.person) ? route.destinations : route.notAddressable).push(provider.name);
+			}
+			return route;
+		},
+	};
+}
+
+/** Names of sites in logs and metrics: the host of the first origin, numbered if several sites share it. */
+export function siteLabels(sites: readonly { origins: readonly string[] }[]): string[] {
+	const labels: string[] = [];
+	for (const { origins } of sites) {
+		const host = origins[0]?.replace(/^\w+:\/\//, "") ?? "site";
+		const alike = labels.filter((label) => label === host || label.startsWith(`${host} `)).length;
+		labels.push(alike === 0 ? host : `${host} ${alike + 1}`);
+	}
+	return labels;
 }

@@ -6,17 +6,17 @@ import { atMost, type Command, CommandError } from "./command.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 
-/** How a destination answers when it is asked for nothing in particular. */
-interface Answer {
+/** A destination's answer to its provider's probe. */
+interface LiveCheck {
 	destination: string;
 	ok: boolean;
-	/** In words. */
+	/** The answer in words, to follow the destination's name. */
 	answer: string;
 	status?: number;
 	ms: number;
 }
 
-/** What a destination's answer says of the configuration. */
+/** Explains what an answer to a probe says about the configuration. */
 export function inWords(outcome: Outcome): string {
 	const status = "status" in outcome ? outcome.status : undefined;
 	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
@@ -24,25 +24,25 @@ export function inWords(outcome: Outcome): string {
 		case "delivered":
 			return "takes the credentials";
 		case "paused":
-			if (status === 401) return `refuses the credentials (${because}): are they right and whole?`;
+			if (status === 401) return `refuses the credentials (${because}): are they right and complete?`;
 			if (status === 403)
-				return `knows the credentials but forbids this (${because}): do they have the rights they need?`;
-			return `takes no requests of this account (${because}): is it the right account, and is our access installed there?`;
+				return `accepts the credentials but forbids this (${because}): do they have the rights they need?`;
+			return `takes no requests of this account (${because}): is it the right account, and is the plugin installed there?`;
 		case "wait":
-			return `has had enough requests for now (${because}): try again later`;
+			return `has reached a limit and takes no requests for now (${because}): try again later`;
 		case "retry":
 			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
 			if (status === undefined) return `cannot be reached (${because}): is its address right, and reachable from here?`;
-			if (status >= 500 || status === 408) return `has trouble of its own (${because}): try again later`;
-			return `answers ${status}, but not as it should: is its address right?`;
+			if (status >= 500 || status === 408) return `has an error of its own (${because}): try again later`;
+			return `answers ${status}, but not as this API does: is its address right?`;
 		case "unknownPerson":
 		case "rejected":
-			if (status === 404) return `has nothing there (${because}): is its address right, and the account?`;
+			if (status === 404) return `finds nothing at this address (${because}): are the address and the account right?`;
 			return `refuses (${because})`;
 	}
 }
 
-async function askLive({ provider }: Account): Promise<Answer> {
+async function askLive({ provider }: Account): Promise<LiveCheck> {
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
 	return {
@@ -56,10 +56,10 @@ async function askLive({ provider }: Account): Promise<Answer> {
 
 export const checkCommand: Command = {
 	name: "check",
-	summary: "says whether the configuration is right, and what is wrong with it",
+	summary: "checks the configuration, and says what is wrong with it",
 	options: ["port", "host", "config", "store", "live", "json", "help"],
-	help: `Opens nothing, sends nothing, shows no secret. --live sends one request to each
-destination, which costs its budget as much, and changes nothing there.
+	help: `Opens no store, delivers nothing, shows no secret. --live sends one request to
+each destination. It changes nothing there, but counts towards its limit.
 
 Examples:
   eventferry check
@@ -95,6 +95,6 @@ ${variablesHelp}`,
 			}
 		}
 		if (wrong.length === 0) return 0;
-		throw new CommandError(`${counted(wrong.length, "destination")} would not be delivered to`);
+		throw new CommandError(`${counted(wrong.length, "destination")} would not receive events`);
 	},
 };

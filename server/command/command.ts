@@ -1,23 +1,26 @@
 import { parseArgs } from "node:util";
+import { providerNames } from "../providers/registry.ts";
 import { wrapped } from "./print.ts";
 
-/** Every option of every command; a command names those it takes. `value` is what stands for it in the help. */
+const names = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(providerNames);
+
+/** Options of all commands; each command lists those it takes. `value` is the placeholder in help texts. */
 const options = {
 	port: { type: "string", value: "8788", help: "the port to listen on; 0 is any free one" },
 	host: { type: "string", value: "127.0.0.1", help: "the address to listen on" },
 	config: {
 		type: "string",
 		value: "FILE",
-		help: "default eventferry.config.mjs or .json, if there is one",
+		help: "default eventferry.config.mjs or .json, if one exists",
 	},
 	store: { type: "string", value: "URL", help: "sqlite:FILE or postgres://…; default sqlite:./eventferry.db" },
 	from: { type: "string", value: "URL", help: "the store to move: sqlite:FILE" },
-	to: { type: "string", value: "URL", help: "where to: postgres://…" },
+	to: { type: "string", value: "URL", help: "the store to move to: postgres://…" },
 	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
 	live: { type: "boolean", help: "ask each provider whether it takes the credentials" },
 	url: { type: "string", value: "URL", help: "where the proxy is; default http://127.0.0.1:8788" },
-	email: { type: "string", value: "E", help: "whose event it is" },
-	destination: { type: "string", value: "D", help: "only those of crisp, helpcrunch or vibetrace" },
+	email: { type: "string", value: "E", help: "the person's e-mail" },
+	destination: { type: "string", value: "D", help: `only those for ${names}` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
 	json: { type: "boolean", help: "print JSON" },
@@ -27,54 +30,54 @@ const options = {
 
 type Option = keyof typeof options;
 
-/** One of the things `eventferry` does. */
+/** A command of `eventferry`. */
 export interface Command {
 	name: string;
-	/** What it does, in a line. */
+	/** The command's effect, in one line. */
 	summary: string;
-	/** What comes after its name, options aside. */
+	/** Arguments after the command's name, without the options. */
 	operands?: string;
 	options: readonly Option[];
-	/** What else there is to know, and examples. */
+	/** Further explanation, and examples. */
 	help: string;
-	/** Does it; resolves to the exit code. */
+	/** Runs the command; resolves to the exit code. */
 	run(given: Arguments): Promise<number>;
 }
 
-/** Wrong words on the command line: exit code 2. */
+/** A mistake on the command line: exit code 2. */
 export class UsageError extends Error {
 	override readonly name = "UsageError";
 	readonly code = "usage";
 }
 
-/** What was asked for could not be done, for a reason that its message explains: exit code 1. */
+/** A command that failed, with a message for people: exit code 1. */
 export class CommandError extends Error {
 	override readonly name = "CommandError";
 	readonly code = "failed";
 }
 
-/** The words of a command line. Throws {@link UsageError}. */
-export function parse(args: string[]) {
+/** Parses a command line. Throws {@link UsageError}. */
+export function parseArguments(args: string[]) {
 	try {
 		const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
 		return { ...values, command: positionals[0], operands: positionals.slice(1) };
 	} catch (cause) {
-		// Its second sentence explains what nobody asked.
+		// The message's second sentence is about a rare use of parseArgs.
 		const [what] = cause instanceof Error ? cause.message.split(". ") : [];
 		throw new UsageError(`${what}: see eventferry --help`, { cause });
 	}
 }
 
-export type Arguments = ReturnType<typeof parse>;
+export type Arguments = ReturnType<typeof parseArguments>;
 
-/** Refuses options that are another command's. */
+/** Throws {@link UsageError} for an option that the command does not take. */
 export function checkOptions({ name, options: own }: Command, given: Arguments): void {
 	const known: readonly string[] = own;
 	const foreign = Object.keys(options).find((option) => option in given && !known.includes(option));
 	if (foreign !== undefined) throw new UsageError(`${name} takes no --${foreign}: see eventferry ${name} --help`);
 }
 
-/** Refuses more words than a command takes. */
+/** Throws {@link UsageError} if more than `count` arguments are given. */
 export function atMost(count: number, { command, operands }: Arguments): void {
 	if (operands.length > count) throw new UsageError(`${command} takes no "${operands[count]}"`);
 }
@@ -84,14 +87,14 @@ const withValue = (option: Option) => {
 	return `--${option}${type === "string" && "value" in more ? ` ${more.value}` : ""}`;
 };
 
-/** A command's help. */
+/** Formats a command's help. */
 export function helpOf({ name, summary, operands, options: own, help }: Command): string {
 	const lines = own.map((option) => `  ${withValue(option).padEnd(18)} ${options[option].help}`);
 	const usage = ["eventferry", name, operands, "[options]"].filter(Boolean).join(" ");
 	return `${usage}\n  ${summary}\n\n${lines.join("\n")}\n\n${help}`;
 }
 
-/** A command in a list of commands. */
+/** Formats a command for the list of commands. */
 export function briefOf({ name, summary, operands, options: own }: Command): string {
 	const shown = own.filter((option) => option !== "help" && !operands?.includes(`--${option}`));
 	const words = ["eventferry", name, operands, ...shown.map((option) => `[${withValue(option)}]`)];

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import * as z from "zod";
-import { destinationNames } from "../config/config.ts";
+import { providerNames } from "../providers/registry.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
 import { ask } from "./operator.ts";
 import { counted, err, minuteOf, out, outJson, table, visible } from "./print.ts";
@@ -25,14 +25,14 @@ interface Selection {
 	reason?: string;
 }
 
-/** Which dead letters: those that fit all that is said; all where nothing is. */
+/** Selects dead letters by the given arguments, which must all fit. Selects every dead letter if none is given. */
 function selected({ operands, destination, reason, id = [] }: Arguments): Selection {
 	const ids = [...id, ...operands.slice(1)].flatMap((text) => text.split(",")).filter((text) => text !== "");
 	const wrong = ids.find((text) => !/^\d+$/.test(text));
 	if (wrong !== undefined)
 		throw new UsageError(`"${wrong}" is not the id of a dead letter: see eventferry deadletters list`);
-	if (destination !== undefined && !destinationNames.some((name) => name === destination)) {
-		throw new UsageError(`there is no destination "${destination}", only ${destinationNames.join(", ")}`);
+	if (destination !== undefined && !providerNames.some((name) => name === destination)) {
+		throw new UsageError(`there is no destination "${destination}", only ${providerNames.join(", ")}`);
 	}
 	return {
 		...(ids.length > 0 && { ids }),
@@ -41,7 +41,7 @@ function selected({ operands, destination, reason, id = [] }: Arguments): Select
 	};
 }
 
-/** Pages of what is selected, the oldest first. */
+/** Yields the selected dead letters page by page, oldest first. */
 async function* pages(url: string | undefined, { ids, ...selection }: Selection) {
 	let cursor: string | undefined;
 	do {
@@ -64,7 +64,7 @@ const columns = [
 	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
 ];
 
-/** A dead letter in full. */
+/** Formats a dead letter with all its fields. */
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
 	`${id}: to ${visible(destination)}, ${visible([status, reason].filter(Boolean).join(" "))}${message ? `: ${visible(message)}` : ""}
   tried ${counted(attempts, "time")}, first ${minuteOf(firstAt)}, last ${minuteOf(lastAt)} UTC
@@ -73,7 +73,7 @@ ${JSON.stringify(event, null, 2)
 	.map((line) => `  ${visible(line)}\n`)
 	.join("")}`;
 
-/** Whoever names dead letters wants to hear that they are not there. */
+/** Throws {@link CommandError} if dead letters were selected by id and none of them exists. */
 function expectSome(count: number, { ids }: Selection): void {
 	if (count === 0 && ids) throw new CommandError(`there is no such dead letter: ${ids.join(", ")}`);
 }
@@ -89,7 +89,7 @@ async function show(given: Arguments, print: (letters: Letter[], isFirst: boolea
 	return count;
 }
 
-/** Prints what is selected as one JSON object, a page at a time. */
+/** Prints the selected dead letters as one JSON object. */
 async function showJson(given: Arguments): Promise<void> {
 	const all: Letter[] = [];
 	await show(given, (letters) => void all.push(...letters));
@@ -107,7 +107,7 @@ async function list(given: Arguments): Promise<void> {
 	);
 }
 
-/** Asks whoever sits at a terminal; a script has said what it wants. */
+/** Asks for confirmation at a terminal. A script is not asked. */
 async function confirm(question: string): Promise<void> {
 	if (!process.stdin.isTTY || !process.stderr.isTTY) return;
 	const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -119,7 +119,7 @@ const changeSchema = z
 	.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.literal(true).optional() })
 	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
 
-/** Replays or discards, and says how far it is where that takes more than a step. */
+/** Replays or discards the selected dead letters, and prints the progress if that takes more than one step. */
 async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
 	if (done === "discarded" && Object.keys(selection).length === 0) await confirm("discard all dead letters?");
@@ -135,7 +135,7 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
 		},
 	});
-	if (!isDone) throw new CommandError("the proxy broke off before all was done; what it had done stays so. Try again");
+	if (!isDone) throw new CommandError("the proxy stopped before all were done. Run the command again for the rest");
 	expectSome(count, selection);
 	if (given.json) outJson({ [done]: count });
 	else out(`${done} ${counted(count, "dead letter")}\n`);
@@ -151,18 +151,18 @@ const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
 export const deadLettersCommand: Command = {
 	name: "deadletters",
 	operands: "list|show|replay|discard",
-	summary: "what could not be delivered, and trying it again",
+	summary: "lists events that could not be delivered, and delivers them again",
 	options: ["destination", "reason", "id", "url", "json", "help"],
-	help: `Without --destination, --reason and --id it is about all dead letters. Those
-that are replayed are delivered again, as the last of their person's events;
-those that are discarded are gone.
+	help: `Without --destination, --reason and --id it applies to all dead letters. A
+replayed one is delivered again, after the person's other events. A discarded
+one is gone.
 
 Variables, each also as NAME_FILE:
   EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
   EVENTFERRY_URL
 
 Examples:
-  eventferry deadletters list --destination crisp
+  eventferry deadletters list --destination ${providerNames[0]}
   eventferry deadletters show 12
   eventferry deadletters replay --reason invalid_data
   eventferry deadletters discard --id 12 13

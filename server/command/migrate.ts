@@ -7,10 +7,10 @@ export const migrateCommand: Command = {
 	name: "migrate",
 	summary: "moves a store from a file into PostgreSQL",
 	options: ["from", "to", "json", "help"],
-	help: `Stop the proxy first. What is owed, dead letters, what is known of people,
-budgets and what may be only once: all of it is moved, once. If it is
-interrupted, run it again: it goes on where it was. Until it is done no proxy
-opens the database; once it is, none opens the file any more.
+	help: `Stop the proxy first. Moves undelivered events, dead letters, knowledge of
+people, budgets and claims. If it is interrupted, run it again: it continues
+where it was. No proxy opens the database before it is done, and none opens
+the file afterwards.
 
 Examples:
   eventferry migrate --from sqlite:./eventferry.db --to postgres://db/shop

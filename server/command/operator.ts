@@ -3,49 +3,49 @@ import { ConfigError, readVariable } from "../config/config.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { CommandError, UsageError } from "./command.ts";
 
-/** ms until a proxy that does not answer is given up. */
+/** Time limit for the proxy's answer, ms. */
 const timeoutMs = 30_000;
 
 const problemSchema = z.object({ code: z.string(), detail: z.string() });
 
-/** The key that lets one in, by the variable that holds it. */
+/** Variable that holds the key for a route. */
 type Key = "EVENTFERRY_SERVER_KEY" | "EVENTFERRY_ADMIN_TOKEN";
 
 export interface ProxyRequest<Answer> {
 	key: Key;
-	/** What the proxy answers, or each line of it. */
+	/** Schema of the answer, or of each of its lines. */
 	answer: z.ZodType<Answer>;
 	path: string;
 	method?: "GET" | "POST" | "DELETE";
 	query?: Record<string, string | undefined>;
 	body?: unknown;
-	/** Told of the answer's lines as they come, where there is not one JSON at its end. */
+	/** Called with each line of an answer that is streamed; absent if the answer is one JSON value. */
 	onLine?(line: Answer): void;
 }
 
-/** Where the running proxy is: `--url`, else `EVENTFERRY_URL`. Without a slash at its end. */
+/** URL of the running proxy, without a final slash: `--url`, else `EVENTFERRY_URL`. */
 export function proxyUrl(given: string | undefined): string {
 	const fromEnvironment = readVariable("EVENTFERRY_URL");
 	const url = given ?? fromEnvironment ?? "http://127.0.0.1:8788";
 	const { protocol, username, password, search, hash } = URL.canParse(url) ? new URL(url) : ({} as Partial<URL>);
 	if (!/^https?:$/.test(protocol ?? "") || username || password || search || hash) {
-		const message = "must be where the proxy is, for example https://shop.example/ferry";
+		const message = "must be the URL of the proxy, for example https://shop.example/ferry";
 		if (given === undefined) throw new ConfigError([{ name: "EVENTFERRY_URL", message }]);
 		throw new UsageError(`--url ${message}`);
 	}
 	return new URL(url).href.replace(/\/+$/, "");
 }
 
-/** `ECONNREFUSED`, `timeout`, …: why there was no answer. */
-function whyNot(error: unknown): string {
-	if (!(error instanceof Error)) return "it does not say why";
+/** Reason for which a request got no answer: `ECONNREFUSED`, …. */
+function reasonOf(error: unknown): string {
+	if (!(error instanceof Error)) return "unknown reason";
 	if (error.name === "TimeoutError") return `no answer in ${timeoutMs / 1_000} s`;
 	const { cause } = error;
 	if (!(cause instanceof Error)) return error.message;
 	return "code" in cause ? String(cause.code) : cause.message;
 }
 
-/** GETs or sends something; rejects with {@link CommandError} where nobody answers. Redirects are not followed: they would carry a key elsewhere. */
+/** Sends a request; rejects with {@link CommandError} if nobody answers. Redirects are not followed, as they would carry a key elsewhere. */
 export async function reach(url: string, init: RequestInit = {}): Promise<Response> {
 	const giveUp = new AbortController();
 	const timer = setTimeout(() => giveUp.abort(new DOMException("", "TimeoutError")), timeoutMs);
@@ -53,18 +53,18 @@ export async function reach(url: string, init: RequestInit = {}): Promise<Respon
 		return await fetch(url, { redirect: "manual", signal: giveUp.signal, ...init });
 	} catch (cause) {
 		const { origin } = new URL(url);
-		throw new CommandError(`no proxy answers at ${origin}: is it running? (${whyNot(cause)})`, { cause });
+		throw new CommandError(`no proxy answers at ${origin}: is it running? (${reasonOf(cause)})`, { cause });
 	} finally {
 		clearTimeout(timer);
 	}
 }
 
-/** Why the proxy refused; an answer that is none of a proxy's is one of something else's. */
+/** The error for an answer that is not a success: a refusal of the proxy, or an answer that is not a proxy's. */
 async function refusal(response: Response, base: string, key: Key, isGiven: boolean): Promise<Error> {
 	const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
 	if (!problem.success) {
 		return new CommandError(
-			`what answers at ${base} is no eventferry proxy (${response.status}): is its path missing, as in https://shop.example/ferry?`,
+			`no eventferry proxy answers at ${base}, but something else (${response.status}): is the path missing, as in https://shop.example/ferry?`,
 		);
 	}
 	const { code, detail } = problem.data;
@@ -73,13 +73,15 @@ async function refusal(response: Response, base: string, key: Key, isGiven: bool
 		return new ConfigError([
 			{
 				name: key,
-				message: `is missing: ${code === "invalid_admin_token" ? "the proxy's admin token" : "the site's server key"}, here as where the proxy runs`,
+				message: `is missing: set it to ${code === "invalid_admin_token" ? "the proxy's admin token" : "the site's server key"}`,
 			},
 		]);
-	return new CommandError(`the proxy at ${base} does not take this ${key}: is it the proxy's own? (${detail})`);
+	return new CommandError(
+		`the proxy at ${base} does not take this ${key}: is it the one that the proxy was started with? (${detail})`,
+	);
 }
 
-/** The lines of an answer, as they come. */
+/** Yields the lines of an answer as they arrive. */
 async function* linesOf({ body }: Response): AsyncGenerator<string> {
 	const decoder = new TextDecoder();
 	let rest = "";
@@ -91,7 +93,7 @@ async function* linesOf({ body }: Response): AsyncGenerator<string> {
 	if (rest !== "") yield rest;
 }
 
-/** Asks the running proxy; resolves to what it answers, with `onLine` to the last line. */
+/** Sends a request to the running proxy; resolves to its answer, or to the last line if `onLine` is given. */
 export async function ask<Answer>(
 	url: string | undefined,
 	{ key, answer, path, method, query = {}, body, onLine }: ProxyRequest<Answer>,
@@ -120,7 +122,7 @@ export async function ask<Answer>(
 		if (last === undefined) throw new TypeError("the answer is empty");
 		return last;
 	} catch (cause) {
-		throw new CommandError(`${base} broke off its answer, or answers as no eventferry proxy of this version does`, {
+		throw new CommandError(`${base} broke off its answer, or is no eventferry proxy of this version`, {
 			cause,
 		});
 	}

@@ -4,7 +4,7 @@ export const out = (text: string) => void process.stdout.write(text);
 export const err = (text: string) => void process.stderr.write(text);
 export const outJson = (value: unknown) => out(`${JSON.stringify(value)}\n`);
 
-/** Text from elsewhere, safe to show in a terminal: nothing in it moves the cursor or turns the line around. */
+/** Replaces control characters in foreign text, which could move a terminal's cursor or reverse a line. */
 export const visible = (text: string): string =>
 	stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\ufffd");
 
@@ -20,7 +20,7 @@ const number = new Intl.NumberFormat("en-US");
 const cell = (value: string | number | undefined, width: number) =>
 	typeof value === "number" ? number.format(value).padStart(width) : cut(visible(value ?? ""), width).padEnd(width);
 
-/** Rows under titles, columns two spaces apart; numbers to the right. */
+/** Formats rows under titles, with columns two spaces apart and numbers aligned right. */
 export function table<Row>(columns: Column<Row>[], rows: Row[], { titles = true } = {}): string {
 	const isNumber = ({ of }: Column<Row>) => rows.length > 0 && rows.every((row) => typeof of(row) === "number");
 	const head = columns.map((column) =>
@@ -30,10 +30,10 @@ export function table<Row>(columns: Column<Row>[], rows: Row[], { titles = true 
 	return [...(titles ? [head] : []), ...body].map((cells) => `${cells.join("  ").trimEnd()}\n`).join("");
 }
 
-/** `2025-11-24 18:30`, in UTC. */
+/** Formats a time in UTC: `2025-11-24 18:30`. */
 export const minuteOf = (at: number): string => new Date(at).toISOString().slice(0, 16).replace("T", " ");
 
-/** How long something takes or has taken, in its largest unit: `3 min`. */
+/** Formats a duration in its largest unit: `3 min`. */
 export function duration(ms: number): string {
 	for (const [unit, name] of [
 		[86_400_000, "d"],
@@ -46,11 +46,11 @@ export function duration(ms: number): string {
 	return `${Math.max(0, Math.round(ms))} ms`;
 }
 
-/** `1 dead letter`, `1,200 dead letters` */
+/** Formats a count with its noun: `1 dead letter`, `1,200 dead letters`. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
 	`${number.format(count)} ${count === 1 ? one : many}`;
 
-/** Words in lines of at most 78 columns, two spaces in; from the second on `more` spaces further in. */
+/** Wraps words at 78 columns, indented by two spaces, and by `more` further spaces from the second line on. */
 export function wrapped(words: readonly string[], more = 0): string {
 	const lines: string[] = [];
 	let line = " ";

@@ -1,8 +1,9 @@
 import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
+import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
-import { briefOf, type Command, CommandError, checkOptions, helpOf, parse, UsageError } from "./command.ts";
+import { briefOf, type Command, CommandError, checkOptions, helpOf, parseArguments, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { migrateCommand } from "./migrate.ts";
 import { err, out, outJson } from "./print.ts";
@@ -21,7 +22,9 @@ const commands: Command[] = [
 	migrateCommand,
 ];
 
-const usage = `eventferry carries your website's events to Crisp, HelpCrunch and Vibetrace.
+const titles = new Intl.ListFormat("en-GB").format(providerNames.map((name) => definitions[name].title));
+
+const usage = `eventferry carries your website's events to ${titles}.
 
 ${commands.map(briefOf).join("")}
   eventferry COMMAND --help
@@ -37,7 +40,7 @@ ${variablesHelp}
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 `;
 
-/** The command of that name. */
+/** Finds a command. Throws {@link UsageError} if there is none of that name. */
 function commandOf(name: string | undefined): Command {
 	const command = commands.find((each) => each.name === name);
 	if (command) return command;
@@ -48,7 +51,7 @@ function commandOf(name: string | undefined): Command {
 	);
 }
 
-/** What went wrong, for a person; never with a secret. */
+/** Explains an error to a person, without secrets. */
 function explain(error: unknown): string {
 	if (error instanceof ConfigError || error instanceof UsageError) return error.message;
 	if (error instanceof CommandError || error instanceof StoreOpenError) return error.message;
@@ -56,11 +59,11 @@ function explain(error: unknown): string {
 	return isTaken ? "the port is taken: choose another with --port, or 0 for any free one" : String(error);
 }
 
-/** Runs one command; resolves to its exit code. Explains itself on stderr, never with a secret. */
+/** Runs one command; resolves to its exit code. Explains a failure on stderr, without secrets. */
 export async function run(args: string[]): Promise<number> {
 	let json = false;
 	try {
-		const given = parse(args);
+		const given = parseArguments(args);
 		json = given.json ?? false;
 		if (given.version) out(`${version}\n`);
 		else if (given.command === "help")

@@ -10,7 +10,7 @@ const replySchema = z.object({
 	rejected: z.array(z.object({ code: z.string(), message: z.string() })),
 });
 
-/** The event's data, as it was written on the command line. */
+/** Reads an event's data from the command line. */
 function readData(text: string | undefined): Record<string, unknown> | undefined {
 	if (text === undefined) return undefined;
 	try {
@@ -23,12 +23,12 @@ function readData(text: string | undefined): Record<string, unknown> | undefined
 export const sendCommand: Command = {
 	name: "send",
 	operands: "NAME [JSON] --email E",
-	summary: "one event, as the backend would send it",
+	summary: "sends one event, as the backend would",
 	options: ["email", "url", "json", "help"],
-	help: `It is accepted once it is on the proxy's disk, and delivered after that.
+	help: `The event is accepted once it is on the proxy's disk, and delivered after that.
 
 Variables, each also as NAME_FILE:
-  EVENTFERRY_SERVER_KEY  the site's server key, which names the site too
+  EVENTFERRY_SERVER_KEY  the server key of the event's site
   EVENTFERRY_URL
 
 Examples:
@@ -41,7 +41,7 @@ Examples:
 		const [name, json] = given.operands;
 		const { email } = given;
 		if (name === undefined) throw new UsageError("send needs the name of an event: eventferry send NAME --email E");
-		if (email === undefined) throw new UsageError("send needs --email: whose event it is");
+		if (email === undefined) throw new UsageError("send needs --email, the e-mail of the event's person");
 		const data = readData(json);
 		const event = { id: randomUUID(), type: "track", name, at: Date.now(), person: { email }, ...(data && { data }) };
 		const { accepted, rejected } = await ask(given.url, {

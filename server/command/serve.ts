@@ -3,7 +3,7 @@ import { serve } from "../serve.ts";
 import { type Arguments, atMost, type Command, UsageError } from "./command.ts";
 import { err, wrapped } from "./print.ts";
 
-/** What the command line says over the environment and the file. */
+/** Options of the command line that override the environment and the file. */
 export const overridesOf = ({ port, host, store }: Arguments): Record<string, unknown> => ({
 	...(port !== undefined && { port: /^\d+$/.test(port) ? Number(port) : port }),
 	...(host !== undefined && { host }),
@@ -12,11 +12,11 @@ export const overridesOf = ({ port, host, store }: Arguments): Record<string, un
 
 export function warnOfUnknownVariables(): void {
 	for (const { name, meant } of unknownVariables()) {
-		err(`eventferry: ${name} is not one of its variables${meant ? `: is it ${meant}?` : ""}\n`);
+		err(`eventferry: ${name} is no variable of eventferry${meant ? `: is ${meant} meant?` : ""}\n`);
 	}
 }
 
-export const variablesHelp = `Variables, each also as NAME_FILE, a file that holds the value:
+export const variablesHelp = `Variables, each also as NAME_FILE, a file that contains the value:
 ${wrapped(configVariables)}`;
 
 export const serveCommand: Command = {
@@ -24,7 +24,7 @@ export const serveCommand: Command = {
 	summary: "starts the proxy; --sandbox needs no credentials",
 	options: ["port", "host", "config", "store", "sandbox", "help"],
 	help: `Prints one line when it is ready: eventferry listening on http://127.0.0.1:8788
-On SIGTERM it takes no more, finishes what is in flight (at most 10 s) and ends.
+On SIGTERM it stops accepting, finishes what is under way (at most 10 s), ends.
 
 Examples:
   eventferry serve --sandbox

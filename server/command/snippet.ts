@@ -5,19 +5,19 @@ import { atMost, type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";
 
-/** Stands in until the script has loaded: collects calls, each with its time. */
+/** Script that collects calls, each with its time, until the snippet has loaded. */
 const stub =
 	"<script>window.eventferry=window.eventferry||Object.assign([],{push(...c){for(const x of c){x.when=Date.now();this[this.length]=x}}})</script>";
 
 const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 
-/** The script as the proxy serves it; this package's own where no proxy answers. */
+/** The script that the proxy serves, or this package's own if no proxy answers. */
 async function servedScript(src: string): Promise<Buffer> {
 	const own = readSnippet();
 	const response = await reach(src).catch((error: CommandError) => error);
 	if (response instanceof Error) {
 		if (!own) throw response;
-		err(`eventferry: ${response.message}\neventferry: the hash is that of this version's own client.js\n`);
+		err(`eventferry: ${response.message}\neventferry: the hash is that of the client.js of this version\n`);
 		return own;
 	}
 	if (!response.ok || !/javascript/.test(response.headers.get("content-type") ?? "")) {
@@ -25,7 +25,7 @@ async function servedScript(src: string): Promise<Buffer> {
 	}
 	const served = Buffer.from(await response.arrayBuffer());
 	if (own && !served.equals(own))
-		err("eventferry: the proxy serves another version than this one's, and the hash is of that\n");
+		err("eventferry: the proxy serves another version of the script than this one; the hash is that of the proxy's\n");
 	return served;
 }
 
@@ -33,10 +33,10 @@ export const snippetCommand: Command = {
 	name: "snippet",
 	summary: "the script tag for your pages, with its SRI hash",
 	options: ["url", "config", "json", "help"],
-	help: `--url is where pages reach the proxy. The hash is that of the file which is
-served there, or that this version serves, if no proxy answers. With integrity
-a browser runs this very file and no other: print the tag again with each new
-version, or leave integrity out.
+	help: `--url is the address at which pages reach the proxy. The hash is that of the
+script served there, or of this version's own if no proxy answers. A browser
+runs no script with another hash: print the tag again after each update, or
+leave out its integrity attribute.
 
 Variables, each also as NAME_FILE:
   EVENTFERRY_WRITE_KEY EVENTFERRY_URL
@@ -48,7 +48,8 @@ Examples:
 		atMost(0, given);
 		const src = `${proxyUrl(given.url)}/client.js`;
 		const writeKeys = await loadWriteKeys({ file: given.config });
-		if (writeKeys.length === 0) err("eventferry: EVENTFERRY_WRITE_KEY is not set: put your site's in\n");
+		if (writeKeys.length === 0)
+			err("eventferry: EVENTFERRY_WRITE_KEY is not set: replace site_… in the tag by your site's write key\n");
 		const integrity = `sha384-${hash("sha384", await servedScript(src), "base64")}`;
 		const sites = (writeKeys.length > 0 ? writeKeys : ["site_…"]).map((writeKey) => ({
 			writeKey,

@@ -55,7 +55,7 @@ const inWords = (discarded: Record<string, number>) =>
 function print({ journal, stuck, events, discarded, destinations }: Stats, now: number): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
 	out(
-		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} on disk before that` : ""}\n`,
+		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not fanned out yet` : ""}\n`,
 	);
 	if (stuck > 0)
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
@@ -65,7 +65,8 @@ function print({ journal, stuck, events, discarded, destinations }: Stats, now: 
 		if (until !== undefined) out(`${name} is ${state} until ${minuteOf(until)} UTC: ${visible(reason ?? "")}\n`);
 	}
 	for (const row of rows) {
-		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}, on purpose: ${inWords(row.discarded)}\n`);
+		if (Object.keys(row.discarded).length > 0)
+			out(`not sent to ${row.name}, as configured: ${inWords(row.discarded)}\n`);
 	}
 	out(
 		`\n${table(
@@ -77,7 +78,7 @@ function print({ journal, stuck, events, discarded, destinations }: Stats, now: 
 
 export const statsCommand: Command = {
 	name: "stats",
-	summary: "what waits, was delivered and is dead, and what the budgets have left",
+	summary: "counts waiting, delivered and dead events, and shows the budgets",
 	options: ["url", "json", "help"],
 	help: `Variables, each also as NAME_FILE:
   EVENTFERRY_ADMIN_TOKEN  the proxy's admin token

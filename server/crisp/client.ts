@@ -1,20 +1,21 @@
 import type { Crisp } from "crisp-api";
 import { CrispError } from "./error.ts";
 
-/** Who asks, and where. */
-export interface CrispCredentials {
-	/** Of a token: a website's from its settings, a plugin's from the Marketplace. */
+/** A token, and the API that it is for: https://docs.crisp.chat/guides/rest-api/authentication/ */
+export interface CrispAccess {
+	/** Identifier of the token, from the website's settings or from the Marketplace. */
 	identifier: string;
+	/** Key of the token. */
 	key: string;
-	/** The kind of token. Default "website". */
+	/** Kind of the token; default `"website"`. */
 	tier?: "website" | "plugin" | "user";
-	/** Default `https://api.crisp.chat/v1`. */
+	/** Base URL of Crisp's REST API; default `https://api.crisp.chat/v1`. */
 	baseUrl?: string;
 }
 
 const documentedUrl = "https://api.crisp.chat/v1";
 
-/** The official client, imported when it is first needed: an application that does not use it need not have it. */
+/** Imports the official client when it is first needed, so that applications without it need not install it. */
 export async function loadCrispApi(): Promise<typeof Crisp> {
 	try {
 		return (await import("crisp-api")).Crisp;
@@ -23,20 +24,20 @@ export async function loadCrispApi(): Promise<typeof Crisp> {
 	}
 }
 
-/** One part of a URL's path, which cannot become anything else: the official client joins them as they are. */
+/** Encodes one segment of a URL's path, which the official client does not. Throws a TypeError for one that cannot be one. */
 function segment(part: unknown): string {
 	const text = typeof part === "number" ? String(part) : part;
 	if (typeof text !== "string" || text === "" || text === "." || text === ".." || !text.isWellFormed()) {
-		const what = typeof part === "string" ? JSON.stringify(part) : part === null ? "null" : typeof part;
-		throw new TypeError(`a part of the address must be text, and is ${what}: are all ids given, in their order?`);
+		const shown = typeof part === "string" ? JSON.stringify(part) : part === null ? "null" : typeof part;
+		throw new TypeError(`a part of the address must be text, but is ${shown}: are all ids given, in the right order?`);
 	}
 	return encodeURIComponent(text);
 }
 
-/** Has the official client sign as we are, and build addresses that are what they look like. */
-export function prepare<Client extends Crisp>(
+/** Gives the official client the token, and makes it encode the paths of its requests. */
+export function authenticated<Client extends Crisp>(
 	client: Client,
-	{ identifier, key, tier, baseUrl }: CrispCredentials,
+	{ identifier, key, tier, baseUrl }: CrispAccess,
 ): Client {
 	client.authenticateTier(tier ?? "website", identifier, key);
 	client.prepareRestUrl = (paths) =>

@@ -9,14 +9,14 @@ import type {
 } from "crisp-api";
 import { method } from "./method.ts";
 
-/** Which messages: those before, after or around a time, ms since the epoch. */
+/** Selects messages before, after or around a time, ms since the epoch. */
 export interface MessagesQuery {
 	timestamp_before?: number | string;
 	timestamp_after?: number | string;
 	timestamp_around?: number | string;
 }
 
-/** Whose conversation it is to be: an operator by their id, or as Crisp takes it; null for nobody's. */
+/** New operator of a conversation: an operator's id, Crisp's own form, or null for nobody. */
 export type Assignee = string | null | ConversationRoutingAssignUpdate;
 
 const assignment = (to: Assignee) =>
@@ -61,7 +61,7 @@ export const websiteConversations = {
 				query.timestamp_after,
 				query.timestamp_around,
 			),
-		"`query` is heard",
+		"respects `query`",
 	),
 	create: method(
 		"createNewConversation",

@@ -1,7 +1,7 @@
 /**
- * What went wrong: `request_failed` (Crisp refused, or could not be reached), `unreadable` (it answered, but not in
- * JSON: what was asked may be done), `withdrawn` (Crisp has no such thing any more), `not_installed` (`crisp-api` is
- * missing), `unauthorized` and `connection` (events do not come).
+ * Kind of an error: `request_failed` (Crisp refused, or could not be reached), `unreadable` (Crisp answered, but not in
+ * JSON, so that the request may have taken effect), `withdrawn` (Crisp has removed the method), `not_installed`
+ * (`crisp-api` is missing), `unauthorized` (the token is refused for events), `connection` (no events arrive).
  */
 export type CrispErrorCode =
 	| "request_failed"
@@ -11,13 +11,13 @@ export type CrispErrorCode =
 	| "unauthorized"
 	| "connection";
 
-/** Something about Crisp did not work. Holds no key, address or body. */
+/** An error of createCrisp's methods and events. Contains no key, address or body. */
 export class CrispError extends Error {
 	override readonly name = "CrispError";
 	readonly code: CrispErrorCode;
-	/** Crisp's own word for it: `not_found`, `invalid_data`, …. */
+	/** Crisp's own reason: `not_found`, `invalid_data`, …. */
 	readonly reason: string | undefined;
-	/** The HTTP status, where there was an answer. */
+	/** HTTP status; undefined if there was no answer. */
 	readonly status: number | undefined;
 	constructor(
 		code: CrispErrorCode,
@@ -31,7 +31,7 @@ export class CrispError extends Error {
 	}
 }
 
-/** What the official client rejects with: no Error, and a status of 500 also where there was no answer. */
+/** Rejection of the official client, which is no Error and has `code: 500` if there was no answer. */
 interface Rejection {
 	message: string;
 	code: number;
@@ -41,15 +41,16 @@ interface Rejection {
 const isRejection = (error: unknown): error is Rejection =>
 	typeof error === "object" && error !== null && "reason" in error && "code" in error && "data" in error;
 
-/** What a failed request of the official client means. */
+/** Turns a rejection of the official client into a {@link CrispError}; returns other errors unchanged. */
 export function crispError(error: unknown): unknown {
 	if (!isRejection(error)) return error;
 	const { message: reason, code: status, data } = error;
 	const cause = { cause: error };
 	if (data.namespace === "response")
 		return new CrispError("request_failed", `Crisp answered ${status} ${reason}`, { ...cause, reason, status });
-	// Of a success, what is no JSON: https://github.com/crisp-im/node-crisp-api takes it for no answer.
+	// A success without JSON, which the official client reports as if there was no answer:
+	// https://github.com/crisp-im/node-crisp-api
 	if (data.message.endsWith("SyntaxError"))
-		return new CrispError("unreadable", "Crisp's answer is not JSON; what was asked may be done", cause);
-	return new CrispError("request_failed", `Crisp could not be asked: ${data.message}`, cause);
+		return new CrispError("unreadable", "Crisp's answer is not JSON; the request may have taken effect", cause);
+	return new CrispError("request_failed", `Crisp could not be reached: ${data.message}`, cause);
 }

@@ -2,7 +2,7 @@ import type { Crisp, EventsMap } from "crisp-api";
 import type { HookListener } from "../inbound/index.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import { type CrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
-import { type CrispCredentials, loadCrispApi, prepare } from "./client.ts";
+import { authenticated, type CrispAccess, loadCrispApi } from "./client.ts";
 import { CrispError, crispError } from "./error.ts";
 import { createEventListeners } from "./listeners.ts";
 import type { Bound, Method, Section, Withdrawn } from "./method.ts";
@@ -13,44 +13,45 @@ export type { CrispEventName } from "../providers/crisp/event-names.ts";
 export { CrispError, type CrispErrorCode } from "./error.ts";
 export type { MissedEvents } from "./socket.ts";
 
-export interface CrispOptions extends CrispCredentials {
-	/** A proxy that Crisp's web hooks come to: events are then what these tell, instead of Crisp's socket. */
+export interface CrispOptions extends CrispAccess {
+	/** Proxy that receives Crisp's web hooks. Events then come from these, instead of from Crisp's socket. */
 	hooks?: { onHook(listener: HookListener): () => void };
 }
 
-/** What an event tells, as far as Crisp's own client knows. */
+/** Payload of an event, as the official client declares it. */
 export type CrispPayload<Name extends CrispEventName> = Name extends keyof EventsMap
 	? EventsMap[Name]
 	: Record<string, unknown>;
 
 type Sections = { [Name in keyof typeof sections]: Bound<(typeof sections)[Name]> };
 
-/** All of Crisp that its Node client has: docs/crisp.md has each method, its route, and what it is called today. */
+/** Crisp's API under the names of its first Node client. docs/crisp.md lists each method with its route. */
 export interface CrispClient extends Sections {
 	/**
-	 * Calls `listener` with each such event; returns the way to stop. Listeners that are added in one turn share a
-	 * connection. Throws a TypeError for a name that Crisp does not have.
+	 * Calls `listener` with each event of that name. Returns a function that stops it. Listeners added in the same turn of
+	 * the event loop share a connection. Throws a TypeError for a name that Crisp does not have.
 	 */
 	on<Name extends CrispEventName>(event: Name, listener: (payload: CrispPayload<Name>) => unknown): () => void;
-	/** Calls `listener` after each time in which events may have been missed. */
+	/** Calls `listener` after each period in which events may have been missed. */
 	on(event: "missed", listener: (missed: MissedEvents) => unknown): () => void;
-	/** Calls `listener` with what keeps events away, and with what a listener threw. Without one these are process warnings. */
+	/** Calls `listener` with errors of the connection and of other listeners. Without one they are process warnings. */
 	on(event: "error", listener: (error: unknown) => unknown): () => void;
-	/** The official client, for whatever else it has; the addresses it builds are safe as well. */
+	/** Resolves to the official client, with the token set. It encodes the paths of its requests, too. */
 	client(): Promise<Crisp>;
-	/** Ends the connection for events. */
+	/** Closes the connection for events. */
 	close(): void;
 }
 
 /**
- * Crisp, through its official client (`npm install crisp-api`): every section and method under the names its Node
- * client has always had, each doing today what its name says, and every event. Methods reject with {@link CrispError};
- * those that Crisp has withdrawn at once. Requests count towards Crisp's quota, and are in no budget of the proxy's.
+ * Creates a client for Crisp's API, on top of the official one (`npm install crisp-api`). It has every section and method
+ * of Crisp's first Node client, corrected to do what their names say, and every event. Methods reject with
+ * {@link CrispError}; those that Crisp has withdrawn reject without a request. Requests count towards Crisp's quota, but
+ * not towards the proxy's budget.
  */
-export function createCrisp({ hooks, ...credentials }: CrispOptions): CrispClient {
+export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 	let official: Promise<Crisp> | undefined;
 	const client = () => {
-		official ??= loadCrispApi().then((Client) => prepare(new Client(), credentials));
+		official ??= loadCrispApi().then((Client) => authenticated(new Client(), access));
 		return official;
 	};
 
@@ -75,7 +76,7 @@ export function createCrisp({ hooks, ...credentials }: CrispOptions): CrispClien
 	}
 	const listeners = createEventListeners(onError);
 	const socket = openSocket({
-		credentials,
+		access,
 		tell: listeners.tell,
 		onError,
 		onMissed: gaps.tell,
@@ -88,7 +89,7 @@ export function createCrisp({ hooks, ...credentials }: CrispOptions): CrispClien
 		if (event === "missed") return gaps.add(listener as (missed: MissedEvents) => unknown);
 		const name = event as CrispEventName;
 		if (!hooks && isHookOnly(name))
-			throw new TypeError(`${name} comes by web hooks only: give createCrisp the proxy, as hooks`);
+			throw new TypeError(`${name} comes by web hooks only: pass the proxy to createCrisp as hooks`);
 		const stop = listeners.add(name, listener);
 		if (hooks) stopHooks ??= hooks.onHook(({ from, event, data }) => from === "crisp" && listeners.tell(event, data));
 		else socket.subscribe(name);

@@ -1,27 +1,19 @@
+import { createListeners } from "../outbox/listeners.ts";
 import { type CrispEventName, isCrispEventName } from "../providers/crisp/event-names.ts";
 
-type Listener = (payload: never) => unknown;
-
-/** Who listens to what; one that throws or rejects harms nobody else. */
+/** Listeners by the name of an event. One that throws or rejects does not affect the others. */
 export function createEventListeners(onError: (error: unknown) => void) {
-	const byName = new Map<string, Set<Listener>>();
+	const byName = new Map<string, ReturnType<typeof createListeners<never>>>();
 	return {
-		/** Returns the way to stop; throws a TypeError for a name that Crisp does not have. */
-		add(name: CrispEventName, listener: Listener): () => void {
+		/** Adds a listener. Returns a function that removes it. Throws a TypeError for a name that Crisp does not have. */
+		add(name: CrispEventName, listener: (payload: never) => unknown): () => void {
 			if (!isCrispEventName(name)) throw new TypeError(`Crisp has no event ${JSON.stringify(name)}`);
-			// A listener that is added twice is two.
-			const own: Listener = (payload) => listener(payload);
-			const those = byName.get(name) ?? new Set();
-			byName.set(name, those.add(own));
-			return () => {
-				those.delete(own);
-			};
+			const listeners = byName.get(name) ?? createListeners<never>();
+			byName.set(name, listeners);
+			return listeners.add((payload) => Promise.resolve(payload).then(listener).catch(onError));
 		},
 		tell(name: string, payload: unknown): void {
-			for (const listener of byName.get(name) ?? [])
-				Promise.resolve()
-					.then(() => listener(payload as never))
-					.catch(onError);
+			byName.get(name)?.tell(payload as never);
 		},
 	};
 }

@@ -1,21 +1,21 @@
 import type { Crisp } from "crisp-api";
 
-/** A method of the source document: what became of it, and how it is asked for today. */
+/** A method of Crisp's first Node client, and how it is called today. */
 export interface Method<Args extends readonly unknown[], Result> {
-	/** Today's route. */
+	/** Route of the REST API today. */
 	route: string;
-	/** The official client's name for it. */
+	/** Name in the official client today. */
 	today: string;
-	/** What is different from what the document says. */
+	/** Difference from the first client's documentation. */
 	mended?: string;
 	call(client: Crisp, ...args: Args): Promise<Result>;
 }
 
-/** One that Crisp has withdrawn. */
+/** A method that Crisp has withdrawn. */
 export interface Withdrawn {
-	/** The route it had. */
+	/** Route that it had. */
 	route: string;
-	/** What to use instead. */
+	/** Replacement, in words. */
 	instead: string;
 }
 
@@ -28,7 +28,7 @@ export const method = <Args extends readonly unknown[], Result>(
 
 export type Section = Record<string, Method<never, unknown> | Withdrawn>;
 
-/** A section's methods as they are called. */
+/** A section's methods, without the client as their first parameter. */
 export type Bound<Methods extends Section> = {
 	[Name in keyof Methods]: Methods[Name] extends Method<infer Args, infer Result>
 		? (...args: Args) => Promise<Result>

@@ -8,19 +8,22 @@ import type {
 } from "crisp-api";
 import { method } from "./method.ts";
 
-/** Custom data: scalars by name, or the same under `data`, as Crisp takes it. */
+/** Custom data: scalars by name, or these under `data`. */
 export type CustomData =
 	| Record<string, boolean | string | number>
 	| { data: Record<string, boolean | string | number> };
 
-/** The official client's type has it flat; Crisp wants it under `data`. */
+/**
+ * Wraps custom data in `data`, as Crisp requires. The official client's type wrongly declares it flat:
+ * https://docs.crisp.chat/references/rest-api/v1/#website-people
+ */
 function wrapped(data: CustomData): Record<string, boolean | string | number> {
 	const { data: inner, ...rest } = data;
 	const isWrapped = typeof inner === "object" && inner !== null && Object.keys(rest).length === 0;
 	return (isWrapped ? data : { data }) as Record<string, boolean | string | number>;
 }
 
-/** How a list of profiles is searched and sorted. */
+/** Search and order of a list of profiles. */
 export interface ProfilesQuery {
 	sort_field?: string;
 	sort_order?: string;
@@ -29,12 +32,12 @@ export interface ProfilesQuery {
 	search_text?: string;
 }
 
-/** A page of a list; the document has a person's id before it, which never meant anything. */
+/** Arguments for a page of a list. The first client documented a person's id before the page, which never had an effect. */
 type OfPage<More extends unknown[] = []> =
 	| [websiteId: string, page?: number, ...more: More]
 	| [websiteId: string, peopleId: unknown, page: number, ...more: More];
 
-/** The page, and what comes after it, whichever way they are given. */
+/** Reads the page and the argument after it, with or without the person's id. */
 function pageIn([first, second, third]: unknown[]): { page: number; more: unknown } {
 	const [page, more] = typeof second === "number" ? [second, third] : [first, second];
 	return { page: typeof page === "number" ? page : 1, more };
@@ -47,7 +50,7 @@ const segmentFilter = (segments: readonly string[]) =>
 
 const people = "/website/{website_id}/people";
 
-/** `websitePeople`: https://docs.crisp.chat/references/rest-api/v1/#website-people. A `peopleId` may be an e-mail. */
+/** `websitePeople`: https://docs.crisp.chat/references/rest-api/v1/#website-people. An e-mail may stand for a `peopleId`. */
 export const websitePeople = {
 	findByEmail: method(
 		"getPeopleProfile",
@@ -60,7 +63,7 @@ export const websitePeople = {
 		`GET ${people}/profiles/{page}`,
 		({ website }, websiteId: string, segments: string[], page?: number): Promise<PeopleProfile[]> =>
 			website.listPeopleProfiles(websiteId, page, undefined, undefined, "and", segmentFilter(segments)),
-		"has a page",
+		"takes a page",
 	),
 	createNewPeopleProfile: method(
 		"addNewPeopleProfile",
@@ -101,7 +104,7 @@ export const websitePeople = {
 				search_text,
 			);
 		},
-		"`peopleId` means nothing and may be left out",
+		"`peopleId` has no effect and may be left out",
 	),
 	removePeopleProfile: method(
 		"removePeopleProfile",
@@ -128,7 +131,7 @@ export const websitePeople = {
 		`GET ${people}/suggest/segments/{page}`,
 		({ website }, ...[websiteId, ...rest]: OfPage): Promise<PeopleSuggestedSegment[]> =>
 			website.listSuggestedPeopleSegments(websiteId, pageIn(rest).page),
-		"`peopleId` means nothing and may be left out",
+		"`peopleId` has no effect and may be left out",
 	),
 	addPeopleEvent: method(
 		"addPeopleEvent",
@@ -153,13 +156,13 @@ export const websitePeople = {
 		`PATCH ${people}/data/{people_id}`,
 		({ website }, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			website.updatePeopleData(websiteId, peopleId, wrapped(params)),
-		"merges: it replaced all data once, as `savePeopleData` does",
+		"merges; it once replaced all data, as `savePeopleData` does",
 	),
 	savePeopleData: method(
 		"savePeopleData",
 		`PUT ${people}/data/{people_id}`,
 		({ website }, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			website.savePeopleData(websiteId, peopleId, wrapped(params)),
-		"what `updatePeopleData` was: replaces all data",
+		"replaces all data, as `updatePeopleData` once did",
 	),
 };

@@ -2,7 +2,7 @@ import { websiteConversations } from "./conversations.ts";
 import { websitePeople } from "./people.ts";
 import { userProfile, userSession, website, websiteOperators, websiteSettings } from "./website.ts";
 
-/** Every section and method of the source document, under the names it uses. */
+/** Every section of Crisp's first Node client, under its name there. */
 export const sections = {
 	websiteConversations,
 	websitePeople,

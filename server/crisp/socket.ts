@@ -1,41 +1,42 @@
 import { doubling } from "../delivery/backoff.ts";
-import { type CrispCredentials, loadCrispApi, prepare } from "./client.ts";
+import { authenticated, type CrispAccess, loadCrispApi } from "./client.ts";
 import { CrispError } from "./error.ts";
 
-/** Events that may not have been heard: Crisp does not send them again. */
+/** Period in which events may have been missed. Crisp does not send them again. */
 export interface MissedEvents {
-	/** When Crisp was last heard, ms since the epoch. */
+	/** Last sign of life from Crisp before the gap, ms since the epoch. */
 	since: number;
-	/** When it was heard again. */
+	/** Time of the new connection, ms since the epoch. */
 	until: number;
-	/** The names that were subscribed. */
+	/** Names of the subscribed events. */
 	events: string[];
 }
 
 export interface SocketOptions {
-	credentials: CrispCredentials;
+	access: CrispAccess;
 	tell(name: string, payload: unknown): void;
 	onMissed(missed: MissedEvents): void;
 	onError(error: CrispError): void;
 	now(): number;
-	/** How long after the first failure a new connection is tried, ms; later ones wait longer. */
+	/** Wait after the first failure before a new connection is tried, ms; doubled after each further one. */
 	retryMs?: number;
 }
 
-/** How long after a failure a new connection is tried: Crisp's own client takes 5 to 10 s for those it mends itself. */
+/** Default wait before a new connection, ms. The official client waits 5 to 10 s where it reconnects by itself. */
 const retryDefault = 5_000;
 const mostRetryMs = 300_000;
 
 /**
- * Events by Crisp's socket, through the official client, which takes names only until it is connected, throws in a
- * callback when it is refused, and does not come back when the server ends the connection: then a new one takes its place.
+ * Receives events by Crisp's socket, through the official client: https://docs.crisp.chat/guides/rtm-api/quickstart. That
+ * client takes no names once it is connected, throws in a callback when it is refused, and does not reconnect after the
+ * server ends the connection. In these cases the connection is replaced by a new one.
  */
-export function openSocket({ credentials, tell, onMissed, onError, now, retryMs = retryDefault }: SocketOptions) {
+export function openSocket({ access, tell, onMissed, onError, now, retryMs = retryDefault }: SocketOptions) {
 	const names = new Set<string>();
 	let end = () => {};
-	/** Adds a name to the connection that is being made. */
+	/** Subscribes a name on the connection that is being opened. */
 	let add: ((name: string) => void) | undefined;
-	/** `idle`: nobody has asked for any. `opening`: names may still be added. */
+	/** `idle`: no name is subscribed yet. `opening`: names can still be added to the connection. */
 	let state: "idle" | "opening" | "open" | "closed" = "idle";
 	let attempts = 0;
 	let retrying: NodeJS.Timeout | undefined;
@@ -51,7 +52,7 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 		restart(doubling(++attempts, retryMs, mostRetryMs));
 	}
 
-	/** Ends the connection there is, and makes another one after a while. */
+	/** Closes the connection, and opens another one after a wait. */
 	function restart(afterMs: number): void {
 		end();
 		end = () => {};
@@ -76,7 +77,7 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 					return this._socket;
 				}
 			}
-			const client = prepare(new Connection(), credentials);
+			const client = authenticated(new Connection(), access);
 			let binding: Promise<unknown> = Promise.resolve();
 			add = (name) => {
 				binding = Promise.all([binding, client.on(name, (payload: unknown) => tell(name, payload))]);
@@ -90,7 +91,7 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 			state = "open";
 			end = () => void socket.removeAllListeners().disconnect();
 
-			// Thrown in its callback, it would end the process.
+			// The official client's handler throws inside a callback, which would end the process.
 			socket.off("unauthorized");
 			socket.on("unauthorized", () => {
 				onError(new CrispError("unauthorized", "Crisp refuses the token: are identifier, key and tier right?"));
@@ -106,10 +107,10 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 			});
 			socket.on("disconnect", (reason) => {
 				missedSince ??= heardAt;
-				if (reason === "io server disconnect") failed("Crisp has ended the connection for events");
+				if (reason === "io server disconnect") failed("Crisp has closed the connection for events");
 			});
 			socket.on("connect_error", (error) => {
-				// What it tries again by itself it will tell of when it is back.
+				// An active socket reconnects by itself, and then emits `connect`.
 				if (!socket.active) failed("Crisp refuses the connection for events", error);
 			});
 		} catch (error) {
@@ -118,12 +119,12 @@ export function openSocket({ credentials, tell, onMissed, onError, now, retryMs 
 				onError(error);
 				stop();
 			} else if (state !== "closed")
-				failed("Crisp's address for events could not be had: is the token right for its tier?", error);
+				failed("Crisp does not tell its address for events: is the token right for its tier?", error);
 		}
 	}
 
 	return {
-		/** Has events of that name told from now on. Those that are named in one turn share a connection. */
+		/** Subscribes to events of that name. Names subscribed in the same turn of the event loop share a connection. */
 		subscribe(name: string): void {
 			if (state === "closed" || names.has(name)) return;
 			names.add(name);

@@ -23,7 +23,7 @@ export const website = {
 		`DELETE ${one}`,
 		({ website }, websiteId: string, verify: WebsiteRemoveVerify = {}): Promise<unknown> =>
 			website.deleteWebsite(websiteId, verify),
-		"deletes a website, whatever the document calls it; Crisp wants `verify: { method, secret }`",
+		"deletes the website, although the document calls it Create User Account; Crisp requires `verify: { method, secret }`",
 	),
 };
 
@@ -39,15 +39,15 @@ export const websiteSettings = {
 		`PATCH ${one}/settings`,
 		({ website }, websiteId: string, params: WebsiteSettingsUpdate): Promise<unknown> =>
 			website.updateWebsiteSettings(websiteId, params),
-		"updates: it only read them once, and is `get(params)` in the document",
+		"updates the settings; it once only read them, and the document shows it as `get(params)`",
 	),
 };
 
-/** Who is to be an operator. */
+/** Invitation of an operator. */
 export interface NewOperator {
 	email: string;
 	role: string;
-	/** Whether they must confirm the invitation. */
+	/** Whether the operator must confirm the invitation. */
 	verify?: boolean;
 }
 
@@ -75,7 +75,7 @@ export const websiteOperators = {
 		`POST ${one}/operator`,
 		({ website }, websiteId: string, { email, role, verify = true }: NewOperator): Promise<unknown> =>
 			website.inviteWebsiteOperator(websiteId, email, role, verify),
-		"invites them",
+		"invites the operator",
 	),
 	updateOne: method(
 		"changeOperatorMembership",
@@ -86,24 +86,24 @@ export const websiteOperators = {
 			operatorId: string,
 			{ role, title }: { role?: string; title?: string },
 		): Promise<unknown> =>
-			// What is left out is not sent.
+			// The official client's type requires both, but it sends only those that are given.
 			website.changeOperatorMembership(websiteId, operatorId, role as string, title as string),
 	),
 };
 
-const token = "make a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
+const token = "create a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
 
-/** `userSession`: operators' sessions, withdrawn in 2019. */
+/** `userSession`: sessions of operators, withdrawn in 2019. */
 export const userSession = {
 	loginWithEmail: { route: "POST /user/session/login", instead: token } satisfies Withdrawn,
 	recoverPassword: {
 		route: "POST /user/session/recover",
 		instead: "have operators recover their password at https://app.crisp.chat",
 	} satisfies Withdrawn,
-	logout: { route: "POST /user/session/logout", instead: "revoke the token where it was made" } satisfies Withdrawn,
+	logout: { route: "POST /user/session/logout", instead: "revoke the token where it was created" } satisfies Withdrawn,
 };
 
-/** `userProfile`: an operator's own profile, which no token has. */
+/** `userProfile`: an operator's own profile, which no token gives access to. */
 export const userProfile = {
 	get: {
 		route: "GET /user/account/profile",

@@ -5,33 +5,42 @@ import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { json, named, type Operation, ok, type Route, storeProblems } from "../http/route.ts";
-import { crispHooks } from "../providers/crisp/hooks.ts";
-import { helpcrunchHooks } from "../providers/helpcrunch/hooks.ts";
-import type { Hook, HookRequest, HookSource } from "../providers/hook.ts";
-import type { ReportedSite, Reporter } from "./reporting.ts";
+import type { Hook, HookRequest } from "../providers/hook.ts";
+import { definitions, type ReporterName, reporterNames } from "../providers/registry.ts";
+import type { ReportedSite } from "./reporting.ts";
 
 export interface HooksOptions {
 	sites: readonly ReportedSite[];
-	/** Lets what is to be stored begin, until the stop. */
+	/** Lets a request begin, or refuses it while the proxy is stopping. */
 	admit: RequestHandler;
-	/** Takes in what is reported; resolves, once durable, to whether it is new. */
-	report(site: ReportedSite, from: Reporter, hook: Hook, isOurs: boolean): Promise<boolean>;
-	/** Bounds how often signatures can be guessed. */
+	/** Stores a report. Resolves, once it is durable, to whether it is new. */
+	report(site: ReportedSite, from: ReporterName, hook: Hook, isOurs: boolean): Promise<boolean>;
+	/** Limits the number of wrong signatures and keys per address. */
 	guess: Guess;
 	now(): number;
-	/** Told of each web hook that was vouched for. */
-	onHook(from: Reporter, hook: Hook, outcome: HookOutcome): void;
+	/** Called with each verified web hook. */
+	onHook(from: ReporterName, hook: Hook, outcome: HookOutcome): void;
 }
 
-/** `unknown_event`: one that neither the documentation nor a rule names. `other_account`: of an account that no site has. */
+/**
+ * Result of a verified web hook: `unknown_event` if neither the documentation nor a rule names its event,
+ * `other_account` if no site has the account it is about.
+ */
 export type HookOutcome = "taken" | "repeated" | "unknown_event" | "other_account";
 
-const postHook: Operation = {
-	summary: "What the provider reports, where a signature or key vouches for it",
-	body: json(named("Hook", z.record(z.string(), z.unknown()))),
-	answer: ok("On disk; whether it had been before", json(named("HookReply", z.object({ repeated: z.boolean() })))),
-	problems: ["malformed_body", "body_too_large", "invalid_signature", ...storeProblems],
-};
+const hookBody = json(named("Hook", z.record(z.string(), z.unknown())));
+const hookAnswer = json(named("HookReply", z.object({ repeated: z.boolean() })));
+
+function postHook(from: ReporterName): Operation {
+	const { title, hooks } = definitions[from];
+	return {
+		summary: `Web hooks of ${title}, verified by a secret shared with it`,
+		...(hooks?.query && { query: hooks.query }),
+		body: hookBody,
+		answer: ok("On disk; whether it is a repeat", hookAnswer),
+		problems: ["malformed_body", "body_too_large", "invalid_signature", ...storeProblems],
+	};
+}
 
 function parsed(text: Buffer): unknown {
 	try {
@@ -41,46 +50,47 @@ function parsed(text: Buffer): unknown {
 	}
 }
 
-/** What of a request matters, also where the app around the router has read its body already. */
+/** Reads a request, also if the app around the router has parsed its body already. */
 function read(request: Request, now: number): HookRequest {
 	const { body } = request;
-	const isRead = typeof body === "string" || Buffer.isBuffer(body);
-	const raw = isRead ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
+	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
+	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
+	// The app around the router decides how Express parses `request.query`, so it is not used.
+	const query = new URLSearchParams(request.url.split("?")[1]);
 	return {
 		header: (name) => request.get(name),
-		key: new URLSearchParams(request.url.split("?")[1]).get("key") ?? undefined,
+		query: (name) => query.get(name) ?? undefined,
 		raw,
 		json: raw ? parsed(raw) : body,
 		now,
 	};
 }
 
-/** `POST /v1/hooks/…`: what providers report, where the secret we share with them vouches for it. Answered 200 once it is on disk. */
+/** Makes the routes `POST /v1/hooks/{provider}`. A verified web hook is answered 200 once it is on disk. */
 export function createHooks({ sites, admit, report, guess, now, onHook }: HooksOptions): Route[] {
-	function route<Account>(source: HookSource<Account>, accountOf: (site: ReportedSite) => Account | undefined) {
+	function answer(from: ReporterName) {
 		return async (request: Request, response: Response): Promise<void> => {
 			const given = read(request, now());
-			const vouching = guess(request, () => {
+			const verified = guess(request, () => {
 				const found = sites.flatMap((site) => {
-					const account = accountOf(site);
-					return account && source.vouches(account, given) ? [{ site, account }] : [];
+					const hooks = site.hooks.get(from);
+					return hooks?.verifies(given) ? [{ site, hooks }] : [];
 				});
-				return found.length > 0 ? found : undefined;
+				return found[0] && { first: found[0], all: found };
 			});
-			if (!vouching)
-				throw new RequestError("invalid_signature", "nothing that we share with the provider vouches for this");
-			const hook = source.read(given);
-			if (!hook) throw new RequestError("malformed_body", "the body is no web hook of this provider");
+			if (!verified)
+				throw new RequestError("invalid_signature", "no secret shared with the provider verifies this web hook");
+			const { first, all } = verified;
+			const hook = first.hooks.read(given);
+			if (!hook) throw new RequestError("malformed_body", "the body is not a web hook of this provider");
 
-			const ours = vouching.filter(({ account }) => source.concerns(account, hook));
+			const ours = all.filter(({ hooks }) => hooks.concerns(hook));
 			const isOurs = ours.length > 0;
-			const { name: from } = source;
 			const isRuled = ours.some(({ site }) =>
 				site.inbound.some((rule) => rule.from === from && rule.event === hook.event),
 			);
 			let isNew = false;
-			for (const { site } of isOurs ? ours : vouching.slice(0, 1))
-				isNew = (await report(site, from, hook, isOurs)) || isNew;
+			for (const { site } of isOurs ? ours : [first]) isNew = (await report(site, from, hook, isOurs)) || isNew;
 			const outcome = !isOurs ? "other_account" : hook.isKnown || isRuled ? "taken" : "unknown_event";
 			onHook(from, hook, isNew ? outcome : "repeated");
 			response.json({ repeated: !isNew });
@@ -88,11 +98,8 @@ export function createHooks({ sites, admit, report, guess, now, onHook }: HooksO
 	}
 
 	const body = rawBody(() => true);
-	const crisp = route(crispHooks, (site) => site.crisp);
-	const helpcrunch = route(helpcrunchHooks, (site) => site.helpcrunch);
-	const query = z.object({ key: z.string().optional() });
-	return [
-		{ path: "/v1/hooks/crisp", post: [{ ...postHook, query }, admit, ...body, crisp] },
-		{ path: "/v1/hooks/helpcrunch", post: [postHook, admit, ...body, helpcrunch] },
-	];
+	return reporterNames.map((from) => ({
+		path: `/v1/hooks/${from}`,
+		post: [postHook(from), admit, ...body, answer(from)],
+	}));
 }

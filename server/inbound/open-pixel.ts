@@ -12,7 +12,7 @@ export interface OpenPixelOptions {
 	check(site: IngestSite, events: unknown[]): CheckedEvents;
 	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
 	now(): number;
-	/** Told of an opened e-mail that could not be recorded. */
+	/** Called if an opened e-mail cannot be recorded. */
 	onFault(error: unknown): void;
 }
 
@@ -30,20 +30,24 @@ const headers = {
 	"Content-Length": String(gif.length),
 	"Cache-Control": "no-store",
 	"X-Content-Type-Options": "nosniff",
-	// Webmail may ask of images that they say so.
+	// A webmail page with `Cross-Origin-Embedder-Policy: require-corp` loads only images with this header:
+	// https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Cross-Origin-Embedder-Policy
 	"Cross-Origin-Resource-Policy": "cross-origin",
 };
 
-/** A mail client's proxies ask several times; what they ask again within this is not even offered to the store. */
+/** Period, ms, in which repeated opens are dropped before they reach the store. Mail proxies load an image several times. */
 const repeatMs = 60_000;
 const repeatsKept = 10_000;
 
-/** Whether somebody looks at what is asked for, as far as the request tells: https://fetch.spec.whatwg.org/#sec-purpose-header */
+/** Whether the image is shown to somebody, rather than prefetched: https://fetch.spec.whatwg.org/#sec-purpose-header */
 const isLookedAt = (request: Request) =>
 	request.method === "GET" &&
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
-/** `GET /v1/open.gif?t=…`: always the image; an `email_open` where `t` is good. That it is one in 20 minutes is the outbox's to see. */
+/**
+ * Makes the route `GET /v1/open.gif?t=…`. Always answers with the image, and records an `email_open` if `t` is valid. The
+ * limit of one open in 20 minutes is a claim, which the outbox checks.
+ */
 export function openPixel({ sites, check, store, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
@@ -70,7 +74,7 @@ export function openPixel({ sites, check, store, now, onFault }: OpenPixelOption
 	}
 
 	async function answer(request: Request, response: Response): Promise<void> {
-		// Never through `request.query`: how that is parsed is for the app around the router to say.
+		// The app around the router decides how Express parses `request.query`, so it is not used.
 		const token = new URLSearchParams(request.url.split("?")[1]).get("t");
 		if (token !== null && isLookedAt(request)) await record(token).catch(onFault);
 		response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : gif);

@@ -3,9 +3,9 @@ import { eventSchema } from "../../shared/event.ts";
 import { signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
-/** E-mails are opened late, but not for ever. */
+/** Default validity of an address. E-mails are often opened late. */
 const lifeDefault = "90 days";
-/** UTF-16 units of a token that is looked at. */
+/** Most UTF-16 units of a token; longer ones are not verified. */
 const tokenLength = 4_096;
 
 const { name, person } = eventSchema.options[0].shape;
@@ -16,24 +16,24 @@ const claimsSchema = openSchema.extend({
 	nbf: z.number().optional(),
 });
 
-/** Whose e-mail it is, and which. */
+/** Recipient of an e-mail, and the campaign that it belongs to. */
 export type SignedOpen = z.input<typeof openSchema>;
 
 export interface OpenUrlOptions {
-	/** What the proxy has as `EVENTFERRY_IDENTITY_SECRET`; of several, with commas between them, the first signs. */
+	/** The proxy's `EVENTFERRY_IDENTITY_SECRET`. If it lists several secrets, separated by commas, the first one signs. */
 	secret: string;
-	/** Where the proxy is mounted: `https://shop.example/ferry`. */
+	/** URL at which the proxy is mounted: `https://shop.example/ferry`. */
 	base: string;
-	/** The site's, where several sites have the same secret: without it such an address counts for none of them. */
+	/** Write key of the site. Needed if several sites have the same secret: without it the open counts for none of them. */
 	writeKey?: string;
-	/** Seconds, or a time span as in "7 days": what is opened later is not recorded. Default 90 days. */
+	/** Validity in seconds, or as a time span such as "7 days". Later opens are not recorded. Default 90 days. */
 	expiresIn?: number | string;
 }
 
 /**
- * Signs the address of an image for an e-mail: `<img src="…" width="1" height="1" alt="">`. When the image is loaded
- * an `email_open` of that person is recorded, one in 20 minutes at most. Whoever has the address can read the e-mail
- * address in it. Rejects with a TypeError where something of it cannot be.
+ * Signs the address of an image for an e-mail: `<img src="…" width="1" height="1" alt="">`. Loading the image records
+ * an `email_open` of the recipient, at most one in 20 minutes. The e-mail address in it is signed, not encrypted. Rejects
+ * with a TypeError if an argument is not valid.
  */
 export async function signOpenUrl(
 	open: SignedOpen,
@@ -45,19 +45,22 @@ export async function signOpenUrl(
 		throw new TypeError(`${issue?.path.join(".") || "open"}: ${issue?.message}`);
 	}
 	if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
-		throw new TypeError("base: must be the URL where the proxy is, for example https://shop.example/ferry");
+		throw new TypeError("base: must be the URL at which the proxy is mounted, for example https://shop.example/ferry");
 	const claims = { ...data, ...(writeKey !== undefined && { site: writeKey }) };
 	const token = await signToken(claims, { secret, audience, expiresIn });
 	return `${base.replace(/\/+$/, "")}/v1/open.gif?t=${token}`;
 }
 
-/** A site whose e-mails can be told from others'. */
+/** A site, as far as its signed e-mails need it. */
 interface SigningSite {
 	writeKey: string;
 	identitySecrets?: string[] | undefined;
 }
 
-/** Reads whose e-mail was opened, and at which site; resolves to undefined for what none of them has signed, or that has expired. */
+/**
+ * Returns a function that reads a signed token: the recipient, the campaign and the site. It resolves to undefined if no
+ * site has signed the token, or if the token has expired.
+ */
 export function openReader<Site extends SigningSite>(
 	sites: readonly Site[],
 	now: () => number,
@@ -72,7 +75,7 @@ export function openReader<Site extends SigningSite>(
 			return success && (data.site ?? site.writeKey) === site.writeKey ? [{ ...data, site }] : [];
 		});
 		const [open, another] = signed;
-		// Two sites with one secret, and nothing that tells which is meant.
+		// Two sites have the secret, and the token does not name one of them.
 		if (!open || another) return undefined;
 		const { site, email, campaign, exp = Number.POSITIVE_INFINITY, nbf = 0 } = open;
 		const seconds = now() / 1_000;

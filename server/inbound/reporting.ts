@@ -1,45 +1,41 @@
-import type { InboundRule } from "../config/schema.ts";
+import type { InboundRule } from "../config/site.ts";
 import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Link, Outbox } from "../outbox/outbox.ts";
-import type { CrispHookAccount } from "../providers/crisp/hooks.ts";
-import type { HelpCrunchHookAccount } from "../providers/helpcrunch/hooks.ts";
-import type { Hook } from "../providers/hook.ts";
+import type { AccountHooks, Hook } from "../providers/hook.ts";
+import { type ReporterName, reporterNames } from "../providers/registry.ts";
 import { isUpdate, personKey, personOf } from "../stored-event.ts";
 import { eventId } from "./event-id.ts";
 
-/** A site that providers report to. */
+/** A site that can receive web hooks. */
 export interface ReportedSite extends IngestSite {
 	inbound: readonly InboundRule[];
-	crisp?: CrispHookAccount | undefined;
-	helpcrunch?: HelpCrunchHookAccount | undefined;
+	/** Web hooks of the site's accounts, by the provider's name, where the site can verify them. */
+	hooks: ReadonlyMap<string, AccountHooks>;
 }
 
 export interface ReportingOptions {
 	outbox(): Outbox;
-	check(site: ReportedSite, events: unknown[], from: Reporter): CheckedEvents;
+	check(site: ReportedSite, events: unknown[], from: ReporterName): CheckedEvents;
 	taken(site: ReportedSite, checked: CheckedEvents): void;
 	now(): number;
-	/** Told of a rule that fits, of whom nobody could say whom it is about. */
-	onNobody(from: Reporter): void;
+	/** Called if a rule fits a report whose person cannot be identified. */
+	onNobody(from: ReporterName): void;
 }
 
-export type Reporter = InboundRule["from"];
-const reporters: readonly Reporter[] = ["crisp", "helpcrunch"];
-
 /**
- * How long after a provider has reported something the same from another is taken for its echo: what we have told
- * that other of it, reported back.
+ * Period, ms, in which the same event reported by two providers counts as one. The second report is an echo: we
+ * delivered the first one's event to the second provider, which reported that delivery back.
  */
 const echoMs = 300_000;
 
-/** What is alike in an event and its echo. A login and an update both say who somebody is. */
+/** Kind that an event shares with its echo. A login and an update are one kind, since both set attributes. */
 const kindOf = ({ as, name, event }: InboundRule) =>
 	isUpdate({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
-/** Takes in what providers report: makes of it what a site's rules say, for the others; remembers and forgets whom it names. */
+/** Stores reports of providers: the events that a site's rules make of them, and the aliases by which they name people. */
 export function createReporting({ outbox, check, taken, now, onNobody }: ReportingOptions) {
-	/** The keys of whom it is about, the best first: as it says itself, or as was learnt before. */
-	async function whom(site: ReportedSite, from: Reporter, { person, aliases }: Hook): Promise<string[]> {
+	/** Keys of the person that a report is about: those it states, then those linked to its aliases. */
+	async function keysOf(site: ReportedSite, from: ReporterName, { person, aliases }: Hook): Promise<string[]> {
 		const { email, userId } = person;
 		const keys = [personKey({ email }), personKey({ userId })].flatMap((key) => key ?? []);
 		for (const alias of aliases) {
@@ -50,7 +46,7 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 	}
 
 	/** The event that a rule makes of a report. */
-	function eventOf({ as, name }: InboundRule, index: number, from: Reporter, hook: Hook, key: string) {
+	function eventOf({ as, name }: InboundRule, index: number, from: ReporterName, hook: Hook, key: string) {
 		const { email, userId } = hook.person;
 		return {
 			id: eventId(hook.at, `${from}\n${hook.key}\n${index}`),
@@ -62,8 +58,9 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 		};
 	}
 
-	const told = (by: Reporter, kind: string, at: number): Claim => ({
-		key: `told by ${by}: ${kind}`,
+	/** Claim that marks an event as reported by a provider, so that another provider's report of it is an echo. */
+	const reportedBy = (reporter: ReporterName, kind: string, at: number): Claim => ({
+		key: `told by ${reporter}: ${kind}`,
 		ofPerson: true,
 		reason: "echo",
 		at,
@@ -71,10 +68,13 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 		until: at + echoMs,
 	});
 
-	/** Resolves, once durable, to whether it is new; `isOurs` says whether it is of the site's own account. */
-	return async (site: ReportedSite, from: Reporter, hook: Hook, isOurs: boolean): Promise<boolean> => {
+	/**
+	 * Stores a report for a site; resolves, once it is durable, to whether it is new. A report about no account of the
+	 * site (`isOurs` false) is only remembered, so that its repeats are recognised.
+	 */
+	return async (site: ReportedSite, from: ReporterName, hook: Hook, isOurs: boolean): Promise<boolean> => {
 		const at = now();
-		const keys = isOurs ? await whom(site, from, hook) : [];
+		const keys = isOurs ? await keysOf(site, from, hook) : [];
 		const [key] = keys;
 		const rules = isOurs ? site.inbound.filter((rule) => rule.from === from && rule.event === hook.event) : [];
 		const made =
@@ -82,6 +82,7 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 		const checked = made.map(({ rule, raw }) => ({ rule, ...check(site, [raw], from) }));
 		const links: Link[] =
 			hook.isGone || key === undefined ? [] : hook.aliases.map((alias) => ({ destination: from, alias, person: key }));
+		const others = reporterNames.filter((other) => other !== from);
 		const isNew = await outbox().receive({
 			site: site.name,
 			claim: {
@@ -94,8 +95,8 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 			events: checked.flatMap(({ rule, events }) =>
 				events.map((event) => ({
 					event,
-					unless: reporters.filter((other) => other !== from).map((other) => told(other, kindOf(rule), at)),
-					marks: [told(from, kindOf(rule), at)],
+					unless: others.map((other) => reportedBy(other, kindOf(rule), at)),
+					marks: [reportedBy(from, kindOf(rule), at)],
 				})),
 			),
 			skipped: checked.flatMap(({ skipped = [] }) => skipped),

@@ -1,31 +1,31 @@
 import { hash } from "node:crypto";
 import type { Person } from "../../shared/event.ts";
 import { isUpdate, type StoredEvent } from "../stored-event.ts";
-import { isScalar, type Scalar } from "./provider.ts";
+import { isScalar, type Scalar } from "./json.ts";
 
-/** Attributes as last sent: a short hash of the value, and when (ms). */
+/** Attributes as last sent: a short hash of each value, and the time of sending (ms). */
 export type Sent = Record<string, [digest: string, at: number]>;
 
-/** After this an attribute is sent again even if it is the same: somebody may have changed it over there. */
+/** An unchanged attribute is sent again after this time, ms, because somebody may have changed it at the provider. */
 const rememberMs = 30 * 86_400_000;
-/** Attributes remembered of one person at most, the latest sent. */
+/** Most attributes remembered of one person; the oldest are forgotten first. */
 const rememberMost = 200;
 
 const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
 
 /**
- * The events a lane starts with that are of the same person as the first, by what a provider tells people
- * apart by: a lane is of one e-mail, which two of its people may share.
+ * The leading events that are about the same person as the first one. A lane belongs to one e-mail, and two people may
+ * share that; `identify` returns what the provider tells them apart by.
  */
 export function ofFirstPerson(
 	[first, ...rest]: readonly [StoredEvent, ...StoredEvent[]],
-	address: (person: Person) => unknown,
+	identify: (person: Person) => unknown,
 ): [StoredEvent, ...StoredEvent[]] {
-	const other = rest.findIndex(({ event }) => address(event.person) !== address(first.event.person));
+	const other = rest.findIndex(({ event }) => identify(event.person) !== identify(first.event.person));
 	return [first, ...(other < 0 ? rest : rest.slice(0, other))];
 }
 
-/** The updates a lane starts with, as one: how many events they are, and their attributes, later values winning. */
+/** Merges the leading updates: their number, and their attributes, where a later value replaces an earlier one. */
 export function leadingUpdates(
 	events: readonly StoredEvent[],
 	maySet: (name: string, event: StoredEvent) => boolean = () => true,
@@ -44,7 +44,7 @@ export function leadingUpdates(
 	return { count, attributes, leftOut };
 }
 
-/** Leaves out what was last sent with the same value. */
+/** The attributes that were not sent with the same value before. */
 export function unsent<Value>(attributes: Record<string, Value>, sent: Sent = {}, now: number): Record<string, Value> {
 	return Object.fromEntries(
 		Object.entries(attributes).filter(([name, value]) => {
@@ -54,7 +54,7 @@ export function unsent<Value>(attributes: Record<string, Value>, sent: Sent = {}
 	);
 }
 
-/** What has been sent, these attributes included. */
+/** Adds attributes to those remembered as sent. */
 export function remember(sent: Sent = {}, attributes: Record<string, unknown>, now: number): Sent {
 	const fresh: Sent = Object.fromEntries(
 		Object.entries(attributes).map(([name, value]) => [name, [digest(value), now]]),
@@ -67,8 +67,8 @@ const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);
 const present = (value: Scalar | undefined): value is Scalar => value !== undefined && String(value).trim() !== "";
 
 /**
- * A person's name from the attributes that can hold one: `name`, else `nickname`, else `firstname` and
- * `lastname` together, as half a name must not replace a whole one. `rest` is all that did not go into it.
+ * Splits a person's name off their attributes: `name`, else `nickname`, else `firstname` and `lastname` together. One
+ * of the latter two alone is not used, so that half a name never replaces a whole one. `rest` has all other attributes.
  */
 export function splitName(attributes: Record<string, Scalar>): {
 	name: string | undefined;
@@ -88,7 +88,7 @@ export function splitName(attributes: Record<string, Scalar>): {
 	return { name: present(value) ? String(value).trim() : undefined, rest: Object.fromEntries(rest) };
 }
 
-/** The name that the first updates of a lane to have one will set: what a person created before them is called. */
+/** Name for a profile that must be created for a lane: the first name that one of the lane's updates will set. */
 export function nameAhead(events: readonly StoredEvent[]): string | undefined {
 	for (const place of events.keys()) {
 		const { name } = splitName(leadingUpdates(events.slice(place)).attributes);

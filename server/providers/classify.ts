@@ -1,26 +1,44 @@
-import type { Answer } from "./exchange.ts";
+import type { HttpAnswer } from "./exchange.ts";
+import { notThere } from "./existence.ts";
+import { isRecord } from "./json.ts";
 import type { Outcome, PlannedRequest } from "./provider.ts";
 
-/** A provider's own words for an error, for the dead letter. */
-export interface Complaint {
+/** An error in the provider's own words, kept in the dead letter. */
+interface Complaint {
 	reason?: string | undefined;
 	message?: string | undefined;
 }
 
+/** The meaning of a provider's answers, beyond their HTTP status. */
 export interface Dialect {
-	/** What the error answer says, in the provider's format. */
+	/** Reads the complaint from the body of an error answer. */
 	complaint(json: Record<string, unknown> | undefined): Complaint;
-	/** Answers that mean something other here than by HTTP status alone; undefined for the rest. */
-	exception(reply: Reply, complaint: Complaint, request: PlannedRequest): Outcome | undefined;
-	/** Whether a 2xx body is a success of this provider. */
-	succeeded(json: Record<string, unknown>, request: PlannedRequest): boolean;
+	/** Error answers with a meaning other than that of their HTTP status. The first one that fits counts. */
+	exceptions: readonly Exception[];
+	/** Whether the body of a 2xx answer reports a success. */
+	succeeded(json: Record<string, unknown>): boolean;
 }
 
-type Reply = Extract<Answer, { kind: "reply" }>;
+/** An error answer that fits all the conditions present, and its meaning. */
+interface Exception {
+	purpose?: readonly PlannedRequest["purpose"][];
+	status?: readonly number[];
+	reason?: RegExp;
+	message?: RegExp;
+	means: Outcome["kind"] | ((request: PlannedRequest) => Outcome);
+}
+
+/** The texts under a key of each error, where a provider answers `{ errors: [{ message, … }] }`. */
+export function errorTexts(json: Record<string, unknown> | undefined, key: string): string[] {
+	const errors = Array.isArray(json?.errors) ? json.errors.filter(isRecord) : [];
+	return errors.map((error) => error[key]).filter((text) => typeof text === "string");
+}
+
+type Reply = Extract<HttpAnswer, { kind: "reply" }>;
 
 const clipped = (text: string | undefined) => text?.slice(0, 300);
 
-/** A success that says nothing we understand. */
+/** Outcome of a 2xx answer whose body cannot be understood. */
 export const unreadable = (status: number): Outcome => ({
 	kind: "retry",
 	reason: "unreadable",
@@ -28,29 +46,61 @@ export const unreadable = (status: number): Outcome => ({
 	unreadable: true,
 });
 
-/** What an answer means: the provider's exceptions first, then the HTTP status. */
-export function classify(answer: Answer, request: PlannedRequest, dialect: Dialect): Outcome {
+/** The meaning of an HTTP status. Redirects are not followed, as they would carry the credentials elsewhere. */
+function meaningOf(status: number): Outcome["kind"] {
+	if (status >= 200 && status < 300) return "delivered";
+	if (status === 429) return "wait";
+	if (status === 401 || status === 403) return "paused";
+	return status < 400 || status === 408 || status >= 500 ? "retry" : "rejected";
+}
+
+/** Classifies an answer: by the provider's exceptions first, then by its HTTP status. */
+export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: Dialect): Outcome {
 	if (answer.kind === "failure") return { kind: "retry", reason: answer.reason };
 	if (answer.kind === "unbuildable") return { kind: "rejected", reason: "unbuildable", message: answer.reason };
-	const { status, json, empty, retryAfterMs } = answer;
+	const { status, json, empty } = answer;
 	const complaint = dialect.complaint(json);
+	const exception =
+		status < 400 ? undefined : dialect.exceptions.find((each) => fits(each, answer, complaint, request));
+	const means = exception?.means ?? meaningOf(status);
+	if (typeof means === "function") return means(request);
+	const isUnderstood = status >= 300 || empty || (json !== undefined && dialect.succeeded(json));
+	return isUnderstood ? outcomeOf(means, answer, complaint, request) : unreadable(status);
+}
+
+function fits(
+	{ purpose, status, reason, message }: Exception,
+	answer: Reply,
+	complaint: Complaint,
+	request: PlannedRequest,
+): boolean {
+	return (
+		(purpose?.includes(request.purpose) ?? true) &&
+		(status?.includes(answer.status) ?? true) &&
+		(reason?.test(complaint.reason ?? "") ?? true) &&
+		(message?.test(complaint.message ?? "") ?? true)
+	);
+}
+
+function outcomeOf(
+	kind: Outcome["kind"],
+	{ status, retryAfterMs }: Reply,
+	complaint: Complaint,
+	request: PlannedRequest,
+): Outcome {
 	const reason = clipped(complaint.reason) ?? `http_${status}`;
-	const exception = dialect.exception(answer, complaint, request);
-	if (exception) return exception;
-	if (status >= 200 && status < 300) {
-		if (empty || (json && dialect.succeeded(json, request)))
-			return { kind: "delivered", known: request.ifDelivered, status };
-		return unreadable(status);
+	const message = clipped(complaint.message);
+	switch (kind) {
+		case "delivered":
+			return { kind, known: request.ifDelivered, status };
+		case "wait":
+			return { kind, reason, status, ...(retryAfterMs !== undefined && { forMs: retryAfterMs }) };
+		case "paused":
+		case "retry":
+			return { kind, reason, status };
+		case "unknownPerson":
+			return notThere(request, status);
+		case "rejected":
+			return { kind, reason, status, ...(message !== undefined && { message }) };
 	}
-	if (status === 429) {
-		return { kind: "wait", reason, status, ...(retryAfterMs !== undefined && { forMs: retryAfterMs }) };
-	}
-	if (status === 401 || status === 403) return { kind: "paused", reason, status };
-	if (status === 408 || status >= 500) return { kind: "retry", reason, status };
-	if (status >= 400) {
-		const message = clipped(complaint.message);
-		return { kind: "rejected", reason, status, ...(message !== undefined && { message }) };
-	}
-	// A redirect: not followed, as it would carry the credentials elsewhere.
-	return { kind: "retry", reason: `http_${status}`, status };
 }

@@ -1,32 +1,33 @@
 import ky from "ky";
+import { parseObject } from "./json.ts";
 import type { PlannedRequest } from "./provider.ts";
 
-/** ms until a request, its answer included, is given up. */
+/** Time limit for a request and its answer, ms. */
 const timeoutMs = 10_000;
-/** Bytes of an answer that are read; what is longer is no answer of an API. */
+/** Most bytes of an answer that are read. A longer answer is not an API's. */
 const replyBytes = 65_536;
 
-export type Answer =
+export type HttpAnswer =
 	| {
 			kind: "reply";
 			status: number;
-			/** The JSON object of the body; undefined where there is none or it is something else. */
+			/** The body, if it is a JSON object. */
 			json: Record<string, unknown> | undefined;
-			/** Whether there was no body at all, as with a 204. */
+			/** Whether there was no body, as with a 204. */
 			empty: boolean;
 			/** `Retry-After` in ms, at most a day. */
 			retryAfterMs: number | undefined;
 	  }
-	/** No answer: network, timeout, or one cut short. */
+	/** No answer came: the network failed, the time limit was reached, or the proxy stopped. */
 	| { kind: "failure"; reason: string }
-	/** The request cannot be built from this person or event. */
+	/** No URL can be built from this person or event. */
 	| { kind: "unbuildable"; reason: string };
 
-export type Exchange = (request: PlannedRequest, signal: AbortSignal) => Promise<Answer>;
+export type Exchange = (request: PlannedRequest, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /**
- * A request's URL: every segment percent-encoded, and the result checked to have just these segments.
- * `encodeURIComponent("..")` is `..`, which a URL climbs. Returns undefined when it cannot be.
+ * Builds a request's URL, with every path segment percent-encoded. Returns undefined if the result does not have
+ * exactly these segments: `encodeURIComponent("..")` is `..`, which the URL parser resolves to the parent path.
  */
 export function buildUrl(
 	baseUrl: string,
@@ -48,8 +49,9 @@ export function buildUrl(
 const dayMs = 86_400_000;
 
 /**
- * `Retry-After` (RFC 9110 10.2.3), seconds or an HTTP date, as ms from now, at most a day. What is neither,
- * or over already, says nothing: it must not end a wait at once.
+ * Reads `Retry-After`, in seconds or as an HTTP date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Returns ms
+ * from now, at most a day. Returns undefined for any other text and for a time that is over, which would end a wait at
+ * once.
  */
 export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
 	const text = header?.trim() ?? "";
@@ -57,7 +59,7 @@ export function retryAfterMs(header: string | null, now = Date.now()): number | 
 	return ms > 0 ? Math.min(ms, dayMs) : undefined;
 }
 
-/** Takes our credentials out of an answer that says them back: what it complains of is kept and shown to operators. */
+/** Returns a function that masks our credentials in an answer. Some APIs repeat them in errors, which operators see. */
 function withoutCredentials({ Authorization = "" }: Record<string, string>): (text: string) => string {
 	const [, scheme = "", key = ""] = /^(?:(Basic|Bearer) )?(.*)$/.exec(Authorization) ?? [];
 	const basic = scheme === "Basic" ? Buffer.from(key, "base64").toString().split(":") : [];
@@ -65,7 +67,10 @@ function withoutCredentials({ Authorization = "" }: Record<string, string>): (te
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
-/** Aborts with `signal`, or after so many ms; to be ended. What `AbortSignal.any` does for this costs a tenth of a request. */
+/**
+ * A signal that aborts with the given one, or after a time; `end` releases it. `AbortSignal.any` would cost a tenth of a
+ * request's time.
+ */
 function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): void } {
 	const limit = new AbortController();
 	const abort = () => limit.abort();
@@ -80,7 +85,7 @@ function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): 
 	};
 }
 
-/** The body as text, or undefined when it is longer than is read. */
+/** Reads the body as text; resolves to undefined if it is longer than the limit. */
 async function readLimited(response: Response): Promise<string | undefined> {
 	if (!response.body) return "";
 	const decoder = new TextDecoder();
@@ -94,18 +99,10 @@ async function readLimited(response: Response): Promise<string | undefined> {
 	return text + decoder.decode();
 }
 
-function parseObject(text: string | undefined): Record<string, unknown> | undefined {
-	try {
-		const value: unknown = JSON.parse(text ?? "");
-		return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-	} catch {
-		return undefined;
-	}
-}
-
 /**
- * HTTP to a provider, through ky: one try (the outbox retries), redirects not followed, an answer read up
- * to 64 KB, all within 10 s. Never rejects, and no reason it gives holds a URL, a header or a body.
+ * Returns a function that sends requests to a provider: each once, as the outbox retries, within 10 s, without following
+ * redirects, reading up to 64 KB of the answer. The function never rejects. The reasons it gives never contain a URL, a
+ * header or a body.
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
 	const safely = withoutCredentials(headers);
@@ -113,14 +110,14 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
 	return async ({ method, path, query, body }, signal) => {
 		const url = buildUrl(baseUrl, path, query);
-		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be a part of a URL" };
+		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be part of a URL" };
 		const limit = within(timeoutMs, signal);
 		try {
-			// Given to ky as options, the body would be piped through a stream and the signal joined with one of its own.
+			// Passed to fetch itself: ky would pipe the body through a stream and join the signal with one of its own.
 			const init = { body: body && JSON.stringify(body), signal: limit.signal };
 			const client = body ? withJson : bodiless;
 			const response = await client(url, { method, fetch: (request) => fetch(request, init) });
-			// An answer that breaks off, or is not in the encoding it names, is one that cannot be read.
+			// An answer that breaks off, or is not in the encoding it declares, counts as unreadable.
 			const text = await readLimited(response).catch(() => undefined);
 			if (text === undefined && signal.aborted) return { kind: "failure", reason: "stopped" };
 			return {

@@ -1,88 +1,95 @@
+import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import {
-	type Known,
-	mayCreate,
-	type Outcome,
-	type Plan,
-	type PlannedRequest,
-	type ProviderOptions,
-} from "./provider.ts";
+import { ofFirstPerson, remember, type Sent } from "./attributes.ts";
+import type { CommonOptions } from "./options.ts";
+import type { Known, Outcome, Plan, PlannedRequest } from "./provider.ts";
+
+type Lane = readonly [StoredEvent, ...StoredEvent[]];
 
 /**
- * Whether a person is known to be missing. Otherwise they are assumed to be there, as most are.
+ * Knowledge that a person is missing at a provider. Without any, a person is assumed to exist, as most do.
  *
- *     assumed there ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
- *          ▲                     │                        └── anything else ──▶ as if never missing
- *          └───── after 1 h ─────┴── may not be created: nothing is sent
+ *     assumed to exist ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
+ *          ▲                        │                          └── any other answer ──▶ assumed to exist
+ *          └─────── after 1 h ──────┴── creation forbidden: nothing is sent
  */
-export interface Existence {
-	/** Since when missing, ms. */
-	missingAt?: number;
-	/** The event for which they were created or found again. */
+interface Existence {
+	/** Time at which the person was found missing, ms. */
+	missingAt?: number | undefined;
+	/** Id of the event for which the person was created or found again. */
 	revivedFor?: string;
 }
 
-/** What is known of a person who has an e-mail, and an id of the provider's that may be given instead. */
+/** Memory of a person whom the provider knows by their e-mail, or by an id of its own. */
 export interface AddressedMemory extends Existence {
-	/** The address all this is known of. */
+	/** Address that the rest of the memory belongs to: the e-mail or the id. */
 	of?: string;
-	/** An id that was given and led nowhere. */
+	/** Id that an event gave and that the provider did not know. */
 	wrongId?: string | undefined;
+	/** Attributes as last sent. */
+	sent?: Sent;
 }
 
 /**
- * Whom an event goes to: the given id unless that has led nowhere, else the e-mail; what is known of that
- * very address, as what is known of another says nothing of it; and what is known if nobody is there.
+ * Chooses the address for a lane's first event: the provider's own id if the event gives one that is not known to be
+ * wrong, else the e-mail. Returns the leading events of that person, the memory that belongs to the address (an empty
+ * one if the given memory belongs to another address), and what is known if the provider finds nobody there.
  */
 export function addressed<Memory extends AddressedMemory>(
-	first: StoredEvent,
-	id: string | undefined,
+	lane: Lane,
+	idOf: (person: Person) => string | undefined,
 	known: Memory,
 	now: number,
 ) {
+	const events = ofFirstPerson(lane, (person) => idOf(person) ?? person.email);
+	const [first] = events;
 	const { email } = first.event.person;
 	const { wrongId } = known;
+	const id = idOf(first.event.person);
 	const given = email !== undefined && id === wrongId ? undefined : id;
 	const address = given ?? email ?? "";
 	const memory = known.of === address ? known : ({ of: address, wrongId } as Memory);
 	const emailInstead = email === undefined ? undefined : { wrongId: given };
-	const missing = given === undefined ? ifMissing(memory, first, now, { of: address, wrongId }) : emailInstead;
-	return { given, address, memory, missing };
+	const wasRevived = memory.revivedFor === first.event.id;
+	const createNext = wasRevived ? undefined : { of: address, wrongId, missingAt: now };
+	return { events, first, given, address, memory, missing: given === undefined ? createNext : emailInstead };
 }
 
-/** How long a person is taken as missing without asking again. */
+/** Memory of a person after the request that creates them, with these attributes, for an event. */
+export const created = (
+	memory: AddressedMemory,
+	{ id }: Event,
+	attributes: Record<string, unknown>,
+	now: number,
+): Known => ({ ...memory, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) });
+
+/** Period for which a missing person is not asked for again, ms. */
 const missingMs = 3_600_000;
 
-/** Whether the person was found missing, not too long ago. */
+/** Whether the person was found missing less than an hour ago. */
 export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
 	missingAt !== undefined && now - missingAt < missingMs;
 
-/**
- * What is known if a request for an event finds its person missing, on top of `kept`; undefined where that
- * was so before for this event: then it is given up.
- */
-function ifMissing<Kept extends Known>({ revivedFor }: Existence, { event }: StoredEvent, now: number, kept?: Kept) {
-	return revivedFor === event.id ? undefined : { ...kept, missingAt: now };
-}
-
-/** What a "not there" answer means: find or create the person and send once more, or give up. */
+/** Outcome of an answer that the person does not exist: find or create them and send once more, or give up. */
 export function notThere(request: PlannedRequest, status: number): Outcome {
 	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing, status };
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** What a missing person's lane needs first: to create them, or nothing if that may not be. */
-export function missingPlan(
-	first: StoredEvent,
-	createPeople: ProviderOptions["createPeople"],
-	create: () => Plan,
-): Plan {
-	return mayCreate(first, createPeople) ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };
-}
+/** Whether this event may make the provider create its person. */
+const mayCreate = ({ trusted }: StoredEvent, createPeople: CommonOptions["createPeople"]): boolean =>
+	createPeople === "always" || (createPeople === "verified" && trusted);
 
-/** The plan for a person who is missing and whom nothing we have could create. */
+/** Plan for the lane of a missing person: creates them, or discards the first event if the site forbids that. */
+export const missingPlan = (
+	first: StoredEvent,
+	createPeople: CommonOptions["createPeople"],
+	create: () => Plan,
+): Plan => (mayCreate(first, createPeople) ? create() : { kind: "discard", settles: 1, reason: "unknown_person" });
+
+/** Plan for a missing person who cannot be created from what is known of them. */
 export const cannotCreate: Plan = {
 	kind: "refuse",
 	reason: "unknown_person",
-	message: "the person is not there, and cannot be created from what is known of them",
+	message: "the person does not exist there, and too little is known of them to create them",
 };

@@ -1,67 +1,52 @@
 import type { Person } from "../../shared/event.ts";
-import { isScalar } from "./provider.ts";
 
-/** A request that claims to be a provider's web hook. */
+/** A request to a web hook's route. Nothing in it is verified yet. */
 export interface HookRequest {
 	header(name: string): string | undefined;
-	/** `?key=` */
-	key: string | undefined;
-	/** The body as it came; absent where the app around the router has parsed it already. */
+	/** Value of a query parameter. */
+	query(name: string): string | undefined;
+	/** The body's bytes; undefined if the app around the router has parsed the body already. */
 	raw: Buffer | undefined;
-	/** The body as JSON; undefined where it is none. */
+	/** The body parsed as JSON; undefined if it is not JSON. */
 	json: unknown;
-	/** ms since the epoch. */
+	/** Time of receipt, ms since the epoch. */
 	now: number;
 }
 
-/** What a provider reports, in our words. */
+/** One thing that a provider reports, in terms that are the same for every provider. */
 export interface Hook {
-	/** Its name there. */
+	/** The provider's name for the kind of report: `message:send`. */
 	event: string;
-	/** Whether that name is one that is known. */
+	/** Whether the provider documents that name. */
 	isKnown: boolean;
-	/** When it happened, ms since the epoch. */
+	/** Time of what is reported, ms since the epoch. */
 	at: number;
-	/** What tells it from any other, and is the same when it is delivered again. */
+	/** Key that is the same each time this report is delivered, and different for every other report. */
 	key: string;
-	/** For how long it may be delivered again, ms. */
+	/** Period in which the provider may deliver this report again, ms. */
 	repeatMs: number;
-	/** What is reported, as it came. */
+	/** Everything the provider says of it, unchanged. */
 	data: Record<string, unknown>;
-	/** The account it is of, where the provider says so. */
+	/** The provider's id of the account; undefined if the report does not name it. */
 	account: string | undefined;
-	/** Whom it is about, where it says so itself. */
+	/** Identity of the person, as far as the report states it. */
 	person: Pick<Person, "email" | "userId">;
-	/** The provider's own names for them: a session, a profile. */
+	/** Other names the provider has for the person: of a session, of a profile. */
 	aliases: string[];
-	/** Whether their profile there is gone. */
+	/** Whether the person's profile was deleted there. */
 	isGone: boolean;
-	/** Attributes of theirs that it tells. */
+	/** The person's attributes, as far as the report states them. */
 	attributes: Record<string, unknown>;
-	/** What else it tells, for an event. */
+	/** Remaining scalars of the report: the data of an event made from it. */
 	details: Record<string, unknown>;
 }
 
-/** What a provider's web hooks look like. */
-export interface HookSource<Account> {
-	/** The provider's name: the last part of the route. */
-	name: "crisp" | "helpcrunch";
-	/** Whether what the account shares with the provider vouches for a request. */
-	vouches(account: Account, request: HookRequest): boolean;
-	/** Reads what was vouched for; undefined where it is no web hook. */
+/** The web hooks of one account. */
+export interface AccountHooks {
+	/** Whether the request proves knowledge of a secret that the account shares with the provider. */
+	verifies(request: HookRequest): boolean;
+	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
 	read(request: HookRequest): Hook | undefined;
-	/** Whether it is of this very account, and not of another with the same secret. */
-	concerns(account: Account, hook: Hook): boolean;
+	/** Whether the report is about this account, rather than about another one with the same secret. */
+	concerns(hook: Hook): boolean;
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-	typeof value === "object" && value !== null && !Array.isArray(value);
-
-export const textOf = (value: unknown): string | undefined =>
-	typeof value === "string" && value !== "" ? value : undefined;
-
-/** Those entries whose values fit into an attribute or a flat event, without the names in `left`. */
-export const scalarsOf = (value: unknown, left: ReadonlySet<string> = new Set()): Record<string, unknown> =>
-	isRecord(value)
-		? Object.fromEntries(Object.entries(value).filter(([name, each]) => !left.has(name) && isScalar(each)))
-		: {};

@@ -1,47 +1,52 @@
-import type { Event, Person } from "../../shared/event.ts";
+import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import type { AccountHooks } from "./hook.ts";
 
-/**
- * One of the places events go to. All that is particular to it is behind this interface: the rest of
- * the server knows neither its words nor its paths. Built by `createCrisp…`, `createHelpCrunch…`, ….
- */
-export interface Provider {
-	readonly name: string;
-	/** Its name as it writes it itself. */
-	readonly title: string;
-	/** How many requests it allows by default, for waiting out a limit and for budgets. */
+/** A connection to one account of a provider. The provider's words, paths, limits and errors stay behind it. */
+export interface Connector {
+	/** Requests that the provider allows by default: the budget, and the wait after a limit. */
 	readonly allowance: Allowance;
-	/** A cheap request that changes nothing: that it is delivered shows that address and credentials are right. */
+	/** A cheap request that changes nothing. Its success proves that the address and the credentials are right. */
 	readonly probe: PlannedRequest;
-	/** Whether it can be told of this person at all. */
+	/** Whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 	/**
-	 * What to send next for a lane, from its leading events and what is known of the person. Pure.
-	 * Adjacent updates become one request; what was sent before with the same value is left out.
+	 * Decides the next request for a lane, from its leading events and the memory of the person. Pure. Merges
+	 * adjacent updates into one request, and leaves out attributes that were last sent with the same value.
 	 */
 	plan(events: readonly [StoredEvent, ...StoredEvent[]], known: Known, now: number): Plan;
-	/** Sends a plan's request, once, and says what the answer means. Never rejects. */
+	/** Sends a planned request once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
-	/** Its own names for the person, as it reports them by, in what is known of them; absent where it reports nothing. */
-	aliases?(known: Known): string[];
 	/**
-	 * Deletes people there: everybody who is this person, as far as the person and what was known of them tells.
-	 * Absent where no route is known that does it. Asks `admit` before each request; rejects only as that does.
+	 * Deletes every profile of a person. Calls `admit` before each request, and rejects only if `admit` does. Absent if
+	 * no route for that is known.
 	 */
 	remove?(person: Person, known: readonly Known[], admit: Admit): Promise<Removal>;
 }
 
-/** Whether one more request may be sent; if not, what is in the way. */
+/** A destination of events: a connector with its names, and with web hooks if they can be verified. */
+export interface Provider extends Connector {
+	/** Name in the configuration, in routes and in the store. */
+	readonly name: string;
+	/** The provider's name as it spells it itself. */
+	readonly title: string;
+	/** The account's web hooks; absent if the account shares no secret with the provider. */
+	readonly hooks?: AccountHooks;
+	/** Aliases of a person in the provider's web hooks, as far as the memory has them. Present if `hooks` is. */
+	aliases?(known: Known): string[];
+}
+
+/** Asks for permission to send one more request; the answer is a signal to abort it with, or the reason for a refusal. */
 export type Admit = () => Promise<{ signal: AbortSignal } | { refused: string }>;
 
-/** What became of people who were to be deleted. */
+/** The result of deleting a person's profiles. */
 export type Removal =
 	| { kind: "deleted" }
-	/** There was nobody. */
+	/** The person had no profile. */
 	| { kind: "not_found" }
-	/** Cannot be told whom. */
+	/** The provider cannot be told which person is meant. */
 	| { kind: "not_addressable" }
-	/** Not, or not all of them. */
+	/** At least one profile was not deleted. */
 	| { kind: "failed"; reason: string; status?: number };
 
 export interface Allowance {
@@ -49,82 +54,47 @@ export interface Allowance {
 	per: "day" | "minute" | "second";
 }
 
-/** What a provider remembers of a person between requests; a JSON object that it alone reads. */
+/** A provider's memory of a person between requests: a JSON object that only the provider reads. */
 export type Known = Record<string, unknown>;
 
 export type Plan =
 	/**
-	 * The request to send, made from the `covers` leading events; once delivered, the `settles` leading events
-	 * are done (0: it only prepares). `leftOut` attributes had values that do not fit there.
+	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
+	 * if it only prepares for the first one). `leftOut` counts attributes whose values the provider cannot hold.
 	 */
 	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
 	/** Nothing is left to send for the `settles` leading events. */
 	| { kind: "done"; settles: number; leftOut?: number }
-	/** The `settles` leading events are not delivered, on purpose. */
+	/** The configuration forbids delivering the `settles` leading events. */
 	| { kind: "discard"; settles: number; reason: string }
-	/** The first event cannot be made into a request. */
+	/** No request can be made from the first event. */
 	| { kind: "refuse"; reason: string; message: string };
 
-/** One request, before it has a host and credentials. */
+/** A request before it is given a host and credentials. */
 export interface PlannedRequest {
-	/** What it is for, which decides what an answer means; the provider's own word. */
+	/** The provider's own word for the request's aim, which decides what an answer means. */
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
-	/** Path segments as they are, not encoded. */
+	/** Path segments, not encoded. */
 	path: string[];
 	query?: Record<string, string>;
 	body?: Record<string, unknown>;
-	/** What is known of the person once this is delivered. */
+	/** Memory of the person after delivery. */
 	ifDelivered: Known;
-	/** What is known if the answer is that the person is not there; absent where that ends it. */
+	/** Memory of the person after an answer that they do not exist; absent if that answer ends the event. */
 	ifMissing?: Known | undefined;
 }
 
-/** What an answer means. `known` replaces what was known of the person. */
+/** The meaning of an answer. `known` replaces the memory of the person. */
 export type Outcome =
 	| { kind: "delivered"; known: Known; status?: number }
-	/** Try again later. `unreadable`: it may well have been done, so not for long. */
+	/** Try again later. An `unreadable` answer may be a success, so the event is repeated a few times only. */
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
-	/** The destination must wait; `forMs` where the provider said how long. */
+	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
 	| { kind: "wait"; reason: string; status?: number; forMs?: number }
-	/** Our credentials or the account are refused: no event of ours would fare better. */
+	/** Credentials or account are refused: every other event would be refused as well. */
 	| { kind: "paused"; reason: string; status?: number }
-	/** The person is not there; `known` makes the next plan create or find them. */
+	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }
+	/** This event is refused for good. */
 	| { kind: "rejected"; reason: string; message?: string; status?: number; known?: Known };
-
-/** What every provider's configuration holds. */
-export interface ProviderOptions {
-	baseUrl: string;
-	createPeople: "always" | "verified" | "never";
-	occurredAt: "always" | "late" | "never";
-}
-
-/** Delivery later than this gets the capture time, where `occurredAt` is "late". */
-const lateMs = 60_000;
-
-/** What a page view says of its page; only what is known. */
-export function pageData({ type, context }: Event): Record<string, string> {
-	const { url, title } = (type === "page" && context) || {};
-	return { ...(url !== undefined && { url }), ...(title !== undefined && { title }) };
-}
-
-/** An event's data as it is delivered: with its capture time, as no provider takes one of its own. */
-export function deliveredData(
-	event: Event,
-	occurredAt: ProviderOptions["occurredAt"],
-	now: number,
-): Record<string, unknown> {
-	const stamped = occurredAt === "always" || (occurredAt === "late" && now - event.at > lateMs);
-	return { ...event.data, ...(stamped && { occurred_at: new Date(event.at).toISOString() }) };
-}
-
-/** Whether this event may make the provider create its person. */
-export function mayCreate({ trusted }: StoredEvent, createPeople: ProviderOptions["createPeople"]): boolean {
-	return createPeople === "always" || (createPeople === "verified" && trusted);
-}
-
-/** What a provider can hold in one attribute. */
-export type Scalar = string | number | boolean;
-export const isScalar = (value: unknown): value is Scalar =>
-	typeof value === "string" || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));

@@ -1,6 +1,5 @@
 import type { Admit, Outcome, PlannedRequest, Removal } from "./provider.ts";
 
-/** A request that deletes somebody; its answer teaches nothing. */
 const removalRequest = (path: string[]): PlannedRequest => ({
 	purpose: "remove",
 	method: "DELETE",
@@ -8,7 +7,7 @@ const removalRequest = (path: string[]): PlannedRequest => ({
 	ifDelivered: {},
 });
 
-/** Sends what is to be sent, if that is admitted. */
+/** Sends a request if it is admitted, else resolves to a failure with the reason. */
 export async function admitted<Result>(
 	admit: Admit,
 	send: (signal: AbortSignal) => Promise<Result>,
@@ -25,7 +24,7 @@ function removalOf(outcome: Outcome): Removal {
 	return { kind: "failed", reason, ...(status !== undefined && { status }) };
 }
 
-/** Deletes one after the other; the first that fails ends it. */
+/** Deletes the profiles at these paths, one after the other. Stops at the first failure. */
 export async function removeAll(
 	paths: readonly string[][],
 	admit: Admit,

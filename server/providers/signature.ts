@@ -2,10 +2,11 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { HookRequest } from "./hook.ts";
 
 /**
- * Whether a request's signature, in hex, is the HMAC of its body under a secret: of the bytes as they came, or else of
- * the JSON written anew, which is what the providers' own Node clients sign. `around` is what is signed with it.
+ * Whether a hex signature is the HMAC of a request's body. Both the received bytes and the re-serialised JSON are
+ * tried: providers document the former, and their own Node clients sign the latter. `around` is signed before and
+ * after the body.
  */
-export function isSigned(
+export function matchesSignature(
 	{ raw, json }: Pick<HookRequest, "raw" | "json">,
 	signature: string,
 	{ algorithm, secret, around = ["", ""] }: { algorithm: "sha1" | "sha256"; secret: string; around?: [string, string] },
@@ -15,7 +16,8 @@ export function isSigned(
 	return bodies.some((body) => {
 		if (body === undefined) return false;
 		const expected = createHmac(algorithm, secret).update(around[0]).update(body).update(around[1]).digest();
-		// What is read as hex ends unnoticed before what is none: one signature must have one spelling.
+		// Buffer.from stops silently at the first character that is not hex. Without the check of the text's length, one
+		// signature would have many spellings, and each would count as a new web hook.
 		const isWhole = given.length === expected.length && signature.length === expected.length * 2;
 		return isWhole && timingSafeEqual(given, expected);
 	});

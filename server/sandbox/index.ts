@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import express, { type ErrorRequestHandler } from "express";
-import { type CrispCredentials, createCrisp } from "./crisp/crisp.ts";
+import { type CrispCredentials, simulateCrisp } from "./crisp/crisp.ts";
 import type { CrispRelay } from "./crisp/relay.ts";
 import { createFaults, type Fault } from "./faults.ts";
-import { createHelpcrunch, type HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
+import { type HelpcrunchCredentials, simulateHelpcrunch } from "./helpcrunch/helpcrunch.ts";
 import type { NewPerson, SandboxPerson } from "./people.ts";
 import { type Destination, destinations } from "./provider.ts";
 import { createRecord, type SandboxRequest } from "./record.ts";
-import { createVibetrace, type VibetraceCredentials } from "./vibetrace/vibetrace.ts";
+import { simulateVibetrace, type VibetraceCredentials } from "./vibetrace/vibetrace.ts";
 import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-for.ts";
 
 export type { CrispCredentials } from "./crisp/crisp.ts";
@@ -91,9 +91,9 @@ const unreadable: ErrorRequestHandler = (error: { status?: number; message: stri
  */
 export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {}): Promise<Sandbox> {
 	const providers = {
-		crisp: createCrisp(limits.crispPerDay ?? 10_000),
-		helpcrunch: createHelpcrunch(limits.helpcrunchPerMinute ?? 120),
-		vibetrace: createVibetrace(),
+		crisp: simulateCrisp(limits.crispPerDay ?? 10_000),
+		helpcrunch: simulateHelpcrunch(limits.helpcrunchPerMinute ?? 120),
+		vibetrace: simulateVibetrace(),
 	};
 	const faults = { crisp: createFaults(), helpcrunch: createFaults(), vibetrace: createFaults() };
 	const record = createRecord();

@@ -6,7 +6,7 @@ export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
 export type Destination = (typeof destinations)[number];
 
 /** A simulated provider: its HTTP routes and the profiles it holds. */
-export interface Provider<Credentials> {
+export interface SimulatedProvider<Credentials> {
 	credentials: Credentials;
 	router: Router;
 	people(): SandboxPerson[];

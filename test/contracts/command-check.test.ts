@@ -44,7 +44,7 @@ describe("eventferry check --live", () => {
 		expect(stdout).toMatch(/crisp takes the credentials/);
 		for (const name of ["helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} refuses the credentials (401`);
 		expect(stdout).toMatch("HELPCRUNCH_API_KEY");
-		expect(stderr).toBe("eventferry: 2 destinations would not be delivered to\n");
+		expect(stderr).toBe("eventferry: 2 destinations would not receive events\n");
 		for (const secret of ["wr0ng-key", serverKey, adminToken]) expect(stdout + stderr).not.toContain(secret);
 	});
 
@@ -57,10 +57,10 @@ describe("eventferry check --live", () => {
 
 	test.each<[string, Fault, RegExp]>([
 		["forbids", { status: 403, body: { error: true, reason: "not_allowed" } }, /forbids this \(403 not_allowed\)/],
-		["has no such path", { status: 404 }, /has nothing there \(404/],
-		["has had enough", { status: 429 }, /has had enough requests for now \(429/],
-		["is broken", { status: 503 }, /has trouble of its own \(503/],
-		["is a page of something else", { status: 200, body: "<!doctype html>" }, /answers 200, but not as it should/],
+		["has no such path", { status: 404 }, /finds nothing at this address \(404/],
+		["has had enough", { status: 429 }, /takes no requests for now \(429/],
+		["is broken", { status: 503 }, /has an error of its own \(503/],
+		["is a page of something else", { status: 200, body: "<!doctype html>" }, /answers 200, but not as this API does/],
 		["redirects", { status: 301, headers: { location: "https://elsewhere.example/" } }, /answers 301/],
 		["breaks off", { reset: true }, /cannot be reached \(network\)/],
 	])("says so when a destination %s", async (_name, fault, said) => {

@@ -273,7 +273,7 @@ describe("whoever talks to the proxy", () => {
 		async (place) => {
 			const option = await runHere(["stats", "--url", place], keys());
 			expect([option.code, option.stdout]).toEqual([2, ""]);
-			expect(option.stderr).toMatch(/--url must be where the proxy is/);
+			expect(option.stderr).toMatch(/--url must be the URL of the proxy/);
 			expect(option.stderr).not.toContain("pass");
 		},
 	);

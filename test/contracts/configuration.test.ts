@@ -217,6 +217,21 @@ describe("a mistake is refused by the name of its variable", () => {
 		for (const name of ["Crisp", "HelpCrunch", "Vibetrace"]) expect(message).toContain(name);
 	});
 
+	test("a rule for web hooks that nothing can verify is a mistake that names the secrets", async () => {
+		const crisp = { websiteId: "w", identifier: "i", key: "k" };
+		const withRules = (...from: string[]) => ({
+			sites: [{ ...site, crisp, inbound: from.map((name) => ({ from: name, event: "x", as: "track" })) }],
+		});
+		const rules = await fileOf("rules.json", withRules("crisp", "helpcrunch"));
+		const message = await refusal(loadConfig({ file: rules, env: { CRISP_BASE_URL: "http://127.0.0.1" } }));
+		expect(message).toMatch(/sites\[0\]\.inbound\[0\]\.from needs crisp\.hookSecret or crisp\.hookKey: .* Crisp /);
+		expect(message).toMatch(/sites\[0\]\.inbound\[1\]\.from needs helpcrunch\.hookSecret: .* HelpCrunch /);
+		const silent = await fileOf("silent.json", withRules("vibetrace"));
+		expect(await refusal(loadConfig({ file: silent, env: {} }))).toMatch(/from must be "crisp" or "helpcrunch"/);
+		const heard = { file: await fileOf("heard.json", withRules("crisp")), env: { CRISP_HOOK_KEY: "k" } };
+		expect((await loadConfig(heard)).sites[0]?.inbound).toHaveLength(1);
+	});
+
 	test("every mistake is told at once, each with its name", async () => {
 		const message = await refusal(
 			fromEnvironment({
@@ -397,24 +412,29 @@ describe("a configuration file", () => {
 	});
 
 	test.each([
-		["a site's name twice", { sites: [site, site] }, /site_file|writeKey|write key/],
+		["a site's name twice", { sites: [site, site] }, /sites must each have a write key of their own/],
 		["no site", { sites: [] }, /site/],
-		["an unknown option", { sites: [site], prot: 80 }, /prot/],
-		["an unknown option of a site", { sites: [{ ...site, writekey: "x" }] }, /writekey/],
+		["an unknown option", { sites: [site], prot: 80 }, /the configuration has no option "prot"$/],
+		["an unknown option of a site", { sites: [{ ...site, writekey: "x" }] }, /sites\[0\] has no option "writekey"$/],
 		["an unknown destination", { sites: [{ ...site, intercom: {} }] }, /intercom/],
 		["an unknown option of a destination", { sites: [{ ...site, vibetrace: { apiKey: "v", key: "v" } }] }, /"key"/],
-		["an unknown event type", { sites: [{ ...site, vibetrace: { apiKey: "v", events: ["trace"] } }] }, /events/],
+		[
+			"an unknown event type",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["x"] } }] },
+			/events.* one of track, /,
+		],
 		["an odd createPeople", { sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: "x" } }] }, /createPeople/],
 		["an odd occurredAt", { sites: [{ ...site, vibetrace: { apiKey: "v", occurredAt: true } }] }, /occurredAt/],
 		["a port as text", { sites: [site], port: "80" }, /PORT|port/],
-		["sites that are no list", { sites: { site } }, /sites/],
-		["a site that is null", { sites: [null] }, /sites/],
+		["sites that are no list", { sites: { site } }, /sites must be a list$/],
+		["origins that are no list", { sites: [{ ...site, origins: "x" }] }, /EVENTFERRY_ORIGINS must be a list: /],
+		["a site that is null", { sites: [null] }, /sites\[0\] must be an object$/],
 		["a key that is a number", { sites: [{ ...site, serverKey: 7 }] }, /SERVER_KEY|serverKey/],
 		["no secret for verified identity", { sites: [{ ...site, identity: "verified" }] }, /EVENTFERRY_IDENTITY_SECRET/],
 		["a secret with a comma", { sites: [{ ...site, identitySecrets: ["a,b"] }] }, /EVENTFERRY_IDENTITY_SECRET entry 1/],
 		["a trust in somebody", { sites: [site], trustProxy: "somebody" }, /EVENTFERRY_TRUST_PROXY .*loopback/],
 		["a rate limit of none", { sites: [site], rateLimit: { perAddress: 0 } }, /rateLimit\.perAddress/],
-		["a rate limit that is none", { sites: [site], rateLimit: 600 }, /rateLimit/],
+		["a rate limit that is none", { sites: [site], rateLimit: 600 }, /rateLimit must be an object$/],
 		["a store of some bytes", { sites: [site], maxStoreBytes: 100 }, /maxStoreBytes.*1 MB/],
 		["a list", [site], /WRITE_KEY|sites/],
 		["text", '"hello"', /WRITE_KEY|sites|--config/],
@@ -430,7 +450,7 @@ describe("a configuration file", () => {
 	});
 
 	test("that is not there is refused by its name", async () => {
-		expect(await refusal(loadConfig({ file: join(folder, "none.mjs"), env: {} }))).toContain("none.mjs");
+		expect(await refusal(loadConfig({ file: join(folder, "none.mjs"), env: {} }))).toMatch(/none\.mjs .*no such file$/);
 	});
 });
 

@@ -142,7 +142,7 @@ describe("the socket", () => {
 		const missed: MissedEvents[] = [];
 		const errors: CrispError[] = [];
 		const socket = openSocket({
-			credentials: { ...sandbox.destinations.crisp, ...credentials },
+			access: { ...sandbox.destinations.crisp, ...credentials },
 			tell: (_name, payload) => heard.push(payload),
 			onMissed: (each) => missed.push(each),
 			onError: (error) => errors.push(error),

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import type { Known, Outcome, Provider } from "../../server/providers/provider.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { checkAnswer, deliver, type Fields, type Row, step, storedEvent } from "../support/one-event.ts";
@@ -15,7 +15,7 @@ const options = { createPeople: "always", occurredAt: "late" } as const;
 
 /** What is known after the answer that nobody is there. */
 const missing = await learn(
-	createCrispProvider({
+	createProvider("crisp", {
 		...{ websiteId: "site-1", identifier: "id", key: "key", tier: "website" },
 		...options,
 		baseUrl: "https://crisp.invalid/v1",
@@ -38,7 +38,7 @@ describe("an answer", () => {
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
-		provider = createCrispProvider({ ...credentials, ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
+		provider = createProvider("crisp", { ...credentials, ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
 	});
 	afterAll(() => {
 		server.close();
@@ -151,7 +151,7 @@ describe("against Crisp as documented", () => {
 	let provider: Provider;
 	beforeAll(async () => {
 		sandbox = await startSandbox();
-		provider = createCrispProvider({ ...sandbox.destinations.crisp, ...options });
+		provider = createProvider("crisp", { ...sandbox.destinations.crisp, ...options });
 	});
 	afterAll(() => sandbox.stop());
 	beforeEach(() => sandbox.clear());

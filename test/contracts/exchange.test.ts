@@ -4,11 +4,9 @@ import type { AddressInfo } from "node:net";
 import * as fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createHold } from "../../server/delivery/hold.ts";
-import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
-import { type Answer, buildUrl, createExchange, retryAfterMs } from "../../server/providers/exchange.ts";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
+import { buildUrl, createExchange, type HttpAnswer, retryAfterMs } from "../../server/providers/exchange.ts";
 import type { PlannedRequest, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { eventSchema } from "../../shared/event.ts";
 import { learn, type Reply } from "../unit/providers/lane.ts";
@@ -79,7 +77,7 @@ afterEach(() => {
 const never = new AbortController().signal;
 const secret = "s3cret";
 const post: PlannedRequest = { purpose: "x", method: "POST", path: ["a"], body: { b: 1 }, ifDelivered: {} };
-const exchange = (request: Partial<PlannedRequest> = {}, signal: AbortSignal = never): Promise<Answer> =>
+const exchange = (request: Partial<PlannedRequest> = {}, signal: AbortSignal = never): Promise<HttpAnswer> =>
 	createExchange(`${stub.url}/v1`, { Authorization: secret })({ ...post, ...request }, signal);
 
 describe("a URL", () => {
@@ -354,7 +352,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 	[
 		"Crisp",
 		(baseUrl) =>
-			createCrispProvider({
+			createProvider("crisp", {
 				websiteId: "site-1",
 				identifier: "id",
 				key: secret,
@@ -367,14 +365,14 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 	],
 	[
 		"HelpCrunch",
-		(baseUrl) => createHelpCrunchProvider({ apiKey: secret, baseUrl, createPeople: "always", occurredAt: "late" }),
+		(baseUrl) => createProvider("helpcrunch", { apiKey: secret, baseUrl, createPeople: "always", occurredAt: "late" }),
 		{ id: 1, name: "x", createdAt: "1603885746" },
 		[[200, { data: [{ id: 7, email: "ada@example.com" }] }]],
 	],
 	[
 		"Vibetrace",
 		(baseUrl) =>
-			createVibetraceProvider({
+			createProvider("vibetrace", {
 				apiKey: secret,
 				standardEvents: [],
 				baseUrl,

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
 import type { Known, Provider } from "../../server/providers/provider.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { checkAnswer, deliver, type Fields, type Row, step, storedEvent } from "../support/one-event.ts";
@@ -13,7 +13,11 @@ const ada = { email: "ada@example.com", userId: "u-1" };
 const stored = (fields: Fields = {}) => storedEvent({ person: ada, ...fields });
 const options = { createPeople: "always", occurredAt: "late" } as const;
 
-const helpcrunch = createHelpCrunchProvider({ apiKey: "key", ...options, baseUrl: "https://helpcrunch.invalid/v1" });
+const helpcrunch = createProvider("helpcrunch", {
+	apiKey: "key",
+	...options,
+	baseUrl: "https://helpcrunch.invalid/v1",
+});
 const nobody: Reply = [200, { data: [] }];
 /** What is known once she was found as customer 7, was not found by userId, was not found at all. */
 const found = await learn(helpcrunch, stored(), [[200, { data: [{ id: 7, ...ada }] }]], { now: Date.now() });
@@ -34,7 +38,7 @@ describe("an answer", () => {
 		}).listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
-		provider = createHelpCrunchProvider({ apiKey: "key", ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
+		provider = createProvider("helpcrunch", { apiKey: "key", ...options, baseUrl: `http://127.0.0.1:${port}/v1` });
 	});
 	afterAll(() => {
 		server.close();
@@ -256,7 +260,7 @@ describe("against HelpCrunch as documented", () => {
 	let provider: Provider;
 	beforeAll(async () => {
 		sandbox = await startSandbox({ limits: { helpcrunchPerMinute: 10_000 } });
-		provider = createHelpCrunchProvider({ ...sandbox.destinations.helpcrunch, ...options });
+		provider = createProvider("helpcrunch", { ...sandbox.destinations.helpcrunch, ...options });
 	});
 	afterAll(() => sandbox.stop());
 	beforeEach(() => sandbox.clear());

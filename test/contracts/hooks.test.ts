@@ -138,15 +138,20 @@ describe("a web hook", () => {
 				"x-crisp-signature": signature,
 				"x-crisp-request-timestamp": "1700000000000",
 			};
-			const request = { header: (name: string) => headers[name], key: undefined, raw, now: 1_700_000_000_000 };
+			const request = {
+				header: (name: string) => headers[name],
+				query: () => undefined,
+				raw,
+				now: 1_700_000_000_000,
+			};
 			const json = JSON.parse(raw.toString());
-			const vouches = (more: object) =>
-				crispHooks.vouches({ websiteId: "w", hookSecret: "sekret" }, { ...request, json, ...more });
-			expect(vouches({})).toBe(true);
-			expect(vouches({ raw: undefined })).toBe(true);
-			expect(vouches({ json: undefined })).toBe(true);
-			expect(vouches({ json: undefined, raw: Buffer.concat([raw, Buffer.from(" ")]) })).toBe(false);
-			expect(vouches({ now: 1_700_000_300_001 })).toBe(false);
+			const verifies = (more: object) =>
+				crispHooks.verifies({ websiteId: "w", hookSecret: "sekret" }, { ...request, json, ...more });
+			expect(verifies({})).toBe(true);
+			expect(verifies({ raw: undefined })).toBe(true);
+			expect(verifies({ json: undefined })).toBe(true);
+			expect(verifies({ json: undefined, raw: Buffer.concat([raw, Buffer.from(" ")]) })).toBe(false);
+			expect(verifies({ now: 1_700_000_300_001 })).toBe(false);
 			expect(new Crisp().verifyWidget("sekret", json, 1_700_000_000_000, signature)).toBe(true);
 		});
 	});

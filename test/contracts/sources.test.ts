@@ -1,12 +1,11 @@
 // The documents this project was created from, as tests: what they print is sent and understood.
+
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
 import type { Known, Outcome, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import { type Destination, type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { eventSchema } from "../../shared/event.ts";
@@ -87,7 +86,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 	test("the event goes to the route printed, signed with identifier and key", async () => {
 		printed = { status: 200, body: '{"error":false,"reason":"added","data":{}}' };
 		const crisp = { ...options, websiteId, identifier, key, tier: "plugin" } as const;
-		const outcome = await send(createCrispProvider({ ...crisp, baseUrl: `${stubUrl}/v1` }), event);
+		const outcome = await send(createProvider("crisp", { ...crisp, baseUrl: `${stubUrl}/v1` }), event);
 		expect(outcome).toMatchObject({ kind: "delivered" });
 		expect(received).toEqual([
 			{
@@ -109,7 +108,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 	test("the event stands on the profile of that e-mail", async () => {
 		const { crisp } = sandbox.destinations;
 		sandbox.addPerson("crisp", { email: "john.doe@crisp.chat" });
-		expect(await send(createCrispProvider({ ...options, ...crisp }), event)).toMatchObject({ kind: "delivered" });
+		expect(await send(createProvider("crisp", { ...options, ...crisp }), event)).toMatchObject({ kind: "delivered" });
 		const path = `/website/${crisp.websiteId}/people/events/john.doe%40crisp.chat`;
 		expect(inSandbox("crisp")).toEqual([{ method: "POST", path, body, status: 200 }]);
 		expect(sandbox.people("crisp")).toMatchObject([
@@ -121,7 +120,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 		const { crisp } = sandbox.destinations;
 		const id = sandbox.addPerson("crisp", { email: "john.doe@crisp.chat" });
 		const known = stored({ ...event.event, person: { userId: "u-1", ids: { crisp: id } } });
-		expect(await send(createCrispProvider({ ...options, ...crisp }), known)).toMatchObject({ kind: "delivered" });
+		expect(await send(createProvider("crisp", { ...options, ...crisp }), known)).toMatchObject({ kind: "delivered" });
 		expect(inSandbox("crisp")).toMatchObject([{ path: `/website/${crisp.websiteId}/people/events/${id}`, body }]);
 	});
 });
@@ -134,7 +133,7 @@ describe("002, HelpCrunch: add customer event", () => {
 		person: { userId: "u-1", ids: { helpcrunch: 542335 } },
 	});
 	const body = { name: "Button Click", data: { button: "Start Free Trial", clicks: true }, customer: 542335 };
-	const stub = () => createHelpCrunchProvider({ ...options, apiKey: "key", baseUrl: `${stubUrl}/v1` });
+	const stub = () => createProvider("helpcrunch", { ...options, apiKey: "key", baseUrl: `${stubUrl}/v1` });
 	const errors = (...further: object[]) =>
 		JSON.stringify({ errors: [{ code: "invalid_request", message: "Invalid request" }, ...further] });
 
@@ -160,7 +159,7 @@ describe("002, HelpCrunch: add customer event", () => {
 	});
 
 	test("the event stands in the customer's user actions", async () => {
-		const helpcrunch = createHelpCrunchProvider({ ...options, ...sandbox.destinations.helpcrunch });
+		const helpcrunch = createProvider("helpcrunch", { ...options, ...sandbox.destinations.helpcrunch });
 		const customer = sandbox.addPerson("helpcrunch", { userId: "u-1" });
 		const known = stored({ ...event.event, person: { userId: "u-1", ids: { helpcrunch: customer } } });
 		expect(await send(helpcrunch, known)).toMatchObject({ kind: "delivered" });
@@ -204,7 +203,7 @@ describe("003, Vibetrace: how to send events via API", () => {
 	const update = stored({ type: "update", data: { firstname: "alexandru" }, person });
 	const generic = stored({ type: "track", name: "my_event", data: { firstname: "alexandru" }, person });
 	const vibetrace = { ...options, standardEvents: ["viewitem"] };
-	const stub = () => createVibetraceProvider({ ...vibetrace, apiKey: "key", baseUrl: `${stubUrl}/v1` });
+	const stub = () => createProvider("vibetrace", { ...vibetrace, apiKey: "key", baseUrl: `${stubUrl}/v1` });
 
 	const rows: [string, StoredEvent, object][] = [
 		["update", update, { user: person, event: { update: { firstname: "alexandru" } } }],
@@ -235,7 +234,7 @@ describe("003, Vibetrace: how to send events via API", () => {
 
 	test.each(rows)("the %s event is saved on the user's profile", async (type, event, body) => {
 		sandbox.addPerson("vibetrace", person);
-		const provider = createVibetraceProvider({ ...vibetrace, ...sandbox.destinations.vibetrace });
+		const provider = createProvider("vibetrace", { ...vibetrace, ...sandbox.destinations.vibetrace });
 		expect(await send(provider, event)).toMatchObject({ kind: "delivered" });
 		expect(inSandbox("vibetrace")).toEqual([{ method: "POST", path: "/event", body, status: 200 }]);
 		expect(sandbox.people("vibetrace")).toMatchObject([
@@ -246,7 +245,7 @@ describe("003, Vibetrace: how to send events via API", () => {
 	});
 
 	test("a user must exist beforehand, otherwise there is an error: they are created, and sent the event once more", async () => {
-		const provider = createVibetraceProvider({ ...vibetrace, ...sandbox.destinations.vibetrace });
+		const provider = createProvider("vibetrace", { ...vibetrace, ...sandbox.destinations.vibetrace });
 		const outcome = await send(provider, generic);
 		if (outcome.kind !== "unknownPerson") throw new Error(JSON.stringify(outcome));
 		const creation = provider.plan([generic], outcome.known, Date.now());

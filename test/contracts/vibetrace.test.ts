@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Known, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { checkAnswer, deliver, type Fields, type Row, storedEvent } from "../support/one-event.ts";
@@ -13,7 +13,7 @@ const ada = { email: "ada@example.com" };
 const stored = (fields: Fields = {}) => storedEvent({ person: ada, ...fields });
 const options = { createPeople: "always", occurredAt: "late", standardEvents: ["viewitem"] } as const;
 const create = (config: { apiKey: string; baseUrl: string }) =>
-	createVibetraceProvider({ ...config, ...options, standardEvents: [...options.standardEvents] });
+	createProvider("vibetrace", { ...config, ...options, standardEvents: [...options.standardEvents] });
 
 /** What is known after the answer that nobody is there. */
 const missing = await learn(create({ apiKey: "key", baseUrl: "https://vibetrace.invalid/v1" }), stored(), [[404]], {

@@ -116,8 +116,8 @@ export const guards: Record<string, Guard[] | string> = {
 	"a provider's web hook is made up": [
 		{
 			file: "server/providers/crisp/hooks.ts",
-			guard: "return isFresh && isSigned(",
-			without: "return true || isSigned(",
+			guard: "return isFresh && matchesSignature(",
+			without: "return true || matchesSignature(",
 		},
 	],
 	"an opened e-mail is made up": [
@@ -188,9 +188,9 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a visitor sets fields of a profile that are not theirs": [
-		{ file: "server/providers/crisp/crisp.ts", guard: "if (personFields.has(attribute))", without: "if (true)" },
+		{ file: "server/providers/crisp/profile.ts", guard: "if (personFields.has(attribute))", without: "if (true)" },
 		{
-			file: "server/providers/helpcrunch/customers.ts",
+			file: "server/providers/helpcrunch/fields.ts",
 			guard: "if (customerFields.has(attribute))",
 			without: "if (true)",
 		},
@@ -223,7 +223,7 @@ export const guards: Record<string, Guard[] | string> = {
 		},
 	],
 	"a flood of invented people becomes profiles": [
-		{ file: "server/providers/provider.ts", guard: '(createPeople === "verified" && trusted)', without: "true" },
+		{ file: "server/providers/existence.ts", guard: '(createPeople === "verified" && trusted)', without: "true" },
 	],
 
 	// ---------------------------------------------------------------- what goes in
@@ -279,7 +279,7 @@ export const guards: Record<string, Guard[] | string> = {
 		{ file: "server/router.ts", guard: 'router.use(["/v1", "/admin"], asItSays);', without: "" },
 	],
 	"a provider is spoken to in the clear": [
-		{ file: "server/config/schema.ts", guard: 'protocolOf(url) !== "http:" || isLoopback(url)', without: "true" },
+		{ file: "server/providers/options.ts", guard: 'protocolOf(url) !== "http:" || isLoopback(url)', without: "true" },
 	],
 
 	// ---------------------------------------------------------------- what leaks

@@ -2,11 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseJson } from "../../server/http/exact-json.ts";
 import { checkEvent } from "../../server/ingest/check-event.ts";
-import { createCrispProvider } from "../../server/providers/crisp/crisp.ts";
 import { buildUrl } from "../../server/providers/exchange.ts";
-import { createHelpCrunchProvider } from "../../server/providers/helpcrunch/helpcrunch.ts";
 import type { PlannedRequest, Provider } from "../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { event } from "../support/proxy.ts";
 import { startBuilt } from "./built.ts";
@@ -33,9 +31,9 @@ test(`${numRuns} mutated batches bring no 5xx, no crash and no unknown code (EVE
 
 const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "never" } as const;
 const account = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
-const crisp = createCrispProvider({ ...options, ...account });
-const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
-const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
+const crisp = createProvider("crisp", { ...options, ...account });
+const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
+const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
 /** A value as it is once written as JSON and read again. */
 const written = (value: unknown): ReturnType<typeof JSON.parse> => parseJson(JSON.stringify(value));

@@ -1,4 +1,4 @@
-/** What Crisp reports, by the names its Node client has always had: https://docs.crisp.chat/references/rtm-api/v1/ */
+/** Events of Crisp, under the names of its Node client: https://docs.crisp.chat/references/rtm-api/v1/ */
 const eventNames = [
 	"session:update_availability",
 	"session:update_verify",
@@ -65,7 +65,7 @@ const eventNames = [
 	"plugin:channel",
 	"plugin:event",
 	"plugin:settings:saved",
-	// Added since.
+	// Added to the client after version 1.8.
 	"session:set_subject",
 	"session:set_origin",
 	"session:sync:rating",
@@ -84,7 +84,7 @@ const eventNames = [
 	"plan:subscription:updated",
 ] as const;
 
-/** Reported by web hooks alone: the client's own types have it, its socket refuses it. */
+/** Events that only web hooks report. The official client declares them, but its socket refuses to subscribe to them. */
 const hookOnlyEventNames = ["widget:action:processed"] as const;
 
 export type CrispEventName = (typeof eventNames)[number] | (typeof hookOnlyEventNames)[number];

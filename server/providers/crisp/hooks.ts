@@ -1,89 +1,95 @@
 import { hash } from "node:crypto";
+import * as z from "zod";
 import { sameSecret } from "../../http/secret.ts";
-import { type Hook, type HookRequest, type HookSource, isRecord, scalarsOf, textOf } from "../hook.ts";
-import { isSigned } from "../signature.ts";
-import { profileAlias } from "./crisp.ts";
+import type { HookSource } from "../definition.ts";
+import { isRecord, scalarsOf, textOf } from "../json.ts";
+import { matchesSignature } from "../signature.ts";
+import type { CrispMemory } from "./connector.ts";
 import { isCrispEventName } from "./event-names.ts";
+import type { CrispConfig } from "./options.ts";
 
-/** What a site has of its Crisp account for web hooks. */
-export interface CrispHookAccount {
-	websiteId: string;
-	hookSecret?: string | undefined;
-	hookKey?: string | undefined;
-}
-
-/** How far the time that a web hook was signed with may be from ours. */
+/** Largest difference between the time a web hook was signed at and ours, ms. The documentation states none. */
 const freshMs = 300_000;
-/** Times up to this are in seconds. */
+/** Largest timestamp that is read as seconds; larger ones are ms. The documentation does not state the header's unit. */
 const secondsMost = 100_000_000_000;
-/** For how long the same signature is not looked at again. */
+/** Period in which a signature is recognised as a repeat, ms. The documentation does not state how long Crisp retries. */
 const repeatMs = 86_400_000;
 
-/** What says nothing of what happened, but where and to whom. */
-const places = new Set(["website_id", "inbox_id", "session_id", "people_id", "email", "identifier"]);
+/** Fields that name the place or the person, and are no details of what happened. */
+const identity = new Set(["website_id", "inbox_id", "session_id", "people_id", "email", "identifier"]);
+
+const profileAlias = (id: string) => `people:${id}`;
 
 const timeOf = (header: string | undefined): number => {
 	const time = /^\d{1,16}$/.test(header ?? "") ? Number(header) : Number.NaN;
 	return time <= secondsMost ? time * 1_000 : time;
 };
 
-/** What Crisp tells of a person: `{ nickname, phone, … }`, or as one `set_*` tells of one field. */
+/** Attributes in a report: those of the field that a `session:set_*` sets, or of a profile. */
 function attributesOf(event: string, data: Record<string, unknown>): Record<string, unknown> {
 	const [, field] = /^session:set_(nickname|phone|address|avatar)$/.exec(event) ?? [];
 	if (field !== undefined) return scalarsOf({ [field]: data[field] });
 	if (event === "session:set_data") return scalarsOf(data.data);
-	const told = isRecord(data.update) ? data.update : isRecord(data.identity) ? data.identity : {};
-	const company = isRecord(told.company) ? textOf(told.company.name) : undefined;
-	return { ...scalarsOf(told.person, new Set(["timezone"])), ...(company !== undefined && { company }) };
+	const profile = [data.update, data.identity].find(isRecord) ?? {};
+	const company = isRecord(profile.company) ? textOf(profile.company.name) : undefined;
+	return { ...scalarsOf(profile.person, new Set(["timezone"])), ...(company !== undefined && { company }) };
 }
 
-/** Crisp's own names for the person: of their session, of their profile. */
-function aliasesOf(event: string, data: Record<string, unknown>): string[] {
+/** Aliases in a report: of the person's session and of their profile. */
+function aliasesIn(event: string, data: Record<string, unknown>): string[] {
 	const opened = event === "email:track:view" && data.type === "session" ? textOf(data.identifier) : undefined;
 	const session = textOf(data.session_id) ?? opened;
 	const profile = textOf(data.people_id);
 	return [...(session ? [`session:${session}`] : []), ...(profile ? [profileAlias(profile)] : [])];
 }
 
-/** Crisp's web hooks: https://docs.crisp.chat/references/web-hooks/v1 */
-export const crispHooks: HookSource<CrispHookAccount> = {
-	name: "crisp",
+/**
+ * Crisp's web hooks: https://docs.crisp.chat/references/web-hooks/v1. Those of a plugin are signed, those of a website
+ * are not and carry a key in their address: https://docs.crisp.chat/guides/web-hooks/website-hooks
+ */
+export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret" | "hookKey">> = {
+	secrets: ["hookSecret", "hookKey"],
+	query: z.object({ key: z.string().optional() }),
 
-	vouches({ hookSecret, hookKey }, request) {
+	verifies({ hookSecret, hookKey }, request) {
 		const signature = request.header("x-crisp-signature");
 		if (signature !== undefined && hookSecret !== undefined) {
-			// Signed as it is written, milliseconds or seconds.
 			const timestamp = request.header("x-crisp-request-timestamp");
 			const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
 			const around: [string, string] = [`[${timestamp};`, "]"];
-			return isFresh && isSigned(request, signature, { algorithm: "sha256", secret: hookSecret, around });
+			return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
 		}
-		// A website's web hooks are not signed.
-		return hookKey !== undefined && request.key !== undefined && sameSecret(request.key, hookKey);
+		const key = request.query("key");
+		return hookKey !== undefined && key !== undefined && sameSecret(key, hookKey);
 	},
 
-	read({ header, json, raw, now }: HookRequest): Hook | undefined {
-		if (!isRecord(json) || !isRecord(json.data) || textOf(json.event) === undefined) return undefined;
+	read({ header, json, raw, now }) {
+		const event = isRecord(json) ? textOf(json.event) : undefined;
+		if (!isRecord(json) || !isRecord(json.data) || event === undefined) return undefined;
 		const { data, timestamp, website_id: website } = json;
-		const event = String(json.event);
-		const text = raw ?? JSON.stringify(json);
-		const identifier = event === "email:track:view" && /^[^\s@]+@[^\s@]+$/.test(String(data.identifier));
-		const email = textOf(data.email) ?? (identifier ? String(data.identifier) : undefined);
+		const isEmail = event === "email:track:view" && /^[^\s@]+@[^\s@]+$/.test(String(data.identifier));
+		const email = textOf(data.email) ?? (isEmail ? String(data.identifier) : undefined);
 		return {
 			event,
 			isKnown: isCrispEventName(event),
 			at: typeof timestamp === "number" && timestamp > 0 ? timestamp : now,
-			key: header("x-crisp-signature")?.toLowerCase() ?? hash("sha256", text, "hex"),
+			// Reports have no id: https://docs.crisp.chat/guides/web-hooks/quickstart
+			key: header("x-crisp-signature")?.toLowerCase() ?? hash("sha256", raw ?? JSON.stringify(json), "hex"),
 			repeatMs,
 			data,
 			account: textOf(website),
 			person: email === undefined ? {} : { email },
-			aliases: aliasesOf(event, data),
+			aliases: aliasesIn(event, data),
 			isGone: event === "people:profile:removed",
 			attributes: attributesOf(event, data),
-			details: scalarsOf(data, places),
+			details: scalarsOf(data, identity),
 		};
 	},
 
 	concerns: ({ websiteId }, { account }) => account === websiteId,
+
+	aliases: ({ id, of }: CrispMemory) =>
+		[id, of]
+			.filter((each) => each !== undefined && each !== "" && !each.includes("@"))
+			.map((each) => profileAlias(String(each))),
 };

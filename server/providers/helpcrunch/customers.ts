@@ -1,16 +1,17 @@
 import type { Person } from "../../../shared/event.ts";
-import { splitName } from "../attributes.ts";
-import type { Scalar } from "../provider.ts";
+import { isRecord } from "../json.ts";
 
-/** What tells people apart there: userIds are unique, e-mails are not. */
-export const whoIs = ({ userId, email }: Person) => (userId !== undefined ? `userId:${userId}` : `email:${email}`);
+/** Key of a person at HelpCrunch, where userIds are unique and e-mails are not. */
+export const customerKey = ({ userId, email }: Person) =>
+	userId !== undefined ? `userId:${userId}` : `email:${email}`;
 
-/** An address of a person there: a searchable field and its value. */
+/** A field that customers can be searched by, and the person's value of it. */
 export interface Address {
 	field: "customers.userId" | "customers.email";
 	value: string;
 }
 
+/** A person's addresses, in the order in which they are searched. */
 export function addressesOf({ userId, email }: Person): Address[] {
 	const addresses: Address[] = [];
 	if (userId !== undefined) addresses.push({ field: "customers.userId", value: userId });
@@ -25,14 +26,14 @@ interface Customer {
 	lastSeen?: unknown;
 }
 
-export const isCustomer = (value: unknown): value is Customer =>
-	typeof value === "object" && value !== null && "id" in value && Number.isSafeInteger(value.id);
+export const isCustomer = (value: unknown): value is Customer & Record<string, unknown> =>
+	isRecord(value) && Number.isSafeInteger(value.id);
 
 const isBlank = (value: unknown) => value === undefined || value === null || value === "";
 
 /**
- * Whether a customer found by an address is the person, as far as the answer tells: a filter that was not
- * heard finds everybody, and somebody with another userId is somebody else.
+ * Whether a customer found by an address is the person, as far as the answer tells. A customer with another userId is
+ * somebody else, and a filter that HelpCrunch ignores would find everybody.
  */
 export function isPerson({ userId, email }: Customer, person: Person, { field, value }: Address): boolean {
 	const isSame = person.userId !== undefined && String(userId) === person.userId;
@@ -41,39 +42,12 @@ export function isPerson({ userId, email }: Customer, person: Person, { field, v
 	return !isOther && (email === undefined || String(email).toLowerCase() === value.toLowerCase());
 }
 
-/** E-mails are not unique in HelpCrunch: the same userId wins, else who was seen last, else the lowest id. */
+/**
+ * Chooses among customers with the same e-mail, which HelpCrunch allows: the one with the person's userId, else the one
+ * seen last, else the one with the lowest id. https://docs.helpcrunch.com/en/developers/user-entity-format
+ */
 export function pick(customers: Customer[], person: Person): Customer | undefined {
 	const same = customers.filter(({ userId }) => person.userId !== undefined && String(userId) === person.userId);
 	const seen = ({ lastSeen }: Customer) => Number(lastSeen ?? 0) || 0;
 	return (same.length > 0 ? same : customers).toSorted((a, b) => seen(b) - seen(a) || a.id - b.id)[0];
-}
-
-/** Attributes that are fields of a customer; all others are custom data. */
-const customerFields = new Set(["phone", "company"]);
-
-/** `en-GB` → `en`: a customer's locale is ISO 639-1 there. What is no such thing is custom data. */
-const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
-
-export function place(attributes: Record<string, Scalar>): Record<string, Scalar> {
-	const placed: Record<string, Scalar> = {};
-	const { name, rest } = splitName(attributes);
-	if (name !== undefined) placed.name = name;
-	for (const [attribute, value] of Object.entries(rest)) {
-		const language = attribute === "locale" ? languageOf(value) : undefined;
-		if (language !== undefined) placed.locale = language;
-		else if (customerFields.has(attribute)) placed[attribute] = String(value);
-		else placed[`customData.${attribute}`] = value;
-	}
-	return placed;
-}
-
-export function customerBody(placed: Record<string, Scalar>): Record<string, unknown> {
-	const custom = Object.entries(placed).filter(([name]) => name.startsWith("customData."));
-	const fields = Object.entries(placed).filter(([name]) => !name.startsWith("customData."));
-	return {
-		...Object.fromEntries(fields),
-		...(custom.length > 0 && {
-			customData: custom.map(([name, value]) => ({ property: name.slice("customData.".length), value })),
-		}),
-	};
 }

@@ -1,53 +1,52 @@
 import { hash } from "node:crypto";
-import { type Hook, type HookRequest, type HookSource, isRecord, scalarsOf, textOf } from "../hook.ts";
-import { isSigned } from "../signature.ts";
-import { customerAlias } from "./helpcrunch.ts";
+import type { HookSource } from "../definition.ts";
+import { isRecord, scalarsOf, textOf } from "../json.ts";
+import { matchesSignature } from "../signature.ts";
+import type { HelpCrunchMemory } from "./lookup.ts";
+import type { HelpCrunchConfig } from "./options.ts";
 
-/** What a site has of its HelpCrunch account for web hooks. */
-export interface HelpCrunchHookAccount {
-	hookSecret?: string | undefined;
-}
-
-/** Nothing in what HelpCrunch signs tells when: an id that was taken is not taken again for this long. */
+/** Period in which an id is recognised as a repeat, ms. It is long, since nothing signed tells when a web hook was sent. */
 const repeatMs = 31 * 86_400_000;
 
-/** What the documentation names; chats and their messages by their beginnings. */
+/** Documented events, those of chats and messages by their prefix: https://docs.helpcrunch.com/en/webhooks/webhook-event-types */
 const known =
 	/^(customer\.(new|email_updated|tags_changed|unsubscribed|subscribed|blocked|unblocked|deleted)|(chat|message)\.\w+)$/;
 
-/** Fields of a customer that are attributes elsewhere; the others are about HelpCrunch's own doings. */
+/** Fields of a customer that are attributes of the person. */
 const attributeNames = ["name", "phone", "company", "locale"];
 const identity = new Set(["id", "email", "userId", ...attributeNames]);
 
-/** Unix seconds, a number or text, with a fraction or without. */
+const customerAlias = (id: number) => `customer:${id}`;
+
+/** Reads Unix seconds as ms: a number or text, with or without a fraction. */
 const timeOf = (value: unknown, now: number): number => {
 	const ms = Math.round(Number(value) * 1_000);
 	return ms > 0 && Number.isSafeInteger(ms) ? ms : now;
 };
 
-/** The customer whom it is about: all of `eventData`, or a part of it. */
+/** The customer that a report is about: its `customer`, or all of its data. */
 function customerOf(data: Record<string, unknown>): Record<string, unknown> {
 	if (isRecord(data.customer)) return data.customer;
 	return typeof data.customer === "number" ? { id: data.customer } : data;
 }
 
-/** HelpCrunch's web hooks, signed with HMAC-SHA1: https://docs.helpcrunch.com/en/webhooks */
-export const helpcrunchHooks: HookSource<HelpCrunchHookAccount> = {
-	name: "helpcrunch",
+/** HelpCrunch's web hooks, signed with HMAC-SHA1: https://docs.helpcrunch.com/en/webhooks/setting-up-webhooks */
+export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> = {
+	secrets: ["hookSecret"],
 
-	vouches({ hookSecret }, request) {
+	verifies({ hookSecret }, request) {
 		const signature = request.header("x-helpcrunch-signature");
 		if (signature === undefined || hookSecret === undefined) return false;
-		return isSigned(request, signature, { algorithm: "sha1", secret: hookSecret });
+		return matchesSignature(request, signature, { algorithm: "sha1", secret: hookSecret });
 	},
 
-	read({ json, now }: HookRequest): Hook | undefined {
+	read({ json, now }) {
 		if (!isRecord(json) || !isRecord(json.eventData)) return undefined;
 		const event = textOf(json.event);
 		if (event === undefined) return undefined;
 		const { eventData: data, id } = json;
-		const isAbout = event.startsWith("customer.") || data.customer !== undefined;
-		const customer = isAbout ? customerOf(data) : {};
+		const hasCustomer = event.startsWith("customer.") || data.customer !== undefined;
+		const customer = hasCustomer ? customerOf(data) : {};
 		const email = textOf(customer.email);
 		const userId = textOf(customer.userId);
 		const attributes = Object.fromEntries(
@@ -70,4 +69,6 @@ export const helpcrunchHooks: HookSource<HelpCrunchHookAccount> = {
 	},
 
 	concerns: () => true,
+
+	aliases: ({ ids = {} }: HelpCrunchMemory) => Object.values(ids).map(customerAlias),
 };

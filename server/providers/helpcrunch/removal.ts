@@ -1,16 +1,17 @@
 import type { Person } from "../../../shared/event.ts";
 import type { Admit, Known, Outcome, PlannedRequest, Removal } from "../provider.ts";
 import { admitted, removeAll } from "../removal.ts";
-import { type Address, addressesOf, isCustomer, isPerson, whoIs } from "./customers.ts";
+import { type Address, addressesOf, customerKey, isCustomer, isPerson } from "./customers.ts";
+import type { HelpCrunchMemory } from "./lookup.ts";
 
-/** Customers that are deleted at most: e-mails are not unique there, but nobody is that many. */
+/** Most customers deleted for one person. E-mails are not unique, but a search with more results is likely wrong. */
 const mostCustomers = 20;
 
 type Send = (request: PlannedRequest, signal: AbortSignal) => Promise<{ outcome: Outcome; found: unknown }>;
 
 /**
- * Deletes every customer who is this person: those whose id was known, and those that a search by userId and by
- * e-mail finds. The route, `DELETE /customers/{id}`, is known from public clients, not from the documentation.
+ * Deletes every customer who is this person: those with a known id, and those found by userId and by e-mail. The route
+ * `DELETE /customers/{id}` is not documented: https://github.com/ralphowino/laravel-helpcrunch uses it.
  */
 export async function removeCustomers(
 	person: Person,
@@ -20,11 +21,11 @@ export async function removeCustomers(
 	send: Send,
 ): Promise<Removal> {
 	const ids = new Set<number>();
-	const whose = addressesOf(person).map(({ field, value }) =>
-		whoIs(field === "customers.userId" ? { userId: value } : { email: value }),
+	const keys = addressesOf(person).map(({ field, value }) =>
+		customerKey(field === "customers.userId" ? { userId: value } : { email: value }),
 	);
-	for (const { ids: theirs } of known as { ids?: Record<string, number> }[])
-		for (const [who, id] of Object.entries(theirs ?? {})) if (whose.includes(who)) ids.add(id);
+	for (const memory of known as readonly HelpCrunchMemory[])
+		for (const [key, id] of Object.entries(memory.ids ?? {})) if (keys.includes(key)) ids.add(id);
 
 	for (const address of addressesOf(person)) {
 		const result = await admitted(admit, (signal) => send(search(address), signal));

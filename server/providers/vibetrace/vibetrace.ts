@@ -1,71 +1,91 @@
-import type { VibetraceConfig } from "../../config/schema.ts";
+import * as z from "zod";
+import type { Person } from "../../../shared/event.ts";
 import { isSigned, isUpdate, type StoredEvent } from "../../stored-event.ts";
-import { leadingUpdates, ofFirstPerson, remember, type Sent, unsent } from "../attributes.ts";
-import { classify, type Dialect } from "../classify.ts";
+import { leadingUpdates, remember, unsent } from "../attributes.ts";
+import { classify, type Dialect, errorTexts } from "../classify.ts";
+import type { AccountOf, ProviderDefinition } from "../definition.ts";
+import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedMemory, addressed, cannotCreate, isMissing, missingPlan, notThere } from "../existence.ts";
-import { deliveredData, type Plan, type PlannedRequest, type Provider, pageData } from "../provider.ts";
+import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { baseUrl, text } from "../options.ts";
+import type { Connector, Plan, PlannedRequest } from "../provider.ts";
 
-interface Memory extends AddressedMemory {
-	sent?: Sent;
-}
+/** Options of a site's Vibetrace account. */
+const options = {
+	/** API key: https://help.vtcdn.net/kb/api-overview/ */
+	apiKey: text("your Vibetrace API key"),
+	/**
+	 * Names of `track` events that Vibetrace knows as standard events, sent under their own key; default `viewitem`,
+	 * `viewcategory`, `search`, `addtocart` and `checkout`.
+	 */
+	standardEvents: z.array(z.string()).default(["viewitem", "viewcategory", "search", "addtocart", "checkout"]),
+	/** Base URL of Vibetrace's REST API; default `https://api.vtcdn.net/v1`. */
+	baseUrl: baseUrl.default("https://api.vtcdn.net/v1"),
+};
+export type VibetraceConfig = AccountOf<typeof options>;
 
-/** Attributes that decide consent or identity there: never a browser's to set. */
+/** Vibetrace, a marketing automation whose users have events: https://vibetrace.com */
+export const vibetrace: ProviderDefinition<typeof options> = {
+	title: "Vibetrace",
+	options,
+	variables: {
+		VIBETRACE_API_KEY: "apiKey",
+		VIBETRACE_BASE_URL: "baseUrl",
+		VIBETRACE_SECOND_BUDGET: "budget",
+	},
+	create: createVibetraceConnector,
+};
+
+/** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "isSubscribed", "unsubscribed"]);
 const maySet = (name: string, stored: StoredEvent) => !privileged.has(name) || isSigned(stored, name);
 
-interface VibetraceError {
-	message?: unknown;
-	description?: unknown;
-}
-const errorsOf = (json: Record<string, unknown> | undefined): VibetraceError[] =>
-	Array.isArray(json?.errors) ? json.errors.filter((error) => typeof error === "object" && error !== null) : [];
-
-/**
- * An unknown user's status and body are undocumented: 404, or a 400 that speaks of the user. Those 400s that
- * are documented, of missing event information and invalid user attributes, mean something else.
- */
-const unknownUser = (status: number, said: string) =>
-	status === 404 ||
-	(status === 400 && /\b(user|e-?mail)\b/i.test(said) && !/missing event information|validating user/i.test(said));
-
 const dialect: Dialect = {
 	complaint(json) {
-		const [first] = errorsOf(json);
-		const texts = [first?.message, first?.description].filter((text) => typeof text === "string");
-		return { reason: texts[0], message: texts.join(" ") || undefined };
+		const [message = ""] = errorTexts(json, "message");
+		const [description = ""] = errorTexts(json, "description");
+		return { reason: message || description || undefined, message: `${message} ${description}`.trim() || undefined };
 	},
-	exception({ status }, { message = "" }, request) {
-		if (!unknownUser(status, message)) return undefined;
-		if (request.purpose === "event") return notThere(request, status);
-		// The only GET is of a user: to be told that this one is unknown takes a key that is right.
-		const isTold = request.purpose === "probe" && /\buser\b/i.test(message);
-		return isTold ? { kind: "delivered", known: {} } : undefined;
-	},
+	// The answer about an unknown user is documented as "an error", without status or body:
+	// https://help.vtcdn.net/kb/how-to-send-events-via-api/
+	exceptions: [
+		{ purpose: ["event"], status: [404], means: "unknownPerson" },
+		{
+			purpose: ["event"],
+			status: [400],
+			// The two documented errors that mention a user are not about an unknown one.
+			message: /^(?!.*(missing event information|validating user)).*\b(user|e-?mail)\b/is,
+			means: "unknownPerson",
+		},
+		// The probe asks for a user who does not exist. Vibetrace says so only if the key is right.
+		{ purpose: ["probe"], status: [400, 404], message: /\buser\b/i, means: () => ({ kind: "delivered", known: {} }) },
+	],
 	succeeded: (json) => !("errors" in json),
 };
 
+const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
+
 /**
- * Vibetrace's REST API v1: https://help.vtcdn.net/kb/how-to-send-events-via-api/ — no trailing slash,
- * the bare key as `Authorization`, the user must exist before the event.
+ * Connects to the users of Vibetrace's REST API v1: https://help.vtcdn.net/kb/how-to-send-events-via-api/. Paths have no
+ * trailing slash, `Authorization` is the bare key, and the user must exist before the event.
  */
-export function createVibetraceProvider(config: VibetraceConfig): Provider {
+function createVibetraceConnector(config: VibetraceConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
 
-	/** What goes under `event`: exactly one type. */
+	/** The value of `event` in a request: an object with exactly one key, the event's type. */
 	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
 		const { event } = stored;
-		const all = Object.entries(deliveredData(event, config.occurredAt, now));
+		const all = Object.entries(eventData(event, config.occurredAt, now));
 		const data = Object.fromEntries(all.filter(([name]) => maySet(name, stored)));
 		if (event.type === "confirmation") return { confirmation: data };
 		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
-		const name = event.type === "track" ? event.name : event.type;
-		return { generic: { generic: { ...pageData(event), ...data, event_name: name } } };
+		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 
-	/** Makes the user exist, with the attributes of the updates the lane starts with, which that settles. */
-	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], memory: Memory, now: number): Plan {
-		const { email } = events[0].event.person;
+	/** Plans the creation of the user with the attributes of the leading updates, which are settled by it. */
+	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], memory: AddressedMemory, now: number): Plan {
+		const [{ event }] = events;
+		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
 		const { count, attributes, leftOut } = leadingUpdates(events, maySet);
 		const request: PlannedRequest = {
@@ -74,19 +94,13 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 			path: ["user", email],
 			query: { upsert: "true" },
 			body: attributes,
-			ifDelivered: {
-				...memory,
-				missingAt: undefined,
-				revivedFor: events[0].event.id,
-				sent: remember({}, attributes, now),
-			},
+			ifDelivered: created(memory, event, attributes, now),
 		};
 		return { kind: "send", request, settles: count, covers: Math.max(count, 1), leftOut };
 	}
 
 	return {
-		name: "vibetrace",
-		title: "Vibetrace",
+		// No limit is documented.
 		allowance: { requests: 10, per: "second" },
 		probe: {
 			purpose: "probe",
@@ -94,13 +108,11 @@ export function createVibetraceProvider(config: VibetraceConfig): Provider {
 			path: ["user", "eventferry-check@example.com"],
 			ifDelivered: {},
 		},
-		addresses: ({ email, ids }) => email !== undefined || ids?.vibetrace !== undefined,
+		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, known: Memory, now) {
-			const events = ofFirstPerson(lane, ({ email, ids }) => ids?.vibetrace ?? email);
-			const [first] = events;
-			const { email, ids } = first.event.person;
-			const { given, memory, missing } = addressed(first, ids?.vibetrace, known, now);
+		plan(lane, known: AddressedMemory, now) {
+			const { events, first, given, memory, missing } = addressed(lane, idOf, known, now);
+			const { email } = first.event.person;
 			const send = (event: Record<string, unknown>, sent = memory.sent): PlannedRequest => ({
 				purpose: "event",
 				method: "POST",

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { Server as HttpServer } from "node:http";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
 import { createPeople, type SandboxPerson } from "../people.ts";
-import { createQuota, jsonBody, type Provider } from "../provider.ts";
+import { createQuota, jsonBody, type SimulatedProvider } from "../provider.ts";
 import { answer, methodNotAllowed, pageOf, refuse, valid } from "./answers.ts";
 import { createConversations } from "./conversations.ts";
 import { type CrispRelay, createRelay } from "./relay.ts";
@@ -23,7 +23,7 @@ const day = 86_400_000;
 const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => refuse(response, 400, "invalid_data");
 
 /** Crisp with its socket for events. */
-interface CrispProvider extends Provider<CrispCredentials> {
+interface SimulatedCrisp extends SimulatedProvider<CrispCredentials> {
 	relay: CrispRelay;
 	/** Sets the server that the socket listens on. */
 	attach(server: HttpServer): void;
@@ -31,7 +31,7 @@ interface CrispProvider extends Provider<CrispCredentials> {
 }
 
 /** Creates Crisp's routes for people, conversations, a website and its operators, under `/website/{website_id}`. */
-export function createCrisp(perDay: number): CrispProvider {
+export function simulateCrisp(perDay: number): SimulatedCrisp {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
 		identifier: randomUUID(),

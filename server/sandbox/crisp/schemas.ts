@@ -108,7 +108,7 @@ export const newWebsite = z.strictObject({ name: text.min(1), domain: text.min(1
 export const websiteRemoval = z.strictObject({ verify: z.strictObject({ method: text, secret: text }) });
 
 /** `PATCH website/{website_id}/settings` */
-export const websiteSettings = z
+export const settingsChange = z
 	.strictObject({
 		name: text,
 		domain: text,

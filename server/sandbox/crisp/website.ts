@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Request, type RequestHandler, type Response, Router } from "express";
 import { answer, methodNotAllowed, refuse, valid } from "./answers.ts";
-import { newOperator, newWebsite, operatorChange, websiteRemoval, websiteSettings } from "./schemas.ts";
+import { newOperator, newWebsite, operatorChange, settingsChange, websiteRemoval } from "./schemas.ts";
 
 interface Operator {
 	user_id: string;
@@ -42,7 +42,7 @@ export function createWebsiteRoutes(): { router: Router; clear(): void } {
 	router
 		.route("/settings")
 		.get((_request, response) => answer(response, 200, "resolved", settings))
-		.patch(valid(websiteSettings), (request, response) => {
+		.patch(valid(settingsChange), (request, response) => {
 			settings = { ...settings, ...request.body };
 			answer(response, 200, "updated");
 		})

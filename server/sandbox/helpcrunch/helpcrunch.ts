@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
 import type { ZodType } from "zod";
 import { createPeople, type SandboxPerson } from "../people.ts";
-import { createQuota, jsonBody, type Provider } from "../provider.ts";
+import { createQuota, jsonBody, type SimulatedProvider } from "../provider.ts";
 import { customData, customer, customerEvent, customerSearch, type SearchCondition, violations } from "./schemas.ts";
 import { compare, field, matches, rendered } from "./search.ts";
 
@@ -28,7 +28,7 @@ const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) => 
 const unixSeconds = () => String(Math.floor(Date.now() / 1000));
 
 /** Creates HelpCrunch's routes for events and customers. userIds are unique there, e-mails are not. */
-export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredentials> {
+export function simulateHelpcrunch(perMinute: number): SimulatedProvider<HelpcrunchCredentials> {
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
@@ -36,7 +36,7 @@ export function createHelpcrunch(perMinute: number): Provider<HelpcrunchCredenti
 	let lastId = Date.now();
 	let lastEventId = lastId;
 
-	const add: Provider<HelpcrunchCredentials>["add"] = (person) => {
+	const add: SimulatedProvider<HelpcrunchCredentials>["add"] = (person) => {
 		const added = people.add(++lastId, person);
 		added.profile = { firstSeen: unixSeconds(), lastSeen: unixSeconds() };
 		return added;

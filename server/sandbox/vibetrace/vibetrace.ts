@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from "express";
 import { createPeople, type SandboxPerson } from "../people.ts";
-import { jsonBody, type Provider } from "../provider.ts";
+import { jsonBody, type SimulatedProvider } from "../provider.ts";
 import { newUser, readEvent, userAttributes, type VibetraceEvent } from "./schemas.ts";
 
 /** Credentials of the simulated Vibetrace, for a site's configuration. */
@@ -23,7 +23,7 @@ const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) =>
 	refuse(response, 400, "Invalid data format/type", "The path cannot be decoded");
 
 /** Creates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
-export function createVibetrace(): Provider<VibetraceCredentials> {
+export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 	const credentials: VibetraceCredentials = { apiKey: randomBytes(24).toString("hex") };
 	const people = createPeople();
 	const orders = new Set<string>();

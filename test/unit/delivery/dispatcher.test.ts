@@ -2,9 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Dispatcher, type Notice, startDispatcher } from "../../../server/delivery/dispatcher.ts";
 import type { BudgetLimits, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
-import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
 import { type Sandbox, startSandbox } from "../../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import type { Event } from "../../../shared/event.ts";
@@ -39,10 +37,10 @@ describe("the dispatcher", () => {
 		const common = { createPeople: "always", occurredAt: "never" } as const;
 		const provider =
 			name === "vibetrace"
-				? createVibetraceProvider({ ...common, ...sandbox.destinations.vibetrace, standardEvents: [] })
+				? createProvider("vibetrace", { ...common, ...sandbox.destinations.vibetrace, standardEvents: [] })
 				: name === "crisp"
-					? createCrispProvider({ ...common, ...sandbox.destinations.crisp })
-					: createHelpCrunchProvider({ ...common, ...sandbox.destinations.helpcrunch });
+					? createProvider("crisp", { ...common, ...sandbox.destinations.crisp })
+					: createProvider("helpcrunch", { ...common, ...sandbox.destinations.helpcrunch });
 		const dispatcher = startDispatcher({
 			destination: { site: "site", name },
 			provider,

@@ -1,10 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { masked, shownRequest } from "../../../server/observe/shown.ts";
-import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
 import type { PlannedRequest } from "../../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
 import type { Person } from "../../../shared/event.ts";
 import { storedEvent } from "../../support/one-event.ts";
 
@@ -47,9 +45,9 @@ describe("a request that is shown", () => {
 
 	const common = { createPeople: "always", occurredAt: "never", baseUrl: "https://example.com" } as const;
 	const providers = [
-		createCrispProvider({ ...common, websiteId: "0f1e-2d", identifier: "i", key: "k", tier: "website" }),
-		createHelpCrunchProvider({ ...common, apiKey: "k" }),
-		createVibetraceProvider({ ...common, apiKey: "k", standardEvents: [] }),
+		createProvider("crisp", { ...common, websiteId: "0f1e-2d", identifier: "i", key: "k", tier: "website" }),
+		createProvider("helpcrunch", { ...common, apiKey: "k" }),
+		createProvider("vibetrace", { ...common, apiKey: "k", standardEvents: [] }),
 	];
 	it.each(providers)("never tells whom $name is told about", (provider) => {
 		const id = fc.stringMatching(/^[a-z]{4,12}$/);

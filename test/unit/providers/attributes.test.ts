@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { leadingUpdates, nameAhead, remember, splitName, unsent } from "../../../server/providers/attributes.ts";
-import { isScalar, type Scalar } from "../../../server/providers/provider.ts";
+import { isScalar, type Scalar } from "../../../server/providers/json.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema } from "../../../shared/event.ts";
 

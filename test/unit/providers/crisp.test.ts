@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { CrispConfig } from "../../../server/config/schema.ts";
-import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
+import type { CrispConfig } from "../../../server/providers/crisp/options.ts";
 import type { Known } from "../../../server/providers/provider.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
 import { creationPlans, creations, deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
@@ -13,7 +13,7 @@ const day = 24 * hour;
 const ada = { email: "ada@example.com" };
 
 const provider = (options: Partial<CrispConfig> = {}) =>
-	createCrispProvider({
+	createProvider("crisp", {
 		websiteId: "site-1",
 		identifier: "id",
 		key: "key",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { HelpCrunchConfig } from "../../../server/config/schema.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
+import type { HelpCrunchConfig } from "../../../server/providers/helpcrunch/options.ts";
 import type { Known } from "../../../server/providers/provider.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
 import { creationPlans, creations, deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
@@ -13,7 +13,7 @@ const day = 24 * hour;
 const ada = { email: "ada@example.com", userId: "u-1" };
 
 const provider = (options: Partial<HelpCrunchConfig> = {}) =>
-	createHelpCrunchProvider({
+	createProvider("helpcrunch", {
 		apiKey: "key",
 		baseUrl: "https://helpcrunch.invalid/v1",
 		createPeople: "always",

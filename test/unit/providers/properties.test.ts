@@ -1,9 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createCrispProvider } from "../../../server/providers/crisp/crisp.ts";
-import { createHelpCrunchProvider } from "../../../server/providers/helpcrunch/helpcrunch.ts";
 import type { Provider } from "../../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
 import { deliverLane, type Reply, type Sent } from "./lane.ts";
@@ -11,9 +9,9 @@ import { deliverLane, type Reply, type Sent } from "./lane.ts";
 const now = Date.UTC(2026, 10, 23, 12);
 const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "late" } as const;
 const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
-const crisp = createCrispProvider({ ...options, ...credentials });
-const helpcrunch = createHelpCrunchProvider({ ...options, apiKey: "key" });
-const vibetrace = createVibetraceProvider({ ...options, apiKey: "key", standardEvents: [] });
+const crisp = createProvider("crisp", { ...options, ...credentials });
+const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
+const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
 /** Answers a request may get, the success first. */
 function repliesTo({ path }: Sent): Reply[] {

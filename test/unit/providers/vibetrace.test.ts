@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { VibetraceConfig } from "../../../server/config/schema.ts";
 import type { Known } from "../../../server/providers/provider.ts";
-import { createVibetraceProvider } from "../../../server/providers/vibetrace/vibetrace.ts";
+import { createProvider } from "../../../server/providers/registry.ts";
+import type { VibetraceConfig } from "../../../server/providers/vibetrace/vibetrace.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema, type Person } from "../../../shared/event.ts";
 import { creationPlans, creations, deliverLane, learn, type Reply, type Sent, sent } from "./lane.ts";
@@ -13,7 +13,7 @@ const day = 24 * hour;
 const ada = { email: "ada@example.com" };
 
 const provider = (options: Partial<VibetraceConfig> = {}) =>
-	createVibetraceProvider({
+	createProvider("vibetrace", {
 		apiKey: "key",
 		baseUrl: "https://vibetrace.invalid/v1",
 		standardEvents: ["viewitem", "addtocart"],

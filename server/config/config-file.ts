@@ -1,0 +1,50 @@
+import { access, readFile } from "node:fs/promises";
+import { extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ConfigError } from "./config-error.ts";
+
+const defaultFiles = ["eventferry.config.mjs", "eventferry.config.json"];
+
+/**
+ * Reads a configuration file, by default `eventferry.config.mjs` or `.json` of the working folder. Resolves to an empty
+ * configuration if neither exists. Rejects with {@link ConfigError} if the file cannot be used.
+ */
+export async function readConfigFile(file: string | undefined): Promise<unknown> {
+	let path = file;
+	for (const name of defaultFiles) {
+		path ??= await access(name).then(
+			() => name,
+			() => undefined,
+		);
+	}
+	if (path === undefined) return {};
+	try {
+		await access(path);
+		if (extname(path) === ".json") return JSON.parse(await readFile(path, "utf8"));
+		const { default: config } = await import(pathToFileURL(resolve(path)).href);
+		if (config === undefined) throw new TypeError("it has no default export");
+		return config;
+	} catch (error) {
+		throw new ConfigError([{ name: path, message: `cannot be used: ${reasonOf(error, extname(path))}` }]);
+	}
+}
+
+/**
+ * Why a file cannot be used, without text that may contain a key. Messages of JSON.parse quote the file, so only the
+ * position is kept; an error that the file itself throws is reduced to its name and line.
+ */
+function reasonOf(error: unknown, extension: string): string {
+	if (!(error instanceof Error)) return "it throws something that is not an error";
+	if ("code" in error && error.code === "ENOENT") return "there is no such file";
+	if (extension === ".json") {
+		const [position] = /(?:line \d+ column \d+|position \d+)/.exec(error.message) ?? [];
+		return `it is not JSON${position ? `, see ${position}` : ""}`;
+	}
+	const isEngines = error instanceof SyntaxError || error instanceof TypeError || error instanceof ReferenceError;
+	return isEngines || "code" in error ? error.message : `it throws ${error.name}${lineOf(error)}`;
+}
+
+function lineOf({ stack }: Error): string {
+	const [, line] = /\.mjs[^:]*:(\d+):\d+/.exec(stack ?? "") ?? [];
+	return line === undefined ? "" : ` at line ${line}`;
+}

@@ -1,0 +1,49 @@
+import * as z from "zod";
+import { eventTypes } from "../../shared/event.ts";
+import type { OwnOptions } from "../providers/definition.ts";
+import { commonOptions } from "../providers/options.ts";
+import { definitions, type ProviderName, providerNames } from "../providers/registry.ts";
+
+export const eventType = z.enum(eventTypes, `must be one of ${eventTypes.join(", ")}`);
+
+/** Options of every destination: what the proxy decides before it asks the provider. */
+const deliveryOptions = {
+	/** Types of events that are delivered; default all but `page`. */
+	events: z.array(eventType).optional(),
+	/** Most requests per day, per minute or per second, as the provider counts them; default what the provider allows. */
+	budget: z.int("must be a whole number of requests, 1 or more").min(1, "must be 1 or more").optional(),
+	/** Time of day in UTC at which the day of a daily budget starts; default `00:00Z`. */
+	dayStartsAt: z
+		.string()
+		.regex(/^([01]\d|2[0-3]):[0-5]\dZ$/, "must be a time of day in UTC, for example 00:00Z")
+		.optional(),
+	/**
+	 * Part of a daily budget that is kept for trusted events, 0 to 1; default 0.2 if `identity` is `"verified"` or a
+	 * `serverKey` is set, else 0.
+	 */
+	reserve: z.number("must be a number from 0 to 1").min(0, "must be 0 or more").max(1, "must be 1 or less").optional(),
+	/** Longest wait of an event, ms, before it becomes a dead letter with the reason `expired`; default 7 days. */
+	maxWait: z.int("must be a whole number of ms").min(1, "must be 1 or more").default(604_800_000),
+};
+export type DeliveryOptions = z.output<z.ZodObject<typeof deliveryOptions>>;
+
+type DestinationSchema<Own extends OwnOptions> = z.ZodObject<
+	typeof commonOptions & typeof deliveryOptions & Own,
+	z.core.$strict
+>;
+
+const destinationSchema = <Own extends OwnOptions>(own: Own): DestinationSchema<Own> =>
+	z.strictObject({ ...commonOptions, ...deliveryOptions, ...own });
+
+/** Schemas of a site's destinations, by the provider's name. */
+export type Destinations = {
+	[Name in ProviderName]: z.ZodOptional<DestinationSchema<(typeof definitions)[Name]["options"]>>;
+};
+
+export const destinations = Object.fromEntries(
+	providerNames.map((name) => [name, destinationSchema(definitions[name].options).optional()]),
+) as Destinations;
+
+/** Whether a site's events are delivered anywhere. */
+export const hasDestination = (site: { [Name in ProviderName]?: object | undefined }): boolean =>
+	providerNames.some((name) => site[name] !== undefined);

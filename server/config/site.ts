@@ -1,0 +1,108 @@
+import * as z from "zod";
+import { limits } from "../../shared/event.ts";
+import { isOriginPattern } from "../http/origins.ts";
+import { text } from "../providers/options.ts";
+import { definitions, hears, providerNames, reporterNames } from "../providers/registry.ts";
+import { type Destinations, destinations, eventType, hasDestination } from "./destination.ts";
+
+/** Conditions under which a configuration is checked. */
+export interface Circumstances {
+	/** A site needs no origins. */
+	sandbox: boolean;
+	/** A site needs a destination. True for an environment and a file, where a variable may be forgotten. */
+	needsDestination: boolean;
+}
+
+const either = new Intl.ListFormat("en-GB", { type: "disjunction" });
+
+/** A secret that is sent as `Authorization: Bearer …`, which cannot contain white space. */
+export const bearerToken = (hint: string) =>
+	text(hint).regex(/^\S+$/, "must not contain white space: it is sent as a bearer token");
+
+const origin = z
+	.string()
+	.refine(
+		isOriginPattern,
+		"must be scheme://host[:port] without a path or a final slash, for example https://shop.example, or https://*.shop.example for every subdomain",
+	);
+const originsHint = "the origins of your pages, for example https://shop.example";
+
+const identitySecret = text("a secret that your backend signs identities with").regex(
+	/^[^,]*$/,
+	"must not contain a comma: commas separate the secrets of a list",
+);
+
+const inboundRule = {
+	/** Provider that reports. */
+	from: z.enum(reporterNames, `must be ${either.format(reporterNames.map((name) => `"${name}"`))}`),
+	/** The provider's name for the report, for example `email:track:view` or `customer.new`. */
+	event: text("the provider's name for the report, for example email:track:view"),
+	/** Type of the event. */
+	as: eventType,
+	/** Name of the event if its type is `track`; default the report's name. */
+	name: text("a name for the event")
+		.max(limits.nameLength, `must be at most ${limits.nameLength} characters long`)
+		.optional(),
+};
+type InboundRuleSchema = z.ZodObject<typeof inboundRule, z.core.$strict>;
+/** A rule that makes an event for the other destinations from what a provider reports by a web hook. */
+export type InboundRule = z.output<InboundRuleSchema>;
+const inboundRuleSchema: InboundRuleSchema = z.strictObject(inboundRule);
+
+const siteOptions = ({ sandbox }: Circumstances) => ({
+	/** Public key of the site, contained in its pages, for example `site_myshop`. */
+	writeKey: text("a name for your site that goes into its pages, for example site_myshop").max(
+		100,
+		"must be at most 100 characters long",
+	),
+	/** Origins of the site's pages, for example `https://shop.example`, or `https://*.shop.example` for every subdomain. */
+	origins: sandbox
+		? z.array(origin).default([])
+		: z
+				.array(origin, {
+					error: ({ input }) => `${input === undefined ? "is missing" : "must be a list"}: ${originsHint}`,
+				})
+				.min(1, `is empty: ${originsHint}`),
+	/** Secret with which the site's backend sends events to `POST /v1/events`. */
+	serverKey: bearerToken("the secret your backend sends").optional(),
+	/**
+	 * Identification of visitors: `"open"` (default) believes the page, `"verified"` only a token signed by your backend.
+	 */
+	identity: z.enum(["open", "verified"], 'must be "open" or "verified"').default("open"),
+	/** Secrets with which your backend signs identities, newest first. Older ones stay valid, for rotation. */
+	identitySecrets: z.array(identitySecret).optional(),
+	/** Names of the attributes that a browser may set; default all that are not reserved for the backend. */
+	attributes: z.array(z.string()).optional(),
+	/** Rules for web hooks; default none. */
+	inbound: z.array(inboundRuleSchema).default([]),
+});
+
+export type SiteSchema = z.ZodObject<ReturnType<typeof siteOptions> & Destinations, z.core.$strict>;
+
+/** Reports a mistake about a whole site together with those in its options, rather than after they are corrected. */
+const isRead = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
+
+const titles = either.format(providerNames.map((name) => definitions[name].title));
+
+/** The schema of a site. */
+export const siteSchema = (circumstances: Circumstances): SiteSchema =>
+	z
+		.strictObject({ ...siteOptions(circumstances), ...destinations })
+		.refine((site) => !circumstances.needsDestination || hasDestination(site), {
+			path: ["destinations"],
+			message: `are missing: set the credentials of ${titles}`,
+			when: isRead,
+		})
+		.refine(({ identity, identitySecrets }) => identity !== "verified" || identitySecrets?.length, {
+			path: ["identitySecrets"],
+			message: 'is missing: the secret that your backend signs identities with, needed as identity is "verified"',
+			when: isRead,
+		})
+		.superRefine((site, context) => {
+			for (const [index, { from }] of site.inbound.entries()) {
+				if (hears(from, site[from])) continue;
+				const secrets = definitions[from].hooks?.secrets.map((secret) => `${from}.${secret}`) ?? [];
+				const message = `needs ${either.format(secrets)}: without it, no web hook of ${definitions[from].title} can be verified`;
+				context.addIssue({ code: "custom", path: ["inbound", index, "from"], message });
+			}
+		});

@@ -1,0 +1,171 @@
+import type { Event, Person } from "../../../shared/event.ts";
+import { isUpdate, type StoredEvent } from "../../stored-event.ts";
+import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
+import { classify, type Dialect } from "../classify.ts";
+import { eventData, eventName } from "../event-data.ts";
+import { createExchange, type HttpAnswer } from "../exchange.ts";
+import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { isRecord, textOf } from "../json.ts";
+import type { Connector, Outcome, Plan, PlannedRequest } from "../provider.ts";
+import { removeAll } from "../removal.ts";
+import type { CrispConfig } from "./options.ts";
+import { nested, placed } from "./profile.ts";
+
+/** Requests a day by tier of the token: https://docs.crisp.chat/guides/rest-api/authentication/ */
+const daily = { website: 10_000, plugin: 5_000 };
+
+/** Memory of a person in Crisp. */
+export interface CrispMemory extends AddressedMemory {
+	/** Crisp's id of the profile, if its creation returned it. */
+	id?: string;
+	/** Ids of the updates whose profile fields are sent, and whose custom data is still to be sent. */
+	halfSent?: string[] | undefined;
+}
+
+const dialect: Dialect = {
+	complaint: (json) => ({
+		reason: textOf(json?.reason),
+		message: isRecord(json?.data) ? textOf(json.data.message) : undefined,
+	}),
+	exceptions: [
+		// Limits answer 420 or 429: https://docs.crisp.chat/guides/rest-api/rate-limits
+		{ status: [420], means: "wait" },
+		// The maintainers name 422 as well: https://github.com/crisp-im/ruby-crisp-api/issues/18
+		{ status: [422], reason: /limit|quota|too_many/, means: "wait" },
+		// The plugin is not installed on the website: https://github.com/crisp-im/node-crisp-api/issues/31
+		// The token's tier is not admitted: https://github.com/crisp-im/node-crisp-api/issues/56
+		{ reason: /^(not_subscribed|restricted_route_tier)$/, means: "paused" },
+		{ purpose: ["create"], status: [409], means: alreadyThere },
+		{ purpose: ["event", "update", "remove"], status: [404], means: "unknownPerson" },
+	],
+	succeeded: (json) => json.error !== true,
+};
+
+/** Outcome of creating a profile that exists. Its name stays unknown, as it need not be the one that was sent. */
+function alreadyThere({ ifDelivered }: PlannedRequest): Outcome {
+	const { sent: _, ...known } = ifDelivered;
+	return { kind: "delivered", known };
+}
+
+/** The id of a created profile. */
+const idIn = (answer: HttpAnswer): string | undefined =>
+	answer.kind === "reply" && isRecord(answer.json?.data) ? textOf(answer.json.data.people_id) : undefined;
+
+const idOf = ({ ids }: Person): string | undefined => ids?.crisp;
+
+/**
+ * Connects to the people of a website by Crisp's REST API: https://docs.crisp.chat/references/rest-api/v1/#website-people
+ * Events: https://help.crisp.chat/en/article/how-to-push-user-events-from-your-backend-z0tda4
+ */
+export function createCrispConnector(config: CrispConfig): Connector {
+	const exchange = createExchange(config.baseUrl, {
+		Authorization: `Basic ${Buffer.from(`${config.identifier}:${config.key}`).toString("base64")}`,
+		"X-Crisp-Tier": config.tier,
+	});
+	const pathOf = (...path: string[]) => ["website", config.websiteId, "people", ...path];
+
+	async function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
+		const answer = await exchange(request, signal);
+		const outcome = classify(answer, request, dialect);
+		const id = request.purpose === "create" ? idIn(answer) : undefined;
+		return outcome.kind === "delivered" && id !== undefined ? { ...outcome, known: { ...outcome.known, id } } : outcome;
+	}
+
+	function eventBody(event: Event, now: number): Record<string, unknown> {
+		const color = event.color ?? (event.type === "confirmation" ? "green" : undefined);
+		const data = eventData(event, config.occurredAt, now);
+		return { text: eventName(event), ...(color && { color }), ...(Object.keys(data).length > 0 && { data }) };
+	}
+
+	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
+	function planUpdates(lane: readonly StoredEvent[], address: string, memory: CrispMemory, now: number): Plan {
+		// After a refusal the lane may be cut to fewer updates than the first request had. These still have sent profile
+		// fields, and must not start with that request again, or they would never end.
+		const fresh = lane.findIndex(({ event }) => !memory.halfSent?.includes(event.id));
+		const events = fresh > 0 ? lane.slice(0, fresh) : lane;
+		const isHalfSent = fresh !== 0;
+		const { count, attributes, leftOut } = leadingUpdates(events);
+		const changed = Object.entries(unsent(placed(attributes), memory.sent, now));
+		const data = changed.filter(([path]) => path.startsWith("data."));
+		const profile = isHalfSent ? [] : changed.filter(([path]) => !path.startsWith("data."));
+		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
+		const isProfile = profile.length > 0;
+		const isLast = !isProfile || data.length === 0;
+		const part = Object.fromEntries(isProfile ? profile : data);
+		const request: PlannedRequest = {
+			purpose: "update",
+			method: "PATCH",
+			path: pathOf(isProfile ? "profile" : "data", address),
+			body: nested(part),
+			ifDelivered: {
+				...memory,
+				missingAt: undefined,
+				sent: remember(memory.sent, part, now),
+				halfSent: isLast ? undefined : events.slice(0, count).map(({ event }) => event.id),
+			},
+		};
+		return { kind: "send", request, settles: isLast ? count : 0, covers: count, leftOut: isLast ? leftOut : 0 };
+	}
+
+	function planEvent({ event }: StoredEvent, address: string, memory: CrispMemory, now: number): Plan {
+		const request: PlannedRequest = {
+			purpose: "event",
+			method: "POST",
+			path: pathOf("events", address),
+			body: eventBody(event, now),
+			ifDelivered: { ...memory, missingAt: undefined },
+		};
+		return { kind: "send", request, settles: 1, covers: 1 };
+	}
+
+	function planCreate(events: readonly [StoredEvent, ...StoredEvent[]], memory: CrispMemory, now: number): Plan {
+		const [{ event }] = events;
+		const { email } = event.person;
+		if (email === undefined) return cannotCreate;
+		const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
+		const request: PlannedRequest = {
+			purpose: "create",
+			method: "POST",
+			path: pathOf("profile"),
+			body: { email, person: { nickname } },
+			ifDelivered: created(memory, event, { "person.nickname": nickname }, now),
+		};
+		return { kind: "send", request, settles: 0, covers: 1 };
+	}
+
+	return {
+		allowance: { requests: daily[config.tier], per: "day" },
+		probe: {
+			purpose: "probe",
+			method: "GET",
+			path: pathOf("profiles", "1"),
+			// Matches nobody, so that the answer holds no people.
+			query: { search_text: "eventferry-check" },
+			ifDelivered: {},
+		},
+		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
+
+		plan(lane, known: CrispMemory, now) {
+			const { events, first, address, memory, missing } = addressed(lane, idOf, known, now);
+			const plan = isUpdate(first.event)
+				? planUpdates(events, address, memory, now)
+				: planEvent(first, address, memory, now);
+			if (plan.kind !== "send") return plan;
+			if (isMissing(memory, now)) {
+				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));
+			}
+			return { ...plan, request: { ...plan.request, ifMissing: missing } };
+		},
+
+		send,
+
+		remove(person, known, admit) {
+			const addresses = new Set(
+				[person.email, ...known.map(({ of }: CrispMemory) => of)].flatMap((each) => each || []),
+			);
+			if (addresses.size === 0) return Promise.resolve({ kind: "not_addressable" });
+			const paths = [...addresses].map((address) => pathOf("profile", address));
+			return removeAll(paths, admit, send);
+		},
+	};
+}

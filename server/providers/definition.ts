@@ -1,0 +1,44 @@
+import type * as z from "zod";
+import type { AccountHooks, Hook, HookRequest } from "./hook.ts";
+import type { CommonOptions } from "./options.ts";
+import type { Connector, Known } from "./provider.ts";
+
+/** Schemas of a provider's own options, by name. */
+export type OwnOptions = z.core.$ZodShape;
+
+/** A checked account: the provider's own options and those common to all providers. */
+export type AccountOf<Own extends OwnOptions> = z.output<z.ZodObject<Own>> & CommonOptions;
+
+/** A provider as the rest of the server knows it. A line in `index.ts` registers it. */
+export interface ProviderDefinition<Own extends OwnOptions> {
+	/** The provider's name as it spells it itself. */
+	readonly title: string;
+	/** Options of an account. The required ones are its credentials: a site has an account once one of them is set. */
+	readonly options: Own;
+	/** Environment variables, each with the option that it sets. */
+	readonly variables: Readonly<Record<string, (keyof Own & string) | "budget">>;
+	/** Absent if the provider has no web hooks. */
+	readonly hooks?: HookSource<AccountOf<Own>>;
+	/** Connects to an account. Sends nothing. */
+	create(account: AccountOf<Own>): Connector;
+}
+
+/** A provider that reports by web hooks what happens there. */
+export interface ReportingDefinition<Own extends OwnOptions> extends ProviderDefinition<Own> {
+	readonly hooks: HookSource<AccountOf<Own>>;
+}
+
+/** A provider's web hooks, whichever account they are for. */
+export interface HookSource<Account> {
+	/** Options that hold a secret shared with the provider. Without any of them no web hook is believed. */
+	readonly secrets: readonly (keyof Account & string)[];
+	/** Query parameters of the route; absent if it has none. */
+	readonly query?: z.ZodObject;
+	/** Whether the request proves knowledge of one of the account's secrets. */
+	verifies(account: Account, request: HookRequest): boolean;
+	read: AccountHooks["read"];
+	/** Whether the report is about this account, rather than about another one with the same secret. */
+	concerns(account: Account, hook: Hook): boolean;
+	/** Aliases under which reports name a person, as far as the memory of the person has them. */
+	aliases(known: Known): string[];
+}

@@ -1,0 +1,33 @@
+import { splitName } from "../attributes.ts";
+import type { Scalar } from "../json.ts";
+
+/** Attributes that are fields of a customer. All others, but for the name and the locale, are custom data. */
+const customerFields = new Set(["phone", "company"]);
+
+/** `en-GB` → `en`: HelpCrunch takes ISO 639-1. Undefined if the value has no such code. */
+const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
+
+/** Assigns attributes to fields of a customer: `{ phone: 1, plan: "pro" }` → `{ phone: "1", "customData.plan": "pro" }`. */
+export function placed(attributes: Record<string, Scalar>): Record<string, Scalar> {
+	const { name, rest } = splitName(attributes);
+	const fields: Record<string, Scalar> = name === undefined ? {} : { name };
+	for (const [attribute, value] of Object.entries(rest)) {
+		const language = attribute === "locale" ? languageOf(value) : undefined;
+		if (language !== undefined) fields.locale = language;
+		else if (customerFields.has(attribute)) fields[attribute] = String(value);
+		else fields[`customData.${attribute}`] = value;
+	}
+	return fields;
+}
+
+/** Turns fields into a request's body: `{ "customData.plan": "pro" }` → `{ customData: [{ property: "plan", value: "pro" }] }`. */
+export function customerBody(fields: Record<string, Scalar>): Record<string, unknown> {
+	const custom = Object.entries(fields).filter(([name]) => name.startsWith("customData."));
+	const own = Object.entries(fields).filter(([name]) => !name.startsWith("customData."));
+	return {
+		...Object.fromEntries(own),
+		...(custom.length > 0 && {
+			customData: custom.map(([name, value]) => ({ property: name.slice("customData.".length), value })),
+		}),
+	};
+}

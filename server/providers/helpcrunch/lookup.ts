@@ -1,0 +1,94 @@
+import type { Person } from "../../../shared/event.ts";
+import type { Sent } from "../attributes.ts";
+import { unreadable } from "../classify.ts";
+import type { HttpAnswer } from "../exchange.ts";
+import type { Known, Outcome, PlannedRequest } from "../provider.ts";
+import { type Address, customerKey, isCustomer, isPerson, pick } from "./customers.ts";
+
+/** Memory of a lane's people. They have one e-mail or one userId in common, and may differ in the other. */
+export interface HelpCrunchMemory {
+	/** HelpCrunch's ids, by the customer's key. Events name customers by id only. */
+	ids?: Record<string, number>;
+	/** Number of addresses searched without finding a customer, and the time of the last search, by the customer's key. */
+	nobody?: Record<string, [addresses: number, at: number]>;
+	/** Id that an event gave and that HelpCrunch did not know. */
+	wrongId?: number;
+	/** Id of the event for which the customer was created, or is searched for again. */
+	revivedFor?: string;
+	/** Event for which a creation returned no id. `isRefused` is true if no customer can have been created. */
+	notCreated?: { for: string; isRefused: boolean };
+	/** Attributes as last sent to the customer `sentTo`. */
+	sent?: Sent;
+	sentTo?: number;
+}
+
+/** Most customers remembered of one lane; the oldest are forgotten first. */
+const rememberMost = 5;
+
+/** A copy of the entries with one more as the latest. */
+export function put<Value>(
+	entries: Record<string, Value> | undefined,
+	key: string,
+	value: Value,
+): Record<string, Value> {
+	const latest = [...Object.entries(without(entries, key)), [key, value] as const].slice(-rememberMost);
+	return Object.fromEntries(latest);
+}
+
+/** A copy of the entries without one of them. */
+export function without<Value>(entries: Record<string, Value> = {}, key: string): Record<string, Value> {
+	return Object.fromEntries(Object.entries(entries).filter(([other]) => other !== key));
+}
+
+const withId = (memory: HelpCrunchMemory, key: string, id: number): HelpCrunchMemory => ({
+	...memory,
+	ids: put(memory.ids, key, id),
+	nobody: without(memory.nobody, key),
+});
+
+/** A search or a creation: a request whose answer may hold a customer's id. */
+export interface Lookup extends PlannedRequest {
+	purpose: "search" | "create";
+	person: Person;
+	ifDelivered: HelpCrunchMemory & Known;
+	ifMissing: HelpCrunchMemory & Known;
+	/** Address that the search is for. */
+	address?: Address;
+	/** Memory if the creation is refused; absent if a refusal ends the event. */
+	ifRefused?: (HelpCrunchMemory & Known) | undefined;
+}
+
+export const isLookup = (request: PlannedRequest): request is Lookup =>
+	request.purpose === "search" || request.purpose === "create";
+
+/** Adds the id that an answer holds to the outcome of a lookup. */
+export const afterLookup = (outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outcome =>
+	lookup.purpose === "search" ? afterSearch(outcome, answer, lookup) : afterCreation(outcome, answer, lookup);
+
+function afterSearch(
+	outcome: Outcome,
+	answer: HttpAnswer,
+	{ person, address, ifDelivered, ifMissing }: Lookup,
+): Outcome {
+	if (outcome.kind !== "delivered" || answer.kind !== "reply" || !address) return outcome;
+	if (!Array.isArray(answer.json?.data)) return unreadable(answer.status);
+	const customers = answer.json.data.filter(isCustomer).filter((customer) => isPerson(customer, person, address));
+	const customer = pick(customers, person);
+	if (!customer) return { kind: "unknownPerson", known: ifMissing, status: answer.status };
+	return { ...outcome, known: { ...withId(ifDelivered, customerKey(person), customer.id) } };
+}
+
+/** An unreadable answer may hide a success, so the customer is searched for next rather than created a second time. */
+function afterCreation(
+	outcome: Outcome,
+	answer: HttpAnswer,
+	{ person, ifDelivered, ifMissing, ifRefused }: Lookup,
+): Outcome {
+	if (outcome.kind === "rejected" && outcome.reason !== "unbuildable" && ifRefused)
+		return { kind: "unknownPerson", known: ifRefused };
+	if (outcome.kind !== "delivered" && !(outcome.kind === "retry" && outcome.unreadable)) return outcome;
+	// Public clients read the customer from the root of the answer or from its `data`; the documentation shows neither.
+	const customer = answer.kind === "reply" ? [answer.json, answer.json?.data].find(isCustomer) : undefined;
+	if (outcome.kind !== "delivered" || !customer) return { kind: "unknownPerson", known: ifMissing };
+	return { ...outcome, known: { ...withId(ifDelivered, customerKey(person), customer.id), sentTo: customer.id } };
+}

@@ -1,0 +1,30 @@
+/** A value that fits into one attribute or one field of an event's data. */
+export type Scalar = string | number | boolean;
+
+export const isScalar = (value: unknown): value is Scalar =>
+	typeof value === "string" || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+	typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The value if it is text and not empty. */
+export const textOf = (value: unknown): string | undefined =>
+	typeof value === "string" && value !== "" ? value : undefined;
+
+/** The value's entries that are scalars, except those under the names to omit. */
+export const scalarsOf = (value: unknown, omit: ReadonlySet<string> = new Set()): Record<string, Scalar> =>
+	isRecord(value)
+		? Object.fromEntries(
+				Object.entries(value).filter((entry): entry is [string, Scalar] => !omit.has(entry[0]) && isScalar(entry[1])),
+			)
+		: {};
+
+/** The JSON object in a text; undefined if the text is anything else. */
+export function parseObject(text: string | undefined): Record<string, unknown> | undefined {
+	try {
+		const value: unknown = JSON.parse(text ?? "");
+		return isRecord(value) ? value : undefined;
+	} catch {
+		return undefined;
+	}
+}

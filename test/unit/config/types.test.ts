@@ -1,0 +1,66 @@
+import { expectTypeOf, test } from "vitest";
+import type * as z from "zod";
+import type { configSchema } from "../../../server/config/schema.ts";
+import { type Config, defineConfig } from "../../../server/index.ts";
+
+type Site = Config["sites"][number];
+type EventType = "track" | "login" | "update" | "page" | "confirmation" | "email_open";
+/** Options of every destination. */
+interface Destination {
+	createPeople?: "always" | "verified" | "never" | undefined;
+	occurredAt?: "always" | "late" | "never" | undefined;
+	events?: EventType[] | undefined;
+	budget?: number | undefined;
+	dayStartsAt?: string | undefined;
+	reserve?: number | undefined;
+	maxWait?: number | undefined;
+	baseUrl?: string | undefined;
+}
+type Flat<Type> = { [Key in keyof Type]: Type[Key] };
+/** Whether two types are identical. `toEqualTypeOf` tells some identical types apart, where they are large. */
+type Same<One, Other> =
+	(<Type>() => Type extends One ? 1 : 2) extends <Type>() => Type extends Other ? 1 : 2 ? true : false;
+const identical = <One, Other>(_same: Same<One, Other>) => {};
+
+test("a configuration's type is what its schema takes", () => {
+	identical<Config, z.input<ReturnType<typeof configSchema>>>(true);
+});
+
+test("a site's accounts are typed exactly, from the registry", () => {
+	identical<
+		NonNullable<Site["crisp"]>,
+		Flat<
+			Destination & {
+				websiteId: string;
+				identifier: string;
+				key: string;
+				tier?: "website" | "plugin" | undefined;
+				hookSecret?: string | undefined;
+				hookKey?: string | undefined;
+			}
+		>
+	>(true);
+	identical<NonNullable<Site["helpcrunch"]>, Flat<Destination & { apiKey: string; hookSecret?: string | undefined }>>(
+		true,
+	);
+	identical<
+		NonNullable<Site["vibetrace"]>,
+		Flat<Destination & { apiKey: string; standardEvents?: string[] | undefined }>
+	>(true);
+	expectTypeOf<NonNullable<Site["inbound"]>[number]["from"]>().toEqualTypeOf<"crisp" | "helpcrunch">();
+});
+
+test("what no schema takes does not compile", () => {
+	const site = { writeKey: "site_shop", origins: ["https://shop.example"] };
+	defineConfig({ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["track"] } }] });
+	// @ts-expect-error: an account has its credentials
+	defineConfig({ sites: [{ ...site, vibetrace: { events: ["track"] } }] });
+	// @ts-expect-error: no such option of HelpCrunch
+	defineConfig({ sites: [{ ...site, helpcrunch: { apiKey: "h", tier: "plugin" } }] });
+	// @ts-expect-error: no such tier
+	defineConfig({ sites: [{ ...site, crisp: { websiteId: "w", identifier: "i", key: "k", tier: "user" } }] });
+	// @ts-expect-error: Vibetrace reports nothing
+	defineConfig({ sites: [{ ...site, inbound: [{ from: "vibetrace", event: "x", as: "track" }] }] });
+	// @ts-expect-error: no such provider
+	defineConfig({ sites: [{ ...site, intercom: { apiKey: "i" } }] });
+});
