@@ -120,6 +120,6 @@ export async function connect(url: string) {
 }
 
 /** The columns of some rows, each as the array that `unnest` makes a column of again. */
-export function columns<Item>(items: readonly Item[], ...of: ((item: Item) => unknown)[]): unknown[][] {
-	return of.map((value) => items.map(value));
+export function columns<Item>(items: readonly Item[], ...values: ((item: Item) => unknown)[]): unknown[][] {
+	return values.map((value) => items.map(value));
 }

@@ -76,18 +76,18 @@ export function createForget(
 				void run(lockWriting);
 				const counts = counters(run);
 				const result = new Map<string, Forgotten>();
-				function of(destination: string): Forgotten {
+				function at(destination: string): Forgotten {
 					const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
 					result.set(destination, found);
 					return found;
 				}
 				const journal = await leaveJournal(run, site, new Set(people));
-				for (const name of journal.owed) of(name).owed += 1;
+				for (const name of journal.owed) at(name).owed += 1;
 				counts.add(site, siteItself, "events", journal.events);
 
 				const stored = people.map(storable);
 				for (const { name, owed } of await leaveLanes(run, site, stored)) {
-					of(name).owed += owed;
+					at(name).owed += owed;
 					counts.add(site, name, "owed", -owed);
 					counts.add(site, name, "lanes", -1);
 				}
@@ -99,11 +99,11 @@ export function createForget(
 						[site, stored],
 					);
 				for (const { name } of await leave("dead_letter", "name")) {
-					of(String(name)).dead += 1;
+					at(String(name)).dead += 1;
 					counts.add(site, String(name), "dead", -1);
 				}
 				for (const { name, value } of await leave("known", "name, value")) {
-					of(String(name)).known.push(restored(String(value)));
+					at(String(name)).known.push(restored(String(value)));
 				}
 				void leave("link", "name");
 				void run(

@@ -26,7 +26,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 		let next = bodiesStart(batch);
 		return batch.bundles.map(({ bytes }, place) => {
 			next += bytes;
-			return { of: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
+			return { number: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
 		});
 	});
 	const bodies = joined(bundles.map((bundle) => bundle.bodies));
@@ -51,7 +51,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 			keys.starts,
 			keys.lengths,
 			bodies.bytes,
-			bundles.map(({ of }) => of),
+			bundles.map(({ number }) => number),
 			bundles.map(({ place }) => place),
 			bodies.starts,
 			bodies.lengths,

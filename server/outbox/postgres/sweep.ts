@@ -11,13 +11,13 @@ const old = {
 
 /** Deletes what has outlived its use, in steps. */
 export function createSweep(
-	{ run, transaction }: Pick<Database, "run" | "transaction">,
+	database: Pick<Database, "run" | "transaction">,
 	counters: ReturnType<typeof createCounters>,
 ) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {
-			const rows = await run(
+			const rows = await database.run(
 				`DELETE FROM eventferry.${table} WHERE (${key}) IN (
 					SELECT ${key} FROM eventferry.${table} WHERE ${isOld} LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 				) RETURNING 1`,
@@ -29,15 +29,15 @@ export function createSweep(
 
 	async function sweepDeadLetters(before: number): Promise<void> {
 		for (let deleted = sweepSize; deleted === sweepSize; ) {
-			deleted = await transaction(async (of) => {
-				const rows = await of(
+			deleted = await database.transaction(async (run) => {
+				const rows = await run(
 					`DELETE FROM eventferry.dead_letter USING eventferry.destination
 					WHERE destination.id = dead_letter.destination AND dead_letter.id IN (
 						SELECT id FROM eventferry.dead_letter WHERE last_at < $1 LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 					) RETURNING site, name`,
 					[before],
 				);
-				const counts = counters(of);
+				const counts = counters(run);
 				for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 				await counts.save();
 				return rows.length;
