@@ -8,11 +8,11 @@ import {
 	replayed,
 } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
-import { columns, type Database, type Row, type Run } from "./connection.ts";
-import type { Counts, createCounters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import { columns, type Row, type Run } from "./connection.ts";
+import type { Counts } from "./counters.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** Keeps what ended dead. */
@@ -63,14 +63,7 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 ];
 
 /** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
-export function createDeadLetters(
-	database: Pick<Database, "run" | "transaction">,
-	{
-		destinations,
-		counters,
-		notice,
-	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
-) {
+export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
 	/** Deletes some, and counts them. */
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);

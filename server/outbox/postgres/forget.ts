@@ -4,10 +4,10 @@ import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.t
 import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
-import { columns, type Database, type Run } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
+import { columns, type Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
 import { lockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
@@ -66,13 +66,10 @@ async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 }
 
 /** Deletes what is kept of people. */
-export function createForget(
-	{ transaction }: Pick<Database, "transaction">,
-	counters: ReturnType<typeof createCounters>,
-) {
+export function createForget({ database, counters }: Shared) {
 	return {
 		forget: ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
-			transaction(async (run) => {
+			database.transaction(async (run) => {
 				void run(lockWriting);
 				const counts = counters(run);
 				const result = new Map<string, Forgotten>();

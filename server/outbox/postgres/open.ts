@@ -10,12 +10,15 @@ import { createCounters } from "./counters.ts";
 import { openDatabase } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createDestinations } from "./destinations.ts";
+import { createEnds } from "./ends.ts";
+import { createExpiry } from "./expire.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createFanOutLoop } from "./fan-out-loop.ts";
 import { createForget } from "./forget.ts";
 import { together } from "./group-commit.ts";
+import { createHolds } from "./holds.ts";
 import { createJournal } from "./journal.ts";
-import { createLanes } from "./leases.ts";
+import { createLeases } from "./leases.ts";
 import { createLinks } from "./links.ts";
 import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
@@ -23,7 +26,8 @@ import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
 import { createSearch } from "./search.ts";
 import { createSettling } from "./settle.ts";
-import { statsOf } from "./stats.ts";
+import type { Shared } from "./shared.ts";
+import { createStats } from "./stats.ts";
 import { createSweep } from "./sweep.ts";
 
 /** Settlements that share a transaction at most. */
@@ -62,11 +66,14 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	}
 
 	const owners = await createOwners(database);
-	const owner = () => owners.owner;
-	const destinations = createDestinations(database);
-	const counters = createCounters();
-	const common = { destinations, counters, notice, owner };
-	const fanOut = createFanOutLoop(createFanOut(database, common), {
+	const shared: Shared = {
+		database,
+		destinations: createDestinations(database),
+		counters: createCounters(),
+		notice,
+		owner: () => owners.owner,
+	};
+	const fanOut = createFanOutLoop(createFanOut(shared), {
 		onFault(message, error) {
 			note(error);
 			faults.tell(message);
@@ -77,12 +84,12 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		},
 	});
 	const room = createRoom(database, maxBytes);
-	const journal = createJournal(database, { ensureRoom: room.ensure, onAppended: fanOut.start });
-	const lanes = createLanes(database, destinations, owner);
-	const budgets = createBudgets(database, destinations);
-	const settling = createSettling(database, common);
-	const settle = together((settlements: Settlement[]) => settling.settle(settlements), settledTogether);
-	const sweep = createSweep(database, counters);
+	const onAppended = fanOut.start;
+	const journal = createJournal({ ...shared, ensureRoom: room.ensureRoom, onAppended });
+	const budgets = createBudgets(shared);
+	const { end } = createEnds(shared);
+	const { settle: settleAll } = createSettling({ ...shared, end });
+	const settle = together((settlements: Settlement[]) => settleAll(settlements), settledTogether);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
@@ -113,33 +120,30 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	fanOut.start();
 
 	return {
-		...lanes,
+		...createLeases(shared),
 		isShared: true,
 		...budgets,
-		...createReports(database, { ...common, onAppended: fanOut.start }),
-		...createLinks(database, destinations),
-		...createDeadLetters(database, common),
-		...createForget(database, counters),
-		...createSearch(database, destinations),
+		...createHolds(shared),
+		...createReports({ ...shared, onAppended }),
+		...createLinks(shared),
+		...createDeadLetters(shared),
+		...createForget(shared),
+		...createSearch(shared),
+		...createExpiry({ ...shared, end }),
+		...createSweep({ ...shared, budgets }),
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
 				note(error);
 				throw error;
 			}),
-		hold: (change) => budgets.hold(change, notice),
-		expire: settling.expire,
 		settle: settle.ask,
-		stats: () => statsOf(database),
-		async sweep(limits) {
-			await sweep(limits);
-			await budgets.sweepBudgetUse(limits.now);
-		},
+		...createStats(shared),
 		onReady: ready.add,
 		onFault: faults.add,
 		onDiscarded: discarded.add,
 		async check() {
 			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
-			await room.ensure(0);
+			await room.ensureRoom(0);
 			await beat();
 		},
 		async close() {

@@ -1,16 +1,16 @@
 import { stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
-import type { Database, Row, Run } from "./connection.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Row, Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** What names an event outside: the id that its bundle has in lanes, and its place in it. */
 const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
 /** Looks up where deliveries are; changes nothing. */
-export function createSearch(database: Pick<Database, "snapshot" | "run">, destinations: Destinations) {
+export function createSearch({ database, destinations }: Shared) {
 	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
 	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
 		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);

@@ -1,6 +1,6 @@
 import { sweepSize } from "../limits.ts";
-import type { Database } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
+import type { Budgets } from "./budget.ts";
+import type { Shared } from "./shared.ts";
 
 /** What has outlived its use; several processes may sweep at once, each some. */
 const old = {
@@ -10,10 +10,7 @@ const old = {
 } as const;
 
 /** Deletes what has outlived its use, in steps. */
-export function createSweep(
-	database: Pick<Database, "run" | "transaction">,
-	counters: ReturnType<typeof createCounters>,
-) {
+export function createSweep({ database, counters, budgets }: Shared & { budgets: Budgets }) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {
@@ -45,10 +42,13 @@ export function createSweep(
 		}
 	}
 
-	return async ({ now, before }: { now: number; before: number }): Promise<void> => {
-		await sweepTable("claim", now);
-		await sweepTable("known", before);
-		await sweepTable("link", before);
-		await sweepDeadLetters(before);
+	return {
+		async sweep({ now, before }: { now: number; before: number }): Promise<void> {
+			await sweepTable("claim", now);
+			await sweepTable("known", before);
+			await sweepTable("link", before);
+			await sweepDeadLetters(before);
+			await budgets.sweepBudgetUse(now);
+		},
 	};
 }
