@@ -86,10 +86,20 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const room = createRoom(database, maxBytes);
 	const onAppended = fanOut.start;
 	const journal = createJournal({ ...shared, ensureRoom: room.ensureRoom, onAppended });
-	const budgets = createBudgets(shared);
+	const leases = createLeases(shared);
 	const { end } = createEnds(shared);
-	const { settle: settleAll } = createSettling({ ...shared, end });
-	const settle = together((settlements: Settlement[]) => settleAll(settlements), settledTogether);
+	const { settle } = createSettling({ ...shared, end });
+	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
+	const budgets = createBudgets(shared);
+	const { hold } = createHolds(shared);
+	const { expire } = createExpiry({ ...shared, end });
+	const { receive } = createReports({ ...shared, onAppended });
+	const { linked } = createLinks(shared);
+	const deadLetters = createDeadLetters(shared);
+	const { forget } = createForget(shared);
+	const { findOwed, findEvents } = createSearch(shared);
+	const { stats } = createStats(shared);
+	const { sweep } = createSweep({ ...shared, budgets });
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
@@ -120,24 +130,29 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	fanOut.start();
 
 	return {
-		...createLeases(shared),
-		isShared: true,
-		...budgets,
-		...createHolds(shared),
-		...createReports({ ...shared, onAppended }),
-		...createLinks(shared),
-		...createDeadLetters(shared),
-		...createForget(shared),
-		...createSearch(shared),
-		...createExpiry({ ...shared, end }),
-		...createSweep({ ...shared, budgets }),
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
 				note(error);
 				throw error;
 			}),
-		settle: settle.ask,
-		...createStats(shared),
+		take: leases.take,
+		settle: settling.ask,
+		hold,
+		advance: budgets.advance,
+		budgetUse: budgets.budgetUse,
+		expire,
+		receive,
+		linked,
+		deadLetters: deadLetters.deadLetters,
+		replay: deadLetters.replay,
+		discard: deadLetters.discard,
+		forget,
+		findOwed,
+		findEvents,
+		stats,
+		sweep,
+		isHeld: leases.isHeld,
+		isShared: true,
 		onReady: ready.add,
 		onFault: faults.add,
 		onDiscarded: discarded.add,
@@ -150,7 +165,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (isClosing) return;
 			isClosing = true;
 			clearTimeout(beating);
-			await Promise.all([journal.done(), settle.done(), fanOut.stop()]);
+			await Promise.all([journal.done(), settling.done(), fanOut.stop()]);
 			// Where the database is away its own time will tell.
 			await owners.leave().catch(() => {});
 			await Promise.all([notices.close(), database.end()]);
