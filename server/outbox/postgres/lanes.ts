@@ -39,11 +39,7 @@ async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, 
 		`SELECT id, destination, person, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
 		ORDER BY id FOR UPDATE OF lane`,
-		columns(
-			wanted,
-			({ destination }) => destination,
-			({ person }) => person,
-		),
+		columns(wanted, "destination", "person"),
 	);
 	const lanes = found.map((row): FoundLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
@@ -60,28 +56,14 @@ async function saveLanes(run: Run, lanes: readonly FoundLane[], now: number): Pr
 			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
 			SELECT *, $6::bigint, nextval('eventferry.turn')
 			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
-			[
-				...columns(
-					fresh,
-					({ id }) => id,
-					({ destination }) => destination,
-					({ person }) => person,
-					({ rank }) => rank,
-					({ reserved }) => reserved,
-				),
-				now,
-			],
+			[...columns(fresh, "id", "destination", "person", "rank", "reserved"), now],
 		);
 	}
 	if (better.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET rank = t.rank FROM unnest($1::bigint[], $2::integer[]) AS t (id, rank)
 		WHERE lane.id = t.id`,
-		columns(
-			better,
-			({ id }) => id,
-			({ rank }) => rank,
-		),
+		columns(better, "id", "rank"),
 	);
 }
 
@@ -158,20 +140,20 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 		WHERE lane.id = t.id`,
 		columns(
 			lanes,
-			({ id }) => id,
-			({ state }) => state,
-			({ owner }) => owner,
-			({ dueAt }) => dueAt,
-			({ rank }) => rank,
-			({ reserved }) => reserved,
-			({ owedSince }) => owedSince,
-			({ attempts }) => attempts,
-			({ unreadable }) => unreadable,
-			({ failingSince }) => failingSince,
-			({ requests }) => requests,
-			({ shown }) => shown,
-			({ done }) => done,
-			({ moves }) => moves,
+			"id",
+			"state",
+			"owner",
+			"dueAt",
+			"rank",
+			"reserved",
+			"owedSince",
+			"attempts",
+			"unreadable",
+			"failingSince",
+			"requests",
+			"shown",
+			"done",
+			"moves",
 		),
 	);
 }

@@ -35,11 +35,7 @@ export function createReports({ database, destinations, counters, onAppended }: 
 				for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);
 				void claims.save();
 				if (batch) void insertBatches(run, [batch]);
-				const people = columns(
-					unlearnt,
-					({ id }) => id,
-					({ person }) => storable(person),
-				);
+				const people = columns(unlearnt, "id", ({ person }) => storable(person));
 				for (const table of ["known", "link"]) {
 					void run(
 						`DELETE FROM eventferry.${table} USING unnest($1::integer[], $2::text[]) AS t (destination, person)

@@ -19,7 +19,7 @@ const remember = (run: Run, known: readonly { lane: LockedLane; value: string; n
 			({ lane }) => lane.destination,
 			({ lane }) => lane.person,
 			({ value }) => storable(value),
-			({ now }) => now,
+			"now",
 		),
 	);
 
