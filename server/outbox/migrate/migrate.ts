@@ -96,12 +96,12 @@ const read = (value: unknown) =>
 async function move(
 	{ table, keys, put }: TableMove,
 	{ all }: Statements,
-	{ run, transaction }: Database,
+	database: Database,
 	mapping: Mapping,
 	onProgress: (progress: Progress) => void,
 ): Promise<number> {
 	const [step = table] = table.split(" ");
-	const [found] = await run("SELECT after FROM eventferry.migration WHERE step = $1", [step]);
+	const [found] = await database.run("SELECT after FROM eventferry.migration WHERE step = $1", [step]);
 	let after: unknown[] | undefined = typeof found?.after === "string" ? JSON.parse(found.after).map(read) : undefined;
 	let moved = 0;
 	for (;;) {
@@ -113,9 +113,9 @@ async function move(
 		const last = rows.at(-1);
 		if (!last) return moved;
 		const next = keys.map((key) => last[key]);
-		await transaction(async (of) => {
-			await put(of, rows, mapping);
-			await of(
+		await database.transaction(async (run) => {
+			await put(run, rows, mapping);
+			await run(
 				`INSERT INTO eventferry.migration (step, after) VALUES ($1, $2)
 				ON CONFLICT (step) DO UPDATE SET after = excluded.after`,
 				[step, JSON.stringify(next.map(written))],

@@ -1,291 +1,171 @@
 import { countPacked } from "../deliveries.ts";
 import { countEvents } from "../journal-row.ts";
-import { columns, type Run } from "../postgres/connection.ts";
+import type { Run } from "../postgres/connection.ts";
 import { storable } from "../postgres/text.ts";
 import { bytesOf, type Row } from "../sqlite/statements.ts";
 
-/** What is the same in both stores under another number or name. */
+/** Numbers and names that differ between the two stores. */
 export interface Mapping {
-	/** The number in PostgreSQL of a destination by site and name. */
+	/** Finds the number in PostgreSQL of a destination by site and name. */
 	named(site: string, name: string): number;
-	/** The site and name of a destination by its number in SQLite, which is its number there only. */
+	/** Finds the site and name of a destination by its number in SQLite. */
 	byNumber(id: number): { site: string; name: string };
-	/** Which batch that is not fanned out a bundle is of, and where in it. */
+	/** Finds the batch of a bundle that is not fanned out, and the bundle's place in it. */
 	ofBatch(bundle: number): { batch: number; place: number } | undefined;
 }
 
-/** A table of an embedded store, and how some of its rows are put into PostgreSQL. Rows that are there already are left. */
+/** Moves a table of an embedded store into PostgreSQL, some rows at a time. Rows that are there already stay. */
 export interface TableMove {
+	/** The table in SQLite, with what is joined to it. */
 	table: string;
 	/** Columns that order it. */
 	keys: string[];
 	put(run: Run, rows: readonly Row[], mapping: Mapping): Promise<unknown>;
 }
 
-const text = (value: unknown): string => storable(String(value));
+/** A column in PostgreSQL; read from SQLite's column of the same name, unless `read` says otherwise. */
+type Column = [name: string, type: string, read?: (row: Row, mapping: Mapping) => unknown];
 
-/** Inserts rows, a list of values for each column; `types` are the columns' own. */
-function insert(table: string, names: string, types: string[], { isGiven = false } = {}) {
-	const places = types.map((type, index) => `$${index + 1}::${type}[]`).join();
-	const statement = `INSERT INTO eventferry.${table} (${names}) ${isGiven ? "OVERRIDING SYSTEM VALUE" : ""}
-		SELECT * FROM unnest(${places}) ON CONFLICT DO NOTHING`;
-	return (run: Run, rows: readonly Row[], ...values: ((row: Row) => unknown)[]) =>
-		run(statement, columns(rows, ...values));
+const plain = (type: string, ...names: string[]) => names.map((name): Column => [name, type]);
+const text = (value: unknown) => (value === null ? null : storable(String(value)));
+const texts = (...names: string[]) => names.map((name): Column => [name, "text", (row) => text(row[name])]);
+const bytes = (name: string): Column => [name, "bytea", (row) => bytesOf(row[name])];
+const reserved: Column = ["reserved", "boolean", (row) => row.reserved === 1];
+const numberOf = (row: Row, { named }: Mapping) => named(String(row.site), String(row.destination));
+const destination: Column = ["destination", "integer", numberOf];
+
+function move(
+	table: string,
+	keys: string,
+	columns: Column[],
+	sql: (names: string, rows: string) => string,
+	only: (row: Row) => boolean,
+): TableMove {
+	const places = columns.map(([, type], index) => `$${index + 1}::${type}[]`);
+	const statement = sql(columns.map(([name]) => name).join(), `unnest(${places})`);
+	return {
+		table,
+		keys: keys.split(", "),
+		put(run, some, mapping) {
+			const rows = some.filter(only);
+			return run(
+				statement,
+				columns.map(([name, , read]) => rows.map((row) => (read ? read(row, mapping) : row[name]))),
+			);
+		},
+	};
 }
 
-const journal = insert("journal", "id, events, head, keys, stuck", ["bigint", "integer", "text", "bytea", "text"]);
-const bundle = insert("bundle", "batch, place, bodies", ["bigint", "integer", "bytea"]);
-const owing = insert("owing", "batch, place, lanes", ["bigint", "integer", "integer"]);
-const lane = insert(
-	"lane",
-	`id, destination, person, rank, reserved, turn, due_at, attempts, unreadable, failing_since, requests, shown,
-	owed_since, state`,
-	[
-		"bigint",
-		"integer",
-		"text",
-		"integer",
-		"boolean",
-		"bigint",
-		"bigint",
-		"integer",
-		"integer",
-		"bigint",
-		"integer",
-	].concat(["integer", "bigint", "text"]),
-);
-const entry = insert(
-	"entry",
-	"lane, id, batch, place, count, stored_at, first_at, past_attempts, is_shared, deliveries",
-	["bigint", "bigint", "bigint", "integer", "integer", "bigint", "bigint", "integer", "boolean", "bytea"],
-);
-const claim = insert("claim", "key, since, until", ["uuid", "bigint", "bigint"]);
-const known = insert("known", "destination, person, value, used_at", ["integer", "text", "text", "bigint"]);
-const link = insert("link", "destination, alias, person, used_at", ["integer", "text", "text", "bigint"]);
-const deadLetter = insert(
-	"dead_letter",
-	"id, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at",
-	["bigint", "integer", "text", "text", "integer", "boolean", "integer", "text", "text", "integer", "bigint", "bigint"],
-	{ isGiven: true },
-);
-const budgetUse = insert("budget_use", "destination, at, used", ["integer", "bigint", "integer"]);
-const counter = insert("counter", "site, destination, name, slot, value", [
-	"text",
-	"text",
-	"text",
-	"integer",
-	"bigint",
-]);
+const all = (_: Row): boolean => true;
 
-const eventsOf = (head: unknown) => {
+/** Moves the rows of a table, or those for which `only` holds; `overriding` is SQL that lets them keep their ids. */
+function insert(table: string, keys: string, columns: Column[], { overriding = "", only = all } = {}) {
+	const into = table.split(" ")[0];
+	const sql = (names: string, rows: string) =>
+		`INSERT INTO eventferry.${into} (${names}) ${overriding} SELECT * FROM ${rows} ON CONFLICT DO NOTHING`;
+	return move(table, keys, columns, sql, only);
+}
+
+/** Moves a table with a row for each destination into columns of that destination. */
+function update(table: string, columns: Column[]) {
+	const set = columns.map(([name]) => `${name} = t.${name}`);
+	return move(
+		table,
+		"site, destination",
+		[["id", "integer", numberOf], ...columns],
+		(names, rows) =>
+			`UPDATE eventferry.destination SET ${set} FROM ${rows} AS t (${names}) WHERE destination.id = t.id`,
+		all,
+	);
+}
+
+function eventsOf(head: unknown): number {
 	try {
 		return countEvents(JSON.parse(String(head)));
 	} catch {
-		// One that was set aside, as it cannot be read.
+		// A head that cannot be read: its batch was set aside.
 		return 0;
 	}
-};
+}
 
-/** All there is to move, in an order in which nothing refers to what is not there yet. */
+/** All tables to move, in an order in which no row refers to one that is not there yet. */
 export const moves: TableMove[] = [
-	{
-		table: "bundle",
-		keys: ["id"],
-		put: (run, rows, { ofBatch }) =>
-			bundle(
-				run,
-				rows,
-				({ id }) => ofBatch(Number(id))?.batch ?? id,
-				({ id }) => ofBatch(Number(id))?.place ?? 0,
-				({ bodies }) => bytesOf(bodies),
-			),
-	},
-	{
-		table: "journal",
-		keys: ["id"],
-		put: (run, rows) =>
-			journal(
-				run,
-				rows,
-				({ id }) => id,
-				({ head }) => eventsOf(head),
-				({ head }) => head,
-				({ keys }) => bytesOf(keys),
-				({ stuck }) => stuck,
-			),
-	},
-	{
-		table: "owing",
-		keys: ["bundle"],
-		put: (run, rows) =>
-			owing(
-				run,
-				rows.filter(({ lanes }) => Number(lanes) > 1),
-				({ bundle: id }) => id,
-				() => 0,
-				({ lanes }) => lanes,
-			),
-	},
-	{
-		table: "lane",
-		keys: ["id"],
-		put: (run, rows, { byNumber, named }) =>
-			lane(
-				run,
-				rows,
-				({ id }) => id,
-				({ destination }) => {
-					const { site, name } = byNumber(Number(destination));
-					return named(site, name);
-				},
-				({ person }) => text(person),
-				({ rank }) => rank,
-				({ reserved }) => reserved === 1,
-				({ turn }) => turn,
-				({ due_at }) => due_at,
-				({ attempts }) => attempts,
-				({ unreadable }) => unreadable,
-				({ failing_since }) => failing_since,
-				({ requests }) => requests,
-				({ shown }) => shown,
-				({ owed_since }) => owed_since,
-				({ due_at }) => (Number(due_at) > 0 ? "waiting" : "ready"),
-			),
-	},
-	{
-		table: "entry JOIN owing USING (bundle)",
-		keys: ["lane", "bundle"],
-		put: (run, rows) =>
-			entry(
-				run,
-				rows,
-				(row) => row.lane,
-				(row) => row.bundle,
-				(row) => row.bundle,
-				() => 0,
-				({ deliveries }) => countPacked(bytesOf(deliveries)),
-				({ stored_at }) => stored_at,
-				({ first_at }) => first_at,
-				({ past_attempts }) => past_attempts,
-				({ lanes }) => Number(lanes) > 1,
-				({ deliveries }) => bytesOf(deliveries),
-			),
-	},
-	{
-		table: "claim",
-		keys: ["key"],
-		put: (run, rows) =>
-			claim(
-				run,
-				rows,
-				({ key }) => bytesOf(key).toString("hex"),
-				({ since }) => since,
-				({ until }) => until,
-			),
-	},
-	{
-		table: "known",
-		keys: ["site", "destination", "person"],
-		put: (run, rows, { named }) =>
-			known(
-				run,
-				rows,
-				({ site, destination }) => named(String(site), String(destination)),
-				({ person }) => text(person),
-				({ value }) => text(value),
-				({ used_at }) => used_at,
-			),
-	},
-	{
-		table: "link",
-		keys: ["site", "destination", "alias"],
-		put: (run, rows, { named }) =>
-			link(
-				run,
-				rows,
-				({ site, destination }) => named(String(site), String(destination)),
-				({ alias }) => text(alias),
-				({ person }) => text(person),
-				({ used_at }) => used_at,
-			),
-	},
-	{
-		table: "dead_letter",
-		keys: ["id"],
-		put: (run, rows, { named }) =>
-			deadLetter(
-				run,
-				rows,
-				({ id }) => id,
-				({ site, destination }) => named(String(site), String(destination)),
-				({ person }) => text(person),
-				({ body }) => text(body),
-				({ rank }) => rank,
-				({ reserved }) => reserved === 1,
-				({ status }) => status,
-				({ reason }) => text(reason),
-				({ message }) => (message === null ? null : text(message)),
-				({ attempts }) => attempts,
-				({ first_at }) => first_at,
-				({ last_at }) => last_at,
-			),
-	},
-	{
-		table: "budget",
-		keys: ["site", "destination"],
-		put: (run, rows, { named }) =>
-			run(
-				`UPDATE eventferry.destination SET window_start = t.window_start, used = t.used, tokens = t.tokens,
-				refilled_at = t.refilled_at
-				FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::float8[], $5::bigint[])
-				AS t (id, window_start, used, tokens, refilled_at) WHERE destination.id = t.id`,
-				columns(
-					rows,
-					({ site, destination }) => named(String(site), String(destination)),
-					({ window_start }) => window_start,
-					({ used }) => used,
-					({ tokens }) => tokens,
-					({ refilled_at }) => refilled_at,
-				),
-			),
-	},
-	{
-		table: "budget_use",
-		keys: ["site", "destination", "at"],
-		put: (run, rows, { named }) =>
-			budgetUse(
-				run,
-				rows,
-				({ site, destination }) => named(String(site), String(destination)),
-				({ at }) => at,
-				({ used }) => used,
-			),
-	},
-	{
-		table: "hold",
-		keys: ["site", "destination"],
-		put: (run, rows, { named }) =>
-			run(
-				"UPDATE eventferry.destination SET hold = t.hold FROM unnest($1::integer[], $2::text[]) AS t (id, hold) WHERE destination.id = t.id",
-				columns(
-					rows,
-					({ site, destination }) => named(String(site), String(destination)),
-					({ state }) => text(state),
-				),
-			),
-	},
-	{
-		table: "counter",
-		keys: ["destination", "name"],
-		put: (run, rows, { byNumber }) =>
-			counter(
-				run,
-				rows,
-				({ destination }) => byNumber(Number(destination)).site,
-				({ destination }) => byNumber(Number(destination)).name,
-				({ name }) => name,
-				() => 0,
-				({ value }) => value,
-			),
-	},
+	insert("bundle", "id", [
+		["batch", "bigint", ({ id }, { ofBatch }) => ofBatch(Number(id))?.batch ?? id],
+		["place", "integer", ({ id }, { ofBatch }) => ofBatch(Number(id))?.place ?? 0],
+		bytes("bodies"),
+	]),
+	insert("journal", "id", [
+		...plain("bigint", "id"),
+		["events", "integer", ({ head }) => eventsOf(head)],
+		...plain("text", "head", "stuck"),
+		bytes("keys"),
+	]),
+	insert(
+		"owing",
+		"bundle",
+		[["batch", "bigint", ({ bundle }) => bundle], ["place", "integer", () => 0], ...plain("integer", "lanes")],
+		{ only: ({ lanes }) => Number(lanes) > 1 },
+	),
+	insert("lane", "id", [
+		...plain("bigint", "id", "turn", "due_at", "failing_since", "owed_since"),
+		...plain("integer", "rank", "attempts", "unreadable", "requests", "shown"),
+		[
+			"destination",
+			"integer",
+			(row, { byNumber, named }) => {
+				const { site, name } = byNumber(Number(row.destination));
+				return named(site, name);
+			},
+		],
+		...texts("person"),
+		reserved,
+		["state", "text", ({ due_at }) => (Number(due_at) > 0 ? "waiting" : "ready")],
+	]),
+	insert("entry JOIN owing USING (bundle)", "lane, bundle", [
+		...plain("bigint", "lane", "stored_at", "first_at"),
+		["id", "bigint", ({ bundle }) => bundle],
+		["batch", "bigint", ({ bundle }) => bundle],
+		["place", "integer", () => 0],
+		["count", "integer", ({ deliveries }) => countPacked(bytesOf(deliveries))],
+		...plain("integer", "past_attempts"),
+		["is_shared", "boolean", ({ lanes }) => Number(lanes) > 1],
+		bytes("deliveries"),
+	]),
+	insert("claim", "key", [
+		["key", "uuid", ({ key }) => bytesOf(key).toString("hex")],
+		...plain("bigint", "since", "until"),
+	]),
+	insert("known", "site, destination, person", [
+		destination,
+		...texts("person", "value"),
+		...plain("bigint", "used_at"),
+	]),
+	insert("link", "site, destination, alias", [destination, ...texts("alias", "person"), ...plain("bigint", "used_at")]),
+	insert(
+		"dead_letter",
+		"id",
+		[
+			...plain("bigint", "id", "first_at", "last_at"),
+			destination,
+			...texts("person", "body", "reason", "message"),
+			...plain("integer", "rank", "status", "attempts"),
+			reserved,
+		],
+		{ overriding: "OVERRIDING SYSTEM VALUE" },
+	),
+	update("budget", [
+		...plain("bigint", "window_start", "refilled_at"),
+		...plain("integer", "used"),
+		...plain("float8", "tokens"),
+	]),
+	insert("budget_use", "site, destination, at", [destination, ...plain("bigint", "at"), ...plain("integer", "used")]),
+	update("hold", [["hold", "text", ({ state }) => text(state)]]),
+	insert("counter", "destination, name", [
+		["site", "text", (row, { byNumber }) => byNumber(Number(row.destination)).site],
+		["destination", "text", (row, { byNumber }) => byNumber(Number(row.destination)).name],
+		...plain("text", "name"),
+		["slot", "integer", () => 0],
+		...plain("bigint", "value"),
+	]),
 ];

@@ -9,10 +9,8 @@ import {
 	budgetUseKeptMs,
 	budgetUseOf,
 } from "../budget-window.ts";
-import type { HoldChange } from "../destination.ts";
-import type { Database, Row } from "./connection.ts";
-import type { Destinations } from "./destinations.ts";
-import { restored, storable } from "./text.ts";
+import type { Row } from "./connection.ts";
+import type { Shared } from "./shared.ts";
 
 interface Found {
 	version: number;
@@ -24,11 +22,13 @@ const foundIn = (row: Row): Found => ({
 	state: row.window_start === null ? undefined : budgetStateOf(row),
 });
 
+export type Budgets = ReturnType<typeof createBudgets>;
+
 /**
- * Budgets and holds, which all processes share. What is decided here is stored only if nothing has changed since
+ * Budgets, which all processes share. What is decided here is stored only if nothing has changed since
  * it was read, so that no process that stops in between keeps the others waiting.
  */
-export function createBudgets({ run }: Pick<Database, "run">, destinations: Destinations) {
+export function createBudgets({ database: { run }, destinations }: Pick<Shared, "database" | "destinations">) {
 	const latest = new Map<number, Found>();
 	/** One request of this process at a time for a destination: they would only be in each other's way. */
 	const turns = new Map<number, Promise<unknown>>();
@@ -80,21 +80,6 @@ export function createBudgets({ run }: Pick<Database, "run">, destinations: Dest
 				taking.catch(() => {}),
 			);
 			return taking;
-		},
-
-		/** Tells the others with `notice`, where it was changed. */
-		async hold({ destination, from, to }: HoldChange, notice: string) {
-			const id = await destinations.id(destination);
-			const [known, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));
-			const changed = await run(
-				`WITH changed AS (
-					UPDATE eventferry.destination SET hold = $3 WHERE id = $1 AND hold IS NOT DISTINCT FROM $2 RETURNING id
-				) SELECT ${notice} FROM changed`,
-				[id, known, next],
-			);
-			if (changed.length > 0) return { changed: true, hold: to };
-			const [row] = await run("SELECT hold FROM eventferry.destination WHERE id = $1", [id]);
-			return { changed: false, hold: typeof row?.hold === "string" ? restored(row.hold) : undefined };
 		},
 
 		async budgetUse({ since }: { since: number }): Promise<BudgetUse[]> {

@@ -6,12 +6,7 @@ export interface BundleKey {
 	place: number;
 }
 
-const keys = (bundles: readonly BundleKey[]) =>
-	columns(
-		bundles,
-		({ batch }) => batch,
-		({ place }) => place,
-	);
+const keys = (bundles: readonly BundleKey[]) => columns(bundles, "batch", "place");
 
 export const nameOf = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
 

@@ -119,7 +119,10 @@ export async function connect(url: string) {
 	};
 }
 
-/** The columns of some rows, each as the array that `unnest` makes a column of again. */
-export function columns<Item>(items: readonly Item[], ...of: ((item: Item) => unknown)[]): unknown[][] {
-	return of.map((value) => items.map(value));
+/** Reads columns out of items, each by its name or by a function; `unnest` makes rows of them again. */
+export function columns<Item>(
+	items: readonly Item[],
+	...named: (keyof Item | ((item: Item) => unknown))[]
+): unknown[][] {
+	return named.map((column) => items.map((item) => (typeof column === "function" ? column(item) : item[column])));
 }

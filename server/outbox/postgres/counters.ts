@@ -34,6 +34,8 @@ function createCounts(run: Run, slot: number) {
 	};
 }
 
+export type Counters = ReturnType<typeof createCounters>;
+
 /** The counters of this process. */
 export function createCounters() {
 	const slot = Math.floor(Math.random() * slots);

@@ -8,11 +8,11 @@ import {
 	replayed,
 } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
-import { columns, type Database, type Row, type Run } from "./connection.ts";
-import type { Counts, createCounters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import { columns, type Row, type Run } from "./connection.ts";
+import type { Counts } from "./counters.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** Keeps what ended dead. */
@@ -25,17 +25,17 @@ export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
 			$8::text[], $9::integer[], $10::bigint[], $11::bigint[])`,
 		columns(
 			buried,
-			({ destination }) => destination,
-			({ person }) => person,
+			"destination",
+			"person",
 			({ body }) => storable(body),
-			({ rank }) => rank,
-			({ reserved }) => reserved,
+			"rank",
+			"reserved",
 			({ ending }) => ending.status,
 			({ ending }) => storable(ending.reason),
 			({ ending: { message } }) => message && storable(message),
-			({ attempts }) => attempts,
-			({ firstAt }) => firstAt,
-			({ at }) => at,
+			"attempts",
+			"firstAt",
+			"at",
 		),
 	);
 }
@@ -63,23 +63,16 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 ];
 
 /** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
-export function createDeadLetters(
-	{ run, transaction }: Pick<Database, "run" | "transaction">,
-	{
-		destinations,
-		counters,
-		notice,
-	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; notice: string },
-) {
+export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
 	/** Deletes some, and counts them. */
-	async function remove(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
+	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
-		await of("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 	}
 
 	/** Makes some owed again, each as the last of its lane and a bundle of its own. */
-	async function revive(of: Run, rows: readonly Row[], counts: Counts): Promise<void> {
-		const [next] = await of("SELECT nextval('eventferry.batch') AS id");
+	async function revive(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
+		const [next] = await run("SELECT nextval('eventferry.batch') AS id");
 		const batch = Number(next?.id);
 		const debts = rows.map((row, place): Debt => {
 			const { delivery, past } = replayed(row);
@@ -87,35 +80,35 @@ export function createDeadLetters(
 			return { batch, place, destination, person, deliveries: [delivery], isShared: false, past };
 		});
 		const bodies = rows.map(({ body }) => Buffer.from(restored(String(body))));
-		void of("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
+		void run("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
 			batch,
 			debts.map(({ place }) => place),
 			bodies,
 		]);
-		await owe(of, debts, { destinations, counts, now: Date.now() });
+		await owe(run, debts, { destinations, counts, now: Date.now() });
 	}
 
 	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
 	async function steps(
 		selection: DeadLetterSelection,
-		use: (of: Run, rows: readonly Row[], counts: Counts) => Promise<void>,
+		use: (run: Run, rows: readonly Row[], counts: Counts) => Promise<void>,
 		onProgress: (done: number) => void = () => {},
 	): Promise<number> {
-		const [end] = await run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
+		const [end] = await database.run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
 		const range = { after: 0, last: Number(end?.id) };
 		for (let done = 0; ; ) {
-			const rows = await transaction(async (of) => {
-				void of(lockWriting);
-				const found = await of(
+			const rows = await database.transaction(async (run) => {
+				void run(lockWriting);
+				const found = await run(
 					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
 					values(selection, range),
 				);
 				if (found.length === 0) return found;
-				const counts = counters(of);
-				await use(of, found, counts);
-				await remove(of, found, counts);
+				const counts = counters(run);
+				await use(run, found, counts);
+				await remove(run, found, counts);
 				await counts.save();
-				await of(`SELECT ${notice}`);
+				await run(`SELECT ${notice}`);
 				return found;
 			});
 			done += rows.length;
@@ -128,7 +121,7 @@ export function createDeadLetters(
 	return {
 		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
 			const range = { after: afterOf(cursor), last: Number.MAX_SAFE_INTEGER };
-			const rows = await run(
+			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at
 				${chosen} LIMIT $8`,
 				[...values(selection, range), limit + 1],

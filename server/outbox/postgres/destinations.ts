@@ -22,11 +22,7 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 	}
 
 	async function give(destinations: readonly Destination[]): Promise<void> {
-		const named = columns(
-			destinations,
-			({ site }) => site,
-			({ name }) => name,
-		);
+		const named = columns(destinations, "site", "name");
 		// In a statement of its own: the next one alone sees what another process has just added.
 		await run(
 			`INSERT INTO eventferry.destination (site, name)

@@ -45,14 +45,7 @@ export async function leadingEntries(
 	run: Run,
 	lanes: readonly { id: number; needed: number }[],
 ): Promise<Map<number, Entry[]>> {
-	const rows = await run(
-		`SELECT owed.* FROM ${leading} ORDER BY owed.lane, owed.id`,
-		columns(
-			lanes,
-			({ id }) => id,
-			({ needed }) => needed,
-		),
-	);
+	const rows = await run(`SELECT owed.* FROM ${leading} ORDER BY owed.lane, owed.id`, columns(lanes, "id", "needed"));
 	return Map.groupBy(rows.map(entryOf), ({ lane }) => lane);
 }
 
@@ -64,15 +57,15 @@ export async function insertEntries(run: Run, entries: readonly Entry[]): Promis
 			$8::integer[], $9::boolean[], $10::bytea[])`,
 		columns(
 			entries,
-			({ lane }) => lane,
-			({ id }) => id,
-			({ batch }) => batch,
-			({ place }) => place,
+			"lane",
+			"id",
+			"batch",
+			"place",
 			({ deliveries }) => deliveries.length,
-			({ storedAt }) => storedAt,
-			({ firstAt }) => firstAt,
-			({ pastAttempts }) => pastAttempts,
-			({ isShared }) => isShared,
+			"storedAt",
+			"firstAt",
+			"pastAttempts",
+			"isShared",
 			({ deliveries }) => Buffer.from(packDeliveries(deliveries)),
 		),
 	);
@@ -83,10 +76,6 @@ export async function removeEntries(run: Run, entries: readonly Pick<Entry, "lan
 	await run(
 		`DELETE FROM eventferry.entry USING unnest($1::bigint[], $2::bigint[]) AS t (lane, id)
 		WHERE entry.lane = t.lane AND entry.id = t.id`,
-		columns(
-			entries,
-			({ lane }) => lane,
-			({ id }) => id,
-		),
+		columns(entries, "lane", "id"),
 	);
 }

@@ -5,11 +5,10 @@ import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
-import type { Database, Row, Run } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Row, Run } from "./connection.ts";
 import { type Debt, owe } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
 export interface FanOut {
@@ -50,18 +49,8 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 	return { bundles, head };
 }
 
-interface Parts {
-	destinations: Destinations;
-	counters: ReturnType<typeof createCounters>;
-	/** SQL that tells the others. */
-	notice: string;
-}
-
 /** How the journal becomes entries of lanes: each event once, and only if none of its claims is held. */
-export function createFanOut(
-	{ run, transaction }: Pick<Database, "run" | "transaction">,
-	{ destinations, counters, notice }: Parts,
-) {
+export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
 	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
 	async function debtsOf(bundles: readonly Bundle[]) {
 		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));

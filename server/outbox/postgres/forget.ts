@@ -4,10 +4,10 @@ import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.t
 import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
-import { columns, type Database, type Run } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
+import { columns, type Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
 import { lockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
@@ -66,28 +66,25 @@ async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 }
 
 /** Deletes what is kept of people. */
-export function createForget(
-	{ transaction }: Pick<Database, "transaction">,
-	counters: ReturnType<typeof createCounters>,
-) {
+export function createForget({ database, counters }: Shared) {
 	return {
 		forget: ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
-			transaction(async (run) => {
+			database.transaction(async (run) => {
 				void run(lockWriting);
 				const counts = counters(run);
 				const result = new Map<string, Forgotten>();
-				function of(destination: string): Forgotten {
+				function at(destination: string): Forgotten {
 					const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
 					result.set(destination, found);
 					return found;
 				}
 				const journal = await leaveJournal(run, site, new Set(people));
-				for (const name of journal.owed) of(name).owed += 1;
+				for (const name of journal.owed) at(name).owed += 1;
 				counts.add(site, siteItself, "events", journal.events);
 
 				const stored = people.map(storable);
 				for (const { name, owed } of await leaveLanes(run, site, stored)) {
-					of(name).owed += owed;
+					at(name).owed += owed;
 					counts.add(site, name, "owed", -owed);
 					counts.add(site, name, "lanes", -1);
 				}
@@ -99,11 +96,11 @@ export function createForget(
 						[site, stored],
 					);
 				for (const { name } of await leave("dead_letter", "name")) {
-					of(String(name)).dead += 1;
+					at(String(name)).dead += 1;
 					counts.add(site, String(name), "dead", -1);
 				}
 				for (const { name, value } of await leave("known", "name, value")) {
-					of(String(name)).known.push(restored(String(value)));
+					at(String(name)).known.push(restored(String(value)));
 				}
 				void leave("link", "name");
 				void run(

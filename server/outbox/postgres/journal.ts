@@ -1,7 +1,8 @@
 import type { Batch } from "../batch.ts";
 import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
-import type { Database, Run } from "./connection.ts";
+import type { Run } from "./connection.ts";
 import { together } from "./group-commit.ts";
+import type { Shared } from "./shared.ts";
 
 /** Bytes that one commit takes, unless a single batch is larger; and batches. */
 const bytesAtOnce = 4_000_000;
@@ -26,7 +27,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 		let next = bodiesStart(batch);
 		return batch.bundles.map(({ bytes }, place) => {
 			next += bytes;
-			return { of: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
+			return { number: index + 1, place, bodies: batch.bytes.subarray(next - bytes, next) };
 		});
 	});
 	const bodies = joined(bundles.map((bundle) => bundle.bodies));
@@ -51,7 +52,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 			keys.starts,
 			keys.lengths,
 			bodies.bytes,
-			bundles.map(({ of }) => of),
+			bundles.map(({ number }) => number),
 			bundles.map(({ place }) => place),
 			bodies.starts,
 			bodies.lengths,
@@ -60,10 +61,11 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 }
 
 /** Batches as they come, each durable once its promise resolves. */
-export function createJournal(
-	{ run }: Pick<Database, "run">,
-	{ ensureRoom, onAppended }: { ensureRoom(bytes: number): Promise<void>; onAppended(): void },
-) {
+export function createJournal({
+	database: { run },
+	ensureRoom,
+	onAppended,
+}: Shared & { ensureRoom(bytes: number): Promise<void>; onAppended(): void }) {
 	const { ask, done } = together<JournalRow, void>(
 		async (batches) => {
 			await insertBatches(run, batches);

@@ -1,7 +1,9 @@
 import type { Past } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
+import { type Lane, laneOf } from "../lane.ts";
+import { optionalNumber } from "../row.ts";
 import { type BundleKey, nameOf } from "./bundles.ts";
-import { columns, type Run } from "./connection.ts";
+import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
@@ -18,7 +20,7 @@ export interface Debt extends BundleKey {
 	past?: Past;
 }
 
-interface Lane {
+interface FoundLane {
 	id: number;
 	destination: number;
 	person: string;
@@ -31,26 +33,22 @@ interface Lane {
 const keyOf = ({ destination, person }: Pick<Debt, "destination" | "person">) => `${destination}\n${person}`;
 
 /** Lanes that are there, locked until the transaction ends; in one order, as others lock them. */
-async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, Lane>> {
+async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, FoundLane>> {
 	const wanted = [...new Map(debts.map((debt) => [keyOf(debt), debt])).values()];
 	const found = await run(
 		`SELECT id, destination, person, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
 		ORDER BY id FOR UPDATE OF lane`,
-		columns(
-			wanted,
-			({ destination }) => destination,
-			({ person }) => person,
-		),
+		columns(wanted, "destination", "person"),
 	);
-	const lanes = found.map((row): Lane => {
+	const lanes = found.map((row): FoundLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
 		return { id, destination, person: String(row.person), rank, reserved: false, stored: rank };
 	});
 	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
 }
 
-async function saveLanes(run: Run, lanes: readonly Lane[], now: number): Promise<void> {
+async function saveLanes(run: Run, lanes: readonly FoundLane[], now: number): Promise<void> {
 	const fresh = lanes.filter(({ stored }) => stored === undefined);
 	const better = lanes.filter(({ stored, rank }) => stored !== undefined && rank < stored);
 	if (fresh.length > 0) {
@@ -58,28 +56,14 @@ async function saveLanes(run: Run, lanes: readonly Lane[], now: number): Promise
 			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
 			SELECT *, $6::bigint, nextval('eventferry.turn')
 			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
-			[
-				...columns(
-					fresh,
-					({ id }) => id,
-					({ destination }) => destination,
-					({ person }) => person,
-					({ rank }) => rank,
-					({ reserved }) => reserved,
-				),
-				now,
-			],
+			[...columns(fresh, "id", "destination", "person", "rank", "reserved"), now],
 		);
 	}
 	if (better.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET rank = t.rank FROM unnest($1::bigint[], $2::integer[]) AS t (id, rank)
 		WHERE lane.id = t.id`,
-		columns(
-			better,
-			({ id }) => id,
-			({ rank }) => rank,
-		),
+		columns(better, "id", "rank"),
 	);
 }
 
@@ -122,4 +106,54 @@ export async function owe(
 		const { site, name } = await destinations.named(destination);
 		if (stored === undefined) counts.add(site, name, "lanes", 1);
 	}
+}
+
+/** A lane that this transaction has locked. */
+export interface LockedLane extends Lane {
+	state: string;
+	owner: number | undefined;
+	/** Deliveries of its first entry that have ended. */
+	done: number;
+	/** Whether it goes to the end of the turn. */
+	moves: boolean;
+}
+
+export const lockedLaneOf = (row: Row): LockedLane => ({
+	...laneOf(row),
+	state: String(row.state),
+	owner: optionalNumber(row.owner),
+	done: Number(row.done),
+	moves: false,
+});
+
+export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promise<void> {
+	if (lanes.length === 0) return;
+	await run(
+		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
+			reserved = t.reserved, owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
+			failing_since = t.failing_since, requests = t.requests, shown = t.shown, done = t.done,
+			turn = CASE WHEN t.moves THEN nextval('eventferry.turn') ELSE lane.turn END
+		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::boolean[], $7::bigint[],
+			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[], $14::boolean[])
+			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests,
+				shown, done, moves)
+		WHERE lane.id = t.id`,
+		columns(
+			lanes,
+			"id",
+			"state",
+			"owner",
+			"dueAt",
+			"rank",
+			"reserved",
+			"owedSince",
+			"attempts",
+			"unreadable",
+			"failingSince",
+			"requests",
+			"shown",
+			"done",
+			"moves",
+		),
+	);
 }

@@ -2,9 +2,9 @@ import { triedOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
-import type { Database, Row, Run } from "./connection.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Row, Run } from "./connection.ts";
 import { entryOf, leading } from "./entries.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
@@ -30,11 +30,7 @@ interface Wanted {
 }
 
 /** Leases of lanes. A lease belongs to an owner, and to nobody else for as long as that one is seen; see owners.ts. */
-export function createLanes(
-	{ connection, run: runAlone }: Pick<Database, "connection" | "run">,
-	destinations: Destinations,
-	owner: () => { id: number; isSurelySeen(): boolean },
-) {
+export function createLeases({ database, destinations, owner }: Shared) {
 	/** As whom each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
 
@@ -138,7 +134,7 @@ export function createLanes(
 
 	/** Makes leases void that nothing was sent for. */
 	const giveBack = (leases: readonly Lease[]) =>
-		runAlone(
+		database.run(
 			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
 			WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
 			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
@@ -152,7 +148,7 @@ export function createLanes(
 		async take(request: TakeRequest): Promise<Taken> {
 			const destination = await destinations.id(request.destination);
 			const as = owner().id;
-			const taken = await connection(async (run) => {
+			const taken = await database.connection(async (run) => {
 				void wakeUp(run, destination, request);
 				const given = await leaseAll(run, destination, request);
 				const isAny = given.length > 0;

@@ -1,7 +1,7 @@
 import type { Destination } from "../destination.ts";
 import { linkFreshMs } from "../limits.ts";
-import type { Database, Run } from "./connection.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Run } from "./connection.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** Links a destination's own name for a person, both as stored; a later link of the same alias takes its place. */
@@ -18,7 +18,7 @@ export const link = (
 	);
 
 /** The destinations' own names for people. */
-export function createLinks({ run }: Pick<Database, "run">, destinations: Destinations) {
+export function createLinks({ database: { run }, destinations }: Shared) {
 	return {
 		async linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
 			const id = await destinations.id(destination);

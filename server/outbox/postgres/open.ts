@@ -10,12 +10,15 @@ import { createCounters } from "./counters.ts";
 import { openDatabase } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createDestinations } from "./destinations.ts";
+import { createEnds } from "./ends.ts";
+import { createExpiry } from "./expire.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createFanOutLoop } from "./fan-out-loop.ts";
 import { createForget } from "./forget.ts";
 import { together } from "./group-commit.ts";
+import { createHolds } from "./holds.ts";
 import { createJournal } from "./journal.ts";
-import { createLanes } from "./leases.ts";
+import { createLeases } from "./leases.ts";
 import { createLinks } from "./links.ts";
 import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
@@ -23,7 +26,8 @@ import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
 import { createSearch } from "./search.ts";
 import { createSettling } from "./settle.ts";
-import { statsOf } from "./stats.ts";
+import type { Shared } from "./shared.ts";
+import { createStats } from "./stats.ts";
 import { createSweep } from "./sweep.ts";
 
 /** Settlements that share a transaction at most. */
@@ -62,11 +66,14 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	}
 
 	const owners = await createOwners(database);
-	const owner = () => owners.owner;
-	const destinations = createDestinations(database);
-	const counters = createCounters();
-	const common = { destinations, counters, notice, owner };
-	const fanOutOnce = createFanOut(database, common);
+	const shared: Shared = {
+		database,
+		destinations: createDestinations(database),
+		counters: createCounters(),
+		notice,
+		owner: () => owners.owner,
+	};
+	const fanOutOnce = createFanOut(shared);
 	await fanOutOnce.retry();
 	const fanOut = createFanOutLoop(fanOutOnce, {
 		onFault(message, error) {
@@ -79,12 +86,22 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		},
 	});
 	const room = createRoom(database, maxBytes);
-	const journal = createJournal(database, { ensureRoom: room.ensure, onAppended: fanOut.start });
-	const lanes = createLanes(database, destinations, owner);
-	const budgets = createBudgets(database, destinations);
-	const settling = createSettling(database, common);
-	const settle = together((settlements: Settlement[]) => settling.settle(settlements), settledTogether);
-	const sweep = createSweep(database, counters);
+	const onAppended = fanOut.start;
+	const journal = createJournal({ ...shared, ensureRoom: room.ensureRoom, onAppended });
+	const leases = createLeases(shared);
+	const { end } = createEnds(shared);
+	const { settle } = createSettling({ ...shared, end });
+	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
+	const budgets = createBudgets(shared);
+	const { hold } = createHolds(shared);
+	const { expire } = createExpiry({ ...shared, end });
+	const { receive } = createReports({ ...shared, onAppended });
+	const { linked } = createLinks(shared);
+	const deadLetters = createDeadLetters(shared);
+	const { forget } = createForget(shared);
+	const { findOwed, findEvents } = createSearch(shared);
+	const { stats } = createStats(shared);
+	const { sweep } = createSweep({ ...shared, budgets });
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
@@ -115,40 +132,42 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	fanOut.start();
 
 	return {
-		...lanes,
-		isShared: true,
-		...budgets,
-		...createReports(database, { ...common, onAppended: fanOut.start }),
-		...createLinks(database, destinations),
-		...createDeadLetters(database, common),
-		...createForget(database, counters),
-		...createSearch(database, destinations),
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
 				note(error);
 				throw error;
 			}),
-		hold: (change) => budgets.hold(change, notice),
-		expire: settling.expire,
-		settle: settle.ask,
-		stats: () => statsOf(database),
-		async sweep(limits) {
-			await sweep(limits);
-			await budgets.sweepBudgetUse(limits.now);
-		},
+		take: leases.take,
+		settle: settling.ask,
+		hold,
+		advance: budgets.advance,
+		budgetUse: budgets.budgetUse,
+		expire,
+		receive,
+		linked,
+		deadLetters: deadLetters.deadLetters,
+		replay: deadLetters.replay,
+		discard: deadLetters.discard,
+		forget,
+		findOwed,
+		findEvents,
+		stats,
+		sweep,
+		isHeld: leases.isHeld,
+		isShared: true,
 		onReady: ready.add,
 		onFault: faults.add,
 		onDiscarded: discarded.add,
 		async check() {
 			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
-			await room.ensure(0);
+			await room.ensureRoom(0);
 			await beat();
 		},
 		async close() {
 			if (isClosing) return;
 			isClosing = true;
 			clearTimeout(beating);
-			await Promise.all([journal.done(), settle.done(), fanOut.stop()]);
+			await Promise.all([journal.done(), settling.done(), fanOut.stop()]);
 			// Where the database is away its own time will tell.
 			await owners.leave().catch(() => {});
 			await Promise.all([notices.close(), database.end()]);

@@ -7,6 +7,12 @@ const deadMs = 10_000;
 /** Who has not surely been seen for so long sends nothing any more. */
 const doubtMs = 8_000;
 
+export interface Owner {
+	readonly id: number;
+	/** Whether nobody can have taken this process for dead yet. */
+	isSurelySeen(): boolean;
+}
+
 export interface Beat {
 	/** Whether something is in the journal. */
 	hasJournal: boolean;
@@ -61,9 +67,8 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			get id() {
 				return id;
 			},
-			/** Whether nobody can have taken this process for dead yet. */
 			isSurelySeen: () => performance.now() - seenAt < doubtMs,
-		},
+		} satisfies Owner,
 
 		/** Says that this process lives. */
 		async beat(): Promise<Beat> {

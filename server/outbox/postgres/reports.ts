@@ -2,23 +2,15 @@ import { withoutEchoes } from "../echoes.ts";
 import type { Report } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
-import { columns, type Database } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
-import type { Destinations } from "./destinations.ts";
+import { columns } from "./connection.ts";
 import { insertBatches } from "./journal.ts";
 import { link } from "./links.ts";
 import { lockWriting } from "./schema.ts";
+import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
 /** What providers report. */
-export function createReports(
-	{ transaction }: Pick<Database, "transaction">,
-	{
-		destinations,
-		counters,
-		onAppended,
-	}: { destinations: Destinations; counters: ReturnType<typeof createCounters>; onAppended: () => void },
-) {
+export function createReports({ database, destinations, counters, onAppended }: Shared & { onAppended(): void }) {
 	return {
 		async receive(report: Report): Promise<boolean> {
 			const { site, claim, events, links, unlearn, now } = report;
@@ -31,7 +23,7 @@ export function createReports(
 			const theirs = events.flatMap(({ event: { person }, unless, marks }) =>
 				[...unless, ...marks].map((each) => keyed(site, person, each)),
 			);
-			const isNew = await transaction(async (run) => {
+			const isNew = await database.transaction(async (run) => {
 				void run(lockWriting);
 				const claims = await loadClaims(run, [its, ...theirs]);
 				if (!claims.take(its)) return false;
@@ -43,11 +35,7 @@ export function createReports(
 				for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);
 				void claims.save();
 				if (batch) void insertBatches(run, [batch]);
-				const people = columns(
-					unlearnt,
-					({ id }) => id,
-					({ person }) => storable(person),
-				);
+				const people = columns(unlearnt, "id", ({ person }) => storable(person));
 				for (const table of ["known", "link"]) {
 					void run(
 						`DELETE FROM eventferry.${table} USING unnest($1::integer[], $2::text[]) AS t (destination, person)

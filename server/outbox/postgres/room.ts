@@ -25,7 +25,7 @@ export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POS
 
 	return {
 		/** Rejects where there is no room for so many bytes more. */
-		async ensure(bytes: number): Promise<void> {
+		async ensureRoom(bytes: number): Promise<void> {
 			if (maxBytes === Number.POSITIVE_INFINITY) return;
 			if (performance.now() - lookedAt > lookEveryMs) await look();
 			if (used + bytes > maxBytes) throw new StoreUnavailableError(storeFull);

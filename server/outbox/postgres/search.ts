@@ -1,19 +1,19 @@
 import { stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
 import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
-import type { Database, Row, Run } from "./connection.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Row, Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
+import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 /** What names an event outside: the id that its bundle has in lanes, and its place in it. */
 const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
 /** Looks up where deliveries are; changes nothing. */
-export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run">, destinations: Destinations) {
+export function createSearch({ database, destinations }: Shared) {
 	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
-	async function owedBy(of: Run, lane: Row, { events, limit }: OwedQuery) {
-		const rows = await of("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
+	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
+		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
 		const wanted = events && new Set(events);
 		return rows
 			.map(entryOf)
@@ -27,8 +27,8 @@ export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run
 	return {
 		async findOwed(query: OwedQuery): Promise<OwedDelivery[]> {
 			const ids = await destinations.ids(query.destinations);
-			return snapshot(async (of) => {
-				const lanes = await of(
+			return database.snapshot(async (run) => {
+				const lanes = await run(
 					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
 					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
 					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person ORDER BY d.place, p.place`,
@@ -37,9 +37,9 @@ export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run
 				const found: OwedDelivery[] = [];
 				for (const lane of lanes) {
 					const destination = await destinations.named(Number(lane.destination));
-					const owed = await owedBy(of, lane, query);
+					const owed = await owedBy(run, lane, query);
 					const bodies = await bodiesOf(
-						of,
+						run,
 						owed.map(({ entry }) => entry),
 					);
 					for (const { entry, place, ahead } of owed) {
@@ -59,7 +59,7 @@ export function createSearch({ snapshot, run }: Pick<Database, "snapshot" | "run
 		},
 
 		async findEvents({ text, cursor }: { text: string; cursor?: string | undefined }): Promise<FoundEvents> {
-			const rows = await run(
+			const rows = await database.run(
 				`SELECT entry.*, CASE WHEN position($1::bytea IN bodies) > 0 THEN bodies END AS bodies,
 				(SELECT done FROM eventferry.lane WHERE lane.id = entry.lane
 					AND entry.id = (SELECT min(id) FROM eventferry.entry AS other WHERE other.lane = entry.lane)) AS done

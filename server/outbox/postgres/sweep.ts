@@ -1,6 +1,6 @@
 import { sweepSize } from "../limits.ts";
-import type { Database } from "./connection.ts";
-import type { createCounters } from "./counters.ts";
+import type { Budgets } from "./budget.ts";
+import type { Shared } from "./shared.ts";
 
 /** What has outlived its use; several processes may sweep at once, each some. */
 const old = {
@@ -10,14 +10,11 @@ const old = {
 } as const;
 
 /** Deletes what has outlived its use, in steps. */
-export function createSweep(
-	{ run, transaction }: Pick<Database, "run" | "transaction">,
-	counters: ReturnType<typeof createCounters>,
-) {
+export function createSweep({ database, counters, budgets }: Shared & { budgets: Budgets }) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {
-			const rows = await run(
+			const rows = await database.run(
 				`DELETE FROM eventferry.${table} WHERE (${key}) IN (
 					SELECT ${key} FROM eventferry.${table} WHERE ${isOld} LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 				) RETURNING 1`,
@@ -29,15 +26,15 @@ export function createSweep(
 
 	async function sweepDeadLetters(before: number): Promise<void> {
 		for (let deleted = sweepSize; deleted === sweepSize; ) {
-			deleted = await transaction(async (of) => {
-				const rows = await of(
+			deleted = await database.transaction(async (run) => {
+				const rows = await run(
 					`DELETE FROM eventferry.dead_letter USING eventferry.destination
 					WHERE destination.id = dead_letter.destination AND dead_letter.id IN (
 						SELECT id FROM eventferry.dead_letter WHERE last_at < $1 LIMIT ${sweepSize} FOR UPDATE SKIP LOCKED
 					) RETURNING site, name`,
 					[before],
 				);
-				const counts = counters(of);
+				const counts = counters(run);
 				for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 				await counts.save();
 				return rows.length;
@@ -45,10 +42,13 @@ export function createSweep(
 		}
 	}
 
-	return async ({ now, before }: { now: number; before: number }): Promise<void> => {
-		await sweepTable("claim", now);
-		await sweepTable("known", before);
-		await sweepTable("link", before);
-		await sweepDeadLetters(before);
+	return {
+		async sweep({ now, before }: { now: number; before: number }): Promise<void> {
+			await sweepTable("claim", now);
+			await sweepTable("known", before);
+			await sweepTable("link", before);
+			await sweepDeadLetters(before);
+			await budgets.sweepBudgetUse(now);
+		},
 	};
 }

@@ -7,6 +7,8 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
+export type Expiry = ReturnType<typeof createExpiry>;
+
 /** What has waited for too long. */
 export function createExpiry({
 	statements: { all },

@@ -7,6 +7,8 @@ import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
+export type Forget = ReturnType<typeof createForget>;
+
 /** Deletes what is kept of people. */
 export function createForget({
 	statements: { run, all },

@@ -78,10 +78,11 @@ export function createLeases({
 		letGo,
 
 		take(request: TakeRequest): Taken {
-			const { destination: of, now, holding, served } = request;
-			const hold = holdOf(of);
+			const { now, holding, served } = request;
+			const { site, name } = request.destination;
+			const hold = holdOf(request.destination);
 			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
-			const destination = idOf(of.site, of.name);
+			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
 			const nextWaiting = wake(destination, now);

@@ -1,17 +1,12 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { Advance, BudgetUse } from "../budget-window.ts";
-import type { DeadLetterPage } from "../dead-letter.ts";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
-import type { Taken } from "../lease.ts";
 import { createListeners } from "../listeners.ts";
-import type { Discarded, Forgotten, Outbox } from "../outbox.ts";
-import type { FoundEvents, OwedDelivery } from "../search.ts";
-import type { OutboxStats } from "../tally.ts";
+import type { Discarded, Outbox } from "../outbox.ts";
 import type { Step } from "./dead-letters.ts";
-import type { Call, Message, StoreData } from "./thread.ts";
+import { askedBy, type Call, type Message, type Operations, type StoreData } from "./operations.ts";
 
 /** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
 const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
@@ -24,7 +19,7 @@ const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js
 const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")) ? [] : undefined;
 
 /** What deliveries ask, which have requests under way meanwhile. */
-const unhurried: ReadonlySet<Call["operation"]> = new Set(["settle", "take"]);
+const unhurried: ReadonlySet<keyof Operations> = new Set(["settle", "take"]);
 
 /** SQLite's own name for a database that is in no file, and gone when it is closed. */
 const inMemory = ":memory:";
@@ -96,16 +91,16 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		process.nextTick(post);
 	}
 
-	function call<T>(operation: Call["operation"], ...args: unknown[]): Promise<T> {
+	const ask = askedBy((name, args) => {
 		if (ended) return Promise.reject(ended);
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
-			calls.push({ id, operation, args });
+			calls.push({ id, name, args } as Call);
 			// Each message wakes the thread: what nobody waits for may as well go when it has answered what it was asked before.
-			if (!unhurried.has(operation) || waiting.size < calls.length) postSoon();
-			waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+			if (!unhurried.has(name) || waiting.size < calls.length) postSoon();
+			waiting.set(id, { resolve, reject });
 		});
-	}
+	});
 
 	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
 	async function steps(take: (from: Step | undefined) => Promise<Step>, onProgress: (done: number) => void = () => {}) {
@@ -118,36 +113,34 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	}
 
 	return {
-		append: async (batch) => call("append", sealed(batch)),
-		take: (request) => call<Taken>("take", request),
-		hold: (change) => call<{ changed: boolean; hold: string | undefined }>("hold", change),
-		advance: (request) => call<Advance>("advance", request),
-		expire: (request) => call<number>("expire", request),
-		receive: (report) => call<boolean>("receive", report),
-		linked: (request) => call<string | undefined>("linked", request),
+		append: async (batch) => ask.append(sealed(batch)),
+		take: ask.take,
+		// Not the bodies of the lease: they would be copied back.
+		settle: ({ lease: { destination, lane, number, person }, ...rest }) =>
+			ask.settle({ lease: { destination, lane, number, person }, ...rest }),
+		hold: ask.hold,
+		advance: ask.advance,
+		budgetUse: ask.budgetUse,
+		expire: ask.expire,
+		receive: ask.receive,
+		linked: ask.linked,
+		deadLetters: ask.deadLetters,
+		replay: (selection, onProgress) => steps((from) => ask.replayStep(selection, from, Date.now()), onProgress),
+		discard: (selection, onProgress) => steps((from) => ask.discardStep(selection, from), onProgress),
+		forget: ask.forget,
+		findOwed: ask.findOwed,
+		findEvents: ask.findEvents,
+		stats: ask.stats,
+		async sweep(limits) {
+			while (await ask.sweep(limits));
+		},
+		check: ask.check,
 		// Whoever has the file is alone with it.
 		isHeld: () => true,
 		isShared: false,
-		settle({ lease: { destination, lane, number, person }, ...rest }) {
-			// Not the bodies: they would be copied back.
-			return call<boolean>("settle", { lease: { destination, lane, number, person }, ...rest });
-		},
 		onReady: ready.add,
 		onFault: faults.add,
 		onDiscarded: discarded.add,
-		deadLetters: (query) => call<DeadLetterPage>("deadLetters", query),
-		replay: (selection, onProgress) =>
-			steps((from) => call<Step>("replayStep", selection, from, Date.now()), onProgress),
-		discard: (selection, onProgress) => steps((from) => call<Step>("discardStep", selection, from), onProgress),
-		forget: (request) => call<Forgotten[]>("forget", request),
-		findOwed: (query) => call<OwedDelivery[]>("findOwed", query),
-		findEvents: (query) => call<FoundEvents>("findEvents", query),
-		stats: () => call<OutboxStats>("stats"),
-		budgetUse: (query) => call<BudgetUse[]>("budgetUse", query),
-		async sweep(limits) {
-			while (await call<boolean>("sweep", limits));
-		},
-		check: () => call("check"),
 		async close() {
 			if (calls.length > 0) post();
 			if (!ended) worker.postMessage("close");

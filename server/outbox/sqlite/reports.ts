@@ -7,6 +7,8 @@ import type { Journal } from "./journal.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
+export type Reports = ReturnType<typeof createReports>;
+
 /** What providers report. */
 export function createReports({
 	statements: { run },

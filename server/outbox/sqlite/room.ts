@@ -4,6 +4,8 @@ import type { Statements } from "./statements.ts";
 /** Bytes on disk of a byte that is appended, at most: bodies, what lanes and claims add, pages that are not full. */
 const overhead = 8;
 
+export type Room = ReturnType<typeof createRoom>;
+
 /** Keeps what is stored under a size. Pages that were emptied do not count: they are filled first. */
 export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
 	/** What can be appended before it is worth looking again. */

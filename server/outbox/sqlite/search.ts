@@ -10,6 +10,8 @@ import type { Shared } from "./shared.ts";
 /** What names an event outside: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
+export type Search = ReturnType<typeof createSearch>;
+
 /** Looks up where deliveries are; changes nothing. */
 export function createSearch({
 	statements: { each },

@@ -2,6 +2,8 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
+export type Stats = ReturnType<typeof createStats>;
+
 /** How much there is, and was. */
 export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
 	/** The statistics of a destination that no counter holds. */

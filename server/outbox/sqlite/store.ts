@@ -39,30 +39,39 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const deadLetters = createDeadLetters({ ...shared, journal, owe: lanes.owe });
 	const { end } = createEnds({ ...shared, lanes, bury: deadLetters.bury });
 
+	const { forget } = createForget({ ...shared, lanes, leases });
+	const { receive } = createReports({ ...shared, append: journal.append, link: links.link });
+	const { settle } = createSettling({ ...shared, lanes, leases, end, link: links.link });
+	const { expire } = createExpiry({ ...shared, lanes, leases, end });
+	const { findOwed, findEvents } = createSearch({ ...shared, lanes, entries, leases });
+	const { stats } = createStats(shared);
+	const { sweep } = createSweep({ ...shared, deadLetters, links, budgets });
+
 	return {
-		transactions: shared.transactions,
-		waiting: journal.waiting,
-		fanOut,
-		setAside,
 		append: journal.append,
-		linked: links.linked,
-		...createForget({ ...shared, lanes, leases }),
-		...createReports({ ...shared, append: journal.append, link: links.link }),
+		take: leases.take,
+		settle,
+		hold,
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
-		...createSearch({ ...shared, lanes, entries, leases }),
-		recover: lanes.recover,
-		hold,
-		take: leases.take,
-		...createSettling({ ...shared, lanes, leases, end, link: links.link }),
-		...createExpiry({ ...shared, lanes, leases, end }),
+		expire,
+		receive,
+		linked: links.linked,
 		deadLetters: deadLetters.deadLetters,
 		replayStep: deadLetters.replayStep,
 		discardStep: deadLetters.discardStep,
+		forget,
+		findOwed,
+		findEvents,
+		stats,
+		sweep,
 		check,
-		...createSweep({ ...shared, deadLetters, links, budgets }),
-		...createStats(shared),
 
+		transactions: shared.transactions,
+		recover: lanes.recover,
+		waiting: journal.waiting,
+		fanOut,
+		setAside,
 		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
 		checkpoint(): void {
 			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -7,6 +7,8 @@ import type { Shared } from "./shared.ts";
 /** Pages of the file that one sweep gives back: 20 MB. */
 const vacuumPages = 5_000;
 
+export type Sweep = ReturnType<typeof createSweep>;
+
 /** What has outlived its use. */
 export function createSweep({
 	statements: { run, all },

@@ -4,31 +4,8 @@ import { writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { isBusy, openDatabase } from "./database.ts";
+import { type Answer, type Call, type Message, perform, type StoreData } from "./operations.ts";
 import { createSqliteStore, type SqliteStore } from "./store.ts";
-
-/** What the other side asks: an operation of the store and its arguments. */
-export interface Call {
-	id: number;
-	operation: Exclude<keyof SqliteStore, "transactions" | "fanOut" | "waiting" | "setAside" | "recover" | "checkpoint">;
-	args: unknown[];
-}
-
-/** What the thread is started with. */
-export interface StoreData {
-	path: string;
-	maxBytes: number | undefined;
-}
-
-export type Answer = { id: number; value: unknown } | { id: number; error: string };
-
-/** What this side says. */
-export type Message =
-	| { kind: "open" }
-	| { kind: "failed"; message: string }
-	/** A commit: the answers to what was asked, events that were discarded, and whether lanes may have become ready. */
-	| { kind: "committed"; answers: Answer[]; discarded: Discarded[]; isReady: boolean }
-	/** Something behind the interface fails, and will be tried again or was set aside. */
-	| { kind: "fault"; message: string };
 
 /**
  * While something is asked all the time, what part of the waiting batches is fanned out between two commits, and for
@@ -66,11 +43,11 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	let discarded: Discarded[] = [];
 
 	/** One call inside the shared transaction: alone undone if it fails, unless SQLite gave up the whole transaction. */
-	function answer({ id, operation, args }: Call): Answer {
-		if (operation === "check" && performance.now() - failedAt < unwellMs) return { id, error: writeFailed };
+	function answer(call: Call): Answer {
+		const { id, name } = call;
+		if (name === "check" && performance.now() - failedAt < unwellMs) return { id, error: writeFailed };
 		try {
-			const value = transactions.savepoint(() => (store[operation] as (...args: unknown[]) => unknown)(...args));
-			return { id, value };
+			return { id, value: transactions.savepoint(() => perform(store, call)) };
 		} catch (error) {
 			if (!transactions.isOpen()) throw error;
 			if (isOutOfOrder(error)) failedAt = performance.now();
@@ -97,13 +74,13 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			isReady = false;
 		}
 		// Whoever settles a lane looks again by itself.
-		isReady ||= arrived.some(({ operation }) => operation === "replayStep");
+		isReady ||= arrived.some(({ name }) => name === "replayStep");
 		fannedOut = 0;
 		if (answers.length + discarded.length > 0 || isReady) {
 			say({ kind: "committed", answers, discarded: discarded.slice(-discardedTold), isReady });
 		}
 		discarded = [];
-		if (arrived.some(({ operation }) => operation === "sweep")) checkpoint();
+		if (arrived.some(({ name }) => name === "sweep")) checkpoint();
 	}
 
 	function checkpoint(): void {

@@ -8,7 +8,7 @@ import { createFanOut } from "../../../../server/outbox/postgres/fan-out.ts";
 import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
 import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
-import { statsOf } from "../../../../server/outbox/postgres/stats.ts";
+import { createStats } from "../../../../server/outbox/postgres/stats.ts";
 import { type Cluster, startPostgres } from "../../../support/postgres.ts";
 import { modelSuite, type Real } from "../model-suite.ts";
 import { outboxSuite } from "../outbox-suite.ts";
@@ -121,19 +121,23 @@ describe("the PostgreSQL outbox", () => {
 	it("sets aside the batch that failed, and no other where another process has set that one aside already", async () => {
 		const database = await openDatabase(await cluster.database());
 		cleanups.push(() => database.end());
-		const process = () =>
-			createFanOut(database, {
-				destinations: createDestinations(database),
-				counters: createCounters(),
-				notice: noticeFrom("this test"),
-			});
+		const shared = () => ({
+			database,
+			destinations: createDestinations(database),
+			counters: createCounters(),
+			notice: noticeFrom("this test"),
+			owner: (): never => {
+				throw new Error("fan-out holds no lease");
+			},
+		});
+		const process = () => createFanOut(shared());
 		await database.run("INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')");
 		await insertBatches(database.run, [sealBatch({ site: "site", events: [event("ada", "1")] })]);
 		const [one, another] = [process(), process()];
 		for (const { fanOut } of [one, another]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
 		for (const { setAside } of [one, another]) await setAside("torn");
 		expect(await one.fanOut(0, 1)).toMatchObject({ batches: 1 });
-		expect(await statsOf(database)).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		expect(await createStats(shared()).stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
 	it("takes no more than it may hold until there is room again", async () => {

@@ -1,0 +1,37 @@
+import type { Destination } from "../destination.ts";
+import { expireLanes, lookAhead } from "../limits.ts";
+import type { End, Ends } from "./ends.ts";
+import { lockedLaneOf, updateLanes } from "./lanes.ts";
+import type { Shared } from "./shared.ts";
+
+/** What has waited for too long. */
+export function createExpiry({ database, destinations, counters, end }: Shared & { end: Ends["end"] }) {
+	return {
+		/** Buries what was fanned out before a time and is not under way; some lanes at a time. */
+		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {
+			const id = await destinations.id(destination);
+			return database.transaction(async (run) => {
+				const rows = await run(
+					`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND state <> 'leased'
+					ORDER BY owed_since LIMIT ${expireLanes} FOR UPDATE SKIP LOCKED`,
+					[id, before],
+				);
+				const counts = counters(run);
+				const ends = rows.map(
+					(row): End => ({
+						lane: lockedLaneOf(row),
+						count: lookAhead,
+						isMeant: ({ entry }) => entry.storedAt < before,
+						ending: { kind: "dead", reason: "expired" },
+						attempts: 0,
+						now,
+					}),
+				);
+				const after = await end(run, ends, counts);
+				const left = after.filter(({ isEmpty }) => !isEmpty).map(({ lane }) => lane);
+				await Promise.all([updateLanes(run, left), counts.save()]);
+				return after.reduce((sum, { ended }) => sum + ended, 0);
+			});
+		},
+	};
+}

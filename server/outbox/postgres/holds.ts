@@ -1,0 +1,23 @@
+import type { HoldChange } from "../destination.ts";
+import type { Shared } from "./shared.ts";
+import { restored, storable } from "./text.ts";
+
+/** What holds each destination, which all processes share. */
+export function createHolds({ database: { run }, destinations, notice }: Shared) {
+	return {
+		/** Tells the others with `notice`, where it was changed. */
+		async hold({ destination, from, to }: HoldChange) {
+			const id = await destinations.id(destination);
+			const [known, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));
+			const changed = await run(
+				`WITH changed AS (
+					UPDATE eventferry.destination SET hold = $3 WHERE id = $1 AND hold IS NOT DISTINCT FROM $2 RETURNING id
+				) SELECT ${notice} FROM changed`,
+				[id, known, next],
+			);
+			if (changed.length > 0) return { changed: true, hold: to };
+			const [row] = await run("SELECT hold FROM eventferry.destination WHERE id = $1", [id]);
+			return { changed: false, hold: typeof row?.hold === "string" ? restored(row.hold) : undefined };
+		},
+	};
+}

@@ -1,0 +1,15 @@
+import type { Database } from "./connection.ts";
+import type { Counters } from "./counters.ts";
+import type { Destinations } from "./destinations.ts";
+import type { Owner } from "./owners.ts";
+
+/** The parts of a store on which most others build. */
+export interface Shared {
+	database: Database;
+	destinations: Destinations;
+	counters: Counters;
+	/** This process, as who it holds leases now. */
+	owner(): Owner;
+	/** SQL that tells the other processes once its transaction is committed. */
+	notice: string;
+}
