@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { importSqlite } from "./import-sqlite.ts";
 import type { Head } from "./journal-row.ts";
 import { type Mapping, moves, type TableMove } from "./migrate-tables.ts";
 import { StoreOpenError } from "./outbox.ts";
@@ -21,8 +22,9 @@ export interface Progress {
 	rows: number;
 }
 
-function openSource(file: string): DatabaseSync {
+async function openSource(file: string): Promise<DatabaseSync> {
 	if (!existsSync(file)) throw new StoreOpenError(`there is no store at ${file}`);
+	const { DatabaseSync } = await importSqlite();
 	const db = new DatabaseSync(file, { timeout: busyMs });
 	try {
 		prepare(db, { allowMoved: true });
@@ -142,7 +144,7 @@ export async function migrateStore(
 	url: string,
 	onProgress: (progress: Progress) => void = () => {},
 ): Promise<{ rows: number }> {
-	const source = openSource(file);
+	const source = await openSource(file);
 	try {
 		const database = await openDatabase(url);
 		try {

@@ -1,5 +1,6 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { importSqlite } from "./import-sqlite.ts";
 import type { Discarded } from "./outbox.ts";
 import { prepare } from "./sqlite-schema.ts";
 import { createSqliteStore, type SqliteStore } from "./sqlite-store.ts";
@@ -55,7 +56,8 @@ const isOutOfOrder = (error: unknown) =>
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-function open({ path, maxBytes }: StoreData): { db: DatabaseSync; store: SqliteStore } {
+async function open({ path, maxBytes }: StoreData): Promise<{ db: DatabaseSync; store: SqliteStore }> {
+	const { DatabaseSync } = await importSqlite();
 	const db = new DatabaseSync(path, { timeout: busyMs });
 	prepare(db);
 	const store = createSqliteStore(db, maxBytes);
@@ -212,7 +214,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 }
 
 try {
-	const opened = open(workerData as StoreData);
+	const opened = await open(workerData as StoreData);
 	say({ kind: "open" });
 	serve(opened);
 } catch (error) {
