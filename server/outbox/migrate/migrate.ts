@@ -20,10 +20,10 @@ export interface Progress {
 	rows: number;
 }
 
-function openSource(file: string): DatabaseSync {
+async function openSource(file: string): Promise<DatabaseSync> {
 	if (!existsSync(file)) throw new StoreOpenError(`there is no store at ${file}`);
 	try {
-		return openDatabase(file, { allowMoved: true });
+		return await openDatabase(file, { allowMoved: true });
 	} catch (error) {
 		if (error instanceof StoreOpenError) throw error;
 		const why = isBusy(error) ? "a proxy uses it: stop that first" : `${file} cannot be read: ${String(error)}`;
@@ -137,7 +137,7 @@ export async function migrateStore(
 	url: string,
 	onProgress: (progress: Progress) => void = () => {},
 ): Promise<{ rows: number }> {
-	const source = openSource(file);
+	const source = await openSource(file);
 	try {
 		const database = await openTarget(url);
 		try {

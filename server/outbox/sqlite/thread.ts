@@ -24,8 +24,8 @@ const isOutOfOrder = (error: unknown) =>
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-function open({ path, maxBytes }: StoreData): { db: DatabaseSync; store: SqliteStore } {
-	const db = openDatabase(path);
+async function open({ path, maxBytes }: StoreData): Promise<{ db: DatabaseSync; store: SqliteStore }> {
+	const db = await openDatabase(path);
 	const store = createSqliteStore(db, maxBytes);
 	store.recover(Date.now());
 	return { db, store };
@@ -179,7 +179,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 }
 
 try {
-	const opened = open(workerData as StoreData);
+	const opened = await open(workerData as StoreData);
 	say({ kind: "open" });
 	serve(opened);
 } catch (error) {

@@ -1,0 +1,37 @@
+/**
+ * Runs the tests of the store and of the proxy on the oldest Node of each line that package.json promises, and on the
+ * newest there is. npm brings them. A Node that npm cannot bring, as without a network, is left out.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+const tests = [
+	"unit/outbox/sqlite",
+	"contracts/http",
+	"contracts/mounting",
+	"contracts/request-log",
+	"contracts/sites",
+];
+const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
+const oldest: string[] = engines.node.match(/\d+\.\d+/g);
+
+/** Finds the path of a Node; undefined where npm cannot bring it just now. Throws where there is no such version. */
+function install(version: string): string | undefined {
+	const args = ["exec", "--yes", `--package=node@${version}`, "--", "node", "-p", "process.execPath"];
+	const env = { ...process.env, npm_config_fetch_retries: "1", npm_config_fetch_retry_mintimeout: "1000" };
+	const { status, stdout, stderr } = spawnSync("npm", args, { encoding: "utf8", env });
+	if (status === 0) return stdout.trim();
+	const code = /^npm error code (\w+)/m.exec(stderr)?.[1];
+	if (code === undefined || ["E404", "ETARGET"].includes(code)) throw new Error(stderr);
+	process.stdout.write(`Node ${version} is left out, as npm cannot bring it: ${code}\n`);
+	return undefined;
+}
+
+for (const version of [...oldest, "latest"]) {
+	const node = install(version);
+	if (node === undefined) continue;
+	const { stdout } = spawnSync(node, ["--version"], { encoding: "utf8" });
+	process.stdout.write(`\nNode ${stdout.trim()} (${version}): ${tests.join(", ")}\n`);
+	const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { stdio: "inherit" });
+	if (status !== 0) process.exitCode = 1;
+}
