@@ -1,12 +1,12 @@
 import type { Lease } from "./lease.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
-/** Attempts made so far for the first delivery of a lane. */
+/** The attempts made for the first delivery of a lane. */
 export type Tried = Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests">;
 
 /**
- * The deliveries owed to one person at one destination, in order, as both stores keep them. A lane is served by one
- * request at a time; ARCHITECTURE.md has its states.
+ * A queue of the deliveries owed to one person at one destination, in order. It is served by one request at a time, and
+ * its row exists while it has entries. ARCHITECTURE.md has its states.
  */
 export interface Lane extends Tried {
 	readonly id: number;
@@ -20,15 +20,15 @@ export interface Lane extends Tried {
 	reserved: boolean;
 	/** Place among the lanes of a rank; the smaller, the sooner the lane is taken. */
 	turn: number;
-	/** End of the wait or of the lease; 0 where the lane is ready. */
+	/** End of a wait or lease; 0 in a ready lane. */
 	dueAt: number;
-	/** Number of deliveries a lease shows at most; undefined where that is not limited. */
+	/** Maximum number of deliveries that a lease shows; undefined for no limit. */
 	shown: number | undefined;
 	/** Time at which the first delivery was fanned out. */
 	owedSince: number;
 }
 
-/** Nothing tried yet, as in a lane whose first delivery is new there. */
+/** The fields of a lane whose first delivery has not been tried. */
 export const untried = {
 	attempts: 0,
 	unreadable: 0,

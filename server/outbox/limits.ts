@@ -2,7 +2,7 @@
 export const lookAhead = 100;
 /** Lanes that one step of expiry looks at. */
 export const expireLanes = 200;
-/** Dead letters that one step of a replay or discard touches, and events that one step of a search reads. */
+/** Dead letters in a step of a replay or discard, events in a step of a search, rows in a step of a migration. */
 export const stepSize = 500;
 /** Rows that one step of a sweep deletes. */
 export const sweepSize = 5_000;
