@@ -9,7 +9,7 @@ import type { Shared } from "./shared.ts";
 
 export type Expiry = ReturnType<typeof createExpiry>;
 
-/** What has waited for too long. */
+/** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({
 	statements: { all },
 	destinations: { idOf },
@@ -18,7 +18,7 @@ export function createExpiry({
 	end,
 }: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"] }) {
 	return {
-		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
+		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 		expire({
 			destination,
 			before: storedBefore,

@@ -8,14 +8,14 @@ import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
 
-/** What fan-out did with one journal row. */
+/** The result of the fan-out of one journal row. */
 export interface FannedOut {
 	events: number;
-	/** The last that were discarded. */
+	/** Up to 100 events that were discarded. */
 	discarded: Discarded[];
 }
 
-/** How the journal becomes entries of lanes: only what none of its claims keeps out. */
+/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
 export function createFanOut({
 	statements: { run, get },
 	destinations: { idOf },
@@ -58,7 +58,7 @@ export function createFanOut({
 	}
 
 	return {
-		/** Turns the oldest journal row into entries; undefined if there is none. */
+		/** Fans out the oldest journal row; returns undefined if there is none. */
 		fanOut(now: number): FannedOut | undefined {
 			const row = get("SELECT id, head, keys FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
 			if (!row) {

@@ -9,7 +9,7 @@ import { bytesOf } from "./statements.ts";
 
 export type Forget = ReturnType<typeof createForget>;
 
-/** Deletes what is kept of people. */
+/** Makes the deletion of people's data. */
 export function createForget({
 	statements: { run, all },
 	destinations: { idOf, namesOf },
@@ -19,7 +19,7 @@ export function createForget({
 	lanes,
 	leases,
 }: Shared & { lanes: Lanes; leases: Leases }) {
-	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
+	/** Takes a person's events out of the journal; returns the numbers of deliveries by destination. */
 	function leaveJournal(site: string, person: string): Map<string, number> {
 		const owed = new Map<string, number>();
 		let events = 0;
@@ -41,7 +41,7 @@ export function createForget({
 		return owed;
 	}
 
-	/** Deletes a person's lane at a destination, leased or not; returns how many deliveries it owed. */
+	/** Deletes the lane of a person, even if it is leased; returns its number of deliveries. */
 	function deleteLane(destination: number, person: string): number {
 		const lane = lanes.find(destination, person);
 		if (!lane) return 0;

@@ -3,7 +3,7 @@ import type { Shared } from "./shared.ts";
 
 export type Journal = ReturnType<typeof createJournal>;
 
-/** The batches that are not fanned out yet. `ensureRoom` throws where there is none for so many bytes more. */
+/** Makes the journal. `ensureRoom` throws if the store has no room for more bytes. */
 export function createJournal({
 	statements: { run },
 	transactions: { onRollback },
@@ -11,7 +11,7 @@ export function createJournal({
 	bundles,
 	ensureRoom,
 }: Shared & { ensureRoom(bytes: number): void }) {
-	/** Rows that are not fanned out: not known before none was found, as counting them would delay the start. */
+	/** Number of batches not fanned out; infinite until the journal was found empty, as counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
 		const before = waiting;
@@ -35,10 +35,10 @@ export function createJournal({
 			changeWaiting(1);
 		},
 
-		/** Batches that are not fanned out; infinite where that is not known. */
+		/** Returns the number of batches not fanned out; infinite while it is unknown. */
 		waiting: () => waiting,
 		changeWaiting,
-		/** Remembers that there is no batch that is not fanned out. */
+		/** Notes that the journal is empty. */
 		foundEmpty(): void {
 			waiting = 0;
 		},

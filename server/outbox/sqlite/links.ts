@@ -5,7 +5,7 @@ import type { Statements } from "./statements.ts";
 
 export type Links = ReturnType<typeof createLinks>;
 
-/** The destinations' own names for people. */
+/** Makes the table of links. */
 export function createLinks({ run, get }: Statements) {
 	function link(site: string, { destination, alias, person }: Link, now: number): void {
 		run("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?, ?)", site, destination, alias, person, now);
@@ -22,7 +22,7 @@ export function createLinks({ run, get }: Statements) {
 			return person;
 		},
 
-		/** Deletes some that were last used before a time; returns whether there may be more. */
+		/** Deletes some links last used before a time; returns true if there may be more. */
 		sweepLinks(before: number): boolean {
 			const { changes } = run(
 				`DELETE FROM link WHERE (site, destination, alias) IN

@@ -71,7 +71,7 @@ export type Message =
 	/** A failure behind the interface; the work will be tried again, or was set aside. */
 	| { kind: "fault"; message: string };
 
-/** What the thread is started with. */
+/** Data that the thread is started with. */
 export interface StoreData {
 	path: string;
 	maxBytes: number | undefined;

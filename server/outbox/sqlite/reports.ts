@@ -9,7 +9,7 @@ import type { Shared } from "./shared.ts";
 
 export type Reports = ReturnType<typeof createReports>;
 
-/** What providers report. */
+/** Makes the storage of providers' reports. */
 export function createReports({
 	statements: { run },
 	destinations: { idOf },

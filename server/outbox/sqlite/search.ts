@@ -7,12 +7,12 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
-/** What names an event outside: its bundle, and its place in it. */
+/** Makes the id of an event: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
 export type Search = ReturnType<typeof createSearch>;
 
-/** Looks up where deliveries are; changes nothing. */
+/** Makes the searches for deliveries. */
 export function createSearch({
 	statements: { each },
 	destinations,
@@ -27,7 +27,7 @@ export function createSearch({
 		return dueAt > 0 ? { state: "waiting", dueAt } : { state: "ready" };
 	}
 
-	/** Places of a bundle's events that are owed somewhere. */
+	/** Returns the places of a bundle's events that are owed to a destination. */
 	function owedOf(bundle: number, site: string, person: string): Set<number> {
 		const places = new Set<number>();
 		for (const name of destinations.namesOf(site)) {

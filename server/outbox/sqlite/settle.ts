@@ -10,7 +10,7 @@ import type { Shared } from "./shared.ts";
 
 export type Settling = ReturnType<typeof createSettling>;
 
-/** What became of leases. */
+/** Makes the settlement of leases. */
 export function createSettling({
 	statements: { run, get },
 	numbers,

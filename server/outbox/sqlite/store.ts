@@ -22,8 +22,8 @@ import { createSweep } from "./sweep.ts";
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
 /**
- * The outbox's operations as plain functions on one SQLite database. None opens a transaction: whoever
- * calls decides what is committed together. Dates are ms, as in outbox.ts.
+ * Makes the operations of the outbox on an SQLite database. They run in the caller's transaction, as the caller decides
+ * which of them share a commit.
  */
 export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const shared = createShared(db);
@@ -72,7 +72,7 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 		waiting: journal.waiting,
 		fanOut,
 		setAside,
-		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
+		/** Writes the write-ahead log into the file, which shrinks after a sweep. Must be called outside a transaction. */
 		checkpoint(): void {
 			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 		},

@@ -4,12 +4,12 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
-/** Pages of the file that one sweep gives back: 20 MB. */
+/** Pages of the file that one step gives back to the file system: 20 MB. */
 const vacuumPages = 5_000;
 
 export type Sweep = ReturnType<typeof createSweep>;
 
-/** What has outlived its use. */
+/** Makes the sweep of unused data. */
 export function createSweep({
 	statements: { run, all },
 	claims,
@@ -18,7 +18,7 @@ export function createSweep({
 	budgets,
 }: Shared & { deadLetters: DeadLetters; links: Links; budgets: Budgets }) {
 	return {
-		/** Deletes some of what has outlived its use; returns whether there may be more. */
+		/** Deletes some expired claims and old data; returns true if there may be more. */
 		sweep({ now, before }: { now: number; before: number }): boolean {
 			const moreClaims = claims.sweepClaims(now);
 			const moreDead = deadLetters.sweepDeadLetters(before);
@@ -29,7 +29,7 @@ export function createSweep({
 				(SELECT site, destination, person FROM known WHERE used_at < ? LIMIT ${sweepSize})`,
 				before,
 			);
-			// Read to its end: each row it returns is a page given back.
+			// https://sqlite.org/pragma.html#pragma_incremental_vacuum gives back a page for each row that is read.
 			all(`PRAGMA incremental_vacuum(${vacuumPages})`);
 			return moreClaims || moreDead || moreLinks || Number(changes) === sweepSize;
 		},
