@@ -25,12 +25,12 @@ const foundIn = (row: Row): Found => ({
 export type Budgets = ReturnType<typeof createBudgets>;
 
 /**
- * Budgets, which all processes share. What is decided here is stored only if nothing has changed since
- * it was read, so that no process that stops in between keeps the others waiting.
+ * Makes the budgets, which all processes share. A change is stored only if the budget is unchanged since it was read
+ * (compare and swap): a lock would make the others wait for a process that stops in between.
  */
 export function createBudgets({ database: { run }, destinations }: Pick<Shared, "database" | "destinations">) {
 	const latest = new Map<number, Found>();
-	/** One request of this process at a time for a destination: they would only be in each other's way. */
+	/** Requests of this process by destination, made one at a time so that they do not compete. */
 	const turns = new Map<number, Promise<unknown>>();
 
 	async function read(id: number): Promise<Found> {
@@ -38,11 +38,11 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			"SELECT budget, window_start, used, tokens, refilled_at FROM eventferry.destination WHERE id = $1",
 			[id],
 		);
-		if (!row) throw new Error("the destination is gone");
+		if (!row) throw new Error(`there is no destination ${id}`);
 		return foundIn(row);
 	}
 
-	/** Stores a budget unless another was quicker, and counts what was taken. */
+	/** Stores a budget and counts the requests taken; returns false if another process was quicker. */
 	async function write(id: number, version: number, state: BudgetState, granted: number, now: number) {
 		const rows = await run(
 			`WITH taken AS (
@@ -92,7 +92,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			return rows.map(budgetUseOf);
 		},
 
-		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
+		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
 		async sweepBudgetUse(now: number): Promise<void> {
 			await run("DELETE FROM eventferry.budget_use WHERE at < $1 OR at > $2", [now - budgetUseKeptMs, now]);
 		},

@@ -4,10 +4,10 @@ import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
-/** What has waited for too long. */
+/** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({ database, destinations, counters, end }: Shared & { end: Ends["end"] }) {
 	return {
-		/** Buries what was fanned out before a time and is not under way; some lanes at a time. */
+		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {
 			const id = await destinations.id(destination);
 			return database.transaction(async (run) => {

@@ -9,7 +9,7 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-/** What providers report. */
+/** Makes the storage of providers' reports. */
 export function createReports({ database, destinations, counters, onAppended }: Shared & { onAppended(): void }) {
 	return {
 		async receive(report: Report): Promise<boolean> {
