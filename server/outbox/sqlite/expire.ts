@@ -7,8 +7,6 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
-export type Expiry = ReturnType<typeof createExpiry>;
-
 /** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({
 	statements: { all },

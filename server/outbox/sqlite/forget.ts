@@ -7,8 +7,6 @@ import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
-export type Forget = ReturnType<typeof createForget>;
-
 /** Makes the deletion of people's data. */
 export function createForget({
 	statements: { run, all },

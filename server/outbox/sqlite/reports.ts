@@ -7,8 +7,6 @@ import type { Journal } from "./journal.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
-export type Reports = ReturnType<typeof createReports>;
-
 /** Makes the storage of providers' reports. */
 export function createReports({
 	statements: { run },

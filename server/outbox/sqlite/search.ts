@@ -10,8 +10,6 @@ import type { Shared } from "./shared.ts";
 /** Makes the id of an event: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
-export type Search = ReturnType<typeof createSearch>;
-
 /** Makes the searches for deliveries. */
 export function createSearch({
 	statements: { each },

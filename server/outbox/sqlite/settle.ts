@@ -8,8 +8,6 @@ import type { Leases } from "./leases.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
-export type Settling = ReturnType<typeof createSettling>;
-
 /** Makes the settlement of leases. */
 export function createSettling({
 	statements: { run, get },

@@ -2,8 +2,6 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-export type Stats = ReturnType<typeof createStats>;
-
 /** Makes the statistics of the store. */
 export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */

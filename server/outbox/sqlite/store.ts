@@ -45,7 +45,7 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const { expire } = createExpiry({ ...shared, lanes, leases, end });
 	const { findOwed, findEvents } = createSearch({ ...shared, lanes, entries, leases });
 	const { stats } = createStats(shared);
-	const { sweep } = createSweep({ ...shared, deadLetters, links, budgets });
+	const { sweep } = createSweep({ ...shared, deadLetters, budgets });
 
 	return {
 		append: journal.append,
