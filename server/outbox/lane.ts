@@ -1,14 +1,11 @@
 import type { Lease } from "./lease.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
-/** The attempts made for the first delivery of a lane. */
-export type Tried = Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests">;
-
 /**
  * A queue of the deliveries owed to one person at one destination, in order. It is served by one request at a time, and
  * its row exists while it has entries. ARCHITECTURE.md has its states.
  */
-export interface Lane extends Tried {
+export interface Lane extends Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests"> {
 	readonly id: number;
 	/** The destination's number in this store. */
 	readonly destination: number;
@@ -37,13 +34,6 @@ export const untried = {
 	shown: undefined,
 } satisfies Partial<Lane>;
 
-export const triedOf = (row: Row): Tried => ({
-	attempts: Number(row.attempts),
-	unreadable: Number(row.unreadable),
-	failingSince: optionalNumber(row.failing_since),
-	requests: Number(row.requests),
-});
-
 /** Reads a lane from a row of either store. */
 export const laneOf = (row: Row): Lane => ({
 	id: Number(row.id),
@@ -53,7 +43,10 @@ export const laneOf = (row: Row): Lane => ({
 	reserved: Boolean(row.reserved),
 	turn: Number(row.turn),
 	dueAt: Number(row.due_at),
-	...triedOf(row),
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
 	shown: optionalNumber(row.shown),
 	owedSince: Number(row.owed_since),
 });

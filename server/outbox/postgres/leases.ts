@@ -1,9 +1,9 @@
-import { triedOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
 import { entryOf, leading } from "./entries.ts";
+import { lockedLaneOf } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -16,10 +16,9 @@ interface Turn {
 }
 const beforeAll: Turn = { rank: -1, turn: -1 };
 
-interface Given extends Turn {
-	row: Row;
-	person: string;
-}
+/** Reads a leased lane, with the number of its lease. */
+const givenOf = (row: Row) => ({ ...lockedLaneOf(row), number: Number(row.lease) });
+type Given = ReturnType<typeof givenOf>;
 
 interface Wanted {
 	lanes: number;
@@ -31,7 +30,7 @@ interface Wanted {
 
 /** Makes the leases. A lease belongs to an owner for as long as that process is seen; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
-	/** Owner of each lease, by number. */
+	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
 
 	/** Makes lanes ready whose wait or lease is over, except those locked by another transaction. */
@@ -72,9 +71,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				...(isLongest ? [] : [after.rank]),
 			],
 		);
-		return rows
-			.map((row): Given => ({ row, person: String(row.person), rank: Number(row.rank), turn: Number(row.turn) }))
-			.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
+		return rows.map(givenOf).sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
 	}
 
 	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
@@ -97,10 +94,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	/** Reads the bodies of leased lanes. Only the owner of a lease removes deliveries. */
 	async function bodiesOf(run: Run, given: readonly Given[], deliveries: number): Promise<Map<number, string[]>> {
 		const wanted = new Map(
-			given.map(({ row }) => {
-				const shown = Math.min(deliveries, optionalNumber(row.shown) ?? deliveries);
-				return [Number(row.id), { done: Number(row.done), shown }];
-			}),
+			given.map(({ id, done, shown = deliveries }) => [id, { done, shown: Math.min(deliveries, shown) }]),
 		);
 		const rows = await run(
 			`SELECT owed.*, bodies FROM ${leading} JOIN eventferry.bundle USING (batch, place) ORDER BY number, owed.id`,
@@ -161,14 +155,17 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
 			const leases = taken.given.map(
-				({ row, person }): Lease => ({
+				({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
 					destination: request.destination,
-					lane: Number(row.id),
-					number: Number(row.lease),
+					lane: id,
+					number,
 					person: restored(person),
 					known: optionalText(taken.known.get(person)),
-					...triedOf(row),
-					bodies: taken.bodies.get(Number(row.id)) ?? [],
+					attempts,
+					unreadable,
+					failingSince,
+					requests,
+					bodies: taken.bodies.get(id) ?? [],
 				}),
 			);
 			for (const lease of leases) takenAs.set(lease, as);
