@@ -5,7 +5,7 @@ import { lockedLaneOf, updateLanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the expiry of deliveries that have waited for too long. */
-export function createExpiry({ database, destinations, counters, end }: Shared & { end: Ends["end"] }) {
+export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
 	return {
 		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {

@@ -2,6 +2,7 @@ import type { Batch } from "../batch.ts";
 import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
 import type { Run } from "./connection.ts";
 import { together } from "./group-commit.ts";
+import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 
 /** Maximum number of bytes in one commit, unless a single batch is larger. */
@@ -61,12 +62,8 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 	);
 }
 
-/** Makes the journal. `ensureRoom` rejects if the store has no room for more bytes. */
-export function createJournal({
-	database: { run },
-	ensureRoom,
-	onAppended,
-}: Shared & { ensureRoom(bytes: number): Promise<void>; onAppended(): void }) {
+/** Makes the journal. */
+export function createJournal({ database: { run } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
 	const { ask, done } = together<JournalRow, void>(
 		async (batches) => {
 			await insertBatches(run, batches);

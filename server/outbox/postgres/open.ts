@@ -83,22 +83,21 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		},
 	});
 	const room = createRoom(database, maxBytes);
-	const onAppended = fanOut.start;
-	const journal = createJournal({ ...shared, ensureRoom: room.ensureRoom, onAppended });
+	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
-	const { end } = createEnds(shared);
-	const { settle } = createSettling({ ...shared, end });
+	const ends = createEnds(shared);
+	const { settle } = createSettling(shared, ends);
 	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
 	const budgets = createBudgets(shared);
 	const { hold } = createHolds(shared);
-	const { expire } = createExpiry({ ...shared, end });
-	const { receive } = createReports({ ...shared, onAppended });
+	const { expire } = createExpiry(shared, ends);
+	const { receive } = createReports(shared, fanOut.start);
 	const { linked } = createLinks(shared);
 	const deadLetters = createDeadLetters(shared);
 	const { forget } = createForget(shared);
 	const { findOwed, findEvents } = createSearch(shared);
 	const { stats } = createStats(shared);
-	const { sweep } = createSweep({ ...shared, budgets });
+	const { sweep } = createSweep(shared, budgets);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;

@@ -10,7 +10,7 @@ import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
 /** Makes the storage of providers' reports. */
-export function createReports({ database, destinations, counters, onAppended }: Shared & { onAppended(): void }) {
+export function createReports({ database, destinations, counters }: Shared, onAppended: () => void) {
 	return {
 		async receive(report: Report): Promise<boolean> {
 			const { site, claim, events, links, unlearn, now } = report;

@@ -4,6 +4,8 @@ import type { Database } from "./connection.ts";
 /** Interval between size checks. A check scans the bundles and dead letters. */
 const lookEveryMs = 10_000;
 
+export type Room = ReturnType<typeof createRoom>;
+
 /**
  * Makes the size limit of the store. Only the bytes of events and dead letters count, not their tables, as PostgreSQL
  * fills free space of a table again without making it smaller.

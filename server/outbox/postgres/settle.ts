@@ -35,7 +35,7 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
-export function createSettling({ database, counters, owner, end }: Shared & { end: Ends["end"] }) {
+export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
 	return {
 		/** Records the outcomes of several leases; returns for each false if the lease was lost. */
 		settle: (settlements: readonly Settlement[]): Promise<boolean[]> =>

@@ -10,7 +10,7 @@ const old = {
 } as const;
 
 /** Makes the sweep of unused data. */
-export function createSweep({ database, counters, budgets }: Shared & { budgets: Budgets }) {
+export function createSweep({ database, counters }: Shared, budgets: Budgets) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {

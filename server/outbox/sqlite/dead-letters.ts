@@ -28,15 +28,11 @@ export interface Step {
 }
 
 /** Makes the table of dead letters. */
-export function createDeadLetters({
-	statements: { run, get, all },
-	numbers,
-	destinations: { idOf },
-	counters: { count },
-	bundles,
-	journal,
-	owe,
-}: Shared & { journal: Journal; owe: Lanes["owe"] }) {
+export function createDeadLetters(
+	{ statements: { run, get, all }, numbers, destinations: { idOf }, counters: { count }, bundles }: Shared,
+	journal: Journal,
+	lanes: Lanes,
+) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {
@@ -122,7 +118,7 @@ export function createDeadLetters({
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
 				const { delivery, past } = replayed(row);
-				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
+				lanes.owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},
 

@@ -8,13 +8,12 @@ import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the expiry of deliveries that have waited for too long. */
-export function createExpiry({
-	statements: { all },
-	destinations: { idOf },
-	lanes,
-	leases,
-	end,
-}: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"] }) {
+export function createExpiry(
+	{ statements: { all }, destinations: { idOf } }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+	{ end }: Ends,
+) {
 	return {
 		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 		expire({

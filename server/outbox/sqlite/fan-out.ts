@@ -16,15 +16,11 @@ export interface FannedOut {
 }
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
-export function createFanOut({
-	statements: { run, get },
-	destinations: { idOf },
-	counters: { count },
-	bundles,
-	claims,
-	owe,
-	journal: { changeWaiting, foundEmpty },
-}: Shared & { owe: Lanes["owe"]; journal: Journal }) {
+export function createFanOut(
+	{ statements: { run, get }, destinations: { idOf }, counters: { count }, bundles, claims }: Shared,
+	{ changeWaiting, foundEmpty }: Journal,
+	{ owe }: Lanes,
+) {
 	function fanOutRow(id: number, row: Row, now: number): FannedOut {
 		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
 		const keys = bytesOf(row.keys);

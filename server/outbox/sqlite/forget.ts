@@ -8,15 +8,11 @@ import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 /** Makes the deletion of people's data. */
-export function createForget({
-	statements: { run, all },
-	destinations: { idOf, namesOf },
-	counters: { count },
-	bundles,
-	claims,
-	lanes,
-	leases,
-}: Shared & { lanes: Lanes; leases: Leases }) {
+export function createForget(
+	{ statements: { run, all }, destinations: { idOf, namesOf }, counters: { count }, bundles, claims }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+) {
 	/** Takes a person's events out of the journal; returns the numbers of deliveries by destination. */
 	function leaveJournal(site: string, person: string): Map<string, number> {
 		const owed = new Map<string, number>();

@@ -1,16 +1,14 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
+import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 
 export type Journal = ReturnType<typeof createJournal>;
 
-/** Makes the journal. `ensureRoom` throws if the store has no room for more bytes. */
-export function createJournal({
-	statements: { run },
-	transactions: { onRollback },
-	numbers,
-	bundles,
-	ensureRoom,
-}: Shared & { ensureRoom(bytes: number): void }) {
+/** Makes the journal. */
+export function createJournal(
+	{ statements: { run }, transactions: { onRollback }, numbers, bundles }: Shared,
+	{ ensureRoom }: Room,
+) {
 	/** Number of batches not fanned out; infinite until the journal was found empty, as counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {

@@ -19,14 +19,11 @@ export type Leases = ReturnType<typeof createLeases>;
  * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
  * taking one writes nothing.
  */
-export function createLeases({
-	statements: { run, get, each },
-	transactions: { onRollback },
-	numbers,
-	destinations: { idOf },
-	entries,
-	holdOf,
-}: Shared & { entries: Entries; holdOf: Holds["holdOf"] }) {
+export function createLeases(
+	{ statements: { run, get, each }, transactions: { onRollback }, numbers, destinations: { idOf } }: Shared,
+	entries: Entries,
+	{ holdOf }: Holds,
+) {
 	/** Leases by the id of the lane. */
 	const held = new Map<number, Held>();
 

@@ -8,7 +8,7 @@ import type { Journal } from "./journal.ts";
 import type { Leases } from "./leases.ts";
 import type { Links } from "./links.ts";
 import type { createReports } from "./reports.ts";
-import type { createRoom } from "./room.ts";
+import type { Room } from "./room.ts";
 import type { createSearch } from "./search.ts";
 import type { createSettling } from "./settle.ts";
 import type { createStats } from "./stats.ts";
@@ -29,7 +29,7 @@ export interface Operations
 		Pick<ReturnType<typeof createSearch>, "findOwed" | "findEvents">,
 		Pick<ReturnType<typeof createStats>, "stats">,
 		Pick<ReturnType<typeof createSweep>, "sweep">,
-		Pick<ReturnType<typeof createRoom>, "check"> {}
+		Pick<Room, "check"> {}
 
 type Arguments = { [Name in keyof Operations]: Parameters<Operations[Name]> };
 type Results = { [Name in keyof Operations]: ReturnType<Operations[Name]> };

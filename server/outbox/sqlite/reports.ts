@@ -8,14 +8,11 @@ import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the storage of providers' reports. */
-export function createReports({
-	statements: { run },
-	destinations: { idOf },
-	counters: { count },
-	claims,
-	append,
-	link,
-}: Shared & { append: Journal["append"]; link: Links["link"] }) {
+export function createReports(
+	{ statements: { run }, destinations: { idOf }, counters: { count }, claims }: Shared,
+	{ append }: Journal,
+	{ link }: Links,
+) {
 	return {
 		receive(report: Report): boolean {
 			const { site, claim, links, unlearn, now } = report;

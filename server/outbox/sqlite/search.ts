@@ -11,14 +11,12 @@ import type { Shared } from "./shared.ts";
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
 /** Makes the searches for deliveries. */
-export function createSearch({
-	statements: { each },
-	destinations,
-	bundles,
-	lanes,
-	entries,
-	leases,
-}: Shared & { lanes: Lanes; entries: Entries; leases: Leases }) {
+export function createSearch(
+	{ statements: { each }, destinations, bundles }: Shared,
+	lanes: Lanes,
+	entries: Entries,
+	leases: Leases,
+) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);
 		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };

@@ -9,15 +9,13 @@ import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the settlement of leases. */
-export function createSettling({
-	statements: { run, get },
-	numbers,
-	counters: { count },
-	lanes,
-	leases,
-	end,
-	link,
-}: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"]; link: Links["link"] }) {
+export function createSettling(
+	{ statements: { run, get }, numbers, counters: { count } }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+	{ end }: Ends,
+	{ link }: Links,
+) {
 	return {
 		settle({ lease, ...settlement }: Settlement): boolean {
 			const { destination, lane: id, number, person } = lease;

@@ -10,12 +10,7 @@ const vacuumPages = 5_000;
 const used = { known: "site, destination, person", link: "site, destination, alias" };
 
 /** Makes the sweep of unused data. */
-export function createSweep({
-	statements: { run, all },
-	claims,
-	deadLetters,
-	budgets,
-}: Shared & { deadLetters: DeadLetters; budgets: Budgets }) {
+export function createSweep({ statements: { run, all }, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
 	return {
 		/** Deletes some expired claims and old data; returns true if there may be more. */
 		sweep({ now, before }: { now: number; before: number }): boolean {
