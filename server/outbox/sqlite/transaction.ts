@@ -15,7 +15,7 @@ export function createTransactions(db: DatabaseSync) {
 		undoFrom(0);
 	}
 
-	const transactions = {
+	return {
 		isOpen: () => db.isTransaction,
 		/** Registers a function that undoes a change in memory if the current work is rolled back. */
 		onRollback(undo: () => void): void {
@@ -59,17 +59,5 @@ export function createTransactions(db: DatabaseSync) {
 				throw error;
 			}
 		},
-		transaction<Result>(work: () => Result): Result {
-			transactions.begin();
-			try {
-				const result = work();
-				transactions.commit();
-				return result;
-			} catch (error) {
-				rollback();
-				throw error;
-			}
-		},
 	};
-	return transactions;
 }
