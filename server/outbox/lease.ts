@@ -80,6 +80,13 @@ export interface Settlement {
 	leftOut?: number;
 }
 
+/** A request to end the deliveries of a destination that were fanned out before a time. */
+export interface ExpireRequest {
+	destination: Destination;
+	before: number;
+	now: number;
+}
+
 /** Interval of the leases that go to the lane that has waited longest, regardless of rank. */
 const longestEvery = 10;
 /** Returns the number of leases by rank before the next one by waiting, given the number of leases so far. */

@@ -3,7 +3,7 @@ import type { Advance, AdvanceRequest, BudgetUse } from "./budget-window.ts";
 import type { DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./dead-letter.ts";
 import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
+import type { ExpireRequest, Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
 import type { Report } from "./report.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "./search.ts";
 import type { OutboxStats } from "./tally.ts";
@@ -36,7 +36,7 @@ export interface Outbox {
 	/** Takes requests from a budget; they cannot be given back. Durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
 	/** Ends deliveries that were fanned out before `before` and are not leased as `expired`; resolves to their number. */
-	expire(request: { destination: Destination; before: number; now: number }): Promise<number>;
+	expire(request: ExpireRequest): Promise<number>;
 	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;
 	/** Finds the person that a destination knows by a name of its own, if a report or a settlement has linked it. */

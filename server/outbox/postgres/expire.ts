@@ -1,4 +1,4 @@
-import type { Destination } from "../destination.ts";
+import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
@@ -8,7 +8,7 @@ import type { Shared } from "./shared.ts";
 export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
 	return {
 		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
-		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {
+		async expire({ destination, before, now }: ExpireRequest): Promise<number> {
 			const id = await destinations.id(destination);
 			return database.transaction(async (run) => {
 				const rows = await run(

@@ -1,6 +1,6 @@
 import { keyBytes } from "../claim-key.ts";
 import type { EventHead, Term } from "../journal-row.ts";
-import type { Statements } from "./statements.ts";
+import { bytesOf, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
 /** Maximum number of keys in one statement: the rows of the table `ordinal`. */
@@ -105,8 +105,8 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 		sweepClaims(now: number): boolean {
 			let looked = 0;
 			const rows = all(`SELECT id, keys FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, now);
-			for (const { id = null, keys } of rows) {
-				if (!(keys instanceof Uint8Array)) throw new TypeError("claim_end.keys is not a BLOB");
+			for (const { id = null, keys: packed } of rows) {
+				const keys = bytesOf(packed);
 				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
 					run(
 						`DELETE FROM claim WHERE until <= ?1 AND key IN

@@ -1,5 +1,5 @@
-import type { Destination } from "../destination.ts";
 import { laneOf } from "../lane.ts";
+import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
@@ -16,15 +16,7 @@ export function createExpiry(
 ) {
 	return {
 		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
-		expire({
-			destination,
-			before: storedBefore,
-			now,
-		}: {
-			destination: Destination;
-			before: number;
-			now: number;
-		}): number {
+		expire({ destination, before: storedBefore, now }: ExpireRequest): number {
 			const old = all(
 				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
 				idOf(destination.site, destination.name),
