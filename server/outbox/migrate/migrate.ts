@@ -53,21 +53,18 @@ async function claimTarget({ transaction }: Database, isMoved: boolean): Promise
 	});
 }
 
+const named = ({ site, name }: Row) => ({ site: String(site), name: String(name) });
+
 /** Makes the look-ups of numbers and names. */
 async function mappingOf({ all, each }: Statements, database: Database): Promise<Mapping> {
 	const rows = all(`SELECT site, name FROM destination UNION SELECT site, destination FROM known UNION
 		SELECT site, destination FROM link UNION SELECT site, destination FROM dead_letter UNION
 		SELECT site, destination FROM budget UNION SELECT site, destination FROM budget_use UNION
-		SELECT site, destination FROM hold`).map((row) => ({ site: String(row.site), name: String(row.name) }));
+		SELECT site, destination FROM hold`).map(named);
 	const destinations = rows.filter(({ name }) => name !== "");
 	const ids = await createDestinations(database).ids(destinations);
 	const numbers = new Map(destinations.map(({ site, name }, index) => [`${site}\n${name}`, ids[index]]));
-	const numbered = new Map(
-		all("SELECT * FROM destination").map(({ id, site, name }) => [
-			Number(id),
-			{ site: String(site), name: String(name) },
-		]),
-	);
+	const numbered = new Map(all("SELECT * FROM destination").map((row) => [Number(row.id), named(row)]));
 	const waiting = new Map<number, { batch: number; place: number }>();
 	for (const { id, head } of each("SELECT id, head FROM journal")) {
 		try {

@@ -9,18 +9,12 @@ import {
 	budgetUseKeptMs,
 	budgetUseOf,
 } from "../budget-window.ts";
-import type { Row } from "./connection.ts";
 import type { Shared } from "./shared.ts";
 
 interface Found {
 	version: number;
 	state: BudgetState | undefined;
 }
-
-const foundIn = (row: Row): Found => ({
-	version: Number(row.budget),
-	state: row.window_start === null ? undefined : budgetStateOf(row),
-});
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
@@ -39,7 +33,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			[id],
 		);
 		if (!row) throw new Error(`there is no destination ${id}`);
-		return foundIn(row);
+		return { version: Number(row.budget), state: row.window_start === null ? undefined : budgetStateOf(row) };
 	}
 
 	/** Stores a budget and counts the requests taken; returns false if another process was quicker. */
@@ -73,12 +67,9 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 	return {
 		async advance(request: AdvanceRequest): Promise<Advance> {
 			const id = await destinations.id(request.destination);
-			const before = turns.get(id) ?? Promise.resolve();
-			const taking = before.then(() => take(id, request));
-			turns.set(
-				id,
-				taking.catch(() => {}),
-			);
+			const taking = (turns.get(id) ?? Promise.resolve()).then(() => take(id, request));
+			const ended = taking.catch(() => {});
+			turns.set(id, ended);
 			return taking;
 		},
 

@@ -34,7 +34,7 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
  */
 export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	const spans = new Map<string, Span>();
-	const changed = new Set<string>();
+	const changed = new Map<string, Span & { key: string }>();
 	if (all.length > 0) {
 		const found = await run(
 			"SELECT replace(key::text, '-', '') AS key, since, until FROM eventferry.claim WHERE key = ANY($1::uuid[])",
@@ -53,7 +53,7 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	/** Holds a claim from now on, even if it is held already. */
 	function mark({ key, since, until }: KeyedClaim): void {
 		spans.set(key, { since, until });
-		changed.add(key);
+		changed.set(key, { key, since, until });
 	}
 
 	/** Takes a claim unless it is held; returns true if it was taken. */
@@ -72,18 +72,10 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 			(claims.find(isHeld) ?? claims.find((each) => !take(each)))?.reason,
 		async save(): Promise<void> {
 			if (changed.size === 0) return;
-			const keys = [...changed];
 			await run(
 				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])
 				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until`,
-				[
-					keys,
-					...columns(
-						keys,
-						(key) => spans.get(key)?.since,
-						(key) => spans.get(key)?.until,
-					),
-				],
+				columns([...changed.values()], "key", "since", "until"),
 			);
 		},
 	};

@@ -9,7 +9,6 @@ export type Counts = ReturnType<typeof createCounts>;
 function createCounts(run: Run, slot: number) {
 	const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
 	return {
-		/** Adds to a counter of a destination, or of a whole site. */
 		add(site: string, destination: string, name: string, by: number): void {
 			const key = `${site}\n${destination}\n${name}`;
 			counted.set(key, { site, destination, name, by: by + (counted.get(key)?.by ?? 0) });

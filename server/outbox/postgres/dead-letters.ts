@@ -1,7 +1,6 @@
 import {
 	afterOf,
 	type Buried,
-	type DeadLetterPage,
 	type DeadLetterQuery,
 	type DeadLetterSelection,
 	pageOf,
@@ -15,7 +14,6 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Stores dead letters. */
 export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
 	if (buried.length === 0) return;
 	await run(
@@ -66,7 +64,6 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 
 /** Makes the table of dead letters. */
 export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
-	/** Deletes dead letters, and counts them. */
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
@@ -121,7 +118,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 	}
 
 	return {
-		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
+		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
 			const range = { after: afterOf(cursor), last: Number.MAX_SAFE_INTEGER };
 			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at

@@ -21,12 +21,7 @@ export interface Debt extends BundleKey {
 	past?: Past;
 }
 
-interface FoundLane {
-	id: number;
-	destination: number;
-	person: string;
-	rank: number;
-	reserved: boolean;
+interface FoundLane extends Pick<Lane, "id" | "destination" | "person" | "rank" | "reserved"> {
 	/** Rank of the row; undefined for a lane that has none yet. */
 	stored: number | undefined;
 }

@@ -28,7 +28,6 @@ export function createCounters({ run, all }: Statements, { onRollback, beforeCom
 	beforeCommit(write);
 
 	return {
-		/** Adds to a counter of a destination, or of a whole site. */
 		count(destination: number, name: string, by: number): void {
 			if (by === 0) return;
 			add(destination, name, by);

@@ -2,7 +2,6 @@ import type { SQLInputValue } from "node:sqlite";
 import {
 	afterOf,
 	type Buried,
-	type DeadLetterPage,
 	type DeadLetterQuery,
 	type DeadLetterSelection,
 	pageOf,
@@ -76,7 +75,6 @@ export function createDeadLetters(
 	}
 
 	return {
-		/** Stores a dead letter. */
 		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
 			run(
 				`INSERT INTO dead_letter
@@ -96,7 +94,7 @@ export function createDeadLetters(
 			);
 		},
 
-		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
+		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
 			const rows = all(
 				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
 				...values(selection),

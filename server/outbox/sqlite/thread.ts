@@ -136,10 +136,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	function turn(): void {
 		scheduled = false;
 		if (hasCalls() || (transactions.isOpen() && (!mayFanOut() || fannedOut >= fanOutSize))) commit();
-		if (isClosing) {
-			close();
-			return;
-		}
+		if (isClosing) return void close();
 		if (mayFanOut()) fanOut();
 		if (transactions.isOpen() || calls.length > 0 || mayFanOut()) schedule();
 	}
