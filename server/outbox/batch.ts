@@ -1,12 +1,12 @@
 /**
- * An idempotency key with an expiry. While a claim on `key` is held, fan-out discards every event with the same claim and
- * counts it under `reason`.
+ * An idempotency key with an expiry. While a claim on `key` is held, fan-out discards every event with the same claim
+ * and counts it under `reason`.
  */
 export interface Claim {
 	key: string;
 	/** 6 hex digits derived from the key. A person's claims with the same cluster are stored side by side. */
 	cluster?: string;
-	/** True for a claim of one person: the key counts for that person only, and forgetting the person deletes the claim. */
+	/** True for a claim of one person: its key counts for that person only, and it is forgotten with the person. */
 	ofPerson?: boolean;
 	reason: string;
 	/** Time of the event that makes the claim, ms. */

@@ -33,11 +33,11 @@ export interface AdvanceRequest {
 /** The requests that were taken from a budget. */
 export interface Advance {
 	granted: number;
-	/** True where only the reserve is left. */
+	/** True if only the reserve is left. */
 	reservedOnly: boolean;
 	/** End of the window, after which the requests may no longer be sent. */
 	until: number;
-	/** Time of the next request where fewer than wanted were granted. */
+	/** Time of the next request, if fewer than wanted were granted. */
 	nextAt: number;
 }
 

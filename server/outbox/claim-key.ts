@@ -3,7 +3,7 @@ import type { Claim } from "./batch.ts";
 
 /** Length of a stored key, in bytes. */
 export const keyBytes = 16;
-/** Length of the leading part that all claims of one person share. */
+/** Length of the leading part that a person's own claims (`ofPerson`) share. */
 const prefixBytes = 6;
 /** Length of the leading part that claims of one cluster share. */
 const clusterBytes = 3;

@@ -17,6 +17,7 @@ export interface DeadLetter {
 	lastAt: number;
 }
 
+/** A page of dead letters. */
 export interface DeadLetterPage {
 	items: DeadLetter[];
 	/** Start of the next page; absent on the last one. */

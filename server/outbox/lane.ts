@@ -13,7 +13,7 @@ export interface Lane extends Pick<Lease, "attempts" | "unreadable" | "failingSi
 	readonly person: string;
 	/** Rank of the best delivery; the smaller, the sooner the lane is taken. */
 	rank: number;
-	/** Whether the first delivery may spend a budget's reserve. */
+	/** True if the first delivery may spend the reserve of a budget. */
 	reserved: boolean;
 	/** Place among the lanes of a rank; the smaller, the sooner the lane is taken. */
 	turn: number;

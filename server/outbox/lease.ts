@@ -11,7 +11,7 @@ export interface TakeRequest {
 	served: number;
 	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
 	reservedOnly: boolean;
-	/** The hold as the worker knows it. Nothing is leased where the destination has another. */
+	/** The hold as the worker knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;
 	/** Lanes that the worker still works on. They are not leased to it again, even after their leases ran out. */
 	holding: number[];
@@ -49,7 +49,7 @@ export interface Lease {
 	bodies: string[];
 }
 
-/** The end of deliveries. */
+/** A way for deliveries to end. */
 export type Ending =
 	| { kind: "delivered" }
 	| { kind: "dead"; reason: string; message?: string; status?: number }
@@ -69,10 +69,10 @@ export interface Settlement {
 	aliases?: string[];
 	/** Maximum number of deliveries that the next lease shows, including those after an `alone` one, until one ends. */
 	narrowTo?: number;
-	/** True where a request was sent. */
+	/** True if a request was sent. */
 	sent?: boolean;
 	/**
-	 * True where the request only prepared the first delivery (a lookup, a creation) or none was sent. The lane keeps its
+	 * True if the request only prepared the first delivery (a lookup, a creation) or none was sent. The lane keeps its
 	 * turn: a budget that ends in between would otherwise be spent on preparations alone.
 	 */
 	isOnTheWay?: boolean;

@@ -35,23 +35,23 @@ export interface Outbox {
 	hold(change: HoldChange): Promise<{ changed: boolean; hold: string | undefined }>;
 	/** Takes requests from a budget; they cannot be given back. Durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
-	/** Ends deliveries that were fanned out before `before` and are not leased as `expired`; resolves to their number. */
+	/** Ends old deliveries that are not leased, as dead letters; resolves to their number. */
 	expire(request: ExpireRequest): Promise<number>;
 	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;
 	/** Finds the person that a destination knows by a name of its own, if a report or a settlement has linked it. */
 	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
-	/** Returns whether a request may still be sent for a lease; false once another process may have taken the lane over. */
+	/** Returns false once another process may have taken the lane over, so that no request may be sent for it. */
 	isHeld(lease: Lease): boolean;
 	/** True for a store from which other processes may deliver as well. */
 	readonly isShared: boolean;
-	/** Records the outcome of a lease. Resolves to false, with nothing changed, if the lease was lost to another worker. */
+	/** Records the outcome of a lease. Resolves to false, with nothing changed, if the lease was lost. */
 	settle(settlement: Settlement): Promise<boolean>;
-	/** Calls `listener` with failures behind the interface, like a fan-out on a full disk; returns a function that stops it. */
+	/** Calls `listener` with failures behind the interface, as on a full disk; returns a function that removes it. */
 	onFault(listener: (message: string) => void): () => void;
-	/** Calls `listener` when lanes may have become ready; returns a function that stops it. */
+	/** Calls `listener` when lanes may have become ready; returns a function that removes it. */
 	onReady(listener: () => void): () => void;
-	/** Calls `listener` with up to 100 events that a transaction of fan-out discarded; returns a function that stops it. */
+	/** Calls `listener` with up to 100 events that a fan-out discarded; returns a function that removes it. */
 	onDiscarded(listener: (discarded: Discarded[]) => void): () => void;
 	/** Finds a page of dead letters. */
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;

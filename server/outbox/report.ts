@@ -26,7 +26,7 @@ export interface Report {
 /** An event of a report, to be appended unless it is the echo of an event that was sent to the provider. */
 export interface ReportedEvent {
 	event: NewEvent;
-	/** Claims that, when one is held, drop the event; it is counted under the reason of that claim. */
+	/** Claims that each drop the event while held; it is counted under the reason of that claim. */
 	unless: Claim[];
 	/** Claims to hold from now on, even if they are held already. */
 	marks: Claim[];

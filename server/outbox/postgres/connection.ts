@@ -24,7 +24,7 @@ const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE 
 const most = 10;
 /** Number of the type bigint. */
 const bigint = 20;
-/** Codes of serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
+/** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 const worthAnotherTry = new Set(["40001", "40P01"]);
 
 /** Returns the code of an error, if PostgreSQL has reported it. */

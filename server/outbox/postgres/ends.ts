@@ -95,7 +95,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		);
 	}
 
-	/** Ends leading deliveries of locked lanes. Deletes empty lanes; returns the others changed, to be written by the caller. */
+	/** Ends leading deliveries of locked lanes. Deletes empty lanes; the caller must write the others. */
 	async function end(run: Run, some: readonly End[], counts: Counts) {
 		if (some.length === 0) return [];
 		const leading = await leadingOwed(

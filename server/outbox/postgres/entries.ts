@@ -13,7 +13,7 @@ export interface Entry extends BundleKey {
 	firstAt: number | undefined;
 	/** Number of attempts of a replayed dead letter. */
 	pastAttempts: number;
-	/** True where other lanes owe events of the bundle as well. */
+	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
 }
 

@@ -12,7 +12,7 @@ const lookAgainMs = 20;
 function isOfBatch(error: unknown): boolean {
 	const cause = error instanceof StoreUnavailableError ? error.cause : error;
 	if (cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof RangeError) return true;
-	// https://www.postgresql.org/docs/current/errcodes-appendix.html: data exceptions, violated constraints, limits exceeded
+	// Data exceptions, violated constraints, limits: https://www.postgresql.org/docs/current/errcodes-appendix.html
 	return /^(22|23|54)/.test(codeOf(error) ?? "");
 }
 

@@ -13,9 +13,9 @@ import { storable } from "./text.ts";
 
 /** The result of one transaction of fan-out. */
 export interface FanOut {
-	/** Number of batches; 0 where the journal is empty. */
+	/** Number of batches; 0 if the journal is empty. */
 	batches: number;
-	/** True where another process fans out now. Waiting for it would block a connection that requests need. */
+	/** True if another process fans out now. Waiting for it would block a connection that requests need. */
 	isBusy: boolean;
 	discarded: Discarded[];
 }

@@ -15,7 +15,7 @@ export interface Debt extends BundleKey {
 	/** Key of the person, as it is stored. */
 	person: string;
 	deliveries: Delivery[];
-	/** True where other lanes owe events of the bundle as well. */
+	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
 	/** History of a replayed dead letter. */
 	past?: Past;

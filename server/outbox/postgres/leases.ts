@@ -45,8 +45,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		);
 
 	/**
-	 * Locks and leases lanes; a later statement reads their deliveries. Starts at `after`: an index keeps the old entries of
-	 * updated rows until vacuum, so a scan from the start would pass all lanes that were leased lately.
+	 * Locks and leases lanes; a later statement reads their deliveries. Starts at `after`: an index keeps the old entries
+	 * of updated rows until vacuum, so a scan from the start would pass all lanes that were leased lately.
 	 * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
 	 */
 	async function lease(run: Run, destination: number, request: TakeRequest, { lanes, isLongest, after }: Wanted) {

@@ -16,7 +16,7 @@ export interface Owner {
 
 /** News of a beat. */
 export interface Beat {
-	/** True where the journal has a batch to fan out. */
+	/** True if the journal has a batch to fan out. */
 	hasJournal: boolean;
 	/** Number that rises with each event added to a lane. */
 	latest: number;
@@ -24,7 +24,7 @@ export interface Beat {
 	time: number;
 	/** Number of lanes freed, because their owners are dead or stopped. */
 	freed: number;
-	/** True where this process was taken for dead. */
+	/** True if this process was taken for dead. */
 	wasDead: boolean;
 }
 

@@ -17,12 +17,12 @@ export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
 /**
- * SQL that creates the tables. A row of `journal` is a batch that is not fanned out. A row of `bundle` has the bodies of
- * consecutive events of one person. An `entry` has the deliveries that a lane owes of a bundle; entries are ordered by
- * id, and of the first entry of a lane the first `done` deliveries have ended. If several lanes owe events of a bundle,
- * `owing` has their number; in `bundle` an update would write the bodies again. Ids of lanes and entries come from one
+ * SQL that creates the tables. A row of `journal` is a batch that is not fanned out, a row of `bundle` has the bodies
+ * of consecutive events of one person, and an `entry` the deliveries that a lane owes of a bundle. Entries are ordered
+ * by id; of the first entry of a lane the first `done` deliveries have ended. If several lanes owe events of a bundle,
+ * `owing` has their number: an update in `bundle` would write the bodies again. Ids of lanes and entries come from one
  * sequence, under the lock of `lockWriting`: later events have higher ids, and a late settlement cannot hit another
- * lane. The value of a counter is the sum of its slots. lz4, where the server has it, compresses as well as pglz in a
+ * lane. The value of a counter is the sum of its slots. lz4, if the server has it, compresses as well as pglz in a
  * fifth of the time, https://www.postgresql.org/docs/current/storage-toast.html.
  */
 const first = `

@@ -2,8 +2,8 @@
 const mark = "\ue000";
 
 /**
- * Encodes a text for PostgreSQL, which cannot hold NUL, https://www.postgresql.org/docs/current/datatype-character.html,
- * nor half of a surrogate pair. A text with one is stored as JSON, behind a mark.
+ * Encodes a text for PostgreSQL, which can hold neither NUL nor half of a surrogate pair,
+ * https://www.postgresql.org/docs/current/datatype-character.html. A text with one is stored as JSON, behind a mark.
  */
 export const storable = (text: string): string =>
 	text.includes("\0") || text.startsWith(mark) || !text.isWellFormed() ? mark + JSON.stringify(text) : text;

@@ -57,7 +57,7 @@ export function createDeadLetters(
 		isOver: false,
 	});
 
-	/** Removes the next few dead letters of a selection, after calling `use` with each. Skips those added since the start. */
+	/** Removes the next dead letters of a selection, calling `use` with each. Skips those added since the start. */
 	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
 		const { after: behind, last, done } = from ?? begin();
 		const rows = all(

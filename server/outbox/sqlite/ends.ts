@@ -49,7 +49,7 @@ export function createEnds(
 		return { count, left };
 	}
 
-	/** Ends the leading deliveries of a lane. Deletes the lane if it is empty; else changes it, to be written by the caller. */
+	/** Ends the leading deliveries of a lane. Deletes an empty lane; the caller must write any other. */
 	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
 		let done = 0;
 		let rest: Uint8Array | undefined;

@@ -9,7 +9,7 @@ export function createJournal(
 	{ statements: { run }, transactions: { onRollback }, numbers, bundles }: Shared,
 	{ ensureRoom }: Room,
 ) {
-	/** Number of batches not fanned out; infinite until the journal was found empty, as counting would delay the start. */
+	/** Number of batches not fanned out; infinite until the journal was found empty: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
 		const before = waiting;

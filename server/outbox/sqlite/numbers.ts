@@ -5,8 +5,8 @@ import type { Transactions } from "./transaction.ts";
 const block = 10_000;
 
 /**
- * Makes a sequence of numbers that grows across restarts. Ids of batches, bundles, lanes and leases, and turns, all come
- * from it, so that the later has the higher number.
+ * Makes a sequence of numbers that grows across restarts. The ids of batches, bundles, lanes and leases come from it,
+ * and turns, so that the later has the higher number.
  */
 export function createNumbers({ run, get }: Statements, { onRollback }: Transactions) {
 	let next = 0;

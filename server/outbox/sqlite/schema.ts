@@ -8,8 +8,8 @@ export const moved = 1_000_000;
 
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
- * bundle. A row of `bundle` has the bodies of consecutive events of one person, and `owing` the number of lanes that owe
- * some of them. An `entry` has the deliveries that a lane owes of a bundle. All ids and turns come from `number`.
+ * bundle. A row of `bundle` has the bodies of consecutive events of one person, `owing` the number of lanes that owe
+ * some of them, and an `entry` the deliveries that a lane owes. All ids and turns come from `number`.
  */
 const schema = `
 CREATE TABLE number (next INTEGER NOT NULL) STRICT;
@@ -90,8 +90,8 @@ CREATE TABLE counter (
 `;
 
 /**
- * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no shared
- * memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
+ * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no
+ * shared memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
  */
 const pragmas = [
 	"locking_mode = EXCLUSIVE",
