@@ -1,41 +1,42 @@
-/** "Once": while a claim on `key` holds, an event that makes the same claim is discarded and counted under `reason`. */
+/**
+ * An idempotency key with an expiry. While a claim on `key` is held, fan-out discards every event with the same claim
+ * and counts it under `reason`.
+ */
 export interface Claim {
 	key: string;
-	/** 6 hex digits that follow from the key; a person's claims that are alike in them are stored side by side. */
+	/** 6 hex digits derived from the key. A person's claims with the same cluster are stored side by side. */
 	cluster?: string;
-	/** The claim is the person's own: another person's with the same key is another, and it goes when the person is forgotten. */
+	/** True for a claim of one person: its key counts for that person only, and it is forgotten with the person. */
 	ofPerson?: boolean;
 	reason: string;
-	/** The event's own time for this claim. */
+	/** Time of the event that makes the claim, ms. */
 	at: number;
-	/** The claim holds for events with `since` ≤ `at` < `until`. */
+	/** Start of the time in which events are discarded: those with `since` ≤ `at` < `until`. */
 	since: number;
 	until: number;
 }
 
+/** An event to be stored. */
 export interface NewEvent {
-	/** The person's key; with the site and a destination it names the lane. */
+	/** Key of the person; site, destination and person name a lane. */
 	person: string;
-	/** The event as JSON, as text or in UTF-8: a line. The outbox does not look into it. */
+	/** The event as one line of JSON, text or UTF-8. The outbox does not parse it. */
 	body: string | Uint8Array;
-	/** Where it goes. */
+	/** Names of the destinations that the event goes to. */
 	destinations: string[];
-	/** The smaller, the sooner its lane's turn comes. */
+	/** Priority: lanes with a smaller rank are served first. */
 	rank: number;
-	/** Whether a budget's reserve may be spent on it. */
+	/** Permission to spend the reserve of a budget. */
 	reserved: boolean;
-	/**
-	 * It is a request of its own, whatever follows it: a lease may then end with it, unless it was said how many the
-	 * next one is to show.
-	 */
+	/** True for an event that always takes a request of its own. A lease may end after it, unless `narrowTo` was set. */
 	alone?: boolean;
 	claims: Claim[];
 }
 
-/** What one request brought; stored together or not at all. */
+/** Events of one request, stored together or not at all. */
 export interface Batch {
 	site: string;
 	events: NewEvent[];
-	/** Deliveries that were never owed, by destination and reason, to be counted with the rest. */
+	/** Deliveries to count as discarded without storing them, by destination and reason. */
 	skipped?: { destination: string; reason: string; count: number }[];
 }

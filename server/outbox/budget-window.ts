@@ -1,23 +1,28 @@
 import type { Destination } from "./destination.ts";
 import type { Row } from "./row.ts";
 
-/** ms of a day's plot that are shown as one. */
+/** Length of the slots by which taken requests are counted. */
 export const budgetSlotMs = 600_000;
+/** Time for which those counts are kept. */
 export const budgetUseKeptMs = 25 * 3_600_000;
 
-/** A destination's budget: a bucket that refills evenly, under a cap per window. */
+/**
+ * Limits of a budget: the requests that may be sent to a destination. A token bucket refills evenly, under a hard cap
+ * for each window of time; the last part of the cap is a reserve.
+ */
 export interface BudgetLimits {
-	/** Requests in a window at most. */
+	/** Maximum number of requests in a window. */
 	cap: number;
-	/** Of these, kept for what may spend the reserve. */
+	/** Part of the cap that only reserved events may spend. */
 	reserve: number;
-	/** Requests that can be saved up. */
+	/** Maximum number of requests saved up. */
 	bucket: number;
 	windowMs: number;
-	/** When the windows start: ms after the epoch's multiples of `windowMs`. */
+	/** Start of the windows: ms after the multiples of `windowMs` since the epoch. */
 	windowOffsetMs: number;
 }
 
+/** A request to take up to `want` requests from a budget. */
 export interface AdvanceRequest {
 	destination: Destination;
 	limits: BudgetLimits;
@@ -25,29 +30,31 @@ export interface AdvanceRequest {
 	now: number;
 }
 
+/** The requests that were taken from a budget. */
 export interface Advance {
 	granted: number;
-	/** Whether these come out of the reserve. */
+	/** True if only the reserve is left. */
 	reservedOnly: boolean;
-	/** Until when they may be spent: the end of the window. */
+	/** End of the window, after which the requests may no longer be sent. */
 	until: number;
-	/** When more could be had, where fewer than wanted were granted. */
+	/** Time of the next request, if fewer than wanted were granted. */
 	nextAt: number;
 }
 
+/** Requests taken from a budget in one slot. */
 export interface BudgetUse {
 	destination: Destination;
-	/** When its slot starts: a multiple of {@link budgetSlotMs}. */
+	/** Start of the slot, a multiple of {@link budgetSlotMs}. */
 	at: number;
 	used: number;
 }
 
-/** What a store keeps of a budget. */
+/** State of a budget, as stores keep it. */
 export interface BudgetState {
 	windowStart: number;
-	/** Requests taken in the window. */
+	/** Number of requests taken in the window. */
 	used: number;
-	/** Requests saved up in the bucket, a fraction. */
+	/** Number of requests saved up in the bucket, with a fraction. */
 	tokens: number;
 	refilledAt: number;
 }
@@ -65,16 +72,15 @@ export const budgetUseOf = (row: Row): BudgetUse => ({
 	used: Number(row.used),
 });
 
-/** Finds the start of the slot that a time belongs to. */
+/** Returns the start of the slot that a time belongs to. */
 export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 
-/** Clocks of those who share a budget differ by less; one that is further behind than that was set back. */
+/** Maximum difference between the clocks of processes. A clock further behind the last refill was set back. */
 const skewMs = 60_000;
 
 /**
- * Takes from a budget: pure, so that every store decides alike. A bucket refills evenly under a hard cap
- * per window, the last part of which is a reserve. A clock that was set back takes nothing away and gives
- * nothing twice: the window that was begun goes on.
+ * Takes requests from a budget. Pure, so that every store decides alike. After a clock was set back the current window
+ * goes on: nothing is lost and nothing is granted twice.
  */
 export function advanceBudget(
 	before: BudgetState | undefined,

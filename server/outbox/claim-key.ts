@@ -1,24 +1,25 @@
 import { hash } from "node:crypto";
 import type { Claim } from "./batch.ts";
 
-/** Bytes of a claim's key on disk. */
+/** Length of a stored key, in bytes. */
 export const keyBytes = 16;
-/** Those of them that decide where on disk it is. */
+/** Length of the leading part that a person's own claims (`ofPerson`) share. */
 const prefixBytes = 6;
-/** Those that claims have of a cluster, and those that a person's have in it: few, so that many a person has the same. */
+/** Length of the leading part that claims of one cluster share. */
 const clusterBytes = 3;
+/** Length of the part after it that a person's claims share: short, so that many people share the same. */
 const bucketBytes = 2;
 
-/** As a string of bytes: a buffer from the hash costs twice as much. */
+/** Hashes a text into a string of bytes, which takes half the time of a buffer. */
 const digest = (text: string) => hash("sha256", text, "binary");
 
-/** What the keys of all claims that are a person's own start with. */
+/** Returns the first bytes of the keys of a person's own claims. */
 const personPrefix = (site: string, person: string) => digest(`${site}\n${person}`).slice(0, prefixBytes);
 
 const bucketOf = (site: string, person: string) => digest(`bucket\n${site}\n${person}`).slice(0, bucketBytes);
 
 let last = { site: "", person: "", cluster: "", start: "" };
-/** What the keys of a person's claims of a cluster start with. Remembered, as events that come together are alike in it. */
+/** Returns the first bytes of the keys of a person's claims in a cluster; cached, as events of a batch share them. */
 function clusterStart(site: string, person: string, cluster: string): string {
 	if (last.site !== site || last.person !== person || last.cluster !== cluster) {
 		const start = Buffer.from(cluster, "hex").toString("latin1", 0, clusterBytes) + bucketOf(site, person);
@@ -28,8 +29,9 @@ function clusterStart(site: string, person: string, cluster: string): string {
 }
 
 /**
- * Writes a claim's key to a place in a buffer: says nothing of the person to whoever cannot name them. Returns its
- * length. What a person does in some hours is claimed side by side, so that a batch of theirs is one page of the disk.
+ * Writes the stored key of a claim into a buffer and returns its length. Keys are hashes, which tell nothing about a
+ * person to a reader who cannot name them. A person's claims of some hours are neighbours, so that a batch of theirs
+ * touches one page of the disk.
  */
 export function writeKey(
 	site: string,
@@ -44,14 +46,14 @@ export function writeKey(
 	return keyBytes;
 }
 
-/** A claim's key. */
+/** Returns the stored key of a claim. */
 export function keyOf(site: string, person: string, claim: Claim): Buffer {
 	const key = Buffer.alloc(keyBytes);
 	writeKey(site, person, claim, key, 0);
 	return key;
 }
 
-/** The first and the last key that a person's own claims can have. */
+/** Returns the first and the last key possible for a person's own claims. */
 export function personClaims(site: string, person: string): [first: Buffer, last: Buffer] {
 	const prefix = Buffer.from(personPrefix(site, person), "latin1");
 	const rest = keyBytes - prefixBytes;

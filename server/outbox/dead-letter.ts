@@ -2,6 +2,7 @@ import type { Delivery } from "./deliveries.ts";
 import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
 
+/** An event that could not be delivered to a destination, kept until it is replayed, discarded or too old. */
 export interface DeadLetter {
 	id: string;
 	site: string;
@@ -16,24 +17,25 @@ export interface DeadLetter {
 	lastAt: number;
 }
 
+/** A page of dead letters. */
 export interface DeadLetterPage {
 	items: DeadLetter[];
-	/** Where the next page starts, if there is one. */
+	/** Start of the next page; absent on the last one. */
 	cursor?: string;
 }
 
-/** Those that match everything given; an empty selection is all. */
+/** Conditions that dead letters must all meet; an empty selection means every dead letter. */
 export interface DeadLetterSelection {
 	ids?: string[];
 	destination?: string;
 	reason?: string;
-	/** Last tried at or after, ms. */
+	/** Earliest time of the last attempt, ms. */
 	since?: number;
-	/** Last tried before, ms. */
+	/** Time before which the last attempt was, ms. */
 	before?: number;
 }
 
-/** A page of those that match, the oldest first. */
+/** A query for a page of the selection, the oldest first. */
 export interface DeadLetterQuery extends DeadLetterSelection {
 	limit: number;
 	cursor?: string;
@@ -61,7 +63,7 @@ export interface Past {
 	firstAt: number;
 }
 
-/** Makes of a dead letter's row the delivery that a replay owes, the only one of its bundle. */
+/** Turns the row of a dead letter into the delivery to owe again, the only one of its bundle. */
 export const replayed = (row: Row): { delivery: Delivery; past: Past } => ({
 	delivery: { place: 0, rank: Number(row.rank), reserved: Boolean(row.reserved), alone: false },
 	past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
@@ -70,7 +72,7 @@ export const replayed = (row: Row): { delivery: Delivery; past: Past } => ({
 /** Reads the place of a page from its cursor: the id of the last dead letter before it. */
 export const afterOf = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
 
-/** Makes a page of up to `limit` rows; one row more says that another page follows. `read` makes text of stored text. */
+/** Makes a page of up to `limit` rows; one row more means that another page follows. `read` decodes stored text. */
 export function pageOf(rows: readonly Row[], limit: number, read = (stored: string): string => stored): DeadLetterPage {
 	const items = rows.slice(0, limit).map((row) => ({
 		id: String(row.id),

@@ -1,20 +1,23 @@
-/** An event of a bundle that is owed, and what it asks of its lane. */
+/**
+ * A delivery: one event of a bundle, owed to one destination. The deliveries that a lane owes of one bundle are stored
+ * together, packed, in an *entry*.
+ */
 export interface Delivery {
-	/** Which line of the bundle it is. */
+	/** Place of the event in the bundle. */
 	place: number;
 	rank: number;
 	reserved: boolean;
-	/** A request of its own. */
+	/** True for an event that always takes a request of its own. */
 	alone: boolean;
 }
 
-/** A delivery that an event of a bundle asks for, and the destinations it goes to. */
+/** A delivery with the destinations that it is owed to. */
 export interface Routed {
 	delivery: Delivery;
 	route: readonly string[];
 }
 
-/** Sorts the deliveries of a bundle by destination, in the order of the events. */
+/** Groups the deliveries of a bundle by destination, in the order of the events. */
 export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]> {
 	const owed = new Map<string, Delivery[]>();
 	for (const { delivery, route } of events) {
@@ -27,7 +30,7 @@ export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]>
 	return owed;
 }
 
-/** Bytes of a delivery on disk: its place in two, its rank, and its flags. */
+/** Length of a packed delivery, in bytes: two for the place, one for the rank, one for the flags. */
 const size = 4;
 const highestRank = 0xff;
 
@@ -39,7 +42,7 @@ export const readFlags = (flags: number): Pick<Delivery, "reserved" | "alone"> =
 	alone: (flags & aloneFlag) > 0,
 });
 
-/** What a lane owes of one bundle, in order, as it is kept on disk. */
+/** Packs the deliveries of an entry. */
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 	const packed = new Uint8Array(deliveries.length * size);
 	let offset = 0;
@@ -64,21 +67,21 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return deliveries;
 }
 
-/** How many those are. */
+/** Counts packed deliveries. */
 export const countPacked = (packed: Uint8Array): number => packed.length / size;
-/** The first so many, and those after them; none is copied. */
+/** Splits packed deliveries after the first few, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
 	packed.subarray(0, first * size),
 	packed.subarray(first * size),
 ];
 
-/** The rank of the best of them. */
+/** Returns the best rank among packed deliveries. */
 export function bestPacked(packed: Uint8Array): number {
 	let best = highestRank;
 	for (let offset = 2; offset < packed.length; offset += size) best = Math.min(best, packed[offset] ?? highestRank);
 	return best;
 }
 
-/** The rank of the best of them. */
+/** Returns the best rank among deliveries. */
 export const bestRank = (deliveries: Delivery[]): number =>
 	deliveries.reduce((best, { rank }) => Math.min(best, rank), highestRank);

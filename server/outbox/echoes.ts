@@ -2,16 +2,15 @@ import type { Claim, NewEvent } from "./batch.ts";
 import { type JournalRow, sealBatch } from "./journal-row.ts";
 import type { Report } from "./report.ts";
 
-/** The claims of a store, asked about by person. */
+/** The claims of a store. */
 interface Held {
 	isHeld(person: string, claim: Claim): boolean;
 	mark(person: string, claim: Claim): void;
 }
 
 /**
- * Tells the events of a report from its echoes: events that the provider reports because they were sent to it. Marks
- * the claims of the former. Returns the batch to append, if there is anything in it, and for each echo the reason of
- * the claim that was held.
+ * Separates the events of a report from echoes, events that the provider reports only because it was sent them. Marks
+ * claims for the events. Returns the batch to append, unless it is empty, and the reason of each echo.
  */
 export function withoutEchoes(
 	{ site, events, skipped }: Report,

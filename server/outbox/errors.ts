@@ -1,22 +1,22 @@
 /**
- * The store cannot be written or read now: disk full, file gone, database down. Nothing was changed, but for
- * the one case that it ended just after it had written: whoever tries again does so with the same event ids.
+ * The store cannot be used now: the disk is full, the file is gone, the database is down. Nothing was changed, unless
+ * the store ended just after a write; a caller tries again with the same event ids.
  */
 export class StoreUnavailableError extends Error {
 	override readonly name = "StoreUnavailableError";
 	readonly code = "store_unavailable";
 }
 
-/** The store cannot be opened at all, and trying again will not help: in use by another, newer than this version. */
+/** The store cannot be opened, and trying again will not help: another process uses it, or its schema is newer. */
 export class StoreOpenError extends Error {
 	override readonly name = "StoreOpenError";
 	readonly code = "store_open";
 }
 
-/** Reason for which a store is unavailable after a write has failed. */
+/** Reason of a store that was unable to write a moment ago. */
 export const writeFailed = "a write failed just now";
-/** Reason for which a store that may not grow takes no more. */
-export const storeFull = "it holds as much as maxStoreBytes allows";
+/** Reason of a store that has reached its size limit. */
+export const storeFull = "the store is as large as maxStoreBytes allows";
 
 export const newerSchema = (found: number, known: number): StoreOpenError =>
 	new StoreOpenError(`the store has schema ${found}, this eventferry knows ${known}: use a newer eventferry`);

@@ -4,44 +4,47 @@ import { keyBytes, writeKey } from "./claim-key.ts";
 import { flagsOf, type Routed, readFlags } from "./deliveries.ts";
 
 /**
- * A batch as it is put into the journal: a head that fan-out reads, and bytes that it only copies. Sealed by
- * whoever appends, so that the store's thread is handed one text and one buffer and need not look into the events.
+ * A row of the journal, the table of the batches that are not fanned out yet. `append` stores a batch as one row;
+ * fan-out later turns it into entries of lanes. The row is made before it is handed to the store: SQLite's thread gets
+ * one text and one buffer instead of many objects.
  */
 export interface JournalRow {
 	site: string;
 	/** {@link Head} as JSON. */
 	head: string;
-	/** The keys of the claims, in the order of the events, and then the bodies, bundle after bundle, a line each. */
+	/** The keys of the claims in the order of the events, then the bodies, one line each. */
 	bytes: Uint8Array<ArrayBuffer>;
 	bundles: { person: string; events: number; bytes: number }[];
 }
 
+/** The part of a journal row that fan-out reads. */
 export interface Head {
 	site: string;
-	/** Lists of destinations, which events name by their place. */
+	/** Lists of destinations; events refer to them by index. */
 	routes: string[][];
-	/** What claims say beside their keys, which events name by its place. */
+	/** Terms of claims; events refer to them by index. */
 	terms: Term[];
 	bundles: BundleHead[];
 	skipped?: NonNullable<Batch["skipped"]>;
 }
 
-/** Events of a batch that follow each other and are one person's. */
+/** A bundle: consecutive events of a batch that belong to one person. Their bodies are stored together, once. */
 interface BundleHead {
 	person: string;
 	events: EventHead[];
 }
 
-/** Rank, flags as `deliveries.ts` has them, the place of its route, and those of its claims' terms. */
+/** Rank, flags (see `deliveries.ts`), index of the route, and indexes of the terms of the claims. */
 export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
+/** A claim without its key. */
 export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson">;
 
 const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.every((name, place) => name === b[place]);
 const isSameTerm = (a: Term, b: Claim) =>
 	a.until === b.until && a.at === b.at && a.since === b.since && a.reason === b.reason && a.ofPerson === b.ofPerson;
 
-/** Where a route is in a list, to which it is added if it is not there. The lists are short, and the last is the likeliest. */
+/** Returns the index of a route, which is added if it is new. Searches from the end: the last one is the likeliest. */
 function placeOfRoute(routes: string[][], route: string[]): number {
 	for (let place = routes.length - 1; place >= 0; place -= 1) if (isSameRoute(routes[place] ?? [], route)) return place;
 	return routes.push(route) - 1;
@@ -58,12 +61,12 @@ function placeOfTerm(terms: Term[], claim: Claim): number {
 
 const newline = Buffer.from("\n");
 
-/** As UTF-8. By way of UTF-16, into which it is merely copied: a third of what `Buffer.from` takes. */
+/** Encodes text as UTF-8. Goes by way of UTF-16, which takes a third of the time of `Buffer.from`. */
 function encode(text: string): Uint8Array {
 	return text.isWellFormed() ? transcode(Buffer.from(text, "utf16le"), "utf16le", "utf8") : Buffer.from(text);
 }
 
-/** Lines of text or of UTF-8, as one. */
+/** Joins lines, which are text or UTF-8. */
 function encodeLines(lines: (string | Uint8Array)[]): Uint8Array {
 	if (lines.every((line) => typeof line === "string")) return encode(lines.join("\n"));
 	const parts = lines.flatMap((line) => [newline, typeof line === "string" ? encode(line) : line]);
@@ -74,10 +77,10 @@ const hasNewline = (line: string | Uint8Array) => (typeof line === "string" ? li
 
 const bodiesBytes = ({ bundles }: Pick<JournalRow, "bundles">) => bundles.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Where in a row's bytes the keys end, and the bodies begin. */
+/** Returns the offset of the bodies in the bytes of a row. */
 export const bodiesStart = (row: JournalRow): number => row.bytes.length - bodiesBytes(row);
 
-/** Throws TypeError where a body is more than one line. */
+/** Turns a batch into a journal row. Throws a TypeError for a body of more than one line. */
 export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const head: Head = { site, routes: [], terms: [], bundles: [], ...(skipped && { skipped }) };
 	const lines: NewEvent["body"][][] = [];
@@ -102,7 +105,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 		events: events.length,
 		bytes: bodies[index]?.length ?? 0,
 	}));
-	// Not from Node's pool, which would be cloned as a whole where this is handed to a thread.
+	// Outside Node's buffer pool: posting a part of the pool to a thread would clone all of it.
 	const bytes = Buffer.allocUnsafeSlow(claims * keyBytes + bodiesBytes({ bundles }));
 	let offset = 0;
 	for (const { person, claims: own } of events) {
@@ -115,10 +118,10 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	return { site, head: JSON.stringify(head), bytes, bundles };
 }
 
-/** A batch as it goes into the journal, whether it was sealed before or not. */
+/** Returns the journal row of a batch that may be one already. */
 export const sealed = (batch: Batch | JournalRow): JournalRow => ("head" in batch ? batch : sealBatch(batch));
 
-/** The events of a row, as far as it has them as they were. */
+/** Reads the events of a row. */
 export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinations"> & { body: string })[] {
 	const { routes, bundles } = JSON.parse(row.head) as Head;
 	const bytes = Buffer.from(row.bytes.buffer, row.bytes.byteOffset, row.bytes.length);
@@ -135,27 +138,27 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 	});
 }
 
-/** Reads the deliveries that the events of a bundle ask for, and where each goes. */
+/** Reads the deliveries of a bundle. */
 export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
 	events.map(([rank, flags, route], place) => ({
 		delivery: { place, rank, ...readFlags(flags) },
 		route: routes[route] ?? [],
 	}));
 
-/** Counts the events of a row by its head. */
+/** Counts the events of a row. */
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
 
-/** A row without the events of some people, and what was known of those events. */
+/** A row without the events of some people, and the facts about those events. */
 export interface Remainder {
 	head: Head;
 	keys: Buffer;
 	/** Number of events taken out. */
 	events: number;
-	/** Destinations of the events taken out, one for each delivery. */
+	/** Destination of each delivery taken out. */
 	owed: string[];
-	/** Claims of the events taken out, except the people's own: a copy of an event may still be on its way. */
+	/** Claims to keep, so that a late copy of an event is discarded: all but the people's own. */
 	lasting: { key: Buffer; term: Term }[];
-	/** Places of the bundles taken out; empty ones stand there now, as bundles are numbered by their place. */
+	/** Places of the bundles taken out. Empty bundles remain there, as the place numbers a bundle. */
 	places: number[];
 }
 

@@ -1,14 +1,11 @@
 import type { Lease } from "./lease.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
-/** Attempts made so far for the first delivery of a lane. */
-export type Tried = Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests">;
-
 /**
- * The deliveries owed to one person at one destination, in order, as both stores keep them. A lane is served by one
- * request at a time; ARCHITECTURE.md has its states.
+ * A queue of the deliveries owed to one person at one destination, in order. It is served by one request at a time, and
+ * its row exists while it has entries. ARCHITECTURE.md has its states.
  */
-export interface Lane extends Tried {
+export interface Lane extends Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests"> {
 	readonly id: number;
 	/** The destination's number in this store. */
 	readonly destination: number;
@@ -16,19 +13,19 @@ export interface Lane extends Tried {
 	readonly person: string;
 	/** Rank of the best delivery; the smaller, the sooner the lane is taken. */
 	rank: number;
-	/** Whether the first delivery may spend a budget's reserve. */
+	/** True if the first delivery may spend the reserve of a budget. */
 	reserved: boolean;
 	/** Place among the lanes of a rank; the smaller, the sooner the lane is taken. */
 	turn: number;
-	/** End of the wait or of the lease; 0 where the lane is ready. */
+	/** End of a wait or lease; 0 in a ready lane. */
 	dueAt: number;
-	/** Number of deliveries a lease shows at most; undefined where that is not limited. */
+	/** Maximum number of deliveries that a lease shows; undefined for no limit. */
 	shown: number | undefined;
 	/** Time at which the first delivery was fanned out. */
 	owedSince: number;
 }
 
-/** Nothing tried yet, as in a lane whose first delivery is new there. */
+/** The fields of a lane whose first delivery has not been tried. */
 export const untried = {
 	attempts: 0,
 	unreadable: 0,
@@ -36,13 +33,6 @@ export const untried = {
 	requests: 0,
 	shown: undefined,
 } satisfies Partial<Lane>;
-
-export const triedOf = (row: Row): Tried => ({
-	attempts: Number(row.attempts),
-	unreadable: Number(row.unreadable),
-	failingSince: optionalNumber(row.failing_since),
-	requests: Number(row.requests),
-});
 
 /** Reads a lane from a row of either store. */
 export const laneOf = (row: Row): Lane => ({
@@ -53,7 +43,10 @@ export const laneOf = (row: Row): Lane => ({
 	reserved: Boolean(row.reserved),
 	turn: Number(row.turn),
 	dueAt: Number(row.due_at),
-	...triedOf(row),
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
 	shown: optionalNumber(row.shown),
 	owedSince: Number(row.owed_since),
 });

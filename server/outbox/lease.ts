@@ -1,81 +1,93 @@
 import type { Destination } from "./destination.ts";
 
+/** A request for leases. */
 export interface TakeRequest {
 	destination: Destination;
-	/** Lanes at most. */
+	/** Maximum number of lanes. */
 	lanes: number;
-	/** Deliveries of each lane at most. */
+	/** Maximum number of deliveries of each lane. */
 	deliveries: number;
-	/** Lanes leased before these, to tell which is a tenth. */
+	/** Number of lanes leased before; every tenth lease goes by waiting. */
 	served: number;
-	/** Only lanes whose first delivery a budget's reserve may be spent on. */
+	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
 	reservedOnly: boolean;
-	/** What the worker knows to hold the destination. Where something else does, nothing is leased. */
+	/** The hold as the worker knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;
-	/** Lanes this worker still works on: never leased again to itself, however late it is. */
+	/** Lanes that the worker still works on. They are not leased to it again, even after their leases ran out. */
 	holding: number[];
 	now: number;
 	leaseMs: number;
 }
 
+/** The leases given, and the state of the destination. */
 export interface Taken {
 	leases: Lease[];
-	/** What holds the destination. */
+	/** The hold of the destination. */
 	hold: string | undefined;
-	/** When the next lane that is not ready now becomes so, if any. */
+	/** Time at which the next lane becomes ready, if any waits. */
 	nextAt: number | undefined;
 }
 
-/** One lane, for one request. */
+/** Permission to send one request for a lane. It ends when it is settled or runs out. */
 export interface Lease {
 	destination: Destination;
 	lane: number;
-	/** Raised by each `take` of the lane: an older number settles nothing. */
+	/** Number of the lease, raised by each lease of the lane. A settlement with an older number changes nothing. */
 	number: number;
 	person: string;
-	/** What the provider learnt of this person so far, as it wrote it. */
+	/** The provider's notes about the person, in its own format. */
 	known: string | undefined;
-	/** Failed attempts of the first delivery, those with an answer that could not be read, and when the first was. */
+	/** Number of failed attempts of the first delivery. */
 	attempts: number;
+	/** Number of those with an unreadable answer. */
 	unreadable: number;
+	/** Time of the first of them. */
 	failingSince: number | undefined;
-	/** Requests sent since the last delivery of this lane ended. */
+	/** Number of requests sent since the last delivery of the lane ended. */
 	requests: number;
-	/** Bodies of the deliveries owed, in order; at least one. */
+	/** Bodies of the leading deliveries, at least one. */
 	bodies: string[];
 }
 
-/** What becomes of the leading deliveries of a lease. */
+/** A way for deliveries to end. */
 export type Ending =
 	| { kind: "delivered" }
 	| { kind: "dead"; reason: string; message?: string; status?: number }
 	| { kind: "discarded"; reason: string };
 
+/** The outcome of a lease. */
 export interface Settlement {
 	lease: Pick<Lease, "destination" | "lane" | "number" | "person">;
 	now: number;
-	/** How many leading deliveries have ended, and how. Absent: all stay owed. */
+	/** The number of leading deliveries that have ended, and their end. Without it all stay owed. */
 	ended?: { count: number; ending: Ending };
-	/** A counted failure of the first delivery: the lane waits until `dueAt`. */
+	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
-	/** Replaces what is known of the person. */
+	/** New notes about the person, which replace the old ones. */
 	known?: string;
-	/** The destination's own names for the person, to be linked to them. */
+	/** Names of the destination's own for the person, to be linked. */
 	aliases?: string[];
-	/** The next lease of this lane shows this many deliveries at most, until one ends; those after one that is alone too. */
+	/** Maximum number of deliveries that the next lease shows, including those after an `alone` one, until one ends. */
 	narrowTo?: number;
-	/** Whether a request was sent. */
+	/** True if a request was sent. */
 	sent?: boolean;
 	/**
-	 * It was only on the way to the first delivery, as a lookup or a creation is, or nothing was sent: the lane keeps its
-	 * place in the turn, so that a budget that ends in between is not spent for nothing.
+	 * True if the request only prepared the first delivery (a lookup, a creation) or none was sent. The lane keeps its
+	 * turn: a budget that ends in between would otherwise be spent on preparations alone.
 	 */
 	isOnTheWay?: boolean;
-	/** Attributes that did not fit there and were not sent, to be counted. */
+	/** Number of attributes left out because the provider cannot hold them. */
 	leftOut?: number;
 }
 
-/** One lease of so many goes to the lane that has waited longest, whatever its rank. */
+/** A request to end the deliveries of a destination that were fanned out before a time. */
+export interface ExpireRequest {
+	destination: Destination;
+	before: number;
+	now: number;
+}
+
+/** Interval of the leases that go to the lane that has waited longest, regardless of rank. */
 const longestEvery = 10;
-/** Counts the leases that still go by rank before one goes by waiting, given the number of leases so far. */
+/** Returns the number of leases by rank before the next one by waiting, given the number of leases so far. */
 export const tillLongest = (served: number): number => longestEvery - 1 - (served % longestEvery);

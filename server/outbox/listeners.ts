@@ -1,15 +1,15 @@
-/** Listeners of one kind of news. A listener that throws keeps no other from hearing. */
+/** Makes a list of listeners. One that throws does not keep the others from being called. */
 export function createListeners<News = void>() {
 	const listeners = new Set<(news: News) => unknown>();
 	return {
-		/** Adds a listener; returns the way to stop it. */
+		/** Adds a listener; returns a function that removes it. */
 		add(listener: (news: News) => unknown): () => void {
 			listeners.add(listener);
 			return () => {
 				listeners.delete(listener);
 			};
 		},
-		/** Tells every listener; returns whether there is one. Throws what listeners threw, once all have heard. */
+		/** Calls every listener; returns false if there is none. Afterwards throws the errors of listeners that threw. */
 		tell(news: News): boolean {
 			const errors: unknown[] = [];
 			for (const listener of listeners) {

@@ -4,8 +4,8 @@ import { openSqlite } from "./sqlite/open.ts";
 import { sqliteFile } from "./store-url.ts";
 
 /**
- * Opens the store that a URL names: `sqlite:FILE` or `postgres://…`. Past `maxBytes` in use it takes no more events
- * until there is room again. Rejects with `StoreOpenError`.
+ * Opens the store at a URL, `sqlite:FILE` or `postgres://…`. At `maxBytes` in use, `append` rejects until there is
+ * room again. Rejects with `StoreOpenError`.
  */
 export function openOutbox(store: string, options: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const file = sqliteFile(store);

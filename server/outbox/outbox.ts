@@ -3,7 +3,7 @@ import type { Advance, AdvanceRequest, BudgetUse } from "./budget-window.ts";
 import type { DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./dead-letter.ts";
 import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
+import type { ExpireRequest, Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
 import type { Report } from "./report.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "./search.ts";
 import type { OutboxStats } from "./tally.ts";
@@ -19,111 +19,102 @@ export type { OwedDelivery } from "./search.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**
- * What is on disk: the journal, the lanes, what is known of people, and dead letters.
- * Everything is asynchronous, so that a thread or a database fits behind it. The states of a lane
- * and of a delivery are in ARCHITECTURE.md. Times are ms since the epoch; but for those of fan-out and replays, which
- * the store does when it can, they come from the caller.
+ * Everything on disk: the journal, the lanes, notes about people, budgets, and dead letters. All methods are
+ * asynchronous, as a thread or a database is behind them. Times are ms since the epoch, by the caller's clock except
+ * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
 export interface Outbox {
-	/** Resolves once the batch is durable. Rejects with {@link StoreUnavailableError}, and then nothing of it was stored. */
+	/** Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}, with nothing stored. */
 	append(batch: Batch | JournalRow): Promise<void>;
 	/**
-	 * Leases up to `lanes` ready lanes of a destination: those of the best rank first, in a rank the least
-	 * recently served; every tenth lease goes to the lane that has waited longest for its turn.
+	 * Leases ready lanes of a destination, by rank, and within a rank the least recently served first. Every tenth lease
+	 * goes to the lane that has waited longest, regardless of rank.
 	 */
 	take(request: TakeRequest): Promise<Taken>;
-	/**
-	 * Replaces what holds a destination, if it still is what was known of it; resolves to whether it was, and to what
-	 * holds it now. Durable.
-	 */
+	/** Changes the hold of a destination from `from` to `to` if it is `from` (compare and swap). Durable. */
 	hold(change: HoldChange): Promise<{ changed: boolean; hold: string | undefined }>;
-	/** Takes up to `want` requests from a destination's budget, for good: durable before it resolves. */
+	/** Takes requests from a budget; they cannot be given back. Durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
-	/** Makes dead letters, reason `expired`, of what was fanned out before `before` and is not leased; resolves to how many. */
-	expire(request: { destination: Destination; before: number; now: number }): Promise<number>;
-	/**
-	 * Takes in what a provider reports, once, in one step: durable before it resolves. Resolves to false where its
-	 * claim is held, and then nothing was changed.
-	 */
+	/** Ends old deliveries that are not leased, as dead letters; resolves to their number. */
+	expire(request: ExpireRequest): Promise<number>;
+	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;
-	/** Whom a destination's own name for a person means, where a report or a settlement told. */
+	/** Finds the person that a destination knows by a name of its own, if a report or a settlement has linked it. */
 	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
-	/**
-	 * Whether a request may still be begun for a lease: not where so much time has passed, or so much gone wrong, since
-	 * it was taken that another may have the lane by now.
-	 */
+	/** Returns false once another process may have taken the lane over, so that no request may be sent for it. */
 	isHeld(lease: Lease): boolean;
-	/** Whether others may deliver from the same store, and hold a destination meanwhile. */
+	/** True for a store from which other processes may deliver as well. */
 	readonly isShared: boolean;
-	/** Says what became of a lease. Resolves to false, and changes nothing, when the lease had been lost to another. */
+	/** Records the outcome of a lease. Resolves to false, with nothing changed, if the lease was lost. */
 	settle(settlement: Settlement): Promise<boolean>;
-	/** Calls `listener` when something goes on failing behind the interface, as fan-out on a full disk. */
+	/** Calls `listener` with failures behind the interface, as on a full disk; returns a function that removes it. */
 	onFault(listener: (message: string) => void): () => void;
-	/** Calls `listener` when lanes may have become ready; returns the way to stop listening. */
+	/** Calls `listener` when lanes may have become ready; returns a function that removes it. */
 	onReady(listener: () => void): () => void;
-	/** Calls `listener` with events that fan-out has just discarded, the last 100 of a transaction at most; for people to look at. */
+	/** Calls `listener` with up to 100 events that a fan-out discarded; returns a function that removes it. */
 	onDiscarded(listener: (discarded: Discarded[]) => void): () => void;
+	/** Finds a page of dead letters. */
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
 	/**
-	 * Makes the selected dead letters owed again, each as the last of its lane; resolves to how many. In
-	 * steps, so that thousands neither fill the memory nor stall what else the store does; `onProgress` is
-	 * told how many so far. Those that die meanwhile are not touched.
+	 * Puts the selected dead letters at the ends of their lanes again; resolves to their number. Works in steps, so that
+	 * thousands do not stall other work, and calls `onProgress` with the number so far. Skips events that die meanwhile.
 	 */
 	replay(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
-	/** Deletes dead letters; resolves to how many. In steps, as `replay`. */
+	/** Deletes the selected dead letters, in steps like `replay`; resolves to their number. */
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/**
-	 * Deletes all that is kept of people of a site, in one step: what they are owed (batches that are not fanned
-	 * out yet too), dead letters, what is known of them, links to them, claims of their own. A lease of theirs settles nothing any
-	 * more. The other claims of their events stay, as hashes, so that a copy that is still on its way is not taken anew.
-	 * Resolves to what there was, by destination.
+	 * Deletes the data of people of a site, in one step: their deliveries, also those not fanned out yet, dead letters,
+	 * notes, links, and claims of their own. Leases of theirs become void. Claims on event ids stay, as hashes, so that a
+	 * late copy of an event is still discarded. Resolves to a summary for each destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
-	/** What people are owed, lane by lane in order. */
+	/** Finds the deliveries owed to people, in order within each lane. */
 	findOwed(query: OwedQuery): Promise<OwedDelivery[]>;
 	/**
-	 * One step of a search through the events that are owed, from the latest back: those whose body holds a text.
-	 * A step looks at some hundred events, so that it stalls nothing; it may find none and yet have a `cursor`.
+	 * Does one step of a search for events that are owed and contain a text, from the latest back. A step reads some
+	 * hundred events, so that it does not stall other work. It may find none and still have a `cursor`.
 	 */
 	findEvents(query: { text: string; cursor?: string | undefined }): Promise<FoundEvents>;
+	/** Adds up the statistics of the store. */
 	stats(): Promise<OutboxStats>;
-	/** Requests that were taken from budgets since a time, by slots of {@link budgetSlotMs}; kept for {@link budgetUseKeptMs}. */
+	/** Lists the requests taken from budgets since a time, at most {@link budgetUseKeptMs} ago, by slots. */
 	budgetUse(query: { since: number }): Promise<BudgetUse[]>;
 	/**
-	 * Deletes what has outlived its use: claims that ended, dead letters last tried, people last heard of and links
-	 * last used before `before`. In steps, as `replay`.
+	 * Deletes expired claims, and dead letters, notes about people and links last used before `before`. Works in steps
+	 * like `replay`.
 	 */
 	sweep(limits: { now: number; before: number }): Promise<void>;
-	/** Resolves when the store can be written, else rejects with {@link StoreUnavailableError}. */
+	/** Resolves if the store can be written, or else rejects with {@link StoreUnavailableError}. */
 	check(): Promise<void>;
 	close(): Promise<void>;
 }
 
+/** A request to forget people. */
 export interface ForgetRequest {
 	site: string;
-	/** Their keys. */
+	/** Keys of the people. */
 	people: string[];
 }
 
-/** What a destination owed people who were forgotten, and what was known of them there. */
+/** A summary of the data deleted at one destination. */
 export interface Forgotten {
 	destination: string;
-	/** Deliveries; counted as discarded, for {@link forgottenReason}. */
+	/** Number of deliveries, which are counted as discarded for {@link forgottenReason}. */
 	owed: number;
-	/** Dead letters. */
+	/** Number of dead letters. */
 	dead: number;
-	/** As the provider wrote it, one for each of the people who was known. */
+	/** The provider's notes about each person. */
 	known: string[];
 }
 
-/** An event that a claim has kept out of all lanes. */
+/** An event that fan-out discarded because a claim was held. */
 export interface Discarded {
 	site: string;
 	person: string;
 	body: string;
-	/** The claim's. */
+	/** Reason of the claim. */
 	reason: string;
 }
 
-/** What a delivery that was owed to somebody who is forgotten is counted as. */
+/** Reason under which deliveries of forgotten people are counted as discarded. */
 export const forgottenReason = "forgotten";

@@ -1,33 +1,33 @@
 import type { Batch, Claim, NewEvent } from "./batch.ts";
 
-/** A destination's own name for a person, as that of a session or of a profile. */
+/** A link from a name that a destination has for a person, like a session's, to the person. */
 export interface Link {
 	destination: string;
 	alias: string;
-	/** The person's key. */
+	/** Key of the person. */
 	person: string;
 }
 
-/** What a provider reports of people, and what follows from it. */
+/** A provider's report about people, and the changes that follow from it. */
 export interface Report {
 	site: string;
-	/** What tells a report that is repeated. */
+	/** Claim by which a repeated report is recognised. */
 	claim: Claim;
 	events: ReportedEvent[];
-	/** As a batch's. */
+	/** Deliveries to count as discarded, as in a batch. */
 	skipped?: Batch["skipped"];
-	/** A later one of the same alias takes its place. */
+	/** Links to store; each replaces the link of the same alias. */
 	links: Link[];
-	/** People of whom nothing that is known at a destination, nor any link there, holds any more; what they are owed stays. */
+	/** People whose notes and links at a destination are deleted; their deliveries stay. */
 	unlearn: { destination: string; person: string }[];
 	now: number;
 }
 
-/** An event that follows from a report, appended as a batch's are, unless it is the echo of one that was sent there. */
+/** An event of a report, to be appended unless it is the echo of an event that was sent to the provider. */
 export interface ReportedEvent {
 	event: NewEvent;
-	/** Where one of these is held it is dropped, and counted under that claim's reason. */
+	/** Claims that each drop the event while held; it is counted under the reason of that claim. */
 	unless: Claim[];
-	/** Held from now on, whether they were held or not. */
+	/** Claims to hold from now on, even if they are held already. */
 	marks: Claim[];
 }

@@ -1,33 +1,35 @@
 import type { Destination } from "./destination.ts";
 
+/** A query for deliveries that are owed to people. */
 export interface OwedQuery {
 	destinations: Destination[];
-	/** Their keys. */
+	/** Keys of the people. */
 	persons: string[];
-	/** Only these events, as `findEvents` named them. */
+	/** Ids of the events to find, from `findEvents`; every event without it. */
 	events?: string[];
-	/** Deliveries of each lane at most. */
+	/** Maximum number of deliveries of each lane. */
 	limit: number;
 }
 
-/** A delivery that is owed, and where in its lane it is. */
+/** A delivery that is owed, and its place in the lane. */
 export interface OwedDelivery {
 	destination: Destination;
 	person: string;
 	body: string;
-	/** Deliveries of the same lane that come before it. */
+	/** Number of deliveries before it in the lane. */
 	ahead: number;
-	/** What the lane is; see ARCHITECTURE.md. */
+	/** State of the lane; see ARCHITECTURE.md. */
 	state: "ready" | "leased" | "waiting";
-	/** When a waiting lane may be taken, or when a lease runs out. */
+	/** End of the wait or of the lease. */
 	dueAt?: number;
-	/** Failed attempts of the first delivery of the lane. */
+	/** Number of failed attempts of the first delivery of the lane. */
 	attempts: number;
 }
 
+/** The events that one step of a search has found. */
 export interface FoundEvents {
-	/** `id` is the store's own. */
+	/** Events; `id` means something in this store only. */
 	events: { id: string; body: string }[];
-	/** Where the next step starts, if there is one. */
+	/** Start of the next step; absent after the last one. */
 	cursor?: string;
 }

@@ -2,8 +2,8 @@ import type { Lane } from "./lane.ts";
 import type { Settlement } from "./lease.ts";
 
 /**
- * Says what a settlement makes of a lane. Where deliveries have ended, `lane` is what is left of it, untried: the
- * request and the number of deliveries to show concerned those.
+ * Applies a settlement to a lane. After deliveries have ended `lane` must be the rest of it, untried; the request sent
+ * and `narrowTo` concerned the deliveries that have ended, and are not applied then.
  */
 export function settledLane<Kept extends Lane>(
 	lane: Kept,

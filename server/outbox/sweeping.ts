@@ -2,18 +2,20 @@ import type { Logger } from "pino";
 import type { Destination } from "./destination.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** How often what has outlived its use is deleted, and how long dead letters and what is known of people are kept. */
+/** Interval between sweeps. */
 const sweepEveryMs = 60_000;
+/** Time for which unused notes, links and dead letters are kept. */
 const keptMs = 30 * 86_400_000;
-/** A system clock that was set by more than this since the start makes every age doubtful. */
+/** Difference of the two clocks above which nothing is deleted: the system clock was set since the start. */
 const doubtMs = 3_600_000;
 
 interface Parts {
-	/** What waits longer than `maxWait` (ms) at a destination is given up. */
+	/** Destinations, with the maximum age of their deliveries, ms. */
 	served: readonly { destination: Destination; maxWait: number }[];
-	/** The clock that waiting is measured by. */
+	/** Steady clock by which waiting is measured. */
 	now(): number;
 	log: Logger;
+	/** Called with the number of deliveries that have expired. */
 	expired(destination: Destination, count: number): void;
 }
 
@@ -30,7 +32,7 @@ async function sweep(outbox: Outbox, { served, now: clock, expired }: Parts): Pr
 	}
 }
 
-/** Deletes what has outlived its use, and gives up what has waited too long; not while the time is in doubt. Returns the way to stop. */
+/** Deletes unused data and expires old deliveries at intervals; returns a function that stops it. */
 export function startSweeping(outbox: Outbox, parts: Parts): () => void {
 	const sweeping = setInterval(() => {
 		sweep(outbox, parts).catch((error) => parts.log.error({ err: error }, "the store could not be swept"));

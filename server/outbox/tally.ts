@@ -2,46 +2,48 @@ import type { Destination } from "./destination.ts";
 import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
 
+/** The statistics of one destination. */
 export interface DestinationStats {
 	destination: Destination;
-	/** Requests taken from the budget in its current window, and when that window started. */
+	/** Requests taken from the budget in its current window, and the start of that window. */
 	budget?: { used: number; windowStart: number };
-	/** Deliveries owed. */
+	/** Number of deliveries owed. */
 	owed: number;
-	/** Lanes with something owed. */
+	/** Number of lanes. */
 	lanes: number;
-	/** When the longest waiting delivery was fanned out. */
+	/** Time at which the oldest delivery was fanned out. */
 	oldestAt: number | undefined;
 	delivered: number;
-	/** Dead letters kept now. */
+	/** Number of dead letters. */
 	dead: number;
-	/** Attributes that did not fit there. */
+	/** Number of attributes left out because the provider cannot hold them. */
 	leftOut: number;
-	/** Not delivered on purpose, by reason. */
+	/** Deliveries that were discarded, by reason. */
 	discarded: Record<string, number>;
 }
 
+/** The statistics of a store. */
 export interface OutboxStats {
-	/** Batches on disk that are not fanned out yet. */
+	/** Number of batches not fanned out yet. */
 	journal: number;
-	/** Journal rows that could not be fanned out and were set aside. */
+	/** Number of batches set aside because they could not be fanned out. */
 	stuck: number;
-	/** Events taken into lanes or discarded so far. */
+	/** Number of events fanned out so far. */
 	events: number;
-	/** Events discarded at fan-out, by the reason of the claim that was held. */
+	/** Events discarded at fan-out, by the reason of the claim. */
 	discarded: Record<string, number>;
-	/** What the store takes on disk, in bytes. */
+	/** Size of the store, in bytes. */
 	bytes: number;
 	destinations: DestinationStats[];
 }
 
-/** Takes the place of a destination's name in the counters of a whole site. */
+/** Name that counters of a whole site have in place of a destination's. */
 export const siteItself = "";
 
 const discardedPrefix = "discarded:";
-/** Names the counter of events or deliveries discarded for a reason. */
+/** Returns the name of the counter of events or deliveries discarded for a reason. */
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;
-/** Names the counter that a delivery adds to when it ends. */
+/** Returns the name of the counter of deliveries with such an end. */
 export const counterOf = (ending: Ending): string =>
 	ending.kind === "discarded" ? discardedFor(ending.reason) : ending.kind;
 
@@ -49,8 +51,8 @@ const figures = ["owed", "lanes", "delivered", "dead", "leftOut"] as const;
 const isFigure = (name: string): name is (typeof figures)[number] => figures.some((each) => each === name);
 
 /**
- * Adds up the statistics of a store from its counters, rows of `site`, `destination`, `name` and `value`.
- * `current` tells the budget and the oldest delivery of a destination, which no counter holds.
+ * Adds up the statistics of a store from its counters, rows of `site`, `destination`, `name` and `value`. `current`
+ * looks up the budget and the oldest delivery of a destination, which are not counters.
  */
 export function tally(
 	counters: Iterable<Row>,

@@ -34,8 +34,11 @@ function open(name: string): Store {
 	return { db, store, file };
 }
 
-function transaction<Result>({ store }: Store, work: () => Result): Result {
-	return store.transactions.transaction(work);
+function transaction<Result>({ store: { transactions } }: Store, work: () => Result): Result {
+	transactions.begin();
+	const result = work();
+	transactions.commit();
+	return result;
 }
 
 const destination = { site: "site", name: "crisp" };

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "../errors.ts";
 import type { Head } from "../journal-row.ts";
+import { stepSize } from "../limits.ts";
 import type { Database } from "../postgres/connection.ts";
 import { openDatabase as openTarget } from "../postgres/database.ts";
 import { createDestinations } from "../postgres/destinations.ts";
@@ -10,13 +11,11 @@ import { moved } from "../sqlite/schema.ts";
 import { createStatements, type Row, type Statements } from "../sqlite/statements.ts";
 import { type Mapping, moves, type TableMove } from "./tables.ts";
 
-/** Rows that one transaction moves. */
-const stepSize = 500;
-
+/** Progress of a migration. */
 export interface Progress {
-	/** What is being moved. */
+	/** Table that is being moved. */
 	table: string;
-	/** Rows of it so far, in this run. */
+	/** Number of its rows moved in this run. */
 	rows: number;
 }
 
@@ -31,17 +30,19 @@ async function openSource(file: string): Promise<DatabaseSync> {
 	}
 }
 
-/** Sees that the target is this migration's alone, and that no proxy uses it; none can from then on. */
+/** Reserves the target for this migration, from when on no proxy opens it. Rejects if a proxy uses it, or used it. */
 async function claimTarget({ transaction }: Database, isMoved: boolean): Promise<"begin" | "go on" | "done"> {
 	return transaction(async (run) => {
 		await run("LOCK TABLE eventferry.migration");
 		const [state] = await run("SELECT is_finished FROM eventferry.migration WHERE step = ''");
 		if (state?.is_finished) {
 			if (isMoved) return "done";
-			throw new StoreOpenError("another store was moved to the target already: move to an empty database");
+			throw new StoreOpenError(
+				"the target holds another store, which was moved there before: move to an empty database",
+			);
 		}
 		if (state) return "go on";
-		if (isMoved) throw new StoreOpenError("the store was moved before, and not to this target");
+		if (isMoved) throw new StoreOpenError("the store was moved before, to another target");
 		const [used] = await run(
 			`SELECT FROM (SELECT 1 FROM eventferry.counter UNION ALL SELECT 1 FROM eventferry.journal
 			UNION ALL SELECT 1 FROM eventferry.claim UNION ALL SELECT 1 FROM eventferry.owner) AS rows LIMIT 1`,
@@ -52,21 +53,18 @@ async function claimTarget({ transaction }: Database, isMoved: boolean): Promise
 	});
 }
 
-/** How the source's numbers and names are called in the target. */
+const named = ({ site, name }: Row) => ({ site: String(site), name: String(name) });
+
+/** Makes the look-ups of numbers and names. */
 async function mappingOf({ all, each }: Statements, database: Database): Promise<Mapping> {
 	const rows = all(`SELECT site, name FROM destination UNION SELECT site, destination FROM known UNION
 		SELECT site, destination FROM link UNION SELECT site, destination FROM dead_letter UNION
 		SELECT site, destination FROM budget UNION SELECT site, destination FROM budget_use UNION
-		SELECT site, destination FROM hold`).map((row) => ({ site: String(row.site), name: String(row.name) }));
+		SELECT site, destination FROM hold`).map(named);
 	const destinations = rows.filter(({ name }) => name !== "");
 	const ids = await createDestinations(database).ids(destinations);
 	const numbers = new Map(destinations.map(({ site, name }, index) => [`${site}\n${name}`, ids[index]]));
-	const numbered = new Map(
-		all("SELECT * FROM destination").map(({ id, site, name }) => [
-			Number(id),
-			{ site: String(site), name: String(name) },
-		]),
-	);
+	const numbered = new Map(all("SELECT * FROM destination").map((row) => [Number(row.id), named(row)]));
 	const waiting = new Map<number, { batch: number; place: number }>();
 	for (const { id, head } of each("SELECT id, head FROM journal")) {
 		try {
@@ -74,11 +72,11 @@ async function mappingOf({ all, each }: Statements, database: Database): Promise
 				waiting.set(Number(id) + place, { batch: Number(id), place });
 			}
 		} catch {
-			// It was set aside, as it cannot be read.
+			// A head that cannot be read: its batch was set aside.
 		}
 	}
 	function sure<Value>(value: Value | undefined): Value {
-		if (value === undefined) throw new Error("the store refers to what it does not hold");
+		if (value === undefined) throw new Error("the store refers to a destination that it does not have");
 		return value;
 	}
 	return {
@@ -92,7 +90,7 @@ const written = (value: unknown) => (value instanceof Uint8Array ? { hex: Buffer
 const read = (value: unknown) =>
 	typeof value === "object" && value !== null && "hex" in value ? Buffer.from(String(value.hex), "hex") : value;
 
-/** Moves a table step by step; where it is, is stored with what it has moved. */
+/** Moves a table step by step; each step also stores the progress. Resolves to the number of rows. */
 async function move(
 	{ table, keys, put }: TableMove,
 	{ all }: Statements,
@@ -128,9 +126,9 @@ async function move(
 }
 
 /**
- * Moves an embedded store into an empty database. What was moved before is not moved again, so it can be run
- * again until it is done; until then no proxy opens the target, and from then on none opens the source.
- * Rejects with {@link StoreOpenError} where that cannot be. Resolves to how many rows this run has moved.
+ * Moves an embedded store into an empty database. After a failure it can be run again, and goes on from there. No proxy
+ * opens the target before it is done, nor the source afterwards. Rejects with {@link StoreOpenError} if the source or
+ * the target does not fit. Resolves to the number of rows moved in this run.
  */
 export async function migrateStore(
 	file: string,
@@ -155,7 +153,7 @@ export async function migrateStore(
 					`SELECT setval(pg_get_serial_sequence('eventferry.dead_letter', 'id'), (
 						SELECT coalesce(max(id), 0) + 1 FROM eventferry.dead_letter))`,
 				);
-				// The source first: at no moment may proxies open both.
+				// The source first, so that proxies can never open both.
 				source.exec(`PRAGMA user_version = ${moved}`);
 				await database.run("UPDATE eventferry.migration SET is_finished = true WHERE step = ''");
 			}

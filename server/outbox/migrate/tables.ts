@@ -4,7 +4,7 @@ import type { Run } from "../postgres/connection.ts";
 import { storable } from "../postgres/text.ts";
 import { bytesOf, type Row } from "../sqlite/statements.ts";
 
-/** Numbers and names that differ between the two stores. */
+/** Look-ups of numbers and names that differ between the two stores. */
 export interface Mapping {
 	/** Finds the number in PostgreSQL of a destination by site and name. */
 	named(site: string, name: string): number;

@@ -9,7 +9,6 @@ import {
 	budgetUseKeptMs,
 	budgetUseOf,
 } from "../budget-window.ts";
-import type { Row } from "./connection.ts";
 import type { Shared } from "./shared.ts";
 
 interface Found {
@@ -17,20 +16,15 @@ interface Found {
 	state: BudgetState | undefined;
 }
 
-const foundIn = (row: Row): Found => ({
-	version: Number(row.budget),
-	state: row.window_start === null ? undefined : budgetStateOf(row),
-});
-
 export type Budgets = ReturnType<typeof createBudgets>;
 
 /**
- * Budgets, which all processes share. What is decided here is stored only if nothing has changed since
- * it was read, so that no process that stops in between keeps the others waiting.
+ * Makes the budgets, which all processes share. A change is stored only if the budget is unchanged since it was read
+ * (compare and swap): a lock would make the others wait for a process that stops in between.
  */
 export function createBudgets({ database: { run }, destinations }: Pick<Shared, "database" | "destinations">) {
 	const latest = new Map<number, Found>();
-	/** One request of this process at a time for a destination: they would only be in each other's way. */
+	/** Requests of this process by destination, made one at a time so that they do not compete. */
 	const turns = new Map<number, Promise<unknown>>();
 
 	async function read(id: number): Promise<Found> {
@@ -38,11 +32,11 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			"SELECT budget, window_start, used, tokens, refilled_at FROM eventferry.destination WHERE id = $1",
 			[id],
 		);
-		if (!row) throw new Error("the destination is gone");
-		return foundIn(row);
+		if (!row) throw new Error(`there is no destination ${id}`);
+		return { version: Number(row.budget), state: row.window_start === null ? undefined : budgetStateOf(row) };
 	}
 
-	/** Stores a budget unless another was quicker, and counts what was taken. */
+	/** Stores a budget and counts the requests taken; returns false if another process was quicker. */
 	async function write(id: number, version: number, state: BudgetState, granted: number, now: number) {
 		const rows = await run(
 			`WITH taken AS (
@@ -73,12 +67,9 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 	return {
 		async advance(request: AdvanceRequest): Promise<Advance> {
 			const id = await destinations.id(request.destination);
-			const before = turns.get(id) ?? Promise.resolve();
-			const taking = before.then(() => take(id, request));
-			turns.set(
-				id,
-				taking.catch(() => {}),
-			);
+			const taking = (turns.get(id) ?? Promise.resolve()).then(() => take(id, request));
+			const ended = taking.catch(() => {});
+			turns.set(id, ended);
 			return taking;
 		},
 
@@ -92,7 +83,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			return rows.map(budgetUseOf);
 		},
 
-		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
+		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
 		async sweepBudgetUse(now: number): Promise<void> {
 			await run("DELETE FROM eventferry.budget_use WHERE at < $1 OR at > $2", [now - budgetUseKeptMs, now]);
 		},

@@ -1,6 +1,6 @@
 import { columns, type Run } from "./connection.ts";
 
-/** Where a bundle is: its batch, and its place in that. */
+/** Key of a bundle: its batch, and its place in the batch. */
 export interface BundleKey {
 	batch: number;
 	place: number;
@@ -8,12 +8,13 @@ export interface BundleKey {
 
 const keys = (bundles: readonly BundleKey[]) => columns(bundles, "batch", "place");
 
+/** Returns a text that identifies a bundle. */
 export const nameOf = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
 
-/** The bodies of a bundle, a line each. */
+/** Splits the stored bodies of a bundle. */
 export const linesOf = (bodies: unknown): string[] => (Buffer.isBuffer(bodies) ? bodies.toString().split("\n") : []);
 
-/** The bodies of some bundles, by name. */
+/** Reads the bodies of some bundles, by `nameOf`. */
 export async function bodiesOf(run: Run, bundles: readonly BundleKey[]): Promise<Map<string, string[]>> {
 	if (bundles.length === 0) return new Map();
 	const rows = await run(
@@ -35,7 +36,7 @@ export async function removeBundles(run: Run, bundles: readonly BundleKey[]): Pr
 	);
 }
 
-/** Says in how many lanes some of each is owed; to be said where it is more than one. */
+/** Stores the numbers of lanes that owe events of bundles, for bundles that several lanes owe. */
 export async function shareBundles(run: Run, bundles: readonly (BundleKey & { lanes: number })[]): Promise<void> {
 	if (bundles.length === 0) return;
 	await run(
@@ -44,7 +45,7 @@ export async function shareBundles(run: Run, bundles: readonly (BundleKey & { la
 	);
 }
 
-/** Lanes owe nothing of some bundles any more: those go that none owes any of. One that is named twice was owed by two. */
+/** Notes for each entry that its lane owes nothing of the bundle any more; deletes bundles that no lane owes. */
 export async function releaseBundles(run: Run, entries: readonly (BundleKey & { isShared: boolean })[]): Promise<void> {
 	const shared = entries.filter(({ isShared }) => isShared);
 	const removing = [
@@ -55,7 +56,7 @@ export async function releaseBundles(run: Run, entries: readonly (BundleKey & { 
 	];
 	if (shared.length > 0) {
 		const values = keys(shared);
-		// Locked in one order, as others lock them.
+		// Every transaction locks these rows in the same order, to avoid deadlocks.
 		void run(
 			`SELECT FROM eventferry.owing
 			WHERE (batch, place) IN (SELECT * FROM unnest($1::bigint[], $2::integer[])) ORDER BY batch, place FOR UPDATE`,

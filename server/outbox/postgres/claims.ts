@@ -3,18 +3,20 @@ import { keyBytes, keyOf } from "../claim-key.ts";
 import type { EventHead, Term } from "../journal-row.ts";
 import { columns, type Run } from "./connection.ts";
 
-/** A claim with its key as it is stored, in hexadecimal. */
+/** A claim with its stored key, in hexadecimal. */
 export interface KeyedClaim extends Term {
 	key: string;
 }
 
 type Span = Pick<Term, "since" | "until">;
+
+/** Gives a claim its stored key. */
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
 	...claim,
 	key: keyOf(site, person, claim).toString("hex"),
 });
 
-/** The claims of each event of a batch, whose keys are packed in the order of the events. */
+/** Reads the claims of each event of a batch. */
 export function claimsOf(events: readonly EventHead[], terms: readonly Term[], keys: Buffer): KeyedClaim[][] {
 	let offset = 0;
 	return events.map(([, , , ...own]) =>
@@ -27,12 +29,12 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
 }
 
 /**
- * The claims on some keys, to be decided one after the other in memory and stored in one go. Under the lock
- * of `lockWriting`, so that nobody else decides the same meanwhile.
+ * Reads the claims on some keys, which are then decided in memory and stored together. The caller must hold the lock of
+ * `lockWriting`, so that no other process decides the same claims.
  */
 export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	const spans = new Map<string, Span>();
-	const changed = new Set<string>();
+	const changed = new Map<string, Span & { key: string }>();
 	if (all.length > 0) {
 		const found = await run(
 			"SELECT replace(key::text, '-', '') AS key, since, until FROM eventferry.claim WHERE key = ANY($1::uuid[])",
@@ -48,13 +50,13 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		return span !== undefined && span.since <= at && at < span.until;
 	}
 
-	/** Holds a claim from now on, whether it was held or not. */
+	/** Holds a claim from now on, even if it is held already. */
 	function mark({ key, since, until }: KeyedClaim): void {
 		spans.set(key, { since, until });
-		changed.add(key);
+		changed.set(key, { key, since, until });
 	}
 
-	/** Takes a claim unless it is held; returns whether it was taken. */
+	/** Takes a claim unless it is held; returns true if it was taken. */
 	function take(claim: KeyedClaim): boolean {
 		if (isHeld(claim)) return false;
 		mark(claim);
@@ -65,23 +67,15 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		isHeld,
 		mark,
 		take,
-		/** Takes an event's claims unless one of them is held: then the reason, and none is taken. */
+		/** Takes the claims of an event, unless one of them is held; returns the reason of that one. */
 		takeAll: (claims: readonly KeyedClaim[]): string | undefined =>
 			(claims.find(isHeld) ?? claims.find((each) => !take(each)))?.reason,
 		async save(): Promise<void> {
 			if (changed.size === 0) return;
-			const keys = [...changed];
 			await run(
 				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])
 				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until`,
-				[
-					keys,
-					...columns(
-						keys,
-						(key) => spans.get(key)?.since,
-						(key) => spans.get(key)?.until,
-					),
-				],
+				columns([...changed.values()], "key", "since", "until"),
 			);
 		},
 	};

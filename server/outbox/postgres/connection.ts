@@ -1,30 +1,33 @@
 import type { ClientConfig, PoolClient } from "pg";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 
-/** A row as it comes from PostgreSQL; bigint as a number. */
+/** A row of PostgreSQL, with bigint read as a number. */
 export type Row = Record<string, unknown>;
-/** Runs one statement. Several may be sent without waiting for each other: they are run in that order. */
+/** Runs one statement. Statements sent without waiting for each other run in that order. */
 export type Run = (text: string, values?: unknown[]) => Promise<Row[]>;
 export type Database = Awaited<ReturnType<typeof connect>>;
 
-/** How long a connection, and an answer, are waited for. */
+/** Maximum wait for a connection. */
 const connectMs = 3_000;
+/** Maximum wait for an answer. */
 const answerMs = 10_000;
 /**
- * Each transaction's own limits, so that they hold behind a pooler too. A process that is stopped within one
- * must not keep what it has locked: others wait a little longer for a lock than it may be idle.
+ * SQL that begins a transaction with time limits of its own, which hold behind a pooler as well,
+ * https://www.postgresql.org/docs/current/runtime-config-client.html. A process that stops within a transaction loses
+ * its locks after 3 s; others wait for a lock for longer than that.
  */
 const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL lock_timeout = 6000;
 	SET LOCAL statement_timeout = 8000`;
-/** As above, for what only reads: all of it sees one moment. */
+/** SQL that begins a transaction in which all reads see the store at one moment. */
 const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
-/** Connections of a process at most, beside the one that listens. */
+/** Maximum number of connections of a process, besides the one that listens. */
 const most = 10;
+/** Number of the type bigint. */
 const bigint = 20;
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected */
+/** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 const worthAnotherTry = new Set(["40001", "40P01"]);
 
-/** PostgreSQL's code of what went wrong, where it was PostgreSQL that said so. */
+/** Returns the code of an error, if PostgreSQL has reported it. */
 export const codeOf = (error: unknown): string | undefined => {
 	const cause = error instanceof StoreUnavailableError ? error.cause : error;
 	return cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
@@ -44,7 +47,7 @@ async function loadPg() {
 	}
 }
 
-/** Connections to one database. Nothing is connected until it is asked something. */
+/** Makes a pool of connections to a database. It connects when it is used first. */
 export async function connect(url: string) {
 	const pg = await loadPg();
 	const config: ClientConfig = {
@@ -58,11 +61,11 @@ export async function connect(url: string) {
 		},
 	};
 	const pool = new pg.Pool({ ...config, pipeline: true, max: most, idleTimeoutMillis: 30_000 });
-	// A connection that breaks while nobody uses it is replaced when it is needed; one in use rejects what it was asked.
+	// A connection that breaks while it is idle is replaced when needed; one in use rejects its queries.
 	pool.on("error", () => {});
 	pool.on("connect", (client) => client.on("error", () => {}));
 
-	/** Lends a connection; one on which anything went wrong is not used again. */
+	/** Lends a connection, which is closed afterwards if anything failed on it. */
 	async function lend<Result>(work: (run: Run, client: PoolClient) => Promise<Result>): Promise<Result> {
 		let client: PoolClient;
 		try {
@@ -72,7 +75,7 @@ export async function connect(url: string) {
 		}
 		const run: Run = (text, values) => {
 			const rows = client.query<Row>(text, values).then(({ rows }) => rows);
-			// Whoever sends several waits for one after the other: one that fails later must not go unheard.
+			// A caller that sends several statements awaits them in turn: without this, a later failure would be unhandled.
 			rows.catch(() => {});
 			return rows;
 		};
@@ -97,13 +100,13 @@ export async function connect(url: string) {
 	}
 
 	return {
-		/** One statement, and so one transaction. */
+		/** Runs one statement, as a transaction. */
 		run: ((text, values) => lend((run) => run(text, values))) as Run,
-		/** Several statements on one connection, each a transaction. */
+		/** Runs statements on one connection, each as a transaction. */
 		connection: lend,
-		/** Reads that see the store as it is at one moment. */
+		/** Runs reads that see the store at one moment. */
 		snapshot: <Result>(work: (run: Run) => Promise<Result>) => attempt(work, beginSnapshot),
-		/** All or nothing; tried again where it met another transaction. */
+		/** Runs statements as a transaction, which is repeated after a conflict with another one. */
 		async transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
 			for (let tries = 1; ; tries += 1) {
 				try {
@@ -113,13 +116,13 @@ export async function connect(url: string) {
 				}
 			}
 		},
-		/** A connection of its own, outside the pool. */
+		/** Makes a connection outside the pool. */
 		client: () => new pg.Client(config),
 		end: () => pool.end(),
 	};
 }
 
-/** Reads columns out of items, each by its name or by a function; `unnest` makes rows of them again. */
+/** Reads columns from items, each by a property or a function, for `unnest` in SQL. */
 export function columns<Item>(
 	items: readonly Item[],
 	...named: (keyof Item | ((item: Item) => unknown))[]

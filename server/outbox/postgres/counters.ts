@@ -1,15 +1,14 @@
 import { columns, type Run } from "./connection.ts";
 
-/** Counters are spread over so many rows each, of which a process uses one. */
+/** Rows of each counter. A process uses one of them, so that processes do not wait for each other to count. */
 const slots = 16;
 
 export type Counts = ReturnType<typeof createCounts>;
 
-/** What one transaction counts, written at its end so that others wait for its rows as shortly as can be. */
+/** Makes the counts of one transaction, written at its end so that their rows are locked for a short time. */
 function createCounts(run: Run, slot: number) {
 	const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
 	return {
-		/** Adds to a counter of a site, or of one of its destinations. */
 		add(site: string, destination: string, name: string, by: number): void {
 			const key = `${site}\n${destination}\n${name}`;
 			counted.set(key, { site, destination, name, by: by + (counted.get(key)?.by ?? 0) });
@@ -36,7 +35,7 @@ function createCounts(run: Run, slot: number) {
 
 export type Counters = ReturnType<typeof createCounters>;
 
-/** The counters of this process. */
+/** Makes the counters of this process. */
 export function createCounters() {
 	const slot = Math.floor(Math.random() * slots);
 	return (run: Run): Counts => createCounts(run, slot);

@@ -1,7 +1,6 @@
 import {
 	afterOf,
 	type Buried,
-	type DeadLetterPage,
 	type DeadLetterQuery,
 	type DeadLetterSelection,
 	pageOf,
@@ -15,7 +14,6 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Keeps what ended dead. */
 export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
 	if (buried.length === 0) return;
 	await run(
@@ -40,13 +38,15 @@ export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
 	);
 }
 
-/** Where a replay or discard is: what is behind it, and what was there when it began. */
+/** Dead letters of a replay or discard that are left to do. */
 interface Range {
+	/** Id of the last dead letter done. */
 	after: number;
+	/** Highest id when it began. */
 	last: number;
 }
 
-/** Those of a selection, of which `$1` to `$5` are the values, between `$6` and `$7`. */
+/** SQL that selects dead letters by `values`: `$1` to `$5` from the selection, `$6` and `$7` from the range. */
 const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON destination.id = dead_letter.destination
 	WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR reason = $2)
 	AND ($3::bigint[] IS NULL OR dead_letter.id = ANY($3))
@@ -62,15 +62,14 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 	last,
 ];
 
-/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
+/** Makes the table of dead letters. */
 export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
-	/** Deletes some, and counts them. */
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 	}
 
-	/** Makes some owed again, each as the last of its lane and a bundle of its own. */
+	/** Puts dead letters at the ends of their lanes, each as a bundle of its own. */
 	async function revive(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		const [next] = await run("SELECT nextval('eventferry.batch') AS id");
 		const batch = Number(next?.id);
@@ -88,7 +87,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 		await owe(run, debts, { destinations, counts, now: Date.now() });
 	}
 
-	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	/** Goes through a selection step by step, each in a transaction; resolves to the number of dead letters done. */
 	async function steps(
 		selection: DeadLetterSelection,
 		use: (run: Run, rows: readonly Row[], counts: Counts) => Promise<void>,
@@ -119,7 +118,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 	}
 
 	return {
-		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): Promise<DeadLetterPage> {
+		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
 			const range = { after: afterOf(cursor), last: Number.MAX_SAFE_INTEGER };
 			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at

@@ -6,8 +6,8 @@ const keyOf = ({ site, name }: Destination) => `${site}\n${name}`;
 export type Destinations = ReturnType<typeof createDestinations>;
 
 /**
- * The destinations' numbers in this database, given in a transaction of their own. A number is never another
- * destination's, nor is one ever deleted, so they can be remembered.
+ * Makes the numbers of destinations, assigned in a transaction of their own. A number is never deleted or reused, so
+ * they can be cached.
  */
 export function createDestinations({ run }: Pick<Database, "run">) {
 	const numbers = new Map<string, number>();
@@ -23,7 +23,7 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 
 	async function give(destinations: readonly Destination[]): Promise<void> {
 		const named = columns(destinations, "site", "name");
-		// In a statement of its own: the next one alone sees what another process has just added.
+		// Two statements: only the second one sees rows that another process has just added.
 		await run(
 			`INSERT INTO eventferry.destination (site, name)
 			SELECT DISTINCT site, name FROM unnest($1::text[], $2::text[]) AS t (site, name) ORDER BY site, name
@@ -46,13 +46,14 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 	}
 
 	return {
+		/** Returns the numbers of destinations, which get one if they are new. */
 		ids,
 		id: async (destination: Destination): Promise<number> => Number((await ids([destination]))[0]),
-		/** Whose number it is. */
+		/** Returns the destination with a number. */
 		async named(id: number): Promise<Destination> {
 			if (!names.has(id)) learn(await run("SELECT id, site, name FROM eventferry.destination"));
 			const destination = names.get(id);
-			if (!destination) throw new Error(`no destination has the number ${id}`);
+			if (!destination) throw new Error(`there is no destination ${id}`);
 			return destination;
 		},
 	};

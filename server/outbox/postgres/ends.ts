@@ -12,27 +12,27 @@ import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import type { LockedLane } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
-/** Leading deliveries of a locked lane that have ended. */
+/** The end of leading deliveries of a locked lane. */
 export interface End {
 	lane: LockedLane;
-	/** How many at most. */
+	/** Maximum number of deliveries. */
 	count: number;
-	/** Which of them, if not all: up to the first for which it does not hold. */
+	/** Condition for a delivery to end; the first that does not meet it stays, as do those after it. */
 	isMeant?(owed: Owed): boolean;
 	ending: Ending;
-	/** Attempts that are to be counted for this ending itself. */
+	/** Number of attempts to add for this end. */
 	attempts: number;
 	now: number;
 }
 type Owed = Delivery & { entry: Entry };
 
-/** What has ended of a lane, and what is known to come after it: at least the first, if there is any. */
+/** Deliveries of a lane that have ended, and those read that stay: at least the first, if there is any. */
 interface Left {
 	ended: readonly Owed[];
 	left: readonly Owed[];
 }
 
-/** What dead letters are made of. What a lane has tried it has tried for its first delivery. */
+/** Makes dead letters of deliveries. The attempts of a lane were made for its first delivery. */
 async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): Promise<Buried[]> {
 	const dead = ends.flatMap(({ ending, ...end }) => (ending.kind === "dead" ? [{ ...end, ending }] : []));
 	const bodies = await bodiesOf(
@@ -56,7 +56,7 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 
 export type Ends = ReturnType<typeof createEnds>;
 
-/** How deliveries end. */
+/** Makes the ending of deliveries. */
 export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 	async function countEnds(ends: readonly (End & { ended: Owed[]; isEmpty: boolean })[], counts: Counts) {
 		for (const { lane, ending, ended, isEmpty } of ends) {
@@ -67,7 +67,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		}
 	}
 
-	/** Leading deliveries of locked lanes, those that have ended left out; as many of each as asked, or all there are. */
+	/** Reads up to `count` leading deliveries of each locked lane, without those that have ended. */
 	async function leadingOwed(run: Run, wanted: readonly { lane: LockedLane; count: number }[]) {
 		const needed = wanted.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count }));
 		const entries = await leadingEntries(run, needed);
@@ -80,7 +80,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		);
 	}
 
-	/** The ranks of lanes by what is left of them; a lane whose best may have ended is looked into further. */
+	/** Returns the new ranks of lanes. Reads more of a lane whose best delivery may have ended. */
 	async function ranksOf(run: Run, ends: readonly (End & Left)[]): Promise<Map<number, number>> {
 		const best = (owed: readonly Owed[]) => Math.min(...owed.map(({ rank }) => rank));
 		const isKept = ({ lane, ended, left }: End & Left) => best(ended) > lane.rank || best(left) <= lane.rank;
@@ -95,7 +95,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		);
 	}
 
-	/** Ends leading deliveries of locked lanes, and makes of each lane what is left; those that are empty then are deleted. */
+	/** Ends leading deliveries of locked lanes. Deletes empty lanes; the caller must write the others. */
 	async function end(run: Run, some: readonly End[], counts: Counts) {
 		if (some.length === 0) return [];
 		const leading = await leadingOwed(

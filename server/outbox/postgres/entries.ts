@@ -3,16 +3,17 @@ import { optionalNumber } from "../row.ts";
 import type { BundleKey } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 
-/** What a lane owes of one bundle. */
+/** An entry: the deliveries that a lane owes of one bundle. */
 export interface Entry extends BundleKey {
 	lane: number;
 	id: number;
 	deliveries: Delivery[];
 	storedAt: number;
-	/** What a replayed dead letter brings along. */
+	/** First attempt of a replayed dead letter. */
 	firstAt: number | undefined;
+	/** Number of attempts of a replayed dead letter. */
 	pastAttempts: number;
-	/** Whether other lanes owe some of the bundle too. */
+	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
 }
 
@@ -29,8 +30,8 @@ export const entryOf = (row: Row): Entry => ({
 });
 
 /**
- * The leading entries of lanes, as a table `owed`: so many that they hold `$2` deliveries of each lane in `$1`, those
- * that have ended too, or all there are. The lanes are locked or leased, or what comes may be a little old.
+ * SQL for a table `owed` of leading entries of the lanes in `$1`: as many as hold the numbers of deliveries in `$2`,
+ * including those that have ended. The lanes must be locked or leased, for otherwise the entries may be out of date.
  */
 export const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, needed, number)
 	CROSS JOIN LATERAL (
@@ -40,7 +41,7 @@ export const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t
 		) AS counted WHERE before < t.needed
 	) AS owed`;
 
-/** By lane, in order. */
+/** Reads the leading entries of lanes, by lane. */
 export async function leadingEntries(
 	run: Run,
 	lanes: readonly { id: number; needed: number }[],

@@ -1,14 +1,14 @@
-import type { Destination } from "../destination.ts";
+import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
-/** What has waited for too long. */
-export function createExpiry({ database, destinations, counters, end }: Shared & { end: Ends["end"] }) {
+/** Makes the expiry of deliveries that have waited for too long. */
+export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
 	return {
-		/** Buries what was fanned out before a time and is not under way; some lanes at a time. */
-		async expire({ destination, before, now }: { destination: Destination; before: number; now: number }) {
+		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
+		async expire({ destination, before, now }: ExpireRequest): Promise<number> {
 			const id = await destinations.id(destination);
 			return database.transaction(async (run) => {
 				const rows = await run(

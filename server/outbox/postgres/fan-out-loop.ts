@@ -5,18 +5,18 @@ import type { Discarded } from "../outbox.ts";
 import { codeOf } from "./connection.ts";
 import type { createFanOut } from "./fan-out.ts";
 
-/** How soon it is looked again whether another has done what there is. */
+/** Delay before the next try while another process fans out. */
 const lookAgainMs = 20;
 
-/** Whether a failure is a batch's own, and not the database's: what cannot be read, or not be stored. */
+/** Recognises a failure that a batch causes itself, because it cannot be read or stored. */
 function isOfBatch(error: unknown): boolean {
 	const cause = error instanceof StoreUnavailableError ? error.cause : error;
 	if (cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof RangeError) return true;
-	// https://www.postgresql.org/docs/current/errcodes-appendix.html: data exceptions, constraints, limits of the program
+	// Data exceptions, violated constraints, limits: https://www.postgresql.org/docs/current/errcodes-appendix.html
 	return /^(22|23|54)/.test(codeOf(error) ?? "");
 }
 
-/** Keeps the journal empty, in the background: starts when told, and goes on until there is nothing left. */
+/** Makes a loop that fans out in the background: it runs from `start` until the journal is empty. */
 export function createFanOutLoop(
 	{ fanOut, setAside }: ReturnType<typeof createFanOut>,
 	{ onDone, onFault }: { onDone(discarded: Discarded[]): void; onFault(message: string, error: unknown): void },
@@ -25,7 +25,7 @@ export function createFanOutLoop(
 	let running: Promise<void> | undefined;
 	let isRunning = false;
 	let isWanted = false;
-	/** Fewer after a failure: a database that is slow gets small transactions done. */
+	/** Maximum number of events in a transaction. Lower after a failure, as a slow database can still do small ones. */
 	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
@@ -64,10 +64,12 @@ export function createFanOutLoop(
 	}
 
 	return {
+		/** Starts the loop, or has it look again. */
 		start(): void {
 			isWanted = true;
 			if (!isRunning) running = run();
 		},
+		/** Stops the loop; resolves when it has ended. */
 		async stop(): Promise<void> {
 			stopping.abort();
 			while (isRunning) await running;

@@ -11,10 +11,11 @@ import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
+/** The result of one transaction of fan-out. */
 export interface FanOut {
-	/** Batches that were taken: 0 where there is nothing to do. */
+	/** Number of batches; 0 if the journal is empty. */
 	batches: number;
-	/** Another is at it just now. Not waited for, as that would keep a connection from those who have to be answered. */
+	/** True if another process fans out now. Waiting for it would block a connection that requests need. */
 	isBusy: boolean;
 	discarded: Discarded[];
 }
@@ -22,7 +23,7 @@ export interface FanOut {
 interface Event extends Routed {
 	claims: KeyedClaim[];
 }
-/** Events of one person that came together. */
+/** A bundle: consecutive events of a batch that belong to one person. */
 interface Bundle {
 	site: string;
 	person: string;
@@ -30,6 +31,7 @@ interface Bundle {
 	place: number;
 	events: Event[];
 }
+/** An event that was discarded: its bundle, and its line in it. */
 type Refused = Bundle & { line: number; reason: string };
 
 function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: Head } {
@@ -49,9 +51,9 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 	return { bundles, head };
 }
 
-/** How the journal becomes entries of lanes: each event once, and only if none of its claims is held. */
+/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
 export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
-	/** The debts of bundles; those bundles nobody is owed any of, and those that several lanes owe. */
+	/** Returns the debts of bundles, the bundles that no lane owes, and those that several lanes owe. */
 	async function debtsOf(bundles: readonly Bundle[]) {
 		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));
 		const debts: Debt[] = [];
@@ -116,7 +118,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 	let oldest: unknown;
 
 	return {
-		/** Turns the oldest batches into entries, until so many events or a few more. */
+		/** Fans out the oldest batches, with about `most` events. */
 		fanOut(now: number, most: number): Promise<FanOut> {
 			return transaction(async (run) => {
 				const lock = run(tryLockWriting);

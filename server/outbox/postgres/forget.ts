@@ -10,7 +10,7 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Takes people's events out of what is not fanned out yet; gives each destination that one was owed to. */
+/** Takes people's events out of the journal; returns their number, and the destination of each delivery. */
 async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>) {
 	const rows = await run(
 		`SELECT id, head, keys FROM eventferry.journal
@@ -47,7 +47,7 @@ async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>)
 	};
 }
 
-/** Deletes people's lanes, leased or not, and all that they owe; gives each lane's destination and how much it was. */
+/** Deletes the lanes of people, even if they are leased; returns the destination and the size of each. */
 async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 	const lanes = await run(
 		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
@@ -65,7 +65,7 @@ async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 	});
 }
 
-/** Deletes what is kept of people. */
+/** Makes the deletion of people's data. */
 export function createForget({ database, counters }: Shared) {
 	return {
 		forget: ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
@@ -88,7 +88,7 @@ export function createForget({ database, counters }: Shared) {
 					counts.add(site, name, "owed", -owed);
 					counts.add(site, name, "lanes", -1);
 				}
-				/** Deletes what a table has of them. */
+				/** Deletes the people's rows of a table. */
 				const leave = (table: string, returning: string) =>
 					run(
 						`DELETE FROM eventferry.${table} USING eventferry.destination

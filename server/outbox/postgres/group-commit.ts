@@ -1,6 +1,6 @@
 /**
- * Does together what is asked while the last was being done: whatever has arrived shares one transaction, and so
- * one sync of the disk. `weight` says how much of `most` an item takes.
+ * Makes a queue whose items are worked off in groups: all that arrived during the last group share one transaction, and
+ * so one sync of the disk. The weights of a group add up to `most` at most.
  */
 export function together<Item, Result>(
 	work: (items: Item[]) => Promise<Result[]>,
@@ -24,7 +24,7 @@ export function together<Item, Result>(
 
 	async function workOff(): Promise<void> {
 		isWorking = true;
-		// What is asked in one go, as to settle all that was taken together, goes together.
+		// Items of one turn of the event loop belong to one group.
 		await Promise.resolve();
 		while (waiting.length > 0) {
 			const taken = next();
@@ -39,13 +39,14 @@ export function together<Item, Result>(
 	}
 
 	return {
+		/** Adds an item; resolves to its result. */
 		ask(item: Item): Promise<Result> {
 			const answer = Promise.withResolvers<Result>();
 			waiting.push({ item, answer });
 			if (!isWorking) working = workOff();
 			return answer.promise;
 		},
-		/** Resolves once nothing is asked or being done. */
+		/** Resolves once the queue is empty. */
 		async done(): Promise<void> {
 			while (isWorking) await working;
 		},

@@ -2,10 +2,10 @@ import type { HoldChange } from "../destination.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** What holds each destination, which all processes share. */
+/** Makes the holds of destinations, which all processes share. */
 export function createHolds({ database: { run }, destinations, notice }: Shared) {
 	return {
-		/** Tells the others with `notice`, where it was changed. */
+		/** Changes a hold by compare and swap, and notifies the other processes. */
 		async hold({ destination, from, to }: HoldChange) {
 			const id = await destinations.id(destination);
 			const [known, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));

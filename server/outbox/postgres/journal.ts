@@ -2,13 +2,15 @@ import type { Batch } from "../batch.ts";
 import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
 import type { Run } from "./connection.ts";
 import { together } from "./group-commit.ts";
+import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 
-/** Bytes that one commit takes, unless a single batch is larger; and batches. */
+/** Maximum number of bytes in one commit, unless a single batch is larger. */
 const bytesAtOnce = 4_000_000;
+/** Maximum number of batches in one commit. */
 const batchesAtOnce = 200;
 
-/** Pieces as one value, so that none needs to be escaped, and where each of them is. */
+/** Joins pieces into one value, as elements of an array would have to be escaped; returns their places as well. */
 function joined(pieces: readonly Uint8Array[]) {
 	const lengths = pieces.map(({ length }) => length);
 	let next = 1;
@@ -19,7 +21,7 @@ function joined(pieces: readonly Uint8Array[]) {
 	return { bytes: Buffer.concat(pieces), starts, lengths };
 }
 
-/** Appends batches; their ids are in the order given. */
+/** Stores batches, with ids in the order given. */
 export async function insertBatches(run: Run, batches: readonly JournalRow[]): Promise<void> {
 	const heads = joined(batches.map(({ head }) => Buffer.from(head)));
 	const keys = joined(batches.map((batch) => batch.bytes.subarray(0, bodiesStart(batch))));
@@ -60,12 +62,8 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 	);
 }
 
-/** Batches as they come, each durable once its promise resolves. */
-export function createJournal({
-	database: { run },
-	ensureRoom,
-	onAppended,
-}: Shared & { ensureRoom(bytes: number): Promise<void>; onAppended(): void }) {
+/** Makes the journal. */
+export function createJournal({ database: { run } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
 	const { ask, done } = together<JournalRow, void>(
 		async (batches) => {
 			await insertBatches(run, batches);
@@ -81,6 +79,7 @@ export function createJournal({
 			await ensureRoom(row.bytes.length);
 			return ask(row);
 		},
+		/** Resolves once no batch waits to be stored. */
 		done,
 	};
 }

@@ -8,31 +8,27 @@ import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
 
-/** What one destination is owed of a bundle, to be added to the end of the person's lane. */
+/** Deliveries of a bundle to be added to the end of a lane. */
 export interface Debt extends BundleKey {
-	/** The destination's number. */
+	/** Number of the destination. */
 	destination: number;
-	/** As it is stored. */
+	/** Key of the person, as it is stored. */
 	person: string;
 	deliveries: Delivery[];
+	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
-	/** What a replayed dead letter brings along. */
+	/** History of a replayed dead letter. */
 	past?: Past;
 }
 
-interface FoundLane {
-	id: number;
-	destination: number;
-	person: string;
-	rank: number;
-	reserved: boolean;
-	/** The rank that is stored; undefined for a lane that is not yet. */
+interface FoundLane extends Pick<Lane, "id" | "destination" | "person" | "rank" | "reserved"> {
+	/** Rank of the row; undefined for a lane that has none yet. */
 	stored: number | undefined;
 }
 
 const keyOf = ({ destination, person }: Pick<Debt, "destination" | "person">) => `${destination}\n${person}`;
 
-/** Lanes that are there, locked until the transaction ends; in one order, as others lock them. */
+/** Finds and locks the lanes of debts that exist, in the order in which every transaction locks lanes. */
 async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, FoundLane>> {
 	const wanted = [...new Map(debts.map((debt) => [keyOf(debt), debt])).values()];
 	const found = await run(
@@ -68,8 +64,8 @@ async function saveLanes(run: Run, lanes: readonly FoundLane[], now: number): Pr
 }
 
 /**
- * Adds debts to the ends of their lanes, in their order, and counts them. Under the lock of `lockWriting`, so
- * that nobody else makes a lane meanwhile, nor adds to one. Debts of one bundle get one entry id.
+ * Adds debts to the ends of their lanes, in order, and counts them. The caller must hold the lock of `lockWriting`, so
+ * that no other process adds to a lane or makes one. Debts of one bundle get the same entry id.
  */
 export async function owe(
 	run: Run,
@@ -108,13 +104,13 @@ export async function owe(
 	}
 }
 
-/** A lane that this transaction has locked. */
+/** A lane whose row this transaction has locked. */
 export interface LockedLane extends Lane {
 	state: string;
 	owner: number | undefined;
-	/** Deliveries of its first entry that have ended. */
+	/** Number of deliveries of the first entry that have ended. */
 	done: number;
-	/** Whether it goes to the end of the turn. */
+	/** True to put the lane behind the others of its rank. */
 	moves: boolean;
 }
 

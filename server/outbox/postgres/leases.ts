@@ -1,40 +1,39 @@
-import { triedOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
 import { entryOf, leading } from "./entries.ts";
+import { lockedLaneOf } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
-/** Where a lane is in the turn. */
+/** Place of a lane in the order of leases. */
 interface Turn {
 	rank: number;
 	turn: number;
 }
 const beforeAll: Turn = { rank: -1, turn: -1 };
 
-interface Given extends Turn {
-	row: Row;
-	person: string;
-}
+/** Reads a leased lane, with the number of its lease. */
+const givenOf = (row: Row) => ({ ...lockedLaneOf(row), number: Number(row.lease) });
+type Given = ReturnType<typeof givenOf>;
 
 interface Wanted {
 	lanes: number;
-	/** By waiting alone, not by rank. */
+	/** True to lease the lane that has waited longest, regardless of rank. */
 	isLongest: boolean;
-	/** Only lanes whose turn comes after this. */
+	/** Place after which to look for lanes. */
 	after: Turn;
 }
 
-/** Leases of lanes. A lease belongs to an owner, and to nobody else for as long as that one is seen; see owners.ts. */
+/** Makes the leases. A lease belongs to an owner for as long as that process is seen; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
-	/** As whom each lease was taken. */
+	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
 
-	/** Makes those ready whose time has come, but those that another transaction has just now. */
+	/** Makes lanes ready whose wait or lease is over, except those locked by another transaction. */
 	const wakeUp = (run: Run, destination: number, { now, holding }: TakeRequest) =>
 		run(
 			`WITH due AS (
@@ -46,8 +45,9 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		);
 
 	/**
-	 * Locks the lanes whose turn comes after `after` and leases them; what they hold is read later, in another statement.
-	 * From the first on, a statement would look again at all that was leased of late, as an index keeps it for a while.
+	 * Locks and leases lanes; a later statement reads their deliveries. Starts at `after`: an index keeps the old entries
+	 * of updated rows until vacuum, so a scan from the start would pass all lanes that were leased lately.
+	 * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
 	 */
 	async function lease(run: Run, destination: number, request: TakeRequest, { lanes, isLongest, after }: Wanted) {
 		const { reservedOnly, hold, now, leaseMs } = request;
@@ -71,12 +71,10 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				...(isLongest ? [] : [after.rank]),
 			],
 		);
-		return rows
-			.map((row): Given => ({ row, person: String(row.person), rank: Number(row.rank), turn: Number(row.turn) }))
-			.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
+		return rows.map(givenOf).sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
 	}
 
-	/** Leases in the order of turns: runs of lanes by rank, and between them one by waiting alone. */
+	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
 	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
 		const given: Given[] = [];
 		const last = { byRank: beforeAll, byWaiting: beforeAll };
@@ -93,13 +91,10 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return given;
 	}
 
-	/** What is owed to leased lanes, in order. Only who has leased them takes any of it away. */
+	/** Reads the bodies of leased lanes. Only the owner of a lease removes deliveries. */
 	async function bodiesOf(run: Run, given: readonly Given[], deliveries: number): Promise<Map<number, string[]>> {
 		const wanted = new Map(
-			given.map(({ row }) => {
-				const shown = Math.min(deliveries, optionalNumber(row.shown) ?? deliveries);
-				return [Number(row.id), { done: Number(row.done), shown }];
-			}),
+			given.map(({ id, done, shown = deliveries }) => [id, { done, shown: Math.min(deliveries, shown) }]),
 		);
 		const rows = await run(
 			`SELECT owed.*, bodies FROM ${leading} JOIN eventferry.bundle USING (batch, place) ORDER BY number, owed.id`,
@@ -132,7 +127,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			[destination, holding, owner().id],
 		);
 
-	/** Makes leases void that nothing was sent for. */
+	/** Gives up leases for which nothing was sent. */
 	const giveBack = (leases: readonly Lease[]) =>
 		database.run(
 			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
@@ -140,7 +135,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
 		);
 
-	/** Whoever slept, or could not be seen, for too long may have been taken for dead; since then it is another. */
+	/** Returns false once this process may have been taken for dead: since then it is another owner. */
 	const isHeld = (lease: Lease) => takenAs.get(lease) === owner().id && owner().isSurelySeen();
 
 	return {
@@ -160,22 +155,25 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
 			const leases = taken.given.map(
-				({ row, person }): Lease => ({
+				({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
 					destination: request.destination,
-					lane: Number(row.id),
-					number: Number(row.lease),
+					lane: id,
+					number,
 					person: restored(person),
 					known: optionalText(taken.known.get(person)),
-					...triedOf(row),
-					bodies: taken.bodies.get(Number(row.id)) ?? [],
+					attempts,
+					unreadable,
+					failingSince,
+					requests,
+					bodies: taken.bodies.get(id) ?? [],
 				}),
 			);
 			for (const lease of leases) takenAs.set(lease, as);
-			// Where any was leased the hold was as it was known to be, whatever it became since.
+			// A lease shows that the hold was the one requested, even if it has changed since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
 			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
 			if (leases.every(isHeld)) return { ...result, leases };
-			// This process slept, or could not be seen, for so long that others may take its lanes over: it sends nothing.
+			// This process may have been taken for dead meanwhile, and others may take its lanes over.
 			await giveBack(leases);
 			return { ...result, leases: [] };
 		},

@@ -4,7 +4,7 @@ import type { Run } from "./connection.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Links a destination's own name for a person, both as stored; a later link of the same alias takes its place. */
+/** Stores a link, which replaces the link of the same alias. */
 export const link = (
 	run: Run,
 	destination: number,
@@ -17,7 +17,7 @@ export const link = (
 		[destination, storable(alias), person, now],
 	);
 
-/** The destinations' own names for people. */
+/** Makes the table of links. */
 export function createLinks({ database: { run }, destinations }: Shared) {
 	return {
 		async linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {

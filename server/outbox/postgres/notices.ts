@@ -2,17 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Database } from "./connection.ts";
 
 const channel = "eventferry";
-/** How soon a connection that ended is made anew. */
+/** Delay before a lost connection is made again. */
 const againMs = 2_000;
 
 /**
- * Tells the other processes of the group that there is something new, and hears it from them. Only a help: where
- * nothing is heard, as behind a pooler, each process finds out at its next beat.
+ * Listens to the notices of other processes, https://www.postgresql.org/docs/current/sql-notify.html. They only save
+ * time: without them, as behind a pooler, each process finds news at its next beat.
  */
 export function createNotices({ client }: Pick<Database, "client">, self: string, onNotice: () => void) {
 	const closing = new AbortController();
 
-	/** Listens until the connection ends; resolves to false where that is no use. */
+	/** Listens until the connection ends; resolves to false if no notice can come by it. */
 	async function listen(): Promise<boolean> {
 		const listening = client();
 		const ended = new Promise<void>((done) => {
@@ -25,7 +25,7 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 		});
 		try {
 			await listening.connect();
-			// A pooler lends connections of its own, and stumbles over what one hears that is not lent just then.
+			// A pooler lends its connections to others in between: LISTEN has no effect, and a later notice confuses it.
 			const { rows } = await listening.query("SELECT pg_backend_pid() AS pid");
 			if (!("processID" in listening) || rows[0]?.pid !== listening.processID) return false;
 			await listening.query(`LISTEN ${channel}`);
@@ -39,7 +39,7 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 
 	async function keepListening(): Promise<void> {
 		while (!closing.signal.aborted) {
-			// Why it cannot listen the next beat will say: it needs the same database.
+			// The next beat reports why the database cannot be reached.
 			if (!(await listen().catch(() => true))) return;
 			await delay(againMs, undefined, { signal: closing.signal }).catch(() => {});
 		}
@@ -54,5 +54,5 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 	};
 }
 
-/** SQL that tells the others once its transaction is committed. */
+/** Returns SQL that notifies the other processes once its transaction is committed. */
 export const noticeFrom = (self: string): string => `pg_notify('${channel}', '${self}')`;

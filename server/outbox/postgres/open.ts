@@ -30,14 +30,14 @@ import type { Shared } from "./shared.ts";
 import { createStats } from "./stats.ts";
 import { createSweep } from "./sweep.ts";
 
-/** Settlements that share a transaction at most. */
+/** Maximum number of settlements in a transaction. */
 const settledTogether = 200;
-/** PostgreSQL's codes for a disk that is full or broken: rows that are there can still be written then. */
+/** Codes of disk_full and io_error. `check` remembers them for a while, as its own updates may succeed all the same. */
 const diskCodes = new Set(["53100", "58030"]);
-/** A clock that is further off than this is told of: budgets and waits go by it. */
-const skewMs = 2_000;
+/** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
+const clockOffMs = 2_000;
 
-/** What is being moved here from another store is not complete. */
+/** Opens a database, unless a migration to it is not finished. */
 async function openComplete(url: string): Promise<Database> {
 	const database = await openDatabase(url);
 	const [unfinished] = await database.run("SELECT FROM eventferry.migration WHERE step = '' AND NOT is_finished");
@@ -47,10 +47,9 @@ async function openComplete(url: string): Promise<Database> {
 }
 
 /**
- * Opens a store that many processes share: a PostgreSQL database, in which everything is in the schema
- * `eventferry`. Rejects with {@link StoreOpenError} when the package `pg` is missing, the database cannot be
- * reached or used, or its schema is newer than this version. Past `maxBytes` in use it takes no more events until
- * there is room again.
+ * Opens a store that many processes share: the schema `eventferry` of a PostgreSQL database. Rejects with
+ * {@link StoreOpenError} if the package `pg` is missing, the database cannot be used, or its schema is newer. At
+ * `maxBytes` in use, `append` rejects until there is room again.
  */
 export async function openPostgres(url: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const database = await openComplete(url);
@@ -86,22 +85,21 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		},
 	});
 	const room = createRoom(database, maxBytes);
-	const onAppended = fanOut.start;
-	const journal = createJournal({ ...shared, ensureRoom: room.ensureRoom, onAppended });
+	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
-	const { end } = createEnds(shared);
-	const { settle } = createSettling({ ...shared, end });
+	const ends = createEnds(shared);
+	const { settle } = createSettling(shared, ends);
 	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
 	const budgets = createBudgets(shared);
 	const { hold } = createHolds(shared);
-	const { expire } = createExpiry({ ...shared, end });
-	const { receive } = createReports({ ...shared, onAppended });
+	const { expire } = createExpiry(shared, ends);
+	const { receive } = createReports(shared, fanOut.start);
 	const { linked } = createLinks(shared);
 	const deadLetters = createDeadLetters(shared);
 	const { forget } = createForget(shared);
 	const { findOwed, findEvents } = createSearch(shared);
 	const { stats } = createStats(shared);
-	const { sweep } = createSweep({ ...shared, budgets });
+	const { sweep } = createSweep(shared, budgets);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
@@ -112,11 +110,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		const at = Date.now();
 		const seen = await owners.beat();
 		if (seen.wasDead)
-			faults.tell("the database had not heard of this process for too long: what it was sending may be sent twice");
+			faults.tell("the database has not heard from this process for too long: requests under way may be sent twice");
 		const skew = Math.round(seen.time - (at + Date.now()) / 2);
-		if (Math.abs(skew) > skewMs && !isSkewTold)
-			faults.tell(`this machine's clock is ${skew / 1_000} s off the database's: set both by NTP`);
-		isSkewTold = Math.abs(skew) > skewMs;
+		if (Math.abs(skew) > clockOffMs && !isSkewTold)
+			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
+		isSkewTold = Math.abs(skew) > clockOffMs;
 		if (seen.hasJournal) fanOut.start();
 		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
 		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) ready.tell();
@@ -168,7 +166,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			isClosing = true;
 			clearTimeout(beating);
 			await Promise.all([journal.done(), settling.done(), fanOut.stop()]);
-			// Where the database is away its own time will tell.
+			// If the database is down, others take this process for dead later.
 			await owners.leave().catch(() => {});
 			await Promise.all([notices.close(), database.end()]);
 		},

@@ -1,40 +1,41 @@
 import type { Database } from "./connection.ts";
 
-/** How often a process says that it lives. */
+/** Interval between beats, by which a process shows that it lives. */
 const beatMs = 1_500;
-/** Who has not been seen for so long is taken for dead, and what it had leased is free. */
+/** Time without a beat after which a process is taken for dead, and its leases are free. */
 const deadMs = 10_000;
-/** Who has not surely been seen for so long sends nothing any more. */
+/** Time without a beat after which a process sends no more requests. */
 const doubtMs = 8_000;
 
+/** A process as the owner of leases. */
 export interface Owner {
 	readonly id: number;
-	/** Whether nobody can have taken this process for dead yet. */
+	/** Returns false if another process may have taken this one for dead. */
 	isSurelySeen(): boolean;
 }
 
+/** News of a beat. */
 export interface Beat {
-	/** Whether something is in the journal. */
+	/** True if the journal has a batch to fan out. */
 	hasJournal: boolean;
-	/** Rises with each event that is added to a lane. */
+	/** Number that rises with each event added to a lane. */
 	latest: number;
-	/** ms since the epoch, by the database's clock. */
+	/** Time by the clock of the database, ms since the epoch. */
 	time: number;
-	/** Lanes that were freed, as who had leased them is dead or stopped. */
+	/** Number of lanes freed, because their owners are dead or stopped. */
 	freed: number;
-	/** Whether this process was taken for dead. */
+	/** True if this process was taken for dead. */
 	wasDead: boolean;
 }
 
 /**
- * Who may hold leases. Each process of the group has a row, and says every now and then that it lives; by the
- * database's clock alone it is decided who does not. A process that slept is another one when it wakes: what
- * it had leased is not its own any more.
+ * Registers this process as an owner of leases: a row that it touches with every beat. Only the clock of the database
+ * decides which owners are dead. A process that slept for too long becomes another owner, and has lost its leases.
  */
 export async function createOwners({ run }: Pick<Database, "run">) {
 	let id = await register();
 	let seenAt = performance.now();
-	/** Since when this process has been seen without a gap. Whoever could not be seen itself cannot tell who is dead. */
+	/** Start of the beats without a gap. Only a process that was able to beat itself can tell that others are dead. */
 	let steadySince = seenAt;
 
 	async function register(): Promise<number> {
@@ -42,14 +43,14 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		return Number(row?.id);
 	}
 
-	/** Buries those that have not been seen. */
+	/** Deletes owners that are dead. */
 	const bury = () =>
 		run(
 			`DELETE FROM eventferry.owner WHERE seen_at < clock_timestamp() - ${deadMs} * interval '1 millisecond' AND id <> $1`,
 			[id],
 		);
 
-	/** Frees what is leased by nobody that is there; resolves to how many lanes. */
+	/** Frees lanes whose owners are gone; resolves to their number. */
 	async function free(): Promise<number> {
 		const freed = await run(
 			`WITH left_behind AS (
@@ -70,7 +71,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			isSurelySeen: () => performance.now() - seenAt < doubtMs,
 		} satisfies Owner,
 
-		/** Says that this process lives. */
+		/** Shows that this process lives, and looks for news. */
 		async beat(): Promise<Beat> {
 			const at = performance.now();
 			const [row] = await run(
@@ -94,7 +95,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			};
 		},
 
-		/** Takes leave: what this process has leased is free at once. */
+		/** Frees the leases of this process at once, when it stops. */
 		async leave(): Promise<void> {
 			await run("DELETE FROM eventferry.owner WHERE id = $1", [id]);
 			await free();

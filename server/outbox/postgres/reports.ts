@@ -9,8 +9,8 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-/** What providers report. */
-export function createReports({ database, destinations, counters, onAppended }: Shared & { onAppended(): void }) {
+/** Makes the storage of providers' reports. */
+export function createReports({ database, destinations, counters }: Shared, onAppended: () => void) {
 	return {
 		async receive(report: Report): Promise<boolean> {
 			const { site, claim, events, links, unlearn, now } = report;

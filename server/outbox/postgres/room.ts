@@ -1,12 +1,14 @@
 import { StoreUnavailableError, storeFull } from "../errors.ts";
 import type { Database } from "./connection.ts";
 
-/** How often it is looked how much there is: it means to go through what is owed. */
+/** Interval between size checks. A check scans the bundles and dead letters. */
 const lookEveryMs = 10_000;
 
+export type Room = ReturnType<typeof createRoom>;
+
 /**
- * Keeps what is stored under a size. Of events and dead letters their own bytes count: the tables they leave
- * behind are filled again first, and do not shrink.
+ * Makes the size limit of the store. Only the bytes of events and dead letters count, not their tables, as PostgreSQL
+ * fills free space of a table again without making it smaller.
  */
 export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POSITIVE_INFINITY) {
 	let used = 0;
@@ -24,7 +26,7 @@ export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POS
 	}
 
 	return {
-		/** Rejects where there is no room for so many bytes more. */
+		/** Rejects if the store has no room for more bytes. */
 		async ensureRoom(bytes: number): Promise<void> {
 			if (maxBytes === Number.POSITIVE_INFINITY) return;
 			if (performance.now() - lookedAt > lookEveryMs) await look();

@@ -1,30 +1,29 @@
 import { newerSchema, StoreOpenError } from "../errors.ts";
 import { codeOf, type Database, type Run } from "./connection.ts";
 
-/** PostgreSQL 14. */
+/** Oldest version of PostgreSQL: 14. */
 const oldest = 140_000;
-/** Locks of the whole group; any two numbers that nobody else has. */
+/** First number of the advisory locks, https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. */
 const lockSpace = 0x65766679;
 const migrating = 1;
 const writing = 2;
 
 /**
- * Waits for its turn among those who append to lanes or decide claims, until the transaction ends. One at a
- * time, in the whole group: so events keep the order of the journal, and a claim is decided once.
+ * SQL that locks the appending to lanes and the deciding of claims, for all processes, until the transaction ends. So
+ * events keep the order of the journal, and a claim is decided once.
  */
 export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
-/** The same without waiting: says whether it is one's own turn. */
+/** SQL that tries to get the same lock without waiting for it. */
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
 /**
- * A `journal` row is a batch that is not fanned out. A `bundle` has the bodies of one person's events that came
- * together in a batch, written once; an `entry` is what a lane owes of a bundle, in the order of entry ids, of
- * which the first `done` deliveries of a lane's first entry have ended. Where several lanes owe some of a bundle,
- * `owing` says how many: beside the bodies, which an update would write anew. Lane and entry ids are taken
- * from one sequence, never twice, under the lock of `lockWriting`: so a stale lease cannot mean another lane, and
- * what comes later is owed later. A counter's value is the sum over its slots, so that processes need not wait
- * for each other to count. What is large is compressed by lz4 where the server was built with it: as small as by
- * PostgreSQL's own method in a fifth of its time.
+ * SQL that creates the tables. A row of `journal` is a batch that is not fanned out, a row of `bundle` has the bodies
+ * of consecutive events of one person, and an `entry` the deliveries that a lane owes of a bundle. Entries are ordered
+ * by id; of the first entry of a lane the first `done` deliveries have ended. If several lanes owe events of a bundle,
+ * `owing` has their number: an update in `bundle` would write the bodies again. Ids of lanes and entries come from one
+ * sequence, under the lock of `lockWriting`: later events have higher ids, and a late settlement cannot hit another
+ * lane. The value of a counter is the sum of its slots. lz4, if the server has it, compresses as well as pglz in a
+ * fifth of the time, https://www.postgresql.org/docs/current/storage-toast.html.
  */
 const first = `
 CREATE TABLE eventferry.schema (version integer NOT NULL);
@@ -127,7 +126,7 @@ EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 `;
 
-/** What makes each version of the schema from the one before. */
+/** SQL for each version of the schema, applied to the version before. */
 const migrations = [first];
 const version = migrations.length;
 
@@ -138,7 +137,7 @@ const noRight = (cause: unknown) =>
 	);
 
 async function versionOf(run: Run): Promise<number> {
-	// Not by its name alone: that is looked up in a cache that a transaction need not bring up to date.
+	// A look-up by to_regclass may use a cache that is out of date within the transaction.
 	const [found] = await run(
 		`SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE nspname = 'eventferry' AND relname = 'schema'`,
@@ -152,7 +151,7 @@ async function migrate(run: Run): Promise<void> {
 	await run(`SELECT pg_advisory_xact_lock(${lockSpace}, ${migrating})`);
 	const found = await versionOf(run);
 	if (found >= version) return;
-	// Whoever may only use an existing schema may not say IF NOT EXISTS either.
+	// CREATE SCHEMA IF NOT EXISTS needs the right to create one, even if it exists.
 	const [schema] = await run("SELECT 1 FROM pg_namespace WHERE nspname = 'eventferry'");
 	if (!schema) await run("CREATE SCHEMA eventferry");
 	for (const migration of migrations.slice(found)) await run(migration);
@@ -161,12 +160,13 @@ async function migrate(run: Run): Promise<void> {
 }
 
 /**
- * Prepares a database for the outbox: everything is in the schema `eventferry`, made and brought up to date by
- * one process at a time. Throws {@link StoreOpenError}.
+ * Prepares a database for the outbox: creates the schema `eventferry` or brings it up to date, one process at a time.
+ * Rejects with {@link StoreOpenError}.
  */
 export async function prepare({ run, transaction }: Pick<Database, "run" | "transaction">): Promise<void> {
 	const [server] = await run("SELECT current_setting('server_version_num')::integer AS version");
-	if (Number(server?.version) < oldest) throw new StoreOpenError("the database is older than PostgreSQL 14");
+	if (Number(server?.version) < oldest)
+		throw new StoreOpenError("the database is older than PostgreSQL 14: use a newer one");
 	const found = await versionOf(run);
 	if (found > version) {
 		throw newerSchema(found, version);

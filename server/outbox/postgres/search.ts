@@ -6,12 +6,12 @@ import { entryOf } from "./entries.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** What names an event outside: the id that its bundle has in lanes, and its place in it. */
+/** Makes the id of an event: the id of its entries, and its place in the bundle. */
 const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
-/** Looks up where deliveries are; changes nothing. */
+/** Makes the searches for deliveries. */
 export function createSearch({ database, destinations }: Shared) {
-	/** What a lane owes, in order, but for what has ended; of that only some events, and so many at most. */
+	/** Reads the deliveries of a lane that a query asks for. */
 	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
 		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
 		const wanted = events && new Set(events);
@@ -70,7 +70,7 @@ export function createSearch({ database, destinations }: Shared) {
 				[Buffer.from(text), cursor],
 			);
 			const last = rows.at(-1);
-			// Destinations that are owed the same have entries of the same id: an event is found once.
+			// Entries of one bundle have the same id in all lanes, so that an event is found once.
 			const found = new Map<string, string>();
 			let looked = 0;
 			for (const row of rows) {

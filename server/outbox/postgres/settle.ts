@@ -23,7 +23,7 @@ const remember = (run: Run, known: readonly { lane: LockedLane; value: string; n
 		),
 	);
 
-/** A lane as its settlement leaves it: free, and at the end of the turn unless the request was only on the way. */
+/** Applies a settlement to a lane, and ends its lease. */
 const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
 	...settledLane(lane, settlement),
 	state: settlement.failed ? "waiting" : "ready",
@@ -31,10 +31,13 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
 	moves: !settlement.isOnTheWay,
 });
 
-/** What became of leases. Lanes are locked first, and what they owe is looked at in later statements: what was added in between is seen. */
-export function createSettling({ database, counters, owner, end }: Shared & { end: Ends["end"] }) {
+/**
+ * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries
+ * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
+ */
+export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
 	return {
-		/** Settles several leases together; says of each whether it was still held. */
+		/** Records the outcomes of several leases; returns for each false if the lease was lost. */
 		settle: (settlements: readonly Settlement[]): Promise<boolean[]> =>
 			database.transaction(async (run) => {
 				const rows = await run(

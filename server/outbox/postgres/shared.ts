@@ -8,8 +8,8 @@ export interface Shared {
 	database: Database;
 	destinations: Destinations;
 	counters: Counters;
-	/** This process, as who it holds leases now. */
+	/** Returns this process as an owner of leases; another one after it was taken for dead. */
 	owner(): Owner;
-	/** SQL that tells the other processes once its transaction is committed. */
+	/** SQL that notifies the other processes once its transaction is committed. */
 	notice: string;
 }

@@ -1,9 +1,8 @@
 import { optionalNumber } from "../row.ts";
-import type { OutboxStats } from "../tally.ts";
-import { tally } from "../tally.ts";
+import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-/** How much there is, and was. */
+/** Makes the statistics of the store. */
 export function createStats({ database }: Shared) {
 	return {
 		async stats(): Promise<OutboxStats> {

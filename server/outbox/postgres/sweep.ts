@@ -2,15 +2,15 @@ import { sweepSize } from "../limits.ts";
 import type { Budgets } from "./budget.ts";
 import type { Shared } from "./shared.ts";
 
-/** What has outlived its use; several processes may sweep at once, each some. */
+/** Tables to sweep: the key, and the condition of old rows. Several processes may sweep at the same time. */
 const old = {
 	claim: ["key", "until <= $1"],
 	known: ["destination, person", "used_at < $1"],
 	link: ["destination, alias", "used_at < $1"],
 } as const;
 
-/** Deletes what has outlived its use, in steps. */
-export function createSweep({ database, counters, budgets }: Shared & { budgets: Budgets }) {
+/** Makes the sweep of unused data. */
+export function createSweep({ database, counters }: Shared, budgets: Budgets) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {

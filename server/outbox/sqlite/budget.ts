@@ -12,7 +12,7 @@ import type { Statements } from "./statements.ts";
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
-/** Budgets: what is taken of each, and how much was in the last day. */
+/** Makes the budgets, and the counts of requests taken in the last day. */
 export function createBudgets({ run, get, all }: Statements) {
 	function note(site: string, name: string, now: number, used: number): void {
 		if (used === 0) return;
@@ -47,7 +47,7 @@ export function createBudgets({ run, get, all }: Statements) {
 		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
 			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map(budgetUseOf),
 
-		/** Deletes what is older than a day's plot needs, and what a clock that was wrong wrote ahead of its time. */
+		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
 		sweepBudgetUse(now: number): void {
 			run("DELETE FROM budget_use WHERE at < ? OR at > ?", now - budgetUseKeptMs, now);
 		},

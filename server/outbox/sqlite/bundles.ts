@@ -1,23 +1,22 @@
 import type { SQLInputValue } from "node:sqlite";
 import { bytesOf, type Statements } from "./statements.ts";
 
-/** Bodies of one person's events that came together. */
+/** A bundle to be stored: consecutive events of a batch that belong to one person. */
 export interface Bundle {
 	id: number;
 	site: string;
 	person: string;
-	/** How many they are. */
 	events: number;
-	/** A line each. */
+	/** Bodies of the events, one line each. */
 	bodies: Uint8Array;
 }
 
 const newline = "\n".charCodeAt(0);
 
-/** The bodies of a bundle. */
+/** Reads the bodies of a bundle. */
 export const linesOf = (bodies: SQLInputValue | undefined): string[] => bytesOf(bodies).toString().split("\n");
 
-/** Reads bodies of a bundle in their order, decoding only those: a lease needs one of many. */
+/** Makes a function that reads bodies of a bundle in ascending order; it decodes no others, as a lease needs few. */
 export function lineReader(bodies: SQLInputValue | undefined): (place: number) => string {
 	const bytes = bytesOf(bodies);
 	let line = 0;
@@ -29,7 +28,7 @@ export function lineReader(bodies: SQLInputValue | undefined): (place: number) =
 	};
 }
 
-/** Events as they came: written once, and gone with the last lane that owes one of a bundle. */
+/** Makes the table of bundles. A bundle is written once, and deleted with the last entry that refers to it. */
 export function createBundles({ run, get }: Statements) {
 	function remove(id: number): void {
 		run("DELETE FROM bundle WHERE id = ?", id);
@@ -40,15 +39,15 @@ export function createBundles({ run, get }: Statements) {
 			run("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)", id, site, person, events, bodies);
 		},
 		remove,
-		/** Gives so many bundles that follow each other other numbers, which follow each other too. */
+		/** Moves `count` consecutive bundles to new consecutive numbers. */
 		renumber(first: number, count: number, to: number): void {
 			run("UPDATE bundle SET id = id + ?3 WHERE id >= ?1 AND id < ?2", first, first + count, to - first);
 		},
-		/** Says in how many lanes some of it is owed, and since when. */
+		/** Stores the number of lanes that owe events of a bundle, and the time of its fan-out. */
 		owe(id: number, lanes: number, now: number): void {
 			run("INSERT INTO owing VALUES (?, ?, ?)", id, lanes, now);
 		},
-		/** A lane owes nothing of it any more. */
+		/** Notes that one lane less owes events of a bundle; deletes the bundle after the last. */
 		release(id: number): void {
 			const left = get("UPDATE owing SET lanes = lanes - 1 WHERE bundle = ? RETURNING lanes", id);
 			if (left?.lanes !== 0) return;

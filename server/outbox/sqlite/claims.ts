@@ -1,19 +1,20 @@
 import { keyBytes } from "../claim-key.ts";
 import type { EventHead, Term } from "../journal-row.ts";
-import type { Statements } from "./statements.ts";
+import { bytesOf, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Keys that one statement takes at most: as many as there are ordinals in the schema. */
+/** Maximum number of keys in one statement: the rows of the table `ordinal`. */
 export const ordinals = 128;
-/** Rows of keys whose claims may have ended, and keys in them, that one sweep looks at; or a few more. */
+/** Rows of `claim_end` that one step of a sweep reads. */
 const rowsAtOnce = 500;
+/** Keys after which a step ends. */
 const keysAtOnce = 5_000;
 
 const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
 
 /**
- * Claims, by their keys. `claim_end` has the keys by when their claims end, many in a row, so that a sweep
- * finds them: an index of the claims by their end would be a second tree to write to for each event.
+ * Makes the table of claims. A sweep finds expired claims by `claim_end`, which has many keys in each row: an index of
+ * the claims by their expiry would be a second B-tree to write to for each event.
  */
 export function createClaims({ run, get, all }: Statements, { savepoint }: Transactions) {
 	function willEnd(keys: Uint8Array, until: number): void {
@@ -23,7 +24,7 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 	const isHeld = (key: Uint8Array, { at }: Term) =>
 		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", key, at) !== undefined;
 
-	/** Takes a claim unless it is held; returns whether it was taken. */
+	/** Takes a claim unless it is held; returns true if it was taken. */
 	function take(key: Uint8Array, { at, since, until }: Term): boolean {
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
@@ -39,7 +40,7 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 	}
 
 	class Held extends Error {}
-	/** Takes claims that are alike but for their keys, if none of them is on disk yet; returns whether it has. */
+	/** Takes claims with the same term if none of them is on disk; returns true if they were taken. */
 	function takeNew(keys: Buffer, { since, until }: Term): boolean {
 		try {
 			savepoint(() => {
@@ -65,7 +66,7 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 		}
 	}
 
-	/** Takes an event's claims unless one of them is held: then that one's term, and none is taken. */
+	/** Takes the claims of an event, unless one of them is held; returns the term of that one. */
 	function takeOf(keys: Buffer, terms: Term[]): Term | undefined {
 		const held = terms.length > 1 && terms.find((term, place) => isHeld(keyAt(keys, place), term));
 		return held || terms.find((term, place) => !take(keyAt(keys, place), term));
@@ -74,15 +75,15 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 	return {
 		isHeld,
 		take,
-		/** Holds a claim from now on, whether it was held or not. */
+		/** Holds a claim from now on, even if it is held already. */
 		mark(key: Uint8Array, { since, until }: Term): void {
 			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", key, since, until);
 			willEnd(key, until);
 		},
 
 		/**
-		 * Takes the claims of events in their order; returns the terms that keep some of them out, by their places.
-		 * As a rule each event has one, alike but for its key, and none is held: that is tried first.
+		 * Takes the claims of events, in order; returns the held terms by the places of the events they discard. Tries the
+		 * usual case first: one claim for each event, all with the same term and none held.
 		 */
 		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Term> {
 			const held = new Map<number, Term>();
@@ -100,12 +101,12 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 			return held;
 		},
 
-		/** Deletes some claims that have ended; returns whether there may be more. */
+		/** Deletes some expired claims; returns true if there may be more. */
 		sweepClaims(now: number): boolean {
 			let looked = 0;
 			const rows = all(`SELECT id, keys FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, now);
-			for (const { id = null, keys } of rows) {
-				if (!(keys instanceof Uint8Array)) throw new TypeError("not keys");
+			for (const { id = null, keys: packed } of rows) {
+				const keys = bytesOf(packed);
 				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
 					run(
 						`DELETE FROM claim WHERE until <= ?1 AND key IN

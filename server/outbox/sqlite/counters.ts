@@ -1,7 +1,7 @@
 import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Counters of sites and destinations: summed up in memory and written once in a transaction. */
+/** Makes the counters, which are summed up in memory and written once in each transaction. */
 export function createCounters({ run, all }: Statements, { onRollback, beforeCommit }: Transactions) {
 	const sums = new Map<string, { destination: number; name: string; by: number }>();
 
@@ -28,13 +28,12 @@ export function createCounters({ run, all }: Statements, { onRollback, beforeCom
 	beforeCommit(write);
 
 	return {
-		/** Adds to a counter of a destination, or of the site's own row. */
 		count(destination: number, name: string, by: number): void {
 			if (by === 0) return;
 			add(destination, name, by);
 			onRollback(() => add(destination, name, -by));
 		},
-		/** All of them, by site and destination. */
+		/** Reads every counter, ordered by site and destination. */
 		counters(): Row[] {
 			write();
 			return all(

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { prepare } from "./schema.ts";
 
-/** Time to wait for a file that is in use: a predecessor may still be closing it. */
+/** Time to wait for a locked file, which a predecessor may still be closing. */
 const busyMs = 2_000;
 
-/** Says whether an error is SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has the file. */
+/** Recognises SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has locked the file. */
 export const isBusy = (error: unknown): boolean => error instanceof Error && "errcode" in error && error.errcode === 5;
 
 /** Loads Node's SQLite without the warning of older Nodes that it is experimental, which would stand among log lines. */
@@ -18,7 +18,7 @@ async function importSqlite(): Promise<typeof import("node:sqlite")> {
 	}
 }
 
-/** Opens a file and prepares it for the outbox. Rejects with {@link StoreOpenError} where its schema does not fit. */
+/** Opens a file and prepares it for the outbox. Rejects with a `StoreOpenError` for a schema that it does not know. */
 export async function openDatabase(file: string, options?: { allowMoved: boolean }): Promise<DatabaseSync> {
 	const { DatabaseSync } = await importSqlite();
 	const db = new DatabaseSync(file, { timeout: busyMs });

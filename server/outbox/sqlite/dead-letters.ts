@@ -2,7 +2,6 @@ import type { SQLInputValue } from "node:sqlite";
 import {
 	afterOf,
 	type Buried,
-	type DeadLetterPage,
 	type DeadLetterQuery,
 	type DeadLetterSelection,
 	pageOf,
@@ -16,24 +15,23 @@ import type { Row } from "./statements.ts";
 
 export type DeadLetters = ReturnType<typeof createDeadLetters>;
 
-/** Where a replay or discard is: what is behind it, what was there when it began, how many were chosen so far. */
+/** Progress of a replay or discard. */
 export interface Step {
+	/** Id of the last dead letter done. */
 	after: number;
+	/** Highest id when it began. */
 	last: number;
+	/** Number of dead letters done. */
 	done: number;
 	isOver: boolean;
 }
 
-/** What could not be delivered, with the event itself, until it is replayed, discarded or too old. */
-export function createDeadLetters({
-	statements: { run, get, all },
-	numbers,
-	destinations: { idOf },
-	counters: { count },
-	bundles,
-	journal,
-	owe,
-}: Shared & { journal: Journal; owe: Lanes["owe"] }) {
+/** Makes the table of dead letters. */
+export function createDeadLetters(
+	{ statements: { run, get, all }, numbers, destinations: { idOf }, counters: { count }, bundles }: Shared,
+	journal: Journal,
+	lanes: Lanes,
+) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {
@@ -59,7 +57,7 @@ export function createDeadLetters({
 		isOver: false,
 	});
 
-	/** Removes the next few of a selection, giving each to `use` first. Those that die meanwhile are not among them. */
+	/** Removes the next dead letters of a selection, calling `use` with each. Skips those added since the start. */
 	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
 		const { after: behind, last, done } = from ?? begin();
 		const rows = all(
@@ -77,7 +75,6 @@ export function createDeadLetters({
 	}
 
 	return {
-		/** Keeps what ended dead. A replayed one keeps its history. */
 		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
 			run(
 				`INSERT INTO dead_letter
@@ -97,7 +94,7 @@ export function createDeadLetters({
 			);
 		},
 
-		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery): DeadLetterPage {
+		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
 			const rows = all(
 				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
 				...values(selection),
@@ -108,8 +105,8 @@ export function createDeadLetters({
 		},
 
 		/**
-		 * One step of a replay: each goes to the end of its lane. Not before what came earlier is in its lanes: that has
-		 * the lower numbers, and would slip in before what is replayed.
+		 * Does one step of a replay, which puts dead letters at the ends of their lanes. Waits until the journal is empty:
+		 * earlier events that are not fanned out yet have lower numbers and would overtake the replayed ones.
 		 */
 		replayStep(selection: DeadLetterSelection, from: Step | undefined, now: number): Step {
 			if (journal.waiting() > 0) return from ?? begin();
@@ -119,13 +116,13 @@ export function createDeadLetters({
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
 				const { delivery, past } = replayed(row);
-				owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
+				lanes.owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
 			});
 		},
 
 		discardStep: (selection: DeadLetterSelection, from: Step | undefined): Step => step(selection, from, () => {}),
 
-		/** Deletes some that were last tried before a time; returns whether there may be more. */
+		/** Deletes some dead letters last tried before a time; returns true if there may be more. */
 		sweepDeadLetters(before: number): boolean {
 			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
 			for (const row of old) remove(row);

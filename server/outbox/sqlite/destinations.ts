@@ -2,11 +2,11 @@ import { siteItself } from "../tally.ts";
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Short numbers for destinations, as their names would be a large part of every index of lanes. */
+/** Makes the numbers of destinations, which stand for their names to keep the indexes of lanes small. */
 export function createDestinations({ run, get, all }: Statements, { onRollback }: Transactions) {
 	const ids = new Map<string, number>();
 	return {
-		/** A destination's number; it gets one where it has none. */
+		/** Returns the number of a destination, which gets one if it is new. */
 		idOf(site: string, name: string): number {
 			const key = `${site}\n${name}`;
 			const known = ids.get(key);
@@ -19,7 +19,7 @@ export function createDestinations({ run, get, all }: Statements, { onRollback }
 			onRollback(() => ids.delete(key));
 			return id;
 		},
-		/** Every destination of a site that ever was. */
+		/** Lists the destinations that a site has ever had. */
 		namesOf: (site: string): string[] =>
 			all("SELECT name FROM destination WHERE site = ? AND name <> ?", site, siteItself).map(({ name }) =>
 				String(name),

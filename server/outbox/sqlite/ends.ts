@@ -1,25 +1,23 @@
-import type { Buried } from "../dead-letter.ts";
 import { bestPacked, countPacked, splitPacked, unpackDeliveries } from "../deliveries.ts";
 import { type Lane, untried } from "../lane.ts";
 import type { Ending } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
-/** How deliveries end. */
-export function createEnds({
-	statements: { run, get },
-	counters: { count },
-	bundles,
-	lanes,
-	bury,
-}: Shared & { lanes: Lanes; bury(buried: Buried): void }) {
-	/** Ends leading deliveries of a lane's first entry, so many at most; returns how many, and what is left of that entry. */
+/** Makes the ending of deliveries. */
+export function createEnds(
+	{ statements: { run, get }, counters: { count }, bundles }: Shared,
+	lanes: Lanes,
+	{ bury }: DeadLetters,
+) {
+	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
 		if (!entry) return { count: 0, left: undefined };
@@ -51,12 +49,12 @@ export function createEnds({
 		return { count, left };
 	}
 
-	/** Ends a lane's leading deliveries, and makes of the lane what is left; to be written then, unless it is empty and gone. */
+	/** Ends the leading deliveries of a lane. Deletes an empty lane; the caller must write any other. */
 	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
 		let done = 0;
 		let rest: Uint8Array | undefined;
 		for (let some = 1; some > 0 && done < deliveries; done += some) {
-			// What a lane has tried it has tried for its first delivery.
+			// The attempts of a lane were made for its first delivery.
 			const tried = done === 0 ? lane.attempts : 0;
 			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
 			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
@@ -64,7 +62,7 @@ export function createEnds({
 		count(lane.destination, "owed", -done);
 		count(lane.destination, counterOf(ending), done);
 		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
-		// With as good a one left in the same entry nothing else of the lane has changed.
+		// As good a rank is left in the same entry: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
 			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
 			return { isEmpty: false };

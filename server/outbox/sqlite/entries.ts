@@ -6,12 +6,13 @@ import { bytesOf, type Row } from "./statements.ts";
 
 export type Entries = ReturnType<typeof createEntries>;
 
+/** Reads the deliveries from a row of an entry. */
 export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
 
-/** What lanes owe, bundle by bundle. */
+/** Makes the readers of the table of entries. */
 export function createEntries({ statements: { get, each } }: Shared) {
 	return {
-		/** Bodies of a lane's leading deliveries, so many at most; up to the first that is a request of its own, if that will do. */
+		/** Reads up to `most` bodies of a lane's leading deliveries; with `untilAlone` none after the first `alone` one. */
 		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
 			const bodies: string[] = [];
 			const entries = each(
@@ -29,13 +30,13 @@ export function createEntries({ statements: { get, each } }: Shared) {
 			return bodies;
 		},
 
-		/** What a lane owes of one bundle. */
+		/** Reads the deliveries that a lane owes of one bundle. */
 		deliveries({ id }: Lane, bundle: number): Delivery[] {
 			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
 			return entry ? deliveriesOf(entry) : [];
 		},
 
-		/** What a lane owes, in order, bundle by bundle. */
+		/** Reads the deliveries of a lane, bundle by bundle. */
 		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
 			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
 				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };

@@ -1,5 +1,5 @@
-import type { Destination } from "../destination.ts";
 import { laneOf } from "../lane.ts";
+import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
@@ -7,27 +7,16 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
-export type Expiry = ReturnType<typeof createExpiry>;
-
-/** What has waited for too long. */
-export function createExpiry({
-	statements: { all },
-	destinations: { idOf },
-	lanes,
-	leases,
-	end,
-}: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"] }) {
+/** Makes the expiry of deliveries that have waited for too long. */
+export function createExpiry(
+	{ statements: { all }, destinations: { idOf } }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+	{ end }: Ends,
+) {
 	return {
-		/** Buries what was fanned out before a time, but for lanes that are under way; some lanes at a time. */
-		expire({
-			destination,
-			before: storedBefore,
-			now,
-		}: {
-			destination: Destination;
-			before: number;
-			now: number;
-		}): number {
+		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
+		expire({ destination, before: storedBefore, now }: ExpireRequest): number {
 			const old = all(
 				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
 				idOf(destination.site, destination.name),

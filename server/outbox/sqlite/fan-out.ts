@@ -8,24 +8,19 @@ import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
 
-/** What fan-out did with one journal row. */
+/** The result of the fan-out of one journal row. */
 export interface FannedOut {
 	events: number;
-	/** The last that were discarded. */
+	/** Up to 100 events that were discarded. */
 	discarded: Discarded[];
 }
 
-/** How the journal becomes entries of lanes: only what none of its claims keeps out. */
-export function createFanOut({
-	statements: { run },
-	numbers,
-	destinations: { idOf },
-	counters: { count },
-	bundles,
-	claims,
-	owe,
-	journal,
-}: Shared & { owe: Lanes["owe"]; journal: Journal }) {
+/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
+export function createFanOut(
+	{ statements: { run }, numbers, destinations: { idOf }, counters: { count }, bundles, claims }: Shared,
+	journal: Journal,
+	{ owe }: Lanes,
+) {
 	/**
 	 * Returns the number of a row's first bundle. A batch that was set aside gets new numbers: its old ones would come
 	 * before entries that are leased, and be settled in their place.
@@ -71,7 +66,7 @@ export function createFanOut({
 	}
 
 	return {
-		/** Turns the next journal row into entries; undefined if there is none. */
+		/** Fans out the next journal row; returns undefined if there is none. */
 		fanOut(now: number): FannedOut | undefined {
 			const row = journal.next();
 			if (!row) return undefined;

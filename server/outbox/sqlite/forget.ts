@@ -7,85 +7,67 @@ import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
-export type Forget = ReturnType<typeof createForget>;
-
-/** Deletes what is kept of people. */
-export function createForget({
-	statements: { run, all },
-	destinations: { idOf, namesOf },
-	counters: { count },
-	bundles,
-	claims,
-	lanes,
-	leases,
-}: Shared & { lanes: Lanes; leases: Leases }) {
-	/** Takes a person's events out of what is not fanned out yet; returns what they were owed, by destination. */
-	function leaveJournal(site: string, person: string): Map<string, number> {
-		const owed = new Map<string, number>();
-		let events = 0;
+/** Makes the deletion of people's data. */
+export function createForget(
+	{ statements: { run, all }, destinations: { idOf, namesOf }, counters: { count }, bundles, claims }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+) {
+	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
+	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {
 		const rows = all(
 			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
 			`"person":${JSON.stringify(person)}`,
 		);
+		const owed: string[] = [];
+		let events = 0;
 		for (const { id = null, head: text, keys } of rows) {
 			const head = JSON.parse(String(text)) as Head;
 			if (head.site !== site) continue;
 			const left = withoutPeople(head, bytesOf(keys), new Set([person]));
 			for (const { key, term } of left.lasting) claims.take(key, term);
-			for (const name of left.owed) owed.set(name, (owed.get(name) ?? 0) + 1);
 			for (const place of left.places) bundles.remove(Number(id) + place);
 			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(left.head), left.keys, id);
+			owed.push(...left.owed);
 			events += left.events;
 		}
-		count(idOf(site, siteItself), "events", events);
-		return owed;
+		return { events, owed };
 	}
 
-	/** Deletes a person's lane at a destination, leased or not; returns how many deliveries it owed. */
-	function deleteLane(destination: number, person: string): number {
-		const lane = lanes.find(destination, person);
-		if (!lane) return 0;
-		leases.letGo(lane.id);
-		return lanes.clear(lane);
-	}
-
-	function forgetAt(site: string, destination: string, person: string): Omit<Forgotten, "destination"> {
-		const id = idOf(site, destination);
-		const owed = deleteLane(id, person);
-		const { changes } = run(
-			"DELETE FROM dead_letter WHERE site = ? AND person = ? AND destination = ?",
-			site,
-			person,
-			destination,
-		);
-		count(id, "dead", -Number(changes));
-		const known = all(
-			"DELETE FROM known WHERE site = ? AND destination = ? AND person = ? RETURNING value",
-			site,
-			destination,
-			person,
-		);
-		return { owed, dead: Number(changes), known: known.map(({ value }) => String(value)) };
+	/** Deletes the data of a person at a destination, and adds it to the summary. */
+	function forgetAt(site: string, person: string, summary: Forgotten): void {
+		const { destination } = summary;
+		const lane = lanes.find(idOf(site, destination), person);
+		if (lane) {
+			leases.letGo(lane.id);
+			summary.owed += lanes.clear(lane);
+		}
+		const which = "WHERE site = ? AND destination = ? AND person = ?";
+		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, site, destination, person).changes);
+		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, site, destination, person)) {
+			summary.known.push(String(value));
+		}
 	}
 
 	return {
 		forget({ site, people }: ForgetRequest): Forgotten[] {
 			const result = new Map<string, Forgotten>();
-			const add = (destination: string, { owed, dead, known }: Omit<Forgotten, "destination">) => {
-				const before = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
-				result.set(destination, {
-					destination,
-					owed: before.owed + owed,
-					dead: before.dead + dead,
-					known: [...before.known, ...known],
-				});
-				count(idOf(site, destination), discardedFor(forgottenReason), owed);
-			};
+			function at(destination: string): Forgotten {
+				const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+				result.set(destination, found);
+				return found;
+			}
 			for (const person of people) {
-				for (const [name, owed] of leaveJournal(site, person)) add(name, { owed, dead: 0, known: [] });
-				for (const name of namesOf(site)) add(name, forgetAt(site, name, person));
+				const journal = leaveJournal(site, person);
+				for (const name of journal.owed) at(name).owed += 1;
+				count(idOf(site, siteItself), "events", journal.events);
+				for (const name of namesOf(site)) forgetAt(site, person, at(name));
 				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
 				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
+			}
+			for (const { destination, owed, dead } of result.values()) {
+				count(idOf(site, destination), "dead", -dead);
+				count(idOf(site, destination), discardedFor(forgottenReason), owed);
 			}
 			return [...result.values()];
 		},

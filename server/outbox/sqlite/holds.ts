@@ -3,7 +3,7 @@ import type { Statements } from "./statements.ts";
 
 export type Holds = ReturnType<typeof createHolds>;
 
-/** What holds each destination. */
+/** Makes the table of holds. */
 export function createHolds({ run, get }: Statements) {
 	function holdOf({ site, name }: Destination): string | undefined {
 		const row = get("SELECT state FROM hold WHERE site = ? AND destination = ?", site, name);

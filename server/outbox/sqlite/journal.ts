@@ -1,19 +1,17 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
 import { optionalNumber } from "../row.ts";
+import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
 export type Journal = ReturnType<typeof createJournal>;
 
-/** Batches on disk that wait for fan-out. `ensureRoom` throws when the store has no room for that many more bytes. */
-export function createJournal({
-	statements: { run, get },
-	transactions: { onRollback },
-	numbers,
-	bundles,
-	ensureRoom,
-}: Shared & { ensureRoom(bytes: number): void }) {
-	/** Number of rows to fan out. Infinite until fan-out has found none: counting them would delay the start. */
+/** Makes the journal. */
+export function createJournal(
+	{ statements: { run, get }, transactions: { onRollback }, numbers, bundles }: Shared,
+	{ ensureRoom }: Room,
+) {
+	/** Number of batches to fan out; infinite until fan-out has found none: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
 		const before = waiting;

@@ -4,27 +4,27 @@ import { type Lane, laneOf } from "../lane.ts";
 import { deliveriesOf } from "./entries.ts";
 import type { Shared } from "./shared.ts";
 
-/** A lane waits no longer than this: more means that the clock was set back since. */
+/** Longest wait of a lane. A longer one means that the clock was set back since. */
 const longestWaitMs = 900_000;
 
-/** What a bundle's events owe one destination. */
+/** Deliveries of a bundle to be added to a lane. */
 export interface Owed {
 	bundle: number;
 	deliveries: Delivery[];
-	/** What a replayed dead letter brings along. */
+	/** History of a replayed dead letter. */
 	past?: Past;
 }
 
 export type Lanes = ReturnType<typeof createLanes>;
 
-/** The lanes: what is owed to whom. Whose turn it is, and who works on it, is for leases. */
+/** Makes the table of lanes. */
 export function createLanes({ statements: { run, get, all }, numbers, counters: { count }, bundles }: Shared) {
 	function remove({ id, destination }: Lane): void {
 		run("DELETE FROM lane WHERE id = ?", id);
 		count(destination, "lanes", -1);
 	}
 
-	/** Writes what is not as it was: mostly the turn alone, and the fewest indexes then. */
+	/** Writes a changed lane. Mostly only the turn has changed, which touches the fewest indexes. */
 	function write(lane: Lane, { turn: _, ...before }: Lane): void {
 		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
 		if (isTurnAlone) return void run("UPDATE lane SET turn = ? WHERE id = ?", lane.turn, lane.id);
@@ -64,7 +64,7 @@ export function createLanes({ statements: { run, get, all }, numbers, counters: 
 				);
 		},
 
-		/** Adds events to the end of a person's lane, and counts them. */
+		/** Adds deliveries to the end of a person's lane, which is made if there is none. */
 		owe(destination: number, person: string, { bundle, deliveries, past }: Owed, now: number): void {
 			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", destination, person);
 			const id = found ? Number(found.id) : numbers();
@@ -88,7 +88,7 @@ export function createLanes({ statements: { run, get, all }, numbers, counters: 
 			count(destination, "owed", deliveries.length);
 		},
 
-		/** Deletes a lane and all it owes; returns how many deliveries that were. */
+		/** Deletes a lane with its entries; returns the number of deliveries. */
 		clear(lane: Lane): number {
 			const entries = all("SELECT bundle, deliveries FROM entry WHERE lane = ?", lane.id);
 			run("DELETE FROM entry WHERE lane = ?", lane.id);

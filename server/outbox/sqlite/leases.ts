@@ -9,25 +9,22 @@ import type { Row } from "./statements.ts";
 interface Held {
 	destination: number;
 	number: number;
-	/** When the lease runs out. */
+	/** End of the lease. */
 	dueAt: number;
 }
 
 export type Leases = ReturnType<typeof createLeases>;
 
 /**
- * Whose turn it is, and what became of it. Leases are kept in memory: whoever opens the file is alone with it,
- * so that none is held by anybody when it is opened, and taking a lane writes nothing.
+ * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
+ * taking one writes nothing.
  */
-export function createLeases({
-	statements: { run, get, each },
-	transactions: { onRollback },
-	numbers,
-	destinations: { idOf },
-	entries,
-	holdOf,
-}: Shared & { entries: Entries; holdOf: Holds["holdOf"] }) {
-	/** By lane. */
+export function createLeases(
+	{ statements: { run, get, each }, transactions: { onRollback }, numbers, destinations: { idOf } }: Shared,
+	entries: Entries,
+	{ holdOf }: Holds,
+) {
+	/** Leases by the id of the lane. */
 	const held = new Map<number, Held>();
 
 	function letGo(lane: number): void {
@@ -37,14 +34,14 @@ export function createLeases({
 		onRollback(() => held.set(lane, before));
 	}
 
-	/** Ready lanes of a destination that are not leased, in an order. */
+	/** Reads the ready lanes of a destination that are not leased. */
 	function* ready(destination: number, { reservedOnly }: TakeRequest, order: string): IterableIterator<Row> {
 		const which = `destination = ? AND due_at = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
 		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, destination))
 			if (!held.has(Number(row.id))) yield row;
 	}
 
-	/** Makes ready what has waited until now; returns when the next one will have. */
+	/** Makes lanes ready whose wait is over; returns the end of the next wait. */
 	function wake(destination: number, now: number): number | undefined {
 		const next = () =>
 			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", destination)?.at);
@@ -71,9 +68,9 @@ export function createLeases({
 	}
 
 	return {
-		/** When a lane's lease runs out, if it is leased. */
+		/** Returns the end of a lane's lease, if it is leased. */
 		leasedUntil: (lane: number): number | undefined => held.get(lane)?.dueAt,
-		/** The number of a lane's lease, if it is leased. */
+		/** Returns the number of a lane's lease, if it is leased. */
 		numberOf: (lane: number): number | undefined => held.get(lane)?.number,
 		letGo,
 

@@ -1,11 +1,11 @@
 import type { Destination } from "../destination.ts";
-import { linkFreshMs, sweepSize } from "../limits.ts";
+import { linkFreshMs } from "../limits.ts";
 import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
 export type Links = ReturnType<typeof createLinks>;
 
-/** The destinations' own names for people. */
+/** Makes the table of links. */
 export function createLinks({ run, get }: Statements) {
 	function link(site: string, { destination, alias, person }: Link, now: number): void {
 		run("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?, ?)", site, destination, alias, person, now);
@@ -20,16 +20,6 @@ export function createLinks({ run, get }: Statements) {
 			const person = String(found.person);
 			if (Number(found.used_at) < now - linkFreshMs) link(site, { destination: name, alias, person }, now);
 			return person;
-		},
-
-		/** Deletes some that were last used before a time; returns whether there may be more. */
-		sweepLinks(before: number): boolean {
-			const { changes } = run(
-				`DELETE FROM link WHERE (site, destination, alias) IN
-				(SELECT site, destination, alias FROM link WHERE used_at < ? LIMIT ${sweepSize})`,
-				before,
-			);
-			return Number(changes) === sweepSize;
 		},
 	};
 }

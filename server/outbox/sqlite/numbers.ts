@@ -1,17 +1,17 @@
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Numbers are given from memory; what the file says is this far ahead, so that it is written seldom. */
+/** Numbers reserved by one write to the file; they are given out from memory. */
 const block = 10_000;
 
 /**
- * Numbers that only grow, across restarts too: the ids of batches, bundles, lanes and leases, and their turns.
- * None means two things, and what came later has the higher one.
+ * Makes a sequence of numbers that grows across restarts. The ids of batches, bundles, lanes and leases come from it,
+ * and turns, so that the later has the higher number.
  */
 export function createNumbers({ run, get }: Statements, { onRollback }: Transactions) {
 	let next = 0;
 	let limit = 0;
-	/** The first of so many that follow each other. */
+	/** Returns the first of `count` consecutive numbers. */
 	return function numbers(count = 1): number {
 		if (next + count > limit) {
 			next = Number(get("SELECT next FROM number")?.next);

@@ -8,7 +8,7 @@ import type { Discarded, Outbox } from "../outbox.ts";
 import type { Step } from "./dead-letters.ts";
 import { askedBy, type Call, type Message, type Operations, type StoreData } from "./operations.ts";
 
-/** Run from source there is only the TypeScript file, built there is only the JavaScript one. */
+/** URL of the thread's file, which is TypeScript when run from source and JavaScript when built. */
 const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
 /**
@@ -18,17 +18,16 @@ const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js
  */
 const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")) ? [] : undefined;
 
-/** What deliveries ask, which have requests under way meanwhile. */
+/** Operations of deliveries, which can wait a little, as other requests are under way meanwhile. */
 const unhurried: ReadonlySet<keyof Operations> = new Set(["settle", "take"]);
 
-/** SQLite's own name for a database that is in no file, and gone when it is closed. */
+/** SQLite's name for a database in memory, https://sqlite.org/inmemorydb.html. */
 const inMemory = ":memory:";
 
 /**
- * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP.
- * Rejects with {@link StoreOpenError} when the folder is missing, another process has the file, or its
- * schema is newer than this version. Past `maxBytes` in use it takes no more events until there is room again; what
- * is stored then still needs some to be delivered, so the file grows a little over it.
+ * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP. Rejects with
+ * {@link StoreOpenError} if the folder is missing, another process has the file open, or its schema is newer. At
+ * `maxBytes` in use, `append` rejects; the file grows a little more, as deliveries need some room.
  */
 export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const path = file === inMemory ? file : resolve(file);
@@ -84,7 +83,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		calls = [];
 	}
 
-	/** What is asked in one go, as to settle a lane and to take the next, goes together: so it shares a commit. */
+	/** Posts calls of one turn of the event loop together, so that they share a commit. */
 	function postSoon(): void {
 		if (isPosting) return;
 		isPosting = true;
@@ -96,13 +95,13 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
 			calls.push({ id, name, args } as Call);
-			// Each message wakes the thread: what nobody waits for may as well go when it has answered what it was asked before.
+			// Each message wakes the thread. Calls of deliveries are posted when the thread has answered earlier calls.
 			if (!unhurried.has(name) || waiting.size < calls.length) postSoon();
 			waiting.set(id, { resolve, reject });
 		});
 	});
 
-	/** Takes step after step, each a transaction of its own; resolves to how many were chosen. */
+	/** Repeats a step until it is over, each in a transaction; resolves to the number of dead letters done. */
 	async function steps(take: (from: Step | undefined) => Promise<Step>, onProgress: (done: number) => void = () => {}) {
 		let step: Step | undefined;
 		do {
@@ -115,7 +114,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	return {
 		append: async (batch) => ask.append(sealed(batch)),
 		take: ask.take,
-		// Not the bodies of the lease: they would be copied back.
+		// Without the bodies of the lease, which would be copied to the thread.
 		settle: ({ lease: { destination, lane, number, person }, ...rest }) =>
 			ask.settle({ lease: { destination, lane, number, person }, ...rest }),
 		hold: ask.hold,
@@ -135,7 +134,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			while (await ask.sweep(limits));
 		},
 		check: ask.check,
-		// Whoever has the file is alone with it.
+		// No other process can open the file.
 		isHeld: () => true,
 		isShared: false,
 		onReady: ready.add,

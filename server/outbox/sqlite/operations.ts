@@ -1,34 +1,34 @@
 import type { Discarded } from "../outbox.ts";
 import type { Budgets } from "./budget.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { Expiry } from "./expire.ts";
-import type { Forget } from "./forget.ts";
+import type { createExpiry } from "./expire.ts";
+import type { createForget } from "./forget.ts";
 import type { Holds } from "./holds.ts";
 import type { Journal } from "./journal.ts";
 import type { Leases } from "./leases.ts";
 import type { Links } from "./links.ts";
-import type { Reports } from "./reports.ts";
+import type { createReports } from "./reports.ts";
 import type { Room } from "./room.ts";
-import type { Search } from "./search.ts";
-import type { Settling } from "./settle.ts";
-import type { Stats } from "./stats.ts";
-import type { Sweep } from "./sweep.ts";
+import type { createSearch } from "./search.ts";
+import type { createSettling } from "./settle.ts";
+import type { createStats } from "./stats.ts";
+import type { createSweep } from "./sweep.ts";
 
 /** Operations that the outbox asks of the store's thread, by the part of the store that has each. */
 export interface Operations
 	extends Pick<Journal, "append">,
 		Pick<Leases, "take">,
-		Pick<Settling, "settle">,
+		Pick<ReturnType<typeof createSettling>, "settle">,
 		Pick<Holds, "hold">,
 		Pick<Budgets, "advance" | "budgetUse">,
-		Pick<Expiry, "expire">,
-		Pick<Reports, "receive">,
+		Pick<ReturnType<typeof createExpiry>, "expire">,
+		Pick<ReturnType<typeof createReports>, "receive">,
 		Pick<Links, "linked">,
 		Pick<DeadLetters, "deadLetters" | "replayStep" | "discardStep">,
-		Pick<Forget, "forget">,
-		Pick<Search, "findOwed" | "findEvents">,
-		Pick<Stats, "stats">,
-		Pick<Sweep, "sweep">,
+		Pick<ReturnType<typeof createForget>, "forget">,
+		Pick<ReturnType<typeof createSearch>, "findOwed" | "findEvents">,
+		Pick<ReturnType<typeof createStats>, "stats">,
+		Pick<ReturnType<typeof createSweep>, "sweep">,
 		Pick<Room, "check"> {}
 
 type Arguments = { [Name in keyof Operations]: Parameters<Operations[Name]> };
@@ -71,7 +71,7 @@ export type Message =
 	/** A failure behind the interface; the work will be tried again, or was set aside. */
 	| { kind: "fault"; message: string };
 
-/** What the thread is started with. */
+/** Data that the thread is started with. */
 export interface StoreData {
 	path: string;
 	maxBytes: number | undefined;

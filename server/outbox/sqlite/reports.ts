@@ -7,17 +7,12 @@ import type { Journal } from "./journal.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
-export type Reports = ReturnType<typeof createReports>;
-
-/** What providers report. */
-export function createReports({
-	statements: { run },
-	destinations: { idOf },
-	counters: { count },
-	claims,
-	append,
-	link,
-}: Shared & { append: Journal["append"]; link: Links["link"] }) {
+/** Makes the storage of providers' reports. */
+export function createReports(
+	{ statements: { run }, destinations: { idOf }, counters: { count }, claims }: Shared,
+	{ append }: Journal,
+	{ link }: Links,
+) {
 	return {
 		receive(report: Report): boolean {
 			const { site, claim, links, unlearn, now } = report;

@@ -1,14 +1,14 @@
 import { storeFull } from "../errors.ts";
 import type { Statements } from "./statements.ts";
 
-/** Bytes on disk of a byte that is appended, at most: bodies, what lanes and claims add, pages that are not full. */
+/** Maximum number of bytes on disk for each byte appended, with lanes, claims and pages that are not full. */
 const overhead = 8;
 
 export type Room = ReturnType<typeof createRoom>;
 
-/** Keeps what is stored under a size. Pages that were emptied do not count: they are filled first. */
+/** Makes the size limit of the store. Free pages do not count, as they are filled first. */
 export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
-	/** What can be appended before it is worth looking again. */
+	/** Number of bytes that can be appended before the size is read again. */
 	let left = 0;
 
 	function look(): void {
@@ -22,12 +22,12 @@ export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_
 	}
 
 	return {
-		/** Throws where there is no room. Looks seldom, as long as there is much of it. */
+		/** Throws if the store has no room for more bytes. Reads the size seldom while there is much room. */
 		ensureRoom(bytes: number): void {
 			left -= bytes;
 			if (left < 0) look();
 		},
-		/** Writes, so that a full or broken disk shows; a store that may not grow shows too. */
+		/** Throws if the store is full, or if a write fails on a full or broken disk. */
 		check(): void {
 			look();
 			run("UPDATE number SET next = next");

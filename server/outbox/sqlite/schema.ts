@@ -3,13 +3,13 @@ import { newerSchema, StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
 const version = 1;
-/** The version of a store whose contents were moved to another. */
+/** Version of a store whose contents were moved to another. */
 export const moved = 1_000_000;
 
 /**
- * A `journal` row is a batch that is not fanned out, its id that of the first of its bundles. A `bundle` has the
- * bodies of one person's events that came together, `owing` in how many lanes some of it is owed; an `entry`
- * is what a lane owes of a bundle. The numbers of batches, bundles, lanes and turns come from `number`.
+ * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
+ * bundle. A row of `bundle` has the bodies of consecutive events of one person, `owing` the number of lanes that owe
+ * some of them, and an `entry` the deliveries that a lane owes. All ids and turns come from `number`.
  */
 const schema = `
 CREATE TABLE number (next INTEGER NOT NULL) STRICT;
@@ -89,7 +89,10 @@ CREATE TABLE counter (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** The lock first: with it held no shared memory file is made. The page cache in KB, the write-ahead log in pages and bytes. */
+/**
+ * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no
+ * shared memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
+ */
 const pragmas = [
 	"locking_mode = EXCLUSIVE",
 	"auto_vacuum = INCREMENTAL",
@@ -102,12 +105,12 @@ const pragmas = [
 ];
 
 /**
- * Prepares a database for the outbox: one process at a time, every commit synced (`NORMAL` loses
- * acknowledged rows on power loss), tables created. Throws {@link StoreOpenError}.
+ * Prepares a database for the outbox: locks it for this process, has every commit synced (`synchronous = NORMAL` loses
+ * acknowledged batches on power loss), and creates the tables. Throws {@link StoreOpenError}.
  */
 export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
-	// The first write takes the lock, which EXCLUSIVE then keeps until the file is closed.
+	// The first write takes the lock, which locking_mode = EXCLUSIVE keeps until the file is closed.
 	db.exec("BEGIN IMMEDIATE");
 	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
 	if (found === moved && allowMoved) {

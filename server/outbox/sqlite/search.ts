@@ -7,27 +7,23 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
-/** What names an event outside: its bundle, and its place in it. */
+/** Makes the id of an event: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
-export type Search = ReturnType<typeof createSearch>;
-
-/** Looks up where deliveries are; changes nothing. */
-export function createSearch({
-	statements: { each },
-	destinations,
-	bundles,
-	lanes,
-	entries,
-	leases,
-}: Shared & { lanes: Lanes; entries: Entries; leases: Leases }) {
+/** Makes the searches for deliveries. */
+export function createSearch(
+	{ statements: { each }, destinations, bundles }: Shared,
+	lanes: Lanes,
+	entries: Entries,
+	leases: Leases,
+) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);
 		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };
 		return dueAt > 0 ? { state: "waiting", dueAt } : { state: "ready" };
 	}
 
-	/** Places of a bundle's events that are owed somewhere. */
+	/** Returns the places of a bundle's events that are owed to a destination. */
 	function owedOf(bundle: number, site: string, person: string): Set<number> {
 		const places = new Set<number>();
 		for (const name of destinations.namesOf(site)) {

@@ -8,18 +8,14 @@ import type { Leases } from "./leases.ts";
 import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
-export type Settling = ReturnType<typeof createSettling>;
-
-/** What became of leases. */
-export function createSettling({
-	statements: { run, get },
-	numbers,
-	counters: { count },
-	lanes,
-	leases,
-	end,
-	link,
-}: Shared & { lanes: Lanes; leases: Leases; end: Ends["end"]; link: Links["link"] }) {
+/** Makes the settlement of leases. */
+export function createSettling(
+	{ statements: { run, get }, numbers, counters: { count } }: Shared,
+	lanes: Lanes,
+	leases: Leases,
+	{ end }: Ends,
+	{ link }: Links,
+) {
 	return {
 		settle({ lease, ...settlement }: Settlement): boolean {
 			const { destination, lane: id, number, person } = lease;

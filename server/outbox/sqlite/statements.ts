@@ -1,10 +1,10 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 
-/** A row as SQLite gives it. */
+/** A row of SQLite. */
 export type Row = Record<string, SQLInputValue>;
 export type Statements = ReturnType<typeof createStatements>;
 
-/** Statements that are prepared once. */
+/** Makes functions that run SQL, each statement prepared once. */
 export function createStatements(db: DatabaseSync) {
 	const prepared = new Map<string, StatementSync>();
 	const sql = (text: string): StatementSync => {
@@ -19,13 +19,13 @@ export function createStatements(db: DatabaseSync) {
 		run: (text: string, ...values: SQLInputValue[]) => sql(text).run(...values),
 		get: (text: string, ...values: SQLInputValue[]) => sql(text).get(...values) as Row | undefined,
 		all: (text: string, ...values: SQLInputValue[]) => sql(text).all(...values) as Row[],
-		/** Row by row, for who may not want all. One at a time of the same statement. */
+		/** Reads row by row. The same statement must not be read twice at the same time. */
 		each: (text: string, ...values: SQLInputValue[]) => sql(text).iterate(...values) as IterableIterator<Row>,
 	};
 }
 
-/** The bytes of a BLOB, without copying them. */
+/** Reads the bytes of a BLOB without copying them. */
 export function bytesOf(value: SQLInputValue | undefined): Buffer<ArrayBuffer> {
-	if (!(value instanceof Uint8Array)) throw new TypeError("not a BLOB");
+	if (!(value instanceof Uint8Array)) throw new TypeError("the column is not a BLOB");
 	return Buffer.from(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
 }

@@ -2,11 +2,9 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-export type Stats = ReturnType<typeof createStats>;
-
-/** How much there is, and was. */
+/** Makes the statistics of the store. */
 export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
-	/** The statistics of a destination that no counter holds. */
+	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
 		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);

@@ -22,36 +22,35 @@ import { createSweep } from "./sweep.ts";
 export type SqliteStore = ReturnType<typeof createSqliteStore>;
 
 /**
- * The outbox's operations as plain functions on one SQLite database. None opens a transaction: whoever
- * calls decides what is committed together. Dates are ms, as in outbox.ts.
+ * Makes the operations of the outbox on an SQLite database. They run in the caller's transaction, as the caller decides
+ * which of them share a commit.
  */
 export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const shared = createShared(db);
-	const { ensureRoom, check } = createRoom(shared.statements, maxBytes);
+	const room = createRoom(shared.statements, maxBytes);
 	const links = createLinks(shared.statements);
 	const budgets = createBudgets(shared.statements);
-	const { holdOf, hold } = createHolds(shared.statements);
+	const holds = createHolds(shared.statements);
 	const entries = createEntries(shared);
 	const lanes = createLanes(shared);
-	const leases = createLeases({ ...shared, entries, holdOf });
-	const journal = createJournal({ ...shared, ensureRoom });
-	const { fanOut, setAside } = createFanOut({ ...shared, owe: lanes.owe, journal });
-	const deadLetters = createDeadLetters({ ...shared, journal, owe: lanes.owe });
-	const { end } = createEnds({ ...shared, lanes, bury: deadLetters.bury });
-
-	const { forget } = createForget({ ...shared, lanes, leases });
-	const { receive } = createReports({ ...shared, append: journal.append, link: links.link });
-	const { settle } = createSettling({ ...shared, lanes, leases, end, link: links.link });
-	const { expire } = createExpiry({ ...shared, lanes, leases, end });
-	const { findOwed, findEvents } = createSearch({ ...shared, lanes, entries, leases });
+	const leases = createLeases(shared, entries, holds);
+	const journal = createJournal(shared, room);
+	const { fanOut, setAside } = createFanOut(shared, journal, lanes);
+	const deadLetters = createDeadLetters(shared, journal, lanes);
+	const ends = createEnds(shared, lanes, deadLetters);
+	const { settle } = createSettling(shared, lanes, leases, ends, links);
+	const { expire } = createExpiry(shared, lanes, leases, ends);
+	const { forget } = createForget(shared, lanes, leases);
+	const { receive } = createReports(shared, journal, links);
+	const { findOwed, findEvents } = createSearch(shared, lanes, entries, leases);
 	const { stats } = createStats(shared);
-	const { sweep } = createSweep({ ...shared, deadLetters, links, budgets });
+	const { sweep } = createSweep(shared, deadLetters, budgets);
 
 	return {
 		append: journal.append,
 		take: leases.take,
 		settle,
-		hold,
+		hold: holds.hold,
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
 		expire,
@@ -65,14 +64,14 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 		findEvents,
 		stats,
 		sweep,
-		check,
+		check: room.check,
 
 		transactions: shared.transactions,
 		recover: lanes.recover,
 		waiting: journal.waiting,
 		fanOut,
 		setAside,
-		/** Writes the log into the file, so that what a sweep gave back is the disk's again. Outside a transaction. */
+		/** Writes the write-ahead log into the file, which shrinks after a sweep. Must be called outside a transaction. */
 		checkpoint(): void {
 			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 		},

@@ -7,17 +7,15 @@ import { isBusy, openDatabase } from "./database.ts";
 import { type Answer, type Call, type Message, perform, type StoreData } from "./operations.ts";
 import { createSqliteStore, type SqliteStore } from "./store.ts";
 
-/**
- * While something is asked all the time, what part of the waiting batches is fanned out between two commits, and for
- * how long at most: the more wait the more, so that their number finds its level, and no post waits for long.
- */
+/** Part of the waiting batches that is fanned out between two commits under load: the longer the journal, the more. */
 const share = 1 / 8;
+/** Maximum duration of that, so that `append` never waits for long. */
 const shareMs = 4;
 
 const port = parentPort;
 if (!port) throw new Error("thread.ts runs as a worker thread");
 const say = (message: Message) => port.postMessage(message);
-/** SQLite's codes for what is wrong with the disk or the machine, not with what is written: busy, no memory, I/O, full. */
+/** Codes of errors of the disk or the machine, https://sqlite.org/rescode.html: BUSY, NOMEM, IOERR, FULL. */
 const outOfOrder = new Set([5, 7, 10, 13]);
 const isOutOfOrder = (error: unknown) =>
 	error instanceof Error && "errcode" in error && outOfOrder.has(Number(error.errcode) & 0xff);
@@ -38,11 +36,11 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	let isClosing = false;
 	let retrying: NodeJS.Timeout | undefined;
 	let failedAt = Number.NEGATIVE_INFINITY;
-	/** What was fanned out since the last commit: it is committed with whatever is asked next. */
+	/** Number of events fanned out since the last commit; they are committed with the next calls. */
 	let fannedOut = 0;
 	let discarded: Discarded[] = [];
 
-	/** One call inside the shared transaction: alone undone if it fails, unless SQLite gave up the whole transaction. */
+	/** Performs a call within the shared transaction. A failure undoes that call alone, unless SQLite rolled back all. */
 	function answer(call: Call): Answer {
 		const { id, name } = call;
 		if (name === "check" && performance.now() - failedAt < unwellMs) return { id, error: writeFailed };
@@ -55,7 +53,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		}
 	}
 
-	/** Whatever has arrived shares one commit, and so one sync of the disk, with what was fanned out. */
+	/** Performs the calls that have arrived and commits them with the fan-out so far, in one sync of the disk. */
 	function commit(): void {
 		const arrived = calls;
 		calls = [];
@@ -73,7 +71,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 			if (isReady) fanOutFailed(error);
 			isReady = false;
 		}
-		// Whoever settles a lane looks again by itself.
+		// Not after a settlement: the dispatcher takes the next lanes by itself then.
 		isReady ||= arrived.some(({ name }) => name === "replayStep");
 		fannedOut = 0;
 		if (answers.length + discarded.length > 0 || isReady) {
@@ -91,7 +89,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		}
 	}
 
-	/** The journal still has it all. */
+	/** Reports a failed fan-out and tries it again later; the journal still has the events. */
 	function fanOutFailed(error: unknown): void {
 		say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
 		failedAt = performance.now();
@@ -116,7 +114,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		}
 	}
 
-	/** Fans out until something is asked, or its share if something is; leaves it to be committed. */
+	/** Fans out until a call arrives, or its share of the journal under load. The next commit includes it. */
 	function fanOut(): void {
 		try {
 			if (!transactions.isOpen()) transactions.begin();
@@ -138,10 +136,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 	function turn(): void {
 		scheduled = false;
 		if (hasCalls() || (transactions.isOpen() && (!mayFanOut() || fannedOut >= fanOutSize))) commit();
-		if (isClosing) {
-			close();
-			return;
-		}
+		if (isClosing) return void close();
 		if (mayFanOut()) fanOut();
 		if (transactions.isOpen() || calls.length > 0 || mayFanOut()) schedule();
 	}
@@ -163,7 +158,7 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 		else calls.push(...message);
 	}
 
-	/** Looks for itself, so that fan-out notices what arrives while it runs. */
+	/** Receives messages without returning to the event loop, so that fan-out notices calls while it runs. */
 	function hasCalls(): boolean {
 		for (let next = port && receiveMessageOnPort(port); next; next = port && receiveMessageOnPort(port)) {
 			receive(next.message);

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 
 export type Transactions = ReturnType<typeof createTransactions>;
 
-/** Transactions of a database, and of what is kept in memory beside it: that is undone where they are. */
+/** Makes transactions that also undo changes in memory when they are rolled back. */
 export function createTransactions(db: DatabaseSync) {
 	const undos: (() => void)[] = [];
 	const undoFrom = (place: number) => {
@@ -15,19 +15,20 @@ export function createTransactions(db: DatabaseSync) {
 		undoFrom(0);
 	}
 
-	const transactions = {
+	return {
 		isOpen: () => db.isTransaction,
-		/** Has something undone if what is done now is rolled back. */
+		/** Registers a function that undoes a change in memory if the current work is rolled back. */
 		onRollback(undo: () => void): void {
 			if (db.isTransaction) undos.push(undo);
 		},
+		/** Registers work to do before each commit. */
 		beforeCommit(work: () => void): void {
 			beforeCommits.push(work);
 		},
 		begin(): void {
 			db.exec("BEGIN IMMEDIATE");
 		},
-		/** Rolls back, and throws, what cannot be committed. */
+		/** Commits; rolls back and throws if that fails. */
 		commit(): void {
 			try {
 				for (const work of beforeCommits) work();
@@ -39,7 +40,10 @@ export function createTransactions(db: DatabaseSync) {
 			}
 		},
 		rollback,
-		/** Alone undone if it throws, unless SQLite gave up the whole transaction: that is for the caller to roll back. */
+		/**
+		 * Undoes the work alone if it throws. Some errors make SQLite roll back the whole transaction,
+		 * https://sqlite.org/lang_transaction.html; the caller must check `isOpen` then.
+		 */
 		savepoint<Result>(work: () => Result): Result {
 			const place = undos.length;
 			db.exec("SAVEPOINT one");
@@ -55,17 +59,5 @@ export function createTransactions(db: DatabaseSync) {
 				throw error;
 			}
 		},
-		transaction<Result>(work: () => Result): Result {
-			transactions.begin();
-			try {
-				const result = work();
-				transactions.commit();
-				return result;
-			} catch (error) {
-				rollback();
-				throw error;
-			}
-		},
 	};
-	return transactions;
 }
