@@ -5,12 +5,12 @@ export function trackClicks(tracker: Tracker): void {
 	document.addEventListener(
 		"click",
 		({ target }) => {
-			const element = target instanceof Element && target.closest<HTMLElement>("[data-ferry-event]");
+			const element = (target as Element).closest?.<HTMLElement>("[data-ferry-event]");
 			if (!element) return;
 			const data: Data = {};
 			for (const [key, value] of Object.entries(element.dataset)) {
-				const [, first, rest] = /^ferry([A-Z])(.*)/.exec(key) ?? [];
-				if (first && key !== "ferryEvent") data[first.toLowerCase() + rest] = value;
+				const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
+				if (name !== key && name !== "event") data[name] = value;
 			}
 			tracker.track(element.dataset.ferryEvent as string, data);
 		},

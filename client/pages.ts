@@ -11,8 +11,8 @@ export function trackPages(tracker: Tracker): void {
 	};
 	for (const method of ["pushState", "replaceState"] as const) {
 		const original = history[method];
-		history[method] = function (...args) {
-			original.apply(this, args);
+		history[method] = (...args) => {
+			original.apply(history, args);
 			look();
 		};
 	}
