@@ -16,15 +16,18 @@ const compress = {
 	comparisons: false,
 	negate_iife: false,
 };
-/** Names that only our own objects have, and that never leave the page. */
-const ours = /^(settle|claim|spill|wake|leave|notify|list|sync|read|write|remove|begin|wipe|capture|pending)$/;
+/**
+ * Property names to shorten: those of our own objects, which begin with `_` and never leave the page. With `builtins`
+ * the short names may be ones that browsers use elsewhere, such as `x`.
+ */
+const internal = /^_[a-z]/;
 const minified = (module, preamble) =>
 	terser({
 		ecma: 2020,
 		module,
 		compress,
 		format: { preamble },
-		mangle: { properties: { regex: ours, builtins: true } },
+		mangle: { properties: { regex: internal, builtins: true } },
 	});
 /** Has Chromium compile all functions before they are called, and on another thread: half of what the start costs. */
 const compileHint = "//# allFunctionsCalledOnLoad";

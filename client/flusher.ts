@@ -56,7 +56,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	};
 
 	const deliverable = () =>
-		queue.list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
+		queue._list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
 
 	/** The first of them, as many as have room. */
 	const take = (events: Event[], room: number): Event[] =>
@@ -96,18 +96,18 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			const taken = events.filter((event) => {
 				const why = reply.find((rejection) => rejection?.id === event.id);
 				if (why?.code === "identity_token_expired") expiredTokens.add(event.person.token);
-				else if (why) queue.settle("rejected", [event], `${why.code}: ${why.message}`);
+				else if (why) queue._settle("rejected", [event], `${why.code}: ${why.message}`);
 				return !why;
 			});
 			largest = batchEvents;
 			if (pause.failures) wait(0, 0);
-			await queue.settle("delivered", taken, "accepted");
+			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : atEvents);
 		}
 		isPlain = true;
 		if (reply === true) {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) await queue.settle("dropped", events, "refused");
+			if (events.length === 1) await queue._settle("dropped", events, "refused");
 			return true;
 		}
 		if (typeof reply === "string") {
@@ -123,7 +123,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	};
 
 	const sendNext = async (isEager?: boolean): Promise<boolean> => {
-		await queue.sync();
+		await queue._sync();
 		const events = take(deliverable(), batchBytes);
 		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
 	};
@@ -135,7 +135,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			notify("error", "not delivered yet", [], cause);
 		}
 		running = undefined;
-		if (queue.list(true).length) wake(true);
+		if (queue._list(true).length) wake(true);
 	};
 
 	const start = (isEager?: boolean): Promise<void> => {
@@ -150,20 +150,20 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	 * tab too; 20 events sooner, unless they may be those that were just tried.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue.pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
+		if (!isTried && queue._pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
 		else timer ??= setTimeout(start, everyMs);
 	};
 
 	return {
-		wake,
+		_wake: wake,
 		/** Tries all that is waiting now, also during our own backoff. Never rejects. */
-		async flush() {
+		async _flush() {
 			await running;
 			await start(true);
 		},
 		/** Sends what it can while the page goes, purchases first. May overtake a request in flight. */
-		leave() {
-			queue.spill();
+		_leave() {
+			queue._spill();
 			if (mustWait(true)) return;
 			const isPurchase = ({ type }: Event) => +(type === "confirmation");
 			for (;;) {

@@ -37,5 +37,5 @@ export function createNotices(debug?: boolean) {
 		}
 	};
 
-	return { on, notify };
+	return { on, _notify: notify };
 }

@@ -59,7 +59,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
-			if (taken.some(({ id }) => stored.has(id))) removal = store.remove(taken.map(({ id }) => id));
+			if (taken.some(({ id }) => stored.has(id))) removal = store._remove(taken.map(({ id }) => id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
@@ -69,7 +69,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	/** Has the store write them now. */
 	const put = async (written: Event[]) => {
 		for (const { id } of written) stored.set(id, stored.get(id));
-		for (const { id } of await store.write(written, stored, events)) if (events.has(id)) stored.set(id, true);
+		for (const { id } of await store._write(written, stored, events)) if (events.has(id)) stored.set(id, true);
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
@@ -128,27 +128,27 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 
 	return {
 		/** All there are, by id. */
-		pending: events as ReadonlyMap<string, Event>,
+		_pending: events as ReadonlyMap<string, Event>,
 		/** In order, the events of known people, or those that wait for a login. */
-		list,
-		settle,
-		claim,
-		capture(event: Event) {
+		_list: list,
+		_settle: settle,
+		_claim: claim,
+		_capture(event: Event) {
 			events.set(event.id, event);
 			unsaved.set(event.id, now());
 			save();
 		},
 		/** From here on events are stored, as their owner's. */
-		begin() {
+		_begin() {
 			isOpen = true;
 			claim();
 		},
 		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
-		async sync() {
+		async _sync() {
 			if (!isOpen) return;
 			// What is settled meanwhile is not to come back.
 			const known = new Map(events);
-			const found = await store.read((there) => {
+			const found = await store._read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
 				return (id) => !known.has(id) && !events.has(id);
 			});
@@ -160,18 +160,18 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			if (found.length) claim();
 		},
 		/** Writes what is not yet stored, at once: the page goes. */
-		spill() {
+		_spill() {
 			if (!isOpen) return;
 			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			for (const { id } of store.spill(late)) stored.set(id, true);
+			for (const { id } of store._spill(late)) stored.set(id, true);
 			// localStorage may be full.
 			if (late.length) put(late);
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `begin()`. */
-		wipe() {
+		_wipe() {
 			isOpen = false;
 			all().forEach(forget);
-			store.wipe();
+			store._wipe();
 		},
 	};
 }

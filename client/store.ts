@@ -82,9 +82,9 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 	};
 
 	return {
-		spill,
+		_spill: spill,
 		/** What was written as a page went is in its latest form, so it comes first. */
-		read: (look: Look): Promise<Event[]> =>
+		_read: (look: Look): Promise<Event[]> =>
 			attempt(
 				async () => {
 					const events = await transact("readonly");
@@ -102,7 +102,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
 		 * is not written; nor is what is not `pending` any more by the time that it goes to localStorage instead.
 		 */
-		write: (
+		_write: (
 			written: Event[],
 			wasThere: ReadonlyMap<string, boolean | undefined>,
 			pending: ReadonlyMap<string, Event>,
@@ -128,7 +128,7 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 				() => spill(written.filter(({ id }) => pending.has(id))),
 			),
 		/** Resolves when no other tab can find them any more. */
-		remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
-		wipe: () => erase(localKeys(prefix), (events) => events.clear()),
+		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
+		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};
 }

@@ -34,7 +34,7 @@ export function createTracker<Events = Record<string, Data>>(
 	const name = `eventferry:${writeKey}`;
 	/** Where an `optIn()` is remembered, which Global Privacy Control does not overrule. */
 	const choice = `${name}:in`;
-	const { on, notify } = createNotices(options.debug);
+	const { on, _notify: notify } = createNotices(options.debug);
 	const newId = createIds(now);
 	/** What it is while nobody has opted out. */
 	let unless: TrackerState["consent"] = options.consent ?? "granted";
@@ -63,7 +63,7 @@ export function createTracker<Events = Record<string, Data>>(
 	const become = (next: Identity) => {
 		identity = next;
 		if (isStarted) writeLocal(name, identity);
-		queue.claim();
+		queue._claim();
 	};
 
 	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
@@ -73,8 +73,8 @@ export function createTracker<Events = Record<string, Data>>(
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
-			queue.capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
-			if (isStarted && isKnown(person)) flusher.wake();
+			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			if (isStarted && isKnown(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
 		});
@@ -85,16 +85,16 @@ export function createTracker<Events = Record<string, Data>>(
 		isStarted = true;
 		// Another tab may have come to know them meanwhile.
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
-		queue.begin();
+		queue._begin();
 		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
-		if (!writeLocal(name, identity) || identity !== newcomer) queue.sync().then(flusher.wake);
+		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake);
 	};
 
 	const stop = () => {
 		consent = "denied";
 		isStarted = false;
 		identity = found = { anonymousId: newId() };
-		queue.wipe();
+		queue._wipe();
 	};
 
 	const optOut = () => {
@@ -112,12 +112,12 @@ export function createTracker<Events = Record<string, Data>>(
 		consent = unless;
 		if (!isStarted) return start();
 		identity = newer;
-		queue.claim(true);
-		flusher.wake();
+		queue._claim(true);
+		flusher._wake();
 	};
 
 	const flush = async () => {
-		if (isStarted) await flusher.flush();
+		if (isStarted) await flusher._flush();
 	};
 
 	const leave = () => {
@@ -126,7 +126,7 @@ export function createTracker<Events = Record<string, Data>>(
 		setTimeout(() => {
 			isLeaving = false;
 		});
-		flusher.leave();
+		flusher._leave();
 	};
 
 	const listen = () => {
@@ -136,7 +136,7 @@ export function createTracker<Events = Record<string, Data>>(
 		addEventListener("pageshow", (event) => event.persisted && follow());
 		addEventListener("storage", (event) => event.key === name && follow());
 		addEventListener("online", flush);
-		setInterval(() => isStarted && flusher.wake(), idleMs);
+		setInterval(() => isStarted && flusher._wake(), idleMs);
 	};
 
 	safely(() => {
@@ -174,7 +174,7 @@ export function createTracker<Events = Record<string, Data>>(
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;
-			return { ...visitor, waiting: queue.list(true).length, held: queue.list(false).length, consent };
+			return { ...visitor, waiting: queue._list(true).length, held: queue._list(false).length, consent };
 		},
 		on,
 	};
