@@ -70,23 +70,31 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		try {
 			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			let headers: Record<string, string> | undefined;
-			// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
-			const isHere = new URL(url, location as unknown as string).origin === location.origin;
-			if (!isLast && !isPlain && isHere && body.length > largeBody && window.CompressionStream) {
+			if (
+				!isLast &&
+				!isPlain &&
+				body.length > largeBody &&
+				window.CompressionStream &&
+				// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
+				new URL(url, location as unknown as string).origin === location.origin
+			) {
 				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Not by way of blobs, which another process keeps.
-				const plain = new Response(body).body as ReadableStream;
-				body = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+				body = await new Response(
+					(new Response(body).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
+				).arrayBuffer();
 			}
-			const response = await fetch(url, {
-				method: "POST",
-				body,
-				headers,
-				credentials: "omit",
-				keepalive: isLast,
-				signal: AbortSignal.timeout?.(timeoutMs),
-			});
-			return await readReply(response, events.length);
+			return await readReply(
+				await fetch(url, {
+					method: "POST",
+					body,
+					headers,
+					credentials: "omit",
+					keepalive: isLast,
+					signal: AbortSignal.timeout?.(timeoutMs),
+				}),
+				events.length,
+			);
 		} catch {}
 	};
 
@@ -122,15 +130,14 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return false;
 	};
 
-	const sendNext = async (isEager?: boolean): Promise<boolean> => {
-		await queue._sync();
-		const events = take(deliverable(), batchBytes);
-		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
-	};
-
 	const run = async (isEager?: boolean) => {
 		try {
-			while (await inTurn(name, () => sendNext(isEager)));
+			const sendNext = async (): Promise<boolean> => {
+				await queue._sync();
+				const events = take(deliverable(), batchBytes);
+				return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
+			};
+			while (await inTurn(name, sendNext));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
@@ -165,10 +172,9 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		_leave() {
 			queue._spill();
 			if (mustWait(true)) return;
-			const isPurchase = ({ type }: Event) => +(type === "confirmation");
 			for (;;) {
 				const batch = take(
-					deliverable().sort((a, b) => isPurchase(b) - isPurchase(a)),
+					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 					room,
 				);
 				if (!batch.length) return;

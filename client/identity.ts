@@ -37,9 +37,10 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
 /** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */
 function claims(token: string): Login {
 	try {
-		const payload = token.split(".")[1] as string;
 		// Its bytes are UTF-8.
-		return JSON.parse(decodeURIComponent(escape(atob(payload.replace(/-/g, "+").replace(/_/g, "/")))));
+		return JSON.parse(
+			decodeURIComponent(escape(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/")))),
+		);
 	} catch {
 		return {};
 	}

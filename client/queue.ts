@@ -17,7 +17,7 @@ export type Queue = ReturnType<typeof createQueue>;
  * All events not yet acknowledged, in order of capture: in memory, so that a page that goes can still send them,
  * and from `begin()` on in the store, so that they outlive it.
  */
-export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
+export function createQueue(name: string, owner: () => Identity, notify: Notify) {
 	const events = new Map<string, Event>();
 	/** Ids whose present form the store is yet to be given, and since when. */
 	const unsaved = new Map<string, number>();
@@ -36,7 +36,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	/** What is too old, and the oldest of too many, are as good as dropped. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isKnown(person) === isWaiting && at > now() - ageMs)
+			.filter(({ person, at }) => isKnown(person) === isWaiting && at > Date.now() - ageMs)
 			.slice(isWaiting ? -mostWaiting : -mostHeld);
 
 	const forget = ({ id }: { id: string }) => {
@@ -76,25 +76,23 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
-		for (;;) {
+		while (isSaving) {
 			const [since = 0] = unsaved.values();
 			// Either way: a clock may be set.
-			const left = saveMs - Math.abs(now() - since);
+			const left = saveMs - Math.abs(Date.now() - since);
 			// A page that is not seen has its timers put off.
-			if (left > 0 && !document.hidden) {
-				await new Promise((resolve) => setTimeout(resolve, left));
-				continue;
+			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
+			else {
+				const kept = new Set([...list(true), ...list(false)]);
+				settle(
+					"dropped",
+					all().filter((event) => !kept.has(event)),
+					"too many or old",
+				);
+				isSaving = isOpen && unsaved.size > 0;
+				if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
 			}
-			const kept = new Set([...list(true), ...list(false)]);
-			settle(
-				"dropped",
-				all().filter((event) => !kept.has(event)),
-				"too many or old",
-			);
-			if (!isOpen || !unsaved.size) break;
-			await put(all().filter(({ id }) => unsaved.has(id)));
 		}
-		isSaving = false;
 	};
 
 	/**
@@ -115,11 +113,9 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 			else others.push(event);
 			// Anew, so that what was captured earlier comes first.
 			events.delete(event.id);
-			if (JSON.stringify(is) === JSON.stringify(was)) events.set(event.id, event);
-			else {
-				events.set(event.id, { ...event, person: is });
-				unsaved.set(event.id, 0);
-			}
+			const isChanged = JSON.stringify(is) !== JSON.stringify(was);
+			events.set(event.id, isChanged ? { ...event, person: is } : event);
+			if (isChanged) unsaved.set(event.id, 0);
 		}
 		if (isFollower) others.forEach(forget);
 		settle("dropped", others, "reset");
@@ -135,7 +131,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		_claim: claim,
 		_capture(event: Event) {
 			events.set(event.id, event);
-			unsaved.set(event.id, now());
+			unsaved.set(event.id, Date.now());
 			save();
 		},
 		/** From here on events are stored, as their owner's. */

@@ -21,16 +21,15 @@ export const longestWait = 86_400_000;
  * may answer anything. Halving loses nothing, so several are halved on anybody's 400 or 413.
  */
 export async function readReply(response: Response, events: number): Promise<Reply> {
-	const { status, headers } = response;
-	const body: Partial<BatchReply & Problem> | null = await response.json().catch(() => null);
-	const { accepted, rejected, code } = body ?? {};
+	const { status } = response;
+	const { accepted, rejected, code }: Partial<BatchReply & Problem> = (await response.json().catch(() => null)) ?? {};
 	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return rejected;
 	if (code === "malformed_body" || code === "body_too_large" || (events > 1 && (status === 400 || status === 413))) {
 		return true;
 	}
 	if (status === 401 || status === 403) return `${code ?? status}`;
 	if (status === 429 || status === 503) {
-		const ms = (headers.get("Retry-After") as unknown as number) * 1_000;
+		const ms = (response.headers.get("Retry-After") as unknown as number) * 1_000;
 		if (ms > 0) return Math.min(ms, longestWait);
 	}
 	return undefined;

@@ -20,7 +20,7 @@ function load(): void {
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
 	// Without regular expressions, whose first use is a tenth of what the start costs.
-	for (const [name, value = ""] of Object.entries(script.dataset)) {
+	for (const [name, value] of Object.entries(script.dataset as Record<string, string>)) {
 		const isKnown =
 			name === "writeKey" ||
 			name === "proxy" ||

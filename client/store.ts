@@ -41,13 +41,13 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 		isForced = !isBroken,
 	): Promise<Result> => {
 		// The second try opens the database again: Safari closes it and tells nobody.
-		for (const isLast of isForced ? [false, true] : []) {
+		for (const tried of isForced ? [0, 1] : []) {
 			try {
 				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, patience))]);
 			} catch (cause) {
 				database = undefined;
 				// Of all that were under way, the first tells.
-				if (isLast && !isBroken) {
+				if (tried && !isBroken) {
 					isBroken = true;
 					emptied(cause ?? "failed");
 				}

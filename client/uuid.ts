@@ -14,7 +14,8 @@ export function createIds(now: () => number): () => string {
 		if (tick > last) {
 			// Not `randomUUID()`: pages on plain http have none.
 			last = tick;
-			random = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => hex(byte, 2)).join("");
+			const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+			random = hex(high, 8) + hex(low, 8);
 		} else last++;
 		const at = hex(last, 14);
 		return `${at.slice(0, 8)}-${at.slice(8, 12)}-7${at.slice(12)}0-8${random.slice(1, 4)}-${random.slice(4)}`;
