@@ -95,14 +95,16 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				}),
 				events.length,
 			);
-		} catch {}
+		} catch {
+			return { _kind: "failed" };
+		}
 	};
 
 	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. */
 	const follow = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
-		if (Array.isArray(reply)) {
+		if (reply._kind === "accepted") {
 			const taken = events.filter((event) => {
-				const why = reply.find((rejection) => rejection?.id === event.id);
+				const why = reply._rejected.find((rejection) => rejection?.id === event.id);
 				if (why?.code === "identity_token_expired") expiredTokens.add(event.person.token);
 				else if (why) queue._settle("rejected", [event], `${why.code}: ${why.message}`);
 				return !why;
@@ -113,16 +115,16 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return deliverable().length >= (isEager ? 1 : atEvents);
 		}
 		isPlain = true;
-		if (reply === true) {
+		if (reply._kind === "refused") {
 			largest = Math.ceil(events.length / 2);
 			if (events.length === 1) await queue._settle("dropped", events, "refused");
 			return true;
 		}
-		if (typeof reply === "string") {
-			if (!isStopped) warn("stopped:", reply);
+		if (reply._kind === "stopped") {
+			if (!isStopped) warn("stopped:", reply._code);
 			isStopped = true;
-		} else if (reply) {
-			wait(reply, 0);
+		} else if (reply._kind === "wait") {
+			wait(reply._ms, 0);
 		} else {
 			notify("error", "not delivered yet");
 			wait(backoff(pause.failures, Math.random()), pause.failures + 1);
