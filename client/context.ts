@@ -17,24 +17,24 @@ export function stripUrl(address: string): string | undefined {
 /** An element or a script of the page may be called so too. */
 type Zoned = { Temporal?: { Now?: { timeZoneId?(): string } } };
 
-/** Reads where the visitor is: anew only where address or title have changed, as it is costly. */
-export function createContext(): () => Event["context"] {
-	let seen: string | undefined;
-	let context: Event["context"];
-	return () => {
-		const { title, referrer } = document;
-		const { href } = location;
-		if (seen !== href + title) {
-			seen = href + title;
-			context = {
-				url: stripUrl(href),
-				title: title.slice(0, contextLength),
-				referrer: stripUrl(referrer),
-				locale: navigator.language,
-				// In Chromium the first `Intl` of a page costs 9 ms.
-				timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
-			};
-		}
-		return context;
-	};
+/** Address and title of the page when `context` was read. */
+let seen: string | undefined;
+let context: Event["context"];
+
+/** Reads the context of the page. To save time it is read anew only after a change of address or title. */
+export function readContext(): Event["context"] {
+	const { title, referrer } = document;
+	const { href } = location;
+	if (seen !== href + title) {
+		seen = href + title;
+		context = {
+			url: stripUrl(href),
+			title: title.slice(0, contextLength),
+			referrer: stripUrl(referrer),
+			locale: navigator.language,
+			// In Chromium the first `Intl` of a page costs 9 ms.
+			timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+		};
+	}
+	return context;
 }

@@ -34,18 +34,6 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
 	return { ...(stays ? (login.token ? rest : identity) : { anonymousId: newId() }), ...login };
 }
 
-/** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */
-function claims(token: string): Login {
-	try {
-		// Its bytes are UTF-8.
-		return JSON.parse(
-			decodeURIComponent(escape(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/")))),
-		);
-	} catch {
-		return {};
-	}
-}
-
 /** Reads what was given to `login()`; throws a TypeError where it names nobody. */
 export function readLogin({ email, userId, token }: Login): Login {
 	// A field that is missing must not erase one that is known, so it is not set.
@@ -53,9 +41,14 @@ export function readLogin({ email, userId, token }: Login): Login {
 	if (token) {
 		checkText(token, tokenLength, "token");
 		login.token = token;
-		const signed = claims(token);
-		email ||= signed.email;
-		userId ||= signed.userId;
+		try {
+			// The claims, unverified: they say who is meant, and the proxy whether it is true. Their bytes are UTF-8.
+			const signed: Login = JSON.parse(
+				decodeURIComponent(escape(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/")))),
+			);
+			email ||= signed.email;
+			userId ||= signed.userId;
+		} catch {}
 	}
 	if (userId) {
 		checkText(userId, idLength, "userId");
@@ -72,5 +65,5 @@ export function readLogin({ email, userId, token }: Login): Login {
 
 /** Reads what an earlier page or another tab stored; undefined where that is no identity. */
 export function readIdentity(stored: unknown): Identity | undefined {
-	return (stored as Identity | null)?.anonymousId ? (stored as Identity) : undefined;
+	return ((stored as Identity | null)?.anonymousId && stored) as Identity | undefined;
 }

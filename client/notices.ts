@@ -37,5 +37,5 @@ export function createNotices(debug?: boolean) {
 		}
 	};
 
-	return { on, _notify: notify };
+	return [on, notify] as const;
 }

@@ -18,17 +18,15 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 	const prefix = `${name}:event:`;
 	let isBroken = false;
 
-	const open = () => {
-		const request = indexedDB.open(name);
-		request.onupgradeneeded = () => {
-			request.result.createObjectStore("events");
-			emptied();
-		};
-		return promisifyRequest(request);
-	};
-
 	const transact = async (mode: IDBTransactionMode): Promise<IDBObjectStore> => {
-		database ??= open();
+		if (!database) {
+			const request = indexedDB.open(name);
+			request.onupgradeneeded = () => {
+				request.result.createObjectStore("events");
+				emptied();
+			};
+			database = promisifyRequest(request);
+		}
 		const opened = await database;
 		// Who deletes the database would wait for us.
 		opened.onversionchange = () => opened.close();

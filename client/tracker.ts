@@ -1,6 +1,6 @@
 import type { Event } from "../shared/event.ts";
 import { isBot } from "./bots.ts";
-import { createContext } from "./context.ts";
+import { readContext } from "./context.ts";
 import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
@@ -25,7 +25,7 @@ export function createTracker<Events = Record<string, Data>>(
 	options: TrackerOptions,
 	now: () => number = Date.now,
 ): Tracker<Events> {
-	const { proxy, writeKey } = options;
+	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
 		refuse("proxy: no address");
 	}
@@ -34,7 +34,7 @@ export function createTracker<Events = Record<string, Data>>(
 	const name = `eventferry:${writeKey}`;
 	/** Where an `optIn()` is remembered, which Global Privacy Control does not overrule. */
 	const choice = `${name}:in`;
-	const { on, _notify: notify } = createNotices(options.debug);
+	const [on, notify] = createNotices(options.debug);
 	const newId = createIds(now);
 	/** What it is while nobody has opted out. */
 	let unless: TrackerState["consent"] = options.consent ?? "granted";
@@ -50,7 +50,6 @@ export function createTracker<Events = Record<string, Data>>(
 
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
-	const readContext = createContext();
 
 	const safely = (work: () => void) => {
 		try {
