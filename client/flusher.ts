@@ -65,7 +65,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			return room >= 0;
 		});
 
-	/** `isLast`: the page goes, so at once and to outlive it. */
+	/** Sends a batch. Never rejects. `isLast`: the page goes, so at once and to outlive it. */
 	const post = async (events: Event[], isLast?: boolean): Promise<Reply> => {
 		try {
 			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
@@ -100,13 +100,13 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		}
 	};
 
-	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. */
+	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. Never rejects. */
 	const follow = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
 		if (reply._kind === "accepted") {
 			const taken = events.filter((event) => {
 				const why = reply._rejected.find((rejection) => rejection?.id === event.id);
 				if (why?.code === "identity_token_expired") expiredTokens.add(event.person.token);
-				else if (why) queue._settle("rejected", [event], `${why.code}: ${why.message}`);
+				else if (why) void queue._settle("rejected", [event], `${why.code}: ${why.message}`);
 				return !why;
 			});
 			largest = batchEvents;
@@ -183,10 +183,10 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				const bytes = size(batch);
 				room -= bytes;
 				for (const { id } of batch) leaving.add(id);
-				post(batch, true).then((reply) => {
+				void post(batch, true).then((reply) => {
 					room += bytes;
 					for (const { id } of batch) leaving.delete(id);
-					follow(batch, reply);
+					return follow(batch, reply);
 				});
 			}
 		},

@@ -14,10 +14,10 @@ export interface Notice {
 export type Listener = (notice: Notice) => void;
 export type Notify = (kind: NoticeKind, reason: string, events?: readonly Event[], cause?: unknown) => void;
 
-/** The tracker's only way to the console. */
+/** Writes a line to the console, in a microtask, so that a console that throws does not interrupt the tracker. */
 export function warn(...what: unknown[]): void {
 	// biome-ignore lint/suspicious/noConsole: the page's developer reads it there
-	console.warn("eventferry:", ...what);
+	queueMicrotask(() => console.warn("eventferry:", ...what));
 }
 
 /** Hands notices to listeners and, with `debug`, to the console. */

@@ -52,10 +52,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			// What is missing now was not taken out by another tab.
 			stored.set(id, false);
 		}
-		save();
+		void save();
 	});
 
-	/** Takes events out for good and says so. Resolves when no other tab can find them any more. */
+	/** Takes events out for good and says so. Resolves when no other tab can find them any more; never rejects. */
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
@@ -66,13 +66,14 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 		await removal;
 	};
 
-	/** Has the store write them now. */
+	/** Has the store write them now. Never rejects. */
 	const put = async (written: Event[]) => {
 		for (const { id } of written) stored.set(id, stored.get(id));
 		for (const { id } of await store._write(written, stored, events)) if (events.has(id)) stored.set(id, true);
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
+	/** Stores unsaved events 400 ms after their capture, and drops those that are too old or too many. Never rejects. */
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
@@ -84,7 +85,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
 			else {
 				const kept = new Set([...list(true), ...list(false)]);
-				settle(
+				void settle(
 					"dropped",
 					all().filter((event) => !kept.has(event)),
 					"too many or old",
@@ -118,8 +119,8 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			if (isChanged) unsaved.set(event.id, 0);
 		}
 		if (isFollower) others.forEach(forget);
-		settle("dropped", others, "reset");
-		save();
+		void settle("dropped", others, "reset");
+		void save();
 	};
 
 	return {
@@ -132,7 +133,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 		_capture(event: Event) {
 			events.set(event.id, event);
 			unsaved.set(event.id, Date.now());
-			save();
+			void save();
 		},
 		/** From here on events are stored, as their owner's. */
 		_begin() {
@@ -161,13 +162,13 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
 			for (const { id } of store._spill(late)) stored.set(id, true);
 			// localStorage may be full.
-			if (late.length) put(late);
+			if (late.length) void put(late);
 		},
 		/** Deletes everything, in the store too, and stores nothing until the next `begin()`. */
 		_wipe() {
 			isOpen = false;
 			all().forEach(forget);
-			store._wipe();
+			void store._wipe();
 		},
 	};
 }

@@ -86,7 +86,7 @@ export function createTracker<Events = Record<string, Data>>(
 		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
 		queue._begin();
 		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
-		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake);
+		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
 	};
 
 	const stop = () => {

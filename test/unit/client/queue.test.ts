@@ -154,7 +154,7 @@ test("what an earlier page stored is picked up in order; what it delivered is le
 	later._begin();
 	await later._sync();
 	expect([...later._pending.keys()]).toEqual(events.map(({ id }) => id));
-	earlier._settle("delivered", [events[0] as Event], "");
+	await earlier._settle("delivered", [events[0] as Event], "");
 	await later._sync();
 	expect(later._pending.size).toBe(2);
 });
@@ -165,7 +165,7 @@ test("what is settled while the store is read does not come back", async () => {
 	tab._capture(event(ada));
 	await stored(tab);
 	const reading = tab._sync();
-	tab._settle("delivered", tab._list(true), "");
+	void tab._settle("delivered", tab._list(true), "");
 	await reading;
 	expect(tab._list(true)).toEqual([]);
 });
@@ -237,7 +237,7 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 	later._begin();
 	await later._sync();
 	expect(later._pending.size).toBe(2);
-	later._settle("delivered", later._list(true), "");
+	void later._settle("delivered", later._list(true), "");
 	expect(localStorage).toHaveLength(0);
 });
 
@@ -321,7 +321,7 @@ test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed
 	await tab._sync();
 	broken.mockRestore();
 	if (way === "wipe") tab._wipe();
-	else tab._settle("delivered", tab._list(true), "");
+	else void tab._settle("delivered", tab._list(true), "");
 	const later = queue();
 	later._begin();
 	await stored(later);
@@ -353,7 +353,7 @@ test.each(["wipe", "settle"] as const)(
 		tab._capture(event(ada));
 		tab._spill();
 		if (way === "wipe") tab._wipe();
-		else tab._settle("delivered", tab._list(true), "accepted");
+		else void tab._settle("delivered", tab._list(true), "accepted");
 		await vi.advanceTimersByTimeAsync(7_000);
 		expect(localStorage).toHaveLength(0);
 		tab._begin();
@@ -374,7 +374,7 @@ test("what is captured, written and delivered while the store is read does not c
 	const late = event(ada);
 	const { get } = IDBObjectStore.prototype;
 	vi.spyOn(IDBObjectStore.prototype, "get").mockImplementationOnce(function (this: IDBObjectStore, key) {
-		tab._settle("delivered", [late], "accepted");
+		void tab._settle("delivered", [late], "accepted");
 		return get.call(this, key);
 	});
 	const read = tab._sync();
