@@ -36,13 +36,11 @@ export interface TrackOptions {
 /** The visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
 export interface LoginInput extends Login {
 	/** Attributes of the person. */
-	attributes?: Data;
+	attributes?: Data | undefined;
 }
 
-export interface TrackerState {
+export interface TrackerState extends Pick<Login, "email" | "userId"> {
 	anonymousId: string;
-	email?: string;
-	userId?: string;
 	/** Events ready to be sent and not yet acknowledged, at most 1,000. */
 	waiting: number;
 	/** Events that wait for a login, at most 500. */

@@ -9,8 +9,8 @@ const idLength: Limits["idLength"] = 200;
 export interface Fact {
 	type: "track" | "login" | "update" | "page" | "confirmation";
 	name?: string;
-	data?: Record<string, unknown>;
-	color?: Color;
+	data?: Record<string, unknown> | undefined;
+	color?: Color | undefined;
 }
 
 /**

@@ -66,10 +66,10 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		});
 
 	/** Sends a batch. Never rejects. `isLast`: the page goes, so at once and to outlive it. */
-	const post = async (events: Event[], isLast?: boolean): Promise<Reply> => {
+	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
 		try {
 			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
-			let headers: Record<string, string> | undefined;
+			let headers = {};
 			if (
 				!isLast &&
 				!isPlain &&
@@ -137,7 +137,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			const sendNext = async (): Promise<boolean> => {
 				await queue._sync();
 				const events = take(deliverable(), batchBytes);
-				return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
+				return events.length > 0 && !mustWait(isEager) && follow(events, await post(events, false), isEager);
 			};
 			while (await inTurn(name, sendNext));
 		} catch (cause) {

@@ -1,22 +1,19 @@
-import type { Limits } from "../shared/event.ts";
+import type { Limits, Person } from "../shared/event.ts";
 import { checkText, refuse } from "./text.ts";
 
 const emailLength: Limits["emailLength"] = 254;
 const idLength: Limits["idLength"] = 200;
 const tokenLength = 4_096;
 
+/** What `login()` says about the visitor. */
+export type Login = Pick<Person, "email" | "userId" | "token">;
+
 /** Who this visitor is, as far as this browser knows. Known: has an e-mail, a userId or a token. */
-export interface Identity {
+export interface Identity extends Login {
 	anonymousId: string;
-	email?: string;
-	userId?: string;
-	token?: string;
 	/** Since this browser knows of nobody before them: until a `reset()` or another person's login. */
 	isNew?: true;
 }
-
-/** What `login()` says about the visitor. */
-export type Login = Omit<Identity, "anonymousId" | "isNew">;
 
 export const isKnown = (person: Login): boolean => !!(person.email || person.userId || person.token);
 
