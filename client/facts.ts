@@ -19,7 +19,7 @@ export interface Fact {
  */
 export function readFact<Given extends Fact>(fact: Given): Given {
 	const json = JSON.stringify(fact.data ?? {});
-	if (json?.[0] !== "{") refuse("data: no object");
+	if (json?.[0] !== "{") refuse("data: not an object");
 	if (byteLength(json) > dataBytes) refuse("data: over 16 KB");
 	// A copy that later changes on the page cannot reach.
 	const data: Fact["data"] = fact.data ? JSON.parse(json) : undefined;

@@ -54,9 +54,9 @@ export function readLogin({ email, userId, token }: Login): Login {
 	if (email) {
 		checkText(email, emailLength, "email");
 		login.email = email.trim();
-		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: no address");
+		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
 	}
-	if (!isKnown(login)) refuse("login: nobody");
+	if (!isKnown(login)) refuse("login: no email, userId or token");
 	return login;
 }
 

@@ -24,6 +24,6 @@ export function TrackerProvider<Events>({
  */
 export function useTracker<Events = Record<string, Data>>(): Tracker<Events> {
 	const tracker = useContext(TrackerContext);
-	if (!tracker) throw new Error("useTracker: there is no <TrackerProvider> above this component");
+	if (!tracker) throw new Error("useTracker: the component must be inside a <TrackerProvider>");
 	return tracker as Tracker<Events>;
 }

@@ -7,7 +7,7 @@ export function refuse(what: string): never {
 export function checkText(text: unknown, max: number, what: string): void {
 	// What is plain ASCII is spared `\p`, whose first use costs a page 0.15 ms.
 	if (typeof text !== "string" || !text || text.length > max || (/[^ -~]/.test(text) && /[\p{Cc}\p{Cs}]/u.test(text))) {
-		refuse(`${what}: not 1-${max} characters`);
+		refuse(`${what}: not 1-${max} printable characters`);
 	}
 }
 

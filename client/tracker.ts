@@ -27,7 +27,7 @@ export function createTracker<Events = Record<string, Data>>(
 ): Tracker<Events> {
 	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: no address");
+		refuse("proxy: not a URL or path");
 	}
 	checkText(writeKey, 200, "writeKey");
 

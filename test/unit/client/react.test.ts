@@ -30,7 +30,7 @@ describe("eventferry/react", () => {
 			useTracker();
 			return null;
 		};
-		expect(() => renderToString(createElement(Lost))).toThrow(/there is no <TrackerProvider> above/);
+		expect(() => renderToString(createElement(Lost))).toThrow(/must be inside a <TrackerProvider>/);
 	});
 
 	test("says that it is for browsers, and can be imported in Node", async () => {

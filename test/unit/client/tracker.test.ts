@@ -110,7 +110,7 @@ test("debug names notices in the console, without ids and e-mails", async () => 
 	tracker.track("n", { email: "ada@example.com", toJSON: () => [] });
 	await tracker.flush();
 	const said = lines.mock.calls.map((parts) => parts.join(" "));
-	expect(said).toEqual(["eventferry: rejected (0): data: no object", "eventferry: delivered (1): accepted"]);
+	expect(said).toEqual(["eventferry: rejected (0): data: not an object", "eventferry: delivered (1): accepted"]);
 });
 
 test("a console that throws stops nothing: no method throws, and events are delivered", async () => {
