@@ -1,10 +1,14 @@
 import type { Data, Tracker } from "./contract.ts";
 
-/** `data-ferry-event="Name"` tracks an element's clicks, its other `data-ferry-product-id` as `{ productId }`. */
+/**
+ * Tracks clicks on elements that have `data-ferry-event="Name"`. Their other `data-ferry-*` attributes are the event's
+ * data: `data-ferry-product-id` becomes `productId`.
+ */
 export function trackClicks(tracker: Tracker): void {
 	document.addEventListener(
 		"click",
 		({ target }) => {
+			// Elements have closest(); a click that a script dispatches may have another target.
 			const element = (target as Element).closest?.<HTMLElement>("[data-ferry-event]");
 			if (!element) return;
 			const data: Data = {};
@@ -14,7 +18,7 @@ export function trackClicks(tracker: Tracker): void {
 			}
 			tracker.track(element.dataset.ferryEvent as string, data);
 		},
-		// Before a handler of the page can stop the click or remove the element.
+		// While the event is captured, before a handler of the page can stop it or remove the element.
 		true,
 	);
 }

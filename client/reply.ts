@@ -6,19 +6,23 @@ export type Reply =
 	| { _kind: "accepted"; _rejected: BatchReply["rejected"] }
 	/** The body was too large or unreadable. Half of it may not be. */
 	| { _kind: "refused" }
-	/** The write key or the origin is wrong. `_code` is the proxy's, or the HTTP status where it gives none. */
+	/** The write key or the origin is wrong. `_code` is the proxy's, or the HTTP status where the answer has none. */
 	| { _kind: "stopped"; _code: `${ProblemCode | number}` }
 	/** The proxy asks for a pause of `_ms`. */
 	| { _kind: "wait"; _ms: number }
 	/** Any other answer, or none. */
 	| { _kind: "failed" };
 
-/** No proxy of ours asks for more, and neither a stranger's answer nor a wrong clock may silence a browser for years. */
+/**
+ * Longest pause in ms, a day. The proxy asks for no longer one, so a longer one comes from a stranger's answer or a
+ * wrong clock, and must not silence a browser for years.
+ */
 export const longestWait = 86_400_000;
 
 /**
- * Reads the answer to so many events. What loses or acknowledges an event counts only in our words: a captive portal
- * may answer anything. Halving loses nothing, so several are halved on anybody's 400 or 413.
+ * Reads the answer to a batch of so many events. Only an answer in the proxy's own format acknowledges or drops an
+ * event, as a captive portal or a firewall may answer anything. Halving loses nothing, so a batch of several events is
+ * halved after any 400 or 413.
  */
 export async function readReply(response: Response, events: number): Promise<Reply> {
 	const { status } = response;
@@ -37,5 +41,8 @@ export async function readReply(response: Response, events: number): Promise<Rep
 	return { _kind: "failed" };
 }
 
-/** Full jitter: anything up to 1 s doubling to 5 min; `random` is from 0 to 1. */
+/**
+ * Backoff in ms with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a random
+ * time up to 1 s, doubling with each failure to 5 min. `random` is from 0 to 1.
+ */
 export const backoff = (failures: number, random: number): number => random * Math.min(300_000, 1_000 * 2 ** failures);

@@ -77,44 +77,44 @@ test("of more than 500 held events the oldest go, and waiting ones do not count"
 });
 
 test("a login releases what is held in order, as the person's", () => {
-	const { _capture: capture, _claim: claim, _list: list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	const events = [event({ anonymousId: "a" }), event({ anonymousId: "a" })];
 	events.forEach(capture);
 	owner = ada;
-	claim();
+	assign();
 	expect(list(false)).toEqual([]);
 	expect(list(true)).toEqual(events.map((event) => ({ ...event, person: ada })));
 });
 
 test("a new anonymous visitor deletes what is held, and only that, with a notice", () => {
-	const { _capture: capture, _claim: claim, _list: list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event(ada));
 	capture(event({ anonymousId: "a" }));
 	owner = { anonymousId: "b" };
-	claim();
+	assign();
 	expect([list(false).length, list(true).length]).toEqual([0, 1]);
 	expect(notices).toEqual(["dropped reset 1"]);
 });
 
 test("only the same person's waiting events get a newer token", () => {
-	const { _capture: capture, _claim: claim, _list: list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ ...ada, token: "old" }));
 	capture(event({ anonymousId: "x", email: "bob@example.com", token: "bob's" }));
 	owner = { ...ada, token: "new" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
 });
 
 test("what waits takes over the name that comes with a newer token, and keeps its own where none does", () => {
-	const { _capture: capture, _claim: claim, _list: list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
 	owner = { ...ada, userId: "7" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person)).toEqual([
 		{ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" },
 	]);
 	owner = { ...ada, token: "names an e-mail only" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person)).toEqual([owner]);
 });
 
@@ -396,7 +396,7 @@ test("what another tab has delivered is not written again with a newer token, ho
 	await other._settle("delivered", other._list(true), "accepted");
 	owner = { ...ada, token: "newer" };
 	const read = tab._sync();
-	tab._claim();
+	tab._assign();
 	await read;
 	await stored(tab);
 	const later = queue();
