@@ -1,9 +1,12 @@
-/** `[^u]bot`: CUBOT makes phones. `+http`: how crawlers give their address. */
+/**
+ * Words by which crawlers and headless browsers name themselves. `[^u]bot` leaves out phones by CUBOT; `+http` comes
+ * before the address of a crawler's operator.
+ */
 const declared = /[^u]bots?\b|crawl|spider|slurp|headless|lighthouse|inspectiontool|\+http/i;
 
 /**
- * Whether this browser is driven (`navigator.webdriver`), headless or calls itself a crawler.
- * Light on purpose: when in doubt it is a visitor.
+ * Tells whether a browser is driven by a program (`navigator.webdriver`), is headless or names itself a crawler.
+ * False when in doubt, so that no visitor is lost.
  */
 export function isBot(browser: Pick<Navigator, "webdriver" | "userAgent"> = navigator): boolean {
 	return !!browser.webdriver || declared.test(browser.userAgent);

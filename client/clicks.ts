@@ -1,20 +1,24 @@
 import type { Data, Tracker } from "./contract.ts";
 
-/** `data-ferry-event="Name"` tracks an element's clicks, its other `data-ferry-product-id` as `{ productId }`. */
+/**
+ * Tracks clicks on elements that have `data-ferry-event="Name"`. Their other `data-ferry-*` attributes are the event's
+ * data: `data-ferry-product-id` becomes `productId`.
+ */
 export function trackClicks(tracker: Tracker): void {
 	document.addEventListener(
 		"click",
 		({ target }) => {
-			const element = target instanceof Element && target.closest<HTMLElement>("[data-ferry-event]");
+			// Elements have closest(); a click that a script dispatches may have another target.
+			const element = (target as Element).closest?.<HTMLElement>("[data-ferry-event]");
 			if (!element) return;
 			const data: Data = {};
 			for (const [key, value] of Object.entries(element.dataset)) {
-				const [, first, rest] = /^ferry([A-Z])(.*)/.exec(key) ?? [];
-				if (first && key !== "ferryEvent") data[first.toLowerCase() + rest] = value;
+				const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
+				if (name !== key && name !== "event") data[name] = value;
 			}
 			tracker.track(element.dataset.ferryEvent as string, data);
 		},
-		// Before a handler of the page can stop the click or remove the element.
+		// While the event is captured, before a handler of the page can stop it or remove the element.
 		true,
 	);
 }

@@ -2,7 +2,10 @@ import type { Event, Limits } from "../shared/event.ts";
 
 const contextLength: Limits["contextLength"] = 2_048;
 
-/** An address without fragment, credentials and query, `utm_*` excepted: reset links and searches stay here. */
+/**
+ * Removes fragment, credentials and query parameters from an address, as they may hold reset tokens or what somebody
+ * searched for; `utm_*` parameters stay. Undefined where the address is not a URL.
+ */
 export function stripUrl(address: string): string | undefined {
 	try {
 		const url = new URL(address);
@@ -14,27 +17,32 @@ export function stripUrl(address: string): string | undefined {
 	} catch {}
 }
 
-/** An element or a script of the page may be called so too. */
+/**
+ * The window with its Temporal API. Any part may be missing, as an older polyfill or an element with `id="Temporal"`
+ * may be found under that name.
+ * https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
+ */
 type Zoned = { Temporal?: { Now?: { timeZoneId?(): string } } };
 
-/** Reads where the visitor is: anew only where address or title have changed, as it is costly. */
-export function createContext(): () => Event["context"] {
-	let seen: string | undefined;
-	let context: Event["context"];
-	return () => {
-		const { title, referrer } = document;
-		const { href } = location;
-		if (seen !== href + title) {
-			seen = href + title;
-			context = {
-				url: stripUrl(href),
-				title: title.slice(0, contextLength),
-				referrer: stripUrl(referrer),
-				locale: navigator.language,
-				// In Chromium the first `Intl` of a page costs 9 ms.
-				timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
-			};
-		}
-		return context;
-	};
+/** Address and title of the page when `context` was read. */
+let seen: string | undefined;
+let context: Event["context"];
+
+/** Reads the context of the page. To save time it is read anew only after a change of address or title. */
+export function readContext(): Event["context"] {
+	const { title, referrer } = document;
+	const { href } = location;
+	if (seen !== href + title) {
+		seen = href + title;
+		context = {
+			url: stripUrl(href),
+			title: title.slice(0, contextLength),
+			referrer: stripUrl(referrer),
+			locale: navigator.language,
+			// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
+			// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
+			timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+		};
+	}
+	return context;
 }

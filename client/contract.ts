@@ -2,55 +2,60 @@ import type { Color, Order } from "../shared/event.ts";
 import type { Login } from "./identity.ts";
 import type { Listener, NoticeKind } from "./notices.ts";
 
-/** Any JSON object. It is copied, may have 16 KB (16,384 bytes) as JSON and be 5 levels deep. */
+/** JSON object, at most 16,384 bytes in UTF-8 and 5 levels deep. The tracker copies it at once. */
 export type Data = Record<string, unknown>;
 
+/** Options of `createTracker()`. */
 export interface TrackerOptions {
-	/** Where the proxy is mounted: an http(s) URL, or a path on this site. */
+	/** Address of the proxy: an http(s) URL, or a path on this site. */
 	proxy: string;
-	/** The site's public key, `site_…`. */
+	/** Public key of the site, `site_…`. */
 	writeKey: string;
 	/**
-	 * Until `optIn()` nothing is stored or sent. `"pending"`: events wait in memory; `"denied"`: they are not recorded.
-	 * Default `"granted"`.
+	 * Consent until `optIn()` or `optOut()` is called. `"pending"`: events wait in memory, and nothing is stored or sent;
+	 * `"denied"`: events are not recorded. Default `"granted"`.
 	 */
 	consent?: "granted" | "pending" | "denied";
 	/**
-	 * What becomes of events before a login. `"hold"` (default): kept in this browser, at most 500 for 30 days, and
-	 * released as the person's at login. `"drop"`: not recorded.
+	 * Treatment of events before a login. `"hold"`: the last 500 are kept in this browser for 30 days, and sent as the
+	 * person's after the login; `"drop"`: they are not recorded. Default `"hold"`.
 	 */
 	beforeLogin?: "hold" | "drop";
-	/** Treat Global Privacy Control as `optOut()`. Default false. */
+	/**
+	 * Treats Global Privacy Control (https://developer.mozilla.org/docs/Web/API/Navigator/globalPrivacyControl) as
+	 * `optOut()`. Default false.
+	 */
 	respectGpc?: boolean;
-	/** Replaces the built-in `isBot`. Bots record nothing. */
+	/** Replaces the exported `isBot()`. Nothing is recorded where it returns true. */
 	isBot?: () => boolean;
-	/** Name every notice in the console. Default false. */
+	/** Writes every notice to the console. Default false. */
 	debug?: boolean;
 }
 
+/** Options of `track()`. */
 export interface TrackOptions {
-	/** The colour Crisp draws the event in. */
+	/** Colour of the event in Crisp. */
 	color?: Color;
 }
 
-/** The visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
+/** Visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
 export interface LoginInput extends Login {
 	/** Attributes of the person. */
-	attributes?: Data;
+	attributes?: Data | undefined;
 }
 
-export interface TrackerState {
+/** Answer of `state()`: the visitor's names and the numbers of events in the queue. */
+export interface TrackerState extends Pick<Login, "email" | "userId"> {
 	anonymousId: string;
-	email?: string;
-	userId?: string;
-	/** Events ready to be sent and not yet acknowledged, at most 1,000. */
+	/** Number of events that are ready to be sent, or sent and not yet acknowledged: at most 1,000. */
 	waiting: number;
-	/** Events that wait for a login, at most 500. */
+	/** Number of events that wait for a login: at most 500. */
 	held: number;
+	/** Current consent: `"denied"` after an `optOut()`, else the `consent` option or `"granted"` after an `optIn()`. */
 	consent: "granted" | "pending" | "denied";
 }
 
-/** `data` may be left out where the event's type has nothing that is required. */
+/** Arguments of `track()` after the name. Data is optional where no property of the event's type is required. */
 type TrackArguments<Given> =
 	Record<never, never> extends Given
 		? [data?: Given, options?: TrackOptions]
@@ -59,44 +64,45 @@ type TrackArguments<Given> =
 			: [data: Given, options?: TrackOptions];
 
 /**
- * Records what visitors do and sends it to the proxy. No method throws, whatever it is given: what cannot be recorded
- * is a `rejected` notice and, with `debug`, a line in the console.
+ * Recorder of a visitor's events, which it sends to the proxy. No method throws: an argument that cannot be recorded
+ * leads to a `rejected` notice and, with `debug`, to a line in the console.
  */
 export interface Tracker<Events = Record<string, Data>> {
 	/** Records an event: a name of 1-120 characters, and data. */
 	track<Name extends keyof Events & string>(name: Name, ...rest: TrackArguments<Events[Name]>): void;
-	/** Says who this visitor is. What was held for them is released; another person than before starts afresh. */
+	/** Names the visitor. Held events become theirs; a login as another person than before starts a new identity. */
 	login(person: LoginInput): void;
 	/** Sets attributes of the current person. */
 	update(attributes: Data): void;
-	/** Records a purchase; a repeated `orderId` counts once. */
+	/** Records a purchase. A repeated `orderId` counts once. */
 	confirmation(order: Order): void;
 	/** Records a page view. */
 	page(): void;
-	/** Forgets who this visitor is and deletes what is held: for logout. */
+	/** Forgets the visitor and deletes held events. To be called at logout. */
 	reset(): void;
-	/** Deletes queue and identity and stops, remembered until `optIn()`. */
+	/** Deletes queue and identity. Nothing is recorded in this browser until `optIn()`. */
 	optOut(): void;
-	/** Starts recording, storing and sending. */
+	/** Starts recording, storing and sending. Ends an `optOut()`, and overrules Global Privacy Control from now on. */
 	optIn(): void;
-	/** Resolves when all that waits has been tried once, delivered or not. Never rejects. */
+	/** Resolves once every waiting event has been tried, delivered or not. Never rejects. */
 	flush(): Promise<void>;
+	/** Returns the visitor's names and the numbers of events in the queue. */
 	state(): TrackerState;
-	/** Calls `listener` for each notice of a kind. Returns the way to stop listening. */
+	/** Calls `listener` with each notice of a kind. Returns a function that removes the listener. */
 	on(kind: NoticeKind, listener: Listener): () => void;
 }
 
-/** A method's name and its arguments, `["track", "basket:item:added", { product: "iPhone X" }]`. */
+/** Call of a tracker's method as an array: `["track", "basket:item:added", { product: "iPhone X" }]`. */
 export type Command<Events = Record<string, Data>> = {
 	[Name in keyof Tracker<Events>]: [Name, ...Parameters<Tracker<Events>[Name]>];
 }[keyof Tracker<Events>] & {
-	/** When it was collected, ms since the epoch; the stub says so of those from before the script has loaded. */
+	/** Time of the call, ms since the epoch, where the page collected the command before the script had loaded. */
 	when?: number;
 };
 
 /**
- * `window.eventferry` of a page with the script tag: before the script loads the array that collects commands, then
- * the tracker, whose `push` acts at once. A page that uses it declares it:
+ * Type of `window.eventferry` in a page with the script tag. Before the script has loaded it is an array that collects
+ * commands; then it is the tracker, whose `push` carries them out at once. A page that uses it declares it:
  * `declare global { interface Window { eventferry?: ScriptTag } }`.
  */
 export type ScriptTag<Events = Record<string, Data>> =

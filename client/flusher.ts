@@ -7,17 +7,25 @@ import { byteLength } from "./text.ts";
 import { inTurn } from "./turn.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
-/** Bytes of events in a request; browsers let 64 KiB of keepalive requests be in flight together. */
+/**
+ * Limit of a request's events, in bytes. Browsers allow 64 KiB for all keepalive requests in flight together.
+ * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
+ */
 const batchBytes = 60_000;
-const everyMs = 5_000;
-const atEvents = 20;
-/** So many ms 20 events wait for what is captured with them: a request costs as much as 20 events. */
-const soonMs = 150;
+/** Time in ms after which waiting events are sent. */
+const sendMs = 5_000;
+/** Number of events that are sent sooner, after `gatherMs`. */
+const manyEvents = 20;
+/**
+ * Time in ms for which 20 events wait, so that events captured together share a request: one costs the page as much as
+ * capturing 20 events.
+ */
+const gatherMs = 150;
 const timeoutMs = 10_000;
-/** Characters from which compressing is worth its while. */
+/** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
 
-/** Nothing is sent before `until`: the proxy's wish where nothing has failed, else our backoff. */
+/** Pause in sending, shared by all tabs in localStorage. Without failures it was the proxy that asked for it. */
 interface Pause {
 	until: number;
 	failures: number;
@@ -25,25 +33,28 @@ interface Pause {
 
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
-/** Sends what is waiting: one request at a time, in one tab at a time. */
+/** Creates the sender of waiting events. It has one request under way at a time, in one tab at a time. */
 export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
 	let pause: Pause = { until: 0, failures: 0 };
-	/** What page-hide requests carry until they are answered, and the bytes left for more of them. */
+	/** Ids of events in requests that were sent as the page was hidden and are not answered yet. */
 	const leaving = new Set<string>();
+	/** Bytes left for more of those requests. */
 	let room = batchBytes;
-	/** Their events stay until a login brings that person's next token. */
+	/** Tokens that have expired. Events with one of them wait for the next token of that person. */
 	const expiredTokens = new Set<string | undefined>();
+	/** Limit of a request's events. Halved when a batch is refused. */
 	let largest: number = batchEvents;
 	let isStopped = false;
-	/** Whether what failed was compressed: somebody on the way may not like it. */
+	/** Bodies are no longer compressed. Set after a failure, as a firewall may refuse compressed bodies. */
 	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
-	let soon: typeof timer;
+	let gathering: typeof timer;
 	let running: Promise<void> | undefined;
 
+	/** @param isEager Ignores the backoff, but not a pause that the proxy asked for. */
 	const mustWait = (isEager?: boolean): boolean => {
-		// Another tab, or an earlier page, may have learnt more.
+		// Another tab or an earlier page may have set a newer one.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
 		const left = pause.until - Date.now();
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
@@ -51,70 +62,87 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	const wait = (ms: number, failures: number) => {
 		pause = { until: Date.now() + ms, failures };
-		// Other tabs, and the next page, are to know.
 		writeLocal(pauseKey, pause);
 	};
 
 	const deliverable = () =>
-		queue.list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
+		queue._list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
 
-	/** The first of them, as many as have room. */
+	/** Takes the first events, as many as fit. */
 	const take = (events: Event[], room: number): Event[] =>
 		events.slice(0, largest).filter((event) => {
 			room -= size(event);
 			return room >= 0;
 		});
 
-	/** `isLast`: the page goes, so at once and to outlive it. */
-	const post = async (events: Event[], isLast?: boolean): Promise<Reply> => {
+	/**
+	 * Sends a batch. Never rejects.
+	 * @param isLast The page goes: sends before anything is awaited, in a request that outlives the page.
+	 */
+	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
 		try {
 			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
-			let headers: Record<string, string> | undefined;
-			// Elsewhere a header costs a preflight. A string goes as text/plain;charset=UTF-8, which needs none.
-			const isHere = new URL(url, location as unknown as string).origin === location.origin;
-			if (!isLast && !isPlain && isHere && body.length > largeBody && window.CompressionStream) {
+			let headers = {};
+			if (
+				!isLast &&
+				!isPlain &&
+				body.length > largeBody &&
+				window.CompressionStream &&
+				// To another origin the Content-Encoding header would cost a preflight, and a string as text/plain does not.
+				// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
+				new URL(url, location as unknown as string).origin === location.origin
+			) {
 				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
-				// Not by way of blobs, which another process keeps.
-				const plain = new Response(body).body as ReadableStream;
-				body = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+				// Streams instead of a Blob, which Chromium keeps in another process.
+				// https://chromium.googlesource.com/chromium/src/+/HEAD/storage/browser/blob/README.md
+				body = await new Response(
+					(new Response(body).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
+				).arrayBuffer();
 			}
-			const response = await fetch(url, {
-				method: "POST",
-				body,
-				headers,
-				credentials: "omit",
-				keepalive: isLast,
-				signal: AbortSignal.timeout?.(timeoutMs),
-			});
-			return await readReply(response, events.length);
-		} catch {}
+			return await readReply(
+				await fetch(url, {
+					method: "POST",
+					body,
+					headers,
+					credentials: "omit",
+					keepalive: isLast,
+					signal: AbortSignal.timeout?.(timeoutMs),
+				}),
+				events.length,
+			);
+		} catch {
+			return { _kind: "failed" };
+		}
 	};
 
-	/** Says whether the next request is to follow at once; unless it is eager, a few events can wait. */
+	/**
+	 * Applies a reply. Never rejects; resolves to true if another request should follow at once.
+	 * @param isEager Has a request follow for any event, instead of 20.
+	 */
 	const follow = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
-		if (Array.isArray(reply)) {
+		if (reply._kind === "accepted") {
 			const taken = events.filter((event) => {
-				const why = reply.find((rejection) => rejection?.id === event.id);
-				if (why?.code === "identity_token_expired") expiredTokens.add(event.person.token);
-				else if (why) queue.settle("rejected", [event], `${why.code}: ${why.message}`);
-				return !why;
+				const rejection = reply._rejected.find((rejection) => rejection?.id === event.id);
+				if (rejection?.code === "identity_token_expired") expiredTokens.add(event.person.token);
+				else if (rejection) void queue._settle("rejected", [event], `${rejection.code}: ${rejection.message}`);
+				return !rejection;
 			});
 			largest = batchEvents;
 			if (pause.failures) wait(0, 0);
-			await queue.settle("delivered", taken, "accepted");
-			return deliverable().length >= (isEager ? 1 : atEvents);
+			await queue._settle("delivered", taken, "accepted");
+			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
 		isPlain = true;
-		if (reply === true) {
+		if (reply._kind === "refused") {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) await queue.settle("dropped", events, "refused");
+			if (events.length === 1) await queue._settle("dropped", events, "refused");
 			return true;
 		}
-		if (typeof reply === "string") {
-			if (!isStopped) warn("stopped:", reply);
+		if (reply._kind === "stopped") {
+			if (!isStopped) warn("stopped:", reply._code);
 			isStopped = true;
-		} else if (reply) {
-			wait(reply, 0);
+		} else if (reply._kind === "wait") {
+			wait(reply._ms, 0);
 		} else {
 			notify("error", "not delivered yet");
 			wait(backoff(pause.failures, Math.random()), pause.failures + 1);
@@ -122,63 +150,62 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return false;
 	};
 
-	const sendNext = async (isEager?: boolean): Promise<boolean> => {
-		await queue.sync();
-		const events = take(deliverable(), batchBytes);
-		return events.length > 0 && !mustWait(isEager) && follow(events, await post(events), isEager);
-	};
-
 	const run = async (isEager?: boolean) => {
 		try {
-			while (await inTurn(name, () => sendNext(isEager)));
+			const sendNext = async (): Promise<boolean> => {
+				await queue._sync();
+				const events = take(deliverable(), batchBytes);
+				return events.length > 0 && !mustWait(isEager) && follow(events, await post(events, false), isEager);
+			};
+			while (await inTurn(name, sendNext));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
 		running = undefined;
-		if (queue.list(true).length) wake(true);
+		if (queue._list(true).length) wake(true);
 	};
 
 	const start = (isEager?: boolean): Promise<void> => {
 		clearTimeout(timer);
-		timer = soon = undefined;
+		timer = gathering = undefined;
 		running ??= run(isEager);
 		return running;
 	};
 
 	/**
-	 * Something may be waiting: sends it in 5 s, whatever the pause, as it may be over before it was to be, in another
-	 * tab too; 20 events sooner, unless they may be those that were just tried.
+	 * Has waiting events sent in 5 s; during a pause too, as another tab may have ended it by then. 20 events are sent
+	 * sooner, unless they have just been tried.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue.pending.size >= atEvents && pause.until < Date.now()) soon ??= setTimeout(start, soonMs);
-		else timer ??= setTimeout(start, everyMs);
+		if (!isTried && queue._pending.size >= manyEvents && pause.until < Date.now()) {
+			gathering ??= setTimeout(start, gatherMs);
+		} else timer ??= setTimeout(start, sendMs);
 	};
 
 	return {
-		wake,
-		/** Tries all that is waiting now, also during our own backoff. Never rejects. */
-		async flush() {
+		_wake: wake,
+		/** Sends all waiting events now, even during a backoff. Never rejects. */
+		async _flush() {
 			await running;
 			await start(true);
 		},
-		/** Sends what it can while the page goes, purchases first. May overtake a request in flight. */
-		leave() {
-			queue.spill();
+		/** Sends what fits in keepalive requests while the page goes, purchases first. May overtake a request in flight. */
+		_leave() {
+			queue._spill();
 			if (mustWait(true)) return;
-			const isPurchase = ({ type }: Event) => +(type === "confirmation");
 			for (;;) {
 				const batch = take(
-					deliverable().sort((a, b) => isPurchase(b) - isPurchase(a)),
+					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 					room,
 				);
 				if (!batch.length) return;
 				const bytes = size(batch);
 				room -= bytes;
 				for (const { id } of batch) leaving.add(id);
-				post(batch, true).then((reply) => {
+				void post(batch, true).then((reply) => {
 					room += bytes;
 					for (const { id } of batch) leaving.delete(id);
-					follow(batch, reply);
+					return follow(batch, reply);
 				});
 			}
 		},

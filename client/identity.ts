@@ -1,60 +1,58 @@
-import type { Limits } from "../shared/event.ts";
+import type { Limits, Person } from "../shared/event.ts";
 import { checkText, refuse } from "./text.ts";
 
 const emailLength: Limits["emailLength"] = 254;
 const idLength: Limits["idLength"] = 200;
 const tokenLength = 4_096;
 
-/** Who this visitor is, as far as this browser knows. Known: has an e-mail, a userId or a token. */
-export interface Identity {
+/** Names of a visitor, as given to `login()`. */
+export type Login = Pick<Person, "email" | "userId" | "token">;
+
+/** Visitor as far as this browser knows them. They are known once they have an e-mail, a userId or a token. */
+export interface Identity extends Login {
 	anonymousId: string;
-	email?: string;
-	userId?: string;
-	token?: string;
-	/** Since this browser knows of nobody before them: until a `reset()` or another person's login. */
+	/** No earlier visitor was known to this browser. Ends with `reset()` and with another person's login. */
 	isNew?: true;
 }
 
-/** What `login()` says about the visitor. */
-export type Login = Omit<Identity, "anonymousId" | "isNew">;
-
 export const isKnown = (person: Login): boolean => !!(person.email || person.userId || person.token);
 
-/** Same userId where both have one, else same e-mail. */
+/** Compares userIds where both have one, else e-mails, whose case does not matter. */
 export function isSamePerson(a: Login, b: Login): boolean {
 	if (a.userId && b.userId) return a.userId === b.userId;
 	return !!a.email && a.email.toLowerCase() === b.email?.toLowerCase();
 }
 
-/** Takes the login over; another person than before gets a new `anonymousId` and nothing of the old one's. */
+/**
+ * Identity after a login. A visitor who was unknown, or is the same person, keeps their `anonymousId` and the names
+ * that the login lacks; another person starts with a new `anonymousId`.
+ */
 export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
 	const { email, userId, ...rest } = identity;
 	const stays = !isKnown(identity) || isSamePerson(identity, login);
-	// A token is refused with a name that is not its own.
+	// With a token only the names that came with it: the proxy refuses a token beside a name that contradicts it.
 	return { ...(stays ? (login.token ? rest : identity) : { anonymousId: newId() }), ...login };
 }
 
-/** The claims of a signed identity, unverified: they say who is meant, and the proxy whether it is true. */
-function claims(token: string): Login {
-	try {
-		const payload = token.split(".")[1] as string;
-		// Its bytes are UTF-8.
-		return JSON.parse(decodeURIComponent(escape(atob(payload.replace(/-/g, "+").replace(/_/g, "/")))));
-	} catch {
-		return {};
-	}
-}
-
-/** Reads what was given to `login()`; throws a TypeError where it names nobody. */
+/**
+ * Reads the argument of `login()`. The claims of a token stand in for names that are not given.
+ * @throws TypeError where a name is invalid, or none is given.
+ */
 export function readLogin({ email, userId, token }: Login): Login {
-	// A field that is missing must not erase one that is known, so it is not set.
+	// Only fields with a value are set: the login is spread over the identity, where an undefined one would erase.
 	const login: Login = {};
 	if (token) {
 		checkText(token, tokenLength, "token");
 		login.token = token;
-		const signed = claims(token);
-		email ||= signed.email;
-		userId ||= signed.userId;
+		try {
+			// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
+			// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
+			const signed: Login = JSON.parse(
+				decodeURIComponent(escape(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/")))),
+			);
+			email ||= signed.email;
+			userId ||= signed.userId;
+		} catch {}
 	}
 	if (userId) {
 		checkText(userId, idLength, "userId");
@@ -63,13 +61,13 @@ export function readLogin({ email, userId, token }: Login): Login {
 	if (email) {
 		checkText(email, emailLength, "email");
 		login.email = email.trim();
-		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: no address");
+		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
 	}
-	if (!isKnown(login)) refuse("login: nobody");
+	if (!isKnown(login)) refuse("login: no email, userId or token");
 	return login;
 }
 
-/** Reads what an earlier page or another tab stored; undefined where that is no identity. */
+/** Reads an identity that an earlier page or another tab stored. Undefined where the value is something else. */
 export function readIdentity(stored: unknown): Identity | undefined {
-	return (stored as Identity | null)?.anonymousId ? (stored as Identity) : undefined;
+	return ((stored as Identity | null)?.anonymousId && stored) as Identity | undefined;
 }

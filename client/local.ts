@@ -1,4 +1,4 @@
-/** `localStorage` as JSON. Nothing here throws: where it is denied, full or unreadable, nothing is in it. */
+/** Access to `localStorage` as JSON. Nothing throws: a storage that is denied, full or unreadable counts as empty. */
 
 function attempt<Result>(work: (storage: Storage) => Result): Result | undefined {
 	try {
@@ -9,7 +9,7 @@ function attempt<Result>(work: (storage: Storage) => Result): Result | undefined
 export const readLocal = (key: string): unknown =>
 	attempt((storage) => JSON.parse(storage.getItem(key) as string) as unknown);
 
-/** Says whether the value is kept. */
+/** Returns true where the value was stored, else undefined. */
 export const writeLocal = (key: string, value: unknown) =>
 	attempt((storage) => {
 		storage.setItem(key, JSON.stringify(value));
@@ -18,5 +18,6 @@ export const writeLocal = (key: string, value: unknown) =>
 
 export const removeLocal = (key: string) => attempt((storage) => storage.removeItem(key));
 
+/** Lists the keys that begin with a prefix, without the prefix. */
 export const localKeys = (prefix: string): string[] =>
 	attempt((storage) => Object.keys(storage).flatMap((key) => key.split(prefix)[1] ?? [])) ?? [];

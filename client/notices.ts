@@ -1,41 +1,46 @@
 import type { Event } from "../shared/event.ts";
 
+/**
+ * Kinds of notices: events were `delivered`; an event, or a call, was `rejected` as invalid; events were `dropped`, as
+ * they are not wanted or too many; or an `error` delays delivery.
+ */
 export type NoticeKind = "delivered" | "rejected" | "dropped" | "error";
 
-/** Something that happened to events, or to the tracker. */
+/** Outcome for some events, or a failure of the tracker. */
 export interface Notice {
-	/** Why, in words without ids or e-mails. */
+	/** Reason in words, without ids and e-mails. */
 	reason: string;
-	/** The events it happened to; none where they never became events. */
+	/** Events concerned. Empty where a call was refused before it became an event. */
 	events: readonly Event[];
-	/** What was thrown, where something was. */
+	/** Error or rejection behind the notice, if any. */
 	cause?: unknown;
 }
+/** Function that is called with each notice of a kind. */
 export type Listener = (notice: Notice) => void;
 export type Notify = (kind: NoticeKind, reason: string, events?: readonly Event[], cause?: unknown) => void;
 
-/** The tracker's only way to the console. */
+/** Writes a line to the console, in a microtask, so that a console that throws does not interrupt the tracker. */
 export function warn(...what: unknown[]): void {
 	// biome-ignore lint/suspicious/noConsole: the page's developer reads it there
-	console.warn("eventferry:", ...what);
+	queueMicrotask(() => console.warn("eventferry:", ...what));
 }
 
-/** Hands notices to listeners and, with `debug`, to the console. */
+/** Creates `on()`, which adds a listener, and `notify()`, which calls them and with `debug` writes to the console. */
 export function createNotices(debug?: boolean) {
-	const hearers = new Set<[NoticeKind, Listener]>();
+	const listeners = new Set<[NoticeKind, Listener]>();
 
-	const on = (...hearer: [NoticeKind, Listener]) => {
-		hearers.add(hearer);
-		return () => hearers.delete(hearer);
+	const on = (...added: [NoticeKind, Listener]) => {
+		listeners.add(added);
+		return () => listeners.delete(added);
 	};
 
 	const notify: Notify = (kind, reason, events = [], cause) => {
 		if (debug) warn(`${kind} (${events.length}): ${reason}`);
-		// Apart from us, so that a listener that throws stops nothing here and is still seen.
-		for (const [wanted, listener] of hearers) {
+		// In microtasks, so that a listener that throws interrupts nothing, and its error is still reported by the browser.
+		for (const [wanted, listener] of listeners) {
 			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
 		}
 	};
 
-	return { on, notify };
+	return [on, notify] as const;
 }

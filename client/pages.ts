@@ -1,6 +1,6 @@
 import type { Tracker } from "./contract.ts";
 
-/** Records this page view and, where the page routes by `history`, each that follows. */
+/** Records a page view now, and one after each change of path or query by `history` or by going back and forward. */
 export function trackPages(tracker: Tracker): void {
 	let current = "";
 	const look = () => {
@@ -9,10 +9,12 @@ export function trackPages(tracker: Tracker): void {
 		current = pathname + search;
 		tracker.page();
 	};
+	// The two methods are replaced, as no event tells of their calls.
+	// https://developer.mozilla.org/docs/Web/API/Window/popstate_event
 	for (const method of ["pushState", "replaceState"] as const) {
 		const original = history[method];
-		history[method] = function (...args) {
-			original.apply(this, args);
+		history[method] = (...args) => {
+			original.apply(history, args);
 			look();
 		};
 	}

@@ -4,40 +4,44 @@ import type { NoticeKind, Notify } from "./notices.ts";
 import { createEventStore } from "./store.ts";
 
 const ageMs: Limits["ageMs"] = 2_592_000_000;
-/** Events of known people, ready to be sent. */
-const mostWaiting = 1_000;
-/** Events from before a login. */
-const mostHeld = 500;
-/** So many ms after its capture an event goes to the store, with all later ones; what is delivered by then, not at all. */
+/** Limit of events by known people, which are ready to be sent. */
+const maxWaiting = 1_000;
+/** Limit of events from before a login. */
+const maxHeld = 500;
+/**
+ * Time in ms after which an event is stored, together with all later ones. An event that is delivered sooner is never
+ * written.
+ */
 const saveMs = 400;
 
 export type Queue = ReturnType<typeof createQueue>;
 
 /**
- * All events not yet acknowledged, in order of capture: in memory, so that a page that goes can still send them,
- * and from `begin()` on in the store, so that they outlive it.
+ * Creates the queue of all events not yet acknowledged, in order of capture. They are in memory, so that a page can
+ * send them while it goes, and after `_begin()` also in the store, so that they outlive the page.
+ * @param owner Returns the current visitor.
  */
-export function createQueue(name: string, owner: () => Identity, notify: Notify, now: () => number = Date.now) {
+export function createQueue(name: string, owner: () => Identity, notify: Notify) {
 	const events = new Map<string, Event>();
-	/** Ids whose present form the store is yet to be given, and since when. */
+	/** Ids of events whose latest version is not stored, each with its time of capture, or 0 to be stored at once. */
 	const unsaved = new Map<string, number>();
 	/**
-	 * Ids the store may have: what is delivered sooner costs it nothing. True where it has them, be it in an earlier form:
-	 * one that is missing there was taken out by another tab.
+	 * Ids of events that may be in the store, as their write has begun, and must be removed from it once settled. True
+	 * after the write: if the store has no such event later, another tab has delivered it.
 	 */
 	const stored = new Map<string, boolean | undefined>();
-	/** The latest removal; the store serves in order, so those before it are over when it is. */
+	/** Latest removal from the store. It ends last, as the store works in order. */
 	let removal: Promise<void> | undefined;
 	let isOpen = false;
 	let isSaving = false;
 
 	const all = () => [...events.values()];
 
-	/** What is too old, and the oldest of too many, are as good as dropped. */
+	/** Lists events that wait for delivery, or for a login, without those that are too old or too many. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isKnown(person) === isWaiting && at > now() - ageMs)
-			.slice(isWaiting ? -mostWaiting : -mostHeld);
+			.filter(({ person, at }) => isKnown(person) === isWaiting && at > Date.now() - ageMs)
+			.slice(isWaiting ? -maxWaiting : -maxHeld);
 
 	const forget = ({ id }: { id: string }) => {
 		events.delete(id);
@@ -49,106 +53,103 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		for (const id of events.keys()) {
 			unsaved.set(id, 0);
-			// What is missing now was not taken out by another tab.
+			// Events that are missing in the store now were not delivered by another tab.
 			stored.set(id, false);
 		}
-		save();
+		void save();
 	});
 
-	/** Takes events out for good and says so. Resolves when no other tab can find them any more. */
+	/** Takes events out for good, with a notice. Resolves when no other tab can read them any more; never rejects. */
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
-			if (taken.some(({ id }) => stored.has(id))) removal = store.remove(taken.map(({ id }) => id));
+			if (taken.some(({ id }) => stored.has(id))) removal = store._remove(taken.map(({ id }) => id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
 		await removal;
 	};
 
-	/** Has the store write them now. */
+	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
 		for (const { id } of written) stored.set(id, stored.get(id));
-		for (const { id } of await store.write(written, stored, events)) if (events.has(id)) stored.set(id, true);
+		for (const { id } of await store._write(written, stored, events)) if (events.has(id)) stored.set(id, true);
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
+	/** Stores unsaved events 400 ms after their capture, and drops those that are too old or too many. Never rejects. */
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
-		for (;;) {
+		while (isSaving) {
 			const [since = 0] = unsaved.values();
-			// Either way: a clock may be set.
-			const left = saveMs - Math.abs(now() - since);
-			// A page that is not seen has its timers put off.
-			if (left > 0 && !document.hidden) {
-				await new Promise((resolve) => setTimeout(resolve, left));
-				continue;
+			// The distance in either direction, as the clock may have been set back.
+			const left = saveMs - Math.abs(Date.now() - since);
+			// A hidden page does not wait, as its timers are throttled.
+			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
+			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
+			else {
+				const kept = new Set([...list(true), ...list(false)]);
+				void settle(
+					"dropped",
+					all().filter((event) => !kept.has(event)),
+					"too many or old",
+				);
+				isSaving = isOpen && unsaved.size > 0;
+				if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
 			}
-			const kept = new Set([...list(true), ...list(false)]);
-			settle(
-				"dropped",
-				all().filter((event) => !kept.has(event)),
-				"too many or old",
-			);
-			if (!isOpen || !unsaved.size) break;
-			await put(all().filter(({ id }) => unsaved.has(id)));
 		}
-		isSaving = false;
 	};
 
 	/**
-	 * Applies the owner to what is here: held events become theirs, or go where they were another's;
-	 * their waiting events get the newer token. A newcomer takes over whatever is held: it is from before this
-	 * browser lost its localStorage, or from a tab that was opened in the same moment.
-	 * `isFollower`: another tab has changed the owner, and has seen to what is stored.
+	 * Gives held events to the owner, drops those of another anonymous visitor, and gives the owner's waiting events a
+	 * newer token. An owner who is new to this browser gets all held events: they are from before the browser lost its
+	 * localStorage, or from a tab that was opened in the same moment.
+	 * @param isFollower True where another tab has changed the owner, and updates the store.
 	 */
-	const claim = (isFollower?: boolean) => {
+	const assign = (isFollower?: boolean) => {
 		const { isNew, ...person } = owner();
 		const others: Event[] = [];
 		for (const event of all().sort((a, b) => (a.id > b.id ? 1 : -1))) {
-			const was = event.person;
-			let is = was;
-			if (isKnown(was)) {
-				if (person.token && isSamePerson(was, person)) is = person;
-			} else if (isNew || was.anonymousId === person.anonymousId) is = person;
+			const before = event.person;
+			let after = before;
+			if (isKnown(before)) {
+				if (person.token && isSamePerson(before, person)) after = person;
+			} else if (isNew || before.anonymousId === person.anonymousId) after = person;
 			else others.push(event);
-			// Anew, so that what was captured earlier comes first.
+			// Inserted anew, so that the map is in order of capture.
 			events.delete(event.id);
-			if (JSON.stringify(is) === JSON.stringify(was)) events.set(event.id, event);
-			else {
-				events.set(event.id, { ...event, person: is });
-				unsaved.set(event.id, 0);
-			}
+			const isChanged = JSON.stringify(after) !== JSON.stringify(before);
+			events.set(event.id, isChanged ? { ...event, person: after } : event);
+			if (isChanged) unsaved.set(event.id, 0);
 		}
 		if (isFollower) others.forEach(forget);
-		settle("dropped", others, "reset");
-		save();
+		void settle("dropped", others, "reset");
+		void save();
 	};
 
 	return {
-		/** All there are, by id. */
-		pending: events as ReadonlyMap<string, Event>,
-		/** In order, the events of known people, or those that wait for a login. */
-		list,
-		settle,
-		claim,
-		capture(event: Event) {
+		/** All events by id. */
+		_pending: events as ReadonlyMap<string, Event>,
+		_list: list,
+		_settle: settle,
+		_assign: assign,
+		_capture(event: Event) {
 			events.set(event.id, event);
-			unsaved.set(event.id, now());
-			save();
+			unsaved.set(event.id, Date.now());
+			void save();
 		},
-		/** From here on events are stored, as their owner's. */
-		begin() {
+		/** Starts storing events, as the owner's. */
+		_begin() {
 			isOpen = true;
-			claim();
+			assign();
 		},
-		/** Brings memory up to the store: other tabs add to it, and take from it what they delivered. */
-		async sync() {
+		/** Reads from the store: adds the events of other tabs, and forgets those that other tabs have delivered. */
+		async _sync() {
 			if (!isOpen) return;
-			// What is settled meanwhile is not to come back.
+			// An event that is settled while the store is read must not come back.
 			const known = new Map(events);
-			const found = await store.read((there) => {
+			const found = await store._read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
 				return (id) => !known.has(id) && !events.has(id);
 			});
@@ -157,21 +158,21 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify,
 				events.set(event.id, event);
 				stored.set(event.id, true);
 			}
-			if (found.length) claim();
+			if (found.length) assign();
 		},
-		/** Writes what is not yet stored, at once: the page goes. */
-		spill() {
+		/** Writes unsaved events to localStorage at once, for a page that goes. */
+		_spill() {
 			if (!isOpen) return;
 			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			for (const { id } of store.spill(late)) stored.set(id, true);
-			// localStorage may be full.
-			if (late.length) put(late);
+			for (const { id } of store._spill(late)) stored.set(id, true);
+			// Into IndexedDB too, as localStorage may be full.
+			if (late.length) void put(late);
 		},
-		/** Deletes everything, in the store too, and stores nothing until the next `begin()`. */
-		wipe() {
+		/** Deletes all events, in the store too, and stores nothing until the next `_begin()`. */
+		_wipe() {
 			isOpen = false;
 			all().forEach(forget);
-			store.wipe();
+			void store._wipe();
 		},
 	};
 }

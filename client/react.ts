@@ -4,8 +4,8 @@ import type { Data, Tracker } from "./contract.ts";
 const TrackerContext = createContext<unknown>(undefined);
 
 /**
- * Gives a tracker to the components below. Create it once, outside of all components: on a server it records nothing,
- * so the same module serves both sides.
+ * Provides a tracker to the components inside. Create the tracker once, outside of all components; the same module
+ * serves server-side rendering, where a tracker records nothing.
  */
 export function TrackerProvider<Events>({
 	tracker,
@@ -18,12 +18,12 @@ export function TrackerProvider<Events>({
 }
 
 /**
- * The tracker that the nearest `TrackerProvider` above was given; the same object at every render. `Events` are the
- * event types it was created with.
- * @throws Error where there is no provider above.
+ * Returns the tracker of the nearest `TrackerProvider`, the same object at every render. `Events` are the event types
+ * with which the tracker was created.
+ * @throws Error where the component is not inside a `TrackerProvider`.
  */
 export function useTracker<Events = Record<string, Data>>(): Tracker<Events> {
 	const tracker = useContext(TrackerContext);
-	if (!tracker) throw new Error("useTracker: there is no <TrackerProvider> above this component");
+	if (!tracker) throw new Error("useTracker: the component must be inside a <TrackerProvider>");
 	return tracker as Tracker<Events>;
 }

@@ -1,40 +1,48 @@
 import type { BatchReply, Problem, ProblemCode } from "../shared/wire.ts";
 
-/** What the proxy's answer means for the batch it answers. */
+/** Meaning of an answer for the batch that was sent. */
 export type Reply =
-	/** The batch is on disk, except what it names. */
-	| BatchReply["rejected"]
-	/** Too large or unreadable: two halves may not be. */
-	| true
-	/** Wrong write key or origin, where the answer tells which: nothing changes before the next page load. */
-	| `${ProblemCode | number}`
-	/** Not for so many ms. */
-	| number
-	/** Anything else: again later. */
-	| undefined;
+	/** The proxy has stored the batch, except for the events in `_rejected`. */
+	| { _kind: "accepted"; _rejected: BatchReply["rejected"] }
+	/** The body was too large or unreadable. Half of it may not be. */
+	| { _kind: "refused" }
+	/** The write key or the origin is wrong. `_code` is the proxy's, or the HTTP status where the answer has none. */
+	| { _kind: "stopped"; _code: `${ProblemCode | number}` }
+	/** The proxy asks for a pause of `_ms`. */
+	| { _kind: "wait"; _ms: number }
+	/** Any other answer, or none. */
+	| { _kind: "failed" };
 
-/** No proxy of ours asks for more, and neither a stranger's answer nor a wrong clock may silence a browser for years. */
+/**
+ * Longest pause in ms, a day. The proxy asks for no longer one, so a longer one comes from a stranger's answer or a
+ * wrong clock, and must not silence a browser for years.
+ */
 export const longestWait = 86_400_000;
 
 /**
- * Reads the answer to so many events. What loses or acknowledges an event counts only in our words: a captive portal
- * may answer anything. Halving loses nothing, so several are halved on anybody's 400 or 413.
+ * Reads the answer to a batch of so many events. Only an answer in the proxy's own format acknowledges or drops an
+ * event, as a captive portal or a firewall may answer anything. Halving loses nothing, so a batch of several events is
+ * halved after any 400 or 413.
  */
 export async function readReply(response: Response, events: number): Promise<Reply> {
-	const { status, headers } = response;
-	const body: Partial<BatchReply & Problem> | null = await response.json().catch(() => null);
-	const { accepted, rejected, code } = body ?? {};
-	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return rejected;
+	const { status } = response;
+	const { accepted, rejected, code }: Partial<BatchReply & Problem> = (await response.json().catch(() => null)) ?? {};
+	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) {
+		return { _kind: "accepted", _rejected: rejected };
+	}
 	if (code === "malformed_body" || code === "body_too_large" || (events > 1 && (status === 400 || status === 413))) {
-		return true;
+		return { _kind: "refused" };
 	}
-	if (status === 401 || status === 403) return `${code ?? status}`;
+	if (status === 401 || status === 403) return { _kind: "stopped", _code: `${code ?? status}` };
 	if (status === 429 || status === 503) {
-		const ms = (headers.get("Retry-After") as unknown as number) * 1_000;
-		if (ms > 0) return Math.min(ms, longestWait);
+		const ms = (response.headers.get("Retry-After") as unknown as number) * 1_000;
+		if (ms > 0) return { _kind: "wait", _ms: Math.min(ms, longestWait) };
 	}
-	return undefined;
+	return { _kind: "failed" };
 }
 
-/** Full jitter: anything up to 1 s doubling to 5 min; `random` is from 0 to 1. */
+/**
+ * Backoff in ms with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a random
+ * time up to 1 s, doubling with each failure to 5 min. `random` is from 0 to 1.
+ */
 export const backoff = (failures: number, random: number): number => random * Math.min(300_000, 1_000 * 2 ** failures);

@@ -10,17 +10,19 @@ declare global {
 	}
 }
 
-/** A switch is on as soon as it is there; frameworks write `true`. */
+/** Values that switch an attribute on. Frameworks write `true` where HTML has none. */
 const on = ["", "true"];
 const off = "off";
 
+/** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
 function load(): void {
 	const stub = window.eventferry;
+	// The page has the script twice.
 	if (stub && "track" in stub) return;
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
-	// Without regular expressions, whose first use is a tenth of what the start costs.
-	for (const [name, value = ""] of Object.entries(script.dataset)) {
+	// Without regular expressions, as the first one takes a tenth of the script's start.
+	for (const [name, value] of Object.entries(script.dataset as Record<string, string>)) {
 		const isKnown =
 			name === "writeKey" ||
 			name === "proxy" ||
@@ -28,13 +30,13 @@ function load(): void {
 			(name === "consent" && ["denied", "granted", "pending"].includes(value));
 		if (!isKnown) warn("unknown attribute", `${name}=${value}`);
 	}
-	/** When the command that is being carried out was collected. */
+	/** Time at which the current command was collected. */
 	let when: number | undefined;
 	const tracker = createTracker(
 		{
 			proxy: proxy ?? new URL(".", script.src).href,
 			writeKey,
-			// What is misspelt is no consent.
+			// An unknown value gives no consent.
 			consent,
 			debug: on.includes(debug as string),
 		} as TrackerOptions,
@@ -47,7 +49,7 @@ function load(): void {
 				when = command.when;
 				(tracker[name] as (...args: unknown[]) => unknown)(...args);
 			} catch {
-				// No method throws, so there is none of that name.
+				// Methods do not throw, so the tracker has none of that name.
 				warn("unknown command", command?.[0]);
 			}
 		}

@@ -2,58 +2,66 @@ import { promisifyRequest } from "idb-keyval";
 import type { Event } from "../shared/event.ts";
 import { localKeys, readLocal, removeLocal, writeLocal } from "./local.ts";
 
-/** Past this many ms IndexedDB counts as hanging. */
-const patience = 3_000;
+/**
+ * Time in ms after which a call to IndexedDB counts as failed, as Safari may never answer:
+ * https://bugs.webkit.org/show_bug.cgi?id=226547
+ */
+const timeoutMs = 3_000;
 
-/** Is told all ids there are at one moment, and says which events are wanted. */
-type Look = (there: ReadonlySet<string>) => (id: string) => boolean;
+/** Function that is given the ids of all stored events, and returns a filter for the ones to read. */
+type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
 
 /**
- * Where events outlive the page: IndexedDB, and localStorage as the page goes and from the moment IndexedDB fails.
- * Nothing here rejects. `emptied` is told when what was stored is out of reach: with a cause when IndexedDB has
- * failed, without one when its database was made anew, be it under a running page.
+ * Creates the store in which events outlive the page. It is IndexedDB, and localStorage while the page goes and after
+ * IndexedDB has failed. Its promises never reject.
+ * @param onLost Called when stored events are out of reach: with a cause after IndexedDB has failed, without one after
+ * its database was created, which can be under a running page.
  */
-export function createEventStore(name: string, emptied: (cause?: unknown) => void) {
+export function createEventStore(name: string, onLost: (cause?: unknown) => void) {
 	let database: Promise<IDBDatabase> | undefined;
 	const prefix = `${name}:event:`;
 	let isBroken = false;
 
-	const open = () => {
-		const request = indexedDB.open(name);
-		request.onupgradeneeded = () => {
-			request.result.createObjectStore("events");
-			emptied();
-		};
-		return promisifyRequest(request);
-	};
-
 	const transact = async (mode: IDBTransactionMode): Promise<IDBObjectStore> => {
-		database ??= open();
+		if (!database) {
+			const request = indexedDB.open(name);
+			request.onupgradeneeded = () => {
+				request.result.createObjectStore("events");
+				onLost();
+			};
+			database = promisifyRequest(request);
+		}
 		const opened = await database;
-		// Who deletes the database would wait for us.
+		// An open connection would block whoever deletes the database.
+		// https://developer.mozilla.org/docs/Web/API/IDBDatabase/versionchange_event
 		opened.onversionchange = () => opened.close();
 		return opened.transaction("events", mode).objectStore("events");
 	};
 
+	/**
+	 * Does work in IndexedDB, trying twice, or else falls back.
+	 * @param isForced Tries even after IndexedDB has failed.
+	 */
 	const attempt = async <Result>(
 		work: () => Promise<Result>,
-		otherwise: () => Result,
+		fallback: () => Result,
 		isForced = !isBroken,
 	): Promise<Result> => {
-		// The second try opens the database again: Safari closes it and tells nobody.
-		for (const isLast of isForced ? [false, true] : []) {
+		for (const tried of isForced ? [0, 1] : []) {
 			try {
-				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, patience))]);
+				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, timeoutMs))]);
 			} catch (cause) {
+				// The next try opens the database again, as Safari may have closed it without an event.
+				// https://bugs.webkit.org/show_bug.cgi?id=273827
 				database = undefined;
-				// Of all that were under way, the first tells.
-				if (isLast && !isBroken) {
+				// The first failure is reported, not those of other calls that were under way.
+				if (tried && !isBroken) {
 					isBroken = true;
-					emptied(cause ?? "failed");
+					onLost(cause ?? "failed");
 				}
 			}
 		}
-		return otherwise();
+		return fallback();
 	};
 
 	const change = async (work: (events: IDBObjectStore) => unknown): Promise<unknown> => {
@@ -66,10 +74,10 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 			.filter(isWanted)
 			.map((id) => readLocal(prefix + id) as Event);
 
-	/** Writes at once, for the moment a page goes. Returns what is kept: what is too large costs the others nothing. */
+	/** Writes to localStorage, which is done at once. Returns the events that had room. */
 	const spill = (events: Event[]): Event[] => events.filter((event) => writeLocal(prefix + event.id, event));
 
-	/** From IndexedDB even after it failed: what it has must not come back. */
+	/** Deletes from both storages, so that nothing comes back from an IndexedDB that failed and works again. */
 	const erase = async (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
 		for (const id of ids) removeLocal(prefix + id);
 		const erased = attempt<unknown>(
@@ -77,34 +85,34 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 			() => {},
 			true,
 		);
-		// What is broken may hang.
+		// An IndexedDB that failed may take until the timeout again.
 		if (!isBroken) await erased;
 	};
 
 	return {
-		spill,
-		/** What was written as a page went is in its latest form, so it comes first. */
-		read: (look: Look): Promise<Event[]> =>
+		_spill: spill,
+		/** Reads the selected events. Those in localStorage come first, as they are the newer copies. */
+		_read: (select: Select): Promise<Event[]> =>
 			attempt(
 				async () => {
 					const events = await transact("readonly");
 					const ids = (await promisifyRequest(events.getAllKeys())) as string[];
-					// While this transaction lasts nothing can move from localStorage to IndexedDB.
-					const isWanted = look(new Set([...ids, ...localKeys(prefix)]));
+					// Nothing can move from localStorage to IndexedDB during this transaction, so no event is missed.
+					const isWanted = select(new Set([...ids, ...localKeys(prefix)]));
 					return [
 						...readSpilled(isWanted),
 						...(await Promise.all(ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id))))),
 					];
 				},
-				() => readSpilled(look(new Set(localKeys(prefix)))),
+				() => readSpilled(select(new Set(localKeys(prefix)))),
 			),
 		/**
-		 * Resolves to what is kept. What was there once and is no more has been delivered by another tab: a change of it
-		 * is not written; nor is what is not `pending` any more by the time that it goes to localStorage instead.
+		 * Writes events, except those that another tab has delivered: they were stored, and are gone. In localStorage it
+		 * also leaves out those that are not `pending` any more. Resolves to the events that need no further write.
 		 */
-		write: (
+		_write: (
 			written: Event[],
-			wasThere: ReadonlyMap<string, boolean | undefined>,
+			wasStored: ReadonlyMap<string, boolean | undefined>,
 			pending: ReadonlyMap<string, Event>,
 		): Promise<Event[]> =>
 			attempt(
@@ -113,13 +121,14 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 						await Promise.all(
 							written.map(
 								async (event) =>
-									(!wasThere.get(event.id) ||
+									(!wasStored.get(event.id) ||
 										readLocal(prefix + event.id) ||
 										(await promisifyRequest(events.getKey(event.id)))) &&
 									events.put(event, event.id),
 							),
 						);
-						// A page that goes takes what is not committed with it.
+						// Committed without delay, as a page that goes aborts its transactions.
+						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
 						events.transaction.commit();
 					});
 					for (const { id } of written) removeLocal(prefix + id);
@@ -127,8 +136,8 @@ export function createEventStore(name: string, emptied: (cause?: unknown) => voi
 				},
 				() => spill(written.filter(({ id }) => pending.has(id))),
 			),
-		/** Resolves when no other tab can find them any more. */
-		remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
-		wipe: () => erase(localKeys(prefix), (events) => events.clear()),
+		/** Resolves when no other tab can read the events any more. */
+		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
+		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};
 }

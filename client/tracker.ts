@@ -1,6 +1,6 @@
 import type { Event } from "../shared/event.ts";
 import { isBot } from "./bots.ts";
-import { createContext } from "./context.ts";
+import { readContext } from "./context.ts";
 import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
@@ -11,46 +11,49 @@ import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
 import { createIds } from "./uuid.ts";
 
-/** Stands in the place of the identity once the visitor has opted out. */
+/** Value stored in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
-/** How often a page with nothing to send looks for what a tab that died has left. */
+/** Interval in ms between looks for events that a closed tab has left in the store. */
 const idleMs = 15_000;
 
 /**
- * Creates the tracker of a page. `Events` maps event names to their data; without it any name and any JSON object go.
- * Where there is no document (server-side rendering) it records nothing. `now` is when what is recorded happens.
+ * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
+ * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing.
+ * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError where `proxy` or `writeKey` is missing or invalid.
  */
 export function createTracker<Events = Record<string, Data>>(
 	options: TrackerOptions,
 	now: () => number = Date.now,
 ): Tracker<Events> {
-	const { proxy, writeKey } = options;
+	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: no address");
+		refuse("proxy: not a URL or path");
 	}
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
-	/** Where an `optIn()` is remembered, which Global Privacy Control does not overrule. */
-	const choice = `${name}:in`;
-	const { on, notify } = createNotices(options.debug);
+	/** Key of a stored `optIn()`, which overrules Global Privacy Control. */
+	const optInKey = `${name}:in`;
+	const [on, notify] = createNotices(options.debug);
 	const newId = createIds(now);
-	/** What it is while nobody has opted out. */
-	let unless: TrackerState["consent"] = options.consent ?? "granted";
-	let consent = unless;
+	/** Consent while the visitor has not opted out. */
+	let given: TrackerState["consent"] = options.consent ?? "granted";
+	let consent = given;
 	const newcomer: Identity = { anonymousId: newId(), isNew: true };
 	let identity = newcomer;
-	/** Who was found here, not whom this page has made of them. */
-	let found = identity;
+	/** Identity from before this page has changed it. */
+	let initial = identity;
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
-	/** In the task in which the page goes: what its own listeners capture after ours goes too. */
+	/**
+	 * True from the moment at which the page is hidden to the end of that task. Events that its own listeners capture in
+	 * that time are sent as well.
+	 */
 	let isLeaving: boolean | undefined;
 
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
-	const readContext = createContext();
 
 	const safely = (work: () => void) => {
 		try {
@@ -63,7 +66,7 @@ export function createTracker<Events = Record<string, Data>>(
 	const become = (next: Identity) => {
 		identity = next;
 		if (isStarted) writeLocal(name, identity);
-		queue.claim();
+		queue._assign();
 	};
 
 	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
@@ -73,28 +76,29 @@ export function createTracker<Events = Record<string, Data>>(
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
-			queue.capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
-			if (isStarted && isKnown(person)) flusher.wake();
+			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			if (isStarted && isKnown(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
 		});
 
-	/** From here on things are stored and sent. */
+	/** Begins to store and send, unless it has begun already or must not yet. */
 	const start = () => {
 		if (isStarted || isSilent || consent !== "granted" || (document as { prerendering?: boolean }).prerendering) return;
 		isStarted = true;
-		// Another tab may have come to know them meanwhile.
-		if (identity === found) identity = readIdentity(readLocal(name)) ?? identity;
-		queue.begin();
-		// Of a newcomer nothing is stored, as good as always: the next look will do. The first use of IndexedDB costs 1 ms.
-		if (!writeLocal(name, identity) || identity !== newcomer) queue.sync().then(flusher.wake);
+		// Another tab may have identified the visitor meanwhile.
+		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
+		queue._begin();
+		// A newcomer has nothing in the store, whose first use takes 1 ms. A read that fails is repeated, and its error
+		// reported, before events are sent.
+		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
 	};
 
 	const stop = () => {
 		consent = "denied";
 		isStarted = false;
-		identity = found = { anonymousId: newId() };
-		queue.wipe();
+		identity = initial = { anonymousId: newId() };
+		queue._wipe();
 	};
 
 	const optOut = () => {
@@ -103,21 +107,21 @@ export function createTracker<Events = Record<string, Data>>(
 		writeLocal(name, optedOut);
 	};
 
-	/** Another tab may have changed who the visitor is, or their consent. */
+	/** Takes over the identity and the consent that another tab has stored. */
 	const follow = () => {
 		const stored = readLocal(name);
 		if (stored === optedOut) stop();
 		const newer = readIdentity(stored);
 		if (!newer) return;
-		consent = unless;
+		consent = given;
 		if (!isStarted) return start();
 		identity = newer;
-		queue.claim(true);
-		flusher.wake();
+		queue._assign(true);
+		flusher._wake();
 	};
 
 	const flush = async () => {
-		if (isStarted) await flusher.flush();
+		if (isStarted) await flusher._flush();
 	};
 
 	const leave = () => {
@@ -126,17 +130,19 @@ export function createTracker<Events = Record<string, Data>>(
 		setTimeout(() => {
 			isLeaving = false;
 		});
-		flusher.leave();
+		flusher._leave();
 	};
 
 	const listen = () => {
+		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
 		document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
 		document.addEventListener("prerenderingchange", start);
 		addEventListener("pagehide", leave);
+		// Pages in the back/forward cache get no storage events.
 		addEventListener("pageshow", (event) => event.persisted && follow());
 		addEventListener("storage", (event) => event.key === name && follow());
 		addEventListener("online", flush);
-		setInterval(() => isStarted && flusher.wake(), idleMs);
+		setInterval(() => isStarted && flusher._wake(), idleMs);
 	};
 
 	safely(() => {
@@ -145,11 +151,11 @@ export function createTracker<Events = Record<string, Data>>(
 	if (!isSilent) {
 		const stored = readLocal(name);
 		if (stored === optedOut) consent = "denied";
-		identity = found = readIdentity(stored) ?? identity;
+		identity = initial = readIdentity(stored) ?? identity;
 		if (
 			options.respectGpc &&
 			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
-			!readLocal(choice)
+			!readLocal(optInKey)
 		) {
 			optOut();
 		}
@@ -167,14 +173,14 @@ export function createTracker<Events = Record<string, Data>>(
 		reset: () => become({ anonymousId: newId() }),
 		optOut,
 		optIn: () => {
-			consent = unless = "granted";
-			writeLocal(choice, true);
+			consent = given = "granted";
+			writeLocal(optInKey, true);
 			start();
 		},
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;
-			return { ...visitor, waiting: queue.list(true).length, held: queue.list(false).length, consent };
+			return { ...visitor, waiting: queue._list(true).length, held: queue._list(false).length, consent };
 		},
 		on,
 	};

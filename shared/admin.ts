@@ -1,113 +1,114 @@
 import * as z from "zod";
 import { eventSchema, eventTypes } from "./event.ts";
 
-/**
- * What operators are told: the bodies of `/admin/*`. The console takes these types and the proxy answers in
- * them, so that neither drifts from the other. Times are ms since the epoch.
- */
+// Bodies of `/admin/*`, shared by the proxy, which answers in these types, and the console, which reads them.
+
+/** Time, ms since the epoch. */
 const at = z.number();
 const counts = z.record(z.string(), z.number());
 
-/** An event, briefly. */
+/** Event in brief. */
 const eventBrief = z.object({
 	id: z.string(),
 	type: z.enum(eventTypes),
-	/** What a `track` was called. */
+	/** Name of a `track` event. */
 	name: z.string().optional(),
 });
 
-/** What a provider's answer meant. */
+/** Meanings of a provider's answer. */
 const outcomes = ["delivered", "retry", "wait", "paused", "unknownPerson", "rejected"] as const;
 const attempt = z.object({
 	at,
-	/** Method and path, without what tells the person: `POST /website/…/people/events/…`. */
+	/** Method and path, without the parts that name the person: `POST /website/…/people/events/…`. */
 	request: z.string(),
 	outcome: z.enum(outcomes),
-	/** HTTP status, where there was an answer. */
+	/** HTTP status, if there was an answer. */
 	status: z.number().optional(),
-	/** Why, in the provider's words, without e-mails. */
+	/** Reason in the provider's words, without e-mails. */
 	reason: z.string().optional(),
 	ms: z.number(),
 });
 
-/** A line of `GET /admin/live`. */
+/** Line of `GET /admin/live`. */
 export const liveLineSchema = z.discriminatedUnion("kind", [
-	/** One request to a provider. */
+	/** Request to a provider, with its outcome. */
 	z.object({
 		kind: z.literal("delivery"),
 		...attempt.shape,
-		/** What the site is called; not its write key. */
+		/** Label of the site, which is not its write key. */
 		site: z.string(),
 		destination: z.string(),
 		/** Masked: `a***@example.com`. */
 		person: z.string(),
-		/** The events that the request is for, the first 20. */
+		/** First 20 events that the request delivers. */
 		events: z.array(eventBrief),
-		/** How many events it is for. */
+		/** Number of events that the request delivers. */
 		count: z.number(),
 	}),
-	/** Nothing has happened for a while, and the connection is alive. */
+	/** Sign of life, sent after a while without a request. */
 	z.object({ kind: z.literal("heartbeat"), at }),
 ]);
 
 const destinationStats = z.object({
-	/** Its name for people. */
+	/** Name of the destination for people to read. */
 	title: z.string(),
 	state: z.enum(["running", "waiting", "paused"]),
-	/** Until when it waits or is paused, and why. */
+	/** Earliest end of the wait or pause. */
 	until: at.optional(),
+	/** Reason of the wait or pause. */
 	reason: z.string().optional(),
-	/** Events owed. */
+	/** Number of events owed to the destination. */
 	waiting: z.number(),
-	/** People something is owed to. */
+	/** Number of people whose events are owed to the destination. */
 	lanes: z.number(),
-	/** Since when the oldest of these events waits. */
+	/** Arrival of the oldest event owed. */
 	oldestAt: at.optional(),
 	delivered: z.number(),
-	/** Dead letters kept. */
+	/** Number of dead letters kept. */
 	dead: z.number(),
-	/** Attributes that did not fit there. */
+	/** Number of attribute values that the provider cannot hold. */
 	leftOut: z.number(),
-	/** Not delivered on purpose, by reason. */
+	/** Events that were deliberately not delivered, by reason. */
 	discarded: counts,
-	/** Requests since the start of this proxy. */
+	/** Number of requests since the start of this proxy. */
 	requests: z.number(),
 	budget: z.array(
 		z.object({
-			/** The site's name in the store. */
+			/** Name of the site in the store. */
 			site: z.string(),
-			/** What the site is called. */
+			/** Label of the site. */
 			label: z.string(),
-			/** Requests in `perMs`. */
+			/** Requests allowed in each window of `perMs`. */
 			limit: z.number(),
 			perMs: z.number(),
-			/** Of the window that began at `since`, which may be over. */
+			/** Requests used in the window that began at `since`, which may be over. */
 			used: z.number(),
 			since: at.optional(),
-			/** Of the window that is now. */
+			/** Requests left in the current window. */
 			left: z.number(),
 		}),
 	),
 });
 
-/** `GET /admin/stats` */
+/** Body of `GET /admin/stats`. */
 export const statsSchema = z.object({
-	/** The proxy's clock. */
+	/** Time by the proxy's clock. */
 	now: at,
-	/** Batches on disk that are not sorted yet; those that could not be and were set aside. */
+	/** Number of batches in the journal, which are not fanned out yet. */
 	journal: z.number(),
+	/** Number of batches that cannot be fanned out, and were set aside. */
 	stuck: z.number(),
-	/** Events taken in so far. */
+	/** Number of events accepted so far. */
 	events: z.number(),
-	/** Bytes the store takes on disk. */
+	/** Size of the store on disk, in bytes. */
 	bytes: z.number(),
-	/** Events discarded as repeats, by reason. */
+	/** Events discarded as duplicates, by reason. */
 	discarded: counts,
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });
 
-/** What could not be delivered. */
+/** Event that could not be delivered to a destination. */
 const deadLetter = z.object({
 	id: z.string(),
 	destination: z.string(),
@@ -122,17 +123,17 @@ const deadLetter = z.object({
 
 const deadLetterId = z.string().regex(/^\d+$/, "must be the id of a dead letter");
 
-/** The query of `GET /admin/deadletters`. */
+/** Query of `GET /admin/deadletters`. */
 export const deadLetterQuerySchema = z.object({
 	destination: z.string().optional(),
 	reason: z.string().optional(),
-	/** Comma-separated. */
+	/** Ids separated by commas. */
 	ids: z
 		.string()
 		.transform((text) => text.split(","))
 		.pipe(z.array(deadLetterId).max(500))
 		.optional(),
-	/** A page has 500 at most, whatever is asked for. */
+	/** Length of a page. A higher number than 500 counts as 500. */
 	limit: z.coerce
 		.number<string>()
 		.int()
@@ -142,20 +143,21 @@ export const deadLetterQuerySchema = z.object({
 	cursor: deadLetterId.optional(),
 });
 
-/** Which dead letters to replay or discard: those that match everything given. */
+/** Selection of dead letters to replay or discard. They must match all of its fields. */
 export const deadLetterSelectionSchema = z.strictObject({
 	ids: z.array(deadLetterId).min(1).max(10_000).optional(),
 	destination: z.string().optional(),
 	reason: z.string().optional(),
-	/** Last tried at or after, and before, ms. */
+	/** Earliest time of the last attempt, ms since the epoch. */
 	since: z.number().optional(),
+	/** Time before which the last attempt was, ms since the epoch. */
 	before: z.number().optional(),
 });
 
-/** `GET /admin/deadletters` */
+/** Body of `GET /admin/deadletters`. */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });
 
-/** `GET /admin/budget`: requests taken from each budget, by slots of `stepMs`; where nothing was, there is no slot. */
+/** Body of `GET /admin/budget`: requests used of each budget, in slots of `stepMs`. Empty slots are left out. */
 export const budgetHistorySchema = z.object({
 	from: at,
 	to: at,
@@ -171,31 +173,34 @@ export const budgetHistorySchema = z.object({
 	),
 });
 
-/** The body of `POST /admin/search`: in a body, as a person's address has no place in a URL. */
+/** Body of `POST /admin/search`. It is a POST, so that a person's address does not appear in a URL. */
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
-	z.strictObject({ person: z.string().trim().min(1, "must be an e-mail or a userId").max(300, "is too long") }),
+	z.strictObject({
+		person: z.string().trim().min(1, "must be an e-mail or a userId").max(300, "must have at most 300 characters"),
+	}),
 ]);
 
-/** Where an event is at one destination. */
+/** State of an event at one destination. */
 const delivery = z.object({
 	destination: z.string(),
 	state: z.enum([
 		"delivered",
-		/** In turn, or waiting to be tried again. */
+		/** Waiting for its turn, or for another attempt. */
 		"waiting",
-		/** A request is under way. */
+		/** In a request that is under way. */
 		"sending",
 		"dead",
-		/** Not sent, on purpose: `reason`. */
+		/** Deliberately not sent, for `reason`. */
 		"skipped",
-		/** Not waiting and not dead; what became of it was longer ago than this proxy remembers. */
+		/** Neither waiting nor dead. Its end was longer ago than this proxy remembers. */
 		"past",
 	]),
 	at: at.optional(),
 	reason: z.string().optional(),
-	/** Events of this person that come before it, while it waits (200: so many at least); when it can be tried. */
+	/** Number of this person's events before this one, while it waits. 200 stands for 200 or more. */
 	ahead: z.number().optional(),
+	/** Time of the next attempt. */
 	dueAt: at.optional(),
 	deadLetter: deadLetter.omit({ event: true, destination: true }).optional(),
 	attempts: z.array(attempt),
@@ -205,24 +210,24 @@ const journey = z.object({
 	event: eventBrief.extend({ at, data: z.record(z.string(), z.unknown()).optional() }),
 	site: z.string(),
 	person: z.string(),
-	/** When the proxy took it. */
+	/** Time at which the proxy accepted the event. */
 	receivedAt: at.optional(),
-	/** From the backend, or with a signed identity. */
+	/** True for events from the backend and for those with a verified identity. */
 	trusted: z.boolean().optional(),
-	/** Copies of it, or of what it says, that were discarded. */
+	/** Discarded copies of the event, and discarded events that repeat its fact. */
 	discarded: z.array(z.object({ at, reason: z.string() })),
 	deliveries: z.array(delivery),
 });
 
-/** `POST /admin/search` */
+/** Answer of `POST /admin/search`. */
 export const searchReplySchema = z.object({
-	/** The latest first, 50 at most. */
+	/** At most 50 journeys, the latest first. */
 	journeys: z.array(journey),
-	/** False when there was too much to look through. */
+	/** False if the search ended before it had seen everything. */
 	isComplete: z.boolean(),
-	/** Batches that are not sorted yet, whose events are not found. */
+	/** Number of batches that are not fanned out yet, whose events a search does not find. */
 	journal: z.number(),
-	/** What this proxy remembers of deliveries goes back to here. */
+	/** Time from which this proxy remembers deliveries. */
 	since: at,
 });
 
@@ -235,7 +240,7 @@ export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
 export type BudgetHistory = z.infer<typeof budgetHistorySchema>;
-/** What is looked for: an event by its id, or somebody by e-mail or user id. */
+/** Subject of a search: an event by its id, or a person by e-mail or userId. */
 export type Wanted = z.infer<typeof searchSchema>;
 export type SearchReply = z.infer<typeof searchReplySchema>;
 export type Journey = z.infer<typeof journey>;

@@ -1,14 +1,14 @@
 import * as z from "zod";
 
-/** What an event can be. `email_open` comes from the backend and the signed pixel only. */
+/** Types of events. `email_open` comes from the backend and the signed pixel only. */
 export const eventTypes = ["track", "login", "update", "page", "confirmation", "email_open"] as const;
 
-/** The ten colours Crisp draws an event in. */
+/** Colours of an event in Crisp. */
 export const colors = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"] as const;
 
 /**
- * Limits both sides keep. The browser imports this type alone and repeats the numbers it needs;
- * the literal types make a differing number a compile error.
+ * Limits of the browser's side and the proxy's. To stay small the browser imports only the type, and repeats the
+ * numbers that it needs; their literal types make a different number a compile error.
  */
 export const limits = {
 	/** Events in one batch. */
@@ -27,12 +27,12 @@ export const limits = {
 	idLength: 200,
 	/** UTF-16 units of each string in `context`. */
 	contextLength: 2_048,
-	/** Age in ms past which an event is no longer taken: 30 days. */
+	/** Age in ms past which an event is refused: 30 days. */
 	ageMs: 2_592_000_000,
 } as const;
 export type Limits = typeof limits;
 
-/** Control characters and lone surrogates: never part of a name or an id. */
+/** Control characters and lone surrogates, which names and ids must not contain. */
 const unprintable = /[\p{Cc}\p{Cs}]/u;
 
 const printable = (max: number) =>
@@ -44,7 +44,7 @@ const printable = (max: number) =>
 
 const id = printable(limits.idLength);
 
-/** An e-mail as an address for a person: one `@`, no white space. Whether it can be mailed is not asked. */
+/** E-mail address that identifies a person: one `@` and no white space. It need not be one that receives mail. */
 const email = z
 	.string()
 	.trim()
@@ -54,9 +54,9 @@ const person = z.object({
 	email: email.optional(),
 	userId: id.optional(),
 	anonymousId: id.optional(),
-	/** A signed identity, from the app's backend: see `signIdentity`. */
+	/** Signed identity from the app's backend, a JWT: see `signIdentity`. */
 	token: z.string().min(1).max(4_096).optional(),
-	/** The providers' own ids, from the backend only. */
+	/** Ids of the person at the providers, from the backend only. */
 	ids: z
 		.object({
 			crisp: id.optional(),
@@ -66,16 +66,16 @@ const person = z.object({
 		.optional(),
 });
 
-/** What is longer is cut: a long address must not cost its event. */
+/** Text that is cut to its limit, so that a long address does not lose the event. */
 const contextText = z
 	.string()
 	.transform((text) => text.slice(0, limits.contextLength))
 	.optional();
 
 const common = {
-	/** UUIDv7, so that ids sort by time; any UUID is accepted. */
+	/** UUIDv7 by our browsers, so that ids sort by time. Any UUID is accepted. */
 	id: z.guid("is not a UUID").transform((uuid) => uuid.toLowerCase()),
-	/** Capture time, ms since the epoch. */
+	/** Time of capture, ms since the epoch. */
 	at: z.number().int().nonnegative(),
 	person,
 	color: z.enum(colors).optional(),
@@ -92,7 +92,7 @@ const common = {
 
 const data = z.record(z.string(), z.unknown());
 
-/** A purchase. `orderId` is what makes a repeated one recognisable. */
+/** Purchase. A repeated one is recognised by its `orderId`. */
 const order = z.looseObject({
 	orderId: z.union([id, z.number()]),
 	total: z.number().optional(),
@@ -103,8 +103,8 @@ const withData = <Type extends "login" | "update" | "page" | "email_open">(type:
 	z.object({ ...common, type: z.literal(type), data: data.optional() });
 
 /**
- * One fact about one person, made once and never changed after. Unknown fields are dropped.
- * Sizes, depth, age and forbidden keys are checked by the proxy's ingest.
+ * Schema of an event: one fact about one person, which never changes. Unknown fields are dropped. Size, depth, age and
+ * forbidden keys are checked by the proxy's ingest.
  */
 export const eventSchema = z.discriminatedUnion("type", [
 	z.object({
@@ -120,9 +120,9 @@ export const eventSchema = z.discriminatedUnion("type", [
 	withData("email_open"),
 ]);
 
-/** One fact about one person, as it travels and is stored. */
+/** Event as it is sent and stored: one fact about one person. */
 export type Event = z.infer<typeof eventSchema>;
 export type Color = (typeof colors)[number];
 export type Person = z.infer<typeof person>;
-/** What a purchase carries: `orderId` is required, `total` and `items` are known to the providers. */
+/** Data of a purchase. `orderId` is required; providers know `total` and `items`, other fields are passed on. */
 export type Order = z.infer<typeof order>;

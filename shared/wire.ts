@@ -3,18 +3,18 @@ import { limits } from "./event.ts";
 
 const events = z.array(z.unknown()).max(limits.batchEvents);
 
-/** The body of `POST /v1/batch`, from browsers. Its events are checked one by one, so that a bad one costs the others nothing. */
+/** Body of `POST /v1/batch`, from browsers. Each event is checked by itself later, so that a bad one loses no other. */
 export const batchSchema = z.object({
 	writeKey: z.string(),
-	/** The sender's clock when it sent, ms since the epoch: what its capture times are corrected by. */
+	/** Time of sending by the browser's clock, ms since the epoch. Capture times are corrected by its error. */
 	sentAt: z.number(),
 	events,
 });
 
-/** The body of `POST /v1/events`, from the backend. */
+/** Body of `POST /v1/events`, from the backend. */
 export const eventsSchema = z.object({ events });
 
-/** Why one event of a batch was not taken. */
+/** Reasons for which one event of a batch is refused. */
 const eventCodes = [
 	"invalid_event",
 	"identity_required",
@@ -24,7 +24,7 @@ const eventCodes = [
 ] as const;
 export type EventCode = (typeof eventCodes)[number];
 
-/** Why a whole request was not taken: the `code` of an `application/problem+json` answer. */
+/** Reasons for which a whole request is refused: the `code` of an `application/problem+json` answer. */
 const problemCodes = [
 	"malformed_body",
 	"invalid_write_key",
@@ -42,15 +42,15 @@ const problemCodes = [
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
-/** One event that was not taken. `id` is null where the event had none that could be read. */
+/** Refusal of one event. `id` is null where the event has no readable one. */
 const rejectionSchema = z.object({ id: z.string().nullable(), code: z.enum(eventCodes), message: z.string() });
 export type Rejection = z.infer<typeof rejectionSchema>;
 
-/** The body of a 202: `accepted` events are on disk. */
+/** Body of a 202: the number of events that are on disk, and the refused ones. */
 export const batchReplySchema = z.object({ accepted: z.number(), rejected: z.array(rejectionSchema) });
 export type BatchReply = z.infer<typeof batchReplySchema>;
 
-/** The body of every error answer (RFC 9457). */
+/** Body of every error answer: problem details (https://www.rfc-editor.org/rfc/rfc9457). */
 export const problemSchema = z.object({
 	type: z.string(),
 	title: z.string(),

@@ -127,7 +127,7 @@ test("without its write key it says so, and the page goes on", async () => {
 	world.site.pages.set("/", '<script src="/ferry/client.js"></script><script>document.title = "on"</script>');
 	const { page, lines } = await visit(world.site, "/");
 	expect(await page.title()).toBe("on");
-	expect(lines).toEqual(["eventferry: TypeError: writeKey: not 1-200 characters"]);
+	expect(lines).toEqual(["eventferry: TypeError: writeKey: not 1-200 printable characters"]);
 });
 
 test("off is off: no page view, no click", async () => {

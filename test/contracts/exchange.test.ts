@@ -112,7 +112,7 @@ describe("a URL", () => {
 	const read = (url: string) => new URL(url).pathname.split("/").slice(1).map(decodeURIComponent);
 
 	test("has any string as exactly one segment that decodes to it, or is none", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(segment, (text) => {
 				const url = buildUrl(base, ["website", text, "events"]);
 				if (url === undefined) return;
@@ -124,7 +124,7 @@ describe("a URL", () => {
 	});
 
 	test("has any strings as just these segments, wherever they stand", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(fc.array(segment, { minLength: 1, maxLength: 5 }), (texts) => {
 				const url = buildUrl(base, texts);
 				if (url !== undefined) expect(read(url)).toEqual(["v1", ...texts]);
@@ -135,7 +135,7 @@ describe("a URL", () => {
 
 	test("is refused only to what cannot be a segment: nothing, dots, lone surrogates", () => {
 		const possible = segment.filter((text) => !["", ".", ".."].includes(text) && text.isWellFormed());
-		fc.assert(
+		return fc.assert(
 			fc.property(possible, (text) => {
 				expect(buildUrl(base, ["people", text])).toBeDefined();
 			}),
@@ -217,7 +217,7 @@ describe("Retry-After", () => {
 	);
 
 	test("is never negative, never more than a day and never throws", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(fc.oneof(fc.string(), fc.integer().map(String), fc.date().map(String)), (header) => {
 				const ms = retryAfterMs(header, now);
 				if (ms !== undefined) expect(ms >= 0 && ms <= day).toBe(true);

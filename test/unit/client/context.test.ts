@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { createContext, stripUrl } from "../../../client/context.ts";
+import { readContext, stripUrl } from "../../../client/context.ts";
 import { limits } from "../../../shared/event.ts";
 
 test.each([
@@ -27,12 +27,14 @@ test.each([
 	["an element of that name", {}],
 	["an older polyfill", { now: {} }],
 	["a polyfill from before it was renamed", { Now: { timeZone: () => "UTC" } }],
-])("a Temporal that is %s costs no context", (_, Temporal) => {
+])("a Temporal that is %s costs no context", (title, Temporal) => {
 	vi.stubGlobal("window", { Temporal });
-	vi.stubGlobal("document", { title: "Shop", referrer: "" });
+	// Another title, as the context is read anew only after a change.
+	vi.stubGlobal("document", { title, referrer: "" });
 	vi.stubGlobal("location", { href: "https://shop.example/" });
-	expect(createContext()()).toMatchObject({
+	expect(readContext()).toMatchObject({
 		url: "https://shop.example/",
+		title,
 		timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
 	});
 });

@@ -57,7 +57,7 @@ const event = (person: Event["person"], at = now): Event => ({
 const ada = { anonymousId: "a", email: "ada@example.com" };
 
 test("of more than 1,000 waiting events the oldest go, with a notice", async () => {
-	const { capture, pending } = queue();
+	const { _capture: capture, _pending: pending } = queue();
 	const first = event(ada);
 	capture(first);
 	for (let n = 0; n < 1_000; n++) capture(event(ada));
@@ -68,7 +68,7 @@ test("of more than 1,000 waiting events the oldest go, with a notice", async () 
 });
 
 test("of more than 500 held events the oldest go, and waiting ones do not count", async () => {
-	const { capture, list } = queue();
+	const { _capture: capture, _list: list } = queue();
 	capture(event(ada));
 	for (let n = 0; n < 502; n++) capture(event({ anonymousId: "a" }));
 	await tick();
@@ -77,50 +77,50 @@ test("of more than 500 held events the oldest go, and waiting ones do not count"
 });
 
 test("a login releases what is held in order, as the person's", () => {
-	const { capture, claim, list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	const events = [event({ anonymousId: "a" }), event({ anonymousId: "a" })];
 	events.forEach(capture);
 	owner = ada;
-	claim();
+	assign();
 	expect(list(false)).toEqual([]);
 	expect(list(true)).toEqual(events.map((event) => ({ ...event, person: ada })));
 });
 
 test("a new anonymous visitor deletes what is held, and only that, with a notice", () => {
-	const { capture, claim, list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event(ada));
 	capture(event({ anonymousId: "a" }));
 	owner = { anonymousId: "b" };
-	claim();
+	assign();
 	expect([list(false).length, list(true).length]).toEqual([0, 1]);
 	expect(notices).toEqual(["dropped reset 1"]);
 });
 
 test("only the same person's waiting events get a newer token", () => {
-	const { capture, claim, list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ ...ada, token: "old" }));
 	capture(event({ anonymousId: "x", email: "bob@example.com", token: "bob's" }));
 	owner = { ...ada, token: "new" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
 });
 
 test("what waits takes over the name that comes with a newer token, and keeps its own where none does", () => {
-	const { capture, claim, list } = queue();
+	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
 	owner = { ...ada, userId: "7" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person)).toEqual([
 		{ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" },
 	]);
 	owner = { ...ada, token: "names an e-mail only" };
-	claim();
+	assign();
 	expect(list(true).map(({ person }) => person)).toEqual([owner]);
 });
 
 test("what is delivered within 0.4 s is never written, and what is not, 0.4 s after its own capture", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
-	const { capture, begin, settle } = queue();
+	const { _capture: capture, _begin: begin, _settle: settle } = queue();
 	begin();
 	const [first, second] = [event(ada), event(ada)];
 	capture(first);
@@ -135,7 +135,7 @@ test("what is delivered within 0.4 s is never written, and what is not, 0.4 s af
 
 test("a clock that is set back keeps nothing from the store", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
-	const { capture, begin } = queue();
+	const { _capture: capture, _begin: begin } = queue();
 	begin();
 	capture(event(ada));
 	vi.setSystemTime(now - 3_600_000);
@@ -145,45 +145,45 @@ test("a clock that is set back keeps nothing from the store", async () => {
 
 test("what an earlier page stored is picked up in order; what it delivered is let go", async () => {
 	const [earlier, later] = [queue(), queue()];
-	earlier.begin();
+	earlier._begin();
 	const events = [event(ada), event(ada), event(ada)];
-	earlier.capture(events[1] as Event);
-	earlier.capture(events[0] as Event);
+	earlier._capture(events[1] as Event);
+	earlier._capture(events[0] as Event);
 	await stored(earlier);
-	later.capture(events[2] as Event);
-	later.begin();
-	await later.sync();
-	expect([...later.pending.keys()]).toEqual(events.map(({ id }) => id));
-	earlier.settle("delivered", [events[0] as Event], "");
-	await later.sync();
-	expect(later.pending.size).toBe(2);
+	later._capture(events[2] as Event);
+	later._begin();
+	await later._sync();
+	expect([...later._pending.keys()]).toEqual(events.map(({ id }) => id));
+	await earlier._settle("delivered", [events[0] as Event], "");
+	await later._sync();
+	expect(later._pending.size).toBe(2);
 });
 
 test("what is settled while the store is read does not come back", async () => {
 	const tab = queue();
-	tab.begin();
-	tab.capture(event(ada));
+	tab._begin();
+	tab._capture(event(ada));
 	await stored(tab);
-	const reading = tab.sync();
-	tab.settle("delivered", tab.list(true), "");
+	const reading = tab._sync();
+	void tab._settle("delivered", tab._list(true), "");
 	await reading;
-	expect(tab.list(true)).toEqual([]);
+	expect(tab._list(true)).toEqual([]);
 });
 
 test("what was held for a visitor who is known by now is theirs", async () => {
 	const earlier = queue();
-	earlier.begin();
-	earlier.capture(event({ anonymousId: "a" }));
+	earlier._begin();
+	earlier._capture(event({ anonymousId: "a" }));
 	await stored(earlier);
 	owner = ada;
 	const later = queue();
-	later.begin();
-	await later.sync();
-	expect(later.list(true).map(({ person }) => person)).toEqual([ada]);
+	later._begin();
+	await later._sync();
+	expect(later._list(true).map(({ person }) => person)).toEqual([ada]);
 });
 
 test("what is older than 30 days is dropped with a notice", async () => {
-	const { capture, begin, sync, pending } = queue();
+	const { _capture: capture, _begin: begin, _sync: sync, _pending: pending } = queue();
 	begin();
 	capture(event(ada, now - 31 * 86_400_000));
 	capture(event(ada));
@@ -195,20 +195,20 @@ test("what is older than 30 days is dropped with a notice", async () => {
 
 test("what was not yet stored when the page went is there on the next", async () => {
 	const earlier = queue();
-	earlier.begin();
-	earlier.capture(event(ada));
-	earlier.spill();
+	earlier._begin();
+	earlier._capture(event(ada));
+	earlier._spill();
 	const later = queue();
-	later.begin();
-	await later.sync();
-	expect(later.pending.size).toBe(1);
+	later._begin();
+	await later._sync();
+	expect(later._pending.size).toBe(1);
 });
 
 test("what was written as the page went goes from localStorage once IndexedDB has it", async () => {
 	const hidden = queue();
-	hidden.begin();
-	hidden.capture(event(ada));
-	hidden.spill();
+	hidden._begin();
+	hidden._capture(event(ada));
+	hidden._spill();
 	expect(localStorage).toHaveLength(1);
 	await stored(hidden);
 	expect(localStorage).toHaveLength(0);
@@ -216,9 +216,9 @@ test("what was written as the page went goes from localStorage once IndexedDB ha
 
 test("before it is opened a queue stores nothing", async () => {
 	const closed = queue();
-	closed.capture(event(ada));
-	closed.spill();
-	await closed.sync();
+	closed._capture(event(ada));
+	closed._spill();
+	await closed._sync();
 	expect(localStorage).toHaveLength(0);
 	expect(await indexedDB.databases()).toEqual([]);
 });
@@ -228,16 +228,16 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 		throw new DOMException("denied", "SecurityError");
 	};
 	const broken = queue();
-	broken.begin();
-	broken.capture(event(ada));
-	broken.capture(event(ada));
+	broken._begin();
+	broken._capture(event(ada));
+	broken._capture(event(ada));
 	await stored(broken);
 	expect(notices).toEqual(["error IndexedDB failed 0"]);
 	const later = queue();
-	later.begin();
-	await later.sync();
-	expect(later.pending.size).toBe(2);
-	later.settle("delivered", later.list(true), "");
+	later._begin();
+	await later._sync();
+	expect(later._pending.size).toBe(2);
+	void later._settle("delivered", later._list(true), "");
 	expect(localStorage).toHaveLength(0);
 });
 
@@ -247,10 +247,10 @@ test("where nothing can be stored the events stay in memory", async () => {
 	};
 	storeWith(deny);
 	const broken = queue();
-	broken.begin();
-	broken.capture(event(ada));
+	broken._begin();
+	broken._capture(event(ada));
 	await stored(broken);
-	expect(broken.pending.size).toBe(1);
+	expect(broken._pending.size).toBe(1);
 	expect(notices).toHaveLength(1);
 });
 
@@ -264,14 +264,14 @@ const deny = () => {
 
 test("what was stored in an IndexedDB that closes for good moves to localStorage, none of it forgotten", async () => {
 	const tab = queue();
-	tab.begin();
-	for (let n = 0; n < 3; n++) tab.capture(event(ada));
+	tab._begin();
+	for (let n = 0; n < 3; n++) tab._capture(event(ada));
 	await stored(tab);
 	transactions().mockImplementation(throwInvalidState);
-	await tab.sync();
-	expect(tab.pending.size).toBe(3);
-	await tab.sync();
-	expect(tab.pending.size).toBe(3);
+	await tab._sync();
+	expect(tab._pending.size).toBe(3);
+	await tab._sync();
+	expect(tab._pending.size).toBe(3);
 	await tick();
 	expect(localStorage).toHaveLength(3);
 	expect(notices).toEqual(["error IndexedDB failed 0"]);
@@ -279,21 +279,21 @@ test("what was stored in an IndexedDB that closes for good moves to localStorage
 
 test("where localStorage is denied too, what was stored stays in memory", async () => {
 	const tab = queue();
-	tab.begin();
-	tab.capture(event(ada));
+	tab._begin();
+	tab._capture(event(ada));
 	await stored(tab);
 	transactions().mockImplementation(throwInvalidState);
 	storeWith(deny);
-	await tab.sync();
-	expect(tab.pending.size).toBe(1);
-	await tab.sync();
-	expect(tab.pending.size).toBe(1);
+	await tab._sync();
+	expect(tab._pending.size).toBe(1);
+	await tab._sync();
+	expect(tab._pending.size).toBe(1);
 });
 
 test("a database that was closed under us is opened again, and nobody needs to know", async () => {
 	const tab = queue();
-	tab.begin();
-	tab.capture(event(ada));
+	tab._begin();
+	tab._capture(event(ada));
 	await stored(tab);
 	const { transaction } = IDBDatabase.prototype;
 	transactions().mockImplementationOnce(function (this: globalThis.IDBDatabase, ...args) {
@@ -301,31 +301,31 @@ test("a database that was closed under us is opened again, and nobody needs to k
 		return transaction.apply(this, args) as IDBTransaction;
 	});
 	const opened = vi.spyOn(indexedDB, "open");
-	tab.capture(event(ada));
+	tab._capture(event(ada));
 	await stored(tab);
 	expect(opened).toHaveBeenCalled();
 	expect(localStorage).toHaveLength(0);
 	expect(notices).toEqual([]);
 	const later = queue();
-	later.begin();
-	await later.sync();
-	expect(later.pending.size).toBe(2);
+	later._begin();
+	await later._sync();
+	expect(later._pending.size).toBe(2);
 });
 
 test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
 	const tab = queue();
-	tab.begin();
-	tab.capture(event(ada));
+	tab._begin();
+	tab._capture(event(ada));
 	await stored(tab);
 	const broken = transactions().mockImplementation(throwInvalidState);
-	await tab.sync();
+	await tab._sync();
 	broken.mockRestore();
-	if (way === "wipe") tab.wipe();
-	else tab.settle("delivered", tab.list(true), "");
+	if (way === "wipe") tab._wipe();
+	else void tab._settle("delivered", tab._list(true), "");
 	const later = queue();
-	later.begin();
+	later._begin();
 	await stored(later);
-	expect(later.pending.size).toBe(0);
+	expect(later._pending.size).toBe(0);
 });
 
 test("an event localStorage has no room for costs the later ones nothing, and is tried again as the page goes", async () => {
@@ -333,14 +333,14 @@ test("an event localStorage has no room for costs the later ones nothing, and is
 	const roomy = localStorage;
 	storeWith((key, text) => (text.includes("huge") ? deny() : roomy.setItem(key, text)));
 	const tab = queue();
-	tab.begin();
+	tab._begin();
 	const huge = { ...event(ada), name: "huge" };
-	for (const each of [huge, event(ada), event(ada)] as Event[]) tab.capture(each);
+	for (const each of [huge, event(ada), event(ada)] as Event[]) tab._capture(each);
 	await stored(tab);
 	expect(localStorage).toHaveLength(2);
-	expect(tab.pending.size).toBe(3);
+	expect(tab._pending.size).toBe(3);
 	vi.unstubAllGlobals();
-	tab.spill();
+	tab._spill();
 	expect(localStorage).toHaveLength(3);
 });
 
@@ -349,64 +349,64 @@ test.each(["wipe", "settle"] as const)(
 	async (way) => {
 		indexedDB.open = () => ({}) as IDBOpenDBRequest;
 		const tab = queue();
-		tab.begin();
-		tab.capture(event(ada));
-		tab.spill();
-		if (way === "wipe") tab.wipe();
-		else tab.settle("delivered", tab.list(true), "accepted");
+		tab._begin();
+		tab._capture(event(ada));
+		tab._spill();
+		if (way === "wipe") tab._wipe();
+		else void tab._settle("delivered", tab._list(true), "accepted");
 		await vi.advanceTimersByTimeAsync(7_000);
 		expect(localStorage).toHaveLength(0);
-		tab.begin();
-		const read = tab.sync();
+		tab._begin();
+		const read = tab._sync();
 		await vi.advanceTimersByTimeAsync(7_000);
 		await read;
-		expect(tab.pending.size).toBe(0);
+		expect(tab._pending.size).toBe(0);
 	},
 );
 
 test("what is captured, written and delivered while the store is read does not come back", async () => {
 	const other = queue();
-	other.begin();
-	other.capture(event(ada));
+	other._begin();
+	other._capture(event(ada));
 	await stored(other);
 	const tab = queue();
-	tab.begin();
+	tab._begin();
 	const late = event(ada);
 	const { get } = IDBObjectStore.prototype;
 	vi.spyOn(IDBObjectStore.prototype, "get").mockImplementationOnce(function (this: IDBObjectStore, key) {
-		tab.settle("delivered", [late], "accepted");
+		void tab._settle("delivered", [late], "accepted");
 		return get.call(this, key);
 	});
-	const read = tab.sync();
-	tab.capture(late);
-	tab.spill();
+	const read = tab._sync();
+	tab._capture(late);
+	tab._spill();
 	await read;
-	expect(tab.pending.has(late.id)).toBe(false);
-	expect(tab.pending.size).toBe(1);
+	expect(tab._pending.has(late.id)).toBe(false);
+	expect(tab._pending.size).toBe(1);
 });
 
 test("what another tab has delivered is not written again with a newer token, however many there are", async () => {
 	const tab = queue();
-	tab.begin();
-	for (let n = 0; n < 3; n += 1) tab.capture(event(ada));
+	tab._begin();
+	for (let n = 0; n < 3; n += 1) tab._capture(event(ada));
 	await stored(tab);
 	const other = queue();
-	other.begin();
+	other._begin();
 	await stored(other);
-	await other.settle("delivered", other.list(true), "accepted");
+	await other._settle("delivered", other._list(true), "accepted");
 	owner = { ...ada, token: "newer" };
-	const read = tab.sync();
-	tab.claim();
+	const read = tab._sync();
+	tab._assign();
 	await read;
 	await stored(tab);
 	const later = queue();
-	later.begin();
+	later._begin();
 	await stored(later);
-	expect(later.pending.size).toBe(0);
+	expect(later._pending.size).toBe(0);
 });
 
 /** A queue that is opened after has read what this one has written: the store serves in order. */
-async function stored(queue: { sync(): Promise<void> }): Promise<void> {
+async function stored(queue: { _sync(): Promise<void> }): Promise<void> {
 	await tick();
-	await queue.sync();
+	await queue._sync();
 }

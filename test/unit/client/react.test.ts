@@ -27,7 +27,7 @@ describe("eventferry/react", () => {
 			useTracker();
 			return null;
 		};
-		expect(() => renderToString(createElement(Lost))).toThrow(/there is no <TrackerProvider> above/);
+		expect(() => renderToString(createElement(Lost))).toThrow(/must be inside a <TrackerProvider>/);
 	});
 });
 

@@ -3,56 +3,48 @@ import { backoff, readReply } from "../../../client/reply.ts";
 
 const json = (status: number, body: unknown, events = 1) => readReply(Response.json(body, { status }), events);
 const empty = (status: number, headers = {}) => readReply(new Response(null, { status, headers }), 1);
+const failed = { _kind: "failed" };
 
 test("a 202 with our body names what was rejected", async () => {
 	const rejected = [{ id: "1", code: "invalid_event", message: "no name" }];
-	expect(await json(202, { accepted: 2, rejected })).toEqual(rejected);
+	expect(await json(202, { accepted: 2, rejected })).toEqual({ _kind: "accepted", _rejected: rejected });
 });
 
 test("a 202 with another body acknowledges nothing", async () => {
 	for (const body of [{}, { accepted: "2", rejected: [] }, { accepted: 2 }, []]) {
-		expect(await json(202, body)).toBeUndefined();
+		expect(await json(202, body)).toEqual(failed);
 	}
-	expect(await empty(202)).toBeUndefined();
-	expect(await json(202, null)).toBeUndefined();
+	expect(await empty(202)).toEqual(failed);
+	expect(await json(202, null)).toEqual(failed);
 });
 
 test("anybody's refusal of a body halves a batch, only our own refuses an event alone", async () => {
-	expect(await json(400, { code: "malformed_body" })).toBe(true);
-	expect(await json(413, { code: "body_too_large" })).toBe(true);
+	expect(await json(400, { code: "malformed_body" })).toEqual({ _kind: "refused" });
+	expect(await json(413, { code: "body_too_large" })).toEqual({ _kind: "refused" });
 	for (const body of [{}, { code: 7 }, { code: "not_found" }, null, [], "malformed_body"]) {
 		for (const status of [400, 413]) {
-			expect(await json(status, body, 2)).toBe(true);
-			expect(await json(status, body, 1)).toBeUndefined();
+			expect(await json(status, body, 2)).toEqual({ _kind: "refused" });
+			expect(await json(status, body, 1)).toEqual(failed);
 		}
 	}
 });
 
 test("401 and 403 stop, with what the answer says of why", async () => {
-	expect(await json(401, { code: "invalid_write_key" })).toBe("invalid_write_key");
-	expect(await json(403, { code: "origin_not_allowed" })).toBe("origin_not_allowed");
-	expect(await empty(401)).toBe("401");
-	expect(await json(403, "<h1>Blocked</h1>")).toBe("403");
+	expect(await json(401, { code: "invalid_write_key" })).toEqual({ _kind: "stopped", _code: "invalid_write_key" });
+	expect(await json(403, { code: "origin_not_allowed" })).toEqual({ _kind: "stopped", _code: "origin_not_allowed" });
+	expect(await empty(401)).toEqual({ _kind: "stopped", _code: "401" });
+	expect(await json(403, "<h1>Blocked</h1>")).toEqual({ _kind: "stopped", _code: "403" });
 });
 
-test.each([
-	[400, undefined],
-	[413, undefined],
-	[200, undefined],
-	[204, undefined],
-	[404, undefined],
-	[429, undefined],
-	[500, undefined],
-	[503, undefined],
-])("%i means %s", async (status, reply) => {
-	expect(await empty(status)).toBe(reply);
+test.each([400, 413, 200, 204, 404, 429, 500, 503])("%i without a body of ours is a failure", async (status) => {
+	expect(await empty(status)).toEqual(failed);
 });
 
 test("429 and 503 wait as long as they ask, a day at most", async () => {
-	expect(await empty(429, { "Retry-After": "7" })).toBe(7_000);
-	expect(await empty(503, { "Retry-After": "99999999" })).toBe(86_400_000);
-	expect(await empty(503, { "Retry-After": "soon" })).toBeUndefined();
-	expect(await empty(500, { "Retry-After": "7" })).toBeUndefined();
+	expect(await empty(429, { "Retry-After": "7" })).toEqual({ _kind: "wait", _ms: 7_000 });
+	expect(await empty(503, { "Retry-After": "99999999" })).toEqual({ _kind: "wait", _ms: 86_400_000 });
+	expect(await empty(503, { "Retry-After": "soon" })).toEqual(failed);
+	expect(await empty(500, { "Retry-After": "7" })).toEqual(failed);
 });
 
 test("backoff is anything up to 1 s, doubling to 5 min", () => {

@@ -1,4 +1,5 @@
 // @vitest-environment happy-dom
+import process from "node:process";
 import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
@@ -14,6 +15,7 @@ let valid: TrackerOptions;
 let sites = 0;
 
 const request = vi.fn<typeof fetch>();
+const down = async () => new Response("<h1>Bad gateway</h1>", { status: 502 });
 const takeAll = async () => Response.json({ accepted: 1, rejected: [] }, { status: 202 });
 
 beforeEach(() => {
@@ -108,7 +110,39 @@ test("debug names notices in the console, without ids and e-mails", async () => 
 	tracker.track("n", { email: "ada@example.com", toJSON: () => [] });
 	await tracker.flush();
 	const said = lines.mock.calls.map((parts) => parts.join(" "));
-	expect(said).toEqual(["eventferry: rejected (0): data: no object", "eventferry: delivered (1): accepted"]);
+	expect(said).toEqual(["eventferry: rejected (0): data: not an object", "eventferry: delivered (1): accepted"]);
+});
+
+test("a console that throws stops nothing: no method throws, and events are delivered", async () => {
+	vi.spyOn(console, "warn").mockImplementation(() => {
+		throw new Error("no console");
+	});
+	const uncaught = vi.fn();
+	vi.stubGlobal("queueMicrotask", (work: () => void) => Promise.resolve().then(work).catch(uncaught));
+	const tracker = createTracker({ ...valid, debug: true });
+	tracker.track("");
+	tracker.login({ userId: "1" });
+	await tracker.flush();
+	expect(tracker.state().waiting).toBe(0);
+	expect(uncaught).toHaveBeenCalledWith(new Error("no console"));
+});
+
+test("a page whose JSON is broken gets an error notice, and no unhandled rejection", async () => {
+	const unhandled = vi.fn();
+	process.on("unhandledRejection", unhandled);
+	request.mockImplementation(down);
+	const earlier = createTracker(valid);
+	earlier.login({ userId: "1" });
+	dispatchEvent(new Event("pagehide"));
+	vi.spyOn(JSON, "stringify").mockImplementation(() => {
+		throw new Error("no JSON");
+	});
+	const tracker = createTracker(valid);
+	const errors = noticesOf(tracker, "error");
+	await tracker.flush();
+	await expect.poll(() => errors).toContainEqual(expect.objectContaining({ cause: new Error("no JSON") }));
+	process.off("unhandledRejection", unhandled);
+	expect(unhandled).not.toHaveBeenCalled();
 });
 
 test("with beforeLogin drop nothing is recorded before a login", async () => {
@@ -194,8 +228,6 @@ test("without flush, waiting events go after 5 s", async () => {
 	vi.advanceTimersByTime(1);
 	await vi.waitFor(() => expect(request).toHaveBeenCalledOnce(), { timeout: 60_000 });
 });
-
-const down = async () => new Response("<h1>Bad gateway</h1>", { status: 502 });
 
 /** A tracker that has just failed to deliver, for the tenth time. */
 async function inOutage() {

@@ -52,7 +52,7 @@ describe("the updates a lane starts with", () => {
 	});
 
 	test("give, whatever they are, each attribute's last scalar", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(
 				fc.array(fc.dictionary(fc.constantFrom("a", "b", "toString"), fc.jsonValue(), { noNullPrototype: true })),
 				(datas) => {
@@ -71,7 +71,7 @@ describe("the updates a lane starts with", () => {
 
 describe("what was sent", () => {
 	test("is not sent again, whatever it is called", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(attributes, (sent) => {
 				expect(unsent(sent, remember({}, sent, now), now + 30 * day - 1)).toEqual({});
 			}),
@@ -79,7 +79,7 @@ describe("what was sent", () => {
 	});
 
 	test("is sent again after 30 days", () => {
-		fc.assert(
+		return fc.assert(
 			fc.property(attributes, (sent) => {
 				expect(unsent(sent, remember({}, sent, now), now + 30 * day)).toEqual(sent);
 			}),
