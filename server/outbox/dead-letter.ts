@@ -26,19 +26,19 @@ export interface DeadLetterPage {
 
 /** Conditions that dead letters must all meet; an empty selection means every dead letter. */
 export interface DeadLetterSelection {
-	ids?: string[];
-	destination?: string;
-	reason?: string;
+	ids?: string[] | undefined;
+	destination?: string | undefined;
+	reason?: string | undefined;
 	/** Earliest time of the last attempt, ms. */
-	since?: number;
+	since?: number | undefined;
 	/** Time before which the last attempt was, ms. */
-	before?: number;
+	before?: number | undefined;
 }
 
 /** A query for a page of the selection, the oldest first. */
 export interface DeadLetterQuery extends DeadLetterSelection {
 	limit: number;
-	cursor?: string;
+	cursor?: string | undefined;
 }
 
 /** A delivery that ended dead, to be kept as a dead letter. */

@@ -114,7 +114,7 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 		const limit = within(timeoutMs, signal);
 		try {
 			// Passed to fetch itself: ky would pipe the body through a stream and join the signal with one of its own.
-			const init = { body: body && JSON.stringify(body), signal: limit.signal };
+			const init = { body: body ? JSON.stringify(body) : null, signal: limit.signal };
 			const client = body ? withJson : bodiless;
 			const response = await client(url, { method, fetch: (request) => fetch(request, init) });
 			// An answer that breaks off, or is not in the encoding it declares, counts as unreadable.

@@ -9,7 +9,7 @@ const result = z.object({
 	theirs: numbers,
 	peer: z.string(),
 	betterIs: z.enum(["higher", "lower"]),
-	target: z.object({ atLeast: z.number().optional(), atMost: z.number().optional() }).exactOptional(),
+	target: z.object({ atLeast: z.number().exactOptional(), atMost: z.number().exactOptional() }).exactOptional(),
 });
 
 const section = z.object({

@@ -91,7 +91,7 @@ export async function launchChromium(): Promise<Chromium> {
 	const browser = await chromium.launch({
 		executablePath: path,
 		args,
-		env: libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : undefined,
+		...(libraries && { env: { ...process.env, LD_LIBRARY_PATH: libraries } }),
 	});
 	return {
 		browser,

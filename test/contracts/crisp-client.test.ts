@@ -40,7 +40,7 @@ function lastRequest(): Pick<SandboxRequest, "method" | "path" | "query" | "body
 		path,
 		...(query && { query: decodeURIComponent(query) }),
 		...(body !== undefined && { body }),
-		status,
+		...(status !== undefined && { status }),
 	};
 }
 

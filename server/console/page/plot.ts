@@ -70,7 +70,7 @@ export function drawPlot(
 						fill,
 						width: 1.5,
 						points: { show: false },
-						paths: UPlot.paths.stepped?.({ align: 1, extend: true }),
+						...(UPlot.paths.stepped && { paths: UPlot.paths.stepped({ align: 1, extend: true }) }),
 					},
 				],
 				hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },

@@ -65,8 +65,10 @@ export const peopleData = z.strictObject({
 /** `POST people/events/{people_id}`. There is no field for the time. */
 export const peopleEvent = z.strictObject({
 	text: text.min(1),
-	data: z.record(z.string(), z.unknown()).optional(),
-	color: z.enum(["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"]).optional(),
+	data: z.record(z.string(), z.unknown()).exactOptional(),
+	color: z
+		.enum(["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"])
+		.exactOptional(),
 });
 
 const sender = z.enum(["user", "operator"]);

@@ -93,33 +93,36 @@ function resultsOf(ours: Measured, peers: Measured[]): Result[] {
 	const all = { betterIs: "higher", unit: "events/s" } as const;
 	const broken = ({ seen }: Measured) => [seen.outOfOrder + seen.doubles];
 	const { waiting, people } = settings;
-	return peers.flatMap((peer): Result[] => [
-		{
-			...all,
-			name: `delivered in each person's order, ${waiting.toLocaleString("en")} waiting for ${people.toLocaleString("en")} people`,
-			ours: ours.rates,
-			theirs: peer.rates,
-			peer: peer.queue.name,
-			...(targets.has(peer.queue) && { target: targets.get(peer.queue) }),
-		},
-		{
-			name: "CPU for a delivered event, database and all",
-			unit: "ms",
-			betterIs: "lower",
-			ours: ours.cpu,
-			theirs: peer.cpu,
-			peer: peer.queue.name,
-		},
-		{ ...all, name: "taken in, durably", ours: [ours.taken], theirs: [peer.taken], peer: peer.queue.name },
-		{
-			name: "delivered out of order or twice",
-			unit: "events",
-			betterIs: "lower",
-			ours: broken(ours),
-			theirs: broken(peer),
-			peer: peer.queue.name,
-		},
-	]);
+	return peers.flatMap((peer): Result[] => {
+		const target = targets.get(peer.queue);
+		return [
+			{
+				...all,
+				name: `delivered in each person's order, ${waiting.toLocaleString("en")} waiting for ${people.toLocaleString("en")} people`,
+				ours: ours.rates,
+				theirs: peer.rates,
+				peer: peer.queue.name,
+				...(target && { target }),
+			},
+			{
+				name: "CPU for a delivered event, database and all",
+				unit: "ms",
+				betterIs: "lower",
+				ours: ours.cpu,
+				theirs: peer.cpu,
+				peer: peer.queue.name,
+			},
+			{ ...all, name: "taken in, durably", ours: [ours.taken], theirs: [peer.taken], peer: peer.queue.name },
+			{
+				name: "delivered out of order or twice",
+				unit: "events",
+				betterIs: "lower",
+				ours: broken(ours),
+				theirs: broken(peer),
+				peer: peer.queue.name,
+			},
+		];
+	});
 }
 
 async function queues(cluster: Cluster, fail: Fail): Promise<Result[]> {
