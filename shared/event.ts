@@ -10,6 +10,7 @@ export const colors = ["red", "orange", "yellow", "green", "blue", "purple", "pi
  * Limits both sides keep. The browser imports this type alone and repeats the numbers it needs;
  * the literal types make a differing number a compile error.
  */
+// Guard (SECURITY.md): event-limits
 export const limits = {
 	/** Events in one batch. */
 	batchEvents: 100,
@@ -33,6 +34,7 @@ export const limits = {
 export type Limits = typeof limits;
 
 /** Control characters and lone surrogates: never part of a name or an id. */
+// Guard (SECURITY.md): printable-text
 const unprintable = /[\p{Cc}\p{Cs}]/u;
 
 const printable = (max: number) =>

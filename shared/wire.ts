@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { limits } from "./event.ts";
 
+// Guard (SECURITY.md): batch-size
 const events = z.array(z.unknown()).max(limits.batchEvents);
 
 /** The body of `POST /v1/batch`, from browsers. Its events are checked one by one, so that a bad one costs the others nothing. */

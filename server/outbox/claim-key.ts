@@ -21,6 +21,7 @@ let last = { site: "", person: "", cluster: "", start: "" };
 /** What the keys of a person's claims of a cluster start with. Remembered, as events that come together are alike in it. */
 function clusterStart(site: string, person: string, cluster: string): string {
 	if (last.site !== site || last.person !== person || last.cluster !== cluster) {
+		// Guard (SECURITY.md): claim-of-person
 		const start = Buffer.from(cluster, "hex").toString("latin1", 0, clusterBytes) + bucketOf(site, person);
 		last = { site, person, cluster, start };
 	}
