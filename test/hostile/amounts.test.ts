@@ -7,15 +7,17 @@ import { type Built, memoryOf, threats } from "./built.ts";
 const KB = 1_024;
 const MB = KB * KB;
 
+/** Expects a 429 with `Retry-After`. */
 async function isLimited(response: Response): Promise<void> {
 	expect(await problemOf(response)).toMatchObject({ status: 429, code: "rate_limited" });
 	expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
 }
+/** Sends events and a good one. Resolves to the codes of the rejections. */
 const refusals = async ({ batch }: Built, ...events: unknown[]) =>
 	(await batch(...events, event())).rejected.map(({ code }) => code);
 
 threats(
-	"how much one may send",
+	"requests of one address",
 	{ config: { rateLimit: { perAddress: 20 } } },
 	{
 		"an address sends without end": async ({ post }) => {
@@ -47,7 +49,7 @@ threats(
 );
 
 threats(
-	"how much one network may send",
+	"requests of one network, and with one write key",
 	{ config: { rateLimit: { perAddress: 2, perWriteKey: 5 }, trustProxy: 1 } },
 	{
 		"a sender uses the many addresses of its network": async ({ post }) => {
@@ -67,7 +69,7 @@ threats(
 );
 
 threats(
-	"how large it may be",
+	"sizes",
 	{},
 	{
 		"a body is too large": async ({ post, url }) => {
@@ -149,7 +151,7 @@ const head = (length: number) =>
 	].join("\r\n");
 
 threats(
-	"how slow it may be",
+	"slow clients",
 	{},
 	{
 		"a client sends its request slowly, or none": async ({ url }) => {
@@ -200,7 +202,7 @@ threats(
 );
 
 threats(
-	"how full the store may be",
+	"a store with a maximum size",
 	{ config: { maxStoreBytes: 2 * MB }, site: ({ crisp }) => ({ crisp, helpcrunch: undefined, vibetrace: undefined }) },
 	{
 		"the store grows without end": async ({ post, sandbox, settled, url }) => {
@@ -216,7 +218,7 @@ threats(
 				else refused = response;
 			}
 			expect(accepted.length).toBeGreaterThan(50);
-			if (!refused) throw new Error("the store took everything");
+			if (!refused) throw new Error("the store has refused no batch");
 			expect(await problemOf(refused)).toMatchObject({ status: 503, code: "store_unavailable" });
 			expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
 			expect((await fetch(`${url}/readyz`)).status).toBe(503);
