@@ -80,6 +80,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 
 	const router = Router();
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
+	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], asItSays);
 	router.use("/admin", guard);
 	mount(router, all);

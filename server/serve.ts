@@ -21,6 +21,7 @@ const flushMs = 500;
  * time between two requests (load balancers keep connections open for a minute). Late connections are closed within two
  * seconds.
  */
+// Guard (SECURITY.md): client-timeouts
 const patience = {
 	headersTimeout: 10_000,
 	requestTimeout: 15_000,
@@ -73,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 	const { config, routers, stop } = await setup(options);
 	const log = createLog(config.logLevel, { hide: hiding(config) });
+	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
 		// Node would print every property of the error, which may include a request with its headers.
 		log.fatal({ err: error }, "stopped by an error that nobody handled; accepted events are on disk");

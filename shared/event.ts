@@ -10,6 +10,7 @@ export const colors = ["red", "orange", "yellow", "green", "blue", "purple", "pi
  * Limits of the browser's side and the proxy's. To stay small the browser imports only the type, and repeats the
  * numbers that it needs; their literal types make a different number a compile error.
  */
+// Guard (SECURITY.md): event-limits
 export const limits = {
 	/** Events in one batch. */
 	batchEvents: 100,
@@ -33,6 +34,7 @@ export const limits = {
 export type Limits = typeof limits;
 
 /** Control characters and lone surrogates, which names and ids must not contain. */
+// Guard (SECURITY.md): printable-text
 const unprintable = /[\p{Cc}\p{Cs}]/u;
 
 const printable = (max: number) =>

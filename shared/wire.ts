@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { limits } from "./event.ts";
 
+// Guard (SECURITY.md): batch-size
 const events = z.array(z.unknown()).max(limits.batchEvents);
 
 /** Body of `POST /v1/batch`, from browsers. Each event is checked by itself later, so that a bad one loses no other. */

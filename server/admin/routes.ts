@@ -66,10 +66,13 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 	const isForwarded = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
 	return (
 		isLocal &&
+		// Guard (SECURITY.md): sandbox-not-forwarded
 		!isForwarded &&
 		host !== undefined &&
 		!host.includes("@") &&
+		// Guard (SECURITY.md): sandbox-host
 		isLoopback(`http://${host}`) &&
+		// Guard (SECURITY.md): sandbox-origin
 		(origin === undefined || origin === `http://${host}`)
 	);
 }
@@ -80,6 +83,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	const guard: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
+		// Guard (SECURITY.md): admin-token
 		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
 			const hint =

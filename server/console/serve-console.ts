@@ -42,6 +42,7 @@ export function consoleRoutes(): Route[] {
 					if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
 					response.set({
 						"Content-Type": `${type}; charset=utf-8`,
+						// Guard (SECURITY.md): console-policy
 						"Content-Security-Policy": policy,
 						"Cache-Control": "no-cache",
 						ETag: tag,

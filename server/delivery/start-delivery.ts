@@ -39,6 +39,7 @@ export function startDelivery({
 	report,
 }: DeliveryOptions): Delivery {
 	// A reserve is of use only to a site that can send trusted events.
+	// Guard (SECURITY.md): budget-reserve
 	const reserve = site.serverKey || site.identity === "verified" ? reserveDefault : 0;
 	const limits = budgetLimits(provider.allowance, { reserve, ...options });
 	const dispatcher = startDispatcher({

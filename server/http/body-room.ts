@@ -3,6 +3,7 @@ import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
 
 /** Bytes of request bodies held in memory at once; a body counts from its first byte to the answer. */
+// Guard (SECURITY.md): body-room
 const roomBytes = 67_108_864;
 /** Bytes up to which a body is taken even if the room is full: few large bodies must not block the many small ones. */
 const smallBytes = 16_384;
@@ -44,5 +45,6 @@ function bodyRoom(): RequestHandler {
  */
 export const rawBody = (type: string[] | (() => boolean)): RequestHandler[] => [
 	bodyRoom(),
+	// Guard (SECURITY.md): body-size
 	express.raw({ type, limit: limits.bodyBytes }),
 ];

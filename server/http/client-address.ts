@@ -42,6 +42,7 @@ export function clientAddress(
 	trustProxy?: TrustProxy,
 	warn: (message: string) => void = () => {},
 ): (request: IncomingMessage) => string {
+	// Guard (SECURITY.md): trusted-proxies
 	const isTrusted = trustedProxies(trustProxy ?? false) ?? (() => false);
 	let isWarned = trustProxy !== undefined;
 	return (request) => {

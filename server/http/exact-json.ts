@@ -12,6 +12,7 @@ const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"(?:\s*:)?|[^\s"{}[\],:]+|[{}[\]]/g;
  */
 export function parseJson(text: string): unknown {
 	const value: unknown = JSON.parse(text);
+	// Guard (SECURITY.md): escaped-keys
 	return text.includes("\\") && escapedKey.test(text) ? assemble(text) : value;
 }
 

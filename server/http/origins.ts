@@ -5,6 +5,7 @@ import { RequestError } from "./problem.ts";
 /** Captures the parts before and after the star of `https://*.shop.example:8443`. */
 const starred = /^(https?:\/\/)\*(\.[^.*]+(?:\.[^.*]+)+)$/;
 /** The part of a host that a star stands for: one subdomain or several nested ones, as browsers write them. */
+// Guard (SECURITY.md): subdomain-labels
 const subdomains = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
 const isOrigin = (value: string) =>
@@ -54,6 +55,7 @@ export function cors(allowed: readonly string[], sandbox: boolean): RequestHandl
 	return (request, response, next) => {
 		const { origin } = request.headers;
 		response.vary("Origin");
+		// Guard (SECURITY.md): readable-origins
 		if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {
 			response.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After" });
 		}

@@ -7,6 +7,7 @@ const windowMs = 60_000;
 /** Senders that one limit remembers at most, about 200 bytes each. */
 const sendersMost = 100_000;
 /** Bits of an IPv6 address that count as one sender: the network of a household or an office. */
+// Guard (SECURITY.md): ipv6-network
 const ipv6Prefix = 64;
 
 /** The IPv4 address, or the /64 network of an IPv6 address, in one spelling. */
@@ -78,6 +79,7 @@ export function createRateLimit(limit: number): RateLimit {
 			const window = windowOf(key, now) ?? { used: 0, endsAt: now + windowMs };
 			keep(key, window, now);
 			window.used += 1;
+			// Guard (SECURITY.md): request-limit
 			if (window.used > limit) refuse(window, now);
 		},
 		check(key) {
@@ -108,6 +110,7 @@ export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 	const wrong = createRateLimit(limit);
 	return (request, open) => {
 		const sender = senderOf(request);
+		// Guard (SECURITY.md): guess-limit
 		wrong.check(sender);
 		const found = open();
 		if (found === undefined) wrong.count(sender);

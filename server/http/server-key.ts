@@ -9,6 +9,7 @@ import { bearer, sameSecret } from "./secret.ts";
 export function backendOnly(sites: readonly { serverKey?: string | undefined }[], guess: Guess): RequestHandler {
 	return (request, response, next) => {
 		const key = bearer(request.headers.authorization) ?? "";
+		// Guard (SECURITY.md): server-key
 		const site = guess(request, () =>
 			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
 		);

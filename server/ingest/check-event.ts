@@ -25,6 +25,7 @@ export type Checked = { stored: StoredEvent } | { rejection: Rejection };
 function structuralFlaw(value: unknown, levels: number): string | undefined {
 	if (isTooLarge(value)) return "a number is too large";
 	if (typeof value !== "object" || value === null) return undefined;
+	// Guard (SECURITY.md): data-depth
 	if (levels === 0) return `data is more than ${limits.dataDepth} levels deep`;
 	for (const [key, inner] of Object.entries(value)) {
 		if (isForbidden(key)) return `the key ${key} is not allowed`;
@@ -40,6 +41,7 @@ const idOf = (raw: unknown): string | null =>
 /** Removes attributes that a page may not set, then adds those of its token, which win. Changes the event. */
 function withAttributes(event: Event, allowed: string[] | undefined, signed: VerifiedIdentity["attributes"]): void {
 	if (event.type !== "login" && event.type !== "update") return;
+	// Guard (SECURITY.md): allowed-attributes
 	if (allowed && event.data) {
 		event.data = Object.fromEntries(Object.entries(event.data).filter(([name]) => allowed.includes(name)));
 	}
@@ -60,10 +62,12 @@ function identified(
 	const identity = identities.get(token);
 	if (!identity)
 		return { code: "invalid_identity_token", flaw: "person.token: has no valid signature of your backend" };
+	// Guard (SECURITY.md): identity-of-token
 	const isOther =
 		(email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email ?? "")) ||
 		(userId !== undefined && userId !== identity.userId);
 	if (isOther) return { code: "invalid_identity_token", flaw: "person: contradicts its token" };
+	// Guard (SECURITY.md): token-expiry
 	if (at >= identity.expiresAt)
 		return { code: "identity_token_expired", flaw: "person.token: had expired when the event was captured" };
 	return { who: identity, identity };
@@ -96,6 +100,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	if (event.data && mayBeTooLarge && Buffer.byteLength(JSON.stringify(event.data)) > limits.dataBytes) {
 		return reject("event_too_large", `data is larger than ${limits.dataBytes} bytes as JSON`);
 	}
+	// Guard (SECURITY.md): email-open-sender
 	if (event.type === "email_open" && !isBackend && !isReport)
 		return reject("invalid_event", "only the backend may send email_open");
 
@@ -108,6 +113,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	const { who, identity } = found;
 	// Nobody else holds the parsed event, so it is changed in place: a copy of each would cost time.
 	event.at = at;
+	// Guard (SECURITY.md): person-fields
 	event.person = {};
 	if (who.email !== undefined) event.person.email = normaliseEmail(who.email);
 	if (who.userId !== undefined) event.person.userId = who.userId;

@@ -15,11 +15,13 @@ export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, perso
 	// The first 24 bits of a UUIDv7 are its time in steps of 4.7 hours, so that new claims lie side by side on disk:
 	// https://www.rfc-editor.org/rfc/rfc9562#section-5.7
 	const cluster = event.id[14] === "7" ? event.id.slice(0, 6) : "000000";
+	// Guard (SECURITY.md): event-id-of-person
 	const key = `id\n${person}\n${event.id}`;
 	const claims: Claim[] = [{ key, cluster, reason: "duplicate", at, since: 0, until: at + 31 * day }];
 	if (event.type === "confirmation") {
 		const { orderId } = event.data;
 		claims.push({ ...once(`order\n${orderId}`, "duplicate_order", 400), ofPerson: true });
+		// Guard (SECURITY.md): order-id-of-site
 		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
 	}
 	if (event.type === "email_open") {

@@ -16,6 +16,7 @@ export const isObject = (value: unknown): value is Json =>
 	typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 
+// Guard (SECURITY.md): printable-text-fast
 const unprintable = /[\p{Cc}\p{Cs}]/u;
 const isText = (value: unknown, max: number): value is string =>
 	typeof value === "string" && value !== "" && value.length <= max && !unprintable.test(value);
@@ -30,10 +31,12 @@ const address = /^[^\s@]+@[^\s@]+$/;
  * Recognises keys that could reach a prototype, and keys with half a surrogate pair: V8 may read those as another key,
  * https://github.com/nodejs/node/issues/63785
  */
+// Guard (SECURITY.md): forbidden-keys
 export const isForbidden = (key: string): boolean =>
 	key === "__proto__" || key === "constructor" || key === "prototype" || !key.isWellFormed();
 
 /** Recognises numbers such as `1e999`: valid JSON, but Infinity once parsed, and null when it is serialised again. */
+// Guard (SECURITY.md): finite-numbers
 export const isTooLarge = (value: unknown): boolean => typeof value === "number" && !Number.isFinite(value);
 
 /**
@@ -43,6 +46,7 @@ function bytesAtMost(value: unknown, levels: number): number {
 	// One UTF-16 code unit takes 6 bytes at most (escaped, as \u0000), a number 25, a comma or bracket 1.
 	if (typeof value === "string") return 6 * value.length + 3;
 	if (typeof value !== "object" || value === null) return isTooLarge(value) ? Number.POSITIVE_INFINITY : 26;
+	// Guard (SECURITY.md): data-depth-fast
 	if (levels === 0) return Number.POSITIVE_INFINITY;
 	let bytes = 3;
 	if (Array.isArray(value)) {

@@ -14,6 +14,7 @@ const identitySchema = z
 	.object({ email, userId, attributes: z.record(z.string(), z.unknown()).optional() })
 	.refine((identity) => identity.email !== undefined || identity.userId !== undefined, "an email or a userId is needed")
 	.refine(({ attributes = {} }) => !Object.keys(attributes).some(isForbidden), "attributes: a key is not allowed");
+// Guard (SECURITY.md): token-has-expiry
 const claimsSchema = z.object({ exp: z.number(), nbf: z.number().optional() });
 
 /** A visitor's identity, as the app's backend vouches for it. */

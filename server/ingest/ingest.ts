@@ -168,11 +168,14 @@ export function createIngest(options: IngestOptions): Ingest {
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
 		const { writeKey, sentAt, events } = parseInput(batchSchema, json);
+		// Guard (SECURITY.md): write-key
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
+		// Guard (SECURITY.md): origin-of-site
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
 			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
 		}
+		// Guard (SECURITY.md): write-key-limit
 		perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
 			report({ kind: "bots", events: events.length });
@@ -180,6 +183,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		}
 		const offset = now() - sentAt;
 		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
+		// Guard (SECURITY.md): verified-identity
 		const identities = await identitiesOf.get(site)?.(events);
 		const sender = { isBackend: false, identities, clockOffset };
 		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));

@@ -73,6 +73,7 @@ export function readBody(request: Request): ReadBody {
 		throw new RequestError("unsupported_media_type", "the body's charset is not supported: send UTF-8");
 	}
 	if (typeof body === "string" || Buffer.isBuffer(body)) {
+		// Guard (SECURITY.md): text-body-size
 		if (Buffer.byteLength(body) > limits.bodyBytes) {
 			throw new RequestError("body_too_large", "the body is larger than 256 KB");
 		}

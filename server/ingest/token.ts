@@ -41,11 +41,13 @@ export function tokenReader(
 ): (token: string) => Promise<Record<string, unknown> | undefined> {
 	const keys = Promise.all(
 		secrets.map((secret) =>
+			// Guard (SECURITY.md): token-key
 			crypto.subtle.importKey("raw", Buffer.from(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]),
 		),
 	);
 	return async (token) => {
 		for (const key of await keys) {
+			// Guard (SECURITY.md): token-signature
 			const verified = await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined);
 			if (verified) return claimsIn(verified.payload, audience);
 		}
@@ -57,6 +59,7 @@ function claimsIn(payload: Uint8Array, audience: Audience): Record<string, unkno
 	try {
 		const claims = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(payload));
 		if (typeof claims !== "object" || claims === null || !("aud" in claims)) return undefined;
+		// Guard (SECURITY.md): token-purpose
 		return [claims.aud].flat().includes(audience) ? { ...claims } : undefined;
 	} catch {
 		return undefined;

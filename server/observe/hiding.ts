@@ -32,6 +32,7 @@ export function hiding(config: CheckedConfig): (line: string) => string {
 	return (line) => {
 		let safe = line;
 		for (const secret of spelt) safe = safe.replaceAll(secret, hidden);
+		// Guard (SECURITY.md): log-lines
 		return safe.replace(personal, (_found, escaped?: string) => escaped ?? hidden);
 	};
 }

@@ -22,6 +22,7 @@ let last = { site: "", person: "", cluster: "", start: "" };
 /** Returns the first bytes of the keys of a person's claims in a cluster; cached, as events of a batch share them. */
 function clusterStart(site: string, person: string, cluster: string): string {
 	if (last.site !== site || last.person !== person || last.cluster !== cluster) {
+		// Guard (SECURITY.md): claim-of-person
 		const start = Buffer.from(cluster, "hex").toString("latin1", 0, clusterBytes) + bucketOf(site, person);
 		last = { site, person, cluster, start };
 	}

@@ -3,8 +3,10 @@ import { parseObject } from "./json.ts";
 import type { PlannedRequest } from "./provider.ts";
 
 /** Time limit for a request and its answer, ms. */
+// Guard (SECURITY.md): answer-timeout
 const timeoutMs = 10_000;
 /** Most bytes of an answer that are read. A longer answer is not an API's. */
+// Guard (SECURITY.md): answer-size
 const replyBytes = 65_536;
 
 export type HttpAnswer =
@@ -35,9 +37,11 @@ export function buildUrl(
 	query: Record<string, string> = {},
 ): string | undefined {
 	try {
+		// Guard (SECURITY.md): path-encoding
 		const encoded = path.map(encodeURIComponent).join("/");
 		const url = new URL(`${baseUrl}/${encoded}`);
 		const base = new URL(baseUrl).pathname.replace(/\/$/, "");
+		// Guard (SECURITY.md): path-segments
 		if (path.some((segment) => segment === "") || url.pathname !== `${base}/${encoded}`) return undefined;
 		for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
 		return url.href;
@@ -105,7 +109,9 @@ async function readLimited(response: Response): Promise<string | undefined> {
  * header or a body.
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
+	// Guard (SECURITY.md): masked-credentials
 	const safely = withoutCredentials(headers);
+	// Guard (SECURITY.md): no-redirects
 	const bodiless = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
 	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
 	return async ({ method, path, query, body }, signal) => {

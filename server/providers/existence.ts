@@ -77,6 +77,7 @@ export function notThere(request: PlannedRequest, status: number): Outcome {
 }
 
 /** Whether this event may make the provider create its person. */
+// Guard (SECURITY.md): profile-creation
 const mayCreate = ({ trusted }: StoredEvent, createPeople: CommonOptions["createPeople"]): boolean =>
 	createPeople === "always" || (createPeople === "verified" && trusted);
 

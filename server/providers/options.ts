@@ -16,6 +16,7 @@ export const baseUrl = z
 	.string()
 	.refine((url) => /^https?:$/.test(protocolOf(url)), "must be a URL that starts with https://")
 	.refine(
+		// Guard (SECURITY.md): https
 		(url) => protocolOf(url) !== "http:" || isLoopback(url),
 		"must start with https://; http:// is allowed for a loopback address only",
 	)

@@ -15,6 +15,7 @@ const replayed = 200;
 export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey: string }): Router {
 	const page = readFileSync(`${folder}shop.html`, "utf8").replaceAll("{{writeKey}}", () => escaped(writeKey));
 	const router = Router();
+	// Guard (SECURITY.md): sandbox-page-host
 	router.use(["/sandbox", /^\/$/], onlyByPrivateName);
 
 	router.get("/", (_request, response) => {

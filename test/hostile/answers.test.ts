@@ -9,7 +9,7 @@ import { type Built, memoryOf, threats } from "./built.ts";
 
 const MB = 1_048_576;
 
-/** A server of the provider's, or of somebody who stands in its place: answers as it is told. */
+/** Starts a server that answers as a listener says. */
 async function listening(answer: RequestListener): Promise<{ server: Server; url: string }> {
 	const server = createServer(answer).listen(0, "127.0.0.1");
 	await once(server, "listening");
@@ -17,8 +17,10 @@ async function listening(answer: RequestListener): Promise<{ server: Server; url
 	return { server, url: `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}` };
 }
 
+/** Answer of the simulated provider to the next request. */
 let answer: RequestListener = (_request, response) => void response.end();
 const provider = await listening((request, response) => answer(request, response));
+/** Requests to a server that is not the provider's. */
 const elsewhere: string[] = [];
 const collector = await listening((request, response) => {
 	elsewhere.push(`${request.method} ${request.url} ${request.headers.authorization}`);
@@ -34,7 +36,7 @@ afterAll(() => {
 const ok: RequestListener = (_request, response) => {
 	response.setHeader("content-type", "application/json").end('{"results":{}}');
 };
-/** Has the first request answered so, all others well; resolves once the event is delivered all the same. */
+/** Sends an event. `first` answers the first request, all others succeed. Expects the event to be delivered. */
 async function survives({ batch, settled }: Built, first: RequestListener): Promise<void> {
 	const { events, destinations } = await settled(0);
 	const delivered = destinations.vibetrace?.delivered ?? 0;
@@ -48,7 +50,7 @@ async function survives({ batch, settled }: Built, first: RequestListener): Prom
 }
 
 threats(
-	"what comes back",
+	"answers of providers",
 	{
 		site: {
 			...{ crisp: undefined, helpcrunch: undefined },

@@ -5,22 +5,23 @@ import { type Sandbox, type SandboxDestinations, startSandbox } from "../../serv
 import { type Asking, adminToken, asking, origin, serverKey, writeKey } from "../support/proxy.ts";
 import { serve, temporaryFolder } from "../support/served.ts";
 
-/** What is attacked: the built command; from source when it is to be seen without one of its guards. */
+/** The command under attack: the built one, or with `unguarded.ts` a source without some of its guards. */
 const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";
-/** So much that no test waits for it. */
+/** Requests per period that no test uses up, so that no test waits for a budget. */
 const budget = 100_000;
 
-/** A built proxy in a process of its own, that delivers to a sandbox with all three providers. */
+/** A proxy in a process of its own, which delivers to a sandbox with all three providers. */
 export interface Built extends Asking {
 	sandbox: Sandbox;
-	/** The process's id. */
+	/** Id of the process. */
 	pid: number;
-	/** Everything that the process has written. */
+	/** Returns everything that the process has written to stdout and stderr. */
 	output(): string;
-	/** Its store's file. */
+	/** Path of the store's file. */
 	store: string;
-	/** Ends it as a crash would not; resolves to its exit code. */
+	/** Stops the proxy gracefully, then the sandbox, and deletes the store. Resolves to the proxy's exit code. */
 	stop(): Promise<number | null>;
+	/** Resolves to the exit code once the process has ended. */
 	exited: Promise<number | null>;
 }
 
@@ -28,12 +29,13 @@ type Site = Partial<Config["sites"][number]>;
 
 export interface BuiltOptions {
 	config?: Partial<Config>;
-	/** What its site says, on its own or of the sandbox's destinations. */
+	/** Settings of the site, or a function that makes them of the sandbox's destinations. */
 	site?: Site | ((destinations: SandboxDestinations) => Site);
 	args?: string[];
 	env?: Record<string, string>;
 }
 
+/** Starts a proxy with one site, unless the options say otherwise, and a sandbox for it. */
 export async function startBuilt({ config, site, args = [], env }: BuiltOptions = {}): Promise<Built> {
 	const sandbox = await startSandbox({ limits: { crispPerDay: budget, helpcrunchPerMinute: budget } });
 	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
@@ -42,7 +44,7 @@ export async function startBuilt({ config, site, args = [], env }: BuiltOptions 
 		port: 0,
 		store: `sqlite:${folder.path}/store.db`,
 		adminToken,
-		// All tests come from one address.
+		// High, because all tests send from one address.
 		rateLimit: { perAddress: 100_000 },
 		sites: [
 			{
@@ -75,10 +77,10 @@ export async function startBuilt({ config, site, args = [], env }: BuiltOptions 
 	};
 }
 
-/** One threat of SECURITY.md, by its words there, and how it is seen to come to nothing. */
+/** Tests by the threat of SECURITY.md that they carry out. Each expects the attack to fail. */
 export type Threats = Record<string, (built: Built) => Promise<void>>;
 
-/** Attacks one built proxy in every way of a table. */
+/** Runs a table of attacks against one proxy. */
 export function threats(heading: string, options: BuiltOptions, table: Threats): void {
 	describe(heading, () => {
 		let built: Built;
@@ -90,7 +92,7 @@ export function threats(heading: string, options: BuiltOptions, table: Threats):
 	});
 }
 
-/** Bytes that the process holds in memory. */
+/** Reads the memory that a proxy's process occupies, in bytes. */
 export function memoryOf({ pid }: Built): number {
 	const [, kilobytes = ""] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
 	return Number(kilobytes) * 1_024;

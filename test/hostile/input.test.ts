@@ -3,7 +3,7 @@ import type { SandboxRequest } from "../../server/sandbox/index.ts";
 import { event, serverKey, writeKey } from "../support/proxy.ts";
 import { type Built, threats } from "./built.ts";
 
-/** A batch of a good event and one whose fields are written here, as JSON that need not be what anybody would write. */
+/** Sends a good event and one with fields written as JSON text, which may be invalid. Resolves to the answer. */
 async function postedWith({ post, settled }: Built, fields: string | Buffer) {
 	const before = (await settled(0)).events;
 	const good = event({ name: `good ${crypto.randomUUID()}` });
@@ -20,13 +20,14 @@ async function postedWith({ post, settled }: Built, fields: string | Buffer) {
 }
 const wasSent = (requests: SandboxRequest[], name: unknown) => JSON.stringify(requests).includes(String(name));
 
+/** Sends a good event and one with bad fields. Expects only the bad one to be rejected, and the good one delivered. */
 async function isRefusedAlone(built: Built, fields: string): Promise<void> {
 	const { accepted, rejected, good } = await postedWith(built, fields);
 	expect([accepted, rejected.map(({ code }) => code)], fields).toEqual([1, ["invalid_event"]]);
 	expect(wasSent(built.sandbox.requests(), good.name)).toBe(true);
 }
 
-/** Texts that end a string, a header, a path or a line for somebody. */
+/** Texts that could end a string, a header, a path or a line in a place that does not escape them. */
 const evil = [
 	...[
 		"../../conversations",
@@ -53,7 +54,7 @@ const evil = [
 ];
 
 threats(
-	"what goes in",
+	"input",
 	{},
 	{
 		"a key reaches an object's prototype": async (built) => {
@@ -101,7 +102,7 @@ threats(
 			expect(all).not.toContain("first@example.com");
 		},
 		"a sender's keys change how another sender's keys are read": async (built) => {
-			// Dropped at once, so that the sandbox, which parses as Node does, never sees it.
+			// In an unknown field, which is dropped: the sandbox has the same JSON.parse and must not read the trap.
 			const trap = '"unknown":{"read by all":1,"\\\\":1}';
 			expect((await postedWith(built, trap)).accepted).toBe(2);
 			const data = { "read by all": 1, "\n": 1 };
@@ -166,7 +167,7 @@ threats(
 );
 
 threats(
-	"what is logged",
+	"log lines",
 	{ config: { logLevel: "trace" } },
 	{
 		"a log line is forged": async ({ batch, sandbox, settled, output, url }) => {

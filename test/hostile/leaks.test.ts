@@ -7,7 +7,7 @@ import { type Built, startBuilt, threats } from "./built.ts";
 const secret = "planted-identity-secret-0123456789abcdef";
 const folder = temporaryFolder();
 
-/** Throws, on a signal, an error that carries what no error should. */
+/** Script that makes the proxy throw an error full of secrets on SIGUSR2. */
 const preload = `${folder.path}/preload.mjs`;
 writeFileSync(
 	preload,
@@ -19,7 +19,7 @@ writeFileSync(
 	});`,
 );
 
-/** What no other than whom it belongs to may read, by what it is. */
+/** Returns the secrets of a proxy, and an e-mail, by name. */
 function plantedIn({ sandbox }: Built): Record<string, string> {
 	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
 	return {
@@ -30,17 +30,19 @@ function plantedIn({ sandbox }: Built): Record<string, string> {
 		encodedEmail: "ada.planted%40example.com",
 	};
 }
+/** Expects that a text holds none of the secrets. */
 function expectNone(text: string, planted: Record<string, string>): void {
 	for (const [what, value] of Object.entries(planted)) expect(text.includes(value), what).toBe(false);
 }
 
+/** Options of a proxy that logs all it can, and can be made to throw. */
 const everything = {
 	config: { logLevel: "trace" as const },
 	site: { identitySecrets: [secret] },
 	env: { NODE_OPTIONS: `--import ${preload}`, PLANTED: serverKey },
 };
 
-threats("what leaks", everything, {
+threats("leaks", everything, {
 	"keys, tokens and e-mails are in a log or an answer": async (built) => {
 		const { sandbox, url, post, batch, admin, output } = built;
 		const planted = plantedIn(built);
@@ -50,7 +52,7 @@ threats("what leaks", everything, {
 			const each = await response;
 			answers.push(JSON.stringify([...each.headers]) + (await each.text()));
 		};
-		// A provider that says back all it has been told.
+		// The providers repeat the credentials and the e-mail that they were sent.
 		const echo = (...secrets: (string | undefined)[]) => `${secrets.join(" ")} of ${planted.email} was refused`;
 		const crisp = echo(planted.crispKey, planted.crispBasic);
 		sandbox.fault("crisp", { status: 400, body: { error: true, reason: crisp, data: { message: crisp } }, times: 3 });
@@ -79,7 +81,7 @@ threats("what leaks", everything, {
 			["crisp", "helpcrunch", "vibetrace"].every((name) => all.some(({ destination }) => destination === name)),
 		);
 		await expect.poll(output).toContain("dead letter");
-		// Operators see people, and no keys.
+		// Operators may see e-mails, but no keys.
 		const { email: _, encodedEmail: __, ...keys } = planted;
 		for (const path of ["/stats", "/deadletters", "/deadletters?limit=0"])
 			expectNone(await (await admin(path)).text(), keys);

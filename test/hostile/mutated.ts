@@ -6,15 +6,15 @@ import { eventTypes } from "../../shared/event.ts";
 import { browserAgent, origin, writeKey } from "../support/proxy.ts";
 import type { BuiltOptions } from "./built.ts";
 
-/** One request to `/v1/batch`, as nobody would send it. */
+/** A request to `/v1/batch` with a mutated batch. */
 export interface Attempt {
 	headers: Record<string, string>;
 	body: Buffer;
-	/** How many events are in it, where it is still a batch. */
+	/** Number of events in the body. Undefined if it may be no batch any more. */
 	events: number | undefined;
 }
 
-/** A proxy for such requests: nothing of theirs goes anywhere, and none of them is one too many. */
+/** Options of a proxy that delivers no event and limits no rate. */
 export const deliversNothing: BuiltOptions = {
 	site: ({ vibetrace }) => ({
 		crisp: undefined,
@@ -66,7 +66,7 @@ type Node = Record<string, unknown> | unknown[];
 const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null;
 const nodesIn = (value: unknown): Node[] => (isNode(value) ? [value, ...Object.values(value).flatMap(nodesIn)] : []);
 
-/** Changes one place of a batch, wherever that is. */
+/** Changes one place of a batch, at any depth. */
 const change = fc
 	.record({
 		where: fc.nat(),
@@ -93,7 +93,7 @@ const change = fc
 			);
 	});
 
-/** Changes some bytes of the text, whatever they mean. */
+/** Replaces some bytes of a body, without regard to their meaning. */
 const damage = fc
 	.record({ at: fc.nat(), bytes: fc.uint8Array({ maxLength: 6 }), take: fc.nat({ max: 40 }) })
 	.map(({ at, bytes, take }) => (body: Buffer): Buffer => {
@@ -142,7 +142,7 @@ const attempt: fc.Arbitrary<Attempt> = fc
 		};
 	});
 
-/** Events as a page would send them, all of them good, and one change in some. */
+/** Valid events, some of them with one change. */
 export const nearlyEvent = fc.tuple(event, fc.array(change, { maxLength: 1 })).map(([good, changes]) => {
 	const tree = structuredClone(good) as unknown as Record<string, unknown>;
 	for (const each of changes) each(tree);
@@ -154,7 +154,7 @@ const codes = new Set([
 ]);
 const eventCodes = new Set(["invalid_event", "identity_required", "event_too_large"]);
 
-/** What is wrong with an answer, if anything is. */
+/** Finds the flaw in an answer. Undefined if there is none. */
 function flawIn(sent: Attempt, status: number, body: string): string | undefined {
 	if (status >= 500) return `${status}`;
 	const answer = JSON.parse(body) as { code?: string; accepted?: number; rejected?: { code: string }[] };
@@ -168,7 +168,7 @@ function flawIn(sent: Attempt, status: number, body: string): string | undefined
 	return undefined;
 }
 
-/** Sends attempts, some at a time; resolves to the first that was not answered as it must be. */
+/** Sends attempts, 24 at a time, up to the first wrong answer. Resolves to that attempt and its flaw, if any. */
 export async function attack(
 	url: string,
 	attempts: Iterable<Attempt>,
@@ -204,7 +204,7 @@ export async function attack(
 	return { sent, ...found[0] };
 }
 
-/** So many attempts of a seed, one after the other: the same seed makes the same. */
+/** Generates attempts. The same seed makes the same ones. */
 export function* attemptsOf(seed: number, count: number): Generator<Attempt> {
 	const atOnce = 500;
 	for (let done = 0; done < count; done += atOnce)

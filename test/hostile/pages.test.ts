@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => chromium.close());
 
-/** Nothing but scripts of one's own, no inline style, no eval, and no text that becomes a script. */
+/** A policy that allows scripts of the page's origin only: no inline style, no eval, no text that becomes a script. */
 const policy =
 	"default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'";
 const calls = `
@@ -21,7 +21,7 @@ const calls = `
 	eventferry.push(["login", { email: "ada@example.com" }], ["track", "under a strict policy"]);
 `;
 
-/** A page of the shop with the proxy under /ferry on its own origin, as a web server would put it there. */
+/** Opens a page of the shop, where a web server passes requests below /ferry on to the proxy. */
 async function shopPage(
 	{ url }: Built,
 	{ integrity, change = (script: string) => script } = {} as Shop,
@@ -59,7 +59,7 @@ const violations = (page: Page) => page.evaluate("seen") as Promise<string[]>;
 const isLoaded = (page: Page) => page.evaluate("typeof eventferry.flush") as Promise<string>;
 
 threats(
-	"in the page",
+	"the snippet in a page",
 	{},
 	{
 		"a page's strict policy forbids what the snippet does": async (built) => {
@@ -71,7 +71,7 @@ threats(
 			expect(texts()).toContain("under a strict policy");
 			expect(await violations(page)).toEqual([]);
 			await page.context().close();
-			// That violations would be seen.
+			// The page would report violations.
 			for (const [bad, directive] of [
 				["try { eval('1') } catch {}", /script-src|trusted-types/],
 				[
@@ -99,7 +99,7 @@ threats(
 );
 
 threats(
-	"in the console",
+	"the console",
 	{},
 	{
 		"what visitors and providers say is markup in the console": async (built) => {

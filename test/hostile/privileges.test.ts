@@ -4,22 +4,23 @@ import { event, serverKey } from "../support/proxy.ts";
 import { type Built, threats } from "./built.ts";
 
 const someone = (name: string) => ({ email: `${name}@example.com`, userId: `u-${name}` });
-/** Sends events as a page, and waits until nothing is owed. */
+/** Sends events as a page, and waits until none of them is owed to a provider. */
 async function sent({ batch, settled }: Built, ...events: unknown[]): Promise<void> {
 	const before = (await settled(0)).events;
 	expect(await batch(...events)).toEqual({ accepted: events.length, rejected: [] });
 	await settled(before + events.length);
 }
+/** Sends events as the backend. */
 const backend = ({ post }: Built, ...events: unknown[]) =>
 	post({ events }, { origin: undefined, authorization: `Bearer ${serverKey}` }, "/v1/events");
-/** Everything that a provider was told of, with names as deep as they go. */
+/** Collects the names of all fields in a value, at any depth. */
 const namesIn = (value: unknown): string[] =>
 	typeof value === "object" && value !== null
 		? Object.entries(value).flatMap(([name, inner]) => [name, ...namesIn(inner)])
 		: [];
 const bodiesOf = (requests: SandboxRequest[]) => requests.map(({ body }) => body as Record<string, unknown>);
 
-/** What a provider would understand as more than an attribute. */
+/** Attributes with names that mean more than an attribute to a provider. */
 const privileged = {
 	...{ email: "mallory@example.com", _id: "someone", id: 7, people_id: "someone", userId: "u-someone" },
 	...{ isSubscribed: true, unsubscribed: true, subscription: true, segments: "vip", tags: "vip", notepad: "x" },
@@ -27,7 +28,7 @@ const privileged = {
 };
 
 threats(
-	"what a visitor may do",
+	"visitors",
 	{},
 	{
 		"a visitor unsubscribes somebody or takes their place": async (built) => {
@@ -110,7 +111,7 @@ threats(
 );
 
 threats(
-	"what a visitor may set where a site narrows it",
+	"visitors of a site that allows one attribute",
 	{ site: { attributes: ["plan"] } },
 	{
 		"a visitor sets attributes that the site does not allow": async (built) => {
@@ -133,13 +134,13 @@ interface Spent {
 const crispAlone = { helpcrunch: undefined, vibetrace: undefined };
 
 threats(
-	"who may spend",
+	"a daily budget with a reserve",
 	{ site: ({ crisp }) => ({ ...crispAlone, crisp: { ...crisp, budget: 100 } }) },
 	{
 		"a flood of invented people uses up the day's requests": async (built) => {
 			const { batch, sandbox } = built;
 			await batch(...Array.from({ length: 100 }, () => event({ name: "flood" })));
-			// Until the flood gets no more.
+			// Waits until the flood gets no more requests.
 			let before = -1;
 			await vi.waitFor(
 				async () => {
@@ -166,7 +167,7 @@ threats(
 );
 
 threats(
-	"who may be created",
+	"a site where only trusted events create people",
 	{ site: ({ crisp }) => ({ ...crispAlone, crisp: { ...crisp, createPeople: "verified" as const } }) },
 	{
 		"a flood of invented people becomes profiles": async (built) => {

@@ -14,7 +14,7 @@ const numRuns = 20_000;
 const seed = Number(process.env.EVENTFERRY_SEED ?? Date.now() % 2 ** 31);
 
 test(`${numRuns} mutated batches bring no 5xx, no crash and no unknown code (EVENTFERRY_SEED=${seed})`, async () => {
-	// That what is accepted arrives unchanged is the next property's.
+	// A later test checks that accepted events arrive unchanged.
 	const built = await startBuilt(deliversNothing);
 	try {
 		const { sent, flaw, attempt } = await attack(built.url, attemptsOf(seed, numRuns));
@@ -35,29 +35,29 @@ const crisp = createProvider("crisp", { ...options, ...account });
 const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
 const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
-/** A value as it is once written as JSON and read again. */
+/** Writes a value as JSON and reads it again. */
 const written = (value: unknown): ReturnType<typeof JSON.parse> => parseJson(JSON.stringify(value));
 
-/** An event as it is after ingest and the store, or undefined where it is refused. */
+/** Passes an event through ingest and the store. Undefined if it is rejected. */
 function taken(raw: unknown): StoredEvent | undefined {
 	const sender = { isBackend: false, clockOffset: 0, attributes: undefined, now: Date.now() };
 	const checked = checkEvent(written(raw), sender);
 	return "stored" in checked ? (written(checked.stored) as StoredEvent) : undefined;
 }
-/** What is sent for an event, as the provider reads it. */
+/** Plans the request for an event, as the provider reads it. Undefined if none is planned. */
 function sentFor(provider: Provider, stored: StoredEvent, known = {}) {
 	const plan = provider.plan([stored], known, Date.now());
 	if (plan.kind !== "send") return undefined;
 	const { path, query, body } = plan.request as PlannedRequest;
 	return { path, query, body: written(body), url: buildUrl(options.baseUrl, path, query) };
 }
-/** HelpCrunch knows everybody here, so that the event itself is what is sent. */
+/** Makes knowledge of the person's id at HelpCrunch, so that the event is sent without a search. */
 const idOf = ({ event: { person } }: StoredEvent) => ({
 	ids: { [person.userId !== undefined ? `userId:${person.userId}` : `email:${person.email}`]: 7 },
 });
 
-describe(`of any event that is accepted (seed ${seed})`, () => {
-	test("its data is delivered unchanged", () => {
+describe(`every accepted event (seed ${seed})`, () => {
+	test("has its data delivered unchanged", () => {
 		let checked = 0;
 		fc.assert(
 			fc.property(nearlyEvent, (raw) => {
@@ -91,7 +91,7 @@ describe(`of any event that is accepted (seed ${seed})`, () => {
 			unit: fc.constantFrom("/", "\\", ".", "%", "2", "e", "?", "#", "@", " ", "\r", "\n", '"', "é", "💥", ";", ":"),
 		}),
 	);
-	test("its e-mail, userId and name are one path segment or one JSON string at the provider", () => {
+	test("has each of e-mail, userId and name sent as one path segment or one JSON string", () => {
 		let checked = 0;
 		fc.assert(
 			fc.property(anything, anything, anything, (local, userId, name) => {
@@ -101,7 +101,7 @@ describe(`of any event that is accepted (seed ${seed})`, () => {
 				checked += 1;
 				const address = email.trim().toLowerCase();
 				const atCrisp = sentFor(crisp, stored);
-				// Only what a URL cannot hold as one segment is not sent.
+				// An address that a URL cannot hold as one segment is not sent.
 				if (atCrisp?.url !== undefined) {
 					const url = new URL(atCrisp.url);
 					const segments = url.pathname.split("/");

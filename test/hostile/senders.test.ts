@@ -8,7 +8,7 @@ import { type Built, threats } from "./built.ts";
 
 const blog = "https://blog.example";
 
-/** A request whose path and headers leave as they are written here, `Host` and `Origin` too. */
+/** Sends a request with exactly this path and these headers, `Host` and `Origin` included. */
 async function raw({ url }: Built, method: string, path: string, headers: Record<string, string> = {}) {
 	const { hostname, port } = new URL(url);
 	const request = rawRequest({ hostname, port, method, path, headers }).end();
@@ -16,13 +16,14 @@ async function raw({ url }: Built, method: string, path: string, headers: Record
 	return { status: response.statusCode as number, headers: response.headers, body: await text(response) };
 }
 
+/** Sends a batch from an origin. Expects it to be refused for its origin. */
 async function refusedBatch({ post }: Built, from: string, changes: object = {}): Promise<void> {
 	const response = await post({ ...batchOf(event({ name: "forged" })), ...changes }, { origin: from });
 	expect(await problemOf(response), from).toMatchObject({ status: 403, code: "origin_not_allowed" });
 }
 
 threats(
-	"who may send",
+	"senders",
 	{
 		site: { origins: [origin, "https://*.customers.example:8443"], serverKey },
 	},
@@ -96,12 +97,12 @@ threats(
 );
 
 threats(
-	"who may send for which site",
+	"senders for one of two sites",
 	{
 		config: {
 			sites: [writeKey, "site_blog"].map((key, index) => ({
 				...{ writeKey: key, origins: [index === 0 ? origin : blog], serverKey: `server-key-of-${key}` },
-				// Nobody listens there.
+				// No server listens on this port.
 				vibetrace: { apiKey: "key", baseUrl: "http://127.0.0.1:9/v1" },
 			})),
 		},
@@ -117,7 +118,7 @@ threats(
 
 const hookSecret = "planted-hook-secret-0123456789";
 threats(
-	"who may report",
+	"web hooks and open pixels",
 	{
 		site: ({ crisp, helpcrunch }) => ({
 			...{ crisp: { ...crisp, hookSecret, hookKey: "hook-key" }, helpcrunch: { ...helpcrunch, hookSecret } },
@@ -186,7 +187,7 @@ threats(
 );
 
 threats(
-	"the sandbox on one's own machine",
+	"the sandbox",
 	{ args: ["--sandbox"] },
 	{
 		"a web page reaches the sandbox by a name that it has made to point there": async (built) => {

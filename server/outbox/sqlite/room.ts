@@ -17,6 +17,7 @@ export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_
 			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
 		);
 		const room = maxBytes - Number(used?.bytes);
+		// Guard (SECURITY.md): store-size
 		if (room <= 0) throw new Error(storeFull);
 		left = room / overhead;
 	}

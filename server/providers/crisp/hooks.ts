@@ -57,6 +57,7 @@ export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret"
 			const timestamp = request.header("x-crisp-request-timestamp");
 			const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
 			const around: [string, string] = [`[${timestamp};`, "]"];
+			// Guard (SECURITY.md): hook-signature
 			return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
 		}
 		const key = request.query("key");

@@ -9,6 +9,7 @@ export function placed(attributes: Record<string, Scalar>): Record<string, Scala
 	const { name, rest } = splitName(attributes);
 	const paths: Record<string, Scalar> = name === undefined ? {} : { "person.nickname": name };
 	for (const [attribute, value] of Object.entries(rest)) {
+		// Guard (SECURITY.md): crisp-fields
 		if (personFields.has(attribute)) paths[`person.${attribute}`] = String(value);
 		else if (attribute === "company") paths["company.name"] = String(value);
 		else paths[`data.${attribute}`] = value;

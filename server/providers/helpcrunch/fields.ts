@@ -14,6 +14,7 @@ export function placed(attributes: Record<string, Scalar>): Record<string, Scala
 	for (const [attribute, value] of Object.entries(rest)) {
 		const language = attribute === "locale" ? languageOf(value) : undefined;
 		if (language !== undefined) fields.locale = language;
+		// Guard (SECURITY.md): helpcrunch-fields
 		else if (customerFields.has(attribute)) fields[attribute] = String(value);
 		else fields[`customData.${attribute}`] = value;
 	}

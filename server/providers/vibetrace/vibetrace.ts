@@ -38,6 +38,7 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "isSubscribed", "unsubscribed"]);
+// Guard (SECURITY.md): privileged-attributes
 const maySet = (name: string, stored: StoredEvent) => !privileged.has(name) || isSigned(stored, name);
 
 const dialect: Dialect = {
