@@ -4,7 +4,7 @@ import { backoff, readReply } from "../../../client/reply.ts";
 const json = (status: number, body: unknown, events = 1) => readReply(Response.json(body, { status }), events);
 const empty = (status: number, headers = {}) => readReply(new Response(null, { status, headers }), 1);
 
-test("a 202 with our body names what was rejected", async () => {
+test("a 202 with the proxy's body lists the rejected events", async () => {
 	const rejected = [{ id: "1", code: "invalid_event", message: "no name" }];
 	expect(await json(202, { accepted: 2, rejected })).toEqual(rejected);
 });
@@ -17,7 +17,7 @@ test("a 202 with another body acknowledges nothing", async () => {
 	expect(await json(202, null)).toBeUndefined();
 });
 
-test("anybody's refusal of a body halves a batch, only our own refuses an event alone", async () => {
+test("any 400 or 413 splits a batch, but only the proxy's own error code refuses a single event", async () => {
 	expect(await json(400, { code: "malformed_body" })).toBe(true);
 	expect(await json(413, { code: "body_too_large" })).toBe(true);
 	for (const body of [{}, { code: 7 }, { code: "not_found" }, null, [], "malformed_body"]) {
@@ -28,7 +28,7 @@ test("anybody's refusal of a body halves a batch, only our own refuses an event 
 	}
 });
 
-test("401 and 403 stop, with what the answer says of why", async () => {
+test("401 and 403 stop sending, with the reason given in the answer", async () => {
 	expect(await json(401, { code: "invalid_write_key" })).toBe("invalid_write_key");
 	expect(await json(403, { code: "origin_not_allowed" })).toBe("origin_not_allowed");
 	expect(await empty(401)).toBe("401");
@@ -44,18 +44,18 @@ test.each([
 	[429, undefined],
 	[500, undefined],
 	[503, undefined],
-])("%i means %s", async (status, reply) => {
+])("an empty %i is read as %s", async (status, reply) => {
 	expect(await empty(status)).toBe(reply);
 });
 
-test("429 and 503 wait as long as they ask, a day at most", async () => {
+test("429 and 503 wait for their Retry-After, at most a day", async () => {
 	expect(await empty(429, { "Retry-After": "7" })).toBe(7_000);
 	expect(await empty(503, { "Retry-After": "99999999" })).toBe(86_400_000);
 	expect(await empty(503, { "Retry-After": "soon" })).toBeUndefined();
 	expect(await empty(500, { "Retry-After": "7" })).toBeUndefined();
 });
 
-test("backoff is anything up to 1 s, doubling to 5 min", () => {
+test("backoff is a random time below a bound that doubles from 1 s to 5 min", () => {
 	const longest = [0, 1, 2, 8, 9, 99, 2_000].map((failures) => backoff(failures, 1));
 	expect(longest).toEqual([1_000, 2_000, 4_000, 256_000, 300_000, 300_000, 300_000]);
 	expect(backoff(99, 0)).toBe(0);
