@@ -8,7 +8,7 @@ import { readMeasured } from "../bench/record.ts";
 
 const readme = readFileSync("README.md", "utf8");
 
-it("the README's figures and the page of benchmarks say what was measured: `npm run docs` writes them", () => {
+it("the README's figures and docs/benchmarks.md match the last measurements: `npm run docs` writes them", () => {
 	const measured = readMeasured();
 	expect(withFigures(readme, measured)).toBe(readme);
 	expect(page(measured)).toBe(readFileSync("docs/benchmarks.md", "utf8"));
@@ -17,13 +17,13 @@ it("the README's figures and the page of benchmarks say what was measured: `npm 
 	expect(pictures.length).toBeGreaterThan(0);
 });
 
-it("the comparison's cells that are marked B say what was measured last: `npm run docs` writes them", () => {
+it("the cells marked B in docs/comparison.md match the last measurements: `npm run docs` writes them", () => {
 	const comparison = readFileSync("docs/comparison.md", "utf8");
 	expect(withMeasured(comparison, readMeasured())).toBe(comparison);
 	expect(comparison.match(/, B\b/g)?.length).toBeGreaterThan(30);
 });
 
-it("the README's configuration file is a right one", () => {
+it("the README's configuration file is valid", () => {
 	const [, file = ""] =
 		/```js\n\/\/ eventferry\.config\.mjs[\s\S]*?defineConfig\((\{[\s\S]*?\})\);\n```/.exec(readme) ?? [];
 	const config = new Function(`return ${file.replaceAll("…", "x")}`)();

@@ -17,10 +17,10 @@ it.each([
 	["26.10.0", true],
 	["27.0.0-nightly20261101", true],
 	["100.0.0", true],
-])("Node %s: %s", (version, isSupported) => {
+])("Node %s is supported: %s", (version, isSupported) => {
 	expect(supportsNode(version)).toBe(isSupported);
 });
 
-it("package.json promises the same", () => {
+it("package.json promises the same versions", () => {
 	expect(JSON.parse(readFileSync("package.json", "utf8")).engines.node).toBe("^22.20 || >=24.7");
 });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { circles, type Import, importsOf, readTree, type Tree, upwards, within } from "../support/import-graph.ts";
 
-/** The rooms of server/, lowest first: each imports itself and lower ones. Rooms in one line are strangers to each other. */
+/**
+ * Folders and files of server/, lowest first: each imports only itself and lower ones.
+ * Places in one line do not import each other.
+ */
 const order = [
 	["shared"],
 	...[
@@ -31,11 +34,11 @@ const order = [
 const outside = (tree: Tree, folder: string) =>
 	importsOf(within(tree, `${folder}/`)).filter(({ from }) => !from.startsWith(`${folder}/`));
 const shown = (imports: readonly Import[]) => imports.map(({ file, from }) => `${file} → ${from}`);
-/** Imports of a package from other files than these. */
+/** Imports of a package in files that are not allowed to. */
 const elsewhere = (tree: Tree, name: string, allowed: RegExp) =>
 	shown(importsOf(tree).filter(({ file, from, typesOnly }) => from === name && !typesOnly && !allowed.test(file)));
 const code = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
-/** Files other than these whose text matches. */
+/** Files that match a pattern without being allowed to. */
 const filesWith = (tree: Tree, pattern: RegExp, allowed: RegExp) =>
 	Object.entries(tree).flatMap(([file, text]) => (!allowed.test(file) && pattern.test(text) ? [file] : []));
 
@@ -44,17 +47,17 @@ const mayNameProviders = /^server\/(providers|crisp|sandbox)\/|^server\/index\.t
 
 interface Wall {
 	name: string;
-	/** Finds what breaks the wall in a tree. */
-	wrong(tree: Tree): unknown[];
-	/** A tree that breaks the wall, and what is wrong in it. */
-	seen: [Tree, unknown[]];
+	/** Returns the violations of the wall in a tree. */
+	violations(tree: Tree): unknown[];
+	/** A tree that breaks the wall, and the violations in it. */
+	example: [Tree, unknown[]];
 }
 
 const walls: Wall[] = [
 	{
-		name: "no room of server/ imports a higher one",
-		wrong: (tree) => upwards(importsOf({ ...within(tree, "server/"), ...within(tree, "shared/") }), order),
-		seen: [
+		name: "no folder of server/ imports a higher one",
+		violations: (tree) => upwards(importsOf({ ...within(tree, "server/"), ...within(tree, "shared/") }), order),
+		example: [
 			{
 				"shared/a.ts": 'import { z } from "../server/version.ts";',
 				"server/outbox/a.ts": 'import type { Event } from "../../shared/event.ts";\nexport * from "./sqlite/b.ts";',
@@ -75,8 +78,8 @@ const walls: Wall[] = [
 	},
 	{
 		name: "no files import each other in a circle",
-		wrong: (tree) => circles(importsOf(tree)),
-		seen: [
+		violations: (tree) => circles(importsOf(tree)),
+		example: [
 			{
 				"client/a.ts": 'import { b } from "./b.ts";',
 				"client/b.ts": 'import type { C } from "./c.ts";',
@@ -92,16 +95,16 @@ const walls: Wall[] = [
 		],
 	},
 	{
-		name: "server/ has eight files at most outside its rooms",
-		wrong: (tree) =>
+		name: "server/ has at most eight files outside its folders",
+		violations: (tree) =>
 			Object.keys(tree)
 				.filter((file) => /^server\/[^/]+$/.test(file))
 				.slice(8),
-		seen: [Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`server/${n}.ts`, ""])), ["server/8.ts"]],
+		example: [Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`server/${n}.ts`, ""])), ["server/8.ts"]],
 	},
 	{
-		name: "client/ takes types from shared/ and idb-keyval, and its React part react, nothing else",
-		wrong: (tree) =>
+		name: "client/ imports only idb-keyval, types of shared/, and react in react.ts",
+		violations: (tree) =>
 			shown(
 				outside(tree, "client").filter(
 					({ file, from, typesOnly }) =>
@@ -110,7 +113,7 @@ const walls: Wall[] = [
 						!(typesOnly && from.startsWith("shared/")),
 				),
 			),
-		seen: [
+		example: [
 			{
 				"client/a.ts":
 					'import { limits } from "../shared/event.ts";\nimport type { E } from "../shared/event.ts";\nimport "react";',
@@ -121,27 +124,30 @@ const walls: Wall[] = [
 	},
 	{
 		name: "shared/ imports zod only",
-		wrong: (tree) => shown(outside(tree, "shared").filter(({ from }) => from !== "zod")),
-		seen: [
+		violations: (tree) => shown(outside(tree, "shared").filter(({ from }) => from !== "zod")),
+		example: [
 			{ "shared/a.ts": 'import * as z from "zod";\nimport { readFileSync } from "node:fs";' },
 			["shared/a.ts → node:fs"],
 		],
 	},
 	{
 		name: "server/ never imports client/",
-		wrong: (tree) => shown(importsOf(within(tree, "server/")).filter(({ from }) => from.startsWith("client/"))),
-		seen: [{ "server/http/a.ts": 'import type { A } from "../../client/a.ts";' }, ["server/http/a.ts → client/a.ts"]],
+		violations: (tree) => shown(importsOf(within(tree, "server/")).filter(({ from }) => from.startsWith("client/"))),
+		example: [
+			{ "server/http/a.ts": 'import type { A } from "../../client/a.ts";' },
+			["server/http/a.ts → client/a.ts"],
+		],
 	},
 	{
-		name: "the console's page takes types from shared/, preact and uplot, nothing else",
-		wrong: (tree) =>
+		name: "the console's page imports only preact, uplot and types of shared/",
+		violations: (tree) =>
 			shown(
 				outside(tree, "server/console/page").filter(
 					({ from, typesOnly }) =>
 						!/^(preact|preact\/hooks|uplot)$/.test(from) && !(typesOnly && from.startsWith("shared/")),
 				),
 			),
-		seen: [
+		example: [
 			{
 				"server/console/page/a.tsx":
 					'import { useState } from "preact/hooks";\nimport { statsSchema } from "../../../shared/admin.ts";',
@@ -151,21 +157,21 @@ const walls: Wall[] = [
 	},
 	{
 		name: "only server/outbox/sqlite/ and the migration from it use node:sqlite",
-		wrong: (tree) => elsewhere(tree, "node:sqlite", /^server\/outbox\/(sqlite|migrate)\//),
-		seen: [
+		violations: (tree) => elsewhere(tree, "node:sqlite", /^server\/outbox\/(sqlite|migrate)\//),
+		example: [
 			{ "server/outbox/a.ts": 'import { DatabaseSync } from "node:sqlite";' },
 			["server/outbox/a.ts → node:sqlite"],
 		],
 	},
 	{
 		name: "only server/outbox/postgres/ uses pg",
-		wrong: (tree) => elsewhere(tree, "pg", /^server\/outbox\/postgres\//),
-		seen: [{ "server/outbox/migrate/a.ts": 'await import("pg");' }, ["server/outbox/migrate/a.ts → pg"]],
+		violations: (tree) => elsewhere(tree, "pg", /^server\/outbox\/postgres\//),
+		example: [{ "server/outbox/migrate/a.ts": 'await import("pg");' }, ["server/outbox/migrate/a.ts → pg"]],
 	},
 	{
-		name: "only server/http/, router.ts and the sandbox use express, the rooms its types",
-		wrong: (tree) => elsewhere(tree, "express", /^server\/(http\/|sandbox\/|router\.ts$)/),
-		seen: [
+		name: "only server/http/, router.ts and the sandbox use express, and others at most its types",
+		violations: (tree) => elsewhere(tree, "express", /^server\/(http\/|sandbox\/|router\.ts$)/),
+		example: [
 			{
 				"server/ingest/a.ts": 'import { Router } from "express";',
 				"server/admin/a.ts": 'import type { Request } from "express";',
@@ -175,7 +181,7 @@ const walls: Wall[] = [
 	},
 	{
 		name: "only server/crisp/client.ts uses Crisp's own client, and imports it when it is used",
-		wrong: (tree) => [
+		violations: (tree) => [
 			...elsewhere(tree, "crisp-api", /^server\/crisp\/client\.ts$/),
 			...shown(
 				importsOf(within(tree, "server/")).filter(
@@ -184,7 +190,7 @@ const walls: Wall[] = [
 			),
 			...filesWith(tree, /^import (?!type)[^;]*"crisp-api"/m, /^$/),
 		],
-		seen: [
+		example: [
 			{
 				"server/crisp/client.ts": 'import { Crisp } from "crisp-api";',
 				"server/inbound/a.ts": 'import type { Crisp } from "crisp-api";',
@@ -194,24 +200,24 @@ const walls: Wall[] = [
 		],
 	},
 	{
-		name: "the sandbox is a stranger to the rest of the server",
-		wrong: (tree) =>
+		name: "the sandbox imports nothing of the rest of the server",
+		violations: (tree) =>
 			shown(
 				outside(tree, "server/sandbox").filter(({ from }) => from.startsWith("server/") || from.startsWith("shared/")),
 			),
-		seen: [
+		example: [
 			{ "server/sandbox/a.ts": 'import type { Event } from "../../shared/event.ts";' },
 			["server/sandbox/a.ts → shared/event.ts"],
 		],
 	},
 	{
-		name: "only server/providers/ and the rooms of a single provider know a provider's name",
-		wrong: (tree) =>
+		name: "only server/providers/, server/crisp/ and the sandbox name a provider",
+		violations: (tree) =>
 			Object.entries(tree)
 				.filter(([file]) => /^(server|shared)\//.test(file))
 				.filter(([file]) => !mayNameProviders.test(file))
 				.flatMap(([file, text]) => (/\b(crisp|helpcrunch|vibetrace)\b/i.test(code(text)) ? [file] : [])),
-		seen: [
+		example: [
 			{
 				"server/ingest/a.ts": 'const name = "crisp";',
 				"server/ingest/b.ts": "/** Crisp's. */ const name = ''; // as HelpCrunch",
@@ -222,13 +228,13 @@ const walls: Wall[] = [
 	},
 	{
 		name: "only server/outbox/ contains SQL",
-		wrong: (tree) =>
+		violations: (tree) =>
 			filesWith(
 				tree,
 				/\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX))\b/,
 				/^server\/outbox\//,
 			),
-		seen: [
+		example: [
 			{
 				"server/admin/a.ts": 'sql("SELECT a FROM b")',
 				"client/a.ts": 'sql("DELETE FROM b")',
@@ -239,8 +245,8 @@ const walls: Wall[] = [
 	},
 	{
 		name: "only server/config/config.ts reads the environment",
-		wrong: (tree) => filesWith(tree, /process\.env|loadEnvFile/, /^server\/config\/config\.ts$/),
-		seen: [
+		violations: (tree) => filesWith(tree, /process\.env|loadEnvFile/, /^server\/config\/config\.ts$/),
+		example: [
 			{ "server/serve.ts": "process.env.PORT", "server/config/config.ts": "process.env.PORT" },
 			["server/serve.ts"],
 		],
@@ -250,7 +256,7 @@ const walls: Wall[] = [
 describe("the walls in ARCHITECTURE.md", () => {
 	const tree = readTree("client", "server", "shared");
 
-	it("see every import", () => {
+	it("are checked against every import", () => {
 		const texts = Object.values(tree).flatMap((text) => text.match(/ from ["'][^"']+["'];$|^import ["']/gm) ?? []);
 		expect(texts.length).toBeGreaterThan(900);
 		expect(importsOf(tree).length).toBeGreaterThanOrEqual(texts.length);
@@ -258,9 +264,9 @@ describe("the walls in ARCHITECTURE.md", () => {
 
 	const named = walls.map((wall) => [wall.name, wall] as const);
 
-	it.each(named)("stand: %s", (_name, { wrong }) => expect(wrong(tree)).toEqual([]));
+	it.each(named)("hold: %s", (_name, { violations }) => expect(violations(tree)).toEqual([]));
 
-	it.each(named)("are seen to fall: %s", (_name, { wrong, seen: [broken, expected] }) =>
-		expect(wrong(broken)).toEqual(expected),
+	it.each(named)("are seen to break: %s", (_name, { violations, example: [broken, expected] }) =>
+		expect(violations(broken)).toEqual(expected),
 	);
 });

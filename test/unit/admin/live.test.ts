@@ -49,7 +49,7 @@ afterEach(async () => {
 	await once(server, "close");
 });
 
-it("starts with the latest, goes on with what happens, and ends when it is told to", async () => {
+it("the live stream sends recent deliveries first, then new ones, and closes on end()", async () => {
 	const response = await fetch(url);
 	expect(response.headers.get("content-type")).toBe("application/x-ndjson; charset=utf-8");
 	tell("now");
@@ -59,7 +59,7 @@ it("starts with the latest, goes on with what happens, and ends when it is told 
 	await vi.waitFor(() => expect(watchers.size).toBe(0));
 });
 
-it("says that it is alive where nothing happens", async () => {
+it("the live stream sends a heartbeat every 15 s when nothing happens", async () => {
 	vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
 	try {
 		const response = await fetch(url);
@@ -72,7 +72,7 @@ it("says that it is alive where nothing happens", async () => {
 	}
 });
 
-it("drops whoever reads too slowly, and nobody else", async () => {
+it("the live stream disconnects a client that reads too slowly, and no other", async () => {
 	const slow = connect(Number(new URL(url).port), "127.0.0.1");
 	slow.write("GET /live HTTP/1.1\r\nHost: x\r\n\r\n");
 	slow.pause();
@@ -88,26 +88,26 @@ it("drops whoever reads too slowly, and nobody else", async () => {
 		}
 	})();
 	const text = "x".repeat(10_000);
-	let told = 0;
+	let sent = 0;
 	while (watchers.size === 2) {
 		tell(text);
-		told += 1;
-		if (told > 20_000) throw new Error("nobody was dropped");
-		if (told % 20 === 0) await vi.waitFor(() => expect(read).toBeGreaterThan((told - 10) * text.length));
+		sent += 1;
+		if (sent > 20_000) throw new Error("no client was disconnected");
+		if (sent % 20 === 0) await vi.waitFor(() => expect(read).toBeGreaterThan((sent - 10) * text.length));
 	}
 	expect(watchers.size).toBe(1);
 	slow.destroy();
 	live.end();
 	await reading;
-	expect(read).toBeGreaterThan(told * text.length);
+	expect(read).toBeGreaterThan(sent * text.length);
 });
 
-it("has room for a hundred, and for another when one has gone", async () => {
-	const all = await Promise.all(Array.from({ length: 100 }, () => fetch(url)));
-	expect(new Set(all.map(({ status }) => status))).toEqual(new Set([200]));
+it("the live stream serves 100 clients at a time and refuses further ones with 429", async () => {
+	const responses = await Promise.all(Array.from({ length: 100 }, () => fetch(url)));
+	expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200]));
 	const refused = await fetch(url);
 	expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "15"]);
-	await all[0]?.body?.cancel();
+	await responses[0]?.body?.cancel();
 	await vi.waitFor(() => expect(watchers.size).toBe(99));
 	expect((await fetch(url)).status).toBe(200);
 });

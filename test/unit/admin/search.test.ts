@@ -8,7 +8,7 @@ import { storedEvent } from "../../support/one-event.ts";
 const destination = { site: "site", name: "x" };
 const ada = { email: "ada@example.com" };
 
-/** A store with endless dead letters and waiting events, which counts how often it is asked. */
+/** A store with endless dead letters and waiting events. Counts the queries for each. */
 function endless(letters: DeadLetter[] = []) {
 	const asked = { events: 0, letters: 0 };
 	const outbox = {
@@ -34,7 +34,7 @@ const around = (outbox: Outbox, signal: AbortSignal) => ({
 	signal,
 });
 
-it("a search that is called off stops to look, and says that it is not complete", async () => {
+it("an aborted search stops querying the store and reports an incomplete result", async () => {
 	const { asked, outbox } = endless();
 	const calling = new AbortController();
 	const searching = search({ event: crypto.randomUUID() }, around(outbox, calling.signal));
@@ -50,14 +50,14 @@ const letters = Array.from({ length: 70 }, (_, id): DeadLetter => {
 	return { id: String(id), site: "site", destination: "x", body, reason: "no", attempts: 1, firstAt: 1, lastAt: 1 };
 });
 
-it("a search ends when it has found enough, shows fifty, and says that there is more", async () => {
+it("a search stops querying once it has found enough, returns 50 journeys and reports that there are more", async () => {
 	const { asked, outbox } = endless(letters);
 	const found = await search({ person: ada.email }, around(outbox, new AbortController().signal));
 	expect([found.journeys.length, found.isComplete]).toEqual([50, false]);
 	expect(asked.letters).toBe(3);
 });
 
-it("an event behind more of its person than are found waits, and is not taken as done", async () => {
+it("an event behind more waiting events than a search reads is shown as waiting, not as delivered", async () => {
 	const person = "email:ada@example.com";
 	const owed = Array.from({ length: 200 }, (_, ahead): OwedDelivery => {
 		return {

@@ -5,7 +5,7 @@ import { isBot } from "../../../client/bots.ts";
 const visits = (userAgent: string, webdriver = false) => isBot({ userAgent, webdriver });
 
 describe("a bot", () => {
-	test("is a driven browser, whatever it calls itself", () => {
+	test("is a browser under WebDriver control, whatever its user agent", () => {
 		expect(visits("Mozilla/5.0 (X11; Linux x86_64) Chrome/147.0.0.0 Safari/537.36", true)).toBe(true);
 	});
 
@@ -37,7 +37,7 @@ describe("a bot", () => {
 		expect(visits(userAgent)).toBe(false);
 	});
 
-	test("is none of the real browsers there are", () => {
+	test("is none of more than 1,000 user agents of real browsers", () => {
 		const file = new URL("user-agents.json", import.meta.resolve("user-agents"));
 		const known: { userAgent: string }[] = JSON.parse(readFileSync(file, "utf8"));
 		expect(known.length).toBeGreaterThan(1_000);

@@ -17,17 +17,18 @@ test.each([
 	expect(stripUrl(address)).toBe(recorded);
 });
 
-test("a long address is cut to what the proxy takes", () => {
+test("a long URL is cut to the length that the proxy accepts", () => {
 	expect(stripUrl(`https://shop.example/${"x".repeat(9_999)}`)).toHaveLength(limits.contextLength);
 });
 
 afterEach(() => vi.unstubAllGlobals());
 
 test.each([
-	["an element of that name", {}],
-	["an older polyfill", { now: {} }],
-	["a polyfill from before it was renamed", { Now: { timeZone: () => "UTC" } }],
-])("a Temporal that is %s costs no context", (title, Temporal) => {
+	// https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
+	["an HTML element with that id", {}],
+	["a polyfill from before `now` was renamed to `Now`", { now: {} }],
+	["a polyfill from before `timeZone` was renamed to `timeZoneId`", { Now: { timeZone: () => "UTC" } }],
+])("the context is recorded even if window.Temporal is %s", (title, Temporal) => {
 	vi.stubGlobal("window", { Temporal });
 	// Another title, as the context is read anew only after a change.
 	vi.stubGlobal("document", { title, referrer: "" });

@@ -6,14 +6,14 @@ import { limits } from "../../../shared/event.ts";
 const track = (data: unknown) => readFact({ type: "track", name: "n", data: data as Record<string, unknown> });
 
 describe("data", () => {
-	test("is a copy that later changes on the page do not reach", () => {
+	test("is copied, so later changes on the page do not affect it", () => {
 		const data = { basket: ["pen"] };
 		const fact = track(data);
 		data.basket.push("ink");
 		expect(fact.data).toEqual({ basket: ["pen"] });
 	});
 
-	test("any JSON object within the limits is taken as it is", () => {
+	test("may be any JSON object within the limits, and is kept unchanged", () => {
 		const key = fc.string().filter((key) => !["__proto__", "constructor", "prototype"].includes(key));
 		const object = fc.dictionary(key, fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null)));
 		fc.assert(
@@ -28,7 +28,7 @@ describe("data", () => {
 		expect(track(null).data).toBeUndefined();
 	});
 
-	test("may have 16,384 bytes in UTF-8 and no more", () => {
+	test("may have at most 16,384 bytes in UTF-8", () => {
 		const frame = JSON.stringify({ t: "" }).length;
 		const fits = "é".repeat((limits.dataBytes - frame) / 2);
 		expect(track({ t: fits }).data).toEqual({ t: fits });
@@ -43,7 +43,7 @@ describe("data", () => {
 		["a function", () => {}],
 		["a cycle", cycle],
 		["a BigInt", { big: 1n }],
-	])("%s is refused", (_, data) => {
+	])("may not be %s", (_, data) => {
 		expect(() => track(data)).toThrow(TypeError);
 	});
 });
@@ -61,7 +61,7 @@ describe("a name", () => {
 	);
 });
 
-test("a confirmation needs an orderId, a text or a number", () => {
+test("a confirmation needs an orderId, either a string or a number", () => {
 	for (const orderId of ["A-1", 7])
 		expect(readFact({ type: "confirmation", data: { orderId } }).data).toEqual({ orderId });
 	for (const data of [undefined, {}, { orderId: "" }, { orderId: null }, { orderId: "x".repeat(201) }]) {

@@ -13,25 +13,25 @@ describe("login", () => {
 			becomes: { anonymousId: "a", email: "x@example.com" },
 		},
 		{
-			now: "the same person takes over what was missing",
+			now: "the same person gains an identifier that was missing",
 			identity: { anonymousId: "a", userId: "x" },
 			login: { userId: "x", email: "x@example.com" },
 			becomes: { anonymousId: "a", userId: "x", email: "x@example.com" },
 		},
 		{
-			now: "the same person takes over a changed e-mail and a newer token",
+			now: "the same person's changed e-mail and newer token replace the old ones",
 			identity: { anonymousId: "a", userId: "x", email: "old@example.com", token: "old" },
 			login: { userId: "x", email: "new@example.com", token: "new" },
 			becomes: { anonymousId: "a", userId: "x", email: "new@example.com", token: "new" },
 		},
 		{
-			now: "the same person's token comes with nothing that it was not given with, as the proxy compares",
+			now: "a new token drops identifiers that its login does not name, since the proxy compares both",
 			identity: { anonymousId: "a", isNew: true as const, userId: "x", email: "x@example.com", token: "old" },
 			login: { email: "x@example.com", token: "new" },
 			becomes: { anonymousId: "a", isNew: true as const, email: "x@example.com", token: "new" },
 		},
 		{
-			now: "the same person keeps what the login does not name",
+			now: "the same person keeps identifiers that a login without a token does not name",
 			identity: { anonymousId: "a", userId: "x", email: "X@example.com" },
 			login: { email: "x@Example.com" },
 			becomes: { anonymousId: "a", userId: "x", email: "x@Example.com" },
@@ -43,7 +43,7 @@ describe("login", () => {
 			becomes: { anonymousId: "new", email: "x@example.com" },
 		},
 		{
-			now: "another userId is another person in spite of the same e-mail",
+			now: "another userId means another person, even with the same e-mail",
 			identity: { anonymousId: "a", userId: "y", email: "shared@example.com" },
 			login: { userId: "x", email: "shared@example.com" },
 			becomes: { anonymousId: "new", userId: "x", email: "shared@example.com" },
@@ -55,7 +55,7 @@ describe("login", () => {
 });
 
 describe("the same person", () => {
-	test("has the same userId where both have one, else the same e-mail in any case", () => {
+	test("has the same userId, or the same e-mail in any letter case if either has no userId", () => {
 		expect(isSamePerson({ userId: "1", email: "a@b" }, { userId: "1", email: "c@d" })).toBe(true);
 		expect(isSamePerson({ email: "A@b" }, { userId: "1", email: "a@B" })).toBe(true);
 		expect(isSamePerson({ email: "a@b" }, { userId: "1" })).toBe(false);
@@ -63,12 +63,12 @@ describe("the same person", () => {
 	});
 });
 
-describe("what login() is given", () => {
-	test("is trimmed, and nothing it lacks is set", () => {
+describe("the input of login()", () => {
+	test("is trimmed, and absent fields stay absent", () => {
 		expect(readLogin({ email: " a@b " })).toEqual({ email: "a@b" });
 	});
 
-	test("may be a token alone, whose claims say who is meant", () => {
+	test("may be a token alone, which identifies the person by its claims", () => {
 		const signed = token({ email: "zoë@example.com", userId: "7", exp: 1 });
 		expect(readLogin({ token: signed })).toEqual({ token: signed, email: "zoë@example.com", userId: "7" });
 		expect(readLogin({ token: "opaque" })).toEqual({ token: "opaque" });
@@ -89,6 +89,6 @@ describe("what login() is given", () => {
 	});
 });
 
-test("what another program stored is no identity", () => {
+test("data stored by another program is not read as an identity", () => {
 	for (const stored of [null, 1, "opted out", {}, []]) expect(readIdentity(stored)).toBeUndefined();
 });

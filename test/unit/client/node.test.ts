@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createTracker } from "../../../client/index.ts";
 
-test("where there is no page a tracker records nothing and throws nothing", async () => {
+test("outside a browser a tracker records nothing and throws nothing", async () => {
 	const tracker = createTracker({ proxy: "/ferry", writeKey: "site_test" });
 	tracker.login({ email: "ada@example.com" });
 	tracker.track("rendered");

@@ -23,7 +23,7 @@ afterEach(() => {
 	vi.unstubAllGlobals();
 });
 
-/** `localStorage` that writes in another way. */
+/** Replaces `localStorage.setItem`. */
 const storeWith = (write: (key: string, text: string) => void) =>
 	vi.stubGlobal(
 		"localStorage",
@@ -43,7 +43,7 @@ const queue = () =>
 		(kind, reason, events) => notices.push(`${kind} ${reason} ${events?.length}`),
 	);
 
-/** Until what the queue puts off is done, as far as it does not wait for the store. */
+/** Lets the queue's delayed work begin. Its requests to IndexedDB may still be under way. */
 const tick = () => vi.advanceTimersByTimeAsync(400);
 
 let count = 0;
@@ -56,7 +56,7 @@ const event = (person: Event["person"], at = now): Event => ({
 });
 const ada = { anonymousId: "a", email: "ada@example.com" };
 
-test("of more than 1,000 waiting events the oldest go, with a notice", async () => {
+test("beyond 1,000 waiting events the oldest are dropped, with a notice", async () => {
 	const { _capture: capture, _pending: pending } = queue();
 	const first = event(ada);
 	capture(first);
@@ -67,7 +67,7 @@ test("of more than 1,000 waiting events the oldest go, with a notice", async () 
 	expect(notices).toEqual(["dropped too many or old 1"]);
 });
 
-test("of more than 500 held events the oldest go, and waiting ones do not count", async () => {
+test("beyond 500 held events the oldest are dropped, and waiting events do not count", async () => {
 	const { _capture: capture, _list: list } = queue();
 	capture(event(ada));
 	for (let n = 0; n < 502; n++) capture(event({ anonymousId: "a" }));
@@ -76,7 +76,7 @@ test("of more than 500 held events the oldest go, and waiting ones do not count"
 	expect(notices).toEqual(["dropped too many or old 2"]);
 });
 
-test("a login releases what is held in order, as the person's", () => {
+test("a login assigns held events to the person and releases them in order", () => {
 	const { _capture: capture, _assign: assign, _list: list } = queue();
 	const events = [event({ anonymousId: "a" }), event({ anonymousId: "a" })];
 	events.forEach(capture);
@@ -86,7 +86,7 @@ test("a login releases what is held in order, as the person's", () => {
 	expect(list(true)).toEqual(events.map((event) => ({ ...event, person: ada })));
 });
 
-test("a new anonymous visitor deletes what is held, and only that, with a notice", () => {
+test("a new anonymous visitor discards the held events, and no others, with a notice", () => {
 	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event(ada));
 	capture(event({ anonymousId: "a" }));
@@ -105,7 +105,7 @@ test("only the same person's waiting events get a newer token", () => {
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
 });
 
-test("what waits takes over the name that comes with a newer token, and keeps its own where none does", () => {
+test("waiting events take the identifiers that come with a newer token, and keep their own without a token", () => {
 	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
 	owner = { ...ada, userId: "7" };
@@ -118,7 +118,7 @@ test("what waits takes over the name that comes with a newer token, and keeps it
 	expect(list(true).map(({ person }) => person)).toEqual([owner]);
 });
 
-test("what is delivered within 0.4 s is never written, and what is not, 0.4 s after its own capture", async () => {
+test("an event delivered within 0.4 s is never written, and any other is written 0.4 s after its capture", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
 	const { _capture: capture, _begin: begin, _settle: settle } = queue();
 	begin();
@@ -133,7 +133,7 @@ test("what is delivered within 0.4 s is never written, and what is not, 0.4 s af
 	await vi.waitFor(() => expect(put).toHaveBeenCalledExactlyOnceWith(second, second.id));
 });
 
-test("a clock that is set back keeps nothing from the store", async () => {
+test("setting the clock back does not delay writing to the store", async () => {
 	const put = vi.spyOn(IDBObjectStore.prototype, "put");
 	const { _capture: capture, _begin: begin } = queue();
 	begin();
@@ -143,7 +143,7 @@ test("a clock that is set back keeps nothing from the store", async () => {
 	await vi.waitFor(() => expect(put).toHaveBeenCalledOnce());
 });
 
-test("what an earlier page stored is picked up in order; what it delivered is let go", async () => {
+test("events stored by an earlier page are picked up in order, and dropped from memory once it delivers them", async () => {
 	const [earlier, later] = [queue(), queue()];
 	earlier._begin();
 	const events = [event(ada), event(ada), event(ada)];
@@ -159,7 +159,7 @@ test("what an earlier page stored is picked up in order; what it delivered is le
 	expect(later._pending.size).toBe(2);
 });
 
-test("what is settled while the store is read does not come back", async () => {
+test("an event settled while the store is being read does not come back", async () => {
 	const tab = queue();
 	tab._begin();
 	tab._capture(event(ada));
@@ -170,7 +170,7 @@ test("what is settled while the store is read does not come back", async () => {
 	expect(tab._list(true)).toEqual([]);
 });
 
-test("what was held for a visitor who is known by now is theirs", async () => {
+test("events held for an anonymous visitor become the person's once the visitor is known", async () => {
 	const earlier = queue();
 	earlier._begin();
 	earlier._capture(event({ anonymousId: "a" }));
@@ -182,7 +182,7 @@ test("what was held for a visitor who is known by now is theirs", async () => {
 	expect(later._list(true).map(({ person }) => person)).toEqual([ada]);
 });
 
-test("what is older than 30 days is dropped with a notice", async () => {
+test("an event older than 30 days is dropped with a notice", async () => {
 	const { _capture: capture, _begin: begin, _sync: sync, _pending: pending } = queue();
 	begin();
 	capture(event(ada, now - 31 * 86_400_000));
@@ -193,7 +193,7 @@ test("what is older than 30 days is dropped with a notice", async () => {
 	expect(notices).toEqual(["dropped too many or old 1"]);
 });
 
-test("what was not yet stored when the page went is there on the next", async () => {
+test("an event not yet stored when its page closes is there on the next page", async () => {
 	const earlier = queue();
 	earlier._begin();
 	earlier._capture(event(ada));
@@ -204,7 +204,7 @@ test("what was not yet stored when the page went is there on the next", async ()
 	expect(later._pending.size).toBe(1);
 });
 
-test("what was written as the page went goes from localStorage once IndexedDB has it", async () => {
+test("an event written to localStorage as its page closes is removed from there once IndexedDB has it", async () => {
 	const hidden = queue();
 	hidden._begin();
 	hidden._capture(event(ada));
@@ -214,7 +214,7 @@ test("what was written as the page went goes from localStorage once IndexedDB ha
 	expect(localStorage).toHaveLength(0);
 });
 
-test("before it is opened a queue stores nothing", async () => {
+test("a queue stores nothing before begin()", async () => {
 	const closed = queue();
 	closed._capture(event(ada));
 	closed._spill();
@@ -241,7 +241,7 @@ test("localStorage takes over from a failing IndexedDB, with one notice", async 
 	expect(localStorage).toHaveLength(0);
 });
 
-test("where nothing can be stored the events stay in memory", async () => {
+test("events stay in memory if nothing can be stored", async () => {
 	indexedDB.open = () => {
 		throw new DOMException("denied", "SecurityError");
 	};
@@ -262,7 +262,7 @@ const deny = () => {
 	throw new DOMException("full", "QuotaExceededError");
 };
 
-test("what was stored in an IndexedDB that closes for good moves to localStorage, none of it forgotten", async () => {
+test("stored events all move to localStorage when IndexedDB closes for good", async () => {
 	const tab = queue();
 	tab._begin();
 	for (let n = 0; n < 3; n++) tab._capture(event(ada));
@@ -277,7 +277,7 @@ test("what was stored in an IndexedDB that closes for good moves to localStorage
 	expect(notices).toEqual(["error IndexedDB failed 0"]);
 });
 
-test("where localStorage is denied too, what was stored stays in memory", async () => {
+test("stored events stay in memory when IndexedDB closes for good and localStorage is denied", async () => {
 	const tab = queue();
 	tab._begin();
 	tab._capture(event(ada));
@@ -290,7 +290,7 @@ test("where localStorage is denied too, what was stored stays in memory", async 
 	expect(tab._pending.size).toBe(1);
 });
 
-test("a database that was closed under us is opened again, and nobody needs to know", async () => {
+test("a database connection closed by the browser is reopened without a notice", async () => {
 	const tab = queue();
 	tab._begin();
 	tab._capture(event(ada));
@@ -312,7 +312,7 @@ test("a database that was closed under us is opened again, and nobody needs to k
 	expect(later._pending.size).toBe(2);
 });
 
-test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed before", async (way) => {
+test.each(["wipe", "settle"] as const)("%s deletes events from an IndexedDB that failed before", async (way) => {
 	const tab = queue();
 	tab._begin();
 	tab._capture(event(ada));
@@ -328,7 +328,7 @@ test.each(["wipe", "settle"] as const)("%s deletes from an IndexedDB that failed
 	expect(later._pending.size).toBe(0);
 });
 
-test("an event localStorage has no room for costs the later ones nothing, and is tried again as the page goes", async () => {
+test("an event too large for localStorage does not keep later ones out, and is tried again as the page closes", async () => {
 	indexedDB.open = throwInvalidState;
 	const roomy = localStorage;
 	storeWith((key, text) => (text.includes("huge") ? deny() : roomy.setItem(key, text)));
@@ -345,7 +345,7 @@ test("an event localStorage has no room for costs the later ones nothing, and is
 });
 
 test.each(["wipe", "settle"] as const)(
-	"what an IndexedDB hangs on as the page goes, and %s deletes, does not come back",
+	"an event that %s deletes does not come back, even if IndexedDB hung while the page closed",
 	async (way) => {
 		indexedDB.open = () => ({}) as IDBOpenDBRequest;
 		const tab = queue();
@@ -364,7 +364,7 @@ test.each(["wipe", "settle"] as const)(
 	},
 );
 
-test("what is captured, written and delivered while the store is read does not come back", async () => {
+test("an event captured, written and delivered while the store is being read does not come back", async () => {
 	const other = queue();
 	other._begin();
 	other._capture(event(ada));
@@ -385,7 +385,7 @@ test("what is captured, written and delivered while the store is read does not c
 	expect(tab._pending.size).toBe(1);
 });
 
-test("what another tab has delivered is not written again with a newer token, however many there are", async () => {
+test("events that another tab has delivered are not written again with a newer token", async () => {
 	const tab = queue();
 	tab._begin();
 	for (let n = 0; n < 3; n += 1) tab._capture(event(ada));
@@ -405,7 +405,7 @@ test("what another tab has delivered is not written again with a newer token, ho
 	expect(later._pending.size).toBe(0);
 });
 
-/** A queue that is opened after has read what this one has written: the store serves in order. */
+/** Resolves once the queue's writes are in the store, which serves requests in order. */
 async function stored(queue: { _sync(): Promise<void> }): Promise<void> {
 	await tick();
 	await queue._sync();

@@ -7,7 +7,7 @@ import { TrackerProvider, useTracker } from "../../../client/react.ts";
 type ShopEvents = { "basket:item:added": { product: string } };
 
 describe("eventferry/react", () => {
-	test("a component has the tracker of the nearest provider above it", () => {
+	test("useTracker() returns the tracker of the nearest provider above", () => {
 		const [outer, inner] = ["site_outer", "site_inner"].map((writeKey) =>
 			createTracker<ShopEvents>({ proxy: "/ferry", writeKey }),
 		);
@@ -22,7 +22,7 @@ describe("eventferry/react", () => {
 		expect(seen).toEqual([outer, inner]);
 	});
 
-	test("without a provider a component is told what is missing", () => {
+	test("useTracker() throws an error that names the missing provider", () => {
 		const Lost = () => {
 			useTracker();
 			return null;
@@ -31,7 +31,7 @@ describe("eventferry/react", () => {
 	});
 });
 
-/** Never called: what it must not compile is checked by `tsc -p test`. */
+/** Never called: `tsc -p test` checks that the marked lines do not compile. */
 export function misuse(tracker: Tracker<ShopEvents>): void {
 	createElement(TrackerProvider<ShopEvents>, { tracker });
 	useTracker<ShopEvents>().track("basket:item:added", { product: "pen" });

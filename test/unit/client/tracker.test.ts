@@ -10,7 +10,7 @@ import {
 	type TrackerOptions,
 } from "../../../client/index.ts";
 
-/** Another site in each test: what the trackers of earlier ones still do is not seen. */
+/** Options with a new write key for each test, so that requests of earlier tests' trackers are ignored. */
 let valid: TrackerOptions;
 let sites = 0;
 
@@ -27,7 +27,7 @@ beforeEach(() => {
 	vi.stubGlobal("fetch", (...given: Parameters<typeof fetch>) =>
 		String(given[1]?.body).includes(`"${writeKey}"`) ? request(...given) : takeAll(),
 	);
-	// happy-dom has no Web Locks; of tabs there is one here.
+	// happy-dom has no Web Locks API. There is only one tab here, so every lock is free.
 	const locks = { request: (_name: string, _options: unknown, work: (lock: unknown) => unknown) => work({}) };
 	Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
 });
@@ -53,12 +53,12 @@ test.each([
 	{ proxy: "https://", writeKey: "site_test" },
 	{ proxy: "/ferry", writeKey: "" },
 	{ proxy: "/ferry", writeKey: 7 },
-])("createTracker(%j) is a TypeError", (options) => {
+])("createTracker(%j) throws a TypeError", (options) => {
 	expect(() => createTracker(options as unknown as TrackerOptions)).toThrow(TypeError);
 });
 
 test.each(["/", "/ferry", "/ferry/", "https://shop.example", "http://127.0.0.1:8788/ferry"])(
-	"%s is a proxy",
+	"%s is a valid address of a proxy",
 	async (proxy) => {
 		const tracker = createTracker({ ...valid, proxy });
 		tracker.login({ userId: "1" });
@@ -67,7 +67,7 @@ test.each(["/", "/ferry", "/ferry/", "https://shop.example", "http://127.0.0.1:8
 	},
 );
 
-test("no method throws, whatever it is given; what cannot be recorded is noticed", async () => {
+test("no method throws on any input, and each unusable input causes a notice", async () => {
 	const tracker = createTracker(valid);
 	const rejected = noticesOf(tracker, "rejected");
 	const untyped = tracker as unknown as Record<string, (...args: unknown[]) => void>;
@@ -94,7 +94,7 @@ test("a refused login changes nothing", () => {
 	expect(tracker.state()).not.toHaveProperty("email");
 });
 
-test("a listener that has stopped listening hears nothing more", async () => {
+test("a removed listener receives no more notices", async () => {
 	const tracker = createTracker(valid);
 	const listener = vi.fn();
 	tracker.on("rejected", listener)();
@@ -103,7 +103,7 @@ test("a listener that has stopped listening hears nothing more", async () => {
 	expect(listener).not.toHaveBeenCalled();
 });
 
-test("debug names notices in the console, without ids and e-mails", async () => {
+test("debug logs notices to the console without ids and e-mails", async () => {
 	const lines = vi.spyOn(console, "warn").mockImplementation(() => {});
 	const tracker = createTracker({ ...valid, debug: true });
 	tracker.login({ email: "ada@example.com", userId: "user-7" });
@@ -162,7 +162,7 @@ test("Global Privacy Control opts out only where it is respected", () => {
 	expect(createTracker({ ...valid, respectGpc: true }).state().consent).toBe("denied");
 });
 
-test("an opt-in in spite of Global Privacy Control is remembered until the next opt-out", () => {
+test("opting in despite Global Privacy Control is remembered until the next opt-out", () => {
 	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
 	const gpc = { ...valid, respectGpc: true };
 	createTracker(gpc).optIn();
@@ -184,24 +184,24 @@ test("a prerendered page stores and sends nothing until it is shown", async () =
 	expect(request).toHaveBeenCalledOnce();
 });
 
-test("what waited for consent is the visitor's whom another tab has come to know meanwhile", () => {
+test("events that waited for consent get the person who logged in meanwhile in another tab", () => {
 	const waits = createTracker({ ...valid, consent: "pending" });
 	waits.track("before");
-	const other = createTracker(valid);
-	other.login({ userId: "1" });
+	const otherTab = createTracker(valid);
+	otherTab.login({ userId: "1" });
 	waits.optIn();
-	expect(waits.state()).toMatchObject({ anonymousId: other.state().anonymousId, userId: "1", held: 0, waiting: 1 });
+	expect(waits.state()).toMatchObject({ anonymousId: otherTab.state().anonymousId, userId: "1", held: 0, waiting: 1 });
 });
 
-test("a consent that was given on a page holds again once another tab, having opted out, opts in", () => {
+test("consent given on a page holds again after another tab opts out and in", () => {
 	const page = createTracker({ ...valid, consent: "pending" });
 	page.optIn();
-	const other = createTracker(valid);
+	const otherTab = createTracker(valid);
 	const follow = () => dispatchEvent(Object.assign(new Event("storage"), { key: `eventferry:${valid.writeKey}` }));
-	other.optOut();
+	otherTab.optOut();
 	follow();
 	expect(page.state().consent).toBe("denied");
-	other.optIn();
+	otherTab.optIn();
 	follow();
 	expect(page.state().consent).toBe("granted");
 });
@@ -218,7 +218,7 @@ test("events carry the person as known when they were captured", async () => {
 	expect(new Set(events.map(({ person }: { person: { anonymousId: string } }) => person.anonymousId)).size).toBe(2);
 });
 
-test("without flush, waiting events go after 5 s", async () => {
+test("without flush(), waiting events are sent after 5 s", async () => {
 	const tracker = createTracker(valid);
 	await tracker.flush();
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -229,7 +229,7 @@ test("without flush, waiting events go after 5 s", async () => {
 	await vi.waitFor(() => expect(request).toHaveBeenCalledOnce(), { timeout: 60_000 });
 });
 
-/** A tracker that has just failed to deliver, for the tenth time. */
+/** Creates a tracker that has just failed to deliver for the tenth time in a row. */
 async function inOutage() {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
@@ -241,7 +241,7 @@ async function inOutage() {
 	return tracker;
 }
 
-test("an outage that is over delays nothing that comes after", async () => {
+test("new events are not delayed once an outage is over", async () => {
 	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	dispatchEvent(new Event("online"));
@@ -251,26 +251,26 @@ test("an outage that is over delays nothing that comes after", async () => {
 	await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3), { timeout: 60_000 });
 });
 
-test("an outage is not looked into anew for what is captured meanwhile", async () => {
+test("events captured during an outage cause no further attempts to send", async () => {
 	const tracker = await inOutage();
-	const looks = vi.spyOn(navigator.locks, "request");
+	const lockRequests = vi.spyOn(navigator.locks, "request");
 	for (let n = 0; n < 30; n++) tracker.track("meanwhile");
 	await vi.advanceTimersByTimeAsync(4_000);
-	expect(looks).not.toHaveBeenCalled();
+	expect(lockRequests).not.toHaveBeenCalled();
 });
 
-test("another tab that learnt the outage is over ends the wait in this one", async () => {
+test("a tab stops waiting once another tab has found that the outage is over", async () => {
 	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	await vi.advanceTimersByTimeAsync(400);
-	const other = createTracker(valid);
-	await other.flush();
+	const otherTab = createTracker(valid);
+	await otherTab.flush();
 	tracker.track("after the outage");
 	vi.advanceTimersByTime(5_000);
 	await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3), { timeout: 60_000 });
 });
 
-test("a pause that was stored under a wrong clock neither silences nor spins", async () => {
+test("a pause stored under a wrong clock neither stops sending nor causes a busy loop", async () => {
 	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: Date.now() + 1e12, failures: 0 }));
 	const timers = vi.spyOn(globalThis, "setTimeout");
 	const tracker = createTracker(valid);

@@ -14,7 +14,7 @@ const pushed: Command<ShopEvents>[] = [
 	["page"],
 ];
 
-/** Never called: what it must not compile is checked by `tsc -p test`. */
+/** Never called: `tsc -p test` checks that the marked lines do not compile. */
 function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
 	shop.track("basket:item:added", { product: "pen" }, { color: "blue" });
 	shop.track("search");
@@ -54,7 +54,7 @@ function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
 	any.on("sent", () => {});
 }
 
-test("typed events accept only what they declare", () => {
+test("typed events accept only declared names and data", () => {
 	expectTypeOf(misuse).toBeFunction();
 	expectTypeOf<ReturnType<Tracker["state"]>["waiting"]>().toBeNumber();
 });

@@ -11,8 +11,8 @@ test("ids strictly increase, whatever the clock does", () => {
 	const clock = fc.array(fc.integer({ min: 0, max: 2 ** 41 }), { minLength: 2 });
 	fc.assert(
 		fc.property(clock, (times) => {
-			const left = [...times];
-			const newId = createIds(() => left.shift() ?? 0);
+			const remaining = [...times];
+			const newId = createIds(() => remaining.shift() ?? 0);
 			const ids = times.map(newId);
 			expect([...ids].sort()).toEqual(ids);
 			expect(new Set(ids).size).toBe(ids.length);
@@ -20,7 +20,7 @@ test("ids strictly increase, whatever the clock does", () => {
 	);
 });
 
-test("a time that is none breaks no later id", () => {
+test("a time that is not a number does not break later ids", () => {
 	const times = [5, Number.NaN, 5, 6];
 	const newId = createIds(() => times.shift() ?? 0);
 	const ids = [newId(), newId(), newId(), newId()];
@@ -28,11 +28,11 @@ test("a time that is none breaks no later id", () => {
 	for (const id of ids) expect(id).toMatch(/^0{8}-000[56]-70[0-9a-f]0-8[0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
-test("a page whose clock stands at zero has ids too", () => {
+test("ids are valid even if the clock stands at zero", () => {
 	expect(createIds(() => 0)()).toMatch(/^0{8}-0{4}-7000-8/);
 });
 
-test("more ids than a millisecond has numbers still increase", () => {
+test("ids still increase once a millisecond's counter is used up", () => {
 	const newId = createIds(() => 5);
 	const ids = Array.from({ length: 9_000 }, newId);
 	expect([...ids].sort()).toEqual(ids);

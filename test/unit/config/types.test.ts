@@ -17,16 +17,16 @@ interface Destination {
 	baseUrl?: string | undefined;
 }
 type Flat<Type> = { [Key in keyof Type]: Type[Key] };
-/** Whether two types are identical. `toEqualTypeOf` tells some identical types apart, where they are large. */
+/** True if two types are identical. Vitest's `toEqualTypeOf` reports some large identical types as different. */
 type Same<One, Other> =
 	(<Type>() => Type extends One ? 1 : 2) extends <Type>() => Type extends Other ? 1 : 2 ? true : false;
 const identical = <One, Other>(_same: Same<One, Other>) => {};
 
-test("a configuration's type is what its schema takes", () => {
+test("a configuration's type is the input type of its schema", () => {
 	identical<Config, z.input<ReturnType<typeof configSchema>>>(true);
 });
 
-test("a site's accounts are typed exactly, from the registry", () => {
+test("the types of a site's accounts are derived exactly from the registry", () => {
 	identical<
 		NonNullable<Site["crisp"]>,
 		Flat<
@@ -50,10 +50,10 @@ test("a site's accounts are typed exactly, from the registry", () => {
 	expectTypeOf<NonNullable<Site["inbound"]>[number]["from"]>().toEqualTypeOf<"crisp" | "helpcrunch">();
 });
 
-test("what no schema takes does not compile", () => {
+test("a configuration that its schema rejects does not compile", () => {
 	const site = { writeKey: "site_shop", origins: ["https://shop.example"] };
 	defineConfig({ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["track"] } }] });
-	// @ts-expect-error: an account has its credentials
+	// @ts-expect-error: an account needs its credentials
 	defineConfig({ sites: [{ ...site, vibetrace: { events: ["track"] } }] });
 	// @ts-expect-error: no such option of HelpCrunch
 	defineConfig({ sites: [{ ...site, helpcrunch: { apiKey: "h", tier: "plugin" } }] });

@@ -17,35 +17,35 @@ beforeEach(() => {
 	);
 });
 
-it("sleeps until the time it is given", async () => {
+it("an alarm sleeps until the time it is given", async () => {
 	const sleeping = alarm.sleep(1_250);
 	expect(started).toMatchObject([{ ms: 250 }]);
 	started[0]?.ring();
 	await sleeping;
 });
 
-it("does not wait for a time that has passed", async () => {
+it("an alarm does not wait for a time that has passed", async () => {
 	const sleeping = alarm.sleep(500);
 	expect(started).toMatchObject([{ ms: 0 }]);
 	started[0]?.ring();
 	await sleeping;
 });
 
-it("sleeps for a minute at most, and so can sleep until the end of time", async () => {
+it("an alarm sleeps for at most a minute, even when asked to sleep for ever", async () => {
 	const sleeping = alarm.sleep(Number.POSITIVE_INFINITY);
 	expect(started).toMatchObject([{ ms: 60_000 }]);
 	started[0]?.ring();
 	await sleeping;
 });
 
-it("wakes before its time, and leaves no timer behind", async () => {
+it("wake() ends a sleep early and cancels its timer", async () => {
 	const sleeping = alarm.sleep(2_000);
 	alarm.wake();
 	await sleeping;
 	expect(started).toMatchObject([{ isCancelled: true }]);
 });
 
-it("does not fall asleep if it was woken since the last sleep, however often", async () => {
+it("an alarm skips one sleep if it was woken since the last, however often", async () => {
 	alarm.wake();
 	alarm.wake();
 	await alarm.sleep(2_000);

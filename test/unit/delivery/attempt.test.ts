@@ -12,8 +12,8 @@ describe("an attempt", () => {
 	let isProbing: boolean;
 	let aborting: AbortController;
 	let faults: unknown[];
-	/** Number of answers that the hold was told about. */
-	let told: number;
+	/** Number of answers reported to the hold. */
+	let reported: number;
 	beforeEach(() => {
 		plan = () => ({
 			kind: "send",
@@ -26,7 +26,7 @@ describe("an attempt", () => {
 		isProbing = false;
 		aborting = new AbortController();
 		faults = [];
-		told = 0;
+		reported = 0;
 	});
 
 	function leaseOf(): Lease {
@@ -47,7 +47,7 @@ describe("an attempt", () => {
 			// Another process probes.
 			probe: async () => false,
 			async tell() {
-				told += 1;
+				reported += 1;
 			},
 		};
 		return createAttempts({
@@ -61,7 +61,7 @@ describe("an attempt", () => {
 		});
 	}
 
-	it("that delivers settles the lease, tells the hold, and links the names it has learnt to the person", async () => {
+	it("settles the lease, reports to the hold, and links learnt aliases to the person when it delivers", async () => {
 		outcome = { kind: "delivered", known: { session: "session_1" } };
 		const { attempt, sent } = start();
 		expect(await attempt(leaseOf())).toMatchObject({
@@ -69,7 +69,7 @@ describe("an attempt", () => {
 			isSent: true,
 			step: { events: [{}], result: { outcome, ms: 0 } },
 		});
-		expect([sent(), told, faults]).toEqual([1, 1, []]);
+		expect([sent(), reported, faults]).toEqual([1, 1, []]);
 	});
 
 	it("sends nothing for a lease that may have been lost", async () => {
@@ -77,26 +77,32 @@ describe("an attempt", () => {
 		const { attempt, sent } = start();
 		const lease = leaseOf();
 		expect(await attempt(lease)).toEqual({ settlement: { lease, now: 5 }, isSent: false });
-		expect([sent(), told]).toEqual([0, 0]);
+		expect([sent(), reported]).toEqual([0, 0]);
 	});
 
 	it("sends nothing while another process probes the destination", async () => {
 		isProbing = true;
 		const { attempt, sent } = start();
 		const { settlement, isSent } = await attempt(leaseOf());
-		expect([settlement.ended, settlement.failed, isSent, sent(), told]).toEqual([undefined, undefined, false, 0, 0]);
+		expect([settlement.ended, settlement.failed, isSent, sent(), reported]).toEqual([
+			undefined,
+			undefined,
+			false,
+			0,
+			0,
+		]);
 	});
 
-	it("that the stop cuts off counts neither against the delivery nor against the destination", async () => {
+	it("counts neither against the delivery nor against the destination when a shutdown aborts it", async () => {
 		outcome = { kind: "retry", reason: "network" };
 		const { attempt } = start();
 		const lease = leaseOf();
 		aborting.abort();
 		const { settlement, isSent } = await attempt(lease);
-		expect([settlement, isSent, told]).toEqual([{ lease, now: 5 }, true, 0]);
+		expect([settlement, isSent, reported]).toEqual([{ lease, now: 5 }, true, 0]);
 	});
 
-	it("that fails to plan makes a dead letter, and reports no more of the error than its name", async () => {
+	it("makes a dead letter when planning fails, and reports only the name of the error", async () => {
 		plan = () => {
 			throw new TypeError("ada@example.com has no length");
 		};

@@ -8,7 +8,7 @@ describe("backoff", () => {
 		expect(bounds).toEqual([1_000, 2_000, 4_000, 8_000, 512_000, 900_000, 900_000]);
 	});
 
-	it("waits anywhere between nothing and its bound", () => {
+	it("waits a random time between zero and its bound", () => {
 		fc.assert(
 			fc.property(
 				fc.integer({ min: 1, max: 5_000 }),

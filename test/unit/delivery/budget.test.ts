@@ -4,7 +4,7 @@ import type { AdvanceRequest, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
-it("a request that was not needed goes back to the purse in its own window only", async () => {
+it("an unused token returns to the purse only within its own window", async () => {
 	const { path, remove } = temporaryFolder();
 	const outbox: Outbox = await openSqlite(`${path}/store.db`);
 	const limits = { cap: 1, reserve: 0, bucket: 1, windowMs: 1_000, windowOffsetMs: 0 };
@@ -47,8 +47,8 @@ it.each([
 	["10,000 a day", 10_000, "day", 10],
 	["1,000,000 a second", 1_000_000, "second", 100],
 ] as const)(
-	"of %s few enough are taken in advance that a crash wastes little, and enough for a slow disk",
-	async (_, requests, per, few) => {
+	"at %s a purse prefetches prefetched enough tokens that a crash wastes little, and enough for a slow disk",
+	async (_, requests, per, prefetched) => {
 		const wanted: number[] = [];
 		const outbox = {
 			async advance({ want }: AdvanceRequest) {
@@ -57,6 +57,6 @@ it.each([
 			},
 		} as unknown as Outbox;
 		await createPurse(outbox, { site: "site", name: "crisp" }, budgetLimits({ requests, per }, {}), () => 0).fill();
-		expect(wanted).toEqual([few]);
+		expect(wanted).toEqual([prefetched]);
 	},
 );

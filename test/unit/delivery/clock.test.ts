@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { steadyClock } from "../../../server/delivery/clock.ts";
 
-it("the steady clock starts at the system's time, and runs on when that is set", () => {
+it("the steady clock starts at the system's time and ignores later changes of it", () => {
 	let system = 1_000;
 	let elapsed = 50.5;
 	const clock = steadyClock(

@@ -13,15 +13,15 @@ describe("the dispatcher", () => {
 	let outbox: Outbox;
 	let folder: ReturnType<typeof temporaryFolder>;
 	let dispatchers: Dispatcher[];
-	let told: Notice[];
-	/** Allows faults. */
+	let notices: Notice[];
+	/** Allows notices of faults, which otherwise fail the test. */
 	let mayFault: boolean;
 	beforeEach(async () => {
 		sandbox = await startSandbox();
 		folder = temporaryFolder();
 		outbox = await openSqlite(`${folder.path}/store.db`);
 		dispatchers = [];
-		told = [];
+		notices = [];
 		mayFault = false;
 	});
 	afterEach(async () => {
@@ -49,7 +49,7 @@ describe("the dispatcher", () => {
 			now: Date.now,
 			random: () => 0,
 			report(notice) {
-				told.push(notice);
+				notices.push(notice);
 				if (notice.kind === "fault" && !mayFault) throw new Error(notice.message, { cause: notice.error });
 			},
 		});
@@ -82,7 +82,7 @@ describe("the dispatcher", () => {
 	const track = (name: string): Made => ({ type: "track", name });
 	const update = (data: Record<string, unknown>): Made => ({ type: "update", data });
 
-	/** What Vibetrace took, in order: names of events, or the attributes of updates. */
+	/** Events that Vibetrace accepted, in order, each as its name or its attributes. */
 	const taken = () =>
 		sandbox
 			.requests("vibetrace")
@@ -100,7 +100,7 @@ describe("the dispatcher", () => {
 			{ timeout: 60_000 },
 		);
 
-	it("tries again what failed, and keeps the order meanwhile", async () => {
+	it("retries failed requests and keeps the order", async () => {
 		sandbox.fault("vibetrace", { status: 503, times: 3 });
 		sandbox.fault("vibetrace", { reset: true, times: 2 });
 		start("vibetrace");
@@ -109,7 +109,7 @@ describe("the dispatcher", () => {
 		expect(taken()).toEqual(["1", "2", "3"]);
 	});
 
-	it("goes on at once when a budget's window ends while the store grants its requests", async () => {
+	it("goes on at once when the budget's window has ended before the store's grant arrives", async () => {
 		let slow = 3;
 		const { advance } = outbox;
 		outbox.advance = async (request) => {
@@ -124,7 +124,7 @@ describe("the dispatcher", () => {
 		expect(taken()).toEqual(["1", "2"]);
 	});
 
-	it("waits as long as a 429 says, and counts no attempt", async () => {
+	it("waits for the Retry-After of a 429 and counts no attempt", async () => {
 		sandbox.fault("vibetrace", { status: 429, retryAfter: 1, times: 1 });
 		const dispatcher = start("vibetrace");
 		await append("ada@example.com", [track("1")]);
@@ -135,29 +135,29 @@ describe("the dispatcher", () => {
 		expect(dispatcher.state().kind).toBe("running");
 	});
 
-	it("tells of a dead letter only once it is stored", async () => {
+	it("reports a dead letter only once it is stored", async () => {
 		sandbox.fault("vibetrace", { status: 400, times: 2 });
 		const { settle } = outbox;
 		outbox.settle = async (settlement) => settlement.lease.person !== "email:ada@example.com" && settle(settlement);
 		start("vibetrace");
 		await append("ada@example.com", [track("1")]);
 		await append("bob@example.com", [track("2")]);
-		await vi.waitFor(() => expect(told.filter(({ kind }) => kind === "step").length).toBe(2), { timeout: 60_000 });
+		await vi.waitFor(() => expect(notices.filter(({ kind }) => kind === "step").length).toBe(2), { timeout: 60_000 });
 		expect(
-			told
+			notices
 				.filter(({ kind }) => kind === "lost" || kind === "dead")
 				.map(({ kind }) => kind)
 				.toSorted(),
 		).toEqual(["dead", "lost"]);
 	});
 
-	it("tells of a dead letter whose event could not be planned", async () => {
+	it("reports a dead letter whose event could not be planned", async () => {
 		mayFault = true;
 		start("vibetrace");
 		const event = { destinations: ["vibetrace"], claims: [], rank: 0, reserved: true };
 		await outbox.append({ site: "site", events: [{ ...event, person: "email:ada@example.com", body: "no JSON" }] });
 		const expected = [{ kind: "fault" }, { kind: "dead", reason: "internal_error" }];
-		await vi.waitFor(() => expect(told).toMatchObject(expected), { timeout: 60_000 });
+		await vi.waitFor(() => expect(notices).toMatchObject(expected), { timeout: 60_000 });
 	});
 
 	it("pauses when its key is refused; nothing is lost and other destinations go on", async () => {
@@ -173,14 +173,14 @@ describe("the dispatcher", () => {
 		});
 		expect(sandbox.requests("vibetrace")).toHaveLength(1);
 		heal();
-		// A proxy started anew does not know of the pause.
+		// After a restart a paused destination is probed at once.
 		await dispatcher.stop(0);
 		start("vibetrace");
 		await settled();
 		expect(taken()).toEqual(["1"]);
 	});
 
-	it("makes a dead letter of what is rejected, and the lane goes on", async () => {
+	it("makes a dead letter of a rejected event and goes on with the lane", async () => {
 		sandbox.fault("vibetrace", {
 			status: 400,
 			body: { errors: [{ message: "Invalid", description: "no" }] },
@@ -195,7 +195,7 @@ describe("the dispatcher", () => {
 		expect(JSON.parse(items[0]?.body ?? "")).toMatchObject({ event: { name: "1" } });
 	});
 
-	it("sends adjacent updates as one request; a refused one costs the others nothing", async () => {
+	it("merges adjacent updates into one request, and still delivers the others if one is refused", async () => {
 		const dead = { status: 400, body: { errors: [{ message: "Invalid" }] } };
 		// The three together are refused, then the first two, then the first alone.
 		sandbox.fault("vibetrace", { ...dead, times: 3 });
@@ -207,7 +207,7 @@ describe("the dispatcher", () => {
 		expect(items.map(({ body }) => JSON.parse(body).event.data)).toEqual([{ a: "bad" }]);
 	});
 
-	it("counts the attributes that do not fit there", async () => {
+	it("counts the attributes that the provider cannot take", async () => {
 		start("vibetrace");
 		await append("ada@example.com", [update({ plan: "pro", nested: { a: 1 }, list: [1] })]);
 		await settled();
@@ -215,7 +215,7 @@ describe("the dispatcher", () => {
 		expect((await outbox.stats()).destinations).toMatchObject([{ delivered: 1, leftOut: 2 }]);
 	});
 
-	it("gives up what is answered unreadably after three attempts", async () => {
+	it("gives up an event after three unreadable answers", async () => {
 		sandbox.fault("vibetrace", { status: 200, body: "<html>", contentType: "text/html", times: 3 });
 		start("vibetrace");
 		await append("ada@example.com", [track("1"), track("2")]);
@@ -230,7 +230,7 @@ describe("the dispatcher", () => {
 		await vi.waitFor(() => expect(dispatcher.state()).toMatchObject({ kind: "paused", reason: "http_500" }), {
 			timeout: 60_000,
 		});
-		// Ten in a row pause it; those that were under way then may still come.
+		// Ten failures in a row pause the destination. Up to four more requests may have been under way by then.
 		expect(dispatcher.requests()).toBeLessThanOrEqual(14);
 		heal();
 	});
@@ -239,9 +239,9 @@ describe("the dispatcher", () => {
 		["vibetrace", 1],
 		["helpcrunch", 1],
 		["crisp", 2],
-	] as const)("sends %s a hundred updates that have piled up in %d requests", async (name, requests) => {
+	] as const)("sends %s a backlog of 100 updates in as few requests as possible: %d", async (name, requests) => {
 		const updates = Array.from({ length: 100 }, (_, index) => update({ name: `Ada ${index}`, visits: index }));
-		// The first is what everything that may be looked up is looked up for.
+		// The first event causes every look-up of the person.
 		await append("ada@example.com", [track("1")], [name]);
 		start(name);
 		await settled();
@@ -254,7 +254,7 @@ describe("the dispatcher", () => {
 	});
 
 	it.each(["vibetrace", "helpcrunch", "crisp"] as const)(
-		"costs %s one request an event, once the person is known",
+		"sends %s one request per event once the person is known",
 		async (name) => {
 			start(name);
 			await append("ada@example.com", [track("0")], [name]);
@@ -278,25 +278,25 @@ describe("the dispatcher", () => {
 			Array.from({ length: 12 }, (_, index) => track(String(index))),
 		);
 		await settled();
-		// Eleven requests need a part of three windows, so a whole one lies between the first and the last.
+		// At five a window, eleven requests reach into a third one, so a whole window lies between the first and the last.
 		const [first, ...rest] = sandbox.requests("vibetrace").map(({ at }) => at);
 		expect((rest[9] ?? 0) - (first ?? 0)).toBeGreaterThan(0.9 * windowMs);
 	});
 
-	it("ends what it has begun for a person before it begins for the next, as a budget may end in between", async () => {
+	it("finishes one person's requests before it begins the next person's, as the budget may run out in between", async () => {
 		for (let person = 0; person < 20; person += 1) {
 			await append(`${person}@example.com`, [track("1")], ["crisp"], false);
 		}
 		start("crisp", { cap: 30, reserve: 0, bucket: 30, windowMs: 86_400_000, windowOffsetMs: 0 });
 		await sandbox.until((requests) => requests.length === 30);
 		await vi.waitFor(async () => {
-			// Each is looked for in vain, created, and told of: three requests, of four people at a time.
+			// Each person costs three requests (look-up, creation, event), and four people are served at a time.
 			const [{ delivered = 0 } = {}] = (await outbox.stats()).destinations;
 			expect(delivered).toBeGreaterThanOrEqual(8);
 		});
 	});
 
-	it("sends one request of a person at a time, and a long lane lets others in between", async () => {
+	it("sends one request per person at a time and lets other people in between a long lane's events", async () => {
 		await append(
 			"ada@example.com",
 			Array.from({ length: 30 }, (_, index) => track(`a${index}`)),
@@ -309,7 +309,7 @@ describe("the dispatcher", () => {
 		expect(order.filter((name) => name !== "b")).toEqual(Array.from({ length: 30 }, (_, index) => `a${index}`));
 	});
 
-	it("finishes what is in flight when it is stopped, and takes nothing more", async () => {
+	it("finishes requests in flight when it is stopped, and begins no more", async () => {
 		const heal = sandbox.fault("vibetrace", { delayMs: 200 });
 		const dispatcher = start("vibetrace");
 		await append("ada@example.com", [track("1"), track("2")]);
@@ -320,7 +320,7 @@ describe("the dispatcher", () => {
 		expect(destinations).toMatchObject([{ delivered: 1, owed: 1 }]);
 	});
 
-	it("aborts what is in flight when its grace is over, and delivers it later", async () => {
+	it("aborts requests in flight when the grace period is over, and delivers their events after a restart", async () => {
 		const heal = sandbox.fault("vibetrace", { delayMs: 60_000 });
 		const dispatcher = start("vibetrace");
 		await append("ada@example.com", [track("1")]);
@@ -332,14 +332,14 @@ describe("the dispatcher", () => {
 		expect(taken()).toEqual(["1"]);
 	});
 
-	/** One event each for so many people, in lanes. */
+	/** Appends one event for each of this many people and waits for fan-out. Resolves to their e-mails. */
 	async function appendFor(people: number): Promise<string[]> {
 		const emails = Array.from({ length: people }, (_, index) => `person-${index}@example.com`);
 		for (const email of emails) await append(email, [track(email)]);
 		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 20_000 });
 		return emails;
 	}
-	/** Resolves once whatever was asked of the store before has been answered, and what followed from that. */
+	/** Resolves once the store has answered all earlier calls and the calls that followed from them. */
 	async function stored(): Promise<void> {
 		for (let times = 0; times < 5; times += 1) await outbox.stats();
 	}
@@ -349,7 +349,7 @@ describe("the dispatcher", () => {
 		return (await outbox.findOwed({ destinations, persons, limit: 1 })).map(({ person, state }) => ({ person, state }));
 	};
 
-	it("asks the store for one event's lane at most twice: once to lease it, once to find nothing more", async () => {
+	it("calls take twice for one event: once to lease its lane, once to find nothing more", async () => {
 		const { take } = outbox;
 		const leased: number[] = [];
 		outbox.take = async (request) => {
@@ -365,7 +365,7 @@ describe("the dispatcher", () => {
 		expect(leased.slice(1)).toEqual([1, 0]);
 	});
 
-	it("begins other lanes' requests while the disk is waited for, and no more of them than a crash may repeat", async () => {
+	it("begins other lanes' requests while settlements wait for the disk, but no more than eight", async () => {
 		await appendFor(12);
 		const { settle } = outbox;
 		const disk = Promise.withResolvers<void>();
@@ -383,7 +383,7 @@ describe("the dispatcher", () => {
 		expect(taken()).toHaveLength(12);
 	});
 
-	it("begins no request once it is stopped, and gives back what it was leasing", async () => {
+	it("begins no request once it is stopped, and gives back lanes that it was leasing", async () => {
 		const emails = await appendFor(12);
 		const { take } = outbox;
 		const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -402,7 +402,7 @@ describe("the dispatcher", () => {
 		expect((await statesOf(emails)).map(({ state }) => state)).toEqual(emails.map(() => "ready"));
 	});
 
-	it("gives back what it has leased ahead when the destination is held", async () => {
+	it("gives back lanes leased ahead when the destination is held", async () => {
 		const emails = await appendFor(12);
 		sandbox.fault("vibetrace", { status: 429, retryAfter: 3_600 });
 		const dispatcher = start("vibetrace");
@@ -414,7 +414,7 @@ describe("the dispatcher", () => {
 		expect(sandbox.requests("vibetrace").length).toBeLessThanOrEqual(4);
 	});
 
-	it("begins no request any more for somebody who is waited for to be quiet", async () => {
+	it("begins no request for a person once quiet() waits for them", async () => {
 		const emails = await appendFor(12);
 		const heal = sandbox.fault("vibetrace", { delayMs: 60_000 });
 		const dispatcher = start("vibetrace");

@@ -5,14 +5,14 @@ import { startFlow } from "../../../server/delivery/flow.ts";
 import type { Outbox, Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
 import { createLanes, delivered, destination, failing, limits, running } from "./lanes.ts";
 
-/** Lanes of events to append. */
+/** Lane of each event to append. */
 const appends = fc.array(fc.nat(11), { maxLength: 25 });
-/** Tokens that the budget grants, one time after another. */
+/** Number of tokens that the budget grants at each call. */
 const grants = fc.infiniteStream(fc.nat(4));
-/** Results of requests, one after another. */
+/** Result of each request: true if it delivers. */
 const deliveries = fc.infiniteStream(fc.boolean());
 
-/** A store whose operations happen when the scheduler says: in order unless it is shared. */
+/** A store whose operations happen when the scheduler decides, in order unless the store is shared. */
 function createStore(scheduler: fc.Scheduler, isShared: boolean, grant: () => { granted: number; nextAt: number }) {
 	const lanes = createLanes();
 	const happen = (label: string) => scheduler.schedule(Promise.resolve(), label);
@@ -49,7 +49,7 @@ function createStore(scheduler: fc.Scheduler, isShared: boolean, grant: () => { 
 	};
 }
 
-it.each([false, true])("the flow delivers all events, in whatever order things happen (shared: %s)", (isShared) => {
+it.each([false, true])("the flow delivers all events in every interleaving of operations (shared: %s)", (isShared) => {
 	const property = fc.asyncProperty(
 		fc.scheduler(),
 		appends,
@@ -77,7 +77,7 @@ it.each([false, true])("the flow delivers all events, in whatever order things h
 				startTimer(ring, ms) {
 					let isCancelled = false;
 					const at = now + ms;
-					// The look that is taken each minute must find nothing that was missed, so it is never taken.
+					// The check that runs once a minute is left out: the flow must not depend on it to find an event.
 					if (ms < 1_000)
 						void scheduler.schedule(Promise.resolve(), "timer").then(() => {
 							if (isCancelled) return;

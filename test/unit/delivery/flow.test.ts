@@ -6,18 +6,18 @@ import type { Settlement, TakeRequest } from "../../../server/outbox/lease.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { createLanes, delivered, destination, limits, running } from "./lanes.ts";
 
-/** When the tokens that are granted are void, ms. */
+/** Expiry of the granted tokens, ms. */
 const budgetEnds = 3_600_000;
 
 describe("the flow", () => {
 	let now: number;
 	let timers: { at: number; ring(): void }[];
-	/** What was asked of store and provider and is not answered yet. */
+	/** Unanswered calls to the store and the provider. */
 	let asked: { name: string; answer(): void }[];
 	let takes: number;
 	let lanes: ReturnType<typeof createLanes>;
 	let budget: Advance;
-	/** The store answers no question about the budget before this resolves. */
+	/** Delays the store's grants of tokens until it resolves. */
 	let budgetKnown: Promise<void>;
 	let heldUntil: number;
 	let storeError: Error | undefined;
@@ -36,14 +36,14 @@ describe("the flow", () => {
 		faults = [];
 	});
 
-	/** Resolves once nothing more follows from what happened. */
+	/** Resolves once all promise callbacks have run. */
 	const rest = () => new Promise<void>((done) => setImmediate(done));
 	function ask<Value>(name: string, value: Value | (() => Value)): Promise<Value> {
 		return new Promise((resolve) => {
 			asked.push({ name, answer: () => resolve(value instanceof Function ? value() : value) });
 		});
 	}
-	/** Answers the oldest question of this name. */
+	/** Answers the oldest unanswered call with this name. */
 	async function answer(name: string): Promise<void> {
 		const index = asked.findIndex((each) => each.name === name);
 		expect(index, `${name} among ${asked.map((each) => each.name)}`).toBeGreaterThanOrEqual(0);
@@ -52,7 +52,7 @@ describe("the flow", () => {
 		await rest();
 	}
 	const names = () => asked.map(({ name }) => name);
-	/** Appends one event for each of these lanes. */
+	/** Appends one event to each of these lanes. */
 	async function append(...added: number[]): Promise<void> {
 		for (const lane of added) lanes.add(lane);
 		lanes.tell();
@@ -68,7 +68,7 @@ describe("the flow", () => {
 		await rest();
 	}
 
-	/** In a shared store a settlement takes effect only when it is answered. */
+	/** Starts the flow. A shared store applies a settlement only when it answers. */
 	async function start(isShared = false): Promise<void> {
 		const outbox = {
 			isShared,
@@ -115,14 +115,14 @@ describe("the flow", () => {
 		["a store of its own", false],
 		["a shared store", true],
 	])("with %s", (_, isShared) => {
-		it("takes twice for one event: once to lease its lane, once to find nothing more", async () => {
+		it("calls take twice for one event: once to lease its lane, once to find nothing more", async () => {
 			await startIdle(isShared);
 			await append(1);
 			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
 			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
 		});
 
-		it("takes once for each event of a lane, and once to find nothing more", async () => {
+		it("calls take once for each event of a lane, and once to find nothing more", async () => {
 			await startIdle(isShared);
 			await append(1, 1, 1);
 			for (const _event of range(3)) for (const name of ["take", "attempt", "settle"]) await answer(name);
@@ -130,7 +130,7 @@ describe("the flow", () => {
 			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 4]);
 		});
 
-		it("finds an event that is appended during a take that finds nothing", async () => {
+		it("finds an event appended during a take that finds nothing", async () => {
 			await start(isShared);
 			await append(1);
 			await answer("take");
@@ -138,7 +138,7 @@ describe("the flow", () => {
 			expect(names()).toEqual(["attempt"]);
 		});
 
-		it("finds an event that is appended while its lane is being settled", async () => {
+		it("finds an event appended while its lane is being settled", async () => {
 			await startIdle(isShared);
 			await append(1);
 			await answer("take");
@@ -149,7 +149,7 @@ describe("the flow", () => {
 			expect(lanes.owed()).toBe(1);
 		});
 
-		it("begins four requests at once, also where the budget grants one token at a time", async () => {
+		it("begins four requests at once, even if the budget grants one token at a time", async () => {
 			budget = { ...budget, granted: 1 };
 			await startIdle(isShared);
 			await append(...range(6));
@@ -166,7 +166,7 @@ describe("the flow", () => {
 			expect(names().toSorted()).toEqual(["attempt", "attempt", "attempt", "attempt", "settle"]);
 		});
 
-		it("begins no more than eight requests without a settlement, and goes on with the first settlement", async () => {
+		it("begins at most eight unsettled requests, and another one after the first settlement", async () => {
 			await startIdle(isShared);
 			await append(...range(12));
 			while (names().some((name) => name !== "settle")) await answer(names().find((name) => name !== "settle") ?? "");
@@ -176,7 +176,7 @@ describe("the flow", () => {
 			expect(names().toSorted()).toEqual(["attempt", ...range(7).map(() => "settle")]);
 		});
 
-		it("takes nothing while the budget is empty, and sends what was appended meanwhile once it refills", async () => {
+		it("takes nothing while the budget is empty, and sends events appended meanwhile once it refills", async () => {
 			budget = { ...budget, granted: 0, nextAt: 500 };
 			await start(isShared);
 			await append(1);
@@ -188,7 +188,7 @@ describe("the flow", () => {
 			expect(names()).toEqual(["attempt"]);
 		});
 
-		it("takes nothing while the destination is held, and sends what was appended meanwhile once the hold ends", async () => {
+		it("takes nothing while the destination is held, and sends events appended meanwhile once the hold ends", async () => {
 			await startIdle(isShared);
 			heldUntil = 500;
 			await append(1);
@@ -199,7 +199,7 @@ describe("the flow", () => {
 			expect(names()).toEqual(["attempt"]);
 		});
 
-		it("gives back what it took when a hold has begun meanwhile, and takes it again when the hold ends", async () => {
+		it("gives back a lane if a hold began during its take, and takes it again when the hold ends", async () => {
 			await startIdle(isShared);
 			await append(1);
 			heldUntil = 500;
@@ -212,7 +212,7 @@ describe("the flow", () => {
 		});
 	});
 
-	it("takes nothing when a hold has begun while the budget was asked", async () => {
+	it("takes nothing if a hold began while the budget granted tokens", async () => {
 		const { promise, resolve } = Promise.withResolvers<void>();
 		budgetKnown = promise;
 		await start();
@@ -224,18 +224,18 @@ describe("the flow", () => {
 		expect(names()).toEqual(["take"]);
 	});
 
-	it("gives back what it has leased ahead when the budget is spent", async () => {
+	it("gives back lanes leased ahead when the budget is spent", async () => {
 		await startIdle();
 		await append(...range(8));
 		await answer("take");
-		// The tokens left are void when their window ends.
+		// Unspent tokens expire with their window.
 		budget = { ...budget, granted: 0, nextAt: 9_000, until: 10_000 };
 		now = budgetEnds;
 		await answer("attempt");
 		expect(names().toSorted()).toEqual(["attempt", "attempt", "attempt", ...range(5).map(() => "settle")]);
 	});
 
-	it("takes a waiting lane at its time", async () => {
+	it("takes a waiting lane once it is due", async () => {
 		await startIdle();
 		lanes.add(1);
 		const [lease] = lanes.take({ lanes: 1, now } as TakeRequest).leases;
@@ -249,7 +249,7 @@ describe("the flow", () => {
 		expect(names()).toEqual(["attempt"]);
 	});
 
-	it("takes again after a minute without news, as another process may have died before it told of a lane", async () => {
+	it("takes again after a quiet minute, as another process may have died before it announced a lane", async () => {
 		await startIdle(true);
 		lanes.add(1);
 		await passUntil(60_000);
@@ -270,7 +270,7 @@ describe("the flow", () => {
 		expect(names()).toEqual(["attempt"]);
 	});
 
-	it("ends what it has begun when it is stopped, gives the rest back, and takes nothing more", async () => {
+	it("finishes begun requests when it is stopped, gives the other lanes back, and takes no more", async () => {
 		await startIdle();
 		await append(...range(8));
 		await answer("take");
@@ -281,7 +281,7 @@ describe("the flow", () => {
 		expect([lanes.owed(), takes]).toEqual([4, 1]);
 	});
 
-	it("gives back what a take brings after the stop", async () => {
+	it("gives back lanes that a take returns after the stop", async () => {
 		await startIdle();
 		await append(1);
 		const stopped = flow.stop();
@@ -291,7 +291,7 @@ describe("the flow", () => {
 		await stopped;
 	});
 
-	it("is quiet about people once it has given back their lanes and ended their requests", async () => {
+	it("resolves quiet() once it has given back the people's lanes and ended their requests", async () => {
 		await startIdle();
 		await append(...range(8));
 		await answer("take");

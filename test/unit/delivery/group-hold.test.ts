@@ -7,7 +7,7 @@ import { temporaryFolder } from "../../support/served.ts";
 
 const destination = { site: "site", name: "crisp" };
 
-describe("what holds a destination of several", () => {
+describe("a hold shared by several processes", () => {
 	let outbox: Outbox;
 	let folder: ReturnType<typeof temporaryFolder>;
 	let states: DestinationState[];
@@ -23,7 +23,7 @@ describe("what holds a destination of several", () => {
 		folder.remove();
 	});
 
-	const one = (): GroupHold =>
+	const joinGroup = (): GroupHold =>
 		createGroupHold({
 			outbox,
 			destination,
@@ -34,7 +34,7 @@ describe("what holds a destination of several", () => {
 			onState: (state) => states.push(state),
 			onFault: () => {},
 		});
-	/** As before each request. */
+	/** Learns the stored hold, as a process does before each request. */
 	async function look(hold: GroupHold): Promise<void> {
 		const known = hold.stored();
 		const { hold: found } = await outbox.take({
@@ -54,28 +54,28 @@ describe("what holds a destination of several", () => {
 	const refused = (hold: Hold) => hold.pause("invalid_session", now);
 	const answered = (hold: Hold) => hold.answered(now);
 
-	it("is told to one and known to all before their next request", async () => {
-		const [ada, bob] = [one(), one()];
+	it("is set by one process and known to all before their next request", async () => {
+		const [ada, bob] = [joinGroup(), joinGroup()];
 		await ada.tell(limited, false);
 		await look(bob);
 		expect([ada.until(), bob.until()]).toEqual([60_000, 60_000]);
 		expect(bob.state()).toMatchObject({ kind: "waiting", reason: "quota" });
 	});
 
-	it("is probed by one of them, and all run again once that is answered", async () => {
-		const all = [one(), one(), one()];
-		await all[0]?.tell(limited, false);
-		for (const each of all) await look(each);
+	it("is probed by one process, and all run again once the probe is answered", async () => {
+		const holds = [joinGroup(), joinGroup(), joinGroup()];
+		await holds[0]?.tell(limited, false);
+		for (const each of holds) await look(each);
 		now = 60_000;
-		expect((await Promise.all(all.map((each) => each.probe()))).filter(Boolean)).toHaveLength(1);
-		expect(all.map((each) => each.until() > now)).toEqual([true, true, true]);
-		await all[0]?.tell(answered, true);
-		for (const each of all) await look(each);
-		expect(all.map((each) => each.state().kind)).toEqual(["running", "running", "running"]);
+		expect((await Promise.all(holds.map((each) => each.probe()))).filter(Boolean)).toHaveLength(1);
+		expect(holds.map((each) => each.until() > now)).toEqual([true, true, true]);
+		await holds[0]?.tell(answered, true);
+		for (const each of holds) await look(each);
+		expect(holds.map((each) => each.state().kind)).toEqual(["running", "running", "running"]);
 	});
 
-	it("is probed by another when the first one's probe is never answered", async () => {
-		const [ada, bob] = [one(), one()];
+	it("is probed by another process when the first one's probe is never answered", async () => {
+		const [ada, bob] = [joinGroup(), joinGroup()];
 		await ada.tell(limited, false);
 		await look(bob);
 		now = 60_000;
@@ -86,8 +86,8 @@ describe("what holds a destination of several", () => {
 		expect(await bob.probe()).toBe(true);
 	});
 
-	it("is held longer by a probe that fails, and says so once", async () => {
-		const ada = one();
+	it("is extended by a probe that fails, and reports that once", async () => {
+		const ada = joinGroup();
 		await ada.tell(refused, false);
 		now = 30_000;
 		await ada.probe();
@@ -96,8 +96,8 @@ describe("what holds a destination of several", () => {
 		expect(states.map((state) => "until" in state && state.until)).toEqual([30_000, 90_000]);
 	});
 
-	it("is neither freed nor held longer by what was under way when it was held", async () => {
-		const [ada, bob] = [one(), one()];
+	it("is neither ended nor extended by requests that were under way when it began", async () => {
+		const [ada, bob] = [joinGroup(), joinGroup()];
 		await ada.tell(limited, false);
 		await bob.tell(answered, false);
 		await bob.tell(refused, false);
@@ -105,45 +105,45 @@ describe("what holds a destination of several", () => {
 		expect(bob.state()).toEqual({ kind: "waiting", reason: "quota", until: 60_000 });
 	});
 
-	it("counts the failures of all, whoever had them", async () => {
-		const all = [one(), one(), one(), one(), one()];
+	it("counts the failures of all processes together", async () => {
+		const holds = [joinGroup(), joinGroup(), joinGroup(), joinGroup(), joinGroup()];
 		const failed = (lane: number) => (hold: Hold) => hold.failed(lane, "http_500", now);
-		await Promise.all(all.map((each, index) => each.tell(failed(index), false)));
-		await Promise.all(all.slice(1).map((each, index) => each.tell(failed(index), false)));
-		await Promise.all(all.map(look));
-		expect(all.map((each) => each.state().kind)).toEqual(all.map(() => "running"));
-		await all[3]?.tell(failed(3), false);
-		await Promise.all(all.map(look));
-		expect(all.map((each) => each.state().kind)).toEqual(all.map(() => "paused"));
+		await Promise.all(holds.map((each, index) => each.tell(failed(index), false)));
+		await Promise.all(holds.slice(1).map((each, index) => each.tell(failed(index), false)));
+		await Promise.all(holds.map(look));
+		expect(holds.map((each) => each.state().kind)).toEqual(holds.map(() => "running"));
+		await holds[3]?.tell(failed(3), false);
+		await Promise.all(holds.map(look));
+		expect(holds.map((each) => each.state().kind)).toEqual(holds.map(() => "paused"));
 	});
 
-	it("waits on after a restart; what paused before is tried at once, as it may have been mended", async () => {
-		await one().tell(limited, false);
-		const later = one();
+	it("still waits after a restart, but probes a paused destination at once, as its cause may be gone", async () => {
+		await joinGroup().tell(limited, false);
+		const later = joinGroup();
 		await look(later);
 		expect(later.until()).toBe(60_000);
 		now = 60_000;
 		await later.tell(refused, false);
-		const last = one();
+		const last = joinGroup();
 		await look(last);
 		expect([last.until(), last.probing(), await last.probe(), last.until()]).toEqual([0, true, true, 75_000]);
 	});
 
-	it("does not last for longer than a day, whatever a wrong clock wrote", async () => {
+	it("lasts at most a day, even if a wrong clock wrote it", async () => {
 		now = 1_000 * 86_400_000;
-		await one().tell(limited, false);
+		await joinGroup().tell(limited, false);
 		now = 0;
-		const later = one();
+		const later = joinGroup();
 		await look(later);
 		expect(later.until()).toBe(86_400_000);
 	});
 
-	it("is told again until the store takes it", async () => {
+	it("is written again until the store accepts it", async () => {
 		const { hold } = outbox;
 		let failures = 3;
 		outbox.hold = (change) => (failures-- > 0 ? Promise.reject(new Error("disk full")) : hold(change));
-		await one().tell(limited, false);
-		const other = one();
+		await joinGroup().tell(limited, false);
+		const other = joinGroup();
 		await look(other);
 		expect(other.until()).toBe(60_000);
 	});

@@ -5,19 +5,19 @@ const daily = { requests: 10_000, per: "day" } as const;
 const perMinute = { requests: 120, per: "minute" } as const;
 
 describe("a destination", () => {
-	it("waits as long as it was told to", () => {
+	it("waits as long as the provider asks", () => {
 		const hold = createHold(daily);
 		hold.wait("rate_limited", 7_000, 1_000);
 		expect(hold.state()).toEqual({ kind: "waiting", reason: "rate_limited", until: 8_000 });
 	});
 
-	it("with a limit by the minute waits for the rest of the minute when it was not told for how long", () => {
+	it("with a limit per minute waits for the rest of the minute if the provider names no time", () => {
 		const hold = createHold(perMinute);
 		hold.wait("too_many_requests", undefined, 60_000 + 45_000);
 		expect(hold.until()).toBe(120_000);
 	});
 
-	it("with a daily limit waits 30 s, doubling to 15 min while its probes are refused too", () => {
+	it("with a daily limit waits 30 s, doubling to 15 min while its probes are refused", () => {
 		const hold = createHold(daily);
 		const waits = [];
 		let now = 0;
@@ -29,7 +29,7 @@ describe("a destination", () => {
 		expect(waits).toEqual([30, 60, 120, 240, 480, 900, 900]);
 	});
 
-	it("pauses 30 s when its credentials are refused, then sends one probe, and runs again once that is answered", () => {
+	it("pauses 30 s when its credentials are refused, then sends one probe, and runs again once the probe is answered", () => {
 		const hold = createHold(daily);
 		hold.pause("invalid_session", 0);
 		expect([hold.until(), hold.probing()]).toEqual([30_000, true]);
@@ -37,7 +37,7 @@ describe("a destination", () => {
 		expect([hold.until(), hold.probing(), hold.state()]).toEqual([0, false, { kind: "running" }]);
 	});
 
-	it("is neither freed nor held longer by requests that were under way when it was held", () => {
+	it("is neither released nor held longer by requests that were under way when its hold began", () => {
 		const hold = createHold(daily);
 		hold.wait("quota", 60_000, 0);
 		hold.wait("quota", 60_000, 1);
@@ -55,7 +55,7 @@ describe("a destination", () => {
 		expect(hold.state()).toEqual({ kind: "paused", reason: "http_500", until: 30_000 });
 	});
 
-	it("does not pause for one or two people's failures, nor for ones with an answer between them", () => {
+	it("does not pause for failures of one or two people, nor for failures with an answer between them", () => {
 		const hold = createHold(daily);
 		for (let failure = 0; failure < 50; failure += 1) hold.failed(failure % 2, "http_500", 0);
 		for (let failure = 0; failure < 50; failure += 1) {
@@ -65,7 +65,7 @@ describe("a destination", () => {
 		expect(hold.state().kind).toBe("running");
 	});
 
-	it("is paused longer by a probe that fails", () => {
+	it("is paused longer after a probe that fails", () => {
 		const hold = createHold(daily);
 		hold.pause("invalid_session", 0);
 		hold.failed(1, "timeout", 30_000);

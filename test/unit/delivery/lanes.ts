@@ -51,12 +51,12 @@ export function createLanes() {
 	};
 }
 
-/** A request that delivered the first event of a lease. */
+/** An attempt that delivered the first event of a lease. */
 export const delivered = (lease: Lease, now: number): Attempt => ({
 	settlement: { lease, now, ended: { count: 1, ending: { kind: "delivered" } } },
 	isSent: true,
 });
-/** The hold of a destination that runs. */
+/** The hold of a running destination. */
 export const running: FlowOptions["hold"] = {
 	settled: async () => {},
 	until: () => 0,
@@ -65,7 +65,7 @@ export const running: FlowOptions["hold"] = {
 	stored: () => undefined,
 	seen: () => {},
 };
-/** Fails the test. */
+/** Fails the test with this fault. */
 export const failing = (message: string, cause: unknown) => {
 	throw new Error(message, { cause });
 };

@@ -5,7 +5,7 @@ import { createWindow } from "../../../server/delivery/window.ts";
 import type { Settlement } from "../../../server/outbox/outbox.ts";
 import { createLanes, delivered, failing, running } from "./lanes.ts";
 
-/** Begins one lane that was leased for ordinary tokens; resolves to its settlement and to the tokens that are left. */
+/** Begins one lane that was leased for ordinary tokens. Resolves to its settlements and the remaining tokens. */
 async function send({ reservedOnly = false, isSent = true }): Promise<{ settlements: Settlement[]; tokens: number }> {
 	const window = createWindow({ isShared: false });
 	const lanes = createLanes();
@@ -48,11 +48,11 @@ it("a request that is sent costs a token", async () => {
 	expect(await send({})).toMatchObject({ settlements: [{ ended: { count: 1 } }], tokens: 2 });
 });
 
-it("a lane with nothing to send costs none", async () => {
+it("a lane with nothing to send costs no token", async () => {
 	expect(await send({ isSent: false })).toMatchObject({ settlements: [{ ended: { count: 1 } }], tokens: 3 });
 });
 
-it("a lane that was leased for ordinary tokens is given back once only the reserve is left", async () => {
+it("a lane leased for ordinary tokens is given back once only the reserve is left", async () => {
 	const { settlements, tokens } = await send({ reservedOnly: true });
 	expect(settlements).toMatchObject([{ isOnTheWay: true }]);
 	expect(settlements[0]?.ended).toBeUndefined();

@@ -7,7 +7,7 @@ const settlement: Settlement = {
 	now: 0,
 };
 
-/** Settles with a store that answers as told; resolves to what happened, in order. */
+/** Settles with a store that gives these answers. Resolves to all calls and callbacks in order. */
 async function settleWith(isShared: boolean, answers: (boolean | Error)[], signal = new AbortController().signal) {
 	const happened: unknown[] = [];
 	const settle = createSettle({
@@ -32,15 +32,15 @@ async function settleWith(isShared: boolean, answers: (boolean | Error)[], signa
 	return happened;
 }
 
-it("calls a lane ready once a store of its own is asked, as the store answers in order", async () => {
+it("settle calls a lane ready once its own store is asked, as that store answers in order", async () => {
 	expect(await settleWith(false, [true])).toEqual(["asked", "ready", "answered", true]);
 });
 
-it("calls a lane ready only once a shared store has answered", async () => {
+it("settle calls a lane ready only once a shared store has answered", async () => {
 	expect(await settleWith(true, [true])).toEqual(["asked", "answered", "ready", true]);
 });
 
-it("settles again until the store takes it", async () => {
+it("settle tries again until the store accepts the settlement", async () => {
 	const full = new Error("disk full");
 	expect(await settleWith(true, [full, full, true])).toEqual([
 		...["asked", "answered", full],
@@ -49,7 +49,7 @@ it("settles again until the store takes it", async () => {
 	]);
 });
 
-it("calls a lane ready anew each time that it settles again", async () => {
+it("settle calls a lane ready at each new try", async () => {
 	const full = new Error("disk full");
 	expect(await settleWith(false, [full, true])).toEqual([
 		...["asked", "ready", "answered", full],
@@ -57,11 +57,11 @@ it("calls a lane ready anew each time that it settles again", async () => {
 	]);
 });
 
-it("tells of a lease that had ended", async () => {
+it("settle reports a lease that had ended", async () => {
 	expect(await settleWith(true, [false])).toEqual(["asked", "answered", "ready", "lost", false]);
 });
 
-it("gives up at the end of the grace period", async () => {
+it("settle gives up at the end of the grace period", async () => {
 	const full = new Error("disk full");
 	expect(await settleWith(true, [full], AbortSignal.abort())).toEqual(["asked", "answered", full, false]);
 });

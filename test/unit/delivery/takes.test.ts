@@ -3,7 +3,7 @@ import { createTakes } from "../../../server/delivery/takes.ts";
 import { createWindow } from "../../../server/delivery/window.ts";
 import { createLanes, destination, running } from "./lanes.ts";
 
-it("a take that is refused for a hold unknown here learns of the hold, and is due again at once", async () => {
+it("a take refused because of an unknown hold learns of the hold, and is due again at once", async () => {
 	const lanes = createLanes();
 	lanes.add(1);
 	const stored = "held by another";

@@ -16,11 +16,11 @@ const leaseOf = (lane: number): Lease => ({
 });
 
 let window: LeaseWindow;
-/** Leases so many lanes more. */
+/** Leases this many more lanes. */
 function add(count: number): void {
 	for (let added = 0; added < count; added += 1) window.add(leaseOf(window.all().length), false);
 }
-/** Begins all that may begin. */
+/** Begins every request that may begin. */
 function begin(isProbing = false): Leased[] {
 	const begun: Leased[] = [];
 	for (let next = window.next(isProbing); next; next = window.next(isProbing)) {
@@ -54,7 +54,7 @@ describe("the window of a store of its own", () => {
 		expect(window.room(false)).toBe(2);
 	});
 
-	it("has eight requests without a settlement on disk at most", () => {
+	it("has at most eight requests whose settlement is not on disk", () => {
 		add(8);
 		for (const each of begin()) each.stage = "settling";
 		const later = begin();
@@ -66,14 +66,14 @@ describe("the window of a store of its own", () => {
 		expect(window.next(false)).toBeDefined();
 	});
 
-	it("lets a probe go alone", () => {
+	it("sends nothing beside a probe", () => {
 		expect(window.room(true)).toBe(1);
 		add(3);
 		expect(begin(true)).toHaveLength(1);
 		expect(window.room(true)).toBe(0);
 	});
 
-	it("counts no lane that is given back", () => {
+	it("does not count lanes that are being given back", () => {
 		add(8);
 		for (const each of window.all()) each.stage = "returning";
 		expect([window.room(false), window.next(false), window.ahead()]).toEqual([8, undefined, 0]);
@@ -81,7 +81,7 @@ describe("the window of a store of its own", () => {
 	});
 });
 
-it("the window of a shared store leases no lane ahead, and no more than may be unsettled", () => {
+it("the window of a shared store leases no lane ahead, and at most as many as may be unsettled", () => {
 	window = createWindow({ isShared: true });
 	expect(window.room(false)).toBe(4);
 	add(4);

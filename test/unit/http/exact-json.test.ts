@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseJson } from "../../../server/http/exact-json.ts";
 
-// ---------------------------------------------------------------- JSON with the value it stands for
+// ---------------------------------------------------------------- JSON and its value
 
 /** A string: its spelling in JSON without the quotes, and its value. */
 interface Spelled {
@@ -11,7 +11,10 @@ interface Spelled {
 	value: string;
 }
 
-/** JSON, its value, and `trap`: JSON that V8's fault takes for the same objects, with unescaped keys. */
+/**
+ * JSON text, its value, and `trap`: JSON with unescaped keys that V8 confuses with those of `text`.
+ * See https://github.com/nodejs/node/issues/63785.
+ */
 interface Written {
 	text: string;
 	trap: string;
@@ -41,7 +44,7 @@ const spelled: fc.Arbitrary<Spelled> = fc
 		spelling: parts.map(({ spelling }) => spelling).join(""),
 		value: parts.map(({ value }) => value).join(""),
 	}));
-/** A key that is the start of a spelling, as long as what is spelled. */
+/** Key made of the first characters of a spelling, as long as the spelled value. */
 const trapFor = ({ spelling, value }: Spelled) => JSON.stringify(spelling.slice(0, value.length));
 
 const space = fc.constantFrom("", "", " ", "\n\t\r ");
@@ -66,7 +69,7 @@ const { json } = fc.letrec<{ json: Written }>((tie) => ({
 	),
 }));
 
-/** Texts of what JSON is made of, most of which are no JSON. */
+/** Random sequences of JSON's tokens, mostly invalid JSON. */
 const nearlyJson = fc
 	.array(
 		fc.constantFrom(
@@ -86,11 +89,11 @@ const errorOf = (parse: (text: string) => unknown, text: string): unknown => {
 };
 
 describe("parseJson", () => {
-	it("reads any JSON, also once V8 has met keys that its spelling looks like", () => {
+	it("reads any JSON, even after V8 has parsed keys that it confuses with these", () => {
 		fc.assert(
 			fc.property(json, ({ text, trap, value }) => {
 				const met: unknown = JSON.parse(trap);
-				// As text, which shows the order of keys too, and a key `__proto__`.
+				// Compared as text, which includes the order of keys and a key `__proto__`.
 				expect(JSON.stringify(parseJson(text))).toBe(JSON.stringify(value));
 				expect(met).toBeDefined();
 			}),
@@ -98,7 +101,7 @@ describe("parseJson", () => {
 		);
 	});
 
-	it("throws what JSON.parse throws", () => {
+	it("throws the same errors as JSON.parse", () => {
 		fc.assert(
 			fc.property(
 				fc.oneof(
@@ -116,20 +119,20 @@ describe("parseJson", () => {
 	it.each([
 		["lists", "[", "]"],
 		["objects", '{"\\"":', "}"],
-	])("reads 100,000 %s in each other", (_what, opening, closing) => {
+	])("reads 100,000 nested %s", (_what, opening, closing) => {
 		let value = parseJson(`{"\\n":${opening.repeat(100_000)}1${closing.repeat(100_000)}}`);
 		let depth = 0;
 		for (; typeof value === "object" && value !== null; depth += 1) value = Object.values(value)[0];
 		expect([value, depth]).toEqual([1, 100_001]);
 	});
 
-	it("reads a text of a megabyte that is escaped throughout", () => {
+	it("reads strings of a megabyte in which every character is escaped", () => {
 		const text = "\n".repeat(500_000);
 		expect(parseJson(JSON.stringify({ [text]: text }))).toEqual({ [text]: text });
 	});
 });
 
-it("parseJson is needed as long as package.json allows a Node whose JSON.parse is wrong", () => {
+it("parseJson is still needed, as package.json allows versions of Node whose JSON.parse is wrong", () => {
 	const { node } = process.versions;
 	const [major = 0, minor = 0] = node.split(".").map(Number);
 	const isWrong = major === 23 || (major === 24 && minor < 22) || major === 25 || (major === 26 && minor < 12);
@@ -141,6 +144,6 @@ it("parseJson is needed as long as package.json allows a Node whose JSON.parse i
 	).toBe(isWrong ? Object.keys(met)[1] : "\n");
 	expect(
 		JSON.parse(readFileSync("package.json", "utf8")).engines.node,
-		"delete server/http/exact-json.ts and this file if package.json now rules out the versions that are wrong, else correct this line",
+		"delete server/http/exact-json.ts and this file if package.json now rules out all wrong versions, else update this line",
 	).toBe("^22.20 || >=24.7");
 });

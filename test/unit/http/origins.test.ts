@@ -4,7 +4,7 @@ import { isOriginPattern, originAllowed } from "../../../server/http/origins.ts"
 describe("https://*.shop.example", () => {
 	const allowed = ["https://*.shop.example"];
 	test.each(["https://www.shop.example", "https://a.b.c.shop.example", "https://xn--bcher-kva.shop.example"])(
-		"stands for %s",
+		"matches %s",
 		(origin) => expect(originAllowed(origin, allowed, false)).toBe(true),
 	);
 	test.each(
@@ -35,10 +35,10 @@ describe("https://*.shop.example", () => {
 				"",
 			],
 		].flat(),
-	)("does not stand for %j", (origin) => expect(originAllowed(origin, allowed, false)).toBe(false));
+	)("does not match %j", (origin) => expect(originAllowed(origin, allowed, false)).toBe(false));
 });
 
-test("a star keeps scheme and port", () => {
+test("a wildcard does not cover the scheme and the port", () => {
 	expect(originAllowed("http://app.shop.test:3000", ["http://*.shop.test:3000"], false)).toBe(true);
 	expect(originAllowed("http://app.shop.test", ["http://*.shop.test:3000"], false)).toBe(false);
 	expect(isOriginPattern("http://*.shop.test:3000")).toBe(true);

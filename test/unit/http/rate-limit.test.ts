@@ -9,7 +9,7 @@ const refused = expect.objectContaining({ code: "rate_limited" });
 const request = {} as IncomingMessage;
 
 describe("a limit", () => {
-	test("lets a sender's requests through until there are more than it allows, and then each after its minute", () => {
+	test("lets through the allowed number of requests per sender, each counting for a minute", () => {
 		const limit = createRateLimit(2);
 		limit.count("a");
 		vi.advanceTimersByTime(59_000);
@@ -20,7 +20,7 @@ describe("a limit", () => {
 		limit.count("a");
 	});
 
-	test("says how long the minute still is", () => {
+	test("refuses with the rest of the minute as retryAfter", () => {
 		const limit = createRateLimit(1);
 		limit.count("a");
 		expect(() => limit.count("a")).toThrow(expect.objectContaining({ retryAfter: 60 }));
@@ -28,7 +28,7 @@ describe("a limit", () => {
 		expect(() => limit.count("a")).toThrow(expect.objectContaining({ retryAfter: 1 }));
 	});
 
-	test("is checked without being counted", () => {
+	test("can be checked without counting a request", () => {
 		const limit = createRateLimit(1);
 		for (let times = 0; times < 3; times += 1) limit.check("a");
 		limit.count("a");
@@ -37,7 +37,7 @@ describe("a limit", () => {
 		limit.check("a");
 	});
 
-	test("holds across the minutes of others", () => {
+	test("counts each sender's minute on its own", () => {
 		const limit = createRateLimit(1);
 		limit.count("first");
 		vi.advanceTimersByTime(30_000);
@@ -47,7 +47,7 @@ describe("a limit", () => {
 		expect(() => limit.count("a")).toThrow(refused);
 	});
 
-	test("remembers a sender that goes on sending, however many others send, and forgets who sent once", () => {
+	test("remembers an active sender among 250,000 others, and forgets an inactive one", () => {
 		const limit = createRateLimit(1);
 		limit.count("once");
 		limit.count("often");
@@ -59,27 +59,27 @@ describe("a limit", () => {
 	});
 });
 
-describe("a sender is", () => {
+describe("two addresses belong to one sender", () => {
 	const name = byAddress(({ url = "" }) => url);
 	const nameOf = (address: string) => name({ url: address } as IncomingMessage);
 	test.each([
-		["an IPv4 address", "198.51.100.1", "198.51.100.1", true],
-		["another IPv4 address", "198.51.100.1", "198.51.100.2", false],
-		["the same address as mapped IPv6", "198.51.100.1", "::ffff:198.51.100.1", true],
-		["another address as mapped IPv6", "::ffff:198.51.100.2", "::ffff:198.51.100.1", false],
-		["a /64 of IPv6", "2001:db8:0:1::1", "2001:db8:0:1:ffff::9", true],
-		["a /64 of IPv6, however it is written", "2001:db8::1:2", "2001:0DB8:0:0:0::5", true],
-		["another /64 of IPv6", "2001:db8:0:1::1", "2001:db8:0:2::1", false],
-		["a /64 before all zeros", "2001:db8:0:1::", "2001:db8:0:1::1", true],
-		["a /64 with a zone", "fe80::1%eth0", "fe80::2%eth1", true],
-		["whoever is on this machine", "::1", "::", true],
-		["nobody where there is no address", "", "", true],
-	])("%s: %s and %s", (_name, one, other, isSame) => {
-		expect(nameOf(one) === nameOf(other)).toBe(isSame);
+		["equal IPv4 addresses", "198.51.100.1", "198.51.100.1", true],
+		["different IPv4 addresses", "198.51.100.1", "198.51.100.2", false],
+		["an IPv4 address and its IPv4-mapped IPv6 form", "198.51.100.1", "::ffff:198.51.100.1", true],
+		["different IPv4-mapped addresses", "::ffff:198.51.100.2", "::ffff:198.51.100.1", false],
+		["IPv6 addresses of one /64", "2001:db8:0:1::1", "2001:db8:0:1:ffff::9", true],
+		["IPv6 addresses of one /64 in different spellings", "2001:db8::1:2", "2001:0DB8:0:0:0::5", true],
+		["IPv6 addresses of different /64s", "2001:db8:0:1::1", "2001:db8:0:2::1", false],
+		["the first address of a /64 and another one", "2001:db8:0:1::", "2001:db8:0:1::1", true],
+		["link-local addresses with zones", "fe80::1%eth0", "fe80::2%eth1", true],
+		["the loopback and the unspecified address", "::1", "::", true],
+		["two missing addresses", "", "", true],
+	])("%s: %s, %s → %s", (_name, first, second, isSame) => {
+		expect(nameOf(first) === nameOf(second)).toBe(isSame);
 	});
 });
 
-test("guesses are refused after as many wrong ones as are allowed, and right ones cost nothing", () => {
+test("guesses are refused after the allowed number of wrong ones, and right ones do not count", () => {
 	const guess = limitGuesses(2, () => "a");
 	for (let times = 0; times < 5; times += 1) expect(guess(request, () => "found")).toBe("found");
 	for (let times = 0; times < 2; times += 1) expect(guess(request, () => undefined)).toBeUndefined();

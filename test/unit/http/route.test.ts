@@ -61,13 +61,13 @@ describe("a route", () => {
 		expect([response.status, response.headers.get("allow")]).toEqual([405, allowed]);
 	});
 
-	test("does first what comes before each method, refused ones too", async () => {
+	test("runs its `before` handler for every method, refused ones included", async () => {
 		for (const method of ["POST", "OPTIONS", "PUT"])
 			expect((await fetch(`${url}/both`, { method })).headers.get("x-before"), method).toBe("yes");
 	});
 });
 
-test("each method that is served is in the OpenAPI document, and no other", () => {
+test("the OpenAPI document contains every served method and no other", () => {
 	const { paths } = openApiDocument(routes) as { paths: Record<string, object> };
 	const described = Object.entries(paths).map(([path, methods]) => [path, ...Object.keys(methods)]);
 	expect(described).toEqual([

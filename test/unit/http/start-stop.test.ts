@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createStartStop } from "../../../server/http/start-stop.ts";
 
-/** A start and a stop that write down what is opened and closed, each open as it is told to end. */
+/** Start and stop functions that log each opening and closing. `opens` run before the first of them. */
 function watched(...opens: (() => Promise<void>)[]) {
 	const log: string[] = [];
 	const both = createStartStop(async () => {
@@ -12,7 +12,7 @@ function watched(...opens: (() => Promise<void>)[]) {
 	return { log, ...both };
 }
 
-test("two starts open once, and a stop closes within the time that it is given", async () => {
+test("two starts open once, and a stop closes with the given grace period", async () => {
 	const { log, start, stop } = watched();
 	await Promise.all([start(), start()]);
 	await stop(5);
@@ -35,7 +35,7 @@ test("a start that failed can be tried again", async () => {
 	expect(log).toEqual(["open", "close 1"]);
 });
 
-test("a start that fails after a stop does not keep the next start from being stopped", async () => {
+test("a failed start does not keep the next start from being stopped", async () => {
 	const { log, start, stop } = watched(() => Promise.reject(new Error("locked")));
 	const [first] = await Promise.allSettled([start(), stop(), start()]);
 	expect(first.status).toBe("rejected");

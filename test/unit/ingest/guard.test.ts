@@ -5,10 +5,10 @@ import { checkEvent } from "../../../server/ingest/check-event.ts";
 import { guardEvent } from "../../../server/ingest/guard.ts";
 import { colors, type Event, eventSchema, eventTypes, limits } from "../../../shared/event.ts";
 
-/** `EVENTFERRY_GUARD_RUNS=20000 npx vitest run test/unit/ingest` looks longer. */
+/** Number of random inputs. `EVENTFERRY_GUARD_RUNS=20000 npx vitest run test/unit/ingest` checks more. */
 const numRuns = Number(process.env.EVENTFERRY_GUARD_RUNS ?? 2_000);
 
-// ---------------------------------------------------------------- what the guard must agree with
+// ---------------------------------------------------------------- the schema and the structural checks, as a reference
 
 const isSound = (value: unknown, levels: number): boolean =>
 	typeof value === "number"
@@ -20,14 +20,14 @@ const isSound = (value: unknown, levels: number): boolean =>
 					([key, inner]) => !["__proto__", "constructor", "prototype"].includes(key) && isSound(inner, levels - 1),
 				));
 
-function slowly(raw: unknown): Event | undefined {
+function reference(raw: unknown): Event | undefined {
 	if (!isSound(raw, limits.dataDepth + 1)) return undefined;
 	return eventSchema.safeParse(raw).data;
 }
 
-// ---------------------------------------------------------------- events, good and nearly good
+// ---------------------------------------------------------------- events, valid and nearly valid
 
-/** Now and then something else in a field's place, or nothing. */
+/** Mostly a good value, sometimes a bad one or nothing. */
 const often = (good: fc.Arbitrary<unknown>, ...nearly: unknown[]) =>
 	fc.oneof(
 		{ weight: 120, arbitrary: good },
@@ -46,11 +46,17 @@ const odd = fc.oneof(
 );
 const filled = (length: number) => "x".repeat(length);
 
-/** A record of the fields that are defined, in any order, sometimes with others among them. */
+/** An object with the defined fields in any order, sometimes with unknown fields among them. */
 function object(fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<unknown> {
-	const other = fc.tuple(fc.oneof({ weight: 30, arbitrary: fc.string() }, { weight: 1, arbitrary: forbidden }), odd);
+	const unknownField = fc.tuple(
+		fc.oneof({ weight: 30, arbitrary: fc.string() }, { weight: 1, arbitrary: forbidden }),
+		odd,
+	);
 	return fc
-		.tuple(fc.record(fields), fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, fc.array(other, { maxLength: 2 })))
+		.tuple(
+			fc.record(fields),
+			fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, fc.array(unknownField, { maxLength: 2 })),
+		)
 		.chain(([known, others]) =>
 			fc
 				.shuffledSubarray([...others, ...Object.entries(known)], { minLength: 0 })
@@ -145,28 +151,28 @@ const nearlyEvent = fc.constantFrom(...eventTypes).chain((type) =>
 	}),
 );
 
-// ---------------------------------------------------------------- the proof
+// ---------------------------------------------------------------- the comparison
 
 describe("the guard", () => {
-	it("takes what the schema and the structural checks take, and makes the same event of it", () => {
-		const seen = { taken: 0, refused: 0 };
+	it("accepts the same input as the reference, and makes the same event of it", () => {
+		const verdicts = { taken: 0, refused: 0 };
 		fc.assert(
 			fc.property(fc.oneof({ weight: 9, arbitrary: nearlyEvent }, odd), (raw) => {
 				const before = structuredClone(raw);
 				const guarded = guardEvent(raw);
-				deepStrictEqual(guarded?.event, slowly(raw));
+				deepStrictEqual(guarded?.event, reference(raw));
 				deepStrictEqual(raw, before);
-				seen[guarded ? "taken" : "refused"] += 1;
+				verdicts[guarded ? "taken" : "refused"] += 1;
 				const bytes = guarded?.event.data ? Buffer.byteLength(JSON.stringify(guarded.event.data)) : 0;
 				expect(guarded?.dataBytesAtMost ?? 0).toBeGreaterThanOrEqual(bytes);
 			}),
 			{ numRuns },
 		);
-		// Neither verdict may be rare, or the other's proof would be worth little.
-		expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(numRuns / 5);
+		// Both verdicts must be common, or one of them would hardly be tested.
+		expect(Math.min(verdicts.taken, verdicts.refused)).toBeGreaterThan(numRuns / 5);
 	});
 
-	it("leaves an event whose data is too large to be refused as that, counted in bytes", () => {
+	it("leaves it to checkEvent to refuse data as too large, counted in bytes", () => {
 		const sender = { isBackend: false, clockOffset: 0, attributes: undefined, now: 1_000 };
 		const event = (text: string) => ({
 			...{ id: "01890a5d-ac96-774b-bcce-b302099a8057", at: 1_000, type: "track", name: "x" },

@@ -27,19 +27,19 @@ function step(count: number, more: Partial<Extract<Notice, { kind: "step" }>> = 
 }
 const create = () => createActivity({ labelOf: () => "shop.example", now: () => 1 });
 
-it("a request tells how many events it is for, and names the first twenty", () => {
+it("a live delivery counts its events and names the first twenty", () => {
 	const activity = create();
-	const told: LiveDelivery[] = [];
-	activity.watch((delivery) => told.push(delivery));
+	const deliveries: LiveDelivery[] = [];
+	activity.watch((delivery) => deliveries.push(delivery));
 	activity.stepped(destination, step(70));
 	activity.stepped(destination, step(1));
-	expect(told.map(({ count, events }) => [count, events.length])).toEqual([
+	expect(deliveries.map(({ count, events }) => [count, events.length])).toEqual([
 		[70, 20],
 		[1, 1],
 	]);
 });
 
-it("what a provider says of somebody does not tell who they are", () => {
+it("a provider's reason is shown without the person's e-mail", () => {
 	const activity = create();
 	const outcome = { kind: "rejected", reason: "bad user ada@example.com" } as const;
 	const base = step(1) as Extract<Notice, { kind: "step" }>;
@@ -48,7 +48,7 @@ it("what a provider says of somebody does not tell who they are", () => {
 	expect(latest.map(({ reason }) => reason)).toEqual(["bad user ***"]);
 });
 
-it("is remembered for so many events, the latest, and shown the last hundred requests of", () => {
+it("the latest requests are remembered up to a number of events, and the last hundred are shown", () => {
 	const activity = create();
 	for (let at = 0; at < 300; at += 1) activity.stepped(destination, step(99, { at }));
 	const { steps } = activity.remembered();
@@ -59,7 +59,7 @@ it("is remembered for so many events, the latest, and shown the last hundred req
 	);
 });
 
-it("who is forgotten is not remembered, and neither is what was under way for them", () => {
+it("a forgotten person's activity is deleted, and requests still under way are not recorded", () => {
 	const activity = create();
 	const events = [
 		{ person: "email:ada@example.com", body: "{}", destinations: [], claims: [], rank: 0, reserved: false },

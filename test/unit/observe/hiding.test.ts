@@ -20,12 +20,12 @@ const hide = hiding(config);
 
 describe("a log line hides", () => {
 	test.each([
-		["the admin token, as JSON spells it", JSON.stringify({ given: 'admin"secret' }), "secret"],
-		["a server key, as a URL spells it", "GET /?key=server%2Fsecret%2B", "server%2F"],
+		["the admin token, escaped as in JSON", JSON.stringify({ given: 'admin"secret' }), "secret"],
+		["a server key, encoded as in a URL", "GET /?key=server%2Fsecret%2B", "server%2F"],
 		["each identity secret", "second-identity-secret-0123456789abcdef", "second"],
 		["a provider's key", 'authorization: "Bearer helpcrunch-secret"', "helpcrunch-secret"],
 		[
-			"what Basic makes of one",
+			"a provider's key as Basic credentials",
 			`Basic ${btoa("crisp-identifier:crisp-secret")}`,
 			btoa("crisp-identifier:crisp-secret"),
 		],
@@ -39,7 +39,7 @@ describe("a log line hides", () => {
 		expect(hide(line)).toContain("***");
 	});
 
-	test("an e-mail after what JSON escapes, and is JSON still", () => {
+	test("an e-mail after an escape of JSON, and remains valid JSON", () => {
 		const line = JSON.stringify({
 			msg: "to\nada@example.com\u0007bob@example.com\\eve@example.com\tmallory%40example.com",
 		});

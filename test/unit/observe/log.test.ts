@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createLog, scrub } from "../../../server/observe/log.ts";
 
-/** What is logged, as lines. */
+/** Returns the lines that are logged. */
 function logged(write: (log: ReturnType<typeof createLog>) => void): string[] {
 	const lines: string[] = [];
 	write(createLog("debug", { stream: { write: (line) => void lines.push(line) } }));
@@ -25,7 +25,7 @@ it.each([
 	expect(scrub(text)).toBe(shown);
 });
 
-it("nothing that a provider or an error says brings an e-mail, a token or a body into the log", () => {
+it("no text of a provider or an error brings an e-mail, a token or a body into the log", () => {
 	const secret = "ada@example.com";
 	const lines = logged((log) => {
 		log.info({ reason: `unknown ${secret}` }, `about ${secret}`);

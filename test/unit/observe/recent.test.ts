@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createRecent } from "../../../server/observe/recent.ts";
 
-it("the latest are kept, as many as there is room for", () => {
+it("the latest items are kept, as many as fit", () => {
 	const recent = createRecent<string>(10);
 	for (const thing of ["a", "b", "c"]) recent.add(thing, 4);
 	expect(recent.all()).toEqual(["b", "c"]);
@@ -9,7 +9,7 @@ it("the latest are kept, as many as there is room for", () => {
 	expect(recent.all()).toEqual(["b", "c", "d"]);
 });
 
-it("what is larger than the room pushes all out, itself too", () => {
+it("an item larger than the limit removes all items, itself included", () => {
 	const recent = createRecent<string>(10);
 	recent.add("a", 1);
 	recent.add("big", 11);
@@ -18,7 +18,7 @@ it("what is larger than the room pushes all out, itself too", () => {
 	expect(recent.all()).toEqual(["b"]);
 });
 
-it("what is removed makes room", () => {
+it("removed items make room for new ones", () => {
 	const recent = createRecent<string>(10);
 	for (const thing of ["a", "b"]) recent.add(thing, 5);
 	recent.remove((thing) => thing === "a");

@@ -6,7 +6,7 @@ import { createProvider } from "../../../server/providers/registry.ts";
 import type { Person } from "../../../shared/event.ts";
 import { storedEvent } from "../../support/one-event.ts";
 
-describe("a person who is masked", () => {
+describe("a masked person", () => {
 	it.each([
 		[{ email: "ada@example.com" }, "a***@example.com"],
 		[{ email: "a@b" }, "a***@b"],
@@ -20,7 +20,7 @@ describe("a person who is masked", () => {
 	});
 });
 
-describe("a request that is shown", () => {
+describe("a displayed request", () => {
 	const request = (method: PlannedRequest["method"], ...path: string[]): PlannedRequest => ({
 		purpose: "x",
 		method,
@@ -34,7 +34,7 @@ describe("a request that is shown", () => {
 		[request("PATCH", "customers", "42"), "PATCH /customers/…"],
 		[request("PUT", "user", "Ada"), "PUT /user/…"],
 		[request("POST", "events"), "POST /events"],
-	])("keeps the words of the route and nothing else: %#", (planned, shown) => {
+	])("keeps only the fixed words of the route: %#", (planned, shown) => {
 		expect(shownRequest(planned, {})).toBe(shown);
 	});
 
@@ -49,7 +49,7 @@ describe("a request that is shown", () => {
 		createProvider("helpcrunch", { ...common, apiKey: "k" }),
 		createProvider("vibetrace", { ...common, apiKey: "k", standardEvents: [] }),
 	];
-	it.each(providers)("never tells whom $name is told about", (provider) => {
+	it.each(providers)("never reveals the person in a request to $name", (provider) => {
 		const id = fc.stringMatching(/^[a-z]{4,12}$/);
 		fc.assert(
 			fc.property(id, fc.constantFrom("track", "login", "update"), fc.boolean(), (word, type, isMissing) => {

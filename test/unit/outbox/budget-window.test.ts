@@ -12,7 +12,7 @@ describe("a budget", () => {
 		expect(second.advance.granted).toBe(50);
 	});
 
-	it("says when the next request can be had", () => {
+	it("tells when the next request will be granted", () => {
 		const { state } = advanceBudget(undefined, { limits, want: 100, now: 0 });
 		const { advance } = advanceBudget(state, { limits, want: 1, now: 3 });
 		expect(advance).toMatchObject({ granted: 0, nextAt: 10 });
@@ -25,13 +25,13 @@ describe("a budget", () => {
 		expect(advanceBudget(spent, { limits, want: 1, now: 10_000 }).advance.granted).toBe(1);
 	});
 
-	it("starts its day when it is told to", () => {
+	it("starts its day at the configured offset", () => {
 		const day = { ...limits, windowMs: 86_400_000, windowOffsetMs: 6 * 3_600_000 };
 		const { state } = advanceBudget(undefined, { limits: day, want: 1, now: Date.UTC(2026, 0, 2, 5, 59) });
 		expect(state.windowStart).toBe(Date.UTC(2026, 0, 1, 6));
 	});
 
-	it("keeps its reserve for what may spend it", () => {
+	it("keeps its reserve for deliveries that may spend it", () => {
 		const reserving = { ...limits, reserve: 200 };
 		const spent: BudgetState = { windowStart: 0, used: 795, tokens: 100, refilledAt: 0 };
 		const last = advanceBudget(spent, { limits: reserving, want: 10, now: 0 });
@@ -42,7 +42,7 @@ describe("a budget", () => {
 		});
 	});
 
-	it("goes on with the window it began when the clock is set back, and starts anew when that is absurd", () => {
+	it("keeps its window if the clock is set back a little, and starts anew if it is set back far", () => {
 		const spent: BudgetState = { windowStart: 20_000, used: 1_000, tokens: 100, refilledAt: 20_000 };
 		expect(advanceBudget(spent, { limits, want: 1, now: 19_000 }).advance).toMatchObject({
 			granted: 0,
@@ -51,11 +51,11 @@ describe("a budget", () => {
 		expect(advanceBudget(spent, { limits, want: 1, now: 100 }).advance.granted).toBe(1);
 	});
 
-	it("refills no faster for clocks that differ", () => {
+	it("refills no faster if clocks differ", () => {
 		let state: BudgetState | undefined;
 		let total = 0;
 		for (let time = 0; time < 5_000; time += 10) {
-			// Two that take in turn, the clock of one a second ahead.
+			// Two processes take requests in turn, and the clock of one is a second ahead.
 			const result = advanceBudget(state, { limits, want: 10, now: time % 20 === 0 ? time : time + 1_000 });
 			state = result.state;
 			total += result.advance.granted;
@@ -63,7 +63,7 @@ describe("a budget", () => {
 		expect(total).toBeLessThanOrEqual(100 + 6_000 / 10);
 	});
 
-	it("never grants more than its cap in a window, nor more than bucket and refill in any time", () => {
+	it("never grants more than its cap in a window, nor more than bucket and refill in any period", () => {
 		const request = fc.record({ after: fc.nat(4_000), want: fc.integer({ min: 1, max: 150 }) });
 		fc.assert(
 			fc.property(fc.array(request, { maxLength: 100 }), (requests) => {
@@ -85,6 +85,6 @@ describe("a budget", () => {
 	});
 });
 
-it("counts a request in the ten minutes in which it was taken", () => {
+it("a request counts in the slot of ten minutes in which it was taken", () => {
 	expect([0, 599_999, 600_000, 1_234_567].map(budgetSlotOf)).toEqual([0, 0, 600_000, 1_200_000]);
 });

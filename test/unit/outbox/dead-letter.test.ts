@@ -25,19 +25,19 @@ const letter = {
 	lastAt: 20,
 };
 
-it("shows a dead letter, with a status and a message where there are any", () => {
+it("a dead letter is shown with its status and message, if it has them", () => {
 	expect(pageOf([row(1)], 5)).toEqual({ items: [letter] });
 	expect(pageOf([row(1, { status: 400, message: "no" })], 5).items).toEqual([
 		{ ...letter, status: 400, message: "no" },
 	]);
 });
 
-it("reads every text as it was stored", () => {
+it("a dead letter's texts are decoded with the store's function", () => {
 	const [shown] = pageOf([row(1, { message: "no" })], 5, (stored) => stored.toUpperCase()).items;
 	expect(shown).toMatchObject({ reason: "REJECTED", message: "NO", site: "shop" });
 });
 
-it("has a cursor for the next page where there is one", () => {
+it("a page has a cursor if another page follows", () => {
 	const rows = [row(1), row(2), row(3)];
 	expect(pageOf(rows, 3).cursor).toBeUndefined();
 	const { items, cursor } = pageOf(rows, 2);
@@ -45,12 +45,12 @@ it("has a cursor for the next page where there is one", () => {
 	expect(afterOf(cursor)).toBe(2);
 });
 
-it("starts at the first page without a cursor, and takes one that is too large for any id", () => {
+it("no cursor means the first page, and a cursor larger than any id is accepted", () => {
 	expect(afterOf(undefined)).toBe(0);
 	expect(afterOf("9".repeat(40))).toBe(Number.MAX_SAFE_INTEGER);
 });
 
-it("owes a replayed one again with its rank, its right to the reserve and its history", () => {
+it("a replayed dead letter keeps its rank, its right to the reserve and its history", () => {
 	const delivery = { place: 0, rank: 3, reserved: true, alone: false };
 	const past = { attempts: 2, firstAt: 10 };
 	expect(replayed(row(1, { rank: 3, reserved: 1 }))).toEqual({ delivery, past });

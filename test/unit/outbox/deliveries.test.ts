@@ -18,7 +18,7 @@ const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
 	...more,
 });
 
-it("sorts what a bundle's events ask for by destination, in the order of the events", () => {
+it("a bundle's deliveries are grouped by destination, in the order of its events", () => {
 	const [first, second, third] = [delivery(0), delivery(1), delivery(2)];
 	const owed = byDestination([
 		{ delivery: first, route: ["crisp", "vibetrace"] },
@@ -39,17 +39,17 @@ describe("packed deliveries", () => {
 	];
 	const packed = packDeliveries(deliveries);
 
-	it("are unpacked as they were", () => {
+	it("are the same after unpacking", () => {
 		expect(unpackDeliveries(packed)).toEqual(deliveries);
 		expect(countPacked(packed)).toBe(3);
 	});
 
-	it("tell the best rank without being unpacked", () => {
+	it("yield the best rank without unpacking", () => {
 		expect(bestPacked(packed)).toBe(1);
 		expect(bestRank(deliveries)).toBe(1);
 	});
 
-	it("are split without being unpacked", () => {
+	it("are split without unpacking", () => {
 		const [first, rest] = splitPacked(packed, 1);
 		expect(unpackDeliveries(first)).toEqual(deliveries.slice(0, 1));
 		expect(unpackDeliveries(rest)).toEqual(deliveries.slice(1));

@@ -20,7 +20,7 @@ const report = (events: ReportedEvent[], more: Partial<Report> = {}): Report => 
 	...more,
 });
 /** Claims kept in a set, by person and key. */
-function held(...names: string[]) {
+function createClaims(...names: string[]) {
 	const all = new Set(names);
 	const nameOf = (person: string, { key }: Claim) => `${person} ${key}`;
 	return {
@@ -30,8 +30,8 @@ function held(...names: string[]) {
 	};
 }
 
-it("drops an event one of whose claims is held, and marks nothing for it", () => {
-	const claims = held("ada sent");
+it("an event with a held claim is dropped, and none of its marks are set", () => {
+	const claims = createClaims("ada sent");
 	const events = [reported("ada", ["other", "sent"], ["told"]), reported("bob", ["sent"], ["told"])];
 	const { batch, echoes } = withoutEchoes(report(events), claims);
 	expect(echoes).toEqual(["echo of sent"]);
@@ -39,16 +39,16 @@ it("drops an event one of whose claims is held, and marks nothing for it", () =>
 	expect([...claims.all]).toEqual(["ada sent", "bob told"]);
 });
 
-it("takes an event for the echo of one before it in the same report", () => {
+it("an event may be an echo of an earlier one in the same report", () => {
 	const twice = reported("ada", ["sent"], ["sent"]);
-	const { batch, echoes } = withoutEchoes(report([twice, twice]), held());
+	const { batch, echoes } = withoutEchoes(report([twice, twice]), createClaims());
 	expect(echoes).toHaveLength(1);
 	expect(batch && eventsIn(batch)).toHaveLength(1);
 });
 
-it("makes a batch only where there is something to append or to count", () => {
-	expect(withoutEchoes(report([]), held()).batch).toBeUndefined();
+it("a batch is made only if there is something to append or to count", () => {
+	expect(withoutEchoes(report([]), createClaims()).batch).toBeUndefined();
 	const skipped = [{ destination: "crisp", reason: "no_person", count: 1 }];
-	const { batch } = withoutEchoes(report([], { skipped }), held());
+	const { batch } = withoutEchoes(report([], { skipped }), createClaims());
 	expect(JSON.parse(batch?.head ?? "{}")).toMatchObject({ skipped, bundles: [] });
 });

@@ -28,7 +28,7 @@ const event = (person: string, body: string, destinations: string[], claims: Cla
 });
 
 describe("a sealed batch", () => {
-	it("has its events as they were, one bundle for each run of one person's", () => {
+	it("holds its events unchanged, in one bundle for each run of one person's events", () => {
 		const row = sealBatch({
 			site: "shop",
 			events: [
@@ -48,7 +48,7 @@ describe("a sealed batch", () => {
 		]);
 	});
 
-	it("refuses a body of two lines", () => {
+	it("rejects a body with a line break", () => {
 		expect(() => sealBatch({ site: "shop", events: [event("ada", "{\n}", [])] })).toThrow(TypeError);
 	});
 });
@@ -62,32 +62,32 @@ describe("people taken out of a journal row", () => {
 	const row = sealBatch({ site: "shop", events });
 	const keys = Buffer.from(row.bytes.subarray(0, bodiesStart(row)));
 	const head = () => JSON.parse(row.head) as Head;
-	const left = withoutPeople(head(), keys, new Set(["ada", "nobody"]));
+	const remaining = withoutPeople(head(), keys, new Set(["ada", "nobody"]));
 
-	it("leave the others' events, under the same places", () => {
-		expect(left.head.bundles.map(({ person, events }) => [person, events.length])).toEqual([
+	it("leave the other people's events at the same places", () => {
+		expect(remaining.head.bundles.map(({ person, events }) => [person, events.length])).toEqual([
 			["", 0],
 			["bob", 1],
 			["", 0],
 		]);
-		expect(left.places).toEqual([0, 2]);
-		expect(left.events).toBe(2);
-		expect(countEvents(left.head)).toBe(1);
-		expect(left.keys).toEqual(keyOf("shop", "bob", claim("b")));
+		expect(remaining.places).toEqual([0, 2]);
+		expect(remaining.events).toBe(2);
+		expect(countEvents(remaining.head)).toBe(1);
+		expect(remaining.keys).toEqual(keyOf("shop", "bob", claim("b")));
 	});
 
-	it("were owed these deliveries", () => {
-		expect(left.owed).toEqual(["crisp", "crisp", "vibetrace"]);
+	it("are returned with the deliveries they were owed", () => {
+		expect(remaining.owed).toEqual(["crisp", "crisp", "vibetrace"]);
 	});
 
-	it("keep their claims, except their own, so that a late copy is not taken anew", () => {
-		expect(left.lasting.map(({ key, term }) => [key, term.until])).toEqual([
+	it("keep all claims that are not marked `ofPerson`, so that a late copy is a duplicate", () => {
+		expect(remaining.lasting.map(({ key, term }) => [key, term.until])).toEqual([
 			[keyOf("shop", "ada", claim("a")), 10],
 			[keyOf("shop", "ada", claim("c")), 10],
 		]);
 	});
 
-	it("change nothing where they have no event", () => {
+	it("change nothing if they have no event", () => {
 		expect(withoutPeople(head(), keys, new Set(["nobody"]))).toEqual({
 			head: head(),
 			keys,

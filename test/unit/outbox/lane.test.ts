@@ -26,12 +26,12 @@ const lane = {
 	owedSince: 9,
 };
 
-it("reads a lane alike from SQLite's numbers and PostgreSQL's booleans", () => {
-	const none = { failing_since: null, shown: null };
-	const untold = { ...lane, failingSince: undefined, shown: undefined };
-	expect(laneOf({ ...row, ...none, reserved: 1 })).toEqual({ ...untold, reserved: true });
-	expect(laneOf({ ...row, ...none, reserved: true })).toEqual({ ...untold, reserved: true });
-	expect(laneOf({ ...row, ...none, reserved: 0 })).toEqual({ ...untold, reserved: false });
+it("a lane is read alike from SQLite's numbers and PostgreSQL's booleans", () => {
+	const nulls = { failing_since: null, shown: null };
+	const withoutNulls = { ...lane, failingSince: undefined, shown: undefined };
+	expect(laneOf({ ...row, ...nulls, reserved: 1 })).toEqual({ ...withoutNulls, reserved: true });
+	expect(laneOf({ ...row, ...nulls, reserved: true })).toEqual({ ...withoutNulls, reserved: true });
+	expect(laneOf({ ...row, ...nulls, reserved: 0 })).toEqual({ ...withoutNulls, reserved: false });
 	expect(laneOf({ ...row, failing_since: 0, shown: 1, reserved: false })).toEqual({
 		...lane,
 		failingSince: 0,

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createListeners } from "../../../server/outbox/listeners.ts";
 
-it("tells every listener until it is stopped, and says whether there is one", () => {
+it("tell() calls every listener until it is stopped, and returns whether there is one", () => {
 	const listeners = createListeners<number>();
 	const heard: string[] = [];
 	expect(listeners.tell(0)).toBe(false);
@@ -13,7 +13,7 @@ it("tells every listener until it is stopped, and says whether there is one", ()
 	expect(heard).toEqual(["first 1", "second 1", "second 2"]);
 });
 
-it("lets the others hear where one throws, and throws that afterwards", () => {
+it("tell() calls all listeners even if one throws, and throws the error afterwards", () => {
 	const listeners = createListeners<string>();
 	const heard: string[] = [];
 	const error = new Error("no");

@@ -25,7 +25,7 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 const every = { lanes: 1_000, deliveries: 1_000, served: 0, reservedOnly: false, holding: [], leaseMs: 1_000 };
 const fannedOut = (outbox: Outbox) => vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0));
 
-/** A store in which there is something of everything. */
+/** Fills a store with every kind of content. */
 async function fill(outbox: Outbox): Promise<void> {
 	for (const person of people) {
 		const events = ["1", "2", "3"].map((body) => event(person, body));
@@ -57,7 +57,7 @@ async function fill(outbox: Outbox): Promise<void> {
 	await fannedOut(outbox);
 }
 
-/** Delivers all that is owed; gives what each lease showed, in order. */
+/** Delivers everything owed. Resolves to the contents of all leases, in order. */
 async function drain(outbox: Outbox): Promise<unknown[]> {
 	const shown: unknown[] = [];
 	for (const [destination, hold] of [
@@ -85,7 +85,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-describe("a store that is moved from a file into PostgreSQL", () => {
+describe("a store moved from a file into PostgreSQL", () => {
 	let folder: ReturnType<typeof temporaryFolder>;
 	let file: string;
 	let copy: string;
@@ -98,7 +98,7 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 		url = await cluster.database();
 		const outbox = await openSqlite(file);
 		await fill(outbox);
-		// Some that is not fanned out when it is closed, as far as that can be had.
+		// Probably some of these batches are not fanned out yet when the store is closed.
 		const late = people.map((person) => outbox.append({ site: "site", events: [event(person, "late")] }));
 		await Promise.all([...late, outbox.close()]);
 		copyFileSync(file, copy);
@@ -114,11 +114,11 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 		return stores;
 	}
 
-	it("is the same there, however often the move was interrupted: nothing is lost, nothing doubled", async () => {
+	it("has the same contents, without loss or duplicates, however often the move was interrupted", async () => {
 		let interruptions = 0;
-		let left = 1;
+		let stepsAllowed = 1;
 		for (;;) {
-			let steps = left;
+			let steps = stepsAllowed;
 			const moving = migrateStore(file, url, () => {
 				if (steps-- === 0) throw new Error("interrupted");
 			});
@@ -128,7 +128,7 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 			);
 			if (isDone) break;
 			interruptions += 1;
-			left += 1;
+			stepsAllowed += 1;
 			await expect(openPostgres(url)).rejects.toThrow(/run eventferry migrate/);
 		}
 		expect(interruptions).toBeGreaterThan(2);
@@ -151,7 +151,7 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 		expect(await drain(after)).toEqual(await drain(before));
 	});
 
-	it("is opened by nobody any more where it was, and moving it again is nothing", async () => {
+	it("can no longer be opened as a file, and moving it again changes nothing", async () => {
 		await migrateStore(file, url);
 		await expect(openSqlite(file)).rejects.toThrow(/was moved with eventferry migrate/);
 		expect(await migrateStore(file, url)).toEqual({ rows: 0 });
@@ -159,7 +159,7 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 		await expect(migrateStore(copy, url)).rejects.toThrow(/empty database/);
 	});
 
-	it("is not moved while a proxy uses it, nor to where another store is", async () => {
+	it("is not moved while a proxy uses it, nor into a database that contains another store", async () => {
 		const [before, after] = await both();
 		await expect(migrateStore(copy, await cluster.database())).rejects.toThrow(/a proxy uses it/);
 		await expect(migrateStore(file, url)).rejects.toThrow(/in use/);
@@ -171,7 +171,7 @@ describe("a store that is moved from a file into PostgreSQL", () => {
 		await expect(migrateStore(`${folder.path}/none.db`, url)).rejects.toThrow(/no store/);
 	});
 
-	it("is moved by the command, which shows no password and explains what is wrong", () => {
+	it("is moved by `eventferry migrate`, which shows no password and explains errors", () => {
 		const migrate = (...args: string[]) =>
 			spawnSync(process.execPath, ["server/cli.ts", "migrate", ...args], { encoding: "utf8", env: {} });
 		const moved = migrate("--from", `sqlite:${file}`, "--to", url);

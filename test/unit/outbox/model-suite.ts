@@ -12,7 +12,7 @@ import type {
 	TakeRequest,
 } from "../../../server/outbox/outbox.ts";
 
-/** Runs of up to 160 commands; a nightly run asks for more. */
+/** Number of runs, each of up to 160 commands. A nightly run sets more. */
 const runs = 3 * Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 5);
 
 const sites = ["shop", "blog"];
@@ -20,7 +20,7 @@ const names = ["crisp", "helpcrunch"];
 const destinations: Destination[] = sites.flatMap((site) => names.map((name) => ({ site, name })));
 const persons = ["ada", "bob", "eve"];
 const keyOf = ({ site, name }: Destination) => `${site}/${name}`;
-/** So many requests a window, all of which can be saved up; a binary fraction a ms, so that nothing is rounded. */
+/** Limits with a bucket for a whole window. The refill per ms is a binary fraction, so nothing is rounded. */
 const limits = { cap: 8, reserve: 0, bucket: 8, windowMs: 1_024, windowOffsetMs: 0 };
 
 // ---------------------------------------------------------------- the model
@@ -29,9 +29,9 @@ interface Entry {
 	body: string;
 	rank: number;
 	reserved: boolean;
-	/** The real time it was stored, as near as can be seen from outside. */
+	/** Bounds of the real time at which it was stored. */
 	stored: { from: number; to: number };
-	/** What a replayed one brings along; attempts are undefined where the interface does not promise them. */
+	/** History of a replayed dead letter. Attempts are undefined if the interface does not promise them. */
 	past?: { attempts: number | undefined; firstAt: number };
 }
 
@@ -72,7 +72,7 @@ interface Account {
 	isKnown: boolean;
 }
 
-/** The outbox as one would explain it: lists, and no word of how they are kept. */
+/** A plain model of the outbox, kept in lists. */
 class Model {
 	now = 0;
 	turn = 0;
@@ -89,7 +89,7 @@ class Model {
 			{ delivered: 0, leftOut: 0, discarded: {}, budget: undefined, isKnown: false } satisfies Account,
 		]),
 	);
-	/** Every lease ever handed out, with the lane it was of. */
+	/** Every lease ever handed out, with its lane. */
 	held: { lease: Lease; lane: Lane }[] = [];
 	laneIds = new Set<number>();
 
@@ -129,7 +129,7 @@ class Model {
 		});
 	}
 
-	/** Takes an event's claims unless one of them is held: then its reason. */
+	/** Takes an event's claims. If one is held, takes none and returns its reason. */
 	claim(site: string, person: string, claims: Claim[]): string | undefined {
 		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
 		for (const claim of claims) {
@@ -140,7 +140,7 @@ class Model {
 		return undefined;
 	}
 
-	/** Deletes all that is of a person but the claims that are not their own. */
+	/** Deletes everything about a person except claims that are not marked `ofPerson`. */
 	forget(site: string, person: string): void {
 		const isTheirs = (each: { destination: Destination; person: string }) =>
 			each.destination.site === site && each.person === person;
@@ -179,7 +179,7 @@ class Model {
 		return taken;
 	}
 
-	/** Removes a lane's leading entries; a lane without any is gone. */
+	/** Removes a lane's leading entries, and the lane once it has none. */
 	end(lane: Lane, count: number): Entry[] {
 		const ended = lane.entries.splice(0, count);
 		Object.assign(lane, { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 });
@@ -250,7 +250,7 @@ class Model {
 		return expired;
 	}
 
-	/** What a bucket under a cap gives. */
+	/** Returns the tokens that a bucket under a cap grants. */
 	advance(destination: Destination, want: number): number {
 		const account = this.account(destination);
 		const windowStart = Math.floor(this.now / limits.windowMs) * limits.windowMs;
@@ -263,13 +263,13 @@ class Model {
 		return granted;
 	}
 
-	/** What a crash leaves: all of it, but for the leases. */
+	/** Applies a crash, which loses nothing but the leases. */
 	reopen(): void {
 		for (const lane of this.lanes) if (lane.state === "leased") lane.state = "ready";
 	}
 
 	stats(): Omit<OutboxStats, "destinations"> & { destinations: unknown[] } {
-		const of = (destination: Destination) => {
+		const statsOf = (destination: Destination) => {
 			const { delivered, leftOut, discarded, budget, isKnown } = this.account(destination);
 			const lanes = this.lanesOf(destination);
 			const dead = this.dead.filter((each) => keyOf(each.destination) === keyOf(destination));
@@ -290,7 +290,14 @@ class Model {
 		};
 		const sorted = [...destinations].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 		const { events, discarded } = this;
-		return { journal: 0, stuck: 0, events, discarded, bytes: expect.any(Number), destinations: sorted.flatMap(of) };
+		return {
+			journal: 0,
+			stuck: 0,
+			events,
+			discarded,
+			bytes: expect.any(Number),
+			destinations: sorted.flatMap(statsOf),
+		};
 	}
 }
 
@@ -302,11 +309,11 @@ export interface Real {
 }
 
 async function fannedOut(outbox: Outbox): Promise<void> {
-	// Each question is answered between two transactions of the fan-out, so this comes to an end.
+	// Each call is answered between two transactions of the fan-out, so the loop ends.
 	while ((await outbox.stats()).journal > 0);
 }
 
-/** Compares all dead letters, page by page, and gives the model's their ids and order. */
+/** Compares all dead letters, page by page, and copies their ids and order to the model. */
 async function sameDead(model: Model, { outbox }: Real): Promise<void> {
 	const items = [];
 	let cursor: string | undefined;
@@ -335,7 +342,7 @@ async function sameDead(model: Model, { outbox }: Real): Promise<void> {
 	model.dead.sort((a, b) => Number(a.id) - Number(b.id));
 }
 
-/** A command that leaves both sides with the same figures. */
+/** A command after which model and store must have the same statistics. */
 function command(name: string, run: (model: Model, real: Real) => Promise<void>): fc.AsyncCommand<Model, Real> {
 	return {
 		check: () => true,
@@ -348,7 +355,7 @@ function command(name: string, run: (model: Model, real: Real) => Promise<void>)
 }
 
 const pick = <Value>(values: Value[], choice: number): Value | undefined => values[choice % Math.max(1, values.length)];
-/** Mostly one destination of one site, so that things meet. */
+/** Mostly one destination of one site, so that commands affect each other. */
 const destination = fc.constantFrom(
 	...destinations,
 	...Array.from({ length: 6 }, () => ({ site: "shop", name: "crisp" })),
@@ -394,12 +401,12 @@ const append = fc
 						until: at + ms,
 					})),
 				];
-				// As text, or in UTF-8.
+				// Both as a string and as UTF-8 bytes.
 				return { person, body: at % 2 ? Buffer.from(body) : body, destinations: to, rank, reserved, claims };
 			});
 			const from = Date.now();
 			const appended = real.outbox.append({ site, events: batch });
-			// Not awaited before the crash, so that it meets the journal before its fan-out.
+			// The crash does not wait for the append, so it may come before the fan-out.
 			const reopened = crash === 0 ? real.reopen() : undefined;
 			await appended;
 			if (reopened) {
@@ -412,10 +419,10 @@ const append = fc
 	);
 
 const appendAgain = fc.record({ site, body: fc.nat(), name: fc.constantFrom(...names) }).map(({ site, body, name }) =>
-	command(`append to ${site} an id that was used, ${body}`, async (model, real) => {
+	command(`append the used id ${body} to ${site}`, async (model, real) => {
 		const again = String(1 + (body % Math.max(1, model.lastBody)));
 		const claims = [{ key: `id ${again}`, reason: "duplicate", at: model.now, since: 0, until: 1e9 }];
-		// In the other site, or where the first one was discarded, it is a new event: with a body of its own.
+		// In the other site, or if the first event was discarded, this is a new event, so it has a body of its own.
 		const event = {
 			person: "ada",
 			body: `again ${++model.lastBody}`,
@@ -494,8 +501,8 @@ const take = fc
 	})
 	.map((request) => command(`take ${JSON.stringify(request)}`, (model, real) => takeBoth(model, real, request)));
 
-type Said = Omit<Settlement, "lease" | "now" | "failed"> & { failed?: { inMs: number; unreadable: boolean } };
-const said: fc.Arbitrary<Said> = fc.oneof(
+type Draft = Omit<Settlement, "lease" | "now" | "failed"> & { failed?: { inMs: number; unreadable: boolean } };
+const draft: fc.Arbitrary<Draft> = fc.oneof(
 	fc.record({
 		ended: fc.record({ count: fc.integer({ min: 1, max: 3 }), ending: fc.constant({ kind: "delivered" as const }) }),
 		known: fc.constantFrom('{"is":1}', '{"is":2}'),
@@ -513,40 +520,40 @@ const said: fc.Arbitrary<Said> = fc.oneof(
 		}),
 		sent: fc.constant(true),
 	}),
-	fc.constant<Said>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
+	fc.constant<Draft>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
 	fc.record({ narrowTo: fc.constantFrom(1, 2), sent: fc.constant(true) }),
-	fc.constant<Said>({ known: '{"is":3}', sent: true }),
-	fc.constant<Said>({ known: '{"is":4}', sent: true, isOnTheWay: true }),
-	fc.constant<Said>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
-	fc.constant<Said>({}),
+	fc.constant<Draft>({ known: '{"is":3}', sent: true }),
+	fc.constant<Draft>({ known: '{"is":4}', sent: true, isOnTheWay: true }),
+	fc.constant<Draft>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
+	fc.constant<Draft>({}),
 );
 
 async function settleBoth(
 	model: Model,
 	{ outbox }: Real,
 	{ lane, lease }: Model["held"][number],
-	{ failed, ended, ...rest }: Said,
+	{ failed, ended, ...rest }: Draft,
 ): Promise<void> {
 	const settlement: Settlement = { lease, now: model.now, ...rest };
 	if (ended) settlement.ended = { ...ended, count: Math.min(ended.count, lease.bodies.length) };
 	if (failed) settlement.failed = { dueAt: model.now + failed.inMs, unreadable: failed.unreadable };
 	const isHeld = model.lanes.includes(lane) && lane.state === "leased" && lane.lease === lease.number;
 	const done = await outbox.settle(settlement);
-	// One that ran out and that nobody has taken over may still be settled, or not.
+	// An expired lease that nobody has taken over may or may not be settled.
 	if (!(isHeld && lane.dueAt <= model.now)) expect(done, "whether the lease was still held").toBe(isHeld);
 	if (done) model.settle(lane, settlement);
 }
 
-const settle = fc.record({ said, which: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 5) }).map(({ said, which }) =>
-	command(`settle the lease ${which} before the last: ${JSON.stringify(said)}`, async (model, real) => {
+const settle = fc.record({ draft, which: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 5) }).map(({ draft, which }) =>
+	command(`settle the lease ${which} before the last: ${JSON.stringify(draft)}`, async (model, real) => {
 		const held = pick(model.held.slice(-6).reverse(), which);
-		if (held) await settleBoth(model, real, held, said);
+		if (held) await settleBoth(model, real, held, draft);
 	}),
 );
 
-/** As the dispatcher goes on: takes some lanes, and settles each. */
+/** Takes some lanes and settles each, as the dispatcher does. */
 const work = fc
-	.record({ destination, all: fc.array(said, { minLength: 1, maxLength: 3 }) })
+	.record({ destination, all: fc.array(draft, { minLength: 1, maxLength: 3 }) })
 	.map(({ destination, all }) =>
 		command(`work in ${keyOf(destination)}: ${JSON.stringify(all)}`, async (model, real) => {
 			const before = model.held.length;
@@ -578,22 +585,22 @@ const selection = fc.record({
 const deadLetters = selection.map(({ by, choice, remove }) =>
 	command(`${remove ? "discard" : "replay"} dead letters by ${by} (${choice})`, async (model, real) => {
 		await sameDead(model, real);
-		const one = pick(model.dead, choice);
-		const at = one?.lastAt ?? 0;
+		const picked = pick(model.dead, choice);
+		const at = picked?.lastAt ?? 0;
 		const chosen = {
 			all: {},
-			ids: { ids: [one?.id ?? "0"] },
-			destination: { destination: one?.destination.name ?? "crisp" },
-			reason: { reason: one?.reason ?? "expired" },
+			ids: { ids: [picked?.id ?? "0"] },
+			destination: { destination: picked?.destination.name ?? "crisp" },
+			reason: { reason: picked?.reason ?? "expired" },
 			since: { since: at },
 			before: { before: at },
 		}[by];
 		const matches = model.dead.filter(
 			({ id, destination: { name }, reason, lastAt }) =>
 				by === "all" ||
-				(by === "ids" && id === one?.id) ||
-				(by === "destination" && name === one?.destination.name) ||
-				(by === "reason" && reason === one?.reason) ||
+				(by === "ids" && id === picked?.id) ||
+				(by === "destination" && name === picked?.destination.name) ||
+				(by === "reason" && reason === picked?.reason) ||
 				(by === "since" && lastAt >= at) ||
 				(by === "before" && lastAt < at),
 		);
@@ -608,15 +615,15 @@ const deadLetters = selection.map(({ by, choice, remove }) =>
 	}),
 );
 
-const expire = fc.record({ destination, choice: fc.nat(20) }).map(({ destination: of, choice }) =>
-	command(`expire in ${keyOf(of)} (${choice})`, async (model, real) => {
-		const stored = model.lanesOf(of).flatMap(({ entries }) => entries.map((entry) => entry.stored));
+const expire = fc.record({ destination, choice: fc.nat(20) }).map(({ destination: target, choice }) =>
+	command(`expire in ${keyOf(target)} (${choice})`, async (model, real) => {
+		const stored = model.lanesOf(target).flatMap(({ entries }) => entries.map((entry) => entry.stored));
 		let before = (pick(stored, choice)?.to ?? 0) + 1;
-		// A moment of which is certain, for each entry, on which side of it it lies.
+		// Moves the limit until each entry was certainly stored before or after it.
 		for (const { from, to } of [...stored].sort((a, b) => a.to - b.to))
 			if (from < before && before <= to) before = to + 1;
-		const expired = await real.outbox.expire({ destination: of, before, now: model.now });
-		expect(expired).toBe(model.expire(of, before));
+		const expired = await real.outbox.expire({ destination: target, before, now: model.now });
+		expect(expired).toBe(model.expire(target, before));
 		await sameDead(model, real);
 	}),
 );
@@ -649,14 +656,14 @@ const sweep = fc.constantFrom(0, 100, 500).map((ago) =>
 	}),
 );
 
-const advance = fc.record({ destination, want: fc.integer({ min: 1, max: 5 }) }).map(({ destination: of, want }) =>
-	command(`take ${want} from the budget of ${keyOf(of)}`, async (model, real) => {
-		const { granted } = await real.outbox.advance({ destination: of, limits, want, now: model.now });
-		expect(granted).toBe(model.advance(of, want));
+const advance = fc.record({ destination, want: fc.integer({ min: 1, max: 5 }) }).map(({ destination: target, want }) =>
+	command(`take ${want} from the budget of ${keyOf(target)}`, async (model, real) => {
+		const { granted } = await real.outbox.advance({ destination: target, limits, want, now: model.now });
+		expect(granted).toBe(model.advance(target, want));
 	}),
 );
 
-/** Delivers everything that is owed, so that nothing can have been lost or be there twice. */
+/** Delivers everything that is owed, which reveals lost and duplicate entries. */
 async function drain(model: Model, real: Real): Promise<void> {
 	for (const each of destinations) {
 		model.now += 100_000;
@@ -672,7 +679,7 @@ async function drain(model: Model, real: Real): Promise<void> {
 	expect(await real.outbox.stats()).toEqual(model.stats());
 }
 
-/** What every outbox must do in whatever order things happen, as one plain model of it does. `openFresh` opens an empty store. */
+/** Compares an outbox with the plain model in random sequences of commands. `openFresh` opens an empty store. */
 export function modelSuite(openFresh: () => Promise<Real>): void {
 	const cleanups: (() => void | Promise<void>)[] = [];
 	afterAll(async () => {
@@ -680,7 +687,7 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 	});
 
 	it(
-		"does what its model does, in whatever order things happen",
+		"behaves like its model in every sequence of commands",
 		async () => {
 			const often = [append, append, append, take, take, settle, settle, settle, work, work, work, work, pass, pass];
 			const commands = fc.commands(
@@ -701,14 +708,14 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 						await real.outbox.close();
 					}
 				}),
-				// On a slow machine fewer runs will do. A failure is told with its seed, however far it was shrunk by then.
+				// A slow machine may do fewer runs. A failure is reported with its seed, even if it is not fully shrunk.
 				{ numRuns: runs, interruptAfterTimeLimit: runs * 1_000 },
 			);
 		},
 		60_000 + runs * 1_000,
 	);
 
-	/** One event of Ada's in an outbox of its own, already leased at 0 for a second. */
+	/** Opens an outbox with one event of Ada's, leased at time 0 for a second. */
 	async function leased(): Promise<{ outbox: Outbox; lease: Lease; request: TakeRequest }> {
 		const { outbox } = await openFresh();
 		cleanups.unshift(() => outbox.close());
@@ -730,7 +737,7 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 		return { outbox, lease, request };
 	}
 
-	it("a lane that its worker still holds is nothing to look for again at once, however late it is", async () => {
+	it("a lane that its worker still holds causes no new take at once, even after its lease has expired", async () => {
 		const { outbox, lease, request } = await leased();
 		const { leases, nextAt = Number.POSITIVE_INFINITY } = await outbox.take({
 			...request,
@@ -751,7 +758,7 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 		expect(leases.map(({ person }) => person)).toEqual(["bob", "ada"]);
 	});
 
-	it("what expired without ever having been tried was not tried", async () => {
+	it("an entry that expires without having been tried is a dead letter without attempts", async () => {
 		const { outbox, lease, request } = await leased();
 		await outbox.settle({ lease, now: 0 });
 		expect(await outbox.expire({ destination: request.destination, before: Date.now() + 1, now: 5 })).toBe(1);

@@ -18,7 +18,7 @@ import {
 } from "../../../server/outbox/outbox.ts";
 
 const crisp = { site: "site", name: "crisp" };
-const later = { lanes: 100, deliveries: 100, leaseMs: 1_000, served: 0, reservedOnly: false, holding: [] };
+const takeOptions = { lanes: 100, deliveries: 100, leaseMs: 1_000, served: 0, reservedOnly: false, holding: [] };
 
 let number = 0;
 const once = (key: string, reason = "duplicate", until = 10_000): Claim => ({ key, reason, at: 0, since: 0, until });
@@ -32,13 +32,13 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	...more,
 });
 
-/** A store, and the way to close it and open it again; `sql` is run on its tables in between. */
+/** A store, and a function that closes and reopens it and runs `sql` on its tables in between. */
 export interface Opened {
 	outbox: Outbox;
 	reopen(sql?: string): Promise<Outbox>;
 }
 
-/** What every outbox must do, whatever is behind it. `open` opens an empty store. */
+/** Tests that every implementation of the outbox must pass. `open` opens an empty store. */
 export function outboxSuite(open: () => Promise<Opened>): void {
 	let outbox: Outbox;
 	let reopen: Opened["reopen"];
@@ -46,7 +46,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		({ outbox, reopen } = await open());
 	});
 
-	/** Appends, and waits until the journal has been fanned out. */
+	/** Appends a batch and waits until the journal has been fanned out. */
 	async function append(events: NewEvent[], more: Partial<Batch> = {}): Promise<void> {
 		let heard = () => {};
 		const stop = outbox.onReady(() => heard());
@@ -64,7 +64,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	}
 
 	const take = async (now: number, destination = crisp, lanes = 100): Promise<Lease[]> =>
-		(await outbox.take({ ...later, destination, lanes, now })).leases;
+		(await outbox.take({ ...takeOptions, destination, lanes, now })).leases;
 	async function takeOne(now: number): Promise<Lease> {
 		const [lease] = await take(now);
 		if (!lease) throw new Error("there is no lane to take");
@@ -84,7 +84,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			]);
 		});
 
-		it("is taken by one at a time, until its lease runs out", async () => {
+		it("is leased once at a time, until the lease expires", async () => {
 			await append([event("ada", "1")]);
 			const first = await takeOne(0);
 			expect(await take(999)).toEqual([]);
@@ -92,15 +92,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(second.number).toBeGreaterThan(first.number);
 		});
 
-		it("is not leased again to the worker that still works on it, however late that is", async () => {
+		it("is not leased again to a worker that still holds it, even after the lease has expired", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			const slow = await takeOne(0);
-			const again = await outbox.take({ ...later, destination: crisp, now: 5_000, holding: [slow.lane] });
+			const again = await outbox.take({ ...takeOptions, destination: crisp, now: 5_000, holding: [slow.lane] });
 			expect(again.leases).toEqual([]);
 			expect(await end(slow, 5_000, 1)).toBe(true);
 		});
 
-		it("ignores what a worker settles after its lease was taken over", async () => {
+		it("ignores the settlement of a lease that was taken over", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			const slept = await takeOne(0);
 			const current = await takeOne(1_000);
@@ -109,7 +109,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(1_001)).bodies).toEqual(["2"]);
 		});
 
-		it("does not confuse a new lane of a person with one that was emptied", async () => {
+		it("is not confused with an emptied earlier lane of the same person", async () => {
 			await append([event("ada", "1")]);
 			const old = await takeOne(0);
 			await end(old, 0, 1);
@@ -127,7 +127,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await take(0)).map(({ person }) => person)).toEqual(["bob", "ada"]);
 		});
 
-		it("keeps its place in the turn where a request was only on the way to its first event", async () => {
+		it("keeps its place in the turn after a request that only prepared its first event", async () => {
 			await append([event("ada", "1"), event("bob", "a")]);
 			const [ada] = await take(0, crisp, 1);
 			if (!ada) throw new Error("no lane");
@@ -142,7 +142,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await append([event("ada", "1")]);
 			const lease = await takeOne(100);
 			await outbox.settle({ lease, now: 100, failed: { dueAt: 500 } });
-			const { leases, nextAt } = await outbox.take({ ...later, destination: crisp, now: 499 });
+			const { leases, nextAt } = await outbox.take({ ...takeOptions, destination: crisp, now: 499 });
 			expect([leases, nextAt]).toEqual([[], 500]);
 			const again = await takeOne(500);
 			expect([again.attempts, again.failingSince]).toEqual([1, 100]);
@@ -159,7 +159,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(500)).bodies).toEqual(["1", "2"]);
 		});
 
-		it("takes an event that comes while it is leased", async () => {
+		it("keeps an event that is appended while it is leased", async () => {
 			await append([event("ada", "1")]);
 			const lease = await takeOne(0);
 			await append([event("ada", "2")]);
@@ -167,9 +167,9 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["2"]);
 		});
 
-		it("shows at most as many deliveries as are asked for", async () => {
+		it("shows at most as many deliveries as requested", async () => {
 			await append([event("ada", "1"), event("ada", "2"), event("ada", "3")]);
-			const { leases } = await outbox.take({ ...later, destination: crisp, now: 0, deliveries: 2 });
+			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, now: 0, deliveries: 2 });
 			expect(leases[0]?.bodies).toEqual(["1", "2"]);
 		});
 
@@ -185,19 +185,21 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 	describe("the turn", () => {
 		const persons = async (request: Partial<TakeRequest> = {}) =>
-			(await outbox.take({ ...later, destination: crisp, now: 0, ...request })).leases.map(({ person }) => person);
+			(await outbox.take({ ...takeOptions, destination: crisp, now: 0, ...request })).leases.map(
+				({ person }) => person,
+			);
 
-		it("goes by rank, then to the least recently served", async () => {
+		it("goes by rank, then to the lane served longest ago", async () => {
 			await append([event("ada", "1", { rank: 2 }), event("bob", "1", { rank: 1 }), event("eve", "1", { rank: 1 })]);
 			expect(await persons()).toEqual(["bob", "eve", "ada"]);
 		});
 
-		it("takes a lane by the best rank of what it owes, first or not", async () => {
+		it("ranks a lane by the best of its entries, even if that is not the first", async () => {
 			await append([event("ada", "1", { rank: 2 }), event("bob", "1", { rank: 3 }), event("bob", "2", { rank: 1 })]);
 			expect(await persons()).toEqual(["bob", "ada"]);
 		});
 
-		it("takes a lane by what it owes still, once the best has gone", async () => {
+		it("ranks a lane by its remaining entries once the best is gone", async () => {
 			await append([event("bob", "1", { rank: 1 }), event("bob", "2", { rank: 3 }), event("ada", "1", { rank: 2 })]);
 			const [bob] = await take(0, crisp, 1);
 			if (!bob) throw new Error("no lane");
@@ -205,8 +207,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await persons()).toEqual(["ada", "bob"]);
 		});
 
-		it("takes a lane by the best that is next, however much was before it", async () => {
-			// Not one after the other, so that they are not kept together.
+		it("ranks a lane by its next best entry once many entries before it are gone", async () => {
+			// Two people in turn, so that consecutive events do not share a bundle.
 			const much = Array.from({ length: 150 }, () =>
 				["ada", "eve"].map((person) => event(person, "", { rank: 2 })),
 			).flat();
@@ -225,13 +227,13 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await persons({ lanes: 12 })).indexOf("old")).toBe(9);
 		});
 
-		it("counts tenths over several takes", async () => {
+		it("counts to ten across several takes", async () => {
 			await append([event("old", "1", { rank: 9 }), event("ada", "1"), event("bob", "1")]);
 			expect(await persons({ lanes: 1, served: 8 })).toEqual(["ada"]);
 			expect(await persons({ lanes: 1, served: 9 })).toEqual(["old"]);
 		});
 
-		it("skips lanes whose first delivery may not spend the reserve when only that is left", async () => {
+		it("skips lanes whose first delivery may not spend the reserve when only the reserve is left", async () => {
 			const trusted = { rank: 0, reserved: true };
 			await append([event("ada", "1", { rank: 5 }), event("ada", "2", trusted), event("bob", "1", trusted)]);
 			expect(await persons({ reservedOnly: true })).toEqual(["bob"]);
@@ -247,30 +249,30 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		const advance = (want: number, now: number, more: Partial<BudgetLimits> = {}) =>
 			outbox.advance({ destination: crisp, limits: { ...limits, ...more }, want, now });
 
-		it("is taken for good, also across a restart", async () => {
+		it("is spent durably, even across a restart", async () => {
 			expect(await advance(8, 0)).toMatchObject({ granted: 8 });
 			outbox = await reopen();
 			expect(await advance(8, 0)).toMatchObject({ granted: 2, nextAt: 10 });
 		});
 
-		it("is exact when many take at once", async () => {
+		it("is exact under concurrent requests", async () => {
 			const granted = await Promise.all(Array.from({ length: 50 }, () => advance(3, 0)));
 			expect(granted.reduce((sum, each) => sum + each.granted, 0)).toBe(10);
 		});
 
-		it("is each destination's own", async () => {
+		it("is separate for each destination", async () => {
 			await advance(10, 0);
 			const other = await outbox.advance({ destination: { site: "other", name: "crisp" }, limits, want: 10, now: 0 });
 			expect(other.granted).toBe(10);
 		});
 
-		it("shows what was used", async () => {
+		it("reports its use in the current window", async () => {
 			await append([event("ada", "1")]);
 			await advance(4, 1_500);
 			expect((await outbox.stats()).destinations[0]?.budget).toEqual({ used: 4, windowStart: 1_000 });
 		});
 
-		it("shows what was used of it in the last day, by ten minutes, across a restart", async () => {
+		it("reports its use of the last day in slots of ten minutes, even across a restart", async () => {
 			const slot = budgetSlotMs;
 			await advance(2, 1_000);
 			await advance(3, slot - 1);
@@ -285,47 +287,47 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.budgetUse({ since: 1 })).map(({ at }) => at)).toEqual([slot, slot]);
 		});
 
-		it("forgets what was used more than a day ago", async () => {
+		it("forgets its use after a day", async () => {
 			await advance(2, 0);
 			await advance(2, budgetSlotMs);
 			await outbox.sweep({ now: budgetUseKeptMs + 1, before: 0 });
 			expect(await outbox.budgetUse({ since: 0 })).toEqual([{ destination: crisp, at: budgetSlotMs, used: 2 }]);
 		});
 
-		it("notes nothing where nothing was granted", async () => {
+		it("records no use if nothing was granted", async () => {
 			await advance(10, 0);
 			await advance(1, 0);
 			expect(await outbox.budgetUse({ since: 0 })).toEqual([{ destination: crisp, at: 0, used: 10 }]);
 		});
 	});
 
-	describe("what holds a destination", () => {
+	describe("the hold of a destination", () => {
 		const change = (from: string | undefined, to: string | undefined, destination = crisp) =>
 			outbox.hold({ destination, from, to });
 
-		it("is replaced only by whoever knows what it was", async () => {
+		it("is replaced only by a caller that knows the current one", async () => {
 			expect(await change(undefined, "a")).toEqual({ changed: true, hold: "a" });
 			expect(await change(undefined, "b")).toEqual({ changed: false, hold: "a" });
 			expect(await change("a", undefined)).toEqual({ changed: true, hold: undefined });
 			expect(await change("a", "b")).toEqual({ changed: false, hold: undefined });
 		});
 
-		it("is taken by one of many that ask at once", async () => {
+		it("is set by exactly one of many concurrent callers", async () => {
 			const all = await Promise.all(Array.from({ length: 20 }, (_, index) => change(undefined, String(index))));
 			expect(all.filter(({ changed }) => changed)).toHaveLength(1);
 			expect(new Set(all.map(({ hold }) => hold)).size).toBe(1);
 		});
 
-		it("keeps lanes from whoever does not know of it, and tells it", async () => {
+		it("is reported to a worker that does not know it, and that worker gets no lanes", async () => {
 			await append([event("ada", "1")]);
 			await change(undefined, "paused");
-			const take = (hold: string | undefined) => outbox.take({ ...later, destination: crisp, now: 0, hold });
+			const take = (hold: string | undefined) => outbox.take({ ...takeOptions, destination: crisp, now: 0, hold });
 			expect(await take(undefined)).toMatchObject({ leases: [], hold: "paused" });
 			expect(await take("another")).toMatchObject({ leases: [], hold: "paused" });
 			expect(await take("paused")).toMatchObject({ leases: [{ person: "ada" }], hold: "paused" });
 		});
 
-		it("is each destination's own, and outlives a restart", async () => {
+		it("is separate for each destination, and survives a restart", async () => {
 			await change(undefined, "a");
 			await change(undefined, "b", { site: "other", name: "crisp" });
 			outbox = await reopen();
@@ -335,7 +337,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
-	describe("a lease that is narrowed", () => {
+	describe("a narrowed lease", () => {
 		it("shows fewer deliveries until one has ended", async () => {
 			await append(["1", "2", "3", "4"].map((body) => event("ada", body)));
 			await outbox.settle({ lease: await takeOne(0), now: 0, narrowTo: 2, sent: true });
@@ -348,7 +350,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	});
 
 	describe("expiry", () => {
-		it("makes dead letters of what has waited too long, and of nothing else", async () => {
+		it("makes dead letters of entries that have waited too long, and of no others", async () => {
 			await append([event("ada", "1"), event("bob", "1")]);
 			const leased = (await take(0, crisp, 1))[0];
 			const before = Date.now() + 1;
@@ -362,7 +364,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	});
 
 	describe("a claim", () => {
-		it("lets an event through once, and counts the rest by reason", async () => {
+		it("lets one event through, and counts the discarded ones by reason", async () => {
 			const claims = [once("same id")];
 			await append([event("ada", "1", { claims }), event("ada", "2", { claims })]);
 			await append([event("ada", "3", { claims })]);
@@ -376,7 +378,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await take(0, { site: "other", name: "crisp" })).toHaveLength(1);
 		});
 
-		it("of a person's own holds for that person only", async () => {
+		it("marked `ofPerson` holds for that person only", async () => {
 			const claims = [{ ...once("order"), ofPerson: true }];
 			await append([event("ada", "1", { claims }), event("bob", "a", { claims }), event("ada", "2", { claims })]);
 			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["1"], ["a"]]);
@@ -389,19 +391,19 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
 		});
 
-		it("ends at its time, counted from the event that made it", async () => {
+		it("expires at its time, counted from the event that made it", async () => {
 			const open = (at: number): Claim[] => [{ key: "open", reason: "soon", at, since: at, until: at + 20 }];
 			for (const at of [100, 110, 119, 120, 139, 140]) await append([event("ada", String(at), { claims: open(at) })]);
 			expect((await takeOne(0)).bodies).toEqual(["100", "120", "140"]);
 		});
 
-		it("is exact under 50 batches at once", async () => {
+		it("is exact under 50 concurrent batches", async () => {
 			const claims = [once("same order")];
 			await Promise.all(Array.from({ length: 50 }, (_, index) => append([event("ada", String(index), { claims })])));
 			expect((await takeOne(0)).bodies).toHaveLength(1);
 		});
 
-		it("is swept once it has ended", async () => {
+		it("is deleted by the sweep once it has expired", async () => {
 			const claims = [once("short", "duplicate", 50)];
 			await append([event("ada", "1", { claims })]);
 			await outbox.sweep({ now: 49, before: 0 });
@@ -412,8 +414,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
-	describe("what is known of a person", () => {
-		it("comes with their next lease, also after their lane was empty", async () => {
+	describe("the knowledge of a person", () => {
+		it("comes with their next lease, even after their lane was empty", async () => {
 			await append([event("ada", "1")]);
 			const lease = await takeOne(0);
 			expect(lease.known).toBeUndefined();
@@ -424,26 +426,26 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	});
 
 	describe("a batch that was set aside", () => {
-		/** No store can keep a claim that ends at this time, so that fan-out fails. */
+		/** Expiry of a claim that no store can keep, so that fan-out fails. */
 		const unstorable = 1.5;
 		const broken = (person: string, body: string) =>
 			event(person, body, { claims: [{ ...once(`id ${++number}`, "duplicate", unstorable), ofPerson: true }] });
 		const mend = `UPDATE journal SET head = replace(head, '${unstorable}', '15')`;
-		const left = async () => {
+		const journalCounts = async () => {
 			const { journal, stuck } = await outbox.stats();
 			return { journal, stuck };
 		};
 		async function setAside(...events: NewEvent[]): Promise<void> {
-			const before = await left();
+			const before = await journalCounts();
 			await outbox.append({ site: "site", events });
-			await expect.poll(left).toEqual({ journal: 0, stuck: before.stuck + 1 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: before.stuck + 1 });
 		}
 
-		it("is tried again at the next opening, and delivered once its cause is gone", async () => {
+		it("is tried again when the store is opened next, and delivered if the cause is gone", async () => {
 			await setAside(broken("ada", "1"), event("bob", "2"));
 			await setAside(broken("ada", "3"));
 			outbox = await reopen(mend);
-			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			const leases = await take(0);
 			expect(leases.map(({ person, bodies }) => [person, bodies])).toEqual([
 				["ada", ["1", "3"]],
@@ -455,34 +457,34 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await take(0)).toEqual([]);
 		});
 
-		it("is set aside again while its cause lasts", async () => {
+		it("is set aside again if the cause persists", async () => {
 			await setAside(broken("ada", "1"));
 			outbox = await reopen();
 			await outbox.append({ site: "site", events: [event("ada", "2")] });
-			await expect.poll(left).toEqual({ journal: 0, stuck: 1 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 1 });
 			expect((await takeOne(0)).bodies).toEqual(["2"]);
 			outbox = await reopen(mend);
-			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 		});
 
-		it("comes last in its lanes, where what came later may be under way", async () => {
+		it("comes last in its lanes, as later events may be under way", async () => {
 			await setAside(broken("ada", "1"));
 			await append([event("ada", "2")]);
 			outbox = await reopen(mend);
 			// PostgreSQL skips a lane that fan-out has locked.
 			const early = await vi.waitFor(() => takeOne(0));
-			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			expect(early.bodies[0]).toBe("2");
 			expect(await end(early, 0, 1)).toBe(true);
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
 		});
 
-		it("is discarded where the event was taken in meanwhile", async () => {
+		it("is discarded if the same event was accepted meanwhile", async () => {
 			const first = broken("ada", "1");
 			await setAside(first);
 			await append([{ ...first, claims: first.claims.map((claim) => ({ ...claim, until: 15 })) }]);
 			outbox = await reopen(mend);
-			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			expect((await outbox.stats()).discarded).toEqual({ duplicate: 1 });
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
 		});
@@ -491,7 +493,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await setAside(broken("ada", "1"), event("bob", "2"));
 			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 1 }]);
 			outbox = await reopen(mend);
-			await expect.poll(left).toEqual({ journal: 0, stuck: 0 });
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			expect((await takeOne(0)).bodies).toEqual(["2"]);
 		});
 	});
@@ -499,7 +501,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	describe("a dead letter", () => {
 		const rejected: Ending = { kind: "dead", reason: "invalid_data", message: "no", status: 400 };
 
-		it("keeps the event, the destination, the last status, the reason and the attempts; the lane goes on", async () => {
+		it("keeps event, destination, last status, reason and attempts, and its lane goes on", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			await outbox.settle({ lease: await takeOne(5), now: 5, failed: { dueAt: 6 } });
 			await end(await takeOne(7), 7, 1, rejected);
@@ -520,7 +522,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(8)).bodies).toEqual(["2"]);
 		});
 
-		it("when replayed goes last in its lane, and is no dead letter any more", async () => {
+		it("goes last in its lane when replayed, and is no longer a dead letter", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			await end(await takeOne(0), 0, 1, rejected);
 			expect(await outbox.replay({})).toBe(1);
@@ -528,7 +530,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);
 		});
 
-		it("when replayed does not slip in among what came before it and is not fanned out yet", async () => {
+		it("when replayed does not displace earlier events that are not fanned out yet", async () => {
 			await append([event("ada", "dead")]);
 			await end(await takeOne(0), 0, 1, rejected);
 			const backlog = Array.from({ length: 300 }, () => Array.from({ length: 20 }, () => event("bob", "b")));
@@ -544,7 +546,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect([...lease.bodies, ...(rest?.bodies ?? [])].sort()).toEqual(["dead", "new"]);
 		});
 
-		it("is chosen by id, destination or reason", async () => {
+		it("can be selected by id, destination or reason", async () => {
 			for (const [person, reason] of Object.entries({ ada: "a", bob: "b", eve: "a" })) {
 				await append([event(person, person)]);
 				await end(await takeOne(0), 0, 1, { kind: "dead", reason });
@@ -563,7 +565,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["bob"]);
 		});
 
-		it("that dies again keeps its history", async () => {
+		it("keeps its history when it fails again after a replay", async () => {
 			await append([event("ada", "1")]);
 			await end(await takeOne(5), 5, 1, rejected);
 			await outbox.replay({});
@@ -574,7 +576,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			]);
 		});
 
-		it("is chosen by when it was last tried", async () => {
+		it("can be selected by the time of its last attempt", async () => {
 			for (const at of [10, 20, 30]) {
 				await append([event("ada", String(at))]);
 				await end(await takeOne(at), at, 1, rejected);
@@ -592,11 +594,11 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(second.cursor).toBeUndefined();
 		});
 
-		it("is replayed in thousands", async () => {
+		it("can be replayed by the thousand, in steps", async () => {
 			const bodies = Array.from({ length: 1_200 }, (_, index) => String(index));
 			await append(bodies.map((body) => event("ada", body)));
 			await outbox.settle({
-				lease: (await outbox.take({ ...later, destination: crisp, now: 0 })).leases[0] as Lease,
+				lease: (await outbox.take({ ...takeOptions, destination: crisp, now: 0 })).leases[0] as Lease,
 				now: 0,
 				ended: { count: bodies.length, ending: rejected },
 			});
@@ -604,11 +606,11 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await outbox.replay({ reason: "invalid_data" }, (done) => progress.push(done))).toBe(1_200);
 			expect(progress.length).toBeGreaterThan(1);
 			expect(progress.at(-1)).toBe(1_200);
-			const { leases } = await outbox.take({ ...later, destination: crisp, deliveries: 2_000, now: 1 });
+			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, deliveries: 2_000, now: 1 });
 			expect(leases[0]?.bodies).toEqual(bodies);
 		});
 
-		it("is deleted by the sweep after its time", async () => {
+		it("is deleted by the sweep once it is too old", async () => {
 			await append([event("ada", "1")]);
 			await end(await takeOne(100), 100, 1, rejected);
 			await outbox.sweep({ now: 0, before: 100 });
@@ -631,7 +633,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		const plain = (each: NewEvent): ReportedEvent => ({ event: each, unless: [], marks: [] });
 		const linked = (alias: string, now = 0) => outbox.linked({ destination: crisp, alias, now });
 
-		it("is taken in once, also when it is repeated at once and after a restart", async () => {
+		it("is received once, even if repeated concurrently and after a restart", async () => {
 			const events = [plain(event("ada", "1"))];
 			const same = Array.from({ length: 20 }, () => outbox.receive(report("signature", { events })));
 			expect((await Promise.all(same)).filter(Boolean)).toHaveLength(1);
@@ -641,22 +643,22 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
 		});
 
-		it("that is repeated changes nothing", async () => {
-			const to = (person: string) => ({ links: [{ destination: "crisp", alias: "session", person }] });
-			expect(await outbox.receive(report("a", to("ada")))).toBe(true);
-			expect(await outbox.receive(report("a", to("bob")))).toBe(false);
+		it("changes nothing when it is repeated", async () => {
+			const linkTo = (person: string) => ({ links: [{ destination: "crisp", alias: "session", person }] });
+			expect(await outbox.receive(report("a", linkTo("ada")))).toBe(true);
+			expect(await outbox.receive(report("a", linkTo("bob")))).toBe(false);
 			expect(await linked("session")).toBe("ada");
-			expect(await outbox.receive(report("b", to("bob")))).toBe(true);
+			expect(await outbox.receive(report("b", linkTo("bob")))).toBe(true);
 			expect(await linked("session")).toBe("bob");
 		});
 
-		it("counts what no destination could address", async () => {
+		it("counts events that no destination can address", async () => {
 			await outbox.receive(report("a", { skipped: [{ destination: "crisp", reason: "not_addressable", count: 1 }] }));
 			await append([]);
 			expect((await outbox.stats()).destinations[0]?.discarded).toEqual({ not_addressable: 1 });
 		});
 
-		it("drops an event while a mark holds that it heeds, and marks others whether they are held or not", async () => {
+		it("drops an event while its `unless` claim is held, and always takes the `marks` of the others", async () => {
 			const mark = (key: string, at: number): Claim => ({
 				key,
 				reason: "echo",
@@ -665,17 +667,17 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				until: at + 10,
 				ofPerson: true,
 			});
-			const told = (body: string, at: number, unless: string, marks: string, person = "ada"): Report =>
+			const reportAt = (body: string, at: number, unless: string, marks: string, person = "ada"): Report =>
 				report(`${body} ${at} ${person}`, {
 					events: [{ event: event(person, body), unless: [mark(unless, at)], marks: [mark(marks, at)] }],
 				});
 			for (const each of [
-				told("from a", 0, "b", "a"),
-				told("from a again", 1, "b", "a"),
-				told("echo from b", 10, "a", "b"),
-				told("of another", 10, "a", "b", "bob"),
-				told("from a after the echo", 10, "b", "a"),
-				told("from b", 20, "a", "b"),
+				reportAt("from a", 0, "b", "a"),
+				reportAt("from a again", 1, "b", "a"),
+				reportAt("echo from b", 10, "a", "b"),
+				reportAt("of another", 10, "a", "b", "bob"),
+				reportAt("from a after the echo", 10, "b", "a"),
+				reportAt("from b", 20, "a", "b"),
 			])
 				expect(await outbox.receive(each)).toBe(true);
 			await append([]);
@@ -686,7 +688,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.stats()).discarded).toEqual({ echo: 1 });
 		});
 
-		it("can end what is known of a person at one destination, not what they are owed", async () => {
+		it("can delete the knowledge of a person at one destination, but none of their deliveries", async () => {
 			await append([event("ada", "1", { destinations: ["crisp", "helpcrunch"] })]);
 			const helpcrunch = { site: "site", name: "helpcrunch" };
 			for (const destination of [crisp, helpcrunch]) {
@@ -711,7 +713,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await outbox.settle({ lease, now, aliases: [`profile of ${person}`] });
 		};
 
-		it("says whom a destination's own name means, and goes with the person", async () => {
+		it("maps a destination's own name to a person, and is deleted with the person", async () => {
 			await link("ada");
 			await link("bob");
 			expect(await linked("profile of ada")).toBe("ada");
@@ -719,7 +721,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect([await linked("profile of ada"), await linked("profile of bob")]).toEqual([undefined, "bob"]);
 		});
 
-		it("goes when it has not been used for long", async () => {
+		it("is deleted after a long time without use", async () => {
 			const day = 86_400_000;
 			await link("ada");
 			await link("bob");
@@ -729,13 +731,13 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
-	describe("a person who is forgotten", () => {
+	describe("a forgotten person", () => {
 		const forget = (...people: string[]) => outbox.forget({ site: "site", people });
 		const both = { destinations: ["crisp", "helpcrunch"] };
 		const helpcrunch = { site: "site", name: "helpcrunch" };
 		const persons = async (destination = crisp) => (await take(1_000, destination)).map(({ person }) => person);
 
-		it("is owed nothing any more anywhere, and nobody else misses anything", async () => {
+		it("loses all deliveries of the site, and nobody else loses any", async () => {
 			await append([event("ada", "1", both), event("bob", "a", both), event("ada", "2")]);
 			await append([event("ada", "other")], { site: "other" });
 			const forgotten = await forget("ada");
@@ -749,7 +751,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(atCrisp).toMatchObject({ owed: 1, lanes: 1, discarded: { forgotten: 2 } });
 		});
 
-		it("has no dead letters, and nothing is known of them", async () => {
+		it("loses all dead letters and knowledge", async () => {
 			await append([event("ada", "1"), event("ada", "2"), event("bob", "a")]);
 			const [ada, bob] = await take(0);
 			if (!ada || !bob) throw new Error("two lanes expected");
@@ -763,7 +765,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await take(1)).map(({ known }) => known)).toEqual([undefined, '{"id":8}']);
 		});
 
-		it("does not come back with what was under way", async () => {
+		it("does not come back through a lease that was under way", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			const lease = await takeOne(0);
 			await forget("ada");
@@ -774,7 +776,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);
 		});
 
-		it("is forgotten also where the batch is not fanned out yet", async () => {
+		it("is forgotten even if the batch is not fanned out yet", async () => {
 			for (let n = 0; n < 20; n += 1) {
 				await outbox.append({ site: "site", events: [event("bob", `a${n}`), event("ada", String(n), both)] });
 				const forgotten = await forget("ada");
@@ -785,7 +787,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect([await persons(helpcrunch), (await outbox.stats()).events]).toEqual([[], 40]);
 		});
 
-		it("is not remembered by what they may do once, but a copy of an event of theirs stays a copy", async () => {
+		it("loses their own claims, but copies of their events are still duplicates", async () => {
 			const order = (id: string): Partial<NewEvent> => ({
 				claims: [once(id), { ...once("order", "duplicate_order"), ofPerson: true }],
 			});
@@ -797,7 +799,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["a"], ["3"]]);
 		});
 
-		it("leaves a copy as one also where the event was not fanned out yet", async () => {
+		it("leaves copies of their events duplicates even if the event was not fanned out yet", async () => {
 			for (let n = 0; n < 20; n += 1) {
 				const claims = [once(`copy ${n}`), { ...once("order"), ofPerson: true }];
 				await outbox.append({ site: "site", events: [event("ada", "1", { claims })] });
@@ -807,7 +809,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await take(0)).toEqual([]);
 		});
 
-		it("stays forgotten after a restart, and forgetting whom nobody knows is nothing", async () => {
+		it("stays forgotten after a restart, and forgetting an unknown person changes nothing", async () => {
 			await append([event("ada", "1")]);
 			await forget("ada");
 			outbox = await reopen();
@@ -823,7 +825,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				({ destination, body, ahead }) => [destination.name, body, ahead],
 			);
 
-		it("finds what a person is owed, at each destination, in order", async () => {
+		it("finds the events owed to a person at each destination, in order", async () => {
 			await append([
 				event("ada", "1", { destinations: ["crisp", "helpcrunch"] }),
 				event("bob", "a"),
@@ -842,7 +844,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await owed(["eve"])).toEqual([]);
 		});
 
-		it("tells the state of the lane", async () => {
+		it("reports the state of the lane", async () => {
 			await append([event("ada", "1")]);
 			const look = () => outbox.findOwed({ destinations: [crisp], persons: ["ada"], limit: 10 });
 			const entry = { destination: crisp, person: "ada", body: "1", ahead: 0 };
@@ -855,7 +857,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await look()).toEqual([]);
 		});
 
-		it("finds owed events by a text of their body, and then where they are owed", async () => {
+		it("finds owed events by a text in their body, and then their places in the lanes", async () => {
 			await append([event("ada", "first needle"), event("bob", "hay"), event("ada", "hay"), event("ada", "a needle")]);
 			const { events, cursor } = await outbox.findEvents({ text: "needle" });
 			expect(events.map(({ body }) => body)).toEqual(["a needle", "first needle"]);
@@ -864,12 +866,12 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await owed(["ada"], [latest?.id ?? ""])).toEqual([["crisp", "a needle", 2]]);
 		});
 
-		it("takes a text as it is, quotes and wildcards too", async () => {
+		it("takes quotes and wildcards in a text literally", async () => {
 			await append([event("ada", `{"a":"100%'_"}`), event("ada", `{"a":"100 percent"}`)]);
 			expect((await outbox.findEvents({ text: `"100%'_"` })).events).toHaveLength(1);
 		});
 
-		it("goes step by step through many events", async () => {
+		it("goes through many events in steps", async () => {
 			for (let batch = 0; batch < 12; batch += 1)
 				await append(Array.from({ length: 100 }, (_, index) => event("ada", `${batch} ${index} needle`)));
 			const bodies = new Set<string>();
@@ -886,30 +888,30 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
-	describe("an event that is discarded", () => {
-		it("is told of, with why", async () => {
-			const told: Discarded[] = [];
-			const stop = outbox.onDiscarded((discarded) => told.push(...discarded));
+	describe("a discarded event", () => {
+		it("is reported with the reason", async () => {
+			const discardedEvents: Discarded[] = [];
+			const stop = outbox.onDiscarded((discarded) => discardedEvents.push(...discarded));
 			const claims = [once("same id", "seen before")];
 			await append([event("ada", "1", { claims }), event("bob", "2")]);
-			expect(told).toEqual([]);
+			expect(discardedEvents).toEqual([]);
 			await append([event("ada", "1 again", { claims })]);
-			expect(told).toEqual([{ site: "site", person: "ada", body: "1 again", reason: "seen before" }]);
+			expect(discardedEvents).toEqual([{ site: "site", person: "ada", body: "1 again", reason: "seen before" }]);
 			stop();
 			await append([event("ada", "1 again", { claims })]);
-			expect(told).toHaveLength(1);
+			expect(discardedEvents).toHaveLength(1);
 		});
 	});
 
 	describe("stats", () => {
-		it("say how many bytes the store has on disk", async () => {
+		it("report the size of the store on disk", async () => {
 			const before = (await outbox.stats()).bytes;
-			// Nothing that can be made smaller.
+			// Random text, which cannot be compressed to nothing.
 			await append(Array.from({ length: 100 }, () => event("ada", randomBytes(10_000).toString("hex"))));
 			expect((await outbox.stats()).bytes - before).toBeGreaterThan(500_000);
 		});
 
-		it("count what is owed, delivered, dead, and discarded by reason", async () => {
+		it("count owed, delivered and dead deliveries, and discarded ones by reason", async () => {
 			await append([event("ada", "1"), event("ada", "2"), event("bob", "a"), event("eve", "x", { destinations: [] })], {
 				skipped: [{ destination: "vibetrace", reason: "not_addressable", count: 2 }],
 			});
@@ -927,7 +929,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 	});
 
 	describe("after a restart", () => {
-		it("everything that was appended is there, and nothing twice", async () => {
+		it("every appended event is there exactly once", async () => {
 			const claims = [once("same id")];
 			await outbox.append({ site: "site", events: [event("ada", "1", { claims })] });
 			outbox = await reopen();

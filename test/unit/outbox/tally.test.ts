@@ -39,7 +39,7 @@ describe("the statistics of a store", () => {
 		expect(destinations.map((each) => each.discarded)).toEqual([{ forgotten: 7 }]);
 	});
 
-	it("ask once for what no counter holds of a destination", () => {
+	it("ask once per destination for figures that no counter holds", () => {
 		const asked: string[] = [];
 		const budget = { used: 1, windowStart: 2 };
 		const counters = [counter("shop", "crisp", "owed", 1), counter("shop", "crisp", "dead", 1)];

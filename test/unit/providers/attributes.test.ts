@@ -21,28 +21,28 @@ function stored(type: "login" | "update" | "track", data: Record<string, unknown
 }
 
 const scalar = fc.oneof(fc.string(), fc.boolean(), fc.double({ noDefaultInfinity: true, noNaN: true }));
-/** `__proto__` is refused at ingest. */
+/** Attribute names, without `__proto__`, which ingest refuses. */
 const name = fc
 	.oneof(fc.string(), fc.constantFrom("toString", "hasOwnProperty", "0", ""))
 	.filter((text) => text !== "__proto__");
 const attributes = fc.dictionary(name, scalar, { noNullPrototype: true });
 
-describe("the updates a lane starts with", () => {
-	test("become one, later values winning", () => {
+describe("updates at the head of a lane", () => {
+	test("are merged, later values winning", () => {
 		const lane = [stored("login", { plan: "free", seats: 1 }), stored("update", { plan: "pro" })];
 		expect(leadingUpdates(lane)).toEqual({ count: 2, attributes: { plan: "pro", seats: 1 }, leftOut: 0 });
 	});
 
-	test("end where another event stands between", () => {
+	test("end before the first other event", () => {
 		const lane = [stored("login", { plan: "free" }), stored("track"), stored("update", { plan: "pro" })];
 		expect(leadingUpdates(lane)).toEqual({ count: 1, attributes: { plan: "free" }, leftOut: 0 });
 	});
 
-	test("are none where another event comes first", () => {
+	test("are none if another event comes first", () => {
 		expect(leadingUpdates([stored("track"), stored("update", { plan: "pro" })]).count).toBe(0);
 	});
 
-	test("leave out, and count, what is not a scalar", () => {
+	test("leave out and count values that are not scalars", () => {
 		const data = { tags: ["a"], address: { city: "London" }, left: null, plan: "pro", paid: false, seats: 0, note: "" };
 		expect(leadingUpdates([stored("login", data)])).toEqual({
 			count: 1,
@@ -51,7 +51,7 @@ describe("the updates a lane starts with", () => {
 		});
 	});
 
-	test("give, whatever they are, each attribute's last scalar", () => {
+	test("yield each attribute's last scalar, whatever their data", () => {
 		return fc.assert(
 			fc.property(
 				fc.array(fc.dictionary(fc.constantFrom("a", "b", "toString"), fc.jsonValue(), { noNullPrototype: true })),
@@ -69,8 +69,8 @@ describe("the updates a lane starts with", () => {
 	});
 });
 
-describe("what was sent", () => {
-	test("is not sent again, whatever it is called", () => {
+describe("a sent attribute", () => {
+	test("is not sent again, whatever its name", () => {
 		return fc.assert(
 			fc.property(attributes, (sent) => {
 				expect(unsent(sent, remember({}, sent, now), now + 30 * day - 1)).toEqual({});
@@ -89,23 +89,23 @@ describe("what was sent", () => {
 	test.each<[string, Scalar, Scalar]>([
 		["another text", "free", "pro"],
 		["another type", "1", 1],
-		["a truth turned over", true, false],
-		["a text emptied", "x", ""],
-		["a number in words", true, "true"],
+		["an inverted boolean", true, false],
+		["an emptied text", "x", ""],
+		["a boolean as text", true, "true"],
 	])("is sent again when it has changed: %s", (_, before, after) => {
 		expect(unsent({ plan: after }, remember({}, { plan: before }, now), now)).toEqual({ plan: after });
 	});
 
-	test("is told from what every object has", () => {
+	test("is not confused with a property that every object inherits", () => {
 		const inherited = { toString: "x", valueOf: 1, hasOwnProperty: true };
 		expect(unsent(inherited, {}, now)).toEqual(inherited);
 	});
 
-	test("is remembered without its values", () => {
+	test("is remembered without its value", () => {
 		expect(JSON.stringify(remember({}, { phone: "+44 20 7946 0018" }, now))).not.toContain("7946");
 	});
 
-	test("is remembered of 200 attributes at most, the latest", () => {
+	test("is remembered while it is among the 200 latest", () => {
 		const many = Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`a${n}`, n]));
 		const sent = remember(remember({}, { first: 1 }, now), many, now + 1);
 		expect(Object.keys(sent)).toHaveLength(200);
@@ -113,7 +113,7 @@ describe("what was sent", () => {
 		expect(unsent({ a249: 249 }, sent, now + 1)).toEqual({});
 	});
 
-	test("keeps the time of what was not sent this time", () => {
+	test("keeps its own time when only other attributes are sent", () => {
 		const sent = remember(remember({}, { a: 1, b: 1 }, now), { b: 2 }, now + 20 * day);
 		expect(unsent({ a: 1, b: 2 }, sent, now + 30 * day)).toEqual({ a: 1 });
 	});
@@ -134,7 +134,7 @@ describe("a person's name", () => {
 		[{}, undefined],
 	])("of %j is %j", (given, name) => expect(splitName(given).name).toBe(name));
 
-	// An empty form: Crisp would get a nickname of one space.
+	// With the fields of an empty form, Crisp would get a nickname of one space.
 	test.each<[Record<string, Scalar>, string | undefined]>([
 		[{ firstname: "", lastname: "" }, undefined],
 		[{ firstname: "Ada", lastname: "" }, undefined],
@@ -153,15 +153,15 @@ describe("a person's name", () => {
 		[{ firstname: "Ada", lastname: "Lovelace" }, {}],
 		[{ nickname: "ada", lastname: "Lovelace" }, { lastname: "Lovelace" }],
 		[{ name: " ", nickname: "", firstname: "", lastname: "", plan: "" }, { plan: "" }],
-	])("leaves of %j what is not in it: %j", (given, rest) => expect(splitName(given).rest).toEqual(rest));
+	])("taken from %j leaves %j", (given, rest) => expect(splitName(given).rest).toEqual(rest));
 
-	test("to come is that of the first updates to have one", () => {
+	test("ahead in the lane comes from the first updates that contain one", () => {
 		const lane = [stored("track"), stored("update", { plan: "pro" }), stored("login", { name: "" })];
 		expect(nameAhead(lane)).toBeUndefined();
 		expect(nameAhead([...lane, stored("track"), stored("login", { name: "Ada" })])).toBe("Ada");
 	});
 
-	test("to come is what adjacent updates come to", () => {
+	test("ahead in the lane is merged from adjacent updates", () => {
 		const lane = [stored("track"), stored("login", { firstname: "Ada" }), stored("update", { lastname: "Lovelace" })];
 		expect(nameAhead([...lane, stored("track"), stored("update", { name: "Eve" })])).toBe("Ada Lovelace");
 	});

@@ -47,7 +47,7 @@ interface Customer {
 }
 const gone: Reply = [404, { errors: [{ code: "not_found", message: "Customer not found" }] }];
 
-/** HelpCrunch with these customers: finds them, creates more, takes what is for them. */
+/** Simulates HelpCrunch with these customers: answers searches, creations, events and updates. */
 function having(...customers: Customer[]) {
 	return ({ method, path, body }: Sent): Reply => {
 		if (path === "customers/search") {
@@ -65,7 +65,7 @@ function having(...customers: Customer[]) {
 	};
 }
 
-/** Delivers a lane to HelpCrunch, where Ada is customer 7 unless told otherwise. */
+/** Delivers a lane to HelpCrunch, where Ada is customer 7 by default. */
 const deliver = (
 	events: StoredEvent[],
 	known: Known = found,
@@ -73,9 +73,9 @@ const deliver = (
 	replies = having({ id: 7, ...ada }, { id: 9 }),
 ) => deliverLane(helpcrunch, events, replies, { known, now: at });
 
-/** What is known once Ada's events have reached customer 7. */
+/** Knowledge of Ada once her events have reached customer 7. */
 const found = await learn(helpcrunch, track("before"), [[200, { data: [{ id: 7, ...ada }] }], [200]], { now });
-/** What is known once somebody was searched and not found. */
+/** Resolves to the knowledge of a person who was searched and not found. */
 const afterMissing = ({ email, userId }: Person) => {
 	const nobody: Reply[] = [email, userId].filter((address) => address !== undefined).map(() => [200, { data: [] }]);
 	return learn(helpcrunch, track("before", { ...(email && { email }), ...(userId && { userId }) }), nobody, { now });
@@ -106,22 +106,26 @@ const custom = (attributes: Record<string, unknown>) => ({
 
 describe("an event", () => {
 	test.each<[string, Fields, object]>([
-		["a name alone is the name alone", { type: "track", name: "opened" }, { name: "opened" }],
-		["data goes along", { type: "track", name: "x", data: { a: { b: [1] } } }, { name: "x", data: { a: { b: [1] } } }],
-		["empty data is left out", { type: "track", name: "x", data: {} }, { name: "x" }],
-		["a colour is Crisp's alone", { type: "track", name: "x", color: "red" }, { name: "x" }],
+		["a name stays the name", { type: "track", name: "opened" }, { name: "opened" }],
 		[
-			"a confirmation is called that",
+			"data is sent along",
+			{ type: "track", name: "x", data: { a: { b: [1] } } },
+			{ name: "x", data: { a: { b: [1] } } },
+		],
+		["empty data is left out", { type: "track", name: "x", data: {} }, { name: "x" }],
+		["a colour, which only Crisp knows, is left out", { type: "track", name: "x", color: "red" }, { name: "x" }],
+		[
+			"a confirmation is named confirmation",
 			{ type: "confirmation", data: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
 			{ name: "confirmation", data: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
 		],
-		["an opened e-mail is called that", { type: "email_open" }, { name: "email_open" }],
+		["an opened e-mail is named email_open", { type: "email_open" }, { name: "email_open" }],
 		[
-			"a page has its address and title",
+			"a page carries its URL and title",
 			{ type: "page", context: { url: "https://shop.example/a", title: "A" } },
 			{ name: "page", data: { url: "https://shop.example/a", title: "A" } },
 		],
-		["a page of which nothing is known has no data", { type: "page" }, { name: "page" }],
+		["a page without context has no data", { type: "page" }, { name: "page" }],
 	])("%s", (_, fields, body) => {
 		const plan = helpcrunch.plan([stored(fields)], found, now);
 		expect(sent(plan)).toEqual(event(body));
@@ -137,14 +141,14 @@ describe("an event", () => {
 		["late", minute + 1, true],
 		["always", 0, true],
 		["never", day, false],
-	] as const)("occurredAt %s, %d ms after its capture: %s", (occurredAt, ms, stamped) => {
+	] as const)("with occurredAt %s, sent %d ms after its capture, carries its time: %s", (occurredAt, ms, stamped) => {
 		const late = stored({ type: "track", name: "x", at: now - ms });
 		const time = { occurred_at: new Date(now - ms).toISOString() };
 		const plan = provider({ occurredAt }).plan([late], found, now);
 		expect(sent(plan).body).toEqual({ customer: 7, name: "x", ...(stamped && { data: time }) });
 	});
 
-	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"quotes"', "<b>", "constructor"])("may be called %j", (name) =>
+	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"quotes"', "<b>", "constructor"])("may have the name %j", (name) =>
 		expect(sent(helpcrunch.plan([track(name)], found, now)).body).toEqual({ customer: 7, name }),
 	);
 });
@@ -152,20 +156,20 @@ describe("an event", () => {
 describe("a person", () => {
 	test.each<[string, Person, unknown]>([
 		["is looked up by userId", ada, search("userId", "u-1")],
+		["is looked up by e-mail if there is no userId", { email: "ada@example.com" }, search("email", "ada@example.com")],
+		["may have a userId alone", { userId: "u-1" }, search("userId", "u-1")],
+		["needs no look-up if the id is given", { ...ada, ids: { helpcrunch: 9 } }, event({ name: "x" }, 9)],
 		[
-			"is looked up by e-mail where there is no userId",
-			{ email: "ada@example.com" },
-			search("email", "ada@example.com"),
+			"is not identified by another provider's id",
+			{ ...ada, ids: { crisp: "p", vibetrace: "v" } },
+			search("userId", "u-1"),
 		],
-		["may be a userId alone", { userId: "u-1" }, search("userId", "u-1")],
-		["needs no look-up where the id is given", { ...ada, ids: { helpcrunch: 9 } }, event({ name: "x" }, 9)],
-		["is not another provider's id", { ...ada, ids: { crisp: "p", vibetrace: "v" } }, search("userId", "u-1")],
 	])("%s", (_, person, request) => {
 		expect(helpcrunch.addresses(person)).toBe(true);
 		expect(sent(helpcrunch.plan([track("x", person)], {}, now))).toEqual(request);
 	});
 
-	test("who has been found is not looked up again", async () => {
+	test("is not looked up again once found", async () => {
 		expect((await deliver([track("a"), login({ plan: "pro" }), track("b")], {})).requests).toEqual([
 			search("userId", "u-1"),
 			event({ name: "a" }),
@@ -183,7 +187,7 @@ describe("a person", () => {
 		]);
 	});
 
-	test("not found by userId is created where there is no e-mail", async () => {
+	test("not found by userId is created if there is no e-mail", async () => {
 		const lane = await deliver([track("x", { userId: "u-1" })], {}, now, having());
 		expect(lane.requests).toEqual([search("userId", "u-1"), creation({ userId: "u-1" }), event({ name: "x" })]);
 	});
@@ -193,10 +197,10 @@ describe("a person", () => {
 		expect(sent(helpcrunch.plan([track("x", ada)], known, now))).not.toEqual(event({ name: "x" }));
 	});
 
-	test("who has another userId is another person, though the e-mail is the same", async () => {
+	test("with another userId is another person, even with the same e-mail", async () => {
 		const mallory = { ...ada, userId: "mallory" };
-		const said = [login({ plan: "pro" }), login({ plan: "free" }, mallory), track("x", { email: ada.email })];
-		const { requests, ends } = await deliver(said, {}, now, having({ id: 7, ...ada }));
+		const events = [login({ plan: "pro" }), login({ plan: "free" }, mallory), track("x", { email: ada.email })];
+		const { requests, ends } = await deliver(events, {}, now, having({ id: 7, ...ada }));
 		expect(ends).toEqual(["delivered", "delivered", "delivered"]);
 		expect(requests).toEqual([
 			search("userId", "u-1"),
@@ -209,7 +213,7 @@ describe("a person", () => {
 		]);
 	});
 
-	test("who is not there says nothing of another with the same e-mail", async () => {
+	test("may exist even if another userId with the same e-mail does not", async () => {
 		const never = provider({ createPeople: "never" });
 		const lane = [track("x", { ...ada, userId: "mallory" }), track("y", { email: ada.email })];
 		const { ends } = await deliverLane(never, lane, having({ id: 7, ...ada }), { now });
@@ -219,7 +223,7 @@ describe("a person", () => {
 	test.each<[string, object]>([
 		["without any userId", { id: 50, userId: null, email: null }],
 		["of another userId", { id: 50, userId: "u-9" }],
-	])("is not one %s, where the filter was not heard", async (_, other) => {
+	])("is not a customer %s whom a search returns without regard to its filter", async (_, other) => {
 		const everybody = having({ id: 50 });
 		const lane = await deliver([track("x")], {}, now, (request) =>
 			request.path.endsWith("/search") ? [200, { data: [other] }] : everybody(request),
@@ -227,7 +231,7 @@ describe("a person", () => {
 		expect(lane.requests.slice(-2)).toEqual([creation(ada), event({ name: "x" }, 8)]);
 	});
 
-	test("who is not there is remembered of many at once", async () => {
+	test("is remembered not to exist, for several userIds of one e-mail", async () => {
 		const never = provider({ createPeople: "never" });
 		const people = ["u-1", "u-2", "u-3"].map((userId) => track("x", { ...ada, userId }));
 		const { requests } = await deliverLane(never, [...people, ...people], having(), { now });
@@ -243,10 +247,10 @@ describe("a person", () => {
 
 describe("a login or update", async () => {
 	test.each<[string, Record<string, unknown>, unknown[]]>([
-		["a name is the name", { name: "Ada" }, [patch({ name: "Ada" }, 1)]],
-		["first and last name are the name", { firstname: "Ada", lastname: "L." }, [patch({ name: "Ada L." }, 1)]],
+		["a name stays the name", { name: "Ada" }, [patch({ name: "Ada" }, 1)]],
+		["first and last name become the name", { firstname: "Ada", lastname: "L." }, [patch({ name: "Ada L." }, 1)]],
 		[
-			"the customer's fields and custom data are one request",
+			"the customer's fields and custom data fit in one request",
 			{ name: "Ada", phone: 1, company: "AE", locale: "en", plan: "pro", seats: 3, paid: false },
 			[
 				patch(
@@ -256,7 +260,7 @@ describe("a login or update", async () => {
 			],
 		],
 		[
-			"what a key of ours could do there is plain data",
+			"attributes named like fields of HelpCrunch's API are custom data",
 			{ email: "eve@example.com", userId: "u-2", unsubscribed: false, blocked: true, notes: "x", customData: "y" },
 			[
 				patch(
@@ -273,13 +277,13 @@ describe("a login or update", async () => {
 			],
 		],
 		[
-			"custom data is told from fields of that name",
+			"an attribute named like a nested field is custom data",
 			{ "customData.name": "x" },
 			[patch(custom({ "customData.name": "x" }), 1)],
 		],
-		["what is no scalar is left out", { tags: ["a"], plan: "pro" }, [patch(custom({ plan: "pro" }), 1)]],
+		["a value that is not a scalar is left out", { tags: ["a"], plan: "pro" }, [patch(custom({ plan: "pro" }), 1)]],
 		["without attributes costs no request", {}, []],
-		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
+		["without usable attributes costs no request", { tags: ["a"], more: null }, []],
 	])("%s", async (_, attributes, requests) => {
 		expect((await deliver([login(attributes)])).requests).toEqual(requests);
 		expect((await deliver([update(attributes)])).requests).toEqual(requests);
@@ -288,17 +292,17 @@ describe("a login or update", async () => {
 	test.each<[string, Known]>([
 		["of whom nothing is known", {}],
 		["who was not found by userId", await learn(helpcrunch, track("x"), [[200, { data: [] }]], { now })],
-		["who is not there", await afterMissing(ada)],
-	])("with nothing to say of somebody %s costs no request", async (_, known) => {
+		["who does not exist", await afterMissing(ada)],
+	])("without attributes costs no request for a person %s", async (_, known) => {
 		expect((await deliver([login({})], known)).requests).toEqual([]);
 	});
 
-	test("is one with those that follow it at once, later values winning", async () => {
+	test("is merged with the updates directly after it, later values winning", async () => {
 		const lane = await deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
 		expect(lane.requests).toEqual([patch({ phone: "2", ...custom({ plan: "pro" }) }, 3)]);
 	});
 
-	test("is not one with those after another event", async () => {
+	test("is not merged with updates after another event", async () => {
 		const lane = await deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
 		expect(lane.requests).toEqual([
 			patch(custom({ plan: "free" }), 1),
@@ -307,7 +311,7 @@ describe("a login or update", async () => {
 		]);
 	});
 
-	test("leaves out what was last sent with the same value, for 30 days", async () => {
+	test("leaves out values that were already sent within 30 days", async () => {
 		const { known } = await deliver([login({ phone: "1", plan: "pro" })]);
 		expect((await deliver([login({ phone: "1", plan: "pro" })], known)).requests).toEqual([]);
 		expect((await deliver([login({ phone: "1", plan: "max" })], known)).requests).toEqual([
@@ -319,19 +323,19 @@ describe("a login or update", async () => {
 		]);
 	});
 
-	test("leaves out nothing that another customer was sent", async () => {
+	test("leaves out no value that was only sent to another customer", async () => {
 		const { known } = await deliver([login({ plan: "pro" })]);
 		const other = login({ plan: "pro" }, { ...ada, ids: { helpcrunch: 9 } });
 		expect((await deliver([other], known)).requests).toEqual([patch(custom({ plan: "pro" }), 1, 9)]);
 	});
 
-	test("counts what was left out", () => {
+	test("counts attributes left out", () => {
 		expect(helpcrunch.plan([login({ plan: "pro", tags: [], more: {} })], found, now)).toMatchObject({ leftOut: 2 });
 		expect(helpcrunch.plan([login({ tags: [] })], found, now)).toEqual({ kind: "done", settles: 1, leftOut: 1 });
 	});
 });
 
-describe("a person who is not there", async () => {
+describe("a person who does not exist at HelpCrunch", async () => {
 	const missing = await afterMissing(ada);
 	const refused: Reply = [400, { errors: [{ code: "phone", message: "This value is too long." }] }];
 	const isCreation = ({ method, path }: Sent) => method === "POST" && path === "customers";
@@ -345,7 +349,7 @@ describe("a person who is not there", async () => {
 		expect(lane.requests).toEqual([creation(fields), event({ name: "x" })]);
 	});
 
-	test("is created with all that the login says who waits, which is not sent twice", async () => {
+	test("is created with all attributes of a waiting login, which are not sent twice", async () => {
 		const lane = await deliver([login({ name: "Ada", plan: "pro" }), track("x")], missing, now, having());
 		expect(lane.requests).toEqual([
 			creation({ ...ada, name: "Ada", ...custom({ plan: "pro" }) }),
@@ -353,20 +357,20 @@ describe("a person who is not there", async () => {
 		]);
 	});
 
-	test("is created with the name that comes later", async () => {
+	test("is created with the name from a later login", async () => {
 		const lane = await deliver([track("x"), login({ name: "Ada" })], missing, now, having());
 		expect(lane).toMatchObject({ requests: [creation({ ...ada, name: "Ada" }), event({ name: "x" })] });
 		expect(lane.ends).toEqual(["delivered", "delivered"]);
 	});
 
-	test("under a remembered id is looked up once more, then given up", async () => {
+	test("under a remembered id is looked up once more before the event is given up", async () => {
 		const found8: Reply = [200, { data: [{ id: 8, ...ada }] }];
 		const lane = await deliver([track("x")], found, now, ({ path }) => (path.endsWith("/search") ? found8 : gone));
 		expect(lane.requests).toEqual([event({ name: "x" }), search("userId", "u-1"), event({ name: "x" }, 8)]);
 		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("and was just created is given up at once", async () => {
+	test("has the event given up at once if they were just created", async () => {
 		const customers = having();
 		const lane = await deliver([track("x")], missing, now, (request) =>
 			request.path === "events" ? gone : customers(request),
@@ -375,7 +379,7 @@ describe("a person who is not there", async () => {
 		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("under a given id is looked up by what else is known of them, and that id is not tried again", async () => {
+	test("under a given id is looked up by userId, and that id is not tried again", async () => {
 		const x = track("x", { ...ada, ids: { helpcrunch: 9 } });
 		const lane = await deliver([x, x], {}, now, having({ id: 7, ...ada }));
 		expect(lane.requests).toEqual([
@@ -386,7 +390,7 @@ describe("a person who is not there", async () => {
 		]);
 	});
 
-	test("is looked up again when deleted long after a login that the creation had settled", async () => {
+	test("is looked up again if deleted after a login that the creation had settled", async () => {
 		const { known, requests } = await deliver([login({ name: "Ada" })], missing, now, having());
 		expect(requests).toEqual([creation({ ...ada, name: "Ada" })]);
 		const lane = await deliver([track("x")], known, now, having());
@@ -394,7 +398,7 @@ describe("a person who is not there", async () => {
 		expect(lane.requests.slice(0, 2)).toEqual([event({ name: "x" }), search("userId", "u-1")]);
 	});
 
-	test("and whose creation is refused is created without the attributes, which are refused for themselves", async () => {
+	test("is created without attributes if refused with them, and only the refused attributes are given up", async () => {
 		const customers = having();
 		const lane = [login({ plan: "pro" }), update({ phone: "bad" }), update({ seats: 3 })];
 		const { requests, ends } = await deliver(lane, missing, now, (request) =>
@@ -407,7 +411,7 @@ describe("a person who is not there", async () => {
 		]);
 	});
 
-	test("and whose creation is refused altogether is given up for what it was refused for", async () => {
+	test("has the event given up with the reason for which even a bare creation was refused", async () => {
 		const lane = await deliver([track("x")], missing, now, (request) =>
 			isCreation(request) ? refused : [200, { data: [] }],
 		);
@@ -415,7 +419,7 @@ describe("a person who is not there", async () => {
 		expect(lane.requests.filter(isCreation)).toHaveLength(2);
 	});
 
-	test("and whose creation cannot be read is never created a second time for it", async () => {
+	test("is not created a second time if the answer to the creation cannot be read", async () => {
 		const lane = await deliver([track("x")], missing, now, (request) =>
 			isCreation(request) ? [201, []] : [200, { data: [] }],
 		);
@@ -424,25 +428,25 @@ describe("a person who is not there", async () => {
 		expect(lane.requests.slice(1)).toEqual([search("userId", "u-1"), search("email", "ada@example.com")]);
 	});
 
-	test.each(creations)("createPeople %s, trusted %s: %s", (createPeople, trusted, planned) => {
+	test.each(creations)("with createPeople %s and trusted %s is %s", (createPeople, trusted, planned) => {
 		const plan = provider({ createPeople }).plan([stored({ type: "track", name: "x" }, trusted)], missing, now);
 		expect(plan).toMatchObject(creationPlans[planned]);
 	});
 
-	test("and may not be created is not looked up again within the hour", () => {
+	test("is not looked up again within an hour if they may not be created", () => {
 		const never = provider({ createPeople: "never" });
 		expect(never.plan([track("x")], missing, now + hour - 1).kind).toBe("discard");
 		expect(sent(never.plan([track("x")], missing, now + hour))).toEqual(search("userId", "u-1"));
 	});
 
-	// E-mails are not unique there: a customer who came through the chat since then would get a double.
-	test("for longer than an hour is looked up again before they are created", () => {
+	// HelpCrunch's e-mails are not unique, so a customer who came through the chat meanwhile would get a duplicate.
+	test("is looked up again before a creation if the last look-up is over an hour old", () => {
 		const verified = provider({ createPeople: "verified" });
 		const plan = verified.plan([stored({ type: "track", name: "x" }, true)], missing, now + hour);
 		expect(sent(plan)).toEqual(search("userId", "u-1"));
 	});
 
-	test("and may not be created is sent what comes with an id of its own", () => {
+	test("is still sent an event that carries a customer's id if they may not be created", () => {
 		const never = provider({ createPeople: "never" });
 		const plan = never.plan([track("x", { ...ada, ids: { helpcrunch: 9 } })], missing, now);
 		expect(sent(plan)).toEqual(event({ name: "x" }, 9));

@@ -2,10 +2,10 @@ import { vi } from "vitest";
 import type { Known, Outcome, Plan, PlannedRequest, Provider } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 
-/** A provider's answer: its status, and its body as JSON. */
+/** A provider's reply: its status, and its body as JSON. */
 export type Reply = readonly [status: number, body?: unknown];
 
-/** Whether an event, trusted or not, may create its person, and what is planned for somebody who is not there. */
+/** Cases of `createPeople` and `trusted`, and the plan for an event of a person who does not exist. */
 export const creations = [
 	["always", false, "created"],
 	["always", true, "created"],
@@ -19,7 +19,7 @@ export const creationPlans = {
 	"left out": { kind: "discard", settles: 1, reason: "unknown_person" },
 } as const;
 
-/** A request as it travels, and how many events are done with it. */
+/** A request as it is sent, and the number of events that it settles. */
 export interface Sent {
 	method: string;
 	path: string;
@@ -34,7 +34,7 @@ export function sent(plan: Plan): Sent {
 	return { ...JSON.parse(JSON.stringify({ method, path: path.join("/"), query, body })), settles: plan.settles };
 }
 
-/** Sends a request to a provider that answers so. */
+/** Sends a request to a provider that gives this reply. */
 async function send(provider: Provider, request: PlannedRequest, [status, body]: Reply): Promise<Outcome> {
 	vi.stubGlobal("fetch", async () => new Response(body === undefined ? null : JSON.stringify(body), { status }));
 	try {
@@ -44,7 +44,7 @@ async function send(provider: Provider, request: PlannedRequest, [status, body]:
 	}
 }
 
-/** What is known once these answers came to an event's requests. */
+/** Resolves to the knowledge of the person after these replies to an event's requests. */
 export async function learn(
 	provider: Provider,
 	event: StoredEvent,
@@ -64,16 +64,16 @@ export async function learn(
 
 export interface Delivery {
 	requests: Sent[];
-	/** What became of each event that is done with, in order: `delivered`, or why not. */
+	/** End of each settled event, in order: `delivered`, or the reason against it. */
 	ends: string[];
-	/** Why the rest waits. */
+	/** Outcome for which the rest waits. */
 	held?: Outcome;
 	known: Known;
 }
 
 /**
- * Delivers a lane as the dispatcher does: until all of it is done with, or something has to wait. A lane that takes
- * more than `most` requests fails: it might never end.
+ * Delivers a lane as the dispatcher does, until all events are settled or one has to wait.
+ * Throws after `most` requests, as the lane might never end.
  */
 export async function deliverLane(
 	provider: Provider,

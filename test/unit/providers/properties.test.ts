@@ -13,11 +13,11 @@ const crisp = createProvider("crisp", { ...options, ...credentials });
 const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
 const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
-/** Answers a request may get, the success first. */
+/** Replies that a request may get, the success first. */
 function repliesTo({ path }: Sent): Reply[] {
 	const refused: Reply[] = [[400, { errors: [{ message: "User not found" }] }], [404], [409], [422], [200], [200, []]];
 	if (path.endsWith("/search")) {
-		// People that need not be those asked for.
+		// A search may find people who do not match it.
 		const people = [[{ id: 7, email: "ada@example.com", userId: "u-1" }], [{ id: 8 }], [], [{ id: 9, userId: "u-9" }]];
 		return [...people.map((data): Reply => [200, { data }]), ...refused];
 	}
@@ -44,7 +44,7 @@ const stored = fc
 		return { event, trusted: false, receivedAt: now };
 	});
 
-/** Answers by route: each route's in turn, over and over, so that a loop stays one. */
+/** Repeats the replies of each route in turn, so that a provider in an endless loop stays in it. */
 function repeating(choices: number[][]) {
 	const seen = new Map<string, number[]>();
 	return (request: Sent): Reply => {
@@ -66,7 +66,7 @@ describe.each<[string, Provider]>([
 	["HelpCrunch", helpcrunch],
 	["Vibetrace", vibetrace],
 ])("whatever %s answers", (_, provider) => {
-	test("an event is done with after twelve requests, or waits", async () => {
+	test("an event is settled after at most twelve requests, or waits", async () => {
 		await fc.assert(
 			fc.asyncProperty(fc.array(stored, { minLength: 1, maxLength: 4 }), choices, async (lane, answers) => {
 				const { ends, held } = await deliverLane(provider, lane, repeating(answers), { now, most: lane.length * 12 });
@@ -78,36 +78,36 @@ describe.each<[string, Provider]>([
 	});
 });
 
-/** The attributes by person, as a provider that takes everything has them; who is at no address yet is created. */
-type Said = Record<string, Record<string, unknown>>;
+/** Attributes of each person at a simulated provider, which accepts every request about a person it has. */
+type Profiles = Record<string, Record<string, unknown>>;
 
-function crispAt(said: Said) {
+function crispAt(profiles: Profiles) {
 	return ({ method, path, body }: Sent): Reply => {
 		const [, , , route, address] = path.split("/");
 		const who = address ?? String(body.email);
-		if (method === "POST" && route === "profile") said[who] = {};
-		if (!said[who] && who.includes("@")) return [404, { error: true, reason: "not_found" }];
+		if (method === "POST" && route === "profile") profiles[who] = {};
+		if (!profiles[who] && who.includes("@")) return [404, { error: true, reason: "not_found" }];
 		const { person, data } = body as { person?: object; data?: object };
-		if (method === "PATCH") said[who] = { ...said[who], ...person, ...data };
+		if (method === "PATCH") profiles[who] = { ...profiles[who], ...person, ...data };
 		return [200, {}];
 	};
 }
 
-function vibetraceAt(said: Said) {
+function vibetraceAt(profiles: Profiles) {
 	return ({ method, path, body }: Sent): Reply => {
 		if (method === "PUT") {
-			said[path.slice("user/".length)] = { ...body };
+			profiles[path.slice("user/".length)] = { ...body };
 			return [200, {}];
 		}
 		const { user, event } = body as { user: { _id?: string; email?: string }; event: { update?: object } };
 		const who = user._id ?? user.email ?? "";
-		if (!said[who] && who.includes("@")) return [404];
-		if (event.update) said[who] = { ...said[who], ...event.update };
+		if (!profiles[who] && who.includes("@")) return [404];
+		if (event.update) profiles[who] = { ...profiles[who], ...event.update };
 		return [200, {}];
 	};
 }
 
-function helpCrunchAt(said: Said) {
+function helpCrunchAt(profiles: Profiles) {
 	const people: { id: number; userId?: string; email: string }[] = [];
 	return ({ method, path, body }: Sent): Reply => {
 		const {
@@ -128,18 +128,18 @@ function helpCrunchAt(said: Said) {
 			return [200, { data: people.filter((person) => person[key] === filter[0]?.value) }];
 		}
 		const fields = Object.fromEntries(customData.map(({ property, value }) => [property, value]));
-		const told = { ...(phone !== undefined && { phone }), ...fields };
+		const fieldsOfPerson = { ...(phone !== undefined && { phone }), ...fields };
 		if (path === "customers") {
 			const created = { id: people.length + 1, email, ...(userId !== undefined && { userId }) };
 			people.push(created);
-			said[userId ?? email] = told;
+			profiles[userId ?? email] = fieldsOfPerson;
 			return [201, created];
 		}
 		if (method === "POST") return [200, {}];
 		const person = people[Number(path.split("/")[1]) - 1];
 		if (!person) return [404];
 		const who = person.userId ?? person.email;
-		said[who] = { ...said[who], ...told };
+		profiles[who] = { ...profiles[who], ...fieldsOfPerson };
 		return [200, {}];
 	};
 }
@@ -150,7 +150,7 @@ const lane = fc.array(
 	{ minLength: 1, maxLength: 8 },
 );
 
-describe.each<[string, Provider, (said: Said) => (request: Sent) => Reply, Record<number, [Person, string]>]>([
+describe.each<[string, Provider, (profiles: Profiles) => (request: Sent) => Reply, Record<number, [Person, string]>]>([
 	[
 		"Crisp",
 		crisp,
@@ -179,21 +179,21 @@ describe.each<[string, Provider, (said: Said) => (request: Sent) => Reply, Recor
 		},
 	],
 ])("two people of one e-mail at %s", (_, provider, at, people) => {
-	test("are each told what was last said of them, and nothing of the other", async () => {
+	test("each receive their own latest attributes, and none of the other's", async () => {
 		await fc.assert(
-			fc.asyncProperty(lane, async (said) => {
-				const expected: Said = {};
-				const events = said.map(({ type, who, data }): StoredEvent => {
+			fc.asyncProperty(lane, async (drafts) => {
+				const expected: Profiles = {};
+				const events = drafts.map(({ type, who, data }): StoredEvent => {
 					const [person = {}, address = ""] = people[who] ?? [];
 					if (type === "update") expected[address] = { ...expected[address], ...data };
 					const named = type === "track" && { name: "x" };
 					const event = eventSchema.parse({ id: crypto.randomUUID(), at: now, type, ...named, person, data });
 					return { event, trusted: false, receivedAt: now };
 				});
-				const told: Said = {};
-				const { ends } = await deliverLane(provider, events, at(told), { now, most: events.length * 12 });
+				const received: Profiles = {};
+				const { ends } = await deliverLane(provider, events, at(received), { now, most: events.length * 12 });
 				expect(new Set(ends)).toEqual(new Set(["delivered"]));
-				for (const [address, all] of Object.entries(expected)) expect(told[address] ?? {}).toEqual(all);
+				for (const [address, all] of Object.entries(expected)) expect(received[address] ?? {}).toEqual(all);
 			}),
 			{ numRuns: 500 },
 		);

@@ -45,10 +45,10 @@ const done: Reply = [200, { results: { message: "Event created" } }];
 const nobody: Reply = [404, { errors: [{ message: "User not found" }] }];
 const taken = () => done;
 
-/** Delivers a lane to Vibetrace, which takes everything unless told otherwise. */
+/** Delivers a lane to Vibetrace, which accepts everything by default. */
 const deliver = (events: StoredEvent[], known: Known = {}, at = now, replies: (request: Sent) => Reply = taken) =>
 	deliverLane(vibetrace, events, replies, { known, now: at });
-/** What is known of a person after the answer that nobody is there. */
+/** Resolves to the knowledge of a person who was answered not to exist. */
 const afterMissing = (person: Person = ada) => learn(vibetrace, track("before", person), [nobody], { now });
 
 const event = (type: object, settles = 1, user: object = ada) => ({
@@ -68,26 +68,34 @@ const upsert = (body: object, settles: number) => ({
 
 describe("an event", () => {
 	test.each<[string, Fields, object]>([
-		["one of our own is generic, twice", { type: "track", name: "my_event" }, generic("my_event")],
+		["a custom event stands under `generic`, twice", { type: "track", name: "my_event" }, generic("my_event")],
 		[
-			"its data stands beside its name",
+			"data stands beside the event's name",
 			{ type: "track", name: "my_event", data: { firstname: "alexandru", a: { b: [1] } } },
 			generic("my_event", { firstname: "alexandru", a: { b: [1] } }),
 		],
-		["its name is the track's", { type: "track", name: "mine", data: { event_name: "other" } }, generic("mine")],
+		[
+			"data does not override the event's name",
+			{ type: "track", name: "mine", data: { event_name: "other" } },
+			generic("mine"),
+		],
 		[
 			"a standard event stands under its own key",
 			{ type: "track", name: "viewitem", data: { itemId: 5 } },
 			{ viewitem: { itemId: 5 } },
 		],
 		["a standard event that is not configured is generic", { type: "track", name: "search" }, generic("search")],
-		["a name every object has is generic", { type: "track", name: "toString" }, generic("toString")],
-		["a name of one of Vibetrace's other types is generic", { type: "track", name: "update" }, generic("update")],
-		["a login that is tracked is generic", { type: "track", name: "login" }, generic("login")],
-		["a confirmation that is tracked is generic", { type: "track", name: "confirmation" }, generic("confirmation")],
-		["a colour is Crisp's alone", { type: "track", name: "x", color: "red" }, generic("x")],
+		["a name that every object inherits is generic", { type: "track", name: "toString" }, generic("toString")],
 		[
-			"a confirmation is one, with its order",
+			"a tracked event named like another type of Vibetrace's is generic",
+			{ type: "track", name: "update" },
+			generic("update"),
+		],
+		["a tracked event named login is generic", { type: "track", name: "login" }, generic("login")],
+		["a tracked event named confirmation is generic", { type: "track", name: "confirmation" }, generic("confirmation")],
+		["a colour, which only Crisp knows, is left out", { type: "track", name: "x", color: "red" }, generic("x")],
+		[
+			"a confirmation has its own type and carries the order",
 			{ type: "confirmation", data: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
 			{ confirmation: { orderId: "A-1", total: 9.5, items: [{ id: 1, quantity: 2 }] } },
 		],
@@ -97,11 +105,11 @@ describe("an event", () => {
 			generic("email_open", { campaign: "c" }),
 		],
 		[
-			"a page has its address and title",
+			"a page carries its URL and title",
 			{ type: "page", context: { url: "https://shop.example/a", title: "A" } },
 			generic("page", { url: "https://shop.example/a", title: "A" }),
 		],
-		["a page may have neither", { type: "page" }, generic("page")],
+		["a page may have neither URL nor title", { type: "page" }, generic("page")],
 	])("%s", (_, fields, type) => {
 		const plan = vibetrace.plan([stored(fields)], {}, now);
 		expect(sent(plan)).toEqual(event(type));
@@ -117,32 +125,32 @@ describe("an event", () => {
 		["late", minute + 1, true],
 		["always", 0, true],
 		["never", day, false],
-	] as const)("occurredAt %s, %d ms after its capture: %s", (occurredAt, ms, stamped) => {
+	] as const)("with occurredAt %s, sent %d ms after its capture, carries its time: %s", (occurredAt, ms, stamped) => {
 		const late = stored({ type: "track", name: "x", at: now - ms });
 		const time = { occurred_at: new Date(now - ms).toISOString() };
 		expect(sent(provider({ occurredAt }).plan([late], {}, now))).toEqual(event(generic("x", stamped ? time : {})));
 	});
 
-	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"quotes"', "<b>", "$set", "a.b"])("may be called %j", (name) =>
+	test.each(["a/b", "..", "%2e%2e", "#", "?", "🛒", '"quotes"', "<b>", "$set", "a.b"])("may have the name %j", (name) =>
 		expect(sent(vibetrace.plan([track(name)], {}, now))).toEqual(event(generic(name))),
 	);
 });
 
 describe("a person", () => {
 	test.each<[string, Person, object | undefined]>([
-		["is the e-mail", ada, ada],
-		["is the e-mail where there is a userId as well", { ...ada, userId: "u-1" }, ada],
-		["is the _id where it is given", { ...ada, ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
-		["may be an _id without an e-mail", { userId: "u-1", ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
-		["is not another provider's id", { ...ada, ids: { crisp: "p", helpcrunch: 7 } }, ada],
-		["cannot be a userId", { userId: "u-1" }, undefined],
+		["is addressed by e-mail", ada, ada],
+		["is addressed by e-mail even with a userId", { ...ada, userId: "u-1" }, ada],
+		["is addressed by _id if it is given", { ...ada, ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
+		["may be addressed by _id without an e-mail", { userId: "u-1", ids: { vibetrace: "v-1" } }, { _id: "v-1" }],
+		["is not addressed by another provider's id", { ...ada, ids: { crisp: "p", helpcrunch: 7 } }, ada],
+		["cannot be addressed by userId", { userId: "u-1" }, undefined],
 	])("%s", (_, person, user) => {
 		expect(vibetrace.addresses(person)).toBe(user !== undefined);
 		if (user) expect(sent(vibetrace.plan([track("x", person)], {}, now))).toEqual(event(generic("x"), 1, user));
 	});
 
 	test.each(["a/b@x", "../..@x", "%2e%2e@x", "a#b@x", "a?upsert=false@x", "🛒@x", '"ab"@x'])(
-		"with the e-mail %j is one whole path segment when created",
+		"with the e-mail %j fills exactly one path segment when created",
 		async (email) => {
 			const plan = vibetrace.plan([track("x", { email })], await afterMissing({ email }), now);
 			expect(plan).toMatchObject({ request: { path: ["user", email], query: { upsert: "true" } } });
@@ -160,16 +168,16 @@ describe("a login or update", () => {
 			{ seats: 3, paid: false, note: "" },
 			[event({ update: { seats: 3, paid: false, note: "" } })],
 		],
-		["leaves out what is no scalar", { tags: ["a"], plan: "pro" }, [event({ update: { plan: "pro" } })]],
+		["leaves out values that are not scalars", { tags: ["a"], plan: "pro" }, [event({ update: { plan: "pro" } })]],
 		["without attributes costs no request", {}, []],
-		["with nothing that fits costs no request", { tags: ["a"], more: null }, []],
+		["without usable attributes costs no request", { tags: ["a"], more: null }, []],
 	])("%s", async (_, attributes, requests) => {
 		for (const make of both) expect((await deliver([make(attributes)])).requests).toEqual(requests);
 	});
 
 	const privileged = { email: "eve@example.com", _id: "v-2", isSubscribed: true, unsubscribed: false };
 
-	test("from a browser sets nothing that decides identity or consent", async () => {
+	test("from a browser sets no attribute that decides identity or consent", async () => {
 		for (const make of both) {
 			expect((await deliver([make({ ...privileged, plan: "pro" })])).requests).toEqual([
 				event({ update: { plan: "pro" } }),
@@ -179,12 +187,12 @@ describe("a login or update", () => {
 		}
 	});
 
-	test("from a browser sets no such thing by creating its person either", async () => {
+	test("from a browser sets no such attribute by creating its person", async () => {
 		const lane = await deliver([login({ ...privileged, plan: "pro" })], await afterMissing());
 		expect(lane.requests).toEqual([upsert({ plan: "pro" }, 1)]);
 	});
 
-	test("from a browser sets no such thing by the data of an event", async () => {
+	test("from a browser sets no such attribute through the data of an event", async () => {
 		const fields = { type: "track", name: "viewitem", data: { ...privileged, itemId: "i" } };
 		expect((await deliver([stored(fields)])).requests).toEqual([event({ viewitem: { itemId: "i" } })]);
 		expect((await deliver([stored(fields, true)])).requests).toEqual([
@@ -192,7 +200,7 @@ describe("a login or update", () => {
 		]);
 	});
 
-	test("that is trusted sets everything", async () => {
+	test("from a trusted sender sets every attribute", async () => {
 		for (const make of both) {
 			expect((await deliver([make({ ...privileged, plan: "pro" }, true)])).requests).toEqual([
 				event({ update: { ...privileged, plan: "pro" } }),
@@ -200,17 +208,17 @@ describe("a login or update", () => {
 		}
 	});
 
-	test("from a browser gains nothing by standing beside a trusted one", async () => {
+	test("from a browser sets no such attribute when merged with a trusted update", async () => {
 		const lane = await deliver([login({ isSubscribed: true }, true), update({ isSubscribed: false, plan: "pro" })]);
 		expect(lane.requests).toEqual([event({ update: { isSubscribed: true, plan: "pro" } }, 2)]);
 	});
 
-	test("is one with those that follow it at once, later values winning", async () => {
+	test("is merged with the updates directly after it, later values winning", async () => {
 		const lane = await deliver([login({ phone: "1", plan: "free" }), update({ plan: "pro" }), update({ phone: "2" })]);
 		expect(lane.requests).toEqual([event({ update: { phone: "2", plan: "pro" } }, 3)]);
 	});
 
-	test("is not one with those after another event", async () => {
+	test("is not merged with updates after another event", async () => {
 		const lane = await deliver([update({ plan: "free" }), track("upgraded"), update({ plan: "pro" })]);
 		expect(lane.requests).toEqual([
 			event({ update: { plan: "free" } }),
@@ -219,7 +227,7 @@ describe("a login or update", () => {
 		]);
 	});
 
-	test("with an attribute that is refused costs those beside it nothing", async () => {
+	test("with a refused attribute becomes a dead letter without costing its neighbours", async () => {
 		const events = [login({ a: 1 }), update({ plan: "bad" }), update({ b: 2 })];
 		const lane = await deliver(events, {}, now, ({ body }) =>
 			JSON.stringify(body).includes("bad") ? [400, { errors: [{ message: "Invalid" }] }] : done,
@@ -227,16 +235,16 @@ describe("a login or update", () => {
 		expect(lane.ends).toEqual(["delivered", "dead: Invalid", "delivered"]);
 	});
 
-	test("has no part in what is said of another _id of the same e-mail", async () => {
-		const of = (vibetrace: string, plan: string) =>
+	test("is not merged with an update of another _id with the same e-mail", async () => {
+		const updateOf = (vibetrace: string, plan: string) =>
 			stored({ type: "update", person: { ...ada, ids: { vibetrace } }, data: { plan } });
-		expect((await deliver([of("v-1", "free"), of("v-2", "pro")])).requests).toEqual([
+		expect((await deliver([updateOf("v-1", "free"), updateOf("v-2", "pro")])).requests).toEqual([
 			event({ update: { plan: "free" } }, 1, { _id: "v-1" }),
 			event({ update: { plan: "pro" } }, 1, { _id: "v-2" }),
 		]);
 	});
 
-	test("leaves out what was last sent with the same value, for 30 days", async () => {
+	test("leaves out values that were already sent within 30 days", async () => {
 		const { known } = await deliver([login({ plan: "pro", seats: 1 }), track("x")]);
 		expect((await deliver([login({ plan: "pro", seats: 1 })], known)).requests).toEqual([]);
 		expect((await deliver([login({ plan: "pro", seats: 2 })], known)).requests).toEqual([
@@ -249,9 +257,9 @@ describe("a login or update", () => {
 	});
 });
 
-describe("a person who is not there", async () => {
+describe("a person who does not exist at Vibetrace", async () => {
 	const missing = await afterMissing();
-	/** Vibetrace has nobody who was not created, and has who was if `lasting`. */
+	/** Simulates Vibetrace without any people. A created person stays only if `lasting`. */
 	const empty = (lasting = true) => {
 		let isThere = false;
 		return ({ method }: Sent) => {
@@ -260,39 +268,39 @@ describe("a person who is not there", async () => {
 		};
 	};
 
-	test("is created, without a word on consent, and sent the event again", async () => {
+	test("is created without attributes about consent, then sent the event again", async () => {
 		expect((await deliver([track("x")], missing)).requests).toEqual([upsert({}, 0), event(generic("x"))]);
 	});
 
-	test("is created with the attributes of the updates that wait, which settles them", async () => {
+	test("is created with the attributes of waiting updates, which settles them", async () => {
 		const lane = await deliver([login({ plan: "free", seats: 1 }), update({ plan: "pro" }), track("x")], missing);
 		expect(lane.requests).toEqual([upsert({ plan: "pro", seats: 1 }, 2), event(generic("x"))]);
 	});
 
-	test("and was created with attributes is not sent them again", async () => {
+	test("is not sent attributes again that the creation contained", async () => {
 		const { known } = await deliver([login({ plan: "pro" })], missing);
 		expect((await deliver([login({ plan: "pro" })], known)).requests).toEqual([]);
 	});
 
-	test("is created only once the answer was that nobody is there", async () => {
+	test("is created only after an answer that they do not exist", async () => {
 		const lane = await deliver([track("x")], {}, now, empty());
 		expect(lane.requests).toEqual([event(generic("x")), upsert({}, 0), event(generic("x"))]);
 		expect(lane.ends).toEqual(["delivered"]);
 	});
 
-	test("is given up when just created and still not there", async () => {
+	test("has the event given up if still missing right after the creation", async () => {
 		const lane = await deliver([track("x")], missing, now, empty(false));
 		expect(lane.requests).toEqual([upsert({}, 0), event(generic("x"))]);
 		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 	});
 
-	test("is created again for another event, each giving up for itself", async () => {
+	test("is created again for each event, and each event is given up on its own", async () => {
 		const lane = await deliver([track("x"), track("y")], {}, now, empty(false));
-		const each = (name: string) => [event(generic(name)), upsert({}, 0), event(generic(name))];
-		expect(lane.requests).toEqual([...each("x"), ...each("y")]);
+		const requestsFor = (name: string) => [event(generic(name)), upsert({}, 0), event(generic(name))];
+		expect(lane.requests).toEqual([...requestsFor("x"), ...requestsFor("y")]);
 	});
 
-	test("is created again when deleted long after a login that the creation had settled", async () => {
+	test("is created again if deleted after a login that the creation had settled", async () => {
 		const { known, requests } = await deliver([login({ name: "Ada" })], missing);
 		expect(requests).toEqual([upsert({ name: "Ada" }, 1)]);
 		const lane = await deliver([track("y")], known, now + day, empty());
@@ -300,7 +308,7 @@ describe("a person who is not there", async () => {
 		expect(lane.requests).toContainEqual(upsert({}, 0));
 	});
 
-	test("and was deleted is told again all that they had been told", async () => {
+	test("is sent all attributes again after having been deleted", async () => {
 		const { known } = await deliver([login({ plan: "pro" })]);
 		const after = await deliver([track("x")], known, now, empty());
 		expect((await deliver([login({ plan: "pro" })], after.known)).requests).toEqual([
@@ -308,25 +316,25 @@ describe("a person who is not there", async () => {
 		]);
 	});
 
-	test("and cannot be created, having no e-mail, is given up, and nothing is remembered", async () => {
+	test("cannot be created without an e-mail, so the event is given up and nothing remembered", async () => {
 		const lane = await deliver([track("x", { userId: "u-1", ids: { vibetrace: "v-1" } })], {}, now, empty());
 		expect(lane).toMatchObject({ ends: ["dead: unknown_person"], known: {} });
 		expect(lane.requests).toHaveLength(1);
 	});
 
-	test("under one _id may be under another that is given later", async () => {
+	test("under one _id is still tried under another one given later", async () => {
 		const person = (vibetrace: string) => ({ ...ada, ids: { vibetrace } });
 		const plan = vibetrace.plan([track("x", person("v-2"))], await afterMissing(person("v-1")), now);
 		expect(sent(plan)).toEqual(event(generic("x"), 1, { _id: "v-2" }));
 	});
 
-	test("under the given _id is not sent the event under that again", async () => {
+	test("under a given _id is addressed by e-mail from then on", async () => {
 		const x = track("x", { ...ada, ids: { vibetrace: "v-1" } });
 		const lane = await deliver([x, x], {}, now, ({ body }) => (JSON.stringify(body).includes("v-1") ? nobody : done));
 		expect(lane.requests).toEqual([event(generic("x"), 1, { _id: "v-1" }), event(generic("x")), event(generic("x"))]);
 	});
 
-	test("is not one whose attributes are refused", async () => {
+	test("is not inferred from a refusal of attributes", async () => {
 		const invalid: Reply = [400, { errors: [{ message: "Error validating user attributes" }] }];
 		const lane = await deliver([login({ plan: "bad" }), track("x")], {}, now, ({ body }) =>
 			JSON.stringify(body).includes("bad") ? invalid : done,
@@ -335,22 +343,22 @@ describe("a person who is not there", async () => {
 		expect(lane.requests).toEqual([event({ update: { plan: "bad" } }), event(generic("x"))]);
 	});
 
-	test("costs no request for an update that has nothing to say", async () => {
+	test("costs no request for an update without attributes", async () => {
 		expect((await deliver([login({})], missing)).requests).toEqual([]);
 	});
 
-	test.each(creations)("createPeople %s, trusted %s: %s", (createPeople, trusted, planned) => {
+	test.each(creations)("with createPeople %s and trusted %s is %s", (createPeople, trusted, planned) => {
 		const plan = provider({ createPeople }).plan([stored({ type: "track", name: "x" }, trusted)], missing, now);
 		expect(plan).toMatchObject(creationPlans[planned]);
 	});
 
-	test("and may not be created is not asked for again within the hour", () => {
+	test("is not asked for again within an hour if they may not be created", () => {
 		const never = provider({ createPeople: "never" });
 		expect(never.plan([track("x")], missing, now + hour - 1).kind).toBe("discard");
 		expect(never.plan([track("x")], missing, now + hour)).toMatchObject({ request: { purpose: "event" } });
 	});
 });
 
-test("no limit is documented: ten requests a second", () => {
+test("the allowance is ten requests a second, as Vibetrace documents no limit", () => {
 	expect(vibetrace.allowance).toEqual({ requests: 10, per: "second" });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { together } from "../../../../server/outbox/postgres/group-commit.ts";
 
-it("does in one go what is asked in one go, and what is asked meanwhile in the next", async () => {
+it("simultaneous calls share one commit, and calls made meanwhile share the next", async () => {
 	const done: number[][] = [];
 	const { ask } = together<number, number>(async (items) => {
 		done.push(items);

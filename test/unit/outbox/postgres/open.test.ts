@@ -75,8 +75,9 @@ describe("the PostgreSQL outbox", () => {
 		await fannedOut(outbox);
 	}
 
-	it("keeps every text as it is, whatever PostgreSQL makes of its characters", async () => {
+	it("keeps every text unchanged, even characters that PostgreSQL cannot store", async () => {
 		const outbox = await open(await cluster.database());
+		// Text in PostgreSQL cannot contain NUL: https://www.postgresql.org/docs/current/datatype-character.html.
 		const odd = [
 			"\0",
 			"\ud800",
@@ -103,7 +104,7 @@ describe("the PostgreSQL outbox", () => {
 		expect((await take(outbox)).map(({ known }) => known)).toEqual(odd);
 	});
 
-	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
+	it("sets aside a batch that cannot be fanned out, reports it, and goes on with the others", async () => {
 		const url = await cluster.database();
 		await (await open(url)).close();
 		await cluster.run(
@@ -118,7 +119,7 @@ describe("the PostgreSQL outbox", () => {
 		expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/could not be fanned out/)]));
 	});
 
-	it("sets aside the batch that failed, and no other where another process has set that one aside already", async () => {
+	it("sets aside only the failed batch, even if another process has already set it aside", async () => {
 		const database = await openDatabase(await cluster.database());
 		cleanups.push(() => database.end());
 		const shared = () => ({
@@ -133,14 +134,14 @@ describe("the PostgreSQL outbox", () => {
 		const process = () => createFanOut(shared());
 		await database.run("INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')");
 		await insertBatches(database.run, [sealBatch({ site: "site", events: [event("ada", "1")] })]);
-		const [one, another] = [process(), process()];
-		for (const { fanOut } of [one, another]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
-		for (const { setAside } of [one, another]) await setAside("torn");
-		expect(await one.fanOut(0, 1)).toMatchObject({ batches: 1 });
+		const [thisProcess, otherProcess] = [process(), process()];
+		for (const { fanOut } of [thisProcess, otherProcess]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
+		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
+		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
 		expect(await createStats(shared()).stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
-	it("takes no more than it may hold until there is room again", async () => {
+	it("accepts no more than its maximum size until there is room again", async () => {
 		const outbox = await openPostgres(await cluster.database(), { maxBytes: 1_048_576 });
 		cleanups.push(() => outbox.close());
 		const large = () => outbox.append({ site: "site", events: [event("ada", "x".repeat(200_000))] });
@@ -153,7 +154,7 @@ describe("the PostgreSQL outbox", () => {
 		await vi.waitFor(large, { timeout: 60_000, interval: 100 });
 	});
 
-	it("needs a user no more rights than are documented: its schema, or the use of one that is there", async () => {
+	it("needs only the documented rights: to own its schema, or to use an existing one", async () => {
 		const url = await cluster.database();
 		const name = url.slice(url.lastIndexOf("/") + 1);
 		const as = (user: string) => url.replace("postgres:secret@", `${user}:secret@`);
@@ -188,14 +189,14 @@ describe("the PostgreSQL outbox", () => {
 		await expect(openPostgres(url)).rejects.toThrow(/schema 99.*newer eventferry/);
 	});
 
-	it("is made once, by whichever of many that start at once", async () => {
+	it("is created once when several processes start at once", async () => {
 		const url = await cluster.database();
-		const all = await Promise.all(Array.from({ length: 5 }, () => open(url)));
-		await appended(all[0] as Outbox, event("ada", "1"));
-		expect(await take(all[4] as Outbox)).toHaveLength(1);
+		const outboxes = await Promise.all(Array.from({ length: 5 }, () => open(url)));
+		await appended(outboxes[0] as Outbox, event("ada", "1"));
+		expect(await take(outboxes[4] as Outbox)).toHaveLength(1);
 	});
 
-	it("refuses a wrong password and a database that is not there, and says nothing of the password", async () => {
+	it("rejects a wrong password and a missing database without showing the password", async () => {
 		const wrong = cluster.url().replace(":secret@", ":s3cr3t@");
 		await expect(openPostgres(wrong)).rejects.toThrow(/password authentication failed/);
 		await expect(openPostgres(wrong)).rejects.not.toThrow(/s3cr3t/);
@@ -218,7 +219,7 @@ describe("the PostgreSQL outbox", () => {
 		expect(events + journal).toBe(1);
 	});
 
-	it("counts no event in the journal and beyond it at once", async () => {
+	it("counts no event both in the journal and after fan-out", async () => {
 		const outbox = await open(await cluster.database());
 		let appended = 0;
 		const appending = (async () => {
@@ -236,36 +237,36 @@ describe("the PostgreSQL outbox", () => {
 		expect(most).toBe(0);
 	});
 
-	describe("of a group", () => {
-		let all: Outbox[];
+	describe("shared by several processes", () => {
+		let outboxes: Outbox[];
 		let url: string;
 		beforeEach(async () => {
 			url = await cluster.database();
-			all = await Promise.all([open(url), open(url), open(url)]);
+			outboxes = await Promise.all([open(url), open(url), open(url)]);
 		});
-		const [first, second, third] = [0, 1, 2].map((index) => () => all[index] as Outbox);
-		if (!first || !second || !third) throw new Error("three expected");
+		const [first, second, third] = [0, 1, 2].map((index) => () => outboxes[index] as Outbox);
+		if (!first || !second || !third) throw new Error("three outboxes expected");
 
-		it("leases no lane to two", async () => {
+		it("leases no lane to two processes", async () => {
 			await appended(first(), ...Array.from({ length: 100 }, (_, index) => event(`person ${index}`, "1")));
-			const leases = (await Promise.all(all.flatMap((outbox) => [take(outbox), take(outbox)]))).flat();
+			const leases = (await Promise.all(outboxes.flatMap((outbox) => [take(outbox), take(outbox)]))).flat();
 			expect(new Set(leases.map(({ lane }) => lane)).size).toBe(leases.length);
 			expect(leases).toHaveLength(100);
 		});
 
-		it("keeps a person's events in the order in which they were acknowledged, whoever took them", async () => {
+		it("keeps a person's events in the order of acknowledgement, whichever process accepted them", async () => {
 			const bodies = Array.from({ length: 60 }, (_, index) => String(index));
 			for (const [index, body] of bodies.entries()) {
-				await (all[index % 3] as Outbox).append({ site: "site", events: [event("ada", body)] });
+				await (outboxes[index % 3] as Outbox).append({ site: "site", events: [event("ada", body)] });
 			}
 			await fannedOut(first());
 			expect((await take(second()))[0]?.bodies).toEqual(bodies);
 		});
 
-		it("lets an event through once, whoever gets its copies", async () => {
+		it("lets an event through once, whichever process receives its copies", async () => {
 			const claims = [{ key: "same", reason: "duplicate", at: 0, since: 0, until: 10 }];
 			const copies = Array.from({ length: 60 }, (_, index) =>
-				(all[index % 3] as Outbox).append({ site: "site", events: [event("ada", String(index), claims)] }),
+				(outboxes[index % 3] as Outbox).append({ site: "site", events: [event("ada", String(index), claims)] }),
 			);
 			await Promise.all(copies);
 			await fannedOut(first());
@@ -273,17 +274,17 @@ describe("the PostgreSQL outbox", () => {
 			expect((await second().stats()).discarded).toEqual({ duplicate: 59 });
 		});
 
-		it("takes no more from a budget than there is", async () => {
+		it("grants no more requests than the budget has", async () => {
 			const limits = { cap: 1_000, reserve: 0, bucket: 100, windowMs: 1_000_000, windowOffsetMs: 0 };
 			const takes = Array.from({ length: 90 }, (_, index) =>
-				(all[index % 3] as Outbox).advance({ destination: crisp, limits, want: 3, now: 0 }),
+				(outboxes[index % 3] as Outbox).advance({ destination: crisp, limits, want: 3, now: 0 }),
 			);
 			const granted = (await Promise.all(takes)).reduce((sum, each) => sum + each.granted, 0);
 			expect(granted).toBe(100);
 			expect((await first().budgetUse({ since: 0 })).map(({ used }) => used)).toEqual([100]);
 		});
 
-		it("hears of what another has fanned out", async () => {
+		it("notifies all processes of lanes that one has fanned out", async () => {
 			const heard = Promise.all(
 				[second(), third()].map((outbox) => new Promise<void>((done) => outbox.onReady(() => done()))),
 			);
@@ -291,7 +292,7 @@ describe("the PostgreSQL outbox", () => {
 			await heard;
 		});
 
-		it("frees at once what one had leased that takes its leave, and settles nothing of it any more", async () => {
+		it("frees the leases of a process at once when it closes", async () => {
 			await appended(first(), event("ada", "1"));
 			const [lease] = await take(first());
 			if (!lease) throw new Error("no lane");
@@ -302,13 +303,13 @@ describe("the PostgreSQL outbox", () => {
 			expect(next?.number).toBeGreaterThan(lease.number);
 		});
 
-		it("does not settle what was taken over, nor what another has leased", async () => {
+		it("does not settle a lease that was taken over, nor a lease of another process", async () => {
 			await appended(first(), event("ada", "1"));
 			const [lease] = await take(first());
 			if (!lease) throw new Error("no lane");
 			const delivered = { count: 1, ending: { kind: "delivered" } } as const;
 			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe(false);
-			// As if the first had not been seen for too long.
+			// Simulates that the first process was not seen for too long.
 			const name = url.slice(url.lastIndexOf("/") + 1);
 			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
 			expect(first().isHeld(lease)).toBe(true);
@@ -316,7 +317,7 @@ describe("the PostgreSQL outbox", () => {
 			const next = await vi.waitFor(() => takenOver(second()), { timeout: 60_000 });
 			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
 			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
-			// Who was taken for dead is another one now: it begins nothing for what it had, and works on.
+			// A process taken for dead becomes a new owner: it starts no request for its old leases, and works on.
 			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 60_000 });
 			expect(second().isHeld(next)).toBe(true);
 			await appended(second(), event("bob", "a"));

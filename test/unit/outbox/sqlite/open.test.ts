@@ -55,7 +55,7 @@ describe("the SQLite outbox", () => {
 		leaseMs: 60_000,
 	};
 
-	it("takes no more past its size, keeps what it has, and takes more once that is delivered", async () => {
+	it("accepts nothing beyond its maximum size, keeps its events, and accepts more once they are delivered", async () => {
 		const outbox = await openSqlite(freshFile(), { maxBytes: 1_048_576 });
 		cleanups.push(() => outbox.close());
 		const large = (n: number) => ({ ...event, person: `p${n}`, body: JSON.stringify({ n, text: "x".repeat(16_000) }) });
@@ -80,7 +80,7 @@ describe("the SQLite outbox", () => {
 		await outbox.check();
 	});
 
-	it("shows no more than an event that is alone, unless it was said how many to show", async () => {
+	it("shows an event marked `alone` by itself, unless a settlement set the number to show", async () => {
 		const outbox = await open(freshFile());
 		const bodies = async () => {
 			const [lease] = (await outbox.take({ ...everything, deliveries: 100 })).leases;
@@ -110,7 +110,7 @@ describe("the SQLite outbox", () => {
 		expect((await (await open(file)).take(everything)).leases).toHaveLength(1);
 	});
 
-	it("does not let a lane wait for a time that a clock set back has put far away", async () => {
+	it("bounds a lane's waiting time that a wrong clock wrote", async () => {
 		const file = freshFile();
 		const first = await open(file);
 		const waiting = new Promise<void>((ready) => first.onReady(ready));
@@ -125,14 +125,14 @@ describe("the SQLite outbox", () => {
 		expect(nextAt - Date.now()).toBeLessThanOrEqual(900_000);
 	});
 
-	it("a call that fails costs those that share its commit nothing", async () => {
+	it("a failing call does not affect other calls in the same commit", async () => {
 		const outbox = await open(freshFile());
 		const bad = { site: "site", events: [{ ...event, rank: 1n as unknown as number }] };
 		const results = await Promise.allSettled([outbox.append(batch), outbox.append(bad), outbox.append(batch)]);
 		expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
 	});
 
-	it("sets a batch aside that cannot be fanned out, says so, and goes on with the others", async () => {
+	it("sets aside a batch that cannot be fanned out, reports it, and goes on with the others", async () => {
 		const file = freshFile();
 		await storeTornBatch(file);
 		const outbox = await open(file);
@@ -145,7 +145,7 @@ describe("the SQLite outbox", () => {
 		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
 	});
 
-	it("is in memory, and in no file, where it is asked to be", async () => {
+	it("is kept in memory, and in no file, as `:memory:`", async () => {
 		const first = await open(":memory:");
 		await first.append(batch);
 		expect(existsSync(":memory:")).toBe(false);
@@ -153,7 +153,7 @@ describe("the SQLite outbox", () => {
 		await vi.waitFor(async () => expect(await first.stats()).toMatchObject({ events: 1, journal: 0 }));
 	});
 
-	it("refuses a file that another has open, and says so", async () => {
+	it("rejects a file that another process has open, and says so", async () => {
 		const file = freshFile();
 		await open(file);
 		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
@@ -167,7 +167,7 @@ describe("the SQLite outbox", () => {
 		await expect(openSqlite(file)).rejects.toThrow(/schema 99.*newer eventferry/);
 	});
 
-	it("refuses a folder that is not there, and a file that is no database", async () => {
+	it("rejects a missing folder and a file that is not a database", async () => {
 		await expect(openSqlite("/nowhere/at/all/store.db")).rejects.toThrow(/folder of the store does not exist/);
 		await expect(openSqlite(import.meta.filename)).rejects.toThrow(StoreOpenError);
 	});

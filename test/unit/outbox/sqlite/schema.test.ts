@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import { prepare } from "../../../../server/outbox/sqlite/schema.ts";
 import { temporaryFolder } from "../../../support/served.ts";
 
-it("the store syncs every commit and writes ahead, as less loses acknowledged events on power loss", () => {
+// Less than FULL may lose commits on power loss: https://www.sqlite.org/pragma.html#pragma_synchronous.
+it("the store uses a write-ahead log and syncs every commit, so that power loss loses no acknowledged event", () => {
 	const { path, remove } = temporaryFolder();
 	const db = new DatabaseSync(`${path}/store.db`);
 	prepare(db);
