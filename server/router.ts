@@ -47,21 +47,20 @@ const getReadiness: Operation = {
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
 export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
+	async function isStoreUp(): Promise<boolean> {
+		try {
+			await admin.outbox().check();
+			return true;
+		} catch {
+			return false;
+		}
+	}
 	const answerReady: RequestHandler = async (_request, response) => {
-		const { destinations } = admin;
-		const names = [...new Set(destinations().map(({ destination }) => destination.name))];
-		const checked = Promise.resolve()
-			.then(() => admin.outbox().check())
-			.then(
-				() => "ok",
-				() => "unavailable",
-			);
-		const [store, stats] = await Promise.all([checked, metrics.stats()]);
-		response.status(store === "ok" ? 200 : 503).json({
-			store,
-			destinations: Object.fromEntries(
-				names.map((name) => [name, worst(destinations().filter(({ destination }) => destination.name === name))]),
-			),
+		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
+		const byName = Map.groupBy(admin.destinations(), ({ destination }) => destination.name);
+		response.status(isUp ? 200 : 503).json({
+			store: isUp ? "ok" : "unavailable",
+			destinations: Object.fromEntries([...byName].map(([name, views]) => [name, worst(views)])),
 			warnings: stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : [],
 		});
 	};

@@ -83,13 +83,9 @@ export function journeysOf(traces: Traces): Journey[] {
 	for (const dead of traces.dead) trailOfBody(dead.site, dead.body)?.dead.push(dead);
 
 	const latest = (trail: Trail) => trail.receivedAt ?? trail.event.at;
-	const lanes = new Map<string, number>();
-	for (const { destination, person } of traces.owed) {
-		const key = laneKey(destination, person);
-		lanes.set(key, (lanes.get(key) ?? 0) + 1);
-	}
-	const isCut = (destination: Destination, person: string) =>
-		(lanes.get(laneKey(destination, person)) ?? 0) >= traces.owedMost;
+	const lanes = Map.groupBy(traces.owed, ({ destination, person }) => laneKey(destination, person));
+	const isCut: IsCut = (destination, person) =>
+		(lanes.get(laneKey(destination, person)) ?? []).length >= traces.owedMost;
 	return [...trails.values()].sort((a, b) => latest(b) - latest(a)).map((trail) => journeyOf(trail, traces, isCut));
 }
 
@@ -107,11 +103,11 @@ function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, 
 	]);
 	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];
 	return {
-		event: { ...event, ...(whole?.data && { data: whole.data }) },
+		event: { ...event, data: whole?.data },
 		site: labelOf(site),
 		person: person.replace(/^(email|userId):/, ""),
-		...(receivedAt !== undefined && { receivedAt }),
-		...(trusted !== undefined && { trusted }),
+		receivedAt,
+		trusted,
 		discarded,
 		deliveries: [
 			...[...names].sort().map((name) => {
@@ -119,25 +115,19 @@ function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, 
 				const isBehind = delivery.state === "past" && isCut({ site, name }, person);
 				return isBehind ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
 			}),
-			...unaddressed.map((destination) => ({
-				destination,
-				state: "skipped" as const,
-				reason: "not_addressable",
-				attempts: [],
-			})),
+			...unaddressed.map((destination): JourneyDelivery => {
+				return { destination, state: "skipped", reason: "not_addressable", attempts: [] };
+			}),
 		],
 	};
 }
 
 function deliveryOf({ event, steps, owed, dead }: Trail, destination: string): JourneyDelivery {
 	const here = steps.filter((step) => step.destination.name === destination);
-	const attempts = here.flatMap(({ sent }): Attempt[] => {
-		if (!sent) return [];
-		const { at, request, outcome, status, reason, ms } = sent;
-		return [
-			{ at, request, outcome, ...(status !== undefined && { status }), ...(reason !== undefined && { reason }), ms },
-		];
-	});
+	const sent = here.flatMap((step) => step.sent ?? []);
+	const attempts = sent.map(
+		({ at, request, outcome, status, reason, ms }): Attempt => ({ at, request, outcome, status, reason, ms }),
+	);
 	const end = here.findLast((step) => step.events.findIndex(({ id }) => id === event.id) < (step.ended?.count ?? 0));
 	const ending = end?.ended?.ending;
 	if (end && ending?.kind === "delivered") return { destination, state: "delivered", at: end.at, attempts };

@@ -10,18 +10,12 @@ const behindBytes = 1_048_576;
 /** Streams open at the same time at most. */
 const viewersMost = 100;
 
-export interface LiveStream {
-	/**
-	 * Answers `GET /admin/live` with a line of JSON for each request to a provider, beginning with the latest past ones.
-	 */
-	route: RequestHandler;
-	/** Ends all streams, because an open one keeps the server from closing. */
-	end(): void;
-}
+export type LiveStream = ReturnType<typeof createLiveStream>;
 
-export function createLiveStream(activity: Activity, now: () => number): LiveStream {
+export function createLiveStream(activity: Activity, now: () => number) {
 	const viewers = new Set<Response>();
 
+	/** Answers with a line of JSON for each request to a provider, beginning with the latest past ones. */
 	const route: RequestHandler = (request, response) => {
 		if (viewers.size >= viewersMost) {
 			throw new RequestError("rate_limited", "too many live streams are open", { retryAfter: heartbeatMs / 1_000 });
@@ -54,7 +48,8 @@ export function createLiveStream(activity: Activity, now: () => number): LiveStr
 
 	return {
 		route,
-		end() {
+		/** Ends all streams, because an open one keeps the server from closing. */
+		end(): void {
 			for (const response of viewers) response.end();
 		},
 	};

@@ -9,76 +9,68 @@ import {
 	searchSchema,
 	statsSchema,
 } from "../../shared/admin.ts";
-import { bodyProblems, json, named, type Operation, ok, operatorProblems } from "../http/route.ts";
+import { type Answer, bodyProblems, json, named, type Operation, ok, operatorProblems } from "../http/route.ts";
 
-const selection = json(named("DeadLetterSelection", deadLetterSelectionSchema));
-/** A line of the progress of a replay or discard. */
+const badQuery = ["malformed_body"] as const;
+
+/** Describes an operation that needs the admin token. */
+const operation = (summary: string, answer: Answer, input: Pick<Operation, "query" | "body"> = {}): Operation => ({
+	summary,
+	security: "adminToken",
+	...input,
+	answer,
+	problems: [...(input.body ? bodyProblems : []), ...(input.query ? badQuery : []), ...operatorProblems],
+});
+
+const selection = { body: json(named("DeadLetterSelection", deadLetterSelectionSchema)) };
 const step = named(
 	"Step",
-	z.object({
-		replayed: z.number().optional(),
-		discarded: z.number().optional(),
-		done: z.boolean().optional(),
+	z.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.boolean().optional() }),
+);
+/** Answers with the number of changed dead letters, or with a line of progress after each step. */
+const inSteps = (name: string, reply: z.ZodType) =>
+	ok("The number of dead letters, at the end or in steps", {
+		...json(named(name, reply)),
+		"application/x-ndjson": step,
+	});
+
+export const getStats = operation(
+	"Numbers of waiting, delivered and dead events, and the budgets",
+	ok("Numbers by destination", json(named("Stats", statsSchema))),
+);
+
+export const getLive = operation(
+	"Stream of the requests to providers",
+	ok("A line of JSON for each request, until either side ends the stream", {
+		"application/x-ndjson": named("LiveLine", liveLineSchema),
 	}),
 );
 
-export const getStats: Operation = {
-	summary: "Numbers of waiting, delivered and dead events, and the budgets",
-	security: "adminToken",
-	answer: ok("Numbers by destination", json(named("Stats", statsSchema))),
-	problems: operatorProblems,
-};
+export const getBudget = operation(
+	"Requests taken from each budget in the last 24 hours",
+	ok("Numbers of requests, by time", json(named("BudgetHistory", budgetHistorySchema))),
+);
 
-export const getLive: Operation = {
-	summary: "Stream of the requests to providers",
-	security: "adminToken",
-	answer: ok("A line of JSON for each request, until either side ends the stream", {
-		"application/x-ndjson": named("LiveLine", liveLineSchema),
-	}),
-	problems: operatorProblems,
-};
+export const postSearch = operation(
+	"Journeys of an event, or of a person's events",
+	ok("Journeys, the latest first", json(named("SearchReply", searchReplySchema))),
+	{ body: json(named("Search", searchSchema)) },
+);
 
-export const getBudget: Operation = {
-	summary: "Requests taken from each budget in the last 24 hours",
-	security: "adminToken",
-	answer: ok("Numbers of requests, by time", json(named("BudgetHistory", budgetHistorySchema))),
-	problems: operatorProblems,
-};
+export const getDeadLetters = operation(
+	"Dead letters, the oldest first",
+	ok("A page; `cursor` leads to the next one", json(named("DeadLetterPage", deadLetterPageSchema))),
+	{ query: deadLetterQuerySchema },
+);
 
-export const postSearch: Operation = {
-	summary: "Journeys of an event, or of a person's events",
-	security: "adminToken",
-	body: json(named("Search", searchSchema)),
-	answer: ok("Journeys, the latest first", json(named("SearchReply", searchReplySchema))),
-	problems: [...bodyProblems, ...operatorProblems],
-};
+export const deleteDeadLetters = operation(
+	"Discards selected dead letters; {} selects all",
+	inSteps("Discarded", z.object({ discarded: z.number() })),
+	selection,
+);
 
-export const getDeadLetters: Operation = {
-	summary: "Dead letters, the oldest first",
-	security: "adminToken",
-	query: deadLetterQuerySchema,
-	answer: ok("A page; `cursor` leads to the next one", json(named("DeadLetterPage", deadLetterPageSchema))),
-	problems: ["malformed_body", ...operatorProblems],
-};
-
-export const deleteDeadLetters: Operation = {
-	summary: "Discards selected dead letters; {} selects all",
-	security: "adminToken",
-	body: selection,
-	answer: ok("The number of dead letters, at the end or in steps", {
-		...json(named("Discarded", z.object({ discarded: z.number() }))),
-		"application/x-ndjson": step,
-	}),
-	problems: [...bodyProblems, ...operatorProblems],
-};
-
-export const postReplay: Operation = {
-	summary: "Delivers selected dead letters again; {} selects all",
-	security: "adminToken",
-	body: selection,
-	answer: ok("The number of dead letters, at the end or in steps", {
-		...json(named("Replayed", z.object({ replayed: z.number() }))),
-		"application/x-ndjson": step,
-	}),
-	problems: [...bodyProblems, ...operatorProblems],
-};
+export const postReplay = operation(
+	"Delivers selected dead letters again; {} selects all",
+	inSteps("Replayed", z.object({ replayed: z.number() })),
+	selection,
+);

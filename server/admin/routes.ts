@@ -1,3 +1,4 @@
+import { parse as parseQuery } from "node:querystring";
 import type { Request, RequestHandler, Response } from "express";
 import {
 	type BudgetHistory,
@@ -21,16 +22,7 @@ import type { Outbox } from "../outbox/outbox.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { LiveStream } from "./live.ts";
-import {
-	deleteDeadLetters,
-	getBudget,
-	getDeadLetters,
-	getLive,
-	getStats,
-	postReplay,
-	postSearch,
-} from "./operations.ts";
-import { queryOf } from "./query.ts";
+import * as operations from "./operations.ts";
 import { search } from "./search.ts";
 import { statsView } from "./stats.ts";
 
@@ -86,10 +78,9 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		// Guard (SECURITY.md): admin-token
 		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
-			const hint =
-				adminToken === undefined
-					? "no admin token is configured"
-					: "send the admin token as Authorization: Bearer <token>";
+			const hint = adminToken
+				? "send the admin token as Authorization: Bearer <token>"
+				: "no admin token is configured";
 			throw new RequestError("invalid_admin_token", hint);
 		}
 		next();
@@ -109,21 +100,20 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		response.json(history satisfies BudgetHistory);
 	}
 	async function find(request: Request, response: Response): Promise<void> {
-		const wanted = parseInput(
-			searchSchema,
-			bodyOf(request, "send an event or a person to search for as application/json"),
-		);
+		const body = bodyOf(request, "send an event or a person to search for as application/json");
 		const gone = new AbortController();
 		response.once("close", () => gone.abort());
 		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
 		const names = destinations().map(({ destination }) => destination);
-		const found = await search(wanted, { ...options, outbox: outbox(), destinations: names, signal });
-		response.json(found satisfies SearchReply);
+		const within = { ...options, outbox: outbox(), destinations: names, signal };
+		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
-		const shown = { items: items.map(deadLetterView), ...(cursor !== undefined && { cursor }) };
-		response.json(shown satisfies DeadLetterPageView);
+		// The app around the router decides how Express parses `request.query`, so it is not used.
+		const [, query = ""] = request.url.split("?");
+		const wanted = parseInput(deadLetterQuerySchema, parseQuery(query));
+		const { items, cursor } = await outbox().deadLetters(wanted);
+		response.json({ items: items.map(deadLetterView), cursor } satisfies DeadLetterPageView);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
@@ -135,12 +125,16 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	return {
 		guard,
 		routes: [
-			{ path: "/admin/stats", get: [getStats, stats] },
-			{ path: "/admin/live", get: [getLive, unlessStopping, live.route] },
-			{ path: "/admin/budget", get: [getBudget, budget] },
-			{ path: "/admin/search", post: [postSearch, json, find] },
-			{ path: "/admin/deadletters", get: [getDeadLetters, deadLetters], delete: [deleteDeadLetters, json, discard] },
-			{ path: "/admin/deadletters/replay", post: [postReplay, json, replay] },
+			{ path: "/admin/stats", get: [operations.getStats, stats] },
+			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.route] },
+			{ path: "/admin/budget", get: [operations.getBudget, budget] },
+			{ path: "/admin/search", post: [operations.postSearch, json, find] },
+			{
+				path: "/admin/deadletters",
+				get: [operations.getDeadLetters, deadLetters],
+				delete: [operations.deleteDeadLetters, json, discard],
+			},
+			{ path: "/admin/deadletters/replay", post: [operations.postReplay, json, replay] },
 		],
 	};
 }

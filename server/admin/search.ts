@@ -1,19 +1,15 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SearchReply, Wanted } from "../../shared/admin.ts";
-import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
-import { journeysOf } from "./journeys.ts";
+import { journeysOf, type Traces } from "./journeys.ts";
 
-export interface SearchOptions {
+export interface SearchOptions extends Pick<Traces, "labelOf" | "notAddressable"> {
 	outbox: Outbox;
 	destinations: Destination[];
 	activity: Activity;
-	labelOf(site: string): string;
-	/** Names the destinations that cannot address an event's person. */
-	notAddressable(site: string, event: Event): string[];
 	/** Ends the search early. */
 	signal: AbortSignal;
 }
@@ -70,7 +66,7 @@ async function findDead(
 	const found: DeadLetter[] = [];
 	let cursor: string | undefined;
 	do {
-		const page = await outbox.deadLetters({ limit: pageSize, ...(cursor !== undefined && { cursor }) });
+		const page = await outbox.deadLetters({ limit: pageSize, cursor });
 		found.push(...page.items.filter(isWanted));
 		cursor = page.cursor;
 		await nextTurn();
@@ -83,16 +79,15 @@ async function findDead(
  * that it blocks nothing. Ends early if the signal says so; its answer is then marked as incomplete.
  */
 export async function search(wanted: Wanted, options: SearchOptions): Promise<SearchReply> {
-	const { outbox, activity, labelOf, notAddressable, signal } = options;
+	const { outbox, activity, signal } = options;
 	const owed = await findOwed(wanted, options);
 	const { dead, isAll } = await findDead(wanted, options);
 	const journeys = journeysOf({
+		...options,
 		...activity.remembered(),
 		owed,
 		owedMost: foundMost,
 		dead,
-		labelOf,
-		notAddressable,
 		wanted: "event" in wanted ? wanted : { persons: keysOf(wanted.person) },
 	});
 	return {

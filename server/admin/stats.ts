@@ -1,7 +1,7 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
 import { type DestinationView, worst } from "../observe/destination-view.ts";
-import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
+import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
 export interface RunningNow {
 	running: DestinationView[];
@@ -15,23 +15,12 @@ export function statsView(
 	{ journal, stuck, events, bytes, discarded, destinations: stored }: OutboxStats,
 	{ running, labelOf, now }: RunningNow,
 ): Omit<Stats, "sinceStart"> {
-	const names = [...new Set(running.map(({ destination }) => destination.name))];
-	const named = <Item extends { destination: Destination }>(items: Item[], name: string) =>
-		items.filter(({ destination }) => destination.name === name);
-	return {
-		now,
-		journal,
-		stuck,
-		events,
-		bytes,
-		discarded,
-		destinations: Object.fromEntries(
-			names.map((name) => [
-				name,
-				destinationStats(named(stored, name), { running: named(running, name), labelOf, now }),
-			]),
-		),
-	};
+	const byName = Map.groupBy(running, ({ destination }) => destination.name);
+	const destinations = [...byName].map(([name, all]) => {
+		const numbers = stored.filter(({ destination }) => destination.name === name);
+		return [name, destinationStats(numbers, { running: all, labelOf, now })];
+	});
+	return { now, journal, stuck, events, bytes, discarded, destinations: Object.fromEntries(destinations) };
 }
 
 /** Adds up the numbers of all sites' accounts with one provider. */
@@ -46,7 +35,7 @@ function destinationStats(stored: DestinationStats[], { running, labelOf, now }:
 		...(held && held.kind !== "running" && { until: held.until, reason: held.reason }),
 		waiting: sum(stored, ({ owed }) => owed),
 		lanes: sum(stored, ({ lanes }) => lanes),
-		...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
+		oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,
 		delivered: sum(stored, ({ delivered }) => delivered),
 		dead: sum(stored, ({ dead }) => dead),
 		leftOut: sum(stored, ({ leftOut }) => leftOut),
@@ -55,15 +44,15 @@ function destinationStats(stored: DestinationStats[], { running, labelOf, now }:
 		),
 		requests: sum(running, ({ requests }) => requests),
 		budget: running.map(({ destination: { site }, limits }) => {
-			const used = stored.find((each) => each.destination.site === site)?.budget;
+			const use = stored.find((each) => each.destination.site === site)?.budget;
 			return {
 				site,
 				label: labelOf(site),
 				limit: limits.cap,
 				perMs: limits.windowMs,
-				used: used?.used ?? 0,
-				...(used && { since: used.windowStart }),
-				left: budgetLeft(limits, used, now),
+				used: use?.used ?? 0,
+				since: use?.windowStart,
+				left: budgetLeft(limits, use, now),
 			};
 		}),
 	};

@@ -1,12 +1,6 @@
-import { hash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { digestOf, readBuilt } from "../http/built-file.ts";
 import { RequestError } from "../http/problem.ts";
 import { ok, type Route } from "../http/route.ts";
-
-/** The folder of the built page: beside the built server, or in dist/ when the server runs from source. */
-const folder = ["./page/", "../../dist/server/console/page/"]
-	.map((path) => new URL(path, import.meta.url))
-	.find((url) => existsSync(new URL("console.js", url)));
 
 /** A policy without inline code, other origins and frames, because the page shows text of visitors and providers. */
 const policy = [
@@ -29,8 +23,8 @@ const files = [
 /** Makes the console's routes: a page without data, which reads `/admin/*`. Its addresses are relative to its own. */
 export function consoleRoutes(): Route[] {
 	return files.map(({ path, file, type, summary }) => {
-		const body = folder && readFileSync(new URL(file, folder));
-		const tag = body && `"${hash("sha256", body, "base64url").slice(0, 16)}"`;
+		const body = readBuilt(`server/console/page/${file}`);
+		const tag = body && `"${digestOf(body)}"`;
 		const answer = ok("The file, which holds no data", { [type]: null });
 		return {
 			path,
@@ -49,8 +43,7 @@ export function consoleRoutes(): Route[] {
 						"X-Content-Type-Options": "nosniff",
 						"Referrer-Policy": "no-referrer",
 					});
-					if (request.fresh) response.status(304).end();
-					else response.send(body);
+					response.send(body);
 				},
 			],
 		};

@@ -3,54 +3,50 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RequestHandler } from "express";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
-/** The work that has begun and not ended, so that a stop can let it finish. */
-export interface InFlight {
-	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` from the stop on. */
-	admit: RequestHandler;
-	/** Counts a promise as work until it settles; returns it. */
-	during<Result>(work: Promise<Result>): Promise<Result>;
-	/** Begins the stop; resolves when all work has ended, after `graceMs` at the latest. */
-	end(graceMs: number): Promise<void>;
-	/** Ends the stop: lets work begin again. */
-	resume(): void;
-	isEnding(): boolean;
-	/**
-	 * Wraps a getter so that it throws `StoreUnavailableError` from the stop on; for work that a stop does not wait for.
-	 */
-	unlessEnding<Value>(get: () => Value): () => Value;
-}
+export type InFlight = ReturnType<typeof createInFlight>;
 
-export function createInFlight(): InFlight {
+/** Tracks the work that has begun and not ended, so that a stop can let it finish. */
+export function createInFlight() {
 	const begun = new Set<Promise<unknown>>();
 	let isEnding = false;
-	function during<Result>(work: Promise<Result>): Promise<Result> {
+
+	/** Wraps a function so that it throws `StoreUnavailableError` from the stop on. A stop does not wait for it. */
+	const unlessEnding =
+		<Value>(get: () => Value) =>
+		(): Value => {
+			if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+			return get();
+		};
+
+	/** Begins work and counts it until it settles. Throws `StoreUnavailableError` from the stop on. */
+	function during<Result>(begin: () => Promise<Result>): Promise<Result> {
+		const work = unlessEnding(begin)();
 		const ended = work.catch(() => {}).then(() => void begun.delete(ended));
 		begun.add(ended);
 		return work;
 	}
-	function refuseIfEnding(): void {
-		if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
-	}
+
+	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` from the stop on. */
+	const admit: RequestHandler = (_request, response, next) => {
+		void during(() => once(response, "close"));
+		next();
+	};
+
 	return {
+		unlessEnding,
 		during,
-		admit(_request, response, next) {
-			refuseIfEnding();
-			void during(once(response, "close"));
-			next();
-		},
-		async end(graceMs) {
+		admit,
+		/** Begins the stop; resolves when all work has ended, after `graceMs` at the latest. */
+		async end(graceMs: number): Promise<void> {
 			isEnding = true;
 			const waited = new AbortController();
 			await Promise.race([Promise.all(begun), delay(graceMs, undefined, { signal: waited.signal }).catch(() => {})]);
 			waited.abort();
 		},
-		resume() {
+		/** Ends the stop: lets work begin again. */
+		resume(): void {
 			isEnding = false;
 		},
 		isEnding: () => isEnding,
-		unlessEnding: (get) => () => {
-			refuseIfEnding();
-			return get();
-		},
 	};
 }

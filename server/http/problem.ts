@@ -23,20 +23,17 @@ export const problemStatuses: Record<ProblemCode, number> = {
 /** Seconds in `Retry-After` when the store is unavailable. */
 const storeRetryAfter = 5;
 
-interface RequestErrorOptions extends ErrorOptions {
-	/** Seconds for `Retry-After`. */
-	retryAfter?: number;
-}
-
-/** Refuses a request with a stable code. The message is for people and is sent to the client. */
+/**
+ * Refuses a request with a stable code. The message is for people and is sent to the client. `retryAfter` is in seconds.
+ */
 export class RequestError extends Error {
 	override readonly name = "RequestError";
 	readonly code: ProblemCode;
 	readonly retryAfter: number | undefined;
-	constructor(code: ProblemCode, message: string, options?: RequestErrorOptions) {
+	constructor(code: ProblemCode, message: string, options: ErrorOptions & { retryAfter?: number } = {}) {
 		super(message, options);
 		this.code = code;
-		this.retryAfter = options?.retryAfter;
+		this.retryAfter = options.retryAfter;
 	}
 }
 

@@ -33,13 +33,6 @@ export const byAddress =
 	(request) =>
 		networkOf(addressOf(request));
 
-export interface RateLimit {
-	/** Counts one request. Throws `rate_limited` when it is over the limit. */
-	count(key: string): void;
-	/** Throws `rate_limited` when the limit has been reached. Counts nothing. */
-	check(key: string): void;
-}
-
 /** A minute that began with a sender's first request, and the requests in it. */
 interface Window {
 	used: number;
@@ -47,7 +40,7 @@ interface Window {
 }
 
 /** Limits requests a minute for each key. */
-export function createRateLimit(limit: number): RateLimit {
+export function createRateLimit(limit: number) {
 	// Two generations: a window is kept for a minute after its last request, or less if too many senders come.
 	let current = new Map<string, Window>();
 	let previous = new Map<string, Window>();
@@ -74,7 +67,8 @@ export function createRateLimit(limit: number): RateLimit {
 	}
 
 	return {
-		count(key) {
+		/** Counts one request. Throws `rate_limited` when it is over the limit. */
+		count(key: string): void {
 			const now = performance.now();
 			const window = windowOf(key, now) ?? { used: 0, endsAt: now + windowMs };
 			keep(key, window, now);
@@ -82,7 +76,8 @@ export function createRateLimit(limit: number): RateLimit {
 			// Guard (SECURITY.md): request-limit
 			if (window.used > limit) refuse(window, now);
 		},
-		check(key) {
+		/** Throws `rate_limited` when the limit has been reached. Counts nothing. */
+		check(key: string): void {
 			const now = performance.now();
 			const window = windowOf(key, now);
 			if (window && window.used >= limit) refuse(window, now);

@@ -4,7 +4,7 @@ import type { ProblemCode } from "../../shared/wire.ts";
 import { RequestError } from "./problem.ts";
 
 /** An answer other than a problem. */
-interface Answer {
+export interface Answer {
 	status: number;
 	description: string;
 	/** Bodies by media type; null for a body that is not JSON. */

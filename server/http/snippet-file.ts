@@ -1,25 +1,14 @@
-import { hash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { RequestHandler } from "express";
+import { digestOf, readBuilt } from "./built-file.ts";
 import { RequestError } from "./problem.ts";
 import { type Operation, ok, type Route } from "./route.ts";
 
 /** Seconds that browsers and CDNs may use the snippet before they revalidate it by its ETag. */
 const maxAge = 3_600;
 
-/** Finds the built snippet: beside the built server, or in dist/ when the server runs from source. */
-function find(): URL | undefined {
-	return ["../../client.js", "../../dist/client.js"]
-		.map((path) => new URL(path, import.meta.url))
-		.find((url) => existsSync(url));
-}
-
 /** Reads the snippet as it is served. Undefined if it has not been built. */
-export function readSnippet(): Buffer | undefined {
-	const file = find();
-	return file && readFileSync(file);
-}
+export const readSnippet = (): Buffer | undefined => readBuilt("client.js");
 
 const getSnippet: Operation = {
 	summary: "The browser snippet",
@@ -42,7 +31,7 @@ function serveSnippet(): RequestHandler {
 		gzip: gzipSync(plain, { level: 9 }),
 		identity: plain,
 	};
-	const digest = hash("sha256", plain, "base64url").slice(0, 16);
+	const digest = digestOf(plain);
 	return (request, response) => {
 		// Browsers accept encodings without a preference, so the smallest is sent:
 		// https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
@@ -60,7 +49,6 @@ function serveSnippet(): RequestHandler {
 			"X-Content-Type-Options": "nosniff",
 		});
 		if (encoding !== "identity") response.set("Content-Encoding", encoding);
-		if (request.fresh) response.status(304).end();
-		else response.send(bodies[encoding]);
+		response.send(bodies[encoding]);
 	};
 }

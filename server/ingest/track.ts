@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import type { InFlight } from "../http/in-flight.ts";
-import { StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Ingest, IngestSite } from "./ingest.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
@@ -20,9 +19,8 @@ export function createTrack({ sites, ingest, inFlight }: TrackOptions) {
 	return async (event: BackendEvent, { writeKey }: { writeKey?: string } = {}): Promise<void> => {
 		const site = sites.find((each) => each.writeKey === (writeKey ?? sites[0]?.writeKey));
 		if (!site) throw new TypeError("no site has this write key");
-		if (inFlight.isEnding()) throw new StoreUnavailableError("the proxy is stopping");
 		const stamped = parseJson(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
-		const { rejected } = await inFlight.during(ingest.take(site, [stamped]));
+		const { rejected } = await inFlight.during(() => ingest.take(site, [stamped]));
 		const [refusal] = rejected;
 		if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);
 	};

@@ -5,6 +5,7 @@ import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
+import type { Outcome } from "../providers/provider.ts";
 import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
@@ -13,11 +14,6 @@ import { brief, masked, shownRequest } from "./shown.ts";
 interface Received {
 	site: string;
 	row: JournalRow;
-}
-
-interface ReceivedEvents {
-	site: string;
-	events: ReturnType<typeof eventsIn>;
 }
 
 /** One step of a lane: at most one request, and the end of some of its events. */
@@ -32,22 +28,7 @@ export interface LaneStep {
 	ended?: { count: number; ending: Ending };
 }
 
-/**
- * Memory of what this process did lately, for operators to watch and search. Bounded in size, and gone with the
- * process: nothing depends on it.
- */
-export interface Activity {
-	received(notice: IngestNotice): void;
-	discarded(discarded: Discarded[]): void;
-	stepped(destination: Destination, notice: Notice): void;
-	/** Calls the listener with each request to a provider. Returns the latest requests and a function that stops. */
-	watch(listener: (delivery: LiveDelivery) => void): { latest: LiveDelivery[]; stop(): void };
-	remembered(): { received: ReceivedEvents[]; discarded: (Discarded & { at: number })[]; steps: LaneStep[] };
-	/** Start of the time that is remembered completely. */
-	since(): number;
-	/** Forgets people of a site, by their keys. */
-	forget(request: ForgetRequest): void;
-}
+export type Activity = ReturnType<typeof createActivity>;
 
 /** Size of the received batches, and of the discarded events, that are remembered: about as many bytes each. */
 const bodiesKept = 4_000_000;
@@ -69,7 +50,11 @@ function covered({ plan }: Result, ended: LaneStep["ended"]): number {
 	return Math.max(covers, ended?.count ?? 0);
 }
 
-export function createActivity({ labelOf, now }: { labelOf(site: string): string; now(): number }): Activity {
+/**
+ * Remembers what this process did lately, for operators to watch and search. Bounded in size, and gone with the
+ * process: nothing depends on it.
+ */
+export function createActivity({ labelOf, now }: { labelOf(site: string): string; now(): number }) {
 	const received = createRecent<Received>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
@@ -77,17 +62,17 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 	const startedAt = now();
 
 	return {
-		received(notice) {
+		received(notice: IngestNotice): void {
 			if (notice.kind !== "taken" || !notice.row) return;
 			const { site, row, accepted } = notice;
 			received.add({ site, row }, row.bytes.length + accepted * besideBody);
 		},
 
-		discarded(all) {
+		discarded(all: Discarded[]): void {
 			for (const each of all) discarded.add({ ...each, at: now() }, lengthOf([each]));
 		},
 
-		stepped(destination, notice) {
+		stepped(destination: Destination, notice: Notice): void {
 			if (notice.kind !== "step") return;
 			const { at, person, events, result, isSettled, ended } = notice;
 			const about = events.slice(0, covered(result, ended));
@@ -98,10 +83,11 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 				destination,
 				person,
 				events: about.map(({ event, receivedAt, trusted }) => ({ ...brief(event), at: event.at, receivedAt, trusted })),
-				...(ended && { ended }),
+				ended,
 			};
 			if (result.plan.kind === "send" && result.outcome) {
-				const { kind: outcome, ...told } = result.outcome;
+				const { kind, status, reason }: Pick<LiveDelivery, "status" | "reason"> & Pick<Outcome, "kind"> =
+					result.outcome;
 				step.sent = {
 					kind: "delivery",
 					at,
@@ -111,9 +97,9 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 					events: about.slice(0, eventsNamed).map(({ event }) => brief(event)),
 					count: about.length,
 					request: shownRequest(result.plan.request, first.event.person),
-					outcome,
-					...("status" in told && told.status !== undefined && { status: told.status }),
-					...("reason" in told && { reason: scrub(told.reason) }),
+					outcome: kind,
+					status,
+					reason: reason && scrub(reason),
 					ms: result.ms ?? 0,
 				};
 				watchers.tell(step.sent);
@@ -122,7 +108,8 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
 
-		watch(listener) {
+		/** Calls the listener with each request to a provider. Returns the latest requests and a function that stops. */
+		watch(listener: (delivery: LiveDelivery) => void) {
 			const stop = watchers.add(listener);
 			const latest = steps.all().flatMap(({ sent }) => sent ?? []);
 			return { latest: latest.slice(-latestShown), stop };
@@ -134,9 +121,11 @@ export function createActivity({ labelOf, now }: { labelOf(site: string): string
 			steps: steps.all(),
 		}),
 
+		/** Start of the time that is remembered completely. */
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
-		forget({ site, people }) {
+		/** Forgets people of a site, by their keys. */
+		forget({ site, people }: ForgetRequest): void {
 			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
 			received.remove(
 				(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),

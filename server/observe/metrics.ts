@@ -1,3 +1,4 @@
+import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
@@ -16,20 +17,7 @@ export interface MetricsOptions {
 	now(): number;
 }
 
-/** Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats */
-export interface Metrics {
-	ingested(notice: IngestNotice): void;
-	delivering(destination: Destination, notice: Notice): void;
-	/** Counts a web hook of a provider. */
-	reported(notice: InboundNotice): void;
-	/** Counts deliveries that were given up because they had waited too long. */
-	expired(destination: Destination, count: number): void;
-	answered(answered: Answered): void;
-	/** Returns the store's stats, at most a second old. Undefined if the store does not answer. */
-	stats(): Promise<OutboxStats | undefined>;
-	/** `GET /metrics` */
-	route: Route;
-}
+export type Metrics = ReturnType<typeof createMetrics>;
 
 const getMetrics: Operation = {
 	summary: "Metrics for Prometheus",
@@ -49,22 +37,19 @@ const perDestination = ["site", "destination"] as const;
 const inStore = "From the store: the same on every proxy that shares it.";
 
 /**
- * Makes the proxy's metrics, in a registry of their own because the app around the proxy may have one too. Labels come
- * from the code and the configuration only, so that no visitor or provider can add time series.
+ * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats), in a registry
+ * of their own because the app around the proxy may have one too. Labels come from the code and the configuration only,
+ * so that no visitor or provider can add time series.
  */
-export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOptions): Metrics {
-	const registers = [new Registry()] as [Registry];
-	const [registry] = registers;
+export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOptions) {
+	const registry = new Registry();
+	const registers = [registry];
 	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
 		new Counter({ name: `eventferry_${name}`, help, labelNames, registers });
 	const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
 		new Gauge({ name: `eventferry_${name}`, help, labelNames, registers });
-	const histogram = <Label extends string>(
-		name: string,
-		help: string,
-		buckets: number[],
-		labelNames: readonly Label[] = [],
-	) => new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
+	const histogram = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[] = []) =>
+		new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
 
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
@@ -186,15 +171,20 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 		return rendering;
 	}
 
+	const answer: RequestHandler = async (_request, response) => {
+		const text = await render();
+		response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+	};
+
 	return {
-		ingested(notice) {
-			if (notice.kind === "bots") return bots.inc(notice.events);
+		ingested(notice: IngestNotice): void {
+			if (notice.kind === "bots") return void bots.inc(notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
 			for (const { code } of notice.rejected) rejected.inc({ code });
 			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},
 
-		delivering(destination, notice) {
+		delivering(destination: Destination, notice: Notice): void {
 			const of = labels(destination);
 			if (notice.kind === "lost") lost.inc(of);
 			if (notice.kind === "dead") deadLetters.inc(of);
@@ -207,11 +197,12 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 			if (result.outcome.kind === "retry") retries.inc(of);
 		},
 
-		reported: ({ from, outcome }) => hooks.inc({ from, outcome }),
+		reported: ({ from, outcome }: InboundNotice): void => hooks.inc({ from, outcome }),
 
-		expired: (destination, count) => deadLetters.inc(labels(destination), count),
+		/** Counts deliveries that were given up because they had waited too long. */
+		expired: (destination: Destination, count: number): void => deadLetters.inc(labels(destination), count),
 
-		answered({ path, status, code, seconds }) {
+		answered({ path, status, code, seconds }: Answered): void {
 			if (code !== undefined) refused.inc({ code });
 			const route = ingestRoutes.find((each) => path === each || path.startsWith(`${each}/`));
 			if (route) ingestSeconds.observe({ route, status }, seconds);
@@ -219,15 +210,6 @@ export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOpt
 
 		stats,
 
-		route: {
-			path: "/metrics",
-			get: [
-				getMetrics,
-				async (_request, response) => {
-					const text = await render();
-					response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
-				},
-			],
-		},
+		route: { path: "/metrics", get: [getMetrics, answer] } satisfies Route,
 	};
 }

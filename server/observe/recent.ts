@@ -1,14 +1,5 @@
-/** A list of the latest things. */
-export interface Recent<Thing> {
-	add(thing: Thing, weight: number): void;
-	/** Oldest first. */
-	all(): Thing[];
-	/** Removes all matching things. */
-	remove(matches: (thing: Thing) => boolean): void;
-}
-
 /** Makes a list that forgets its oldest things while their weights add up to more than `most`. */
-export function createRecent<Thing>(most: number): Recent<Thing> {
+export function createRecent<Thing>(most: number) {
 	/** All things, with undefined in place of the forgotten ones at the start. */
 	let kept: ({ thing: Thing; weight: number } | undefined)[] = [];
 	/** Number of forgotten places at the start. They are cut off once they are half of the list. */
@@ -24,13 +15,15 @@ export function createRecent<Thing>(most: number): Recent<Thing> {
 	}
 	const all = () => kept.filter((each) => each !== undefined);
 	return {
-		add(thing, weight) {
+		add(thing: Thing, weight: number): void {
 			kept.push({ thing, weight });
 			total += weight;
 			while (total > most) forgetOldest();
 		},
+		/** Lists the things, the oldest first. */
 		all: () => all().map(({ thing }) => thing),
-		remove(matches) {
+		/** Removes all matching things. */
+		remove(matches: (thing: Thing) => boolean): void {
 			const left = all().filter(({ thing }) => !matches(thing));
 			total = left.reduce((sum, { weight }) => sum + weight, 0);
 			kept = left;

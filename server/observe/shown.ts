@@ -13,7 +13,7 @@ export function masked({ email, userId = "" }: Person): string {
 export const brief = (event: Event): EventBrief => ({
 	id: event.id,
 	type: event.type,
-	...(event.type === "track" && { name: event.name }),
+	name: event.type === "track" ? event.name : undefined,
 });
 
 /**

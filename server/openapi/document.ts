@@ -11,11 +11,9 @@ const ref = (id: string) => `#/components/schemas/${id}`;
 named("Problem", problemSchema);
 
 /** Converts all named schemas, for others to point to. */
-function components(): Record<string, Json> {
+function components(): Json {
 	const { schemas } = z.toJSONSchema(schemaNames, { io: "input", uri: ref });
-	return Object.fromEntries(
-		Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema as Json]),
-	);
+	return Object.fromEntries(Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]));
 }
 
 function schemaOf(schema: z.ZodType): Json {
@@ -27,24 +25,20 @@ function schemaOf(schema: z.ZodType): Json {
 
 const contentOf = (content: Record<string, z.ZodType | null>) =>
 	Object.fromEntries(
-		Object.entries(content).map(([type, schema]) => [type, schema ? { schema: schemaOf(schema) } : {}]),
+		Object.entries(content).map(([type, schema]) => [type, { schema: schema ? schemaOf(schema) : undefined }]),
 	);
+
+const problem = { "application/problem+json": { schema: { $ref: ref("Problem") } } };
+const retryAfter = { "Retry-After": { description: "Seconds", schema: { type: "integer" } } };
 
 /** Describes an operation's problems, by status. */
 function problemsOf({ problems }: Operation): Json {
 	const byStatus = Map.groupBy(problems, (code) => problemStatuses[code]);
-	return Object.fromEntries(
-		[...byStatus].map(([status, codes]) => [
-			status,
-			{
-				description: [...new Set(codes)].join(", "),
-				...((status === 429 || status === 503) && {
-					headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } },
-				}),
-				content: { "application/problem+json": { schema: { $ref: ref("Problem") } } },
-			},
-		]),
-	);
+	const described = [...byStatus].map(([status, codes]) => {
+		const headers = status === 429 || status === 503 ? retryAfter : undefined;
+		return [status, { description: [...new Set(codes)].join(", "), headers, content: problem }];
+	});
+	return Object.fromEntries(described);
 }
 
 function parametersOf(query: z.ZodObject): Json[] {
@@ -62,18 +56,15 @@ function operationOf(operation: Operation): Json {
 	const answers = [answer, ...(unwell ? [unwell] : [])];
 	return {
 		summary,
-		...(security && { security: [{ [security]: [] }] }),
-		...(query && { parameters: parametersOf(query) }),
-		...(body && { requestBody: { required: true, content: contentOf(body) } }),
+		security: security && [{ [security]: [] }],
+		parameters: query && parametersOf(query),
+		requestBody: body && { required: true, content: contentOf(body) },
 		responses: {
 			...Object.fromEntries(
 				answers.map(({ status, description, content }) => [status, { description, content: contentOf(content) }]),
 			),
 			...problemsOf(operation),
-			default: {
-				description: "Any other problem",
-				content: { "application/problem+json": { schema: { $ref: ref("Problem") } } },
-			},
+			default: { description: "Any other problem", content: problem },
 		},
 	};
 }

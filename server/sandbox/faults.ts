@@ -24,15 +24,8 @@ export interface Fault {
 	method?: string;
 }
 
-interface Faults {
-	inflict: RequestHandler;
-	/** Adds a copy of the fault; returns a function that clears it. */
-	add(fault: Fault): () => void;
-	clear(): void;
-}
-
 /** The faults of one destination. A request meets the first that matches, until the `times` of that one are used up. */
-export function createFaults(): Faults {
+export function createFaults() {
 	let faults: Fault[] = [];
 
 	const meet = (method: string, path: string): Fault | undefined => {
@@ -43,31 +36,29 @@ export function createFaults(): Faults {
 		return fault;
 	};
 
-	const inflict: RequestHandler = (request, response, next) => {
+	const inflict: RequestHandler = async (request, response, next) => {
 		const [path = "/"] = request.url.split("?");
 		const fault = meet(request.method, path);
-		if (!fault) return next();
-		const strike = () => {
-			if (fault.reset) request.socket.resetAndDestroy();
-			else if (answers(fault)) answer(fault, response);
-			else next();
-		};
-		if (!fault.delayMs) return strike();
-		return Promise.race([setTimeout(fault.delayMs, undefined, { ref: false }), once(response, "close")]).then(() => {
-			if (!request.socket.destroyed) strike();
-		});
+		if (fault?.delayMs) {
+			await Promise.race([setTimeout(fault.delayMs, undefined, { ref: false }), once(response, "close")]);
+			if (request.socket.destroyed) return;
+		}
+		if (fault?.reset) request.socket.resetAndDestroy();
+		else if (fault && answers(fault)) answer(fault, response);
+		else next();
 	};
 
 	return {
 		inflict,
-		add(fault) {
+		/** Adds a copy of the fault; returns a function that clears it. */
+		add(fault: Fault): () => void {
 			const added = { ...fault };
 			if (added.times !== 0) faults.push(added);
 			return () => {
 				faults = faults.filter((one) => one !== added);
 			};
 		},
-		clear() {
+		clear(): void {
 			faults = [];
 		},
 	};
@@ -80,11 +71,8 @@ function answer({ status = 200, body, contentType, headers, retryAfter }: Fault,
 	response.status(status);
 	if (retryAfter !== undefined) response.set("Retry-After", String(retryAfter));
 	if (headers) response.set(headers);
-	if (body === undefined) {
-		response.end();
-		return;
-	}
-	const text = typeof body === "string" ? body : JSON.stringify(body);
-	response.set("Content-Type", contentType ?? (typeof body === "string" ? "text/plain" : "application/json"));
-	response.end(text);
+	if (body === undefined) return void response.end();
+	const isText = typeof body === "string";
+	response.set("Content-Type", contentType ?? (isText ? "text/plain" : "application/json"));
+	response.end(isText ? body : JSON.stringify(body));
 }

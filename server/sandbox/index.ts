@@ -90,8 +90,10 @@ const unreadable: ErrorRequestHandler = (error: { status?: number; message: stri
  * others as far as people and their events go.
  */
 export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {}): Promise<Sandbox> {
+	const app = express().disable("x-powered-by").disable("etag").enable("case sensitive routing");
+	const server = createServer(app);
 	const providers = {
-		crisp: simulateCrisp(limits.crispPerDay ?? 10_000),
+		crisp: simulateCrisp(limits.crispPerDay ?? 10_000, server),
 		helpcrunch: simulateHelpcrunch(limits.helpcrunchPerMinute ?? 120),
 		vibetrace: simulateVibetrace(),
 	};
@@ -99,7 +101,6 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 	const record = createRecord();
 	const stopping = new AbortController();
 
-	const app = express().disable("x-powered-by").disable("etag").enable("case sensitive routing");
 	for (const name of destinations)
 		app.use(`/${name}/v1`, record.receive(name), faults[name].inflict, providers[name].router);
 	app.use((_request, response) => {
@@ -107,12 +108,11 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 	});
 	app.use(unreadable);
 
-	const server = createServer(app).listen(port, "127.0.0.1");
+	server.listen(port, "127.0.0.1");
 	await once(server, "listening");
 	const address = server.address();
 	if (address === null || typeof address === "string") throw new Error("The sandbox has no port");
 	const url = `http://127.0.0.1:${address.port}`;
-	providers.crisp.attach(server);
 
 	return {
 		url,
@@ -123,12 +123,12 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		},
 		stopped: stopping.signal,
 		requests: record.list,
-		people: (destination) => structuredClone(providers[destination].people()),
+		people: (destination) => structuredClone(providers[destination].people.all()),
 		addPerson: (destination, person) => providers[destination].add(person).id,
-		removePerson: (destination, email) => providers[destination].remove(email),
+		removePerson: (destination, email) => providers[destination].people.removeAll(email),
 		fault: (destination, fault) => faults[destination].add(fault),
 		waitFor(event, options = {}) {
-			const people = () => Object.fromEntries(destinations.map((name) => [name, providers[name].people()]));
+			const people = () => Object.fromEntries(destinations.map((name) => [name, providers[name].people.all()]));
 			const destination = event.destination && { destination: event.destination };
 			return record.when(() => findDelivery(people(), event), { ...options, ...destination });
 		},

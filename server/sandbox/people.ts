@@ -60,9 +60,11 @@ export function createPeople() {
 			people.readdress(person, undefined);
 			byId.delete(String(person.id));
 		},
-		/** Finds everyone with that e-mail; HelpCrunch allows several. */
-		withEmail: (email: string) =>
-			people.all().filter((person) => person.email !== undefined && fold(person.email) === fold(email)),
+		/** Removes everyone with that e-mail; HelpCrunch allows several. */
+		removeAll(email: string): void {
+			const isMeant = (person: SandboxPerson) => person.email !== undefined && fold(person.email) === fold(email);
+			people.all().filter(isMeant).forEach(people.remove);
+		},
 		clear(): void {
 			byId.clear();
 			byEmail.clear();

@@ -1,5 +1,5 @@
-import type { RequestHandler, Response, Router } from "express";
-import type { NewPerson, SandboxPerson } from "./people.ts";
+import type { Router } from "express";
+import type { createPeople, NewPerson, SandboxPerson } from "./people.ts";
 
 export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
 /** The three providers, as eventferry's configuration names them. */
@@ -9,9 +9,9 @@ export type Destination = (typeof destinations)[number];
 export interface SimulatedProvider<Credentials> {
 	credentials: Credentials;
 	router: Router;
-	people(): SandboxPerson[];
+	people: ReturnType<typeof createPeople>;
+	/** Adds a person under a new id. */
 	add(person: NewPerson): SandboxPerson;
-	remove(email: string): void;
 	clear(): void;
 }
 
@@ -33,29 +33,5 @@ export function createQuota(limit: number, windowMs: number) {
 		clear(): void {
 			startedAt = Number.NEGATIVE_INFINITY;
 		},
-	};
-}
-
-/**
- * Parses the body that the record has read as text. Refuses a body that is not declared as JSON or is not valid JSON,
- * in the provider's own words.
- */
-export function jsonBody(refuse: (response: Response, why: string) => void): RequestHandler {
-	return (request, response, next) => {
-		if (typeof request.body !== "string") {
-			next();
-			return;
-		}
-		if (!request.is("application/json")) {
-			refuse(response, "Content-Type must be application/json");
-			return;
-		}
-		try {
-			request.body = JSON.parse(request.body);
-		} catch {
-			refuse(response, "The body is not valid JSON");
-			return;
-		}
-		next();
 	};
 }

@@ -30,7 +30,7 @@ export function createRecord() {
 	let requests: SandboxRequest[] = [];
 	let lastNumber = 0;
 	const listeners = new Set<(request: SandboxRequest) => void>();
-	const waiting = new Set<{ check(): void; fail(error: Error): void }>();
+	const waiting = new Set<{ check(): void; fail(why: string): void }>();
 	const wake = () => {
 		for (const waiter of waiting) waiter.check();
 	};
@@ -42,8 +42,9 @@ export function createRecord() {
 		list,
 
 		/** Reads the body and records the request, however it is answered. */
-		receive: (destination: Destination): RequestHandler => {
-			return (request, response, next) =>
+		receive:
+			(destination: Destination): RequestHandler =>
+			(request, response, next) =>
 				readText(request, response, (error) => {
 					const [path = "/", query] = request.url.split(/\?(.*)/s);
 					const received: SandboxRequest = {
@@ -79,8 +80,7 @@ export function createRecord() {
 					next(error);
 					// Providers answer synchronously, so an unanswered request here is one that a fault delays.
 					if (!settled) wake();
-				});
-		},
+				}),
 
 		/** Calls the listener once for each request, when it is answered or its connection ends. */
 		onRequest(listener: (request: SandboxRequest) => void): () => void {
@@ -103,15 +103,10 @@ export function createRecord() {
 						reject(error);
 					}
 				},
-				fail: reject,
+				fail: (why: string) => reject(new Error(`${why}. ${told(list(destination))}`)),
 			};
-			const timer = setTimeout(() => {
-				reject(
-					new Error(
-						`The sandbox did not receive the expected request within ${timeoutMs} ms. ${told(list(destination))}`,
-					),
-				);
-			}, timeoutMs);
+			const late = `The sandbox did not receive the expected request within ${timeoutMs} ms`;
+			const timer = setTimeout(waiter.fail, timeoutMs, late);
 			waiting.add(waiter);
 			waiter.check();
 			return promise.finally(() => {
@@ -126,7 +121,7 @@ export function createRecord() {
 
 		/** Rejects all pending `when` calls. */
 		stop(): void {
-			for (const waiter of waiting) waiter.fail(new Error(`The sandbox was stopped. ${told(requests)}`));
+			for (const waiter of waiting) waiter.fail("The sandbox was stopped");
 		},
 	};
 }
@@ -134,14 +129,12 @@ export function createRecord() {
 const secretHeaders = new Set(["authorization", "proxy-authorization", "cookie"]);
 
 function masked(headers: IncomingHttpHeaders): Record<string, string> {
-	return Object.fromEntries(
-		Object.entries(headers).map(([name, value]) => {
-			const text = String(value);
-			if (!secretHeaders.has(name)) return [name, text];
-			const scheme = /^(Basic|Bearer) /.exec(text)?.[0] ?? "";
-			return [name, `${scheme}***`];
-		}),
-	);
+	const shown = Object.entries(headers).map(([name, value]) => {
+		const text = String(value);
+		const [scheme = ""] = /^(Basic|Bearer) /.exec(text) ?? [];
+		return [name, secretHeaders.has(name) ? `${scheme}***` : text];
+	});
+	return Object.fromEntries(shown);
 }
 
 function parsed(text: string): unknown {

@@ -2,7 +2,7 @@ import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, W
 import { linesOf } from "./lines.ts";
 
 /** A failed request. `code` is the proxy's, or `unreachable`. */
-export class ApiError extends Error {
+class ApiError extends Error {
 	override readonly name = "ApiError";
 	readonly code: string;
 	constructor(code: string, options?: ErrorOptions) {
@@ -10,6 +10,9 @@ export class ApiError extends Error {
 		this.code = code;
 	}
 }
+
+/** Returns the code of a failed call. */
+export const codeOf = (error: unknown): string => (error instanceof ApiError ? error.code : "unreachable");
 
 /** A selection of dead letters. Empty: all of them. */
 export interface Selection {

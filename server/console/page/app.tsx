@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
-import { ApiError, createApi } from "./api.ts";
+import { codeOf, createApi } from "./api.ts";
 import { Board } from "./board.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { rememberedToken, rememberToken } from "./token.ts";
@@ -23,7 +23,7 @@ export function App() {
 		try {
 			await createApi(given, () => {}).stats();
 		} catch (error) {
-			const code = error instanceof ApiError ? error.code : "unreachable";
+			const code = codeOf(error);
 			// An unavailable store is shown inside.
 			if (code !== "store_unavailable") {
 				setEntry("out");

@@ -8,6 +8,7 @@ import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
+import type { View } from "./view.ts";
 import { count, counted, errorWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
@@ -26,11 +27,10 @@ function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
 }
 
 export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
-	const stats = usePolled(api.stats, statsEveryMs);
-	const budget = usePolled(api.budget, budgetEveryMs);
-	const { value } = stats;
+	const { value, error, reload } = usePolled(api.stats, statsEveryMs);
+	const { value: history } = usePolled(api.budget, budgetEveryMs);
 	const titles: Titles = useCallback((name) => value?.destinations[name]?.title ?? name, [value]);
-	const dead = Object.values(value?.destinations ?? {}).reduce((sum, each) => sum + each.dead, 0);
+	const view: View = { api, stats: value, titles, reload };
 
 	return (
 		<>
@@ -49,19 +49,13 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 				)}
 			</header>
 			<p class="banner" role="status">
-				{stats.error !== undefined ? errorWords(stats.error) : value && stuckWords(value.stuck)}
+				{error !== undefined ? errorWords(error) : value && stuckWords(value.stuck)}
 			</p>
 			<main id="main" tabIndex={-1}>
-				<Search api={api} stats={value} titles={titles} onChange={stats.reload} />
-				<Destinations stats={value} history={budget.value} />
-				<DeadLetters
-					api={api}
-					titles={titles}
-					total={dead}
-					names={Object.keys(value?.destinations ?? {})}
-					onChange={stats.reload}
-				/>
-				<Live api={api} titles={titles} />
+				<Search {...view} />
+				<Destinations stats={value} history={history} />
+				<DeadLetters {...view} />
+				<Live {...view} />
 			</main>
 			<footer class="quiet">
 				{value &&

@@ -1,19 +1,14 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import type { DeadLetterView } from "../../../shared/admin.ts";
+import type { DeadLetterPageView, DeadLetterView } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
-import { Confirm } from "./confirm.tsx";
-import { useDeadLetterActions } from "./dead-letter-actions.ts";
+import { type DeadLetterActions, DeadLetterButtons, useDeadLetterActions } from "./dead-letter-actions.tsx";
 import { timeOf } from "./times.ts";
+import type { View } from "./view.ts";
 import { count, counted, eventWords, reasonWords, type Titles } from "./words.ts";
-
-interface Page {
-	items: DeadLetterView[];
-	cursor?: string | undefined;
-}
 
 /** Loads pages of dead letters. Starts from the first when their number changes. */
 function usePages(api: Api, destination: string, total: number) {
-	const [page, setPage] = useState<Page>();
+	const [page, setPage] = useState<DeadLetterPageView>();
 	const [asked, setAsked] = useState(0);
 	// A changed total means changed dead letters
 	useEffect(() => {
@@ -34,20 +29,14 @@ function usePages(api: Api, destination: string, total: number) {
 	return { page, more, reload: useCallback(() => setAsked((times) => times + 1), []) };
 }
 
-function Letter({
-	letter,
-	titles,
-	isBusy,
-	onReplay,
-	onDiscard,
-}: {
+interface LetterProps {
 	letter: DeadLetterView;
 	titles: Titles;
-	isBusy: boolean;
-	onReplay(): void;
-	onDiscard(): void;
-}) {
-	const { event, destination, status, reason, message, attempts, lastAt } = letter;
+	actions: DeadLetterActions;
+}
+
+function Letter({ letter, titles, actions }: LetterProps) {
+	const { id, event, destination, status, reason, message, attempts, lastAt } = letter;
 	const { email, userId } = event.person;
 	const what = eventWords(event);
 	return (
@@ -77,49 +66,29 @@ function Letter({
 					<pre>{JSON.stringify(event, null, 2)}</pre>
 				</details>
 			</div>
-			<div class="buttons">
-				<button type="button" disabled={isBusy} onClick={onReplay} aria-label={`Replay ${what}`}>
-					Replay
-				</button>
-				<button type="button" class="danger" disabled={isBusy} onClick={onDiscard} aria-label={`Discard ${what}`}>
-					Discard
-				</button>
-			</div>
+			<DeadLetterButtons actions={actions} which={{ ids: [id] }} what={what} />
 		</li>
 	);
 }
 
 /** Lists dead letters, to be replayed or discarded. */
-export function DeadLetters({
-	api,
-	titles,
-	total,
-	names,
-	onChange,
-}: {
-	api: Api;
-	titles: Titles;
-	total: number;
-	names: string[];
-	onChange(): void;
-}) {
+export function DeadLetters({ api, stats, titles, reload: reloadStats }: View) {
 	const [destination, setDestination] = useState("");
+	const destinations = Object.entries(stats?.destinations ?? {});
+	const total = destinations.reduce((sum, [, { dead }]) => sum + dead, 0);
 	const { page, more, reload } = usePages(api, destination, total);
-	const changed = useCallback(() => {
+	const actions = useDeadLetterActions(api, () => {
 		reload();
-		onChange();
-	}, [reload, onChange]);
-	const { message, isBusy, question, replay, discard, answered } = useDeadLetterActions(api, changed);
+		reloadStats();
+	});
 	const items = page?.items ?? [];
-	const which = destination === "" ? {} : { destination };
-	const all = destination === "" ? "everything that could not be delivered" : `everything for ${titles(destination)}`;
 
 	return (
 		<section aria-labelledby="dead-title">
 			<div class="heading">
 				<h2 id="dead-title">Not delivered {total > 0 && <span class="count">{count(total)}</span>}</h2>
 				<p class="quiet" role="status">
-					{message}
+					{actions.message}
 				</p>
 			</div>
 			{total === 0 && items.length === 0 ? (
@@ -135,37 +104,25 @@ export function DeadLetters({
 							Destination{" "}
 							<select value={destination} onChange={({ currentTarget }) => setDestination(currentTarget.value)}>
 								<option value="">All</option>
-								{names.map((name) => (
+								{destinations.map(([name, { title }]) => (
 									<option key={name} value={name}>
-										{titles(name)}
+										{title}
 									</option>
 								))}
 							</select>
 						</label>
-						<span class="buttons">
-							<button type="button" disabled={isBusy || items.length === 0} onClick={() => replay(which)}>
-								Replay all
-							</button>
-							<button
-								type="button"
-								class="danger"
-								disabled={isBusy || items.length === 0}
-								onClick={() => discard(which, all)}
-							>
-								Discard all
-							</button>
-						</span>
+						<DeadLetterButtons
+							actions={actions}
+							which={destination === "" ? {} : { destination }}
+							what={
+								destination === "" ? "everything that could not be delivered" : `everything for ${titles(destination)}`
+							}
+							isDisabled={items.length === 0}
+						/>
 					</div>
 					<ul class="letters">
 						{items.map((letter) => (
-							<Letter
-								key={letter.id}
-								letter={letter}
-								titles={titles}
-								isBusy={isBusy}
-								onReplay={() => replay({ ids: [letter.id] })}
-								onDiscard={() => discard({ ids: [letter.id] }, `“${eventWords(letter.event)}”`)}
-							/>
+							<Letter key={letter.id} letter={letter} titles={titles} actions={actions} />
 						))}
 					</ul>
 					{items.length === 0 && <p class="quiet">None for this destination.</p>}
@@ -176,7 +133,7 @@ export function DeadLetters({
 					)}
 				</div>
 			)}
-			<Confirm question={question} onClose={answered} />
+			{actions.dialog}
 		</section>
 	);
 }

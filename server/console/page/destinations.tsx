@@ -24,17 +24,21 @@ function stateSentence({ state, until = 0, reason }: DestinationNumbers): string
 	return `${what} ${timeOf(until)}${why}. It is tried again then. Nothing is lost meanwhile.`;
 }
 
-function Card({
-	name,
-	numbers,
-	history,
-	now,
-}: {
+const Figure = ({ name, figure, isBad = false }: { name: string; figure: string; isBad?: boolean }) => (
+	<div class={isBad ? "bad" : undefined}>
+		<dt>{name}</dt>
+		<dd>{figure}</dd>
+	</div>
+);
+
+interface CardProps {
 	name: string;
 	numbers: DestinationNumbers;
 	history: BudgetHistory | undefined;
 	now: number;
-}) {
+}
+
+function Card({ name, numbers, history, now }: CardProps) {
 	const { title, lanes, oldestAt, delivered, dead, budget } = numbers;
 	const sentence = stateSentence(numbers);
 	return (
@@ -44,22 +48,10 @@ function Card({
 			</h3>
 			{sentence && <p class="sentence">{sentence}</p>}
 			<dl class="figures">
-				<div>
-					<dt>People waiting</dt>
-					<dd>{count(lanes)}</dd>
-				</div>
-				<div>
-					<dt>Oldest waits</dt>
-					<dd>{oldestAt === undefined ? "–" : duration(now - oldestAt)}</dd>
-				</div>
-				<div>
-					<dt>Delivered</dt>
-					<dd>{count(delivered)}</dd>
-				</div>
-				<div class={dead > 0 ? "bad" : ""}>
-					<dt>Not delivered</dt>
-					<dd>{count(dead)}</dd>
-				</div>
+				<Figure name="People waiting" figure={count(lanes)} />
+				<Figure name="Oldest waits" figure={oldestAt === undefined ? "–" : duration(now - oldestAt)} />
+				<Figure name="Delivered" figure={count(delivered)} />
+				<Figure name="Not delivered" figure={count(dead)} isBad={dead > 0} />
 			</dl>
 			{budget.map((each) => {
 				const { label, limit, left, perMs } = each;

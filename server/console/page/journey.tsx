@@ -1,4 +1,5 @@
 import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
+import { type DeadLetterActions, DeadLetterButtons } from "./dead-letter-actions.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
 import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
@@ -6,7 +7,7 @@ import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Tit
 /** Explains the state of a delivery in a sentence. */
 function sentenceOf(
 	{ destination, state, at, reason, ahead = 0, dueAt, deadLetter }: JourneyDelivery,
-	{ titles, isHeld }: Pick<Actions, "titles" | "isHeld">,
+	{ titles, isHeld }: Pick<JourneyProps, "titles" | "isHeld">,
 ): string | undefined {
 	const because = reason === undefined ? "" : ` because ${reasonWords(reason)}`;
 	switch (state) {
@@ -45,19 +46,17 @@ const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
 	</li>
 );
 
-interface Actions {
+interface JourneyProps {
+	journey: Journey;
 	titles: Titles;
 	/** Tells if a destination is paused or waiting. */
 	isHeld(destination: string): boolean;
-	isBusy: boolean;
-	onReplay(id: string): void;
-	onDiscard(id: string, what: string): void;
+	actions: DeadLetterActions;
 }
 
 /** Shows one event from its capture to its deliveries. */
-export function JourneyCard({ journey, ...actions }: { journey: Journey } & Actions) {
+export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) {
 	const { event, person, site, receivedAt, trusted, discarded, deliveries } = journey;
-	const { titles, isBusy, onReplay, onDiscard } = actions;
 	const what = eventWords(event);
 	return (
 		<li class="card journey">
@@ -96,22 +95,10 @@ export function JourneyCard({ journey, ...actions }: { journey: Journey } & Acti
 						</ol>
 					)}
 					<p>
-						<bdi>{sentenceOf(delivery, actions)}</bdi>
+						<bdi>{sentenceOf(delivery, { titles, isHeld })}</bdi>
 					</p>
 					{delivery.deadLetter && (
-						<div class="buttons">
-							<button type="button" disabled={isBusy} onClick={() => onReplay(delivery.deadLetter?.id ?? "")}>
-								Replay
-							</button>
-							<button
-								type="button"
-								class="danger"
-								disabled={isBusy}
-								onClick={() => onDiscard(delivery.deadLetter?.id ?? "", what)}
-							>
-								Discard
-							</button>
-						</div>
+						<DeadLetterButtons actions={actions} which={{ ids: [delivery.deadLetter.id] }} what={what} />
 					)}
 				</div>
 			))}

@@ -3,6 +3,7 @@ import type { LiveDelivery } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
+import type { View } from "./view.ts";
 import { counted, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
 /** Rows on the page at most. */
@@ -108,7 +109,7 @@ function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
 }
 
 /** Shows requests to providers as they happen. */
-export function Live({ api, titles }: { api: Api; titles: Titles }) {
+export function Live({ api, titles }: View) {
 	const { rows, isConnected } = useLive(api);
 	const [held, setHeld] = useState<Row[]>();
 	const shown = held ?? rows;
@@ -135,13 +136,11 @@ export function Live({ api, titles }: { api: Api; titles: Titles }) {
 					<table>
 						<thead>
 							<tr>
-								<th scope="col">When</th>
-								<th scope="col">What</th>
-								<th scope="col">Who</th>
-								<th scope="col">Where</th>
-								<th scope="col">Request</th>
-								<th scope="col">Outcome</th>
-								<th scope="col">Took</th>
+								{["When", "What", "Who", "Where", "Request", "Outcome", "Took"].map((column) => (
+									<th key={column} scope="col">
+										{column}
+									</th>
+								))}
 							</tr>
 						</thead>
 						<tbody>

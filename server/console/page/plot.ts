@@ -12,15 +12,7 @@ const height = 96;
 /** One hour on the time axis, in seconds. */
 const hours = 3_600;
 
-/** Reads the present colours and font of the page, because a canvas does not inherit them. */
-function lookOf(element: Element) {
-	const { stroke, fill, color, outlineColor, fontFamily } = getComputedStyle(element);
-	return { line: stroke, fill, text: color, grid: outlineColor, font: `11px ${fontFamily}` };
-}
-
-/**
- * Draws a day's requests. Calls `onPoint` with the slot under the pointer. Returns a function that removes the plot.
- */
+/** Draws a day's requests. Calls `onPoint` with the slot under the pointer. Returns a function that removes the plot. */
 export function drawPlot(
 	element: HTMLElement,
 	{ starts, counts, stepMs }: Slots,
@@ -31,8 +23,9 @@ export function drawPlot(
 
 	function draw(): void {
 		plot?.destroy();
-		const { line, fill, text, grid, font } = lookOf(element);
-		const axis = { stroke: text, font, ticks: { show: false } };
+		// A canvas does not inherit the present colours and font of the page.
+		const { stroke, fill, color, outlineColor, fontFamily } = getComputedStyle(element);
+		const axis = { stroke: color, font: `11px ${fontFamily}`, ticks: { show: false } };
 		const most = Math.max(...counts);
 		plot = new UPlot(
 			{
@@ -57,7 +50,7 @@ export function drawPlot(
 					},
 					{
 						...axis,
-						grid: { stroke: grid, width: 1 },
+						grid: { stroke: outlineColor, width: 1 },
 						size: 38,
 						space: 28,
 						incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000],
@@ -66,7 +59,7 @@ export function drawPlot(
 				series: [
 					{},
 					{
-						stroke: line,
+						stroke,
 						fill,
 						width: 1.5,
 						points: { show: false },

@@ -1,18 +1,19 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError } from "./api.ts";
+import { codeOf } from "./api.ts";
 
-export interface Polled<Value> {
+interface Answer<Value> {
 	/** The last answer, kept while later requests fail. */
-	value?: Value;
+	value?: Value | undefined;
 	/** The error code of the last request, if it failed. */
 	error?: string;
-	/** Requests again now. */
-	reload(): void;
 }
 
-/** Calls `load` every `everyMs` after its last answer, except while the page is hidden. `load` must not change. */
-export function usePolled<Value>(load: () => Promise<Value>, everyMs: number): Polled<Value> {
-	const [state, setState] = useState<{ value?: Value; error?: string }>({});
+/**
+ * Calls `load` every `everyMs` after its last answer, except while the page is hidden. `load` must not change. `reload`
+ * calls it now.
+ */
+export function usePolled<Value>(load: () => Promise<Value>, everyMs: number) {
+	const [state, setState] = useState<Answer<Value>>({});
 	const [asked, setAsked] = useState(0);
 	// A reload starts the polling anew
 	useEffect(() => {
@@ -25,8 +26,7 @@ export function usePolled<Value>(load: () => Promise<Value>, everyMs: number): P
 					const value = await load();
 					if (!isOver) setState({ value });
 				} catch (error) {
-					const code = error instanceof ApiError ? error.code : "unreachable";
-					if (!isOver) setState(({ value }) => ({ ...(value !== undefined && { value }), error: code }));
+					if (!isOver) setState(({ value }) => ({ value, error: codeOf(error) }));
 				}
 			}
 			if (!isOver) timer = setTimeout(ask, everyMs);

@@ -1,12 +1,11 @@
-import { useCallback, useRef, useState } from "preact/hooks";
-import type { SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
-import type { Api } from "./api.ts";
-import { ApiError } from "./api.ts";
-import { Confirm } from "./confirm.tsx";
-import { useDeadLetterActions } from "./dead-letter-actions.ts";
+import { useRef, useState } from "preact/hooks";
+import type { SearchReply, Wanted } from "../../../shared/admin.ts";
+import { codeOf } from "./api.ts";
+import { useDeadLetterActions } from "./dead-letter-actions.tsx";
 import { JourneyCard } from "./journey.tsx";
 import { timeOf } from "./times.ts";
-import { counted, errorWords, type Titles } from "./words.ts";
+import type { View } from "./view.ts";
+import { counted, errorWords } from "./words.ts";
 
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
@@ -28,22 +27,12 @@ function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: 
 }
 
 /** Searches for an event, or for all events of a person. */
-export function Search({
-	api,
-	stats,
-	titles,
-	onChange,
-}: {
-	api: Api;
-	stats: Stats | undefined;
-	titles: Titles;
-	onChange(): void;
-}) {
+export function Search({ api, stats, titles, reload }: View) {
 	const input = useRef<HTMLInputElement>(null);
 	const asking = useRef<AbortController | undefined>(undefined);
 	const [found, setFound] = useState<Found>();
 
-	const look = useCallback(async () => {
+	async function look(): Promise<void> {
 		const text = input.current?.value.trim() ?? "";
 		asking.current?.abort();
 		if (text === "") return setFound(undefined);
@@ -55,16 +44,14 @@ export function Search({
 			const reply = await api.search(wanted, current.signal);
 			if (!current.signal.aborted) setFound({ kind: "found", text, reply });
 		} catch (error) {
-			const code = error instanceof ApiError ? error.code : "unreachable";
-			if (!current.signal.aborted) setFound({ kind: "failed", code });
+			if (!current.signal.aborted) setFound({ kind: "failed", code: codeOf(error) });
 		}
-	}, [api]);
+	}
 
-	const changed = useCallback(() => {
+	const actions = useDeadLetterActions(api, () => {
 		void look();
-		onChange();
-	}, [look, onChange]);
-	const { message, isBusy, question, replay, discard, answered } = useDeadLetterActions(api, changed);
+		reload();
+	});
 
 	function submit(event: SubmitEvent): void {
 		event.preventDefault();
@@ -99,7 +86,7 @@ export function Search({
 			<p class="quiet" role="status">
 				{found?.kind === "looking" && "Looking…"}
 				{found?.kind === "failed" && errorWords(found.code)}
-				{found?.kind === "found" && summaryOf(found.reply, found.text)} {message}
+				{found?.kind === "found" && summaryOf(found.reply, found.text)} {actions.message}
 			</p>
 			{found?.kind === "found" && (
 				<>
@@ -110,9 +97,7 @@ export function Search({
 								journey={journey}
 								titles={titles}
 								isHeld={(destination) => (stats?.destinations[destination]?.state ?? "running") !== "running"}
-								isBusy={isBusy}
-								onReplay={(id) => replay({ ids: [id] })}
-								onDiscard={(id, what) => discard({ ids: [id] }, `“${what}”`)}
+								actions={actions}
 							/>
 						))}
 					</ol>
@@ -128,7 +113,7 @@ export function Search({
 					</button>
 				</>
 			)}
-			<Confirm question={question} onClose={answered} />
+			{actions.dialog}
 		</section>
 	);
 }

@@ -10,23 +10,17 @@ export const count = (number: number): string => number.toLocaleString();
 export const counted = (number: number, one: string, many = `${one}s`): string =>
 	`${count(number)} ${number === 1 ? one : many}`;
 
-/** Names an event. */
-export function eventWords({ type, name }: EventBrief): string {
-	switch (type) {
-		case "track":
-			return name ?? "event";
-		case "login":
-			return "Log-in";
-		case "update":
-			return "Profile update";
-		case "page":
-			return "Page view";
-		case "confirmation":
-			return "Purchase";
-		case "email_open":
-			return "E-mail opened";
-	}
-}
+const typeWords: Record<EventBrief["type"], string> = {
+	track: "event",
+	login: "Log-in",
+	update: "Profile update",
+	page: "Page view",
+	confirmation: "Purchase",
+	email_open: "E-mail opened",
+};
+
+/** Names an event. Only a `track` has a name of its own. */
+export const eventWords = ({ type, name }: EventBrief): string => name ?? typeWords[type];
 
 /** The outcomes of a request to a provider. */
 export const outcomeWords: Record<Attempt["outcome"], [string, Tone]> = {
@@ -84,16 +78,11 @@ export const stuckWords = (stuck: number): string | undefined =>
 		? `${counted(stuck, "batch", "batches")} of events could not be sorted; the log says why. Each start of the proxy tries again.`
 		: undefined;
 
+const errors: Record<string, string> = {
+	store_unavailable: "The event store does not answer now. Nothing is lost; trying again.",
+	rate_limited: "Too many requests from here. Trying again in a while.",
+	invalid_admin_token: "The admin token is no longer accepted.",
+};
+
 /** Explains a failed request of the page. */
-export function errorWords(code: string): string {
-	switch (code) {
-		case "store_unavailable":
-			return "The event store does not answer now. Nothing is lost; trying again.";
-		case "rate_limited":
-			return "Too many requests from here. Trying again in a while.";
-		case "invalid_admin_token":
-			return "The admin token is no longer accepted.";
-		default:
-			return "The proxy does not answer. Trying again.";
-	}
-}
+export const errorWords = (code: string): string => errors[code] ?? "The proxy does not answer. Trying again.";

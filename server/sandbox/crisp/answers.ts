@@ -1,22 +1,18 @@
-import type { RequestHandler, Response } from "express";
-import type { ZodType } from "zod";
+import { handlers, type Reply } from "../routes.ts";
 
 /** Answers in Crisp's envelope. */
-export const answer = (response: Response, status: number, reason: string, data: unknown = {}) =>
-	response.status(status).json({ error: false, reason, data });
+export const answer = (reason: string, data: unknown = {}, status = 200): Reply => ({
+	status,
+	body: { error: false, reason, data },
+});
 
-export const refuse = (response: Response, status: number, reason: string, message?: string) =>
-	response.status(status).json({ error: true, reason, data: message === undefined ? {} : { message } });
+export const refuse = (status: number, reason: string, message?: string): Reply => ({
+	status,
+	body: { error: true, reason, data: { message } },
+});
 
-export const methodNotAllowed: RequestHandler = (_request, response) => refuse(response, 405, "method_not_allowed");
-
-/** Refuses a body that does not match the schema, without naming the field, as Crisp does. */
-export const valid =
-	<P>(schema: ZodType): RequestHandler<P> =>
-	(request, response, next) => {
-		if (schema.safeParse(request.body).success) next();
-		else refuse(response, 400, "invalid_data");
-	};
+/** Handlers that refuse a wrong body without naming the field, as Crisp does. */
+export const { valid, about } = handlers(() => refuse(400, "invalid_data"));
 
 /** Returns one page of a list. Pages count from 1; Crisp has 20 items to a page. */
 export function pageOf<Item>(items: readonly Item[], page: unknown, size = 20): Item[] {

@@ -14,19 +14,13 @@ export interface CrispRelay {
 
 const path = "/crisp/relay";
 
-interface Authentication {
-	username?: unknown;
-	password?: unknown;
-	tier?: unknown;
-	events?: unknown;
-}
+type Authentication = Partial<Record<"username" | "password" | "tier" | "events", unknown>>;
 
 /**
  * Crisp's event socket (https://docs.crisp.chat/guides/rtm-api/), on the sandbox's own server. Starts at the first
  * request for its address, because it needs socket.io and most tests do not.
  */
-export function createRelay(admits: (given: Authentication) => boolean) {
-	let server: HttpServer | undefined;
+export function createRelay(server: HttpServer, admits: (given: Authentication) => boolean) {
 	let started: Promise<string> | undefined;
 	let io: Server | undefined;
 	/** Subscriptions of each authenticated connection. */
@@ -34,8 +28,8 @@ export function createRelay(admits: (given: Authentication) => boolean) {
 	const changed = new EventTarget();
 
 	function greet(socket: Socket): void {
-		socket.on("authentication", (given: Authentication) => {
-			if (!admits(given ?? {})) {
+		socket.on("authentication", (given: Authentication | undefined) => {
+			if (!given || !admits(given)) {
 				socket.emit("unauthorized", { message: "invalid_session" });
 				return void socket.disconnect();
 			}
@@ -51,8 +45,8 @@ export function createRelay(admits: (given: Authentication) => boolean) {
 		const { Server } = await import("socket.io").catch((cause) => {
 			throw new Error("Crisp's events in the sandbox need socket.io: npm install --save-dev socket.io", { cause });
 		});
-		const address = server?.address();
-		if (!server || !address || typeof address === "string") throw new Error("The sandbox does not listen");
+		const address = server.address();
+		if (!address || typeof address === "string") throw new Error("The sandbox does not listen");
 		io = new Server(server, { path, transports: ["websocket"], serveClient: false });
 		io.on("connection", greet);
 		return `ws://127.0.0.1:${address.port}${path}/`;
@@ -82,9 +76,6 @@ export function createRelay(admits: (given: Authentication) => boolean) {
 
 	return {
 		relay,
-		attach(to: HttpServer): void {
-			server = to;
-		},
 		/** Resolves to the socket's address; rejects when socket.io is missing. */
 		url: (): Promise<string> => {
 			started ??= start();

@@ -5,6 +5,8 @@ import * as z from "zod";
 
 const text = z.string();
 const email = z.string().regex(/^[^\s@]+@[^\s@]+$/);
+const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+const anyObject = z.record(z.string(), z.unknown());
 const place = z
 	.strictObject({
 		country: text,
@@ -58,14 +60,12 @@ export const partialCard = z
 export const wholeCard = partialCard.extend({ email, person: person.required({ nickname: true }) });
 
 /** `PUT` and `PATCH people/data/{people_id}`: wrapped in `data`, scalars only. */
-export const peopleData = z.strictObject({
-	data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-});
+export const peopleData = z.strictObject({ data: scalars });
 
 /** `POST people/events/{people_id}`. There is no field for the time. */
 export const peopleEvent = z.strictObject({
 	text: text.min(1),
-	data: z.record(z.string(), z.unknown()).exactOptional(),
+	data: anyObject.exactOptional(),
 	color: z
 		.enum(["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"])
 		.exactOptional(),
@@ -99,7 +99,7 @@ export const conversationMeta = z
 		subject: text,
 		avatar: text,
 		segments: z.array(text),
-		data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+		data: scalars,
 	})
 	.partial();
 
@@ -116,11 +116,11 @@ export const settingsChange = z
 		domain: text,
 		domain_alternates: z.array(text),
 		logo: text,
-		audit: z.record(z.string(), z.unknown()),
-		contact: z.record(z.string(), z.unknown()),
-		inbox: z.record(z.string(), z.unknown()),
-		emails: z.record(z.string(), z.unknown()),
-		chatbox: z.record(z.string(), z.unknown()),
+		audit: anyObject,
+		contact: anyObject,
+		inbox: anyObject,
+		emails: anyObject,
+		chatbox: anyObject,
 	})
 	.partial();
 

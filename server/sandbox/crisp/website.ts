@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { type Request, type RequestHandler, type Response, Router } from "express";
-import { answer, methodNotAllowed, refuse, valid } from "./answers.ts";
-import { newOperator, newWebsite, operatorChange, settingsChange, websiteRemoval } from "./schemas.ts";
+import { anything, type Routes } from "../routes.ts";
+import { about, answer, refuse, valid } from "./answers.ts";
+import { newOperator, operatorChange, settingsChange, websiteRemoval } from "./schemas.ts";
 
 interface Operator {
 	user_id: string;
@@ -10,79 +10,44 @@ interface Operator {
 	title?: string;
 }
 
-/** `POST /website`, which Crisp allows operators alone. */
-export const createWebsite: RequestHandler[] = [
-	valid(newWebsite),
-	(_request, response) => void answer(response, 201, "added", { website_id: randomUUID() }),
-];
+const view = (operator: Operator) => ({ type: "operator", details: operator });
 
 /** Routes for a website, its settings and its operators, under `/website/{website_id}`. */
-export function createWebsiteRoutes(): { router: Router; clear(): void } {
+export function createWebsite(): { routes: Routes; clear(): void } {
 	let settings: Record<string, unknown> = {};
 	const operators = new Map<string, Operator>();
-
-	const of =
-		(
-			handler: (operator: Operator, request: Request, response: Response) => void,
-		): RequestHandler<{ operator: string }> =>
-		(request, response) => {
-			const operator = operators.get(request.params.operator);
-			if (operator) handler(operator, request, response);
-			else refuse(response, 404, "operator_not_found");
-		};
-	const view = (operator: Operator) => ({ type: "operator", details: operator });
-
-	const router = Router({ strict: true, caseSensitive: true });
-
-	router
-		.route("/")
-		.delete(valid(websiteRemoval), (_request, response) => answer(response, 200, "deleted"))
-		.all(methodNotAllowed);
-
-	router
-		.route("/settings")
-		.get((_request, response) => answer(response, 200, "resolved", settings))
-		.patch(valid(settingsChange), (request, response) => {
-			settings = { ...settings, ...request.body };
-			answer(response, 200, "updated");
-		})
-		.all(methodNotAllowed);
-
-	router
-		.route("/operators/list")
-		.get((_request, response) => answer(response, 200, "listed", [...operators.values()].map(view)))
-		.all(methodNotAllowed);
-
-	router
-		.route("/operator")
-		.post(valid(newOperator), (request, response) => {
-			const { email, role } = newOperator.parse(request.body);
-			const operator = { user_id: randomUUID(), email, role };
-			operators.set(operator.user_id, operator);
-			answer(response, 201, "added", { user_id: operator.user_id });
-		})
-		.all(methodNotAllowed);
-
-	router
-		.route("/operator/:operator")
-		.get(of((operator, _request, response) => answer(response, 200, "resolved", operator)))
-		.patch(
-			valid(operatorChange),
-			of((operator, request, response) => {
-				Object.assign(operator, request.body);
-				answer(response, 200, "updated");
-			}),
-		)
-		.delete(
-			of(({ user_id }, _request, response) => {
-				operators.delete(user_id);
-				answer(response, 200, "deleted");
-			}),
-		)
-		.all(methodNotAllowed);
+	const ofOperator = about(({ operator = "" }) => operators.get(operator), refuse(404, "operator_not_found"));
 
 	return {
-		router,
+		routes: {
+			"": { delete: valid(websiteRemoval, () => answer("deleted")) },
+			"/settings": {
+				get: () => answer("resolved", settings),
+				patch: valid(settingsChange, (change) => {
+					settings = { ...settings, ...change };
+					return answer("updated");
+				}),
+			},
+			"/operators/list": { get: () => answer("listed", [...operators.values()].map(view)) },
+			"/operator": {
+				post: valid(newOperator, ({ email, role }) => {
+					const user_id = randomUUID();
+					operators.set(user_id, { user_id, email, role });
+					return answer("added", { user_id }, 201);
+				}),
+			},
+			"/operator/:operator": {
+				get: ofOperator(anything, (operator) => answer("resolved", operator)),
+				patch: ofOperator(operatorChange, (operator, change) => {
+					Object.assign(operator, change);
+					return answer("updated");
+				}),
+				delete: ofOperator(anything, ({ user_id }) => {
+					operators.delete(user_id);
+					return answer("deleted");
+				}),
+			},
+		},
 		clear() {
 			settings = {};
 			operators.clear();

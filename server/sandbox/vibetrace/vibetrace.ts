@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from "express";
 import { createPeople, type SandboxPerson } from "../people.ts";
-import { jsonBody, type SimulatedProvider } from "../provider.ts";
+import type { SimulatedProvider } from "../provider.ts";
+import { handlers, literalRouter, type Reply, type Routes, send, serve } from "../routes.ts";
 import { newUser, readEvent, userAttributes, type VibetraceEvent } from "./schemas.ts";
 
 /** Credentials of the simulated Vibetrace, for a site's configuration. */
@@ -9,18 +9,15 @@ export interface VibetraceCredentials {
 	apiKey: string;
 }
 
-const refuse = (response: Response, status: number, message: string, description: string) =>
-	response.status(status).json({ errors: [{ message, description }] });
+const refuse = (status: number, message: string, description: string): Reply => ({
+	status,
+	body: { errors: [{ message, description }] },
+});
+const malformed = (description: string) => refuse(400, "Invalid data format/type", description);
+const invalidUser = (description: string) => refuse(400, "Error validating user attributes", description);
+const unknownUser = (status: number) => refuse(status, "User not found", "This email does not exist in our database.");
 
-const unknownUser = (response: Response, status: number) =>
-	refuse(response, status, "User not found", "This email does not exist in our database.");
-
-const methodNotAllowed: RequestHandler = (_request, response) =>
-	refuse(response, 405, "Method not allowed", "This endpoint does not support this method");
-
-// Express passes path segments that it cannot decode to error handlers.
-const invalidPath: ErrorRequestHandler = (_error, _request, response, _next) =>
-	refuse(response, 400, "Invalid data format/type", "The path cannot be decoded");
+const { valid } = handlers(() => malformed("Please send user attributes as an object"));
 
 /** Creates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
 export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
@@ -28,20 +25,6 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 	const people = createPeople();
 	const orders = new Set<string>();
 	const newId = () => randomBytes(12).toString("hex");
-
-	const admit: RequestHandler = (request, response, next) => {
-		// Vibetrace takes the bare key, without Bearer or Basic. Its answer to a wrong key is undocumented.
-		if (request.headers.authorization === credentials.apiKey) next();
-		else refuse(response, 401, "Unauthorized", "The API key is missing or wrong");
-	};
-
-	const attributesOnly: RequestHandler<{ person: string }> = (request, response, next) => {
-		if (userAttributes.safeParse(request.body).success) next();
-		else refuse(response, 400, "Invalid data format/type", "Please send user attributes as an object");
-	};
-
-	const answerUser = (response: Response, message: string, person: SandboxPerson) =>
-		response.json({ results: [{ message, email: person.email }], object: { _id: person.id, ...shown(person) } });
 
 	const record = (person: SandboxPerson, { type, payload }: VibetraceEvent) => {
 		if (type === "update" || type === "login") return assign(person, payload);
@@ -54,71 +37,67 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 		person.events.push({ type, name: String(name ?? type), data, at: Date.now() });
 	};
 
-	const router = Router({ strict: true, caseSensitive: true });
-	router.use(admit);
-	router.use(jsonBody((response, why) => refuse(response, 400, "Invalid data format/type", why)));
+	/** Sets attributes of a user, and adds the user if there is none. */
+	function save(email: string, known: SandboxPerson | undefined, attributes: Record<string, unknown>): Reply {
+		const person = known ?? people.add(newId(), { email });
+		assign(person, attributes);
+		const results = [{ message: known ? "User updated" : "User created", email: person.email }];
+		return { status: 200, body: { results, object: { _id: person.id, ...shown(person) } } };
+	}
 
-	router
-		.route("/event")
-		.post((request, response) => {
-			const event = readEvent(request.body);
-			if (typeof event === "string") return refuse(response, 400, "Missing event information", event);
-			const person = people.find("email" in event.user ? event.user.email : event.user._id);
-			// The documentation says only "you will receive an error".
-			if (!person) return unknownUser(response, 400);
-			record(person, event);
-			return response.json({
-				results: { message: "Event created", email: "Event was created for the specified user" },
-			});
-		})
-		.all(methodNotAllowed);
+	const routes: Routes = {
+		"/event": {
+			post({ body }) {
+				const event = readEvent(body);
+				if (typeof event === "string") return refuse(400, "Missing event information", event);
+				const person = people.find("email" in event.user ? event.user.email : event.user._id);
+				// The documentation says only "you will receive an error".
+				if (!person) return unknownUser(400);
+				record(person, event);
+				const results = { message: "Event created", email: "Event was created for the specified user" };
+				return { status: 200, body: { results } };
+			},
+		},
+		"/user": {
+			post({ body }) {
+				const { data } = newUser.safeParse(body);
+				if (!data) return invalidUser("Please send a valid email");
+				if (people.find(data.email)) return invalidUser("This email already exists in our database.");
+				return save(data.email, undefined, data);
+			},
+		},
+		"/user/:person": {
+			get({ params: { person = "" } }) {
+				const known = people.find(person);
+				return known ? { status: 200, body: shown(known) } : unknownUser(404);
+			},
+			put: valid(userAttributes, (attributes, { params: { person: email = "" }, query }) => {
+				const known = people.find(email);
+				if (!known && query.upsert !== "true") return unknownUser(404);
+				if (!known && !newUser.safeParse({ email }).success) return invalidUser("Please send a valid email");
+				return save(email, known, attributes);
+			}),
+		},
+	};
 
-	router
-		.route("/user")
-		.post((request, response) => {
-			const { data } = newUser.safeParse(request.body);
-			if (!data || people.find(data.email))
-				return refuse(
-					response,
-					400,
-					"Error validating user attributes",
-					data ? "This email already exists in our database." : "Please send a valid email",
-				);
-			const person = people.add(newId(), { email: data.email });
-			assign(person, data);
-			return answerUser(response, "User created", person);
-		})
-		.all(methodNotAllowed);
-
-	router
-		.route("/user/:person")
-		.get((request, response) => {
-			const person = people.find(request.params.person);
-			if (person) response.json(shown(person));
-			else unknownUser(response, 404);
-		})
-		.put(attributesOnly, (request, response) => {
-			const email = request.params.person;
-			const known = people.find(email);
-			if (!known && request.query.upsert !== "true") return unknownUser(response, 404);
-			if (!known && !newUser.safeParse({ email }).success)
-				return refuse(response, 400, "Error validating user attributes", "Please send a valid email");
-			const person = known ?? people.add(newId(), { email });
-			assign(person, userAttributes.parse(request.body));
-			return answerUser(response, known ? "User updated" : "User created", person);
-		})
-		.all(methodNotAllowed);
-
-	// Paths are literal: `/event/` is not `/event`, and there is no redirect.
-	router.use((_request, response) => refuse(response, 404, "Not found", "This endpoint does not exist"));
-	router.use(invalidPath);
+	const router = literalRouter();
+	router.use((request, response, next) => {
+		// Vibetrace takes the bare key, without Bearer or Basic. Its answer to a wrong key is undocumented.
+		if (request.headers.authorization === credentials.apiKey) next();
+		else send(response, refuse(401, "Unauthorized", "The API key is missing or wrong"));
+	});
+	serve(router, routes, {
+		body: malformed,
+		method: refuse(405, "Method not allowed", "This endpoint does not support this method"),
+		route: refuse(404, "Not found", "This endpoint does not exist"),
+		path: malformed("The path cannot be decoded"),
+	});
 
 	return {
 		credentials,
 		router,
-		people: people.all,
+		people,
 		add: (person) => people.add(newId(), person),
-		remove: (email) => people.withEmail(email).forEach(people.remove),
 		clear() {
 			people.clear();
 			orders.clear();

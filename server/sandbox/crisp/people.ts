@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import type { createPeople, SandboxPerson } from "../people.ts";
+import { anything, type Routes } from "../routes.ts";
+import { about, answer, pageOf, refuse, valid } from "./answers.ts";
+import { partialCard, peopleData, peopleEvent, type SearchCondition, searchFilter, wholeCard } from "./schemas.ts";
+
+const updated = answer("updated");
+// Undocumented: Crisp's answer for an e-mail that has a profile already.
+const exists = refuse(409, "people_exists");
+const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.email, ...person.profile });
+
+/** Crisp's routes for people and their events, under `/website/{website_id}`. */
+export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
+	/** Finds the person in the path, by people_id or e-mail. */
+	const of = about(({ person = "" }) => people.find(person), refuse(404, "not_found"));
+
+	/** Stores a contact card, unless another profile has its e-mail. */
+	function keepCard(person: SandboxPerson, { email, ...profile }: Record<string, unknown>) {
+		if (typeof email === "string") {
+			const holder = people.find(email);
+			if (holder && holder !== person) return exists;
+			people.readdress(person, email);
+		}
+		person.profile = profile;
+		return updated;
+	}
+
+	return {
+		"/people/events/:person": {
+			post: of(peopleEvent, (person, { text, ...rest }) => {
+				person.events.push({ name: text, ...rest, at: Date.now() });
+				return answer("dispatched");
+			}),
+		},
+		"/people/events/:person/list/:page": {
+			get: of(anything, ({ events }, _body, { params }) => {
+				const shown = events.map(({ name, at, ...event }) => ({ text: name, ...event, timestamp: at }));
+				return answer("listed", pageOf(shown, params.page));
+			}),
+		},
+		"/people/profile": {
+			post: valid(wholeCard, (body) => {
+				if (people.find(body.email)) return exists;
+				const person = people.add(randomUUID(), {});
+				keepCard(person, body);
+				return answer("added", { people_id: person.id }, 201);
+			}),
+		},
+		"/people/profile/:person": {
+			get: of(anything, (person) => answer("resolved", card(person))),
+			put: of(wholeCard, keepCard),
+			patch: of(partialCard, (person, body) => keepCard(person, merged(person.profile, body))),
+			delete: of(anything, (person) => {
+				people.remove(person);
+				return answer("deleted");
+			}),
+		},
+		"/people/data/:person": {
+			get: of(anything, ({ attributes }) => answer("resolved", { data: attributes })),
+			put: of(peopleData, (person, { data }) => {
+				person.attributes = data;
+				return updated;
+			}),
+			patch: of(peopleData, (person, { data }) => {
+				Object.assign(person.attributes, data);
+				return updated;
+			}),
+		},
+		"/people/profiles/:page": {
+			get({ params, query }) {
+				const conditions = searchFilter.safeParse(query.search_filter);
+				if (!conditions.success) return refuse(400, "invalid_data");
+				const isAny = query.search_operator === "or";
+				const found = people.all().filter((person) => {
+					const holds = conditions.data.map((condition) => meets(card(person), condition));
+					return isAny ? holds.some(Boolean) : holds.every(Boolean);
+				});
+				return answer("listed", pageOf(found, params.page).map(card));
+			},
+		},
+		"/people/suggest/segments/:page": {
+			get({ params }) {
+				const named = people.all().flatMap(({ profile }) => (profile.segments ?? []) as string[]);
+				const segments = [...Map.groupBy(named, (segment) => segment)];
+				const counted = segments.map(([segment, all]) => ({ segment, count: all.length }));
+				return answer("listed", pageOf(counted, params.page));
+			},
+		},
+	};
+}
+
+/** Whether a card meets one condition of a search. Only segments are compared; other criteria always match. */
+function meets({ segments }: Record<string, unknown>, { criterion, query }: SearchCondition): boolean {
+	return criterion !== "segments" || (Array.isArray(segments) && query.every((each) => segments.includes(each)));
+}
+
+/** Merges a `PATCH` body: given fields replace old ones, objects field by field. */
+function merged(old: Record<string, unknown>, change: Record<string, unknown>): Record<string, unknown> {
+	const result = { ...old };
+	for (const [field, value] of Object.entries(change)) {
+		const before = result[field];
+		result[field] = isObject(before) && isObject(value) ? merged(before, value) : value;
+	}
+	return result;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+	typeof value === "object" && value !== null && !Array.isArray(value);
