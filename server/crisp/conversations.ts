@@ -1,13 +1,5 @@
-import type {
-	Conversation,
-	ConversationMessage,
-	ConversationMessageNew,
-	ConversationMeta,
-	ConversationRoutingAssignUpdate,
-	ConversationState,
-	ConversationsListOptions,
-} from "crisp-api";
-import { method } from "./method.ts";
+import type { ConversationMessageNew, ConversationRoutingAssignUpdate } from "crisp-api";
+import type { Official, Section } from "./method.ts";
 
 /** Selects messages before, after or around a time, ms since the epoch. */
 export interface MessagesQuery {
@@ -26,105 +18,68 @@ const one = "/website/{website_id}/conversation/{session_id}";
 
 /** `websiteConversations`: https://docs.crisp.chat/references/rest-api/v1/#website-conversations */
 export const websiteConversations = {
-	getList: method(
-		"listConversations",
-		"GET /website/{website_id}/conversations/{page}",
-		({ website }, websiteId: string, page?: number, options?: ConversationsListOptions): Promise<Conversation[]> =>
-			website.listConversations(websiteId, page, options),
-	),
-	getOne: method(
-		"getConversation",
-		`GET ${one}`,
-		({ website }, websiteId: string, sessionId: string): Promise<Conversation> =>
-			website.getConversation(websiteId, sessionId),
-	),
-	getMeta: method(
-		"getConversationMetas",
-		`GET ${one}/meta`,
-		({ website }, websiteId: string, sessionId: string): Promise<ConversationMeta> =>
-			website.getConversationMetas(websiteId, sessionId),
-	),
-	updateMeta: method(
-		"updateConversationMetas",
-		`PATCH ${one}/meta`,
-		({ website }, websiteId: string, sessionId: string, params: ConversationMeta): Promise<unknown> =>
-			website.updateConversationMetas(websiteId, sessionId, params),
-	),
-	getMessages: method(
-		"getMessagesInConversation",
-		`GET ${one}/messages`,
-		({ website }, websiteId: string, sessionId: string, query: MessagesQuery = {}): Promise<ConversationMessage[]> =>
-			website.getMessagesInConversation(
+	getList: { route: "GET /website/{website_id}/conversations/{page}", today: "listConversations" },
+	getOne: { route: `GET ${one}`, today: "getConversation" },
+	getMeta: { route: `GET ${one}/meta`, today: "getConversationMetas" },
+	updateMeta: { route: `PATCH ${one}/meta`, today: "updateConversationMetas" },
+	getMessages: {
+		route: `GET ${one}/messages`,
+		today: "getMessagesInConversation",
+		mended: "respects `query`",
+		call: (official: Official, websiteId: string, sessionId: string, query: MessagesQuery = {}) => {
+			const { timestamp_before, timestamp_after, timestamp_around } = query;
+			return official.getMessagesInConversation(
 				websiteId,
 				sessionId,
-				query.timestamp_before,
-				query.timestamp_after,
-				query.timestamp_around,
-			),
-		"respects `query`",
-	),
-	create: method(
-		"createNewConversation",
-		"POST /website/{website_id}/conversation",
-		({ website }, websiteId: string): Promise<{ session_id?: string }> => website.createNewConversation(websiteId),
-	),
-	initiateOne: method(
-		"initiateConversationWithExistingSession",
-		`POST ${one}/initiate`,
-		({ website }, websiteId: string, sessionId: string): Promise<unknown> =>
-			website.initiateConversationWithExistingSession(websiteId, sessionId),
-	),
-	sendMessage: method(
-		"sendMessageInConversation",
-		`POST ${one}/message`,
-		(
-			{ website },
+				timestamp_before,
+				timestamp_after,
+				timestamp_around,
+			);
+		},
+	},
+	create: { route: "POST /website/{website_id}/conversation", today: "createNewConversation" },
+	initiateOne: { route: `POST ${one}/initiate`, today: "initiateConversationWithExistingSession" },
+	sendMessage: {
+		route: `POST ${one}/message`,
+		today: "sendMessageInConversation",
+		call: (
+			official: Official,
 			websiteId: string,
 			sessionId: string,
 			message: ConversationMessageNew,
-		): Promise<{ fingerprint?: number }> => website.sendMessageInConversation(websiteId, sessionId, message),
-	),
-	setState: method(
-		"changeConversationState",
-		`PATCH ${one}/state`,
-		({ website }, websiteId: string, sessionId: string, state: ConversationState): Promise<unknown> =>
-			website.changeConversationState(websiteId, sessionId, state),
-	),
-	getRouting: method(
-		"getConversationRoutingAssign",
-		`GET ${one}/routing`,
-		({ website }, websiteId: string, sessionId: string): Promise<{ assigned?: { user_id?: string | null } | null }> =>
-			website.getConversationRoutingAssign(websiteId, sessionId),
-	),
-	setRouting: method(
-		"assignConversationRouting",
-		`PATCH ${one}/routing`,
-		({ website }, websiteId: string, sessionId: string, assign: Assignee): Promise<unknown> =>
-			website.assignConversationRouting(websiteId, sessionId, assignment(assign)),
-		"`assign` may be an operator's id",
-	),
-	setBlock: method(
-		"blockIncomingMessagesForConversation",
-		`PATCH ${one}/block`,
-		({ website }, websiteId: string, sessionId: string, blocked: boolean): Promise<unknown> =>
-			website.blockIncomingMessagesForConversation(websiteId, sessionId, blocked),
-	),
-	deleteOne: method(
-		"removeConversation",
-		`DELETE ${one}`,
-		({ website }, websiteId: string, sessionId: string): Promise<unknown> =>
-			website.removeConversation(websiteId, sessionId),
-	),
-	acknowledgeMessages: method(
-		"markMessagesReadInConversation",
-		`PATCH ${one}/read`,
-		(
-			{ website },
+		): Promise<{ fingerprint?: number }> => official.sendMessageInConversation(websiteId, sessionId, message),
+	},
+	setState: { route: `PATCH ${one}/state`, today: "changeConversationState" },
+	getRouting: {
+		route: `GET ${one}/routing`,
+		today: "getConversationRoutingAssign",
+		call: (
+			official: Official,
+			websiteId: string,
+			sessionId: string,
+		): Promise<{ assigned?: { user_id?: string | null } | null }> =>
+			official.getConversationRoutingAssign(websiteId, sessionId),
+	},
+	setRouting: {
+		route: `PATCH ${one}/routing`,
+		today: "assignConversationRouting",
+		mended: "`assign` may be an operator's id",
+		call: (official: Official, websiteId: string, sessionId: string, assign: Assignee): Promise<unknown> =>
+			official.assignConversationRouting(websiteId, sessionId, assignment(assign)),
+	},
+	setBlock: { route: `PATCH ${one}/block`, today: "blockIncomingMessagesForConversation" },
+	deleteOne: { route: `DELETE ${one}`, today: "removeConversation" },
+	acknowledgeMessages: {
+		route: `PATCH ${one}/read`,
+		today: "markMessagesReadInConversation",
+		call: (
+			official: Official,
 			websiteId: string,
 			sessionId: string,
 			from: string,
 			origin: string,
 			fingerprints: number[],
-		): Promise<unknown> => website.markMessagesReadInConversation(websiteId, sessionId, { from, origin, fingerprints }),
-	),
-};
+		): Promise<unknown> =>
+			official.markMessagesReadInConversation(websiteId, sessionId, { from, origin, fingerprints }),
+	},
+} satisfies Section;

@@ -1,10 +1,9 @@
 import type { Crisp, EventsMap } from "crisp-api";
 import type { HookListener } from "../inbound/index.ts";
 import { createListeners } from "../outbox/listeners.ts";
-import { type CrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
+import { type CrispEventName, isCrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
 import { authenticated, type CrispAccess, loadCrispApi } from "./client.ts";
 import { CrispError, crispError } from "./error.ts";
-import { createEventListeners } from "./listeners.ts";
 import type { Bound, Method, Section, Withdrawn } from "./method.ts";
 import { sections } from "./sections.ts";
 import { type MissedEvents, openSocket } from "./socket.ts";
@@ -55,14 +54,16 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 		return official;
 	};
 
-	function bound(section: string, name: string, entry: Method<never, unknown> | Withdrawn) {
+	function bound(section: string, name: string, entry: Method | Withdrawn) {
 		if ("instead" in entry) {
 			const message = `Crisp has withdrawn ${section}.${name} (${entry.route}): ${entry.instead}`;
 			return () => Promise.reject(new CrispError("withdrawn", message));
 		}
 		return async (...args: never) => {
 			try {
-				return await entry.call(await client(), ...args);
+				const { website } = await client();
+				if (entry.call) return await entry.call(website, ...args);
+				return await (website[entry.today] as (...args: never) => Promise<unknown>)(...args);
 			} catch (error) {
 				throw crispError(error);
 			}
@@ -70,30 +71,30 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 	}
 
 	const errors = createListeners<unknown>();
-	const gaps = createListeners<MissedEvents>();
+	/** Listeners by the name of an event. One that throws or rejects does not affect the others. */
+	const listeners = new Map<string, ReturnType<typeof createListeners<never>>>();
+	const tell = (name: string, payload: unknown) => listeners.get(name)?.tell(payload as never);
 	function onError(error: unknown): void {
 		if (!errors.tell(error)) process.emitWarning(error instanceof Error ? error : String(error));
 	}
-	const listeners = createEventListeners(onError);
-	const socket = openSocket({
-		access,
-		tell: listeners.tell,
-		onError,
-		onMissed: gaps.tell,
-		now: Date.now,
-	});
+	const onMissed = (missed: MissedEvents) => tell("missed", missed);
+	const socket = openSocket({ access, tell, onError, onMissed, now: Date.now });
 	let stopHooks: (() => void) | undefined;
 
-	function on(event: string, listener: (payload: never) => unknown): () => void {
-		if (event === "error") return errors.add(listener as (error: unknown) => unknown);
-		if (event === "missed") return gaps.add(listener as (missed: MissedEvents) => unknown);
-		const name = event as CrispEventName;
-		if (!hooks && isHookOnly(name))
+	function subscribe(name: string): void {
+		if (!isCrispEventName(name)) throw new TypeError(`Crisp has no event ${JSON.stringify(name)}`);
+		if (hooks) stopHooks ??= hooks.onHook(({ from, event, data }) => from === "crisp" && tell(event, data));
+		else if (isHookOnly(name))
 			throw new TypeError(`${name} comes by web hooks only: pass the proxy to createCrisp as hooks`);
-		const stop = listeners.add(name, listener);
-		if (hooks) stopHooks ??= hooks.onHook(({ from, event, data }) => from === "crisp" && listeners.tell(event, data));
 		else socket.subscribe(name);
-		return stop;
+	}
+
+	function on(name: string, listener: (payload: never) => unknown): () => void {
+		if (name === "error") return errors.add(listener as (error: unknown) => unknown);
+		if (name !== "missed") subscribe(name);
+		const named = listeners.get(name) ?? createListeners<never>();
+		listeners.set(name, named);
+		return named.add((payload) => Promise.resolve(payload).then(listener).catch(onError));
 	}
 
 	const all = Object.entries<Section>(sections).map(([section, methods]) => [

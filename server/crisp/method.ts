@@ -1,14 +1,18 @@
 import type { Crisp } from "crisp-api";
 
+/** The part of the official client that has all methods of its REST API for websites. */
+export type Official = Crisp["website"];
+
 /** A method of Crisp's first Node client, and how it is called today. */
-export interface Method<Args extends readonly unknown[], Result> {
+export interface Method {
 	/** Route of the REST API today. */
 	route: string;
 	/** Name in the official client today. */
-	today: string;
+	today: keyof Official;
 	/** Difference from the first client's documentation. */
 	mended?: string;
-	call(client: Crisp, ...args: Args): Promise<Result>;
+	/** Calls the official client. Absent if its method takes the same arguments. */
+	call?(official: Official, ...args: never): Promise<unknown>;
 }
 
 /** A method that Crisp has withdrawn. */
@@ -19,18 +23,16 @@ export interface Withdrawn {
 	instead: string;
 }
 
-export const method = <Args extends readonly unknown[], Result>(
-	today: string,
-	route: string,
-	call: (client: Crisp, ...args: Args) => Promise<Result>,
-	mended?: string,
-): Method<Args, Result> => ({ today, route, call, ...(mended !== undefined && { mended }) });
+export type Section = Record<string, Method | Withdrawn>;
 
-export type Section = Record<string, Method<never, unknown> | Withdrawn>;
-
-/** A section's methods, without the client as their first parameter. */
+/** A section's methods as users call them. Results that the official client declares as `any` are `unknown`. */
 export type Bound<Methods extends Section> = {
-	[Name in keyof Methods]: Methods[Name] extends Method<infer Args, infer Result>
-		? (...args: Args) => Promise<Result>
-		: (...args: unknown[]) => Promise<never>;
+	[Name in keyof Methods]: Methods[Name] extends { call(official: Official, ...args: infer Args): infer Result }
+		? (...args: Args) => Result
+		: Methods[Name] extends { today: infer Today extends keyof Official }
+			? Passed<Official[Today]>
+			: (...args: unknown[]) => Promise<never>;
 };
+type Passed<Call> = Call extends (...args: infer Args) => Promise<infer Result>
+	? (...args: Args) => Promise<unknown extends Result ? unknown : Result>
+	: never;

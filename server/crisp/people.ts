@@ -1,12 +1,5 @@
-import type {
-	PeopleData,
-	PeopleEvent,
-	PeopleProfile,
-	PeopleProfileNew,
-	PeopleProfileUpdateCard,
-	PeopleSuggestedSegment,
-} from "crisp-api";
-import { method } from "./method.ts";
+import type { PeopleProfileNew, PeopleProfileUpdateCard } from "crisp-api";
+import type { Official, Section } from "./method.ts";
 
 /** Custom data: scalars by name, or these under `data`. */
 export type CustomData =
@@ -49,120 +42,72 @@ const segmentFilter = (segments: readonly string[]) =>
 	);
 
 const people = "/website/{website_id}/people";
+const profile = `${people}/profile/{people_id}`;
+const data = `${people}/data/{people_id}`;
 
 /** `websitePeople`: https://docs.crisp.chat/references/rest-api/v1/#website-people. An e-mail may stand for a `peopleId`. */
 export const websitePeople = {
-	findByEmail: method(
-		"getPeopleProfile",
-		`GET ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, email: string): Promise<PeopleProfile> =>
-			website.getPeopleProfile(websiteId, email),
-	),
-	findBySegments: method(
-		"listPeopleProfiles",
-		`GET ${people}/profiles/{page}`,
-		({ website }, websiteId: string, segments: string[], page?: number): Promise<PeopleProfile[]> =>
-			website.listPeopleProfiles(websiteId, page, undefined, undefined, "and", segmentFilter(segments)),
-		"takes a page",
-	),
-	createNewPeopleProfile: method(
-		"addNewPeopleProfile",
-		`POST ${people}/profile`,
-		({ website }, websiteId: string, params: PeopleProfileUpdateCard): Promise<PeopleProfileNew> =>
-			website.addNewPeopleProfile(websiteId, params),
-	),
-	checkPeopleProfileExists: method(
-		"checkPeopleProfileExists",
-		`HEAD ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, peopleId: string): Promise<boolean> =>
-			website.checkPeopleProfileExists(websiteId, peopleId).then(
+	findByEmail: { route: `GET ${profile}`, today: "getPeopleProfile" },
+	findBySegments: {
+		route: `GET ${people}/profiles/{page}`,
+		today: "listPeopleProfiles",
+		mended: "takes a page",
+		call: (official: Official, websiteId: string, segments: string[], page?: number) =>
+			official.listPeopleProfiles(websiteId, page, undefined, undefined, "and", segmentFilter(segments)),
+	},
+	createNewPeopleProfile: {
+		route: `POST ${people}/profile`,
+		today: "addNewPeopleProfile",
+		call: (official: Official, websiteId: string, params: PeopleProfileUpdateCard): Promise<PeopleProfileNew> =>
+			official.addNewPeopleProfile(websiteId, params),
+	},
+	checkPeopleProfileExists: {
+		route: `HEAD ${profile}`,
+		today: "checkPeopleProfileExists",
+		mended: "resolves to true or false",
+		call: (official: Official, websiteId: string, peopleId: string): Promise<boolean> =>
+			official.checkPeopleProfileExists(websiteId, peopleId).then(
 				() => true,
 				(error) => (error?.code === 404 ? false : Promise.reject(error)),
 			),
-		"resolves to true or false",
-	),
-	getPeopleProfile: method(
-		"getPeopleProfile",
-		`GET ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, peopleId: string): Promise<PeopleProfile> =>
-			website.getPeopleProfile(websiteId, peopleId),
-	),
-	listPeopleProfiles: method(
-		"listPeopleProfiles",
-		`GET ${people}/profiles/{page}`,
-		({ website }, ...[websiteId, ...rest]: OfPage<[query?: ProfilesQuery]>): Promise<PeopleProfile[]> => {
+	},
+	getPeopleProfile: { route: `GET ${profile}`, today: "getPeopleProfile" },
+	listPeopleProfiles: {
+		route: `GET ${people}/profiles/{page}`,
+		today: "listPeopleProfiles",
+		mended: "`peopleId` has no effect and may be left out",
+		call: (official: Official, ...[websiteId, ...rest]: OfPage<[query?: ProfilesQuery]>) => {
 			const { page, more } = pageIn(rest);
-			const query = (more ?? {}) as ProfilesQuery;
-			const { sort_field, sort_order, search_operator, search_filter, search_text } = query;
-			return website.listPeopleProfiles(
-				websiteId,
-				page,
-				sort_field,
-				sort_order,
-				search_operator,
-				search_filter,
-				search_text,
-			);
+			const { sort_field, sort_order, search_operator, search_filter, search_text } = (more ?? {}) as ProfilesQuery;
+			const search = [sort_field, sort_order, search_operator, search_filter, search_text] as const;
+			return official.listPeopleProfiles(websiteId, page, ...search);
 		},
-		"`peopleId` has no effect and may be left out",
-	),
-	removePeopleProfile: method(
-		"removePeopleProfile",
-		`DELETE ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, peopleId: string): Promise<unknown> =>
-			website.removePeopleProfile(websiteId, peopleId),
-	),
-	savePeopleProfile: method(
-		"savePeopleProfile",
-		`PUT ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, peopleId: string, params: PeopleProfileUpdateCard): Promise<unknown> =>
-			website.savePeopleProfile(websiteId, peopleId, params),
-		"replaces the whole profile",
-	),
-	updatePeopleProfile: method(
-		"updatePeopleProfile",
-		`PATCH ${people}/profile/{people_id}`,
-		({ website }, websiteId: string, peopleId: string, params: PeopleProfileUpdateCard): Promise<unknown> =>
-			website.updatePeopleProfile(websiteId, peopleId, params),
-		"merges",
-	),
-	listPeopleSegments: method(
-		"listSuggestedPeopleSegments",
-		`GET ${people}/suggest/segments/{page}`,
-		({ website }, ...[websiteId, ...rest]: OfPage): Promise<PeopleSuggestedSegment[]> =>
-			website.listSuggestedPeopleSegments(websiteId, pageIn(rest).page),
-		"`peopleId` has no effect and may be left out",
-	),
-	addPeopleEvent: method(
-		"addPeopleEvent",
-		`POST ${people}/events/{people_id}`,
-		({ website }, websiteId: string, peopleId: string, params: PeopleEvent): Promise<unknown> =>
-			website.addPeopleEvent(websiteId, peopleId, params),
-	),
-	listPeopleEvent: method(
-		"listPeopleEvents",
-		`GET ${people}/events/{people_id}/list/{page}`,
-		({ website }, websiteId: string, peopleId: string, page?: number): Promise<PeopleEvent[]> =>
-			website.listPeopleEvents(websiteId, peopleId, page),
-	),
-	getPeopleData: method(
-		"getPeopleData",
-		`GET ${people}/data/{people_id}`,
-		({ website }, websiteId: string, peopleId: string): Promise<PeopleData> =>
-			website.getPeopleData(websiteId, peopleId),
-	),
-	updatePeopleData: method(
-		"updatePeopleData",
-		`PATCH ${people}/data/{people_id}`,
-		({ website }, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
-			website.updatePeopleData(websiteId, peopleId, wrapped(params)),
-		"merges; it once replaced all data, as `savePeopleData` does",
-	),
-	savePeopleData: method(
-		"savePeopleData",
-		`PUT ${people}/data/{people_id}`,
-		({ website }, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
-			website.savePeopleData(websiteId, peopleId, wrapped(params)),
-		"replaces all data, as `updatePeopleData` once did",
-	),
-};
+	},
+	removePeopleProfile: { route: `DELETE ${profile}`, today: "removePeopleProfile" },
+	savePeopleProfile: { route: `PUT ${profile}`, today: "savePeopleProfile", mended: "replaces the whole profile" },
+	updatePeopleProfile: { route: `PATCH ${profile}`, today: "updatePeopleProfile", mended: "merges" },
+	listPeopleSegments: {
+		route: `GET ${people}/suggest/segments/{page}`,
+		today: "listSuggestedPeopleSegments",
+		mended: "`peopleId` has no effect and may be left out",
+		call: (official: Official, ...[websiteId, ...rest]: OfPage) =>
+			official.listSuggestedPeopleSegments(websiteId, pageIn(rest).page),
+	},
+	addPeopleEvent: { route: `POST ${people}/events/{people_id}`, today: "addPeopleEvent" },
+	listPeopleEvent: { route: `GET ${people}/events/{people_id}/list/{page}`, today: "listPeopleEvents" },
+	getPeopleData: { route: `GET ${data}`, today: "getPeopleData" },
+	updatePeopleData: {
+		route: `PATCH ${data}`,
+		today: "updatePeopleData",
+		mended: "merges; it once replaced all data, as `savePeopleData` does",
+		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
+			official.updatePeopleData(websiteId, peopleId, wrapped(params)),
+	},
+	savePeopleData: {
+		route: `PUT ${data}`,
+		today: "savePeopleData",
+		mended: "replaces all data, as `updatePeopleData` once did",
+		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
+			official.savePeopleData(websiteId, peopleId, wrapped(params)),
+	},
+} satisfies Section;
