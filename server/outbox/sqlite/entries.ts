@@ -18,7 +18,7 @@ export function createEntries({ statements: { get, each } }: Shared) {
 			const entries = each(
 				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
 				WHERE lane = ? ORDER BY entry.bundle`,
-				id,
+				[id],
 			);
 			for (const entry of entries) {
 				const line = lineReader(entry.bodies);
@@ -32,13 +32,13 @@ export function createEntries({ statements: { get, each } }: Shared) {
 
 		/** Reads the deliveries that a lane owes of one bundle. */
 		deliveries({ id }: Lane, bundle: number): Delivery[] {
-			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
+			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", [id, bundle]);
 			return entry ? deliveriesOf(entry) : [];
 		},
 
 		/** Reads the deliveries of a lane, bundle by bundle. */
 		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
-			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
+			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", [id]))
 				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };
 		},
 	};

@@ -19,8 +19,7 @@ export function createExpiry(
 		expire({ destination, before: storedBefore, now }: ExpireRequest): number {
 			const old = all(
 				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
-				idOf(destination.site, destination.name),
-				storedBefore,
+				[idOf(destination.site, destination.name), storedBefore],
 			);
 			let expired = 0;
 			for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
@@ -28,8 +27,7 @@ export function createExpiry(
 				const entries = all(
 					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
 					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
-					lane.id,
-					storedBefore,
+					[lane.id, storedBefore],
 				);
 				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
 				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);

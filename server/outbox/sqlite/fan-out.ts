@@ -61,7 +61,7 @@ export function createFanOut(
 		count(itself, "events", all.length);
 		for (const { reason } of held.values()) count(itself, discardedFor(reason), 1);
 		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), discardedFor(reason), by);
-		run("DELETE FROM journal WHERE id = ?", row.id ?? null);
+		run("DELETE FROM journal WHERE id = ?", [row.id ?? null]);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };
 	}
 
@@ -78,7 +78,7 @@ export function createFanOut(
 		setAside(reason: string): void {
 			const row = journal.next();
 			if (!row) return;
-			run("UPDATE journal SET stuck = ? WHERE id = ?", reason, row.id ?? null);
+			run("UPDATE journal SET stuck = ? WHERE id = ?", [reason, row.id ?? null]);
 			journal.leave(row);
 		},
 	};

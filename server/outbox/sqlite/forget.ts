@@ -15,10 +15,9 @@ export function createForget(
 ) {
 	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
 	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {
-		const rows = all(
-			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
+		const rows = all("SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0", [
 			`"person":${JSON.stringify(person)}`,
-		);
+		]);
 		const owed: string[] = [];
 		let events = 0;
 		for (const { id = null, head: text, keys } of rows) {
@@ -27,7 +26,7 @@ export function createForget(
 			const left = withoutPeople(head, bytesOf(keys), new Set([person]));
 			for (const { key, term } of left.lasting) claims.take(key, term);
 			for (const place of left.places) bundles.remove(Number(id) + place);
-			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(left.head), left.keys, id);
+			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", [JSON.stringify(left.head), left.keys, id]);
 			owed.push(...left.owed);
 			events += left.events;
 		}
@@ -43,8 +42,8 @@ export function createForget(
 			summary.owed += lanes.clear(lane);
 		}
 		const which = "WHERE site = ? AND destination = ? AND person = ?";
-		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, site, destination, person).changes);
-		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, site, destination, person)) {
+		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, [site, destination, person]).changes);
+		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, [site, destination, person])) {
 			summary.known.push(String(value));
 		}
 	}
@@ -62,8 +61,8 @@ export function createForget(
 				for (const name of journal.owed) at(name).owed += 1;
 				count(idOf(site, siteItself), "events", journal.events);
 				for (const name of namesOf(site)) forgetAt(site, person, at(name));
-				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
-				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
+				run("DELETE FROM link WHERE site = ? AND person = ?", [site, person]);
+				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", personClaims(site, person));
 			}
 			for (const { destination, owed, dead } of result.values()) {
 				count(idOf(site, destination), "dead", -dead);

@@ -33,7 +33,7 @@ export function createJournal(
 			let start = bodiesStart(row);
 			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
 			// https://www.sqlite.org/c3ref/bind_blob.html
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", id, head, bytes.subarray(0, start));
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", [id, head, bytes.subarray(0, start)]);
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
 				start += size;
@@ -50,8 +50,7 @@ export function createJournal(
 				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
 				get(
 					"SELECT id, head, keys, stuck FROM journal WHERE stuck IS NOT NULL AND id > ? AND id <= ? ORDER BY id LIMIT 1",
-					lastRetried,
-					lastSetAside,
+					[lastRetried, lastSetAside],
 				);
 			if (!row) waiting = 0;
 			return row;

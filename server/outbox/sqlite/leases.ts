@@ -37,17 +37,17 @@ export function createLeases(
 	/** Reads the ready lanes of a destination that are not leased. */
 	function* ready(destination: number, { reservedOnly }: TakeRequest, order: string): IterableIterator<Row> {
 		const which = `destination = ? AND due_at = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
-		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, destination))
+		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, [destination]))
 			if (!held.has(Number(row.id))) yield row;
 	}
 
 	/** Makes lanes ready whose wait is over; returns the end of the next wait. */
 	function wake(destination: number, now: number): number | undefined {
 		const next = () =>
-			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", destination)?.at);
+			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", [destination])?.at);
 		const at = next();
 		if (at === undefined || at > now) return at;
-		run("UPDATE lane SET due_at = 0 WHERE destination = ? AND due_at > 0 AND due_at <= ?", destination, now);
+		run("UPDATE lane SET due_at = 0 WHERE destination = ? AND due_at > 0 AND due_at <= ?", [destination, now]);
 		return next();
 	}
 
@@ -56,12 +56,8 @@ export function createLeases(
 		const number = numbers();
 		held.set(id, { destination: lane.destination, number, dueAt: now + leaseMs });
 		onRollback(() => held.delete(id));
-		const known = get(
-			"SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?",
-			destination.site,
-			destination.name,
-			person,
-		);
+		const who = [destination.site, destination.name, person];
+		const known = get("SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?", who);
 		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };

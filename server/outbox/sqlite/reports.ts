@@ -24,8 +24,8 @@ export function createReports(
 			for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
 			if (batch) append(batch);
 			for (const { destination, person } of unlearn) {
-				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", site, destination, person);
-				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", site, person, destination);
+				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", [site, destination, person]);
+				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", [site, person, destination]);
 			}
 			for (const each of links) link(site, each, now);
 			return true;

@@ -63,8 +63,7 @@ export function createSearch(
 			const rows = each(
 				`SELECT id, site, person, events, CASE WHEN instr(bodies, ?1) > 0 THEN bodies END AS bodies FROM bundle
 				WHERE ?2 IS NULL OR id < ?2 ORDER BY id DESC`,
-				Buffer.from(text),
-				cursor === undefined ? null : Number(cursor),
+				[Buffer.from(text), cursor === undefined ? null : Number(cursor)],
 			);
 			for (const row of rows) {
 				const bundle = Number(row.id);

@@ -21,7 +21,7 @@ export function createSettling(
 			const { destination, lane: id, number, person } = lease;
 			const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
 			if (leases.numberOf(id) !== number) return false;
-			const row = get("SELECT * FROM lane WHERE id = ?", id);
+			const row = get("SELECT * FROM lane WHERE id = ?", [id]);
 			if (!row) return false;
 			leases.letGo(id);
 			if (known !== undefined) {
@@ -29,11 +29,7 @@ export function createSettling(
 					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
 					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
 					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
-					destination.site,
-					destination.name,
-					person,
-					known,
-					now,
+					[destination.site, destination.name, person, known, now],
 				);
 			}
 			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);

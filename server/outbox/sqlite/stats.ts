@@ -6,8 +6,8 @@ import type { Shared } from "./shared.ts";
 export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
-		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
-		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
+		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [idOf(site, name)]);
+		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", [site, name]);
 		return {
 			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
 			oldestAt: optionalNumber(oldest?.at),

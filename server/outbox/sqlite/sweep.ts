@@ -18,7 +18,7 @@ export function createSweep({ statements: { run, all }, claims }: Shared, deadLe
 			for (const [table, key] of Object.entries(used)) {
 				const { changes } = run(
 					`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE used_at < ? LIMIT ${sweepSize})`,
-					before,
+					[before],
 				);
 				more.push(Number(changes) === sweepSize);
 			}
