@@ -14,26 +14,24 @@ export function createExpiry(
 	leases: Leases,
 	{ end }: Ends,
 ) {
-	return {
-		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
-		expire({ destination, before: storedBefore, now }: ExpireRequest): number {
-			const old = all(
-				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
-				[idOf(destination.site, destination.name), storedBefore],
+	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
+	return function expire({ destination, before: storedBefore, now }: ExpireRequest): number {
+		const old = all(
+			`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
+			[idOf(destination.site, destination.name), storedBefore],
+		);
+		let expired = 0;
+		for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
+			const lane = { ...before };
+			const entries = all(
+				`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
+				WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
+				[lane.id, storedBefore],
 			);
-			let expired = 0;
-			for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
-				const lane = { ...before };
-				const entries = all(
-					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
-					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
-					[lane.id, storedBefore],
-				);
-				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
-				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
-				expired += deliveries;
-			}
-			return expired;
-		},
+			const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
+			if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
+			expired += deliveries;
+		}
+		return expired;
 	};
 }

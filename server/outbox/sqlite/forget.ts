@@ -48,27 +48,25 @@ export function createForget(
 		}
 	}
 
-	return {
-		forget({ site, people }: ForgetRequest): Forgotten[] {
-			const result = new Map<string, Forgotten>();
-			function at(destination: string): Forgotten {
-				const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
-				result.set(destination, found);
-				return found;
-			}
-			for (const person of people) {
-				const journal = leaveJournal(site, person);
-				for (const name of journal.owed) at(name).owed += 1;
-				count(idOf(site, siteItself), "events", journal.events);
-				for (const name of namesOf(site)) forgetAt(site, person, at(name));
-				run("DELETE FROM link WHERE site = ? AND person = ?", [site, person]);
-				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", personClaims(site, person));
-			}
-			for (const { destination, owed, dead } of result.values()) {
-				count(idOf(site, destination), "dead", -dead);
-				count(idOf(site, destination), discardedFor(forgottenReason), owed);
-			}
-			return [...result.values()];
-		},
+	return function forget({ site, people }: ForgetRequest): Forgotten[] {
+		const result = new Map<string, Forgotten>();
+		function at(destination: string): Forgotten {
+			const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+			result.set(destination, found);
+			return found;
+		}
+		for (const person of people) {
+			const journal = leaveJournal(site, person);
+			for (const name of journal.owed) at(name).owed += 1;
+			count(idOf(site, siteItself), "events", journal.events);
+			for (const name of namesOf(site)) forgetAt(site, person, at(name));
+			run("DELETE FROM link WHERE site = ? AND person = ?", [site, person]);
+			run("DELETE FROM claim WHERE key BETWEEN ? AND ?", personClaims(site, person));
+		}
+		for (const { destination, owed, dead } of result.values()) {
+			count(idOf(site, destination), "dead", -dead);
+			count(idOf(site, destination), discardedFor(forgottenReason), owed);
+		}
+		return [...result.values()];
 	};
 }

@@ -13,22 +13,20 @@ export function createReports(
 	{ append }: Journal,
 	{ link }: Links,
 ) {
-	return {
-		receive(report: Report): boolean {
-			const { site, claim, links, unlearn, now } = report;
-			if (!claims.take(keyOf(site, "", claim), claim)) return false;
-			const { batch, echoes } = withoutEchoes(report, {
-				isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
-				mark: (person, each) => claims.mark(keyOf(site, person, each), each),
-			});
-			for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
-			if (batch) append(batch);
-			for (const { destination, person } of unlearn) {
-				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", [site, destination, person]);
-				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", [site, person, destination]);
-			}
-			for (const each of links) link(site, each, now);
-			return true;
-		},
+	return function receive(report: Report): boolean {
+		const { site, claim, links, unlearn, now } = report;
+		if (!claims.take(keyOf(site, "", claim), claim)) return false;
+		const { batch, echoes } = withoutEchoes(report, {
+			isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
+			mark: (person, each) => claims.mark(keyOf(site, person, each), each),
+		});
+		for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
+		if (batch) append(batch);
+		for (const { destination, person } of unlearn) {
+			run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", [site, destination, person]);
+			run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", [site, person, destination]);
+		}
+		for (const each of links) link(site, each, now);
+		return true;
 	};
 }

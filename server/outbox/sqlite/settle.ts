@@ -16,29 +16,27 @@ export function createSettling(
 	{ end }: Ends,
 	{ link }: Links,
 ) {
-	return {
-		settle({ lease, ...settlement }: Settlement): boolean {
-			const { destination, lane: id, number, person } = lease;
-			const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
-			if (leases.numberOf(id) !== number) return false;
-			const row = get("SELECT * FROM lane WHERE id = ?", [id]);
-			if (!row) return false;
-			leases.letGo(id);
-			if (known !== undefined) {
-				run(
-					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
-					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
-					[destination.site, destination.name, person, known, now],
-				);
-			}
-			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			const before = laneOf(row);
-			const lane = { ...before };
-			count(lane.destination, "leftOut", leftOut);
-			if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
-			return true;
-		},
+	return function settle({ lease, ...settlement }: Settlement): boolean {
+		const { destination, lane: id, number, person } = lease;
+		const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
+		if (leases.numberOf(id) !== number) return false;
+		const row = get("SELECT * FROM lane WHERE id = ?", [id]);
+		if (!row) return false;
+		leases.letGo(id);
+		if (known !== undefined) {
+			run(
+				`INSERT INTO known VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
+				WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
+				[destination.site, destination.name, person, known, now],
+			);
+		}
+		for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
+		const before = laneOf(row);
+		const lane = { ...before };
+		count(lane.destination, "leftOut", leftOut);
+		if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
+		lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
+		return true;
 	};
 }

@@ -14,12 +14,10 @@ export function createStats({ statements: { get }, destinations: { idOf }, count
 		};
 	}
 
-	return {
-		stats(): OutboxStats {
-			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
-			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
-			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-			return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
-		},
+	return function stats(): OutboxStats {
+		const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
+		const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
+		const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
+		return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
 	};
 }

@@ -38,13 +38,13 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 	const { fanOut, setAside } = createFanOut(shared, journal, lanes);
 	const deadLetters = createDeadLetters(shared, journal, lanes);
 	const ends = createEnds(shared, lanes, deadLetters);
-	const { settle } = createSettling(shared, lanes, leases, ends, links);
-	const { expire } = createExpiry(shared, lanes, leases, ends);
-	const { forget } = createForget(shared, lanes, leases);
-	const { receive } = createReports(shared, journal, links);
+	const settle = createSettling(shared, lanes, leases, ends, links);
+	const expire = createExpiry(shared, lanes, leases, ends);
+	const forget = createForget(shared, lanes, leases);
+	const receive = createReports(shared, journal, links);
 	const { findOwed, findEvents } = createSearch(shared, lanes, entries, leases);
-	const { stats } = createStats(shared);
-	const { sweep } = createSweep(shared, deadLetters, budgets);
+	const stats = createStats(shared);
+	const sweep = createSweep(shared, deadLetters, budgets);
 
 	return {
 		append: journal.append,

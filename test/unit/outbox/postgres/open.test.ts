@@ -137,7 +137,7 @@ describe("the PostgreSQL outbox", () => {
 		for (const { fanOut } of [one, another]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
 		for (const { setAside } of [one, another]) await setAside("torn");
 		expect(await one.fanOut(0, 1)).toMatchObject({ batches: 1 });
-		expect(await createStats(shared()).stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		expect(await createStats(shared())()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
 	it("takes no more than it may hold until there is room again", async () => {
