@@ -8,12 +8,12 @@ import {
 	budgetUseKeptMs,
 	budgetUseOf,
 } from "../budget-window.ts";
-import type { Statements } from "./statements.ts";
+import type { Shared } from "./shared.ts";
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
 /** Makes the budgets, and the counts of requests taken in the last day. */
-export function createBudgets({ run, get, all }: Statements) {
+export function createBudgets({ run, get, all }: Shared) {
 	return {
 		advance(request: AdvanceRequest): Advance {
 			const { site, name } = request.destination;

@@ -8,8 +8,6 @@ import {
 	replayed,
 } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
-import type { Journal } from "./journal.ts";
-import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
@@ -27,11 +25,7 @@ export interface Step {
 }
 
 /** Makes the table of dead letters. */
-export function createDeadLetters(
-	{ statements: { run, get, all }, numbers, destinations: { idOf }, counters: { count }, bundles }: Shared,
-	journal: Journal,
-	lanes: Lanes,
-) {
+export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles, journal, lanes }: Shared) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {

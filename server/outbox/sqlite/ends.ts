@@ -5,18 +5,13 @@ import { lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
 /** Makes the ending of deliveries. */
-export function createEnds(
-	{ statements: { run, get }, counters: { count }, bundles }: Shared,
-	lanes: Lanes,
-	{ bury }: DeadLetters,
-) {
+export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }: DeadLetters) {
 	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", [lane.id]);

@@ -1,16 +1,13 @@
 import { type Delivery, unpackDeliveries } from "../deliveries.ts";
 import type { Lane } from "../lane.ts";
 import { lineReader } from "./bundles.ts";
-import type { Shared } from "./shared.ts";
-import { bytesOf, type Row } from "./statements.ts";
-
-export type Entries = ReturnType<typeof createEntries>;
+import { bytesOf, type Row, type Statements } from "./statements.ts";
 
 /** Reads the deliveries from a row of an entry. */
 export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
 
 /** Makes the readers of the table of entries. */
-export function createEntries({ statements: { get, each } }: Shared) {
+export function createEntries({ get, each }: Statements) {
 	return {
 		/** Reads up to `most` bodies of a lane's leading deliveries; with `untilAlone` none after the first `alone` one. */
 		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {

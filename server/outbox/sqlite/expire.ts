@@ -3,17 +3,10 @@ import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the expiry of deliveries that have waited for too long. */
-export function createExpiry(
-	{ statements: { all }, destinations: { idOf } }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-	{ end }: Ends,
-) {
+export function createExpiry({ all, idOf, lanes, leases }: Shared, { end }: Ends) {
 	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 	return function expire({ destination, before: storedBefore, now }: ExpireRequest): number {
 		const old = all(

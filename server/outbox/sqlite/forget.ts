@@ -2,17 +2,11 @@ import { personClaims } from "../claim-key.ts";
 import { type Head, withoutPeople } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 /** Makes the deletion of people's data. */
-export function createForget(
-	{ statements: { run, all }, destinations: { idOf, namesOf }, counters: { count }, bundles, claims }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-) {
+export function createForget({ run, all, idOf, namesOf, count, bundles, claims, lanes, leases }: Shared) {
 	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
 	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {
 		const rows = all("SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0", [

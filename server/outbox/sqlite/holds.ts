@@ -1,8 +1,6 @@
 import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
 
-export type Holds = ReturnType<typeof createHolds>;
-
 /** Makes the table of holds. */
 export function createHolds({ run, get }: Statements) {
 	function holdOf({ site, name }: Destination): string | undefined {

@@ -1,16 +1,10 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
 import { optionalNumber } from "../row.ts";
-import type { Room } from "./room.ts";
-import type { Shared } from "./shared.ts";
+import type { Base } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
-export type Journal = ReturnType<typeof createJournal>;
-
 /** Makes the journal. */
-export function createJournal(
-	{ statements: { run, get }, transactions: { onRollback }, numbers, bundles }: Shared,
-	{ ensureRoom }: Room,
-) {
+export function createJournal({ run, get, transactions: { onRollback }, numbers, bundles, room }: Base) {
 	/** Number of batches to fan out; infinite until fan-out has found none: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
@@ -28,7 +22,7 @@ export function createJournal(
 	return {
 		append(row: JournalRow): void {
 			const { site, head, bytes, bundles: own } = row;
-			ensureRoom(bytes.length);
+			room.ensureRoom(bytes.length);
 			const id = numbers(Math.max(1, own.length));
 			let start = bodiesStart(row);
 			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:

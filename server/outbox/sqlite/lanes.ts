@@ -2,7 +2,7 @@ import type { Past } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
 import { deliveriesOf } from "./entries.ts";
-import type { Shared } from "./shared.ts";
+import type { Base } from "./shared.ts";
 
 /** Longest wait of a lane. A longer one means that the clock was set back since. */
 const longestWaitMs = 900_000;
@@ -15,10 +15,8 @@ export interface Owed {
 	past?: Past;
 }
 
-export type Lanes = ReturnType<typeof createLanes>;
-
 /** Makes the table of lanes. */
-export function createLanes({ statements: { run, get, all }, numbers, counters: { count }, bundles }: Shared) {
+export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 	function remove({ id, destination }: Lane): void {
 		run("DELETE FROM lane WHERE id = ?", [id]);
 		count(destination, "lanes", -1);

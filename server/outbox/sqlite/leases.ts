@@ -1,9 +1,7 @@
 import { type Lane, laneOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
-import type { Entries } from "./entries.ts";
-import type { Holds } from "./holds.ts";
-import type { Shared } from "./shared.ts";
+import type { Base } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
 interface Held {
@@ -13,17 +11,11 @@ interface Held {
 	dueAt: number;
 }
 
-export type Leases = ReturnType<typeof createLeases>;
-
 /**
  * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
  * taking one writes nothing.
  */
-export function createLeases(
-	{ statements: { run, get, each }, transactions: { onRollback }, numbers, destinations: { idOf } }: Shared,
-	entries: Entries,
-	{ holdOf }: Holds,
-) {
+export function createLeases({ run, get, each, transactions: { onRollback }, numbers, idOf, entries, holds }: Base) {
 	/** Leases by the id of the lane. */
 	const held = new Map<number, Held>();
 
@@ -73,7 +65,7 @@ export function createLeases(
 		take(request: TakeRequest): Taken {
 			const { now, holding, served } = request;
 			const { site, name } = request.destination;
-			const hold = holdOf(request.destination);
+			const hold = holds.holdOf(request.destination);
 			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);

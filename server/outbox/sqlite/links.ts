@@ -3,8 +3,6 @@ import { linkFreshMs } from "../limits.ts";
 import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
-export type Links = ReturnType<typeof createLinks>;
-
 /** Makes the table of links. */
 export function createLinks({ run, get }: Statements) {
 	function link(site: string, { destination, alias, person }: Link, now: number): void {

@@ -3,19 +3,10 @@ import type { Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
 import { settledLane } from "../settled-lane.ts";
 import type { Ends } from "./ends.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
-import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the settlement of leases. */
-export function createSettling(
-	{ statements: { run, get }, numbers, counters: { count } }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-	{ end }: Ends,
-	{ link }: Links,
-) {
+export function createSettling({ run, get, numbers, count, lanes, leases, links }: Shared, { end }: Ends) {
 	return function settle({ lease, ...settlement }: Settlement): boolean {
 		const { destination, lane: id, number, person } = lease;
 		const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
@@ -31,7 +22,7 @@ export function createSettling(
 				[destination.site, destination.name, person, known, now],
 			);
 		}
-		for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
+		for (const alias of aliases) links.link(destination.site, { destination: destination.name, alias, person }, now);
 		const before = laneOf(row);
 		const lane = { ...before };
 		count(lane.destination, "leftOut", leftOut);

@@ -3,7 +3,7 @@ import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the statistics of the store. */
-export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
+export function createStats({ get, idOf, counters }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [idOf(site, name)]);
@@ -18,6 +18,6 @@ export function createStats({ statements: { get }, destinations: { idOf }, count
 		const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
 		const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
 		const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-		return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
+		return { ...tally(counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
 	};
 }

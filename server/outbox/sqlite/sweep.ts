@@ -10,7 +10,7 @@ const vacuumPages = 5_000;
 const used = { known: "site, destination, person", link: "site, destination, alias" };
 
 /** Makes the sweep of unused data. */
-export function createSweep({ statements: { run, all }, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
+export function createSweep({ run, all, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
 	/** Deletes some expired claims and old data; returns true if there may be more. */
 	return function sweep({ now, before }: { now: number; before: number }): boolean {
 		const more = [claims.sweepClaims(now), deadLetters.sweepDeadLetters(before)];
