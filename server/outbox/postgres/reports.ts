@@ -1,5 +1,4 @@
-import { withoutEchoes } from "../echoes.ts";
-import type { Report } from "../report.ts";
+import { type Report, withoutEchoes } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns } from "./connection.ts";

@@ -1,6 +1,6 @@
+import { settledLane } from "../lane.ts";
 import type { Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
-import { settledLane } from "../settled-lane.ts";
 import { columns, type Run } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
 import { type LockedLane, lockedLaneOf, updateLanes } from "./lanes.ts";

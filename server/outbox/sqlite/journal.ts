@@ -1,6 +1,6 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
 import { optionalNumber } from "../row.ts";
-import type { Base } from "./shared.ts";
+import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
 /** Makes the journal. */

@@ -1,8 +1,8 @@
 import type { Past } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
+import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
-import type { Base } from "./shared.ts";
 
 /** Longest wait of a lane. A longer one means that the clock was set back since. */
 const longestWaitMs = 900_000;

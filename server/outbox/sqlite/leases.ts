@@ -1,7 +1,7 @@
 import { type Lane, laneOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
-import type { Base } from "./shared.ts";
+import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
 interface Held {

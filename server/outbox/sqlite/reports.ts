@@ -1,6 +1,5 @@
 import { keyOf } from "../claim-key.ts";
-import { withoutEchoes } from "../echoes.ts";
-import type { Report } from "../report.ts";
+import { type Report, withoutEchoes } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 

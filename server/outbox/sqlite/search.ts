@@ -1,6 +1,6 @@
 import type { Lane } from "../lane.ts";
 import { stepSize } from "../limits.ts";
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { linesOf } from "./bundles.ts";
 import type { Shared } from "./shared.ts";
 

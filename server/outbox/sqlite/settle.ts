@@ -1,7 +1,6 @@
-import { laneOf } from "../lane.ts";
+import { laneOf, settledLane } from "../lane.ts";
 import type { Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
-import { settledLane } from "../settled-lane.ts";
 import type { Ends } from "./ends.ts";
 import type { Shared } from "./shared.ts";
 
