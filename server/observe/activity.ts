@@ -25,7 +25,7 @@ export interface LaneStep {
 	events: (EventBrief & { at: number; receivedAt: number; trusted: boolean })[];
 	sent?: LiveDelivery;
 	/** The end of the first `count` events. */
-	ended?: { count: number; ending: Ending };
+	ended: { count: number; ending: Ending } | undefined;
 }
 
 export type Activity = ReturnType<typeof createActivity>;

@@ -5,7 +5,6 @@ import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
 import type { ExpireRequest, Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
 import type { Report } from "./report.ts";
-import type { FoundEvents, OwedDelivery, OwedQuery } from "./search.ts";
 import type { OutboxStats } from "./tally.ts";
 
 export type { Batch, Claim, NewEvent } from "./batch.ts";
@@ -15,7 +14,6 @@ export type { Destination } from "./destination.ts";
 export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
 export type { Ending, Lease, Settlement, TakeRequest } from "./lease.ts";
 export type { Link, Report, ReportedEvent } from "./report.ts";
-export type { OwedDelivery } from "./search.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**
@@ -87,6 +85,40 @@ export interface Outbox {
 	/** Resolves if the store can be written, or else rejects with {@link StoreUnavailableError}. */
 	check(): Promise<void>;
 	close(): Promise<void>;
+}
+
+/** A query for deliveries that are owed to people. */
+export interface OwedQuery {
+	destinations: Destination[];
+	/** Keys of the people. */
+	persons: string[];
+	/** Ids of the events to find, from `findEvents`; every event without it. */
+	events?: string[];
+	/** Maximum number of deliveries of each lane. */
+	limit: number;
+}
+
+/** A delivery that is owed, and its place in the lane. */
+export interface OwedDelivery {
+	destination: Destination;
+	person: string;
+	body: string;
+	/** Number of deliveries before it in the lane. */
+	ahead: number;
+	/** State of the lane; see ARCHITECTURE.md. */
+	state: "ready" | "leased" | "waiting";
+	/** End of the wait or of the lease. */
+	dueAt?: number;
+	/** Number of failed attempts of the first delivery of the lane. */
+	attempts: number;
+}
+
+/** The events that one step of a search has found. */
+export interface FoundEvents {
+	/** Events; `id` means something in this store only. */
+	events: { id: string; body: string }[];
+	/** Start of the next step; absent after the last one. */
+	cursor?: string;
 }
 
 /** A request to forget people. */

@@ -106,7 +106,7 @@ async function move(
 		const where = after ? `WHERE (${keys}) > (${keys.map(() => "?")})` : "";
 		const rows: Row[] = all(
 			`SELECT * FROM ${table} ${where} ORDER BY ${keys} LIMIT ${stepSize}`,
-			...((after ?? []) as Row[string][]),
+			(after ?? []) as Row[string][],
 		);
 		const last = rows.at(-1);
 		if (!last) return moved;

@@ -6,32 +6,30 @@ import type { Shared } from "./shared.ts";
 
 /** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
-	return {
-		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
-		async expire({ destination, before, now }: ExpireRequest): Promise<number> {
-			const id = await destinations.id(destination);
-			return database.transaction(async (run) => {
-				const rows = await run(
-					`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND state <> 'leased'
-					ORDER BY owed_since LIMIT ${expireLanes} FOR UPDATE SKIP LOCKED`,
-					[id, before],
-				);
-				const counts = counters(run);
-				const ends = rows.map(
-					(row): End => ({
-						lane: lockedLaneOf(row),
-						count: lookAhead,
-						isMeant: ({ entry }) => entry.storedAt < before,
-						ending: { kind: "dead", reason: "expired" },
-						attempts: 0,
-						now,
-					}),
-				);
-				const after = await end(run, ends, counts);
-				const left = after.filter(({ isEmpty }) => !isEmpty).map(({ lane }) => lane);
-				await Promise.all([updateLanes(run, left), counts.save()]);
-				return after.reduce((sum, { ended }) => sum + ended, 0);
-			});
-		},
+	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
+	return async function expire({ destination, before, now }: ExpireRequest): Promise<number> {
+		const id = await destinations.id(destination);
+		return database.transaction(async (run) => {
+			const rows = await run(
+				`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND state <> 'leased'
+				ORDER BY owed_since LIMIT ${expireLanes} FOR UPDATE SKIP LOCKED`,
+				[id, before],
+			);
+			const counts = counters(run);
+			const ends = rows.map(
+				(row): End => ({
+					lane: lockedLaneOf(row),
+					count: lookAhead,
+					isMeant: ({ entry }) => entry.storedAt < before,
+					ending: { kind: "dead", reason: "expired" },
+					attempts: 0,
+					now,
+				}),
+			);
+			const after = await end(run, ends, counts);
+			const left = after.filter(({ isEmpty }) => !isEmpty).map(({ lane }) => lane);
+			await Promise.all([updateLanes(run, left), counts.save()]);
+			return after.reduce((sum, { ended }) => sum + ended, 0);
+		});
 	};
 }

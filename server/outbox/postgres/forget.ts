@@ -67,56 +67,54 @@ async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 
 /** Makes the deletion of people's data. */
 export function createForget({ database, counters }: Shared) {
-	return {
-		forget: ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
-			database.transaction(async (run) => {
-				void run(lockWriting);
-				const counts = counters(run);
-				const result = new Map<string, Forgotten>();
-				function at(destination: string): Forgotten {
-					const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
-					result.set(destination, found);
-					return found;
-				}
-				const journal = await leaveJournal(run, site, new Set(people));
-				for (const name of journal.owed) at(name).owed += 1;
-				counts.add(site, siteItself, "events", journal.events);
+	return ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
+		database.transaction(async (run) => {
+			void run(lockWriting);
+			const counts = counters(run);
+			const result = new Map<string, Forgotten>();
+			function at(destination: string): Forgotten {
+				const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+				result.set(destination, found);
+				return found;
+			}
+			const journal = await leaveJournal(run, site, new Set(people));
+			for (const name of journal.owed) at(name).owed += 1;
+			counts.add(site, siteItself, "events", journal.events);
 
-				const stored = people.map(storable);
-				for (const { name, owed } of await leaveLanes(run, site, stored)) {
-					at(name).owed += owed;
-					counts.add(site, name, "owed", -owed);
-					counts.add(site, name, "lanes", -1);
-				}
-				/** Deletes the people's rows of a table. */
-				const leave = (table: string, returning: string) =>
-					run(
-						`DELETE FROM eventferry.${table} USING eventferry.destination
-						WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
-						[site, stored],
-					);
-				for (const { name } of await leave("dead_letter", "name")) {
-					at(String(name)).dead += 1;
-					counts.add(site, String(name), "dead", -1);
-				}
-				for (const { name, value } of await leave("known", "name, value")) {
-					at(String(name)).known.push(restored(String(value)));
-				}
-				void leave("link", "name");
-				void run(
-					`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
-					WHERE key BETWEEN t.first AND t.last`,
-					columns(
-						people.map((person) => personClaims(site, person)),
-						([first]) => first.toString("hex"),
-						([, last]) => last.toString("hex"),
-					),
+			const stored = people.map(storable);
+			for (const { name, owed } of await leaveLanes(run, site, stored)) {
+				at(name).owed += owed;
+				counts.add(site, name, "owed", -owed);
+				counts.add(site, name, "lanes", -1);
+			}
+			/** Deletes the people's rows of a table. */
+			const leave = (table: string, returning: string) =>
+				run(
+					`DELETE FROM eventferry.${table} USING eventferry.destination
+					WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
+					[site, stored],
 				);
-				for (const { destination, owed } of result.values()) {
-					counts.add(site, destination, discardedFor(forgottenReason), owed);
-				}
-				await counts.save();
-				return [...result.values()];
-			}),
-	};
+			for (const { name } of await leave("dead_letter", "name")) {
+				at(String(name)).dead += 1;
+				counts.add(site, String(name), "dead", -1);
+			}
+			for (const { name, value } of await leave("known", "name, value")) {
+				at(String(name)).known.push(restored(String(value)));
+			}
+			void leave("link", "name");
+			void run(
+				`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
+				WHERE key BETWEEN t.first AND t.last`,
+				columns(
+					people.map((person) => personClaims(site, person)),
+					([first]) => first.toString("hex"),
+					([, last]) => last.toString("hex"),
+				),
+			);
+			for (const { destination, owed } of result.values()) {
+				counts.add(site, destination, discardedFor(forgottenReason), owed);
+			}
+			await counts.save();
+			return [...result.values()];
+		});
 }

@@ -19,22 +19,20 @@ export const link = (
 
 /** Makes the table of links. */
 export function createLinks({ database: { run }, destinations }: Shared) {
-	return {
-		async linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
-			const id = await destinations.id(destination);
-			const [found] = await run("SELECT person, used_at FROM eventferry.link WHERE destination = $1 AND alias = $2", [
+	return async function linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
+		const id = await destinations.id(destination);
+		const [found] = await run("SELECT person, used_at FROM eventferry.link WHERE destination = $1 AND alias = $2", [
+			id,
+			storable(alias),
+		]);
+		if (!found) return undefined;
+		if (Number(found.used_at) < now - linkFreshMs) {
+			await run("UPDATE eventferry.link SET used_at = $3 WHERE destination = $1 AND alias = $2", [
 				id,
 				storable(alias),
+				now,
 			]);
-			if (!found) return undefined;
-			if (Number(found.used_at) < now - linkFreshMs) {
-				await run("UPDATE eventferry.link SET used_at = $3 WHERE destination = $1 AND alias = $2", [
-					id,
-					storable(alias),
-					now,
-				]);
-			}
-			return restored(String(found.person));
-		},
+		}
+		return restored(String(found.person));
 	};
 }

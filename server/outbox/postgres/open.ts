@@ -88,18 +88,18 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const { settle } = createSettling(shared, ends);
+	const settle = createSettling(shared, ends);
 	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
 	const budgets = createBudgets(shared);
-	const { hold } = createHolds(shared);
-	const { expire } = createExpiry(shared, ends);
-	const { receive } = createReports(shared, fanOut.start);
-	const { linked } = createLinks(shared);
+	const hold = createHolds(shared);
+	const expire = createExpiry(shared, ends);
+	const receive = createReports(shared, fanOut.start);
+	const linked = createLinks(shared);
 	const deadLetters = createDeadLetters(shared);
-	const { forget } = createForget(shared);
+	const forget = createForget(shared);
 	const { findOwed, findEvents } = createSearch(shared);
-	const { stats } = createStats(shared);
-	const { sweep } = createSweep(shared, budgets);
+	const stats = createStats(shared);
+	const sweep = createSweep(shared, budgets);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;

@@ -1,5 +1,4 @@
-import { withoutEchoes } from "../echoes.ts";
-import type { Report } from "../report.ts";
+import { type Report, withoutEchoes } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { keyed, loadClaims } from "./claims.ts";
 import { columns } from "./connection.ts";
@@ -11,44 +10,42 @@ import { storable } from "./text.ts";
 
 /** Makes the storage of providers' reports. */
 export function createReports({ database, destinations, counters }: Shared, onAppended: () => void) {
-	return {
-		async receive(report: Report): Promise<boolean> {
-			const { site, claim, events, links, unlearn, now } = report;
-			const numbered = async <Item extends { destination: string }>(items: readonly Item[]) => {
-				const ids = await destinations.ids(items.map(({ destination: name }) => ({ site, name })));
-				return items.map((item, index) => ({ ...item, id: ids[index] ?? 0 }));
-			};
-			const [linked, unlearnt] = [await numbered(links), await numbered(unlearn)];
-			const its = keyed(site, "", claim);
-			const theirs = events.flatMap(({ event: { person }, unless, marks }) =>
-				[...unless, ...marks].map((each) => keyed(site, person, each)),
-			);
-			const isNew = await database.transaction(async (run) => {
-				void run(lockWriting);
-				const claims = await loadClaims(run, [its, ...theirs]);
-				if (!claims.take(its)) return false;
-				const { batch, echoes } = withoutEchoes(report, {
-					isHeld: (person, each) => claims.isHeld(keyed(site, person, each)),
-					mark: (person, each) => claims.mark(keyed(site, person, each)),
-				});
-				const counts = counters(run);
-				for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);
-				void claims.save();
-				if (batch) void insertBatches(run, [batch]);
-				const people = columns(unlearnt, "id", ({ person }) => storable(person));
-				for (const table of ["known", "link"]) {
-					void run(
-						`DELETE FROM eventferry.${table} USING unnest($1::integer[], $2::text[]) AS t (destination, person)
-						WHERE ${table}.destination = t.destination AND ${table}.person = t.person`,
-						people,
-					);
-				}
-				for (const { id, alias, person } of linked) void link(run, id, { alias, person: storable(person) }, now);
-				await counts.save();
-				return true;
+	return async function receive(report: Report): Promise<boolean> {
+		const { site, claim, events, links, unlearn, now } = report;
+		const numbered = async <Item extends { destination: string }>(items: readonly Item[]) => {
+			const ids = await destinations.ids(items.map(({ destination: name }) => ({ site, name })));
+			return items.map((item, index) => ({ ...item, id: ids[index] ?? 0 }));
+		};
+		const [linked, unlearnt] = [await numbered(links), await numbered(unlearn)];
+		const its = keyed(site, "", claim);
+		const theirs = events.flatMap(({ event: { person }, unless, marks }) =>
+			[...unless, ...marks].map((each) => keyed(site, person, each)),
+		);
+		const isNew = await database.transaction(async (run) => {
+			void run(lockWriting);
+			const claims = await loadClaims(run, [its, ...theirs]);
+			if (!claims.take(its)) return false;
+			const { batch, echoes } = withoutEchoes(report, {
+				isHeld: (person, each) => claims.isHeld(keyed(site, person, each)),
+				mark: (person, each) => claims.mark(keyed(site, person, each)),
 			});
-			if (isNew) onAppended();
-			return isNew;
-		},
+			const counts = counters(run);
+			for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);
+			void claims.save();
+			if (batch) void insertBatches(run, [batch]);
+			const people = columns(unlearnt, "id", ({ person }) => storable(person));
+			for (const table of ["known", "link"]) {
+				void run(
+					`DELETE FROM eventferry.${table} USING unnest($1::integer[], $2::text[]) AS t (destination, person)
+					WHERE ${table}.destination = t.destination AND ${table}.person = t.person`,
+					people,
+				);
+			}
+			for (const { id, alias, person } of linked) void link(run, id, { alias, person: storable(person) }, now);
+			await counts.save();
+			return true;
+		});
+		if (isNew) onAppended();
+		return isNew;
 	};
 }

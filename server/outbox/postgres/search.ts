@@ -1,5 +1,5 @@
 import { stepSize } from "../limits.ts";
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";

@@ -1,6 +1,6 @@
+import { settledLane } from "../lane.ts";
 import type { Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
-import { settledLane } from "../settled-lane.ts";
 import { columns, type Run } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
 import { type LockedLane, lockedLaneOf, updateLanes } from "./lanes.ts";
@@ -36,45 +36,43 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
 export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
-	return {
-		/** Records the outcomes of several leases; returns for each false if the lease was lost. */
-		settle: (settlements: readonly Settlement[]): Promise<boolean[]> =>
-			database.transaction(async (run) => {
-				const rows = await run(
-					`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
-					ORDER BY id FOR UPDATE`,
-					[settlements.map(({ lease }) => lease.lane), owner().id],
-				);
-				const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
-				const held = settlements.flatMap((settlement) => {
-					const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
-					return lane ? [{ lane, settlement }] : [];
-				});
-				const counts = counters(run);
-				const ends = held.flatMap(({ lane, settlement: { ended, now } }): End[] =>
-					ended ? [{ lane, count: ended.count, ending: ended.ending, attempts: 1, now }] : [],
-				);
-				const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
-				const updated = held.flatMap(({ lane, settlement }) => {
-					const ended = after.get(lane.id);
-					return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
-				});
-				const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
-					value === undefined ? [] : [{ lane, value, now }],
-				);
-				const saving: Promise<unknown>[] = [updateLanes(run, updated)];
-				if (known.length > 0) saving.push(remember(run, known));
-				for (const { lane, settlement } of held) {
-					const { site, name } = settlement.lease.destination;
-					counts.add(site, name, "leftOut", settlement.leftOut ?? 0);
-					for (const alias of settlement.aliases ?? []) {
-						saving.push(link(run, lane.destination, { alias, person: lane.person }, settlement.now));
-					}
+	/** Records the outcomes of several leases; returns for each false if the lease was lost. */
+	return (settlements: readonly Settlement[]): Promise<boolean[]> =>
+		database.transaction(async (run) => {
+			const rows = await run(
+				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
+				ORDER BY id FOR UPDATE`,
+				[settlements.map(({ lease }) => lease.lane), owner().id],
+			);
+			const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
+			const held = settlements.flatMap((settlement) => {
+				const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
+				return lane ? [{ lane, settlement }] : [];
+			});
+			const counts = counters(run);
+			const ends = held.flatMap(({ lane, settlement: { ended, now } }): End[] =>
+				ended ? [{ lane, count: ended.count, ending: ended.ending, attempts: 1, now }] : [],
+			);
+			const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
+			const updated = held.flatMap(({ lane, settlement }) => {
+				const ended = after.get(lane.id);
+				return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
+			});
+			const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
+				value === undefined ? [] : [{ lane, value, now }],
+			);
+			const saving: Promise<unknown>[] = [updateLanes(run, updated)];
+			if (known.length > 0) saving.push(remember(run, known));
+			for (const { lane, settlement } of held) {
+				const { site, name } = settlement.lease.destination;
+				counts.add(site, name, "leftOut", settlement.leftOut ?? 0);
+				for (const alias of settlement.aliases ?? []) {
+					saving.push(link(run, lane.destination, { alias, person: lane.person }, settlement.now));
 				}
-				saving.push(counts.save());
-				await Promise.all(saving);
-				const isHeld = new Set(held.map(({ settlement }) => settlement));
-				return settlements.map((settlement) => isHeld.has(settlement));
-			}),
-	};
+			}
+			saving.push(counts.save());
+			await Promise.all(saving);
+			const isHeld = new Set(held.map(({ settlement }) => settlement));
+			return settlements.map((settlement) => isHeld.has(settlement));
+		});
 }

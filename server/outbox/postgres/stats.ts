@@ -4,41 +4,39 @@ import type { Shared } from "./shared.ts";
 
 /** Makes the statistics of the store. */
 export function createStats({ database }: Shared) {
-	return {
-		async stats(): Promise<OutboxStats> {
-			const [[store], counters, destinations] = await database.snapshot((run) =>
-				Promise.all([
-					run(
-						`SELECT (SELECT count(*) FROM eventferry.journal WHERE stuck IS NULL) AS journal,
-				(SELECT count(*) FROM eventferry.journal WHERE stuck IS NOT NULL) AS stuck,
-				(SELECT sum(pg_total_relation_size(oid)) FROM pg_class
-					WHERE relnamespace = 'eventferry'::regnamespace AND relkind = 'r')::bigint AS bytes`,
-					),
-					run(
-						`SELECT site, destination, name, sum(value)::bigint AS value FROM eventferry.counter
-				GROUP BY site, destination, name ORDER BY site, destination, name`,
-					),
-					run(
-						`SELECT site, name, used, window_start,
-				(SELECT min(owed_since) FROM eventferry.lane WHERE lane.destination = destination.id) AS oldest_at
-				FROM eventferry.destination`,
-					),
-				]),
-			);
-			function current(site: string, name: string) {
-				const row = destinations.find((each) => each.site === site && each.name === name);
-				const hasBudget = row !== undefined && row.window_start !== null;
-				return {
-					...(hasBudget && { budget: { used: Number(row.used), windowStart: Number(row.window_start) } }),
-					oldestAt: optionalNumber(row?.oldest_at),
-				};
-			}
+	return async function stats(): Promise<OutboxStats> {
+		const [[store], counters, destinations] = await database.snapshot((run) =>
+			Promise.all([
+				run(
+					`SELECT (SELECT count(*) FROM eventferry.journal WHERE stuck IS NULL) AS journal,
+			(SELECT count(*) FROM eventferry.journal WHERE stuck IS NOT NULL) AS stuck,
+			(SELECT sum(pg_total_relation_size(oid)) FROM pg_class
+				WHERE relnamespace = 'eventferry'::regnamespace AND relkind = 'r')::bigint AS bytes`,
+				),
+				run(
+					`SELECT site, destination, name, sum(value)::bigint AS value FROM eventferry.counter
+			GROUP BY site, destination, name ORDER BY site, destination, name`,
+				),
+				run(
+					`SELECT site, name, used, window_start,
+			(SELECT min(owed_since) FROM eventferry.lane WHERE lane.destination = destination.id) AS oldest_at
+			FROM eventferry.destination`,
+				),
+			]),
+		);
+		function current(site: string, name: string) {
+			const row = destinations.find((each) => each.site === site && each.name === name);
+			const hasBudget = row !== undefined && row.window_start !== null;
 			return {
-				...tally(counters, current),
-				journal: Number(store?.journal),
-				stuck: Number(store?.stuck),
-				bytes: Number(store?.bytes),
+				...(hasBudget && { budget: { used: Number(row.used), windowStart: Number(row.window_start) } }),
+				oldestAt: optionalNumber(row?.oldest_at),
 			};
-		},
+		}
+		return {
+			...tally(counters, current),
+			journal: Number(store?.journal),
+			stuck: Number(store?.stuck),
+			bytes: Number(store?.bytes),
+		};
 	};
 }

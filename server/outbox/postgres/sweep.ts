@@ -42,13 +42,11 @@ export function createSweep({ database, counters }: Shared, budgets: Budgets) {
 		}
 	}
 
-	return {
-		async sweep({ now, before }: { now: number; before: number }): Promise<void> {
-			await sweepTable("claim", now);
-			await sweepTable("known", before);
-			await sweepTable("link", before);
-			await sweepDeadLetters(before);
-			await budgets.sweepBudgetUse(now);
-		},
+	return async function sweep({ now, before }: { now: number; before: number }): Promise<void> {
+		await sweepTable("claim", now);
+		await sweepTable("known", before);
+		await sweepTable("link", before);
+		await sweepDeadLetters(before);
+		await budgets.sweepBudgetUse(now);
 	};
 }

@@ -8,48 +8,42 @@ import {
 	budgetUseKeptMs,
 	budgetUseOf,
 } from "../budget-window.ts";
-import type { Statements } from "./statements.ts";
+import type { Shared } from "./shared.ts";
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
 /** Makes the budgets, and the counts of requests taken in the last day. */
-export function createBudgets({ run, get, all }: Statements) {
-	function note(site: string, name: string, now: number, used: number): void {
-		if (used === 0) return;
-		run(
-			`INSERT INTO budget_use VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET used = used + excluded.used`,
-			site,
-			name,
-			budgetSlotOf(now),
-			used,
-		);
-	}
-
+export function createBudgets({ run, get, all }: Shared) {
 	return {
 		advance(request: AdvanceRequest): Advance {
 			const { site, name } = request.destination;
-			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", site, name);
+			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", [site, name]);
 			const { state, advance } = advanceBudget(row && budgetStateOf(row), request);
-			run(
-				"INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)",
+			run("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?)", [
 				site,
 				name,
 				state.windowStart,
 				state.used,
 				state.tokens,
 				state.refilledAt,
-			);
-			note(site, name, request.now, advance.granted);
+			]);
+			if (advance.granted > 0) {
+				run("INSERT INTO budget_use VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used", [
+					site,
+					name,
+					budgetSlotOf(request.now),
+					advance.granted,
+				]);
+			}
 			return advance;
 		},
 
 		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
-			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", since).map(budgetUseOf),
+			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", [since]).map(budgetUseOf),
 
 		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
 		sweepBudgetUse(now: number): void {
-			run("DELETE FROM budget_use WHERE at < ? OR at > ?", now - budgetUseKeptMs, now);
+			run("DELETE FROM budget_use WHERE at < ? OR at > ?", [now - budgetUseKeptMs, now]);
 		},
 	};
 }

@@ -31,31 +31,31 @@ export function lineReader(bodies: SQLInputValue | undefined): (place: number) =
 /** Makes the table of bundles. A bundle is written once, and deleted with the last entry that refers to it. */
 export function createBundles({ run, get }: Statements) {
 	function remove(id: number): void {
-		run("DELETE FROM bundle WHERE id = ?", id);
+		run("DELETE FROM bundle WHERE id = ?", [id]);
 	}
 
 	return {
 		add({ id, site, person, events, bodies }: Bundle): void {
-			run("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)", id, site, person, events, bodies);
+			run("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)", [id, site, person, events, bodies]);
 		},
 		remove,
 		/** Moves `count` consecutive bundles to new consecutive numbers. */
 		renumber(first: number, count: number, to: number): void {
-			run("UPDATE bundle SET id = id + ?3 WHERE id >= ?1 AND id < ?2", first, first + count, to - first);
+			run("UPDATE bundle SET id = id + ?3 WHERE id >= ?1 AND id < ?2", [first, first + count, to - first]);
 		},
 		/** Stores the number of lanes that owe events of a bundle, and the time of its fan-out. */
 		owe(id: number, lanes: number, now: number): void {
-			run("INSERT INTO owing VALUES (?, ?, ?)", id, lanes, now);
+			run("INSERT INTO owing VALUES (?, ?, ?)", [id, lanes, now]);
 		},
 		/** Notes that one lane less owes events of a bundle; deletes the bundle after the last. */
 		release(id: number): void {
-			const left = get("UPDATE owing SET lanes = lanes - 1 WHERE bundle = ? RETURNING lanes", id);
+			const left = get("UPDATE owing SET lanes = lanes - 1 WHERE bundle = ? RETURNING lanes", [id]);
 			if (left?.lanes !== 0) return;
-			run("DELETE FROM owing WHERE bundle = ?", id);
+			run("DELETE FROM owing WHERE bundle = ?", [id]);
 			remove(id);
 		},
 		bodies(id: number): string[] {
-			const found = get("SELECT bodies FROM bundle WHERE id = ?", id);
+			const found = get("SELECT bodies FROM bundle WHERE id = ?", [id]);
 			return found ? linesOf(found.bodies) : [];
 		},
 	};

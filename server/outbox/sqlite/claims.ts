@@ -18,21 +18,18 @@ const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (
  */
 export function createClaims({ run, get, all }: Statements, { savepoint }: Transactions) {
 	function willEnd(keys: Uint8Array, until: number): void {
-		run("INSERT INTO claim_end (until, keys) VALUES (?, ?)", until, keys);
+		run("INSERT INTO claim_end (until, keys) VALUES (?, ?)", [until, keys]);
 	}
 
 	const isHeld = (key: Uint8Array, { at }: Term) =>
-		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", key, at) !== undefined;
+		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", [key, at]) !== undefined;
 
 	/** Takes a claim unless it is held; returns true if it was taken. */
 	function take(key: Uint8Array, { at, since, until }: Term): boolean {
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
 			WHERE since > ?4 OR until <= ?4`,
-			key,
-			since,
-			until,
-			at,
+			[key, since, until, at],
 		);
 		if (Number(changes) === 0) return false;
 		willEnd(key, until);
@@ -50,10 +47,7 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 					const { changes } = run(
 						`INSERT INTO claim SELECT substr(?1, 1 + ${keyBytes} * n, ${keyBytes}), ?2, ?3 FROM ordinal WHERE n < ?4
 						ON CONFLICT DO NOTHING`,
-						some,
-						since,
-						until,
-						count,
+						[some, since, until, count],
 					);
 					if (Number(changes) < count) throw new Held();
 				}
@@ -77,7 +71,7 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 		take,
 		/** Holds a claim from now on, even if it is held already. */
 		mark(key: Uint8Array, { since, until }: Term): void {
-			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", key, since, until);
+			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", [key, since, until]);
 			willEnd(key, until);
 		},
 
@@ -104,19 +98,17 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 		/** Deletes some expired claims; returns true if there may be more. */
 		sweepClaims(now: number): boolean {
 			let looked = 0;
-			const rows = all(`SELECT id, keys FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, now);
+			const rows = all(`SELECT id, keys FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, [now]);
 			for (const { id = null, keys: packed } of rows) {
 				const keys = bytesOf(packed);
 				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
 					run(
 						`DELETE FROM claim WHERE until <= ?1 AND key IN
 						(SELECT substr(?2, 1 + ${keyBytes} * n, ${keyBytes}) FROM ordinal WHERE n < ?3)`,
-						now,
-						keys.subarray(from, from + ordinals * keyBytes),
-						Math.min(ordinals, (keys.length - from) / keyBytes),
+						[now, keys.subarray(from, from + ordinals * keyBytes), Math.min(ordinals, (keys.length - from) / keyBytes)],
 					);
 				}
-				run("DELETE FROM claim_end WHERE id = ?", id);
+				run("DELETE FROM claim_end WHERE id = ?", [id]);
 				looked += keys.length / keyBytes;
 				if (looked >= keysAtOnce) return true;
 			}

@@ -15,12 +15,11 @@ export function createCounters({ run, all }: Statements, { onRollback, beforeCom
 	function write(): void {
 		for (const { destination, name, by } of sums.values()) {
 			if (by === 0) continue;
-			run(
-				"INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+			run("INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value", [
 				destination,
 				name,
 				by,
-			);
+			]);
 			onRollback(() => add(destination, name, by));
 		}
 		sums.clear();

@@ -8,8 +8,6 @@ import {
 	replayed,
 } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
-import type { Journal } from "./journal.ts";
-import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
@@ -27,15 +25,11 @@ export interface Step {
 }
 
 /** Makes the table of dead letters. */
-export function createDeadLetters(
-	{ statements: { run, get, all }, numbers, destinations: { idOf }, counters: { count }, bundles }: Shared,
-	journal: Journal,
-	lanes: Lanes,
-) {
+export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles, journal, lanes }: Shared) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
 	function remove(row: Row): void {
-		run("DELETE FROM dead_letter WHERE id = ?", row.id ?? null);
+		run("DELETE FROM dead_letter WHERE id = ?", [row.id ?? null]);
 		count(destinationOf(row), "dead", -1);
 	}
 
@@ -62,9 +56,7 @@ export function createDeadLetters(
 		const { after: behind, last, done } = from ?? begin();
 		const rows = all(
 			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
-			...values(selection),
-			behind,
-			last,
+			[...values(selection), behind, last],
 		);
 		for (const row of rows) {
 			use(row);
@@ -76,31 +68,21 @@ export function createDeadLetters(
 
 	return {
 		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
+			const { status = null, reason, message = null } = ending;
 			run(
 				`INSERT INTO dead_letter
 				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
 				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
-				person,
-				body,
-				rank,
-				reserved ? 1 : 0,
-				ending.status ?? null,
-				ending.reason,
-				ending.message ?? null,
-				attempts,
-				firstAt,
-				at,
-				destination,
+				[person, body, rank, reserved ? 1 : 0, status, reason, message, attempts, firstAt, at, destination],
 			);
 		},
 
 		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const rows = all(
-				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`,
+			const rows = all(`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`, [
 				...values(selection),
 				afterOf(cursor),
 				limit + 1,
-			);
+			]);
 			return pageOf(rows, limit);
 		},
 
@@ -124,7 +106,7 @@ export function createDeadLetters(
 
 		/** Deletes some dead letters last tried before a time; returns true if there may be more. */
 		sweepDeadLetters(before: number): boolean {
-			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, before);
+			const old = all(`SELECT * FROM dead_letter WHERE last_at < ? LIMIT ${stepSize}`, [before]);
 			for (const row of old) remove(row);
 			return old.length === stepSize;
 		},

@@ -11,9 +11,9 @@ export function createDestinations({ run, get, all }: Statements, { onRollback }
 			const key = `${site}\n${name}`;
 			const known = ids.get(key);
 			if (known !== undefined) return known;
-			const found = get("SELECT id FROM destination WHERE site = ? AND name = ?", site, name);
+			const found = get("SELECT id FROM destination WHERE site = ? AND name = ?", [site, name]);
 			const id = Number(
-				found?.id ?? run("INSERT INTO destination (site, name) VALUES (?, ?)", site, name).lastInsertRowid,
+				found?.id ?? run("INSERT INTO destination (site, name) VALUES (?, ?)", [site, name]).lastInsertRowid,
 			);
 			ids.set(key, id);
 			onRollback(() => ids.delete(key));
@@ -21,7 +21,7 @@ export function createDestinations({ run, get, all }: Statements, { onRollback }
 		},
 		/** Lists the destinations that a site has ever had. */
 		namesOf: (site: string): string[] =>
-			all("SELECT name FROM destination WHERE site = ? AND name <> ?", site, siteItself).map(({ name }) =>
+			all("SELECT name FROM destination WHERE site = ? AND name <> ?", [site, siteItself]).map(({ name }) =>
 				String(name),
 			),
 	};

@@ -5,21 +5,16 @@ import { lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
 /** Makes the ending of deliveries. */
-export function createEnds(
-	{ statements: { run, get }, counters: { count }, bundles }: Shared,
-	lanes: Lanes,
-	{ bury }: DeadLetters,
-) {
+export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }: DeadLetters) {
 	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
-		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", lane.id);
+		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", [lane.id]);
 		if (!entry) return { count: 0, left: undefined };
 		const bundle = Number(entry.bundle);
 		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
@@ -35,17 +30,16 @@ export function createEnds(
 		}
 		const count = countPacked(ended);
 		if (left.length === 0) {
-			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", lane.id, bundle);
+			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", [lane.id, bundle]);
 			bundles.release(bundle);
 			return { count, left: undefined };
 		}
-		run(
-			"UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?",
+		run("UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?", [
 			left,
 			bestPacked(left),
 			lane.id,
 			bundle,
-		);
+		]);
 		return { count, left };
 	}
 
@@ -71,7 +65,7 @@ export function createEnds(
 			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
 				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
 			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
-			lane.id,
+			[lane.id],
 		);
 		if (!first) {
 			lanes.remove(lane);

@@ -1,16 +1,13 @@
 import { type Delivery, unpackDeliveries } from "../deliveries.ts";
 import type { Lane } from "../lane.ts";
 import { lineReader } from "./bundles.ts";
-import type { Shared } from "./shared.ts";
-import { bytesOf, type Row } from "./statements.ts";
-
-export type Entries = ReturnType<typeof createEntries>;
+import { bytesOf, type Row, type Statements } from "./statements.ts";
 
 /** Reads the deliveries from a row of an entry. */
 export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
 
 /** Makes the readers of the table of entries. */
-export function createEntries({ statements: { get, each } }: Shared) {
+export function createEntries({ get, each }: Statements) {
 	return {
 		/** Reads up to `most` bodies of a lane's leading deliveries; with `untilAlone` none after the first `alone` one. */
 		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
@@ -18,7 +15,7 @@ export function createEntries({ statements: { get, each } }: Shared) {
 			const entries = each(
 				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
 				WHERE lane = ? ORDER BY entry.bundle`,
-				id,
+				[id],
 			);
 			for (const entry of entries) {
 				const line = lineReader(entry.bodies);
@@ -32,13 +29,13 @@ export function createEntries({ statements: { get, each } }: Shared) {
 
 		/** Reads the deliveries that a lane owes of one bundle. */
 		deliveries({ id }: Lane, bundle: number): Delivery[] {
-			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", id, bundle);
+			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", [id, bundle]);
 			return entry ? deliveriesOf(entry) : [];
 		},
 
 		/** Reads the deliveries of a lane, bundle by bundle. */
 		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
-			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", id))
+			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", [id]))
 				yield { bundle: Number(entry.bundle), deliveries: deliveriesOf(entry) };
 		},
 	};

@@ -3,39 +3,28 @@ import type { ExpireRequest } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the expiry of deliveries that have waited for too long. */
-export function createExpiry(
-	{ statements: { all }, destinations: { idOf } }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-	{ end }: Ends,
-) {
-	return {
-		/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
-		expire({ destination, before: storedBefore, now }: ExpireRequest): number {
-			const old = all(
-				`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
-				idOf(destination.site, destination.name),
-				storedBefore,
+export function createExpiry({ all, idOf, lanes, leases }: Shared, { end }: Ends) {
+	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
+	return function expire({ destination, before: storedBefore, now }: ExpireRequest): number {
+		const old = all(
+			`SELECT * FROM lane WHERE destination = ? AND owed_since < ? ORDER BY owed_since LIMIT ${expireLanes}`,
+			[idOf(destination.site, destination.name), storedBefore],
+		);
+		let expired = 0;
+		for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
+			const lane = { ...before };
+			const entries = all(
+				`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
+				WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
+				[lane.id, storedBefore],
 			);
-			let expired = 0;
-			for (const before of old.map(laneOf).filter(({ id }) => leases.leasedUntil(id) === undefined)) {
-				const lane = { ...before };
-				const entries = all(
-					`SELECT deliveries FROM entry JOIN owing ON owing.bundle = entry.bundle
-					WHERE lane = ? AND stored_at < ? ORDER BY entry.bundle LIMIT ${lookAhead}`,
-					lane.id,
-					storedBefore,
-				);
-				const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
-				if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
-				expired += deliveries;
-			}
-			return expired;
-		},
+			const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
+			if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
+			expired += deliveries;
+		}
+		return expired;
 	};
 }

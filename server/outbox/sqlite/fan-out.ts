@@ -3,8 +3,6 @@ import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Journal } from "./journal.ts";
-import type { Lanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
 
@@ -16,11 +14,7 @@ export interface FannedOut {
 }
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
-export function createFanOut(
-	{ statements: { run }, numbers, destinations: { idOf }, counters: { count }, bundles, claims }: Shared,
-	journal: Journal,
-	{ owe }: Lanes,
-) {
+export function createFanOut({ run, numbers, idOf, count, bundles, claims, journal, lanes }: Shared) {
 	/**
 	 * Returns the number of a row's first bundle. A batch that was set aside gets new numbers: its old ones would come
 	 * before entries that are leased, and be settled in their place.
@@ -46,7 +40,7 @@ export function createFanOut(
 			const offset = first;
 			first += events.length;
 			const owed = byDestination(routedOf(head, routes).filter((_, place) => !held.has(offset + place)));
-			for (const [name, deliveries] of owed) owe(idOf(site, name), person, { bundle, deliveries }, now);
+			for (const [name, deliveries] of owed) lanes.owe(idOf(site, name), person, { bundle, deliveries }, now);
 			if (held.size > 0) {
 				const bodies = bundles.bodies(bundle);
 				for (const [place, body] of bodies.entries()) {
@@ -61,7 +55,7 @@ export function createFanOut(
 		count(itself, "events", all.length);
 		for (const { reason } of held.values()) count(itself, discardedFor(reason), 1);
 		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), discardedFor(reason), by);
-		run("DELETE FROM journal WHERE id = ?", row.id ?? null);
+		run("DELETE FROM journal WHERE id = ?", [row.id ?? null]);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };
 	}
 
@@ -78,7 +72,7 @@ export function createFanOut(
 		setAside(reason: string): void {
 			const row = journal.next();
 			if (!row) return;
-			run("UPDATE journal SET stuck = ? WHERE id = ?", reason, row.id ?? null);
+			run("UPDATE journal SET stuck = ? WHERE id = ?", [reason, row.id ?? null]);
 			journal.leave(row);
 		},
 	};

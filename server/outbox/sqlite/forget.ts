@@ -2,23 +2,16 @@ import { personClaims } from "../claim-key.ts";
 import { type Head, withoutPeople } from "../journal-row.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 /** Makes the deletion of people's data. */
-export function createForget(
-	{ statements: { run, all }, destinations: { idOf, namesOf }, counters: { count }, bundles, claims }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-) {
+export function createForget({ run, all, idOf, namesOf, count, bundles, claims, lanes, leases }: Shared) {
 	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
 	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {
-		const rows = all(
-			"SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0",
+		const rows = all("SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0", [
 			`"person":${JSON.stringify(person)}`,
-		);
+		]);
 		const owed: string[] = [];
 		let events = 0;
 		for (const { id = null, head: text, keys } of rows) {
@@ -27,7 +20,7 @@ export function createForget(
 			const left = withoutPeople(head, bytesOf(keys), new Set([person]));
 			for (const { key, term } of left.lasting) claims.take(key, term);
 			for (const place of left.places) bundles.remove(Number(id) + place);
-			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", JSON.stringify(left.head), left.keys, id);
+			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", [JSON.stringify(left.head), left.keys, id]);
 			owed.push(...left.owed);
 			events += left.events;
 		}
@@ -43,33 +36,31 @@ export function createForget(
 			summary.owed += lanes.clear(lane);
 		}
 		const which = "WHERE site = ? AND destination = ? AND person = ?";
-		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, site, destination, person).changes);
-		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, site, destination, person)) {
+		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, [site, destination, person]).changes);
+		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, [site, destination, person])) {
 			summary.known.push(String(value));
 		}
 	}
 
-	return {
-		forget({ site, people }: ForgetRequest): Forgotten[] {
-			const result = new Map<string, Forgotten>();
-			function at(destination: string): Forgotten {
-				const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
-				result.set(destination, found);
-				return found;
-			}
-			for (const person of people) {
-				const journal = leaveJournal(site, person);
-				for (const name of journal.owed) at(name).owed += 1;
-				count(idOf(site, siteItself), "events", journal.events);
-				for (const name of namesOf(site)) forgetAt(site, person, at(name));
-				run("DELETE FROM link WHERE site = ? AND person = ?", site, person);
-				run("DELETE FROM claim WHERE key BETWEEN ? AND ?", ...personClaims(site, person));
-			}
-			for (const { destination, owed, dead } of result.values()) {
-				count(idOf(site, destination), "dead", -dead);
-				count(idOf(site, destination), discardedFor(forgottenReason), owed);
-			}
-			return [...result.values()];
-		},
+	return function forget({ site, people }: ForgetRequest): Forgotten[] {
+		const result = new Map<string, Forgotten>();
+		function at(destination: string): Forgotten {
+			const found = result.get(destination) ?? { destination, owed: 0, dead: 0, known: [] };
+			result.set(destination, found);
+			return found;
+		}
+		for (const person of people) {
+			const journal = leaveJournal(site, person);
+			for (const name of journal.owed) at(name).owed += 1;
+			count(idOf(site, siteItself), "events", journal.events);
+			for (const name of namesOf(site)) forgetAt(site, person, at(name));
+			run("DELETE FROM link WHERE site = ? AND person = ?", [site, person]);
+			run("DELETE FROM claim WHERE key BETWEEN ? AND ?", personClaims(site, person));
+		}
+		for (const { destination, owed, dead } of result.values()) {
+			count(idOf(site, destination), "dead", -dead);
+			count(idOf(site, destination), discardedFor(forgottenReason), owed);
+		}
+		return [...result.values()];
 	};
 }

@@ -1,12 +1,10 @@
 import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
 
-export type Holds = ReturnType<typeof createHolds>;
-
 /** Makes the table of holds. */
 export function createHolds({ run, get }: Statements) {
 	function holdOf({ site, name }: Destination): string | undefined {
-		const row = get("SELECT state FROM hold WHERE site = ? AND destination = ?", site, name);
+		const row = get("SELECT state FROM hold WHERE site = ? AND destination = ?", [site, name]);
 		return row && String(row.state);
 	}
 
@@ -16,8 +14,8 @@ export function createHolds({ run, get }: Statements) {
 			const found = holdOf(destination);
 			if (found !== from) return { changed: false, hold: found };
 			const { site, name } = destination;
-			if (to === undefined) run("DELETE FROM hold WHERE site = ? AND destination = ?", site, name);
-			else run("INSERT OR REPLACE INTO hold VALUES (?, ?, ?)", site, name, to);
+			if (to === undefined) run("DELETE FROM hold WHERE site = ? AND destination = ?", [site, name]);
+			else run("INSERT OR REPLACE INTO hold VALUES (?, ?, ?)", [site, name, to]);
 			return { changed: true, hold: to };
 		},
 	};

@@ -1,16 +1,10 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
 import { optionalNumber } from "../row.ts";
-import type { Room } from "./room.ts";
-import type { Shared } from "./shared.ts";
+import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
-export type Journal = ReturnType<typeof createJournal>;
-
 /** Makes the journal. */
-export function createJournal(
-	{ statements: { run, get }, transactions: { onRollback }, numbers, bundles }: Shared,
-	{ ensureRoom }: Room,
-) {
+export function createJournal({ run, get, transactions: { onRollback }, numbers, bundles, room }: Base) {
 	/** Number of batches to fan out; infinite until fan-out has found none: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
@@ -28,12 +22,12 @@ export function createJournal(
 	return {
 		append(row: JournalRow): void {
 			const { site, head, bytes, bundles: own } = row;
-			ensureRoom(bytes.length);
+			room.ensureRoom(bytes.length);
 			const id = numbers(Math.max(1, own.length));
 			let start = bodiesStart(row);
 			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
 			// https://www.sqlite.org/c3ref/bind_blob.html
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", id, head, bytes.subarray(0, start));
+			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", [id, head, bytes.subarray(0, start)]);
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
 				start += size;
@@ -50,8 +44,7 @@ export function createJournal(
 				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
 				get(
 					"SELECT id, head, keys, stuck FROM journal WHERE stuck IS NOT NULL AND id > ? AND id <= ? ORDER BY id LIMIT 1",
-					lastRetried,
-					lastSetAside,
+					[lastRetried, lastSetAside],
 				);
 			if (!row) waiting = 0;
 			return row;

@@ -1,8 +1,8 @@
 import type { Past } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
+import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
-import type { Shared } from "./shared.ts";
 
 /** Longest wait of a lane. A longer one means that the clock was set back since. */
 const longestWaitMs = 900_000;
@@ -15,33 +15,26 @@ export interface Owed {
 	past?: Past;
 }
 
-export type Lanes = ReturnType<typeof createLanes>;
-
 /** Makes the table of lanes. */
-export function createLanes({ statements: { run, get, all }, numbers, counters: { count }, bundles }: Shared) {
+export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 	function remove({ id, destination }: Lane): void {
-		run("DELETE FROM lane WHERE id = ?", id);
+		run("DELETE FROM lane WHERE id = ?", [id]);
 		count(destination, "lanes", -1);
 	}
 
 	/** Writes a changed lane. Mostly only the turn has changed, which touches the fewest indexes. */
 	function write(lane: Lane, { turn: _, ...before }: Lane): void {
 		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
-		if (isTurnAlone) return void run("UPDATE lane SET turn = ? WHERE id = ?", lane.turn, lane.id);
+		if (isTurnAlone) {
+			run("UPDATE lane SET turn = ? WHERE id = ?", [lane.turn, lane.id]);
+			return;
+		}
+		const { id, rank, turn, dueAt, attempts, unreadable, requests, owedSince } = lane;
+		const [reserved, failingSince, shown] = [lane.reserved ? 1 : 0, lane.failingSince ?? null, lane.shown ?? null];
 		run(
 			`UPDATE lane SET rank = ?, reserved = ?, turn = ?, due_at = ?, attempts = ?, unreadable = ?, failing_since = ?,
 			requests = ?, shown = ?, owed_since = ? WHERE id = ?`,
-			lane.rank,
-			lane.reserved ? 1 : 0,
-			lane.turn,
-			lane.dueAt,
-			lane.attempts,
-			lane.unreadable,
-			lane.failingSince ?? null,
-			lane.requests,
-			lane.shown ?? null,
-			lane.owedSince,
-			lane.id,
+			[rank, reserved, turn, dueAt, attempts, unreadable, failingSince, requests, shown, owedSince, id],
 		);
 	}
 
@@ -50,48 +43,40 @@ export function createLanes({ statements: { run, get, all }, numbers, counters: 
 		write,
 
 		find(destination: number, person: string): Lane | undefined {
-			const row = get("SELECT * FROM lane WHERE destination = ? AND person = ?", destination, person);
+			const row = get("SELECT * FROM lane WHERE destination = ? AND person = ?", [destination, person]);
 			return row && laneOf(row);
 		},
 
 		/** No lane waits for a time that a clock set back made far. */
 		recover(now: number): void {
+			const latest = now + longestWaitMs;
 			for (const { id = null } of all("SELECT id FROM destination"))
-				run(
-					"UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2",
-					id,
-					now + longestWaitMs,
-				);
+				run("UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2", [id, latest]);
 		},
 
 		/** Adds deliveries to the end of a person's lane, which is made if there is none. */
 		owe(destination: number, person: string, { bundle, deliveries, past }: Owed, now: number): void {
-			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", destination, person);
+			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", [destination, person]);
 			const id = found ? Number(found.id) : numbers();
 			const rank = bestRank(deliveries);
 			if (!found) {
 				run(
 					`INSERT INTO lane (id, destination, person, rank, reserved, turn, owed_since)
 					VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6)`,
-					id,
-					destination,
-					person,
-					rank,
-					deliveries[0]?.reserved ? 1 : 0,
-					now,
+					[id, destination, person, rank, deliveries[0]?.reserved ? 1 : 0, now],
 				);
 				count(destination, "lanes", 1);
-			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", rank, id);
+			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = past ?? {};
-			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", id, bundle, rank, packed, attempts, firstAt);
+			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
 		},
 
 		/** Deletes a lane with its entries; returns the number of deliveries. */
 		clear(lane: Lane): number {
-			const entries = all("SELECT bundle, deliveries FROM entry WHERE lane = ?", lane.id);
-			run("DELETE FROM entry WHERE lane = ?", lane.id);
+			const entries = all("SELECT bundle, deliveries FROM entry WHERE lane = ?", [lane.id]);
+			run("DELETE FROM entry WHERE lane = ?", [lane.id]);
 			for (const { bundle } of entries) bundles.release(Number(bundle));
 			const owed = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
 			count(lane.destination, "owed", -owed);

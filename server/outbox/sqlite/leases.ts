@@ -1,9 +1,7 @@
 import { type Lane, laneOf } from "../lane.ts";
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
-import type { Entries } from "./entries.ts";
-import type { Holds } from "./holds.ts";
-import type { Shared } from "./shared.ts";
+import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
 interface Held {
@@ -13,17 +11,11 @@ interface Held {
 	dueAt: number;
 }
 
-export type Leases = ReturnType<typeof createLeases>;
-
 /**
  * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
  * taking one writes nothing.
  */
-export function createLeases(
-	{ statements: { run, get, each }, transactions: { onRollback }, numbers, destinations: { idOf } }: Shared,
-	entries: Entries,
-	{ holdOf }: Holds,
-) {
+export function createLeases({ run, get, each, transactions: { onRollback }, numbers, idOf, entries, holds }: Base) {
 	/** Leases by the id of the lane. */
 	const held = new Map<number, Held>();
 
@@ -37,17 +29,17 @@ export function createLeases(
 	/** Reads the ready lanes of a destination that are not leased. */
 	function* ready(destination: number, { reservedOnly }: TakeRequest, order: string): IterableIterator<Row> {
 		const which = `destination = ? AND due_at = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
-		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, destination))
+		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, [destination]))
 			if (!held.has(Number(row.id))) yield row;
 	}
 
 	/** Makes lanes ready whose wait is over; returns the end of the next wait. */
 	function wake(destination: number, now: number): number | undefined {
 		const next = () =>
-			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", destination)?.at);
+			optionalNumber(get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", [destination])?.at);
 		const at = next();
 		if (at === undefined || at > now) return at;
-		run("UPDATE lane SET due_at = 0 WHERE destination = ? AND due_at > 0 AND due_at <= ?", destination, now);
+		run("UPDATE lane SET due_at = 0 WHERE destination = ? AND due_at > 0 AND due_at <= ?", [destination, now]);
 		return next();
 	}
 
@@ -56,12 +48,8 @@ export function createLeases(
 		const number = numbers();
 		held.set(id, { destination: lane.destination, number, dueAt: now + leaseMs });
 		onRollback(() => held.delete(id));
-		const known = get(
-			"SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?",
-			destination.site,
-			destination.name,
-			person,
-		);
+		const who = [destination.site, destination.name, person];
+		const known = get("SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?", who);
 		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
 		const tried = { attempts, unreadable, failingSince, requests };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
@@ -77,7 +65,7 @@ export function createLeases(
 		take(request: TakeRequest): Taken {
 			const { now, holding, served } = request;
 			const { site, name } = request.destination;
-			const hold = holdOf(request.destination);
+			const hold = holds.holdOf(request.destination);
 			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);

@@ -16,7 +16,7 @@ export function createNumbers({ run, get }: Statements, { onRollback }: Transact
 		if (next + count > limit) {
 			next = Number(get("SELECT next FROM number")?.next);
 			limit = next + Math.max(block, count);
-			run("UPDATE number SET next = ?", limit);
+			run("UPDATE number SET next = ?", [limit]);
 			onRollback(() => {
 				next = limit;
 			});

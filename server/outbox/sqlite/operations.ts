@@ -1,35 +1,11 @@
 import type { Discarded } from "../outbox.ts";
-import type { Budgets } from "./budget.ts";
-import type { DeadLetters } from "./dead-letters.ts";
-import type { createExpiry } from "./expire.ts";
-import type { createForget } from "./forget.ts";
-import type { Holds } from "./holds.ts";
-import type { Journal } from "./journal.ts";
-import type { Leases } from "./leases.ts";
-import type { Links } from "./links.ts";
-import type { createReports } from "./reports.ts";
-import type { Room } from "./room.ts";
-import type { createSearch } from "./search.ts";
-import type { createSettling } from "./settle.ts";
-import type { createStats } from "./stats.ts";
-import type { createSweep } from "./sweep.ts";
+import type { SqliteStore } from "./store.ts";
 
-/** Operations that the outbox asks of the store's thread, by the part of the store that has each. */
-export interface Operations
-	extends Pick<Journal, "append">,
-		Pick<Leases, "take">,
-		Pick<ReturnType<typeof createSettling>, "settle">,
-		Pick<Holds, "hold">,
-		Pick<Budgets, "advance" | "budgetUse">,
-		Pick<ReturnType<typeof createExpiry>, "expire">,
-		Pick<ReturnType<typeof createReports>, "receive">,
-		Pick<Links, "linked">,
-		Pick<DeadLetters, "deadLetters" | "replayStep" | "discardStep">,
-		Pick<ReturnType<typeof createForget>, "forget">,
-		Pick<ReturnType<typeof createSearch>, "findOwed" | "findEvents">,
-		Pick<ReturnType<typeof createStats>, "stats">,
-		Pick<ReturnType<typeof createSweep>, "sweep">,
-		Pick<Room, "check"> {}
+/** Operations that the outbox asks of the store's thread. */
+export type Operations = Omit<
+	SqliteStore,
+	"transactions" | "recover" | "waiting" | "fanOut" | "setAside" | "checkpoint"
+>;
 
 type Arguments = { [Name in keyof Operations]: Parameters<Operations[Name]> };
 type Results = { [Name in keyof Operations]: ReturnType<Operations[Name]> };

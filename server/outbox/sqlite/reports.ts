@@ -1,34 +1,24 @@
 import { keyOf } from "../claim-key.ts";
-import { withoutEchoes } from "../echoes.ts";
-import type { Report } from "../report.ts";
+import { type Report, withoutEchoes } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-
-import type { Journal } from "./journal.ts";
-import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the storage of providers' reports. */
-export function createReports(
-	{ statements: { run }, destinations: { idOf }, counters: { count }, claims }: Shared,
-	{ append }: Journal,
-	{ link }: Links,
-) {
-	return {
-		receive(report: Report): boolean {
-			const { site, claim, links, unlearn, now } = report;
-			if (!claims.take(keyOf(site, "", claim), claim)) return false;
-			const { batch, echoes } = withoutEchoes(report, {
-				isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
-				mark: (person, each) => claims.mark(keyOf(site, person, each), each),
-			});
-			for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
-			if (batch) append(batch);
-			for (const { destination, person } of unlearn) {
-				run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", site, destination, person);
-				run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", site, person, destination);
-			}
-			for (const each of links) link(site, each, now);
-			return true;
-		},
+export function createReports({ run, idOf, count, claims, journal, links }: Shared) {
+	return function receive(report: Report): boolean {
+		const { site, claim, unlearn, now } = report;
+		if (!claims.take(keyOf(site, "", claim), claim)) return false;
+		const { batch, echoes } = withoutEchoes(report, {
+			isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
+			mark: (person, each) => claims.mark(keyOf(site, person, each), each),
+		});
+		for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
+		if (batch) journal.append(batch);
+		for (const { destination, person } of unlearn) {
+			run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", [site, destination, person]);
+			run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", [site, person, destination]);
+		}
+		for (const each of report.links) links.link(site, each, now);
+		return true;
 	};
 }

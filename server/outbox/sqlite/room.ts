@@ -4,8 +4,6 @@ import type { Statements } from "./statements.ts";
 /** Maximum number of bytes on disk for each byte appended, with lanes, claims and pages that are not full. */
 const overhead = 8;
 
-export type Room = ReturnType<typeof createRoom>;
-
 /** Makes the size limit of the store. Free pages do not count, as they are filled first. */
 export function createRoom({ run, get }: Statements, maxBytes = Number.POSITIVE_INFINITY) {
 	/** Number of bytes that can be appended before the size is read again. */

@@ -1,22 +1,14 @@
 import type { Lane } from "../lane.ts";
 import { stepSize } from "../limits.ts";
-import type { FoundEvents, OwedDelivery, OwedQuery } from "../search.ts";
+import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { linesOf } from "./bundles.ts";
-import type { Entries } from "./entries.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the id of an event: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
 /** Makes the searches for deliveries. */
-export function createSearch(
-	{ statements: { each }, destinations, bundles }: Shared,
-	lanes: Lanes,
-	entries: Entries,
-	leases: Leases,
-) {
+export function createSearch({ each, idOf: numberOf, namesOf, bundles, entries, lanes, leases }: Shared) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);
 		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };
@@ -26,19 +18,19 @@ export function createSearch(
 	/** Returns the places of a bundle's events that are owed to a destination. */
 	function owedOf(bundle: number, site: string, person: string): Set<number> {
 		const places = new Set<number>();
-		for (const name of destinations.namesOf(site)) {
-			const lane = lanes.find(destinations.idOf(site, name), person);
+		for (const name of namesOf(site)) {
+			const lane = lanes.find(numberOf(site, name), person);
 			for (const { place } of (lane && entries.deliveries(lane, bundle)) ?? []) places.add(place);
 		}
 		return places;
 	}
 
 	return {
-		findOwed({ destinations: some, persons, events, limit }: OwedQuery): OwedDelivery[] {
+		findOwed({ destinations, persons, events, limit }: OwedQuery): OwedDelivery[] {
 			const wanted = events && new Set(events);
-			return some.flatMap((destination) =>
+			return destinations.flatMap((destination) =>
 				persons.flatMap((person) => {
-					const lane = lanes.find(destinations.idOf(destination.site, destination.name), person);
+					const lane = lanes.find(numberOf(destination.site, destination.name), person);
 					if (!lane) return [];
 					const found: OwedDelivery[] = [];
 					let ahead = 0;
@@ -63,8 +55,7 @@ export function createSearch(
 			const rows = each(
 				`SELECT id, site, person, events, CASE WHEN instr(bodies, ?1) > 0 THEN bodies END AS bodies FROM bundle
 				WHERE ?2 IS NULL OR id < ?2 ORDER BY id DESC`,
-				Buffer.from(text),
-				cursor === undefined ? null : Number(cursor),
+				[Buffer.from(text), cursor === undefined ? null : Number(cursor)],
 			);
 			for (const row of rows) {
 				const bundle = Number(row.id);

@@ -1,48 +1,32 @@
-import { laneOf } from "../lane.ts";
+import { laneOf, settledLane } from "../lane.ts";
 import type { Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
-import { settledLane } from "../settled-lane.ts";
 import type { Ends } from "./ends.ts";
-import type { Lanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
-import type { Links } from "./links.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the settlement of leases. */
-export function createSettling(
-	{ statements: { run, get }, numbers, counters: { count } }: Shared,
-	lanes: Lanes,
-	leases: Leases,
-	{ end }: Ends,
-	{ link }: Links,
-) {
-	return {
-		settle({ lease, ...settlement }: Settlement): boolean {
-			const { destination, lane: id, number, person } = lease;
-			const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
-			if (leases.numberOf(id) !== number) return false;
-			const row = get("SELECT * FROM lane WHERE id = ?", id);
-			if (!row) return false;
-			leases.letGo(id);
-			if (known !== undefined) {
-				run(
-					`INSERT INTO known VALUES (?, ?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
-					WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
-					destination.site,
-					destination.name,
-					person,
-					known,
-					now,
-				);
-			}
-			for (const alias of aliases) link(destination.site, { destination: destination.name, alias, person }, now);
-			const before = laneOf(row);
-			const lane = { ...before };
-			count(lane.destination, "leftOut", leftOut);
-			if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
-			lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
-			return true;
-		},
+export function createSettling({ run, get, numbers, count, lanes, leases, links }: Shared, { end }: Ends) {
+	return function settle({ lease, ...settlement }: Settlement): boolean {
+		const { destination, lane: id, number, person } = lease;
+		const { now, ended, known, aliases = [], leftOut = 0, isOnTheWay } = settlement;
+		if (leases.numberOf(id) !== number) return false;
+		const row = get("SELECT * FROM lane WHERE id = ?", [id]);
+		if (!row) return false;
+		leases.letGo(id);
+		if (known !== undefined) {
+			run(
+				`INSERT INTO known VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT DO UPDATE SET value = excluded.value, used_at = excluded.used_at
+				WHERE value <> excluded.value OR abs(used_at - excluded.used_at) > ${knownFreshMs}`,
+				[destination.site, destination.name, person, known, now],
+			);
+		}
+		for (const alias of aliases) links.link(destination.site, { destination: destination.name, alias, person }, now);
+		const before = laneOf(row);
+		const lane = { ...before };
+		count(lane.destination, "leftOut", leftOut);
+		if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return true;
+		lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
+		return true;
 	};
 }

@@ -2,25 +2,23 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 
 /** A row of SQLite. */
 export type Row = Record<string, SQLInputValue>;
+type Values = readonly SQLInputValue[];
 export type Statements = ReturnType<typeof createStatements>;
 
 /** Makes functions that run SQL, each statement prepared once. */
 export function createStatements(db: DatabaseSync) {
 	const prepared = new Map<string, StatementSync>();
-	const sql = (text: string): StatementSync => {
-		let statement = prepared.get(text);
-		if (!statement) {
-			statement = db.prepare(text);
-			prepared.set(text, statement);
-		}
+	function sql(text: string): StatementSync {
+		const statement = prepared.get(text) ?? db.prepare(text);
+		prepared.set(text, statement);
 		return statement;
-	};
+	}
 	return {
-		run: (text: string, ...values: SQLInputValue[]) => sql(text).run(...values),
-		get: (text: string, ...values: SQLInputValue[]) => sql(text).get(...values) as Row | undefined,
-		all: (text: string, ...values: SQLInputValue[]) => sql(text).all(...values) as Row[],
+		run: (text: string, values: Values = []) => sql(text).run(...values),
+		get: (text: string, values: Values = []) => sql(text).get(...values) as Row | undefined,
+		all: (text: string, values: Values = []) => sql(text).all(...values) as Row[],
 		/** Reads row by row. The same statement must not be read twice at the same time. */
-		each: (text: string, ...values: SQLInputValue[]) => sql(text).iterate(...values) as IterableIterator<Row>,
+		each: (text: string, values: Values = []) => sql(text).iterate(...values) as IterableIterator<Row>,
 	};
 }
 

@@ -3,23 +3,21 @@ import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
 /** Makes the statistics of the store. */
-export function createStats({ statements: { get }, destinations: { idOf }, counters }: Shared) {
+export function createStats({ get, idOf, counters }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
-		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", idOf(site, name));
-		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", site, name);
+		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [idOf(site, name)]);
+		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", [site, name]);
 		return {
 			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
 			oldestAt: optionalNumber(oldest?.at),
 		};
 	}
 
-	return {
-		stats(): OutboxStats {
-			const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
-			const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
-			const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-			return { ...tally(counters.counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
-		},
+	return function stats(): OutboxStats {
+		const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
+		const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
+		const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
+		return { ...tally(counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
 	};
 }

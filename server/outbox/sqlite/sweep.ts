@@ -10,22 +10,20 @@ const vacuumPages = 5_000;
 const used = { known: "site, destination, person", link: "site, destination, alias" };
 
 /** Makes the sweep of unused data. */
-export function createSweep({ statements: { run, all }, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
-	return {
-		/** Deletes some expired claims and old data; returns true if there may be more. */
-		sweep({ now, before }: { now: number; before: number }): boolean {
-			const more = [claims.sweepClaims(now), deadLetters.sweepDeadLetters(before)];
-			for (const [table, key] of Object.entries(used)) {
-				const { changes } = run(
-					`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE used_at < ? LIMIT ${sweepSize})`,
-					before,
-				);
-				more.push(Number(changes) === sweepSize);
-			}
-			budgets.sweepBudgetUse(now);
-			// https://sqlite.org/pragma.html#pragma_incremental_vacuum gives back a page for each row that is read.
-			all(`PRAGMA incremental_vacuum(${vacuumPages})`);
-			return more.includes(true);
-		},
+export function createSweep({ run, all, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
+	/** Deletes some expired claims and old data; returns true if there may be more. */
+	return function sweep({ now, before }: { now: number; before: number }): boolean {
+		const more = [claims.sweepClaims(now), deadLetters.sweepDeadLetters(before)];
+		for (const [table, key] of Object.entries(used)) {
+			const { changes } = run(
+				`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE used_at < ? LIMIT ${sweepSize})`,
+				[before],
+			);
+			more.push(Number(changes) === sweepSize);
+		}
+		budgets.sweepBudgetUse(now);
+		// https://sqlite.org/pragma.html#pragma_incremental_vacuum gives back a page for each row that is read.
+		all(`PRAGMA incremental_vacuum(${vacuumPages})`);
+		return more.includes(true);
 	};
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { laneOf } from "../../../server/outbox/lane.ts";
+import { type Lane, laneOf, settledLane, untried } from "../../../server/outbox/lane.ts";
 
 const row = {
 	id: 1,
@@ -38,4 +38,50 @@ it("a lane is read alike from SQLite's numbers and PostgreSQL's booleans", () =>
 		shown: 1,
 		reserved: false,
 	});
+});
+
+const tried: Lane = {
+	id: 1,
+	destination: 1,
+	person: "ada",
+	rank: 0,
+	reserved: false,
+	turn: 1,
+	dueAt: 50,
+	owedSince: 0,
+	...untried,
+	requests: 2,
+};
+const delivered = { count: 1, ending: { kind: "delivered" } } as const;
+
+it("counts the request that was sent, and shows as many as before", () => {
+	expect(settledLane({ ...tried, shown: 3 }, { now: 9, sent: true })).toEqual({
+		...tried,
+		dueAt: 0,
+		requests: 3,
+		shown: 3,
+	});
+	expect(settledLane(tried, { now: 9 })).toEqual({ ...tried, dueAt: 0 });
+});
+
+it("shows fewer where that was asked for", () => {
+	expect(settledLane({ ...tried, shown: 3 }, { now: 9, narrowTo: 1 }).shown).toBe(1);
+});
+
+it("waits after a failure, and remembers since when it fails", () => {
+	const first = settledLane(tried, { now: 9, sent: true, failed: { dueAt: 20 } });
+	expect(first).toEqual({ ...tried, dueAt: 20, attempts: 1, failingSince: 9, requests: 3 });
+	const second = settledLane(first, { now: 19, failed: { dueAt: 40, unreadable: true } });
+	expect(second).toMatchObject({ dueAt: 40, attempts: 2, unreadable: 1, failingSince: 9 });
+});
+
+it("starts anew with the delivery that comes next", () => {
+	const left = { ...tried, ...untried };
+	expect(settledLane(left, { now: 9, sent: true, narrowTo: 1, ended: delivered })).toEqual({ ...left, dueAt: 0 });
+	const failed = settledLane(left, { now: 9, ended: delivered, failed: { dueAt: 20 } });
+	expect(failed).toMatchObject({ dueAt: 20, attempts: 1, failingSince: 9, requests: 0, shown: undefined });
+});
+
+it("keeps what only one store knows of a lane", () => {
+	expect(settledLane({ ...tried, done: 4 }, { now: 9 }).done).toBe(4);
 });

@@ -138,7 +138,7 @@ describe("the PostgreSQL outbox", () => {
 		for (const { fanOut } of [thisProcess, otherProcess]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
 		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
 		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
-		expect(await createStats(shared()).stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		expect(await createStats(shared())()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
 	it("accepts no more than its maximum size until there is room again", async () => {

@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
 import type { Claim } from "../../../server/outbox/batch.ts";
-import { withoutEchoes } from "../../../server/outbox/echoes.ts";
 import { eventsIn } from "../../../server/outbox/journal-row.ts";
-import type { Report, ReportedEvent } from "../../../server/outbox/outbox.ts";
+import { type Report, type ReportedEvent, withoutEchoes } from "../../../server/outbox/report.ts";
 
 const claim = (key: string): Claim => ({ key, reason: `echo of ${key}`, at: 0, since: 0, until: 10 });
 const reported = (person: string, unless: string[], marks: string[]): ReportedEvent => ({

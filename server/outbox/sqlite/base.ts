@@ -1,0 +1,33 @@
+import type { DatabaseSync } from "node:sqlite";
+import { createBundles } from "./bundles.ts";
+import { createClaims } from "./claims.ts";
+import { createCounters } from "./counters.ts";
+import { createDestinations } from "./destinations.ts";
+import { createEntries } from "./entries.ts";
+import { createHolds } from "./holds.ts";
+import { createLinks } from "./links.ts";
+import { createNumbers } from "./numbers.ts";
+import { createRoom } from "./room.ts";
+import { createStatements } from "./statements.ts";
+import { createTransactions } from "./transaction.ts";
+
+export type Base = ReturnType<typeof createBase>;
+
+/** Makes the parts of a store that stand on their own. */
+export function createBase(db: DatabaseSync, maxBytes?: number) {
+	const statements = createStatements(db);
+	const transactions = createTransactions(db);
+	return {
+		...statements,
+		...createDestinations(statements, transactions),
+		...createCounters(statements, transactions),
+		transactions,
+		numbers: createNumbers(statements, transactions),
+		bundles: createBundles(statements),
+		claims: createClaims(statements, transactions),
+		entries: createEntries(statements),
+		holds: createHolds(statements),
+		links: createLinks(statements),
+		room: createRoom(statements, maxBytes),
+	};
+}
