@@ -3,31 +3,34 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { type Line, parseLine } from "./record.ts";
 
-/** Runs a bench in a process of its own, for so many minutes at most; resolves to why it ended before its end, if it did. */
+/**
+ * Runs a bench in a process of its own, for at most `minutes`, and passes each printed line to `onLine`. Resolves to a
+ * reason if the bench ended early without reporting a failure.
+ */
 export async function runBench(
 	file: string,
 	args: string[],
 	minutes: number,
-	hear: (line: Line) => void,
+	onLine: (line: Line) => void,
 ): Promise<string | undefined> {
 	const child = spawn(process.execPath, [file, ...args, "--json"], { stdio: ["ignore", "pipe", "inherit"] });
 	const ended = once(child, "close");
-	// What hangs must not keep the others from being measured.
+	// A bench that hangs must not keep the next ones from running.
 	const tooLong = setTimeout(() => child.kill(), minutes * 60_000);
 	let hasFailures = false;
 	try {
 		for await (const text of createInterface({ input: child.stdout })) {
 			const line = parseLine(text);
 			hasFailures ||= "failure" in line;
-			hear(line);
+			onLine(line);
 		}
 		const [code, signal] = await ended;
-		if (signal) return `was ended by ${signal}, after ${minutes} minutes at most`;
-		// Its sections have said why.
-		return code === 0 || hasFailures ? undefined : `ended with ${code}`;
+		if (signal) return `was killed by ${signal}; its time limit is ${minutes} minutes`;
+		// Failed sections have already printed their reasons.
+		return code === 0 || hasFailures ? undefined : `ended with exit code ${code}`;
 	} catch (error) {
 		child.kill();
-		return `said what nobody understands: ${error instanceof Error ? error.message : String(error)}`;
+		return `printed a line that is not a bench's JSON: ${error instanceof Error ? error.message : String(error)}`;
 	} finally {
 		clearTimeout(tooLong);
 	}

@@ -1,18 +1,18 @@
 import { expect, it } from "vitest";
-import { chosenOf } from "./benches.ts";
+import { parseOnly } from "./benches.ts";
 
-it("--only names benches, and sections of them", () => {
-	expect([...chosenOf("browser,server/ingest,server/latency")]).toEqual([
+it("--only takes benches and single sections", () => {
+	expect([...parseOnly("browser,server/ingest,server/latency")]).toEqual([
 		["browser", []],
 		["server", ["ingest", "latency"]],
 	]);
 });
 
 it.each([
-	["nothing", 'there is no bench "nothing", only browser, server, postgres, queues'],
-	["toString", 'there is no bench "toString", only browser, server, postgres, queues'],
-	["postgres/lane", 'the bench postgres has no section "lane", only lanes, group, ingest'],
+	["nothing", 'there is no bench "nothing": choose from browser, server, postgres, queues'],
+	["toString", 'there is no bench "toString": choose from browser, server, postgres, queues'],
+	["postgres/lane", 'the bench postgres has no section "lane": choose from lanes, group, ingest'],
 	["queues/queues", "the bench queues has no sections"],
-])("--only %s is refused before anything is measured, and told why", (only, why) => {
-	expect(() => chosenOf(only)).toThrow(new TypeError(why));
+])("--only %s is refused with the reason", (only, reason) => {
+	expect(() => parseOnly(only)).toThrow(new TypeError(reason));
 });

@@ -3,13 +3,13 @@ export interface Bench {
 	title: string;
 	file: string;
 	rounds: number;
-	/** How long it takes on two cores, about. */
+	/** Approximate duration on two cores. */
 	minutes: number;
-	/** What it does, for those who read its figures. */
+	/** Introduction to the bench's figures in docs/benchmarks.md. */
 	about: string;
 }
 
-/** The sections of each bench, which can be run by themselves. */
+/** Sections of each bench. Each section can be run alone. */
 export const sections = {
 	browser: ["cost", "delivery", "kill", "memory"],
 	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
@@ -21,22 +21,28 @@ export type SectionOf<Name extends BenchName> = (typeof sections)[Name][number];
 
 const isBench = (name: string): name is BenchName => Object.hasOwn(sections, name);
 
-/** What `--only` names, as `browser,server/ingest`: sections by bench, none where it is all of them. Throws a TypeError for what there is not. */
-export function chosenOf(only: string): Map<BenchName, string[]> {
+/**
+ * Parses `--only`, for example `browser,server/ingest`, to sections by bench; an empty list stands for all sections.
+ * Throws a TypeError for an unknown bench or section.
+ */
+export function parseOnly(only: string): Map<BenchName, string[]> {
 	const chosen = new Map<BenchName, string[]>();
 	for (const each of only.split(",")) {
 		const [bench = "", section] = each.split("/");
-		if (!isBench(bench)) throw new TypeError(`there is no bench "${bench}", only ${Object.keys(sections).join(", ")}`);
+		if (!isBench(bench))
+			throw new TypeError(`there is no bench "${bench}": choose from ${Object.keys(sections).join(", ")}`);
 		const own: readonly string[] = sections[bench];
 		if (section !== undefined && !own.includes(section)) {
-			const which = own.length === 0 ? "has no sections" : `has no section "${section}", only ${own.join(", ")}`;
-			throw new TypeError(`the bench ${bench} ${which}`);
+			const problem =
+				own.length === 0 ? "has no sections" : `has no section "${section}": choose from ${own.join(", ")}`;
+			throw new TypeError(`the bench ${bench} ${problem}`);
 		}
 		chosen.set(bench, [...(chosen.get(bench) ?? []), ...(section === undefined ? [] : [section])]);
 	}
 	return chosen;
 }
 
+/** Benches by name, in the order in which they run and are shown. */
 export const benches: Record<BenchName, Bench> = {
 	browser: {
 		title: "In the browser",

@@ -10,7 +10,7 @@ interface Palette extends Theme {
 	missed: string;
 }
 
-/** Colours that are told apart by those who see red and green alike, on either ground. */
+/** Colours that people with red-green blindness can tell apart, on a light and on a dark background. */
 const palettes: Record<"light" | "dark", Palette> = {
 	light: { ...light, ours: "#0969da", theirs: "#818b98", met: "#0969da", missed: "#bc4c00" },
 	dark: { ground: "#0d1117", ink: "#e6edf3", ours: "#58a6ff", theirs: "#7d8590", met: "#58a6ff", missed: "#f0883e" },
@@ -22,8 +22,8 @@ const row = 19;
 const title = (words: string, marginLeft: number) =>
 	text([words], { frameAnchor: "top-left", dx: 10 - marginLeft, dy: -24, fontSize: 13, fontWeight: "bold" });
 
-/** Room for the longest of the names. */
-const roomFor = (names: string[]) => Math.max(120, 16 + 5.6 * Math.max(0, ...names.map(({ length }) => length)));
+/** Left margin in px, wide enough for the longest name. */
+const marginFor = (names: string[]) => Math.max(120, 16 + 5.6 * Math.max(0, ...names.map(({ length }) => length)));
 
 interface Bar {
 	who: string;
@@ -41,7 +41,7 @@ const bar = (who: string, values: number[]): Bar => ({
 	high: Math.max(...values),
 });
 
-/** One measure of all: bars, or dots on a logarithmic scale where they are of different magnitudes. */
+/** Plots one measure of eventferry and its peers: as bars, or as dots on a logarithmic scale if values differ widely. */
 function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 	const [{ name, unit, betterIs, ours } = results[0] as Result] = results;
 	const bars = [
@@ -50,7 +50,7 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 	].toSorted((a, b) => (betterIs === "lower" ? a.middle - b.middle : b.middle - a.middle));
 	const [least, most] = [Math.min(...bars.map(({ low }) => low)), Math.max(...bars.map(({ high }) => high))];
 	const isLogarithmic = least > 0 && most / least > 20;
-	const marginLeft = roomFor(bars.map(({ who }) => who));
+	const marginLeft = marginFor(bars.map(({ who }) => who));
 	const fill = ({ who }: Bar) => (who === "eventferry" ? palette.ours : palette.theirs);
 	return {
 		height: bars.length * row + 64,
@@ -94,21 +94,24 @@ function comparisonPlot(results: Result[], palette: Palette): PlotOptions {
 	};
 }
 
-/** How often each target is met: what is at 1 meets it just so, what is right of it has room. */
+/**
+ * Plots each figure's distance from its target as a ratio: at 1 the target is just met, further right is better. The
+ * scale ends at 1/100 and 100.
+ */
 function targetsPlot(results: Result[], palette: Palette): PlotOptions {
 	const clip = 100;
 	const lines = results.flatMap((result) => {
 		const { target = {}, name, peer } = result;
 		const [least, most] = [target.atLeast, target.atMost];
-		const asked = least ?? most ?? 0;
-		if (asked === 0) return [];
-		const room = judged(result)
-			.map((value) => (least === undefined ? asked / value : value / asked))
+		const bound = least ?? most ?? 0;
+		if (bound === 0) return [];
+		const ratios = judged(result)
+			.map((value) => (least === undefined ? bound / value : value / bound))
 			.map((value) => Math.min(clip, Math.max(1 / clip, value)));
 		const color = isMet(result) ? palette.met : palette.missed;
-		return [{ ...bar(peer === "" ? name : `${name} ÷ ${peer}`, room), color }];
+		return [{ ...bar(peer === "" ? name : `${name} ÷ ${peer}`, ratios), color }];
 	});
-	const marginLeft = roomFor(lines.map(({ who }) => who));
+	const marginLeft = marginFor(lines.map(({ who }) => who));
 	return {
 		height: lines.length * row + 58,
 		marginLeft,
@@ -126,20 +129,20 @@ function targetsPlot(results: Result[], palette: Palette): PlotOptions {
 	};
 }
 
-const inBoth = (draw: (palette: Palette) => PlotOptions[]) => ({
+const inBothThemes = (draw: (palette: Palette) => PlotOptions[]) => ({
 	light: pictureOf(draw(palettes.light), width, palettes.light),
 	dark: pictureOf(draw(palettes.dark), width, palettes.dark),
 });
 
-export type Chart = ReturnType<typeof inBoth>;
+export type Chart = ReturnType<typeof inBothThemes>;
 
-/** What was asked of several side by side, but for what is 0 of all. */
-export const drawn = (results: Result[]): Result[][] =>
+/** Groups results with several peers by measure, and leaves out a measure that is 0 for all. */
+export const chartedMeasures = (results: Result[]): Result[][] =>
 	[...Map.groupBy(sideBySide(results), ({ name }) => name).values()].filter((all) =>
 		all.some(({ ours, theirs }) => [...ours, ...theirs].some((value) => value > 0)),
 	);
 
 export const comparisonChart = (measures: Result[][]): Chart =>
-	inBoth((palette) => measures.map((each) => comparisonPlot(each, palette)));
+	inBothThemes((palette) => measures.map((each) => comparisonPlot(each, palette)));
 
-export const targetsChart = (results: Result[]): Chart => inBoth((palette) => [targetsPlot(results, palette)]);
+export const targetsChart = (results: Result[]): Chart => inBothThemes((palette) => [targetsPlot(results, palette)]);

@@ -1,6 +1,6 @@
 import type { Reply } from "./children.ts";
 
-/** What a role can be asked. */
+/** Answers of a role, by the name of the question. */
 export type Answers = Record<string, (argument: never) => unknown>;
 
 export const roles = {
@@ -13,13 +13,14 @@ export const roles = {
 
 const [role, options = "{}"] = process.argv.slice(2);
 const { play } = await roles[role as keyof typeof roles]();
-/** µs of CPU that this process has used, all its threads together. */
+
+/** CPU time of this process in µs, all threads together. */
 function cpu(): number {
 	const { user, system } = process.cpuUsage();
 	return user + system;
 }
 
-/** µs of CPU of this thread alone. */
+/** CPU time of the main thread in µs. */
 function mainCpu(): number {
 	const { user, system } = process.threadCpuUsage();
 	return user + system;
@@ -27,15 +28,15 @@ function mainCpu(): number {
 
 const answers: Answers = { ready: () => true, cpu, mainCpu, ...(await play(JSON.parse(options))) };
 
-process.on("message", async ({ id, what, argument }: { id: number; what: string; argument: unknown }) => {
+process.on("message", async ({ id, question, argument }: { id: number; question: string; argument: unknown }) => {
 	const reply = (rest: Omit<Reply, "id">) => process.send?.({ id, ...rest } satisfies Reply);
 	try {
-		reply({ value: await answers[what]?.(argument as never) });
+		reply({ value: await answers[question]?.(argument as never) });
 	} catch (error) {
 		reply({ error: String(error) });
 	}
 });
-// Ctrl-C reaches all of them: each ends with its parent instead, and removes what it made.
+// Ctrl-C signals all processes. A child ignores the signal and ends with its parent, so that it can clean up.
 process.on("SIGINT", () => {});
 process.once("disconnect", async () => {
 	await answers.stop?.(undefined as never);

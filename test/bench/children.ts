@@ -4,9 +4,9 @@ import type { roles } from "./child.ts";
 
 export type Role = keyof typeof roles;
 
-/** A process of its own with one role; it ends with this one. */
+/** Child process with one role; it ends when this process does. */
 export interface Child {
-	ask<Answer>(what: string, argument?: unknown): Promise<Answer>;
+	ask<Answer>(question: string, argument?: unknown): Promise<Answer>;
 	stop(): Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export interface Reply {
 
 const running = new Set<Child>();
 
-/** Starts a role; resolves once it is ready. */
+/** Starts a child process for a role; resolves once it is ready. */
 export async function start(role: Role, options: unknown = {}, env: Record<string, string> = {}): Promise<Child> {
 	const child = fork(new URL("./child.ts", import.meta.url), [role, JSON.stringify(options)], {
 		env: {
@@ -37,14 +37,14 @@ export async function start(role: Role, options: unknown = {}, env: Record<strin
 		waiting.delete(id);
 	});
 	child.on("exit", (code) => {
-		for (const { reject } of waiting.values()) reject(new Error(`${role} ended with ${code}`));
+		for (const { reject } of waiting.values()) reject(new Error(`the ${role} process ended with exit code ${code}`));
 	});
 	const self: Child = {
-		ask<Answer>(what: string, argument?: unknown) {
+		ask<Answer>(question: string, argument?: unknown) {
 			const answer = Promise.withResolvers<unknown>();
 			const id = ++lastId;
 			waiting.set(id, answer);
-			child.send({ id, what, argument });
+			child.send({ id, question, argument });
 			return answer.promise as Promise<Answer>;
 		},
 		async stop() {

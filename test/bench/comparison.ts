@@ -1,15 +1,15 @@
 import type { Measured } from "./record.ts";
 import { median } from "./result.ts";
 
-/** What of 50 events was lost as the tab closed; in words, as it is a race. */
+/** Describes the loss of 50 events as the tab closes: in words, because the exact number is a race. */
 function lostOf50(lost: number): string {
 	if (lost === 0) return "all 50 came";
 	if (lost === 50) return "all of 50 lost";
 	return lost >= 40 ? "nearly all of 50 lost" : "most of 50 lost";
 }
 
-/** What a cell that is marked B says, and what was measured for it. */
-const cells: [said: RegExp, now: (measured: (name: string) => number) => string][] = [
+/** Cells marked B: the pattern of the text, and the text for the measured figures. */
+const cells: [pattern: RegExp, textFor: (measured: (name: string) => number) => string][] = [
 	[
 		/(?:all 50 came|(?:nearly all|all|most) of 50 lost)(?=,)/,
 		(measured) => lostOf50(measured("lost of 50 as the tab closes, next page included")),
@@ -31,7 +31,7 @@ const cells: [said: RegExp, now: (measured: (name: string) => number) => string]
 	[/[\d.]+ KB, B/, (measured) => `${(measured("size, Brotli") / 1_000).toFixed(1)} KB, B`],
 ];
 
-/** The comparison with what was measured last in the rows of those who were; the words around it are its own. */
+/** Puts the latest figures into the rows of the measured trackers; all other words stay. */
 export function withMeasured(comparison: string, { browser }: Measured): string {
 	const results = Object.values(browser?.sections ?? {}).flatMap((section) => section.results);
 	const rows = comparison.split("\n").map((row) => {
@@ -43,7 +43,7 @@ export function withMeasured(comparison: string, { browser }: Measured): string 
 			const { ours = [], theirs = [] } = own.find((result) => result.name === name) ?? {};
 			return median(peer === "" ? ours : theirs);
 		};
-		return cells.reduce((text, [said, now]) => text.replace(said, () => now(measured)), row);
+		return cells.reduce((text, [pattern, textFor]) => text.replace(pattern, () => textFor(measured)), row);
 	});
 	return rows.join("\n");
 }

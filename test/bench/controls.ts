@@ -14,7 +14,7 @@ export interface ControlOptions {
 	sink?: string;
 }
 
-/** `node:http`, and a use for each parsed body before its 202. */
+/** Starts a plain `node:http` server that passes each parsed body to `use` and answers 202. */
 const raw = (use: (body: unknown) => void) =>
 	listen(
 		createServer((request, response) => {
@@ -29,7 +29,7 @@ const raw = (use: (body: unknown) => void) =>
 		}),
 	);
 
-/** A transaction per request: what everybody writes first. */
+/** Stores each body in a transaction of its own, the obvious first implementation. */
 function transactions(): (body: unknown) => void {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -39,7 +39,7 @@ function transactions(): (body: unknown) => void {
 	return (body) => insert.run(JSON.stringify(body));
 }
 
-/** An Express handler that forwards each event at once and stores nothing. */
+/** Starts an Express server that forwards each event at once and stores nothing. */
 function forwarding(sink: string) {
 	const app = express();
 	app.post("/v1/batch", express.json(), (request, response) => {
@@ -49,7 +49,7 @@ function forwarding(sink: string) {
 	return listen(createServer(app));
 }
 
-/** Bare `ky` loops; resolves to how many requests per second were answered. */
+/** Sends requests with bare `ky` in parallel loops; resolves to the requests answered per second. */
 async function kyLoops(sink: string, { ms, loops }: { ms: number; loops: number }): Promise<number> {
 	const started = performance.now();
 	let answered = 0;
@@ -63,7 +63,7 @@ async function kyLoops(sink: string, { ms, loops }: { ms: number; loops: number 
 	return answered / ((performance.now() - started) / 1_000);
 }
 
-/** What the proxy is compared with. */
+/** Runs a server, or a client, that the proxy is compared with. */
 export async function play({ kind, sink = "" }: ControlOptions): Promise<Answers> {
 	if (kind === "ky") return { run: (options: { ms: number; loops: number }) => kyLoops(sink, options) };
 	const use = kind === "transaction" ? transactions() : () => {};

@@ -49,7 +49,7 @@ const measured: Measured = {
 	}),
 };
 
-it("the page tells what is missed, what peers do better, and what could not be measured", () => {
+it("the page lists missed targets, measures in which a peer is better, and failures", () => {
 	const text = page(measured);
 	expect(text).toContain("1 of 2 targets are met. Missed:\n\n- ingest ÷ node:http: 0.50, asked for ≥ 0.51\n");
 	expect(text).toContain("Better than eventferry:\n\n- size, ours 5,000 B: Umami (2,000 B)\n");
@@ -61,7 +61,7 @@ it("the page tells what is missed, what peers do better, and what could not be m
 	expect(text).toContain("| size | 5,000 B |  | ≤ 5,000 | met |  |  |");
 });
 
-it("the README gets what was measured: all peers from the best on, a ratio with its target, and how many are met", () => {
+it("the README gets the figures: peers from the best to the worst, each ratio with its target, the number of met targets", () => {
 	const delivered = (peer: string, theirs: number[]): Result => ({
 		name: "delivered in each person's order, 9 waiting",
 		unit: "events/s",
@@ -88,27 +88,27 @@ it("the README gets what was measured: all peers from the best on, a ratio with 
 	expect(text).not.toContain("old");
 });
 
-it("the comparison gets what was measured in the rows of those who were, and keeps its own words", () => {
-	const of = (name: string, theirs: number): Result => ({ ...size("Umami", [theirs]), name });
+it("the comparison gets the figures in the rows of the measured trackers, and keeps its other words", () => {
+	const umami = (name: string, theirs: number): Result => ({ ...size("Umami", [theirs]), name });
 	const browser = bench({
 		sections: {
 			delivery: section([
-				of("lost of 50 as the tab closes, next page included", 41),
-				of("lost of 200 after an outage", 0),
-				of("requests for 50 events in 5 s", 5),
-				of("body an event", 1_249.6),
-				of("size, Brotli", 2_049),
+				umami("lost of 50 as the tab closes, next page included", 41),
+				umami("lost of 200 after an outage", 0),
+				umami("requests for 50 events in 5 s", 5),
+				umami("body an event", 1_249.6),
+				umami("size, Brotli", 2_049),
 			]),
 		},
 	});
-	const row = (name: string, told: string) => `| ${name} | none [1] | at once [2]; ${told} |`;
+	const row = (name: string, figures: string) => `| ${name} | none [1] | at once [2]; ${figures} |`;
 	const before = "all 50 came, B | 7 of 200 lost, B | 3 for 50, 42 B an event, B | 9.9 KB, B";
 	const after = "nearly all of 50 lost, B | none of 200 lost, B | 5 for 50, 1,250 B an event, B | 2.0 KB, B";
 	const text = withMeasured(`${row("Umami", before)}\n${row("Vector", before)}`, { browser });
 	expect(text).toBe(`${row("Umami", after)}\n${row("Vector", before)}`);
 });
 
-it("draws targets and all that several were asked, in both themes", () => {
+it("draws the targets and each measure with several peers, in both themes", () => {
 	const drawn = charts(measured);
 	expect(Object.keys(drawn)).toEqual(["targets", "browser-cost"]);
 	for (const { light, dark } of Object.values(drawn)) {
@@ -118,7 +118,7 @@ it("draws targets and all that several were asked, in both themes", () => {
 	expect(drawn["browser-cost"]?.light).toContain("Umami");
 });
 
-it("a run of some sections keeps the others, unless they were measured on another machine or other versions", () => {
+it("a run of some sections keeps the others, unless they were measured on another machine or with other versions", () => {
 	const before = bench({ sections: { cost: section([]), memory: section([]) } });
 	const run = { sections: { cost: section([size("", [])]) } };
 	expect(Object.keys(merged(before, bench(run)).sections)).toEqual(["cost", "memory"]);
@@ -127,7 +127,7 @@ it("a run of some sections keeps the others, unless they were measured on anothe
 	expect(Object.keys(merged(before, bench({ ...run, versions: { Node: "25" } })).sections)).toEqual(["cost"]);
 });
 
-it("raw numbers are written a result a line, and read back the same", () => {
+it("raw numbers are written one result per line, and read back unchanged", () => {
 	const text = recordText(measured);
 	expect(JSON.parse(text)).toEqual(measured);
 	expect(text).toContain('\t{ "name": "size", "unit": "B", "ours": [ 5000 ], "theirs": [ 2000 ]');

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { benches } from "./benches.ts";
-import { type Chart, comparisonChart, drawn, targetsChart } from "./charts.ts";
+import { type Chart, chartedMeasures, comparisonChart, targetsChart } from "./charts.ts";
 import { withMeasured } from "./comparison.ts";
 import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
@@ -14,7 +14,7 @@ const table = (head: string[], lines: string[][]): string =>
 const titleOf = ({ name, peer }: Result) => (peer === "" ? name : `${name} ÷ ${peer}`);
 const verdict = (result: Result) => verdictOf(result).replace("MISSED", "**missed**");
 
-/** Those who were asked the same, a line each. */
+/** Table of the measures with several peers: a row for each peer, a column for each measure. */
 function comparisonTable(results: Result[]): string {
 	const compared = sideBySide(results);
 	if (compared.length === 0) return "";
@@ -33,23 +33,23 @@ function comparisonTable(results: Result[]): string {
 	);
 }
 
-/** Where a peer's median is better than ours. */
+/** List of the measures in which a peer's median is better than ours. */
 function whoIsBetter(results: Result[]): string {
 	const lines = [...Map.groupBy(sideBySide(results), ({ name }) => name)].flatMap(([name, all]) => {
 		const better = all.filter(({ theirs, ours, betterIs }) => {
 			if (theirs.length === 0) return false;
 			return betterIs === "lower" ? median(theirs) < median(ours) : median(theirs) > median(ours);
 		});
-		const told = better.map(({ peer, theirs, unit }) => `${peer} (${medianOf(theirs, unit)})`);
+		const betterPeers = better.map(({ peer, theirs, unit }) => `${peer} (${medianOf(theirs, unit)})`);
 		const [first] = all;
-		return told.length === 0
+		return betterPeers.length === 0
 			? []
-			: [`- ${name}, ours ${medianOf(first?.ours ?? [], first?.unit ?? "")}: ${told.join(", ")}\n`];
+			: [`- ${name}, ours ${medianOf(first?.ours ?? [], first?.unit ?? "")}: ${betterPeers.join(", ")}\n`];
 	});
 	return lines.length === 0 ? "" : `Better than eventferry:\n\n${lines.join("")}\n`;
 }
 
-/** Figures with a target, and those that stand beside one peer only. */
+/** Table of the figures that have a target or are missing in the comparison table. */
 function figureTable(results: Result[]): string {
 	const compared = new Set(sideBySide(results));
 	const shown = results.filter((result) => result.target || !compared.has(result));
@@ -71,19 +71,19 @@ function figureTable(results: Result[]): string {
 	);
 }
 
-const picture = (name: string, what: string) =>
-	`<picture><source media="(prefers-color-scheme: dark)" srcset="benchmarks-${name}-dark.svg"><img alt="${what}" src="benchmarks-${name}.svg"></picture>\n\n`;
+const picture = (name: string, description: string) =>
+	`<picture><source media="(prefers-color-scheme: dark)" srcset="benchmarks-${name}-dark.svg"><img alt="${description}" src="benchmarks-${name}.svg"></picture>\n\n`;
 
 const resultsOf = ({ sections }: BenchRecord) => Object.values(sections).flatMap(({ results }) => results);
-/** In the order of the benches. */
-const inOrder = (measured: Measured) =>
+/** Measured benches with their records, in the order of `benches`. */
+const measuredBenches = (measured: Measured) =>
 	Object.entries(benches).flatMap(([name, bench]) => {
 		const record = measured[name];
 		return record ? [{ name, ...bench, record }] : [];
 	});
 
 function standing(measured: Measured): string {
-	const targeted = inOrder(measured).flatMap(({ record }) => resultsOf(record).filter(({ target }) => target));
+	const targeted = measuredBenches(measured).flatMap(({ record }) => resultsOf(record).filter(({ target }) => target));
 	const missed = targeted.filter((result) => !isMet(result));
 	const lines = missed.map(
 		(result) =>
@@ -105,22 +105,29 @@ function measuredOn(measured: Measured): string {
 
 ${table(
 	["bench", "day", "took", "machine", "with", "by"],
-	inOrder(measured).map(({ title, record: { sections, machine, versions } }) => {
+	measuredBenches(measured).map(({ title, record: { sections, machine, versions } }) => {
 		const days = [...new Set(Object.values(sections).map(({ at }) => day(at)))].toSorted();
 		const commands = [...new Set(Object.values(sections).map(({ command }) => `\`${command}\``))];
 		const seconds = Object.values(sections).reduce((sum, section) => sum + section.seconds, 0);
-		const with_ = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-		return [title, days.join(", "), `${Math.ceil(seconds / 60)} min`, machine, with_.join(", "), commands.join(", ")];
+		const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+		return [
+			title,
+			days.join(", "),
+			`${Math.ceil(seconds / 60)} min`,
+			machine,
+			software.join(", "),
+			commands.join(", "),
+		];
 	}),
 )}`;
 }
 
-function benchPage({ name, title, about, record }: ReturnType<typeof inOrder>[number]): string {
+function benchPage({ name, title, about, record }: ReturnType<typeof measuredBenches>[number]): string {
 	const failures = Object.values(record.sections).flatMap((section) => section.failures);
 	const all = record.failure ? [...failures, `the last run ${record.failure}`] : failures;
 	const sections = Object.entries(record.sections).map(([section, { results }]) => {
 		const compared = comparisonTable(results);
-		const chart = drawn(results).length === 0 ? "" : picture(`${name}-${section}`, `${title}: ${section}`);
+		const chart = chartedMeasures(results).length === 0 ? "" : picture(`${name}-${section}`, `${title}: ${section}`);
 		return [chart, compared, whoIsBetter(results), figureTable(results)].join("");
 	});
 	return `## ${title}
@@ -138,23 +145,23 @@ Only ratios mean anything: ours ÷ a peer's, measured in turn, in one run, on on
 
 `;
 
-/** The page for what was measured. */
+/** Text of docs/benchmarks.md. */
 export const page = (measured: Measured): string =>
-	`${[intro, standing(measured), measuredOn(measured), ...inOrder(measured).map(benchPage)].join("").trimEnd()}\n`;
+	`${[intro, standing(measured), measuredOn(measured), ...measuredBenches(measured).map(benchPage)].join("").trimEnd()}\n`;
 
-/** The page's pictures, by name. */
+/** Pictures of the page, by name. */
 export function charts(measured: Measured): Record<string, Chart> {
-	const all = inOrder(measured);
+	const all = measuredBenches(measured);
 	const compared = all.flatMap(({ name, record }) =>
 		Object.entries(record.sections).flatMap(([section, { results }]) => {
-			const measures = drawn(results);
+			const measures = chartedMeasures(results);
 			return measures.length === 0 ? [] : [[`${name}-${section}`, comparisonChart(measures)] as const];
 		}),
 	);
 	return { targets: targetsChart(all.flatMap(({ record }) => resultsOf(record))), ...Object.fromEntries(compared) };
 }
 
-/** Writes the page, its pictures, and what the README and the comparison say of it. */
+/** Writes docs/benchmarks.md, its pictures, and the measured figures in README.md and docs/comparison.md. */
 export function writeDocs(measured: Measured): void {
 	writeFileSync("docs/benchmarks.md", page(measured));
 	writeFileSync("README.md", withFigures(readFileSync("README.md", "utf8"), measured));

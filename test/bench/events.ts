@@ -2,16 +2,16 @@ import { randomUUID } from "node:crypto";
 
 export const origin = "https://shop.example";
 export const writeKey = "site_bench";
-/** What a visitor's browser sends: Node's own user agent counts as a bot. */
+/** Headers of a visitor's browser. The proxy would take Node's own user agent for a bot. */
 export const browserHeaders = {
 	origin,
 	"content-type": "application/json",
 	"user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36",
 };
 
-/** Events in a batch. */
+/** Number of events in a batch. */
 export const batchSize = 50;
-/** People the batches come from in turn, each of a browser of its own. */
+/** Number of people among whom the batches are spread. */
 const people = 20_000;
 
 const track = (name: string, data: Record<string, unknown>) => ({ type: "track", name, data });
@@ -23,7 +23,7 @@ const kinds = [
 	{ type: "update", data: { plan: "pro", newsletter: true, city: "Zürich", basketTotal: 312.4 } },
 ];
 
-/** One event; of ids and people only the length is of use until they are filled in. */
+/** Creates an event; the default e-mail is a placeholder of the right length. */
 export const event = (index: number, email = `visitor${"0".repeat(8)}@example.com`, id: string = randomUUID()) => ({
 	id,
 	at: Date.now(),
@@ -40,12 +40,12 @@ export const event = (index: number, email = `visitor${"0".repeat(8)}@example.co
 
 const digits = (value: number, length: number) => value.toString(16).padStart(length, "0");
 
-/** Batches between two looks at the clock: what a batch holds was captured within some seconds. */
+/** Number of batches that share the time in their ids; a real batch is captured over some seconds too. */
 const batchesAtATime = 16;
 
 /**
- * A maker of batches that costs next to nothing: one body of bytes, in which ids and the person are overwritten.
- * Ids are UUIDv7, as the browser's are: they start with the time.
+ * Returns a function that makes batches at almost no CPU cost: it overwrites ids and the person in one buffer. Ids are
+ * UUIDv7 like the browser's, so they start with the time: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
  */
 export function createBatches(connection: number, tracksOnly: boolean): () => Buffer {
 	const blank = "00000000-0000-7000-8000-";

@@ -11,17 +11,17 @@ import type { Settings } from "./sections.ts";
 
 type Name = "crisp" | "helpcrunch" | "vibetrace";
 
-/** An event's arrival at a provider, lookups left out: whose it is, and when, ms. */
+/** Arrival of an event at a provider, at `at` ms. Lookups are left out. */
 interface Arrival {
 	name: Name;
 	person: string;
 	at: number;
 }
 
-/** A success to each of the three, with a customer's id for the one that looks it up. */
+/** Answer that all three providers' clients take for success; its id answers HelpCrunch's lookup of a customer. */
 const success = JSON.stringify({ error: false, reason: "ok", data: [{ id: 1 }] });
 
-/** The providers' stand-in in this very process, which writes down what arrives. A dead one resets every connection. */
+/** Starts the providers' stand-in in this process and records arrivals. The provider `dead` resets every connection. */
 async function startSink(dead?: Name) {
 	const arrivals: Arrival[] = [];
 	let isHolding = true;
@@ -44,7 +44,7 @@ async function startSink(dead?: Name) {
 	return {
 		url,
 		arrivals,
-		/** Lets requests through from here on. */
+		/** Answers held requests, and each later one at once. */
 		open() {
 			isHolding = false;
 			release();
@@ -59,7 +59,7 @@ async function startSink(dead?: Name) {
 
 type Sink = Awaited<ReturnType<typeof startSink>>;
 
-/** Runs `work` with a proxy whose destinations may spend so many requests a second (Crisp: a day). */
+/** Runs `work` with a proxy of these budgets: requests per day (Crisp), minute (HelpCrunch) or second (Vibetrace). */
 async function withProxy<Result>(
 	budgets: Partial<Record<Name, number>>,
 	dead: Name | undefined,
@@ -104,11 +104,11 @@ const post = (proxy: EventProxy, person: string, count: number) =>
 		),
 	);
 
-async function until(isSo: () => boolean): Promise<void> {
-	while (!isSo()) await delay(5);
+async function until(isDone: () => boolean): Promise<void> {
+	while (!isDone()) await delay(5);
 }
 
-/** Requests that arrive ÷ the requests that may, of a destination with more waiting than it may send. */
+/** Requests sent ÷ requests allowed, for a destination with more events waiting than its budget. */
 export async function limit({ ms, rounds }: Settings): Promise<Result[]> {
 	const perSecond = 60;
 	const seconds = Math.max(4, Math.ceil((ms * rounds) / 1_000));
@@ -117,7 +117,7 @@ export async function limit({ ms, rounds }: Settings): Promise<Result[]> {
 		for (let person = 0; person < seconds + 3; person += 1) await post(proxy, `visitor-${person}`, perSecond);
 		sink.open();
 		await until(() => sink.arrivals.length > perSecond);
-		// In whole windows from the next one on, so that what was saved up before does not count.
+		// Count whole windows from the next one on, so that the burst saved up before is left out.
 		const first = Math.ceil((performance.timeOrigin + performance.now()) / 1_000) + 1;
 		await until(() => Date.now() >= (first + seconds) * 1_000);
 		const times = sink.arrivals.map(({ at }) => performance.timeOrigin + at);
@@ -146,18 +146,18 @@ export async function limit({ ms, rounds }: Settings): Promise<Result[]> {
 	});
 }
 
-/** ms from the start of delivery to each of the arrivals that are asked for. */
-async function arrivalsOf(sink: Sink, count: number, isAsked: (arrival: Arrival) => boolean): Promise<number[]> {
+/** Starts delivery and waits for `count` arrivals that `isCounted` accepts; resolves to their delays in ms. */
+async function arrivalsOf(sink: Sink, count: number, isCounted: (arrival: Arrival) => boolean): Promise<number[]> {
 	const since = performance.now();
 	sink.open();
-	await until(() => sink.arrivals.filter(isAsked).length >= count);
-	return sink.arrivals.filter(isAsked).map(({ at }) => at - since);
+	await until(() => sink.arrivals.filter(isCounted).length >= count);
+	return sink.arrivals.filter(isCounted).map(({ at }) => at - since);
 }
 
 const p99 = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? 0;
 
-/** With what is measured beside others, and without it, in each round. */
-async function inTurn(rounds: number, measured: (isBeside: boolean) => Promise<number>) {
+/** Measures once with the disturbance (ours) and once without it (theirs) in each round. */
+async function inTurn(rounds: number, measured: (isDisturbed: boolean) => Promise<number>) {
 	const ours: number[] = [];
 	const theirs: number[] = [];
 	for (let round = 0; round < rounds; round += 1) {
@@ -167,13 +167,13 @@ async function inTurn(rounds: number, measured: (isBeside: boolean) => Promise<n
 	return { ours, theirs };
 }
 
-/** How long others wait beside a person with nine tenths of the backlog ÷ without that person. */
+/** Waiting time (p99) of others beside a person with nine tenths of the backlog ÷ without this person. */
 export async function hog({ rounds }: Settings): Promise<Result[]> {
 	const people = Array.from({ length: 50 }, (_, index) => `visitor-${index}`);
 	const each = 20;
-	const wait = (isBeside: boolean) =>
+	const wait = (isDisturbed: boolean) =>
 		withProxy({ vibetrace: 400 }, undefined, async (proxy, sink) => {
-			if (isBeside) await post(proxy, "hog", people.length * each * 9);
+			if (isDisturbed) await post(proxy, "hog", people.length * each * 9);
 			for (const person of people) await post(proxy, person, each);
 			return p99(await arrivalsOf(sink, people.length * each, ({ person }) => person !== "hog@example.com"));
 		});
@@ -189,21 +189,21 @@ export async function hog({ rounds }: Settings): Promise<Result[]> {
 	];
 }
 
-/** What two destinations deliver in the same time beside a dead third ÷ beside a living one. */
+/** Delivery rate of two destinations beside a dead third ÷ beside a living third. */
 export async function deadDestination({ rounds }: Settings): Promise<Result[]> {
 	const people = Array.from({ length: 100 }, (_, index) => `visitor-${index}`);
 	const rate = (dead: Name | undefined) =>
 		withProxy({ vibetrace: 1_000_000, helpcrunch: 60_000_000, crisp: 1_000_000_000 }, dead, async (proxy, sink) => {
 			for (const person of people) await post(proxy, person, 30);
-			const isAsked = ({ name }: Arrival) => name !== "crisp";
-			const times = await arrivalsOf(sink, people.length * 30 * 2, isAsked);
+			const isCounted = ({ name }: Arrival) => name !== "crisp";
+			const times = await arrivalsOf(sink, people.length * 30 * 2, isCounted);
 			return times.length / (Math.max(...times) / 1_000);
 		});
 	return [
 		{
 			name: "two destinations beside a dead third",
 			unit: "requests/s",
-			...(await inTurn(rounds, (isBeside) => rate(isBeside ? "crisp" : undefined))),
+			...(await inTurn(rounds, (isDisturbed) => rate(isDisturbed ? "crisp" : undefined))),
 			peer: "beside a living third",
 			betterIs: "higher",
 			target: { atLeast: 0.95 },
@@ -211,14 +211,14 @@ export async function deadDestination({ rounds }: Settings): Promise<Result[]> {
 	];
 }
 
-/** What others are delivered in the same time beside 5 % of people whose every request fails ÷ without them. */
+/** Delivery rate for others beside 5 % of people whose requests all fail ÷ without them. */
 export async function blockedPeople({ rounds }: Settings): Promise<Result[]> {
 	const others = Array.from({ length: 190 }, (_, index) => `visitor-${index}`);
-	const rate = (isBeside: boolean) =>
+	const rate = (isDisturbed: boolean) =>
 		withProxy({ vibetrace: 1_000_000 }, undefined, async (proxy, sink) => {
 			for (const [index, person] of others.entries()) {
-				// Spread out: ten failures in a row are an outage.
-				if (isBeside && index % 19 === 0) await post(proxy, `blocked-${index}`, 20);
+				// Spread the blocked people out, because ten failures in a row count as an outage.
+				if (isDisturbed && index % 19 === 0) await post(proxy, `blocked-${index}`, 20);
 				await post(proxy, person, 20);
 			}
 			const times = await arrivalsOf(sink, others.length * 20, ({ person }) => person.startsWith("visitor"));

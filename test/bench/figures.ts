@@ -3,7 +3,7 @@ import { medianOf, targetText, verdictOf } from "./print.ts";
 import type { Measured } from "./record.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
 
-/** What the README shows of each bench, as the results are called. */
+/** Names of the results that the README shows, by bench. */
 const shown: Record<string, RegExp> = {
 	browser: /^(CPU an event, burst|CPU of evaluation|requests for 50|lost of)/,
 	server: /^(durable ingest, \d destinations|delivery, \d destinations|post to provider.*)$/,
@@ -14,7 +14,7 @@ const shown: Record<string, RegExp> = {
 const resultsOf = (measured: Measured, name: string): Result[] =>
 	Object.values(measured[name]?.sections ?? {}).flatMap(({ results }) => results);
 
-/** Ours, and all peers from the best to the worst. */
+/** Table row with our median, and the peers' medians from the best to the worst. */
 function line(name: string, all: Result[]): string {
 	const [{ unit, ours, betterIs }] = all as [Result];
 	const peers = all
@@ -24,7 +24,7 @@ function line(name: string, all: Result[]): string {
 	return `| ${unit ? `${name}, ${unit}` : name} | ${medianOf(ours, "")} | ${peers.join("; ")} |\n`;
 }
 
-/** A ratio, and what was asked of it. */
+/** Table row with a ratio and its target. */
 const ratio = (result: Result): string =>
 	`| ${result.name} | ${medianOf(judged(result), "")} × ${result.peer} | asked for ${targetText(result.target ?? {})}: ${verdictOf(result).toLowerCase()} |\n`;
 
@@ -38,8 +38,8 @@ function figures(measured: Measured): string {
 				({ name }) => name,
 			),
 		].flatMap(([name, all]) => {
-			const besides = all.filter(({ peer }) => peer !== "");
-			return besides.length > 1 ? [line(name, all)] : besides.filter(({ target }) => target).map(ratio);
+			const withPeer = all.filter(({ peer }) => peer !== "");
+			return withPeer.length > 1 ? [line(name, all)] : withPeer.filter(({ target }) => target).map(ratio);
 		}),
 	);
 	return `| \`npm run bench\`, medians of one run | eventferry | beside |
@@ -49,7 +49,7 @@ ${met} of its ${targeted.length} targets are met. [docs/benchmarks.md](docs/benc
 `;
 }
 
-/** The README with what was measured last. */
+/** Puts the latest figures into the README's text. */
 export const withFigures = (readme: string, measured: Measured): string =>
 	readme.replace(
 		/(<!-- measured: npm run docs -->\n)[\s\S]*?(<!-- \/measured -->)/,

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Lease, Outbox, TakeRequest } from "../../server/outbox/outbox.ts";
 import { openSqlite } from "../../server/outbox/sqlite/open.ts";
-import { every } from "./lanes.ts";
+import { takeDefaults } from "./lanes.ts";
 import type { Result } from "./result.ts";
 import type { Settings } from "./sections.ts";
 
-const request: TakeRequest = { ...every, lanes: 1, now: 0 };
+const request: TakeRequest = { ...takeDefaults, lanes: 1, now: 0 };
 
-/** Ten events of each of a number of people, none of them due to a claim. */
+/** Appends events without claims, ten per person; resolves once all are in lanes. */
 async function fill(outbox: Outbox, events: number): Promise<void> {
 	const perBatch = 100;
 	for (let batch = 0; batch < events / perBatch; batch += 20) {
@@ -32,7 +32,7 @@ async function fill(outbox: Outbox, events: number): Promise<void> {
 	while ((await outbox.stats()).journal > 0) await delay(10);
 }
 
-/** A lane taken and its first event settled, as the dispatcher does it; ms. */
+/** Takes a lane and settles its first event, as the dispatcher does; resolves to the ms it took. */
 async function turn(outbox: Outbox): Promise<number> {
 	const since = performance.now();
 	const [lease] = (await outbox.take(request)).leases as [Lease];
@@ -40,12 +40,12 @@ async function turn(outbox: Outbox): Promise<number> {
 	return performance.now() - since;
 }
 
-const fastestHalf = (times: number[]) => {
+const meanOfFastestHalf = (times: number[]) => {
 	const fast = times.toSorted((a, b) => a - b).slice(0, times.length >> 1);
 	return fast.reduce((sum, each) => sum + each, 0) / fast.length;
 };
 
-/** What a lane and a start cost with 1,000,000 events waiting ÷ with 1,000 and with none. */
+/** Time to serve a lane and to open the store: with 1,000,000 events waiting ÷ with 1,000 and with none. */
 export async function growth({ rounds }: Settings): Promise<Result[]> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	const open = (name: string) => openSqlite(join(folder, `${name}.db`));
@@ -60,8 +60,8 @@ export async function growth({ rounds }: Settings): Promise<Result[]> {
 				times.small.push(await turn(small));
 				times.large.push(await turn(large));
 			}
-			lanes.ours.push(fastestHalf(times.large));
-			lanes.theirs.push(fastestHalf(times.small));
+			lanes.ours.push(meanOfFastestHalf(times.large));
+			lanes.theirs.push(meanOfFastestHalf(times.small));
 			await fill(small, 1_000);
 		}
 		await Promise.all([small.close(), large.close()]);

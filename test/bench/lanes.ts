@@ -4,7 +4,8 @@ import type { Cluster } from "../support/postgres.ts";
 import type { Result } from "./result.ts";
 
 export const crisp = { site: "site", name: "crisp" };
-export const every = {
+/** Request for any lane of `crisp` without a reserve or a hold. */
+export const takeDefaults = {
 	destination: crisp,
 	deliveries: 100,
 	served: 0,
@@ -15,7 +16,7 @@ export const every = {
 const text = JSON.stringify({ event: { name: "x".repeat(400) } });
 let number = 0;
 
-/** An event of a person, like no other. */
+/** Creates an event of a person, with a claim of its own. */
 export function event(person: number, body = text): NewEvent {
 	number += 1;
 	const claim: Claim = { key: `id ${number}`, reason: "duplicate", at: 0, since: 0, until: 1e13 };
@@ -33,18 +34,20 @@ export async function appendAll(outbox: Outbox, events: NewEvent[]): Promise<voi
 	while ((await outbox.stats()).journal > 0);
 }
 
-/** Events that wait for each person, in the small store and in the large: only how many people wait differs. */
+/** Number of events waiting per person. Both stores differ only in the number of people. */
 const depth = 10;
-const few = 10_000;
-/** Events that are settled in one go, and goes of each store in a round, by turns: what slows the machine slows both. */
-const atOnce = 1_000;
-const goes = 6;
+/** Number of events waiting in the small store. */
+const smallBacklog = 10_000;
+/** Number of events settled in one turn of a store. */
+const eventsPerTurn = 1_000;
+/** Number of turns per store and round. The stores alternate, so that a slower machine slows both. */
+const turns = 6;
 
 async function openWaiting(cluster: Cluster, waiting: number) {
 	const url = await cluster.database();
 	const outbox = await openPostgres(url);
 	let next = 0;
-	/** As many events more, each person's in turn, as lanes are served: so all stay as deep. */
+	/** Appends events for all people in turn. Lanes are served in the same order, so all keep the same depth. */
 	async function add(count: number): Promise<void> {
 		for (let left = count; left > 0; left -= 10_000) {
 			await appendAll(
@@ -53,13 +56,13 @@ async function openWaiting(cluster: Cluster, waiting: number) {
 			);
 		}
 	}
-	/** Takes lanes and settles their first event, 100 at a time and two takers at once; resolves to ms per event. */
+	/** Settles the first event of 100 lanes at a time, with two concurrent takers; resolves to the ms per event. */
 	async function work(): Promise<number> {
 		const since = performance.now();
 		let done = 0;
 		async function taker(): Promise<void> {
-			while (done < atOnce) {
-				const { leases } = await outbox.take({ ...every, lanes: 100, deliveries: 1, now: Date.now() });
+			while (done < eventsPerTurn) {
+				const { leases } = await outbox.take({ ...takeDefaults, lanes: 100, deliveries: 1, now: Date.now() });
 				done += leases.length;
 				const ended = { count: 1, ending: { kind: "delivered" } } as const;
 				await Promise.all(leases.map((lease) => outbox.settle({ lease, now: Date.now(), ended, sent: true })));
@@ -71,27 +74,27 @@ async function openWaiting(cluster: Cluster, waiting: number) {
 		return ms / done;
 	}
 	await add(waiting);
-	// What filling leaves to be done would otherwise be done at some time while only one of them is measured.
+	// Vacuum now, because autovacuum would otherwise run while only one of the stores is measured.
 	await cluster.run("VACUUM ANALYZE", new URL(url).pathname.slice(1));
 	return { work, close: () => outbox.close() };
 }
 
 /**
- * Leased lanes in strict order per person, many waiting ÷ 10,000: of both stores the same number of events is settled,
- * with the same number before them and appended again behind, from lanes that are equally deep.
+ * Rate of leased lanes in strict order per person, many events waiting ÷ 10,000. Both stores have equally deep lanes,
+ * settle the same number of events and get as many new ones.
  */
 export async function lanes(cluster: Cluster, { waiting, rounds }: { waiting: number; rounds: number }) {
-	const stores = [await openWaiting(cluster, waiting), await openWaiting(cluster, few)] as const;
+	const stores = [await openWaiting(cluster, waiting), await openWaiting(cluster, smallBacklog)] as const;
 	await cluster.run("CHECKPOINT");
 	const rates: [number[], number[]] = [[], []];
-	// The first round is not counted.
+	// Round 0 warms up and is not counted.
 	for (let round = 0; round <= rounds; round += 1) {
 		const ms = [0, 0];
-		for (let go = 0; go < 2 * goes; go += 1) {
-			const which = go % 4 === 0 || go % 4 === 3 ? 0 : 1;
-			ms[which] = (ms[which] ?? 0) + (await stores[which].work());
+		for (let turn = 0; turn < 2 * turns; turn += 1) {
+			const index = turn % 4 === 0 || turn % 4 === 3 ? 0 : 1;
+			ms[index] = (ms[index] ?? 0) + (await stores[index].work());
 		}
-		if (round > 0) for (const which of [0, 1] as const) rates[which].push((1_000 * goes) / (ms[which] ?? 0));
+		if (round > 0) for (const index of [0, 1] as const) rates[index].push((1_000 * turns) / (ms[index] ?? 0));
 	}
 	await Promise.all(stores.map((store) => store.close()));
 	return [

@@ -4,7 +4,7 @@ import type { Answers } from "./child.ts";
 import { browserHeaders, event, writeKey } from "./events.ts";
 import { listen } from "./listen.ts";
 
-/** Posts one event at a time and is the provider too, so that one clock times its way through. */
+/** Posts one event at a time and is the provider too, so that a single clock measures the whole way. */
 export async function play(): Promise<Answers> {
 	let arrived = () => {};
 	const sink = await listen(
@@ -17,7 +17,7 @@ export async function play(): Promise<Answers> {
 	);
 	let posted = 0;
 
-	/** ms from the post of an event to its arrival at the provider. */
+	/** Posts an event; resolves to the ms until it arrives at the provider. */
 	async function once(url: string): Promise<number> {
 		const reached = new Promise<void>((done) => {
 			arrived = done;
@@ -38,7 +38,7 @@ export async function play(): Promise<Answers> {
 
 	return {
 		url: () => sink,
-		/** Each in turn, with time to come to rest between. */
+		/** Measures the URLs in turn, with short pauses; resolves to the times in ms, by URL. */
 		async compare({ urls, times }: { urls: string[]; times: number }) {
 			const results: number[][] = urls.map(() => []);
 			for (let time = 0; time < times; time += 1) {

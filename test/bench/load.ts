@@ -6,7 +6,7 @@ export interface Load {
 	url: string;
 	ms: number;
 	connections: number;
-	/** Without updates, of which several are one request or none. */
+	/** Leaves updates out: the proxy sends several updates as one request, or none if nothing changes. */
 	tracksOnly: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface Loaded {
 	rate: number;
 }
 
-/** Posts batches over keep-alive connections, each as soon as the last was answered. */
+/** Posts batches over keep-alive connections; each connection posts the next batch once the last was answered. */
 async function round({ url, ms, connections, tracksOnly }: Load): Promise<Loaded> {
 	const agent = new Agent({ keepAlive: true, maxSockets: connections });
 	const started = performance.now();
@@ -26,7 +26,7 @@ async function round({ url, ms, connections, tracksOnly }: Load): Promise<Loaded
 			const headers = { ...browserHeaders, "content-length": body.length };
 			const sent = request(url, { method: "POST", agent, headers }, (response) => {
 				response.resume().once("end", done);
-				if (response.statusCode !== 202) failed(new Error(`answered ${response.statusCode}`));
+				if (response.statusCode !== 202) failed(new Error(`the server answered ${response.statusCode} instead of 202`));
 			});
 			sent.once("error", failed).end(body);
 		});

@@ -6,20 +6,21 @@ import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
 import { stopAll } from "./children.ts";
-import { appendAll, crisp, event, every, lanes } from "./lanes.ts";
+import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
 
 const usage = `node test/bench/postgres.ts [lanes] [group] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
-Ratios within one run; nothing else is comparable.\n`;
+Measures the store and the proxy on PostgreSQL. Only ratios within one run are comparable.\n`;
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
 	options: {
-		/** Deliveries that wait in the large store. */
+		/** Number of deliveries waiting in the large store. */
 		waiting: { type: "string", default: "1000000" },
-		/** Events of the group's section. */
+		/** Number of events in the section `group`. */
 		events: { type: "string", default: "100000" },
+		/** Length of each measured round. */
 		seconds: { type: "string", default: "2" },
 		rounds: { type: "string", default: "5" },
 		json: { type: "boolean", default: false },
@@ -33,7 +34,7 @@ const settings = {
 	rounds: Number(values.rounds),
 };
 
-/** Requests a second that the group's destination allows; few, so that a busy machine can make them. */
+/** Limit of the group's destination in requests per second, low enough for a busy machine to reach. */
 const perSecond = 200;
 const limits = budgetLimits({ requests: perSecond * 60, per: "minute" }, {});
 
@@ -43,8 +44,16 @@ interface Delivered {
 	outOfOrder: number;
 }
 
-/** Stores deliver together, each as its own process would, under the budget or without; until nothing is owed, or so long. */
-async function deliver(all: Outbox[], order: Map<string, number>, ms: number, isLimited: boolean): Promise<Delivered> {
+/**
+ * Delivers from several open stores at once, each like a process of its own. Ends after `ms`; without the limit, ends
+ * earlier once nothing is owed.
+ */
+async function deliver(
+	outboxes: Outbox[],
+	order: Map<string, number>,
+	ms: number,
+	isLimited: boolean,
+): Promise<Delivered> {
 	const since = performance.now();
 	let sent = 0;
 	let outOfOrder = 0;
@@ -65,16 +74,16 @@ async function deliver(all: Outbox[], order: Map<string, number>, ms: number, is
 				lanes = granted;
 			}
 			if (lanes === 0) continue;
-			const { leases } = await outbox.take({ ...every, lanes, deliveries: 1, now: Date.now() });
+			const { leases } = await outbox.take({ ...takeDefaults, lanes, deliveries: 1, now: Date.now() });
 			if (leases.length === 0 && !isLimited) return;
 			await Promise.all(leases.map((lease) => request(outbox, lease)));
 		}
 	}
-	await Promise.all(all.map(worker));
+	await Promise.all(outboxes.map(worker));
 	return { sent, seconds: (performance.now() - since) / 1_000, outOfOrder };
 }
 
-/** Takes what a budget has saved up; resolves to how many requests. */
+/** Spends the burst that a budget has saved up; resolves to its number of requests. */
 async function takeSaved(outbox: Outbox): Promise<number> {
 	let taken = 0;
 	for (let granted = -1; granted !== 0; taken += granted) {
@@ -91,30 +100,30 @@ async function group(cluster: Cluster): Promise<Result[]> {
 	const group = { sent: [] as number[], allowed: [] as number[] };
 	for (const count of [1, 2, 4]) {
 		const url = await cluster.database();
-		const all = await Promise.all(Array.from({ length: count }, () => openPostgres(url)));
+		const outboxes = await Promise.all(Array.from({ length: count }, () => openPostgres(url)));
 		const texts = Array.from({ length: Math.ceil(settings.events / 3) }, (_, index) =>
 			String(Math.floor(index / people)),
 		);
 		await appendAll(
-			all[0] as Outbox,
+			outboxes[0] as Outbox,
 			texts.map((text, index) => event(index % people, text)),
 		);
 		const order = new Map<string, number>();
 		const since = performance.now();
-		// What was saved up would be delivered above the limit, for as long as a busy machine takes to.
-		const saved = await takeSaved(all[0] as Outbox);
+		// Spend the burst first, because delivering it would exceed the limit in the measured rounds.
+		const saved = await takeSaved(outboxes[0] as Outbox);
 		const runs: Delivered[] = [];
-		// The first round is not counted.
+		// Round 0 warms up and is not counted.
 		for (let round = 0; round <= settings.rounds; round += 1) {
-			runs.push(await deliver(all, order, 2 * settings.ms, true));
+			runs.push(await deliver(outboxes, order, 2 * settings.ms, true));
 		}
-		const sum = (of: (run: Delivered) => number) => runs.reduce((result, run) => result + of(run), 0);
+		const sum = (value: (run: Delivered) => number) => runs.reduce((result, run) => result + value(run), 0);
 		group.sent.push(saved + sum(({ sent }) => sent));
 		group.allowed.push(limits.bucket + (perSecond * (performance.now() - since)) / 1_000);
-		runs.push(await deliver(all, order, Number.POSITIVE_INFINITY, false));
+		runs.push(await deliver(outboxes, order, Number.POSITIVE_INFINITY, false));
 		outOfOrder += sum((run) => run.outOfOrder);
 		total += sum(({ sent }) => sent);
-		await Promise.all(all.map((outbox) => outbox.close()));
+		await Promise.all(outboxes.map((outbox) => outbox.close()));
 		const limited = runs.slice(1, -1);
 		results.push({
 			name: count === 1 ? "one process delivers" : `${count} processes deliver together`,
@@ -123,7 +132,7 @@ async function group(cluster: Cluster): Promise<Result[]> {
 			theirs: limited.map(() => perSecond),
 			peer: "the limit",
 			betterIs: "higher",
-			// What is under way as a round ends counts in the next.
+			// A request under way as a round ends counts in the next, so a round may exceed the limit a little.
 			target: { atLeast: 0.95, atMost: 1.01 },
 		});
 	}

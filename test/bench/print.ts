@@ -1,6 +1,6 @@
 import { isMet, judged, median, type Result, type Target } from "./result.ts";
 
-/** A number as short as it can be read: three digits or so, one more beside 1, where it decides. */
+/** Formats a number with about three digits, and with one more near 1, where targets are decided. */
 export function short(value: number): string {
 	const size = Math.abs(value);
 	if (Number.isInteger(value) || size >= 1_000) return Math.round(value).toLocaleString("en");
@@ -8,28 +8,29 @@ export function short(value: number): string {
 	return value.toFixed(size > 0.9 && size < 1.1 ? 3 : 2);
 }
 
-/** The lowest and the highest; nothing where they are the same. */
+/** Formats the lowest and the highest value; empty if all values are equal. */
 export const spread = (values: number[]): string =>
 	new Set(values).size < 2 ? "" : `${short(Math.min(...values))}-${short(Math.max(...values))}`;
 
 const withUnit = (value: number, unit: string) => (unit === "" ? short(value) : `${short(value)} ${unit}`);
 
-/** A median with its unit; nothing where there are no values. */
+/** Formats a median with its unit; empty if there are no values. */
 export const medianOf = (values: number[], unit: string): string =>
 	values.length === 0 ? "" : withUnit(median(values), unit);
 
-/** A median and, where there were several rounds, the lowest and the highest. */
+/** Formats a median, followed by the lowest and the highest value if they differ. */
 export function withSpread(values: number[], unit: string): string {
 	const range = spread(values);
 	return range === "" ? medianOf(values, unit) : `${medianOf(values, unit)} (${range})`;
 }
 
+/** Formats a target, for example `≥ 0.5` or `0.95-1`. */
 export function targetText({ atLeast, atMost }: Target): string {
 	if (atLeast === undefined) return `≤ ${short(atMost ?? 0)}`;
 	return atMost === undefined ? `≥ ${short(atLeast)}` : `${short(atLeast)}-${short(atMost)}`;
 }
 
-/** Texts in columns as wide as the widest of each. */
+/** Aligns cells in columns, each as wide as its widest cell. */
 function columns(lines: string[][]): string {
 	const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
 	return lines
@@ -37,19 +38,19 @@ function columns(lines: string[][]): string {
 		.join("\n");
 }
 
-/** "met" or "MISSED"; nothing where there is no target. */
+/** Returns "met" or "MISSED"; empty if there is no target. */
 export function verdictOf(result: Result): string {
 	const met = isMet(result);
 	return met === undefined ? "" : met ? "met" : "MISSED";
 }
 
-/** Those who were asked the same as several others: they are shown side by side. */
+/** Selects results of the measures that have more than two results; they are shown side by side. */
 export const sideBySide = (results: Result[]): Result[] => {
-	const peersOf = Map.groupBy(results, ({ name }) => name);
-	return results.filter(({ name }) => (peersOf.get(name)?.length ?? 0) > 2);
+	const byName = Map.groupBy(results, ({ name }) => name);
+	return results.filter(({ name }) => (byName.get(name)?.length ?? 0) > 2);
 };
 
-/** Medians of all, side by side, for a terminal; nothing where only two are compared. */
+/** Table of medians side by side, for a terminal; empty if no measure has more than two results. */
 export function comparison(results: Result[]): string {
 	const compared = sideBySide(results);
 	const peers = [...new Set(compared.map(({ peer }) => peer))].filter((peer) => peer !== "");
@@ -62,7 +63,7 @@ export function comparison(results: Result[]): string {
 	return lines.length === 0 ? "" : columns([["", "eventferry", ...peers], ...lines]);
 }
 
-/** Results that have a target, and those that `comparison` does not show, as a table for a terminal. */
+/** Table of the results that have a target or are missing in `comparison`, for a terminal. */
 export function resultTable(results: Result[]): string {
 	const compared = new Set(sideBySide(results));
 	const lines = results
@@ -82,7 +83,7 @@ export function resultTable(results: Result[]): string {
 	return lines.length === 0 ? "" : columns([["", "median", "spread", "target", "", "ours and theirs"], ...lines]);
 }
 
-/** All that a bench has found, for a terminal. */
+/** Results and failures of a bench, for a terminal. */
 export const tables = (results: Result[], failures: string[]): string =>
 	[comparison(results), resultTable(results), failures.map((failure) => `failed: ${failure}`).join("\n")]
 		.filter((table) => table !== "")

@@ -10,19 +10,19 @@ import { origin, writeKey } from "./events.ts";
 import { listen } from "./listen.ts";
 
 export interface ProxyOptions {
-	/** Where the providers are. */
+	/** URL of the providers' stand-in. */
 	sink: string;
-	/** How many of the three events go to. */
+	/** Number of destinations that each event goes to, 1 to 3. */
 	destinations: number;
-	/** The store's URL; default an embedded one of its own. */
+	/** URL of the store; default: a new SQLite file. */
 	store?: string;
 }
 
 const adminToken = "bench";
-/** More than any run spends. */
+/** Number of requests that no run reaches. */
 const budget = 1_000_000_000;
 
-/** The proxy as a user runs it, with a store of its own on the disk under the temporary folder. */
+/** Runs the proxy as a user would; by default with a new store in the system's temporary folder. */
 export async function play({ sink, destinations, store }: ProxyOptions): Promise<Answers> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +44,7 @@ export async function play({ sink, destinations, store }: ProxyOptions): Promise
 
 	return {
 		url: () => `${url}/v1/batch`,
-		/** Resolves to the ms until the journal is empty. */
+		/** Waits until the journal is empty; resolves to the ms this took. */
 		async fannedOut() {
 			const since = performance.now();
 			for (;;) {

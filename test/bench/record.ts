@@ -13,36 +13,37 @@ const result = z.object({
 });
 
 const section = z.object({
-	/** When it ended, in UTC, and how long it took, s. */
+	/** End of the measurement, in UTC. */
 	at: z.iso.datetime(),
+	/** Duration in seconds. */
 	seconds: z.number(),
-	/** What measured it. */
+	/** Command that measured the section. */
 	command: z.string(),
 	results: z.array(result),
-	/** What could not be measured, and why. */
+	/** Parts that could not be measured, with the reasons. */
 	failures: z.array(z.string()),
 });
 
 const bench = z.object({
 	machine: z.string(),
-	/** By name: Node, eventferry and what it was measured with and beside. */
+	/** Versions of Node, eventferry, the peers and other software involved, by name. */
 	versions: z.record(z.string(), z.string()),
 	sections: z.record(z.string(), section),
-	/** Why its last run ended before its end. */
+	/** Reason why the last run ended early. */
 	failure: z.string().exactOptional(),
 });
 export type BenchRecord = z.output<typeof bench>;
 
 const record = z.record(z.string(), bench);
-/** What was measured last, by bench: the content of `docs/benchmarks.json`. */
+/** Latest measurements by bench: the content of `docs/benchmarks.json`. */
 export type Measured = z.output<typeof record>;
 
 export const recordFile = "docs/benchmarks.json";
 
-/** What was measured last; throws where the file is not what a run wrote. */
+/** Reads the latest measurements; throws if the file has another shape. */
 export const readMeasured = (): Measured => record.parse(JSON.parse(readFileSync(recordFile, "utf8")));
 
-/** A line of what a bench prints with `--json`; throws where it is none. */
+/** Parses a line that a bench printed with `--json`; throws for any other text. */
 export const parseLine = (line: string) => lines.parse(JSON.parse(line));
 
 const named = { section: z.string() };
@@ -54,16 +55,16 @@ const lines = z.union([
 ]);
 export type Line = z.output<typeof lines>;
 
-/** Five digits are more than any figure is good for. */
+/** Rounds numbers to five digits, more than any figure is accurate to. */
 const rounded = (_: string, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(5)) : value);
 
-/** The record as text: a line for each result. */
+/** Formats measurements as JSON, with one line per result. */
 export const recordText = (measured: Measured): string =>
 	`${JSON.stringify(measured, rounded, "\t").replaceAll(/\{\n\t{6}"name"[\s\S]*?\n\t{5}\}/g, (text) =>
 		text.replaceAll(/\n\t*/g, " "),
 	)}\n`;
 
-/** A bench's record with what a run of some of its sections found. What was measured elsewhere is not kept. */
+/** Adds a run to a bench's record. Drops old sections that were measured on another machine or with other versions. */
 export function merged(before: BenchRecord | undefined, run: BenchRecord): BenchRecord {
 	const isSame = before?.machine === run.machine && JSON.stringify(before.versions) === JSON.stringify(run.versions);
 	return { ...run, sections: { ...(isSame && before?.sections), ...run.sections } };

@@ -1,23 +1,23 @@
-/** What a figure should be. */
+/** Bounds that a figure should keep. */
 export interface Target {
 	atLeast?: number;
 	atMost?: number;
 }
 
-/** One figure of a bench: ours, and a peer's of the same rounds of the same run. */
+/** Figure of a bench: eventferry's values and a peer's, from the same rounds of the same run. */
 export interface Result {
-	/** What is measured, without whose it is: "durable ingest". */
+	/** Name of the measure without the peer, for example "durable ingest". */
 	name: string;
-	/** Of `ours` and `theirs`: "events/s", "ms", "requests"; "" where they are plain numbers. */
+	/** Unit of `ours` and `theirs`, for example "events/s", "ms"; "" for plain numbers. */
 	unit: string;
-	/** One for each round. */
+	/** Values of eventferry, one per round. */
 	ours: number[];
-	/** One for each round, in the same order; empty where there is nobody to compare with. */
+	/** Values of the peer, in the same order; empty without a peer. */
 	theirs: number[];
-	/** Whose `theirs` are; "" where there is nobody. */
+	/** Name of the peer; "" without a peer. */
 	peer: string;
 	betterIs: "higher" | "lower";
-	/** Of ours ÷ theirs, of ours alone where there are no `theirs`; none where a figure is for information. */
+	/** Target for ours ÷ theirs, or for ours without a peer; absent if the figure is only for information. */
 	target?: Target;
 }
 
@@ -27,11 +27,11 @@ export function median(values: number[]): number {
 	return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** What a target is about, round by round: ours ÷ theirs, or ours alone. */
+/** Values that a target applies to, one per round: ours ÷ theirs, or ours without a peer. */
 export const judged = ({ ours, theirs }: Result): number[] =>
 	theirs.length === 0 ? ours : ours.map((value, round) => value / (theirs[round] ?? Number.NaN));
 
-/** Whether the median meets the target; undefined where there is none. */
+/** Returns true if the median meets the target; undefined if there is no target. */
 export function isMet(result: Result): boolean | undefined {
 	const { target } = result;
 	if (!target) return undefined;

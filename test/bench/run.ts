@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem, type } from "node:os";
 import { parseArgs } from "node:util";
 import { runBench } from "./bench-process.ts";
-import { type Bench, benches, chosenOf } from "./benches.ts";
+import { type Bench, benches, parseOnly } from "./benches.ts";
 import { checkForCi } from "./ci.ts";
 import { writeDocs } from "./docs.ts";
 import { tables } from "./print.ts";
@@ -13,11 +13,11 @@ const usage = `npm run bench -- [--only BENCH[/SECTION][,…]] [--rounds N] [--d
 Measures eventferry beside its peers: ${Object.entries(benches)
 	.map(([name, { minutes }]) => `${name} (${minutes} min)`)
 	.join(", ")}.
-Prints tables, and writes ${recordFile}, docs/benchmarks.md and its charts. What is not measured anew is kept.
-  --only browser,server/ingest   these benches, or sections of them
-  --rounds N                     in place of each bench's own
-  --docs-only                    measures nothing, writes the page again from ${recordFile}
-  --ci                           half a minute: fails on sizes, and on ratios that are far off; writes nothing\n`;
+Prints tables and writes ${recordFile}, docs/benchmarks.md and its charts. Keeps the figures that are not measured anew.
+  --only browser,server/ingest   measure only these benches or sections
+  --rounds N                     measure N rounds in place of each bench's default
+  --docs-only                    measure nothing, write the page again from ${recordFile}
+  --ci                           check sizes and a few ratios with loose bounds, in half a minute; write nothing\n`;
 
 const { values } = parseArgs({
 	options: {
@@ -32,9 +32,9 @@ if (values.help || !(Number(values.rounds ?? 1) > 0)) {
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
 }
-let chosen: ReturnType<typeof chosenOf>;
+let chosen: ReturnType<typeof parseOnly>;
 try {
-	chosen = chosenOf(values.only);
+	chosen = parseOnly(values.only);
 } catch (error) {
 	process.stderr.write(`--only: ${error instanceof Error ? error.message : String(error)}\n`);
 	process.exit(2);
@@ -46,7 +46,7 @@ const memory = `${Math.round(totalmem() / 2 ** 30)} GB`;
 const machine = [cpus()[0]?.model ?? arch(), `${cpus().length} cores`, memory, ...system].join(", ");
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 
-/** Runs a bench; `save` is called with what is known so far, whenever a section has ended. */
+/** Runs a bench and calls `save` with the record so far after each section. */
 async function run(
 	name: string,
 	{ file, rounds, minutes }: Bench,

@@ -11,47 +11,48 @@ import { median, type Result } from "./result.ts";
 import type { Mode } from "./sink.ts";
 
 export interface Settings {
-	/** Length of each measured round. */
+	/** Length of each measured round, in ms. */
 	ms: number;
 	rounds: number;
-	/** How many destinations an event goes to. */
+	/** Number of destinations that each event goes to. */
 	destinations: number;
 }
 
 const connections = 32;
-/** Requests under way per destination, as in server/delivery/window.ts. */
+/** Number of requests under way per destination, as in server/delivery/window.ts. */
 const concurrency = 4;
 
 const urlOf = (child: Child) => child.ask<string>("url");
 const control = (options: ControlOptions, env?: Record<string, string>) => start("controls", options, env);
 const proxyTo = (options: ProxyOptions, env?: Record<string, string>) => start("proxy", options, env);
 
-async function sinkThat(mode: Mode): Promise<{ sink: Child; url: string }> {
+async function startSink(mode: Mode): Promise<{ sink: Child; url: string }> {
 	const sink = await start("sink");
 	await sink.ask("mode", mode);
 	return { sink, url: await urlOf(sink) };
 }
 
 interface Measured extends Loaded {
-	/** µs of the server's CPU per event, the fan-out's included: what a busy machine blurs least. */
+	/** CPU time of the server per event in µs, fan-out included: the figure that a busy machine distorts least. */
 	cpu: number;
 }
 
 interface Round {
 	control: Measured;
 	proxy: Measured;
-	/** From the last 202 to the journal being empty. */
+	/** Time from the last 202 until the journal is empty. */
 	fanOutMs: number;
 }
 
-/** The same load on both in turn, after one round that is not counted. */
+/** Runs the same load on both servers in turn, after one warm-up round. */
 async function alternate(controlServer: Child, proxy: Child, { ms, rounds }: Settings): Promise<Round[]> {
 	const load = await start("load");
 	const [controlUrl, proxyUrl] = [await urlOf(controlServer), await urlOf(proxy)];
-	const on = (url: string) => load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false } satisfies Load);
+	const runLoad = (url: string) =>
+		load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false } satisfies Load);
 	async function measure<More>(server: Child, url: string, after: () => Promise<More>) {
 		const before = await server.ask<number>("cpu");
-		const loaded = await on(url);
+		const loaded = await runLoad(url);
 		const more = await after();
 		return { ...loaded, ...more, cpu: ((await server.ask<number>("cpu")) - before) / loaded.events };
 	}
@@ -59,17 +60,17 @@ async function alternate(controlServer: Child, proxy: Child, { ms, rounds }: Set
 	for (let round = 0; round <= rounds; round += 1) {
 		const control = await measure(controlServer, controlUrl, async () => ({}));
 		const fannedOut = async () => ({ fanOutMs: await proxy.ask<number>("fannedOut") });
-		const { fanOutMs, ...ofProxy } = await measure(proxy, proxyUrl, fannedOut);
-		measured.push({ control, proxy: ofProxy, fanOutMs });
+		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, fannedOut);
+		measured.push({ control, proxy: proxyMeasured, fanOutMs });
 	}
 	return measured.slice(1);
 }
 
-/** Rates of both, and what an event costs both. */
+/** Results for the rates of both servers and their CPU time per event. */
 function ratesAndCosts(rounds: Round[], name: string, peer: string, atLeast: number): Result[] {
-	const both = (of: (measured: Measured) => number) => ({
-		ours: rounds.map(({ proxy }) => of(proxy)),
-		theirs: rounds.map(({ control }) => of(control)),
+	const both = (value: (measured: Measured) => number) => ({
+		ours: rounds.map(({ proxy }) => value(proxy)),
+		theirs: rounds.map(({ control }) => value(control)),
 		peer,
 	});
 	return [
@@ -90,10 +91,10 @@ const fanOut = (rounds: Round[], name: string): Result => ({
 
 const bare = "node:http + JSON.parse";
 
-/** Durable ingest ÷ a server that parses and answers; and how long the fan-out is behind. In a store of its own, or the one named. */
+/** Durable ingest ÷ a server that only parses, and the delay of the fan-out. Default: a new store. */
 export async function ingest(settings: Settings, store?: string): Promise<Result[]> {
 	const { destinations } = settings;
-	const { url: sink } = await sinkThat("refuse");
+	const { url: sink } = await startSink("refuse");
 	const proxy = await proxyTo({ sink, destinations, ...(store && { store }) });
 	const rounds = await alternate(await control({ kind: "parse" }), proxy, settings);
 	return [
@@ -111,7 +112,7 @@ export async function ingest(settings: Settings, store?: string): Promise<Result
 	];
 }
 
-/** LD_PRELOAD's library that slows every fsync, compiled here; undefined where there is no C compiler. */
+/** Compiles the LD_PRELOAD library that slows every fsync; undefined without a C compiler. */
 function slowSync(): { library: string; remove(): void } | undefined {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	const remove = () => rmSync(folder, { recursive: true, force: true });
@@ -127,14 +128,14 @@ function slowSync(): { library: string; remove(): void } | undefined {
 	}
 }
 
-/** Durable ingest ÷ a transaction per request, where each fsync takes 2 ms more. */
+/** Durable ingest ÷ a transaction per request, with each fsync 2 ms slower. */
 export async function slowDisk(settings: Settings): Promise<Result[]> {
 	const slow = slowSync();
-	if (!slow) throw new Error("there is no C compiler (cc, or what CC names)");
+	if (!slow) throw new Error("there is no C compiler: install cc, or set CC to the compiler");
 	try {
 		const env = { LD_PRELOAD: slow.library, SLOWSYNC_US: "2000" };
 		const { destinations } = settings;
-		const { url: sink } = await sinkThat("refuse");
+		const { url: sink } = await startSink("refuse");
 		const rounds = await alternate(
 			await control({ kind: "transaction" }, env),
 			await proxyTo({ sink, destinations }, env),
@@ -149,29 +150,32 @@ export async function slowDisk(settings: Settings): Promise<Result[]> {
 	}
 }
 
-/** Requests that reach the providers' stand-in ÷ bare `ky` loops of the same concurrency. */
+/** Rate of requests to the providers' stand-in ÷ rate of bare `ky` loops of the same concurrency. */
 export async function delivery({ ms, rounds, destinations }: Settings): Promise<Result[]> {
-	const { sink, url } = await sinkThat("hold");
+	const { sink, url } = await startSink("hold");
 	const proxy = await proxyTo({ sink: url, destinations });
-	const answering = await sinkThat("answer");
+	const answering = await startSink("answer");
 	const bare = await control({ kind: "ky", sink: answering.url });
 	const load = await start("load");
-	// Tracks only: an update that changes nothing costs no request, so that requests would not say what was done.
+	// Send tracks only: an update without changes costs no request, so requests would not measure the work.
 	const backlog: Load = { url: await urlOf(proxy), ms: 500, connections: 8, tracksOnly: true };
 	await load.ask("round", backlog);
 	await proxy.ask("fannedOut");
 
-	/** Requests that a sink answers meanwhile: by the second, and the µs of CPU that each cost the process and its main thread. */
-	async function measure(server: Child, at: Child, work: () => Promise<unknown>) {
-		const look = async () => ({
-			answered: await at.ask<number>("answered"),
+	/**
+	 * Runs `work`; resolves to the rate of requests that the sink answered meanwhile, and to the CPU time per request in
+	 * µs, of the whole process and of its main thread.
+	 */
+	async function measure(server: Child, sink: Child, work: () => Promise<unknown>) {
+		const readCounters = async () => ({
+			answered: await sink.ask<number>("answered"),
 			cpu: await server.ask<number>("cpu"),
 			mainCpu: await server.ask<number>("mainCpu"),
 			now: performance.now(),
 		});
-		const before = await look();
+		const before = await readCounters();
 		await work();
-		const after = await look();
+		const after = await readCounters();
 		const requests = after.answered - before.answered;
 		return {
 			rate: requests / ((after.now - before.now) / 1_000),
@@ -181,21 +185,21 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	}
 	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measure>>>[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
-		const ofProxy = await measure(proxy, sink, async () => {
+		const proxyMeasured = await measure(proxy, sink, async () => {
 			await sink.ask("mode", "answer");
 			await new Promise((done) => setTimeout(done, ms));
 			await sink.ask("mode", "hold");
 		});
-		// The proxy's requests under way are held: it rests while the loops run.
-		const ofBare = await measure(bare, answering.sink, () =>
+		// The sink holds the proxy's requests under way, so that the proxy is idle while the loops run.
+		const bareMeasured = await measure(bare, answering.sink, () =>
 			bare.ask("run", { ms, loops: concurrency * destinations }),
 		);
-		if (round > 0) measured.push({ proxy: ofProxy, bare: ofBare });
+		if (round > 0) measured.push({ proxy: proxyMeasured, bare: bareMeasured });
 	}
 	const name = `delivery, ${destinations} destinations`;
-	const both = (of: (measured: Awaited<ReturnType<typeof measure>>) => number) => ({
-		ours: measured.map(({ proxy }) => of(proxy)),
-		theirs: measured.map(({ bare }) => of(bare)),
+	const both = (value: (measured: Awaited<ReturnType<typeof measure>>) => number) => ({
+		ours: measured.map(({ proxy }) => value(proxy)),
+		theirs: measured.map(({ bare }) => value(bare)),
 		peer: "bare ky loops",
 	});
 	return [
@@ -205,7 +209,7 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	];
 }
 
-/** From the post to the provider through an idle proxy ÷ through a handler that stores nothing. */
+/** Time from the post to the provider through an idle proxy ÷ through a handler that stores nothing. */
 export async function latency({ ms, rounds }: Settings): Promise<Result[]> {
 	const client = await start("latency");
 	const sink = await urlOf(client);

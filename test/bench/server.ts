@@ -20,7 +20,7 @@ const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 } satisfies Record<SectionOf<"server">, unknown>;
 
 const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3] [--json]
-Ratios within one run; nothing else is comparable.\n`;
+Measures the proxy with SQLite. Only ratios within one run are comparable.\n`;
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -51,5 +51,5 @@ if (
 const runs = chosen.map((name) => [name, async () => (await sections[name]?.(settings)) ?? []]);
 const versions = { SQLite: process.versions.sqlite ?? "" };
 const isDone = await measure(Object.fromEntries(runs), { json: values.json, versions, after: stopAll });
-// What a section that failed has left open keeps nobody waiting.
+// Exit explicitly, because a failed section may have left something open.
 process.exit(isDone ? 0 : 1);

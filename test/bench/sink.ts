@@ -2,13 +2,13 @@ import { createServer, type ServerResponse } from "node:http";
 import type { Answers } from "./child.ts";
 import { listen } from "./listen.ts";
 
-/** What the providers' stand-in does with a request: refuse it for an hour, keep it waiting, answer it. */
+/** Behaviour of the providers' stand-in: it refuses requests for an hour, holds them, or answers them. */
 export type Mode = "refuse" | "hold" | "answer";
 
-/** A success to each of the three, with a customer's id for the one that looks it up. */
+/** Answer that all three providers' clients take for success; its id answers HelpCrunch's lookup of a customer. */
 const success = JSON.stringify({ error: false, reason: "ok", data: [{ id: 1 }] });
 
-/** Stands in for the providers. */
+/** Runs a server that stands in for the providers. */
 export async function play(): Promise<Answers> {
 	let mode: Mode = "answer";
 	let answered = 0;

@@ -9,7 +9,7 @@ import { kills } from "./kill.ts";
 import { type Page, readPeers, versionsOf } from "./peer.ts";
 
 const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [delivery] [kill] [memory] [tracker …]
-The snippet beside its peers, in Chromium. Ratios within one run; nothing else is comparable.\n`;
+Measures the snippet beside other trackers, in Chromium. Only ratios within one run are comparable.\n`;
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -25,47 +25,47 @@ if (values.help || !(rounds > 0)) {
 	process.exit(values.help ? 0 : 2);
 }
 
-/** What one tracker was found to be; of one that cannot be measured, what could be. */
+/** Measurements of one tracker; incomplete if one of them failed. */
 interface Measured {
 	peer: Page;
 	costs: Cost[];
 	delivery: Delivery | undefined;
 }
 
-/** Has each tracker measured in turn; one that fails is told, and left out from there on. */
-async function each(
+/** Measures the waiting trackers in turn. Reports a tracker that fails and drops it from `trackers`. */
+async function measureEach(
 	trackers: Set<Measured>,
-	what: string,
+	step: string,
 	fail: Fail,
 	work: (tracker: Measured) => Promise<void>,
 	waiting: Iterator<Measured> = [...trackers].values(),
 ) {
 	for (let next = waiting.next(); !next.done; next = waiting.next()) {
 		const tracker = next.value;
-		process.stderr.write(`${what}: ${tracker.peer.name} …\n`);
+		process.stderr.write(`${step}: ${tracker.peer.name} …\n`);
 		await work(tracker).catch((error) => {
 			trackers.delete(tracker);
-			fail(`${what}: ${tracker.peer.name}`, error);
+			fail(`${step}: ${tracker.peer.name}`, error);
 		});
 	}
 }
 
-/** What each tracker is asked. */
-interface Question {
+/** Measure that is taken of each tracker. */
+interface Measure {
 	name: string;
 	unit: string;
 	values(measured: Measured): number[];
-	/** Of ours ÷ that peer's, or of ours alone. */
+	/** Target for ours ÷ this peer's values, or for ours without a peer. */
 	target?: Target & { peer?: string };
 	betterIs?: Result["betterIs"];
 }
 
-const costs = (what: keyof Cost) => (measured: Measured) => measured.costs.map((cost) => cost[what]);
-/** Undefined where there is nothing to count: requests of those who have not sent all of it. */
+const costs = (part: keyof Cost) => (measured: Measured) => measured.costs.map((cost) => cost[part]);
+/** Reads values of a delivery. `value` returns undefined to leave a tracker out, for example if events are missing. */
 const delivered = (value: (delivery: Delivery) => number | number[] | undefined) => (measured: Measured) =>
 	(measured.delivery ? [value(measured.delivery)].flat() : []).filter((each) => each !== undefined);
 
-const costQuestions: Question[] = [
+const costMeasures: Measure[] = [
 	{ name: "size, Brotli", unit: "B", values: ({ peer }) => [peer.brotli], target: { atMost: 5_000 } },
 	{ name: "CPU until track() returns", unit: "µs", values: costs("sync"), target: { peer: "Amplitude", atMost: 1 } },
 	{
@@ -88,7 +88,7 @@ const costQuestions: Question[] = [
 	},
 ];
 
-const deliveryQuestions: Question[] = [
+const deliveryMeasures: Measure[] = [
 	{
 		name: "requests for 50 events in 5 s",
 		unit: "",
@@ -130,12 +130,12 @@ const deliveryQuestions: Question[] = [
 	},
 ];
 
-/** Ours alone, and ours beside each peer's. */
-function resultsOf(questions: Question[], all: Measured[]): Result[] {
+/** Results for eventferry alone and beside each peer. */
+function resultsOf(measures: Measure[], all: Measured[]): Result[] {
 	const ours = all.find(({ peer }) => peer.name === "eventferry");
 	if (!ours) return [];
-	return questions.flatMap(({ name, unit, values, target, betterIs = "lower" }): Result[] => {
-		const { peer: asked = "", ...bounds } = target ?? {};
+	return measures.flatMap(({ name, unit, values, target, betterIs = "lower" }): Result[] => {
+		const { peer: targetPeer = "", ...bounds } = target ?? {};
 		const beside = (theirs: number[], peer: string): Result => ({
 			name,
 			unit,
@@ -143,7 +143,7 @@ function resultsOf(questions: Question[], all: Measured[]): Result[] {
 			theirs,
 			peer,
 			betterIs,
-			...(target && asked === peer && { target: bounds }),
+			...(target && targetPeer === peer && { target: bounds }),
 		});
 		const others = all.filter((other) => other !== ours && values(other).length > 0);
 		return [beside([], ""), ...others.map((other) => beside(values(other), other.peer.name))];
@@ -158,23 +158,23 @@ const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefi
 const sections: Record<string, Section> = {
 	async cost(fail) {
 		const trackers = new Set(all);
-		// In turn, so that what slows the machine for a while slows them all.
+		// Take turns, so that a slower machine slows all trackers.
 		for (let round = 1; round <= rounds; round++) {
 			const [first] = trackers;
 			if (!first) break;
 			const without = await emptyCost(chromium, first.peer);
-			await each(trackers, `cost, round ${round} of ${rounds}`, fail, async ({ peer, costs }) => {
+			await measureEach(trackers, `cost, round ${round} of ${rounds}`, fail, async ({ peer, costs }) => {
 				costs.push(await cost(chromium, peer, without));
 			});
 		}
-		return resultsOf(costQuestions, [...trackers]);
+		return resultsOf(costMeasures, [...trackers]);
 	},
 	async delivery(fail) {
 		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));
 		const waiting = [...trackers].values();
-		// Mostly waiting, and nothing of it is timed: two at once.
-		const one = () =>
-			each(
+		// Run two trackers at once: the section mostly waits and times nothing.
+		const worker = () =>
+			measureEach(
 				trackers,
 				"delivery",
 				fail,
@@ -183,8 +183,8 @@ const sections: Record<string, Section> = {
 				},
 				waiting,
 			);
-		await Promise.all([one(), one()]);
-		return resultsOf(deliveryQuestions, [...trackers]);
+		await Promise.all([worker(), worker()]);
+		return resultsOf(deliveryMeasures, [...trackers]);
 	},
 	async kill() {
 		const ours = peers.find(({ name }) => name === "eventferry");

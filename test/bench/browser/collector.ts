@@ -5,22 +5,25 @@ import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import type { Page } from "./peer.ts";
 
-/** What a peer has sent. */
+/** Totals of the requests that a peer has sent. */
 export interface Received {
 	requests: number;
-	/** Bytes of bodies and queries as they travelled. */
+	/** Bytes of bodies and query strings, as transferred. */
 	bytes: number;
-	/** How often each mark came: text that no peer encodes, `m-<number>-`. */
+	/** Number of times each mark came. A mark is text that no peer encodes: `m-<number>-`. */
 	marks: Map<string, number>;
 }
 
-/** What gives a page a fine clock. */
+/**
+ * Headers that give a page a more precise clock.
+ * https://developer.mozilla.org/en-US/docs/Web/API/Performance_API/High_precision_timing
+ */
 const isolated = {
 	"Cross-Origin-Opener-Policy": "same-origin",
 	"Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** One origin with an empty page, the peer's script, and a collector that counts what comes, or is down. */
+/** Starts a server with an empty page, the peer's script, and a collector that counts events and can be taken down. */
 export async function startCollector(peer: Page) {
 	let received: Received = { requests: 0, bytes: 0, marks: new Map() };
 	let isDown = false;
@@ -64,14 +67,14 @@ export async function startCollector(peer: Page) {
 	const collector = {
 		origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
 		received: () => received,
-		/** Forgets what came so far. */
+		/** Resets the totals. */
 		reset() {
 			received = { requests: 0, bytes: 0, marks: new Map() };
 		},
 		down(isNow: boolean) {
 			isDown = isNow;
 		},
-		/** Resolves once so many marks have come, or when nothing new has for `patience` ms. */
+		/** Resolves once `marks` marks have come, or no request has for `patience` ms. */
 		async settled(marks: number, patience = 6_000) {
 			let last = Date.now();
 			let seen = -1;

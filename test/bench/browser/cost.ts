@@ -2,21 +2,21 @@ import type { Chromium } from "../../browser/chromium.ts";
 import type { Page } from "./peer.ts";
 import { burst, bursts, idle, load, run, visit } from "./visit.ts";
 
-/** CPU of the page's main thread for each event, and for the script to be there, each less what an empty script took. */
+/** CPU time of the page's main thread. */
 export interface Cost {
-	/** µs until `track()` has returned. */
+	/** Time per call of `track()`, in µs. */
 	sync: number;
-	/** µs of all the work an event causes, in a burst of 1,000. */
+	/** CPU time per event in a burst of 1,000, in µs. */
 	burst: number;
-	/** µs of all the work an event causes, in bursts of 10. */
+	/** CPU time per event in bursts of 10, in µs. */
 	bursts: number;
-	/** ms of evaluation and start. */
+	/** CPU time of evaluating and starting the script, in ms. */
 	start: number;
 }
 
 const settleMs = 1_000;
 
-/** An empty script, and what its page does anyway while the same is waited for. */
+/** Empty script, for the CPU time that a page takes without a tracker. */
 const empty = "/empty.js";
 
 async function start(chromium: Chromium, peer: Page, script: string): Promise<number> {
@@ -29,7 +29,7 @@ async function start(chromium: Chromium, peer: Page, script: string): Promise<nu
 	});
 }
 
-/** CPU ms that `work` causes until what it sent has come, or nothing does any more. */
+/** Runs `work` on a page; resolves to the CPU time in ms until its events have come, or no more do. */
 async function caused(
 	chromium: Chromium,
 	peer: Page,
@@ -50,7 +50,7 @@ async function caused(
 	});
 }
 
-/** What the three visits of a script took. */
+/** Measures a script in three visits. */
 async function spent(chromium: Chromium, peer: Page, script: string): Promise<Cost> {
 	const one = await caused(chromium, peer, script, 1_000, ({ page }) => burst(page, 0, 1_000));
 	const tens = await caused(chromium, peer, script, 200, async ({ page }) => {
@@ -65,9 +65,10 @@ async function spent(chromium: Chromium, peer: Page, script: string): Promise<Co
 	};
 }
 
-/** What an empty script costs: the same for all trackers, so once a round will do. */
+/** Cost of an empty script. It is the same for all trackers, so it is measured once per round. */
 export const emptyCost = (chromium: Chromium, peer: Page): Promise<Cost> => spent(chromium, peer, empty);
 
+/** Cost of a peer's script, less `without`, the cost of an empty script. */
 export async function cost(chromium: Chromium, peer: Page, without: Cost): Promise<Cost> {
 	const all = await spent(chromium, peer, "/ferry/peer.js");
 	return {

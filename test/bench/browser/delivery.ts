@@ -4,23 +4,27 @@ import type { Page } from "./peer.ts";
 import { burst, bursts, idle, run, type Visit, visit } from "./visit.ts";
 
 export interface Delivery {
-	/** Requests and bytes of body an event, of 50 events in 5 s. */
+	/** Requests for 50 events in 5 s. */
 	requests: number;
+	/** Bytes of body per event, for the same events. */
 	bytes: number;
-	/** Of 1,000 events in one burst: requests, and how many events have come. */
+	/** Requests for 1,000 events in one burst. */
 	requestsOf1000: number;
+	/** Arrived events of this burst. */
 	arrivedOf1000: number;
-	/** Of 50 events before the tab closes, in several rounds: how many have come, and how many once a next page was open. */
+	/** Arrived events of 50 right before the tab closes, by round. */
 	closed: number[];
+	/** Arrived events of the same 50 after a next page was open, by round. */
 	closedThenOpened: number[];
-	/** Of 200 events while nothing answers, then a next page: how many have come. */
+	/** Arrived events of 200 during an outage, after a next page was open. */
 	afterOutage: number;
-	/** How many of each came more than once. As a tab closes, what is in flight may go again. */
+	/** Events that came twice around a closed tab, by round. Events in flight may be sent again as a tab closes. */
 	closedTwice: number[];
+	/** Events that came twice after the outage. */
 	outageTwice: number;
 }
 
-/** Opens a next page of the site, which records an event of its own: some send what they have kept only then. */
+/** Opens a next page of the site and records an event there. Some trackers send stored events only then. */
 async function openNext(open: Visit["open"]): Promise<void> {
 	const next = await open();
 	await next.evaluate(() => window.track("next-page"));
@@ -28,7 +32,7 @@ async function openNext(open: Visit["open"]): Promise<void> {
 
 const doubles = ({ marks }: Received) => [...marks.values()].filter((times) => times > 1).length;
 
-/** A tab that closes right after 50 events, then a next page: a race, which ends differently each time. */
+/** Closes a tab right after 50 events, then opens a next page. The outcome is a race and differs each time. */
 const closing = (chromium: Chromium, peer: Page) =>
 	visit(chromium, peer, async ({ page, collector, open }) => {
 		await run(page, "/ferry/peer.js");
@@ -45,7 +49,7 @@ const closing = (chromium: Chromium, peer: Page) =>
 	});
 
 export async function delivery(chromium: Chromium, peer: Page, rounds: number): Promise<Delivery> {
-	const few = await visit(chromium, peer, async ({ page, collector }) => {
+	const spaced = await visit(chromium, peer, async ({ page, collector }) => {
 		await run(page, "/ferry/peer.js");
 		await idle(1_000);
 		collector.reset();
@@ -54,7 +58,7 @@ export async function delivery(chromium: Chromium, peer: Page, rounds: number): 
 		await idle(500);
 		return collector.received();
 	});
-	const many = await visit(chromium, peer, async ({ page, collector }) => {
+	const burstOf1000 = await visit(chromium, peer, async ({ page, collector }) => {
 		await run(page, "/ferry/peer.js");
 		await idle(1_000);
 		collector.reset();
@@ -80,10 +84,10 @@ export async function delivery(chromium: Chromium, peer: Page, rounds: number): 
 		return collector.received();
 	});
 	return {
-		requests: few.requests,
-		bytes: few.bytes / 50,
-		requestsOf1000: many.requests,
-		arrivedOf1000: many.marks.size,
+		requests: spaced.requests,
+		bytes: spaced.bytes / 50,
+		requestsOf1000: burstOf1000.requests,
+		arrivedOf1000: burstOf1000.marks.size,
 		closed: closings.map(({ closed }) => closed),
 		closedThenOpened: closings.map(({ later }) => later.marks.size),
 		afterOutage: outage.marks.size,
@@ -92,7 +96,7 @@ export async function delivery(chromium: Chromium, peer: Page, rounds: number): 
 	};
 }
 
-/** Bytes by which the page's memory has grown after 10,000 events were delivered. */
+/** Growth of the page's heap after 10,000 delivered events, in bytes. */
 export async function memory(chromium: Chromium, peer: Page): Promise<number> {
 	return visit(chromium, peer, async ({ page, collector, heap }) => {
 		await run(page, "/ferry/peer.js");

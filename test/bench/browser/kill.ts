@@ -4,13 +4,15 @@ import { startCollector } from "./collector.ts";
 import type { Page } from "./peer.ts";
 import { burst, idle, run } from "./visit.ts";
 
-/** Of 50 events captured in one task while nothing answers, how many outlive a browser that is killed so many ms later. */
+/** Outcome of killing the browser `ms` after 50 events were captured in one task while nothing answers. */
 export interface Kill {
 	ms: number;
+	/** Number of events that survived. */
 	kept: number;
 }
 
-const after = [0, 50, 200, 400, 600, 1_000];
+/** Delays before the kill, in ms. */
+const delays = [0, 50, 200, 400, 600, 1_000];
 
 async function killedAfter(ms: number, peer: Page): Promise<number> {
 	const folder = temporaryFolder();
@@ -41,7 +43,7 @@ async function killedAfter(ms: number, peer: Page): Promise<number> {
 }
 
 export async function kills(peer: Page): Promise<Kill[]> {
-	const found: Kill[] = [];
-	for (const ms of after) found.push({ ms, kept: await killedAfter(ms, peer) });
-	return found;
+	const outcomes: Kill[] = [];
+	for (const ms of delays) outcomes.push({ ms, kept: await killedAfter(ms, peer) });
+	return outcomes;
 }

@@ -7,28 +7,31 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { build } from "esbuild";
 
-/** A tracker that is measured: one small file in `peers/`, named after it. */
+/** Tracker under measurement, defined in a small file of `peers/` named after it. */
 export interface Peer {
 	name: string;
 	/**
-	 * What its page runs, bundled with the packages of `peers/`: starts the tracker as its documentation first shows, so
-	 * that it sends to a path of its own origin, and sets `window.track(mark)`, which records one event with `mark` in its data. `window.begin`, where it is set, makes the visitor known first.
+	 * Script of the page, bundled with the packages of `peers/`. It starts the tracker as its documentation first
+	 * shows, sends to a path of its own origin, and sets `window.track(mark)`, which records one event with `mark` in its
+	 * data. It may set `window.begin()`, which identifies the visitor.
 	 */
 	source: string;
-	/** What its server answers to a body; by default 200 and `{}`. */
+	/** Answer of the tracker's server to a body; default: 200 and `{}`. */
 	answer?(body: string): { status: number; body: string };
-	/** What it fetches before it sends: answers in JSON, by path. */
+	/** JSON that the tracker fetches before it sends, by path. */
 	settings?: Record<string, unknown>;
-	/** The text of a body whose marks are encoded. */
+	/** Decodes a body, for a tracker that encodes the marks. */
 	read?(body: string): string;
-	/** A tarball of the registry of which a single file is needed, as `name@version` and its integrity. */
+	/** Package of the npm registry, as `name@version`. Only `file` is used, in place of the comment in `source`. */
 	tarball?: { spec: string; integrity: string; file: string };
-	/** Instead of a bundle: the file as it is served. */
+	/** File that is served as it is, in place of a bundle. */
 	file?: string;
 }
 
+/** Peer with its built script. */
 export interface Page extends Peer {
 	script: string;
+	/** Size with Brotli, in bytes. */
 	brotli: number;
 }
 
@@ -36,7 +39,7 @@ const folder = fileURLToPath(new URL("peers/", import.meta.url));
 const npm = (args: string[], cwd: string) =>
 	execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
-/** Installs what the peers need, from their own lock file, where that has changed since. */
+/** Installs the peers' packages from their own lock file, unless it is unchanged since the last installation. */
 function install(): void {
 	const installed = join(folder, "node_modules/.package-lock.json");
 	const changed = (file: string) => statSync(file).mtimeMs;
@@ -46,14 +49,14 @@ function install(): void {
 }
 
 async function fetchFile({ spec, integrity, file }: NonNullable<Peer["tarball"]>): Promise<string> {
-	const own = await mkdtemp(join(tmpdir(), "eventferry-peer-"));
+	const unpacked = await mkdtemp(join(tmpdir(), "eventferry-peer-"));
 	try {
-		const [packed] = JSON.parse(npm(["pack", spec, "--json", "--ignore-scripts"], own));
-		if (packed.integrity !== integrity) throw new Error(`${spec} is not what it was: ${packed.integrity}`);
-		execFileSync("tar", ["xzf", packed.filename], { cwd: own });
-		return await readFile(join(own, "package", file), "utf8");
+		const [packed] = JSON.parse(npm(["pack", spec, "--json", "--ignore-scripts"], unpacked));
+		if (packed.integrity !== integrity) throw new Error(`${spec} has an unexpected integrity: ${packed.integrity}`);
+		execFileSync("tar", ["xzf", packed.filename], { cwd: unpacked });
+		return await readFile(join(unpacked, "package", file), "utf8");
 	} finally {
-		await rm(own, { recursive: true, force: true });
+		await rm(unpacked, { recursive: true, force: true });
 	}
 }
 
@@ -76,14 +79,14 @@ async function bundle(peer: Peer): Promise<Page> {
 	return { ...peer, script, brotli: brotliCompressSync(script).length };
 }
 
-/** The versions that are measured, by package. */
+/** Measured versions, by package. */
 export function versionsOf(peers: Peer[]): Record<string, string> {
 	const { dependencies } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
 	const packed = peers.flatMap(({ tarball }) => (tarball ? [tarball.spec.split("@") as [string, string]] : []));
 	return { ...dependencies, ...Object.fromEntries(packed) };
 }
 
-/** The peers of the folder, bundled; all, or those that are named, in lower case or not. Rejects for a name that none has. */
+/** Bundles all peers of the folder, or the named ones; case does not matter. Rejects for an unknown name. */
 export async function readPeers(names: string[]): Promise<Page[]> {
 	install();
 	const files = readdirSync(folder).filter((file) => file.endsWith(".ts"));
@@ -92,7 +95,7 @@ export async function readPeers(names: string[]): Promise<Page[]> {
 	);
 	const asked = names.map((name) => name.toLowerCase());
 	const unknown = names.find((name) => !peers.some((peer) => peer.name.toLowerCase() === name.toLowerCase()));
-	if (unknown !== undefined) throw new TypeError(`nothing here is called ${unknown}`);
+	if (unknown !== undefined) throw new TypeError(`there is no section or tracker called ${unknown}`);
 	const wanted = peers.filter(({ name }) => asked.length === 0 || asked.includes(name.toLowerCase()));
 	return Promise.all(wanted.map(bundle));
 }

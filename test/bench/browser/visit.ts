@@ -3,14 +3,15 @@ import type { Chromium } from "../../browser/chromium.ts";
 import { type Collector, startCollector } from "./collector.ts";
 import type { Page } from "./peer.ts";
 
-/** One visitor with an empty profile on the page of one peer. */
+/** Visitor with an empty profile on the page of one peer. */
 export interface Visit {
 	page: BrowserPage;
 	collector: Collector;
-	/** CPU ms that the page's main thread has used so far. */
+	/** Resolves to the CPU time of the page's main thread so far, in ms. */
 	cpu(): Promise<number>;
 	/** Opens a page of the site and runs its script. */
 	open(script?: string): Promise<BrowserPage>;
+	/** Resolves to the size of the page's heap after garbage collection, in bytes. */
 	heap(): Promise<number>;
 }
 
@@ -23,7 +24,7 @@ declare global {
 
 export const idle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Loads a script into a page that is there already, so that the page's own cost is not measured. */
+/** Loads a script into an open page, so that the cost of opening the page is not measured. */
 export const load = (page: BrowserPage, script: string) =>
 	page.evaluate(
 		(script) =>
@@ -32,19 +33,19 @@ export const load = (page: BrowserPage, script: string) =>
 				element.src = script;
 				element.dataset.writeKey = "site_bench";
 				element.onload = () => resolve();
-				element.onerror = () => reject(new Error("no script"));
+				element.onerror = () => reject(new Error(`${script} cannot be loaded`));
 				document.head.append(element);
 			}),
 		script,
 	);
 
-/** Loads a script and makes the visitor known. */
+/** Loads a script and identifies the visitor. */
 export async function run(page: BrowserPage, script: string): Promise<void> {
 	await load(page, script);
 	await page.evaluate(() => window.begin?.());
 }
 
-/** Records so many marks in one task; resolves to the ms that a call took, the median of groups of 50. */
+/** Records `count` marks in one task; resolves to the ms per call, the median of groups of 50. */
 export const burst = (page: BrowserPage, from: number, count: number) =>
 	page.evaluate(
 		([from, count]) => {
@@ -60,7 +61,7 @@ export const burst = (page: BrowserPage, from: number, count: number) =>
 		[from, count] as const,
 	);
 
-/** Records so many bursts of so many marks, one every `ms`. */
+/** Records `times` bursts of `count` marks, one burst every `ms`. */
 export const bursts = (page: BrowserPage, times: number, count: number, ms: number) =>
 	page.evaluate(
 		async ([times, count, ms]) => {
@@ -82,9 +83,11 @@ export async function visit<Result>(
 	const context = await visitor();
 	let session: CDPSession | undefined;
 	const page = await context.newPage();
-	const measuring = async () => {
+	const openSession = async () => {
 		if (!session) {
 			session = await context.newCDPSession(page);
+			// Thread ticks count CPU time:
+			// https://chromedevtools.github.io/devtools-protocol/tot/Performance/#method-enable
 			await session.send("Performance.enable", { timeDomain: "threadTicks" });
 		}
 		return session;
@@ -95,7 +98,7 @@ export async function visit<Result>(
 			page,
 			collector,
 			async cpu() {
-				const { metrics } = await (await measuring()).send("Performance.getMetrics");
+				const { metrics } = await (await openSession()).send("Performance.getMetrics");
 				return (metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0) * 1_000;
 			},
 			async open(script = "/ferry/peer.js") {
@@ -105,7 +108,7 @@ export async function visit<Result>(
 				return next;
 			},
 			async heap() {
-				const measured = await measuring();
+				const measured = await openSession();
 				await measured.send("HeapProfiler.collectGarbage");
 				await measured.send("HeapProfiler.collectGarbage");
 				return (await measured.send("Runtime.getHeapUsage")).usedSize;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { installed } from "./installed.ts";
-import { inserted, type Job, payload, type Queue } from "./queue.ts";
+import { insertInChunks, type Job, payload, type Queue } from "./queue.ts";
 import { startRedis } from "./redis.ts";
 
-/** As much of BullMQ as is used here. */
+/** Part of BullMQ's interface that the bench uses. */
 interface BullMq {
 	Queue: new (
 		name: string,
@@ -20,28 +20,29 @@ interface BullMq {
 	) => { on(event: "error", listener: (error: Error) => void): void; close(): Promise<void> };
 }
 
-const tell = (error: Error) => process.stderr.write(`BullMQ: ${error.message}\n`);
+const printError = (error: Error) => process.stderr.write(`BullMQ: ${error.message}\n`);
 
+/** BullMQ keeps an order per person only in its Pro edition: https://docs.bullmq.io/bullmq-pro/groups */
 const bullMq = (concurrency: number): Queue => ({
 	name: `BullMQ, ${concurrency === 1 ? "one event at a time in all" : `${concurrency} at once, no order`}`,
-	settings: `concurrency ${concurrency}, on Redis with appendfsync always, over its socket; an order per person is BullMQ Pro's (groups)`,
+	settings: `concurrency ${concurrency}, on Redis with appendfsync always, over its socket; an order per person needs groups of BullMQ Pro`,
 	async open() {
 		const redis = await startRedis();
 		if (!redis) return undefined;
 		const { Queue: Waiting, Worker } = await installed<BullMq>("bullmq");
 		const connection = { path: redis.path, maxRetriesPerRequest: null };
 		const waiting = new Waiting("events", { connection });
-		waiting.on("error", tell);
+		waiting.on("error", printError);
 		return {
 			add: (jobs) =>
-				inserted(jobs, (some) =>
+				insertInChunks(jobs, (chunk) =>
 					waiting.addBulk(
-						some.map((job) => ({ name: "deliver", data: { ...job, payload }, opts: { removeOnComplete: true } })),
+						chunk.map((job) => ({ name: "deliver", data: { ...job, payload }, opts: { removeOnComplete: true } })),
 					),
 				),
 			async work(deliver, ms) {
 				const worker = new Worker("events", ({ data }) => deliver(data), { connection, concurrency });
-				worker.on("error", tell);
+				worker.on("error", printError);
 				await delay(ms);
 				await worker.close();
 			},

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { installed } from "./installed.ts";
-import { inserted, type Job, payload, type Queue } from "./queue.ts";
+import { insertInChunks, type Job, payload, type Queue } from "./queue.ts";
 
-/** As much of graphile-worker as is used here. */
+/** Part of graphile-worker's interface that the bench uses. */
 interface GraphileWorker {
 	makeWorkerUtils(options: object): Promise<{
 		migrate(): Promise<void>;
@@ -15,9 +15,10 @@ interface GraphileWorker {
 
 const concurrentJobs = 10;
 
+/** graphile-worker without `localQueue`, which breaks the order: https://github.com/graphile/worker/issues/621 */
 export default {
 	name: "graphile-worker",
-	settings: `a queue per person; concurrentJobs ${concurrentJobs}, finished jobs told in batches (completeJobBatchDelay 0); no localQueue, with which a queue's jobs run at the same time`,
+	settings: `a queue per person; concurrentJobs ${concurrentJobs}, finished jobs completed in batches (completeJobBatchDelay 0); no localQueue, which would run jobs of one queue concurrently`,
 	async open(connectionString) {
 		const { makeWorkerUtils, run, Logger } = await installed<GraphileWorker>("graphile-worker");
 		const logger = new Logger(() => () => {});
@@ -25,9 +26,9 @@ export default {
 		await utils.migrate();
 		return {
 			add: (jobs) =>
-				inserted(jobs, (some) =>
+				insertInChunks(jobs, (chunk) =>
 					utils.addJobs(
-						some.map((job) => ({ identifier: "deliver", payload: { ...job, payload }, queueName: job.person })),
+						chunk.map((job) => ({ identifier: "deliver", payload: { ...job, payload }, queueName: job.person })),
 					),
 				),
 			async work(deliver, ms) {

@@ -6,10 +6,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
-/** A peer's module. All are installed from their own lock file, the first time that one is asked for. */
+/** Imports a peer's module. The first call installs all peers from their own lock file. */
 export async function installed<Module>(name: string): Promise<Module> {
 	if (!existsSync(join(folder, "node_modules"))) {
-		process.stderr.write("installing the queues, once …\n");
+		process.stderr.write("installing the queues …\n");
 		execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
 			cwd: folder,
 			stdio: ["ignore", "ignore", "inherit"],

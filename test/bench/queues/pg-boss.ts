@@ -1,7 +1,7 @@
 import { installed } from "./installed.ts";
-import { inserted, type Job, payload, type Queue } from "./queue.ts";
+import { insertInChunks, type Job, payload, type Queue } from "./queue.ts";
 
-/** As much of pg-boss as is used here. */
+/** Part of pg-boss's interface that the bench uses. */
 interface PgBoss {
 	on(event: "error", listener: (error: Error) => void): void;
 	start(): Promise<unknown>;
@@ -16,7 +16,7 @@ const name = "events";
 
 const pgBoss = (batchSize: number, loops: number): Queue => ({
 	name: `pg-boss, ${batchSize === 1 ? "one at a time" : `batches of ${batchSize}`}`,
-	settings: `policy key_strict_fifo, singletonKey = person; ${loops} loops of fetch (batchSize ${batchSize}) and complete without any polling interval, a batch completed together`,
+	settings: `policy key_strict_fifo, singletonKey = person; ${loops} loops of fetch (batchSize ${batchSize}) and complete without any polling interval, each batch completed in one call`,
 	async open(url) {
 		const { PgBoss } = await installed<{ PgBoss: new (options: object) => PgBoss }>("pg-boss");
 		const boss = new PgBoss({ connectionString: url, max: loops + 2, schedule: false });
@@ -25,10 +25,10 @@ const pgBoss = (batchSize: number, loops: number): Queue => ({
 		await boss.createQueue(name, { policy: "key_strict_fifo" });
 		return {
 			add: (jobs) =>
-				inserted(jobs, (some) =>
+				insertInChunks(jobs, (chunk) =>
 					boss.insert(
 						name,
-						some.map((job) => ({ singletonKey: job.person, data: { ...job, payload } })),
+						chunk.map((job) => ({ singletonKey: job.person, data: { ...job, payload } })),
 					),
 				),
 			async work(deliver, ms) {

@@ -1,36 +1,36 @@
-/** An event that waits: the `n`th of its person, from 0. */
+/** Waiting event, number `n` of its person, from 0. */
 export interface Job {
 	person: string;
 	n: number;
 }
 
-/** Where a queue's events arrive; resolves once the event counts as delivered. */
+/** Receives an event from a queue; resolves once the event counts as delivered. */
 export type Deliver = (job: Job) => Promise<void>;
 
-/** A queue with events in it, each to be delivered once and in the order of its person. */
+/** Open queue, which should deliver each event once and each person's events in order. */
 export interface OpenQueue {
-	/** Adds events, in this order. */
+	/** Adds events in this order. */
 	add(jobs: Job[]): Promise<void>;
-	/** Delivers for so many ms. Resolves when nothing is under way any more. */
+	/** Delivers for `ms` milliseconds; resolves once nothing is under way. */
 	work(deliver: Deliver, ms: number): Promise<void>;
 	close(): Promise<void>;
 }
 
 export interface Queue {
 	name: string;
-	/** How it is set up; shown beside its figures. */
+	/** Configuration, printed as the bench fills the queue. */
 	settings: string;
-	/** `url`: an empty PostgreSQL database of its own. Undefined where it cannot run here. */
+	/** Opens the queue on `url`, an empty PostgreSQL database; resolves to undefined if the queue cannot run here. */
 	open(url: string): Promise<OpenQueue | undefined>;
 }
 
-/** What an event of a shop weighs: about 400 bytes. */
+/** Payload of about 400 bytes, the size of a shop's event. */
 export const payload = "x".repeat(400);
 
 /**
- * Gives a queue its events in statements of a thousand: of a person there is then one at most in each, as some queues
- * have no order among what they got together.
+ * Inserts jobs in chunks of 1,000, so that a chunk has at most one job of each person if there are 1,000 people. Some
+ * queues keep no order among jobs that are inserted together.
  */
-export async function inserted(jobs: Job[], insert: (some: Job[]) => Promise<unknown>): Promise<void> {
+export async function insertInChunks(jobs: Job[], insert: (chunk: Job[]) => Promise<unknown>): Promise<void> {
 	for (let from = 0; from < jobs.length; from += 1_000) await insert(jobs.slice(from, from + 1_000));
 }

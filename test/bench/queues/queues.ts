@@ -13,14 +13,16 @@ import { redisVersion } from "./redis.ts";
 import { createWatch } from "./watch.ts";
 
 const usage = `npm run bench:queues -- [--rounds N] [--waiting N] [--people N] [--seconds S] [--json]
-Lanes on PostgreSQL beside other queues, each event to a receiver that does nothing. Ratios within one run.\n`;
+Measures eventferry's lanes on PostgreSQL beside other queues, with a receiver that does nothing.
+Only ratios within one run are comparable.\n`;
 const { values } = parseArgs({
 	options: {
 		rounds: { type: "string", default: "3" },
-		/** Events that wait at the start of each round, and whose they are. */
+		/** Number of events waiting at the start of each round. */
 		waiting: { type: "string", default: "200000" },
+		/** Number of people who have the waiting events. */
 		people: { type: "string", default: "20000" },
-		/** Length of a round of each queue. */
+		/** Length of each queue's rounds. */
 		seconds: { type: "string", default: "8" },
 		json: { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
@@ -37,22 +39,23 @@ if (values.help || Object.values(settings).some((value) => !(value > 0))) {
 	process.exit(values.help ? 0 : 2);
 }
 
-/** One queue under measurement; its rates are events per second, one for each round. */
+/** Queue under measurement. */
 interface Measured extends ReturnType<typeof createWatch> {
 	queue: Queue;
 	open: OpenQueue;
-	/** Events given to it so far. */
+	/** Number of events added so far. */
 	added: number;
-	/** How quickly it took the first of them. */
+	/** Events per second taken in by the first fill. */
 	taken: number;
+	/** Events delivered per second, by round. */
 	rates: number[];
-	/** ms of CPU for each event, of the queue and its database. */
+	/** CPU time per event in ms, of the queue and its database, by round. */
 	cpu: number[];
 }
 
-/** Tops up what waits, with events for all people in turn; resolves to events per second taken in. */
+/** Adds events for all people in turn until `settings.waiting` events wait; resolves to the events added per second. */
 async function fill(measured: Measured): Promise<number> {
-	const missing = settings.waiting - (measured.added - measured.seen.delivered);
+	const missing = settings.waiting - (measured.added - measured.tally.delivered);
 	const jobs = Array.from({ length: Math.max(0, missing) }, (_, index): Job => {
 		const place = measured.added + index;
 		return { person: `person ${place % settings.people}`, n: Math.floor(place / settings.people) };
@@ -63,10 +66,10 @@ async function fill(measured: Measured): Promise<number> {
 	return jobs.length / ((performance.now() - since) / 1_000);
 }
 
-async function round({ open, seen, deliver, rates, cpu }: Measured): Promise<void> {
-	const [before, since, cpuBefore] = [seen.delivered, performance.now(), cpuMs()];
+async function round({ open, tally, deliver, rates, cpu }: Measured): Promise<void> {
+	const [before, since, cpuBefore] = [tally.delivered, performance.now(), cpuMs()];
 	await open.work(deliver, settings.ms);
-	const [delivered, cpuAfter] = [seen.delivered - before, cpuMs()];
+	const [delivered, cpuAfter] = [tally.delivered - before, cpuMs()];
 	rates.push(delivered / ((performance.now() - since) / 1_000));
 	if (cpuBefore !== undefined && cpuAfter !== undefined) cpu.push((cpuAfter - cpuBefore) / delivered);
 }
@@ -83,7 +86,7 @@ async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefi
 	return measured;
 }
 
-/** What is asked of the lanes beside the two that promise an order on PostgreSQL. */
+/** Targets beside the peers that promise an order on PostgreSQL. */
 const targets = new Map<Queue, Target>([
 	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: 20 }]),
 	[graphileWorker, { atLeast: 50 }],
@@ -91,7 +94,7 @@ const targets = new Map<Queue, Target>([
 
 function resultsOf(ours: Measured, peers: Measured[]): Result[] {
 	const all = { betterIs: "higher", unit: "events/s" } as const;
-	const broken = ({ seen }: Measured) => [seen.outOfOrder + seen.doubles];
+	const broken = ({ tally }: Measured) => [tally.outOfOrder + tally.doubles];
 	const { waiting, people } = settings;
 	return peers.flatMap((peer): Result[] => [
 		{
@@ -124,7 +127,7 @@ function resultsOf(ours: Measured, peers: Measured[]): Result[] {
 
 async function queues(cluster: Cluster, fail: Fail): Promise<Result[]> {
 	const ours = await opened(eventferry, cluster);
-	if (!ours) throw new Error("the lanes cannot be opened");
+	if (!ours) throw new Error("eventferry's store cannot be opened");
 	const peers: Measured[] = [];
 	for (const queue of [...pgBoss, graphileWorker, ...bullMq]) {
 		const peer = await opened(queue, cluster).catch((error: unknown) => fail(queue.name, error));
@@ -132,14 +135,14 @@ async function queues(cluster: Cluster, fail: Fail): Promise<Result[]> {
 	}
 	for (let place = 0; place <= settings.rounds; place += 1) {
 		for (const measured of [ours, ...peers]) {
-			process.stderr.write(`${place === 0 ? "not counted" : `round ${place}`}: ${measured.queue.name} …\n`);
+			process.stderr.write(`${place === 0 ? "warm-up" : `round ${place}`}: ${measured.queue.name} …\n`);
 			await fill(measured);
 			if (place === 0) await measured.open.work(measured.deliver, settings.ms / 4);
 			else await round(measured);
 		}
 	}
 	for (const { open } of [ours, ...peers]) await open.close();
-	const { outOfOrder, doubles } = ours.seen;
+	const { outOfOrder, doubles } = ours.tally;
 	if (outOfOrder + doubles > 0) fail("eventferry", new Error(`${outOfOrder} out of order, ${doubles} twice`));
 	return resultsOf(ours, peers);
 }

@@ -9,11 +9,14 @@ const command = (process.env.PATH ?? "")
 	.map((folder) => join(folder, "redis-server"))
 	.find(existsSync);
 
-/** Undefined where there is no `redis-server` on PATH. */
+/** Version of Redis; undefined without a `redis-server` on PATH. */
 export const redisVersion = (): string | undefined =>
 	command && /v=([\d.]+)/.exec(execFileSync(command, ["--version"], { encoding: "utf8" }))?.[1];
 
-/** A Redis of its own, which answers once what it was given is on disk. Undefined where there is no `redis-server`. */
+/**
+ * Starts a Redis that answers a write once it is on disk; resolves to undefined without a `redis-server` on PATH.
+ * https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
+ */
 export async function startRedis(): Promise<{ path: string; stop(): Promise<void> } | undefined> {
 	if (command === undefined) return undefined;
 	const folder = temporaryFolder();

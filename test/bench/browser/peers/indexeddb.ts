@@ -1,6 +1,6 @@
 import type { Peer } from "../peer.ts";
 
-/** No tracker: what it costs at least to keep each event and to send it. */
+/** Baseline without a tracker: the least cost of storing and sending each event. */
 export default {
 	name: "bare IndexedDB",
 	source: `

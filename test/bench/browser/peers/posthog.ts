@@ -13,7 +13,7 @@ export default {
 			disable_surveys: true,
 			advanced_disable_flags: true,
 			disable_external_dependency_loading: true,
-			// A headless browser is what measures.
+			// PostHog ignores headless browsers by default, and the bench runs one.
 			opt_out_useragent_filter: true,
 		});
 		window.track = (mark) => posthog.capture("basket:item:added", { product: "iPhone X", mark });

@@ -1,6 +1,6 @@
 import type { Peer } from "../peer.ts";
 
-/** The build that holds its plugins; the other one loads them from a CDN. */
+/** RudderStack's build with its plugins; the other build loads them from a CDN. */
 export default {
 	name: "RudderStack",
 	source: `
@@ -9,7 +9,7 @@ export default {
 		analytics.load("0123456789", location.origin + "/rudderstack", { configUrl: location.origin + "/rudderstack" });
 		window.track = (mark) => analytics.track("basket:item:added", { product: "iPhone X", mark });
 	`,
-	/** A source without destinations in the page. */
+	/** Settings of a source without destinations in the page. */
 	settings: {
 		"/rudderstack/sourceConfig/": {
 			isHosted: true,

@@ -10,7 +10,7 @@ export default {
 		);
 		window.track = (mark) => analytics.track("basket:item:added", { product: "iPhone X", mark });
 	`,
-	/** A source without destinations in the page. */
+	/** Settings of a source without destinations in the page. */
 	settings: {
 		"/segment/v1/projects/0123456789/settings": {
 			integrations: {

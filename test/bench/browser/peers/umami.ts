@@ -1,6 +1,6 @@
 import type { Peer } from "../peer.ts";
 
-/** Its package is the whole app, with 370 dependencies; the tracker is one file of it, without any. */
+/** Tracker of Umami, a file without dependencies; its package is the whole app, with 370 of them. */
 export default {
 	name: "Umami",
 	tarball: {
