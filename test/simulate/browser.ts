@@ -3,24 +3,24 @@ import type { Page } from "./page.ts";
 import type { Random } from "./random.ts";
 import type { Disk } from "./storage.ts";
 
-/** A visitor's browser, which outlives its pages. */
+/** Browser of a visitor, which outlives its pages. */
 export interface Browser {
-	/** Its visitor's number. */
+	/** Number of the visitor. */
 	index: number;
 	disk: Disk;
 	line: Line;
-	/** Its address, as the load balancer in front of the proxy tells it. */
+	/** IP address, which the proxy's load balancer passes on in `X-Forwarded-For`. */
 	address: string;
 	userAgent: string;
-	/** Driven by a program, and says so. */
+	/** Value of `navigator.webdriver`: true if a program drives the browser. */
 	webdriver: boolean;
-	/** How wrong its clock is, ms. */
+	/** Error of the clock, in ms. */
 	clockOff: number;
 	has: { indexedDb: boolean; localStorage: boolean; locks: boolean };
 	pages: Set<Page>;
 	random: Random;
-	/** Whose turn it is among its pages. */
-	turn: Promise<unknown>;
+	/** Settles once no page holds the browser's Web Lock. */
+	lockFree: Promise<unknown>;
 }
 
 const agents: [string, ...string[]] = [
@@ -38,7 +38,7 @@ const botAgents: [string, ...string[]] = [
 
 const minute = 60_000;
 
-/** A browser as visitors have them: one in some dozens has a wrong clock, no database, no locks or nowhere to store at all. */
+/** Creates a browser. A few in a hundred have a wrong clock, no IndexedDB, no Web Locks or no `localStorage`. */
 export function createBrowser(index: number, random: Random, isBot: boolean): Browser {
 	const isDriven = isBot && random.chance(0.4);
 	const isWrong = random.chance(0.02);
@@ -53,6 +53,6 @@ export function createBrowser(index: number, random: Random, isBot: boolean): Br
 		has: { indexedDb: !random.chance(0.015), localStorage: !random.chance(0.005), locks: !random.chance(0.03) },
 		pages: new Set(),
 		random,
-		turn: Promise.resolve(),
+		lockFree: Promise.resolve(),
 	};
 }

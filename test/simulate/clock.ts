@@ -6,33 +6,37 @@ import { withGlobal } from "@sinonjs/fake-timers";
 import { done, ending, given, sharedIn, sharedKey, sharedMemory } from "./shared.ts";
 
 export interface SimulatedClock {
-	/** ms since the epoch. */
+	/** Simulated time, in ms since the epoch. */
 	now(): number;
-	/** Resolves after so many simulated ms. */
+	/** Resolves after `ms` of simulated time. */
 	sleep(ms: number): Promise<void>;
-	/** Keeps time from moving on until this has settled, which must not take simulated time: a busy machine may keep it waiting. */
+	/** Stops simulated time until `work` settles, which must not depend on a simulated timer. */
 	during<Result>(work: Promise<Result>): Promise<Result>;
-	/** Lets time pass until then: from timer to timer, each once everything that the last set off has come to rest. */
+	/** Advances time to `at`, from timer to timer. The next timer fires once all work of the last one is at rest. */
 	runUntil(at: number): Promise<void>;
-	/** How often time has moved on. */
+	/** Number of times that time has advanced. */
 	steps(): number;
 }
 
 const immediate = setImmediate;
-/** Event loop turns without any event after which nothing more is under way on this thread. */
+/** Number of event loop turns without an event after which this thread is at rest. */
 const quietTurns = 2;
-/** The store's thread is waited for in slices of so many real ms. */
+/** Longest single wait for the store's thread, in real ms. */
 const waitMs = 5;
-/** What goes on for so many real ns without an end hangs. */
+/** Time without rest after which the simulation counts as hung, in real ns. */
 const restNs = 60_000_000_000n;
 
+/**
+ * Number of events that this thread's event loop has processed:
+ * https://nodejs.org/api/perf_hooks.html#performancenodetiminguvmetricsinfo
+ */
 const eventsSeen = () =>
 	(performance as unknown as { nodeTiming: { uvMetricsInfo: { events: number } } }).nodeTiming.uvMetricsInfo.events;
 
 /**
- * Puts a simulated clock in the place of the real one, for this thread and the store's: `Date`, timers, `performance.now`
- * and `AbortSignal.timeout`. Node's own parts keep the real one, so sockets, files and SQLite work as ever and take no
- * simulated time. Must be called before anything else is imported that takes timers by name.
+ * Replaces the real clock by a simulated one in this thread and the store's: `Date`, timers, `performance.now` and
+ * `AbortSignal.timeout`. Node's internals keep the real clock, so sockets, files and SQLite work as usual and take no
+ * simulated time. Call this before importing a module that imports timers by name.
  */
 export function installClock(startAt: number): SimulatedClock {
 	const memory = sharedMemory();
@@ -41,8 +45,8 @@ export function installClock(startAt: number): SimulatedClock {
 	const real = { Date, setTimeout, clearTimeout, setInterval, clearInterval };
 	const clock = withGlobal(real as never).createClock(startAt, Number.POSITIVE_INFINITY);
 	let steps = 0;
-	/** What is under way and takes no simulated time. */
-	let under = 0;
+	/** Number of calls of `during` under way. */
+	let underWay = 0;
 
 	function follow(): void {
 		time[0] = clock.now;
@@ -50,19 +54,12 @@ export function installClock(startAt: number): SimulatedClock {
 	}
 	follow();
 	const sleep = (ms: number) => new Promise<void>((resolve) => void clock.setTimeout(() => resolve(), ms));
-	const {
-		Date: SimulatedDate,
-		setTimeout: later,
-		clearTimeout: notLater,
-		setInterval: each,
-		clearInterval: noMore,
-	} = clock;
 	Object.assign(globalThis, {
-		Date: SimulatedDate,
-		setTimeout: later,
-		clearTimeout: notLater,
-		setInterval: each,
-		clearInterval: noMore,
+		Date: clock.Date,
+		setTimeout: clock.setTimeout,
+		clearTimeout: clock.clearTimeout,
+		setInterval: clock.setInterval,
+		clearInterval: clock.clearInterval,
 	});
 	performance.now = () => clock.now - startAt;
 	AbortSignal.timeout = (ms) => {
@@ -88,7 +85,7 @@ export function installClock(startAt: number): SimulatedClock {
 			this.once("message", () => Atomics.add(work, done, 1));
 			this.once("exit", () => {
 				Atomics.store(work, ending, 0);
-				// What was said to it as it ended nobody will hear.
+				// Messages to an ended thread are never handled, so count all as done.
 				Atomics.store(work, done, Atomics.load(work, given));
 			});
 		}
@@ -97,18 +94,20 @@ export function installClock(startAt: number): SimulatedClock {
 			super.postMessage(...args);
 		}
 	};
+	// Make the replaced functions visible to imports by name:
+	// https://nodejs.org/api/module.html#modulesyncbuiltinesmexports
 	syncBuiltinESMExports();
 
-	/** Resolves once nothing is under way: no request, on this thread no event for some turns, on the store's no work left. */
+	/** Resolves once no request is under way, this thread had no event for some turns, and the store's thread is idle. */
 	async function rest(): Promise<void> {
 		let seen = eventsSeen();
 		const began = process.hrtime.bigint();
 		for (let quiet = 0; quiet < quietTurns; ) {
 			if (process.hrtime.bigint() - began > restNs)
-				throw new Error(`there is no rest: work ${work} of the store's thread, ${under} requests`);
-			// The thread first: whatever it has said before it came to rest, the next turns hear.
+				throw new Error(`the simulation hangs: ${underWay} requests under way, counters of the store's thread ${work}`);
+			// Read the store's thread first, so that the next turns receive all messages it sent before it came to rest.
 			const finished = Atomics.load(work, done);
-			const isIdle = Atomics.load(work, given) === finished && Atomics.load(work, ending) === 0 && under === 0;
+			const isIdle = Atomics.load(work, given) === finished && Atomics.load(work, ending) === 0 && underWay === 0;
 			await new Promise((turned) => immediate(turned));
 			const now = eventsSeen();
 			const isQuiet = now === seen;
@@ -122,9 +121,9 @@ export function installClock(startAt: number): SimulatedClock {
 		now: () => clock.now,
 		sleep,
 		during(work) {
-			under += 1;
+			underWay += 1;
 			return work.finally(() => {
-				under -= 1;
+				underWay -= 1;
 			});
 		},
 		steps: () => steps,

@@ -4,56 +4,58 @@ import type { Config } from "../../server/index.ts";
 import type { Event } from "../../shared/event.ts";
 import type { SimulatedClock } from "./clock.ts";
 import { createLedger } from "./ledger.ts";
-import { readLeft } from "./left.ts";
 import { createNetwork } from "./network.ts";
 import { type Budgets, startProviders } from "./providers.ts";
 import { createRandom } from "./random.ts";
+import { readRemaining } from "./remaining.ts";
 import { type RunningShop, startShop } from "./shop.ts";
-import { createVisitor, type Day, part, type Visitor, visit } from "./visitors.ts";
+import { createVisitor, type Day, settleFates, type Visitor, visit } from "./visitors.ts";
 
 export interface Scale {
 	visitors: number;
 	seed: number;
-	/** Where the store's folder is made. */
+	/** Parent of the folder with the store. */
 	folder: string;
+	/** Called after each simulated hour. */
 	onHour(hour: number): void;
 }
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
-/** How many come in each hour of the day, relative to one another. */
+/** Weights of the 24 hours: visitors arrive in proportion to them. */
 const hours = [6, 3, 2, 2, 2, 5, 13, 28, 42, 54, 61, 63, 62, 59, 56, 54, 55, 58, 64, 72, 79, 74, 52, 24];
 
 const writeKey = "site_shop";
 const serverKey = "server-key-of-the-simulation";
 const adminToken = "admin-token-of-the-simulation";
 const origin = "https://shop.example";
-/** Sources of events that are no visitors. */
+/** Source numbers of the backend and of programs without a browser; visitors are numbered from 0. */
 const backend = -1;
-const forger = -2;
+const program = -2;
 
-/** What the providers allow a shop of this size: a daily quota that is too small, a minute's that is just enough. */
+/** Budgets for a shop of this size: Crisp's per day is too small, HelpCrunch's per minute is just enough. */
 const budgetsFor = (visitors: number): Budgets => ({
 	crisp: Math.max(100, Math.round(visitors / 5)),
 	helpcrunch: Math.max(3, Math.round((visitors * 120) / 50_000)),
 	vibetrace: 10,
 });
 
-/** What has waited longer for Crisp is of no use to this shop's support any more. */
+/** Longest wait for Crisp, in ms. Older events are of no use to this shop's support. */
 export const crispWait = 12 * hour;
 
-/** How much waited for a destination at a time, and what its state was. */
+/** Number of deliveries waiting for a destination, and its state, at one time. */
 export interface Sample {
 	at: number;
 	destination: string;
 	waiting: number;
 	state: string;
 }
+/** Time between two samples. */
 export const sampleMs = 10 * minute;
 
-/** Lives through a day; resolves to all that was written down of it. */
-export async function live(clock: SimulatedClock, { visitors, seed, folder: parent, onHour }: Scale) {
+/** Simulates a day; resolves to the records of it. */
+export async function simulateDay(clock: SimulatedClock, { visitors, seed, folder: parent, onHour }: Scale) {
 	const { sleep, now, during } = clock;
 	const startAt = now();
 	const random = createRandom(seed);
@@ -89,7 +91,7 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		byBots: 0,
 		optedOut: 0,
 	};
-	const incidents: { what: string; from: number; to: number }[] = [];
+	const incidents: { title: string; from: number; to: number }[] = [];
 	let running: RunningShop | undefined;
 
 	async function open(): Promise<void> {
@@ -97,17 +99,17 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		network.proxy = running.url;
 	}
 
-	/** A new version goes out: for some seconds nobody listens. */
+	/** Deploys a new version: the proxy is down for some seconds. */
 	async function deploy(): Promise<void> {
 		const from = now();
 		network.proxy = undefined;
 		await running?.stop();
 		await sleep(15 * second);
 		await open();
-		incidents.push({ what: "deploy", from, to: now() });
+		incidents.push({ title: "deploy", from, to: now() });
 	}
 
-	/** The backend's events: tried again until the proxy has them. */
+	/** Posts an event of the backend again and again until the proxy accepts it. */
 	async function report(
 		event: Record<string, unknown> & Pick<Event, "type" | "data">,
 		orderId?: string,
@@ -155,8 +157,8 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		},
 	};
 
-	/** A visitor's day: one visit, of some another one some hours later. */
-	async function come(index: number): Promise<void> {
+	/** Plays a visitor's day: one visit, and for some visitors more visits some hours later. */
+	async function visitorDay(index: number): Promise<void> {
 		const visitor = createVisitor(index, seed);
 		const { kind, person, random: own } = visitor;
 		counts.visitors[kind] += 1;
@@ -166,7 +168,7 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 				if (person.email !== undefined || name === "helpcrunch") providers.sandbox.addPerson(name, person);
 			}
 		}
-		here.add(visitor);
+		present.add(visitor);
 		await visit(day, visitor);
 		while (own.chance(0.2)) {
 			const pause = own.between(hour, 8 * hour);
@@ -174,19 +176,19 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 			await sleep(pause);
 			await visit(day, visitor);
 		}
-		// What is still under way to the proxy is waited for.
+		// Wait for requests that are still under way to the proxy.
 		await sleep(30 * second);
 		leave(visitor);
 	}
 
-	const here = new Set<Visitor>();
+	const present = new Set<Visitor>();
 	function leave(visitor: Visitor): void {
-		if (here.delete(visitor)) part(day, visitor);
+		if (present.delete(visitor)) settleFates(day, visitor);
 	}
 
-	/** Visitors in the order they come. */
+	/** Starts the visitors' days, in the order of arrival. */
 	async function arrivals(): Promise<void> {
-		// An hour as often as its weight says.
+		// Repeat each hour by its weight, so that a random choice follows the weights.
 		const weighted = hours.flatMap((weight, place) => Array.from({ length: weight }, () => place));
 		const times = Array.from(
 			{ length: visitors },
@@ -195,12 +197,12 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		for (const [index, at] of times.entries()) {
 			if (at >= day.closesAt) break;
 			await sleep(at - now());
-			coming.push(come(index));
+			visitorDays.push(visitorDay(index));
 		}
 	}
-	const coming: Promise<void>[] = [];
+	const visitorDays: Promise<void>[] = [];
 
-	/** A newsletter at ten: some of those it was sent to open it, some of them several times. */
+	/** Reports the opened e-mails of a newsletter sent at ten; some readers open it twice. */
 	async function newsletter(): Promise<void> {
 		await sleep(10 * hour);
 		const readers = Math.round(visitors * 0.02);
@@ -214,25 +216,25 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		}
 	}
 
-	/** Programs that post without a browser and say so. */
+	/** Posts as scrapers, which have no browser and name themselves in the user agent. */
 	async function scrapers(): Promise<void> {
 		for (let scraper = 0; scraper < visitors / 250; scraper += 1) {
 			await sleep(random.around((23 * hour * 250) / visitors));
-			const body = batchOf(forger, `scraped${scraper}@example.com`);
+			const body = batchOf(program, `scraped${scraper}@example.com`);
 			const answer = await network
 				.post("/ferry/v1/batch", body, { origin, "content-type": "text/plain", "user-agent": "python-requests/2.33" })
 				.catch(() => undefined);
-			if (answer) ledger.answered(forger, body, answer, now(), { sent: network.count(), answered: network.count() });
-			else ledger.unheard(forger, body);
+			if (answer) ledger.answered(program, body, answer, now(), { sent: network.count(), answered: network.count() });
+			else ledger.unanswered(program, body);
 		}
 	}
 
-	/** One that calls itself a browser and invents people, as fast as it is let. */
+	/** Posts as a forger, which invents people and pretends to be a browser. */
 	async function forgery(): Promise<void> {
 		await sleep(4 * hour);
 		for (let post = 0; post < 400; post += 1) {
 			await sleep(100);
-			const body = batchOf(forger, `invented${post}@example.com`);
+			const body = batchOf(program, `invented${post}@example.com`);
 			const sent = network.count();
 			const headers = {
 				origin,
@@ -241,8 +243,8 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 				"x-forwarded-for": "203.0.113.9",
 			};
 			const answer = await network.post("/ferry/v1/batch", body, headers).catch(() => undefined);
-			if (answer) ledger.answered(forger, body, answer, now(), { sent, answered: network.count() });
-			else ledger.unheard(forger, body);
+			if (answer) ledger.answered(program, body, answer, now(), { sent, answered: network.count() });
+			else ledger.unanswered(program, body);
 		}
 	}
 
@@ -260,47 +262,47 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 		return JSON.stringify({ writeKey, sentAt: now(), events: [event] });
 	}
 
-	async function at(hours: number, what: () => Promise<void>): Promise<void> {
+	async function startAfter(hours: number, work: () => Promise<void>): Promise<void> {
 		await sleep(hours * hour);
-		await what();
+		await work();
 	}
 	const outage = async () => {
 		const from = now();
 		await providers.outage("helpcrunch", 2 * hour, sleep);
-		incidents.push({ what: "HelpCrunch is down", from, to: now() });
+		incidents.push({ title: "HelpCrunch is down", from, to: now() });
 	};
 
 	const samples: Sample[] = [];
-	/** Notes how much waits for each destination. */
-	async function look(): Promise<void> {
+	/** Records the number of deliveries waiting for each destination. */
+	async function sample(): Promise<void> {
 		const at = now();
 		if (network.proxy === undefined) return;
 		const headers = { authorization: `Bearer ${adminToken}` };
-		const asked = fetch(`${network.proxy}/ferry/admin/stats`, { headers }).then((answer) => answer.json());
-		const { destinations: all } = (await during(asked)) as {
+		const answered = fetch(`${network.proxy}/ferry/admin/stats`, { headers }).then((answer) => answer.json());
+		const { destinations: all } = (await during(answered)) as {
 			destinations: Record<string, { waiting: number; state: string }>;
 		};
 		for (const [destination, { waiting, state }] of Object.entries(all))
 			samples.push({ at, destination, waiting, state });
 	}
-	const watching = setInterval(() => void look(), sampleMs);
+	const watching = setInterval(() => void sample(), sampleMs);
 
 	await open();
-	const life = [arrivals(), newsletter(), scrapers(), forgery(), at(13, outage)];
-	for (const each of [9.5, 11.75, 14.2, 20.25]) life.push(at(each, deploy));
+	const activities = [arrivals(), newsletter(), scrapers(), forgery(), startAfter(13, outage)];
+	for (const each of [9.5, 11.75, 14.2, 20.25]) activities.push(startAfter(each, deploy));
 	for (let each = 1; each <= 24; each += 1) {
 		await clock.runUntil(startAt + each * hour);
 		onHour(each);
 	}
 	clearInterval(watching);
-	for (const visitor of here) {
+	for (const visitor of present) {
 		for (const page of visitor.browser.pages) page.close();
 		leave(visitor);
 	}
 	await running?.stop();
 	network.close();
 	const persons = new Set(ledger.entries.flatMap(({ accepted }) => accepted?.person ?? []));
-	const left = await readLeft(store, writeKey, [...persons]);
+	const remaining = await readRemaining(store, writeKey, [...persons]);
 	const people = {
 		crisp: sandbox.people("crisp"),
 		helpcrunch: sandbox.people("helpcrunch"),
@@ -308,5 +310,5 @@ export async function live(clock: SimulatedClock, { visitors, seed, folder: pare
 	};
 	await providers.stop();
 	rmSync(folder, { recursive: true, force: true });
-	return { startAt, budgets, ledger, counts, incidents, samples, left, people, seen: providers.seen };
+	return { startAt, budgets, ledger, counts, incidents, samples, remaining, people, seen: providers.seen };
 }

@@ -5,41 +5,43 @@ import { type Budgets, destinations, type Seen } from "./providers.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** What became of what one destination was to get. */
+/** Figures of one destination's day. */
 export interface DestinationFigures {
 	name: Destination;
-	/** Events that were to go there. */
+	/** Number of events meant for the destination. */
 	wanted: number;
 	delivered: number;
 	waiting: number;
-	/** Dead letters and what was discarded, by reason. */
+	/** Number of dead letters, by reason. */
 	dead: Record<string, number>;
+	/** Number of discarded events, by reason. */
 	discarded: Record<string, number>;
-	/** Of those whose arrival has a time: how long after their capture they came. */
+	/** Number of delivered events by the time from capture to arrival, as far as the arrival is known. */
 	within: { minute: number; hour: number; later: number };
 	requests: number;
-	/** Requests by what they were for and what was answered. */
+	/** Number of requests, by purpose and answer. */
 	spent: Record<string, number>;
-	/** Requests that the day's budget allows. */
+	/** Number of requests that the day's budget allows. */
 	allowed: number;
 }
 
-export const countBy = <Item>(items: Iterable<Item>, of: (item: Item) => string): Record<string, number> => {
+/** Counts items by key, the largest count first. */
+export const countBy = <Item>(items: Iterable<Item>, keyOf: (item: Item) => string): Record<string, number> => {
 	const counts: Record<string, number> = {};
-	for (const item of items) counts[of(item)] = (counts[of(item)] ?? 0) + 1;
+	for (const item of items) counts[keyOf(item)] = (counts[keyOf(item)] ?? 0) + 1;
 	return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b - a));
 };
 
 const reasonOf = ({ outcome }: Delivery): string => ("reason" in outcome ? outcome.reason : "");
 
-const words: Record<string, string> = { event: "events", update: "updates", create: "creates", search: "lookups" };
+const purposes: Record<string, string> = { event: "events", update: "updates", create: "creates", search: "lookups" };
 
-/** What a request was good for. */
+/** Names the purpose of a request, or the failure it met. */
 export function spentOn({ purpose, status }: Seen): string {
 	if (status === 429) return "refused: over the limit";
 	if (status === undefined || status >= 500) return "failed: provider down";
 	if (status >= 400) return "answered: no such person";
-	return words[purpose] ?? purpose;
+	return purposes[purpose] ?? purpose;
 }
 
 export function destinationFigures(
@@ -50,19 +52,23 @@ export function destinationFigures(
 	const perDay: Record<Destination, number> = { crisp: 1, helpcrunch: 1_440, vibetrace: 86_400 };
 	return destinations.map((name) => {
 		const own = deliveries.filter(({ destination }) => destination === name);
-		const of = (kind: string) => own.filter(({ outcome }) => outcome.kind === kind);
-		const late = of("delivered").flatMap(({ entry, outcome }) =>
+		const withOutcome = (kind: string) => own.filter(({ outcome }) => outcome.kind === kind);
+		const delays = withOutcome("delivered").flatMap(({ entry, outcome }) =>
 			outcome.kind === "delivered" && outcome.at !== undefined ? [outcome.at - entry.at] : [],
 		);
-		const upTo = (ms: number) => late.filter((each) => each <= ms).length;
+		const countUpTo = (ms: number) => delays.filter((each) => each <= ms).length;
 		return {
 			name,
 			wanted: own.length,
-			delivered: of("delivered").length,
-			waiting: of("waiting").length,
-			dead: countBy(of("dead"), reasonOf),
-			discarded: countBy(of("discarded"), reasonOf),
-			within: { minute: upTo(minute), hour: upTo(hour) - upTo(minute), later: late.length - upTo(hour) },
+			delivered: withOutcome("delivered").length,
+			waiting: withOutcome("waiting").length,
+			dead: countBy(withOutcome("dead"), reasonOf),
+			discarded: countBy(withOutcome("discarded"), reasonOf),
+			within: {
+				minute: countUpTo(minute),
+				hour: countUpTo(hour) - countUpTo(minute),
+				later: delays.length - countUpTo(hour),
+			},
 			requests: seen[name].length,
 			spent: countBy(seen[name], spentOn),
 			allowed: budgets[name] * perDay[name],
@@ -70,32 +76,32 @@ export function destinationFigures(
 	});
 }
 
-/** What the ranks do for one class of events at the destination that gets more than it may take. */
+/** Effect of ranks on one class of events, at a destination with more events than budget. */
 export interface ClassFigures {
-	what: string;
+	title: string;
 	wanted: number;
 	delivered: number;
-	/** How many of them were among the first that came, as many as were delivered in all. */
+	/** Number of its events that as many deliveries would have reached in order of arrival. */
 	inOrderOfArrival: number;
 }
 
-const classes: [what: string, isSo: (delivery: Delivery) => boolean][] = [
+const classes: [title: string, belongs: (delivery: Delivery) => boolean][] = [
 	["purchases", ({ entry }) => entry.type === "confirmation"],
-	["what else the backend sent", ({ entry }) => entry.trusted === true && entry.type !== "confirmation"],
+	["other events of the backend", ({ entry }) => entry.trusted === true && entry.type !== "confirmation"],
 	["logins", ({ entry }) => entry.type === "login"],
 	["tracked events", ({ entry }) => entry.type === "track" && !entry.trusted],
 	["updates", ({ entry }) => entry.type === "update"],
 ];
 
-/** Deliveries come in the order in which their events were accepted. */
+/** Compares ranks with order of arrival. Expects deliveries in the order in which their events were accepted. */
 export function classFigures(deliveries: Delivery[], name: Destination): ClassFigures[] {
 	const wanted = deliveries.filter(({ destination, outcome }) => destination === name && outcome.kind !== "discarded");
 	const delivered = wanted.filter(({ outcome }) => outcome.kind === "delivered");
 	const first = wanted.slice(0, delivered.length);
-	return classes.map(([what, isSo]) => ({
-		what,
-		wanted: wanted.filter(isSo).length,
-		delivered: delivered.filter(isSo).length,
-		inOrderOfArrival: first.filter(isSo).length,
+	return classes.map(([title, belongs]) => ({
+		title,
+		wanted: wanted.filter(belongs).length,
+		delivered: delivered.filter(belongs).length,
+		inOrderOfArrival: first.filter(belongs).length,
 	}));
 }

@@ -2,46 +2,51 @@ import type { Event } from "../../shared/event.ts";
 import type { BatchReply } from "../../shared/wire.ts";
 import type { Answer } from "./network.ts";
 
-/** One event of the day, from its capture on. */
+/** Event of the day, from its capture on. */
 export interface Entry {
-	/** Its number: in its data, where it has data. */
+	/** Number of the event; also part of its data if it has data. */
 	n: number;
+	/** Number of the visitor, or a negative number for another source. */
 	source: number;
 	type: Event["type"];
-	/** ms since the epoch, the true ones. */
+	/** Time of capture by the true clock, in ms since the epoch. */
 	at: number;
-	/** What it sets, if it sets attributes. */
+	/** Attributes that the event sets. */
 	sets?: Record<string, unknown> | undefined;
 	orderId?: string | undefined;
-	/** From the backend. */
+	/** True for an event of the backend. */
 	trusted?: boolean;
-	/** Why it never reached the proxy. */
+	/** Reason why the proxy has not accepted the event. */
 	fate?: Fate;
 	accepted?: Accepted;
-	/** How often it was accepted again: its answer was lost, or the page was gone before it came. */
+	/** Number of times it was accepted again, after its answer was lost or its page was gone. */
 	copies: number;
 }
 
 export interface Accepted {
 	id: string;
-	/** The person's key, as the proxy sees it. */
+	/** Key of the person, as the proxy derives it. */
 	person: string;
+	/** Time of the answer, in ms since the epoch. */
 	at: number;
-	/** Its batch's place among all, when sent and when answered, and its own in the batch. */
+	/** Value of `Network.count()` as the batch was sent. */
 	sent: number;
+	/** Value of `Network.count()` as the batch was answered. */
 	answered: number;
+	/** Position of the event in its batch. */
 	place: number;
 }
 
+/** Reason why an event was not accepted, as the report prints it. */
 export type Fate =
 	| "held in the browser of a visitor who did not log in"
-	| "waiting in a browser for its next visit"
+	| "waiting in a browser for the visitor's next visit"
 	| "deleted by the visitor's opt-out or logout"
 	| "lost with a tab that was killed"
 	| "lost with a page that could store nothing"
-	| "deleted as its browser keeps no identity from page to page"
-	| "turned away as a bot's"
-	| "posted by a program while nobody listened"
+	| "deleted because its browser keeps no identity from page to page"
+	| "ignored because the proxy took the sender for a bot"
+	| "posted by a program while the proxy was down"
 	| `refused: ${number}`
 	| `dropped: ${string}`
 	| `rejected: ${string}`;
@@ -49,22 +54,22 @@ export type Fate =
 type Captured = Pick<Event, "type" | "at" | "data" | "context">;
 type Sent = Captured & Pick<Event, "id" | "person">;
 
-/** How an event is found again by what it carries: two tabs may open in the same millisecond. */
+/** Key of an event among its source's. It includes the URL, because two tabs may open in the same millisecond. */
 const keyOf = ({ type, at, data, context }: Captured): string =>
 	type === "track" || type === "confirmation" ? String(data?.n) : `${type}@${at} ${context?.url}`;
 
-/** Who an event is about, as the proxy is to see it. */
+/** Key of a person, as the proxy should derive it. */
 const personOf = ({ email, userId }: Event["person"]): string => (email ? `email:${email}` : `userId:${userId}`);
 
-/** The book of the day: what was captured, and what became of it before and at the proxy. */
+/** Creates the ledger of the day, which holds every captured event and its fate on the way to the proxy. */
 export function createLedger() {
 	const entries: Entry[] = [];
 	const bySource = new Map<number, Map<string, Entry>>();
-	const counts = { strangers: 0, bots: 0, refused: new Map<number, number>() };
+	const counts = { unknown: 0, bots: 0, refused: new Map<number, number>() };
 
 	const find = (source: number, event: Captured) => bySource.get(source)?.get(keyOf(event));
 
-	/** Nothing of a batch was taken, and whoever sent it will not try again. */
+	/** Sets the fate of a batch that was not accepted and is not sent again. */
 	function refuse(source: number, body: string, fate: Fate): void {
 		const { events } = JSON.parse(body) as { events: Sent[] };
 		for (const event of events) {
@@ -77,10 +82,10 @@ export function createLedger() {
 		entries,
 		counts,
 		find,
-		/** A batch met nobody, and whoever sent it will not try again. */
-		unheard: (source: number, body: string) => refuse(source, body, "posted by a program while nobody listened"),
+		/** Enters a batch that found the proxy down and is not sent again. */
+		unanswered: (source: number, body: string) => refuse(source, body, "posted by a program while the proxy was down"),
 		nextNumber: () => entries.length + 1,
-		/** Enters an event; `source` is who has captured it, `at` the time it is stamped with. */
+		/** Enters an event that `source` captured. `event.at` is the time by its own clock, `entry.at` the true time. */
 		capture(source: number, event: Captured, entry: Omit<Entry, "n" | "source" | "type" | "copies">): Entry {
 			const made: Entry = { n: entries.length + 1, source, type: event.type, copies: 0, ...entry };
 			entries.push(made);
@@ -88,7 +93,7 @@ export function createLedger() {
 			bySource.set(source, known.set(keyOf(event), made));
 			return made;
 		},
-		/** Enters what the proxy has answered to a batch. */
+		/** Enters the proxy's answer to a batch. */
 		answered(
 			source: number,
 			body: string,
@@ -105,19 +110,19 @@ export function createLedger() {
 			const { accepted, rejected } = JSON.parse(reply) as BatchReply;
 			if (accepted + rejected.length !== events.length) {
 				counts.bots += events.length;
-				refuse(source, body, "turned away as a bot's");
+				refuse(source, body, "ignored because the proxy took the sender for a bot");
 				return;
 			}
 			for (const [place, event] of events.entries()) {
 				const entry = find(source, event);
 				const rejection = rejected.find(({ id }) => id === event.id);
-				if (!entry) counts.strangers += 1;
+				if (!entry) counts.unknown += 1;
 				else if (rejection) entry.fate ??= `rejected: ${rejection.code}`;
 				else if (entry.accepted) entry.copies += 1;
 				else entry.accepted = { id: event.id, person: personOf(event.person), at: now, place, ...order };
 			}
 		},
-		/** What a source has captured; with that the book is closed on it. */
+		/** Returns the entries of a source and accepts no more from it. */
 		close(source: number): Entry[] {
 			const known = [...(bySource.get(source)?.values() ?? [])];
 			bySource.delete(source);

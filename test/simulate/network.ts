@@ -2,30 +2,30 @@ import { Agent, request } from "node:http";
 import type { SimulatedClock } from "./clock.ts";
 import type { Random } from "./random.ts";
 
-/** What the way to the proxy brings back. */
+/** HTTP answer of the proxy. */
 export interface Answer {
 	status: number;
 	headers: Record<string, string>;
 	body: string;
 }
 
-/** How a browser stands to the network. */
+/** Connection of a browser to the network. */
 export interface Line {
 	isOffline: boolean;
-	/** The part of requests that get lost on their way, and as many answers. */
+	/** Share of requests that are lost on the way; the same share of answers is lost. */
 	loss: number;
-	/** Mean ms one way. */
+	/** Mean latency one way, in ms. */
 	latencyMs: number;
 }
 
 export interface Network {
-	/** Where the proxy listens now; undefined while it does not. */
+	/** URL of the proxy; undefined while it is down. */
 	proxy: string | undefined;
-	/** Real HTTP; rejects where nobody listens. */
+	/** Posts over real HTTP; rejects while the proxy is down. */
 	post(path: string, body: string, headers: Record<string, string>): Promise<Answer>;
-	/** The same over a visitor's line, which takes its time and may lose it: then it never resolves. */
+	/** Calls `send` over a visitor's line, with its latency. Rejects while it is offline, never settles after a loss. */
 	over(line: Line, random: Random, send: () => Promise<Answer>): Promise<Answer>;
-	/** Counts what happens on the way, in order. */
+	/** Returns the next number, to put requests and answers in order. */
 	count(): number;
 	close(): void;
 }

@@ -1,10 +1,11 @@
 import type { Destination, SandboxPerson } from "../../server/sandbox/index.ts";
 import type { Accepted, Entry } from "./ledger.ts";
-import type { Left } from "./left.ts";
 import { destinations } from "./providers.ts";
+import type { Remaining } from "./remaining.ts";
 
-/** What became of an accepted event at one destination. */
+/** Outcome of an accepted event at one destination. */
 export type Outcome =
+	/** Delivered at `at`; undefined if the provider keeps no time for it. */
 	| { kind: "delivered"; at: number | undefined }
 	| { kind: "waiting" }
 	| { kind: "dead"; reason: string }
@@ -16,12 +17,12 @@ export interface Delivery {
 	outcome: Outcome;
 }
 
-/** What a provider has of a person: when each numbered event came, and how often. */
+/** Times at which events arrived at a provider, by event number, or by order id for a confirmation. */
 export type Arrivals = Map<number | string, number[]>;
 
 const minute = 60_000;
 
-/** Events as they arrived at a provider, by their number, orders by theirs. */
+/** Collects the arrivals at a provider from its people. */
 export function arrivalsOf(people: SandboxPerson[]): Arrivals {
 	const arrivals: Arrivals = new Map();
 	for (const { events } of people) {
@@ -37,7 +38,7 @@ const isAccepted = (entry: Entry): entry is Entry & { accepted: Accepted } => en
 const byAcceptance = (a: Entry & { accepted: Accepted }, b: Entry & { accepted: Accepted }) =>
 	a.accepted.answered - b.accepted.answered || a.accepted.place - b.accepted.place;
 
-/** Which of the accepted events the restrictions discard, and why: of an order the second, of opens those within 20 minutes. */
+/** Predicts the reasons of discarded events: repeated orders, and e-mails opened again within 20 minutes. */
 function discardedOf(accepted: (Entry & { accepted: Accepted })[]): Map<Entry, string> {
 	const discarded = new Map<Entry, string>();
 	const orders = new Set<string>();
@@ -59,17 +60,21 @@ function discardedOf(accepted: (Entry & { accepted: Accepted })[]): Map<Entry, s
 	return discarded;
 }
 
-/** Every accepted event at every destination that wants it, and what became of it. Page views go nowhere. */
-export function deliveriesOf(entries: Entry[], left: Left, arrivals: Record<Destination, Arrivals>): Delivery[] {
+/** Lists the outcome of each accepted event at each destination, except page views, which no destination asks for. */
+export function deliveriesOf(
+	entries: Entry[],
+	remaining: Remaining,
+	arrivals: Record<Destination, Arrivals>,
+): Delivery[] {
 	const accepted = entries.filter(isAccepted).sort(byAcceptance);
 	const discarded = discardedOf(accepted);
 	const outcomeOf = (entry: Entry & { accepted: Accepted }, name: Destination): Outcome => {
 		const { id, person } = entry.accepted;
-		const restricted = discarded.get(entry);
-		if (restricted !== undefined) return { kind: "discarded", reason: restricted };
+		const restriction = discarded.get(entry);
+		if (restriction !== undefined) return { kind: "discarded", reason: restriction };
 		if (name !== "helpcrunch" && person.startsWith("userId:")) return { kind: "discarded", reason: "not_addressable" };
-		if (left.owed[name].has(id)) return { kind: "waiting" };
-		const reason = left.dead[name].get(id);
+		if (remaining.owed[name].has(id)) return { kind: "waiting" };
+		const reason = remaining.dead[name].get(id);
 		if (reason !== undefined) return { kind: "dead", reason };
 		return { kind: "delivered", at: arrivals[name].get(entry.orderId ?? entry.n)?.[0] };
 	};

@@ -7,20 +7,21 @@ import type { SimulatedClock } from "./clock.ts";
 import type { Answer, Network } from "./network.ts";
 import { indexedDbOf, localStorageOf } from "./storage.ts";
 
-/** A page of the shop, open in a tab. */
+/** Page of the shop, open in a tab. */
 export interface Page {
 	url: string;
-	/** ms since the epoch, as the page takes them to be. */
+	/** Time by the page's clock, in ms since the epoch. */
 	now(): number;
 	push(command: Command): void;
+	/** Hides the page, as when the visitor changes to another tab. */
 	hide(): void;
-	/** The visitor goes on or closes the tab: the page is told. */
+	/** Closes the page with its events, as when the visitor goes on or closes the tab. */
 	close(): void;
-	/** The tab or the browser is gone at once: the page is not told. */
+	/** Ends the page without any event, as when the tab or the browser is killed. */
 	kill(): void;
-	/** The network is back. */
+	/** Notifies the page that the network is back. */
 	online(): void;
-	/** Another page has written to `localStorage`. */
+	/** Notifies the page that another page has written to `localStorage`. */
 	stored(key: string): void;
 }
 
@@ -29,13 +30,13 @@ export interface PageOptions {
 	network: Network;
 	writeKey: string;
 	origin: string;
-	/** Told of each batch that the proxy has answered, and of its place among all of them when sent and when answered. */
+	/** Called for each answered batch, with `Network.count()` as it was sent and as it was answered. */
 	answered(browser: Browser, body: string, answer: Answer, order: { sent: number; answered: number }): void;
-	/** Told of what the snippet has dropped or the proxy has rejected. */
+	/** Called for events that the snippet dropped or the proxy rejected. */
 	gone(browser: Browser, notice: Notice): void;
 }
 
-/** What the snippet finds in the place of Node's own. */
+/** Globals of the page, which the snippet gets in place of Node's. */
 const names = [
 	"window",
 	"document",
@@ -55,7 +56,7 @@ const names = [
 	"console",
 ] as const;
 
-/** The script tag's file as it is shipped, compiled once; each page runs it anew. */
+/** Built file of the script tag, compiled once; each page runs it anew. */
 const snippet = compileFunction(readFileSync(new URL("../../dist/client.js", import.meta.url), "utf8"), [...names]) as (
 	...page: unknown[]
 ) => void;
@@ -65,7 +66,7 @@ const denied = () => {
 };
 const never = () => new Promise<never>(() => {});
 
-/** The page's timers, which end with it. */
+/** Creates the timers of a page, which end with it. */
 function createTimers() {
 	const running = new Set<ReturnType<typeof setTimeout>>();
 	const stop = (timer: ReturnType<typeof setTimeout> | undefined) => {
@@ -91,7 +92,7 @@ function createTimers() {
 	};
 }
 
-/** The page's listeners, until it goes. */
+/** Creates the event listeners of a page. */
 function createEvents() {
 	const listeners = new Map<string, ((event: object) => void)[]>();
 	return {
@@ -105,11 +106,12 @@ function createEvents() {
 	};
 }
 
-/** `fetch` of a page: over the visitor's line to the proxy. */
+/** Creates the `fetch` of a page, which leads over the visitor's line to the proxy. */
 function createFetch(options: PageOptions, browser: Browser, isAlive: () => boolean) {
 	const { network, origin, answered } = options;
 	async function send(url: string, body: string, keepalive = false): Promise<Answer> {
-		// A page that goes takes its requests along, but for those that are to outlive it.
+		// Closing a page aborts its requests, except with `keepalive`:
+		// https://developer.mozilla.org/en-US/docs/Web/API/RequestInit#keepalive
 		if (!isAlive() && !keepalive) return never();
 		const sent = network.count();
 		const answer = await network.post(new URL(url).pathname, body, {
@@ -130,29 +132,32 @@ function createFetch(options: PageOptions, browser: Browser, isAlive: () => bool
 	};
 }
 
-/** Web Locks: one page of a browser at a time; one that goes gives way. */
+/**
+ * Creates the Web Locks of a page. One page of a browser at a time holds the lock, and releases it as it goes:
+ * https://developer.mozilla.org/en-US/docs/Web/API/Web_Locks_API
+ */
 function createLocks(browser: Browser, whenGone: Promise<never>) {
 	return {
 		request<Result>(_name: string, _options: unknown, work: () => Promise<Result>): Promise<Result> {
-			const turn = browser.turn.then(() => Promise.race([whenGone, Promise.resolve().then(work)]));
-			browser.turn = turn.catch(() => {});
-			return turn;
+			const held = browser.lockFree.then(() => Promise.race([whenGone, Promise.resolve().then(work)]));
+			browser.lockFree = held.catch(() => {});
+			return held;
 		},
 	};
 }
 
-/** Opens a page: runs the snippet among as much of a page as it uses. Its first event is the view of it. */
+/** Opens a page: runs the snippet with the globals that it uses. The page view is the first event. */
 export function openPage(options: PageOptions, browser: Browser, path: string): Page {
 	const { clock, origin, writeKey } = options;
 	const url = `${origin}${path}`;
 	const timers = createTimers();
 	const { listen, dispatch, clear } = createEvents();
 	let isAlive = true;
-	const goes = Promise.withResolvers<never>();
-	goes.promise.catch(() => {});
+	const gone = Promise.withResolvers<never>();
+	gone.promise.catch(() => {});
 
 	const now = () => clock.now() + browser.clockOff;
-	const others = (key: string) => {
+	const notifyOthers = (key: string) => {
 		for (const page of browser.pages) if (page !== self) setTimeout(() => page.stored(key));
 	};
 	const document = {
@@ -163,11 +168,11 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		currentScript: { src: `${origin}/ferry/client.js`, dataset: { writeKey, clicks: "off" } },
 		addEventListener: listen,
 	};
-	const tell = (notice: Notice) => options.gone(browser, notice);
+	const onNotice = (notice: Notice) => options.gone(browser, notice);
 	const when = now();
 	const waiting = [
-		["on", "dropped", tell],
-		["on", "rejected", tell],
+		["on", "dropped", onNotice],
+		["on", "rejected", onNotice],
 		Object.assign(["page"], { when }),
 	] as unknown as ScriptTag;
 	const window = { eventferry: waiting };
@@ -178,11 +183,11 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 			userAgent: browser.userAgent,
 			webdriver: browser.webdriver,
 			language: "en-GB",
-			...(browser.has.locks && { locks: createLocks(browser, goes.promise) }),
+			...(browser.has.locks && { locks: createLocks(browser, gone.promise) }),
 		},
 		location: new URL(url),
 		localStorage: browser.has.localStorage
-			? localStorageOf(browser.disk, others)
+			? localStorageOf(browser.disk, notifyOthers)
 			: new Proxy({}, { get: denied, set: denied, deleteProperty: denied, ownKeys: denied }),
 		indexedDB: browser.has.indexedDb ? indexedDbOf(browser.disk, timers.later) : { open: denied },
 		fetch: createFetch(options, browser, () => isAlive),
@@ -208,7 +213,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		browser.pages.delete(self);
 		timers.stopAll();
 		clear();
-		goes.reject(new Error("the page has gone"));
+		gone.reject(new Error("the page has gone"));
 	}
 	const self: Page = {
 		url,

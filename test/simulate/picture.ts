@@ -6,16 +6,18 @@ import { spentOn } from "./figures.ts";
 import type { Entry } from "./ledger.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
 
-export interface Drawn {
+/** Records of a day that the picture shows. */
+export interface DayRecords {
 	startAt: number;
 	entries: Entry[];
 	seen: Record<Destination, Seen[]>;
 	samples: Sample[];
-	incidents: { what: string; from: number; to: number }[];
+	incidents: { title: string; from: number; to: number }[];
 	budgets: Budgets;
 }
 
 const day = 86_400_000;
+/** Start of the 10 minutes that a time belongs to. */
 const slot = (at: number) => Math.floor(at / sampleMs) * sampleMs;
 const titles: Record<Destination, string> = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
 const colors: Record<string, string> = {
@@ -51,8 +53,8 @@ function bars(items: { at: number; kind: string }[]): Bar[] {
 	return [...counts.values()];
 }
 
-/** The day as one picture: what came in, what each destination was asked, what waited. */
-export function drawDay({ startAt, entries, seen, samples, incidents, budgets }: Drawn): string {
+/** Draws the day as one picture: accepted events, requests to each destination, and waiting deliveries. */
+export function drawDay({ startAt, entries, seen, samples, incidents, budgets }: DayRecords): string {
 	const width = 900;
 	const outages = incidents.filter(({ to, from }) => to - from > sampleMs);
 	const deploys = incidents.filter(({ to, from }) => to - from <= sampleMs);
@@ -121,21 +123,21 @@ export function drawDay({ startAt, entries, seen, samples, incidents, budgets }:
 		const items = seen[name].map((each) => ({ at: each.at, kind: spentOn(each) }));
 		const kinds = purposes.filter((purpose) => items.some(({ kind }) => kind === purpose));
 		const budget = name === "vibetrace" ? [] : [ruleY([perSlot[name]], { stroke: "#cf222e", strokeDasharray: "4,3" })];
-		const down = outages.filter(({ what }) => what.startsWith(titles[name]));
+		const down = outages.filter(({ title }) => title.startsWith(titles[name]));
 		const shade = rectX(down, { x1: "from", x2: "to", fill: "#cf222e", fillOpacity: 0.08 });
-		const narrow = kinds.map((kind) => kind.replace(/^.*: /, ""));
-		for (const [place, kind] of narrow.entries()) colors[kind] ??= colors[kinds[place] ?? ""] ?? "#57606a";
+		const shortKinds = kinds.map((kind) => kind.replace(/^.*: /, ""));
+		for (const [place, kind] of shortKinds.entries()) colors[kind] ??= colors[kinds[place] ?? ""] ?? "#57606a";
 		return panel(
 			`${titles[name]}: requests in 10 minutes${budget.length > 0 ? " (dashed: its budget)" : ""}`,
 			[
 				shade,
 				stacked(
 					items.map((item) => ({ ...item, kind: item.kind.replace(/^.*: /, "") })),
-					narrow,
+					shortKinds,
 				),
 				...budget,
 			],
-			narrow,
+			shortKinds,
 		);
 	});
 	const waiting = samples.map((sample) => ({ ...sample, name: titles[sample.destination as Destination] }));

@@ -9,28 +9,28 @@ import {
 export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
 
 export interface Budgets {
-	/** Requests a day. */
+	/** Requests per day. */
 	crisp: number;
-	/** Requests a minute. */
+	/** Requests per minute. */
 	helpcrunch: number;
-	/** Requests a second. */
+	/** Requests per second. */
 	vibetrace: number;
 }
 
-/** A request as a provider saw it; little enough of it to keep all. */
+/** Record of a request at a provider, small enough to keep all of them. */
 export interface Seen {
 	at: number;
-	/** What it was for: `event`, `create`, `search`, `update`. */
+	/** Purpose of the request: `event`, `create`, `search`, `update`. */
 	purpose: string;
-	/** Who it was about, where it says so. */
+	/** E-mail of the person, if the request contains it. */
 	email: string | undefined;
-	/** The number in its data, if it is an event's. */
+	/** Number of the event, if the request contains one. */
 	n: number | undefined;
 	status: number | undefined;
 }
 
 const minute = 60_000;
-/** How long a provider takes to answer. */
+/** Time that a provider takes to answer. */
 const latencyMs = 120;
 
 const purposeOf = ({ method, path }: SandboxRequest): string => {
@@ -48,10 +48,9 @@ function read(request: SandboxRequest): Seen {
 	return { at, purpose: purposeOf(request), email, n: n === undefined ? undefined : Number(n), status };
 }
 
-/** The three providers, each with a second or less to answer in, and a book of all requests. */
+/** Starts the three providers and records their requests. Other scripts use `others` requests of Crisp's quota. */
 export async function startProviders(budgets: Budgets, others: number) {
 	const sandbox: Sandbox = await startSandbox({
-		// Somebody else's script uses some of the same quota.
 		limits: { crispPerDay: budgets.crisp - others, helpcrunchPerMinute: budgets.helpcrunch },
 	});
 	const seen: Record<Destination, Seen[]> = { crisp: [], helpcrunch: [], vibetrace: [] };
@@ -62,15 +61,15 @@ export async function startProviders(budgets: Budgets, others: number) {
 	return {
 		sandbox,
 		seen,
-		/** An outage in three acts: no answer at all, errors, connections that end. Resolves when it is over. */
+		/** Simulates an outage in three phases: no answers, errors, reset connections. Resolves once it is over. */
 		async outage(name: Destination, ms: number, sleep: (ms: number) => Promise<void>): Promise<void> {
 			normal[name]?.();
-			const acts: [Fault, number][] = [
+			const phases: [Fault, number][] = [
 				[{ delayMs: minute, reset: true }, ms * 0.1],
 				[{ status: 503, body: { message: "unavailable" }, delayMs: latencyMs }, ms * 0.7],
 				[{ reset: true, delayMs: latencyMs }, ms * 0.2],
 			];
-			for (const [fault, length] of acts) {
+			for (const [fault, length] of phases) {
 				const clear = sandbox.fault(name, fault);
 				await sleep(length);
 				clear();

@@ -1,17 +1,18 @@
-/** Random decisions that follow from a seed alone. */
+/** Random decisions that a seed determines. */
 export interface Random {
-	/** 0 ≤ n < 1. */
+	/** Returns a number from 0 up to, not including, 1. */
 	next(): number;
 	chance(probability: number): boolean;
-	/** A number from `low` up to, not including, `high`. */
+	/** Returns a number from `low` up to, not including, `high`. */
 	between(low: number, high: number): number;
+	/** Returns a whole number from `low` to `high`, both included. */
 	whole(low: number, high: number): number;
 	pick<Item>(items: readonly [Item, ...Item[]]): Item;
-	/** Exponentially distributed around a mean. */
+	/** Returns a number of an exponential distribution with this mean. */
 	around(mean: number): number;
 }
 
-/** Mulberry32: one 32-bit word of state, which is enough for a shop's visitors. */
+/** Creates a generator, Mulberry32: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
 export function createRandom(seed: number): Random {
 	let state = seed >>> 0;
 	function next(): number {

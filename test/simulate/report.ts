@@ -5,18 +5,21 @@ import type { Evidence, Invariant } from "./verdict.ts";
 import { reserve } from "./verdict.ts";
 import type { Day } from "./visitors.ts";
 
-export interface Told extends Omit<Evidence, "arrivals"> {
+/** Records of a day that the report is made of. */
+export interface ReportInput extends Omit<Evidence, "arrivals"> {
 	deliveries: Delivery[];
 	invariants: Invariant[];
 	counts: Day["counts"];
-	incidents: { what: string; from: number; to: number }[];
+	incidents: { title: string; from: number; to: number }[];
 	visitors: number;
 	seed: number;
-	/** Real ones, and those of CPU. */
+	/** Duration in real time. */
 	seconds: number;
+	/** CPU time. */
 	cpuSeconds: number;
-	/** The most memory it took, bytes. */
+	/** Peak memory, in bytes. */
 	memory: number;
+	/** Number of steps of the simulated clock. */
 	steps: number;
 }
 
@@ -31,95 +34,98 @@ function table(head: string[], rows: (string | number)[][]): string {
 	return `${line(head)}|${head.map((_, column) => (column === 0 ? "---" : "--:")).join("|")}|\n${rows.map(line).join("")}\n`;
 }
 
-const intro = ({ visitors, seed, seconds, cpuSeconds, memory, steps }: Told) => `# A day in the life
+const intro = ({ visitors, seed, seconds, cpuSeconds, memory, steps }: ReportInput) => `# A day in the life
 
-\`npm run simulate\` lives through 24 hours of a shop with ${number(visitors)} visitors and counts what became of every event. This page is what it printed with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed} --write docs\`, ${number(Math.round(seconds))} s of real time and ${number(Math.round(cpuSeconds))} s of CPU, ${(memory / 1e9).toFixed(1)} GB of memory, ${number(steps)} steps of a simulated clock.
+\`npm run simulate\` simulates 24 hours of a shop with ${number(visitors)} visitors and accounts for every event. This page is its output with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed} --write docs\`, ${number(Math.round(seconds))} s of real time and ${number(Math.round(cpuSeconds))} s of CPU time, ${(memory / 1e9).toFixed(1)} GB of memory, ${number(steps)} steps of a simulated clock.
 
 ![The day](simulation.svg)
 
-**Real**: the script tag's file as it is shipped (\`dist/client.js\`), run anew for every page of every visitor; the proxy (\`createProxy\`, SQLite in its own thread, on a folder in memory where there is one, Express, ky), every request over HTTP; the three providers are the package's own sandbox. **Modelled**: the clock; the page around the snippet (storage, IndexedDB, locks, fetch: as much of it as the snippet uses; what real browsers do is tested in Chromium); what visitors do; the way to the proxy (60 ms, 0.3 % of requests and as many answers lost); providers answer in 120 ms. The same seed makes the same visitors; a few events may differ from run to run, as the store's thread is a real one.
+**Real**: the built script tag (\`dist/client.js\`), run anew for every page of every visitor; the proxy (\`createProxy\` with Express, ky, and SQLite in its own thread), which gets every request over HTTP and keeps its store in memory if possible; the three providers of the package's own sandbox. **Modelled**: the clock; the parts of a browser that the snippet uses (storage, IndexedDB, locks, fetch), which other tests run in real Chromium; the visitors' behaviour; the network to the proxy (60 ms one way, 0.3 % of requests and 0.3 % of answers lost); the providers' latency of 120 ms. The same seed makes the same visitors. A few events may differ from run to run, because the store's thread is a real one.
 
 `;
 
-function theDay({ counts, incidents, ledger, left, budgets }: Told): string {
+function theDay({ counts, incidents, ledger, remaining, budgets }: ReportInput): string {
 	const { entries } = ledger;
 	const fates = countBy(entries, ({ accepted, fate, type }) =>
 		accepted
 			? type === "page"
-				? "accepted by the proxy: page views, which no destination asked for"
+				? "accepted by the proxy: page views, which no destination asks for"
 				: "accepted by the proxy"
-			: (fate ?? "nowhere"),
+			: (fate ?? "unaccounted for"),
 	);
 	const { bot, glance, browse, newcomer, member } = counts.visitors;
 	const copies = entries.reduce((sum, entry) => sum + entry.copies, 0);
 	return `## The day
-${number(bot)} bots that run scripts, ${number(glance)} visitors of one page, ${number(browse)} who look around, ${number(newcomer)} who log in some time today, ${number(member)} who are logged in when they come; ${number(counts.visits)} visits, ${number(counts.pages)} pages, a quarter of the longer visits in several tabs. Some lose their network, have a wrong clock, no IndexedDB or no locks; two of a hundred pages are killed without being told. The proxy is deployed anew four times. ${incidents
+${number(bot)} bots that run scripts, ${number(glance)} visitors of a single page, ${number(browse)} visitors of several pages, ${number(newcomer)} visitors who log in during the day, ${number(member)} visitors who are logged in from the start; ${number(counts.visits)} visits and ${number(counts.pages)} pages. A quarter of the longer visits use several tabs. Some visitors lose their network, or have a wrong clock, no IndexedDB or no locks; two tabs of a hundred are killed without an event. The proxy is deployed four times. ${incidents
 		.filter(({ to, from }) => to - from > 600_000)
-		.map(({ what, from, to }) => `${what} from ${clockTime(from)} to ${clockTime(to)}.`)
+		.map(({ title, from, to }) => `${title} from ${clockTime(from)} to ${clockTime(to)}.`)
 		.join(
 			" ",
-		)} Crisp takes ${number(budgets.crisp)} requests a day, of which a script of somebody else uses 3 %; HelpCrunch takes ${budgets.helpcrunch} a minute. A forger posts 400 batches of invented people in a minute.
+		)} Crisp allows ${number(budgets.crisp)} requests a day, and another script uses 3 % of them; HelpCrunch allows ${budgets.helpcrunch} a minute. A forger posts 400 batches of invented people within a minute.
 
 ${table(
-	["what became of what was captured", "events", ""],
+	["fate of captured events", "events", ""],
 	Object.entries(fates).map(([fate, count]) => [fate, count, share(count, entries.length)]),
-)}Bots' own pages would have captured ${number(counts.byBots)} more, visitors who had opted out ${number(counts.optedOut)}: none of it was recorded. ${number(copies)} events came to the proxy a second time, as a page was gone before it had the answer or an answer was lost; all were recognised, and no provider saw them twice (\`duplicate\` ${number(left.stats.discarded.duplicate ?? 0)}).
+)}Pages of bots would have captured ${number(counts.byBots)} more events, pages of visitors who had opted out ${number(counts.optedOut)}: none of them was recorded. ${number(copies)} events arrived at the proxy a second time, because an answer was lost or the page was gone before it. All were recognised, and no provider got them twice (\`duplicate\` ${number(remaining.stats.discarded.duplicate ?? 0)}).
 
 `;
 }
 
-function theDestinations({ deliveries, seen, budgets }: Told): string {
+function theDestinations({ deliveries, seen, budgets }: ReportInput): string {
 	const figures = destinationFigures(deliveries, seen, budgets);
-	const each = (what: string, of: (figure: (typeof figures)[number]) => string | number) => [what, ...figures.map(of)];
+	const row = (title: string, value: (figure: (typeof figures)[number]) => string | number) => [
+		title,
+		...figures.map(value),
+	];
 	const reasons = (kind: "dead" | "discarded") => [...new Set(figures.flatMap((figure) => Object.keys(figure[kind])))];
 	const spent = [...new Set(figures.flatMap((figure) => Object.keys(figure.spent)))];
 	return `## At the destinations
 ${table(
 	["", "Crisp", "HelpCrunch", "Vibetrace"],
 	[
-		each("events for it", ({ wanted }) => wanted),
-		each("delivered by midnight", ({ delivered, wanted }) => `${number(delivered)} (${share(delivered, wanted)})`),
-		each("waiting at midnight", ({ waiting }) => waiting),
-		...reasons("dead").map((reason) => each(`dead letters: ${reason}`, ({ dead }) => dead[reason] ?? 0)),
-		...reasons("discarded").map((reason) => each(`discarded: ${reason}`, ({ discarded }) => discarded[reason] ?? 0)),
-		each("came within a minute of capture", ({ within }) => within.minute),
-		each("… within an hour", ({ within }) => within.hour),
-		each("… later", ({ within }) => within.later),
-		each("requests used", ({ requests, allowed }) => `${number(requests)} of ${number(allowed)}`),
-		each("requests per delivered event", ({ requests, delivered }) => (requests / Math.max(1, delivered)).toFixed(2)),
-		...spent.map((what) => each(`requests: ${what}`, (figure) => figure.spent[what] ?? 0)),
+		row("events meant for it", ({ wanted }) => wanted),
+		row("delivered by midnight", ({ delivered, wanted }) => `${number(delivered)} (${share(delivered, wanted)})`),
+		row("waiting at midnight", ({ waiting }) => waiting),
+		...reasons("dead").map((reason) => row(`dead letters: ${reason}`, ({ dead }) => dead[reason] ?? 0)),
+		...reasons("discarded").map((reason) => row(`discarded: ${reason}`, ({ discarded }) => discarded[reason] ?? 0)),
+		row("arrived within a minute of capture", ({ within }) => within.minute),
+		row("… within an hour", ({ within }) => within.hour),
+		row("… later", ({ within }) => within.later),
+		row("requests used", ({ requests, allowed }) => `${number(requests)} of ${number(allowed)}`),
+		row("requests per delivered event", ({ requests, delivered }) => (requests / Math.max(1, delivered)).toFixed(2)),
+		...spent.map((purpose) => row(`requests: ${purpose}`, (figure) => figure.spent[purpose] ?? 0)),
 	],
-)}Times are those of tracked events, purchases and opened e-mails: providers do not say when an attribute was set. Dead letters are kept for 30 days and can be replayed; here they are what waited for Crisp longer than this shop's \`maxWait\` of ${crispWait / 3_600_000} hours (\`expired\`). What waits at midnight goes on tomorrow.
+)}Arrival times are known for tracked events, purchases and opened e-mails: providers do not keep the time at which an attribute was set. Dead letters are kept for 30 days and can be replayed. Expired events (\`expired\`) waited for Crisp longer than this shop's \`maxWait\` of ${crispWait / 3_600_000} hours. Events that wait at midnight are delivered on the next day.
 
 `;
 }
 
-function theRanks({ deliveries, budgets }: Told): string {
+function theRanks({ deliveries, budgets }: ReportInput): string {
 	const figures = classFigures(deliveries, "crisp");
-	return `## What the ranks save
-Crisp's day has room for ${number(budgets.crisp)} requests, and the shop has more events than that. A person with something that is worth more had their turn sooner, and the last ${reserve * 100} % were kept for what the backend sent. The last column is what the same number of deliveries, in order of arrival, would have been.
+	return `## Effect of the ranks
+Crisp allows ${number(budgets.crisp)} requests on this day, and the shop has more events than that. People with more valuable events had their turn sooner, and the last ${reserve * 100} % of the requests were reserved for the backend's events. The last column shows the same number of deliveries in order of arrival.
 
 ${table(
-	["at Crisp", "for it", "delivered the same day", "in order of arrival"],
-	figures.map(({ what, wanted, delivered, inOrderOfArrival }) => [
-		what,
+	["at Crisp", "events meant for it", "delivered the same day", "in order of arrival"],
+	figures.map(({ title, wanted, delivered, inOrderOfArrival }) => [
+		title,
 		wanted,
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}Why not more of the purchases: order within a person comes first, so a purchase waits for what the same person did before it, and the reserve is open only where a person's next event is the backend's. And a person whom Crisp does not know costs three requests for their first event: one that is refused, one that creates them, and the event. A shop this far over its quota should choose what Crisp gets (\`events: ["confirmation", "login"]\`).
+)}Two rules keep the share of purchases low. Each person's events keep their order, so a purchase waits for the same person's earlier events, and the reserve is open only if a person's next event is the backend's. Besides, a person unknown to Crisp costs three requests for the first event: one that is refused, one that creates the person, and the event itself. A shop this far over its quota should choose the events that Crisp gets (\`events: ["confirmation", "login"]\`).
 
 `;
 }
 
-const theInvariants = ({ invariants }: Told) => `## What must be true of every day
+const theInvariants = ({ invariants }: ReportInput) => `## What must be true of every day
 ${invariants
 	.map(
-		({ what, checked, broken }) =>
-			`- ${broken.length === 0 ? "holds" : "**BROKEN**"}: ${what} (${number(checked)} checked)${broken.map((each) => `\n  - ${each}`).join("")}\n`,
+		({ statement, checked, broken }) =>
+			`- ${broken.length === 0 ? "holds" : "**BROKEN**"}: ${statement} (${number(checked)} checked)${broken.map((each) => `\n  - ${each}`).join("")}\n`,
 	)
 	.join("")}`;
 
-/** The day as a page of text. */
-export const report = (told: Told): string =>
-	[intro, theDay, theDestinations, theRanks, theInvariants].map((part) => part(told)).join("");
+/** Formats the day as a Markdown page. */
+export const report = (input: ReportInput): string =>
+	[intro, theDay, theDestinations, theRanks, theInvariants].map((part) => part(input)).join("");

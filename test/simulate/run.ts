@@ -5,14 +5,14 @@ import { parseArgs } from "node:util";
 import { installClock } from "./clock.ts";
 
 const usage = `npm run simulate -- [--visitors 50000] [--seed N] [--write FOLDER]
-Lives through a day of a shop against simulated providers. Exits 1 where something that must always be true was not.\n`;
+Simulates a day of a shop against simulated providers. Exits with 1 if something that must always be true was not.\n`;
 
 const { values } = parseArgs({
 	options: {
 		visitors: { type: "string", default: "50000" },
-		/** The same seed, the same visitors. */
+		/** Seed that determines the visitors; random by default. */
 		seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
-		/** Where the report and its picture go. */
+		/** Folder for the report and its picture. */
 		write: { type: "string" },
 		help: { type: "boolean", default: false },
 	},
@@ -26,20 +26,20 @@ if (values.help || !Number.isInteger(seed) || !(visitors >= 1)) {
 const since = process.hrtime.bigint();
 const seconds = () => Number(process.hrtime.bigint() - since) / 1e9;
 process.stderr.write(`seed ${seed}\n`);
-// Before anything is imported that takes timers or the time by name.
+// Install the clock before importing a module that imports timers by name.
 const clock = installClock(Date.UTC(2026, 1, 3));
 const { createRandom } = await import("./random.ts");
 Math.random = createRandom(seed).next;
-const { live } = await import("./day.ts");
+const { simulateDay } = await import("./day.ts");
 const { arrivalsOf, deliveriesOf } = await import("./outcome.ts");
 const { verdict } = await import("./verdict.ts");
 const { report } = await import("./report.ts");
 const { drawDay } = await import("./picture.ts");
 
-const day = await live(clock, {
+const day = await simulateDay(clock, {
 	visitors,
 	seed,
-	// The day needs no disk that outlives it: in memory where there is such a folder.
+	// Keep the store in memory if there is such a folder: it is not needed after the day.
 	folder: existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
 	onHour: (hour) => process.stderr.write(`${String(hour).padStart(2, "0")}:00 after ${seconds().toFixed(0)} s\n`),
 });
@@ -48,7 +48,7 @@ const arrivals = {
 	helpcrunch: arrivalsOf(day.people.helpcrunch),
 	vibetrace: arrivalsOf(day.people.vibetrace),
 };
-const deliveries = deliveriesOf(day.ledger.entries, day.left, arrivals);
+const deliveries = deliveriesOf(day.ledger.entries, day.remaining, arrivals);
 const invariants = verdict({ ...day, arrivals, deliveries });
 const { user, system } = process.cpuUsage();
 const text = report({

@@ -1,13 +1,14 @@
-/** What the simulation and the store's thread share. */
+/** Memory that the simulation shares with the store's thread. */
 interface Shared {
-	/** ms since the epoch, and since the simulation's start. */
+	/** Time in ms: since the epoch, and since the start of the simulation. */
 	time: Float64Array;
-	/** Work given to the thread, work it has done, and whether it is ending. */
+	/** Counters of work given to the thread and of work done, and 1 while the thread is ending. */
 	work: Int32Array;
 }
 
-/** Where a thread finds the memory among its environment data. */
+/** Key of the memory in the threads' environment data. */
 export const sharedKey = "eventferry simulation";
+/** Indices of the counters in `work`. */
 export const given = 0;
 export const done = 1;
 export const ending = 2;

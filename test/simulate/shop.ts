@@ -3,9 +3,9 @@ import { createServer, type Server } from "node:http";
 import express from "express";
 import { type Config, createProxy, type EventProxy } from "../../server/index.ts";
 
-/** The proxy as the shop runs it, on a store that outlives it. */
+/** Running proxy of the shop, on a store that outlives it. */
 export interface RunningShop {
-	/** Where it listens, without the path it is mounted at. */
+	/** URL of the server, without the path of the proxy. */
 	url: string;
 	stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export async function startShop(config: Config): Promise<RunningShop> {
 	if (address === null || typeof address === "string") throw new Error("the shop has no port");
 	return {
 		url: `http://127.0.0.1:${address.port}`,
-		/** As `eventferry serve` ends: the listener first, then what is in flight, then the store. */
+		/** Stops like `eventferry serve`: the listener first, then requests in flight, then the store. */
 		async stop() {
 			const closed = once(server, "close");
 			server.close();

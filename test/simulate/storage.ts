@@ -1,17 +1,18 @@
-/** What a browser keeps on disk: `localStorage`, and one object store per IndexedDB database, as JSON. */
+/** Disk of a browser: `localStorage`, and one object store per IndexedDB database, as JSON. */
 export interface Disk {
 	items: Map<string, string>;
 	databases: Map<string, Map<string, string>>;
 }
 
-/** Runs something a little later, unless the page has gone by then. */
+/** Runs `work` after `ms`, unless the page has gone by then. */
 type After = (work: () => void, ms: number) => void;
 
-/** What a transaction takes until its requests are answered, and from then until it is on disk. */
+/** Time from the start of a transaction to the answers to its requests. */
 const answerMs = 1;
+/** Time from the answers until the transaction is on disk. */
 const commitMs = 3;
 
-/** `localStorage` of one page; `changed` is told of each write, for the browser's other pages. */
+/** Creates the `localStorage` of a page. `changed` is called for each write, to notify the browser's other pages. */
 export function localStorageOf({ items }: Disk, changed: (key: string) => void): Storage {
 	const methods = {
 		getItem: (key: string) => items.get(key) ?? null,
@@ -45,7 +46,7 @@ interface Request {
 	onupgradeneeded?(event: { target: Request }): void;
 }
 
-/** One transaction: its requests in order, its changes on disk together or not at all. */
+/** Creates a transaction. It answers its requests in order, and writes its changes to disk together or not at all. */
 function transaction(stored: Map<string, string>, after: After) {
 	const changes: [key: string | undefined, value: string | undefined][] = [];
 	const waiting: (() => void)[] = [];
@@ -81,7 +82,8 @@ function transaction(stored: Map<string, string>, after: After) {
 	}
 	function answer(): void {
 		for (const each of waiting.splice(0)) each();
-		// Whoever got an answer may ask for more.
+		// Commit unless the answers led to new requests:
+		// https://developer.mozilla.org/en-US/docs/Web/API/IDBTransaction/commit
 		after(() => (waiting.length > 0 ? answer() : commit()), commitMs);
 	}
 	after(answer, answerMs);
@@ -103,7 +105,7 @@ function transaction(stored: Map<string, string>, after: After) {
 	};
 }
 
-/** As much of `indexedDB` as the snippet uses: databases with one object store each. */
+/** Creates the part of `indexedDB` that the snippet uses: databases with one object store each. */
 export function indexedDbOf({ databases }: Disk, after: After) {
 	return {
 		open(name: string): Request {

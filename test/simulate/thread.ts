@@ -1,6 +1,6 @@
 /**
- * `--import`ed with the simulation, and so into the store's thread too. There the time is the simulation's, and shared
- * memory tells whether the thread has anything left to do; the store's own code is as it always is.
+ * Loaded into the simulation by `--import`, and so into the store's thread too. There it replaces the clock by the
+ * simulated one, and counts the thread's work in shared memory. The store's own code is unchanged.
  */
 import { syncBuiltinESMExports } from "node:module";
 import threads, { getEnvironmentData, isMainThread, parentPort } from "node:worker_threads";
@@ -32,6 +32,8 @@ function follow(port: NonNullable<typeof parentPort>, memory: SharedArrayBuffer)
 		if (received) finished();
 		return received;
 	};
+	// Make the replaced function visible to imports by name:
+	// https://nodejs.org/api/module.html#modulesyncbuiltinesmexports
 	syncBuiltinESMExports();
 	const immediate = setImmediate;
 	const later = (callback: Callback, ...args: unknown[]) => {

@@ -1,49 +1,51 @@
 import type { Destination, SandboxPerson } from "../../server/sandbox/index.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Left } from "./left.ts";
 import type { Arrivals, Delivery, Outcome } from "./outcome.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
+import type { Remaining } from "./remaining.ts";
 
+/** Records of a day that the invariants are checked on. */
 export interface Evidence {
 	startAt: number;
 	budgets: Budgets;
 	ledger: Ledger;
-	left: Left;
+	remaining: Remaining;
 	deliveries: Delivery[];
 	arrivals: Record<Destination, Arrivals>;
 	people: Record<Destination, SandboxPerson[]>;
 	seen: Record<Destination, Seen[]>;
 }
 
-/** Something that must be true of every day, and where it was not. */
+/** Statement that must be true of every day, and its violations. */
 export interface Invariant {
-	what: string;
-	/** What it was checked on. */
+	statement: string;
+	/** Number of cases that were checked. */
 	checked: number;
-	/** The first few violations; empty means that it holds. */
+	/** First few violations; empty if the statement holds. */
 	broken: string[];
 }
 
 const day = 86_400_000;
 const windows: Record<Destination, number> = { crisp: day, helpcrunch: 60_000, vibetrace: 1_000 };
-/** Of Crisp's daily budget, for what the backend sent. */
+/** Share of Crisp's daily budget that is reserved for the backend's events. */
 export const reserve = 0.2;
-const mostTold = 5;
+/** Largest number of violations to report per invariant. */
+const mostReported = 5;
 
 const has = { email: ({ email }: SandboxPerson) => email !== undefined };
 const keysOf = ({ email, userId }: SandboxPerson) => [`email:${email}`, `userId:${userId}`];
 
-/** Every event that a page or the backend captured is accepted, or the book says why not. */
+/** Checks that each captured event was accepted, or that the ledger has the reason why not. */
 function capturedAccounted({ ledger }: Evidence): Invariant {
 	const lost = ledger.entries.filter(({ accepted, fate }) => accepted === undefined && fate === undefined);
 	return {
-		what: "every captured event was accepted by the proxy, or it is known why not",
+		statement: "every captured event was accepted by the proxy, or the reason why not is known",
 		checked: ledger.entries.length,
-		broken: lost.map(({ n, type, source }) => `event ${n} (${type}) of ${source} is nowhere`),
+		broken: lost.map(({ n, type, source }) => `event ${n} (${type}) of source ${source} is unaccounted for`),
 	};
 }
 
-/** An accepted event is at a provider once, or it waits, died or was discarded, and then it is not there. */
+/** Checks that each accepted event arrived at a provider once, or not at all if it waits, is dead or was discarded. */
 function deliveredOnce({ deliveries, arrivals }: Evidence): Invariant {
 	const broken: string[] = [];
 	for (const { entry, destination, outcome } of deliveries) {
@@ -51,54 +53,58 @@ function deliveredOnce({ deliveries, arrivals }: Evidence): Invariant {
 		const times = arrivals[destination].get(entry.orderId ?? entry.n)?.length ?? 0;
 		const expected = outcome.kind === "delivered" ? 1 : 0;
 		if (times !== expected)
-			broken.push(`event ${entry.n} is ${outcome.kind} at ${destination}, which has it ${times} times`);
+			broken.push(`event ${entry.n} is ${outcome.kind} at ${destination}, but arrived there ${times} times`);
 	}
 	return {
-		what: "every accepted event is at each provider once, or is accounted for by a reason",
+		statement: "every accepted event arrived at each provider once, or the reason why not is known",
 		checked: deliveries.length,
 		broken,
 	};
 }
 
-/** What the store has counted is what the book says. */
-function counted({ deliveries, left }: Evidence): Invariant {
+/** Checks that the store's counters agree with the ledger. */
+function counted({ deliveries, remaining }: Evidence): Invariant {
 	const broken: string[] = [];
-	const expect = (what: string, found: number | undefined, expected: number) => {
-		if ((found ?? 0) !== expected) broken.push(`${what}: the store says ${found ?? 0}, the book ${expected}`);
+	const expect = (name: string, found: number | undefined, expected: number) => {
+		if ((found ?? 0) !== expected) broken.push(`${name}: the store counted ${found ?? 0}, the ledger ${expected}`);
 	};
-	/** With the copies of it that came later: not addressable is told before copies are, the rest after. */
-	const of = (name: Destination, isSo: (outcome: Outcome) => boolean, withCopies = false) =>
+	/** Counts deliveries with an outcome. `withCopies` adds the events' later copies, which have the same outcome. */
+	const count = (name: Destination, matches: (outcome: Outcome) => boolean, withCopies = false) =>
 		deliveries
-			.filter(({ destination, outcome }) => destination === name && isSo(outcome))
+			.filter(({ destination, outcome }) => destination === name && matches(outcome))
 			.reduce((sum, { entry }) => sum + 1 + (withCopies ? entry.copies : 0), 0);
 	const discarded = (reason: string) => (outcome: Outcome) => outcome.kind === "discarded" && outcome.reason === reason;
-	for (const stats of left.stats.destinations) {
+	for (const stats of remaining.stats.destinations) {
 		const name = stats.destination.name as Destination;
 		expect(
 			`delivered at ${name}`,
 			stats.delivered,
-			of(name, ({ kind }) => kind === "delivered"),
+			count(name, ({ kind }) => kind === "delivered"),
 		);
 		expect(
 			`dead at ${name}`,
 			stats.dead,
-			of(name, ({ kind }) => kind === "dead"),
+			count(name, ({ kind }) => kind === "dead"),
 		);
 		expect(
 			`waiting for ${name}`,
 			stats.owed,
-			of(name, ({ kind }) => kind === "waiting"),
+			count(name, ({ kind }) => kind === "waiting"),
 		);
-		expect(`not addressable at ${name}`, stats.discarded.not_addressable, of(name, discarded("not_addressable"), true));
+		expect(
+			`not addressable at ${name}`,
+			stats.discarded.not_addressable,
+			count(name, discarded("not_addressable"), true),
+		);
 	}
 	for (const reason of ["duplicate_order", "email_open_too_soon"]) {
-		expect(reason, left.stats.discarded[reason], of("helpcrunch", discarded(reason), true));
+		expect(reason, remaining.stats.discarded[reason], count("helpcrunch", discarded(reason), true));
 	}
-	expect("journal", left.stats.journal + left.stats.stuck, 0);
-	return { what: "what the store has counted is what the book says", checked: left.stats.events, broken };
+	expect("journal", remaining.stats.journal + remaining.stats.stuck, 0);
+	return { statement: "the store's counters agree with the ledger", checked: remaining.stats.events, broken };
 }
 
-/** A person's events come to a provider in the order in which the proxy accepted them. */
+/** Checks that a person's events arrived at a provider in the order in which the proxy accepted them. */
 function inOrder({ people, deliveries }: Evidence): Invariant {
 	const accepted = new Map(deliveries.map(({ entry }) => [entry.orderId ?? entry.n, entry.accepted] as const));
 	for (const { entry, outcome } of deliveries) {
@@ -108,8 +114,8 @@ function inOrder({ people, deliveries }: Evidence): Invariant {
 	let checked = 0;
 	for (const name of destinations) {
 		for (const { events, id } of people[name]) {
-			const order = events.map(({ name: what, data }) =>
-				accepted.get(what === "confirmation" ? String(data?.orderId) : Number(data?.n)),
+			const order = events.map(({ name: type, data }) =>
+				accepted.get(type === "confirmation" ? String(data?.orderId) : Number(data?.n)),
 			);
 			checked += order.length;
 			for (const [place, later] of order.entries()) {
@@ -119,15 +125,19 @@ function inOrder({ people, deliveries }: Evidence): Invariant {
 						(one) =>
 							one && later && (later.answered < one.sent || (later.sent === one.sent && later.place < one.place)),
 					);
-				if (earlier >= 0) broken.push(`${name}: events ${earlier} and ${place} of ${id} came in the wrong order`);
+				if (earlier >= 0) broken.push(`${name}: events ${earlier} and ${place} of ${id} arrived in the wrong order`);
 			}
 		}
 	}
-	return { what: "each person's events came to each provider in the order the proxy accepted them", checked, broken };
+	return {
+		statement: "each person's events arrived at each provider in the order in which the proxy accepted them",
+		checked,
+		broken,
+	};
 }
 
-/** Where nothing waits for a person, the provider has the last value of each attribute. */
-function latestAttributes({ deliveries, people, left }: Evidence): Invariant {
+/** Checks that a provider has the latest value of each attribute of people for whom nothing waits. */
+function latestAttributes({ deliveries, people, remaining }: Evidence): Invariant {
 	const broken: string[] = [];
 	let checked = 0;
 	for (const name of destinations) {
@@ -139,7 +149,7 @@ function latestAttributes({ deliveries, people, left }: Evidence): Invariant {
 		for (const { entry, destination, outcome } of deliveries) {
 			if (destination !== name) continue;
 			const { person, id } = entry.accepted;
-			if (outcome.kind === "waiting" || left.dead[name].has(id)) waiting.add(person);
+			if (outcome.kind === "waiting" || remaining.dead[name].has(id)) waiting.add(person);
 			if (!entry.sets || outcome.kind !== "delivered") continue;
 			const values = latest.get(person) ?? new Map<string, unknown>();
 			for (const [attribute, value] of Object.entries(entry.sets)) values.set(attribute, value);
@@ -150,16 +160,16 @@ function latestAttributes({ deliveries, people, left }: Evidence): Invariant {
 			for (const attribute of ["visits", "basket"]) {
 				if (!values.has(attribute)) continue;
 				checked += 1;
-				const there = found.get(person)?.[attribute];
-				if (there !== values.get(attribute))
-					broken.push(`${name}: ${attribute} of ${person} is ${there}, not ${values.get(attribute)}`);
+				const actual = found.get(person)?.[attribute];
+				if (actual !== values.get(attribute))
+					broken.push(`${name}: ${attribute} of ${person} is ${actual}, not ${values.get(attribute)}`);
 			}
 		}
 	}
-	return { what: "where nothing waits, providers have the latest value of each attribute", checked, broken };
+	return { statement: "where nothing waits, providers have the latest value of each attribute", checked, broken };
 }
 
-/** No provider gets more requests in its window than the budget says. */
+/** Checks that no provider got more requests in a window than its budget allows. */
 function withinBudgets({ seen, budgets }: Evidence): Invariant {
 	const broken: string[] = [];
 	let checked = 0;
@@ -171,17 +181,17 @@ function withinBudgets({ seen, budgets }: Evidence): Invariant {
 		for (const [window, count] of used) {
 			if (count > budgets[name])
 				broken.push(
-					`${name}: ${count} requests of ${budgets[name]} in the window at ${new Date(window * windows[name]).toISOString()}`,
+					`${name}: ${count} requests, with a budget of ${budgets[name]}, in the window at ${new Date(window * windows[name]).toISOString()}`,
 				);
 		}
 	}
-	return { what: "no destination got more requests than its budget, in any window", checked, broken };
+	return { statement: "no destination got more requests than its budget, in any window", checked, broken };
 }
 
-/** Past its unreserved part Crisp's day is the backend's alone. */
+/** Checks that the reserved part of Crisp's daily budget was spent on the backend's events alone. */
 function reserveKept({ seen, budgets, ledger, startAt }: Evidence): Invariant {
 	const trusted = new Set(ledger.entries.filter((entry) => entry.trusted).map(({ n }) => n));
-	const ofBackend = new Set(
+	const backendEmails = new Set(
 		ledger.entries.flatMap(({ trusted, accepted }) =>
 			trusted && accepted ? [accepted.person.replace("email:", "")] : [],
 		),
@@ -189,7 +199,7 @@ function reserveKept({ seen, budgets, ledger, startAt }: Evidence): Invariant {
 	const free = budgets.crisp - Math.floor(budgets.crisp * reserve);
 	const today = seen.crisp.filter(({ at }) => at < startAt + day);
 	const isUntrusted = ({ n, purpose, email = "" }: Seen) =>
-		n !== undefined ? !trusted.has(n) : purpose === "update" || !ofBackend.has(email);
+		n !== undefined ? !trusted.has(n) : purpose === "update" || !backendEmails.has(email);
 	const broken = today
 		.slice(free)
 		.filter(isUntrusted)
@@ -198,36 +208,43 @@ function reserveKept({ seen, budgets, ledger, startAt }: Evidence): Invariant {
 				`a request (${purpose} ${n ?? ""}) at ${new Date(at).toISOString()} was paid from the reserve`,
 		);
 	return {
-		what: `the last ${reserve * 100} % of Crisp's day were spent on what the backend sent, and on nothing else`,
+		statement: `the last ${reserve * 100} % of Crisp's daily budget were spent on the backend's events alone`,
 		checked: today.slice(free).length,
 		broken,
 	};
 }
 
-/** Nothing of bots, nothing of people who did not say who they are. */
-function nobodysEvents({ ledger, people }: Evidence): Invariant {
+/** Checks that no event of a bot, or of a visitor who is not logged in, was accepted or delivered. */
+function onlyIdentified({ ledger, people }: Evidence): Invariant {
 	const unknown = ledger.entries.filter(({ accepted }) => accepted?.person === "userId:undefined");
 	const nameless = destinations.flatMap((name) =>
 		people[name].filter((person) => !has.email(person) && person.userId === undefined),
 	);
 	return {
-		what: "nothing of bots, and nothing of visitors who are not logged in, was accepted or delivered",
+		statement: "no event of a bot, or of a visitor who is not logged in, was accepted or delivered",
 		checked: ledger.entries.length,
 		broken: [
-			...(ledger.counts.strangers > 0 ? [`${ledger.counts.strangers} accepted events are in no book`] : []),
+			...(ledger.counts.unknown > 0 ? [`${ledger.counts.unknown} accepted events are not in the ledger`] : []),
 			...unknown.map(({ n }) => `event ${n} has no person`),
 			...nameless.map(({ id }) => `a profile without e-mail and userId: ${id}`),
 		],
 	};
 }
 
-/** All that must be true of a day. */
+/** Checks all invariants of a day. */
 export const verdict = (evidence: Evidence): Invariant[] =>
-	[capturedAccounted, deliveredOnce, counted, inOrder, latestAttributes, withinBudgets, reserveKept, nobodysEvents].map(
-		(check) => {
-			const invariant = check(evidence);
-			const { broken } = invariant;
-			const more = broken.length > mostTold ? [`and ${broken.length - mostTold} more`] : [];
-			return { ...invariant, broken: [...broken.slice(0, mostTold), ...more] };
-		},
-	);
+	[
+		capturedAccounted,
+		deliveredOnce,
+		counted,
+		inOrder,
+		latestAttributes,
+		withinBudgets,
+		reserveKept,
+		onlyIdentified,
+	].map((check) => {
+		const invariant = check(evidence);
+		const { broken } = invariant;
+		const more = broken.length > mostReported ? [`and ${broken.length - mostReported} more`] : [];
+		return { ...invariant, broken: [...broken.slice(0, mostReported), ...more] };
+	});

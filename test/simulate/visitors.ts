@@ -10,14 +10,14 @@ export interface Day {
 	clock: SimulatedClock;
 	page: PageOptions;
 	ledger: Ledger;
-	/** ms since the epoch at which everybody goes to bed. */
+	/** End of the visitors' day, in ms since the epoch. */
 	closesAt: number;
-	/** An order has been placed: the shop's backend knows of it too. */
+	/** Called for each order placed, so that the shop's backend reports it too. */
 	ordered(order: { orderId: string; email: string; total: number; items: { id: string; quantity: number }[] }): void;
 	counts: { visitors: Record<Kind, number>; visits: number; pages: number; byBots: number; optedOut: number };
 }
 
-/** Bots run the page's scripts; members are logged in on every page; newcomers log in some time today. */
+/** Kind of visitor: bots run the page's scripts, newcomers log in today, members are logged in on every page. */
 type Kind = "bot" | "glance" | "browse" | "newcomer" | "member";
 
 export interface Visitor {
@@ -28,9 +28,9 @@ export interface Visitor {
 	person: { email?: string; userId?: string };
 	isLoggedIn: boolean;
 	hasOptedOut: boolean;
-	/** Where: a browser without `localStorage` remembers it no longer than that page. */
+	/** Page of the opt-out. A browser without `localStorage` forgets the opt-out after this page. */
 	optedOutOn?: Page;
-	/** A page of theirs was gone without being told. */
+	/** True once one of the visitor's pages was killed. */
 	wasKilled: boolean;
 	visits: number;
 	basket: number;
@@ -47,13 +47,13 @@ function kindOf(random: Random): Kind {
 	return place < 0.94 ? "newcomer" : "member";
 }
 
-/** The same visitor for the same seed, whatever else happens. */
+/** Creates a visitor that `index` and `seed` alone determine. */
 export function createVisitor(index: number, seed: number): Visitor {
 	const random = createRandom(seed * 1_000_003 + index * 7_919);
 	const kind = kindOf(random);
 	const email = `visitor${index}@example.com`;
 	const userId = `u-${index}`;
-	// Some shops know some people by their number alone.
+	// Give some people a user id and no e-mail.
 	const person = random.chance(0.04) ? { userId } : random.chance(0.5) ? { email, userId } : { email };
 	return {
 		index,
@@ -69,7 +69,7 @@ export function createVisitor(index: number, seed: number): Visitor {
 	};
 }
 
-/** What a visitor does on the pages of one visit, several tabs included. Resolves when the last is gone. */
+/** Plays one visit, with all its tabs and pages; resolves once the last page is gone. */
 export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	const { clock, ledger, counts } = day;
 	const { browser, random, kind, person } = visitor;
@@ -78,8 +78,8 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	visitor.visits += 1;
 	counts.visits += 1;
 
-	/** Whether nothing of a page, or of one that is opened now, is recorded. */
-	const isOut = (page?: Page) => visitor.hasOptedOut && (browser.has.localStorage || page === visitor.optedOutOn);
+	/** Returns true if an opt-out applies to a page, or to one that is opened now. */
+	const isOptedOut = (page?: Page) => visitor.hasOptedOut && (browser.has.localStorage || page === visitor.optedOutOn);
 
 	function capture(page: Page, event: Pick<Event, "type" | "data">, rest: Partial<Entry> = {}): void {
 		const context = { url: page.url };
@@ -88,7 +88,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 
 	function record(page: Page, event: Pick<Event, "type" | "data">, command: Command, rest: Partial<Entry> = {}): void {
 		if (kind === "bot") counts.byBots += 1;
-		else if (isOut(page)) counts.optedOut += 1;
+		else if (isOptedOut(page)) counts.optedOut += 1;
 		else capture(page, event, rest);
 		page.push(command);
 	}
@@ -122,14 +122,14 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	function open(): Page {
 		counts.pages += 1;
 		if (kind === "bot") counts.byBots += 1;
-		else if (isOut()) counts.optedOut += 1;
+		else if (isOptedOut()) counts.optedOut += 1;
 		const page = openPage(day.page, browser, `/products/${random.whole(1, 400)}`);
-		if (kind !== "bot" && !isOut()) capture(page, { type: "page", data: undefined });
+		if (kind !== "bot" && !isOptedOut()) capture(page, { type: "page", data: undefined });
 		return page;
 	}
 
-	/** What is done on one page. */
-	async function look(page: Page): Promise<void> {
+	/** Plays what a visitor does on one page. */
+	async function usePage(page: Page): Promise<void> {
 		await sleep(random.between(second, 4 * second));
 		if (visitor.isLoggedIn || kind === "member") login(page);
 		if (random.chance(0.7)) track(page, "product:viewed", { productId: `sku-${random.whole(1, 400)}` });
@@ -147,7 +147,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 		const way = random.next();
 		if (way < 0.6) return page.close();
 		if (way < 0.98) {
-			// A phone: the page is hidden, and some time later it is gone.
+			// Phones hide a page, and kill it some time later.
 			page.hide();
 			await sleep(random.between(second, 30 * second));
 		}
@@ -164,7 +164,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 				visitor.optedOutOn = page;
 				page.push(["optOut"]);
 			}
-			await look(page);
+			await usePage(page);
 			if (place === loginAt) login(page);
 			const isLast = place === pages - 1 || isOver();
 			if (isLast && isMain && visitor.isLoggedIn && visitor.basket > 0 && random.chance(0.5)) purchase(page);
@@ -175,7 +175,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 		}
 	}
 
-	/** Somewhere on the way there is no network for a while. */
+	/** Takes the browser offline for a while, as in a tunnel. */
 	async function tunnel(): Promise<void> {
 		await sleep(random.between(0, minute));
 		browser.line.isOffline = true;
@@ -193,8 +193,8 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	await Promise.all(tabs);
 }
 
-/** Closes the book on a visitor who does not come again today: what is left in their browser, and what is nowhere. */
-export function part({ ledger }: Day, { index, browser, hasOptedOut, wasKilled }: Visitor): void {
+/** Sets the fates of a visitor's events after the last visit, by what the browser still stores. */
+export function settleFates({ ledger }: Day, { index, browser, hasOptedOut, wasKilled }: Visitor): void {
 	const { items, databases } = browser.disk;
 	const stored = [
 		...[...databases.values()].flatMap((database) => [...database.values()]),
@@ -205,7 +205,7 @@ export function part({ ledger }: Day, { index, browser, hasOptedOut, wasKilled }
 		if (!entry || entry.accepted) continue;
 		entry.fate ??=
 			event.person.email || event.person.userId
-				? "waiting in a browser for its next visit"
+				? "waiting in a browser for the visitor's next visit"
 				: "held in the browser of a visitor who did not log in";
 	}
 	for (const entry of ledger.close(index)) {
@@ -213,7 +213,7 @@ export function part({ ledger }: Day, { index, browser, hasOptedOut, wasKilled }
 		if (hasOptedOut) entry.fate = "deleted by the visitor's opt-out or logout";
 		else if (!browser.has.indexedDb && !browser.has.localStorage)
 			entry.fate = "lost with a page that could store nothing";
-		else if (!browser.has.localStorage) entry.fate = "deleted as its browser keeps no identity from page to page";
+		else if (!browser.has.localStorage) entry.fate = "deleted because its browser keeps no identity from page to page";
 		else if (wasKilled) entry.fate = "lost with a tab that was killed";
 	}
 	browser.disk.items.clear();
