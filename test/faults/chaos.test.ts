@@ -8,14 +8,18 @@ import { temporaryFolder } from "../support/served.ts";
 
 const people = Array.from({ length: 200 }, (_, index) => `person-${index}@chaos.example`);
 const eventsEach = 10;
-/** Three requests in ten go wrong, in equal parts by each of these. */
+/** Share of requests that fail, in equal parts by each of the faults. */
 const share = 0.3;
 const faults = ["limited", "failing", "reset before", "reset after", "slow"] as const;
-/** How often the clock is looked after, and how much of the proxy's time passes then while no request is under way, ms. */
+/** Real time between two advances of the fake clock. */
 const tickMs = 2;
+/** Fake time that each advance skips while no request is under way. */
 const leapMs = 5_000;
 
-/** Numbers from 0 to 1 that a seed decides: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
+/**
+ * Creates a generator of numbers from 0 to 1 that a seed determines:
+ * https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32
+ */
 function seeded(seed: number): () => number {
 	let state = seed;
 	return () => {
@@ -26,14 +30,14 @@ function seeded(seed: number): () => number {
 	};
 }
 
-/** A Crisp that is often unwell. What it says it did, it did; what it did, it does not always say. */
-function createUnwellCrisp(random: () => number) {
+/** Creates a Crisp with random faults. Its successes are real, but the answer of a success may get lost. */
+function createFaultyCrisp(random: () => number) {
 	const done = new Map(people.map((email) => [email, [] as string[]]));
 	const lostAnswers = new Map<string, number>();
-	const befell = Object.fromEntries(faults.map((fault) => [fault, 0]));
+	const faultCounts = Object.fromEntries(faults.map((fault) => [fault, 0]));
 	let underWay = 0;
 
-	const say = (response: ServerResponse, status: number, reason: string, headers: Record<string, string> = {}) =>
+	const answer = (response: ServerResponse, status: number, reason: string, headers: Record<string, string> = {}) =>
 		response
 			.writeHead(status, { "Content-Type": "application/json", ...headers })
 			.end(JSON.stringify({ error: status >= 400, reason, data: {} }));
@@ -46,9 +50,9 @@ function createUnwellCrisp(random: () => number) {
 		const text: string = JSON.parse((await request.setEncoding("utf8").toArray()).join("")).text;
 		const email = decodeURIComponent(request.url?.split("/").at(-1) ?? "");
 		const fault = random() < share ? faults[Math.floor(random() * faults.length)] : undefined;
-		if (fault) befell[fault] = (befell[fault] ?? 0) + 1;
-		if (fault === "limited") return void say(response, 429, "rate_limited", { "Retry-After": "1" });
-		if (fault === "failing") return void say(response, 500, "internal_error");
+		if (fault) faultCounts[fault] = (faultCounts[fault] ?? 0) + 1;
+		if (fault === "limited") return void answer(response, 429, "rate_limited", { "Retry-After": "1" });
+		if (fault === "failing") return void answer(response, 500, "internal_error");
 		if (fault === "reset before") return void request.socket.resetAndDestroy();
 		done.get(email)?.push(text);
 		if (fault === "reset after") {
@@ -56,33 +60,33 @@ function createUnwellCrisp(random: () => number) {
 			return void request.socket.resetAndDestroy();
 		}
 		if (fault === "slow") await delay(20);
-		say(response, 200, "dispatched");
+		answer(response, 200, "dispatched");
 	}
 
 	return {
 		server: createServer((request, response) => void receive(request, response)),
 		done,
 		lostAnswers,
-		befell,
+		faultCounts,
 		isIdle: () => underWay === 0,
 	};
 }
 
-describe("a provider that is often unwell", () => {
+describe("a provider that fails three requests in ten", () => {
 	const folder = temporaryFolder();
 	let proxy: EventProxy;
-	let crisp: ReturnType<typeof createUnwellCrisp>;
+	let crisp: ReturnType<typeof createFaultyCrisp>;
 	let pump: NodeJS.Timeout;
 	const seed = Math.floor(Math.random() * 2 ** 32);
 
 	beforeEach(async () => {
 		const random = seeded(seed);
-		crisp = createUnwellCrisp(random);
+		crisp = createFaultyCrisp(random);
 		crisp.server.listen(0, "127.0.0.1");
 		await once(crisp.server, "listening");
 		const address = crisp.server.address();
 		const port = typeof address === "object" && address ? address.port : 0;
-		// The proxy's waits, of seconds and minutes, are not waited for.
+		// Skip the proxy's waits of seconds and minutes.
 		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 		pump = setInterval(() => vi.advanceTimersByTime(crisp.isIdle() ? leapMs : tickMs), tickMs);
 		proxy = createProxy({
@@ -114,8 +118,8 @@ describe("a provider that is often unwell", () => {
 		folder.remove();
 	});
 
-	it("with three requests in ten going wrong each event arrives in its person's order, twice only where an answer was lost", async () => {
-		onTestFailed(() => void process.stderr.write(`the provider's faults were those of seed ${seed}\n`));
+	it("gets each person's events in order, and twice only if an answer was lost", async () => {
+		onTestFailed(() => void process.stderr.write(`the provider's faults came from seed ${seed}\n`));
 		const all = Promise.withResolvers<void>();
 		const names = Array.from({ length: eventsEach }, (_, index) => `event ${index}`);
 		crisp.server.on("request", (_request, response: ServerResponse) =>
@@ -129,7 +133,7 @@ describe("a provider that is often unwell", () => {
 			}),
 		);
 		await all.promise;
-		// The last answers may have been lost: what repeats that is over once the proxy has stopped.
+		// Stop the proxy first, so that requests repeated after a lost last answer are over.
 		await proxy.stop();
 		for (const email of people) {
 			const once = crisp.done.get(email)?.filter((name, index, done) => name !== done[index - 1]);
@@ -141,11 +145,11 @@ describe("a provider that is often unwell", () => {
 				else expect(times, `${email} ${name}`).toBe(1 + lost);
 			}
 		}
-		for (const fault of faults) expect(crisp.befell[fault], fault).toBeGreaterThan(50);
+		for (const fault of faults) expect(crisp.faultCounts[fault], fault).toBeGreaterThan(50);
 	}, 240_000);
 });
 
-it("one person's failure just after a limit was waited out pauses nobody else", () => {
+it("one person's failure right after a rate limit has ended pauses nobody else", () => {
 	const hold = createHold({ requests: 10_000, per: "day" });
 	hold.wait("rate_limited", 1_000, 0);
 	hold.failed(1, "timeout", 1_000);

@@ -2,10 +2,10 @@ import { expect } from "vitest";
 import type { Sandbox } from "../../server/sandbox/index.ts";
 import { environment, postEvents, track } from "../support/served.ts";
 
-/** How often a fault that strikes at random is repeated: `npm run test:faults -- --rounds N`. */
+/** Number of times that each random fault is repeated: `npm run test:faults -- --rounds N`. */
 export const rounds = Number(process.env.EVENTFERRY_FAULT_ROUNDS ?? 10);
 
-/** The environment of a proxy that delivers to Crisp's sandbox alone, and is not held back by a budget. */
+/** Environment of a proxy that delivers only to Crisp's sandbox, with a budget that is never spent. */
 export function crispEnvironment(sandbox: Sandbox, store: string): Record<string, string> {
 	const all = Object.entries(environment(sandbox)).filter(([name]) => !/^(HELPCRUNCH|VIBETRACE)_/.test(name));
 	return { ...Object.fromEntries(all), CRISP_DAILY_BUDGET: "1000000", EVENTFERRY_STORE: `sqlite:${store}` };
@@ -13,11 +13,11 @@ export function crispEnvironment(sandbox: Sandbox, store: string): Record<string
 
 interface Posted {
 	name: string;
-	/** Whether a 202 was seen for it. */
+	/** True once the test has received a 202 for the event. */
 	acknowledged: boolean;
 }
 
-/** What each of some people's lanes brings to Crisp, as it comes: the sandbox remembers the latest requests only. */
+/** Records the events that arrive at Crisp, by person. The sandbox itself remembers only its latest requests. */
 export function arrivalsAt(sandbox: Sandbox, people: string[]): ReadonlyMap<string, string[]> {
 	const arrived = new Map(people.map((email) => [email, [] as string[]]));
 	sandbox.onRequest(({ destination, path, status, body }) => {
@@ -27,7 +27,7 @@ export function arrivalsAt(sandbox: Sandbox, people: string[]): ReadonlyMap<stri
 	return arrived;
 }
 
-/** What was posted for some people over all rounds, each over a connection of their own, and what came of it. */
+/** Posts events for people, each over a connection of their own, and checks the arrivals over all rounds. */
 export function createTraffic(sandbox: Sandbox, people: string[]) {
 	const posted = new Map(people.map((email) => [email, [] as Posted[]]));
 	const arrived = arrivalsAt(sandbox, people);
@@ -35,7 +35,7 @@ export function createTraffic(sandbox: Sandbox, people: string[]) {
 
 	async function postUntilGone(url: string, email: string, events: Posted[], onAcknowledged: () => void) {
 		for (;;) {
-			// One, two and three events in turn.
+			// Batches hold one, two and three events in turn.
 			const batch = Array.from({ length: 1 + (events.length % 3) }, (_, index) => ({
 				name: String(events.length + index),
 				acknowledged: false,
@@ -50,8 +50,8 @@ export function createTraffic(sandbox: Sandbox, people: string[]) {
 	}
 
 	return {
-		/** Posts over all connections as fast as it is answered; ends with the proxy, told of which after so many 202s. */
-		async post(url: string, answers: number, then: () => Promise<void>): Promise<void> {
+		/** Posts over all connections and calls `endProxy` after `answers` 202s; resolves once the proxy is gone. */
+		async post(url: string, answers: number, endProxy: () => Promise<void>): Promise<void> {
 			const { promise: enough, resolve } = Promise.withResolvers<void>();
 			let seen = 0;
 			const onAcknowledged = () => {
@@ -60,13 +60,13 @@ export function createTraffic(sandbox: Sandbox, people: string[]) {
 			};
 			const posting = [...posted].map(([email, events]) => postUntilGone(url, email, events, onAcknowledged));
 			await Promise.race([enough, Promise.all(posting)]);
-			await then();
+			await endProxy();
 			await Promise.all(posting);
 		},
 
 		acknowledged: () => [...posted.values()].flat().filter(({ acknowledged }) => acknowledged).length,
 
-		/** Acknowledged events that never arrived. */
+		/** Lists acknowledged events that never arrived. */
 		lost: () =>
 			[...posted].flatMap(([email, events]) =>
 				events
@@ -75,8 +75,8 @@ export function createTraffic(sandbox: Sandbox, people: string[]) {
 			),
 
 		/**
-		 * Every acknowledged event arrived, each person's in the order posted, and a repeated one came right after
-		 * itself. What was not acknowledged may have been stored. Returns how many were repeats.
+		 * Expects that every acknowledged event arrived, each person's in the order posted, and every repeat right after
+		 * its original. An event without a 202 may be stored or not. Returns the number of repeats.
 		 */
 		expectAll(): number {
 			let repeats = 0;
@@ -92,5 +92,5 @@ export function createTraffic(sandbox: Sandbox, people: string[]) {
 	};
 }
 
-/** Anywhere from 1 to `most`. */
-export const some = (most: number): number => 1 + Math.floor(Math.random() * most);
+/** Returns a random whole number from 1 to `most`. */
+export const randomUpTo = (most: number): number => 1 + Math.floor(Math.random() * most);

@@ -1,6 +1,6 @@
 /*
- * LD_PRELOAD: a disk that is full while the file FULLDISK_FLAG exists. Then no file under FULLDISK_DIR can be
- * made longer, by a write that reaches beyond its end; what it has may still be written over.
+ * LD_PRELOAD library that simulates a full disk while the file FULLDISK_FLAG exists: a write beyond the end of a
+ * file under FULLDISK_DIR fails with ENOSPC, and a write within the file succeeds.
  *
  *     cc -shared -fPIC -O2 -o fulldisk.so fulldisk.c -ldl
  */

@@ -7,7 +7,7 @@ import { ballastIn } from "./ballast.ts";
 import { crispEnvironment } from "./connections.ts";
 import { compilePreload } from "./preload.ts";
 
-/** A folder for the store, on a disk that can be filled and freed. */
+/** Folder for the store, on a disk that can be filled and freed. */
 interface Disk {
 	path: string;
 	env: Record<string, string>;
@@ -19,8 +19,8 @@ interface Disk {
 const { library, reason, remove } = compilePreload("fulldisk");
 afterAll(remove);
 
-/** A disk that says it is full, for whoever is started with the library. */
-function pretendedDisk(): Disk {
+/** Creates a folder on a simulated disk, for processes started with the library. */
+function simulatedDisk(): Disk {
 	const folder = temporaryFolder();
 	const path = `${folder.path}/disk`;
 	const flag = `${folder.path}/full`;
@@ -34,7 +34,7 @@ function pretendedDisk(): Disk {
 	};
 }
 
-/** A real one of a few megabytes, in memory. Undefined where one may not be mounted. */
+/** Mounts a real disk of 3 MB in memory; returns undefined if this user may not mount one. */
 function mountedDisk(): Disk | undefined {
 	const { path, remove } = temporaryFolder();
 	const mounted = spawnSync("/bin/mount", ["-t", "tmpfs", "-o", "size=3m", "eventferry-test", path]);
@@ -56,17 +56,17 @@ function mountedDisk(): Disk | undefined {
 const canMount = (() => {
 	const disk = mountedDisk();
 	disk?.remove();
-	if (!disk) process.stderr.write("a real full disk is not tried: this user may not mount one\n");
+	if (!disk) process.stderr.write("tests on a real full disk are skipped: this user may not mount one\n");
 	return disk !== undefined;
 })();
 
 const disks: [string, boolean, () => Disk | undefined][] = [
-	[`a disk that says it is full${reason && ` (skipped: ${reason})`}`, library !== undefined, pretendedDisk],
-	[`a disk of 3 MB${canMount ? "" : " (skipped: it may not be mounted)"}`, canMount, mountedDisk],
+	[`a simulated disk${reason && ` (skipped: ${reason})`}`, library !== undefined, simulatedDisk],
+	[`a disk of 3 MB${canMount ? "" : " (skipped: this user may not mount it)"}`, canMount, mountedDisk],
 ];
 
-for (const [name, isThere, make] of disks) {
-	describe.skipIf(!isThere)(`on ${name}`, () => {
+for (const [name, isAvailable, make] of disks) {
+	describe.skipIf(!isAvailable)(`on ${name}`, () => {
 		let sandbox: Sandbox;
 		let disk: Disk;
 		let proxy: Served | undefined;
@@ -74,7 +74,7 @@ for (const [name, isThere, make] of disks) {
 			sandbox = await startSandbox();
 			sandbox.addPerson("crisp", { email: "ada@example.com" });
 			const made = make();
-			if (!made) throw new Error("there is no disk");
+			if (!made) throw new Error("the disk cannot be mounted");
 			disk = made;
 		});
 		afterEach(async () => {
@@ -83,7 +83,7 @@ for (const [name, isThere, make] of disks) {
 			disk.remove();
 		});
 
-		it("posts are answered 503 once it is full, nothing acknowledged is lost, and it recovers by itself", async () => {
+		it("the proxy answers 503 once the disk is full, loses no acknowledged event, and recovers by itself", async () => {
 			proxy = await serve({ ...crispEnvironment(sandbox, `${disk.path}/store.db`), ...disk.env });
 			const { url } = proxy;
 			const acknowledged: string[] = [];
@@ -104,7 +104,7 @@ for (const [name, isThere, make] of disks) {
 			expect(await ready()).toEqual([200, "ok"]);
 
 			disk.fill();
-			// What the file has room for already may still be taken.
+			// Free pages inside the file may still take some events.
 			let refused = await post();
 			while (refused.status === 202 && posted < 3_000) refused = await post();
 			expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, expect.stringMatching(/^[1-9]\d*$/)]);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { delivered, environment, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
-import { createTraffic, crispEnvironment, rounds, some } from "./connections.ts";
+import { createTraffic, crispEnvironment, randomUpTo, rounds } from "./connections.ts";
 
 describe("a proxy that is killed", () => {
 	let sandbox: Sandbox;
@@ -32,7 +32,7 @@ describe("a proxy that is killed", () => {
 			.map(({ body }) => (body as { text: string }).text);
 
 	it("between the 202 and the delivery delivers after its restart", async () => {
-		// Whatever is sent before the kill finds a provider that does not answer.
+		// Requests sent before the kill find a provider that does not answer.
 		const heal = sandbox.fault("crisp", { delayMs: 60_000 });
 		proxy = await serve(env);
 		expect((await postEvents(proxy.url, [track("one"), track("two")])).status).toBe(202);
@@ -47,7 +47,7 @@ describe("a proxy that is killed", () => {
 	});
 
 	it(
-		"again and again while events come delivers each of them, in order, and repeats only what was in flight",
+		"again and again while events come delivers each of them, in order, and repeats only events in flight",
 		async () => {
 			const names: string[] = [];
 			for (let round = 0; round < rounds; round += 1) {
@@ -70,7 +70,7 @@ describe("a proxy that is killed", () => {
 	);
 
 	it(
-		"at any moment while several connections post delivers what it acknowledged, each person's in order",
+		"at any moment while several connections post delivers all acknowledged events, each person's in order",
 		async () => {
 			const people = ["ada", "bob", "eve", "kim", "lou", "max"].map((name) => `${name}@several.example`);
 			const traffic = createTraffic(sandbox, people);
@@ -78,12 +78,12 @@ describe("a proxy that is killed", () => {
 			for (let round = 0; round < rounds; round += 1) {
 				const running = await serve(env);
 				proxy = running;
-				await traffic.post(running.url, some(60), running.kill);
+				await traffic.post(running.url, randomUpTo(60), running.kill);
 			}
 			proxy = await serve(env);
 			await delivered(proxy.url);
 			expect(traffic.acknowledged()).toBeGreaterThan(rounds);
-			// Eight requests at most are under way, or not settled on the disk yet, when it is killed.
+			// A kill finds at most eight requests under way or not yet settled on disk.
 			expect(traffic.expectAll()).toBeLessThanOrEqual(8 * rounds);
 		},
 		20_000 + rounds * 5_000,

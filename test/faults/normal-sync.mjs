@@ -1,4 +1,7 @@
-/** `--import`ed before the server: opens the store as ever, but for `synchronous`, which is NORMAL. Never do this. */
+/**
+ * Loaded before the server by `--import`: opens the store with `synchronous` NORMAL in place of FULL. Never do this,
+ * because a power loss may then undo commits: https://www.sqlite.org/pragma.html#pragma_synchronous
+ */
 import { DatabaseSync } from "node:sqlite";
 
 const { exec } = DatabaseSync.prototype;

@@ -6,7 +6,7 @@ import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
 import { ballastIn } from "./ballast.ts";
-import { arrivalsAt, crispEnvironment, rounds, some } from "./connections.ts";
+import { arrivalsAt, crispEnvironment, randomUpTo, rounds } from "./connections.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
 const people = ["ada", "bob", "eve", "kim", "lou", "max"].map((name) => `${name}@group.example`);
@@ -32,7 +32,7 @@ describe("three proxies on one PostgreSQL", () => {
 		arrived = arrivalsAt(sandbox, people);
 		const url = await cluster.database();
 		name = url.slice(url.lastIndexOf("/") + 1);
-		// No more than it needs.
+		// Give the role no more rights than the proxy needs.
 		await cluster.run("CREATE SCHEMA eventferry AUTHORIZATION ferry", name);
 		relays = await Promise.all(Array.from({ length: size }, () => startRelay(cluster.port)));
 		envs = relays.map(({ port }) => ({
@@ -49,7 +49,7 @@ describe("three proxies on one PostgreSQL", () => {
 	});
 
 	const urlOf = (index: number) => proxies[index % size]?.url ?? "http://127.0.0.1:1";
-	/** Everything arrived, each person's in order, and what was repeated came right after itself; returns how many were. */
+	/** Expects all events, each person's in order and every repeat right after its original; returns the number of repeats. */
 	function expectAll(posted: ReadonlyMap<string, string[]>): number {
 		let repeats = 0;
 		for (const [email, names] of posted) {
@@ -60,7 +60,7 @@ describe("three proxies on one PostgreSQL", () => {
 		}
 		return repeats;
 	}
-	/** Posts to one after the other until it is taken, as a client does that tries again. */
+	/** Posts to one proxy after the other until one accepts, like a client that retries. */
 	async function post(first: number, events: unknown[]): Promise<void> {
 		for (let tries = 0; ; tries += 1) {
 			const response = await postEvents(urlOf(first + tries), events).catch(() => undefined);
@@ -69,13 +69,13 @@ describe("three proxies on one PostgreSQL", () => {
 			await delay(20);
 		}
 	}
-	/** The more rounds, the more was posted faster than the few people's lanes take it. */
+	/** Waits until all is delivered, and longer after more rounds, because they leave a larger backlog. */
 	const allDelivered = async () => {
 		for (const proxy of proxies) if (proxy) await delivered(proxy.url, 120_000 + rounds * 10_000);
 	};
 
 	it(
-		"deliver all that was acknowledged, in order, and each purchase once, whatever befalls them and the database",
+		"deliver all acknowledged events in order, and each purchase once, through faults of proxies, network and database",
 		async () => {
 			const faults: Record<string, (index: number) => Promise<void>> = {
 				async kill(index) {
@@ -85,15 +85,15 @@ describe("three proxies on one PostgreSQL", () => {
 				},
 				async cut(index) {
 					relays[index]?.cut();
-					await delay(some(300));
+					await delay(randomUpTo(300));
 				},
 				async freeze(index) {
 					relays[index]?.freeze();
-					await delay(some(500));
+					await delay(randomUpTo(500));
 				},
 				async slow(index) {
-					relays[index]?.slow(some(50));
-					await delay(some(300));
+					relays[index]?.slow(randomUpTo(50));
+					await delay(randomUpTo(300));
 				},
 				async disconnectAll() {
 					await cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ferry'");
@@ -108,7 +108,7 @@ describe("three proxies on one PostgreSQL", () => {
 			let harmful = 0;
 			const posting = [...posted].map(async ([email, names], index) => {
 				while (!isOver || names.length < 10) {
-					const batch = Array.from({ length: some(3) }, () => {
+					const batch = Array.from({ length: randomUpTo(3) }, () => {
 						names.push(String(names.length));
 						return track(names.at(-1) ?? "", { person: { email } });
 					});
@@ -126,7 +126,7 @@ describe("three proxies on one PostgreSQL", () => {
 			for (let round = 0; round < rounds; round += 1) {
 				const kind = kinds[round % kinds.length] ?? "kill";
 				if (kind !== "slow") harmful += 1;
-				const index = some(size) - 1;
+				const index = randomUpTo(size) - 1;
 				await faults[kind]?.(index);
 				relays[index]?.heal();
 			}
@@ -146,13 +146,13 @@ describe("three proxies on one PostgreSQL", () => {
 					email,
 				).toHaveLength(1);
 			}
-			// Four requests are under way in each proxy; a fault that reaches all of them can repeat as many.
+			// A fault repeats at most the four requests under way in each proxy.
 			expect(repeats).toBeLessThanOrEqual(4 * size * harmful);
 		},
 		240_000 + rounds * 20_000,
 	);
 
-	it("take over within 15 s from one that is killed and one that stopped, which settles nothing when it wakes", async () => {
+	it("take over within 15 s from a killed one and a stopped one, which settles nothing when it wakes", async () => {
 		const heal = sandbox.fault("crisp", { delayMs: 60_000 });
 		const posted = new Map(people.map((email) => [email, ["one", "two"]]));
 		await Promise.all(
@@ -169,9 +169,9 @@ describe("three proxies on one PostgreSQL", () => {
 				name,
 			);
 		await vi.waitFor(async () => expect((await leased())[0]?.lanes).toBe(people.length), { timeout: 120_000 });
-		// Who is stopped while a request is on its way out still sends it when it wakes, as nobody can tell the difference.
-		const under = (requests: unknown[]) => requests.length >= people.length;
-		await sandbox.until(under, { destination: "crisp", timeoutMs: 120_000 });
+		// Wait until Crisp has all requests: a proxy stopped while it sends a request still sends it when it wakes.
+		const allArrived = (requests: unknown[]) => requests.length >= people.length;
+		await sandbox.until(allArrived, { destination: "crisp", timeoutMs: 120_000 });
 		const [killed, stopped] = proxies;
 		const since = performance.now();
 		stopped?.process.kill("SIGSTOP");
@@ -180,9 +180,9 @@ describe("three proxies on one PostgreSQL", () => {
 		heal();
 		const owners = async () => (await cluster.run("SELECT FROM eventferry.owner", name)).length;
 		await vi.waitFor(async () => expect(await owners()).toBe(1), { timeout: 120_000, interval: 50 });
-		// Twice the 15 s that it may take: the machine may be busy.
+		// Allow twice the 15 s, because the machine may be busy.
 		expect(performance.now() - since).toBeLessThan(30_000);
-		// The third has its own under way, which end after their 10 s.
+		// The third proxy's own requests under way end after their timeout of 10 s.
 		await vi.waitFor(() => expect([...arrived.values()].every((names) => names.includes("two"))).toBe(true), {
 			timeout: 120_000,
 			interval: 50,
@@ -195,7 +195,7 @@ describe("three proxies on one PostgreSQL", () => {
 		await vi.waitFor(() => expect(arrived.get(people[0] ?? "")?.at(-1)).toBe("after"), { timeout: 120_000 });
 	});
 
-	it("answer 503 while nothing can be stored, say so, and recover by themselves", async () => {
+	it("answer 503 and are not ready while nothing can be stored, and recover by themselves", async () => {
 		const outages: [string, () => Promise<unknown>, () => Promise<unknown>][] = [
 			["the database is down", () => cluster.halt(), () => cluster.start()],
 			[
@@ -220,24 +220,24 @@ describe("three proxies on one PostgreSQL", () => {
 		];
 		const posted = new Map(people.map((email) => [email, [] as string[]]));
 		const ready = async (index: number) => (await fetch(`${urlOf(index)}/readyz`)).status;
-		for (const [what, begin, end] of outages) {
+		for (const [outage, begin, end] of outages) {
 			await begin();
-			const refused = await postEvents(urlOf(0), [track(what)]);
-			expect([refused.status, refused.headers.get("retry-after")], what).toEqual([
+			const refused = await postEvents(urlOf(0), [track(outage)]);
+			expect([refused.status, refused.headers.get("retry-after")], outage).toEqual([
 				503,
 				expect.stringMatching(/^[1-9]\d*$/),
 			]);
 			expect(await refused.json()).toMatchObject({ code: "store_unavailable" });
-			expect([await ready(0), await ready(1), await ready(2)], what).toEqual([503, 503, 503]);
+			expect([await ready(0), await ready(1), await ready(2)], outage).toEqual([503, 503, 503]);
 			await end();
 			await Promise.all(
 				[...posted].map(([email, names], index) => {
-					names.push(what);
-					return post(index, [track(what, { person: { email } })]);
+					names.push(outage);
+					return post(index, [track(outage, { person: { email } })]);
 				}),
 			);
 			for (const index of [0, 1, 2]) {
-				await vi.waitFor(async () => expect(await ready(index), what).toBe(200), { timeout: 120_000, interval: 50 });
+				await vi.waitFor(async () => expect(await ready(index), outage).toBe(200), { timeout: 120_000, interval: 50 });
 			}
 		}
 		await allDelivered();
@@ -245,7 +245,7 @@ describe("three proxies on one PostgreSQL", () => {
 	});
 });
 
-/** A disk of its own for a database, in memory. Undefined where one may not be mounted. */
+/** Mounts a small disk in memory for a database; returns undefined if this user may not mount one. */
 function smallDisk() {
 	const { path, remove } = temporaryFolder();
 	const mounted = spawnSync("/bin/mount", ["-t", "tmpfs", "-o", "size=40m,mode=777", "eventferry-test", path]);
@@ -273,10 +273,10 @@ const canMount = (() => {
 })();
 
 it.skipIf(!canMount)(
-	`a database whose disk is full is refused with 503 and recovers${canMount ? "" : " (skipped: nothing may be mounted)"}`,
+	`a database whose disk is full is refused with 503 and recovers${canMount ? "" : " (skipped: this user may not mount a disk)"}`,
 	async () => {
 		const disk = smallDisk();
-		if (!disk) throw new Error("there is no disk");
+		if (!disk) throw new Error("the disk cannot be mounted");
 		const sandbox = await startSandbox();
 		sandbox.addPerson("crisp", { email: "ada@example.com" });
 		await cluster.run(`CREATE TABLESPACE small LOCATION '${disk.path}'`);

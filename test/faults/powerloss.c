@@ -1,11 +1,11 @@
 /*
- * LD_PRELOAD: the worst a power loss can do, without one.
+ * LD_PRELOAD library that simulates the worst case of a power loss: all writes that were not synced are lost.
  *
- * Every file opened under POWERLOSS_DIR gets a shadow of the same name in POWERLOSS_SHADOW, which receives
- * what was written only when the file is synced. After a kill -9 the shadows are what an honest disk would
- * still have if every write that was not synced had been lost.
+ * Each file opened under POWERLOSS_DIR gets a shadow of the same name in POWERLOSS_SHADOW. The shadow receives
+ * writes only when the file is synced, so after a kill -9 it has the content that survives the power loss.
  *
- * Not seen: writes through mmap. SQLite has only its -shm there, which it builds anew when it opens.
+ * Writes through mmap are not seen. SQLite uses mmap only for its -shm file, which it rebuilds as it opens:
+ * https://www.sqlite.org/walformat.html
  *
  *     cc -shared -fPIC -O2 -o powerloss.so powerloss.c -ldl -lpthread
  */
@@ -23,7 +23,7 @@
 
 enum { DESCRIPTORS = 65536, NAME = 256, PATH = 4096 };
 
-/* A change to a file that was not synced yet: bytes written at an offset, or a new length. */
+/* Change of a file that is not synced yet: bytes written at an offset, or a new length. */
 struct change {
 	enum { WRITTEN, TRUNCATED } kind;
 	off_t offset;
@@ -41,11 +41,11 @@ struct file {
 
 static struct file *files;
 static struct file *opened[DESCRIPTORS];
-/* Opened so that each write is synced when it returns. */
+/* Set for descriptors opened with O_SYNC or O_DSYNC, whose writes are synced as they return. */
 static char syncs_itself[DESCRIPTORS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The C library's own function, behind ours of the same name. */
+/* Looks up the C library's function that ours of the same name replaces. */
 #define REAL(result, name, ...)             \
 	static result (*real)(__VA_ARGS__); \
 	if (!real) real = (result(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
@@ -102,7 +102,7 @@ static void note_opened(int fd, const char *path, int flags) {
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) return;
 	pthread_mutex_lock(&lock);
 	struct file *file = files;
-	/* By name too: an inode can be used again under another. */
+	/* Compare the name too, because an inode can be reused under another name. */
 	while (file && (file->inode != status.st_ino || strcmp(file->name, name))) file = file->next;
 	if (!file) {
 		file = calloc(1, sizeof *file);
@@ -174,7 +174,7 @@ static void note_vector(int fd, const struct iovec *parts, int count, off_t offs
 	}
 }
 
-/* ---- what the C library's callers reach instead ---- */
+/* ---- functions that replace the C library's ---- */
 
 static mode_t mode_of(int flags, va_list rest) {
 	return flags & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(rest, int) : 0;

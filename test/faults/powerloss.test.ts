@@ -2,7 +2,7 @@ import { cpSync, mkdirSync } from "node:fs";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { delivered, type Served, serve, temporaryFolder } from "../support/served.ts";
-import { createTraffic, crispEnvironment, rounds, some } from "./connections.ts";
+import { createTraffic, crispEnvironment, randomUpTo, rounds } from "./connections.ts";
 import { compilePreload } from "./preload.ts";
 
 const { library, reason, remove } = compilePreload("powerloss");
@@ -23,8 +23,8 @@ describe.skipIf(library === undefined)(`a power loss${reason && ` (skipped: ${re
 	});
 
 	/**
-	 * Posts until the power fails, so often; then starts once more and has all delivered that is still known.
-	 * While `held`, the provider does not answer, so that what is lost cannot have arrived.
+	 * Posts until the power fails, and repeats this; then starts the proxy once more and delivers all surviving events.
+	 * If `held`, the provider does not answer meanwhile, so that a lost event cannot have arrived.
 	 */
 	async function loseThePower({ times, held, env }: { times: number; held: boolean; env?: Record<string, string> }) {
 		const people = ["ada", "bob", "eve", "kim"].map((name) => `${name}@power.example`);
@@ -34,7 +34,7 @@ describe.skipIf(library === undefined)(`a power loss${reason && ` (skipped: ${re
 		mkdirSync(disk);
 		for (let time = 1; time <= times; time += 1) {
 			const survivor = `${folder.path}/disk ${time}`;
-			// What is on the disk when the machine starts has survived.
+			// Copy the files first: they survive the next power loss as they are now.
 			cpSync(disk, survivor, { recursive: true });
 			const running = await serve({
 				...crispEnvironment(sandbox, `${disk}/store.db`),
@@ -44,7 +44,7 @@ describe.skipIf(library === undefined)(`a power loss${reason && ` (skipped: ${re
 				POWERLOSS_SHADOW: survivor,
 			});
 			proxy = running;
-			await traffic.post(running.url, 10 + some(60), running.kill);
+			await traffic.post(running.url, 10 + randomUpTo(60), running.kill);
 			disk = survivor;
 		}
 		heal();
@@ -55,22 +55,22 @@ describe.skipIf(library === undefined)(`a power loss${reason && ` (skipped: ${re
 	}
 
 	it(
-		"while events are delivered costs none that was acknowledged, and keeps each person's order",
+		"while events are delivered loses no acknowledged event, and keeps each person's order",
 		async () => {
 			const traffic = await loseThePower({ times: rounds, held: false });
-			// Eight requests at most are under way, or not settled on the disk yet, when the power fails.
+			// A power loss finds at most eight requests under way or not yet settled on disk.
 			expect(traffic.expectAll()).toBeLessThanOrEqual(8 * rounds);
 		},
 		20_000 + rounds * 5_000,
 	);
 
-	it("while events wait costs none that was acknowledged, and repeats none", async () => {
+	it("while events wait loses no acknowledged event, and repeats none", async () => {
 		const traffic = await loseThePower({ times: 1, held: true });
 		expect(traffic.lost()).toEqual([]);
 		expect(traffic.expectAll()).toBe(0);
 	});
 
-	it("costs acknowledged events where commits are not synced, so the tests above would see it", async () => {
+	it("loses acknowledged events if commits are not synced, so the tests above can fail", async () => {
 		const unsynced = new URL("./normal-sync.mjs", import.meta.url).href;
 		const traffic = await loseThePower({ times: 1, held: true, env: { NODE_OPTIONS: `--import ${unsynced}` } });
 		expect(traffic.lost().length).toBeGreaterThan(0);

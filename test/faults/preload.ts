@@ -1,22 +1,26 @@
 import { spawnSync } from "node:child_process";
 import { temporaryFolder } from "../support/served.ts";
 
-/** A library that stands before the C library of a process that is started with it. */
+/**
+ * Library whose functions replace the C library's in a process that is started with it:
+ * https://man7.org/linux/man-pages/man8/ld.so.8.html
+ */
 export interface Preload {
-	/** What to set LD_PRELOAD to; undefined where it cannot be had, for the reason told. */
+	/** Path for LD_PRELOAD; undefined if the library cannot be compiled. */
 	library: string | undefined;
+	/** Reason why there is no library; else empty. */
 	reason: string;
 	remove(): void;
 }
 
-/** Compiles one of this folder's C files; where that cannot be, says why on stderr. */
+/** Compiles a C file of this folder. Prints the reason to stderr if this machine cannot. */
 export function compilePreload(name: string): Preload {
 	const folder = temporaryFolder();
 	const absent = (reason: string): Preload => {
-		process.stderr.write(`${name}.c is not used, and what needs it skipped: ${reason}\n`);
+		process.stderr.write(`tests with ${name}.c are skipped: ${reason}\n`);
 		return { library: undefined, reason, remove: folder.remove };
 	};
-	if (process.platform !== "linux") return absent("LD_PRELOAD and /proc are Linux's");
+	if (process.platform !== "linux") return absent("LD_PRELOAD and /proc need Linux");
 	const library = `${folder.path}/${name}.so`;
 	const source = new URL(`./${name}.c`, import.meta.url).pathname;
 	const args = ["-shared", "-fPIC", "-O2", "-Wall", "-o", library, source, "-ldl", "-lpthread"];

@@ -1,30 +1,30 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A connection to somewhere else that can be made to misbehave. */
+/** TCP relay that can be made to misbehave. */
 export interface Relay {
 	port: number;
-	/** Ends what is open, and takes nothing new. */
+	/** Resets all connections and refuses new ones. */
 	cut(): void;
-	/** Passes nothing on, and says nothing of it. */
+	/** Passes no data on, but keeps connections open. */
 	freeze(): void;
-	/** Passes each piece on so much later. */
+	/** Delays all data by `ms`. */
 	slow(ms: number): void;
-	/** Behaves again. */
+	/** Ends all misbehaviour. */
 	heal(): void;
 	stop(): Promise<void>;
 }
 
-/** Listens on a free port, and passes on to another. */
+/** Starts a relay from a free port to the port `to`. */
 export async function startRelay(to: number): Promise<Relay> {
 	const open = new Set<Socket>();
 	let mode: "pass" | "cut" | "freeze" = "pass";
 	let delayMs = 0;
 
 	function pass(from: Socket, into: Socket): void {
-		from.on("data", (piece) => {
+		from.on("data", (chunk) => {
 			if (mode === "freeze") return void from.pause();
-			setTimeout(() => into.writable && into.write(piece), delayMs);
+			setTimeout(() => into.writable && into.write(chunk), delayMs);
 		});
 		from.on("error", () => {});
 		from.on("close", () => {
@@ -60,7 +60,7 @@ export async function startRelay(to: number): Promise<Relay> {
 			delayMs = ms;
 		},
 		heal() {
-			// What was frozen has lost pieces: it is of no use any more.
+			// End frozen connections, because they have lost data.
 			if (mode === "freeze") endAll();
 			mode = "pass";
 			delayMs = 0;

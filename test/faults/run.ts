@@ -1,7 +1,9 @@
 /**
- * `npm run test:faults -- --rounds 100`: the fault tests, each random fault repeated so often.
- * `npm run test:faults -- --events 1000000`: only those that go on until so many events are acknowledged.
- * Other arguments are vitest's.
+ * Runs the fault tests.
+ * `npm run test:faults -- --rounds 100` repeats each random fault 100 times.
+ * `npm run test:faults -- --events 1000000` runs only the tests of test/faults/volume.test.ts, until 1,000,000 events
+ * are acknowledged.
+ * Vitest gets all other arguments.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -13,12 +15,12 @@ const { values, tokens } = parseArgs({
 	allowPositionals: true,
 	tokens: true,
 });
-function counted(option: "rounds" | "events"): number | undefined {
+function positiveInteger(option: "rounds" | "events"): number | undefined {
 	const count = values[option] === undefined ? undefined : Number(values[option]);
 	if (count === undefined || (Number.isInteger(count) && count >= 1)) return count;
 	throw new TypeError(`--${option} must be a whole number, 1 or more`);
 }
-const [rounds, events] = [counted("rounds"), counted("events")];
+const [rounds, events] = [positiveInteger("rounds"), positiveInteger("events")];
 const others = tokens.flatMap((token) => {
 	if (token.kind === "positional") return [token.value];
 	if (token.kind !== "option" || ["rounds", "events"].includes(token.name)) return [];

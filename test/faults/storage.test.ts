@@ -27,11 +27,11 @@ const arrived = () =>
 		.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
 		.map(({ body }) => (body as { text: string }).text);
 
-/** Names of what a store owes Ada at Crisp, in order. */
+/** Resolves to the names of the events that a store owes Ada at Crisp, in order. */
 async function owedIn(file: string): Promise<string[]> {
 	const outbox = await openSqlite(file);
 	try {
-		// Each question is answered between two transactions of the fan-out, so this comes to an end.
+		// The store answers between two transactions of the fan-out, so the loop does not block the fan-out.
 		while ((await outbox.stats()).journal > 0);
 		const owed = await outbox.findOwed({
 			destinations: [{ site: "site_test", name: "crisp" }],
@@ -45,7 +45,7 @@ async function owedIn(file: string): Promise<string[]> {
 }
 const nameOf = (event: StoredEvent["event"]) => (event.type === "track" ? event.name : event.type);
 
-/** What may be left of bytes that were not synced when the power failed. */
+/** Possible states of bytes after `cut`, which were not synced before a power loss. */
 const tears: Record<string, (bytes: Buffer, cut: number) => Buffer> = {
 	missing: (bytes, cut) => bytes.subarray(0, cut),
 	zeros: (bytes, cut) => bytes.fill(0, cut),
@@ -56,7 +56,7 @@ const tears: Record<string, (bytes: Buffer, cut: number) => Buffer> = {
 	},
 };
 
-describe("a store whose last writes were torn", () => {
+describe("a store with torn last writes", () => {
 	const names = Array.from({ length: 20 }, (_, index) => String(index));
 	let sound: string;
 	let acknowledged: number;
@@ -68,7 +68,7 @@ describe("a store whose last writes were torn", () => {
 			proxy.url,
 			names.map((name) => track(name)),
 		);
-		// All of this had been synced before the answer; what the deliveries add may not have been.
+		// Bytes up to here were synced before the answer; later ones, from deliveries, may not be.
 		acknowledged = statSync(`${sound}-wal`).size;
 		expect(status).toBe(202);
 		await sandbox.until((requests) => requests.length >= 8, { destination: "crisp" });
@@ -95,7 +95,7 @@ describe("a store whose last writes were torn", () => {
 		20_000 + rounds * 4_000,
 	);
 
-	it("goes on delivering where it was", async () => {
+	it("continues delivering where it stopped", async () => {
 		truncateSync(`${sound}-wal`, acknowledged);
 		proxy = await serve(crispEnvironment(sandbox, sound));
 		await delivered(proxy.url);
@@ -104,7 +104,7 @@ describe("a store whose last writes were torn", () => {
 });
 
 describe("a second process on the same store", () => {
-	it("is refused with what to do about it, and the first goes on undisturbed", async () => {
+	it("is refused with advice, and the first goes on undisturbed", async () => {
 		const env = crispEnvironment(sandbox, `${folder.path}/store.db`);
 		proxy = await serve(env);
 		await expect(serve(env)).rejects.toThrow(/another process uses .*store\.db: stop it, or give this one a store/);
@@ -113,7 +113,7 @@ describe("a second process on the same store", () => {
 		expect(arrived()).toEqual(["one"]);
 	});
 
-	it("is let in once the first was killed", async () => {
+	it("may start once the first was killed", async () => {
 		const env = crispEnvironment(sandbox, `${folder.path}/store.db`);
 		const first = await serve(env);
 		await first.kill();

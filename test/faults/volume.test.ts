@@ -5,18 +5,18 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openOutbox } from "../../server/outbox/open.ts";
 import { personKey } from "../../server/stored-event.ts";
 import { type Served, serve, temporaryFolder } from "../support/served.ts";
-import { some } from "./connections.ts";
+import { randomUpTo } from "./connections.ts";
 import { compilePreload } from "./preload.ts";
 
-/** How many events must be acknowledged: `npm run test:faults -- --events N`. */
+/** Number of events to acknowledge: `npm run test:faults -- --events N`. */
 const wanted = Number(process.env.EVENTFERRY_FAULT_EVENTS ?? 10_000);
 const batchSize = 50;
 const connections = 8;
-/** Whose events each connection posts: batches of one of them in turn. */
+/** Number of people per connection, which posts a batch for each of them in turn. */
 const peoplePerConnection = 25;
-/** 202s that are waited for before the end comes, at most. */
+/** Largest number of 202s before the proxy is ended. */
 const answersPerRound = Math.ceil(Math.min(wanted / 2, 40_000) / batchSize);
-/** Ends that one store goes through before another is begun, so that copying its disk stays cheap. */
+/** Number of ends per store. A new store follows, so that copying the disk stays cheap. */
 const roundsPerStore = 5;
 
 interface Posted {
@@ -29,7 +29,7 @@ interface Person {
 	arrived: string[];
 }
 
-/** A provider that takes everything, and tells of whom and what. */
+/** Starts a provider that accepts everything and calls `take` for each event. */
 async function startProvider(take: (email: string, name: string) => void): Promise<{ server: Server; url: string }> {
 	const server = createServer(async (incoming, response) => {
 		const chunks: Buffer[] = [];
@@ -95,7 +95,7 @@ describe(`${wanted} acknowledged events`, () => {
 		people = new Map(emails.map((email) => [email, { email, posted: [], arrived: [] }]));
 	}
 
-	/** Posts over all connections until the proxy, told of so many 202s, is gone; returns how many events were acknowledged. */
+	/** Posts over all connections, kills the proxy after `answers` 202s; resolves to the number of acknowledged events. */
 	async function postUntilGone(running: Served, answers: number): Promise<number> {
 		const agent = new Agent({ keepAlive: true, maxSockets: connections });
 		let acknowledged = 0;
@@ -103,7 +103,7 @@ describe(`${wanted} acknowledged events`, () => {
 		async function connection(first: number): Promise<void> {
 			const own = [...people.values()].slice(first * peoplePerConnection, (first + 1) * peoplePerConnection);
 			for (let turn = 0; ; turn += 1) {
-				const { email, posted } = own[turn % own.length] ?? expect.fail("nobody");
+				const { email, posted } = own[turn % own.length] ?? expect.fail("a connection has no people");
 				const batch = Array.from({ length: batchSize }, () => ({ name: String(++serial), acknowledged: false }));
 				posted.push(...batch);
 				const at = Date.now();
@@ -128,8 +128,8 @@ describe(`${wanted} acknowledged events`, () => {
 	}
 
 	/**
-	 * Each person's acknowledged events arrived or are owed, in the order posted, and a repeated one came right
-	 * after itself. What was not acknowledged may have been stored.
+	 * Expects that each person's acknowledged events arrived or are owed, in the order posted, and every repeat right
+	 * after its original. An event without a 202 may be stored or not.
 	 */
 	async function expectAll(store: string): Promise<void> {
 		const outbox = await openOutbox(`sqlite:${store}`);
@@ -157,9 +157,12 @@ describe(`${wanted} acknowledged events`, () => {
 		}
 	}
 
-	/** Posts and has it end, again and again; `start` starts a proxy on a store, and `survivor` is what is left of that. */
+	/**
+	 * Starts a proxy, posts and ends it, until enough events are acknowledged. `survivor` returns the store that is left
+	 * after the end of a proxy.
+	 */
 	async function endAgainAndAgain(
-		what: string,
+		kind: string,
 		start: (store: string) => Promise<Served>,
 		survivor: (store: string) => string = (store) => store,
 	): Promise<void> {
@@ -175,25 +178,25 @@ describe(`${wanted} acknowledged events`, () => {
 				store = `${folder.path}/${ends}/store.db`;
 			}
 			proxy = await start(store);
-			acknowledged += await postUntilGone(proxy, some(answersPerRound));
+			acknowledged += await postUntilGone(proxy, randomUpTo(answersPerRound));
 			store = survivor(store);
 			ends += 1;
 			if (ends % roundsPerStore === 0 || acknowledged >= wanted) await expectAll(store);
 			const seconds = Math.round((performance.now() - startedAt) / 1_000);
-			process.stderr.write(`${what}: ${ends} times, ${acknowledged} of ${wanted} events acknowledged, ${seconds} s\n`);
+			process.stderr.write(`${kind}: ${ends} times, ${acknowledged} of ${wanted} events acknowledged, ${seconds} s\n`);
 		}
 	}
 
 	const patience = 60_000 + wanted * 2;
 
 	it(
-		"survive a kill -9 that comes again and again, in order",
+		"survive kill -9 again and again, in order",
 		() => endAgainAndAgain("kill -9", (store) => serve(environment(store))),
 		patience,
 	);
 
 	it.skipIf(library === undefined)(
-		`survive a power loss that comes again and again, in order${reason && ` (skipped: ${reason})`}`,
+		`survive a power loss again and again, in order${reason && ` (skipped: ${reason})`}`,
 		async () => {
 			const shadows = new Map<string, string>();
 			let disks = 0;
@@ -202,7 +205,7 @@ describe(`${wanted} acknowledged events`, () => {
 				"power loss",
 				(store) => {
 					const shadow = `${folder.path}/disk ${++disks}`;
-					// What is on the disk when the machine starts has survived.
+					// Copy the files first: they survive the next power loss as they are now.
 					cpSync(folderOf(store), shadow, { recursive: true });
 					shadows.set(store, `${shadow}/store.db`);
 					const simulated = { LD_PRELOAD: library ?? "", POWERLOSS_DIR: folderOf(store), POWERLOSS_SHADOW: shadow };

@@ -91,7 +91,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 		byBots: 0,
 		optedOut: 0,
 	};
-	const incidents: { what: string; from: number; to: number }[] = [];
+	const incidents: { title: string; from: number; to: number }[] = [];
 	let running: RunningShop | undefined;
 
 	async function open(): Promise<void> {
@@ -106,7 +106,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 		await running?.stop();
 		await sleep(15 * second);
 		await open();
-		incidents.push({ what: "deploy", from, to: now() });
+		incidents.push({ title: "deploy", from, to: now() });
 	}
 
 	/** Posts an event of the backend again and again until the proxy accepts it. */
@@ -269,7 +269,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 	const outage = async () => {
 		const from = now();
 		await providers.outage("helpcrunch", 2 * hour, sleep);
-		incidents.push({ what: "HelpCrunch is down", from, to: now() });
+		incidents.push({ title: "HelpCrunch is down", from, to: now() });
 	};
 
 	const samples: Sample[] = [];

@@ -12,7 +12,7 @@ export interface DayRecords {
 	entries: Entry[];
 	seen: Record<Destination, Seen[]>;
 	samples: Sample[];
-	incidents: { what: string; from: number; to: number }[];
+	incidents: { title: string; from: number; to: number }[];
 	budgets: Budgets;
 }
 
@@ -123,7 +123,7 @@ export function drawDay({ startAt, entries, seen, samples, incidents, budgets }:
 		const items = seen[name].map((each) => ({ at: each.at, kind: spentOn(each) }));
 		const kinds = purposes.filter((purpose) => items.some(({ kind }) => kind === purpose));
 		const budget = name === "vibetrace" ? [] : [ruleY([perSlot[name]], { stroke: "#cf222e", strokeDasharray: "4,3" })];
-		const down = outages.filter(({ what }) => what.startsWith(titles[name]));
+		const down = outages.filter(({ title }) => title.startsWith(titles[name]));
 		const shade = rectX(down, { x1: "from", x2: "to", fill: "#cf222e", fillOpacity: 0.08 });
 		const shortKinds = kinds.map((kind) => kind.replace(/^.*: /, ""));
 		for (const [place, kind] of shortKinds.entries()) colors[kind] ??= colors[kinds[place] ?? ""] ?? "#57606a";

@@ -10,7 +10,7 @@ export interface ReportInput extends Omit<Evidence, "arrivals"> {
 	deliveries: Delivery[];
 	invariants: Invariant[];
 	counts: Day["counts"];
-	incidents: { what: string; from: number; to: number }[];
+	incidents: { title: string; from: number; to: number }[];
 	visitors: number;
 	seed: number;
 	/** Duration in real time. */
@@ -58,7 +58,7 @@ function theDay({ counts, incidents, ledger, remaining, budgets }: ReportInput):
 	return `## The day
 ${number(bot)} bots that run scripts, ${number(glance)} visitors of a single page, ${number(browse)} visitors of several pages, ${number(newcomer)} visitors who log in during the day, ${number(member)} visitors who are logged in from the start; ${number(counts.visits)} visits and ${number(counts.pages)} pages. A quarter of the longer visits use several tabs. Some visitors lose their network, or have a wrong clock, no IndexedDB or no locks; two tabs of a hundred are killed without an event. The proxy is deployed four times. ${incidents
 		.filter(({ to, from }) => to - from > 600_000)
-		.map(({ what, from, to }) => `${what} from ${clockTime(from)} to ${clockTime(to)}.`)
+		.map(({ title, from, to }) => `${title} from ${clockTime(from)} to ${clockTime(to)}.`)
 		.join(
 			" ",
 		)} Crisp allows ${number(budgets.crisp)} requests a day, and another script uses 3 % of them; HelpCrunch allows ${budgets.helpcrunch} a minute. A forger posts 400 batches of invented people within a minute.

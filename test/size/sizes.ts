@@ -5,7 +5,7 @@ import { loadConfigFile } from "rollup/loadConfigFile";
 
 const size = (code: string | Buffer) => `${(brotliCompressSync(code).length / 1_000).toFixed(1)} KB`;
 
-/** The README with the sizes that the built files have. */
+/** Puts the sizes of the built files into the README's text. */
 export async function withSizes(readme: string): Promise<string> {
 	const script = size(readFileSync("dist/client.js"));
 	const { options } = await loadConfigFile("test/size/rollup.config.mjs", {});
@@ -16,7 +16,7 @@ export async function withSizes(readme: string): Promise<string> {
 		"`eventferry/react`": size(readFileSync("dist/client/react.js")),
 	};
 	const replaced = Object.entries(rows).reduce(
-		(text, [what, bytes]) => text.replace(new RegExp(`^(\\| ${what} \\| )[^|]* \\|`, "m"), `$1${bytes} |`),
+		(text, [name, bytes]) => text.replace(new RegExp(`^(\\| ${name} \\| )[^|]* \\|`, "m"), `$1${bytes} |`),
 		readme,
 	);
 	return replaced.replace(/A small snippet \([^)]*\)/, `A small snippet (${script})`);

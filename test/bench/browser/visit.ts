@@ -33,7 +33,7 @@ export const load = (page: BrowserPage, script: string) =>
 				element.src = script;
 				element.dataset.writeKey = "site_bench";
 				element.onload = () => resolve();
-				element.onerror = () => reject(new Error("no script"));
+				element.onerror = () => reject(new Error(`${script} cannot be loaded`));
 				document.head.append(element);
 			}),
 		script,
