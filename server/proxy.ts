@@ -58,14 +58,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	for (const doubt of doubts(checked)) log.warn(doubt);
 	const now = steadyClock(Date.now, () => performance.now());
-	const accounts = checked.sites.flatMap((site) => accountsOf(site).map((account) => ({ site, ...account })));
-	const sites = checked.sites.map((site) =>
-		ingestSite(
-			site,
-			accounts.filter((each) => each.site === site),
-			sandbox,
-		),
-	);
+	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
+	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
 	const inFlight = createInFlight();
 	let running: Running | undefined;
 
@@ -76,10 +70,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const deliveries = () => running?.deliveries ?? [];
 	const destinations = () => deliveries().map(destinationView);
 	const isUp = () => running !== undefined && !inFlight.isEnding();
-	const labelOf = labelsOf(checked);
-	const observers = createObservers({ outbox, destinations, labelOf, log, now, isUp });
-	const { activity, counts, metrics, onFault } = observers;
-	const live = createLiveStream(activity, now);
+	const observed = { outbox, destinations, labelOf: labelsOf(checked), now };
+	const observers = createObservers({ ...observed, log, isUp });
+	const live = createLiveStream(observers.activity, now);
 
 	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
 	const guess = limitGuesses(rateLimit.perAddress, senderOf);
@@ -91,30 +84,25 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		perWriteKey: rateLimit.perWriteKey,
 		report: observers.ingested,
 	});
-	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault });
+	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
 	const forget = forgetRoute({
 		sites,
 		outbox: inFlight.unlessEnding(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
 		guess,
-		report: activity.forget,
+		report: observers.activity.forget,
 	});
 	const router = createRouter({
+		...observed,
+		...observers,
 		ingest: [...ingest.routes, forget, ...inbound.routes],
 		outbox: inFlight.unlessEnding(outbox),
 		adminToken,
 		sandbox,
 		guess: limitGuesses(rateLimit.perAddress, senderOf),
-		destinations,
-		counts,
-		activity,
 		live,
-		labelOf,
 		notAddressable: (name, event) => sites.find((site) => site.name === name)?.route(event).notAddressable ?? [],
-		now,
-		metrics,
 		log,
-		onFault,
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
@@ -129,11 +117,12 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		};
 	}
 
-	return { router, ...createStartStop(open), onHook: inbound.onHook, track: createTrack({ sites, ingest, inFlight }) };
+	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.take(site, events)));
+	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 
 interface Parts {
-	accounts: readonly (Account & { site: CheckedSite })[];
+	accounts: ReadonlyMap<CheckedSite, Account[]>;
 	observers: Observers;
 	log: Logger;
 	now(): number;
@@ -153,10 +142,12 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 	const outbox = await openOutbox(store, { maxBytes: maxStoreBytes });
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
-	const deliveries = accounts.map(({ site, provider, options }) => {
-		const destination = { site: storedName(site, sandbox), name: provider.name };
-		return startDelivery({ outbox, destination, provider, options, site, now, report: observers.delivering });
-	});
+	const deliveries = [...accounts].flatMap(([site, own]) =>
+		own.map(({ provider, options }) => {
+			const destination = { site: storedName(site, sandbox), name: provider.name };
+			return startDelivery({ outbox, destination, provider, options, site, now, report: observers.delivering });
+		}),
+	);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });
 	return {
 		outbox,

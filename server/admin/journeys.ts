@@ -2,17 +2,17 @@ import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
+import type { Observed } from "../observe/destination-view.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
 import { deadLetterView } from "./dead-letter.ts";
 
-export interface Traces extends ReturnType<Activity["remembered"]> {
+export interface Traces extends ReturnType<Activity["remembered"]>, Pick<Observed, "labelOf"> {
 	owed: OwedDelivery[];
 	/** Number of deliveries in `owed` of one lane at most: a lane that owes more is cut off. */
 	owedMost: number;
 	dead: DeadLetter[];
-	labelOf(site: string): string;
 	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
 	/** The event, by its id, or the people, by their keys, to be found. */

@@ -9,7 +9,6 @@ import {
 	type Stats,
 	searchSchema,
 } from "../../shared/admin.ts";
-import type { Event } from "../../shared/event.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
@@ -17,32 +16,25 @@ import type { Guess } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
-import type { DestinationView } from "../observe/destination-view.ts";
-import type { Outbox } from "../outbox/outbox.ts";
+import type { Observed } from "../observe/destination-view.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
+import type { Traces } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
 import { search } from "./search.ts";
 import { statsView } from "./stats.ts";
 
-export interface AdminOptions {
-	outbox(): Outbox;
+export interface AdminOptions extends Observed, Pick<Traces, "notAddressable"> {
 	/** The operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
 	/** Limits wrong guesses of the token. */
 	guess: Guess;
-	destinations(): DestinationView[];
 	/** Counts since the start, by name. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
 	live: LiveStream;
-	/** Names a site of the store for people. */
-	labelOf(site: string): string;
-	/** Names the destinations that cannot address an event's person. */
-	notAddressable(site: string, event: Event): string[];
-	now(): number;
 }
 
 /** Time that a search may take, ms. */
@@ -71,7 +63,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 
 /** Makes the operators' routes, and the guard that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, destinations, counts, live, now } = options;
+	const { outbox, adminToken, sandbox, guess, destinations, counts, live } = options;
 	const guard: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -92,12 +84,11 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json; {} selects all"));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
-		const view = statsView(await outbox().stats(), { ...options, running: destinations(), now: now() });
+		const view = statsView(await outbox().stats(), options);
 		response.json({ ...view, sinceStart: counts } satisfies Stats);
 	}
 	async function budget(_request: Request, response: Response): Promise<void> {
-		const history = await budgetHistory(outbox(), { ...options, running: destinations(), now: now() });
-		response.json(history satisfies BudgetHistory);
+		response.json((await budgetHistory(options)) satisfies BudgetHistory);
 	}
 	async function find(request: Request, response: Response): Promise<void> {
 		const body = bodyOf(request, "send an event or a person to search for as application/json");

@@ -1,30 +1,27 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import { type DestinationView, worst } from "../observe/destination-view.ts";
+import { type DestinationView, type Observed, worst } from "../observe/destination-view.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
-
-export interface RunningNow {
-	running: DestinationView[];
-	/** Names a site of the store for people. */
-	labelOf(site: string): string;
-	now: number;
-}
 
 /** Joins the numbers of the store and of this process, by the names of destinations. */
 export function statsView(
-	{ journal, stuck, events, bytes, discarded, destinations: stored }: OutboxStats,
-	{ running, labelOf, now }: RunningNow,
+	{ destinations: stored, ...store }: OutboxStats,
+	observed: Observed,
 ): Omit<Stats, "sinceStart"> {
-	const byName = Map.groupBy(running, ({ destination }) => destination.name);
-	const destinations = [...byName].map(([name, all]) => {
+	const byName = Map.groupBy(observed.destinations(), ({ destination }) => destination.name);
+	const destinations = [...byName].map(([name, running]) => {
 		const numbers = stored.filter(({ destination }) => destination.name === name);
-		return [name, destinationStats(numbers, { running: all, labelOf, now })];
+		return [name, destinationStats(numbers, running, observed)];
 	});
-	return { now, journal, stuck, events, bytes, discarded, destinations: Object.fromEntries(destinations) };
+	return { now: observed.now(), ...store, destinations: Object.fromEntries(destinations) };
 }
 
 /** Adds up the numbers of all sites' accounts with one provider. */
-function destinationStats(stored: DestinationStats[], { running, labelOf, now }: RunningNow): DestinationNumbers {
+function destinationStats(
+	stored: DestinationStats[],
+	running: DestinationView[],
+	{ labelOf, now }: Observed,
+): DestinationNumbers {
 	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
 	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
@@ -52,7 +49,7 @@ function destinationStats(stored: DestinationStats[], { running, labelOf, now }:
 				perMs: limits.windowMs,
 				used: use?.used ?? 0,
 				since: use?.windowStart,
-				left: budgetLeft(limits, use, now),
+				left: budgetLeft(limits, use, now()),
 			};
 		}),
 	};

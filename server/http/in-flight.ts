@@ -3,8 +3,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RequestHandler } from "express";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
-export type InFlight = ReturnType<typeof createInFlight>;
-
 /** Tracks the work that has begun and not ended, so that a stop can let it finish. */
 export function createInFlight() {
 	const begun = new Set<Promise<unknown>>();

@@ -28,14 +28,9 @@ export function isOriginPattern(value: string): boolean {
  */
 function matches(origin: string, pattern: string): boolean {
 	if (!pattern.includes("*")) return origin === pattern;
-	const [, scheme, rest] = starred.exec(pattern) ?? [];
-	return (
-		scheme !== undefined &&
-		rest !== undefined &&
-		origin.startsWith(scheme) &&
-		origin.endsWith(rest) &&
-		subdomains.test(origin.slice(scheme.length, Math.max(scheme.length, origin.length - rest.length)))
-	);
+	const [, scheme = "", rest = ""] = starred.exec(pattern) ?? [];
+	const isFramed = origin.startsWith(scheme) && origin.endsWith(rest);
+	return isFramed && subdomains.test(origin.slice(scheme.length, -rest.length));
 }
 
 /**

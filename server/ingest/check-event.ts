@@ -36,7 +36,7 @@ function structuralFlaw(value: unknown, levels: number): string | undefined {
 }
 
 const idOf = (raw: unknown): string | null =>
-	typeof raw === "object" && raw !== null && "id" in raw && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
+	isObject(raw) && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
 
 /** Removes attributes that a page may not set, then adds those of its token, which win. Changes the event. */
 function withAttributes(event: Event, allowed: string[] | undefined, signed: VerifiedIdentity["attributes"]): void {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { isForbidden } from "./guard.ts";
+import { isForbidden, isObject } from "./guard.ts";
 import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
@@ -56,10 +56,7 @@ export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap
 
 /** Finds the token of an unchecked event. */
 function tokenOf(event: unknown): string | undefined {
-	if (typeof event !== "object" || event === null || !("person" in event)) return undefined;
-	const { person } = event;
-	if (typeof person !== "object" || person === null || !("token" in person)) return undefined;
-	const { token } = person;
+	const token = isObject(event) && isObject(event.person) ? event.person.token : undefined;
 	return typeof token === "string" && token.length <= tokenLength ? token : undefined;
 }
 

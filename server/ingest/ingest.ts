@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { isbot } from "isbot";
 import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
+import type { CheckedSite } from "../config/config.ts";
 import { rawBody } from "../http/body-room.ts";
 import { cors, originAllowed, preflight } from "../http/origins.ts";
 import { parseInput } from "../http/parse-request.ts";
@@ -22,15 +23,10 @@ import { type ReadBody, readBody } from "./read-body.ts";
 import { storedBody } from "./stored-body.ts";
 
 /** The settings of a site that ingest needs. */
-export interface IngestSite {
+export interface IngestSite
+	extends Pick<CheckedSite, "writeKey" | "origins" | "serverKey" | "identity" | "identitySecrets" | "attributes"> {
 	/** The name in the store. */
 	name: string;
-	writeKey: string;
-	origins: string[];
-	serverKey?: string | undefined;
-	identity: "open" | "verified";
-	identitySecrets?: string[] | undefined;
-	attributes?: string[] | undefined;
 	/** Names the destinations of an event, and those that it would go to if they could address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
 }

@@ -1,26 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
-import type { InFlight } from "../http/in-flight.ts";
 import type { Ingest, IngestSite } from "./ingest.ts";
 
 type WithoutStamp<Each> = Each extends Event ? Omit<Each, "id" | "at"> & { id?: string; at?: number } : never;
 /** An event of the backend. `id` and `at`, the capture time in ms, are filled in if they are left out. */
 export type BackendEvent = WithoutStamp<Event>;
 
-interface TrackOptions {
-	sites: readonly IngestSite[];
-	ingest: Ingest;
-	inFlight: InFlight;
-}
-
 /** Makes `proxy.track`, the way for the backend to send one event without HTTP. */
-export function createTrack({ sites, ingest, inFlight }: TrackOptions) {
+export function createTrack(sites: readonly IngestSite[], take: Ingest["take"]) {
 	return async (event: BackendEvent, { writeKey }: { writeKey?: string } = {}): Promise<void> => {
 		const site = sites.find((each) => each.writeKey === (writeKey ?? sites[0]?.writeKey));
 		if (!site) throw new TypeError("no site has this write key");
 		const stamped = parseJson(JSON.stringify({ id: randomUUID(), at: Date.now(), ...event }));
-		const { rejected } = await inFlight.during(() => ingest.take(site, [stamped]));
+		const { rejected } = await take(site, [stamped]);
 		const [refusal] = rejected;
 		if (refusal) throw new TypeError(`${refusal.code}: ${refusal.message}`);
 	};

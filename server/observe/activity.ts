@@ -6,6 +6,7 @@ import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import type { Outcome } from "../providers/provider.ts";
+import type { Observed } from "./destination-view.ts";
 import { scrub } from "./log.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
@@ -54,7 +55,7 @@ function covered({ plan }: Result, ended: LaneStep["ended"]): number {
  * Remembers what this process did lately, for operators to watch and search. Bounded in size, and gone with the
  * process: nothing depends on it.
  */
-export function createActivity({ labelOf, now }: { labelOf(site: string): string; now(): number }) {
+export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now">) {
 	const received = createRecent<Received>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);

@@ -1,6 +1,6 @@
 import type { DestinationState } from "../delivery/hold.ts";
 import type { Delivery } from "../delivery/start-delivery.ts";
-import type { BudgetLimits, Destination } from "../outbox/outbox.ts";
+import type { BudgetLimits, Destination, Outbox } from "../outbox/outbox.ts";
 
 /** The state of a destination in this process, without what is stored. */
 export interface DestinationView {
@@ -11,6 +11,16 @@ export interface DestinationView {
 	state: DestinationState;
 	/** Requests sent since the start. */
 	requests: number;
+}
+
+/** The proxy, as metrics and operators see it. */
+export interface Observed {
+	/** Returns the store. Throws `StoreUnavailableError` while there is none. */
+	outbox(): Outbox;
+	destinations(): DestinationView[];
+	/** Names a site of the store for people, never by its write key. */
+	labelOf(site: string): string;
+	now(): number;
 }
 
 /** Shows the present state of a delivery. */

@@ -5,17 +5,9 @@ import type { Notice } from "../delivery/dispatcher.ts";
 import { type Operation, ok, type Route } from "../http/route.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
-import type { Destination, DestinationStats, Outbox, OutboxStats } from "../outbox/outbox.ts";
-import type { DestinationView } from "./destination-view.ts";
+import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
+import type { Observed } from "./destination-view.ts";
 import type { Answered } from "./request-log.ts";
-
-export interface MetricsOptions {
-	outbox(): Outbox;
-	destinations(): DestinationView[];
-	/** Names a site of the store for people, never by its write key. */
-	labelOf(site: string): string;
-	now(): number;
-}
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -41,7 +33,7 @@ const inStore = "From the store: the same on every proxy that shares it.";
  * of their own because the app around the proxy may have one too. Labels come from the code and the configuration only,
  * so that no visitor or provider can add time series.
  */
-export function createMetrics({ outbox, destinations, labelOf, now }: MetricsOptions) {
+export function createMetrics({ outbox, destinations, labelOf, now }: Observed) {
 	const registry = new Registry();
 	const registers = [registry];
 	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>

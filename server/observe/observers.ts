@@ -5,10 +5,11 @@ import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
 import { createCounts } from "./counts.ts";
-import { createMetrics, type MetricsOptions } from "./metrics.ts";
+import type { Observed } from "./destination-view.ts";
+import { createMetrics } from "./metrics.ts";
 import { createFaultLog, logNotice } from "./notice-log.ts";
 
-export interface ObserversOptions extends MetricsOptions {
+export interface ObserversOptions extends Observed {
 	log: Logger;
 	/** True from the end of a start to the begin of a stop: a store that fails in between is a fault. */
 	isUp(): boolean;

@@ -24,8 +24,15 @@ export interface Fault {
 	method?: string;
 }
 
+interface Faults {
+	inflict: RequestHandler;
+	/** Adds a copy of the fault; returns a function that clears it. */
+	add(fault: Fault): () => void;
+	clear(): void;
+}
+
 /** The faults of one destination. A request meets the first that matches, until the `times` of that one are used up. */
-export function createFaults() {
+export function createFaults(): Faults {
 	let faults: Fault[] = [];
 
 	const meet = (method: string, path: string): Fault | undefined => {
@@ -50,15 +57,14 @@ export function createFaults() {
 
 	return {
 		inflict,
-		/** Adds a copy of the fault; returns a function that clears it. */
-		add(fault: Fault): () => void {
+		add(fault) {
 			const added = { ...fault };
 			if (added.times !== 0) faults.push(added);
 			return () => {
 				faults = faults.filter((one) => one !== added);
 			};
 		},
-		clear(): void {
+		clear() {
 			faults = [];
 		},
 	};
