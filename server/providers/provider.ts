@@ -2,6 +2,9 @@ import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
 
+/** The leading events of a lane. */
+export type Lane = readonly [StoredEvent, ...StoredEvent[]];
+
 /** A connection to one account of a provider. The provider's words, paths, limits and errors stay behind it. */
 export interface Connector {
 	/** Requests that the provider allows by default: the budget, and the wait after a limit. */
@@ -14,7 +17,7 @@ export interface Connector {
 	 * Decides the next request for a lane, from its leading events and the memory of the person. Pure. Merges
 	 * adjacent updates into one request, and leaves out attributes that were last sent with the same value.
 	 */
-	plan(events: readonly [StoredEvent, ...StoredEvent[]], known: Known, now: number): Plan;
+	plan(events: Lane, known: Known, now: number): Plan;
 	/** Sends a planned request once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/**
@@ -31,9 +34,7 @@ export interface Provider extends Connector {
 	/** The provider's name as it spells it itself. */
 	readonly title: string;
 	/** The account's web hooks; absent if the account shares no secret with the provider. */
-	readonly hooks?: AccountHooks;
-	/** Aliases of a person in the provider's web hooks, as far as the memory has them. Present if `hooks` is. */
-	aliases?(known: Known): string[];
+	readonly hooks?: AccountHooks | undefined;
 }
 
 /** Asks for permission to send one more request; the answer is a signal to abort it with, or the reason for a refusal. */
@@ -76,7 +77,7 @@ export interface PlannedRequest {
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
-	path: string[];
+	path: readonly string[];
 	query?: Record<string, string>;
 	body?: Record<string, unknown>;
 	/** Memory of the person after delivery. */
