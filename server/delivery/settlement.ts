@@ -90,10 +90,10 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 }
 
 /** Lists the provider's own names for a person that were not known before this outcome. */
-export function learntAliases(provider: Provider, before: Known, outcome: Outcome | undefined): string[] {
-	if (!provider.aliases || !outcome || !("known" in outcome) || !outcome.known) return [];
-	const had = provider.aliases(before);
-	return provider.aliases(outcome.known).filter((alias) => !had.includes(alias));
+export function learntAliases({ hooks }: Provider, before: Known, outcome: Outcome | undefined): string[] {
+	if (!hooks || !outcome || !("known" in outcome) || !outcome.known) return [];
+	const had = hooks.aliases(before);
+	return hooks.aliases(outcome.known).filter((alias) => !had.includes(alias));
 }
 
 const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});

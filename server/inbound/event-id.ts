@@ -5,11 +5,6 @@ export function eventId(at: number, from: string): string {
 	const time = Math.max(0, Math.floor(at)).toString(16).padStart(12, "0").slice(-12);
 	const random = hash("sha256", from, "hex");
 	const variant = ((Number.parseInt(random.slice(3, 4), 16) & 0x3) | 0x8).toString(16);
-	return [
-		time.slice(0, 8),
-		time.slice(8),
-		`7${random.slice(0, 3)}`,
-		variant + random.slice(4, 7),
-		random.slice(7, 19),
-	].join("-");
+	const hex = `${time}7${random.slice(0, 3)}${variant}${random.slice(4, 19)}`;
+	return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -5,28 +5,31 @@ import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { json, named, type Operation, ok, type Route, storeProblems } from "../http/route.ts";
-import type { Hook, HookRequest } from "../providers/hook.ts";
+import type { HookRequest } from "../providers/hook.ts";
 import { definitions, type ReporterName, reporterNames } from "../providers/registry.ts";
-import type { ReportedSite } from "./reporting.ts";
+import { createReporting, type ReportedSite, type ReportingOptions, rulesFor } from "./reporting.ts";
 
-export interface HooksOptions {
+export interface HooksOptions extends ReportingOptions {
 	sites: readonly ReportedSite[];
 	/** Lets a request begin, or refuses it while the proxy is stopping. */
 	admit: RequestHandler;
-	/** Stores a report. Resolves, once it is durable, to whether it is new. */
-	report(site: ReportedSite, from: ReporterName, hook: Hook, isOurs: boolean): Promise<boolean>;
 	/** Limits the number of wrong signatures and keys per address. */
 	guess: Guess;
-	now(): number;
-	/** Called with each verified web hook. */
-	onHook(from: ReporterName, hook: Hook, outcome: HookOutcome): void;
+	/** Called with each web hook that is no repeat, once it is on disk. */
+	tell(hook: ReceivedHook): void;
 }
 
-/**
- * Result of a verified web hook: `unknown_event` if neither the documentation nor a rule names its event,
- * `other_account` if no site has the account it is about.
- */
-export type HookOutcome = "taken" | "repeated" | "unknown_event" | "other_account";
+/** A verified web hook of a provider. Deliveries after the first are not passed on. */
+export interface ReceivedHook {
+	/** Provider that sent it. */
+	from: ReporterName;
+	/** The provider's name for it: `message:send`. */
+	event: string;
+	/** The provider's data, unchanged. */
+	data: Record<string, unknown>;
+	/** Time of what is reported, ms since the epoch. */
+	at: number;
+}
 
 const hookBody = json(named("Hook", z.record(z.string(), z.unknown())));
 const hookAnswer = json(named("HookReply", z.object({ repeated: z.boolean() })));
@@ -67,39 +70,41 @@ function read(request: Request, now: number): HookRequest {
 }
 
 /** Makes the routes `POST /v1/hooks/{provider}`. A verified web hook is answered 200 once it is on disk. */
-export function createHooks({ sites, admit, report, guess, now, onHook }: HooksOptions): Route[] {
-	function answer(from: ReporterName) {
-		return async (request: Request, response: Response): Promise<void> => {
-			const given = read(request, now());
-			const verified = guess(request, () => {
-				const found = sites.flatMap((site) => {
-					const hooks = site.hooks.get(from);
-					return hooks?.verifies(given) ? [{ site, hooks }] : [];
-				});
-				return found[0] && { first: found[0], all: found };
-			});
-			if (!verified)
-				throw new RequestError("invalid_signature", "no secret shared with the provider verifies this web hook");
-			const { first, all } = verified;
-			const hook = first.hooks.read(given);
-			if (!hook) throw new RequestError("malformed_body", "the body is not a web hook of this provider");
+export function createHooks(options: HooksOptions): Route[] {
+	const { sites, admit, guess, now, report, tell } = options;
+	const store = createReporting(options);
 
-			const ours = all.filter(({ hooks }) => hooks.concerns(hook));
-			const isOurs = ours.length > 0;
-			const isRuled = ours.some(({ site }) =>
-				site.inbound.some((rule) => rule.from === from && rule.event === hook.event),
-			);
-			let isNew = false;
-			for (const { site } of isOurs ? ours : [first]) isNew = (await report(site, from, hook, isOurs)) || isNew;
-			const outcome = !isOurs ? "other_account" : hook.isKnown || isRuled ? "taken" : "unknown_event";
-			onHook(from, hook, isNew ? outcome : "repeated");
-			response.json({ repeated: !isNew });
-		};
+	async function take(from: ReporterName, request: Request): Promise<boolean> {
+		const given = read(request, now());
+		const verified = guess(request, () => {
+			const found = sites.filter((site) => site.hooks.get(from)?.verifies(given));
+			return found.length > 0 ? found : undefined;
+		});
+		if (!verified)
+			throw new RequestError("invalid_signature", "no secret shared with the provider verifies this web hook");
+		const reports = verified.flatMap((site) => {
+			const hook = site.hooks.get(from)?.read(given);
+			return hook ? [{ site, hook }] : [];
+		});
+		const [first] = reports;
+		if (!first) throw new RequestError("malformed_body", "the body is not a web hook of this provider");
+
+		const ours = reports.filter(({ hook }) => hook.isOurs);
+		const isRuled = ours.some(({ site, hook }) => rulesFor(site, from, hook).length > 0);
+		let isNew = false;
+		for (const { site, hook } of ours.length > 0 ? ours : [first]) isNew = (await store(site, from, hook)) || isNew;
+		const { event, data, at, isKnown } = first.hook;
+		const outcome = ours.length === 0 ? "other_account" : isKnown || isRuled ? "taken" : "unknown_event";
+		report({ from, outcome: isNew ? outcome : "repeated" });
+		if (isNew) tell({ from, event, data, at });
+		return isNew;
 	}
 
 	const body = rawBody(() => true);
-	return reporterNames.map((from) => ({
-		path: `/v1/hooks/${from}`,
-		post: [postHook(from), admit, ...body, answer(from)],
-	}));
+	return reporterNames.map((from) => {
+		const answer = async (request: Request, response: Response): Promise<void> => {
+			response.json({ repeated: !(await take(from, request)) });
+		};
+		return { path: `/v1/hooks/${from}`, post: [postHook(from), admit, ...body, answer] };
+	});
 }

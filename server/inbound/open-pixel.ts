@@ -3,16 +3,15 @@ import type { Request, Response } from "express";
 import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import { type Operation, ok, type Route } from "../http/route.ts";
-import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
+import type { Ingest, IngestSite } from "../ingest/ingest.ts";
 import { eventId } from "./event-id.ts";
 import { openReader } from "./open-token.ts";
 
 export interface OpenPixelOptions {
 	sites: IngestSite[];
-	check(site: IngestSite, events: unknown[]): CheckedEvents;
-	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
+	ingest: Pick<Ingest, "check" | "store">;
 	now(): number;
-	/** Called if an opened e-mail cannot be recorded. */
+	/** Called if an opened e-mail cannot be recorded or a listener for web hooks throws. */
 	onFault(error: unknown): void;
 }
 
@@ -48,7 +47,7 @@ const isLookedAt = (request: Request) =>
  * Makes the route `GET /v1/open.gif?t=…`. Always answers with the image, and records an `email_open` if `t` is valid. The
  * limit of one open in 20 minutes is a claim, which the outbox checks.
  */
-export function openPixel({ sites, check, store, now, onFault }: OpenPixelOptions): Route {
+export function openPixel({ sites, ingest, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
 
@@ -57,16 +56,15 @@ export function openPixel({ sites, check, store, now, onFault }: OpenPixelOption
 		if (!open) return;
 		const { site, email, campaign } = open;
 		const at = now();
-		const data = campaign !== undefined && { data: { campaign } };
-		const checked = check(site, [
-			{ id: eventId(at, randomUUID()), type: "email_open", at, person: { email }, ...data },
-		]);
+		const id = eventId(at, randomUUID());
+		const data = campaign === undefined ? undefined : { campaign };
+		const checked = ingest.check(site, [{ id, type: "email_open", at, person: { email }, data }]);
 		const [event] = checked.events;
 		const key = `${site.name}\n${event?.person}`;
 		if (!event || recent.has(key)) return;
 		recent.set(key, true);
 		try {
-			await store(site, checked);
+			await ingest.store(site, checked);
 		} catch (error) {
 			recent.delete(key);
 			throw error;

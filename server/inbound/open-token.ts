@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
+import type { IngestSite } from "../ingest/ingest.ts";
 import { signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
@@ -51,20 +52,14 @@ export async function signOpenUrl(
 	return `${base.replace(/\/+$/, "")}/v1/open.gif?t=${token}`;
 }
 
-/** A site, as far as its signed e-mails need it. */
-interface SigningSite {
-	writeKey: string;
-	identitySecrets?: string[] | undefined;
-}
-
 /**
  * Returns a function that reads a signed token: the recipient, the campaign and the site. It resolves to undefined if no
  * site has signed the token, or if the token has expired.
  */
-export function openReader<Site extends SigningSite>(
-	sites: readonly Site[],
+export function openReader(
+	sites: readonly IngestSite[],
 	now: () => number,
-): (token: string) => Promise<{ site: Site; email: string; campaign?: string | undefined } | undefined> {
+): (token: string) => Promise<(z.output<typeof openSchema> & { site: IngestSite }) | undefined> {
 	const readers = sites.map((site) => ({ site, read: tokenReader(site.identitySecrets ?? [], audience) }));
 
 	return async (token) => {

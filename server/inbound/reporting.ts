@@ -1,6 +1,6 @@
 import type { InboundRule } from "../config/site.ts";
-import type { CheckedEvents, IngestSite } from "../ingest/ingest.ts";
-import type { Claim, Link, Outbox } from "../outbox/outbox.ts";
+import type { Ingest, IngestSite } from "../ingest/ingest.ts";
+import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { AccountHooks, Hook } from "../providers/hook.ts";
 import { type ReporterName, reporterNames } from "../providers/registry.ts";
 import { isUpdate, personKey, personOf } from "../stored-event.ts";
@@ -15,12 +15,21 @@ export interface ReportedSite extends IngestSite {
 
 export interface ReportingOptions {
 	outbox(): Outbox;
-	check(site: ReportedSite, events: unknown[], from: ReporterName): CheckedEvents;
-	taken(site: ReportedSite, checked: CheckedEvents): void;
+	ingest: Pick<Ingest, "check" | "taken">;
 	now(): number;
-	/** Called if a rule fits a report whose person cannot be identified. */
-	onNobody(from: ReporterName): void;
+	/** Called with each verified web hook, and with each whose rules found nobody to make an event for. */
+	report(notice: InboundNotice): void;
 }
+
+export interface InboundNotice {
+	from: ReporterName;
+	/** `unknown_event` if neither documentation nor a rule names it, `other_account` if no site has its account. */
+	outcome: "taken" | "repeated" | "unknown_event" | "other_account" | "nobody";
+}
+
+/** Rules of a site that make an event of a report. A report about no account of the site has none. */
+export const rulesFor = ({ inbound }: ReportedSite, from: ReporterName, { event, isOurs }: Hook): InboundRule[] =>
+	inbound.filter((rule) => isOurs && rule.from === from && rule.event === event);
 
 /**
  * Period, ms, in which the same event reported by two providers counts as one. The second report is an echo: we
@@ -33,7 +42,7 @@ const kindOf = ({ as, name, event }: InboundRule) =>
 	isUpdate({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
 /** Stores reports of providers: the events that a site's rules make of them, and the aliases by which they name people. */
-export function createReporting({ outbox, check, taken, now, onNobody }: ReportingOptions) {
+export function createReporting({ outbox, ingest, now, report }: ReportingOptions) {
 	/** Keys of the person that a report is about: those it states, then those linked to its aliases. */
 	async function keysOf(site: ReportedSite, from: ReporterName, { person, aliases }: Hook): Promise<string[]> {
 		const { email, userId } = person;
@@ -46,16 +55,17 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 	}
 
 	/** The event that a rule makes of a report. */
-	function eventOf({ as, name }: InboundRule, index: number, from: ReporterName, hook: Hook, key: string) {
-		const { email, userId } = hook.person;
-		return {
+	function eventOf(rule: InboundRule, index: number, from: ReporterName, hook: Hook, key: string) {
+		const { as, name } = rule;
+		const raw = {
 			id: eventId(hook.at, `${from}\n${hook.key}\n${index}`),
 			type: as,
-			...(as === "track" && { name: name ?? hook.event }),
+			name: as === "track" ? (name ?? hook.event) : undefined,
 			at: Math.min(Math.floor(hook.at), now()),
-			person: email === undefined && userId === undefined ? personOf(key) : hook.person,
+			person: personKey(hook.person) === undefined ? personOf(key) : hook.person,
 			data: isUpdate({ type: as }) ? hook.attributes : hook.details,
 		};
+		return { rule, raw };
 	}
 
 	/** Claim that marks an event as reported by a provider, so that another provider's report of it is an echo. */
@@ -70,28 +80,21 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 
 	/**
 	 * Stores a report for a site; resolves, once it is durable, to whether it is new. A report about no account of the
-	 * site (`isOurs` false) is only remembered, so that its repeats are recognised.
+	 * site is only remembered, so that its repeats are recognised.
 	 */
-	return async (site: ReportedSite, from: ReporterName, hook: Hook, isOurs: boolean): Promise<boolean> => {
+	return async (site: ReportedSite, from: ReporterName, hook: Hook): Promise<boolean> => {
 		const at = now();
+		const { isOurs, isGone, aliases } = hook;
 		const keys = isOurs ? await keysOf(site, from, hook) : [];
 		const [key] = keys;
-		const rules = isOurs ? site.inbound.filter((rule) => rule.from === from && rule.event === hook.event) : [];
-		const made =
-			key === undefined ? [] : rules.map((rule, index) => ({ rule, raw: eventOf(rule, index, from, hook, key) }));
-		const checked = made.map(({ rule, raw }) => ({ rule, ...check(site, [raw], from) }));
-		const links: Link[] =
-			hook.isGone || key === undefined ? [] : hook.aliases.map((alias) => ({ destination: from, alias, person: key }));
+		const rules = rulesFor(site, from, hook);
+		const made = key === undefined ? [] : rules.map((rule, index) => eventOf(rule, index, from, hook, key));
+		const checked = made.map(({ rule, raw }) => ({ rule, ...ingest.check(site, [raw], from) }));
+		const isLinked = key !== undefined && !isGone;
 		const others = reporterNames.filter((other) => other !== from);
 		const isNew = await outbox().receive({
 			site: site.name,
-			claim: {
-				key: `report of ${from}\n${hook.key}`,
-				reason: "repeated",
-				at,
-				since: 0,
-				until: at + hook.repeatMs,
-			},
+			claim: { key: `report of ${from}\n${hook.key}`, reason: "repeated", at, since: 0, until: at + hook.repeatMs },
 			events: checked.flatMap(({ rule, events }) =>
 				events.map((event) => ({
 					event,
@@ -100,13 +103,13 @@ export function createReporting({ outbox, check, taken, now, onNobody }: Reporti
 				})),
 			),
 			skipped: checked.flatMap(({ skipped = [] }) => skipped),
-			links,
-			unlearn: hook.isGone ? keys.map((person) => ({ destination: from, person })) : [],
+			links: isLinked ? aliases.map((alias) => ({ destination: from, alias, person: key })) : [],
+			unlearn: isGone ? keys.map((person) => ({ destination: from, person })) : [],
 			now: at,
 		});
 		if (isNew) {
-			for (const each of checked) taken(site, each);
-			if (key === undefined && rules.length > 0) onNobody(from);
+			for (const each of checked) ingest.taken(site, each);
+			if (key === undefined && rules.length > 0) report({ from, outcome: "nobody" });
 		}
 		return isNew;
 	};

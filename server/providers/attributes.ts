@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { Person } from "../../shared/event.ts";
 import { isUpdate, type StoredEvent } from "../stored-event.ts";
 import { isScalar, type Scalar } from "./json.ts";
+import type { Lane } from "./provider.ts";
 
 /** Attributes as last sent: a short hash of each value, and the time of sending (ms). */
 export type Sent = Record<string, [digest: string, at: number]>;
@@ -17,10 +18,7 @@ const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64
  * The leading events that are about the same person as the first one. A lane belongs to one e-mail, and two people may
  * share that; `identify` returns what the provider tells them apart by.
  */
-export function ofFirstPerson(
-	[first, ...rest]: readonly [StoredEvent, ...StoredEvent[]],
-	identify: (person: Person) => unknown,
-): [StoredEvent, ...StoredEvent[]] {
+export function ofFirstPerson([first, ...rest]: Lane, identify: (person: Person) => unknown): Lane {
 	const other = rest.findIndex(({ event }) => identify(event.person) !== identify(first.event.person));
 	return [first, ...(other < 0 ? rest : rest.slice(0, other))];
 }
@@ -63,29 +61,21 @@ export function remember(sent: Sent = {}, attributes: Record<string, unknown>, n
 	return Object.fromEntries([...rest, ...Object.entries(fresh)].slice(-rememberMost));
 }
 
-const nameAttributes = new Set(["name", "nickname", "firstname", "lastname"]);
-const present = (value: Scalar | undefined): value is Scalar => value !== undefined && String(value).trim() !== "";
+/** Attributes that make a name, the preferred ones first. */
+const names = [["name"], ["nickname"], ["firstname", "lastname"]];
+const isPresent = (value: Scalar | undefined) => value !== undefined && String(value).trim() !== "";
 
 /**
  * Splits a person's name off their attributes: `name`, else `nickname`, else `firstname` and `lastname` together. One
  * of the latter two alone is not used, so that half a name never replaces a whole one. `rest` has all other attributes.
  */
-export function splitName(attributes: Record<string, Scalar>): {
-	name: string | undefined;
-	rest: Record<string, Scalar>;
-} {
-	const { name, nickname, firstname, lastname } = attributes;
-	const isWhole = present(firstname) && present(lastname);
-	const [used, value]: [string[], Scalar | undefined] = present(name)
-		? [["name"], name]
-		: present(nickname)
-			? [["nickname"], nickname]
-			: isWhole
-				? [["firstname", "lastname"], `${firstname} ${lastname}`]
-				: [[], undefined];
-	const blanks = (key: string, each: Scalar) => nameAttributes.has(key) && !present(each);
-	const rest = Object.entries(attributes).filter(([key, each]) => !used.includes(key) && !blanks(key, each));
-	return { name: present(value) ? String(value).trim() : undefined, rest: Object.fromEntries(rest) };
+export function splitName(attributes: Record<string, Scalar>) {
+	const used = names.find((parts) => parts.every((part) => isPresent(attributes[part]))) ?? [];
+	const name = used.map((part) => attributes[part]).join(" ");
+	const rest = Object.entries(attributes).filter(
+		([key, value]) => !used.includes(key) && (isPresent(value) || !names.flat().includes(key)),
+	);
+	return { name: name.trim() || undefined, rest: Object.fromEntries(rest) };
 }
 
 /** Name for a profile that must be created for a lane: the first name that one of the lane's updates will set. */

@@ -34,10 +34,6 @@ export function errorTexts(json: Record<string, unknown> | undefined, key: strin
 	return errors.map((error) => error[key]).filter((text) => typeof text === "string");
 }
 
-type Reply = Extract<HttpAnswer, { kind: "reply" }>;
-
-const clipped = (text: string | undefined) => text?.slice(0, 300);
-
 /** Outcome of a 2xx answer whose body cannot be understood. */
 export const unreadable = (status: number): Outcome => ({
 	kind: "retry",
@@ -58,49 +54,28 @@ function meaningOf(status: number): Outcome["kind"] {
 export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: Dialect): Outcome {
 	if (answer.kind === "failure") return { kind: "retry", reason: answer.reason };
 	if (answer.kind === "unbuildable") return { kind: "rejected", reason: "unbuildable", message: answer.reason };
-	const { status, json, empty } = answer;
-	const complaint = dialect.complaint(json);
-	const exception =
-		status < 400 ? undefined : dialect.exceptions.find((each) => fits(each, answer, complaint, request));
-	const means = exception?.means ?? meaningOf(status);
+	const { status, json, empty, retryAfterMs: forMs } = answer;
+	const { reason = "", message = "" } = dialect.complaint(json);
+	const fits = (each: Exception) =>
+		(each.purpose?.includes(request.purpose) ?? true) &&
+		(each.status?.includes(status) ?? true) &&
+		(each.reason?.test(reason) ?? true) &&
+		(each.message?.test(message) ?? true);
+	const means = (status >= 400 && dialect.exceptions.find(fits)?.means) || meaningOf(status);
 	if (typeof means === "function") return means(request);
-	const isUnderstood = status >= 300 || empty || (json !== undefined && dialect.succeeded(json));
-	return isUnderstood ? outcomeOf(means, answer, complaint, request) : unreadable(status);
-}
-
-function fits(
-	{ purpose, status, reason, message }: Exception,
-	answer: Reply,
-	complaint: Complaint,
-	request: PlannedRequest,
-): boolean {
-	return (
-		(purpose?.includes(request.purpose) ?? true) &&
-		(status?.includes(answer.status) ?? true) &&
-		(reason?.test(complaint.reason ?? "") ?? true) &&
-		(message?.test(complaint.message ?? "") ?? true)
-	);
-}
-
-function outcomeOf(
-	kind: Outcome["kind"],
-	{ status, retryAfterMs }: Reply,
-	complaint: Complaint,
-	request: PlannedRequest,
-): Outcome {
-	const reason = clipped(complaint.reason) ?? `http_${status}`;
-	const message = clipped(complaint.message);
-	switch (kind) {
+	if (status < 300 && !empty && !(json && dialect.succeeded(json))) return unreadable(status);
+	const answered = { status, reason: reason.slice(0, 300) || `http_${status}` };
+	switch (means) {
 		case "delivered":
-			return { kind, known: request.ifDelivered, status };
+			return { kind: means, known: request.ifDelivered, status };
 		case "wait":
-			return { kind, reason, status, ...(retryAfterMs !== undefined && { forMs: retryAfterMs }) };
+			return { kind: means, ...answered, forMs };
 		case "paused":
 		case "retry":
-			return { kind, reason, status };
+			return { kind: means, ...answered };
 		case "unknownPerson":
 			return notThere(request, status);
 		case "rejected":
-			return { kind, reason, status, ...(message !== undefined && { message }) };
+			return { kind: means, ...answered, message: message.slice(0, 300) || undefined };
 	}
 }

@@ -1,7 +1,7 @@
 import type * as z from "zod";
-import type { AccountHooks, Hook, HookRequest } from "./hook.ts";
+import type { AccountHooks } from "./hook.ts";
 import type { CommonOptions } from "./options.ts";
-import type { Connector, Known } from "./provider.ts";
+import type { Connector } from "./provider.ts";
 
 /** Schemas of a provider's own options, by name. */
 export type OwnOptions = z.core.$ZodShape;
@@ -28,17 +28,12 @@ export interface ReportingDefinition<Own extends OwnOptions> extends ProviderDef
 	readonly hooks: HookSource<AccountOf<Own>>;
 }
 
-/** A provider's web hooks, whichever account they are for. */
+/** A provider's web hooks. */
 export interface HookSource<Account> {
 	/** Options that hold a secret shared with the provider. Without any of them no web hook is believed. */
 	readonly secrets: readonly (keyof Account & string)[];
 	/** Query parameters of the route; absent if it has none. */
 	readonly query?: z.ZodObject;
-	/** Whether the request proves knowledge of one of the account's secrets. */
-	verifies(account: Account, request: HookRequest): boolean;
-	read: AccountHooks["read"];
-	/** Whether the report is about this account, rather than about another one with the same secret. */
-	concerns(account: Account, hook: Hook): boolean;
-	/** Aliases under which reports name a person, as far as the memory of the person has them. */
-	aliases(known: Known): string[];
+	/** The web hooks of an account that holds one of the secrets. */
+	of(account: Account): AccountHooks;
 }

@@ -2,9 +2,7 @@ import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { ofFirstPerson, remember, type Sent } from "./attributes.ts";
 import type { CommonOptions } from "./options.ts";
-import type { Known, Outcome, Plan, PlannedRequest } from "./provider.ts";
-
-type Lane = readonly [StoredEvent, ...StoredEvent[]];
+import type { Known, Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
 
 /**
  * Knowledge that a person is missing at a provider. Without any, a person is assumed to exist, as most do.
@@ -76,17 +74,12 @@ export function notThere(request: PlannedRequest, status: number): Outcome {
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** Whether this event may make the provider create its person. */
-// Guard (SECURITY.md): profile-creation
-const mayCreate = ({ trusted }: StoredEvent, createPeople: CommonOptions["createPeople"]): boolean =>
-	createPeople === "always" || (createPeople === "verified" && trusted);
-
 /** Plan for the lane of a missing person: creates them, or discards the first event if the site forbids that. */
-export const missingPlan = (
-	first: StoredEvent,
-	createPeople: CommonOptions["createPeople"],
-	create: () => Plan,
-): Plan => (mayCreate(first, createPeople) ? create() : { kind: "discard", settles: 1, reason: "unknown_person" });
+export function missingPlan({ trusted }: StoredEvent, { createPeople }: CommonOptions, create: () => Plan): Plan {
+	// Guard (SECURITY.md): profile-creation
+	const mayCreate = createPeople === "always" || (createPeople === "verified" && trusted);
+	return mayCreate ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };
+}
 
 /** Plan for a missing person who cannot be created from what is known of them. */
 export const cannotCreate: Plan = {

@@ -27,8 +27,8 @@ export interface Hook {
 	repeatMs: number;
 	/** Everything the provider says of it, unchanged. */
 	data: Record<string, unknown>;
-	/** The provider's id of the account; undefined if the report does not name it. */
-	account: string | undefined;
+	/** Whether the report is about this account, rather than about another one with the same secret. */
+	isOurs: boolean;
 	/** Identity of the person, as far as the report states it. */
 	person: Pick<Person, "email" | "userId">;
 	/** Other names the provider has for the person: of a session, of a profile. */
@@ -47,6 +47,6 @@ export interface AccountHooks {
 	verifies(request: HookRequest): boolean;
 	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
 	read(request: HookRequest): Hook | undefined;
-	/** Whether the report is about this account, rather than about another one with the same secret. */
-	concerns(hook: Hook): boolean;
+	/** Aliases under which reports name a person, as far as the memory of the person has them. */
+	aliases(known: Record<string, unknown>): string[];
 }

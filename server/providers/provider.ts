@@ -2,6 +2,9 @@ import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
 
+/** The leading events of a lane. */
+export type Lane = readonly [StoredEvent, ...StoredEvent[]];
+
 /** A connection to one account of a provider. The provider's words, paths, limits and errors stay behind it. */
 export interface Connector {
 	/** Requests that the provider allows by default: the budget, and the wait after a limit. */
@@ -14,7 +17,7 @@ export interface Connector {
 	 * Decides the next request for a lane, from its leading events and the memory of the person. Pure. Merges
 	 * adjacent updates into one request, and leaves out attributes that were last sent with the same value.
 	 */
-	plan(events: readonly [StoredEvent, ...StoredEvent[]], known: Known, now: number): Plan;
+	plan(events: Lane, known: Known, now: number): Plan;
 	/** Sends a planned request once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/**
@@ -31,9 +34,7 @@ export interface Provider extends Connector {
 	/** The provider's name as it spells it itself. */
 	readonly title: string;
 	/** The account's web hooks; absent if the account shares no secret with the provider. */
-	readonly hooks?: AccountHooks;
-	/** Aliases of a person in the provider's web hooks, as far as the memory has them. Present if `hooks` is. */
-	aliases?(known: Known): string[];
+	readonly hooks?: AccountHooks | undefined;
 }
 
 /** Asks for permission to send one more request; the answer is a signal to abort it with, or the reason for a refusal. */
@@ -76,7 +77,7 @@ export interface PlannedRequest {
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
-	path: string[];
+	path: readonly string[];
 	query?: Record<string, string>;
 	body?: Record<string, unknown>;
 	/** Memory of the person after delivery. */
@@ -91,10 +92,10 @@ export type Outcome =
 	/** Try again later. An `unreadable` answer may be a success, so the event is repeated a few times only. */
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
-	| { kind: "wait"; reason: string; status?: number; forMs?: number }
+	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined }
 	/** Credentials or account are refused: every other event would be refused as well. */
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }
 	/** This event is refused for good. */
-	| { kind: "rejected"; reason: string; message?: string; status?: number; known?: Known };
+	| { kind: "rejected"; reason: string; message?: string | undefined; status?: number; known?: Known };

@@ -1,4 +1,4 @@
-import type { AccountOf, HookSource, ProviderDefinition } from "./definition.ts";
+import type { AccountOf, ProviderDefinition } from "./definition.ts";
 import * as providers from "./index.ts";
 import type { Provider } from "./provider.ts";
 
@@ -26,18 +26,8 @@ export function hears<Name extends ProviderName>(name: Name, account: Accounts[N
 	return account !== undefined && secrets.some((secret) => account[secret] !== undefined);
 }
 
-/** A provider's web hooks, bound to one account that can verify them. */
-const boundHooks = <Account>(source: HookSource<Account>, account: Account): Pick<Provider, "hooks" | "aliases"> => ({
-	hooks: {
-		verifies: (request) => source.verifies(account, request),
-		read: source.read,
-		concerns: (hook) => source.concerns(account, hook),
-	},
-	aliases: source.aliases,
-});
-
 /** Connects to an account at the named provider. Sends nothing. */
 export function createProvider<Name extends ProviderName>(name: Name, account: Accounts[Name]): Provider {
 	const { title, hooks, create } = definitions[name];
-	return { name, title, ...create(account), ...(hooks && hears(name, account) && boundHooks(hooks, account)) };
+	return { name, title, ...create(account), hooks: hears(name, account) ? hooks?.of(account) : undefined };
 }

@@ -1,12 +1,5 @@
 import type { Admit, Outcome, PlannedRequest, Removal } from "./provider.ts";
 
-const removalRequest = (path: string[]): PlannedRequest => ({
-	purpose: "remove",
-	method: "DELETE",
-	path,
-	ifDelivered: {},
-});
-
 /** Sends a request if it is admitted, else resolves to a failure with the reason. */
 export async function admitted<Result>(
 	admit: Admit,
@@ -21,7 +14,7 @@ function removalOf(outcome: Outcome): Removal {
 	if (outcome.kind === "unknownPerson") return { kind: "not_found" };
 	const { reason, status } = outcome;
 	if (outcome.kind === "rejected" && reason === "unknown_person") return { kind: "not_found" };
-	return { kind: "failed", reason, ...(status !== undefined && { status }) };
+	return { kind: "failed", reason, status };
 }
 
 /** Deletes the profiles at these paths, one after the other. Stops at the first failure. */
@@ -32,7 +25,8 @@ export async function removeAll(
 ): Promise<Removal> {
 	let result: Removal = { kind: "not_found" };
 	for (const path of paths) {
-		const removal = await admitted(admit, async (signal) => removalOf(await send(removalRequest(path), signal)));
+		const request: PlannedRequest = { purpose: "remove", method: "DELETE", path, ifDelivered: {} };
+		const removal = await admitted(admit, async (signal) => removalOf(await send(request, signal)));
 		if (removal.kind === "failed") return removal;
 		if (removal.kind === "deleted") result = removal;
 	}

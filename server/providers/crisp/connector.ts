@@ -1,12 +1,12 @@
-import type { Event, Person } from "../../../shared/event.ts";
+import type { Person } from "../../../shared/event.ts";
 import { isUpdate, type StoredEvent } from "../../stored-event.ts";
 import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
-import { createExchange, type HttpAnswer } from "../exchange.ts";
+import { createExchange } from "../exchange.ts";
 import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
-import type { Connector, Outcome, Plan, PlannedRequest } from "../provider.ts";
+import type { Connector, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
 import { removeAll } from "../removal.ts";
 import type { CrispConfig } from "./options.ts";
 import { nested, placed } from "./profile.ts";
@@ -47,10 +47,6 @@ function alreadyThere({ ifDelivered }: PlannedRequest): Outcome {
 	return { kind: "delivered", known };
 }
 
-/** The id of a created profile. */
-const idIn = (answer: HttpAnswer): string | undefined =>
-	answer.kind === "reply" && isRecord(answer.json?.data) ? textOf(answer.json.data.people_id) : undefined;
-
 const idOf = ({ ids }: Person): string | undefined => ids?.crisp;
 
 /**
@@ -67,14 +63,9 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	async function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
 		const answer = await exchange(request, signal);
 		const outcome = classify(answer, request, dialect);
-		const id = request.purpose === "create" ? idIn(answer) : undefined;
+		const data = request.purpose === "create" && answer.kind === "reply" ? answer.json?.data : undefined;
+		const id = isRecord(data) ? textOf(data.people_id) : undefined;
 		return outcome.kind === "delivered" && id !== undefined ? { ...outcome, known: { ...outcome.known, id } } : outcome;
-	}
-
-	function eventBody(event: Event, now: number): Record<string, unknown> {
-		const color = event.color ?? (event.type === "confirmation" ? "green" : undefined);
-		const data = eventData(event, config.occurredAt, now);
-		return { text: eventName(event), ...(color && { color }), ...(Object.keys(data).length > 0 && { data }) };
 	}
 
 	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
@@ -83,11 +74,10 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		// fields, and must not start with that request again, or they would never end.
 		const fresh = lane.findIndex(({ event }) => !memory.halfSent?.includes(event.id));
 		const events = fresh > 0 ? lane.slice(0, fresh) : lane;
-		const isHalfSent = fresh !== 0;
 		const { count, attributes, leftOut } = leadingUpdates(events);
 		const changed = Object.entries(unsent(placed(attributes), memory.sent, now));
 		const data = changed.filter(([path]) => path.startsWith("data."));
-		const profile = isHalfSent ? [] : changed.filter(([path]) => !path.startsWith("data."));
+		const profile = fresh === 0 ? changed.filter(([path]) => !path.startsWith("data.")) : [];
 		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
 		const isProfile = profile.length > 0;
 		const isLast = !isProfile || data.length === 0;
@@ -108,17 +98,22 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	}
 
 	function planEvent({ event }: StoredEvent, address: string, memory: CrispMemory, now: number): Plan {
+		const data = eventData(event, config.occurredAt, now);
 		const request: PlannedRequest = {
 			purpose: "event",
 			method: "POST",
 			path: pathOf("events", address),
-			body: eventBody(event, now),
+			body: {
+				text: eventName(event),
+				color: event.color ?? (event.type === "confirmation" ? "green" : undefined),
+				data: Object.keys(data).length > 0 ? data : undefined,
+			},
 			ifDelivered: { ...memory, missingAt: undefined },
 		};
 		return { kind: "send", request, settles: 1, covers: 1 };
 	}
 
-	function planCreate(events: readonly [StoredEvent, ...StoredEvent[]], memory: CrispMemory, now: number): Plan {
+	function planCreate(events: Lane, memory: CrispMemory, now: number): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
@@ -151,20 +146,16 @@ export function createCrispConnector(config: CrispConfig): Connector {
 				? planUpdates(events, address, memory, now)
 				: planEvent(first, address, memory, now);
 			if (plan.kind !== "send") return plan;
-			if (isMissing(memory, now)) {
-				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));
-			}
+			if (isMissing(memory, now)) return missingPlan(first, config, () => planCreate(events, memory, now));
 			return { ...plan, request: { ...plan.request, ifMissing: missing } };
 		},
 
 		send,
 
 		remove(person, known, admit) {
-			const addresses = new Set(
-				[person.email, ...known.map(({ of }: CrispMemory) => of)].flatMap((each) => each || []),
-			);
-			if (addresses.size === 0) return Promise.resolve({ kind: "not_addressable" });
-			const paths = [...addresses].map((address) => pathOf("profile", address));
+			const addresses = [person.email, ...known.map(({ of }: CrispMemory) => of)].flatMap((each) => each || []);
+			if (addresses.length === 0) return Promise.resolve({ kind: "not_addressable" });
+			const paths = [...new Set(addresses)].map((address) => pathOf("profile", address));
 			return removeAll(paths, admit, send);
 		},
 	};

@@ -51,46 +51,43 @@ export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret"
 	secrets: ["hookSecret", "hookKey"],
 	query: z.object({ key: z.string().optional() }),
 
-	verifies({ hookSecret, hookKey }, request) {
-		const signature = request.header("x-crisp-signature");
-		if (signature !== undefined && hookSecret !== undefined) {
-			const timestamp = request.header("x-crisp-request-timestamp");
-			const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
-			const around: [string, string] = [`[${timestamp};`, "]"];
-			// Guard (SECURITY.md): hook-signature
-			return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
-		}
-		const key = request.query("key");
-		return hookKey !== undefined && key !== undefined && sameSecret(key, hookKey);
-	},
+	of: ({ websiteId, hookSecret, hookKey }) => ({
+		verifies(request) {
+			const signature = request.header("x-crisp-signature");
+			if (signature !== undefined && hookSecret !== undefined) {
+				const timestamp = request.header("x-crisp-request-timestamp");
+				const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
+				const around: [string, string] = [`[${timestamp};`, "]"];
+				// Guard (SECURITY.md): hook-signature
+				return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
+			}
+			const key = request.query("key");
+			return hookKey !== undefined && key !== undefined && sameSecret(key, hookKey);
+		},
 
-	read({ header, json, raw, now }) {
-		const event = isRecord(json) ? textOf(json.event) : undefined;
-		if (!isRecord(json) || !isRecord(json.data) || event === undefined) return undefined;
-		const { data, timestamp, website_id: website } = json;
-		const isEmail = event === "email:track:view" && /^[^\s@]+@[^\s@]+$/.test(String(data.identifier));
-		const email = textOf(data.email) ?? (isEmail ? String(data.identifier) : undefined);
-		return {
-			event,
-			isKnown: isCrispEventName(event),
-			at: typeof timestamp === "number" && timestamp > 0 ? timestamp : now,
-			// Reports have no id: https://docs.crisp.chat/guides/web-hooks/quickstart
-			key: header("x-crisp-signature")?.toLowerCase() ?? hash("sha256", raw ?? JSON.stringify(json), "hex"),
-			repeatMs,
-			data,
-			account: textOf(website),
-			person: email === undefined ? {} : { email },
-			aliases: aliasesIn(event, data),
-			isGone: event === "people:profile:removed",
-			attributes: attributesOf(event, data),
-			details: scalarsOf(data, identity),
-		};
-	},
+		read({ header, json, raw, now }) {
+			const event = isRecord(json) ? textOf(json.event) : undefined;
+			if (!isRecord(json) || !isRecord(json.data) || event === undefined) return undefined;
+			const { data, timestamp } = json;
+			const isEmail = event === "email:track:view" && /^[^\s@]+@[^\s@]+$/.test(String(data.identifier));
+			return {
+				event,
+				isKnown: isCrispEventName(event),
+				at: typeof timestamp === "number" && timestamp > 0 ? timestamp : now,
+				// Reports have no id: https://docs.crisp.chat/guides/web-hooks/quickstart
+				key: header("x-crisp-signature")?.toLowerCase() ?? hash("sha256", raw ?? JSON.stringify(json), "hex"),
+				repeatMs,
+				data,
+				isOurs: json.website_id === websiteId,
+				person: { email: textOf(data.email) ?? (isEmail ? String(data.identifier) : undefined) },
+				aliases: aliasesIn(event, data),
+				isGone: event === "people:profile:removed",
+				attributes: attributesOf(event, data),
+				details: scalarsOf(data, identity),
+			};
+		},
 
-	concerns: ({ websiteId }, { account }) => account === websiteId,
-
-	aliases: ({ id, of }: CrispMemory) =>
-		[id, of]
-			.filter((each) => each !== undefined && each !== "" && !each.includes("@"))
-			.map((each) => profileAlias(String(each))),
+		aliases: ({ id, of }: CrispMemory) =>
+			[id, of].flatMap((each) => (each && !each.includes("@") ? [profileAlias(each)] : [])),
+	}),
 };

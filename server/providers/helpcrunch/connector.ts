@@ -1,13 +1,11 @@
 import type { Event, Person } from "../../../shared/event.ts";
-import { isUpdate, type StoredEvent } from "../../stored-event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect, errorTexts } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
 import { cannotCreate, isMissing, missingPlan } from "../existence.ts";
-import type { Scalar } from "../json.ts";
-import type { Connector, Plan, PlannedRequest } from "../provider.ts";
-import { type Address, addressesOf, customerKey } from "./customers.ts";
+import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
+import { type Address, addressesOf, customerKey, searchFor } from "./customers.ts";
 import { customerBody, placed } from "./fields.ts";
 import { afterLookup, type HelpCrunchMemory, isLookup, type Lookup, put, without } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
@@ -18,18 +16,11 @@ const dialect: Dialect = {
 	// https://docs.helpcrunch.com/en/rest-api-v1/add-customer-event-v1
 	complaint: (json) => ({
 		reason: errorTexts(json, "code").at(-1),
-		message: errorTexts(json, "message").join(" ") || undefined,
+		message: errorTexts(json, "message").join(" "),
 	}),
 	exceptions: [{ purpose: ["event", "update", "remove"], status: [404], means: "unknownPerson" }],
 	succeeded: (json) => !("errors" in json),
 };
-
-const searchFor = ({ field, value }: Address) => ({
-	purpose: "search" as const,
-	method: "POST" as const,
-	path: ["customers", "search"],
-	body: { filter: [{ field, operator: "=", value }], limit: 100, offset: 0 },
-});
 
 /**
  * Connects to the customers of HelpCrunch's REST API v1: https://docs.helpcrunch.com/en/rest-api-v1. Updates are PATCH
@@ -39,18 +30,9 @@ const searchFor = ({ field, value }: Address) => ({
 export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: `Bearer ${config.apiKey}` });
 
-	/** A request for the customer with this id: an update of the fields, or the event. */
-	function requestTo(
-		id: number,
-		event: Event,
-		fields: Record<string, Scalar>,
-		now: number,
-	): Pick<PlannedRequest, "purpose" | "method" | "path" | "body"> {
-		if (isUpdate(event))
-			return { purpose: "update", method: "PATCH", path: ["customers", String(id)], body: customerBody(fields) };
+	function eventBody(customer: number, event: Event, now: number) {
 		const data = eventData(event, config.occurredAt, now);
-		const body = { customer: id, name: eventName(event), ...(Object.keys(data).length > 0 && { data }) };
-		return { purpose: "event", method: "POST", path: ["events"], body };
+		return { customer, name: eventName(event), data: Object.keys(data).length > 0 ? data : undefined };
 	}
 
 	/** Plans a search by the person's next address, after `searched` addresses without a result. */
@@ -66,13 +48,13 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	}
 
 	/** Plans the creation of a customer with all attributes that the lane's updates would send next. */
-	function planCreate(events: readonly [StoredEvent, ...StoredEvent[]], memory: HelpCrunchMemory, now: number): Plan {
+	function planCreate(events: Lane, memory: HelpCrunchMemory, now: number): Plan {
 		const [{ event }] = events;
 		const { email, userId } = event.person;
 		const before = memory.notCreated?.for === event.id ? memory.notCreated : undefined;
 		if (before && !before.isRefused) return cannotCreate;
 		const name = nameAhead(events);
-		const all = { ...(name !== undefined && { name }), ...placed(leadingUpdates(events).attributes) };
+		const all = { ...(name && { name }), ...placed(leadingUpdates(events).attributes) };
 		// A refusal may be about an attribute: the second try has none, and the update that follows is refused instead.
 		const fields = before ? {} : all;
 		// After a failure the customer is searched for again, because the creation may have succeeded or been needless.
@@ -85,7 +67,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 			purpose: "create",
 			method: "POST",
 			path: ["customers"],
-			body: { ...customerBody(fields), ...(email !== undefined && { email }), ...(userId !== undefined && { userId }) },
+			body: { ...customerBody(fields), email, userId },
 			ifDelivered: { ...memory, revivedFor: event.id, sent: remember({}, fields, now) },
 			ifMissing: failed(false),
 			ifRefused: before ? undefined : failed(true),
@@ -97,13 +79,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	return {
 		// https://docs.helpcrunch.com/en/rest-api-v1/api-setup-v1
 		allowance: { requests: 120, per: "minute" },
-		probe: {
-			purpose: "probe",
-			method: "GET",
-			path: ["customers"],
-			query: { limit: "1" },
-			ifDelivered: {},
-		},
+		probe: { purpose: "probe", method: "GET", path: ["customers"], query: { limit: "1" }, ifDelivered: {} },
 		addresses: () => true,
 
 		plan(lane, memory: HelpCrunchMemory, now) {
@@ -128,15 +104,18 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 				const address = addresses[next];
 				if (addresses.length === 0) return cannotCreate;
 				if (address) return planSearch(event.person, address, next, memory, now);
-				return missingPlan(first, config.createPeople, () => planCreate(events, memory, now));
+				return missingPlan(first, config, () => planCreate(events, memory, now));
 			}
 			const lookUp = addresses.length > 0 ? { ...memory, wrongId: given } : undefined;
 			const again = { ...memory, ids: without(memory.ids, key), revivedFor: event.id };
 			const lookUpAgain = memory.revivedFor === event.id ? undefined : again;
-			const ifDelivered = count > 0 ? { ...memory, sentTo: id, sent: remember(sent, fields, now) } : { ...memory };
+			const isUpdating = count > 0;
 			const request: PlannedRequest = {
-				...requestTo(id, event, fields, now),
-				ifDelivered,
+				purpose: isUpdating ? "update" : "event",
+				method: isUpdating ? "PATCH" : "POST",
+				path: isUpdating ? ["customers", String(id)] : ["events"],
+				body: isUpdating ? customerBody(fields) : eventBody(id, event, now),
+				ifDelivered: isUpdating ? { ...memory, sentTo: id, sent: remember(sent, fields, now) } : { ...memory },
 				ifMissing: isGiven ? lookUp : lookUpAgain,
 			};
 			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };
@@ -149,16 +128,10 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		},
 
 		remove: (person, known, admit) =>
-			removeCustomers(
-				person,
-				known,
-				(address) => ({ ...searchFor(address), ifDelivered: {} }),
-				admit,
-				async (request, signal) => {
-					const answer = await exchange(request, signal);
-					const found = answer.kind === "reply" ? answer.json?.data : undefined;
-					return { outcome: classify(answer, request, dialect), found };
-				},
-			),
+			removeCustomers(person, known, admit, async (request, signal) => {
+				const answer = await exchange(request, signal);
+				const found = answer.kind === "reply" ? answer.json?.data : undefined;
+				return { outcome: classify(answer, request, dialect), found };
+			}),
 	};
 }

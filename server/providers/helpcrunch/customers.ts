@@ -7,17 +7,26 @@ export const customerKey = ({ userId, email }: Person) =>
 
 /** A field that customers can be searched by, and the person's value of it. */
 export interface Address {
-	field: "customers.userId" | "customers.email";
+	field: "userId" | "email";
 	value: string;
 }
 
 /** A person's addresses, in the order in which they are searched. */
 export function addressesOf({ userId, email }: Person): Address[] {
 	const addresses: Address[] = [];
-	if (userId !== undefined) addresses.push({ field: "customers.userId", value: userId });
-	if (email !== undefined) addresses.push({ field: "customers.email", value: email });
+	if (userId !== undefined) addresses.push({ field: "userId", value: userId });
+	if (email !== undefined) addresses.push({ field: "email", value: email });
 	return addresses;
 }
+
+/** A search for customers by an address: https://docs.helpcrunch.com/en/rest-api-v1/search-customers-v1 */
+export const searchFor = ({ field, value }: Address) =>
+	({
+		purpose: "search",
+		method: "POST",
+		path: ["customers", "search"],
+		body: { filter: [{ field: `customers.${field}`, operator: "=", value }], limit: 100, offset: 0 },
+	}) as const;
 
 interface Customer {
 	id: number;
@@ -37,7 +46,7 @@ const isBlank = (value: unknown) => value === undefined || value === null || val
  */
 export function isPerson({ userId, email }: Customer, person: Person, { field, value }: Address): boolean {
 	const isSame = person.userId !== undefined && String(userId) === person.userId;
-	if (field === "customers.userId") return userId === undefined || isSame;
+	if (field === "userId") return userId === undefined || isSame;
 	const isOther = person.userId !== undefined && !isBlank(userId) && !isSame;
 	return !isOther && (email === undefined || String(email).toLowerCase() === value.toLowerCase());
 }

@@ -34,41 +34,37 @@ function customerOf(data: Record<string, unknown>): Record<string, unknown> {
 export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> = {
 	secrets: ["hookSecret"],
 
-	verifies({ hookSecret }, request) {
-		const signature = request.header("x-helpcrunch-signature");
-		if (signature === undefined || hookSecret === undefined) return false;
-		return matchesSignature(request, signature, { algorithm: "sha1", secret: hookSecret });
-	},
+	of: ({ hookSecret }) => ({
+		verifies(request) {
+			const signature = request.header("x-helpcrunch-signature");
+			if (signature === undefined || hookSecret === undefined) return false;
+			return matchesSignature(request, signature, { algorithm: "sha1", secret: hookSecret });
+		},
 
-	read({ json, now }) {
-		if (!isRecord(json) || !isRecord(json.eventData)) return undefined;
-		const event = textOf(json.event);
-		if (event === undefined) return undefined;
-		const { eventData: data, id } = json;
-		const hasCustomer = event.startsWith("customer.") || data.customer !== undefined;
-		const customer = hasCustomer ? customerOf(data) : {};
-		const email = textOf(customer.email);
-		const userId = textOf(customer.userId);
-		const attributes = Object.fromEntries(
-			attributeNames.flatMap((name) => (textOf(customer[name]) === undefined ? [] : [[name, customer[name]]])),
-		);
-		return {
-			event,
-			isKnown: known.test(event),
-			at: timeOf(json.createdAt, now),
-			key: typeof id === "string" || typeof id === "number" ? String(id) : hash("sha256", JSON.stringify(json), "hex"),
-			repeatMs,
-			data,
-			account: undefined,
-			person: { ...(email !== undefined && { email }), ...(userId !== undefined && { userId }) },
-			aliases: typeof customer.id === "number" ? [customerAlias(customer.id)] : [],
-			isGone: event === "customer.deleted",
-			attributes: { ...attributes, ...scalarsOf(customer.customData) },
-			details: scalarsOf(data, identity),
-		};
-	},
+		read({ json, now }) {
+			const event = isRecord(json) ? textOf(json.event) : undefined;
+			if (!isRecord(json) || !isRecord(json.eventData) || event === undefined) return undefined;
+			const { eventData: data, id } = json;
+			const hasCustomer = event.startsWith("customer.") || data.customer !== undefined;
+			const customer = hasCustomer ? customerOf(data) : {};
+			const attributes = attributeNames.flatMap((name) => (textOf(customer[name]) ? [[name, customer[name]]] : []));
+			return {
+				event,
+				isKnown: known.test(event),
+				at: timeOf(json.createdAt, now),
+				key:
+					typeof id === "string" || typeof id === "number" ? String(id) : hash("sha256", JSON.stringify(json), "hex"),
+				repeatMs,
+				data,
+				isOurs: true,
+				person: { email: textOf(customer.email), userId: textOf(customer.userId) },
+				aliases: typeof customer.id === "number" ? [customerAlias(customer.id)] : [],
+				isGone: event === "customer.deleted",
+				attributes: { ...Object.fromEntries(attributes), ...scalarsOf(customer.customData) },
+				details: scalarsOf(data, identity),
+			};
+		},
 
-	concerns: () => true,
-
-	aliases: ({ ids = {} }: HelpCrunchMemory) => Object.values(ids).map(customerAlias),
+		aliases: ({ ids = {} }: HelpCrunchMemory) => Object.values(ids).map(customerAlias),
+	}),
 };

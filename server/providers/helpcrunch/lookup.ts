@@ -26,13 +26,9 @@ export interface HelpCrunchMemory {
 const rememberMost = 5;
 
 /** A copy of the entries with one more as the latest. */
-export function put<Value>(
-	entries: Record<string, Value> | undefined,
-	key: string,
-	value: Value,
-): Record<string, Value> {
-	const latest = [...Object.entries(without(entries, key)), [key, value] as const].slice(-rememberMost);
-	return Object.fromEntries(latest);
+export function put<Value>(entries: Record<string, Value> = {}, key: string, value: Value): Record<string, Value> {
+	const latest = { ...without(entries, key), [key]: value };
+	return Object.fromEntries(Object.entries(latest).slice(-rememberMost));
 }
 
 /** A copy of the entries without one of them. */
@@ -65,11 +61,8 @@ export const isLookup = (request: PlannedRequest): request is Lookup =>
 export const afterLookup = (outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outcome =>
 	lookup.purpose === "search" ? afterSearch(outcome, answer, lookup) : afterCreation(outcome, answer, lookup);
 
-function afterSearch(
-	outcome: Outcome,
-	answer: HttpAnswer,
-	{ person, address, ifDelivered, ifMissing }: Lookup,
-): Outcome {
+function afterSearch(outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outcome {
+	const { person, address, ifDelivered, ifMissing } = lookup;
 	if (outcome.kind !== "delivered" || answer.kind !== "reply" || !address) return outcome;
 	if (!Array.isArray(answer.json?.data)) return unreadable(answer.status);
 	const customers = answer.json.data.filter(isCustomer).filter((customer) => isPerson(customer, person, address));
@@ -79,11 +72,8 @@ function afterSearch(
 }
 
 /** An unreadable answer may hide a success, so the customer is searched for next rather than created a second time. */
-function afterCreation(
-	outcome: Outcome,
-	answer: HttpAnswer,
-	{ person, ifDelivered, ifMissing, ifRefused }: Lookup,
-): Outcome {
+function afterCreation(outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outcome {
+	const { person, ifDelivered, ifMissing, ifRefused } = lookup;
 	if (outcome.kind === "rejected" && outcome.reason !== "unbuildable" && ifRefused)
 		return { kind: "unknownPerson", known: ifRefused };
 	if (outcome.kind !== "delivered" && !(outcome.kind === "retry" && outcome.unreadable)) return outcome;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Person } from "../../../shared/event.ts";
-import { isSigned, isUpdate, type StoredEvent } from "../../stored-event.ts";
+import { isSigned, type StoredEvent } from "../../stored-event.ts";
 import { leadingUpdates, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect, errorTexts } from "../classify.ts";
 import type { AccountOf, ProviderDefinition } from "../definition.ts";
@@ -8,7 +8,7 @@ import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
 import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
 import { baseUrl, text } from "../options.ts";
-import type { Connector, Plan, PlannedRequest } from "../provider.ts";
+import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 
 /** Options of a site's Vibetrace account. */
 const options = {
@@ -28,11 +28,7 @@ export type VibetraceConfig = AccountOf<typeof options>;
 export const vibetrace: ProviderDefinition<typeof options> = {
 	title: "Vibetrace",
 	options,
-	variables: {
-		VIBETRACE_API_KEY: "apiKey",
-		VIBETRACE_BASE_URL: "baseUrl",
-		VIBETRACE_SECOND_BUDGET: "budget",
-	},
+	variables: { VIBETRACE_API_KEY: "apiKey", VIBETRACE_BASE_URL: "baseUrl", VIBETRACE_SECOND_BUDGET: "budget" },
 	create: createVibetraceConnector,
 };
 
@@ -45,7 +41,7 @@ const dialect: Dialect = {
 	complaint(json) {
 		const [message = ""] = errorTexts(json, "message");
 		const [description = ""] = errorTexts(json, "description");
-		return { reason: message || description || undefined, message: `${message} ${description}`.trim() || undefined };
+		return { reason: message || description, message: `${message} ${description}`.trim() };
 	},
 	// The answer about an unknown user is documented as "an error", without status or body:
 	// https://help.vtcdn.net/kb/how-to-send-events-via-api/
@@ -84,7 +80,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 	}
 
 	/** Plans the creation of the user with the attributes of the leading updates, which are settled by it. */
-	function planUpsert(events: readonly [StoredEvent, ...StoredEvent[]], memory: AddressedMemory, now: number): Plan {
+	function planUpsert(events: Lane, memory: AddressedMemory, now: number): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
@@ -103,36 +99,26 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 	return {
 		// No limit is documented.
 		allowance: { requests: 10, per: "second" },
-		probe: {
-			purpose: "probe",
-			method: "GET",
-			path: ["user", "eventferry-check@example.com"],
-			ifDelivered: {},
-		},
+		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
 		plan(lane, known: AddressedMemory, now) {
 			const { events, first, given, memory, missing } = addressed(lane, idOf, known, now);
+			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
+			const fields = unsent(attributes, memory.sent, now);
+			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
+			if (isMissing(memory, now)) return missingPlan(first, config, () => planUpsert(events, memory, now));
 			const { email } = first.event.person;
-			const send = (event: Record<string, unknown>, sent = memory.sent): PlannedRequest => ({
+			const user = given === undefined ? { email } : { _id: given };
+			const request: PlannedRequest = {
 				purpose: "event",
 				method: "POST",
 				path: ["event"],
-				body: { user: given === undefined ? { email } : { _id: given }, event },
-				ifDelivered: { ...memory, missingAt: undefined, sent },
+				body: { user, event: count > 0 ? { update: fields } : payload(first, now) },
+				ifDelivered: { ...memory, missingAt: undefined, sent: remember(memory.sent, fields, now) },
 				ifMissing: missing,
-			});
-			const upsert = () => planUpsert(events, memory, now);
-			if (!isUpdate(first.event)) {
-				if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
-				return { kind: "send", request: send(payload(first, now)), settles: 1, covers: 1 };
-			}
-			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
-			const fields = unsent(attributes, memory.sent, now);
-			if (Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
-			if (isMissing(memory, now)) return missingPlan(first, config.createPeople, upsert);
-			const request = send({ update: fields }, remember(memory.sent, fields, now));
-			return { kind: "send", request, settles: count, covers: count, leftOut };
+			};
+			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };
 		},
 
 		send: async (request, signal) => classify(await exchange(request, signal), request, dialect),

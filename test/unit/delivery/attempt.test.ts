@@ -40,7 +40,11 @@ describe("an attempt", () => {
 		const provider: Partial<Provider> = {
 			plan: (_events, known) => plan(known),
 			send: async () => outcome,
-			aliases: ({ session }) => (typeof session === "string" ? [session] : []),
+			hooks: {
+				verifies: () => false,
+				read: () => undefined,
+				aliases: ({ session }) => (typeof session === "string" ? [session] : []),
+			},
 		};
 		const hold: Pick<GroupHold, "probing" | "probe" | "tell"> = {
 			probing: () => isProbing,
