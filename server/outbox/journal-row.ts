@@ -66,7 +66,6 @@ function encode(text: string): Uint8Array {
 	return text.isWellFormed() ? transcode(Buffer.from(text, "utf16le"), "utf16le", "utf8") : Buffer.from(text);
 }
 
-/** Joins lines, which are text or UTF-8. */
 function encodeLines(lines: (string | Uint8Array)[]): Uint8Array {
 	if (lines.every((line) => typeof line === "string")) return encode(lines.join("\n"));
 	const parts = lines.flatMap((line) => [newline, typeof line === "string" ? encode(line) : line]);
@@ -138,14 +137,12 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 	});
 }
 
-/** Reads the deliveries of a bundle. */
 export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
 	events.map(([rank, flags, route], place) => ({
 		delivery: { place, rank, ...readFlags(flags) },
 		route: routes[route] ?? [],
 	}));
 
-/** Counts the events of a row. */
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
 
 /** A row without the events of some people, and the facts about those events. */
@@ -162,7 +159,6 @@ export interface Remainder {
 	places: number[];
 }
 
-/** Takes people's events out of a journal row, given its head and the keys of its claims. */
 export function withoutPeople(head: Head, keys: Buffer, people: ReadonlySet<string>): Remainder {
 	const left: Omit<Remainder, "head" | "keys"> = { events: 0, owed: [], lasting: [], places: [] };
 	const othersKeys: Buffer[] = [];

@@ -41,9 +41,7 @@ export interface OutboxStats {
 export const siteItself = "";
 
 const discardedPrefix = "discarded:";
-/** Returns the name of the counter of events or deliveries discarded for a reason. */
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;
-/** Returns the name of the counter of deliveries with such an end. */
 export const counterOf = (ending: Ending): string =>
 	ending.kind === "discarded" ? discardedFor(ending.reason) : ending.kind;
 

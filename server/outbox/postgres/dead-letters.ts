@@ -62,7 +62,6 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 	last,
 ];
 
-/** Makes the table of dead letters. */
 export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);

@@ -9,7 +9,6 @@ import { restored, storable } from "./text.ts";
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
-/** Place of a lane in the order of leases. */
 interface Turn {
 	rank: number;
 	turn: number;

@@ -17,7 +17,6 @@ export const link = (
 		[destination, storable(alias), person, now],
 	);
 
-/** Makes the table of links. */
 export function createLinks({ database: { run }, destinations }: Shared) {
 	return async function linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
 		const id = await destinations.id(destination);

@@ -7,7 +7,6 @@ const deadMs = 10_000;
 /** Time without a beat after which a process sends no more requests. */
 const doubtMs = 8_000;
 
-/** A process as the owner of leases. */
 export interface Owner {
 	readonly id: number;
 	/** Returns false if another process may have taken this one for dead. */
@@ -43,7 +42,6 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		return Number(row?.id);
 	}
 
-	/** Deletes owners that are dead. */
 	const bury = () =>
 		run(
 			`DELETE FROM eventferry.owner WHERE seen_at < clock_timestamp() - ${deadMs} * interval '1 millisecond' AND id <> $1`,

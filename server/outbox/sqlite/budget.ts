@@ -12,7 +12,6 @@ import type { Shared } from "./shared.ts";
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
-/** Makes the budgets, and the counts of requests taken in the last day. */
 export function createBudgets({ run, get, all }: Shared) {
 	return {
 		advance(request: AdvanceRequest): Advance {

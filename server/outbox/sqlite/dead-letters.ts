@@ -24,7 +24,6 @@ export interface Step {
 	isOver: boolean;
 }
 
-/** Makes the table of dead letters. */
 export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles, journal, lanes }: Shared) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 
