@@ -46,15 +46,13 @@ const isSameTerm = (a: Term, b: Claim) =>
 
 /** Returns the index of a route, which is added if it is new. Searches from the end: the last one is the likeliest. */
 function placeOfRoute(routes: string[][], route: string[]): number {
-	for (let place = routes.length - 1; place >= 0; place -= 1) if (isSameRoute(routes[place] ?? [], route)) return place;
-	return routes.push(route) - 1;
+	const place = routes.findLastIndex((each) => isSameRoute(each, route));
+	return place < 0 ? routes.push(route) - 1 : place;
 }
 
 function placeOfTerm(terms: Term[], claim: Claim): number {
-	for (let place = terms.length - 1; place >= 0; place -= 1) {
-		const term = terms[place];
-		if (term && isSameTerm(term, claim)) return place;
-	}
+	const place = terms.findLastIndex((term) => isSameTerm(term, claim));
+	if (place >= 0) return place;
 	const { reason, at, since, until, ofPerson } = claim;
 	return terms.push({ reason, at, since, until, ...(ofPerson && { ofPerson }) }) - 1;
 }

@@ -1,12 +1,6 @@
-import {
-	afterOf,
-	type Buried,
-	type DeadLetterQuery,
-	type DeadLetterSelection,
-	pageOf,
-	replayed,
-} from "../dead-letter.ts";
+import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
+import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { type Debt, owe } from "./lanes.ts";

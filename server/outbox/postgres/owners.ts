@@ -13,20 +13,6 @@ export interface Owner {
 	isSurelySeen(): boolean;
 }
 
-/** News of a beat. */
-export interface Beat {
-	/** True if the journal has a batch to fan out. */
-	hasJournal: boolean;
-	/** Number that rises with each event added to a lane. */
-	latest: number;
-	/** Time by the clock of the database, ms since the epoch. */
-	time: number;
-	/** Number of lanes freed, because their owners are dead or stopped. */
-	freed: number;
-	/** True if this process was taken for dead. */
-	wasDead: boolean;
-}
-
 /**
  * Registers this process as an owner of leases: a row that it touches with every beat. Only the clock of the database
  * decides which owners are dead. A process that slept for too long becomes another owner, and has lost its leases.
@@ -70,7 +56,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		} satisfies Owner,
 
 		/** Shows that this process lives, and looks for news. */
-		async beat(): Promise<Beat> {
+		async beat() {
 			const at = performance.now();
 			const [row] = await run(
 				`WITH seen AS (UPDATE eventferry.owner SET seen_at = clock_timestamp() WHERE id = $1 RETURNING id)
@@ -83,12 +69,16 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
 			seenAt = at;
 			if (at - steadySince > deadMs) await bury();
-			const freed = await free();
 			return {
+				/** True if the journal has a batch to fan out. */
 				hasJournal: Boolean(row?.has_journal),
+				/** Number that rises with each event added to a lane. */
 				latest: Number(row?.latest),
+				/** Time by the clock of the database, ms since the epoch. */
 				time: Number(row?.time),
-				freed,
+				/** Number of lanes freed, because their owners are dead or stopped. */
+				freed: await free(),
+				/** True if this process was taken for dead. */
 				wasDead,
 			};
 		},

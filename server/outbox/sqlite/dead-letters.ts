@@ -1,13 +1,7 @@
 import type { SQLInputValue } from "node:sqlite";
-import {
-	afterOf,
-	type Buried,
-	type DeadLetterQuery,
-	type DeadLetterSelection,
-	pageOf,
-	replayed,
-} from "../dead-letter.ts";
+import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
+import type { DeadLetterSelection } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
