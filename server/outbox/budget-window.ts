@@ -49,7 +49,6 @@ export interface BudgetUse {
 	used: number;
 }
 
-/** State of a budget, as stores keep it. */
 export interface BudgetState {
 	windowStart: number;
 	/** Number of requests taken in the window. */
@@ -72,7 +71,6 @@ export const budgetUseOf = (row: Row): BudgetUse => ({
 	used: Number(row.used),
 });
 
-/** Returns the start of the slot that a time belongs to. */
 export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 
 /** Maximum difference between the clocks of processes. A clock further behind the last refill was set back. */

@@ -13,7 +13,6 @@ const bucketBytes = 2;
 /** Hashes a text into a string of bytes, which takes half the time of a buffer. */
 const digest = (text: string) => hash("sha256", text, "binary");
 
-/** Returns the first bytes of the keys of a person's own claims. */
 const personPrefix = (site: string, person: string) => digest(`${site}\n${person}`).slice(0, prefixBytes);
 
 const bucketOf = (site: string, person: string) => digest(`bucket\n${site}\n${person}`).slice(0, bucketBytes);
@@ -47,7 +46,6 @@ export function writeKey(
 	return keyBytes;
 }
 
-/** Returns the stored key of a claim. */
 export function keyOf(site: string, person: string, claim: Claim): Buffer {
 	const key = Buffer.alloc(keyBytes);
 	writeKey(site, person, claim, key, 0);

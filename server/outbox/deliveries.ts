@@ -42,7 +42,6 @@ export const readFlags = (flags: number): Pick<Delivery, "reserved" | "alone"> =
 	alone: (flags & aloneFlag) > 0,
 });
 
-/** Packs the deliveries of an entry. */
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 	const packed = new Uint8Array(deliveries.length * size);
 	let offset = 0;
@@ -67,7 +66,6 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return deliveries;
 }
 
-/** Counts packed deliveries. */
 export const countPacked = (packed: Uint8Array): number => packed.length / size;
 /** Splits packed deliveries after the first few, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
@@ -75,13 +73,11 @@ export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uin
 	packed.subarray(first * size),
 ];
 
-/** Returns the best rank among packed deliveries. */
 export function bestPacked(packed: Uint8Array): number {
 	let best = highestRank;
 	for (let offset = 2; offset < packed.length; offset += size) best = Math.min(best, packed[offset] ?? highestRank);
 	return best;
 }
 
-/** Returns the best rank among deliveries. */
 export const bestRank = (deliveries: Delivery[]): number =>
 	deliveries.reduce((best, { rank }) => Math.min(best, rank), highestRank);

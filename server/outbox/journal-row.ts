@@ -46,15 +46,13 @@ const isSameTerm = (a: Term, b: Claim) =>
 
 /** Returns the index of a route, which is added if it is new. Searches from the end: the last one is the likeliest. */
 function placeOfRoute(routes: string[][], route: string[]): number {
-	for (let place = routes.length - 1; place >= 0; place -= 1) if (isSameRoute(routes[place] ?? [], route)) return place;
-	return routes.push(route) - 1;
+	const place = routes.findLastIndex((each) => isSameRoute(each, route));
+	return place < 0 ? routes.push(route) - 1 : place;
 }
 
 function placeOfTerm(terms: Term[], claim: Claim): number {
-	for (let place = terms.length - 1; place >= 0; place -= 1) {
-		const term = terms[place];
-		if (term && isSameTerm(term, claim)) return place;
-	}
+	const place = terms.findLastIndex((term) => isSameTerm(term, claim));
+	if (place >= 0) return place;
 	const { reason, at, since, until, ofPerson } = claim;
 	return terms.push({ reason, at, since, until, ...(ofPerson && { ofPerson }) }) - 1;
 }
@@ -66,7 +64,6 @@ function encode(text: string): Uint8Array {
 	return text.isWellFormed() ? transcode(Buffer.from(text, "utf16le"), "utf16le", "utf8") : Buffer.from(text);
 }
 
-/** Joins lines, which are text or UTF-8. */
 function encodeLines(lines: (string | Uint8Array)[]): Uint8Array {
 	if (lines.every((line) => typeof line === "string")) return encode(lines.join("\n"));
 	const parts = lines.flatMap((line) => [newline, typeof line === "string" ? encode(line) : line]);
@@ -138,14 +135,12 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 	});
 }
 
-/** Reads the deliveries of a bundle. */
 export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
 	events.map(([rank, flags, route], place) => ({
 		delivery: { place, rank, ...readFlags(flags) },
 		route: routes[route] ?? [],
 	}));
 
-/** Counts the events of a row. */
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
 
 /** A row without the events of some people, and the facts about those events. */
@@ -162,7 +157,6 @@ export interface Remainder {
 	places: number[];
 }
 
-/** Takes people's events out of a journal row, given its head and the keys of its claims. */
 export function withoutPeople(head: Head, keys: Buffer, people: ReadonlySet<string>): Remainder {
 	const left: Omit<Remainder, "head" | "keys"> = { events: 0, owed: [], lasting: [], places: [] };
 	const othersKeys: Buffer[] = [];

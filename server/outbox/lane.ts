@@ -34,7 +34,6 @@ export const untried = {
 	shown: undefined,
 } satisfies Partial<Lane>;
 
-/** Reads a lane from a row of either store. */
 export const laneOf = (row: Row): Lane => ({
 	id: Number(row.id),
 	destination: Number(row.destination),

@@ -1,6 +1,5 @@
-/** A row of either database; each column is read with `Number`, `String` or one of the functions below. */
+/** A row of either database; each column is read with `Number`, `String` or `optionalNumber`. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Reads a number from a column that may be null. */
 export const optionalNumber = (value: unknown): number | undefined =>
 	value === null || value === undefined ? undefined : Number(value);

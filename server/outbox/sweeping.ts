@@ -2,7 +2,6 @@ import type { Logger } from "pino";
 import type { Destination } from "./destination.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** Interval between sweeps. */
 const sweepEveryMs = 60_000;
 /** Time for which unused notes, links and dead letters are kept. */
 const keptMs = 30 * 86_400_000;

@@ -41,9 +41,7 @@ export interface OutboxStats {
 export const siteItself = "";
 
 const discardedPrefix = "discarded:";
-/** Returns the name of the counter of events or deliveries discarded for a reason. */
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;
-/** Returns the name of the counter of deliveries with such an end. */
 export const counterOf = (ending: Ending): string =>
 	ending.kind === "discarded" ? discardedFor(ending.reason) : ending.kind;
 
@@ -62,12 +60,8 @@ export function tally(
 	const discarded: Record<string, number> = {};
 	const destinations = new Map<string, DestinationStats>();
 	for (const row of counters) {
-		const [site, name, counter, value] = [
-			String(row.site),
-			String(row.destination),
-			String(row.name),
-			Number(row.value),
-		];
+		const [site, name] = [String(row.site), String(row.destination)];
+		const [counter, value] = [String(row.name), Number(row.value)];
 		const reason = counter.startsWith(discardedPrefix) ? counter.slice(discardedPrefix.length) : undefined;
 		if (name === siteItself) {
 			if (counter === "events") events += value;
@@ -75,12 +69,9 @@ export function tally(
 			continue;
 		}
 		const key = `${site}\n${name}`;
+		const destination = { site, name };
 		const none = { owed: 0, lanes: 0, delivered: 0, dead: 0, leftOut: 0, discarded: {} };
-		const stats: DestinationStats = destinations.get(key) ?? {
-			destination: { site, name },
-			...none,
-			...current(site, name),
-		};
+		const stats: DestinationStats = destinations.get(key) ?? { destination, ...none, ...current(site, name) };
 		destinations.set(key, stats);
 		if (reason !== undefined) stats.discarded[reason] = value;
 		if (isFigure(counter)) stats[counter] = value;

@@ -55,7 +55,6 @@ async function claimTarget({ transaction }: Database, isMoved: boolean): Promise
 
 const named = ({ site, name }: Row) => ({ site: String(site), name: String(name) });
 
-/** Makes the look-ups of numbers and names. */
 async function mappingOf({ all, each }: Statements, database: Database): Promise<Mapping> {
 	const rows = all(`SELECT site, name FROM destination UNION SELECT site, destination FROM known UNION
 		SELECT site, destination FROM link UNION SELECT site, destination FROM dead_letter UNION

@@ -18,7 +18,6 @@ export interface Mapping {
 export interface TableMove {
 	/** The table in SQLite, with what is joined to it. */
 	table: string;
-	/** Columns that order it. */
 	keys: string[];
 	put(run: Run, rows: readonly Row[], mapping: Mapping): Promise<unknown>;
 }

@@ -1,14 +1,5 @@
-import {
-	type Advance,
-	type AdvanceRequest,
-	advanceBudget,
-	type BudgetState,
-	type BudgetUse,
-	budgetSlotOf,
-	budgetStateOf,
-	budgetUseKeptMs,
-	budgetUseOf,
-} from "../budget-window.ts";
+import { advanceBudget, type BudgetState, budgetSlotOf, budgetStateOf, budgetUseOf } from "../budget-window.ts";
+import { type AdvanceRequest, budgetUseKeptMs } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
 
 interface Found {
@@ -52,7 +43,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 		return rows.length > 0;
 	}
 
-	async function take(id: number, request: AdvanceRequest): Promise<Advance> {
+	async function take(id: number, request: AdvanceRequest) {
 		for (;;) {
 			const found = latest.get(id) ?? (await read(id));
 			latest.delete(id);
@@ -65,7 +56,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 	}
 
 	return {
-		async advance(request: AdvanceRequest): Promise<Advance> {
+		async advance(request: AdvanceRequest) {
 			const id = await destinations.id(request.destination);
 			const taking = (turns.get(id) ?? Promise.resolve()).then(() => take(id, request));
 			const ended = taking.catch(() => {});
@@ -73,7 +64,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			return taking;
 		},
 
-		async budgetUse({ since }: { since: number }): Promise<BudgetUse[]> {
+		async budgetUse({ since }: { since: number }) {
 			const rows = await run(
 				`SELECT site, name AS destination, at, budget_use.used FROM eventferry.budget_use
 				JOIN eventferry.destination ON destination.id = budget_use.destination

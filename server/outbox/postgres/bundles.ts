@@ -8,10 +8,8 @@ export interface BundleKey {
 
 const keys = (bundles: readonly BundleKey[]) => columns(bundles, "batch", "place");
 
-/** Returns a text that identifies a bundle. */
 export const nameOf = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
 
-/** Splits the stored bodies of a bundle. */
 export const linesOf = (bodies: unknown): string[] => (Buffer.isBuffer(bodies) ? bodies.toString().split("\n") : []);
 
 /** Reads the bodies of some bundles, by `nameOf`. */

@@ -10,13 +10,11 @@ export interface KeyedClaim extends Term {
 
 type Span = Pick<Term, "since" | "until">;
 
-/** Gives a claim its stored key. */
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
 	...claim,
 	key: keyOf(site, person, claim).toString("hex"),
 });
 
-/** Reads the claims of each event of a batch. */
 export function claimsOf(events: readonly EventHead[], terms: readonly Term[], keys: Buffer): KeyedClaim[][] {
 	let offset = 0;
 	return events.map(([, , , ...own]) =>

@@ -7,9 +7,7 @@ export type Row = Record<string, unknown>;
 export type Run = (text: string, values?: unknown[]) => Promise<Row[]>;
 export type Database = Awaited<ReturnType<typeof connect>>;
 
-/** Maximum wait for a connection. */
 const connectMs = 3_000;
-/** Maximum wait for an answer. */
 const answerMs = 10_000;
 /**
  * SQL that begins a transaction with time limits of its own, which hold behind a pooler as well,
@@ -22,7 +20,6 @@ const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET 
 const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
 /** Maximum number of connections of a process, besides the one that listens. */
 const most = 10;
-/** Number of the type bigint. */
 const bigint = 20;
 /** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 const worthAnotherTry = new Set(["40001", "40P01"]);
@@ -116,7 +113,6 @@ export async function connect(url: string) {
 				}
 			}
 		},
-		/** Makes a connection outside the pool. */
 		client: () => new pg.Client(config),
 		end: () => pool.end(),
 	};

@@ -3,40 +3,31 @@ import { columns, type Run } from "./connection.ts";
 /** Rows of each counter. A process uses one of them, so that processes do not wait for each other to count. */
 const slots = 16;
 
-export type Counts = ReturnType<typeof createCounts>;
-
-/** Makes the counts of one transaction, written at its end so that their rows are locked for a short time. */
-function createCounts(run: Run, slot: number) {
-	const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
-	return {
-		add(site: string, destination: string, name: string, by: number): void {
-			const key = `${site}\n${destination}\n${name}`;
-			counted.set(key, { site, destination, name, by: by + (counted.get(key)?.by ?? 0) });
-		},
-		async save(): Promise<void> {
-			const rows = [...counted].filter(([, { by }]) => by !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
-			if (rows.length === 0) return;
-			await run(
-				`INSERT INTO eventferry.counter
-				SELECT site, destination, name, ${slot}, value
-				FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (site, destination, name, value)
-				ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value`,
-				columns(
-					rows,
-					([, { site }]) => site,
-					([, { destination }]) => destination,
-					([, { name }]) => name,
-					([, { by }]) => by,
-				),
-			);
-		},
-	};
-}
-
 export type Counters = ReturnType<typeof createCounters>;
+export type Counts = ReturnType<Counters>;
 
-/** Makes the counters of this process. */
+/** Makes the counters of this process. A transaction saves its counts at its end, to lock their rows for a short time. */
 export function createCounters() {
 	const slot = Math.floor(Math.random() * slots);
-	return (run: Run): Counts => createCounts(run, slot);
+	return (run: Run) => {
+		const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
+		return {
+			add(site: string, destination: string, name: string, by: number): void {
+				const key = `${site}\n${destination}\n${name}`;
+				counted.set(key, { site, destination, name, by: by + (counted.get(key)?.by ?? 0) });
+			},
+			async save(): Promise<void> {
+				const changed = [...counted].filter(([, { by }]) => by !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
+				if (changed.length === 0) return;
+				const rows = changed.map(([, row]) => row);
+				await run(
+					`INSERT INTO eventferry.counter
+					SELECT site, destination, name, ${slot}, value
+					FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (site, destination, name, value)
+					ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value`,
+					columns(rows, "site", "destination", "name", "by"),
+				);
+			},
+		};
+	};
 }

@@ -1,12 +1,6 @@
-import {
-	afterOf,
-	type Buried,
-	type DeadLetterQuery,
-	type DeadLetterSelection,
-	pageOf,
-	replayed,
-} from "../dead-letter.ts";
+import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
+import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { type Debt, owe } from "./lanes.ts";
@@ -62,7 +56,6 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 	last,
 ];
 
-/** Makes the table of dead letters. */
 export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);

@@ -49,7 +49,6 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 		/** Returns the numbers of destinations, which get one if they are new. */
 		ids,
 		id: async (destination: Destination): Promise<number> => Number((await ids([destination]))[0]),
-		/** Returns the destination with a number. */
 		async named(id: number): Promise<Destination> {
 			if (!names.has(id)) learn(await run("SELECT id, site, name FROM eventferry.destination"));
 			const destination = names.get(id);

@@ -56,7 +56,6 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 
 export type Ends = ReturnType<typeof createEnds>;
 
-/** Makes the ending of deliveries. */
 export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 	async function countEnds(ends: readonly (End & { ended: Owed[]; isEmpty: boolean })[], counts: Counts) {
 		for (const { lane, ending, ended, isEmpty } of ends) {

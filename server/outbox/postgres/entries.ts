@@ -41,7 +41,6 @@ export const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t
 		) AS counted WHERE before < t.needed
 	) AS owed`;
 
-/** Reads the leading entries of lanes, by lane. */
 export async function leadingEntries(
 	run: Run,
 	lanes: readonly { id: number; needed: number }[],

@@ -4,7 +4,6 @@ import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
 	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 	return async function expire({ destination, before, now }: ExpireRequest): Promise<number> {

@@ -69,7 +69,6 @@ export function createFanOutLoop(
 			isWanted = true;
 			if (!isRunning) running = run();
 		},
-		/** Stops the loop; resolves when it has ended. */
 		async stop(): Promise<void> {
 			stopping.abort();
 			while (isRunning) await running;

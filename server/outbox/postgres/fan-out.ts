@@ -11,7 +11,6 @@ import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-/** The result of one transaction of fan-out. */
 export interface FanOut {
 	/** Number of batches; 0 if the journal is empty. */
 	batches: number;

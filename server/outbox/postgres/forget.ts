@@ -65,7 +65,6 @@ async function leaveLanes(run: Run, site: string, people: readonly string[]) {
 	});
 }
 
-/** Makes the deletion of people's data. */
 export function createForget({ database, counters }: Shared) {
 	return ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
 		database.transaction(async (run) => {
@@ -87,7 +86,6 @@ export function createForget({ database, counters }: Shared) {
 				counts.add(site, name, "owed", -owed);
 				counts.add(site, name, "lanes", -1);
 			}
-			/** Deletes the people's rows of a table. */
 			const leave = (table: string, returning: string) =>
 				run(
 					`DELETE FROM eventferry.${table} USING eventferry.destination

@@ -46,7 +46,6 @@ export function together<Item, Result>(
 			if (!isWorking) working = workOff();
 			return answer.promise;
 		},
-		/** Resolves once the queue is empty. */
 		async done(): Promise<void> {
 			while (isWorking) await working;
 		},

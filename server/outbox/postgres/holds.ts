@@ -2,7 +2,6 @@ import type { HoldChange } from "../destination.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Makes the holds of destinations, which all processes share. */
 export function createHolds({ database: { run }, destinations, notice }: Shared) {
 	/** Changes a hold by compare and swap, and notifies the other processes. */
 	return async function hold({ destination, from, to }: HoldChange) {

@@ -62,7 +62,6 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 	);
 }
 
-/** Makes the journal. */
 export function createJournal({ database: { run } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
 	const { ask, done } = together<JournalRow, void>(
 		async (batches) => {
@@ -79,7 +78,6 @@ export function createJournal({ database: { run } }: Shared, { ensureRoom }: Roo
 			await ensureRoom(row.bytes.length);
 			return ask(row);
 		},
-		/** Resolves once no batch waits to be stored. */
 		done,
 	};
 }

@@ -10,14 +10,12 @@ import { insertEntries } from "./entries.ts";
 
 /** Deliveries of a bundle to be added to the end of a lane. */
 export interface Debt extends BundleKey {
-	/** Number of the destination. */
 	destination: number;
 	/** Key of the person, as it is stored. */
 	person: string;
 	deliveries: Delivery[];
 	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
-	/** History of a replayed dead letter. */
 	past?: Past;
 }
 

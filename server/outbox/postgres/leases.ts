@@ -9,7 +9,6 @@ import { restored, storable } from "./text.ts";
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
-/** Place of a lane in the order of leases. */
 interface Turn {
 	rank: number;
 	turn: number;
@@ -41,7 +40,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				WHERE destination = $1 AND state <> 'ready' AND due_at <= $2 AND NOT id = ANY($3::bigint[])
 				AND (state = 'waiting' OR owner = $4) FOR UPDATE SKIP LOCKED
 			) UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM due WHERE lane.id = due.id`,
-			[destination, now, holding, owner().id],
+			[destination, now, holding, owner.id],
 		);
 
 	/**
@@ -65,7 +64,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				destination,
 				lanes,
 				now + leaseMs,
-				owner().id,
+				owner.id,
 				hold === undefined ? null : storable(hold),
 				after.turn,
 				...(isLongest ? [] : [after.rank]),
@@ -124,7 +123,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
 			) AS next_at FROM eventferry.destination WHERE id = $1`,
-			[destination, holding, owner().id],
+			[destination, holding, owner.id],
 		);
 
 	/** Gives up leases for which nothing was sent. */
@@ -132,17 +131,17 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		database.run(
 			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
 			WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
-			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner().id],
+			[leases.map(({ lane }) => lane), leases.map(({ number }) => number), owner.id],
 		);
 
 	/** Returns false once this process may have been taken for dead: since then it is another owner. */
-	const isHeld = (lease: Lease) => takenAs.get(lease) === owner().id && owner().isSurelySeen();
+	const isHeld = (lease: Lease) => takenAs.get(lease) === owner.id && owner.isSurelySeen();
 
 	return {
 		isHeld,
 		async take(request: TakeRequest): Promise<Taken> {
 			const destination = await destinations.id(request.destination);
-			const as = owner().id;
+			const as = owner.id;
 			const taken = await database.connection(async (run) => {
 				void wakeUp(run, destination, request);
 				const given = await leaseAll(run, destination, request);

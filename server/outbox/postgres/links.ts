@@ -17,21 +17,15 @@ export const link = (
 		[destination, storable(alias), person, now],
 	);
 
-/** Makes the table of links. */
 export function createLinks({ database: { run }, destinations }: Shared) {
 	return async function linked({ destination, alias, now }: { destination: Destination; alias: string; now: number }) {
 		const id = await destinations.id(destination);
-		const [found] = await run("SELECT person, used_at FROM eventferry.link WHERE destination = $1 AND alias = $2", [
-			id,
-			storable(alias),
-		]);
+		const key = [id, storable(alias)];
+		const which = "WHERE destination = $1 AND alias = $2";
+		const [found] = await run(`SELECT person, used_at FROM eventferry.link ${which}`, key);
 		if (!found) return undefined;
 		if (Number(found.used_at) < now - linkFreshMs) {
-			await run("UPDATE eventferry.link SET used_at = $3 WHERE destination = $1 AND alias = $2", [
-				id,
-				storable(alias),
-				now,
-			]);
+			await run(`UPDATE eventferry.link SET used_at = $3 ${which}`, [...key, now]);
 		}
 		return restored(String(found.person));
 	};

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
-import type { Settlement } from "../lease.ts";
 import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
@@ -70,7 +69,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		destinations: createDestinations(database),
 		counters: createCounters(),
 		notice,
-		owner: () => owners.owner,
+		owner: owners.owner,
 	};
 	const fanOutOnce = createFanOut(shared);
 	await fanOutOnce.retry();
@@ -88,18 +87,8 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settle = createSettling(shared, ends);
-	const settling = together((settlements: Settlement[]) => settle(settlements), settledTogether);
+	const settling = together(createSettling(shared, ends), settledTogether);
 	const budgets = createBudgets(shared);
-	const hold = createHolds(shared);
-	const expire = createExpiry(shared, ends);
-	const receive = createReports(shared, fanOut.start);
-	const linked = createLinks(shared);
-	const deadLetters = createDeadLetters(shared);
-	const forget = createForget(shared);
-	const { findOwed, findEvents } = createSearch(shared);
-	const stats = createStats(shared);
-	const sweep = createSweep(shared, budgets);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latest = 0;
@@ -137,20 +126,17 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			}),
 		take: leases.take,
 		settle: settling.ask,
-		hold,
+		hold: createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
-		expire,
-		receive,
-		linked,
-		deadLetters: deadLetters.deadLetters,
-		replay: deadLetters.replay,
-		discard: deadLetters.discard,
-		forget,
-		findOwed,
-		findEvents,
-		stats,
-		sweep,
+		expire: createExpiry(shared, ends),
+		receive: createReports(shared, fanOut.start),
+		linked: createLinks(shared),
+		...createDeadLetters(shared),
+		forget: createForget(shared),
+		...createSearch(shared),
+		stats: createStats(shared),
+		sweep: createSweep(shared, budgets),
 		isHeld: leases.isHeld,
 		isShared: true,
 		onReady: ready.add,

@@ -7,25 +7,10 @@ const deadMs = 10_000;
 /** Time without a beat after which a process sends no more requests. */
 const doubtMs = 8_000;
 
-/** A process as the owner of leases. */
 export interface Owner {
 	readonly id: number;
 	/** Returns false if another process may have taken this one for dead. */
 	isSurelySeen(): boolean;
-}
-
-/** News of a beat. */
-export interface Beat {
-	/** True if the journal has a batch to fan out. */
-	hasJournal: boolean;
-	/** Number that rises with each event added to a lane. */
-	latest: number;
-	/** Time by the clock of the database, ms since the epoch. */
-	time: number;
-	/** Number of lanes freed, because their owners are dead or stopped. */
-	freed: number;
-	/** True if this process was taken for dead. */
-	wasDead: boolean;
 }
 
 /**
@@ -43,7 +28,6 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		return Number(row?.id);
 	}
 
-	/** Deletes owners that are dead. */
 	const bury = () =>
 		run(
 			`DELETE FROM eventferry.owner WHERE seen_at < clock_timestamp() - ${deadMs} * interval '1 millisecond' AND id <> $1`,
@@ -72,7 +56,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		} satisfies Owner,
 
 		/** Shows that this process lives, and looks for news. */
-		async beat(): Promise<Beat> {
+		async beat() {
 			const at = performance.now();
 			const [row] = await run(
 				`WITH seen AS (UPDATE eventferry.owner SET seen_at = clock_timestamp() WHERE id = $1 RETURNING id)
@@ -85,12 +69,16 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
 			seenAt = at;
 			if (at - steadySince > deadMs) await bury();
-			const freed = await free();
 			return {
+				/** True if the journal has a batch to fan out. */
 				hasJournal: Boolean(row?.has_journal),
+				/** Number that rises with each event added to a lane. */
 				latest: Number(row?.latest),
+				/** Time by the clock of the database, ms since the epoch. */
 				time: Number(row?.time),
-				freed,
+				/** Number of lanes freed, because their owners are dead or stopped. */
+				freed: await free(),
+				/** True if this process was taken for dead. */
 				wasDead,
 			};
 		},

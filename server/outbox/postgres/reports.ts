@@ -8,7 +8,6 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-/** Makes the storage of providers' reports. */
 export function createReports({ database, destinations, counters }: Shared, onAppended: () => void) {
 	return async function receive(report: Report): Promise<boolean> {
 		const { site, claim, events, links, unlearn, now } = report;

@@ -26,7 +26,6 @@ export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POS
 	}
 
 	return {
-		/** Rejects if the store has no room for more bytes. */
 		async ensureRoom(bytes: number): Promise<void> {
 			if (maxBytes === Number.POSITIVE_INFINITY) return;
 			if (performance.now() - lookedAt > lookEveryMs) await look();

@@ -130,12 +130,6 @@ END $$;
 const migrations = [first];
 const version = migrations.length;
 
-const noRight = (cause: unknown) =>
-	new StoreOpenError(
-		"the database's user may not create the schema eventferry: create it with CREATE SCHEMA eventferry AUTHORIZATION and the user's name",
-		{ cause },
-	);
-
 async function versionOf(run: Run): Promise<number> {
 	// A look-up by to_regclass may use a cache that is out of date within the transaction.
 	const [found] = await run(
@@ -168,13 +162,15 @@ export async function prepare({ run, transaction }: Pick<Database, "run" | "tran
 	if (Number(server?.version) < oldest)
 		throw new StoreOpenError("the database is older than PostgreSQL 14: use a newer one");
 	const found = await versionOf(run);
-	if (found > version) {
-		throw newerSchema(found, version);
-	}
+	if (found > version) throw newerSchema(found, version);
 	if (found === version) return;
 	try {
 		await transaction(migrate);
 	} catch (error) {
-		throw codeOf(error) === "42501" ? noRight(error) : error;
+		if (codeOf(error) !== "42501") throw error;
+		throw new StoreOpenError(
+			"the database's user may not create the schema eventferry: create it with CREATE SCHEMA eventferry AUTHORIZATION and the user's name",
+			{ cause: error },
+		);
 	}
 }

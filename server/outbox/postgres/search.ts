@@ -9,9 +9,7 @@ import { restored, storable } from "./text.ts";
 /** Makes the id of an event: the id of its entries, and its place in the bundle. */
 const idOf = (entry: number, place: number) => `${entry}.${place}`;
 
-/** Makes the searches for deliveries. */
 export function createSearch({ database, destinations }: Shared) {
-	/** Reads the deliveries of a lane that a query asks for. */
 	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
 		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
 		const wanted = events && new Set(events);

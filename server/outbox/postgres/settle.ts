@@ -42,7 +42,7 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 			const rows = await run(
 				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
 				ORDER BY id FOR UPDATE`,
-				[settlements.map(({ lease }) => lease.lane), owner().id],
+				[settlements.map(({ lease }) => lease.lane), owner.id],
 			);
 			const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
 			const held = settlements.flatMap((settlement) => {

@@ -8,8 +8,8 @@ export interface Shared {
 	database: Database;
 	destinations: Destinations;
 	counters: Counters;
-	/** Returns this process as an owner of leases; another one after it was taken for dead. */
-	owner(): Owner;
+	/** This process as an owner of leases; it gets another id after it was taken for dead. */
+	owner: Owner;
 	/** SQL that notifies the other processes once its transaction is committed. */
 	notice: string;
 }

@@ -2,7 +2,6 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the statistics of the store. */
 export function createStats({ database }: Shared) {
 	return async function stats(): Promise<OutboxStats> {
 		const [[store], counters, destinations] = await database.snapshot((run) =>

@@ -9,7 +9,6 @@ const old = {
 	link: ["destination, alias", "used_at < $1"],
 } as const;
 
-/** Makes the sweep of unused data. */
 export function createSweep({ database, counters }: Shared, budgets: Budgets) {
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];

@@ -1,21 +1,12 @@
-import {
-	type Advance,
-	type AdvanceRequest,
-	advanceBudget,
-	type BudgetUse,
-	budgetSlotOf,
-	budgetStateOf,
-	budgetUseKeptMs,
-	budgetUseOf,
-} from "../budget-window.ts";
+import { advanceBudget, budgetSlotOf, budgetStateOf, budgetUseKeptMs, budgetUseOf } from "../budget-window.ts";
+import type { AdvanceRequest } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
-/** Makes the budgets, and the counts of requests taken in the last day. */
 export function createBudgets({ run, get, all }: Shared) {
 	return {
-		advance(request: AdvanceRequest): Advance {
+		advance(request: AdvanceRequest) {
 			const { site, name } = request.destination;
 			const row = get("SELECT * FROM budget WHERE site = ? AND destination = ?", [site, name]);
 			const { state, advance } = advanceBudget(row && budgetStateOf(row), request);
@@ -38,7 +29,7 @@ export function createBudgets({ run, get, all }: Shared) {
 			return advance;
 		},
 
-		budgetUse: ({ since }: { since: number }): BudgetUse[] =>
+		budgetUse: ({ since }: { since: number }) =>
 			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", [since]).map(budgetUseOf),
 
 		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */

@@ -13,7 +13,6 @@ export interface Bundle {
 
 const newline = "\n".charCodeAt(0);
 
-/** Reads the bodies of a bundle. */
 export const linesOf = (bodies: SQLInputValue | undefined): string[] => bytesOf(bodies).toString().split("\n");
 
 /** Makes a function that reads bodies of a bundle in ascending order; it decodes no others, as a lease needs few. */

@@ -1,13 +1,7 @@
 import type { SQLInputValue } from "node:sqlite";
-import {
-	afterOf,
-	type Buried,
-	type DeadLetterQuery,
-	type DeadLetterSelection,
-	pageOf,
-	replayed,
-} from "../dead-letter.ts";
+import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
+import type { DeadLetterSelection } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
 import type { Row } from "./statements.ts";
 
@@ -24,7 +18,6 @@ export interface Step {
 	isOver: boolean;
 }
 
-/** Makes the table of dead letters. */
 export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles, journal, lanes }: Shared) {
 	const destinationOf = ({ site, destination }: Row) => idOf(String(site), String(destination));
 

@@ -10,7 +10,6 @@ import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
-/** Makes the ending of deliveries. */
 export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }: DeadLetters) {
 	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {

@@ -3,10 +3,8 @@ import type { Lane } from "../lane.ts";
 import { lineReader } from "./bundles.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
 
-/** Reads the deliveries from a row of an entry. */
 export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
 
-/** Makes the readers of the table of entries. */
 export function createEntries({ get, each }: Statements) {
 	return {
 		/** Reads up to `most` bodies of a lane's leading deliveries; with `untilAlone` none after the first `alone` one. */
@@ -27,7 +25,6 @@ export function createEntries({ get, each }: Statements) {
 			return bodies;
 		},
 
-		/** Reads the deliveries that a lane owes of one bundle. */
 		deliveries({ id }: Lane, bundle: number): Delivery[] {
 			const entry = get("SELECT deliveries FROM entry WHERE lane = ? AND bundle = ?", [id, bundle]);
 			return entry ? deliveriesOf(entry) : [];

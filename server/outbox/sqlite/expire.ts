@@ -5,7 +5,6 @@ import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the expiry of deliveries that have waited for too long. */
 export function createExpiry({ all, idOf, lanes, leases }: Shared, { end }: Ends) {
 	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 	return function expire({ destination, before: storedBefore, now }: ExpireRequest): number {

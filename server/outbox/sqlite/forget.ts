@@ -5,7 +5,6 @@ import { discardedFor, siteItself } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
-/** Makes the deletion of people's data. */
 export function createForget({ run, all, idOf, namesOf, count, bundles, claims, lanes, leases }: Shared) {
 	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
 	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {

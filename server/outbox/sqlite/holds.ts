@@ -1,7 +1,6 @@
 import type { Destination, HoldChange } from "../destination.ts";
 import type { Statements } from "./statements.ts";
 
-/** Makes the table of holds. */
 export function createHolds({ run, get }: Statements) {
 	function holdOf({ site, name }: Destination): string | undefined {
 		const row = get("SELECT state FROM hold WHERE site = ? AND destination = ?", [site, name]);

@@ -3,7 +3,6 @@ import { optionalNumber } from "../row.ts";
 import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
-/** Makes the journal. */
 export function createJournal({ run, get, transactions: { onRollback }, numbers, bundles, room }: Base) {
 	/** Number of batches to fan out; infinite until fan-out has found none: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;

@@ -7,15 +7,12 @@ import { deliveriesOf } from "./entries.ts";
 /** Longest wait of a lane. A longer one means that the clock was set back since. */
 const longestWaitMs = 900_000;
 
-/** Deliveries of a bundle to be added to a lane. */
 export interface Owed {
 	bundle: number;
 	deliveries: Delivery[];
-	/** History of a replayed dead letter. */
 	past?: Past;
 }
 
-/** Makes the table of lanes. */
 export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 	function remove({ id, destination }: Lane): void {
 		run("DELETE FROM lane WHERE id = ?", [id]);

@@ -3,7 +3,6 @@ import { linkFreshMs } from "../limits.ts";
 import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
-/** Makes the table of links. */
 export function createLinks({ run, get }: Statements) {
 	function link(site: string, { destination, alias, person }: Link, now: number): void {
 		run("INSERT OR REPLACE INTO link VALUES (?, ?, ?, ?, ?)", [site, destination, alias, person, now]);

@@ -3,7 +3,6 @@ import { type Report, withoutEchoes } from "../report.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the storage of providers' reports. */
 export function createReports({ run, idOf, count, claims, journal, links }: Shared) {
 	return function receive(report: Report): boolean {
 		const { site, claim, unlearn, now } = report;

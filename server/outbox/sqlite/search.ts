@@ -7,7 +7,6 @@ import type { Shared } from "./shared.ts";
 /** Makes the id of an event: its bundle, and its place in it. */
 const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
 
-/** Makes the searches for deliveries. */
 export function createSearch({ each, idOf: numberOf, namesOf, bundles, entries, lanes, leases }: Shared) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);

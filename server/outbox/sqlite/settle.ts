@@ -4,7 +4,6 @@ import { knownFreshMs } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the settlement of leases. */
 export function createSettling({ run, get, numbers, count, lanes, leases, links }: Shared, { end }: Ends) {
 	return function settle({ lease, ...settlement }: Settlement): boolean {
 		const { destination, lane: id, number, person } = lease;

@@ -1,6 +1,5 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 
-/** A row of SQLite. */
 export type Row = Record<string, SQLInputValue>;
 type Values = readonly SQLInputValue[];
 export type Statements = ReturnType<typeof createStatements>;

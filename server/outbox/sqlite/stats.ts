@@ -2,7 +2,6 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the statistics of the store. */
 export function createStats({ get, idOf, counters }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {

@@ -9,7 +9,6 @@ const vacuumPages = 5_000;
 /** Tables with a time of last use, and their keys. */
 const used = { known: "site, destination, person", link: "site, destination, alias" };
 
-/** Makes the sweep of unused data. */
 export function createSweep({ run, all, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
 	/** Deletes some expired claims and old data; returns true if there may be more. */
 	return function sweep({ now, before }: { now: number; before: number }): boolean {

@@ -22,14 +22,7 @@ const isOutOfOrder = (error: unknown) =>
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-async function open({ path, maxBytes }: StoreData): Promise<{ db: DatabaseSync; store: SqliteStore }> {
-	const db = await openDatabase(path);
-	const store = createSqliteStore(db, maxBytes);
-	store.recover(Date.now());
-	return { db, store };
-}
-
-function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
+function serve(db: DatabaseSync, store: SqliteStore): void {
 	const { transactions } = store;
 	let calls: Call[] = [];
 	let scheduled = false;
@@ -174,9 +167,12 @@ function serve({ db, store }: { db: DatabaseSync; store: SqliteStore }): void {
 }
 
 try {
-	const opened = await open(workerData as StoreData);
+	const { path, maxBytes } = workerData as StoreData;
+	const db = await openDatabase(path);
+	const store = createSqliteStore(db, maxBytes);
+	store.recover(Date.now());
 	say({ kind: "open" });
-	serve(opened);
+	serve(db, store);
 } catch (error) {
 	say({
 		kind: "failed",
