@@ -48,7 +48,7 @@ export type Removal =
 	/** The provider cannot be told which person is meant. */
 	| { kind: "not_addressable" }
 	/** At least one profile was not deleted. */
-	| { kind: "failed"; reason: string; status?: number };
+	| { kind: "failed"; reason: string; status?: number | undefined };
 
 export interface Allowance {
 	requests: number;
