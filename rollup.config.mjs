@@ -3,7 +3,7 @@ import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import esbuild from "rollup-plugin-esbuild";
 
-const typescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.json" });
+const clientTypescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.json" });
 /** Options with which the result is smallest after Brotli. Measured: try them anew after large changes. */
 const compress = {
 	passes: 3,
@@ -17,8 +17,8 @@ const compress = {
 	negate_iife: false,
 };
 /**
- * Property names to shorten: those of our own objects, which begin with `_` and never leave the page. With `builtins`
- * the short names may be ones that browsers use elsewhere, such as `x`.
+ * Names of properties to shorten. They begin with `_` and belong to our own objects, which never leave the page.
+ * `builtins` allows short names that are also DOM properties, such as `x`.
  */
 const internal = /^_[a-z]/;
 const minified = (module, preamble) =>
@@ -34,7 +34,7 @@ const minified = (module, preamble) =>
  * https://v8.dev/blog/explicit-compile-hints
  */
 const compileHint = "//# allFunctionsCalledOnLoad";
-const page = esbuild({
+const consoleTypescript = esbuild({
 	target: "es2022",
 	tsconfig: "server/console/page/tsconfig.json",
 	jsx: "automatic",
@@ -90,27 +90,27 @@ export default [
 	{
 		input: "client/index.ts",
 		external: ["idb-keyval"],
-		plugins: [typescript, minified(true)],
+		plugins: [clientTypescript, minified(true)],
 		output: { file: "dist/client/index.js", format: "es", sourcemap: true },
 	},
 	{
 		input: "client/react.ts",
 		external: ["react"],
-		plugins: [typescript],
+		plugins: [clientTypescript],
 		// Frameworks with React Server Components render a module on the server unless it has this directive.
 		// https://react.dev/reference/rsc/use-client
 		output: { file: "dist/client/react.js", format: "es", banner: '"use client";' },
 	},
 	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), typescript, minified(false, compileHint), licenses],
+		plugins: [resolve({ browser: true }), clientTypescript, minified(false, compileHint), licenses],
 		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 	{
 		input: "server/console/page/main.tsx",
 		plugins: [
 			resolve({ browser: true }),
-			page,
+			consoleTypescript,
 			terser({ ecma: 2020 }),
 			licenses,
 			alsoEmit({

@@ -18,7 +18,7 @@ export function trackClicks(tracker: Tracker): void {
 			}
 			tracker.track(element.dataset.ferryEvent as string, data);
 		},
-		// While the event is captured, before a handler of the page can stop it or remove the element.
+		// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
 		true,
 	);
 }

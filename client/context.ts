@@ -3,8 +3,8 @@ import type { Event, Limits } from "../shared/event.ts";
 const contextLength: Limits["contextLength"] = 2_048;
 
 /**
- * Removes fragment, credentials and query parameters from an address, as they may hold reset tokens or what somebody
- * searched for; `utm_*` parameters stay. Undefined where the address is not a URL.
+ * Removes fragment, credentials and query parameters from an address, as they may hold reset tokens or search terms;
+ * `utm_*` parameters stay. Undefined if the address is not a URL.
  */
 export function stripUrl(address: string): string | undefined {
 	try {
@@ -18,11 +18,11 @@ export function stripUrl(address: string): string | undefined {
 }
 
 /**
- * The window with its Temporal API. Any part may be missing, as an older polyfill or an element with `id="Temporal"`
- * may be found under that name.
+ * Window with the Temporal API. Any part may be missing, as an older polyfill or an element with `id="Temporal"` may
+ * have taken the name.
  * https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
  */
-type Zoned = { Temporal?: { Now?: { timeZoneId?(): string } } };
+type WindowWithTemporal = { Temporal?: { Now?: { timeZoneId?(): string } } };
 
 /** Address and title of the page when `context` was read. */
 let seen: string | undefined;
@@ -41,7 +41,9 @@ export function readContext(): Event["context"] {
 			locale: navigator.language,
 			// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
 			// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
-			timezone: (window as Zoned).Temporal?.Now?.timeZoneId?.() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+			timezone:
+				(window as WindowWithTemporal).Temporal?.Now?.timeZoneId?.() ??
+				Intl.DateTimeFormat().resolvedOptions().timeZone,
 		};
 	}
 	return context;

@@ -26,7 +26,7 @@ export interface TrackerOptions {
 	 * `optOut()`. Default false.
 	 */
 	respectGpc?: boolean;
-	/** Replaces the exported `isBot()`. Nothing is recorded where it returns true. */
+	/** Replaces the exported `isBot()`. Nothing is recorded if it returns true. */
 	isBot?: () => boolean;
 	/** Writes every notice to the console. Default false. */
 	debug?: boolean;
@@ -55,7 +55,7 @@ export interface TrackerState extends Pick<Login, "email" | "userId"> {
 	consent: "granted" | "pending" | "denied";
 }
 
-/** Arguments of `track()` after the name. Data is optional where no property of the event's type is required. */
+/** Arguments of `track()` after the name. Data is optional if no property of the event's type is required. */
 type TrackArguments<Given> =
 	Record<never, never> extends Given
 		? [data?: Given, options?: TrackOptions]
@@ -84,7 +84,10 @@ export interface Tracker<Events = Record<string, Data>> {
 	optOut(): void;
 	/** Starts recording, storing and sending. Ends an `optOut()`, and overrules Global Privacy Control from now on. */
 	optIn(): void;
-	/** Resolves once every waiting event has been tried, delivered or not. Never rejects. */
+	/**
+	 * Sends waiting events now. Resolves when none is left or a request has failed, and at once during a pause that the
+	 * proxy asked for. Never rejects.
+	 */
 	flush(): Promise<void>;
 	/** Returns the visitor's names and the numbers of events in the queue. */
 	state(): TrackerState;
@@ -96,7 +99,7 @@ export interface Tracker<Events = Record<string, Data>> {
 export type Command<Events = Record<string, Data>> = {
 	[Name in keyof Tracker<Events>]: [Name, ...Parameters<Tracker<Events>[Name]>];
 }[keyof Tracker<Events>] & {
-	/** Time of the call, ms since the epoch, where the page collected the command before the script had loaded. */
+	/** Time of the call, ms since the epoch. Set by the page's stub, which collects commands until the script has loaded. */
 	when?: number;
 };
 

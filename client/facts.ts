@@ -14,15 +14,15 @@ export interface Fact {
 }
 
 /**
- * Checks and copies what the page handed to a method. The proxy checks the rest, such as the depth of data, and names
- * it in its answer.
+ * Checks and copies the arguments of a tracker's method. Leaves other checks, such as the depth of data, to the proxy,
+ * which answers with a rejection.
  * @throws TypeError with the name of the argument that is wrong.
  */
 export function readFact<Given extends Fact>(fact: Given): Given {
 	const json = JSON.stringify(fact.data ?? {});
 	if (json?.[0] !== "{") refuse("data: not an object");
 	if (byteLength(json) > dataBytes) refuse("data: over 16 KB");
-	// Copied through JSON, so that later changes by the page do not reach it.
+	// Copies through JSON, so that later changes by the page do not reach the event.
 	const data: Fact["data"] = fact.data ? JSON.parse(json) : undefined;
 	if (fact.type === "track") checkText(fact.name, nameLength, "name");
 	if (fact.type === "confirmation" && typeof data?.orderId !== "number") checkText(data?.orderId, idLength, "orderId");

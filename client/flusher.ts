@@ -3,29 +3,29 @@ import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
 import type { Queue } from "./queue.ts";
 import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
+import { withTabLock } from "./tab-lock.ts";
 import { byteLength } from "./text.ts";
-import { inTurn } from "./turn.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
 /**
- * Limit of a request's events, in bytes. Browsers allow 64 KiB for all keepalive requests in flight together.
+ * Maximum size of a request's events, in bytes. Browsers allow 64 KiB for all keepalive requests in flight together.
  * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
  */
 const batchBytes = 60_000;
 /** Time in ms after which waiting events are sent. */
 const sendMs = 5_000;
-/** Number of events that are sent sooner, after `gatherMs`. */
+/** Number of waiting events from which sending starts after `gatherMs`. */
 const manyEvents = 20;
 /**
- * Time in ms for which 20 events wait, so that events captured together share a request: one costs the page as much as
- * capturing 20 events.
+ * Time in ms for which 20 events wait, so that events captured together share a request: a request costs the page as
+ * much as capturing 20 events.
  */
 const gatherMs = 150;
 const timeoutMs = 10_000;
 /** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
 
-/** Pause in sending, shared by all tabs in localStorage. Without failures it was the proxy that asked for it. */
+/** Pause in sending, shared by all tabs in localStorage. `failures` is 0 if the proxy asked for the pause. */
 interface Pause {
 	until: number;
 	failures: number;
@@ -33,28 +33,28 @@ interface Pause {
 
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
-/** Creates the sender of waiting events. It has one request under way at a time, in one tab at a time. */
+/** Creates the sender of waiting events. All tabs together send one request at a time, except while a page goes. */
 export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
 	let pause: Pause = { until: 0, failures: 0 };
-	/** Ids of events in requests that were sent as the page was hidden and are not answered yet. */
+	/** Ids of events in keepalive requests that are not answered yet. */
 	const leaving = new Set<string>();
-	/** Bytes left for more of those requests. */
+	/** Bytes left for more keepalive requests. */
 	let room = batchBytes;
 	/** Tokens that have expired. Events with one of them wait for the next token of that person. */
 	const expiredTokens = new Set<string | undefined>();
-	/** Limit of a request's events. Halved when a batch is refused. */
+	/** Maximum number of events in a request. Halved when a batch is refused. */
 	let largest: number = batchEvents;
 	let isStopped = false;
-	/** Bodies are no longer compressed. Set after a failure, as a firewall may refuse compressed bodies. */
+	/** True after any request that was not accepted. Bodies are then sent uncompressed, as a firewall may refuse gzip. */
 	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let gathering: typeof timer;
 	let running: Promise<void> | undefined;
 
-	/** @param isEager Ignores the backoff, but not a pause that the proxy asked for. */
+	/** @param isEager True to ignore a backoff, but not a pause that the proxy asked for. */
 	const mustWait = (isEager?: boolean): boolean => {
-		// Another tab or an earlier page may have set a newer one.
+		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
 		const left = pause.until - Date.now();
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
@@ -77,7 +77,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Sends a batch. Never rejects.
-	 * @param isLast The page goes: sends before anything is awaited, in a request that outlives the page.
+	 * @param isLast True while the page goes: the request is sent before anything is awaited, and outlives the page.
 	 */
 	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
 		try {
@@ -117,9 +117,9 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Applies a reply. Never rejects; resolves to true if another request should follow at once.
-	 * @param isEager Has a request follow for any event, instead of 20.
+	 * @param isEager True to send another request while any event waits, not only from 20 on.
 	 */
-	const follow = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
+	const applyReply = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
 		if (reply._kind === "accepted") {
 			const taken = events.filter((event) => {
 				const rejection = reply._rejected.find((rejection) => rejection?.id === event.id);
@@ -155,9 +155,9 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			const sendNext = async (): Promise<boolean> => {
 				await queue._sync();
 				const events = take(deliverable(), batchBytes);
-				return events.length > 0 && !mustWait(isEager) && follow(events, await post(events, false), isEager);
+				return events.length > 0 && !mustWait(isEager) && applyReply(events, await post(events, false), isEager);
 			};
-			while (await inTurn(name, sendNext));
+			while (await withTabLock(name, sendNext));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
@@ -173,8 +173,8 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	};
 
 	/**
-	 * Has waiting events sent in 5 s; during a pause too, as another tab may have ended it by then. 20 events are sent
-	 * sooner, unless they have just been tried.
+	 * Schedules sending in 5 s, even during a pause, which another tab may end. From 20 events on schedules it in 150 ms.
+	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events wait for 5 s too.
 	 */
 	const wake = (isTried?: unknown) => {
 		if (!isTried && queue._pending.size >= manyEvents && pause.until < Date.now()) {
@@ -184,12 +184,12 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	return {
 		_wake: wake,
-		/** Sends all waiting events now, even during a backoff. Never rejects. */
+		/** Sends waiting events until none is left or a request fails, even during a backoff. Never rejects. */
 		async _flush() {
 			await running;
 			await start(true);
 		},
-		/** Sends what fits in keepalive requests while the page goes, purchases first. May overtake a request in flight. */
+		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
 		_leave() {
 			queue._spill();
 			if (mustWait(true)) return;
@@ -205,7 +205,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				void post(batch, true).then((reply) => {
 					room += bytes;
 					for (const { id } of batch) leaving.delete(id);
-					return follow(batch, reply);
+					return applyReply(batch, reply);
 				});
 			}
 		},

@@ -8,38 +8,38 @@ const tokenLength = 4_096;
 /** Names of a visitor, as given to `login()`. */
 export type Login = Pick<Person, "email" | "userId" | "token">;
 
-/** Visitor as far as this browser knows them. They are known once they have an e-mail, a userId or a token. */
+/** Visitor as far as this browser knows them. They are identified once they have an e-mail, a userId or a token. */
 export interface Identity extends Login {
 	anonymousId: string;
-	/** No earlier visitor was known to this browser. Ends with `reset()` and with another person's login. */
+	/** True if the browser had no stored identity. Removed by `reset()` and by another person's login. */
 	isNew?: true;
 }
 
-export const isKnown = (person: Login): boolean => !!(person.email || person.userId || person.token);
+export const isIdentified = (person: Login): boolean => !!(person.email || person.userId || person.token);
 
-/** Compares userIds where both have one, else e-mails, whose case does not matter. */
+/** Compares userIds if both have one, else e-mails, whose case does not matter. */
 export function isSamePerson(a: Login, b: Login): boolean {
 	if (a.userId && b.userId) return a.userId === b.userId;
 	return !!a.email && a.email.toLowerCase() === b.email?.toLowerCase();
 }
 
 /**
- * Identity after a login. A visitor who was unknown, or is the same person, keeps their `anonymousId` and the names
+ * Returns the identity after a login. A visitor who was not identified, or is the same person, keeps their `anonymousId` and the names
  * that the login lacks; another person starts with a new `anonymousId`.
  */
 export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
 	const { email, userId, ...rest } = identity;
-	const stays = !isKnown(identity) || isSamePerson(identity, login);
-	// With a token only the names that came with it: the proxy refuses a token beside a name that contradicts it.
+	const stays = !isIdentified(identity) || isSamePerson(identity, login);
+	// A token replaces the earlier names, as the proxy refuses a token beside a name that contradicts it.
 	return { ...(stays ? (login.token ? rest : identity) : { anonymousId: newId() }), ...login };
 }
 
 /**
  * Reads the argument of `login()`. The claims of a token stand in for names that are not given.
- * @throws TypeError where a name is invalid, or none is given.
+ * @throws TypeError if a name is invalid, or none is given.
  */
 export function readLogin({ email, userId, token }: Login): Login {
-	// Only fields with a value are set: the login is spread over the identity, where an undefined one would erase.
+	// Only fields with a value are set: the login is spread over the identity, and an undefined field would erase a name.
 	const login: Login = {};
 	if (token) {
 		checkText(token, tokenLength, "token");
@@ -63,11 +63,11 @@ export function readLogin({ email, userId, token }: Login): Login {
 		login.email = email.trim();
 		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
 	}
-	if (!isKnown(login)) refuse("login: no email, userId or token");
+	if (!isIdentified(login)) refuse("login: no email, userId or token");
 	return login;
 }
 
-/** Reads an identity that an earlier page or another tab stored. Undefined where the value is something else. */
+/** Reads an identity that an earlier page or another tab stored. Undefined if the value is something else. */
 export function readIdentity(stored: unknown): Identity | undefined {
 	return ((stored as Identity | null)?.anonymousId && stored) as Identity | undefined;
 }

@@ -9,7 +9,7 @@ function attempt<Result>(work: (storage: Storage) => Result): Result | undefined
 export const readLocal = (key: string): unknown =>
 	attempt((storage) => JSON.parse(storage.getItem(key) as string) as unknown);
 
-/** Returns true where the value was stored, else undefined. */
+/** Returns true if the value was stored, else undefined. */
 export const writeLocal = (key: string, value: unknown) =>
 	attempt((storage) => {
 		storage.setItem(key, JSON.stringify(value));

@@ -10,7 +10,7 @@ export type NoticeKind = "delivered" | "rejected" | "dropped" | "error";
 export interface Notice {
 	/** Reason in words, without ids and e-mails. */
 	reason: string;
-	/** Events concerned. Empty where a call was refused before it became an event. */
+	/** Events concerned. Empty if a call was refused before it became an event. */
 	events: readonly Event[];
 	/** Error or rejection behind the notice, if any. */
 	cause?: unknown;
@@ -20,9 +20,9 @@ export type Listener = (notice: Notice) => void;
 export type Notify = (kind: NoticeKind, reason: string, events?: readonly Event[], cause?: unknown) => void;
 
 /** Writes a line to the console, in a microtask, so that a console that throws does not interrupt the tracker. */
-export function warn(...what: unknown[]): void {
+export function warn(...words: unknown[]): void {
 	// biome-ignore lint/suspicious/noConsole: the page's developer reads it there
-	queueMicrotask(() => console.warn("eventferry:", ...what));
+	queueMicrotask(() => console.warn("eventferry:", ...words));
 }
 
 /** Creates `on()`, which adds a listener, and `notify()`, which calls them and with `debug` writes to the console. */
@@ -36,7 +36,7 @@ export function createNotices(debug?: boolean) {
 
 	const notify: Notify = (kind, reason, events = [], cause) => {
 		if (debug) warn(`${kind} (${events.length}): ${reason}`);
-		// In microtasks, so that a listener that throws interrupts nothing, and its error is still reported by the browser.
+		// Calls listeners in microtasks: one that throws interrupts nothing, and the browser still reports its error.
 		for (const [wanted, listener] of listeners) {
 			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
 		}

@@ -1,12 +1,12 @@
 import type { Event, Limits } from "../shared/event.ts";
-import { type Identity, isKnown, isSamePerson } from "./identity.ts";
+import { type Identity, isIdentified, isSamePerson } from "./identity.ts";
 import type { NoticeKind, Notify } from "./notices.ts";
 import { createEventStore } from "./store.ts";
 
 const ageMs: Limits["ageMs"] = 2_592_000_000;
-/** Limit of events by known people, which are ready to be sent. */
+/** Maximum number of events of identified visitors, which are ready to be sent. */
 const maxWaiting = 1_000;
-/** Limit of events from before a login. */
+/** Maximum number of events from before a login. */
 const maxHeld = 500;
 /**
  * Time in ms after which an event is stored, together with all later ones. An event that is delivered sooner is never
@@ -19,15 +19,16 @@ export type Queue = ReturnType<typeof createQueue>;
 /**
  * Creates the queue of all events not yet acknowledged, in order of capture. They are in memory, so that a page can
  * send them while it goes, and after `_begin()` also in the store, so that they outlive the page.
- * @param owner Returns the current visitor.
+ * @param visitor Returns the current visitor.
  */
-export function createQueue(name: string, owner: () => Identity, notify: Notify) {
+export function createQueue(name: string, visitor: () => Identity, notify: Notify) {
 	const events = new Map<string, Event>();
 	/** Ids of events whose latest version is not stored, each with its time of capture, or 0 to be stored at once. */
 	const unsaved = new Map<string, number>();
 	/**
-	 * Ids of events that may be in the store, as their write has begun, and must be removed from it once settled. True
-	 * after the write: if the store has no such event later, another tab has delivered it.
+	 * Ids of events that may be in the store, and must be removed from it once settled. Undefined: their first write has
+	 * begun. True: they are written, so an event that the store lacks later was delivered by another tab. False: the
+	 * store failed or was made anew and may lack them, so they are written again.
 	 */
 	const stored = new Map<string, boolean | undefined>();
 	/** Latest removal from the store. It ends last, as the store works in order. */
@@ -37,10 +38,10 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 
 	const all = () => [...events.values()];
 
-	/** Lists events that wait for delivery, or for a login, without those that are too old or too many. */
+	/** Lists the latest events that wait for delivery, or for a login, up to their maximum number and age. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isKnown(person) === isWaiting && at > Date.now() - ageMs)
+			.filter(({ person, at }) => isIdentified(person) === isWaiting && at > Date.now() - ageMs)
 			.slice(isWaiting ? -maxWaiting : -maxHeld);
 
 	const forget = ({ id }: { id: string }) => {
@@ -53,13 +54,13 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		for (const id of events.keys()) {
 			unsaved.set(id, 0);
-			// Events that are missing in the store now were not delivered by another tab.
+			// An event that the store lacks now was not delivered by another tab.
 			stored.set(id, false);
 		}
 		void save();
 	});
 
-	/** Takes events out for good, with a notice. Resolves when no other tab can read them any more; never rejects. */
+	/** Removes events for good, with a notice. Resolves when no other tab can read them any more; never rejects. */
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter(({ id }) => events.has(id));
 		if (taken.length) {
@@ -77,13 +78,13 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
-	/** Stores unsaved events 400 ms after their capture, and drops those that are too old or too many. Never rejects. */
+	/** Stores unsaved events 400 ms after their capture, and drops old or surplus events. Never rejects. */
 	const save = async () => {
 		if (isSaving) return;
 		isSaving = true;
 		while (isSaving) {
 			const [since = 0] = unsaved.values();
-			// The distance in either direction, as the clock may have been set back.
+			// Takes the distance in either direction, as the clock may have been set back.
 			const left = saveMs - Math.abs(Date.now() - since);
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
@@ -102,22 +103,22 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 	};
 
 	/**
-	 * Gives held events to the owner, drops those of another anonymous visitor, and gives the owner's waiting events a
-	 * newer token. An owner who is new to this browser gets all held events: they are from before the browser lost its
+	 * Gives held events to the visitor, drops held events of another visitor, and gives the visitor's waiting events a
+	 * newer token. A visitor who is new to this browser gets all held events: they are from before the browser lost its
 	 * localStorage, or from a tab that was opened in the same moment.
-	 * @param isFollower True where another tab has changed the owner, and updates the store.
+	 * @param isFollower True if another tab has changed the visitor, and updates the store.
 	 */
 	const assign = (isFollower?: boolean) => {
-		const { isNew, ...person } = owner();
+		const { isNew, ...person } = visitor();
 		const others: Event[] = [];
 		for (const event of all().sort((a, b) => (a.id > b.id ? 1 : -1))) {
 			const before = event.person;
 			let after = before;
-			if (isKnown(before)) {
+			if (isIdentified(before)) {
 				if (person.token && isSamePerson(before, person)) after = person;
 			} else if (isNew || before.anonymousId === person.anonymousId) after = person;
 			else others.push(event);
-			// Inserted anew, so that the map is in order of capture.
+			// Inserts the event anew, so that the map is in order of capture.
 			events.delete(event.id);
 			const isChanged = JSON.stringify(after) !== JSON.stringify(before);
 			events.set(event.id, isChanged ? { ...event, person: after } : event);
@@ -129,7 +130,6 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 	};
 
 	return {
-		/** All events by id. */
 		_pending: events as ReadonlyMap<string, Event>,
 		_list: list,
 		_settle: settle,
@@ -139,19 +139,19 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			unsaved.set(event.id, Date.now());
 			void save();
 		},
-		/** Starts storing events, as the owner's. */
+		/** Starts storing events, as the visitor's. */
 		_begin() {
 			isOpen = true;
 			assign();
 		},
-		/** Reads from the store: adds the events of other tabs, and forgets those that other tabs have delivered. */
+		/** Reads from the store: adds the events of other tabs, and forgets events that other tabs have delivered. */
 		async _sync() {
 			if (!isOpen) return;
 			// An event that is settled while the store is read must not come back.
-			const known = new Map(events);
+			const before = new Map(events);
 			const found = await store._read((there) => {
 				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
-				return (id) => !known.has(id) && !events.has(id);
+				return (id) => !before.has(id) && !events.has(id);
 			});
 			for (const event of found as (Event | null | undefined)[]) {
 				if (!isOpen || !event?.person || events.has(event.id)) continue;
@@ -165,7 +165,7 @@ export function createQueue(name: string, owner: () => Identity, notify: Notify)
 			if (!isOpen) return;
 			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
 			for (const { id } of store._spill(late)) stored.set(id, true);
-			// Into IndexedDB too, as localStorage may be full.
+			// Writes to IndexedDB too, as localStorage may be full.
 			if (late.length) void put(late);
 		},
 		/** Deletes all events, in the store too, and stores nothing until the next `_begin()`. */

@@ -20,7 +20,7 @@ export function TrackerProvider<Events>({
 /**
  * Returns the tracker of the nearest `TrackerProvider`, the same object at every render. `Events` are the event types
  * with which the tracker was created.
- * @throws Error where the component is not inside a `TrackerProvider`.
+ * @throws Error if the component is not inside a `TrackerProvider`.
  */
 export function useTracker<Events = Record<string, Data>>(): Tracker<Events> {
 	const tracker = useContext(TrackerContext);

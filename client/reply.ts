@@ -4,9 +4,9 @@ import type { BatchReply, Problem, ProblemCode } from "../shared/wire.ts";
 export type Reply =
 	/** The proxy has stored the batch, except for the events in `_rejected`. */
 	| { _kind: "accepted"; _rejected: BatchReply["rejected"] }
-	/** The body was too large or unreadable. Half of it may not be. */
+	/** The body was too large or unreadable. Half of the batch may be accepted. */
 	| { _kind: "refused" }
-	/** The write key or the origin is wrong. `_code` is the proxy's, or the HTTP status where the answer has none. */
+	/** The write key or the origin is wrong. `_code` is the code of the proxy's problem, or else the HTTP status. */
 	| { _kind: "stopped"; _code: `${ProblemCode | number}` }
 	/** The proxy asks for a pause of `_ms`. */
 	| { _kind: "wait"; _ms: number }
@@ -14,15 +14,16 @@ export type Reply =
 	| { _kind: "failed" };
 
 /**
- * Longest pause in ms, a day. The proxy asks for no longer one, so a longer one comes from a stranger's answer or a
- * wrong clock, and must not silence a browser for years.
+ * Longest pause in ms, a day. The proxy never asks for a longer one; the answer of another server, or a wrong clock,
+ * may, and must not silence a browser for years.
  */
 export const longestWait = 86_400_000;
 
 /**
- * Reads the answer to a batch of so many events. Only an answer in the proxy's own format acknowledges or drops an
+ * Reads the answer to a batch. Only an answer in the proxy's own format acknowledges or drops an
  * event, as a captive portal or a firewall may answer anything. Halving loses nothing, so a batch of several events is
  * halved after any 400 or 413.
+ * @param events Number of events in the batch.
  */
 export async function readReply(response: Response, events: number): Promise<Reply> {
 	const { status } = response;

@@ -10,7 +10,7 @@ declare global {
 	}
 }
 
-/** Values that switch an attribute on. Frameworks write `true` where HTML has none. */
+/** Values that switch an attribute on. Frameworks write `true` where HTML needs no value. */
 const on = ["", "true"];
 const off = "off";
 
@@ -21,7 +21,7 @@ function load(): void {
 	if (stub && "track" in stub) return;
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
-	// Without regular expressions, as the first one takes a tenth of the script's start.
+	// Regular expressions are avoided, as the first one takes a tenth of the script's start.
 	for (const [name, value] of Object.entries(script.dataset as Record<string, string>)) {
 		const isKnown =
 			name === "writeKey" ||

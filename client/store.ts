@@ -8,14 +8,14 @@ import { localKeys, readLocal, removeLocal, writeLocal } from "./local.ts";
  */
 const timeoutMs = 3_000;
 
-/** Function that is given the ids of all stored events, and returns a filter for the ones to read. */
+/** Selection of stored events. Gets the ids of all of them, and returns a filter for the ids to read. */
 type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
 
 /**
  * Creates the store in which events outlive the page. It is IndexedDB, and localStorage while the page goes and after
  * IndexedDB has failed. Its promises never reject.
- * @param onLost Called when stored events are out of reach: with a cause after IndexedDB has failed, without one after
- * its database was created, which can be under a running page.
+ * @param onLost Called when IndexedDB fails, with the cause, and when the database is created anew, without one.
+ * Somebody can delete it while the page runs.
  */
 export function createEventStore(name: string, onLost: (cause?: unknown) => void) {
 	let database: Promise<IDBDatabase> | undefined;
@@ -32,7 +32,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 			database = promisifyRequest(request);
 		}
 		const opened = await database;
-		// An open connection would block whoever deletes the database.
+		// An open connection would keep others from deleting the database.
 		// https://developer.mozilla.org/docs/Web/API/IDBDatabase/versionchange_event
 		opened.onversionchange = () => opened.close();
 		return opened.transaction("events", mode).objectStore("events");
@@ -54,7 +54,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 				// The next try opens the database again, as Safari may have closed it without an event.
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
 				database = undefined;
-				// The first failure is reported, not those of other calls that were under way.
+				// Only the first failure is reported, not the failures of other calls under way.
 				if (tried && !isBroken) {
 					isBroken = true;
 					onLost(cause ?? "failed");
@@ -85,13 +85,13 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 			() => {},
 			true,
 		);
-		// An IndexedDB that failed may take until the timeout again.
+		// Does not wait for a failed IndexedDB, which may use up the timeout again.
 		if (!isBroken) await erased;
 	};
 
 	return {
 		_spill: spill,
-		/** Reads the selected events. Those in localStorage come first, as they are the newer copies. */
+		/** Reads the selected events, first from localStorage, which has the newer copies. */
 		_read: (select: Select): Promise<Event[]> =>
 			attempt(
 				async () => {
@@ -107,8 +107,8 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 				() => readSpilled(select(new Set(localKeys(prefix)))),
 			),
 		/**
-		 * Writes events, except those that another tab has delivered: they were stored, and are gone. In localStorage it
-		 * also leaves out those that are not `pending` any more. Resolves to the events that need no further write.
+		 * Writes events. Skips an event that was stored and is gone, as another tab has delivered it. If IndexedDB fails,
+		 * writes the events that are still `pending` to localStorage. Resolves to the events that need no further write.
 		 */
 		_write: (
 			written: Event[],
@@ -127,7 +127,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 									events.put(event, event.id),
 							),
 						);
-						// Committed without delay, as a page that goes aborts its transactions.
+						// Commits without delay, as a page that goes aborts its transactions.
 						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
 						events.transaction.commit();
 					});
@@ -136,7 +136,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 				},
 				() => spill(written.filter(({ id }) => pending.has(id))),
 			),
-		/** Resolves when no other tab can read the events any more. */
+		/** Deletes events. Resolves when no other tab can read them any more. */
 		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
 		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};

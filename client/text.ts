@@ -1,13 +1,13 @@
 /** Throws the TypeError that becomes a `rejected` notice. */
-export function refuse(what: string): never {
-	throw new TypeError(what);
+export function refuse(reason: string): never {
+	throw new TypeError(reason);
 }
 
-/** Refuses all but a text of 1 to `max` UTF-16 units without control characters and lone surrogates. */
-export function checkText(text: unknown, max: number, what: string): void {
+/** Refuses a value that is not a text of 1 to `max` UTF-16 units, or has control characters or lone surrogates. */
+export function checkText(text: unknown, max: number, name: string): void {
 	// Plain ASCII is let through before `\p`, whose first use costs a page 0.15 ms.
 	if (typeof text !== "string" || !text || text.length > max || (/[^ -~]/.test(text) && /[\p{Cc}\p{Cs}]/u.test(text))) {
-		refuse(`${what}: not 1-${max} printable characters`);
+		refuse(`${name}: not 1-${max} printable characters`);
 	}
 }
 

@@ -4,7 +4,7 @@ import { readContext } from "./context.ts";
 import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
 import { type Fact, readFact } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
-import { afterLogin, type Identity, isKnown, type Login, readIdentity, readLogin } from "./identity.ts";
+import { afterLogin, type Identity, isIdentified, type Login, readIdentity, readLogin } from "./identity.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
 import { createQueue } from "./queue.ts";
@@ -13,14 +13,14 @@ import { createIds } from "./uuid.ts";
 
 /** Value stored in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
-/** Interval in ms between looks for events that a closed tab has left in the store. */
+/** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
  * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing.
  * @param now Clock of capture times, ms since the epoch.
- * @throws TypeError where `proxy` or `writeKey` is missing or invalid.
+ * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
 export function createTracker<Events = Record<string, Data>>(
 	options: TrackerOptions,
@@ -42,13 +42,13 @@ export function createTracker<Events = Record<string, Data>>(
 	let consent = given;
 	const newcomer: Identity = { anonymousId: newId(), isNew: true };
 	let identity = newcomer;
-	/** Identity from before this page has changed it. */
+	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
 	let isSilent = typeof document !== "object";
 	let isStarted = false;
 	/**
-	 * True from the moment at which the page is hidden to the end of that task. Events that its own listeners capture in
-	 * that time are sent as well.
+	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
+	 * by another `leave()`; the first of them sets it to false, so that one is enough.
 	 */
 	let isLeaving: boolean | undefined;
 
@@ -75,14 +75,14 @@ export function createTracker<Events = Record<string, Data>>(
 			const { login, ...fact } = readFact({ type, ...read() });
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
-			if (options.beforeLogin === "drop" && !isKnown(person)) return notify("dropped", "before login");
+			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
 			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
-			if (isStarted && isKnown(person)) flusher._wake();
+			if (isStarted && isIdentified(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
 		});
 
-	/** Begins to store and send, unless it has begun already or must not yet. */
+	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
 		if (isStarted || isSilent || consent !== "granted" || (document as { prerendering?: boolean }).prerendering) return;
 		isStarted = true;
@@ -108,7 +108,7 @@ export function createTracker<Events = Record<string, Data>>(
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
-	const follow = () => {
+	const adoptStored = () => {
 		const stored = readLocal(name);
 		if (stored === optedOut) stop();
 		const newer = readIdentity(stored);
@@ -139,8 +139,8 @@ export function createTracker<Events = Record<string, Data>>(
 		document.addEventListener("prerenderingchange", start);
 		addEventListener("pagehide", leave);
 		// Pages in the back/forward cache get no storage events.
-		addEventListener("pageshow", (event) => event.persisted && follow());
-		addEventListener("storage", (event) => event.key === name && follow());
+		addEventListener("pageshow", (event) => event.persisted && adoptStored());
+		addEventListener("storage", (event) => event.key === name && adoptStored());
 		addEventListener("online", flush);
 		setInterval(() => isStarted && flusher._wake(), idleMs);
 	};

@@ -2,9 +2,9 @@ const hex = (value: number, digits: number) => value.toString(16).padStart(digit
 
 /**
  * Creates a generator of strictly increasing UUIDv7 (https://www.rfc-editor.org/rfc/rfc9562#section-5.7), so that
- * sorting by id is sorting by capture. The first 8 bits of `rand_a` count within a millisecond. After 256 ids in one,
- * or after the clock was set back, the ids run ahead of the clock. Random digits are drawn once per millisecond, as
- * drawing takes longer than all the rest.
+ * sorting by id is sorting by capture. The first 8 bits of `rand_a` count within a millisecond. After 256 ids in one
+ * millisecond, or after the clock was set back, the ids run ahead of the clock. Random digits are drawn once per
+ * millisecond, as drawing takes longer than all the rest.
  */
 export function createIds(now: () => number): () => string {
 	/** Time of the last id, in 256ths of a millisecond. */
@@ -14,7 +14,7 @@ export function createIds(now: () => number): () => string {
 		const tick = now() * 256;
 		if (tick > last) {
 			last = tick;
-			// Not `crypto.randomUUID()`, which pages on plain http do not have.
+			// Pages on plain http have no `crypto.randomUUID()`.
 			// https://developer.mozilla.org/docs/Web/API/Crypto/randomUUID
 			const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
 			random = hex(high, 8) + hex(low, 8);

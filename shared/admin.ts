@@ -7,7 +7,6 @@ import { eventSchema, eventTypes } from "./event.ts";
 const at = z.number();
 const counts = z.record(z.string(), z.number());
 
-/** Event in brief. */
 const eventBrief = z.object({
 	id: z.string(),
 	type: z.enum(eventTypes),
@@ -38,7 +37,7 @@ export const liveLineSchema = z.discriminatedUnion("kind", [
 		/** Label of the site, which is not its write key. */
 		site: z.string(),
 		destination: z.string(),
-		/** Masked: `a***@example.com`. */
+		/** Masked name of the person: `a***@example.com`. */
 		person: z.string(),
 		/** First 20 events that the request delivers. */
 		events: z.array(eventBrief),
@@ -68,7 +67,7 @@ const destinationStats = z.object({
 	dead: z.number(),
 	/** Number of attribute values that the provider cannot hold. */
 	leftOut: z.number(),
-	/** Events that were deliberately not delivered, by reason. */
+	/** Number of events that were deliberately not delivered, by reason. */
 	discarded: counts,
 	/** Number of requests since the start of this proxy. */
 	requests: z.number(),
@@ -81,8 +80,9 @@ const destinationStats = z.object({
 			/** Requests allowed in each window of `perMs`. */
 			limit: z.number(),
 			perMs: z.number(),
-			/** Requests used in the window that began at `since`, which may be over. */
+			/** Requests taken from the budget in its latest window. */
 			used: z.number(),
+			/** Start of the latest window, which may have ended. */
 			since: at.optional(),
 			/** Requests left in the current window. */
 			left: z.number(),
@@ -98,12 +98,13 @@ export const statsSchema = z.object({
 	journal: z.number(),
 	/** Number of batches that cannot be fanned out, and were set aside. */
 	stuck: z.number(),
-	/** Number of events accepted so far. */
+	/** Number of events fanned out so far. */
 	events: z.number(),
 	/** Size of the store on disk, in bytes. */
 	bytes: z.number(),
-	/** Events discarded as duplicates, by reason. */
+	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
+	/** Numbers since the start of this proxy: events accepted, rejected and left out as from bots, and web hooks by outcome. */
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });
@@ -143,7 +144,7 @@ export const deadLetterQuerySchema = z.object({
 	cursor: deadLetterId.optional(),
 });
 
-/** Selection of dead letters to replay or discard. They must match all of its fields. */
+/** Selection of dead letters to replay or discard. A dead letter must match all fields. */
 export const deadLetterSelectionSchema = z.strictObject({
 	ids: z.array(deadLetterId).min(1).max(10_000).optional(),
 	destination: z.string().optional(),
@@ -193,7 +194,7 @@ const delivery = z.object({
 		"dead",
 		/** Deliberately not sent, for `reason`. */
 		"skipped",
-		/** Neither waiting nor dead. Its end was longer ago than this proxy remembers. */
+		/** No longer owed and not dead; it ended before the proxy's memory begins. */
 		"past",
 	]),
 	at: at.optional(),
@@ -212,7 +213,7 @@ const journey = z.object({
 	person: z.string(),
 	/** Time at which the proxy accepted the event. */
 	receivedAt: at.optional(),
-	/** True for events from the backend and for those with a verified identity. */
+	/** True if the event came from the backend or with a verified identity. */
 	trusted: z.boolean().optional(),
 	/** Discarded copies of the event, and discarded events that repeat its fact. */
 	discarded: z.array(z.object({ at, reason: z.string() })),
@@ -223,7 +224,7 @@ const journey = z.object({
 export const searchReplySchema = z.object({
 	/** At most 50 journeys, the latest first. */
 	journeys: z.array(journey),
-	/** False if the search ended before it had seen everything. */
+	/** False if the search ended early or found more journeys. */
 	isComplete: z.boolean(),
 	/** Number of batches that are not fanned out yet, whose events a search does not find. */
 	journal: z.number(),

@@ -1,34 +1,34 @@
 import * as z from "zod";
 
-/** Types of events. `email_open` comes from the backend and the signed pixel only. */
+/** Types of events. `email_open` comes only from the backend and from the image in an e-mail (server/inbound/open-pixel.ts). */
 export const eventTypes = ["track", "login", "update", "page", "confirmation", "email_open"] as const;
 
 /** Colours of an event in Crisp. */
 export const colors = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "black"] as const;
 
 /**
- * Limits of the browser's side and the proxy's. To stay small the browser imports only the type, and repeats the
- * numbers that it needs; their literal types make a different number a compile error.
+ * Limits that tracker and proxy share. The tracker imports only their type, to stay small, and repeats the numbers that
+ * it needs; the literal types make a different number a compile error.
  */
 // Guard (SECURITY.md): event-limits
 export const limits = {
-	/** Events in one batch. */
+	/** Maximum number of events in a batch. */
 	batchEvents: 100,
-	/** Bytes of one request body, after decompression. */
+	/** Maximum size of a request body after decompression, in bytes. */
 	bodyBytes: 262_144,
-	/** Bytes of `data` as JSON in UTF-8. */
+	/** Maximum size of `data` as JSON in UTF-8, in bytes. */
 	dataBytes: 16_384,
-	/** Levels of objects and arrays in `data`, `data` itself being the first. */
+	/** Maximum number of levels of objects and arrays in `data`, which is the first level. */
 	dataDepth: 5,
-	/** UTF-16 units of a `name`. */
+	/** Maximum length of a `name`, in UTF-16 units. */
 	nameLength: 120,
-	/** UTF-16 units of an e-mail, RFC 5321. */
+	/** Maximum length of an e-mail address (RFC 5321), in UTF-16 units. */
 	emailLength: 254,
-	/** UTF-16 units of `userId`, `anonymousId`, `orderId` and providers' own ids. */
+	/** Maximum length of `userId`, `anonymousId`, `orderId` and providers' own ids, in UTF-16 units. */
 	idLength: 200,
-	/** UTF-16 units of each string in `context`. */
+	/** Maximum length of each string in `context`, in UTF-16 units. */
 	contextLength: 2_048,
-	/** Age in ms past which an event is refused: 30 days. */
+	/** Maximum age of an event, in ms: 30 days. */
 	ageMs: 2_592_000_000,
 } as const;
 export type Limits = typeof limits;
@@ -46,7 +46,7 @@ const printable = (max: number) =>
 
 const id = printable(limits.idLength);
 
-/** E-mail address that identifies a person: one `@` and no white space. It need not be one that receives mail. */
+/** E-mail address that identifies a person: one `@` and no white space. The address need not receive mail. */
 const email = z
 	.string()
 	.trim()
@@ -75,7 +75,7 @@ const contextText = z
 	.optional();
 
 const common = {
-	/** UUIDv7 by our browsers, so that ids sort by time. Any UUID is accepted. */
+	/** UUIDv7 when the tracker makes it, so that ids sort by time. Any UUID is accepted. */
 	id: z.guid("is not a UUID").transform((uuid) => uuid.toLowerCase()),
 	/** Time of capture, ms since the epoch. */
 	at: z.number().int().nonnegative(),

@@ -4,10 +4,10 @@ import { limits } from "./event.ts";
 // Guard (SECURITY.md): batch-size
 const events = z.array(z.unknown()).max(limits.batchEvents);
 
-/** Body of `POST /v1/batch`, from browsers. Each event is checked by itself later, so that a bad one loses no other. */
+/** Body of `POST /v1/batch`, from browsers. Each event is checked by itself later, so that an invalid one loses no other. */
 export const batchSchema = z.object({
 	writeKey: z.string(),
-	/** Time of sending by the browser's clock, ms since the epoch. Capture times are corrected by its error. */
+	/** Time of sending by the browser's clock, ms since the epoch. Capture times are corrected by the error of that clock. */
 	sentAt: z.number(),
 	events,
 });
@@ -43,7 +43,7 @@ const problemCodes = [
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
-/** Refusal of one event. `id` is null where the event has no readable one. */
+/** Refusal of one event. `id` is null if the event has no readable id. */
 const rejectionSchema = z.object({ id: z.string().nullable(), code: z.enum(eventCodes), message: z.string() });
 export type Rejection = z.infer<typeof rejectionSchema>;
 

@@ -1,16 +1,19 @@
 import { readLocal, removeLocal, writeLocal } from "./local.ts";
 
-/** Longest turn of a tab, in ms. No request takes as long, so a tab whose lease has ended is dead. */
+/** Longest time in ms for which a tab holds the lock. No request takes as long, so a tab whose lease has ended is dead. */
 const longest = 20_000;
-/** Interval in ms between two looks at the lease. Of tabs that write theirs together, the last one has it by then. */
+/**
+ * Interval in ms between two looks at the lease. If several tabs write a lease at the same time, the last write wins
+ * within this interval.
+ */
 const lookMs = 100;
 
 /**
- * Runs `work` while no other tab does so under this name. A turn is for one request only, as a page that holds a lock
- * is kept out of the back/forward cache.
- * https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
+ * Runs `work` while no other tab runs work under the same name. Runs it without a lock if the browser offers neither Web
+ * Locks nor localStorage. The lock is for one request only, as a page that holds one is kept out of the back/forward
+ * cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
  */
-export async function inTurn(name: string, work: () => Promise<boolean>): Promise<boolean> {
+export async function withTabLock(name: string, work: () => Promise<boolean>): Promise<boolean> {
 	if (navigator.locks) return navigator.locks.request(name, { signal: AbortSignal.timeout?.(longest) }, work);
 	// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
 	// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
@@ -18,10 +21,11 @@ export async function inTurn(name: string, work: () => Promise<boolean>): Promis
 	let mine: number | undefined;
 	do {
 		const left = (readLocal(key) as number) - Date.now();
-		// A lease for longer than that was written under a wrong clock.
+		// A lease for longer than `longest` was written under a wrong clock.
 		if (!(left > 0 && left <= longest)) {
 			// The fraction tells tabs apart that write in the same millisecond.
 			mine = Date.now() + longest - Math.random();
+			// A localStorage that is denied or full cannot hold a lease.
 			if (!writeLocal(key, mine)) break;
 		}
 		await new Promise((resolve) => setTimeout(resolve, lookMs));
