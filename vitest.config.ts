@@ -1,8 +1,8 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
 /**
- * Projects whose tests wait for a database, a process or a browser: the folder of each under `test/`, and the seconds
- * that one of its tests may take on a busy machine.
+ * Projects whose tests wait for a database, a process or a browser. `folder` is a folder of `test/`, and `seconds` the
+ * time limit of one test, chosen for a busy machine.
  */
 const slow = [
 	{ name: "store", folder: "unit/outbox", seconds: 120 },
@@ -29,9 +29,9 @@ const within = (folder: string) => `test/${folder}/**/*.test.ts`;
 
 export default defineConfig({
 	test: {
-		// Two cores: more workers than that only make waiting tests wait longer.
+		// On two cores, more workers would only make waiting tests wait longer.
 		maxWorkers: 2,
-		// What is waited for may take long on a busy machine; what never comes fails all the same.
+		// A polled condition may take long on a busy machine. One that never comes true still fails.
 		expect: { poll: { timeout: 60_000, interval: 20 } },
 		projects: [
 			// All other tests. They need no build.

@@ -1,12 +1,12 @@
 import { createProxy, loadConfig } from "eventferry/server";
 import express from "express";
 
-// From the environment, or eventferry.config.mjs beside this file.
+// Configuration from the environment and from eventferry.config.mjs in the working folder.
 const proxy = createProxy(await loadConfig());
 await proxy.start();
 
 const app = express();
-// Before the app's own body parsers, which may refuse what is large.
+// Mounted before the app's own body parsers, which may refuse large bodies.
 app.use("/ferry", proxy.router);
 app.use(express.json());
 app.get("/", (_request, response) => {
@@ -25,7 +25,7 @@ const server = app.listen(process.env.PORT ?? 3000, () => {
 for (const signal of ["SIGINT", "SIGTERM"]) {
 	process.once(signal, async () => {
 		server.close(); // no new connections
-		await proxy.stop(); // what has begun is finished, for 10 s at most; then the store is closed
+		await proxy.stop(); // finishes requests under way, for at most 10 s, then closes the store
 		server.closeAllConnections();
 	});
 }

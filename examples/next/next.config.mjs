@@ -1,4 +1,4 @@
-/** The proxy runs beside Next, and pages reach it on their own origin. */
+/** Rewrites /ferry to the proxy, which runs beside Next, so that pages reach it on their own origin. */
 export default {
 	async rewrites() {
 		return [{ source: "/ferry/:path*", destination: "http://127.0.0.1:8788/:path*" }];

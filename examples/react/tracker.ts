@@ -1,6 +1,6 @@
 import { createTracker } from "eventferry";
 
-/** What this shop tracks: the events' names and their data. */
+/** Events of this shop: their names and their data. */
 export type ShopEvents = {
 	"basket:item:added": { product: string };
 };

@@ -1,14 +1,14 @@
 import { createTracker, type Tracker } from "eventferry";
 import { type InjectionKey, inject, type Plugin } from "vue";
 
-/** What this shop tracks: the events' names and their data. */
+/** Events of this shop: their names and their data. */
 type ShopEvents = {
 	"basket:item:added": { product: string };
 };
 
 const key: InjectionKey<Tracker<ShopEvents>> = Symbol("tracker");
 
-/** `app.use(tracking)` */
+/** Plugin that provides the tracker: `app.use(tracking)`. */
 export const tracking: Plugin = {
 	install(app) {
 		app.provide(key, createTracker<ShopEvents>({ proxy: "/ferry", writeKey: "site_shop" }));

@@ -12,7 +12,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 
 const run = promisify(execFile);
 
-/** What a visitor's browser calls itself; a headless one says so, and the bot filter listens. */
+/** User agent of a visitor's browser. The bot filter would recognise a headless one by its own. */
 const desktopUserAgent =
 	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";
 
@@ -25,19 +25,19 @@ const args = [
 	"--disable-background-networking",
 	"--disable-component-update",
 	"--disable-sync",
-	// Also for what is sent after a page is gone, where a context's user agent is forgotten.
+	// Also for requests sent after a page is gone, which do not use the context's user agent.
 	`--user-agent=${desktopUserAgent}`,
 ];
 
 interface Executable {
 	path: string;
-	/** Where the libraries are that this machine lacks. */
+	/** Folder of the libraries that this machine lacks. */
 	libraries?: string;
 }
 
 /**
- * Unpacks the browser that comes with `@sparticuz/chromium`, once per version for this machine. Several processes may
- * come here at a time: each unpacks into a folder of its own, and the first to rename it wins.
+ * Unpacks the browser that comes with `@sparticuz/chromium`, once per version on this machine. Several processes may
+ * do so at the same time: each unpacks into a folder of its own, and the first to rename it wins.
  */
 async function unpack(): Promise<string> {
 	const entry = createRequire(import.meta.url).resolve("@sparticuz/chromium");
@@ -48,7 +48,7 @@ async function unpack(): Promise<string> {
 
 	const own = await mkdtemp(join(tmpdir(), "eventferry-chromium-"));
 	try {
-		// It unpacks below the temporary folder, and its libraries only where it believes itself in AWS Lambda.
+		// The package unpacks below the temporary folder, and unpacks its libraries only in AWS Lambda.
 		const script = `import(${JSON.stringify(entry)}).then((module) => (module.default.default ?? module.default).executablePath())`;
 		await run(process.execPath, ["-e", script], {
 			env: { PATH: "/usr/bin:/bin", TMPDIR: own, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x" },
@@ -76,16 +76,16 @@ async function findChromium(): Promise<Executable> {
 
 export interface Chromium {
 	browser: Browser;
-	/** A visitor: empty storage, a desktop browser's user agent, not driven as far as a page can tell. */
+	/** Opens a visitor's context: empty storage, a desktop user agent, and no sign of automation unless `isDriven`. */
 	visitor(options?: BrowserContextOptions & { isDriven?: boolean }): Promise<BrowserContext>;
 	close(): Promise<void>;
 }
 
-/** In the pages of a context: whether the browser says that it is driven. */
+/** Script that sets `navigator.webdriver` in the pages of a context. */
 const saysDriven = (isDriven: boolean) =>
 	`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`;
 
-/** Starts a real Chromium: the one that npm brought, or the executable that `CHROMIUM_PATH` names. */
+/** Starts a real Chromium: the one installed by npm, or the executable at `CHROMIUM_PATH`. */
 export async function launchChromium(): Promise<Chromium> {
 	const { path, libraries } = await findChromium();
 	const browser = await chromium.launch({
@@ -105,18 +105,18 @@ export async function launchChromium(): Promise<Chromium> {
 }
 
 export interface Profile {
-	/** The visitor whose profile this is. */
+	/** The context of the profile's visitor. */
 	visitor: BrowserContext;
-	/** Ends the browser at once, all its processes, as a crash or an empty battery would. */
+	/** Ends all processes of the browser at once, as a crash or an empty battery would. */
 	kill(): Promise<void>;
 }
 
-/** Starts a Chromium of its own whose visitor is kept in a folder: what a later one finds there is on disk. */
+/** Starts a separate Chromium with its profile in a folder, so that a later one finds only data that reached the disk. */
 export async function launchProfile(folder: string): Promise<Profile> {
 	const { path, libraries } = await findChromium();
 	const own = [`--user-data-dir=${folder}`, `--user-agent=${desktopUserAgent}`, "--remote-debugging-port=0"];
 	const child = spawn(path, [...args, ...own, "about:blank"], {
-		// A group of its own, so that all of it can be ended.
+		// A process group of its own, so that all its processes can be ended.
 		detached: true,
 		stdio: ["ignore", "ignore", "pipe"],
 		env: libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env,

@@ -11,38 +11,38 @@ beforeAll(async () => {
 });
 afterAll(() => chromium.close());
 
-/** What went wrong in any page: errors, and what the page's policy has kept from it. */
-let wrong: string[];
+/** Errors in any page, and violations of the page's policy. */
+let errors: string[];
 const opened = new Set<Page>();
 async function openPage(url: string, options: BrowserContextOptions = {}): Promise<Page> {
 	const context = await chromium.visitor(options);
-	await context.exposeFunction("noteViolation", (what: string) => wrong.push(what));
+	await context.exposeFunction("noteViolation", (violation: string) => errors.push(violation));
 	await context.addInitScript(() => {
 		document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile }) => {
-			const { noteViolation } = window as unknown as { noteViolation(what: string): void };
+			const { noteViolation } = window as unknown as { noteViolation(violation: string): void };
 			noteViolation(`${violatedDirective} ${blockedURI} ${sourceFile}`);
 		});
 	});
 	const page = await context.newPage();
 	page.setDefaultTimeout(15_000);
-	page.on("pageerror", (error) => wrong.push(error.message));
-	page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
+	page.on("pageerror", (error) => errors.push(error.message));
+	page.on("dialog", (dialog) => errors.push(`a dialog: ${dialog.message()}`));
 	page.on("console", (message) => {
-		// The browser itself reports a 401: that is how the page learns that it needs a token.
-		if (message.type() === "error" && !message.text().includes("401")) wrong.push(message.text());
+		// The browser itself logs the 401 from which the page learns that it needs a token.
+		if (message.type() === "error" && !message.text().includes("401")) errors.push(message.text());
 	});
 	await page.goto(url);
 	opened.add(page);
 	return page;
 }
 beforeEach(() => {
-	wrong = [];
+	errors = [];
 });
-/** Leaves all pages, which would miss the proxy if it went first; none of them may have met anything wrong. */
+/** Closes all pages before the proxy stops, as they would report its absence. Expects no errors in them. */
 async function closePages(): Promise<void> {
 	for (const page of opened) await page.context().close();
 	opened.clear();
-	expect(wrong).toEqual([]);
+	expect(errors).toEqual([]);
 }
 
 describe("the console, in Chromium", () => {
@@ -51,7 +51,7 @@ describe("the console, in Chromium", () => {
 		running = await runProxy({ base: "/some/ferry" });
 	});
 	afterEach(() => running.stop());
-	// The last one is the first to run.
+	// Vitest runs the hook that was defined last first.
 	afterEach(closePages);
 
 	const ada = { email: "ada@example.com" };
@@ -64,8 +64,8 @@ describe("the console, in Chromium", () => {
 		await page.waitForSelector(".plot canvas");
 		return page;
 	}
-	it("draws its plot also where the browser names a language that nobody knows", async () => {
-		// As Chromium does under the system locale C.
+	it("draws its plot even if the browser names an unknown language", async () => {
+		// Chromium names this language under the system locale C.
 		const page = await signedIn({ locale: "en-US@posix" });
 		expect(await page.locator(".plot canvas").count()).toBeGreaterThan(0);
 	});
@@ -93,16 +93,16 @@ describe("the console, in Chromium", () => {
 		await page.getByRole("heading", { name: "Destinations" }).waitFor();
 		expect(page.url()).toBe(`${running.url}/console`);
 		expect(await page.evaluate(() => localStorage.length)).toBe(0);
-		const other = await page.context().newPage();
-		await other.goto(page.url());
-		await other.waitForSelector("#token");
+		const otherTab = await page.context().newPage();
+		await otherTab.goto(page.url());
+		await otherTab.waitForSelector("#token");
 		await page.getByRole("button", { name: "Sign out" }).click();
 		await page.waitForSelector("#token");
 		await page.reload();
 		await page.waitForSelector("#token");
 	});
 
-	it("shows each request as it goes: what, whose, where, how it went and how long it took", async () => {
+	it("shows each request live: its time, event, person, destination, route, outcome and duration", async () => {
 		const page = await signedIn();
 		await page.getByText("Nothing has been sent lately.").waitFor();
 		running.sandbox.addPerson("crisp", ada);
@@ -127,7 +127,7 @@ describe("the console, in Chromium", () => {
 		await page.locator("tbody tr", { hasText: "later" }).waitFor();
 	});
 
-	it("shows what a visitor or a provider wrote as text, whatever it is", async () => {
+	it("shows markup written by a visitor or a provider as plain text", async () => {
 		const evil = `<img src=x onerror="alert(1)"> "><script>alert(2)</script>`;
 		running.sandbox.addPerson("crisp", ada);
 		running.sandbox.fault("crisp", {
@@ -135,13 +135,13 @@ describe("the console, in Chromium", () => {
 			body: { error: true, reason: evil, data: { message: evil } },
 			times: 1,
 		});
-		const one = event({ name: evil, person: { email: "<b>@example.com" }, data: { [evil]: evil } });
-		await running.batch(one);
+		const sentEvent = event({ name: evil, person: { email: "<b>@example.com" }, data: { [evil]: evil } });
+		await running.batch(sentEvent);
 		const page = await signedIn();
 		await page.locator("tbody tr", { hasText: evil }).first().waitFor();
 		await page.locator(".letter strong", { hasText: evil }).waitFor();
 		await page.locator(".letter summary").click();
-		await page.fill("#wanted", one.id);
+		await page.fill("#wanted", sentEvent.id);
 		await page.keyboard.press("Enter");
 		await page.locator(".journey h3", { hasText: evil }).waitFor();
 		expect(await page.locator("main img, main script, main b").count()).toBe(0);
@@ -158,7 +158,7 @@ describe("the console, in Chromium", () => {
 		await page.getByText("Nothing: every event was delivered").waitFor();
 	});
 
-	it("asks before it discards, and keeps what is not to be discarded", async () => {
+	it("asks before it discards a dead letter, and keeps it if the answer is no", async () => {
 		await deadLetter("a poor thing");
 		const page = await signedIn();
 		const discard = page.getByRole("button", { name: "Discard a poor thing" });
@@ -178,7 +178,7 @@ describe("the console, in Chromium", () => {
 		expect((await (await running.admin("/deadletters")).json()).items).toEqual([]);
 	});
 
-	it("replays and discards all of a destination", async () => {
+	it("replays and discards all dead letters of a destination", async () => {
 		for (const name of ["one", "two"]) await deadLetter(name);
 		const page = await signedIn();
 		await page.getByRole("combobox", { name: "Destination" }).selectOption("crisp");
@@ -190,7 +190,7 @@ describe("the console, in Chromium", () => {
 		await page.getByText("2 events will be sent again.").waitFor();
 	});
 
-	it("shows more dead letters than a page has", async () => {
+	it("shows further pages of dead letters", async () => {
 		running.sandbox.addPerson("crisp", ada);
 		running.sandbox.fault("crisp", { ...refuse, times: 60 });
 		await running.batch(...Array.from({ length: 60 }, (_, index) => event({ name: `letter ${index}`, person: ada })));
@@ -204,7 +204,7 @@ describe("the console, in Chromium", () => {
 		await page.getByRole("button", { name: "Show more" }).waitFor({ state: "detached" });
 	});
 
-	it("tells a destination's state, why, who waits and since when, and what is left of the budget", async () => {
+	it("shows a destination's state and its reason, waiting people, the longest wait, and the rest of the budget", async () => {
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(event(), event());
 		const page = await signedIn();
@@ -219,7 +219,7 @@ describe("the console, in Chromium", () => {
 		await card.getByText("9,990 of 10,000 requests left today").waitFor();
 	});
 
-	/** How many points of the plot are drawn in the colour of its line. */
+	/** Resolves to the number of the plot's pixels in the colour of its line, and that colour. */
 	const drawn = (page: Page) =>
 		page.evaluate(() => {
 			const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
@@ -233,7 +233,7 @@ describe("the console, in Chromium", () => {
 			return { count, line };
 		});
 
-	it("draws the last 24 hours of a budget, in light and dark, and says them too", async () => {
+	it("draws the last 24 hours of a budget, in light and dark, and describes them in words", async () => {
 		running.sandbox.addPerson("crisp", ada);
 		await running.batch(event({ person: ada }));
 		await running.settled(1);
@@ -252,7 +252,7 @@ describe("the console, in Chromium", () => {
 		expect(new Set(lines).size).toBe(2);
 	});
 
-	it("is light or dark as the reader's system is", async () => {
+	it("is light or dark like the reader's system", async () => {
 		const background = async (colorScheme: "light" | "dark") => {
 			const page = await openPage(`${running.url}/console`, { colorScheme });
 			await page.waitForSelector("#token");
@@ -263,16 +263,16 @@ describe("the console, in Chromium", () => {
 		expect(await background("dark")).toBeLessThan(60);
 	});
 
-	it("has no need to be scrolled sideways at 400 pixels, whatever it shows", async () => {
+	it("needs no horizontal scrolling at 400 pixels, even with long words", async () => {
 		const long = "a-name-without-a-place-to-break-it-".repeat(3);
 		await deadLetter(long);
-		const one = event({ person: { email: `${"x".repeat(60)}@${"y".repeat(60)}.example` }, name: long });
-		await running.batch(one);
+		const sentEvent = event({ person: { email: `${"x".repeat(60)}@${"y".repeat(60)}.example` }, name: long });
+		await running.batch(sentEvent);
 		await running.settled(2);
 		const page = await signedIn({ viewport: { width: 400, height: 800 } });
 		await page.locator("tbody tr", { hasText: long }).first().waitFor();
 		await page.locator(".letter summary").click();
-		await page.fill("#wanted", one.id);
+		await page.fill("#wanted", sentEvent.id);
 		await page.keyboard.press("Enter");
 		await page.waitForSelector(".journey");
 		const widths = () =>
@@ -282,7 +282,7 @@ describe("the console, in Chromium", () => {
 		expect(table).toBeLessThanOrEqual(376);
 	});
 
-	it("finds where an event is and has been, and all of a person", async () => {
+	it("finds all events of a person, and shows the journey of each", async () => {
 		await deadLetter("a lost thing");
 		await running.batch(event({ person: ada, name: "a good thing" }));
 		await running.settled(2);
@@ -338,12 +338,12 @@ describe("the console, in Chromium", () => {
 		await tabTo("Requests, the newest first");
 	});
 
-	it("says when the proxy does not answer, and goes on when it does again", async () => {
+	it("reports that the proxy does not answer, and goes on once it does", async () => {
 		running.sandbox.addPerson("crisp", ada);
 		await running.batch(event({ person: ada }));
 		const page = await signedIn();
 		await page.waitForSelector("tbody tr");
-		// The browser itself reports a 503.
+		// The browser itself logs a 503.
 		page.removeAllListeners("console");
 		await running.proxy.stop();
 		await page.getByText("The event store does not answer now.").waitFor();
@@ -356,7 +356,7 @@ describe("the console, in Chromium", () => {
 	});
 });
 
-it("the console tells of a batch that was set aside", async () => {
+it("the console reports a batch that was set aside", async () => {
 	const folder = temporaryFolder();
 	await storeTornBatch(`${folder.path}/store.db`);
 	const args = ["--sandbox", "--port", "0", "--store", `sqlite:${folder.path}/store.db`];

@@ -15,13 +15,13 @@ const who = async (page: Page): Promise<Who> => {
 	return { anonymousId, email, userId };
 };
 
-/** A row of the table of identities: who a visitor is, what they do, and who they are then. */
+/** Rows of the table of identities: a visitor's identity, an action, and the identity after it. */
 const table: {
 	now: object | undefined;
 	does: unknown[];
 	becomes: { email?: string; userId?: string };
 	isAnew: boolean;
-	/** Whom what was captured before belongs to when it is sent; undefined where it is not. */
+	/** E-mail under which earlier events are sent; undefined if they are not sent or have none. */
 	before: string | undefined;
 }[] = [
 	{ now: undefined, does: ["login", x], becomes: x, isAnew: false, before: "x@example.com" },
@@ -83,7 +83,7 @@ describe.each([1, 2])("in %i tabs", (tabs) => {
 		);
 		if (before !== undefined || now) expect(sent.before?.email).toBe(before);
 		else expect(sent).not.toHaveProperty("before");
-		// What was captured after belongs to whom it was captured for, or to who logged in then.
+		// A later event belongs to the person known at its capture, or else to the one who logs in next.
 		const isKnown = then.email ?? then.userId;
 		expect(sent.after).toEqual(isKnown ? JSON.parse(JSON.stringify(then)) : last);
 		expect(sent["at last"]).toEqual(last);
@@ -103,7 +103,7 @@ test("attributes are sent with a login and with an update of the current person"
 	]);
 });
 
-test("a logout before consent stands when consent comes", async () => {
+test("a logout before consent still holds once consent is given", async () => {
 	const page = await open();
 	await call(page, ["login", x]);
 	await flush(page);
@@ -117,7 +117,7 @@ test("a logout before consent stands when consent comes", async () => {
 	expect(world.site.events().map(({ person }) => person.userId)).toEqual(["x", "y", "y"]);
 });
 
-test("at most 500 events are held, the oldest go", async () => {
+test("at most 500 events are held, and the oldest are dropped", async () => {
 	const page = await open();
 	await call(page, ...Array.from({ length: 510 }, (_, n) => ["track", `event ${n}`]));
 	expect(await state(page)).toMatchObject({ held: 500 });
@@ -129,7 +129,7 @@ test("at most 500 events are held, the oldest go", async () => {
 	expect(world.site.events()).toHaveLength(501);
 });
 
-test("a token that has run out is healed by that person's next login: on another page, in another tab, for nobody else", async () => {
+test("events with an expired token get a new one at their person's next login, on another page and in another tab", async () => {
 	const expired = new Set(["x's old", "y's old"]);
 	world.site.answerWith((batch) =>
 		taken(
@@ -144,23 +144,23 @@ test("a token that has run out is healed by that person's next login: on another
 	await call(page, ["login", { ...y, token: "y's old" }], ["track", "y's"]);
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 4 });
-	// What is kept is not sent again and again.
+	// Events with an expired token are not sent again.
 	await flush(page);
 	expect(world.site.batches).toHaveLength(1);
 	await untilStored(page, 4);
 
-	const [next, other] = [await open(), await open()];
-	await flush(other);
-	await untilState(other, ({ waiting }) => waiting === 4);
+	const [next, otherTab] = [await open(), await open()];
+	await flush(otherTab);
+	await untilState(otherTab, ({ waiting }) => waiting === 4);
 	world.site.batches.length = 0;
 	await call(next, ["login", { ...x, token: "x's new" }]);
 	await flush(next);
 	await untilState(next, ({ waiting }) => waiting === 2);
 	const taken1 = world.site.events().filter(({ person }) => person.token === "x's new");
 	expect(taken1.map((event) => ("name" in event && event.name) || event.type)).toEqual(["login", "x's", "login"]);
-	await call(other, ["login", { ...y, token: "y's new" }]);
-	await flush(other);
-	await untilState(other, ({ waiting }) => waiting === 0);
+	await call(otherTab, ["login", { ...y, token: "y's new" }]);
+	await flush(otherTab);
+	await untilState(otherTab, ({ waiting }) => waiting === 0);
 	const taken2 = world.site.events().filter(({ person }) => person.token === "y's new");
 	expect(taken2.map((event) => ("name" in event && event.name) || event.type)).toEqual(["login", "y's", "login"]);
 	await untilStored(page, 0);

@@ -22,7 +22,7 @@ import { scriptTag, taken } from "./site.ts";
 
 useWorld();
 
-/** Records 50 events of about `bytes` each and leaves, in one task. */
+/** Records 50 events of about `bytes` each and a purchase, and leaves, all in one task. */
 const trackAndLeave = (page: Page, way: string, bytes = 0) =>
 	page.evaluate(
 		([way, bytes]) => {
@@ -71,7 +71,7 @@ describe("50 events and a purchase in the last task before", () => {
 	});
 
 	test.each(ways)(
-		"%s, with 200 KB: the purchase reaches the proxy, the rest with the next page",
+		"%s, with 200 KB: the purchase reaches the proxy, and the rest follows with the next page",
 		async (way, leave) => {
 			const page = await shop();
 			await Promise.all([trackAndLeave(page, way, 4_000), leave(page).catch(() => {})]);
@@ -87,7 +87,7 @@ describe("50 events and a purchase in the last task before", () => {
 	);
 });
 
-test("a purchase on the last page a visitor ever opens goes before 100 events that wait", async () => {
+test("a purchase on a visitor's last page is sent before 100 waiting events", async () => {
 	world.site.answerWith(() => ({ status: 500 }));
 	const page = await shop();
 	await call(page, ...Array.from({ length: 100 }, (_, n) => ["track", `event ${n}`, { text: "x".repeat(1_000) }]));
@@ -99,7 +99,7 @@ test("a purchase on the last page a visitor ever opens goes before 100 events th
 	expect(world.site.batches[0]?.events[0]?.type).toBe("confirmation");
 });
 
-test("where a browser sends nothing as a page goes, all of it goes with the next page, once", async () => {
+test("if a browser sends nothing as a page closes, the next page sends everything once", async () => {
 	const page = await shop();
 	await page.evaluate(() => {
 		window.fetch = () => new Promise(() => {});
@@ -117,41 +117,38 @@ test("where a browser sends nothing as a page goes, all of it goes with the next
 	expect(world.site.events()).toHaveLength(51);
 });
 
-test.each([true, false])(
-	"a browser that is killed has kept everything captured a second before; known: %s",
-	async (isKnown) => {
-		const folder = temporaryFolder();
-		world.site.answerWith(() => ({ status: 500 }));
-		const killed = await launchProfile(folder.path);
-		const page = await killed.visitor.newPage();
-		await page.goto(world.site.origin);
-		if (isKnown) await call(page, login);
-		await call(page, ...Array.from({ length: 50 }, (_, n) => ["track", `event ${n}`]));
-		await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
-		await killed.kill();
+test.each([true, false])("a killed browser keeps everything captured a second before; known: %s", async (isKnown) => {
+	const folder = temporaryFolder();
+	world.site.answerWith(() => ({ status: 500 }));
+	const killed = await launchProfile(folder.path);
+	const page = await killed.visitor.newPage();
+	await page.goto(world.site.origin);
+	if (isKnown) await call(page, login);
+	await call(page, ...Array.from({ length: 50 }, (_, n) => ["track", `event ${n}`]));
+	await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
+	await killed.kill();
 
-		world.site.answerWith(taken);
-		world.site.batches.length = 0;
-		const later = await launchProfile(folder.path);
-		const next = await later.visitor.newPage();
-		await next.goto(world.site.origin);
-		await call(next, ["login", { email: "ada@example.com" }]);
-		await until(
-			async () => {
-				await flush(next);
-				return state(next);
-			},
-			({ waiting, held }) => waiting + held === 0,
-		);
-		const names = world.site.names().filter((name) => name !== "login");
-		expect(names).toEqual(Array.from({ length: 50 }, (_, n) => `event ${n}`));
-		for (const { person } of world.site.events()) expect(person.email).toBe("ada@example.com");
-		await later.kill();
-		folder.remove();
-	},
-);
+	world.site.answerWith(taken);
+	world.site.batches.length = 0;
+	const later = await launchProfile(folder.path);
+	const next = await later.visitor.newPage();
+	await next.goto(world.site.origin);
+	await call(next, ["login", { email: "ada@example.com" }]);
+	await until(
+		async () => {
+			await flush(next);
+			return state(next);
+		},
+		({ waiting, held }) => waiting + held === 0,
+	);
+	const names = world.site.names().filter((name) => name !== "login");
+	expect(names).toEqual(Array.from({ length: 50 }, (_, n) => `event ${n}`));
+	for (const { person } of world.site.events()) expect(person.email).toBe("ada@example.com");
+	await later.kill();
+	folder.remove();
+});
 
-test("what was captured before a login on another page comes before what is captured after it", async () => {
+test("events captured before a login on another page are sent before events captured after it", async () => {
 	const page = await open();
 	await call(page, ["track", "first"], ["track", "second"]);
 	await untilStored(page, 2);
@@ -164,7 +161,7 @@ test("what was captured before a login on another page comes before what is capt
 	expect(world.site.names()).toEqual(["first", "second", "login", "third"]);
 });
 
-test("a page that comes back sends what it had once more at most, and nothing twice after that", async () => {
+test("a page that was hidden and is shown again sends each event once", async () => {
 	const page = await shop();
 	await listen(page, "delivered");
 	await call(page, ["track", "before"]);
@@ -181,7 +178,7 @@ test("a page that comes back sends what it had once more at most, and nothing tw
 	expect(await notices(page)).toHaveLength(2);
 });
 
-test("a page that is come back to goes on with all it had, kept in the back/forward cache or not", async () => {
+test("a page reached with the back button has lost nothing, whether it was in the back/forward cache or not", async () => {
 	world.site.pages.set("/next", "<script>onpageshow = () => setTimeout(() => history.back(), 200)</script>Next");
 	world.site.pages.set(
 		"/shop",
@@ -191,7 +188,7 @@ test("a page that is come back to goes on with all it had, kept in the back/forw
 				if (persisted) return eventferry.flush();
 				if (performance.getEntriesByType("navigation")[0].type === "back_forward") return eventferry.track("kept nowhere");
 				eventferry.login({ email: "ada@example.com" });
-				// Sooner, it would be a redirect.
+				// An earlier navigation would count as a redirect, to which history.back() does not return.
 				setTimeout(() => {
 					for (let n = 0; n < 50; n++) eventferry.track("event " + n);
 					location.href = "/next";
@@ -203,14 +200,14 @@ test("a page that is come back to goes on with all it had, kept in the back/forw
 	const { visitor, kill } = await launchProfile(folder.path);
 	const page = await visitor.newPage();
 	await page.goto(`${world.site.origin}/shop`);
-	// A headless shell keeps no page; a whole browser (CHROMIUM_PATH) does unless a request was under way.
+	// A headless shell has no such cache. A full browser (CHROMIUM_PATH) keeps the page unless a request is under way.
 	await world.site.until(() => new Set(world.site.names()).size === 53);
 	expect(world.site.names().some((name) => name === "come back" || name === "kept nowhere")).toBe(true);
 	await kill();
 	folder.remove();
 });
 
-describe("what the page's own listeners capture as it goes, after ours", () => {
+describe("events captured by the page's own listeners as it closes", () => {
 	const listening = (target: string, type: string) => `${scriptTag()}<script>
 		${target}.addEventListener("${type}", () => {
 			eventferry.track("as it goes");
@@ -222,7 +219,7 @@ describe("what the page's own listeners capture as it goes, after ours", () => {
 		["document", "visibilitychange"],
 		["window", "visibilitychange"],
 		["window", "pagehide"],
-	])("on %s, %s: reaches the proxy although the tab is closed", async (target, type) => {
+	])("on %s, %s: reach the proxy although the tab is closed", async (target, type) => {
 		world.site.pages.set("/shop", listening(target, type));
 		const page = await open("/shop");
 		await call(page, login);
@@ -233,7 +230,7 @@ describe("what the page's own listeners capture as it goes, after ours", () => {
 		expect(world.site.batches).toHaveLength(2);
 	});
 
-	test("on pagehide of a page that was hidden before, and so hears of nothing else: reaches the proxy", async () => {
+	test("on pagehide of an already hidden page, which gets no other event: reach the proxy", async () => {
 		const deaf =
 			"<script>addEventListener('visibilitychange', (event) => window.isDeaf && event.stopImmediatePropagation(), true)</script>";
 		world.site.pages.set("/shop", deaf + listening("window", "pagehide"));
@@ -246,7 +243,7 @@ describe("what the page's own listeners capture as it goes, after ours", () => {
 	});
 });
 
-test("what localStorage has no room for goes to IndexedDB in the moment the page is hidden", async () => {
+test("events that do not fit in localStorage go to IndexedDB as soon as the page is hidden", async () => {
 	world.site.pages.set(
 		"/full",
 		`<script>
@@ -260,7 +257,7 @@ test("what localStorage has no room for goes to IndexedDB in the moment the page
 	await (await open("/full")).close();
 	const page = await open();
 	await flush(page);
-	// As in a page that is frozen: nothing it puts off is done.
+	// No timer fires, as in a frozen page.
 	await page.evaluate(() => Object.assign(window, { setTimeout: () => 0 }));
 	await call(page, ["track", "leaves"]);
 	await hide(page);

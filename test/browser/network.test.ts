@@ -25,40 +25,43 @@ const failures: [what: string, answer: (batch: Batch) => Answer][] = [
 	["500", () => ({ status: 500 })],
 	["503 with Retry-After", () => ({ ...problem(503, "store_unavailable"), headers: { "Retry-After": "1" } })],
 	["429 with Retry-After", () => ({ ...problem(429, "rate_limited"), headers: { "Retry-After": "1" } })],
-	["429 without", () => problem(429, "rate_limited")],
-	["a stranger's 413", () => ({ status: 413, headers: html, body: "<h1>Too large</h1>" })],
-	["a stranger's 202", () => ({ status: 202, body: "{}" })],
+	["429 without Retry-After", () => problem(429, "rate_limited")],
+	["another server's 413", () => ({ status: 413, headers: html, body: "<h1>Too large</h1>" })],
+	["another server's 202", () => ({ status: 202, body: "{}" })],
 	["a captive portal", () => ({ status: 200, headers: html, body: "<h1>Log in to this Wi-Fi</h1>" })],
 	["a redirect to a captive portal", () => ({ status: 302, headers: { Location: "/next" } })],
 	["a reply that never comes", () => "never"],
 	["a reply that is cut in half", (batch) => ({ ...taken(batch), isCut: true })],
 ];
 
-test.each(failures)("%s: nothing is lost, what is acknowledged goes once, one request at a time", async (_, answer) => {
-	await hurry(5);
-	world.site.pages.set("/next", "Wi-Fi");
-	world.site.answerWith(answer);
-	const page = await open();
-	await listen(page, "dropped", "rejected");
-	await call(page, login, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
-	await flush(page);
-	await untilStored(page, 31);
-	expect(await state(page)).toMatchObject({ waiting: 31 });
-	expect(world.site.mostAtOnce()).toBe(1);
-	world.site.batches.length = 0;
-	world.site.answerWith(taken);
-	await until(
-		async () => {
-			await flush(page);
-			return state(page);
-		},
-		({ waiting }) => waiting === 0,
-	);
-	expect(await notices(page)).toEqual([]);
-	expect(world.site.names()).toEqual(["login", ...Array.from({ length: 30 }, (_, n) => `event ${n}`)]);
-});
+test.each(failures)(
+	"%s: nothing is lost, acknowledged events are sent once, and one request at a time",
+	async (_, answer) => {
+		await hurry(5);
+		world.site.pages.set("/next", "Wi-Fi");
+		world.site.answerWith(answer);
+		const page = await open();
+		await listen(page, "dropped", "rejected");
+		await call(page, login, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
+		await flush(page);
+		await untilStored(page, 31);
+		expect(await state(page)).toMatchObject({ waiting: 31 });
+		expect(world.site.mostAtOnce()).toBe(1);
+		world.site.batches.length = 0;
+		world.site.answerWith(taken);
+		await until(
+			async () => {
+				await flush(page);
+				return state(page);
+			},
+			({ waiting }) => waiting === 0,
+		);
+		expect(await notices(page)).toEqual([]);
+		expect(world.site.names()).toEqual(["login", ...Array.from({ length: 30 }, (_, n) => `event ${n}`)]);
+	},
+);
 
-test("offline: nothing is lost, and it goes when the browser is online again", async () => {
+test("offline: nothing is lost, and events are sent when the browser is online again", async () => {
 	const page = await open();
 	await world.visitor.setOffline(true);
 	await call(page, login, ["track", "in a tunnel"]);
@@ -87,25 +90,25 @@ test("a backoff grows with each failure, has jitter, and survives a reload", asy
 		expect(failures).toBe(n + 1);
 		waits.push(Math.floor((until - start) / 900));
 	}
-	// 90 % of 1, 2, 4, 8, 16 and 32 s, and what the flush itself took.
+	// 90 % of 1, 2, 4, 8, 16 and 32 s, plus the duration of the flush itself.
 	expect(waits.map((wait) => 2 ** Math.floor(Math.log2(wait)))).toEqual([1, 2, 4, 8, 16, 32]);
 	expect(world.site.batches).toHaveLength(6);
 	const before = await pause();
 	await page.reload();
-	// It has looked at what is waiting, and leaves it at that.
+	// The new page has seen the waiting event, and does not send it during the backoff.
 	await untilState(page, ({ waiting }) => waiting === 1);
 	await call(page, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
-	// The login may be among them, or still where the page that went has put it.
+	// The login may be among them, or still in localStorage, where the closing page put it.
 	await until(
 		() => stored(page),
 		({ length }) => length >= 30,
 	);
 	expect(await pause()).toEqual(before);
-	// The page that was reloaded sent what it had once more as it went.
+	// The closing page sent its events once more.
 	expect(world.site.batches.length).toBeLessThanOrEqual(7);
 });
 
-test("a compressed batch that is not understood goes again as it is", async () => {
+test("a compressed batch that is refused with 415 is sent again uncompressed", async () => {
 	const page = await open();
 	world.site.answerWith((batch) => {
 		const isZipped = world.site.headers.at(-1)?.["content-encoding"] === "gzip";

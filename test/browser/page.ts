@@ -5,13 +5,13 @@ import type { Event } from "../../shared/event.ts";
 import { type Chromium, launchChromium } from "./chromium.ts";
 import { type Site, startSite } from "./site.ts";
 
-/** A page of the site once the script has loaded. */
+/** The window of a page once the script has loaded. */
 export type Loaded = Window & { eventferry: Tracker & { push(...commands: unknown[]): void } };
 
-/** What the tests of a file share: one browser, and in each test a site and a visitor of their own. */
+/** Objects shared by the tests of a file: one browser, and a new site and visitor for each test. */
 export const world = {} as { chromium: Chromium; site: Site; visitor: BrowserContext };
 
-/** Sets the world up for the tests of a file. */
+/** Sets up `world` for the tests of a file. */
 export function useWorld(): void {
 	beforeAll(async () => {
 		world.chromium = await launchChromium();
@@ -41,17 +41,17 @@ export const login = ["login", { email: "ada@example.com" }];
 
 export const state = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.state());
 
-/** Resolves when everything that waits has been tried once. */
+/** Resolves once the page has tried to send every waiting event. */
 export const flush = (page: Page) => page.evaluate(() => (window as unknown as Loaded).eventferry.flush());
 
-/** What is in IndexedDB. */
+/** Resolves to the events in IndexedDB. */
 export const stored = (page: Page) =>
 	page.evaluate(
 		() =>
 			new Promise<Event[]>((resolve, reject) => {
 				const opening = indexedDB.open("eventferry:site_test");
 				opening.onerror = reject;
-				// Before the tracker has made it, nothing is in it, and it is not ours to make.
+				// The tracker has not created the database yet, and this function must not create it.
 				opening.onupgradeneeded = () => {
 					resolve([]);
 					opening.transaction?.abort();
@@ -66,14 +66,14 @@ export const stored = (page: Page) =>
 			}),
 	);
 
-/** Resolves once so many are in IndexedDB. */
+/** Resolves once IndexedDB contains this many events. */
 export const untilStored = (page: Page, count: number) =>
 	until(
 		() => stored(page),
 		(events) => events.length === count,
 	);
 
-/** Collects notices of a kind, from here on. */
+/** Collects further notices of these kinds. */
 export const listen = (page: Page, ...kinds: string[]) =>
 	page.evaluate((kinds) => {
 		const shown = window as unknown as Loaded & { notices: unknown[] };
@@ -86,7 +86,7 @@ export const listen = (page: Page, ...kinds: string[]) =>
 	}, kinds);
 export const notices = (page: Page) => page.evaluate(() => (window as unknown as { notices: unknown[] }).notices);
 
-/** Reads again and again until what is read is true of it. */
+/** Reads a value again and again until it fulfils a condition. */
 export const until = async <Value>(read: () => Promise<Value>, isTrue: (value: Value) => boolean): Promise<Value> => {
 	for (;;) {
 		const value = await read();
@@ -98,8 +98,8 @@ export const untilState = (page: Page, isTrue: (state: ReturnType<Tracker["state
 	until(() => state(page), isTrue);
 
 /**
- * Speeds up the timers and time-outs of the pages to come. IndexedDB counts as hanging so much sooner too, so a test
- * that needs it must leave a busy machine some hundred ms.
+ * Speeds up the timers and time-outs of pages opened later. The tracker then takes IndexedDB for hanging sooner too,
+ * so a test that needs IndexedDB must leave a busy machine some hundred ms.
  */
 export const hurry = (times: number) =>
 	world.visitor.addInitScript((times) => {
@@ -112,7 +112,10 @@ export const hurry = (times: number) =>
 		AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / times);
 	}, times);
 
-/** The page learns that it is hidden, which is all that a phone may ever tell it. */
+/**
+ * Tells the page that it is hidden, which is often the last event that a page on a phone gets:
+ * https://developer.chrome.com/docs/web-platform/page-lifecycle-api.
+ */
 export const hide = (page: Page) =>
 	page.evaluate(() => {
 		Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });

@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/served.ts";
 
 export const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 
-/** Vue's single-file components, as its build tools compile them. */
+/** Compiles Vue's single-file components as Vue's build tools do. */
 const vue: Plugin = {
 	name: "vue",
 	setup({ onLoad }) {
@@ -23,7 +23,7 @@ const vue: Plugin = {
 	},
 };
 
-/** Bundles an example as its users' tools would; `eventferry` is the built package, by its name. */
+/** Bundles an example as its users' tools would. `eventferry` resolves to the built package. */
 export async function bundle(
 	entry: string | { contents: string; folder: string },
 	platform: "browser" | "node" = "browser",
@@ -40,7 +40,7 @@ export async function bundle(
 		plugins: [vue],
 		define: { "process.env.NODE_ENV": '"production"', __VUE_PROD_DEVTOOLS__: "false" },
 		alias: { "next/navigation": fileURLToPath(new URL("next-navigation.ts", import.meta.url)) },
-		// React's server half is CommonJS and asks for Node's own modules.
+		// React's server renderer is CommonJS and requires Node's own modules.
 		...(platform === "node" && {
 			banner: { js: 'import { createRequire } from "node:module"; const require = createRequire("/");' },
 		}),
@@ -49,7 +49,10 @@ export async function bundle(
 	return outputFiles[0]?.text ?? "";
 }
 
-/** A shop on a free port: an example's page and bundle, and the real proxy mounted at /ferry, which delivers to a sandbox. */
+/**
+ * Starts a shop on a free port: an example's page and bundle, and the real proxy mounted at /ferry, which delivers to a
+ * sandbox.
+ */
 export async function startShop({ page, script = "" }: { page: string; script?: string }) {
 	const sandbox = await startSandbox();
 	const folder = temporaryFolder();
@@ -66,7 +69,7 @@ export async function startShop({ page, script = "" }: { page: string; script?: 
 	});
 	await proxy.start();
 	app.use("/ferry", proxy.router);
-	// Chromium asks for it unless it is a headless shell, and reports a 404 as an error of the page.
+	// Chromium, except for its headless shell, requests the icon and reports a 404 as an error of the page.
 	app.get("/favicon.ico", (_request, response) => void response.status(204).end());
 	app.get("/bundle.js", (_request, response) => void response.type("js").send(script));
 	app.get("/", (_request, response) => void response.type("html").send(page));

@@ -13,23 +13,23 @@ beforeAll(async () => {
 afterEach(() => shop.stop());
 afterAll(() => chromium.close());
 
-/** Opens the shop as a visitor; resolves to its page and what went wrong in it. */
-async function visit(): Promise<{ page: Page; wrong: string[] }> {
+/** Opens the shop as a visitor. Resolves to its page and the errors in it. */
+async function visit(): Promise<{ page: Page; errors: string[] }> {
 	const page = await (await chromium.visitor()).newPage();
-	const wrong: string[] = [];
-	page.on("pageerror", ({ message }) => wrong.push(message));
-	page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+	const errors: string[] = [];
+	page.on("pageerror", ({ message }) => errors.push(message));
+	page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
 	await page.goto(shop.url);
-	return { page, wrong };
+	return { page, errors };
 }
 
-/** What every recipe offers: something for the basket, a login, a purchase. All of it arrives as Ada's. */
-async function buy({ page, wrong }: { page: Page; wrong: string[] }): Promise<void> {
+/** Fills the basket, logs in and buys, as every recipe allows. Resolves once all of it has arrived as Ada's. */
+async function buy({ page, errors }: { page: Page; errors: string[] }): Promise<void> {
 	await page.getByRole("button", { name: "Add an iPhone X" }).click();
 	await page.getByRole("textbox", { name: "E-mail" }).fill("ada@example.com");
 	await page.getByRole("button", { name: "Log in" }).click();
 	await page.getByRole("button", { name: "Buy" }).click();
-	// What waits is sent when the page is left.
+	// Waiting events are sent when the page is left.
 	await page.goto("about:blank");
 	const person = { email: "ada@example.com" };
 	for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
@@ -41,7 +41,7 @@ async function buy({ page, wrong }: { page: Page; wrong: string[] }): Promise<vo
 			await shop.sandbox.waitFor({ destination, person, ...event });
 		}
 	}
-	expect(wrong).toEqual([]);
+	expect(errors).toEqual([]);
 	await page.context().close();
 }
 
@@ -64,7 +64,7 @@ describe("the recipe for", () => {
 		await buy(await visit());
 	});
 
-	test("Next's app router, rendered on a server and hydrated without a difference", async () => {
+	test("Next's app router, rendered on a server and hydrated without a mismatch", async () => {
 		const imports = 'import Layout from "./layout"; import Page from "./page"; const app = <Layout><Page /></Layout>;';
 		const server = await bundle(
 			{
@@ -90,24 +90,24 @@ describe("the recipe for", () => {
 describe("the README's", () => {
 	const person = { email: "ada@example.com" };
 
-	test("first lines do what they say", async () => {
+	test("first lines work as described", async () => {
 		const page = blockWith("window.eventferry = window").replace("https://shop.example", "");
 		shop = await startShop({ page: `<!doctype html>${page}` });
-		const { page: opened, wrong } = await visit();
+		const { page: opened, errors } = await visit();
 		await opened.waitForFunction("!Array.isArray(window.eventferry)");
 		await opened.goto("about:blank");
 		await shop.sandbox.waitFor({ person, name: "basket:item:added", data: { product: "iPhone X" } });
 		await shop.sandbox.waitFor({ person, type: "login", data: { name: "Ada Lovelace" } });
 		await shop.sandbox.waitFor({ person, type: "confirmation", data: { orderId: "A-1001" } });
-		expect(wrong).toEqual([]);
+		expect(errors).toEqual([]);
 	});
 
-	test("single-page app does what it says", async () => {
+	test("single-page app works as described", async () => {
 		const contents = blockWith('import { createTracker } from "eventferry"');
 		shop = await startShop({ page: emptyPage, script: await bundle({ contents, folder: "react" }) });
-		const { wrong } = await visit();
+		const { errors } = await visit();
 		await shop.sandbox.waitFor({ person, name: "basket:item:added" });
 		await shop.sandbox.waitFor({ person, type: "update", data: { plan: "team" } });
-		expect(wrong).toEqual([]);
+		expect(errors).toEqual([]);
 	});
 });

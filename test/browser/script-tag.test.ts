@@ -7,7 +7,7 @@ import { type Site, scriptTag, startSite, stub } from "./site.ts";
 
 useWorld();
 
-/** A site of its own, whose pages load the script from the other origin and send to it. */
+/** A second site, whose pages load the script from the first site's origin and send events there. */
 let shop: Site;
 beforeEach(async () => {
 	shop = await startSite();
@@ -29,11 +29,11 @@ const deliver = async (page: Page) => {
 	await untilState(page, ({ waiting }) => waiting === 0);
 };
 
-describe("from another origin", () => {
+describe("a script or a proxy on another origin", () => {
 	const remote = (attributes: string) =>
 		`<script src="${world.site.origin}/ferry/client.js" data-write-key="site_test" ${attributes}></script>`;
 
-	test("with its hash, under a policy that allows nothing else: events arrive without a preflight", async () => {
+	test("with the script's hash, under a policy that allows nothing else: events arrive without a preflight", async () => {
 		const hash = createHash("sha384")
 			.update(await readFile("dist/client.js"))
 			.digest("base64");
@@ -42,7 +42,7 @@ describe("from another origin", () => {
 		const { page, lines } = await visit(shop, "/");
 		await page.waitForFunction(() => "eventferry" in window);
 		await deliver(page);
-		// More than is sent as it is on the same origin.
+		// Enough events for a batch that would be compressed on the same origin.
 		await call(page, ...Array.from({ length: 30 }, (_, n) => ["track", `event ${n}`]));
 		await flush(page);
 		await untilState(page, ({ waiting }) => waiting === 0);
@@ -52,7 +52,7 @@ describe("from another origin", () => {
 		expect(lines).toEqual([]);
 	});
 
-	test("with another hash it does not run, and the page goes on", async () => {
+	test("with a wrong hash: the script does not run, and the page goes on", async () => {
 		shop.policy(`default-src 'none'; script-src 'unsafe-inline' ${world.site.origin}`);
 		shop.pages.set(
 			"/",
@@ -62,7 +62,7 @@ describe("from another origin", () => {
 		expect(await page.evaluate(() => Array.isArray((window as unknown as Loaded).eventferry))).toBe(true);
 	});
 
-	test("served from a site's own files, with data-proxy", async () => {
+	test("with data-proxy and the script among the site's own files: events arrive", async () => {
 		shop.policy(`default-src 'none'; script-src 'self'; connect-src ${world.site.origin}`);
 		shop.pages.set("/", scriptTag(`data-proxy="${world.site.origin}/ferry"`));
 		const { page } = await visit(shop, "/");
@@ -71,7 +71,7 @@ describe("from another origin", () => {
 	});
 });
 
-test("under a policy that requires Trusted Types, with a nonce: nothing is reported", async () => {
+test("under a policy with Trusted Types and a nonce, the script causes no violation", async () => {
 	world.site.policy(
 		"default-src 'none'; script-src 'nonce-n'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'",
 	);
@@ -105,7 +105,7 @@ test.each([
 	</script>`,
 	],
 	["twice, with two stubs", `${stub}${stub}${commands}${scriptTag("async")}${scriptTag("async")}`],
-])("%s: what was collected is sent once", async (_, html) => {
+])("%s: collected commands are sent once", async (_, html) => {
 	world.site.pages.set("/", html);
 	const { page, lines } = await visit(world.site, "/");
 	await page.waitForFunction(() => !Array.isArray((window as unknown as Loaded).eventferry));
@@ -115,7 +115,7 @@ test.each([
 	expect(lines).toEqual([]);
 });
 
-test("attributes may be written as a framework writes them", async () => {
+test("attributes may have the values that frameworks write", async () => {
 	world.site.pages.set("/", scriptTag('data-pages="true" data-clicks="true" data-debug="true" data-consent="granted"'));
 	const { page, lines } = await visit(world.site, "/");
 	await deliver(page);
@@ -123,14 +123,14 @@ test("attributes may be written as a framework writes them", async () => {
 	expect(lines).toEqual(["eventferry: delivered (3): accepted"]);
 });
 
-test("without its write key it says so, and the page goes on", async () => {
+test("a script without its write key logs an error, and the page goes on", async () => {
 	world.site.pages.set("/", '<script src="/ferry/client.js"></script><script>document.title = "on"</script>');
 	const { page, lines } = await visit(world.site, "/");
 	expect(await page.title()).toBe("on");
 	expect(lines).toEqual(["eventferry: TypeError: writeKey: not 1-200 printable characters"]);
 });
 
-test("off is off: no page view, no click", async () => {
+test("data-pages and data-clicks track nothing when they are off", async () => {
 	world.site.pages.set(
 		"/",
 		`<button data-ferry-event="Buy">Buy</button>${scriptTag('data-pages="off" data-clicks="off"')}`,
@@ -140,14 +140,14 @@ test("off is off: no page view, no click", async () => {
 	expect(await state(page)).toMatchObject({ held: 0, waiting: 0 });
 });
 
-test("a denied consent: nothing is recorded, stored or sent, whatever other tabs do, until opting in", async () => {
+test("with consent denied, nothing is recorded, stored or sent until opting in, whatever other tabs do", async () => {
 	const granted = await visit(world.site, "/");
 	await deliver(granted.page);
 	world.site.pages.set("/denied", scriptTag('data-consent="denied"'));
 	const { page, lines } = await visit(world.site, "/denied");
 	const before = await page.evaluate(() => ({ ...localStorage }));
 	await call(page, ["login", { email: "bob@example.com" }], ["track", "not recorded"]);
-	// As in the back/forward cache, and as when another tab learns who the visitor is.
+	// The page reads the identity again when it returns from the back/forward cache.
 	await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
 	await call(page, ["track", "not recorded"]);
 	await flush(page);

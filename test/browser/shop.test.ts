@@ -4,7 +4,7 @@ import type { SandboxRequest } from "../../server/sandbox/index.ts";
 import { delivered, type Served, serve, stats, temporaryFolder } from "../support/served.ts";
 import { type Chromium, launchChromium } from "./chromium.ts";
 
-/** How many requests the proxy has sent to all providers. */
+/** Resolves to the number of requests that the proxy has sent to all providers. */
 async function requestsSent(url: string): Promise<number> {
 	const { destinations } = await stats(url);
 	return Object.values(destinations as Record<string, { requests: number }>).reduce(
@@ -13,7 +13,7 @@ async function requestsSent(url: string): Promise<number> {
 	);
 }
 
-/** Everything the simulated providers have received, read as the page's live log reads it. */
+/** Resolves to all requests that the simulated providers have received, read as the page's live log reads them. */
 async function received(url: string): Promise<SandboxRequest[]> {
 	const count = await requestsSent(url);
 	const response = await fetch(`${url}/sandbox/log`);
@@ -42,7 +42,7 @@ describe("the shop of `eventferry serve --sandbox`, in Chromium", () => {
 		folder.remove();
 	});
 
-	/** Clicks, and waits until the page says what is to be true after it. */
+	/** Clicks, and waits until the page shows a state. */
 	async function click(page: Page, selector: string, state: RegExp): Promise<void> {
 		await page.click(selector);
 		await page.waitForFunction(

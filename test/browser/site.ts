@@ -17,30 +17,33 @@ export interface Reply {
 	status: number;
 	headers?: Record<string, string>;
 	body?: unknown;
-	/** Whether the connection breaks in the middle of the body. */
+	/** Breaks the connection in the middle of the body. */
 	isCut?: boolean;
 }
 
-/** An answer of the proxy; `"never"` keeps the request open, `"down"` ends it without one. */
+/** An answer of the proxy. `"never"` keeps the request open, `"down"` closes it without an answer. */
 export type Answer = "never" | "down" | Reply;
 
-/** A refusal as the proxy words it. */
+/** A problem response of the proxy. */
 export const problem = (status: number, code: ProblemCode): Reply => ({ status, body: { status, code } });
 
-/** A 202 that takes all events but the rejected ones. */
+/** A 202 that accepts all events except the rejected ones. */
 export const taken = ({ events }: Batch, rejected: Rejection[] = []): Reply => ({
 	status: 202,
 	body: { accepted: events.length - rejected.length, rejected },
 });
 
-/** Stands in until the script has loaded: collects commands with their time. */
+/** The stub that collects commands and their times until the script has loaded. */
 export const stub =
 	"<script>window.eventferry=window.eventferry||Object.assign([],{push(...c){for(const x of c){x.when=Date.now();this[this.length]=x}}})</script>";
 
 export const scriptTag = (attributes = "") =>
 	`<script src="/ferry/client.js" data-write-key="site_test" ${attributes}></script>`;
 
-/** A site and its proxy on one origin: pages, the built script, and a proxy that answers as it is told and remembers. */
+/**
+ * Starts a site on one origin: pages, the built script, and a simulated proxy that records requests and gives the
+ * answers that a test sets.
+ */
 export async function startSite() {
 	const script = await readFile(new URL("../../dist/client.js", import.meta.url));
 	const pages = new Map<string, string>([["/", scriptTag()]]);
@@ -105,28 +108,28 @@ export async function startSite() {
 		pages,
 		batches,
 		headers,
-		/** The most requests that were under way at a time. */
+		/** Highest number of requests that were under way at a time. */
 		mostAtOnce: () => mostAtOnce,
-		/** How many requests a browser made before those of its page. */
+		/** Number of CORS preflight requests. */
 		preflights: () => preflights,
-		/** Another Content-Security-Policy for the pages. */
+		/** Sets the Content-Security-Policy of the pages. */
 		policy(next: string) {
 			policy = next;
 		},
 		/** Every event received so far, in order. */
 		events,
-		/** How often each id was received. */
+		/** Number of times that each id was received. */
 		counts() {
 			const counts = new Map<string, number>();
 			for (const { id } of events()) counts.set(id, (counts.get(id) ?? 0) + 1);
 			return counts;
 		},
-		/** The names of the events received so far; a type where there is no name. */
+		/** Names of the events received so far, or types of events without a name. */
 		names: () => events().map((event) => ("name" in event ? event.name : event.type)),
 		answerWith(next: (batch: Batch) => Answer | Promise<Answer>) {
 			answer = next;
 		},
-		/** Resolves when what was received makes it true. */
+		/** Resolves once the condition is true, which is checked at each request. */
 		until(isTrue: () => boolean): Promise<void> {
 			return new Promise((resolve) => {
 				const look = () => {

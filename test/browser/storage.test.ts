@@ -63,7 +63,7 @@ const broken: [what: string, breakIt: Break][] = [
 	["is full", isFull],
 ];
 
-/** As for a visitor who blocks all cookies. */
+/** Denies localStorage, as to a visitor who blocks all cookies. */
 const denyLocalStorage: Break = () => {
 	Object.defineProperty(window, "localStorage", {
 		get() {
@@ -72,7 +72,7 @@ const denyLocalStorage: Break = () => {
 	});
 };
 
-/** Collects notices from the start. */
+/** A stub that collects notices from the start. */
 const listening = `${stub}<script>
 	window.notices = [];
 	for (const kind of ["error", "dropped", "rejected"]) {
@@ -80,7 +80,7 @@ const listening = `${stub}<script>
 	}
 </script>`;
 
-/** A page in which nothing may throw. */
+/** Opens a page and collects its errors. */
 const openQuietly = async () => {
 	world.site.pages.set("/quiet", listening + scriptTag());
 	const page = await world.visitor.newPage();
@@ -100,7 +100,7 @@ test.each(broken)("IndexedDB %s: events outlive the page in localStorage, with o
 	const { page, errors } = await openQuietly();
 	await call(page, login, ["track", "kept"]);
 	await flush(page);
-	// A write that fails is one that was not spared by a delivery, and so comes later.
+	// Only events that are not delivered soon are written, so the failure of a write comes later.
 	await expect.poll(() => failures(page)).toHaveLength(1);
 	await call(page, ["track", "kept too"]);
 	await flush(page);
@@ -136,7 +136,7 @@ test.each(broken)("IndexedDB %s and localStorage is denied: events are sent from
 	expect(errors).toEqual([]);
 });
 
-test("localStorage is denied: what is held outlives the page all the same", async () => {
+test("localStorage is denied: held events still outlive the page", async () => {
 	await world.visitor.addInitScript(denyLocalStorage);
 	const { page, errors } = await openQuietly();
 	await call(page, ["track", "held"]);
@@ -150,7 +150,7 @@ test("localStorage is denied: what is held outlives the page all the same", asyn
 	expect(errors).toEqual([]);
 });
 
-test("a browser's real quota: what does not fit into IndexedDB stays with the page and goes as soon as it can", async () => {
+test("a browser's real quota: events that do not fit in IndexedDB stay in memory and are sent as soon as possible", async () => {
 	world.site.answerWith(() => ({ status: 500 }));
 	const { page, errors } = await openQuietly();
 	const session = await world.visitor.newCDPSession(page);
@@ -195,7 +195,7 @@ const clearing: [what: string, clear: (page: Page) => Promise<unknown>][] = [
 	],
 ];
 
-test.each(clearing)("%s while it runs: what the page has goes on and is stored again", async (_, clear) => {
+test.each(clearing)("%s while it runs: the page keeps its events and stores them again", async (_, clear) => {
 	world.site.answerWith(() => ({ status: 500 }));
 	const { page, errors } = await openQuietly();
 	await call(page, login, ["track", "before"]);
@@ -215,7 +215,7 @@ test.each(clearing)("%s while it runs: what the page has goes on and is stored a
 	expect(errors).toEqual([]);
 });
 
-test("a page without storage never hears of it: no method throws, none rejects", async () => {
+test("without any storage no method throws, and none rejects", async () => {
 	await hurry(20);
 	await world.visitor.addInitScript(hangsOnOpen);
 	await world.visitor.addInitScript(denyLocalStorage);

@@ -23,7 +23,7 @@ useWorld();
 const known = (page: Page) => untilState(page, ({ email }) => email === "ada@example.com");
 const receivedOnce = () => expect([...world.site.counts().values()].filter((count) => count > 1)).toEqual([]);
 
-test("tabs that record at the same time deliver each event once, one request at a time, each tab's in order", async () => {
+test("tabs that record at the same time deliver each event once, in order within each tab, one request at a time", async () => {
 	const tabs = await Promise.all([open(), open(), open(), open()]);
 	world.site.answerWith(async (batch) => {
 		await new Promise((resolve) => setTimeout(resolve, 20));
@@ -63,7 +63,7 @@ test("tabs that record at the same time deliver each event once, one request at 
 });
 
 test.each(["ends in the middle of a request", "ends before it has sent"])(
-	"a tab that has nothing to send takes over from one that %s",
+	"an idle tab takes over from one that %s",
 	async (way) => {
 		await hurry(5);
 		const [idle, busy] = [await open(), await open()];
@@ -84,10 +84,10 @@ test.each(["ends in the middle of a request", "ends before it has sent"])(
 	},
 );
 
-test("two tabs that are a visitor's first at the same moment lose nothing of what either holds", async () => {
+test("a visitor's first two tabs, opened at the same moment, lose no held events", async () => {
 	const first = await open();
 	await call(first, ["track", "held in the first"]);
-	// The second has not yet seen what the first wrote.
+	// The second tab has not yet seen the identity that the first one wrote.
 	await world.visitor.addInitScript(() => localStorage.removeItem("eventferry:site_test"));
 	const second = await open();
 	const { anonymousId } = await state(second);
@@ -102,7 +102,7 @@ test("two tabs that are a visitor's first at the same moment lose nothing of wha
 	for (const { person } of world.site.events()) expect(person).toEqual({ anonymousId, email: "ada@example.com" });
 });
 
-test("what one tab captured goes with another's login, although the first was closed before it knew", async () => {
+test("events of a tab that was closed before a login are sent with the login in another tab", async () => {
 	const [first, second] = [await open(), await open()];
 	await call(first, ["track", "held"]);
 	await untilStored(second, 1);
@@ -113,7 +113,7 @@ test("what one tab captured goes with another's login, although the first was cl
 	expect(world.site.names()).toEqual(["held", "login"]);
 });
 
-test("a logout in one tab deletes what another holds, with a notice, and nothing that waits", async () => {
+test("a logout in one tab deletes another tab's held events, with a notice, but no waiting ones", async () => {
 	world.site.answerWith(() => ({ status: 500 }));
 	const [first, second] = [await open(), await open()];
 	await call(first, login, ["track", "hers"], ["reset"], ["track", "somebody's"]);
@@ -139,11 +139,11 @@ test("a logout in one tab deletes what another holds, with a notice, and nothing
 	]);
 });
 
-test("a tab that comes back brings back nothing that was delivered or deleted meanwhile", async () => {
+test("a tab that is shown again restores no events that were delivered or deleted meanwhile", async () => {
 	const [away, here] = [await open(), await open()];
 	await call(away, ["track", "held"]);
 	await untilStored(here, 1);
-	// As in the back/forward cache: it hears of nothing until it is shown again.
+	// The page gets no news until it is shown again, as in the back/forward cache.
 	await away.evaluate(() =>
 		window.addEventListener("storage", (event) => event.stopImmediatePropagation(), { capture: true }),
 	);
@@ -161,7 +161,7 @@ test("a tab that comes back brings back nothing that was delivered or deleted me
 	expect(world.site.names()).toEqual(["held", "login", "login"]);
 });
 
-test("opting out in one tab while another sends leaves nothing behind", async () => {
+test("opting out in one tab while another sends leaves no events behind", async () => {
 	const [first, second] = [await open(), await open()];
 	let answer = () => {};
 	world.site.answerWith((batch) => new Promise((resolve) => (answer = () => resolve(taken(batch)))));

@@ -33,7 +33,7 @@ test("nothing about an anonymous visitor leaves the browser", async () => {
 	expect(world.site.batches).toEqual([]);
 });
 
-test("what an anonymous visitor did is released at login, in order and as the person's", async () => {
+test("an anonymous visitor's events are sent at login, in order and as the person's", async () => {
 	const page = await open();
 	await call(page, ["track", "first"], ["track", "second", { n: 2 }], ["login", { email: " Ada@Example.com " }]);
 	await call(page, ["track", "third"]);
@@ -43,7 +43,7 @@ test("what an anonymous visitor did is released at login, in order and as the pe
 	for (const { person } of world.site.events()) expect(person).toEqual({ anonymousId, email: "Ada@Example.com" });
 });
 
-test("a batch goes as text without credentials and is deleted once acknowledged", async () => {
+test("a batch is sent as text without credentials and is deleted once acknowledged", async () => {
 	const page = await open();
 	await world.visitor.addCookies([{ name: "session", value: "secret", url: world.site.origin }]);
 	await listen(page, "delivered");
@@ -64,7 +64,7 @@ test("a batch goes as text without credentials and is deleted once acknowledged"
 	expect(await notices(page)).toEqual([{ kind: "delivered", reason: "accepted", count: 2 }]);
 });
 
-test("20 waiting events are sent without being asked for", async () => {
+test("20 waiting events are sent without a call of flush()", async () => {
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
 	await call(page, ...Array.from({ length: 19 }, (_, n) => ["track", `event ${n}`]));
@@ -114,7 +114,7 @@ test("a hidden page's request is not repeated while it is in flight", async () =
 	expect(await state(page)).toMatchObject({ waiting: 1 });
 });
 
-test("commands collected before the script loads run in order, and the same push acts at once after", async () => {
+test("commands collected before the script loads run in order, and later ones run at once", async () => {
 	world.site.pages.set(
 		"/stub",
 		`<script>
@@ -151,7 +151,7 @@ test("the stub fits in 400 bytes, survives being included twice and keeps the ti
 	expect(Math.abs((world.site.batches[0]?.sentAt ?? 0) - direct)).toBeLessThan(2_000);
 });
 
-test("an attribute the script does not know is named in the console, a doubtful consent is none", async () => {
+test("an unknown attribute is named in the console, and an unknown consent counts as none", async () => {
 	world.site.pages.set(
 		"/typos",
 		scriptTag(
@@ -188,7 +188,7 @@ test("a script that is included twice tracks once", async () => {
 	expect(lines).toEqual([]);
 });
 
-test("an unknown command is one warning and stops nothing", async () => {
+test("an unknown command causes one warning and does not stop later commands", async () => {
 	const page = await open();
 	const lines: string[] = [];
 	page.on("console", (message) => lines.push(message.text()));
@@ -212,7 +212,7 @@ test("clicks on marked elements and routed page views are tracked", async () => 
 	expect(world.site.events()[1]?.data).toEqual({ productId: "7" });
 });
 
-test("a driven browser and a crawler record and send nothing", async () => {
+test("an automated browser and a crawler record and send nothing", async () => {
 	const crawler = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 	for (const options of [{ isDriven: true }, { userAgent: crawler }]) {
 		const bot = await world.chromium.visitor(options);
@@ -228,7 +228,7 @@ test("a driven browser and a crawler record and send nothing", async () => {
 	expect(world.site.batches).toEqual([]);
 });
 
-test("an event the proxy rejects goes with a notice, the others are delivered", async () => {
+test("an event that the proxy rejects is dropped with a notice, and the others are delivered", async () => {
 	world.site.answerWith((batch) =>
 		taken(
 			batch,
@@ -282,7 +282,7 @@ test("a refused write key stops sending until the next page load, with one line 
 	expect(world.site.names()).toEqual(["login", "login"]);
 });
 
-test("a write key that is refused twice, as the page was hidden during a request, is one line in the console", async () => {
+test("a write key refused twice, because the page was hidden during a request, causes one line in the console", async () => {
 	const answers: (() => void)[] = [];
 	world.site.answerWith(() => new Promise((resolve) => answers.push(() => resolve(problem(401, "invalid_write_key")))));
 	const page = await open();
@@ -296,11 +296,11 @@ test("a write key that is refused twice, as the page was hidden during a request
 	const answered = page.evaluate(() => {
 		const real = Response.prototype.json;
 		return new Promise<void>((resolve) => {
-			let left = 2;
+			let remaining = 2;
 			Response.prototype.json = async function () {
 				const read = await real.call(this);
-				// Once what is made of it is done.
-				if (--left === 0) setTimeout(resolve);
+				// Resolves after the tracker has handled the reply.
+				if (--remaining === 0) setTimeout(resolve);
 				return read;
 			};
 		});
@@ -312,7 +312,7 @@ test("a write key that is refused twice, as the page was hidden during a request
 	expect(lines).toEqual(["eventferry: stopped: invalid_write_key"]);
 });
 
-test("a batch that is too large is halved until the event that is goes alone", async () => {
+test("a batch that is too large is halved until the oversized event is alone and dropped", async () => {
 	world.site.answerWith((batch) =>
 		batch.events.some((event) => "name" in event && event.name === "huge")
 			? problem(413, "body_too_large")
@@ -326,7 +326,7 @@ test("a batch that is too large is halved until the event that is goes alone", a
 	expect(await notices(page)).toEqual([{ kind: "dropped", reason: "refused", count: 1 }]);
 });
 
-test("Retry-After holds even a flush back, and across a reload", async () => {
+test("Retry-After holds back even a flush, also after a reload", async () => {
 	world.site.answerWith(() => ({ status: 503, headers: { "Retry-After": "120" } }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
@@ -355,7 +355,7 @@ test("two tabs share one queue and deliver each event once", async () => {
 	expect(world.site.names().sort()).toEqual(["from the first", "from the second", "login"]);
 });
 
-test("a flush waits while another tab has its turn, then tries", async () => {
+test("a flush waits while another tab holds the lock, then sends", async () => {
 	const [first, second] = [await open(), await open()];
 	await first.evaluate(() => {
 		const held = window as unknown as { release(): void };
@@ -379,7 +379,7 @@ const withoutLocks = () =>
 		Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
 	});
 
-test("where Web Locks are missing one tab sends at a time all the same", async () => {
+test("without Web Locks still only one tab sends at a time", async () => {
 	await withoutLocks();
 	const [first, second] = [await open(), await open()];
 	let atOnce = 0;
@@ -404,7 +404,7 @@ test("where Web Locks are missing one tab sends at a time all the same", async (
 	expect(mostAtOnce).toBe(1);
 });
 
-test("where Web Locks are missing the turn of a tab that died runs out", async () => {
+test("without Web Locks the lease of a dead tab expires", async () => {
 	await withoutLocks();
 	const page = await open();
 	await page.evaluate(() => localStorage.setItem("eventferry:site_test:lease", String(Date.now() + 1_000)));
@@ -415,7 +415,7 @@ test("where Web Locks are missing the turn of a tab that died runs out", async (
 	expect(world.site.names()).toEqual(["login"]);
 });
 
-test("where neither Web Locks nor localStorage are to be had, events are sent", async () => {
+test("events are sent even without Web Locks and localStorage", async () => {
 	await withoutLocks();
 	await denyLocalStorage();
 	const page = await open();
@@ -424,7 +424,7 @@ test("where neither Web Locks nor localStorage are to be had, events are sent", 
 	expect(world.site.names()).toEqual(["login"]);
 });
 
-test("while consent is pending nothing is stored or sent; opting in releases it", async () => {
+test("while consent is pending nothing is stored or sent, and opting in sends it", async () => {
 	world.site.pages.set("/pending", scriptTag('data-consent="pending"'));
 	const page = await open("/pending");
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "waits"]);
@@ -438,11 +438,11 @@ test("while consent is pending nothing is stored or sent; opting in releases it"
 });
 
 test("opting out deletes queue and identity, in other tabs too, and is remembered until opting in", async () => {
-	const [page, other] = [await open(), await open()];
+	const [page, otherTab] = [await open(), await open()];
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
 	await call(page, ["optOut"]);
 	await until(
-		() => state(other),
+		() => state(otherTab),
 		({ consent }) => consent === "denied",
 	);
 	expect(await stored(page)).toEqual([]);
@@ -455,7 +455,7 @@ test("opting out deletes queue and identity, in other tabs too, and is remembere
 	expect(world.site.batches).toEqual([]);
 });
 
-test("logging out deletes what is held and starts a new visitor", async () => {
+test("logging out deletes held events and starts a new visitor", async () => {
 	const page = await open();
 	await call(page, ["track", "someone else's"]);
 	const { anonymousId } = await state(page);
@@ -465,7 +465,7 @@ test("logging out deletes what is held and starts a new visitor", async () => {
 	expect(world.site.names()).toEqual(["mine", "login"]);
 });
 
-/** As for a visitor who blocks all cookies. */
+/** Denies localStorage, as to a visitor who blocks all cookies. */
 const denyLocalStorage = () =>
 	world.visitor.addInitScript(() => {
 		Object.defineProperty(window, "localStorage", {
@@ -523,7 +523,7 @@ test("an IndexedDB that is closed under a page once is opened again and stays in
 	);
 });
 
-test("opting out deletes from an IndexedDB that failed in this page", async () => {
+test("opting out deletes events from an IndexedDB that failed in this page", async () => {
 	world.site.answerWith(() => ({ status: 500 }));
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }], ["track", "gone"]);
@@ -542,7 +542,7 @@ test("opting out deletes from an IndexedDB that failed in this page", async () =
 	await untilStored(page, 0);
 });
 
-test("50 events and a link in the same task: all arrive, and the page that is come back to goes on", async () => {
+test("50 events and a navigation in the same task all arrive, and the page works after a return to it", async () => {
 	world.site.pages.set("/next", "Next");
 	const page = await open();
 	await call(page, ["login", { email: "ada@example.com" }]);
@@ -567,7 +567,7 @@ test("50 events and a link in the same task: all arrive, and the page that is co
 test("a page that comes back from the back/forward cache learns who has logged in meanwhile", async () => {
 	const page = await open();
 	await call(page, ["track", "before"]);
-	// Chromium under Playwright keeps no page in that cache, so what it does is told to the page.
+	// Chromium under Playwright has no such cache, so the test dispatches the event that the cache causes.
 	await page.evaluate(() => {
 		const key = "eventferry:site_test";
 		localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage[key]), email: "ada@example.com" }));

@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => running.stop());
 
-/** What was answered, once it is seen to be just what the schema says, and nothing more. */
+/** Resolves to the body of an answer. Expects the body to match the schema exactly. */
 async function answerOf<Output>(schema: z.ZodType<Output>, response: Response): Promise<Output> {
 	const body = await response.json();
 	expect(schema.parse(body)).toEqual(body);
@@ -48,7 +48,7 @@ const known = () => running.sandbox.addPerson("crisp", { email: "ada@example.com
 const refuse = { status: 400, body: { error: true, reason: "invalid_data", data: { message: "no" } }, times: 1 };
 
 describe("GET /admin/live", () => {
-	/** The lines as they come. */
+	/** Yields the lines as they arrive. */
 	async function* lines(): AsyncGenerator<z.infer<typeof liveLineSchema>> {
 		const response = await running.admin("/live");
 		expect(response.headers.get("content-type")).toMatch("application/x-ndjson");
@@ -65,17 +65,17 @@ describe("GET /admin/live", () => {
 			}
 		}
 	}
-	/** The next requests that are told of. */
+	/** Resolves to the next deliveries of the stream. */
 	async function next(count: number): Promise<LiveDelivery[]> {
-		const told: LiveDelivery[] = [];
+		const deliveries: LiveDelivery[] = [];
 		for await (const line of lines()) {
-			if (line.kind === "delivery") told.push(line);
-			if (told.length === count) break;
+			if (line.kind === "delivery") deliveries.push(line);
+			if (deliveries.length === count) break;
 		}
-		return told;
+		return deliveries;
 	}
 
-	it("tells each request: when, where, whose, for what, how it went and how long it took", async () => {
+	it("reports each request: its time, route, person, events, outcome and duration", async () => {
 		const watching = next(3);
 		const first = event({ person: ada });
 		await running.batch(first);
@@ -101,7 +101,7 @@ describe("GET /admin/live", () => {
 		expect(sent).toEqual({ ...common, request: events, outcome: "delivered", status: 200 });
 	});
 
-	it("starts with what went before, as often as somebody comes to watch", async () => {
+	it("starts with the latest requests for every new client", async () => {
 		known();
 		await running.batch(event({ person: ada, name: "1" }), event({ person: ada, name: "2" }));
 		await running.settled(2);
@@ -110,7 +110,7 @@ describe("GET /admin/live", () => {
 		}
 	});
 
-	it("tells of updates that share a request as one, and of a refusal with the provider's reason", async () => {
+	it("reports updates that share a request as one, and a refusal with the provider's reason", async () => {
 		known();
 		running.sandbox.fault("crisp", refuse);
 		await running.batch(event({ person: ada }));
@@ -132,14 +132,14 @@ describe("GET /admin/live", () => {
 });
 
 describe("POST /admin/search", () => {
-	it("by an event's id: delivered, with each attempt", async () => {
+	it("finds a delivered event by its id, with each attempt", async () => {
 		known();
 		running.sandbox.fault("crisp", { status: 503, times: 1 });
-		const one = event({ person: ada, data: { product: "mug" } });
-		await running.batch(one);
-		const journey = await found({ event: one.id.toUpperCase() }, "delivered");
+		const sentEvent = event({ person: ada, data: { product: "mug" } });
+		await running.batch(sentEvent);
+		const journey = await found({ event: sentEvent.id.toUpperCase() }, "delivered");
 		expect(journey).toMatchObject({
-			event: { id: one.id, type: "track", name: "basket:item:added", data: { product: "mug" } },
+			event: { id: sentEvent.id, type: "track", name: "basket:item:added", data: { product: "mug" } },
 			site: "shop.example",
 			person: "ada@example.com",
 			trusted: false,
@@ -159,7 +159,7 @@ describe("POST /admin/search", () => {
 		]);
 	});
 
-	it("by a person, however the address is written: the latest first, and how many wait before each", async () => {
+	it("finds a person's events by an address in any spelling: the latest first, with the number waiting before each", async () => {
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		for (const name of ["1", "2", "3"]) await running.batch(event({ person: ada, name }));
 		await running.batch(event());
@@ -175,23 +175,23 @@ describe("POST /admin/search", () => {
 		});
 	});
 
-	it("tells when what failed will be tried again", async () => {
+	it("reports when a failed event will be retried", async () => {
 		known();
 		running.sandbox.fault("crisp", { status: 503 });
-		const one = event({ person: ada });
-		await running.batch(one);
+		const sentEvent = event({ person: ada });
+		await running.batch(sentEvent);
 		await vi.waitFor(async () => {
-			const [journey] = (await search({ event: one.id })).journeys;
+			const [journey] = (await search({ event: sentEvent.id })).journeys;
 			expect(journey?.deliveries[0]).toMatchObject({ state: "waiting", ahead: 0, dueAt: expect.any(Number) });
 		});
 	});
 
-	it("finds a dead letter, and after its replay where the event is then", async () => {
+	it("finds a dead letter, and the state of its event after a replay", async () => {
 		known();
 		running.sandbox.fault("crisp", refuse);
-		const one = event({ person: { userId: 'u "1"', email: "ada@example.com" } });
-		await running.batch(one);
-		const { deliveries } = await found({ event: one.id }, "dead");
+		const sentEvent = event({ person: { userId: 'u "1"', email: "ada@example.com" } });
+		await running.batch(sentEvent);
+		const { deliveries } = await found({ event: sentEvent.id }, "dead");
 		expect(deliveries).toMatchObject([
 			{
 				state: "dead",
@@ -205,22 +205,22 @@ describe("POST /admin/search", () => {
 			headers: { "content-type": "application/json" },
 			body: "{}",
 		});
-		const after = await found({ event: one.id }, "delivered");
+		const after = await found({ event: sentEvent.id }, "delivered");
 		expect(after.deliveries[0]?.attempts).toHaveLength(2);
 	});
 
-	it("tells of a copy that was discarded, and why", async () => {
+	it("reports a discarded copy with the reason", async () => {
 		known();
-		const one = event({ person: ada });
-		await running.batch(one);
-		await running.batch(one);
+		const sentEvent = event({ person: ada });
+		await running.batch(sentEvent);
+		await running.batch(sentEvent);
 		await running.settled(2);
-		const journey = await found({ event: one.id }, "delivered");
+		const journey = await found({ event: sentEvent.id }, "delivered");
 		expect(journey.discarded).toEqual([{ at: expect.any(Number), reason: "duplicate" }]);
 		expect(journey.deliveries).toHaveLength(1);
 	});
 
-	it("tells of a purchase that was discarded as a repeat of another", async () => {
+	it("reports a purchase that was discarded as a repeat of another", async () => {
 		known();
 		const buy = () => event({ type: "confirmation", name: undefined, person: ada, data: { orderId: "A-1" } });
 		const [first, second] = [buy(), buy()];
@@ -233,7 +233,7 @@ describe("POST /admin/search", () => {
 		});
 	});
 
-	it("tells which destination cannot be told of a person, and of what is forwarded to none", async () => {
+	it("reports a destination that cannot address the person, and an event that is forwarded to none", async () => {
 		const nameless = event({ person: { userId: "u-1" } });
 		const page = event({ type: "page", name: undefined, person: ada });
 		await running.batch(nameless, page);
@@ -245,33 +245,33 @@ describe("POST /admin/search", () => {
 		expect((await search({ event: page.id })).journeys).toMatchObject([{ event: { type: "page" }, deliveries: [] }]);
 	});
 
-	it("tells of whom a destination may not create", async () => {
+	it("reports a person whom a destination may not create", async () => {
 		await running.stop();
 		running = await runProxy({ site: ({ crisp }) => ({ crisp: { ...crisp, createPeople: "never" } }) });
-		const one = event({ person: ada });
-		await running.batch(one);
-		const { deliveries } = await found({ event: one.id }, "skipped");
+		const sentEvent = event({ person: ada });
+		await running.batch(sentEvent);
+		const { deliveries } = await found({ event: sentEvent.id }, "skipped");
 		expect(deliveries).toMatchObject([
 			{ reason: "unknown_person", attempts: [{ outcome: "unknownPerson", status: 404 }] },
 		]);
 	});
 
-	it("finds nothing of somebody else, of one who is not there, or of an id that only stands in another's data", async () => {
+	it("finds nothing of another or an unknown person, or of an id that only occurs in another event's data", async () => {
 		known();
-		const one = event({ person: ada });
-		await running.batch(one, event({ data: { about: one.id, email: "ada@example.com" } }));
+		const sentEvent = event({ person: ada });
+		await running.batch(sentEvent, event({ data: { about: sentEvent.id, email: "ada@example.com" } }));
 		await running.settled(2);
 		expect((await search({ person: "ada@example.com" })).journeys).toHaveLength(1);
-		expect((await search({ event: one.id })).journeys).toHaveLength(1);
+		expect((await search({ event: sentEvent.id })).journeys).toHaveLength(1);
 		expect(await search({ person: "eve@example.com" })).toMatchObject({ journeys: [], isComplete: true });
 	});
 
-	it("still finds what the store has after a restart", async () => {
+	it("still finds stored events after a restart", async () => {
 		known();
 		running.sandbox.fault("crisp", refuse);
-		const [one, two] = [event({ person: ada }), event({ person: ada })];
-		await running.batch(one);
-		await found({ event: one.id }, "dead");
+		const [sentEvent, two] = [event({ person: ada }), event({ person: ada })];
+		await running.batch(sentEvent);
+		await found({ event: sentEvent.id }, "dead");
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(two);
 		await found({ event: two.id }, "waiting");
@@ -280,7 +280,7 @@ describe("POST /admin/search", () => {
 		expect((await search({ person: "ada@example.com" })).journeys).toHaveLength(2);
 	});
 
-	it("finds nothing of who was forgotten", async () => {
+	it("finds nothing of a forgotten person", async () => {
 		known();
 		await running.batch(event({ person: ada }));
 		await running.settled(1);
@@ -294,7 +294,7 @@ describe("POST /admin/search", () => {
 		expect((await search({ person: "ada@example.com" })).journeys).toEqual([]);
 	});
 
-	it("takes an event's id or a person, as JSON, by POST, with the token, and nothing else", async () => {
+	it("accepts only an event's id or a person, as JSON, by POST, with the token", async () => {
 		for (const body of [{}, { event: "x" }, { person: "" }, { person: "a", event: "b" }, [], { person: { $gt: "" } }]) {
 			const response = await running.admin("/search", {
 				method: "POST",
@@ -309,8 +309,8 @@ describe("POST /admin/search", () => {
 	});
 });
 
-describe("what operators are told", () => {
-	it("is what the schemas say: stats, dead letters and the budget's last day", async () => {
+describe("the operators' routes", () => {
+	it("answer exactly as their schemas say: stats, dead letters and the budget's last day", async () => {
 		running.sandbox.fault("crisp", refuse);
 		await running.batch(event({ person: ada }));
 		await running.settled(1);

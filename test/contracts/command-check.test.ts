@@ -14,11 +14,11 @@ beforeAll(async () => {
 afterEach(() => commands.sandbox.clear());
 afterAll(() => commands.stop());
 
-/** A right configuration with an account at each provider. */
+/** A valid configuration with an account at each provider. */
 const everywhere = (): Environment => {
 	const { helpcrunch, vibetrace } = commands.sandbox.destinations;
 	return {
-		...commands.right(),
+		...commands.validEnvironment(),
 		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
 		HELPCRUNCH_BASE_URL: helpcrunch.baseUrl,
 		VIBETRACE_API_KEY: vibetrace.apiKey,
@@ -28,16 +28,16 @@ const everywhere = (): Environment => {
 const live = (env: Environment, ...args: string[]) => commands.run(["check", "--live", ...args], env);
 
 describe("eventferry check --live", () => {
-	test("asks each destination once, with a GET that changes nothing, and says that all is right", async () => {
+	test("sends each destination one GET, which changes nothing, and reports that all is well", async () => {
 		const { code, stdout, stderr } = await live(everywhere());
 		expect([code, stderr]).toEqual([0, ""]);
 		for (const name of ["crisp", "helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} takes the credentials`);
-		const asked = commands.sandbox.requests().map(({ destination, method }) => `${method} ${destination}`);
-		expect(asked.toSorted()).toEqual(["GET crisp", "GET helpcrunch", "GET vibetrace"]);
+		const requests = commands.sandbox.requests().map(({ destination, method }) => `${method} ${destination}`);
+		expect(requests.toSorted()).toEqual(["GET crisp", "GET helpcrunch", "GET vibetrace"]);
 		expect(commands.sandbox.people("vibetrace")).toEqual([]);
 	});
 
-	test("says which credentials are refused, and by which variables they are set", async () => {
+	test("names refused credentials and the variables that set them", async () => {
 		const wrong = { ...everywhere(), HELPCRUNCH_API_KEY: "wr0ng-key", VIBETRACE_API_KEY: "wr0ng-key" };
 		const { code, stdout, stderr } = await live(wrong);
 		expect(code).toBe(1);
@@ -48,39 +48,43 @@ describe("eventferry check --live", () => {
 		for (const secret of ["wr0ng-key", serverKey, adminToken]) expect(stdout + stderr).not.toContain(secret);
 	});
 
-	test("tells a wrong Crisp website from wrong credentials", async () => {
-		const { code, stdout } = await live({ ...commands.right(), CRISP_WEBSITE_ID: "another" });
+	test("distinguishes a wrong Crisp website from wrong credentials", async () => {
+		const { code, stdout } = await live({ ...commands.validEnvironment(), CRISP_WEBSITE_ID: "another" });
 		expect(code).toBe(1);
 		expect(stdout).toMatch(/takes no requests of this account \(404 not_subscribed\)/);
 		expect(stdout).toContain("CRISP_WEBSITE_ID");
 	});
 
 	test.each<[string, Fault, RegExp]>([
-		["forbids", { status: 403, body: { error: true, reason: "not_allowed" } }, /forbids this \(403 not_allowed\)/],
+		[
+			"forbids the request",
+			{ status: 403, body: { error: true, reason: "not_allowed" } },
+			/forbids this \(403 not_allowed\)/,
+		],
 		["has no such path", { status: 404 }, /finds nothing at this address \(404/],
-		["has had enough", { status: 429 }, /takes no requests for now \(429/],
+		["is rate-limited", { status: 429 }, /takes no requests for now \(429/],
 		["is broken", { status: 503 }, /has an error of its own \(503/],
-		["is a page of something else", { status: 200, body: "<!doctype html>" }, /answers 200, but not as this API does/],
+		["is another web page", { status: 200, body: "<!doctype html>" }, /answers 200, but not as this API does/],
 		["redirects", { status: 301, headers: { location: "https://elsewhere.example/" } }, /answers 301/],
-		["breaks off", { reset: true }, /cannot be reached \(network\)/],
-	])("says so when a destination %s", async (_name, fault, said) => {
+		["closes the connection", { reset: true }, /cannot be reached \(network\)/],
+	])("reports a destination that %s", async (_name, fault, expectedText) => {
 		commands.sandbox.fault("crisp", fault);
-		const { code, stdout } = await live(commands.right());
+		const { code, stdout } = await live(commands.validEnvironment());
 		expect(code).toBe(1);
-		expect(stdout).toMatch(said);
+		expect(stdout).toMatch(expectedText);
 	});
 
-	test("says so when nobody answers, or not in time", async () => {
-		const { stdout } = await live({ ...commands.right(), CRISP_BASE_URL: `${await nowhere()}/v1` });
+	test("reports a destination that does not answer, or not in time", async () => {
+		const { stdout } = await live({ ...commands.validEnvironment(), CRISP_BASE_URL: `${await nowhere()}/v1` });
 		expect(stdout).toMatch(/cannot be reached \(network\): is its address right/);
 		expect(inWords({ kind: "retry", reason: "timeout" })).toMatch(/did not answer in 10 s/);
 	});
 
-	test("shows nothing of an answer that would move the cursor", () => {
+	test("shows no control characters from an answer", () => {
 		expect(inWords({ kind: "rejected", reason: "bad\u001b[2J\u202e", status: 400 })).toBe("refuses (400 bad\ufffd)");
 	});
 
-	test("answers in JSON where asked to, for each site of a configuration file", async () => {
+	test("prints JSON with --json, for each site of a configuration file", async () => {
 		const { crisp, vibetrace } = commands.sandbox.destinations;
 		const sites = [
 			{ writeKey, origins: [origin], crisp },

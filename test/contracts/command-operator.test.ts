@@ -14,17 +14,17 @@ let commands: CommandLine;
 let url: string;
 beforeAll(async () => {
 	commands = await commandLine();
-	// More than a day's burst, so that many can be refused at once.
-	({ url } = await commands.serve(["--port", "0"], { ...commands.right(), CRISP_DAILY_BUDGET: "100000" }));
+	// A budget large enough for many refusals at once.
+	({ url } = await commands.serve(["--port", "0"], { ...commands.validEnvironment(), CRISP_DAILY_BUDGET: "100000" }));
 });
 afterEach(async () => {
-	// Who is forgotten while an event is under way to them would make a dead letter of it.
+	// Clearing the sandbox while an event is under way would make a dead letter of it.
 	await expect.poll(crisp, { timeout: 60_000, interval: 20 }).toMatchObject({ waiting: 0 });
 	commands.sandbox.clear();
 });
 afterAll(() => commands.stop());
 
-/** What an operator's shell has. */
+/** Environment of an operator's shell. */
 const keys = (more: Environment = {}): Environment => ({
 	EVENTFERRY_URL: url,
 	EVENTFERRY_SERVER_KEY: serverKey,
@@ -32,7 +32,7 @@ const keys = (more: Environment = {}): Environment => ({
 	...more,
 });
 const run = (...args: string[]) => commands.run(args, keys());
-/** What a command prints as JSON. */
+/** Runs a command and resolves to the JSON that it prints. */
 const json = async (...args: string[]) => JSON.parse((await run(...args, "--json")).stdout);
 const longest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
 
@@ -46,7 +46,7 @@ const crisp = async (): Promise<Destination> => {
 	return (await response.json()).destinations.crisp;
 };
 
-/** Sends events that Crisp refuses; resolves once all are dead letters. */
+/** Sends events that Crisp refuses. Resolves once all are dead letters. */
 async function refused(...names: string[]): Promise<void> {
 	await expect.poll(crisp).toMatchObject({ waiting: 0, dead: 0 });
 	const email = (name: string) => (names.length > 100 ? `${name.replace(" ", "")}@example.com` : "ada@example.com");
@@ -65,10 +65,10 @@ async function refused(...names: string[]): Promise<void> {
 	clear();
 }
 
-async function expectUsage(args: string[], said: RegExp): Promise<void> {
+async function expectUsage(args: string[], printed: RegExp): Promise<void> {
 	const { code, stdout, stderr } = await runHere(args, keys());
 	expect([code, stdout]).toEqual([2, ""]);
-	expect(stderr).toMatch(said);
+	expect(stderr).toMatch(printed);
 }
 
 describe("eventferry send", () => {
@@ -83,7 +83,7 @@ describe("eventferry send", () => {
 		expect(ada).toMatchObject({ email: "ada@example.com", events: [{ name: "invoice:paid", data: { total: 12 } }] });
 	});
 
-	test("needs no data, takes --url and answers in JSON", async () => {
+	test("needs no data, accepts --url and prints JSON", async () => {
 		const { code, stdout } = await commands.run(
 			["send", "hello", "--email=ada@example.com", "--json", "--url", `${url}/`],
 			keys({ EVENTFERRY_URL: await nowhere() }),
@@ -92,7 +92,7 @@ describe("eventferry send", () => {
 		expect(JSON.parse(stdout)).toEqual({ id: expect.any(String), accepted: 1, rejected: [] });
 	});
 
-	test("fails where the proxy does not accept the event, and says why", async () => {
+	test("fails with the reason if the proxy does not accept the event", async () => {
 		const { code, stdout, stderr } = await run("send", "hello", "--email", "nobody");
 		expect([code, stdout]).toEqual([1, ""]);
 		expect(stderr).toMatch(/not accepted: .*e-mail.* \(invalid_event\)/);
@@ -102,16 +102,16 @@ describe("eventferry send", () => {
 		["no name", ["--email", "a@example.com"], /name of an event/],
 		["no person", ["hello"], /--email/],
 		["data that is not JSON", ["hello", "{total: 12}", "--email", "a@example.com"], /JSON object/],
-		["data that is no object", ["hello", "[1]", "--email", "a@example.com"], /JSON object/],
+		["data that is not an object", ["hello", "[1]", "--email", "a@example.com"], /JSON object/],
 		["one word too many", ["hello", "{}", "more", "--email", "a@example.com"], /"more"/],
 		["another command's option", ["hello", "--email", "a@example.com", "--port", "1"], /--port/],
-	])("with %s is wrong usage", (_name, args, said) => expectUsage(["send", ...args], said));
+	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["send", ...args], printed));
 });
 
 describe("eventferry deadletters", () => {
 	afterEach(() => run("deadletters", "discard"));
 
-	test("list shows each in a line, in 80 columns; show shows the event", async () => {
+	test("list prints each in a line of 80 columns, and show prints the event", async () => {
 		await refused("one", "a name that goes on for so long that no table could ever hold all of it");
 		const { code, stdout } = await run("deadletters", "list", "--destination", "crisp");
 		expect(code).toBe(0);
@@ -128,11 +128,11 @@ describe("eventferry deadletters", () => {
 		expect((await json("deadletters", "list", "--reason", "other")).items).toEqual([]);
 	});
 
-	test("list says so when there are none", async () => {
+	test("list reports that there are none", async () => {
 		expect(await run("deadletters", "list")).toMatchObject({ code: 0, stdout: "no dead letters\n" });
 	});
 
-	test("replay delivers those that are chosen, and discard deletes them", async () => {
+	test("replay delivers the selected dead letters, and discard deletes them", async () => {
 		await refused("one", "two", "three", "four");
 		const { items } = await json("deadletters", "list");
 		const ids: string[] = items.map(({ id }: { id: string }) => id);
@@ -152,7 +152,7 @@ describe("eventferry deadletters", () => {
 		expect(await json("deadletters", "replay")).toEqual({ replayed: 0 });
 	});
 
-	test("a replay of many tells on stderr how far it is", async () => {
+	test("a long replay reports its progress on stderr", async () => {
 		await refused(...Array.from({ length: 1_200 }, (_, index) => `event ${index}`));
 		const { code, stdout, stderr } = await run("deadletters", "replay");
 		expect([code, stdout]).toEqual([0, "replayed 1,200 dead letters\n"]);
@@ -164,19 +164,19 @@ describe("eventferry deadletters", () => {
 		["no action", [], /list, show, replay or discard/],
 		["another action", ["burn"], /"burn"/],
 		["an action of __proto__", ["__proto__"], /list, show/],
-		["an id that is none", ["show", "one"], /"one" is not the id/],
-		["a destination that is none", ["replay", "--destination", "crips"], /"crips", only crisp, helpcrunch, vibetrace/],
-	])("with %s is wrong usage", (_name, args, said) => expectUsage(["deadletters", ...args], said));
+		["an invalid id", ["show", "one"], /"one" is not the id/],
+		["an unknown destination", ["replay", "--destination", "crips"], /"crips", only crisp, helpcrunch, vibetrace/],
+	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["deadletters", ...args], printed));
 
-	test.each(["show", "replay", "discard"])("%s of one that is not there fails", async (action) => {
+	test.each(["show", "replay", "discard"])("%s of an unknown dead letter fails", async (action) => {
 		const { code, stderr } = await runHere(["deadletters", action, "999999"], keys());
 		expect(code).toBe(1);
 		expect(stderr).toMatch(/there is no such dead letter: 999999/);
 	});
 
-	test.skipIf(!existsSync("/usr/bin/script"))("discard of all asks whoever sits at a terminal", async () => {
+	test.skipIf(!existsSync("/usr/bin/script"))("discard of all asks for confirmation at a terminal", async () => {
 		await refused("one");
-		/** What is shown, and the exit code, where somebody types an answer. */
+		/** Resolves to the terminal's lines, with the exit code, after an answer is typed. */
 		const typed = async (answer: string) => {
 			const command = `${process.execPath} ${cli} deadletters discard; echo code $?`;
 			const terminal = spawn("script", ["-qfc", command, "/dev/null"], { env: { ...process.env, ...keys() } });
@@ -191,7 +191,7 @@ describe("eventferry deadletters", () => {
 		expect(await typed("y")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
 	});
 
-	test("ends quietly when its reader has read enough", async () => {
+	test("ends quietly when its output is closed", async () => {
 		await refused("one");
 		const { stderr, exit, child } = commands.start(["deadletters", "list"], keys());
 		child.stdout?.destroy();
@@ -200,7 +200,7 @@ describe("eventferry deadletters", () => {
 });
 
 describe("eventferry stats", () => {
-	test("tells in 80 columns what waits, was delivered and is dead, and what is left of the budget", async () => {
+	test("prints waiting, delivered and dead events, and the rest of the budget, in 80 columns", async () => {
 		await refused("one");
 		const { code, stdout } = await run("stats");
 		expect(code).toBe(0);
@@ -214,36 +214,39 @@ describe("eventferry stats", () => {
 });
 
 describe("eventferry stats of a proxy that has set a batch aside", () => {
-	test("tells of it, as text and in JSON", async () => {
+	test("reports the batch, as text and in JSON", async () => {
 		const file = join(commands.folder, "torn.db");
 		await storeTornBatch(file);
-		const other = await commands.serve(["--port", "0"], { ...commands.right(), EVENTFERRY_STORE: `sqlite:${file}` });
-		const said = async (...args: string[]) => (await run("stats", "--url", other.url, ...args)).stdout;
-		await expect.poll(async () => JSON.parse(await said("--json"))).toMatchObject({ journal: 0, stuck: 1 });
-		const text = await said();
+		const otherServer = await commands.serve(["--port", "0"], {
+			...commands.validEnvironment(),
+			EVENTFERRY_STORE: `sqlite:${file}`,
+		});
+		const printed = async (...args: string[]) => (await run("stats", "--url", otherServer.url, ...args)).stdout;
+		await expect.poll(async () => JSON.parse(await printed("--json"))).toMatchObject({ journal: 0, stuck: 1 });
+		const text = await printed();
 		expect(text).toMatch(/^1 batch could not be sorted: see the log\. Each start tries again\.$/m);
 		expect(longest(text)).toBeLessThanOrEqual(80);
-		other.child.kill("SIGTERM");
-		await other.exit;
+		otherServer.child.kill("SIGTERM");
+		await otherServer.exit;
 	});
 });
 
-describe("whoever talks to the proxy", () => {
-	const all = [
+describe("a command that calls the proxy", () => {
+	const commandLines = [
 		["send", "hello", "--email", "a@example.com"],
 		["deadletters", "list"],
 		["deadletters", "replay"],
 		["stats"],
 	];
 
-	test.each(all)("is told that none answers: %s", async (...args) => {
+	test.each(commandLines)("reports that no proxy answers: %s", async (...args) => {
 		const nobody = await nowhere();
 		const { code, stdout, stderr } = await runHere(args, keys({ EVENTFERRY_URL: `${nobody}/ferry` }));
 		expect([code, stdout]).toEqual([1, ""]);
 		expect(stderr).toBe(`eventferry: no proxy answers at ${nobody}: is it running? (ECONNREFUSED)\n`);
 	});
 
-	test.each(all)("is told that the key is missing, or not the proxy's: %s", async (...args) => {
+	test.each(commandLines)("reports a missing and a wrong key: %s", async (...args) => {
 		const name = args[0] === "send" ? "EVENTFERRY_SERVER_KEY" : "EVENTFERRY_ADMIN_TOKEN";
 		const without = await runHere(args, { EVENTFERRY_URL: url });
 		expect([without.code, without.stdout]).toEqual([2, ""]);
@@ -254,22 +257,22 @@ describe("whoever talks to the proxy", () => {
 		expect(wrong.stderr).not.toContain("wr0ng");
 	});
 
-	test.each(all)("is told that something else answers: %s", async (...args) => {
+	test.each(commandLines)("reports that another server answers: %s", async (...args) => {
 		for (const [status, headers] of [
 			[404, {}],
 			[200, {}],
 			[302, { location: url }],
 		] as const) {
-			const other = await answering((_request, response) => response.writeHead(status, headers).end("<html>"));
-			const { code, stdout, stderr } = await runHere([...args, "--url", other.url], keys());
+			const otherServer = await answering((_request, response) => response.writeHead(status, headers).end("<html>"));
+			const { code, stdout, stderr } = await runHere([...args, "--url", otherServer.url], keys());
 			expect([code, stdout]).toEqual([1, ""]);
 			expect(stderr).toMatch(/no eventferry proxy/);
-			await other.close();
+			await otherServer.close();
 		}
 	});
 
 	test.each(["shop.example", "ftp://shop.example", "https://me:pass@shop.example", "https://shop.example/?a", ""])(
-		"is told that %j is no place where a proxy could be",
+		"refuses %j as the URL of a proxy",
 		async (place) => {
 			const option = await runHere(["stats", "--url", place], keys());
 			expect([option.code, option.stdout]).toEqual([2, ""]);
@@ -278,7 +281,7 @@ describe("whoever talks to the proxy", () => {
 		},
 	);
 
-	test("may keep the keys in files", async () => {
+	test("reads its keys from files as well", async () => {
 		const file = join(commands.folder, "token");
 		await writeFile(file, `${adminToken}\n`);
 		const { code } = await runHere(["stats"], { EVENTFERRY_URL: url, EVENTFERRY_ADMIN_TOKEN_FILE: file });

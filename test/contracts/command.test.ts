@@ -15,7 +15,7 @@ beforeEach(async () => {
 	({ folder, sandbox } = commands);
 });
 afterEach(() => commands.stop());
-const right = () => commands.right();
+const validEnvironment = () => commands.validEnvironment();
 const run: CommandLine["run"] = (...given) => commands.run(...given);
 const serve: CommandLine["serve"] = (...given) => commands.serve(...given);
 
@@ -31,13 +31,13 @@ const namesTaken = () =>
 		.filter(({ path, status }) => path.includes("/people/events/") && status === 200)
 		.map(({ body }) => (body as { text: string }).text);
 
-/** Resolves once Crisp has answered 200 to so many events. */
+/** Resolves once Crisp has answered 200 to this many events. */
 const delivered = (count: number) => expect.poll(namesTaken, { timeout: 60_000, interval: 20 }).toHaveLength(count);
 
 describe("eventferry serve", () => {
-	test("says in one line where it listens, delivers, and ends with 0 on SIGTERM", async () => {
-		const { said, url, child, exit, stdout } = await serve();
-		expect(said).toMatch(/^eventferry listening on http:\/\/127\.0\.0\.1:\d+$/);
+	test("prints its address in one line, delivers, and ends with 0 on SIGTERM", async () => {
+		const { firstLine, url, child, exit, stdout } = await serve();
+		expect(firstLine).toMatch(/^eventferry listening on http:\/\/127\.0\.0\.1:\d+$/);
 		expect(url).not.toMatch(/:(0|8788)$/);
 		expect((await fetch(`${url}/readyz`)).status).toBe(200);
 		expect((await fetch(`${url}/nothing`)).headers.get("content-type")).toMatch(/problem\+json/);
@@ -45,7 +45,7 @@ describe("eventferry serve", () => {
 		await delivered(1);
 		child.kill("SIGTERM");
 		expect(await exit).toBe(0);
-		expect(await stdout()).toBe(`${said}\n`);
+		expect(await stdout()).toBe(`${firstLine}\n`);
 	});
 
 	test("ends with 0 on SIGINT too", async () => {
@@ -54,7 +54,7 @@ describe("eventferry serve", () => {
 		expect(await exit).toBe(0);
 	});
 
-	test("finishes on SIGTERM what it has in flight, keeps the rest, and repeats nothing", async () => {
+	test("finishes requests in flight on SIGTERM, keeps the other events, and repeats none", async () => {
 		sandbox.fault("crisp", { delayMs: 500 });
 		const person = { email: "ada@example.com" };
 		sandbox.addPerson("crisp", person);
@@ -69,7 +69,7 @@ describe("eventferry serve", () => {
 		expect(namesTaken()).toEqual(["under way", "the rest"]);
 	});
 
-	test("ends within the grace it is given while pages keep their connections open", async () => {
+	test("ends within the grace period although pages keep their connections open", async () => {
 		const { url, child, exit } = await serve();
 		const half = connect(Number(new URL(url).port), "127.0.0.1");
 		half.on("error", () => {});
@@ -78,12 +78,12 @@ describe("eventferry serve", () => {
 		const before = performance.now();
 		child.kill("SIGTERM");
 		expect(await exit).toBe(0);
-		// The grace is 10 s; ending the process takes a busy machine some more.
+		// The grace period is 10 s. A busy machine needs some more to end the process.
 		expect(performance.now() - before).toBeLessThan(15_000);
 		half.destroy();
 	});
 
-	test("delivers after kill -9 what it had accepted, in order and once", async () => {
+	test("delivers accepted events after kill -9, in order and once", async () => {
 		const clear = sandbox.fault("crisp", { status: 503, retryAfter: 60 });
 		const first = await serve();
 		const person = { email: "ada@example.com" };
@@ -101,10 +101,10 @@ describe("eventferry serve", () => {
 		expect(namesTaken()).toEqual(names);
 	});
 
-	test("takes --port, --host and --store over the environment", async () => {
+	test("prefers --port, --host and --store to the environment", async () => {
 		const store = join(folder, "other.db");
 		const { url } = await serve(["--port=0", "--host", "localhost", "--store", `sqlite:${store}`], {
-			...right(),
+			...validEnvironment(),
 			PORT: "1",
 			HOST: "192.0.2.1",
 			EVENTFERRY_STORE: "sqlite:/nowhere/at/all/x.db",
@@ -112,7 +112,7 @@ describe("eventferry serve", () => {
 		expect((await fetch(`${url}/readyz`)).status).toBe(200);
 	});
 
-	test("takes a configuration file, and finds one in the working folder", async () => {
+	test("reads a configuration file, and finds one in the working folder", async () => {
 		const { crisp } = sandbox.destinations;
 		const config = {
 			store: `sqlite:${join(folder, "file.db")}`,
@@ -132,7 +132,7 @@ describe("eventferry serve", () => {
 		}
 	});
 
-	test("with --sandbox never delivers what a real proxy left in the same store", async () => {
+	test("with --sandbox never delivers events that a real proxy left in the same store", async () => {
 		const pause = sandbox.fault("crisp", { status: 401 });
 		const real = await serve();
 		await send(real.url, event({ name: "kept" }));
@@ -155,7 +155,7 @@ describe("eventferry serve", () => {
 		expect(namesTaken()).toEqual(["kept"]);
 	});
 
-	test("needs nothing with --sandbox, where a page on this machine may send", async () => {
+	test("needs no configuration with --sandbox, and accepts events from pages on this machine", async () => {
 		const { url } = await serve(["--sandbox", "--port", "0"], {
 			CRISP_KEY: "real",
 			VIBETRACE_BASE_URL: "https://real.example",
@@ -182,7 +182,7 @@ describe("eventferry serve", () => {
 		await once(holder, "listening");
 		const address = holder.address();
 		const port = typeof address === "object" && address ? String(address.port) : "";
-		const { code, stdout, stderr } = await run(["serve", "--port", port], right());
+		const { code, stdout, stderr } = await run(["serve", "--port", port], validEnvironment());
 		expect([code, stdout]).toEqual([1, ""]);
 		expect(stderr).toMatch(/port/);
 		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
@@ -190,11 +190,11 @@ describe("eventferry serve", () => {
 	});
 
 	test.each([
-		["a folder that is not there", "sqlite:/nowhere/at/all/x.db"],
+		["a file in a missing folder", "sqlite:/nowhere/at/all/x.db"],
 		["a folder", "sqlite:/tmp"],
-		["a file that is no database", `sqlite:${cli}`],
+		["a file that is not a database", `sqlite:${cli}`],
 	])("fails with 1 when the store is %s", async (_name, store) => {
-		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], right());
+		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], validEnvironment());
 		expect([code, stdout]).toEqual([1, ""]);
 		expect(stderr).toMatch(/store|database|sqlite/i);
 		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
@@ -207,22 +207,22 @@ describe("eventferry serve", () => {
 		const port = typeof address === "object" && address ? address.port : 0;
 		await new Promise((closed) => taken.close(closed));
 		const store = `postgres://ferry:s3cr3t@127.0.0.1:${port}/shop`;
-		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], right());
+		const { code, stdout, stderr } = await run(["serve", "--port", "0", "--store", store], validEnvironment());
 		expect([code, stdout]).toEqual([1, ""]);
 		expect(stderr).toMatch(/database cannot be used: .*ECONNREFUSED/);
 		expect(stderr).not.toMatch(/s3cr3t|node:internal|\n {4}at /);
-		const checked = await run(["check", "--store", store], right());
+		const checked = await run(["check", "--store", store], validEnvironment());
 		expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("postgres://ferry:***@127.0.0.1")]);
 		expect(checked.stdout + checked.stderr).not.toContain("s3cr3t");
 	});
 
-	test("fails with 1 when the store is a database and the package for it is not installed, and says which", async () => {
+	test("fails with 1 when the store is a database whose package is not installed, and names the package", async () => {
 		const hook = `import { registerHooks } from "node:module";
 			registerHooks({ resolve(name, context, next) {
 				if (name === "pg") throw Object.assign(new Error("none"), { code: "ERR_MODULE_NOT_FOUND" });
 				return next(name, context);
 			} });`;
-		const env = { ...right(), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` };
+		const env = { ...validEnvironment(), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` };
 		const { code, stderr } = await run(["serve", "--port", "0", "--store", "postgres://db/shop"], env);
 		expect([code, stderr]).toEqual([1, expect.stringContaining("npm install pg")]);
 		expect((await run(["check"], env)).code).toBe(0);
@@ -230,7 +230,7 @@ describe("eventferry serve", () => {
 
 	test("fails with 1 on a store that another process uses, which is not disturbed", async () => {
 		const { url } = await serve();
-		const { code, stderr } = await run(["serve", "--port", "0"], right());
+		const { code, stderr } = await run(["serve", "--port", "0"], validEnvironment());
 		expect(code).toBe(1);
 		expect(stderr).toMatch(/store/);
 		expect((await send(url, event())).status).toBe(202);
@@ -238,7 +238,7 @@ describe("eventferry serve", () => {
 	});
 
 	test("writes no secret to stderr, however much it logs", async () => {
-		const env = { ...right(), EVENTFERRY_LOG_LEVEL: "trace" };
+		const env = { ...validEnvironment(), EVENTFERRY_LOG_LEVEL: "trace" };
 		sandbox.fault("crisp", { status: 401, times: 1 });
 		const { url, child, exit, stderr, stdout } = await serve(["--port", "0"], env);
 		await send(url, event());
@@ -246,14 +246,14 @@ describe("eventferry serve", () => {
 		await sandbox.until((requests) => requests.length > 0);
 		child.kill("SIGTERM");
 		await exit;
-		const said = (await stderr) + (await stdout());
+		const logged = (await stderr) + (await stdout());
 		const { identifier, key } = sandbox.destinations.crisp;
 		const basic = Buffer.from(`${identifier}:${key}`).toString("base64");
-		for (const secret of [key, basic, serverKey, adminToken]) expect(said).not.toContain(secret);
+		for (const secret of [key, basic, serverKey, adminToken]) expect(logged).not.toContain(secret);
 	});
 });
 
-describe("wrong usage or configuration is exit code 2", () => {
+describe("wrong usage or configuration exits with code 2", () => {
 	test.each([
 		["no command", []],
 		["an unknown command", ["sail"]],
@@ -261,28 +261,33 @@ describe("wrong usage or configuration is exit code 2", () => {
 		["an unknown option", ["serve", "--prot", "80"]],
 		["an option without its value", ["serve", "--port"]],
 		["one word too many", ["serve", "now"]],
-		["a port that is none", ["serve", "--port", "http"]],
+		["an invalid port", ["serve", "--port", "http"]],
 		["a port too high", ["serve", "--port", "65536"]],
 		["an empty store", ["serve", "--store", ""]],
 		["a store of another kind", ["serve", "--store", "redis://x"]],
-		["a configuration file that is not there", ["serve", "--config", "nowhere.mjs"]],
+		["a missing configuration file", ["serve", "--config", "nowhere.mjs"]],
 		["check with an unknown option", ["check", "--dead"]],
 	])("%s", async (_name, args) => {
-		const { code, stdout, stderr } = await run(args, right());
+		const { code, stdout, stderr } = await run(args, validEnvironment());
 		expect([code, stdout]).toEqual([2, ""]);
 		expect(stderr).toMatch(/\w/);
 		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
 	});
 
-	test.each(["serve", "check"])("%s without a configuration tells every mistake", async (command) => {
+	test.each(["serve", "check"])("%s without a configuration reports every mistake", async (command) => {
 		const { code, stdout, stderr } = await run([command]);
 		expect([code, stdout]).toEqual([2, ""]);
 		for (const name of ["EVENTFERRY_WRITE_KEY", "EVENTFERRY_ORIGINS"]) expect(stderr).toContain(name);
 	});
 
-	test("and no secret is shown on the way", async () => {
+	test("without showing a secret", async () => {
 		const secret = "s3cr3t-\u00e9";
-		const env = { ...right(), EVENTFERRY_SERVER_KEY: secret, CRISP_KEY: secret, EVENTFERRY_ADMIN_TOKEN: secret };
+		const env = {
+			...validEnvironment(),
+			EVENTFERRY_SERVER_KEY: secret,
+			CRISP_KEY: secret,
+			EVENTFERRY_ADMIN_TOKEN: secret,
+		};
 		for (const args of [["check"], ["check", "--json"], ["serve"]]) {
 			const { code, stdout, stderr } = await run(args, env);
 			expect(code).toBe(2);
@@ -293,25 +298,25 @@ describe("wrong usage or configuration is exit code 2", () => {
 });
 
 describe("eventferry check", () => {
-	test("is 0 where all is right, opens nothing and shows no secret", async () => {
-		const { code, stdout, stderr } = await run(["check"], right());
+	test("exits with 0 for a valid configuration, sends no request and shows no secret", async () => {
+		const { code, stdout, stderr } = await run(["check"], validEnvironment());
 		expect([code, stderr]).toEqual([0, ""]);
 		expect(stdout).toContain(writeKey);
 		for (const secret of [sandbox.destinations.crisp.key, serverKey, adminToken]) expect(stdout).not.toContain(secret);
 		expect(sandbox.requests()).toEqual([]);
 	});
 
-	test("answers in JSON where asked to", async () => {
-		const good = await run(["check", "--json"], right());
+	test("prints JSON with --json", async () => {
+		const good = await run(["check", "--json"], validEnvironment());
 		expect([good.code, JSON.parse(good.stdout)]).toMatchObject([0, {}]);
-		const bad = await run(["check", "--json"], { ...right(), PORT: "http", EVENTFERRY_ORIGINS: "shop" });
+		const bad = await run(["check", "--json"], { ...validEnvironment(), PORT: "http", EVENTFERRY_ORIGINS: "shop" });
 		expect(bad.code).toBe(2);
 		expect(JSON.stringify(JSON.parse(bad.stdout))).toMatch(/EVENTFERRY_ORIGINS/);
 	});
 });
 
 describe("--help", () => {
-	test("tells the commands, their options and the variables, and is no mistake", async () => {
+	test("lists commands, options and variables, and exits with 0", async () => {
 		const { code, stdout } = await run(["--help"]);
 		expect(code).toBe(0);
 		for (const word of ["serve", "check", "--port", "--store", "--sandbox", "CRISP_KEY", "_FILE", "Exit codes"])
@@ -331,7 +336,7 @@ describe("--help", () => {
 		},
 	);
 
-	test("of a command that is none is wrong usage", async () => {
+	test("of an unknown command is wrong usage", async () => {
 		expect(await runHere(["sail", "--help"])).toMatchObject({ code: 2, stdout: "" });
 	});
 });

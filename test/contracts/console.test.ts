@@ -11,7 +11,7 @@ async function run(): Promise<RunningProxy> {
 	return running;
 }
 
-it("the console is a page without data, whoever asks, that loads nothing from elsewhere and runs nothing inline", async () => {
+it("the console is a page without data, which loads nothing from other origins and has no inline scripts", async () => {
 	const running = await run();
 	await running.batch(event({ person: { email: "grace@example.com" } }));
 	for (const [path, type] of [
@@ -37,7 +37,7 @@ it("the console is a page without data, whoever asks, that loads nothing from el
 	}
 });
 
-it("the console is asked for again only when it is another, leads where it is mounted, and is only read", async () => {
+it("the console is a 304 while unchanged, redirects from a slash at the end, and answers only GET and HEAD", async () => {
 	const running = await run();
 	const first = await fetch(`${running.url}/console`);
 	const again = await fetch(`${running.url}/console`, {

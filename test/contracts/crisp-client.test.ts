@@ -9,7 +9,7 @@ import { documentedMethods } from "./crisp-document.ts";
 let sandbox: Sandbox;
 let crisp: CrispClient;
 let website: string;
-/** What was made before each is asked for: a conversation, an operator, a person. */
+/** Ids created before each call: of a conversation, an operator, a person. */
 const made = { session: "", operator: "", person: "" };
 beforeAll(async () => {
 	sandbox = await startSandbox();
@@ -32,7 +32,7 @@ const call = (section: string, name: string, args: unknown[]) => {
 	if (!found) throw new Error(`there is no ${section}.${name}`);
 	return found(...args);
 };
-/** The request that was made last, without what is the same for all. */
+/** The latest request, without the fields that all requests share. */
 function lastRequest(): Pick<SandboxRequest, "method" | "path" | "query" | "body" | "status"> {
 	const { method, path, query, body, status } = sandbox.requests("crisp").at(-1) ?? { method: "none", path: "" };
 	return {
@@ -56,7 +56,7 @@ const filter = [
 	{ ...condition, query: ["uk"] },
 ];
 
-/** Whatever the document's parameters are called, in a call that means something. */
+/** A sensible value for each parameter that the document names. */
 const values: Record<string, () => unknown> = {
 	websiteId: () => website,
 	sessionId: () => made.session,
@@ -75,8 +75,8 @@ const values: Record<string, () => unknown> = {
 	query: () => ({ timestamp_before: 1_700_000_000_000 }),
 };
 
-/** What each asks of Crisp; `with` is what `params` and the like are. */
-const asked: Record<
+/** Expected request of each method. `with` is the value of parameters such as `params`. */
+const expectedRequests: Record<
 	string,
 	() => { with?: unknown; also?: unknown[]; method: string; path: string; query?: string; body?: unknown }
 > = {
@@ -199,7 +199,7 @@ const asked: Record<
 };
 
 describe("createCrisp", () => {
-	it("does today what each method of the document says, or says at once that Crisp has withdrawn it", async () => {
+	it("does what each documented method says, or rejects at once with the reason that Crisp has withdrawn it", async () => {
 		let done = 0;
 		for (const { section, name, parameters } of listed) {
 			const at = `${section}.${name}`;
@@ -212,8 +212,8 @@ describe("createCrisp", () => {
 			sandbox.addPerson("crisp", { email });
 
 			const before = sandbox.requests("crisp").length;
-			const expected = asked[at]?.();
-			// The document leaves out which website's settings are to be updated.
+			const expected = expectedRequests[at]?.();
+			// The document omits the id of the website whose settings are updated.
 			const wanted = at === "websiteSettings.update" ? ["websiteId", ...parameters] : parameters;
 			const args = wanted.map((parameter) => (values[parameter] ? values[parameter]() : expected?.with));
 			const answer = call(section, name, [...args, ...(expected?.also ?? [])]);
@@ -233,10 +233,10 @@ describe("createCrisp", () => {
 		}
 		process.stdout.write(`Crisp methods: ${done}/${listed.length}\n`);
 		expect(done).toBe(41);
-		expect(Object.keys(asked)).toHaveLength(37);
+		expect(Object.keys(expectedRequests)).toHaveLength(37);
 	});
 
-	it("has no section or method that is neither in the document nor in the table", () => {
+	it("has no undocumented section or method except savePeopleData", () => {
 		const ours = Object.entries(sections).flatMap(([section, methods]) =>
 			Object.keys(methods).map((name) => `${section}.${name}`),
 		);
@@ -245,22 +245,22 @@ describe("createCrisp", () => {
 		expect(theirs.filter((each) => !ours.includes(each))).toEqual([]);
 	});
 
-	it("names the official client's methods as they are called there", () => {
+	it("calls only methods that the official client has", () => {
 		const official = new Crisp().website as unknown as Record<string, unknown>;
 		for (const [section, methods] of Object.entries(sections))
 			for (const [name, entry] of Object.entries(methods))
 				if ("today" in entry) expect(official[entry.today], `${section}.${name}`).toBeTypeOf("function");
 	});
 
-	it("leaves the types whole of whoever has not installed crisp-api", () => {
+	it("has types that compile even if crisp-api is not installed", () => {
 		const files = globSync("dist/server/**/*.d.ts").map((file) => readFileSync(file, "utf8"));
 		const mentioning = files.filter((text) => /(from|import\()\s*"crisp-api"/.test(text));
 		expect(mentioning.length).toBeGreaterThan(3);
-		// Such a file is not checked, as it is: what cannot be found is any.
+		// TypeScript does not check a file with this comment, and takes types that it cannot find for `any`.
 		expect(mentioning.filter((text) => !text.startsWith("// @ts-nocheck\n"))).toEqual([]);
 	});
 
-	it("is described in docs/crisp.md by that table", () => {
+	it("is described in docs/crisp.md by a table of its methods", () => {
 		const rows = Object.entries(sections).flatMap(([section, methods]) =>
 			Object.entries(methods).map(([name, entry]) =>
 				"instead" in entry
@@ -276,7 +276,7 @@ describe("createCrisp", () => {
 		expect(readFileSync("docs/crisp.md", "utf8")).toContain(table);
 	});
 
-	it("merges data, or replaces it, as the name says, wrapped or not", async () => {
+	it("merges or replaces data, as the method's name says, wrapped or not", async () => {
 		sandbox.removePerson("crisp", email);
 		sandbox.addPerson("crisp", { email, attributes: { a: 1 } });
 		const data = () => sandbox.people("crisp").find((person) => person.email === email)?.attributes;
@@ -288,7 +288,7 @@ describe("createCrisp", () => {
 		expect(data()).toEqual({ data: "a key of that name", d: 4 });
 	});
 
-	it("takes a page with the document's bogus person before it, or without", async () => {
+	it("accepts a page with or without the superfluous person id that the document puts before it", async () => {
 		const paths = async (...calls: Promise<unknown>[]) => {
 			await Promise.all(calls);
 			return sandbox
@@ -311,7 +311,7 @@ describe("createCrisp", () => {
 		expect(each.map(([, query]) => query)).toEqual(["", "", "", "", "search_text=Ada", "search_text=Ada", "", ""]);
 	});
 
-	it("says whether a profile exists", async () => {
+	it("resolves to whether a profile exists", async () => {
 		sandbox.removePerson("crisp", email);
 		expect(await crisp.websitePeople.checkPeopleProfileExists(website, email)).toBe(false);
 		sandbox.addPerson("crisp", { email });
@@ -333,7 +333,7 @@ describe("createCrisp", () => {
 		});
 	});
 
-	it("knows the types of what it takes and gives", () => {
+	it("has types for its arguments and results", () => {
 		const typed = (client: CrispClient) => {
 			client.on("session:set_email", ({ session_id, email }) => `${session_id} ${email}`);
 			client.on("widget:action:processed", ({ outcome }) => outcome === "success");
@@ -342,14 +342,14 @@ describe("createCrisp", () => {
 			client.on("message:sent", () => {});
 			// @ts-expect-error: a page is a number
 			client.websiteConversations.getList(website, "2");
-			// @ts-expect-error: it takes an id and a profile
+			// @ts-expect-error: needs an id and a profile
 			client.websitePeople.updatePeopleProfile(website, { email });
 			return client.websitePeople.getPeopleProfile(website, email).then(({ person }) => person?.nickname?.trim());
 		};
 		expect(typed).toBeTypeOf("function");
 	});
 
-	describe("builds addresses that are what they look like", () => {
+	describe("builds addresses", () => {
 		it.each([
 			["a#b@x.example", "a%23b%40x.example"],
 			["a?b@x.example", "a%3Fb%40x.example"],
@@ -357,14 +357,14 @@ describe("createCrisp", () => {
 			["../../conversation/s", "..%2F..%2Fconversation%2Fs"],
 			["%2e%2e", "%252e%252e"],
 			["a b+ü@x.example", "a%20b%2B%C3%BC%40x.example"],
-		])("of %s", async (id, segment) => {
+		])("with %s escaped", async (id, segment) => {
 			await crisp.websitePeople.getPeopleProfile(website, id).catch(() => {});
 			expect(lastRequest().path).toBe(`${people()}/profile/${segment}`);
 			await (await crisp.client()).website.listPeopleConversations(website, id).catch(() => {});
 			expect(lastRequest().path).toBe(`${people()}/conversations/${segment}/list/1`);
 		});
 
-		it.each([[".."], ["."], [""], [undefined], [null], ["\ud800"], [{}]])("and none of %j", async (id) => {
+		it.each([[".."], ["."], [""], [undefined], [null], ["\ud800"], [{}]])("but refuses %j", async (id) => {
 			const before = sandbox.requests("crisp").length;
 			const profile = crisp.websitePeople.getPeopleProfile(website, id as string);
 			await expect(profile).rejects.toThrow(TypeError);
@@ -381,14 +381,14 @@ describe("createCrisp", () => {
 				(error) => error,
 			);
 
-		it("that has Crisp's own word and status", async () => {
+		it("that has Crisp's reason and status", async () => {
 			const error = await caught();
 			expect(error).toBeInstanceOf(CrispError);
 			expect(error).toMatchObject({ code: "request_failed", reason: "not_found", status: 404 });
 			expect(error.message).not.toContain("nobody");
 		});
 
-		it("without a status where there was no answer", async () => {
+		it("without a status if there was no answer", async () => {
 			const fault = sandbox.fault("crisp", { reset: true });
 			expect(await caught()).toMatchObject({ code: "request_failed", status: undefined });
 			fault();
@@ -396,16 +396,16 @@ describe("createCrisp", () => {
 
 		it.each([
 			["has no body", { status: 204 }],
-			["is a page", { body: "<html>", contentType: "text/html" }],
-		])("where a success %s, as then it may be done", async (_what, fault) => {
+			["is a web page", { body: "<html>", contentType: "text/html" }],
+		])("if a success %s, as the operation may have been done", async (_what, fault) => {
 			const end = sandbox.fault("crisp", fault);
 			expect(await caught()).toMatchObject({ code: "unreadable" });
 			end();
 		});
 
-		it("that says what of the token is wrong", async () => {
-			const other = createCrisp({ ...sandbox.destinations.crisp, key: "wrong" });
-			await expect(other.website.create({ name: "x", domain: "x.example" })).rejects.toMatchObject({
+		it("that names the problem with the token", async () => {
+			const wrongKey = createCrisp({ ...sandbox.destinations.crisp, key: "wrong" });
+			await expect(wrongKey.website.create({ name: "x", domain: "x.example" })).rejects.toMatchObject({
 				status: 401,
 				reason: "invalid_session",
 			});

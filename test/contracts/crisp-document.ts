@@ -1,7 +1,4 @@
-/**
- * The methods of Crisp's Node client as its document lists them, with the arguments it gives them; and what each asks
- * for today. `{…}` in a path stands for what the test has made before.
- */
+/** Methods of Crisp's Node client with their arguments, as Crisp's document lists them. */
 export const documentedMethods = `
 websiteConversations.getList(websiteId, page)
 websiteConversations.getOne(websiteId, sessionId)
@@ -46,7 +43,7 @@ userSession.logout()
 userProfile.get()
 `;
 
-/** The events it lists. */
+/** Events that the document lists. */
 export const documentedEvents = `
 session:update_availability session:update_verify session:request:initiated session:set_email session:set_phone
 session:set_address session:set_avatar session:set_nickname session:set_data session:sync:pages session:sync:events
@@ -70,7 +67,7 @@ email:subscribe email:track:view
 plugin:channel plugin:event plugin:settings:saved
 `;
 
-/** Those that Crisp has added since. */
+/** Events that Crisp has added since. */
 export const laterEvents = `
 session:set_subject session:set_origin session:sync:rating session:sync:topic session:set_participants
 session:set_inbox session:error message:removed message:acknowledge:unread:send message:acknowledge:ignored

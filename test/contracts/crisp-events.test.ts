@@ -35,39 +35,39 @@ async function start(options: Partial<CrispOptions> = {}) {
 	return { sandbox, crisp, errors };
 }
 
-/** Listens to every one of these; what is heard is `[name, payload]`. */
+/** Listens to all these events. Returns a list that collects `[name, payload]`. */
 function listenTo(crisp: CrispClient, all: CrispEventName[]) {
 	const heard: [string, unknown][] = [];
 	for (const name of all) crisp.on(name, (payload) => heard.push([name, payload]));
 	return heard;
 }
 
-const said = (name: string, all: CrispEventName[], heard: [string, unknown][]) =>
+const printCoverage = (name: string, all: CrispEventName[], heard: [string, unknown][]) =>
 	process.stdout.write(
-		`Crisp events ${name}: ${all.filter((each) => heard.some(([one]) => one === each)).length}/${all.length}\n`,
+		`Crisp events ${name}: ${all.filter((each) => heard.some(([heardName]) => heardName === each)).length}/${all.length}\n`,
 	);
 
-describe("every event that Crisp has", () => {
-	it("are as many as its document lists, and those it has added", () => {
+describe("each event of Crisp's", () => {
+	it("is listed in docs/crisp.md, 65 from Crisp's document and 16 added since", () => {
 		expect([documented.length, later.length]).toEqual([65, 16]);
 		expect(documentedMethods).toContain("websiteConversations");
 		const page = readFileSync("docs/crisp.md", "utf8");
 		expect([...documented, ...later].filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
 	});
 
-	it("is told to who listens, by the socket", async () => {
+	it("reaches its listeners through the socket", async () => {
 		const { sandbox, crisp, errors } = await start();
 		const all = [...documented, ...later];
 		const heard = listenTo(crisp, all);
 		await sandbox.relay.subscribed("session:set_email");
 		for (const [index, name] of all.entries()) expect(sandbox.relay.emit(name, { index })).toBe(1);
 		await vi.waitFor(() => expect(heard).toEqual(all.map((name, index) => [name, { index }])));
-		said("by the socket", documented, heard);
+		printCoverage("by the socket", documented, heard);
 		expect(errors).toEqual([]);
 		expect(sandbox.requests("crisp").map(({ path }) => path)).toEqual(["/website/connect/endpoints"]);
 	});
 
-	it("is told to the same listeners, with the same payloads, by web hooks", async () => {
+	it("reaches the same listeners, with the same payloads, through web hooks", async () => {
 		const running = await runProxy({ site: ({ crisp }) => ({ crisp: { ...crisp, hookSecret: crispSecret } }) });
 		cleanups.push(running.stop);
 		const { websiteId: website_id, ...credentials } = running.sandbox.destinations.crisp;
@@ -77,7 +77,7 @@ describe("every event that Crisp has", () => {
 		const heard = listenTo(crisp, all);
 		for (const [index, name] of all.entries()) expect(await crispReports(running, name, { index })).toBe(false);
 		await vi.waitFor(() => expect(heard).toEqual(all.map((name, index) => [name, { website_id, index }])));
-		said("by web hooks", documented, heard);
+		printCoverage("by web hooks", documented, heard);
 		expect(running.sandbox.requests("crisp")).toEqual([]);
 		crisp.close();
 		await crispReports(running, "message:send", {});
@@ -86,8 +86,8 @@ describe("every event that Crisp has", () => {
 	});
 });
 
-describe("who listens", () => {
-	it("hears nothing else, and nothing after having stopped", async () => {
+describe("a listener", () => {
+	it("receives no other events, and none once it has stopped", async () => {
 		const { sandbox, crisp } = await start();
 		const heard: unknown[] = [];
 		const stop = crisp.on("message:send", (message) => heard.push(message));
@@ -100,7 +100,7 @@ describe("who listens", () => {
 		await vi.waitFor(() => expect(heard).toEqual([{ of: "me" }]));
 	});
 
-	it("harms nobody by throwing: that is an error, told", async () => {
+	it("that throws does not affect the others, and its error is reported", async () => {
 		const { sandbox, crisp, errors } = await start();
 		const heard: unknown[] = [];
 		crisp.on("message:send", () => {
@@ -113,13 +113,13 @@ describe("who listens", () => {
 		await vi.waitFor(() => expect([heard, errors.length]).toEqual([[{}], 2]));
 	});
 
-	it("is told of a name that Crisp does not have, and of one that comes by web hooks only", async () => {
+	it("is refused for an unknown event, and for one that comes through web hooks only", async () => {
 		const { crisp } = await start();
 		expect(() => crisp.on("message:sent" as CrispEventName, () => {})).toThrow(/Crisp has no event "message:sent"/);
 		expect(() => crisp.on("widget:action:processed", () => {})).toThrow(/web hooks only/);
 	});
 
-	it("may begin late: the connection is made anew, and what may have been missed is told", async () => {
+	it("may be added later: the socket reconnects and reports which events may have been missed", async () => {
 		const { sandbox, crisp } = await start();
 		const heard = listenTo(crisp, ["message:send"]);
 		const missed: MissedEvents[] = [];
@@ -135,7 +135,7 @@ describe("who listens", () => {
 });
 
 describe("the socket", () => {
-	/** A socket whose first try again comes soon. */
+	/** Opens a socket that retries soon. */
 	async function open(credentials?: { baseUrl: string }) {
 		const sandbox: Sandbox = await startSandbox();
 		const heard: unknown[] = [];
@@ -154,7 +154,7 @@ describe("the socket", () => {
 		return { sandbox, socket, heard, missed, errors };
 	}
 
-	it("comes back when the server has ended it, and tells since when nothing was heard", async () => {
+	it("reconnects after the server has closed it, and reports the gap", async () => {
 		const startedAt = Date.now();
 		const { sandbox, missed, errors } = await open();
 		await sandbox.relay.subscribed("message:send");
@@ -166,7 +166,7 @@ describe("the socket", () => {
 		expect(errors).toMatchObject([{ code: "connection" }]);
 	});
 
-	it("comes back when the network has, by the official client's own means, and tells the same", async () => {
+	it("reconnects after a network failure, as the official client does, and reports the gap", async () => {
 		const { sandbox, missed, errors, heard } = await open();
 		await sandbox.relay.subscribed("message:send");
 		sandbox.relay.drop("network");
@@ -177,7 +177,7 @@ describe("the socket", () => {
 		expect(errors).toEqual([]);
 	}, 60_000);
 
-	it("is tried again while Crisp cannot be asked where it is, and misses nothing that it never had", async () => {
+	it("retries while Crisp does not name its address, and reports no gap before the first connection", async () => {
 		const { sandbox, missed, errors } = await open();
 		const end = sandbox.fault("crisp", { status: 503 });
 		await vi.waitFor(() => expect(errors.length).toBeGreaterThan(1), { timeout: 60_000 });
@@ -187,7 +187,7 @@ describe("the socket", () => {
 		expect(missed).toEqual([]);
 	});
 
-	it("that is refused is an error, no exception that nobody can catch, and is not tried again", async () => {
+	it("that is refused reports an error, throws no uncaught exception, and does not retry", async () => {
 		const uncaught: unknown[] = [];
 		const listener = (error: unknown) => uncaught.push(error);
 		process.on("uncaughtException", listener);

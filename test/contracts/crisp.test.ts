@@ -13,7 +13,7 @@ const ada = { email: "ada@example.com" };
 const stored = (fields: Fields = {}) => storedEvent({ person: ada, ...fields });
 const options = { createPeople: "always", occurredAt: "late" } as const;
 
-/** What is known after the answer that nobody is there. */
+/** Knowledge after the answer that the person does not exist. */
 const missing = await learn(
 	createProvider("crisp", {
 		...{ websiteId: "site-1", identifier: "id", key: "key", tier: "website" },
@@ -47,54 +47,54 @@ describe("an answer", () => {
 
 	const event = stored();
 	const update = stored({ type: "update", data: { plan: "pro" } });
-	const said = (reason: string, message?: string) => ({ error: true, reason, data: message ? { message } : {} });
+	const errorBody = (reason: string, message?: string) => ({ error: true, reason, data: message ? { message } : {} });
 
 	const everywhere: Row[] = [
 		["a success", 200, { error: false, reason: "updated", data: {} }, { kind: "delivered" }],
-		["a success of nothing", 204, "", { kind: "delivered" }],
+		["a success without a body", 204, "", { kind: "delivered" }],
 		[
-			"an error that calls itself a success",
+			"an error with a success status",
 			200,
-			said("invalid_data"),
+			errorBody("invalid_data"),
 			{ kind: "retry", reason: "unreadable", unreadable: true },
 		],
-		["a wrong shape", 400, said("invalid_data"), { kind: "rejected", status: 400, reason: "invalid_data" }],
+		["invalid data", 400, errorBody("invalid_data"), { kind: "rejected", status: 400, reason: "invalid_data" }],
 		[
-			"a wrong shape, explained",
+			"invalid data, explained",
 			400,
-			said("invalid_data", "text is too long"),
+			errorBody("invalid_data", "text is too long"),
 			{ kind: "rejected", reason: "invalid_data", message: "text is too long" },
 		],
-		["a wrong key", 401, said("invalid_session"), { kind: "paused", reason: "invalid_session" }],
-		["a key of another tier", 401, said("unauthorized"), { kind: "paused", reason: "unauthorized" }],
-		["a missing scope", 403, said("not_allowed"), { kind: "paused", reason: "not_allowed" }],
+		["a wrong key", 401, errorBody("invalid_session"), { kind: "paused", reason: "invalid_session" }],
+		["a key of another tier", 401, errorBody("unauthorized"), { kind: "paused", reason: "unauthorized" }],
+		["a missing scope", 403, errorBody("not_allowed"), { kind: "paused", reason: "not_allowed" }],
 		[
-			"a tier not admitted here",
+			"a tier that the route does not admit",
 			405,
-			said("restricted_route_tier"),
+			errorBody("restricted_route_tier"),
 			{ kind: "paused", reason: "restricted_route_tier" },
 		],
 		[
-			"a tier not admitted here",
+			"a tier that the route does not admit",
 			400,
-			said("restricted_route_tier"),
+			errorBody("restricted_route_tier"),
 			{ kind: "paused", reason: "restricted_route_tier" },
 		],
-		["a plugin that is not installed", 404, said("not_subscribed"), { kind: "paused", reason: "not_subscribed" }],
-		["a log-in to confirm", 403, said("confirm_required"), { kind: "paused" }],
-		["a limit", 420, said("rate_limited"), { kind: "wait", reason: "rate_limited" }],
-		["a limit of the load balancer", 420, "<html>", { kind: "wait" }],
-		["a limit", 429, said("too_many_requests"), { kind: "wait" }],
-		["a limit that its reason tells", 422, said("quota_limit_exceeded"), { kind: "wait" }],
-		["something unprocessable", 422, said("invalid_data"), { kind: "rejected", status: 422 }],
-		["a fault of its own", 500, said("internal_error"), { kind: "retry", status: 500 }],
+		["a plugin that is not installed", 404, errorBody("not_subscribed"), { kind: "paused", reason: "not_subscribed" }],
+		["a log-in that needs confirmation", 403, errorBody("confirm_required"), { kind: "paused" }],
+		["a rate limit", 420, errorBody("rate_limited"), { kind: "wait", reason: "rate_limited" }],
+		["a rate limit of the load balancer", 420, "<html>", { kind: "wait" }],
+		["a rate limit", 429, errorBody("too_many_requests"), { kind: "wait" }],
+		["a rate limit named only by its reason", 422, errorBody("quota_limit_exceeded"), { kind: "wait" }],
+		["an unprocessable request", 422, errorBody("invalid_data"), { kind: "rejected", status: 422 }],
+		["a fault of the server", 500, errorBody("internal_error"), { kind: "retry", status: 500 }],
 		["a fault of the load balancer", 502, "<html>", { kind: "retry", status: 502 }],
 	];
 	const profile = ["website", "site-1", "people", "profile"];
 	const events = ["website", "site-1", "people", "events", ada.email];
 	const ofPeople: Row[] = [
 		...everywhere,
-		["nobody", 404, said("not_found"), { kind: "unknownPerson" }, { request: { path: profile } }],
+		["an unknown person", 404, errorBody("not_found"), { kind: "unknownPerson" }, { request: { path: profile } }],
 	];
 	const ofCreation: Row[] = [
 		...everywhere,
@@ -105,13 +105,7 @@ describe("an answer", () => {
 			{ kind: "delivered" },
 			{ request: { path: events } },
 		],
-		[
-			"a profile that is there already",
-			409,
-			said("people_exists"),
-			{ kind: "delivered" },
-			{ request: { path: events } },
-		],
+		["an existing profile", 409, errorBody("people_exists"), { kind: "delivered" }, { request: { path: events } }],
 	];
 
 	async function understand(events: [StoredEvent], known: Known, status: number, body: unknown) {
@@ -122,26 +116,31 @@ describe("an answer", () => {
 		answer = () => [row[1], row[2]];
 		return checkAnswer(provider, events, known, row, event);
 	}
-	test.each(ofPeople)("to an event of %s (%d)", async (...row) => check([event], {}, row));
-	test.each(ofPeople)("to an update of %s (%d)", async (...row) => check([update], {}, row));
-	test.each(ofCreation)("to a creation of %s (%d)", async (...row) => check([event], missing, row));
+	test.each(ofPeople)("to an event: %s (%d)", async (...row) => check([event], {}, row));
+	test.each(ofPeople)("to an update: %s (%d)", async (...row) => check([update], {}, row));
+	test.each(ofCreation)("to a creation: %s (%d)", async (...row) => check([event], missing, row));
 
-	test("of nobody a second time ends it, and what was known is forgotten", async () => {
-		answer = (path) => (path.endsWith("/profile") ? [201, { error: false }] : [404, said("not_found")]);
+	test("that the person is unknown ends the event the second time, and the knowledge is deleted", async () => {
+		answer = (path) => (path.endsWith("/profile") ? [201, { error: false }] : [404, errorBody("not_found")]);
 		expect(await deliver(provider, event)).toEqual({ end: "rejected", known: {} });
 	});
 
-	test("of nobody to the second half of a login ends it too, after the first half was taken", async () => {
+	test("that the person is unknown ends a login at its second request, even if the first one succeeded", async () => {
 		const login = stored({ type: "login", data: { phone: "1", plan: "pro" } });
 		answer = (path) => {
-			if (path.endsWith("/people/profile")) return [409, said("people_exists")];
-			return path.includes("/people/data/") ? [404, said("not_found")] : [200, { error: false }];
+			if (path.endsWith("/people/profile")) return [409, errorBody("people_exists")];
+			return path.includes("/people/data/") ? [404, errorBody("not_found")] : [200, { error: false }];
 		};
 		expect((await deliver(provider, login)).end).toBe("rejected");
 	});
 
-	test("is shortened before it is kept", async () => {
-		const outcome: Outcome | undefined = await understand([event], {}, 400, said("x".repeat(5_000), "y".repeat(5_000)));
+	test("is shortened before it is stored", async () => {
+		const outcome: Outcome | undefined = await understand(
+			[event],
+			{},
+			400,
+			errorBody("x".repeat(5_000), "y".repeat(5_000)),
+		);
 		expect(JSON.stringify(outcome).length).toBeLessThan(1_000);
 	});
 });
@@ -163,13 +162,13 @@ describe("against Crisp as documented", () => {
 		});
 	const address = "ada%40example.com";
 
-	test("an event of somebody who is there is one request", async () => {
+	test("an event of an existing person is one request", async () => {
 		sandbox.addPerson("crisp", ada);
 		expect((await deliver(provider, stored())).end).toBe("delivered");
 		expect(requests()).toEqual([`POST events ${address} 200`]);
 	});
 
-	test("an event of somebody who is not there is three", async () => {
+	test("an event of a missing person is three requests", async () => {
 		const { end, known } = await deliver(provider, stored());
 		expect(end).toBe("delivered");
 		expect(requests()).toEqual([`POST events ${address} 404`, "POST profile 201", `POST events ${address} 200`]);
@@ -180,7 +179,7 @@ describe("against Crisp as documented", () => {
 		]);
 	});
 
-	test("a login of everything arrives on the card and in the data", async () => {
+	test("a login with all attributes arrives on the card and in the data", async () => {
 		const data = {
 			name: "Ada",
 			phone: "1",
@@ -204,7 +203,7 @@ describe("against Crisp as documented", () => {
 		]);
 	});
 
-	test("somebody deleted over there is created again, with all that the next login says", async () => {
+	test("a person deleted at Crisp is created again, with all attributes of the next login", async () => {
 		const login = stored({ type: "login", data: { name: "Ada", plan: "pro" } });
 		const { known } = await deliver(provider, login);
 		const { known: after } = await deliver(provider, stored(), known);
@@ -217,27 +216,27 @@ describe("against Crisp as documented", () => {
 		]);
 	});
 
-	test("somebody deleted right after a login that created them is created again for the next event", async () => {
+	test("a person deleted right after a login that created them is created again for the next event", async () => {
 		const { known } = await deliver(provider, stored({ type: "login", data: { name: "Ada" } }), missing);
 		sandbox.removePerson("crisp", ada.email);
 		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
 	});
 
-	test("somebody with an e-mail but a people_id that is gone gets the event under the e-mail", async () => {
+	test("a person with an e-mail and a deleted people_id gets the event under the e-mail", async () => {
 		sandbox.addPerson("crisp", ada);
 		const event = stored({ person: { ...ada, ids: { crisp: "gone" } } });
 		expect((await deliver(provider, event)).end).toBe("delivered");
 		expect(sandbox.people("crisp")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
-	test("somebody who turns out to be there already still gets the name of the login", async () => {
+	test("a person who turns out to exist already still gets the name from the login", async () => {
 		sandbox.addPerson("crisp", ada);
 		const login = stored({ type: "login", data: { name: "Ada" } });
 		await deliver(provider, login, missing);
 		expect(sandbox.people("crisp")).toMatchObject([{ profile: { person: { nickname: "Ada" } } }]);
 	});
 
-	test("somebody created by two at once is one profile", async () => {
+	test("a person created twice at the same time is one profile", async () => {
 		const ends = await Promise.all([deliver(provider, stored(), missing), deliver(provider, stored(), missing)]);
 		expect(ends.map(({ end }) => end)).toEqual(["delivered", "delivered"]);
 		expect(sandbox.people("crisp")).toMatchObject([{ events: [{ name: "x" }, { name: "x" }] }]);
@@ -254,7 +253,7 @@ describe("against Crisp as documented", () => {
 		"🛒@x.y",
 		'"a"@x.y',
 		"a&b=c@x.y",
-	])("the e-mail %s gets its own event and no other", async (email) => {
+	])("the e-mail %s gets its own event, and no one else does", async (email) => {
 		for (const other of ["a@x.y", "b@x.y", "ada@x.y", ada.email]) sandbox.addPerson("crisp", { email: other });
 		expect((await deliver(provider, stored({ person: { email } }))).end).toBe("delivered");
 		const reached = sandbox.people("crisp").filter(({ events }) => events.length > 0);

@@ -18,15 +18,15 @@ beforeAll(async () => {
 });
 afterAll(() => commands.stop());
 
-/** The names that a text sets as variables of ours. */
+/** Names of the proxy's variables that a text sets. */
 const variablesIn = (text: string) =>
 	[...text.matchAll(/\b((?:EVENTFERRY|CRISP|HELPCRUNCH|VIBETRACE)_[A-Z_]+|HOST|PORT)=/g)].map(([, name = ""]) => name);
 const known = (name: string) => configVariables.includes(name.replace(/_FILE$/, ""));
 
 describe("examples/express", () => {
-	test("mounts the proxy in an app, sends from the backend, and ends when it is told to", async () => {
+	test("mounts the proxy in an app, sends from the backend, and ends on SIGTERM", async () => {
 		const shop = spawn(process.execPath, ["examples/express/server.mjs"], {
-			env: { PATH: process.env.PATH, ...commands.right(), PORT: "0" },
+			env: { PATH: process.env.PATH, ...commands.validEnvironment(), PORT: "0" },
 			stdio: ["ignore", "pipe", "inherit"],
 		});
 		const [line] = await once(createInterface(shop.stdout), "line");
@@ -52,7 +52,7 @@ describe("examples/docker", () => {
 	const instruction = (name: string) =>
 		[...dockerfile.matchAll(new RegExp(`^${name} (.*)$`, "gm"))].map(([, rest = ""]) => rest).at(-1) ?? "";
 
-	test("builds in several stages, of which the last has no tools, and runs as nobody in particular", () => {
+	test("builds in several stages, the last one without build tools, and runs as an unprivileged user", () => {
 		const stages = dockerfile.split(/^FROM /m).slice(1);
 		expect(stages.length).toBeGreaterThan(2);
 		expect(stages.at(-1)).not.toMatch(/npm (ci|install)/);
@@ -61,7 +61,7 @@ describe("examples/docker", () => {
 		expect(JSON.parse(instruction("CMD"))).toEqual(["serve"]);
 	});
 
-	test("sets variables that there are, and a store where it may write", () => {
+	test("sets only existing variables, and a store in a writable folder", () => {
 		const names = variablesIn(instruction("ENV"));
 		expect(names).toContain("HOST");
 		expect(names.filter((name) => !known(name))).toEqual([]);
@@ -69,7 +69,7 @@ describe("examples/docker", () => {
 		expect(dockerfile).toMatch(/mkdir \/data && chown node:node \/data.*USER node/s);
 	});
 
-	test("has a health check that tells a proxy that answers from one that does not", async () => {
+	test("has a health check that fails if the proxy does not answer", async () => {
 		const [, command = "[]"] = /CMD (\[.*\])$/.exec(instruction("HEALTHCHECK")) ?? [];
 		const [, ...args]: string[] = JSON.parse(command);
 		const healthy = (url: string) =>
@@ -85,12 +85,12 @@ describe("examples/docker", () => {
 describe("examples/systemd", () => {
 	const path = "examples/systemd/eventferry.service";
 
-	test.skipIf(!existsSync("/usr/bin/systemd-analyze"))("is a unit that systemd understands", async () => {
+	test.skipIf(!existsSync("/usr/bin/systemd-analyze"))("is a valid unit of systemd", async () => {
 		const { stdout, stderr } = await run("systemd-analyze", ["verify", path]);
 		expect(stdout + stderr).toBe("");
 	});
 
-	test("sets variables that there are, and starts the command that there is, with its secrets in files", async () => {
+	test("sets only existing variables, and starts the package's command with its secrets in files", async () => {
 		const unit = await readFile(path, "utf8");
 		expect(variablesIn(unit).filter((name) => !known(name))).toEqual([]);
 		const { bin } = JSON.parse(await readFile("package.json", "utf8"));
@@ -99,14 +99,14 @@ describe("examples/systemd", () => {
 		);
 		const secrets = await Promise.all(
 			[...unit.matchAll(/^Environment=(\w+_FILE)=%d\/(.+)$/gm)].map(async ([, name = "", file = ""]) => {
-				const content = commands.right()[name.replace(/_FILE$/, "")] ?? "";
+				const content = commands.validEnvironment()[name.replace(/_FILE$/, "")] ?? "";
 				await writeFile(join(commands.folder, file), content);
 				return [name, join(commands.folder, file)] as const;
 			}),
 		);
 		expect(secrets.length).toBeGreaterThan(2);
 		const without = Object.fromEntries(secrets.map(([name]) => [name.replace(/_FILE$/, ""), undefined]));
-		const env = { ...commands.right(), ...without, ...Object.fromEntries(secrets) };
+		const env = { ...commands.validEnvironment(), ...without, ...Object.fromEntries(secrets) };
 		expect(await commands.run(["check", "--live"], env)).toMatchObject({ code: 0, stderr: "" });
 	});
 });

@@ -32,7 +32,7 @@ interface Received {
 	body: string;
 }
 
-/** A provider that answers as told, another host it could send us to, and what each of them received. */
+/** A simulated provider, another host to which it may redirect, and the requests that each received. */
 let stub: { url: string; close(): Promise<void> };
 let elsewhere: { url: string; close(): Promise<void> };
 let answer: (response: ServerResponse) => void;
@@ -108,10 +108,10 @@ describe("a URL", () => {
 		fc.emailAddress(),
 	);
 
-	/** What a server would read from the path, segment by segment. */
+	/** Decodes the segments of a path as a server would. */
 	const read = (url: string) => new URL(url).pathname.split("/").slice(1).map(decodeURIComponent);
 
-	test("has any string as exactly one segment that decodes to it, or is none", () => {
+	test("holds any string as exactly one segment that decodes to it, or is not built", () => {
 		return fc.assert(
 			fc.property(segment, (text) => {
 				const url = buildUrl(base, ["website", text, "events"]);
@@ -123,7 +123,7 @@ describe("a URL", () => {
 		);
 	});
 
-	test("has any strings as just these segments, wherever they stand", () => {
+	test("holds any strings as exactly these segments, in any position", () => {
 		return fc.assert(
 			fc.property(fc.array(segment, { minLength: 1, maxLength: 5 }), (texts) => {
 				const url = buildUrl(base, texts);
@@ -133,7 +133,7 @@ describe("a URL", () => {
 		);
 	});
 
-	test("is refused only to what cannot be a segment: nothing, dots, lone surrogates", () => {
+	test("is refused only for strings that cannot be a segment: empty ones, dots, lone surrogates", () => {
 		const possible = segment.filter((text) => !["", ".", ".."].includes(text) && text.isWellFormed());
 		return fc.assert(
 			fc.property(possible, (text) => {
@@ -143,7 +143,7 @@ describe("a URL", () => {
 		);
 	});
 
-	test.each(["", ".", "..", "\ud800", "a\udc00"])("is refused to the segment %j", (text) => {
+	test.each(["", ".", "..", "\ud800", "a\udc00"])("is refused for the segment %j", (text) => {
 		expect(buildUrl(base, ["people", text])).toBeUndefined();
 		expect(buildUrl(base, [text, "people"])).toBeUndefined();
 	});
@@ -172,7 +172,7 @@ describe("a URL", () => {
 	});
 
 	test.each(["https://api.example", "https://api.example/", "https://api.example/a/b", "http://127.0.0.1:8080/v1"])(
-		"may stand below %s",
+		"may be built below %s",
 		(given) => expect(buildUrl(given.replace(/\/$/, ""), ["x"])).toBe(`${given.replace(/\/$/, "")}/x`),
 	);
 });
@@ -197,22 +197,21 @@ describe("Retry-After", () => {
 		["Infinity", undefined],
 	])("%j is %j ms", (header, ms) => expect(retryAfterMs(header, now)).toBe(ms));
 
-	/** How long a destination with a daily allowance is left alone for the first time after such a header. */
+	/** First wait of a destination with a daily allowance after this header, ms. */
 	function heldMs(header: string): number {
 		const hold = createHold({ requests: 10_000, per: "day" });
 		hold.wait("too_many_requests", retryAfterMs(header, now), now);
 		return hold.until() - now;
 	}
 
-	// `Date.parse` takes some of these for dates long past.
-	test.each(["1.5", "-1", "+5", "1e3", "5 s", "soon"])(
-		"that is neither seconds nor a date is as good as none: %j",
-		(header) => expect(heldMs(header)).toBe(30_000),
+	// `Date.parse` reads some of these as dates long past.
+	test.each(["1.5", "-1", "+5", "1e3", "5 s", "soon"])("that is neither seconds nor a date is ignored: %j", (header) =>
+		expect(heldMs(header)).toBe(30_000),
 	);
 
-	// A provider whose clock is behind ours, or who does not mean it: without any wait we would hammer it.
+	// The provider's clock may be slow. Without any wait the proxy would flood it with requests.
 	test.each(["0", "Mon, 23 Nov 2026 11:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"])(
-		"that is over already does not end the wait at once: %j",
+		"in the past does not end the wait at once: %j",
 		(header) => expect(heldMs(header)).toBeGreaterThanOrEqual(1_000),
 	);
 
@@ -241,7 +240,7 @@ describe("an exchange", () => {
 		]);
 	});
 
-	test.each(["POST", "PATCH", "PUT"] as const)("is tried once as %s, whatever is answered", async (method) => {
+	test.each(["POST", "PATCH", "PUT"] as const)("is tried once as %s, whatever the answer", async (method) => {
 		for (const status of [408, 413, 429, 500, 502, 503, 504]) {
 			received = [];
 			json(status, {}, { "retry-after": "0" });
@@ -250,7 +249,7 @@ describe("an exchange", () => {
 		}
 	});
 
-	test("is not begun with a URL that cannot be", async () => {
+	test("is not begun with an impossible URL", async () => {
 		json(200, {});
 		const answered = await exchange({ path: ["people", ".."] });
 		expect(answered).toMatchObject({ kind: "unbuildable" });
@@ -258,7 +257,7 @@ describe("an exchange", () => {
 	});
 
 	test.each([301, 302, 303, 307, 308])(
-		"does not follow a %d, and shows its credentials to nobody else",
+		"does not follow a %d, and sends its credentials nowhere else",
 		async (status) => {
 			raw(status, "", { location: `${elsewhere.url}/v1/a` });
 			expect(await exchange()).toMatchObject({ kind: "reply", status });
@@ -274,14 +273,14 @@ describe("an exchange", () => {
 	});
 
 	test.each<[string, string | Buffer, object]>([
-		["JSON that is no object", "[]", { json: undefined, empty: false }],
+		["JSON that is not an object", "[]", { json: undefined, empty: false }],
 		["null", "null", { json: undefined, empty: false }],
 		["a text in JSON", '"ok"', { json: undefined, empty: false }],
 		["half an object", '{"error":fal', { json: undefined, empty: false }],
 		["a web page", "<!doctype html><title>Sign in</title>", { json: undefined, empty: false }],
 		["nothing", "", { json: undefined, empty: true }],
 		["white space", " \r\n", { json: undefined, empty: true }],
-		["bytes that are no text", Buffer.from([0xff, 0xfe, 0x00]), { json: undefined, empty: false }],
+		["bytes that are not text", Buffer.from([0xff, 0xfe, 0x00]), { json: undefined, empty: false }],
 		["a byte order mark before JSON", '\ufeff{"a":1}', { json: { a: 1 }, empty: false }],
 		["64 KB", JSON.stringify({ a: "x".repeat(65_536 - 8) }), { json: { a: expect.any(String) } }],
 		["a byte more than 64 KB", JSON.stringify({ a: "x".repeat(65_536 - 7) }), { json: undefined, empty: false }],
@@ -312,19 +311,19 @@ describe("an exchange", () => {
 		expect(received).toHaveLength(1);
 	});
 
-	test("fails when nobody listens", async () => {
+	test("fails when no server listens", async () => {
 		const closed = await listen(() => {});
 		await closed.close();
 		const answered = await createExchange(closed.url, {})(post, never);
 		expect(answered).toEqual({ kind: "failure", reason: "network" });
 	});
 
-	test("fails when the answer is no HTTP", async () => {
+	test("fails when the answer is not HTTP", async () => {
 		answer = (response) => response.socket?.end("220 mail.example ESMTP\r\n");
 		expect(await exchange()).toEqual({ kind: "failure", reason: "network" });
 	});
 
-	test("fails when it is stopped, before it begins or while it lasts", async () => {
+	test("fails when it is aborted, before or during the request", async () => {
 		const stopped = new AbortController();
 		answer = () => stopped.abort();
 		expect(await exchange({}, stopped.signal)).toEqual({ kind: "failure", reason: "stopped" });
@@ -381,7 +380,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 			}),
 		{ results: { message: "Event created", email: "Event was created for the specified user" } },
 	],
-])("whatever is answered, %s", async (name, create, success, found = []) => {
+])("with any answer, %s", async (name, create, success, found = []) => {
 	const unreadable = { kind: "retry", reason: "unreadable", unreadable: true };
 	const event = eventSchema.parse({
 		id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f",
@@ -393,7 +392,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 	const stored: StoredEvent = { event, trusted: false, receivedAt: Date.now() };
 	const known = await learn(create("https://provider.invalid/v1"), stored, found, { now: Date.now() });
 
-	/** Sends an event of a person who is known to be there. */
+	/** Sends an event of a person who is known to exist. */
 	async function send(signal: AbortSignal = never) {
 		const provider = create(`${stub.url}/v1`);
 		const plan = provider.plan([stored], known, Date.now());
@@ -401,7 +400,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		const outcome = await provider.send(plan.request, signal);
 		expect(JSON.stringify(outcome)).not.toContain(secret);
 		expect(received.length).toBeLessThanOrEqual(1);
-		// Then the next is sent as directly.
+		// The next event is then sent without another look-up.
 		if (outcome.kind === "delivered")
 			expect(provider.plan([stored], outcome.known, Date.now())).toMatchObject({ request: { purpose: "event" } });
 		return outcome;
@@ -420,8 +419,8 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		["a web page", 400, "<html>", { kind: "rejected", status: 400, reason: "http_400" }],
 		["10 MB", 400, "x".repeat(10_000_000), { kind: "rejected", status: 400, reason: "http_400" }],
 		["an array", 400, "[]", { kind: "rejected", reason: "http_400" }],
-		["an object of nothing known", 400, '{"errors":7,"error":[],"reason":{},"data":null}', { kind: "rejected" }],
-		["errors of nothing known", 400, '{"errors":[null,7,"x",[],{"code":1,"message":{}}]}', { kind: "rejected" }],
+		["an object without known fields", 400, '{"errors":7,"error":[],"reason":{},"data":null}', { kind: "rejected" }],
+		["errors without known fields", 400, '{"errors":[null,7,"x",[],{"code":1,"message":{}}]}', { kind: "rejected" }],
 		["401", 401, "", { kind: "paused", status: 401 }],
 		["403", 403, "<html>", { kind: "paused", status: 403 }],
 		["404", 404, "", { kind: "unknownPerson" }],
@@ -445,17 +444,17 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		expect(await send()).toMatchObject(expected);
 	});
 
-	test("takes JSON for what it is, whatever it is called", async () => {
+	test("reads JSON under any content type", async () => {
 		raw(200, JSON.stringify(success), { "content-type": "text/html" });
 		expect(await send()).toMatchObject({ kind: "delivered" });
 	});
 
-	test("says so itself when 420 is a limit, else refuses", async () => {
+	test("reads 420 as a rate limit at Crisp, else as a refusal", async () => {
 		json(420, {}, { "retry-after": "7" });
 		expect(await send()).toMatchObject(name === "Crisp" ? { kind: "wait", forMs: 7_000 } : { kind: "rejected" });
 	});
 
-	test.each([301, 302, 303, 307, 308])("is not followed elsewhere by a %d", async (status) => {
+	test.each([301, 302, 303, 307, 308])("is not redirected by a %d", async (status) => {
 		raw(status, "", { location: `${elsewhere.url}/v1/event` });
 		expect(await send()).toMatchObject({ kind: "retry", status });
 		expect(received).toHaveLength(1);
@@ -479,12 +478,12 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		expect(outcome.kind === "wait" && outcome.forMs).toBeLessThanOrEqual(60_000);
 	});
 
-	test("is tried again after a reset", async () => {
+	test("retries after a reset", async () => {
 		answer = (response) => response.socket?.resetAndDestroy();
 		expect(await send()).toEqual({ kind: "retry", reason: "network" });
 	});
 
-	test("is tried again after a time out", async () => {
+	test("retries after a time-out", async () => {
 		const time = new AbortController();
 		vi.spyOn(AbortSignal, "timeout").mockReturnValue(time.signal);
 		answer = () => time.abort(new DOMException("The operation timed out", "TimeoutError"));
@@ -497,7 +496,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		expect(await send(stopped.signal)).toEqual({ kind: "retry", reason: "stopped" });
 	});
 
-	// It was accepted: trying for three days, as after a failed connection, would repeat it some 300 times.
+	// The event was accepted. Three days of retries, as after a failed connection, would repeat it some 300 times.
 	test.each<[string, (response: ServerResponse, body: string) => void]>([
 		[
 			"cut short",
@@ -507,10 +506,10 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 			},
 		],
 		[
-			"not in the encoding it names",
+			"not in the encoding that it names",
 			(response, body) => response.writeHead(200, { "content-encoding": "gzip" }).end(body),
 		],
-	])("is tried three times at most when a success is %s", async (_, respond) => {
+	])("retries at most three times when a success is %s", async (_, respond) => {
 		answer = (response) => respond(response, JSON.stringify(success));
 		expect(await send()).toMatchObject(unreadable);
 	});

@@ -19,7 +19,7 @@ const helpcrunch = createProvider("helpcrunch", {
 	baseUrl: "https://helpcrunch.invalid/v1",
 });
 const nobody: Reply = [200, { data: [] }];
-/** What is known once she was found as customer 7, was not found by userId, was not found at all. */
+/** Knowledge once Ada was found as customer 7, was not found by userId, and was not found at all. */
 const found = await learn(helpcrunch, stored(), [[200, { data: [{ id: 7, ...ada }] }]], { now: Date.now() });
 const notByUserId = await learn(helpcrunch, stored(), [nobody], { now: Date.now() });
 const missing = await learn(helpcrunch, stored(), [nobody, nobody], { now: Date.now() });
@@ -52,7 +52,7 @@ describe("an answer", () => {
 	const update = stored({ type: "update", data: { plan: "pro" } });
 	const customer = (id: number) => ({ request: { body: { customer: id } } });
 	const search = (field: string) => ({ request: { body: { filter: [{ field: `customers.${field}` }] } } });
-	const said = (code: string, message: string) => ({
+	const errorBody = (code: string, message: string) => ({
 		errors: [
 			{ code: "invalid_request", message: "Invalid request" },
 			{ code, message },
@@ -61,15 +61,15 @@ describe("an answer", () => {
 
 	const everywhere: Row[] = [
 		[
-			"an error that calls itself a success",
+			"an error with a success status",
 			200,
-			said("x", "y"),
+			errorBody("x", "y"),
 			{ kind: "retry", reason: "unreadable", unreadable: true },
 		],
 		[
-			"a field that is wrong",
+			"a wrong field",
 			400,
-			said("customer", "This value should be of type numeric."),
+			errorBody("customer", "This value should be of type numeric."),
 			{
 				kind: "rejected",
 				status: 400,
@@ -77,40 +77,45 @@ describe("an answer", () => {
 				message: "Invalid request This value should be of type numeric.",
 			},
 		],
-		["a wrong key", 401, said("unauthorized", "Unauthorized"), { kind: "paused", reason: "unauthorized" }],
+		["a wrong key", 401, errorBody("unauthorized", "Unauthorized"), { kind: "paused", reason: "unauthorized" }],
 		[
-			"a wrong key, as older pages have it",
+			"a wrong key, as older pages document it",
 			401,
 			{ errors: [{ code: "invalid_token", message: "Invalid token" }] },
 			{ kind: "paused", reason: "invalid_token" },
 		],
-		["a key that may not", 403, "", { kind: "paused", status: 403 }],
-		["a limit", 429, said("too_many_requests", "Too many requests"), { kind: "wait", reason: "too_many_requests" }],
+		["a key without permission", 403, "", { kind: "paused", status: 403 }],
 		[
-			"a limit, as older pages have it",
+			"a rate limit",
+			429,
+			errorBody("too_many_requests", "Too many requests"),
+			{ kind: "wait", reason: "too_many_requests" },
+		],
+		[
+			"a rate limit, as older pages document it",
 			429,
 			{ errors: [{ code: "too_many_requests", message: "You have exceeded…" }] },
 			{ kind: "wait", reason: "too_many_requests" },
 		],
-		["a fault of its own", 500, "", { kind: "retry", status: 500 }],
+		["a fault of the server", 500, "", { kind: "retry", status: 500 }],
 		["a fault of the load balancer", 502, "<html>", { kind: "retry", status: 502 }],
 	];
 	const ofCustomers: Row[] = [
 		...everywhere,
-		["its success", 200, { id: 7, name: "x" }, { kind: "delivered" }, customer(7)],
-		["its success, of another id", 200, { id: 168990409 }, { kind: "delivered" }, customer(7)],
-		["a success of nothing", 204, "", { kind: "delivered" }, customer(7)],
-		["nobody", 404, said("not_found", "Chat not found"), { kind: "unknownPerson" }, search("userId")],
+		["the documented success", 200, { id: 7, name: "x" }, { kind: "delivered" }, customer(7)],
+		["a success with another id", 200, { id: 168990409 }, { kind: "delivered" }, customer(7)],
+		["a success without a body", 204, "", { kind: "delivered" }, customer(7)],
+		["an unknown person", 404, errorBody("not_found", "Chat not found"), { kind: "unknownPerson" }, search("userId")],
 		[
-			"nobody, as older pages have it",
+			"an unknown person, as older pages document it",
 			404,
 			{ errors: [{ code: "entity_not_found", message: "Customer not found" }] },
 			{ kind: "unknownPerson" },
 		],
 	];
 	const lost = { kind: "retry", reason: "unreadable", unreadable: true };
-	// Whatever was refused or cannot be read: it may be done, or they may have been there already.
-	const looksAgain = new Set(["an error that calls itself a success", "a field that is wrong"]);
+	// After a refused or unreadable creation the customer may exist, so they are searched again.
+	const looksAgain = new Set(["an error with a success status", "a wrong field"]);
 	const ofCreation: Row[] = [
 		...everywhere.map((row): Row => {
 			const [what, status, body] = row;
@@ -121,13 +126,13 @@ describe("an answer", () => {
 	];
 	const ofSearches: Row[] = [
 		...everywhere,
-		["nobody", 200, { data: [], total: 0 }, { kind: "unknownPerson" }, search("email")],
-		["one", 200, { data: [{ id: 8, userId: "u-1" }], total: 1 }, { kind: "delivered" }, customer(8)],
-		["no list", 200, { data: { id: 8 } }, lost],
-		["nothing", 200, {}, lost],
+		["no customer", 200, { data: [], total: 0 }, { kind: "unknownPerson" }, search("email")],
+		["one customer", 200, { data: [{ id: 8, userId: "u-1" }], total: 1 }, { kind: "delivered" }, customer(8)],
+		["an object instead of a list", 200, { data: { id: 8 } }, lost],
+		["an empty object", 200, {}, lost],
 		["no body", 204, "", lost],
 		[
-			"a list of none of us",
+			"a list without a valid customer",
 			200,
 			{ data: [null, 8, "x", {}, { id: "x" }, { id: 1.5 }] },
 			{ kind: "unknownPerson" },
@@ -136,7 +141,7 @@ describe("an answer", () => {
 		[
 			"a wrong filter",
 			400,
-			said("filter[0].field", "This value should not be blank."),
+			errorBody("filter[0].field", "This value should not be blank."),
 			{ kind: "rejected", reason: "filter[0].field" },
 		],
 	];
@@ -149,10 +154,10 @@ describe("an answer", () => {
 		answer = () => [row[1], row[2]];
 		return checkAnswer(provider, events, known, row, event);
 	}
-	test.each(ofCustomers)("to an event of %s (%d)", async (...row) => check([event], found, row));
-	test.each(ofCustomers)("to an update of %s (%d)", async (...row) => check([update], found, row));
-	test.each(ofCreation)("to a creation of %s (%d)", async (...row) => check([event], missing, row));
-	test.each(ofSearches)("to a search of %s (%d)", async (...row) => check([event], {}, row));
+	test.each(ofCustomers)("to an event: %s (%d)", async (...row) => check([event], found, row));
+	test.each(ofCustomers)("to an update: %s (%d)", async (...row) => check([update], found, row));
+	test.each(ofCreation)("to a creation: %s (%d)", async (...row) => check([event], missing, row));
+	test.each(ofSearches)("to a search: %s (%d)", async (...row) => check([event], {}, row));
 
 	const email = ada.email;
 	test.each<[string, object[], number]>([
@@ -165,7 +170,7 @@ describe("an answer", () => {
 			2,
 		],
 		[
-			"else the one seen last",
+			"otherwise the one seen last",
 			[
 				{ id: 1, lastSeen: 5 },
 				{ id: 2, lastSeen: 9 },
@@ -174,7 +179,7 @@ describe("an answer", () => {
 			2,
 		],
 		[
-			"by its number, not its letters",
+			"the one seen last, compared as a number",
 			[
 				{ id: 1, lastSeen: "9" },
 				{ id: 2, lastSeen: "10" },
@@ -182,7 +187,7 @@ describe("an answer", () => {
 			2,
 		],
 		[
-			"to the fraction of a second",
+			"the one seen last, to the fraction of a second",
 			[
 				{ id: 1, lastSeen: "1607542030.713" },
 				{ id: 2, lastSeen: "1607542030.714" },
@@ -190,16 +195,20 @@ describe("an answer", () => {
 			2,
 		],
 		[
-			"whether it is a text or a number",
+			"the one seen last, as a text or a number",
 			[
 				{ id: 1, lastSeen: "1607542030" },
 				{ id: 2, lastSeen: 1607542031 },
 			],
 			2,
 		],
-		["rather than never seen", [{ id: 1, lastSeen: null }, { id: 2, lastSeen: "1" }, { id: 3 }], 2],
 		[
-			"else the one with the lowest id",
+			"one that was seen rather than one that was not",
+			[{ id: 1, lastSeen: null }, { id: 2, lastSeen: "1" }, { id: 3 }],
+			2,
+		],
+		[
+			"otherwise the one with the lowest id",
 			[
 				{ id: 3, lastSeen: 5 },
 				{ id: 2, lastSeen: 5 },
@@ -207,8 +216,8 @@ describe("an answer", () => {
 			],
 			2,
 		],
-		["also of those nobody has seen", [{ id: 3 }, { id: 2, lastSeen: "x" }, { id: 10 }], 2],
-	])("with several of that e-mail: %s", async (_, customers, id) => {
+		["the one with the lowest id of those never seen", [{ id: 3 }, { id: 2, lastSeen: "x" }, { id: 10 }], 2],
+	])("with several customers of one e-mail selects %s", async (_, customers, id) => {
 		const data = customers.map((one) => ({ email, ...one }));
 		await check([event], notByUserId, ["", 200, { data, total: data.length }, { kind: "delivered" }, customer(id)]);
 	});
@@ -216,7 +225,7 @@ describe("an answer", () => {
 	test.each<[string, Known, object]>([
 		["userId", {}, { id: 8, userId: "u-2", email: "eve@example.com" }],
 		["e-mail", notByUserId, { id: 8, userId: "u-2", email: "eve@example.com" }],
-	])("to a search by %s with somebody else is not taken for the person", async (_, known, other) => {
+	])("to a search by %s with another customer is not taken for the person", async (_, known, other) => {
 		const outcome = await understand([event], known, 200, { data: [other], total: 1 });
 		if (outcome?.kind !== "unknownPerson") throw new Error(JSON.stringify(outcome));
 		expect(provider.plan([event], outcome.known, Date.now())).not.toMatchObject({ request: { path: ["events"] } });
@@ -227,8 +236,9 @@ describe("an answer", () => {
 		await check([event], notByUserId, ["", 200, { data, total: 1 }, { kind: "delivered" }, customer(8)]);
 	});
 
-	test("of nobody, though just found again, ends it, and what was known is forgotten", async () => {
-		answer = (path) => (path.endsWith("/search") ? [200, { data: [{ id: 7, ...ada }] }] : [404, said("not_found", "")]);
+	test("that a person who was just found is unknown ends the event, and the knowledge is deleted", async () => {
+		answer = (path) =>
+			path.endsWith("/search") ? [200, { data: [{ id: 7, ...ada }] }] : [404, errorBody("not_found", "")];
 		expect(await deliver(provider, event, found)).toEqual({ end: "rejected", known: {} });
 		expect(received).toEqual(["POST /v1/events", "POST /v1/customers/search", "POST /v1/events"]);
 	});
@@ -237,7 +247,7 @@ describe("an answer", () => {
 		["is empty", ""],
 		["is a web page", "<html>"],
 		["has no id", {}],
-		["has an id that is none", { id: "x" }],
+		["has an invalid id", { id: "x" }],
 	])("to a creation that %s leads to another search, not to another customer", async (_, body) => {
 		const people: object[] = [];
 		answer = (path) => {
@@ -268,7 +278,7 @@ describe("against HelpCrunch as documented", () => {
 	const requests = () =>
 		sandbox.requests("helpcrunch").map(({ method, path, status }) => `${method} ${path} ${status}`);
 
-	test("the first event of somebody who is there is a search more than the next", async () => {
+	test("the first event of an existing person costs one search more than the next", async () => {
 		sandbox.addPerson("helpcrunch", ada);
 		const { end, known } = await deliver(provider, stored());
 		expect(end).toBe("delivered");
@@ -278,13 +288,13 @@ describe("against HelpCrunch as documented", () => {
 		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }, { name: "x" }] }]);
 	});
 
-	test("somebody who is not there is created with e-mail and userId", async () => {
+	test("a missing person is created with e-mail and userId", async () => {
 		expect((await deliver(provider, stored())).end).toBe("delivered");
 		expect(requests().slice(-2)).toEqual(["POST /customers 201", "POST /events 200"]);
 		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
-	test("a login of everything arrives in the fields and in the custom data", async () => {
+	test("a login with all attributes arrives in the fields and in the custom data", async () => {
 		const data = { name: "Ada", phone: "1", company: "AE", locale: "en", plan: "pro", seats: 3, vip: true };
 		expect((await deliver(provider, stored({ type: "login", data }))).end).toBe("delivered");
 		expect(sandbox.people("helpcrunch")).toMatchObject([
@@ -305,14 +315,14 @@ describe("against HelpCrunch as documented", () => {
 		]);
 	});
 
-	test("somebody deleted over there is looked up again, and created", async () => {
+	test("a person deleted at HelpCrunch is looked up again, and created", async () => {
 		const { known } = await deliver(provider, stored());
 		sandbox.removePerson("helpcrunch", ada.email);
 		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
 		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
-	test("somebody merged into another customer is found there", async () => {
+	test("a person merged into another customer is found there", async () => {
 		const { known } = await deliver(provider, stored());
 		sandbox.removePerson("helpcrunch", ada.email);
 		const id = sandbox.addPerson("helpcrunch", ada);
@@ -320,21 +330,21 @@ describe("against HelpCrunch as documented", () => {
 		expect(sandbox.requests("helpcrunch").at(-1)).toMatchObject({ path: "/events", body: { customer: id } });
 	});
 
-	test("somebody deleted after a login that created them is created again for the next event", async () => {
+	test("a person deleted after a login that created them is created again for the next event", async () => {
 		const { known } = await deliver(provider, stored({ type: "login", data: { name: "Ada" } }));
 		sandbox.removePerson("helpcrunch", ada.email);
 		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
 	});
 
-	test("somebody under a given id that is gone is found by userId", async () => {
+	test("a person with a deleted given id is found by userId", async () => {
 		sandbox.addPerson("helpcrunch", ada);
 		const event = stored({ person: { ...ada, ids: { helpcrunch: 1 } } });
 		expect((await deliver(provider, event)).end).toBe("delivered");
 		expect(sandbox.people("helpcrunch")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
-	// The answer to the creation was lost, or the person's other lane, the one of their userId, was faster.
-	test("somebody created since the search is found, and loses no event", async () => {
+	// The answer to the creation was lost, or the person's other lane, that of their userId, was faster.
+	test("a person created since the search is found, and loses no event", async () => {
 		sandbox.addPerson("helpcrunch", ada);
 		const { end } = await deliver(provider, stored(), missing);
 		expect(end).toBe("delivered");
@@ -342,7 +352,7 @@ describe("against HelpCrunch as documented", () => {
 	});
 
 	test.each(["a/b", "../events", "..", "%2e%2e", "#", "?", "🛒", '"', "*"])(
-		"the userId %s gets its own event and no other",
+		"the userId %s gets its own event, and no one else does",
 		async (userId) => {
 			sandbox.addPerson("helpcrunch", ada);
 			expect((await deliver(provider, stored({ person: { userId } }))).end).toBe("delivered");

@@ -55,14 +55,14 @@ describe("a web hook", () => {
 	const message = () => crispBody(website, "message:send", { session_id: "session_1", content: `Hey ${++messages}` });
 
 	describe("of a Crisp plugin", () => {
-		it("is taken once, and answered 200 as often as it is delivered", async () => {
+		it("is accepted once, and answered with 200 at each delivery", async () => {
 			const body = message();
 			const headers = crispHeaders(body);
 			expect(await crisp(body, headers)).toEqual(taken);
 			expect(await crisp(body, headers)).toEqual(repeated);
 		});
 
-		it("may be signed by the official client's own scheme: over the JSON written anew", async () => {
+		it("may be signed over reserialised JSON, as the official client does", async () => {
 			const official = new Crisp();
 			const body = message();
 			const timestamp = Date.now();
@@ -75,7 +75,7 @@ describe("a web hook", () => {
 			expect(await crisp(body, headers)).toEqual(repeated);
 		});
 
-		it("may be signed over its bytes, however they are written", async () => {
+		it("may be signed over its raw bytes, however they are formatted", async () => {
 			const body = `{ "website_id" : "${website}", "event":"message:send","data" :{"a":1.0, "b":"\\u00e9"},"timestamp":1}`;
 			expect(JSON.stringify(JSON.parse(body))).not.toBe(body);
 			expect(await crisp(body, crispHeaders(body))).toEqual(taken);
@@ -83,23 +83,23 @@ describe("a web hook", () => {
 
 		it.each<[string, (body: string) => Record<string, string>]>([
 			["that was changed", (body) => crispHeaders(`${body} `.replace("Hey", "Bye"))],
-			["that somebody else has signed", (body) => crispHeaders(body, Date.now(), "another")],
-			["that was signed more than 5 minutes ago", (body) => crispHeaders(body, Date.now() - 5.1 * minute)],
-			["that will be signed in more than 5 minutes", (body) => crispHeaders(body, Date.now() + 5.1 * minute)],
+			["signed with another secret", (body) => crispHeaders(body, Date.now(), "another")],
+			["signed more than 5 minutes ago", (body) => crispHeaders(body, Date.now() - 5.1 * minute)],
+			["signed more than 5 minutes in the future", (body) => crispHeaders(body, Date.now() + 5.1 * minute)],
 			[
-				"whose time is another than was signed",
+				"whose time differs from the signed one",
 				(body) => ({ ...crispHeaders(body, 1), "x-crisp-request-timestamp": `${Date.now()}` }),
 			],
-			["that has no time", (body) => ({ "x-crisp-signature": crispSignature(body, "undefined") })],
-			["whose time is none", (body) => crispHeaders(body, "now")],
+			["without a time", (body) => ({ "x-crisp-signature": crispSignature(body, "undefined") })],
+			["with an invalid time", (body) => crispHeaders(body, "now")],
 			["without a signature", () => ({ "x-crisp-request-timestamp": `${Date.now()}` })],
 			["with an empty signature", (body) => ({ ...crispHeaders(body), "x-crisp-signature": "" })],
 			[
-				"with a signature that goes on",
+				"with other characters after the signature",
 				(body) => ({ ...crispHeaders(body), "x-crisp-signature": `${crispHeaders(body)["x-crisp-signature"]}zz` }),
 			],
 			[
-				"with a digit too many",
+				"with a digit too many in the signature",
 				(body) => ({ ...crispHeaders(body), "x-crisp-signature": `${crispHeaders(body)["x-crisp-signature"]}a` }),
 			],
 			[
@@ -119,19 +119,19 @@ describe("a web hook", () => {
 			["milliseconds, nearly 5 minutes ago", () => Date.now() - 4.9 * minute],
 			["milliseconds, nearly 5 minutes ahead", () => Date.now() + 4.9 * minute],
 			["seconds", () => Date.now() / 1_000],
-		])("may tell its time in %s", async (_what, time) => {
+		])("may give its time in %s", async (_what, time) => {
 			const body = message();
 			expect(await crisp(body, crispHeaders(body, Math.round(time())))).toEqual(taken);
 		});
 
-		it("is the same however its signature is written", async () => {
+		it("counts as the same in whatever case its signature is written", async () => {
 			const body = message();
 			const { "x-crisp-signature": signature, ...headers } = crispHeaders(body);
 			expect(await crisp(body, { ...headers, "x-crisp-signature": signature })).toEqual(taken);
 			expect(await crisp(body, { ...headers, "x-crisp-signature": signature.toUpperCase() })).toEqual(repeated);
 		});
 
-		it("passes the vector that the official client was seen to verify", () => {
+		it("passes a test vector that the official client verifies", () => {
 			const raw = Buffer.from('{"website_id":"w","event":"message:send","data":{"a":1},"timestamp":1700000000000}');
 			const signature = "00e5f1e5ebfd094a9d101005ff47fc77dc0bbd81e0ddd438d0848c2c23fb7ce5";
 			const headers: Record<string, string> = {
@@ -157,7 +157,7 @@ describe("a web hook", () => {
 	});
 
 	describe("of a Crisp website, which is not signed,", () => {
-		it("is taken for its key, once", async () => {
+		it("is accepted once with its key", async () => {
 			const body = message();
 			expect(await crisp(body, {}, `?key=${crispKey}`)).toEqual(taken);
 			expect(await crisp(body, {}, `?key=${crispKey}`)).toEqual(repeated);
@@ -165,9 +165,9 @@ describe("a web hook", () => {
 
 		it.each([
 			["without a key", ""],
-			["with an empty one", "?key="],
-			["with a wrong one", "?key=wrong"],
-			["with another secret for one", `?key=${crispSecret}`],
+			["with an empty key", "?key="],
+			["with a wrong key", "?key=wrong"],
+			["with another secret as the key", `?key=${crispSecret}`],
 		])("is refused %s", async (_what, query) => {
 			expect(await crisp(message(), {}, query)).toEqual(refused);
 		});
@@ -181,28 +181,28 @@ describe("a web hook", () => {
 	describe("of HelpCrunch", () => {
 		const customer = { id: 7, email: "ada@example.com", userId: null, customData: { plan: "pro" } };
 
-		it("is taken once by its id, also where the attempt makes another body of it", async () => {
+		it("is accepted once by its id, even if the attempt's number changes the body", async () => {
 			const body = helpcrunchBody("customer.new", customer, "hook-1");
 			const again = body.replace('"attempts":1', '"attempts":2');
 			expect(await helpcrunch(body, helpcrunchHeaders(body))).toEqual(taken);
 			expect(await helpcrunch(again, helpcrunchHeaders(again))).toEqual(repeated);
 		});
 
-		it("may be signed over the JSON written anew", async () => {
+		it("may be signed over reserialised JSON", async () => {
 			const body = helpcrunchBody("customer.new", customer);
 			const spaced = JSON.stringify(JSON.parse(body), undefined, 2);
 			expect(await helpcrunch(spaced, helpcrunchHeaders(body))).toEqual(taken);
-			const other = JSON.stringify(JSON.parse(helpcrunchBody("customer.new", customer)), undefined, 1);
-			expect(await helpcrunch(other, helpcrunchHeaders(other))).toEqual(taken);
+			const reformatted = JSON.stringify(JSON.parse(helpcrunchBody("customer.new", customer)), undefined, 1);
+			expect(await helpcrunch(reformatted, helpcrunchHeaders(reformatted))).toEqual(taken);
 		});
 
 		it.each<[string, (body: string) => Record<string, string>]>([
 			["that was changed", (body) => helpcrunchHeaders(body.replace("ada", "bob"))],
-			["that somebody else has signed", (body) => helpcrunchHeaders(body, "another")],
+			["signed with another secret", (body) => helpcrunchHeaders(body, "another")],
 			["without a signature", () => ({})],
-			["with a signature of the other scheme", (body) => ({ "x-helpcrunch-signature": crispSignature(body, 1) })],
+			["with a signature of Crisp's scheme", (body) => ({ "x-helpcrunch-signature": crispSignature(body, 1) })],
 			[
-				"with the sample of the documentation",
+				"with the sample signature of the documentation",
 				() => ({ "x-helpcrunch-signature": "d5f3c8y9z1x4v7b0n2m6q8w3e5r7t9y1u4i6o8p0" }),
 			],
 		])("%s is refused", async (_what, headers) => {
@@ -221,18 +221,18 @@ describe("a web hook", () => {
 		["with an event that is a number", '{"event":1,"data":{},"eventData":{},"id":1}'],
 		["without data", '{"event":"message:send"}'],
 		["with data that is a list", '{"event":"message:send","data":[],"eventData":[]}'],
-	])("that is %s is malformed, once it is vouched for", async (_what, body) => {
+	])("that is %s is malformed, once its signature is verified", async (_what, body) => {
 		expect(await crisp(body, crispHeaders(body))).toEqual(malformed);
 		expect(await helpcrunch(body, helpcrunchHeaders(body))).toEqual(malformed);
 		expect(await crisp(body)).toEqual(refused);
 	});
 
-	it("that nobody has heard of is answered 200, and counted", async () => {
+	it("with an unknown event is answered with 200, and counted", async () => {
 		const before = await hookCounts();
 		const body = crispBody(website, "message:sung", {});
 		expect(await crisp(body, crispHeaders(body))).toEqual(taken);
-		const other = helpcrunchBody("customer.sung", {});
-		expect(await helpcrunch(other, helpcrunchHeaders(other))).toEqual(taken);
+		const unknown = helpcrunchBody("customer.sung", {});
+		expect(await helpcrunch(unknown, helpcrunchHeaders(unknown))).toEqual(taken);
 		expect((await hookCounts()).hooks_unknown_event).toBe((before.hooks_unknown_event ?? 0) + 2);
 		const metrics = await (
 			await fetch(`${running.url}/metrics`, { headers: { authorization: "Bearer admin-token-9c2d" } })
@@ -240,7 +240,7 @@ describe("a web hook", () => {
 		expect(metrics).toMatch(/^eventferry_hooks_total\{from="crisp",outcome="unknown_event"\} 1$/m);
 	});
 
-	it("of a website that is none of ours is answered 200, and counted", async () => {
+	it("of an unknown website is answered with 200, and counted", async () => {
 		const before = await hookCounts();
 		const body = crispBody("another-website", "session:set_email", { session_id: "s", email: "eve@example.com" });
 		expect(await crisp(body, crispHeaders(body))).toEqual(taken);
@@ -252,7 +252,7 @@ describe("a web hook", () => {
 		expect(await crisp(body, crispHeaders(body))).toEqual([413, "body_too_large"]);
 	});
 
-	it("is posted", async () => {
+	it("must be a POST to a provider with web hooks", async () => {
 		expect(await answered(await fetch(`${running.url}/v1/hooks/crisp`))).toEqual([405, "method_not_allowed"]);
 		expect(await answered(await fetch(`${running.url}/v1/hooks/vibetrace`, { method: "POST" }))).toEqual([
 			404,
@@ -277,7 +277,7 @@ describe("web hooks", () => {
 		expect(await send(body, headers)).toEqual(repeated);
 	});
 
-	it("are refused where nothing is shared with the provider", async () => {
+	it("are refused if no secret is shared with the provider", async () => {
 		running = await runProxy({ site: (all) => all });
 		const body = crispBody("w", "message:send", {});
 		expect(await send(body)).toEqual(refused);
@@ -289,7 +289,7 @@ describe("web hooks", () => {
 		["json()", express.json()],
 		["text() for everything", express.text({ type: () => true })],
 		["raw() for everything", express.raw({ type: () => true })],
-	])("are taken behind the app's own %s", async (_what, parser) => {
+	])("are accepted behind the app's own %s", async (_what, parser) => {
 		running = await start({ app: express().use(parser), base: "/ferry" });
 		const body = crispBody(running.sandbox.destinations.crisp.websiteId, "message:send", { content: "é" });
 		expect(await send(body)).toEqual(taken);
@@ -298,14 +298,14 @@ describe("web hooks", () => {
 		expect(await answered(key)).toEqual(taken);
 	});
 
-	it("are limited in what they can guess", async () => {
+	it("are limited to a number of wrong signatures", async () => {
 		running = await start({ config: { rateLimit: { perAddress: 3 } } });
 		const body = crispBody("w", "message:send", {});
 		for (let n = 0; n < 3; n += 1) expect(await send(body, crispHeaders(body, Date.now(), `${n}`))).toEqual(refused);
 		expect(await send(body)).toEqual([429, "rate_limited"]);
 	});
 
-	it("are told to whoever listens once, and a listener that throws harms nobody", async () => {
+	it("reach each listener once, and a listener that throws does not affect the others", async () => {
 		running = await start();
 		const heard: unknown[] = [];
 		running.proxy.onHook(() => {
@@ -329,7 +329,7 @@ describe("web hooks", () => {
 describe("web hooks of several sites", () => {
 	afterEach(() => running.stop());
 
-	it("go to the site of the website they are of, with whichever site's secret", async () => {
+	it("go to the site of their website, whichever site's secret has signed them", async () => {
 		const inbound = [{ from: "crisp", event: "email:subscribe", as: "track" }] as const;
 		running = await start({
 			site: ({ crisp, vibetrace }) => ({

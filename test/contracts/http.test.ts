@@ -29,7 +29,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 const json = { "content-type": "application/json" };
 
-/** A request whose path and headers leave as they are written here. */
+/** Makes a request whose path and headers are sent unchanged. */
 async function raw(url: string, method: string, path: string, headers: Record<string, string> = {}) {
 	const { hostname, port } = new URL(url);
 	const request = rawRequest({ hostname, port, method, path, headers }).end();
@@ -37,14 +37,14 @@ async function raw(url: string, method: string, path: string, headers: Record<st
 	return { status: response.statusCode as number, headers: response.headers, body: await text(response) };
 }
 
-/** The events that Crisp took, as the sandbox received them. */
+/** Requests with events that Crisp accepted. */
 const taken = (sandbox: Sandbox) =>
 	sandbox
 		.requests("crisp")
 		.filter(({ path, status }) => path.includes("/people/events/") && status !== undefined && status < 300);
 const namesTaken = (sandbox: Sandbox) => taken(sandbox).map(({ body }) => (body as { text: string }).text);
 
-describe("a proxy that is running", () => {
+describe("a running proxy", () => {
 	let running: RunningProxy;
 	const otherSite = { writeKey: "site_blog", origins: ["https://blog.example"], serverKey: "server-key-of-the-blog" };
 	beforeAll(async () => {
@@ -60,7 +60,7 @@ describe("a proxy that is running", () => {
 		return [response.status, problem.code];
 	};
 
-	describe("takes a batch", () => {
+	describe("accepts a batch", () => {
 		test.each([
 			["application/json", json],
 			["application/json with a charset", { "content-type": "application/json; charset=utf-8" }],
@@ -78,13 +78,13 @@ describe("a proxy that is running", () => {
 			expect([response.status, await response.json()]).toEqual([202, { accepted: 1, rejected: [] }]);
 		});
 
-		test("of a hundred events, and of none", async () => {
+		test("of a hundred events, and an empty one", async () => {
 			const hundred = await running.batch(...Array.from({ length: 100 }, () => event()));
 			expect(hundred).toEqual({ accepted: 100, rejected: [] });
 			expect(await running.batch()).toEqual({ accepted: 0, rejected: [] });
 		});
 
-		test("with fields it does not know", async () => {
+		test("with unknown fields", async () => {
 			const body = { ...batchOf(event({ mood: "good", person: { email: "x@example.com", shoe: 43 } })), sdk: "9.9" };
 			expect(await (await running.post(body)).json()).toEqual({ accepted: 1, rejected: [] });
 		});
@@ -114,7 +114,7 @@ describe("a proxy that is running", () => {
 			["without sentAt", { writeKey, events: [event()] }, {}, 400, "malformed_body"],
 			["whose sentAt is text", { writeKey, sentAt: "now", events: [event()] }, {}, 400, "malformed_body"],
 			[
-				"whose sentAt is beyond numbers",
+				"whose sentAt is too large for a number",
 				`{"writeKey":"${writeKey}","sentAt":1e999,"events":[]}`,
 				{},
 				400,
@@ -122,9 +122,9 @@ describe("a proxy that is running", () => {
 			],
 			["whose writeKey is an object", { writeKey: {}, sentAt: 1, events: [] }, {}, 400, "malformed_body"],
 			["that is 20 KB of [", "[".repeat(20 * KB), {}, 400, "malformed_body"],
-			["that says gzip and is not", "plain text", { "content-encoding": "gzip" }, 400, "malformed_body"],
+			["that claims to be gzip and is not", "plain text", { "content-encoding": "gzip" }, 400, "malformed_body"],
 			[
-				"whose gzip ends too soon",
+				"of truncated gzip",
 				gzipSync(JSON.stringify(batchOf(event()))).subarray(0, 60),
 				{ "content-encoding": "gzip" },
 				400,
@@ -138,11 +138,11 @@ describe("a proxy that is running", () => {
 				415,
 				"unsupported_media_type",
 			],
-			["of no type", Buffer.from("{}"), { "content-type": undefined }, 415, "unsupported_media_type"],
-			["that is nothing, of no type", Buffer.from(""), { "content-type": undefined }, 400, "malformed_body"],
-			["in no known encoding", "x", { "content-encoding": "snappy" }, 415, "unsupported_media_type"],
+			["without a content type", Buffer.from("{}"), { "content-type": undefined }, 415, "unsupported_media_type"],
+			["that is empty and has no content type", Buffer.from(""), { "content-type": undefined }, 400, "malformed_body"],
+			["in an unknown encoding", "x", { "content-encoding": "snappy" }, 415, "unsupported_media_type"],
 			[
-				"in no known charset",
+				"in an unknown charset",
 				"{}",
 				{ "content-type": "application/json; charset=klingon" },
 				415,
@@ -150,7 +150,13 @@ describe("a proxy that is running", () => {
 			],
 			["over 256 KB", " ".repeat(257 * KB), {}, 413, "body_too_large"],
 			["over 256 KB as text/plain", "x".repeat(300 * KB), { "content-type": "text/plain" }, 413, "body_too_large"],
-			["that gzip makes small", gzipSync(" ".repeat(300 * KB)), { "content-encoding": "gzip" }, 413, "body_too_large"],
+			[
+				"over 256 KB before compression",
+				gzipSync(" ".repeat(300 * KB)),
+				{ "content-encoding": "gzip" },
+				413,
+				"body_too_large",
+			],
 			[
 				"that is a gzip bomb",
 				gzipSync(Buffer.alloc(100 * KB * KB)),
@@ -158,9 +164,9 @@ describe("a proxy that is running", () => {
 				413,
 				"body_too_large",
 			],
-			["of no site", { ...batchOf(event()), writeKey: "site_nobody" }, {}, 401, "invalid_write_key"],
+			["with an unknown writeKey", { ...batchOf(event()), writeKey: "site_nobody" }, {}, 401, "invalid_write_key"],
 			["with an empty writeKey", { ...batchOf(event()), writeKey: "" }, {}, 401, "invalid_write_key"],
-			["from no origin", batchOf(event()), { origin: undefined }, 403, "origin_not_allowed"],
+			["without an origin", batchOf(event()), { origin: undefined }, 403, "origin_not_allowed"],
 		])("%s", async (_name, body, headers, status, code) => {
 			expect(await refused(await running.post(body, headers))).toEqual([status, code]);
 		});
@@ -179,22 +185,27 @@ describe("a proxy that is running", () => {
 			["null"],
 			[""],
 			["*"],
-		])("from the origin %s", async (other) => {
-			const response = await running.post(batchOf(event()), { origin: other });
+		])("from the origin %s", async (wrongOrigin) => {
+			const response = await running.post(batchOf(event()), { origin: wrongOrigin });
 			expect(await refused(response)).toEqual([403, "origin_not_allowed"]);
 			expect(response.headers.get("access-control-allow-origin")).toBeNull();
 		});
 
 		test.each([
-			["the body is read before the write key", '{"writeKey":"site_nobody"', { origin: "https://evil.example" }, 400],
 			[
-				"the write key is looked at before the origin",
+				"reads the body before it checks the write key",
+				'{"writeKey":"site_nobody"',
+				{ origin: "https://evil.example" },
+				400,
+			],
+			[
+				"checks the write key before the origin",
 				{ ...batchOf(), writeKey: "site_nobody" },
 				{ origin: "https://evil.example" },
 				401,
 			],
 			[
-				"the origin is looked at before the bot",
+				"checks the origin before it looks for a bot",
 				batchOf(),
 				{ origin: "https://evil.example", "user-agent": "Googlebot/2.1" },
 				403,
@@ -203,14 +214,14 @@ describe("a proxy that is running", () => {
 			expect((await running.post(body, headers)).status).toBe(status);
 		});
 
-		test("with an answer that holds nothing of what was sent", async () => {
+		test("with an answer that repeats nothing of the request", async () => {
 			for (const body of ['{"writeKey":"sesame-7"', { ...batchOf(), writeKey: "sesame-7" }]) {
 				expect(await (await running.post(body)).text()).not.toContain("sesame-7");
 			}
 		});
 	});
 
-	describe("knows its routes", () => {
+	describe("answers other requests", () => {
 		test.each([
 			["GET", "/v1/batch", "POST"],
 			["PUT", "/v1/batch", "POST"],
@@ -223,7 +234,7 @@ describe("a proxy that is running", () => {
 			["POST", "/admin/stats", "GET"],
 			["PUT", "/admin/deadletters", "DELETE"],
 			["GET", "/admin/deadletters/replay", "POST"],
-		])("%s %s is not a method of it; Allow has %s", async (method, path, allowed) => {
+		])("%s %s with 405, and names %s in Allow", async (method, path, allowed) => {
 			const response = await fetch(running.url + path, { method, headers: { authorization: `Bearer ${adminToken}` } });
 			expect(await refused(response)).toEqual([405, "method_not_allowed"]);
 			const allow = (response.headers.get("allow") ?? "").split(/, */);
@@ -232,13 +243,13 @@ describe("a proxy that is running", () => {
 		});
 
 		test.each(["/v1", "/v1/nothing", "/v1/batch/more", "/v2/batch", "/v1/%", "/v1/%00", "/v1/..%2fadmin/stats"])(
-			"%s is no route",
+			"to %s with 404",
 			async (path) => {
 				const { status } = await raw(running.url, "GET", path);
 				expect(status).toBe(404);
 			},
 		);
-		test.each(["/v1/nothing", "/v1/%", "/admin/nothing"])("%s is a problem not_found", async (path) => {
+		test.each(["/v1/nothing", "/v1/%", "/admin/nothing"])("to %s with the problem not_found", async (path) => {
 			const { status, headers, body } = await raw(running.url, "GET", path, { authorization: `Bearer ${adminToken}` });
 			expect([status, headers["content-type"], JSON.parse(body)]).toMatchObject([
 				404,
@@ -263,17 +274,17 @@ describe("a proxy that is running", () => {
 			expect([response.status, ...cors(response)]).toEqual([status, origin, varies]);
 		});
 
-		test("method_not_allowed too", async () => {
+		test("method_not_allowed", async () => {
 			const response = await fetch(`${running.url}/v1/batch`, { headers: { origin } });
 			expect([response.status, ...cors(response)]).toEqual([405, origin, varies]);
 		});
 
-		test("and caches are told that it depends on the origin, even where there was none", async () => {
+		test("with a Vary header for caches, even without an origin", async () => {
 			expect(cors(await running.post(batchOf(), { origin: undefined }))).toEqual([null, varies]);
 			expect(cors(await running.post(batchOf(), { origin: "https://evil.example" }))).toEqual([null, varies]);
 		});
 
-		test("a preflight of an allowed origin is answered, another's is refused", async () => {
+		test("after a preflight from an allowed origin, but not from another", async () => {
 			const preflight = (from: string) =>
 				fetch(`${running.url}/v1/batch`, {
 					method: "OPTIONS",
@@ -292,7 +303,7 @@ describe("a proxy that is running", () => {
 			expect(bad.headers.get("access-control-allow-origin")).toBeNull();
 		});
 
-		test("never with credentials, and never of the backend's or the operators' routes", async () => {
+		test("but never with credentials, and never from the backend's or the operators' routes", async () => {
 			expect((await running.post(batchOf())).headers.get("access-control-allow-credentials")).toBeNull();
 			for (const path of ["/v1/events", "/admin/stats", "/admin/deadletters", "/readyz"]) {
 				const { headers } = await fetch(running.url + path, { headers: { origin } });
@@ -301,10 +312,10 @@ describe("a proxy that is running", () => {
 		});
 	});
 
-	describe("refuses one event and takes its neighbours", () => {
+	describe("refuses a single event and accepts its neighbours", () => {
 		const nested = (levels: number): unknown => (levels === 1 ? { end: true } : { in: nested(levels - 1) });
 		const lists = (levels: number): unknown => (levels === 1 ? [] : [lists(levels - 1)]);
-		/** `data` of exactly so many bytes as JSON. */
+		/** Returns `data` of exactly this many bytes as JSON. */
 		const sized = (bytes: number, fill = "x") => {
 			const room = bytes - JSON.stringify({ text: "" }).length;
 			return { text: fill.repeat(room / Buffer.byteLength(fill)) };
@@ -314,13 +325,13 @@ describe("a proxy that is running", () => {
 
 		test.each<[string, unknown, string]>([
 			["without an id", event({ id: undefined }), "invalid_event"],
-			["whose id is no UUID", event({ id: "1" }), "invalid_event"],
-			["whose id has something before it", event({ id: `x${randomUUID()}` }), "invalid_event"],
+			["whose id is not a UUID", event({ id: "1" }), "invalid_event"],
+			["whose id has a prefix", event({ id: `x${randomUUID()}` }), "invalid_event"],
 			["whose id ends in a line break", event({ id: `${randomUUID()}\n` }), "invalid_event"],
 			["whose id is a number", event({ id: 7 }), "invalid_event"],
 			["of an unknown type", event({ type: "trace" }), "invalid_event"],
 			["of the type __proto__", event({ type: "__proto__" }), "invalid_event"],
-			["of no type", event({ type: undefined }), "invalid_event"],
+			["without a type", event({ type: undefined }), "invalid_event"],
 			["of the type email_open", event({ type: "email_open" }), "invalid_event"],
 			["that is null", null, "invalid_event"],
 			["that is text", "event", "invalid_event"],
@@ -340,14 +351,14 @@ describe("a proxy that is running", () => {
 			["whose anonymousId has a NUL", event({ person: { ...known, anonymousId: "\0" } }), "invalid_event"],
 			["whose e-mail has a NUL", event({ person: { email: "a\0@example.com" } }), "invalid_event"],
 			["whose e-mail is a number", event({ person: { email: 7 } }), "invalid_event"],
-			["whose e-mail is none", event({ person: { email: "ada" } }), "invalid_event"],
+			["whose e-mail is not an address", event({ person: { email: "ada" } }), "invalid_event"],
 			["whose userId is a number", event({ person: { userId: 7 } }), "invalid_event"],
 			["whose person is a list", event({ person: [] }), "invalid_event"],
 			["without at", event({ at: undefined }), "invalid_event"],
 			["whose at is text", event({ at: "2026-01-01" }), "invalid_event"],
 			["whose at is negative", event({ at: -1 }), "invalid_event"],
 			["that is 31 days old", event({ at: Date.now() - 31 * day }), "invalid_event"],
-			["in a colour Crisp has not", event({ color: "mauve" }), "invalid_event"],
+			["in a colour that Crisp does not have", event({ color: "mauve" }), "invalid_event"],
 			["in the colour constructor", event({ color: "constructor" }), "invalid_event"],
 			["whose data is a list", event({ data: [] }), "invalid_event"],
 			["whose data is text", event({ data: "x" }), "invalid_event"],
@@ -364,14 +375,14 @@ describe("a proxy that is running", () => {
 				event({ type: "confirmation", data: { orderId: "A\0" } }),
 				"invalid_event",
 			],
-			["of nobody", event({ person: {} }), "identity_required"],
+			["with an empty person", event({ person: {} }), "identity_required"],
 			["without a person", event({ person: undefined }), "identity_required"],
 			["without a person or a name", event({ person: undefined, name: undefined }), "invalid_event"],
 			["of an anonymous visitor", event({ person: { anonymousId: randomUUID() } }), "identity_required"],
-			["a login of nobody", event({ type: "login", person: {} }), "identity_required"],
-			["of somebody only the token names", event({ person: { token: "a.b.c" } }), "identity_required"],
+			["a login with an empty person", event({ type: "login", person: {} }), "identity_required"],
+			["whose person has only a token", event({ person: { token: "a.b.c" } }), "identity_required"],
 			[
-				"of somebody only a provider's id names",
+				"whose person has only a provider's id",
 				event({ person: { ids: { crisp: randomUUID() } } }),
 				"identity_required",
 			],
@@ -412,7 +423,7 @@ describe("a proxy that is running", () => {
 			["whose name has a whole emoji and umlauts", event({ name: "Grüße 😀" })],
 			["whose id is a UUIDv7", event({ id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f" })],
 			["whose id is a UUIDv1 in capitals", event({ id: "C232AB00-9414-11EC-B3C8-9F6BDECED846" })],
-			["of a userId alone", event({ person: { userId: "u-1" } })],
+			["with a userId alone", event({ person: { userId: "u-1" } })],
 			["whose data is 5 deep", event({ data: nested(5) })],
 			["whose data is 5 deep in lists", event({ data: { in: lists(4) } })],
 			["whose data is just 16 KB", event({ data: sized(16 * KB) })],
@@ -421,22 +432,22 @@ describe("a proxy that is running", () => {
 			["whose data has the text __proto__", event({ data: { key: "__proto__" } })],
 			["in a colour of Crisp's", event({ color: "blue" })],
 			["with a context", event({ context: { url: "https://shop.example/", title: "Shop", locale: "de", other: 1 } })],
-			["with ids, which are a backend's to give", event({ person: { ...known, ids: { crisp: "x", helpcrunch: 1 } } })],
+			["with ids, which only a backend may set", event({ person: { ...known, ids: { crisp: "x", helpcrunch: 1 } } })],
 			["a page", event({ type: "page", name: undefined })],
 			["a login without attributes", event({ type: "login", name: undefined })],
 			["an update", event({ type: "update", name: undefined, data: { firstname: "Ada" } })],
 			["a confirmation", event({ type: "confirmation", name: undefined, data: order })],
 			[
-				"a confirmation that tells more",
+				"a confirmation with further fields",
 				event({ type: "confirmation", data: { ...order, coupon: "X", orderId: "A-2" } }),
 			],
 			["of 29 days ago", event({ at: Date.now() - 29 * day })],
 			["of tomorrow", event({ at: Date.now() + day })],
-		])("but takes one %s", async (_name, good) => {
+		])("but accepts one %s", async (_name, good) => {
 			expect(await running.batch(good)).toEqual({ accepted: 1, rejected: [] });
 		});
 
-		test("each for its own reason, and tells them apart by id", async () => {
+		test("with a reason for each, identified by its id", async () => {
 			const bad = [
 				event({ name: "" }),
 				event({ person: {} }),
@@ -456,17 +467,17 @@ describe("a proxy that is running", () => {
 		});
 	});
 
-	describe("takes the backend's events", () => {
+	describe("accepts the backend's events", () => {
 		const send = (body: unknown, authorization: string | undefined = `Bearer ${serverKey}`, more = {}) =>
 			running.post(body, { origin: undefined, "user-agent": "node", authorization, ...more }, "/v1/events");
 
-		test("with the server key, from no origin, without write key or sentAt", async () => {
+		test("with the server key, without origin, write key and sentAt", async () => {
 			const response = await send({ events: [event(), event({ name: "" })] });
 			expect(response.status).toBe(202);
 			expect(await response.json()).toMatchObject({ accepted: 1, rejected: [{ code: "invalid_event" }] });
 		});
 
-		test("opened e-mails and providers' ids too", async () => {
+		test("including opened e-mails and providers' ids", async () => {
 			const ids = { crisp: randomUUID(), helpcrunch: 12, vibetrace: "abc" };
 			const events = [event({ type: "email_open" }), event({ person: { email: "a@example.com", ids } })];
 			expect(await (await send({ events })).json()).toEqual({ accepted: 2, rejected: [] });
@@ -488,9 +499,9 @@ describe("a proxy that is running", () => {
 			expect(await refused(response)).toEqual([401, "invalid_server_key"]);
 		});
 
-		test("and reads no body before the key is right", async () => {
+		test("and checks the key before it reads the body", async () => {
 			const big = await send("x".repeat(300 * KB), "Bearer wrong").catch(() => undefined);
-			// The connection may be closed under a body that nobody wants.
+			// The connection may be closed while the refused body is being sent.
 			if (big) expect(await refused(big)).toEqual([401, "invalid_server_key"]);
 			expect(await refused(await send("{", "Bearer wrong"))).toEqual([401, "invalid_server_key"]);
 		});
@@ -531,13 +542,13 @@ describe("a proxy that is running", () => {
 		});
 
 		test.each([
-			["none", undefined],
-			["another", "Bearer guess"],
+			["no token", undefined],
+			["another token", "Bearer guess"],
 			["the server key", `Bearer ${serverKey}`],
 			["the token twice", `Bearer ${adminToken}, Bearer ${adminToken}`],
 			["another scheme", `Basic ${adminToken}`],
-			["an empty one", "Bearer "],
-		])("with the token %s it is a 401", async (_name, authorization) => {
+			["an empty token", "Bearer "],
+		])("with %s it is a 401", async (_name, authorization) => {
 			const response = await fetch(`${running.url}/admin/stats`, { headers: authorization ? { authorization } : {} });
 			expect(await refused(response)).toEqual([401, "invalid_admin_token"]);
 		});
@@ -563,7 +574,7 @@ describe("a proxy that is running", () => {
 			expect(await refused(await running.admin(path, init))).toEqual([400, "malformed_body"]);
 		});
 
-		test("odd ids and cursors find nothing and break nothing", async () => {
+		test("unusual ids and cursors find nothing and cause no error", async () => {
 			const list = await running.admin("/deadletters?cursor=999999999999999999999999&destination=nobody");
 			expect([list.status, await list.json()]).toEqual([200, { items: [] }]);
 			const replay = await running.admin("/deadletters/replay", {
@@ -575,8 +586,8 @@ describe("a proxy that is running", () => {
 		});
 	});
 
-	describe("tells how it is", () => {
-		test("healthz is for everybody", async () => {
+	describe("reports its health", () => {
+		test("healthz needs no token", async () => {
 			const response = await fetch(`${running.url}/healthz`);
 			expect(response.status).toBe(200);
 			expect((await fetch(`${running.url}/healthz`, { method: "HEAD" })).status).toBe(200);
@@ -600,7 +611,7 @@ describe("a proxy that is running", () => {
 		});
 	});
 
-	describe("stays up under odd requests", () => {
+	describe("survives unusual requests", () => {
 		test.each<[string, string]>([
 			["lists nested in an unknown field", `{"x":${"[".repeat(9_000)}${"]".repeat(9_000)},`],
 			["the same key many times", `{${'"events":[],'.repeat(15_000)}`],
@@ -615,20 +626,20 @@ describe("a proxy that is running", () => {
 		});
 
 		test.each<[string, string]>([
-			["at beyond numbers", '"at":1e999'],
+			["at too large for a number", '"at":1e999'],
 			["at of twenty digits", '"at":99999999999999999999'],
 			["at of minus zero", '"at":-0'],
 			["at of a fraction", '"at":1795500000000.5'],
 			["an id of 100 KB", `"id":"${"a".repeat(100 * KB)}"`],
 			["data of 1,200 keys", `"data":{${Array.from({ length: 1_200 }, (_, key) => `"k${key}":0`).join()}}`],
 			["huge and tiny numbers", '"data":{"a":1e308,"b":-1e-320,"c":1e999,"d":123456789012345678901234567890}'],
-			["orderId beyond numbers", '"type":"confirmation","data":{"orderId":1e999}'],
+			["orderId too large for a number", '"type":"confirmation","data":{"orderId":1e999}'],
 			["data 9,000 deep", `"data":{"a":${"[".repeat(9_000)}${"]".repeat(9_000)}}`],
 			["lone surrogates in values", '"data":{"a":"\\ud800","\\udfff":"b"}'],
-			["an e-mail that climbs", '"person":{"email":"../../../conversations@x"}'],
-			["an e-mail that is a query", '"person":{"email":"?a=b&c#d@x"}'],
-			["many e-mail signs", `"person":{"email":"${"@".repeat(200)}"}`],
-		])("%s costs nobody else anything", async (_name, odd) => {
+			["an e-mail that looks like a relative path", '"person":{"email":"../../../conversations@x"}'],
+			["an e-mail that looks like a query", '"person":{"email":"?a=b&c#d@x"}'],
+			["an e-mail of @ signs", `"person":{"email":"${"@".repeat(200)}"}`],
+		])("%s does not affect other events", async (_name, odd) => {
 			const { id, ...rest } = event();
 			const body = `{"writeKey":"${writeKey}","sentAt":${Date.now()},"events":[{"id":"${id}",${JSON.stringify(rest).slice(1, -1)},${odd}},${JSON.stringify(event())}]}`;
 			const response = await running.post(body);
@@ -643,7 +654,7 @@ describe("a proxy that is running", () => {
 			expect((await running.post({ ...batchOf(event()), sentAt })).status).toBe(202);
 		});
 
-		test("a user agent of 10 KB does not hold it up", async () => {
+		test("a user agent of 10 KB does not slow it down", async () => {
 			for (const agent of ["bot ".repeat(2_500), "(((".repeat(3_000), "a-".repeat(5_000), `${"x/1 ".repeat(2_500)};`]) {
 				const before = performance.now();
 				expect((await running.post(batchOf(), { "user-agent": agent })).status).toBe(202);
@@ -653,7 +664,7 @@ describe("a proxy that is running", () => {
 
 		test.each([
 			[
-				"a length that is a lie",
+				"a wrong length",
 				"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Type: application/json\r\n\r\n{}",
 			],
 			["a negative length", "POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"],
@@ -667,7 +678,7 @@ describe("a proxy that is running", () => {
 				"POST /v1/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\nzz\r\n",
 			],
 			["an absolute URL", "GET http://evil.example/admin/stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"],
-			["a URL that is none", "GET //%:0/%zz?%=% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"],
+			["an invalid URL", "GET //%:0/%zz?%=% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"],
 			["no host", "GET /admin/stats HTTP/1.0\r\n\r\n"],
 		])("%s", async (_name, bytes) => {
 			const socket = connect(Number(new URL(running.url).port), "127.0.0.1");
@@ -679,7 +690,7 @@ describe("a proxy that is running", () => {
 		});
 	});
 
-	test("a write key does not stand for another site, nor does its origin", async () => {
+	test("neither the write key nor the origin of a site is valid for another", async () => {
 		const two = await runProxy({
 			config: {
 				sites: [
@@ -701,7 +712,7 @@ describe("a proxy that is running", () => {
 	});
 });
 
-describe("what was accepted", () => {
+describe("an accepted event", () => {
 	let running: RunningProxy;
 	beforeEach(async () => {
 		running = await runProxy();
@@ -729,7 +740,7 @@ describe("what was accepted", () => {
 		const response = await running.admin(path, { method, headers, body: JSON.stringify(body) });
 		return [response.status, await response.json()];
 	};
-	/** Sends events that Crisp refuses, and returns their dead letters as they are stored. */
+	/** Sends events that Crisp refuses. Resolves to their dead letters. */
 	const refusedByCrisp = async (...events: unknown[]) => {
 		const clear = running.sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data" } });
 		const { accepted } = await running.batch(...events);
@@ -739,7 +750,7 @@ describe("what was accepted", () => {
 		return (await letters()).items;
 	};
 
-	test("is delivered, in order, with only what the contract names", async () => {
+	test("is delivered in order, with only the fields of the contract", async () => {
 		const person = { email: " Ada@Example.com ", shoe: 43, token: "aa.bb.cc", ids: { crisp: "someone-else" } };
 		const events = ["one", "two", "three"].map((name) => event({ name, person, color: "blue", extra: "dropped" }));
 		await running.batch(...events);
@@ -750,18 +761,18 @@ describe("what was accepted", () => {
 		for (const dropped of ["shoe", "dropped", "aa.bb.cc", "someone-else"]) expect(all).not.toContain(dropped);
 	});
 
-	test("is delivered once however often it is sent, and in whatever case its id", async () => {
-		const one = event({ id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f" });
-		expect(await running.batch(one, one)).toEqual({ accepted: 2, rejected: [] });
-		expect(await running.batch(one)).toEqual({ accepted: 1, rejected: [] });
-		await running.batch({ ...one, id: one.id.toUpperCase() });
-		await backend(one);
+	test("is delivered once, however often it is sent and in whatever case its id", async () => {
+		const sentEvent = event({ id: "0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f" });
+		expect(await running.batch(sentEvent, sentEvent)).toEqual({ accepted: 2, rejected: [] });
+		expect(await running.batch(sentEvent)).toEqual({ accepted: 1, rejected: [] });
+		await running.batch({ ...sentEvent, id: sentEvent.id.toUpperCase() });
+		await backend(sentEvent);
 		const { discarded } = await running.settled(5);
 		expect(taken(running.sandbox)).toHaveLength(1);
 		expect(Object.values(discarded).reduce((sum, each) => sum + each, 0)).toBe(4);
 	});
 
-	test("is each person's own: the same id for two people is delivered twice", async () => {
+	test("is identified within its person: the same id for two people is delivered twice", async () => {
 		const { id } = event();
 		await running.batch(
 			event({ id, person: { email: "ada@example.com" } }),
@@ -782,7 +793,7 @@ describe("what was accepted", () => {
 		expect(namesTaken(running.sandbox)).toEqual(["confirmation", "confirmation", "confirmation"]);
 	});
 
-	test("a browser's purchase suppresses no backend's, but a backend's is once in the whole site", async () => {
+	test("a browser's purchase suppresses no backend's, but a backend's orderId counts once in the whole site", async () => {
 		const purchase = (email: string) =>
 			event({ type: "confirmation", name: undefined, person: { email }, data: { orderId: "A-1" } });
 		await running.batch(purchase("mallory@example.com"));
@@ -805,7 +816,7 @@ describe("what was accepted", () => {
 		expect(taken(running.sandbox)).toHaveLength(3);
 	});
 
-	test("a bot's events are answered 202 and go nowhere", async () => {
+	test("a bot's events are answered with 202 and discarded", async () => {
 		for (const agent of ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "curl/8.5.0"]) {
 			const response = await running.post(batchOf(event(), event()), { "user-agent": agent });
 			expect([response.status, await response.json()]).toEqual([202, { accepted: 0, rejected: [] }]);
@@ -816,7 +827,7 @@ describe("what was accepted", () => {
 		expect(namesTaken(running.sandbox)).toEqual(["human"]);
 	});
 
-	test("has its time corrected where the sender's clock is off", async () => {
+	test("has its time corrected if the sender's clock is wrong", async () => {
 		const now = Date.now();
 		const cases = [
 			{ name: "an hour slow", sentAt: now - hour, at: now - hour - 10_000, expected: now - 10_000 },
@@ -841,14 +852,14 @@ describe("what was accepted", () => {
 		expect(await (await running.post(late)).json()).toMatchObject({ rejected: [{ code: "invalid_event" }] });
 	});
 
-	test("keeps a backend's event times, and its ids find the person", async () => {
+	test("from a backend keeps its time, and its ids identify the person", async () => {
 		const id = running.sandbox.addPerson("crisp", { email: "old@example.com" });
 		await backend(event({ person: { email: "new@example.com", ids: { crisp: id } } }));
 		await running.settled(1);
 		expect(running.sandbox.people("crisp")).toMatchObject([{ email: "old@example.com", events: [{}] }]);
 	});
 
-	test("cannot climb in a provider's paths by the ids it gives", async () => {
+	test("cannot reach other paths of a provider through its ids", async () => {
 		for (const crisp of ["..", ".", "%2e%2e", "../..", "a/b", "?x", "#x"]) {
 			const response = await backend(event({ person: { email: "ada@example.com", ids: { crisp } } }));
 			expect(response.status, crisp).toBe(202);
@@ -860,7 +871,7 @@ describe("what was accepted", () => {
 		}
 	});
 
-	test("is a dead letter when the provider refuses it, and tells why", async () => {
+	test("becomes a dead letter with a reason when the provider refuses it", async () => {
 		const before = Date.now();
 		const [first, second] = [event({ name: "first", data: { a: 1 } }), event({ name: "second" })];
 		const items = await refusedByCrisp(first, second);
@@ -880,7 +891,7 @@ describe("what was accepted", () => {
 		expect((await running.settled(2)).destinations.crisp).toMatchObject({ waiting: 0, delivered: 0, dead: 2 });
 	});
 
-	test("dead letters come in pages that show each once", async () => {
+	test("dead letters are listed in pages, each of them once", async () => {
 		await refusedByCrisp(...Array.from({ length: 7 }, () => event()));
 		const seen: string[] = [];
 		const sizes: number[] = [];
@@ -902,7 +913,7 @@ describe("what was accepted", () => {
 		expect((await letters(`?ids=${seen[4]},${seen[1]}`)).items.map(({ id }) => id)).toEqual([seen[1], seen[4]]);
 	});
 
-	test("whoever accepts lines is told how far a replay is, and that it is done", async () => {
+	test("a replay reports its progress and its end to a client that accepts lines of JSON", async () => {
 		await refusedByCrisp(event(), event());
 		const response = await running.admin("/deadletters/replay", {
 			method: "POST",
@@ -949,11 +960,11 @@ describe("what was accepted", () => {
 	});
 
 	test.each(["POST", "DELETE"] as const)(
-		"a %s that names dead letters in a body of another media type touches none",
+		"a %s that names dead letters in a body of another media type changes none",
 		async (method) => {
 			const [first] = await refusedByCrisp(event(), event());
 			for (const type of ["application/x-www-form-urlencoded", "text/html"]) {
-				// What `curl -d` sends when nobody says otherwise.
+				// `curl -d` sends the first of these by default.
 				const [status] = await ask(method, { ids: [first?.id] }, { "content-type": type });
 				expect((await letters()).items, type).toHaveLength(2);
 				expect(status).toBe(415);
@@ -961,7 +972,7 @@ describe("what was accepted", () => {
 		},
 	);
 
-	test("stats tell what waits, and readyz that a destination refuses the credentials", async () => {
+	test("stats report waiting events, and readyz a destination that refuses the credentials", async () => {
 		const clear = running.sandbox.fault("crisp", { status: 401 });
 		await running.batch(event(), event());
 		await running.sandbox.until((requests) => requests.length > 0);
@@ -978,7 +989,7 @@ describe("what was accepted", () => {
 		clear();
 	});
 
-	test("a person without an e-mail costs Crisp nothing", async () => {
+	test("a person without an e-mail costs no request to Crisp", async () => {
 		await running.batch(event({ person: { userId: "u-1" } }), event());
 		const stats = await running.settled(2);
 		expect(taken(running.sandbox)).toHaveLength(1);
@@ -987,7 +998,7 @@ describe("what was accepted", () => {
 	});
 });
 
-describe("a proxy that is not started, or stopping", () => {
+describe("a proxy that is not started, or is stopping", () => {
 	let running: RunningProxy;
 	beforeEach(async () => {
 		running = await runProxy({ start: false });
@@ -999,7 +1010,7 @@ describe("a proxy that is not started, or stopping", () => {
 		expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
 	};
 
-	test("takes nothing and says when to come again", async () => {
+	test("accepts nothing and sends Retry-After", async () => {
 		const response = await running.post(batchOf(event()));
 		await unavailable(response);
 		expect(response.headers.get("access-control-allow-origin")).toBe(origin);
@@ -1011,7 +1022,7 @@ describe("a proxy that is not started, or stopping", () => {
 		});
 	});
 
-	test("is alive, not ready, and still refuses what is wrong", async () => {
+	test("is alive, not ready, and still refuses wrong requests", async () => {
 		expect((await fetch(`${running.url}/healthz`)).status).toBe(200);
 		const ready = await fetch(`${running.url}/readyz`);
 		expect(ready.status).toBe(503);
@@ -1033,21 +1044,21 @@ describe("a proxy that is not started, or stopping", () => {
 		expect((await running.post(batchOf(event()))).status).toBe(202);
 	});
 
-	test("may be told twice at once to start", async () => {
+	test("may be started twice at the same time", async () => {
 		await Promise.all([running.proxy.start(), running.proxy.start()]);
 		await running.batch(event());
 		await running.settled(1);
 		expect(taken(running.sandbox)).toHaveLength(1);
 	});
 
-	test("that is told to stop while it starts is stopped in the end", async () => {
+	test("that is stopped while it starts is stopped in the end", async () => {
 		const starting = running.proxy.start().catch(() => {});
 		await running.proxy.stop();
 		await starting;
 		expect((await fetch(`${running.url}/readyz`)).status).toBe(503);
 	});
 
-	test("loses nothing of what it answered 202 while it stopped", async () => {
+	test("loses no event that it answered with 202 while it stopped", async () => {
 		await running.proxy.start();
 		const posts = Array.from({ length: 100 }, () => running.post(batchOf(event())).then(({ status }) => status));
 		await Promise.race(posts);
@@ -1061,7 +1072,7 @@ describe("a proxy that is not started, or stopping", () => {
 		expect(stats.destinations.crisp?.delivered).toBe(accepted);
 	});
 
-	test("delivers after the next start what it had accepted", async () => {
+	test("delivers accepted events after the next start", async () => {
 		await running.proxy.start();
 		running.sandbox.fault("crisp", { reset: true });
 		await running.batch(event({ name: "kept" }));
@@ -1073,7 +1084,7 @@ describe("a proxy that is not started, or stopping", () => {
 	});
 });
 
-test("readyz and metrics tell of a batch that was set aside, of which the proxy stays ready", async () => {
+test("readyz and metrics report a batch that was set aside, and the proxy stays ready", async () => {
 	const { path, remove } = temporaryFolder();
 	await storeTornBatch(`${path}/store.db`);
 	const running = await runProxy({ config: { store: `sqlite:${path}/store.db` } });
@@ -1095,7 +1106,7 @@ test("readyz and metrics tell of a batch that was set aside, of which the proxy 
 	}
 });
 
-test("track() in the backend's own process is delivered, and says what is wrong with an event", async () => {
+test("track() in the backend's own process delivers an event, and rejects a wrong one with the reason", async () => {
 	const running = await runProxy();
 	try {
 		await running.proxy.track({ type: "track", name: "from the backend", person: { email: "ada@example.com" } });
@@ -1110,8 +1121,8 @@ test("track() in the backend's own process is delivered, and says what is wrong 
 	}
 });
 
-describe("mounted in somebody's app", () => {
-	/** The app around: its own settings, routes and error handling. */
+describe("a proxy mounted in another app", () => {
+	/** The surrounding app, with its own settings, routes and error handling. */
 	function host() {
 		const app = express().set("json spaces", 1).set("x-powered-by", false).set("query parser", "simple");
 		app.get("/", (_request, response) => void response.send("home"));
@@ -1121,7 +1132,7 @@ describe("mounted in somebody's app", () => {
 	let running: RunningProxy | undefined;
 	afterEach(() => running?.stop());
 
-	test("it answers under its prefix and leaves the rest alone", async () => {
+	test("answers under its prefix and leaves the rest alone", async () => {
 		const app = host();
 		running = await runProxy({ base: "/ferry", app });
 		app.post("/after", express.text(), (request, response) => void response.send(`after ${request.body}`));
@@ -1134,18 +1145,18 @@ describe("mounted in somebody's app", () => {
 				void response.status(500).send(`host: ${error.message}`)) satisfies express.ErrorRequestHandler,
 		);
 		const { origin: root } = new URL(running.url);
-		const said = async (path: string, init?: RequestInit) => (await fetch(root + path, init)).text();
+		const textAt = async (path: string, init?: RequestInit) => (await fetch(root + path, init)).text();
 
 		expect((await running.post(batchOf(event()))).status).toBe(202);
 		expect((await fetch(`${running.url}/readyz`)).status).toBe(200);
 		expect((await running.admin("/stats")).status).toBe(200);
 		expect((await fetch(`${running.url}/v1/nothing`)).status).toBe(404);
 
-		expect(await said("/")).toBe("home");
+		expect(await textAt("/")).toBe("home");
 		for (const path of ["echo", "after"])
-			expect(await said(`/${path}`, { method: "POST", body: "x" })).toBe(`${path} x`);
-		expect(await said("/v1/batch", { method: "POST", body: "x" })).toBe("own x");
-		expect(await said("/boom")).toBe("host: boom");
+			expect(await textAt(`/${path}`, { method: "POST", body: "x" })).toBe(`${path} x`);
+		expect(await textAt("/v1/batch", { method: "POST", body: "x" })).toBe("own x");
+		expect(await textAt("/boom")).toBe("host: boom");
 		expect((await fetch(`${root}/healthz`)).status).toBe(404);
 		const { headers } = await fetch(`${root}/`, { headers: { origin } });
 		for (const name of ["access-control-allow-origin", "x-powered-by", "vary"]) expect(headers.get(name)).toBeNull();
@@ -1157,7 +1168,7 @@ describe("mounted in somebody's app", () => {
 		["text() for everything", () => express.text({ type: "*/*" })],
 		["raw() for everything", () => express.raw({ type: "*/*" })],
 		["urlencoded()", () => express.urlencoded({ extended: true })],
-	])("it takes batches behind the app's own %s", async (_name, parser) => {
+	])("accepts batches behind the app's own %s", async (_name, parser) => {
 		const app = host().use(parser());
 		running = await runProxy({ base: "/ferry", app });
 		for (const type of ["application/json", "text/plain"]) {
@@ -1166,7 +1177,7 @@ describe("mounted in somebody's app", () => {
 		}
 	});
 
-	test("its problems do not depend on the app's error handler", async () => {
+	test("answers with its own problems despite the app's error handler", async () => {
 		const app = host();
 		running = await runProxy({ base: "/ferry", app });
 		app.use(
@@ -1211,7 +1222,7 @@ describe.skipIf(!existsSync(new URL("../../dist/client.js", import.meta.url)))("
 		["identity", undefined, plainly],
 		["br;q=0, gzip;q=0", undefined, plainly],
 		[undefined, undefined, plainly],
-	])("accepting %s gets %s", async (accept, encoding, decode) => {
+	])("with Accept-Encoding %s is sent as %s", async (accept, encoding, decode) => {
 		const plain = (await get("identity")).body.toString();
 		const { status, headers, body } = await get(accept);
 		expect([status, headers["content-encoding"]]).toEqual([200, encoding]);
@@ -1223,7 +1234,7 @@ describe.skipIf(!existsSync(new URL("../../dist/client.js", import.meta.url)))("
 		expect(Number(headers["content-length"])).toBe(body.length);
 	});
 
-	test("is a 304 for whoever has it, and whole for whoever has another", async () => {
+	test("is a 304 for its current ETag, and sent whole for another", async () => {
 		for (const accept of ["br", "gzip", "identity"]) {
 			const { headers } = await get(accept);
 			const again = await get(accept, { "if-none-match": headers.etag ?? "" });
@@ -1232,7 +1243,7 @@ describe.skipIf(!existsSync(new URL("../../dist/client.js", import.meta.url)))("
 		}
 	});
 
-	test("is for pages of every origin", async () => {
+	test("may be loaded by pages of every origin", async () => {
 		const response = await fetch(`${running.url}/client.js`, { headers: { origin: "https://anywhere.example" } });
 		expect(response.headers.get("access-control-allow-origin")).toMatch(/^(\*|https:\/\/anywhere\.example)$/);
 		const head = await fetch(`${running.url}/client.js`, { method: "HEAD" });

@@ -13,7 +13,7 @@ const minute = 60_000;
 const day = 86_400_000;
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-/** A token of any header and claims, with a signature that is right for the secret and HMAC. */
+/** Makes a token of any header and claims, with a valid signature for the key and the hash. */
 function forged(header: object, claims: object, key = secret, hash = "sha256"): string {
 	const signed = `${encoded(header)}.${encoded(claims)}`;
 	return `${signed}.${createHmac(hash, key).update(signed).digest("base64url")}`;
@@ -29,7 +29,7 @@ const claims = (changes: object = {}) => ({
 const hs256 = { alg: "HS256" };
 const expired = (ago: number) => forged(hs256, claims({ exp: Math.floor((Date.now() - ago) / 1_000) }));
 
-describe("where identity is verified", () => {
+describe("with verified identity", () => {
 	let running: RunningProxy;
 	beforeAll(async () => {
 		running = await runProxy({
@@ -37,16 +37,16 @@ describe("where identity is verified", () => {
 		});
 	});
 	afterAll(() => running.stop());
-	const by = (token: unknown, person: object = {}, changes: object = {}) =>
+	const withToken = (token: unknown, person: object = {}, changes: object = {}) =>
 		event({ person: { ...person, token }, ...changes });
 	const refusal = async (each: unknown) => (await running.batch(each)).rejected.map(({ code }) => code);
 
-	test("an event is its token's: e-mail and userId come from there alone", async () => {
+	test("an event takes its e-mail and userId from its token alone", async () => {
 		const token = await signIdentity(ada, { secret, expiresIn: "1h" });
 		const events = [
-			by(token, {}, { name: "names nobody" }),
-			by(token, ada, { name: "says the same" }),
-			by(token, { email: " ADA@Example.com" }, { name: "writes it otherwise" }),
+			withToken(token, {}, { name: "names nobody" }),
+			withToken(token, ada, { name: "says the same" }),
+			withToken(token, { email: " ADA@Example.com" }, { name: "writes it otherwise" }),
 		];
 		expect(await running.batch(...events)).toEqual({ accepted: 3, rejected: [] });
 		await running.settled(3);
@@ -58,7 +58,7 @@ describe("where identity is verified", () => {
 	test.each<[string, () => Promise<string> | string]>([
 		["signIdentity", () => signIdentity(ada, { secret, expiresIn: 3_600 })],
 		[
-			"signIdentity, by the newest of a list",
+			"signIdentity, with the newest secret of a list",
 			() => signIdentity(ada, { secret: `${secret}, ${older}`, expiresIn: "1h" }),
 		],
 		["signIdentity, with a secret that is being replaced", () => signIdentity(ada, { secret: older, expiresIn: "1h" })],
@@ -66,46 +66,46 @@ describe("where identity is verified", () => {
 		["another library, for several audiences", () => forged(hs256, claims({ aud: ["else", audience] }))],
 		["another library, in UTF-8", () => forged(hs256, claims({ userId: "ü😀" }))],
 		["a backend whose clock is half a minute fast", () => forged(hs256, claims({ nbf: Date.now() / 1_000 + 30 }))],
-	])("a token is taken from %s", async (_name, make) => {
-		expect(await running.batch(by(await make()))).toEqual({ accepted: 1, rejected: [] });
+	])("a token from %s is accepted", async (_name, make) => {
+		expect(await running.batch(withToken(await make()))).toEqual({ accepted: 1, rejected: [] });
 	});
 
 	test.each<[string, () => unknown]>([
-		["with another secret", () => signIdentity(ada, { secret: stranger, expiresIn: "1h" })],
+		["signed with another secret", () => signIdentity(ada, { secret: stranger, expiresIn: "1h" })],
 		["with alg none and no signature", () => `${encoded({ alg: "none" })}.${encoded(claims())}.`],
 		["with alg none and the right signature", () => forged({ alg: "none" }, claims())],
 		["with alg HS512", () => forged({ alg: "HS512" }, claims(), secret, "sha512")],
-		["with alg HS256 and another's signature", () => forged(hs256, claims(), secret, "sha512")],
+		["with alg HS256 and a signature of HS512", () => forged(hs256, claims(), secret, "sha512")],
 		["with no alg", () => forged({}, claims())],
-		["with a crit that nobody knows", () => forged({ ...hs256, crit: ["x"], x: 1 }, claims())],
+		["with an unknown crit", () => forged({ ...hs256, crit: ["x"], x: 1 }, claims())],
 		["for a pixel", () => forged(hs256, claims({ aud: "eventferry:open" }))],
-		["for nobody", () => forged(hs256, claims({ aud: undefined }))],
-		["for an audience in other words", () => forged(hs256, claims({ aud: "EVENTFERRY:IDENTITY" }))],
-		["without an end", () => forged(hs256, claims({ exp: undefined }))],
-		["with an end that is text", () => forged(hs256, claims({ exp: "2999-01-01" }))],
-		["to be good tomorrow", () => forged(hs256, claims({ nbf: Date.now() / 1_000 + 86_400 }))],
-		["of nobody", () => forged(hs256, claims({ email: undefined, userId: undefined }))],
-		["of an e-mail that is none", () => forged(hs256, claims({ email: "ada" }))],
-		["of a userId with a NUL", () => forged(hs256, claims({ userId: "u\0" }))],
-		["of a userId that is a number", () => forged(hs256, claims({ userId: 1 }))],
+		["without an audience", () => forged(hs256, claims({ aud: undefined }))],
+		["for the audience in upper case", () => forged(hs256, claims({ aud: "EVENTFERRY:IDENTITY" }))],
+		["without an expiry", () => forged(hs256, claims({ exp: undefined }))],
+		["with an expiry that is text", () => forged(hs256, claims({ exp: "2999-01-01" }))],
+		["that is not valid before tomorrow", () => forged(hs256, claims({ nbf: Date.now() / 1_000 + 86_400 }))],
+		["without e-mail and userId", () => forged(hs256, claims({ email: undefined, userId: undefined }))],
+		["with an invalid e-mail", () => forged(hs256, claims({ email: "ada" }))],
+		["with a NUL in the userId", () => forged(hs256, claims({ userId: "u\0" }))],
+		["with a userId that is a number", () => forged(hs256, claims({ userId: 1 }))],
 		["with attributes that are a list", () => forged(hs256, claims({ attributes: [] }))],
-		["of a list", () => forged(hs256, [])],
-		["of text that is no JSON", () => `${encoded(hs256)}.${Buffer.from("{").toString("base64url")}.x`],
+		["whose claims are a list", () => forged(hs256, [])],
+		["whose claims are not JSON", () => `${encoded(hs256)}.${Buffer.from("{").toString("base64url")}.x`],
 		["with a part too many", () => `${forged(hs256, claims())}.x`],
 		["with a part too few", () => forged(hs256, claims()).split(".").slice(0, 2).join(".")],
 		["that is only dots", () => ".."],
 		["that is a word", () => "sesame"],
 		[
-			"and tampered with",
+			"that was tampered with",
 			async () => {
 				const [header, , signature] = (await signIdentity(ada, { secret, expiresIn: "1h" })).split(".");
 				return [header, encoded(claims({ email: "bob@example.com" })), signature].join(".");
 			},
 		],
-	])("a token signed %s is invalid_identity_token, and costs nobody else anything", async (_name, make) => {
+	])("a token %s is invalid_identity_token, and does not affect other events", async (_name, make) => {
 		const token = await make();
-		const good = by(await signIdentity(ada, { secret, expiresIn: "1h" }));
-		const bad = by(token, ada);
+		const good = withToken(await signIdentity(ada, { secret, expiresIn: "1h" }));
+		const bad = withToken(token, ada);
 		const { accepted, rejected } = await running.batch(good, bad);
 		expect(accepted).toBe(1);
 		expect(rejected).toEqual([{ id: bad.id, code: "invalid_identity_token", message: expect.stringMatching(/\w/) }]);
@@ -116,43 +116,43 @@ describe("where identity is verified", () => {
 		["another e-mail", ada, { email: "bob@example.com" }],
 		["another userId", ada, { userId: "u-2" }],
 		["the right e-mail and another userId", ada, { email: ada.email, userId: "u-2" }],
-		["a userId where the token has an e-mail alone", { email: ada.email }, { userId: "u-2" }],
-		["an e-mail where the token has a userId alone", { userId: ada.userId }, { email: "bob@example.com" }],
+		["a userId when the token has only an e-mail", { email: ada.email }, { userId: "u-2" }],
+		["an e-mail when the token has only a userId", { userId: ada.userId }, { email: "bob@example.com" }],
 		["a userId in another case", ada, { userId: "U-1" }],
-	])("a body with %s names someone else", async (_name, signed, person) => {
+	])("an event with %s is refused as another person's", async (_name, signed, person) => {
 		const token = await signIdentity(signed, { secret, expiresIn: "1h" });
-		expect(await refusal(by(token, person))).toEqual(["invalid_identity_token"]);
+		expect(await refusal(withToken(token, person))).toEqual(["invalid_identity_token"]);
 	});
 
 	test.each<[string, unknown, string]>([
 		["no token", event({ person: ada }), "identity_required"],
-		["no token and nobody", event({ person: {} }), "identity_required"],
-		["a token that is a number", by(7, ada), "invalid_event"],
-		["an empty token", by("", ada), "invalid_event"],
-		["a token of 5 KB", by("x".repeat(5_000), ada), "invalid_event"],
+		["no token and an empty person", event({ person: {} }), "identity_required"],
+		["a token that is a number", withToken(7, ada), "invalid_event"],
+		["an empty token", withToken("", ada), "invalid_event"],
+		["a token of 5 KB", withToken("x".repeat(5_000), ada), "invalid_event"],
 	])("an event with %s is refused", async (_name, each, code) => {
 		expect(await refusal(each)).toEqual([code]);
 	});
 
 	test.each<[string, number, number, string[]]>([
-		["captured before the end, sent a day after", day, day + minute, []],
-		["captured before the end, sent 29 days after", 29 * day, 29 * day + minute, []],
-		["captured after the end", 2 * minute, minute, ["identity_token_expired"]],
-		["captured just at the end", minute, minute, ["identity_token_expired"]],
+		["captured before its token expired and sent a day later is accepted", day, day + minute, []],
+		["captured before its token expired and sent 29 days later is accepted", 29 * day, 29 * day + minute, []],
+		["captured after its token expired is refused", 2 * minute, minute, ["identity_token_expired"]],
+		["captured as its token expired is refused", minute, minute, ["identity_token_expired"]],
 	])("an event %s", async (_name, endAgo, capturedAgo, codes) => {
 		const end = Math.floor((Date.now() - endAgo) / 1_000) * 1_000;
 		const token = forged(hs256, claims({ exp: end / 1_000 }));
-		expect(await refusal(by(token, {}, { at: end + endAgo - capturedAgo }))).toEqual(codes);
+		expect(await refusal(withToken(token, {}, { at: end + endAgo - capturedAgo }))).toEqual(codes);
 	});
 
-	test("an event captured before the end by a clock that is an hour slow had expired all the same", async () => {
+	test("an event captured after its token expired is refused even if the sender's clock is an hour slow", async () => {
 		const token = expired(minute);
 		const now = Date.now() - 60 * minute;
-		const body = { writeKey: "site_shop", sentAt: now, events: [by(token, {}, { at: now - 1_000 })] };
+		const body = { writeKey: "site_shop", sentAt: now, events: [withToken(token, {}, { at: now - 1_000 })] };
 		expect(await (await running.post(body)).json()).toMatchObject({ rejected: [{ code: "identity_token_expired" }] });
 	});
 
-	test("the backend needs no token, and names whom it will", async () => {
+	test("the backend needs no token, and may name any person", async () => {
 		const headers = { origin: undefined, authorization: `Bearer ${serverKey}` };
 		const response = await running.post(
 			{ events: [event({ person: { email: "new@example.com" } })] },
@@ -163,7 +163,7 @@ describe("where identity is verified", () => {
 	});
 });
 
-test("nothing of a refused event is delivered, and a token is nowhere but on its way in", async () => {
+test("no refused event is delivered, and no token is stored or passed on", async () => {
 	const running = await runProxy({ site: { identity: "verified", identitySecrets: [secret] } });
 	try {
 		const good = await signIdentity(ada, { secret, expiresIn: "1h" });
@@ -184,7 +184,7 @@ test("nothing of a refused event is delivered, and a token is nowhere but on its
 	}
 });
 
-test("what a token says may be set is set, what the page adds only where a page may", async () => {
+test("attributes in a token are set, and those from the page only if the site allows them", async () => {
 	const running = await runProxy({
 		site: ({ vibetrace }) => ({
 			...{ identity: "verified", identitySecrets: [secret], attributes: ["plan", "isSubscribed"] },
@@ -207,7 +207,7 @@ test("what a token says may be set is set, what the page adds only where a page 
 	}
 });
 
-test("a verified visitor's event may create a person where only those may", async () => {
+test("a verified visitor's event creates a person if only such events may", async () => {
 	const running = await runProxy({
 		site: ({ crisp }) => ({
 			...{ identity: "verified", identitySecrets: [secret], serverKey: undefined },
@@ -239,15 +239,15 @@ describe("signIdentity", () => {
 
 	const options = { secret, expiresIn: "1h" };
 	test.each<[string, object, object, RegExp]>([
-		["nobody", {}, options, /email or a userId/],
-		["an e-mail that is none", { email: "ada" }, options, /email/],
+		["an empty person", {}, options, /email or a userId/],
+		["an invalid e-mail", { email: "ada" }, options, /email/],
 		["a userId that is too long", { userId: "u".repeat(201) }, options, /userId/],
-		["attributes that are none", { ...ada, attributes: [] }, options, /attributes/],
-		["attributes that do not fit", { ...ada, attributes: { text: "x".repeat(4_000) } }, options, /4096/],
+		["attributes that are a list", { ...ada, attributes: [] }, options, /attributes/],
+		["attributes that are too large", { ...ada, attributes: { text: "x".repeat(4_000) } }, options, /4096/],
 		["no secret", ada, { ...options, secret: "" }, /secret: is empty/],
-		["no newest secret", ada, { ...options, secret: ` ,${secret}` }, /secret: is empty/],
-		["no end", ada, { secret }, /expiresIn/],
-		["an end in nobody's words", ada, { secret, expiresIn: "soon" }, /time/],
+		["an empty newest secret", ada, { ...options, secret: ` ,${secret}` }, /secret: is empty/],
+		["no expiry", ada, { secret }, /expiresIn/],
+		["an expiry that is not a time", ada, { secret, expiresIn: "soon" }, /time/],
 	])("refuses %s", async (_name, identity, given, message) => {
 		const signing = signIdentity(identity, given as typeof options);
 		await expect(signing).rejects.toThrow(TypeError);
@@ -256,7 +256,7 @@ describe("signIdentity", () => {
 	});
 });
 
-test("where identity is open, a token is neither needed nor looked at", async () => {
+test("with open identity a token is neither needed nor read", async () => {
 	const running = await runProxy({ site: { identitySecrets: [secret] } });
 	try {
 		expect(await running.batch(event({ person: { email: "bob@example.com", token: "x" } }))).toMatchObject({

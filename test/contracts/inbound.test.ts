@@ -9,7 +9,7 @@ const bob = { email: "bob@example.com" };
 const session = { session_id: "session_ada" };
 const opened = { type: "session", identifier: "session_ada", mode: "open" };
 
-describe("what a provider reports", () => {
+describe("a provider's report", () => {
 	let running: RunningProxy;
 	afterEach(() => running.stop());
 	const start = async (...inbound: Rule[]) => {
@@ -23,8 +23,8 @@ describe("what a provider reports", () => {
 		});
 	};
 
-	/** The events and attributes that each provider has been told, by person. */
-	const told = (destination: "crisp" | "helpcrunch" | "vibetrace") =>
+	/** Events and attributes that a provider has received, by person. */
+	const receivedBy = (destination: "crisp" | "helpcrunch" | "vibetrace") =>
 		running.sandbox
 			.people(destination)
 			.toSorted((a, b) => String(a.email).localeCompare(String(b.email)))
@@ -40,7 +40,7 @@ describe("what a provider reports", () => {
 	const counted = async () =>
 		((await (await running.admin("/stats")).json()) as { sinceStart: Record<string, number> }).sinceStart;
 
-	describe("is, where a rule says so, one of our events", () => {
+	describe("becomes an event if a rule says so", () => {
 		const opens: Rule = { from: "crisp", event: "email:track:view", as: "email_open" };
 
 		it("for the other destinations, never for the one it came from", async () => {
@@ -49,11 +49,11 @@ describe("what a provider reports", () => {
 			await crispReports(running, "email:track:view", opened);
 			await running.settled(1);
 			const expected = { email: ada.email, events: [["email_open", { type: "session", mode: "open" }]] };
-			expect([told("helpcrunch"), told("vibetrace")]).toMatchObject([[expected], [{ email: ada.email }]]);
+			expect([receivedBy("helpcrunch"), receivedBy("vibetrace")]).toMatchObject([[expected], [{ email: ada.email }]]);
 			expect(running.sandbox.requests("crisp")).toEqual([]);
 		});
 
-		it("under the same restrictions: an opened e-mail counts once in 20 minutes, whoever tells of it", async () => {
+		it("under the same restrictions: an opened e-mail counts once in 20 minutes, whoever reports it", async () => {
 			await start(opens);
 			await crispReports(running, "session:set_email", { ...session, ...ada });
 			await crispReports(running, "email:track:view", opened);
@@ -61,37 +61,37 @@ describe("what a provider reports", () => {
 			const fromBackend = { events: [event({ type: "email_open", name: undefined, person: ada })] };
 			await running.post(fromBackend, { authorization: `Bearer ${serverKey}` }, "/v1/events");
 			await running.settled(3);
-			expect(told("helpcrunch")[0]?.events).toHaveLength(1);
+			expect(receivedBy("helpcrunch")[0]?.events).toHaveLength(1);
 			expect(await discarded()).toEqual({ email_open_too_soon: 2 });
 		});
 
-		it("and none of a person whom nobody can name, which is counted", async () => {
+		it("but not of an unknown person, which is counted", async () => {
 			await start(opens);
 			await crispReports(running, "email:track:view", opened);
 			expect(await counted()).toMatchObject({ hooks_taken: 1, hooks_nobody: 1 });
 			expect(running.sandbox.requests()).toEqual([]);
 		});
 
-		it("of a person who is known by their session, or by their profile, or by what binds them", async () => {
+		it("of a person known by their session, their profile, or a report that binds both", async () => {
 			await start({ from: "crisp", event: "message:send", as: "track", name: "chat message" });
 			await crispReports(running, "people:profile:created", { people_id: "p-1", ...ada });
 			await crispReports(running, "people:bind:session", { ...session, people_id: "p-1" });
 			await crispReports(running, "message:send", { ...session, content: "Hey", from: "user", mentions: [] });
 			await running.settled(1);
-			expect(told("helpcrunch")).toMatchObject([
+			expect(receivedBy("helpcrunch")).toMatchObject([
 				{ email: ada.email, events: [["chat message", { content: "Hey", from: "user" }]] },
 			]);
 		});
 
-		it("with the report's own name where the rule gives none", async () => {
+		it("with the report's own name if the rule gives none", async () => {
 			await start({ from: "helpcrunch", event: "customer.unsubscribed", as: "track" });
 			await helpcrunchReports(running, "customer.unsubscribed", { id: 7, ...ada, unsubscribed: true });
 			await running.settled(1);
-			expect(told("crisp")).toMatchObject([{ events: [["customer.unsubscribed", { unsubscribed: true }]] }]);
-			expect(told("helpcrunch")).toEqual([]);
+			expect(receivedBy("crisp")).toMatchObject([{ events: [["customer.unsubscribed", { unsubscribed: true }]] }]);
+			expect(receivedBy("helpcrunch")).toEqual([]);
 		});
 
-		it("as a login or update with the attributes it tells", async () => {
+		it("as a login or update with the reported attributes", async () => {
 			await start(
 				{ from: "crisp", event: "session:set_nickname", as: "update" },
 				{ from: "crisp", event: "people:profile:updated", as: "update" },
@@ -103,17 +103,17 @@ describe("what a provider reports", () => {
 			await crispReports(running, "people:profile:updated", { people_id: "p-1", ...ada, update });
 			await helpcrunchReports(running, "customer.new", { id: 7, ...bob, name: "Bob", customData: { plan: "pro" } });
 			await running.settled(3);
-			expect(told("helpcrunch")).toMatchObject([{ email: ada.email, name: "Ada" }]);
-			expect(told("crisp")).toEqual([
+			expect(receivedBy("helpcrunch")).toMatchObject([{ email: ada.email, name: "Ada" }]);
+			expect(receivedBy("crisp")).toEqual([
 				{ email: bob.email, person: { nickname: "Bob" }, attributes: { plan: "pro" }, events: [] },
 			]);
-			expect(told("vibetrace").map(({ attributes }) => attributes)).toEqual([
+			expect(receivedBy("vibetrace").map(({ attributes }) => attributes)).toEqual([
 				{ nickname: "Ada", phone: "+44" },
 				{ name: "Bob", plan: "pro" },
 			]);
 		});
 
-		it("several where several rules fit", async () => {
+		it("several times if several rules match", async () => {
 			await start(
 				{ from: "crisp", event: "email:subscribe", as: "track", name: "subscribed" },
 				{ from: "crisp", event: "email:subscribe", as: "track", name: "and again" },
@@ -121,10 +121,10 @@ describe("what a provider reports", () => {
 			);
 			await crispReports(running, "email:subscribe", { ...ada, subscribed: true });
 			await running.settled(2);
-			expect(told("vibetrace")[0]?.events.map(([name]) => name)).toEqual(["subscribed", "and again"]);
+			expect(receivedBy("vibetrace")[0]?.events.map(([name]) => name)).toEqual(["subscribed", "and again"]);
 		});
 
-		it("that is worth no more than a page's: it creates nobody where only trusted events may", async () => {
+		it("that is trusted no more than a page's: it creates no person if only trusted events may", async () => {
 			running = await runProxy({
 				site: ({ crisp, helpcrunch }) => ({
 					crisp: { ...crisp, hookSecret: crispSecret },
@@ -134,10 +134,10 @@ describe("what a provider reports", () => {
 			});
 			await crispReports(running, "email:subscribe", { ...ada, subscribed: true });
 			await running.settled(1);
-			expect(told("helpcrunch")).toEqual([]);
+			expect(receivedBy("helpcrunch")).toEqual([]);
 		});
 
-		it("that must be a right one: what is none is dropped, and counted with what pages send", async () => {
+		it("that must be valid: a wrong one is dropped, and counted with those from pages", async () => {
 			await start({ from: "crisp", event: "email:subscribe", as: "confirmation" });
 			await crispReports(running, "email:subscribe", { ...ada, subscribed: true });
 			const { sinceStart } = (await (await running.admin("/stats")).json()) as { sinceStart: { rejected: number } };
@@ -147,7 +147,7 @@ describe("what a provider reports", () => {
 		});
 	});
 
-	describe("and is the echo of what another has reported", () => {
+	describe("that is an echo of another provider's report", () => {
 		const rules: Rule[] = [
 			{ from: "crisp", event: "session:set_nickname", as: "login" },
 			{ from: "helpcrunch", event: "customer.email_updated", as: "update" },
@@ -156,7 +156,7 @@ describe("what a provider reports", () => {
 			{ from: "helpcrunch", event: "customer.tags_changed", as: "track", name: "tags" },
 		];
 
-		it("goes no further, so that two providers do not tell each other for ever", async () => {
+		it("goes no further, so that two providers do not echo each other for ever", async () => {
 			await start(...rules);
 			await crispReports(running, "session:set_email", { ...session, ...ada });
 			await crispReports(running, "session:set_nickname", { ...session, nickname: "Ada" });
@@ -169,7 +169,7 @@ describe("what a provider reports", () => {
 			expect(await discarded()).toEqual({ echo: 2 });
 		});
 
-		it("but not what is of another person, of another kind, or from the same provider", async () => {
+		it("is not one of another person, of another kind, or from the same provider", async () => {
 			await start(...rules);
 			await crispReports(running, "session:set_email", { ...session, ...ada });
 			await crispReports(running, "session:set_nickname", { ...session, nickname: "Ada" });
@@ -178,20 +178,20 @@ describe("what a provider reports", () => {
 			await helpcrunchReports(running, "customer.tags_changed", { id: 7, ...ada, tag: "vip" });
 			await running.settled(4);
 			expect(await discarded()).toEqual({});
-			expect(told("crisp")).toMatchObject([
+			expect(receivedBy("crisp")).toMatchObject([
 				{ email: ada.email, events: [["tags", { tag: "vip" }]] },
 				{ email: bob.email, person: { nickname: "Bob" } },
 			]);
 		});
 	});
 
-	describe("ends what is remembered of a person whose profile there is gone", () => {
+	describe("deletes the knowledge of a person whose profile was deleted", () => {
 		const login = () => event({ type: "login", name: undefined, person: ada, data: { name: "Ada", plan: "pro" } });
 		const writes = (destination: "crisp" | "helpcrunch") =>
 			running.sandbox.requests(destination).filter(({ method, path }) => !path.endsWith("/search") && method !== "GET")
 				.length;
 
-		it("at Crisp, by the id that a creation told, and not what is queued", async () => {
+		it("at Crisp, by the id from an earlier creation, but not the queued events", async () => {
 			await start();
 			await running.batch(login());
 			await running.batch(event({ person: bob }));
@@ -207,7 +207,7 @@ describe("what a provider reports", () => {
 			const helpcrunchBefore = running.sandbox.requests("helpcrunch").length;
 			await running.batch(login());
 			await running.settled(4);
-			expect(told("crisp")).toContainEqual({
+			expect(receivedBy("crisp")).toContainEqual({
 				email: ada.email,
 				person: { nickname: "Ada" },
 				attributes: { plan: "pro" },
@@ -216,7 +216,7 @@ describe("what a provider reports", () => {
 			expect(running.sandbox.requests("helpcrunch")).toHaveLength(helpcrunchBefore);
 		});
 
-		it("at HelpCrunch, by the customer it names", async () => {
+		it("at HelpCrunch, by the id of the customer", async () => {
 			await start();
 			await running.batch(login());
 			await running.settled(1);
@@ -225,7 +225,7 @@ describe("what a provider reports", () => {
 			await helpcrunchReports(running, "customer.deleted", { id: customer?.id });
 			await running.batch(login());
 			await running.settled(2);
-			expect(told("helpcrunch")).toMatchObject([{ email: ada.email, name: "Ada", attributes: { plan: "pro" } }]);
+			expect(receivedBy("helpcrunch")).toMatchObject([{ email: ada.email, name: "Ada", attributes: { plan: "pro" } }]);
 			expect(running.sandbox.people("helpcrunch")[0]?.id).not.toBe(customer?.id);
 		});
 	});

@@ -17,9 +17,9 @@ afterEach(() => running.stop());
 const posted = async (headers: Record<string, string> = {}, key = writeKey) =>
 	running.post({ ...batchOf(event()), writeKey: key }, headers);
 const statuses = async (times: number, send: () => Promise<Response>) => {
-	const all: number[] = [];
-	for (let n = 0; n < times; n += 1) all.push((await send()).status);
-	return all;
+	const answers: number[] = [];
+	for (let n = 0; n < times; n += 1) answers.push((await send()).status);
+	return answers;
 };
 async function isLimited(response: Response) {
 	expect(response.status).toBe(429);
@@ -29,7 +29,7 @@ async function isLimited(response: Response) {
 }
 
 describe("the requests of an address", () => {
-	test("are 600 a minute, whatever they are worth, and pages can read when to come again", async () => {
+	test("are limited to 600 a minute, valid or not, and pages can read Retry-After", async () => {
 		running = await runProxy({ config: { rateLimit: {} } });
 		expect(new Set(await statuses(300, posted))).toEqual(new Set([202]));
 		expect(new Set(await statuses(300, () => running.post("{")))).toEqual(new Set([400]));
@@ -39,7 +39,7 @@ describe("the requests of an address", () => {
 		await isLimited(refused);
 	});
 
-	test("do not count where they are a backend's with the right key, or preflights", async () => {
+	test("do not count if they are preflights, or a backend's with the right key", async () => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 2 } } });
 		const backend = () =>
 			running.post({ events: [event()] }, { origin: undefined, authorization: `Bearer ${serverKey}` }, "/v1/events");
@@ -50,7 +50,7 @@ describe("the requests of an address", () => {
 		expect(await statuses(1, backend)).toEqual([202]);
 	});
 
-	test("are told apart by X-Forwarded-For behind a proxy that is configured, IPv6 by its /64", async () => {
+	test("are counted by X-Forwarded-For behind a configured proxy, IPv6 by its /64", async () => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 1 }, trustProxy: 1 } });
 		const from = (address: string) => posted({ "x-forwarded-for": address });
 		for (const address of ["198.51.100.1", "198.51.100.2", "2001:db8:0:1::1", "2001:db8:0:2::1"])
@@ -59,14 +59,14 @@ describe("the requests of an address", () => {
 			expect((await from(address)).status, address).toBe(429);
 	});
 
-	test("are not told apart by what a client writes where no proxy is configured", async () => {
+	test("are counted by the socket's address, not by headers, if no proxy is configured", async () => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 1 } } });
 		const forging = (n: number) => posted({ "x-forwarded-for": `198.51.100.${n}`, forwarded: `for=198.51.100.${n}` });
 		expect([(await forging(1)).status, (await forging(2)).status]).toEqual([202, 429]);
 	});
 });
 
-test("the requests of a write key are limited where that is asked for, of the others not", async () => {
+test("requests with a write key are limited if configured, and those with other keys are not", async () => {
 	running = await runProxy({ config: { rateLimit: { perAddress: 1_000, perWriteKey: 2 } } });
 	expect(await statuses(3, () => posted({ origin: "https://evil.example" }))).toEqual([403, 403, 403]);
 	expect(await statuses(2, posted)).toEqual([202, 202]);
@@ -81,7 +81,7 @@ describe("wrong guesses", () => {
 	test.each([
 		["the server key", "/v1/events", "POST", serverKey],
 		["the admin token", "/admin/stats", "GET", adminToken],
-	])("of %s are limited, and then even the right one is not looked at", async (_name, path, method, right) => {
+	])("of %s are limited, and then even the right one is refused", async (_name, path, method, right) => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 3 } } });
 		expect(new Set(await statuses(5, () => guess(path, right, method)))).not.toContain(429);
 		expect(await statuses(3, () => guess(path, "wrong", method))).toEqual([401, 401, 401]);
@@ -90,7 +90,7 @@ describe("wrong guesses", () => {
 		expect((await posted()).status).toBe(202);
 	});
 
-	test("of the one cost nobody the other", async () => {
+	test("of one key do not limit the other", async () => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 1 } } });
 		expect(await statuses(2, () => guess("/admin/stats", "wrong", "GET"))).toEqual([401, 429]);
 		expect((await guess("/v1/events", serverKey)).status).toBe(400);

@@ -9,7 +9,7 @@ describe("GET /metrics", () => {
 	afterEach(() => running.stop());
 
 	const text = async () => (await fetch(`${running.url}/metrics`)).text();
-	/** The value of a series, its labels in the order of their names. */
+	/** Resolves to the value of a series with these labels. */
 	async function value(name: string, labels: Record<string, string> = {}): Promise<number | undefined> {
 		for (const line of (await text()).split("\n")) {
 			const [, series, inner = "", number] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
@@ -22,7 +22,7 @@ describe("GET /metrics", () => {
 	}
 	const ofCrisp = { site: "shop.example", destination: "crisp" };
 
-	it("answers in Prometheus' text format, without a token, also while the store is not there", async () => {
+	it("answers in Prometheus' text format, without a token, even while the store is closed", async () => {
 		running = await runProxy({ start: false });
 		const response = await fetch(`${running.url}/metrics`);
 		expect(response.status).toBe(200);
@@ -33,7 +33,7 @@ describe("GET /metrics", () => {
 		expect((await fetch(`${running.url}/metrics`, { method: "POST" })).status).toBe(405);
 	});
 
-	it("counts what was accepted, repeated, rejected by code, refused by code, and came from bots", async () => {
+	it("counts events that were accepted, repeated or from bots, and rejections and refusals by code", async () => {
 		running = await runProxy();
 		const good = event();
 		await running.batch(good, event(), { id: "x" });
@@ -76,7 +76,7 @@ describe("GET /metrics", () => {
 		expect(await value("dead_letters_total", ofCrisp)).toBe(1);
 	});
 
-	it("shows who waits, since when, what is left of the budget, and the state of a destination", async () => {
+	it("shows waiting people, the longest wait, the rest of the budget, and the state of a destination", async () => {
 		running = await runProxy();
 		running.sandbox.fault("crisp", { status: 401, body: { error: true, reason: "invalid_session" } });
 		await running.batch(event(), event());
@@ -88,7 +88,7 @@ describe("GET /metrics", () => {
 		expect(await value("deliveries_waiting", ofCrisp)).toBe(2);
 		expect(await value("oldest_waiting_seconds", ofCrisp)).toBeGreaterThan(0);
 		expect(await value("budget_limit", ofCrisp)).toBe(10_000);
-		// One token is taken in advance at a time, of a bucket of a tenth of the day's: ten.
+		// Ten requests are taken from the day's budget in advance.
 		expect(await value("budget_left", ofCrisp)).toBe(9_990);
 		expect(await value("store_bytes")).toBeGreaterThan(0);
 	});
@@ -108,13 +108,13 @@ describe("GET /metrics", () => {
 		expect(all).toContain(`destination="crisp"`);
 	});
 
-	it("is asked by many at once for the price of one", async () => {
+	it("gives many simultaneous requests the same answer", async () => {
 		running = await runProxy();
 		const all = await Promise.all(Array.from({ length: 50 }, text));
 		expect(new Set(all.map((each) => each.split("\n").length)).size).toBe(1);
 	});
 
-	it("has every metric that the example alerts name, and no two proxies in a process share one", async () => {
+	it("has every metric in the example alerts, and two proxies in one process share none", async () => {
 		running = await runProxy();
 		const other = await runProxy();
 		await running.batch(event());
@@ -134,7 +134,7 @@ describe("a request's id", () => {
 	let running: RunningProxy;
 	afterEach(() => running.stop());
 
-	it("comes back as X-Request-Id: the sender's own if it is a plain one, else a new one", async () => {
+	it("is returned as X-Request-Id: the sender's own if it is a simple one, else a new one", async () => {
 		running = await runProxy();
 		const idOf = async (given?: string) =>
 			(await running.post({}, { "x-request-id": given })).headers.get("x-request-id");
@@ -146,7 +146,7 @@ describe("a request's id", () => {
 		expect(await idOf("x".repeat(65))).toMatch(/^[\da-f-]{36}$/);
 	});
 
-	it("is not put on what the app around the router answers", async () => {
+	it("is not added to answers of the surrounding app", async () => {
 		running = await runProxy();
 		const response = await fetch(`${running.url}/elsewhere`);
 		expect([response.status, response.headers.get("x-request-id")]).toEqual([404, null]);

@@ -8,7 +8,7 @@ import { batchOf, event, origin, problemOf, type RunningProxy, runProxy } from "
 let running: RunningProxy;
 afterEach(() => running.stop());
 
-/** All of an app's settings, as text. */
+/** Returns all settings of an app as text. */
 const settingsOf = (app: Express) =>
 	Object.fromEntries(Object.entries(app.settings).map(([name, value]) => [name, String(value)]));
 const hostError: ErrorRequestHandler = (error, _request, response, _next) => {
@@ -16,8 +16,8 @@ const hostError: ErrorRequestHandler = (error, _request, response, _next) => {
 };
 const rootOf = ({ url }: RunningProxy) => new URL(url).origin;
 
-describe("mounted in an app that has everything of its own", () => {
-	/** JSON bodies, compression, security headers, a trusted proxy, its own settings; as people write it. */
+describe("a proxy mounted in an app with its own settings and middleware", () => {
+	/** Mounts it in a typical app: JSON bodies, compression, security headers, a trusted proxy, other settings. */
 	async function mount() {
 		const app = express();
 		app.set("trust proxy", true).set("query parser", false).set("etag", false).set("json spaces", 2);
@@ -34,7 +34,7 @@ describe("mounted in an app that has everything of its own", () => {
 		return { app, before };
 	}
 
-	test("it takes events in either media type, and delivers", async () => {
+	test("accepts events in either media type, and delivers them", async () => {
 		await mount();
 		for (const type of ["application/json", "text/plain"]) {
 			expect((await running.post(batchOf(event()), { "content-type": type })).status, type).toBe(202);
@@ -43,7 +43,7 @@ describe("mounted in an app that has everything of its own", () => {
 		expect(running.sandbox.people("crisp")).toHaveLength(2);
 	});
 
-	test("its own answers are as always: problems, the script, what operators ask", async () => {
+	test("gives its usual answers: problems, the script, the operators' routes", async () => {
 		await mount();
 		expect(await problemOf(await running.post("{}"))).toMatchObject({ code: "malformed_body" });
 		expect(await problemOf(await fetch(`${running.url}/v1/nothing`))).toMatchObject({ code: "not_found" });
@@ -58,36 +58,38 @@ describe("mounted in an app that has everything of its own", () => {
 		expect(await (await fetch(`${running.url}/readyz`)).json()).toMatchObject({ store: "ok" });
 	});
 
-	test("operators may ask by query whatever the app does with queries", async () => {
+	test("reads operators' queries whatever the app does with queries", async () => {
 		await mount();
 		running.sandbox.fault("crisp", { status: 400 });
 		await running.batch(event(), event());
 		await running.settled(2);
-		const asked = async (query: string) => (await (await running.admin(`/deadletters?${query}`)).json()).items.length;
-		expect([await asked("limit=1"), await asked("destination=vibetrace"), await asked("reason=http_400")]).toEqual([
-			1, 0, 2,
-		]);
+		const countOf = async (query: string) => (await (await running.admin(`/deadletters?${query}`)).json()).items.length;
+		expect([
+			await countOf("limit=1"),
+			await countOf("destination=vibetrace"),
+			await countOf("reason=http_400"),
+		]).toEqual([1, 0, 2]);
 	});
 
-	test("the app's own settings, routes, bodies, queries and errors stay as they were", async () => {
+	test("leaves the app's settings, routes, bodies, queries and errors unchanged", async () => {
 		const { app, before } = await mount();
 		await running.batch(event());
 		await running.post("{");
 		await running.admin("/stats");
 		expect(settingsOf(app)).toEqual(before);
-		const said = async (path: string, init: RequestInit = {}) => (await fetch(rootOf(running) + path, init)).text();
+		const textAt = async (path: string, init: RequestInit = {}) => (await fetch(rootOf(running) + path, init)).text();
 		const body = '{"a":1}';
 		const json = { method: "POST", headers: { "content-type": "application/json" }, body };
-		expect(JSON.parse(await said("/echo", json))).toEqual({ a: 1 });
-		expect(JSON.parse(await said("/echo", { method: "POST", body: "x" }))).toBe("x");
-		const { query, ip } = JSON.parse(await said("/query?a=1", { headers: { "x-forwarded-for": "203.0.113.9" } }));
+		expect(JSON.parse(await textAt("/echo", json))).toEqual({ a: 1 });
+		expect(JSON.parse(await textAt("/echo", { method: "POST", body: "x" }))).toBe("x");
+		const { query, ip } = JSON.parse(await textAt("/query?a=1", { headers: { "x-forwarded-for": "203.0.113.9" } }));
 		expect([query, ip]).toEqual([{}, "203.0.113.9"]);
-		expect(await said("/boom")).toBe("host: boom");
-		expect(await said("/shop/ferry/of-the-app")).toContain("Cannot GET /shop/ferry/of-the-app");
+		expect(await textAt("/boom")).toBe("host: boom");
+		expect(await textAt("/shop/ferry/of-the-app")).toContain("Cannot GET /shop/ferry/of-the-app");
 		expect(await register.getMetricsAsJSON()).toEqual([]);
 	});
 
-	test("what the app forwards says nothing of addresses that the proxy was not told to believe", async () => {
+	test("does not trust forwarded addresses just because the app does", async () => {
 		await mount();
 		await running.stop();
 		const app = express().set("trust proxy", true);
@@ -97,7 +99,7 @@ describe("mounted in an app that has everything of its own", () => {
 	});
 });
 
-test("it may be mounted under a router of a router, and behind a parameter", async () => {
+test("a proxy may be mounted in nested routers, and behind a path parameter", async () => {
 	const app = express();
 	const inner = Router({ mergeParams: true });
 	app.use("/:tenant", Router().use("/events", inner));
@@ -116,7 +118,7 @@ test("it may be mounted under a router of a router, and behind a parameter", asy
 	server.close();
 });
 
-test("a body parser of the app that refuses a body before us answers for itself, and the browser keeps its events", async () => {
+test("a body parser of the app that refuses a body gives its own answer, with which the browser keeps its events", async () => {
 	const app = express().use(express.json({ limit: 100, type: "*/*" }));
 	running = await runProxy({ base: "/ferry", app });
 	app.use(((error, _request, response, _next) => {
@@ -126,7 +128,7 @@ test("a body parser of the app that refuses a body before us answers for itself,
 	expect([response.status, await response.text()]).toEqual([413, "host"]);
 });
 
-test("two proxies in one process do not know of each other", async () => {
+test("two proxies in one process are independent", async () => {
 	running = await runProxy({ base: "/one" });
 	const other = await runProxy({ base: "/two" });
 	await other.batch(event());

@@ -10,7 +10,7 @@ afterEach(() => void Object.defineProperty(process, "versions", { value: version
 
 test.each(["22.19.0", "23.11.1", "24.6.0"])("createProxy throws at once on Node %s", (version) => {
 	pretend(version);
-	// Before the configuration, too: there is none here.
+	// The version is checked first: this configuration has no sites.
 	expect(() => createProxy({ sites: [] })).toThrow(
 		expect.objectContaining({
 			name: "UnsupportedNodeError",

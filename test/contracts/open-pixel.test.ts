@@ -32,7 +32,7 @@ describe("GET /v1/open.gif", () => {
 			.setIssuedAt()
 			.sign(Buffer.from(key));
 	const withToken = (token: string) => `${running.url}/v1/open.gif?t=${token}`;
-	/** What Crisp was told, once a last event of somebody else has been delivered. */
+	/** Resolves to the events that Crisp received, once a last event of another person has been delivered. */
 	const delivered = async (events: number) => {
 		await running.batch(event({ name: "last" }));
 		await running.settled(events + 1);
@@ -52,17 +52,17 @@ describe("GET /v1/open.gif", () => {
 		expect(await delivered(1)).toEqual([{ to: ada, text: "email_open", data: { campaign: "spring" } }]);
 	});
 
-	it("records one in 20 minutes, however many proxies and prefetchers ask", async () => {
+	it("records one opening in 20 minutes, however often proxies and prefetchers ask", async () => {
 		await start();
 		const urls = await Promise.all(Array.from({ length: 20 }, () => signed()));
 		await Promise.all(urls.flatMap((url) => [open(url), open(url)]));
 		expect(await delivered(1)).toHaveLength(1);
 	});
 
-	it("counts those the backend tells of as well", async () => {
+	it("counts openings that the backend reports as well", async () => {
 		await start();
-		const told = { events: [event({ type: "email_open", name: undefined, person: { email: ada } })] };
-		await running.post(told, { authorization: `Bearer ${serverKey}` }, "/v1/events");
+		const openings = { events: [event({ type: "email_open", name: undefined, person: { email: ada } })] };
+		await running.post(openings, { authorization: `Bearer ${serverKey}` }, "/v1/events");
 		await running.settled(1);
 		await open(await signed());
 		expect(await delivered(2)).toHaveLength(1);
@@ -72,7 +72,7 @@ describe("GET /v1/open.gif", () => {
 		["is prefetched", { headers: { "Sec-Purpose": "prefetch;prerender" } }],
 		["is previewed", { headers: { Purpose: "preview" } }],
 		["is prefetched by an old Firefox", { headers: { "X-Moz": "prefetch" } }],
-		["is only asked after", { method: "HEAD" }],
+		["is requested with HEAD", { method: "HEAD" }],
 	])("records nothing when it %s", async (_what, init) => {
 		await start();
 		await open(await signed(), init);
@@ -81,18 +81,21 @@ describe("GET /v1/open.gif", () => {
 
 	it.each<[string, () => Promise<string> | string]>([
 		["has no token", () => `${running.url}/v1/open.gif`],
-		["has an empty one", () => withToken("")],
-		["has none that is one", () => withToken("%00'\"><script>")],
-		["has one that is endless", () => withToken("a".repeat(8_000))],
-		["has one that somebody else has signed", async () => withToken(await jwt({}, other))],
-		["has one that was changed", async () => (await signed()).replace(/t=(.{40})./, "t=$1_")],
-		["has one that nobody has signed", () => withToken(unsigned())],
-		["has one that has expired", async () => withToken(await jwt({ exp: Math.floor(Date.now() / 1_000) - 1 }))],
-		["has one that is not valid yet", async () => withToken(await jwt({ nbf: Math.floor(Date.now() / 1_000) + 600 }))],
-		["has one for something else", async () => withToken(await jwt({}, secret, "eventferry:identity"))],
-		["has an identity's", async () => withToken(await signIdentity({ email: ada }, { secret, expiresIn: 60 }))],
-		["names no address", async () => withToken(await jwt({ email: "nobody" }))],
-		["names a campaign that is none", async () => withToken(await jwt({ campaign: { $gt: "" } }))],
+		["has an empty token", () => withToken("")],
+		["has markup for a token", () => withToken("%00'\"><script>")],
+		["has an endless token", () => withToken("a".repeat(8_000))],
+		["has a token signed with another secret", async () => withToken(await jwt({}, other))],
+		["has a token that was changed", async () => (await signed()).replace(/t=(.{40})./, "t=$1_")],
+		["has an unsigned token", () => withToken(unsigned())],
+		["has an expired token", async () => withToken(await jwt({ exp: Math.floor(Date.now() / 1_000) - 1 }))],
+		[
+			"has a token that is not valid yet",
+			async () => withToken(await jwt({ nbf: Math.floor(Date.now() / 1_000) + 600 })),
+		],
+		["has a token for another audience", async () => withToken(await jwt({}, secret, "eventferry:identity"))],
+		["has an identity token", async () => withToken(await signIdentity({ email: ada }, { secret, expiresIn: 60 }))],
+		["names an invalid address", async () => withToken(await jwt({ email: "nobody" }))],
+		["names an invalid campaign", async () => withToken(await jwt({ campaign: { $gt: "" } }))],
 	])("is the image and records nothing when it %s", async (_what, url) => {
 		await start();
 		await open(await url());
@@ -104,13 +107,13 @@ describe("GET /v1/open.gif", () => {
 			.map((part) => (part === "" ? "" : Buffer.from(JSON.stringify(part)).toString("base64url")))
 			.join(".");
 
-	it("takes what an older secret has signed, and what has no end", async () => {
+	it("accepts a token signed with an older secret, and one without an expiry", async () => {
 		await start({ identitySecrets: [other, secret] });
 		await open(withToken(await jwt({})));
 		expect(await delivered(1)).toHaveLength(1);
 	});
 
-	it("is the image also while there is no store", async () => {
+	it("is the image even while the store is closed", async () => {
 		await start();
 		const url = await signed();
 		await running.proxy.stop();
@@ -120,15 +123,15 @@ describe("GET /v1/open.gif", () => {
 		expect(await delivered(1)).toHaveLength(1);
 	});
 
-	it("is only to be got", async () => {
+	it("answers GET only", async () => {
 		await start();
 		const response = await fetch(`${running.url}/v1/open.gif`, { method: "POST" });
 		expect([response.status, (await problemOf(response)).code]).toEqual([405, "method_not_allowed"]);
 	});
 
-	it("is worth no more than a page's word: the budget's reserve and purchases come first", async () => {
+	it("is trusted no more than a page's event: purchases come first", async () => {
 		await start();
-		// A refused key pauses the destination: both wait, and neither is put off by a failure of its own.
+		// A refused key pauses the destination, so that both events wait without a failure of their own.
 		const hold = running.sandbox.fault("crisp", { status: 401 });
 		await open(await signed());
 		await running.batch(event({ type: "confirmation", name: undefined, data: { orderId: "A-1" } }));
@@ -144,7 +147,7 @@ describe("GET /v1/open.gif", () => {
 		expect(texts).toEqual(["confirmation", "email_open"]);
 	});
 
-	describe("where there are several sites", () => {
+	describe("with several sites", () => {
 		const startBoth = async (blogSecret: string) => {
 			running = await runProxy({
 				site: { identitySecrets: [secret] },
@@ -153,50 +156,50 @@ describe("GET /v1/open.gif", () => {
 				],
 			});
 		};
-		const told = async (events: number) => {
+		const peopleAt = async (events: number) => {
 			await running.settled(events);
 			const { sandbox } = running;
 			return [sandbox.people("crisp").length, sandbox.people("vibetrace").length];
 		};
 
-		it("counts for the one whose secret it is", async () => {
+		it("counts for the site whose secret signed it", async () => {
 			await startBoth(other);
 			await open(await signed({ secret: other }));
-			expect(await told(1)).toEqual([0, 1]);
+			expect(await peopleAt(1)).toEqual([0, 1]);
 		});
 
-		it("counts for the one it names where they share a secret, and for none where it names none", async () => {
+		it("counts for the site it names if they share a secret, and for none if it names none", async () => {
 			await startBoth(secret);
 			await open(await signed());
 			await open(await signed({ writeKey: "site_nowhere" }));
 			await open(await signed({ writeKey: "site_blog" }));
-			expect(await told(1)).toEqual([0, 1]);
+			expect(await peopleAt(1)).toEqual([0, 1]);
 			await open(await signed({ writeKey }));
-			expect(await told(2)).toEqual([1, 1]);
+			expect(await peopleAt(2)).toEqual([1, 1]);
 		});
 
-		it("does not count for one that it names and whose secret it is not", async () => {
+		it("does not count for a site that it names without that site's secret", async () => {
 			await startBoth(other);
 			await open(await signed({ writeKey: "site_blog" }));
 			await open(await signed());
-			expect(await told(1)).toEqual([1, 0]);
+			expect(await peopleAt(1)).toEqual([1, 0]);
 		});
 	});
 });
 
 describe("signOpenUrl", () => {
 	const base = "https://shop.example/ferry/";
-	it("makes the address of an image where the proxy is", async () => {
+	it("makes the URL of an image at the proxy", async () => {
 		const url = await signOpenUrl({ email: ada }, { secret: `${secret},${other}`, base });
 		expect(url).toMatch(/^https:\/\/shop\.example\/ferry\/v1\/open\.gif\?t=[\w-]+\.[\w-]+\.[\w-]+$/);
 	});
 
 	it.each([
-		["an address that is none", { email: "nobody" }, {}],
-		["a campaign that is none", { email: ada, campaign: "" }, {}],
+		["an invalid address", { email: "nobody" }, {}],
+		["an empty campaign", { email: ada, campaign: "" }, {}],
 		["no secret", { email: ada }, { secret: "" }],
-		["a base that is no URL", { email: ada }, { base: "shop.example" }],
-		["a base that is not of the web", { email: ada }, { base: "javascript:alert(1)" }],
+		["a base that is not a URL", { email: ada }, { base: "shop.example" }],
+		["a base that is not an HTTP URL", { email: ada }, { base: "javascript:alert(1)" }],
 	])("refuses %s", async (_what, who, more) => {
 		await expect(signOpenUrl(who, { secret, base, ...more })).rejects.toThrow(TypeError);
 	});

@@ -52,7 +52,7 @@ beforeAll(async () => {
 			helpcrunch: { ...helpcrunch, hookSecret: helpcrunchSecret },
 		},
 	});
-	// Something delivered, something dead, a destination that waits: so that all of an answer is there to be looked at.
+	// Delivers an event, makes a dead letter and lets a destination wait, so that answers have all their parts.
 	const person = { email: "ada@example.com" };
 	const clear = sandbox.fault("crisp", { status: 400, times: 1, body: { error: true, data: { message: "no" } } });
 	await running.batch(event({ person, data: { a: 1 } }), event({ person }), event({ person }));
@@ -68,7 +68,7 @@ afterAll(async () => {
 	await sandbox.stop();
 });
 
-/** The same, with nothing allowed that is not named. */
+/** Returns a schema that forbids unnamed properties. */
 function strict(value: unknown): unknown {
 	if (Array.isArray(value)) return value.map(strict);
 	if (typeof value !== "object" || value === null) return value;
@@ -77,21 +77,22 @@ function strict(value: unknown): unknown {
 	return isClosed ? { ...inner, additionalProperties: false } : inner;
 }
 
-/** What is wrong with a value, by a schema of the document; nothing where it is right. */
-function wrong(schema: Json, value: unknown, tight: (value: unknown) => unknown = strict): unknown[] {
+/** Returns the errors of a value by a schema of the document. */
+function errorsOf(schema: Json, value: unknown, tight: (value: unknown) => unknown = strict): unknown[] {
 	const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
 	const { schemas } = document.components;
 	const validate = ajv.compile({ ...(tight(schema) as Json), components: { schemas: tight(schemas) } });
 	return validate(value) ? [] : (validate.errors ?? []);
 }
-/** Whether a body is one by a schema of the document. */
-const isRight = (schema: Json, body: unknown) => wrong(schema, JSON.parse(String(body)), (value) => value).length === 0;
+/** Returns true if a body is valid by a schema of the document. */
+const isValid = (schema: Json, body: unknown) =>
+	errorsOf(schema, JSON.parse(String(body)), (value) => value).length === 0;
 
 interface Case {
 	status: number;
 	init?: RequestInit;
 	query?: string;
-	/** Some events of the body are good and some are not: a right request, but not by the document. */
+	/** True if only some events of the body are valid: the request is accepted, but the schema refuses the body. */
 	isMixed?: true;
 }
 const asOperator = { authorization: `Bearer ${adminToken}` };
@@ -120,7 +121,7 @@ const hook = (path: "crisp" | "helpcrunch"): Case[] => {
 };
 const large = "x".repeat(300_000);
 
-/** Requests of each kind to every route: what they send, and the status they are answered with. */
+/** Requests of each kind to every route, with the expected status. */
 const cases: Record<string, () => Case[]> = {
 	"post /v1/batch": () => [
 		{ status: 202, isMixed: true, init: post(batchOf(event(), { ...event(), name: "" }), asPage) },
@@ -185,7 +186,7 @@ const cases: Record<string, () => Case[]> = {
 	],
 };
 
-/** An answer's values: of JSON one, of lines of JSON each. */
+/** Resolves to the values of an answer: one of JSON, several of lines of JSON. */
 async function valuesOf(response: Response, type: string, isEndless: boolean): Promise<unknown[]> {
 	if (type !== "application/x-ndjson") return [await response.json()];
 	const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -201,42 +202,42 @@ async function valuesOf(response: Response, type: string, isEndless: boolean): P
 }
 
 describe("/openapi.json", () => {
-	test("is of this version, and where it is the routes are", async () => {
+	test("has this version, and names the server's address", async () => {
 		const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 		expect([document.openapi, document.info.version]).toEqual(["3.1.0", version]);
 		const [{ url = "" } = {}] = document.servers;
 		expect(new URL(url, `${running.url}/openapi.json`).href).toBe(`${running.url}/`);
 	});
 
-	test("has the routes that are asked here, and no other", () => {
+	test("has the routes that are tested here, and no other", () => {
 		const inDocument = Object.entries(document.paths).flatMap(([path, operations]) =>
 			Object.keys(operations).map((method) => `${method} ${path}`),
 		);
 		expect(inDocument.toSorted()).toEqual(Object.keys(cases).toSorted());
 	});
 
-	test.each(Object.keys(cases))("tells how %s answers, whatever is asked", async (name) => {
+	test.each(Object.keys(cases))("describes every answer of %s", async (name) => {
 		const [method = "", path = ""] = name.split(" ");
 		const operation = document.paths[path]?.[method];
-		if (!operation) throw new Error("the document lacks it");
+		if (!operation) throw new Error("the document lacks this route");
 		for (const { status, init = {}, query = "" } of cases[name]?.() ?? []) {
 			const response = await fetch(running.url + path + query, init);
-			const said = `${name} ${status}`;
-			expect(response.status, said).toBe(status);
+			const label = `${name} ${status}`;
+			expect(response.status, label).toBe(status);
 			const described = operation.responses[status]?.content ?? {};
 			const [type = ""] = response.headers.get("content-type")?.split(";") ?? [];
-			expect(Object.keys(described), said).toContain(type);
+			expect(Object.keys(described), label).toContain(type);
 			const schema = described[type]?.schema;
 			if (!schema) {
 				await response.body?.cancel();
 				continue;
 			}
 			for (const value of await valuesOf(response, type, path === "/admin/live"))
-				expect(wrong(schema, value), `${said} ${JSON.stringify(value)}`).toEqual([]);
+				expect(errorsOf(schema, value), `${label} ${JSON.stringify(value)}`).toEqual([]);
 		}
 	});
 
-	test("says of bodies and queries what the routes say of them", () => {
+	test("accepts the same bodies and queries as the routes", () => {
 		for (const [name, casesOf] of Object.entries(cases)) {
 			const [method = "", path = ""] = name.split(" ");
 			const { requestBody, parameters = [] } = document.paths[path]?.[method] ?? {};
@@ -244,14 +245,14 @@ describe("/openapi.json", () => {
 				const type = new Headers(init?.headers).get("content-type") ?? "";
 				const schema = requestBody?.content?.[type]?.schema;
 				const isAbout = schema !== undefined && !isMixed && (status < 300 || status === 400);
-				if (isAbout) expect([name, init?.body, isRight(schema, init?.body)]).toEqual([name, init?.body, status < 300]);
+				if (isAbout) expect([name, init?.body, isValid(schema, init?.body)]).toEqual([name, init?.body, status < 300]);
 				const asked = [...new URLSearchParams(query).keys()];
 				expect(parameters.map((parameter) => parameter.name)).toEqual(expect.arrayContaining(asked));
 			}
 		}
 	});
 
-	test("asks for the key that a route asks for", () => {
+	test("requires a key where the route does", () => {
 		for (const [name, casesOf] of Object.entries(cases)) {
 			const [method = "", path = ""] = name.split(" ");
 			const needsKey = casesOf().some(({ status, init }) => status === 401 && !String(init?.body).includes("another"));
@@ -259,16 +260,16 @@ describe("/openapi.json", () => {
 		}
 	});
 
-	test("tells what a proxy that is stopping answers", async () => {
-		const other = await runProxy({ start: false });
-		const unwell = await fetch(`${other.url}/readyz`);
+	test("describes the answers of a proxy that is not started", async () => {
+		const notStarted = await runProxy({ start: false });
+		const unwell = await fetch(`${notStarted.url}/readyz`);
 		const { schema = {} } = document.paths["/readyz"]?.get?.responses[503]?.content?.["application/json"] ?? {};
-		expect([unwell.status, wrong(schema, await unwell.json())]).toEqual([503, []]);
-		const refused = await other.post(batchOf(event()));
+		expect([unwell.status, errorsOf(schema, await unwell.json())]).toEqual([503, []]);
+		const refused = await notStarted.post(batchOf(event()));
 		expect(refused.status).toBe(503);
 		const problem =
 			document.paths["/v1/batch"]?.post?.responses[503]?.content?.["application/problem+json"]?.schema ?? {};
-		expect(wrong(problem, await refused.json())).toEqual([]);
-		await other.stop();
+		expect(errorsOf(problem, await refused.json())).toEqual([]);
+		await notStarted.stop();
 	});
 });

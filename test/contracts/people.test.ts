@@ -27,7 +27,7 @@ describe("DELETE /v1/people", () => {
 	const removals = (destination: (typeof destinations)[number]) =>
 		running.sandbox.requests(destination).filter(({ method }) => method === "DELETE");
 
-	it("deletes the profile where there is a route for it, and says so for each destination", async () => {
+	it("deletes the profile if the provider has a route for it, and reports on each destination", async () => {
 		const { sandbox } = await start();
 		sandbox.addPerson("helpcrunch", { email: "ada@example.com", userId: "somebody else's" });
 		await running.batch(event({ person: ada }));
@@ -43,7 +43,7 @@ describe("DELETE /v1/people", () => {
 		]);
 	});
 
-	it("spares whoever has the same e-mail at HelpCrunch and another userId, when the userId is told", async () => {
+	it("keeps HelpCrunch's customers with the same e-mail and another userId if a userId is given", async () => {
 		const { sandbox } = await start();
 		const hers = sandbox.addPerson("helpcrunch", { email: "ada@example.com", userId: "u-1" });
 		sandbox.addPerson("helpcrunch", { email: "ada@example.com", userId: "u-2" });
@@ -53,7 +53,7 @@ describe("DELETE /v1/people", () => {
 		expect(sandbox.people("helpcrunch").map(({ userId }) => userId)).toEqual(["u-2", undefined]);
 	});
 
-	it("deletes what is queued and dead, and tells how much", async () => {
+	it("deletes queued events and dead letters, and reports their numbers", async () => {
 		const { sandbox } = await start();
 		const clear = sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data", data: {} } });
 		await running.batch(event({ person: ada }));
@@ -70,12 +70,12 @@ describe("DELETE /v1/people", () => {
 		});
 		const { items } = (await (await running.admin("/deadletters")).json()) as { items: unknown[] };
 		expect(items).toEqual([]);
-		// Asked again, it does what is left to do.
+		// A second request does what the first could not.
 		for (const end of faults) end();
 		expect(await forgotten(ada)).toMatchObject({ crisp: { queued: 0, deadLetters: 0, profile: "not_found" } });
 	});
 
-	it("waits for what is under way, so that it does not make the profile anew", async () => {
+	it("waits for requests under way, so that they do not create the profile again", async () => {
 		const { sandbox } = await start();
 		sandbox.fault("crisp", { delayMs: 300, method: "POST", path: /people\/profile$/ });
 		await running.batch(event({ person: ada }));
@@ -99,14 +99,14 @@ describe("DELETE /v1/people", () => {
 			.toEqual({ queued: 0, deadLetters: 0, profile: "failed", reason: "invalid_session" });
 	});
 
-	it("costs the budget, and says when there is none left", async () => {
+	it("spends the budget, and reports when it is exhausted", async () => {
 		await start(1);
 		expect(await forgotten(ada)).toMatchObject({ crisp: { profile: "not_found" } });
 		expect(await forgotten(ada)).toMatchObject({ crisp: { profile: "failed", reason: "budget_exhausted" } });
 		expect(removals("crisp")).toHaveLength(1);
 	});
 
-	it("says of somebody whom a destination cannot be told that it cannot", async () => {
+	it("reports that a destination cannot address the person", async () => {
 		await start();
 		expect(await forgotten({ userId: "u-1" })).toMatchObject({
 			crisp: { profile: "not_addressable" },
@@ -114,7 +114,7 @@ describe("DELETE /v1/people", () => {
 		});
 	});
 
-	it("lets only the backend in, and wants to know whom", async () => {
+	it("requires the server key and a person", async () => {
 		await start();
 		const refused = async (response: Response) => [response.status, (await problemOf(response)).code];
 		expect(await refused(await remove(ada, { authorization: "Bearer wrong" }))).toEqual([401, "invalid_server_key"]);
@@ -124,13 +124,13 @@ describe("DELETE /v1/people", () => {
 		expect(await refused(await fetch(`${running.url}/v1/people`))).toEqual([405, "method_not_allowed"]);
 	});
 
-	it("says how large its body may be", async () => {
+	it("names the limit of its body", async () => {
 		await start();
 		const refused = await remove({ email: "x".repeat(9_000) });
 		expect(await problemOf(refused)).toMatchObject({ code: "body_too_large", detail: expect.stringContaining("8 KB") });
 	});
 
-	it("is 503 while there is no store", async () => {
+	it("answers 503 while the store is closed", async () => {
 		await start();
 		await running.proxy.stop();
 		const response = await remove(ada);

@@ -17,7 +17,7 @@ let path: string;
 beforeAll(async () => {
 	commands = await commandLine();
 	({ url } = await commands.serve());
-	// `eventferry` and `npx eventferry`, as they are in a project that has it installed.
+	// Provides `eventferry` and `npx eventferry`, as in a project with the package installed.
 	const bin = join(commands.folder, "bin");
 	await mkdir(bin);
 	for (const [name, args] of Object.entries({ eventferry: '"$@"', npx: '$(shift; echo "$@")' })) {
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => commands.stop());
 
 const environment = (more: Environment = {}): Environment => ({
-	...commands.right(),
+	...commands.validEnvironment(),
 	EVENTFERRY_URL: url,
 	...more,
 	PATH: path,
@@ -66,12 +66,12 @@ describe("the README's", () => {
 		expect(unclaimed).toEqual([]);
 	});
 
-	test("commands do what they say", async () => {
+	test("commands work as described", async () => {
 		await shell(here(blockWith("eventferry check --live")).replace(/^eventferry migrate.*$/m, ""));
 		await commands.sandbox.waitFor({ name: "invoice:paid", data: { total: 12 } });
 	});
 
-	test("requests from a backend are answered as they say", async () => {
+	test("requests from a backend get the answers that it shows", async () => {
 		const sent = blockWith("curl https://shop.example/ferry/v1/events");
 		const [, answer = ""] = /^# (.*)$/m.exec(sent) ?? [];
 		expect((await shell(here(sent))).stdout).toBe(answer);
@@ -79,7 +79,7 @@ describe("the README's", () => {
 		expect(JSON.parse(stdout)).toMatchObject({ destinations: { crisp: { profile: expect.any(String) } } });
 	});
 
-	test("proxy of its own starts with the variables that it names", async () => {
+	test("standalone proxy starts with the variables that it names", async () => {
 		const { crisp } = commands.sandbox.destinations;
 		const script = blockWith("export EVENTFERRY_WRITE_KEY")
 			.replace("CRISP_WEBSITE_ID=…", `CRISP_WEBSITE_ID=${crisp.websiteId}`)
@@ -90,15 +90,15 @@ describe("the README's", () => {
 		const env = { PATH: path, CRISP_BASE_URL: crisp.baseUrl };
 		const serve = spawn("sh", ["-ec", script], { cwd: commands.folder, env, stdio: ["ignore", "pipe", "inherit"] });
 		const lines = createInterface(serve.stdout);
-		const said: string[] = [];
-		for await (const line of lines) if (said.push(line) && line.includes("listening on")) break;
-		expect(said.at(-1)).toMatch(/^eventferry listening on http:/);
+		const outputLines: string[] = [];
+		for await (const line of lines) if (outputLines.push(line) && line.includes("listening on")) break;
+		expect(outputLines.at(-1)).toMatch(/^eventferry listening on http:/);
 		const ended = once(serve, "exit");
 		serve.kill("SIGTERM");
 		expect(await ended).toEqual([0, null]);
 	});
 
-	test("proxy in an Express app answers where it is mounted, and ends when it is told to", async () => {
+	test("proxy in an Express app answers where it is mounted, and ends on SIGTERM", async () => {
 		mkdirSync("test-results", { recursive: true });
 		const listening = "app.listen(0, () => console.log(server.address().port))";
 		await writeFile(

@@ -38,7 +38,7 @@ const lines = (): Line[] =>
 		.filter(Boolean)
 		.map((line) => JSON.parse(line));
 const patience = { timeout: 60_000 };
-/** The line of the request with this id, once it is written. */
+/** Resolves to the log line of the request with this id. */
 const lineOf = (id: string | null) =>
 	vi.waitFor(() => {
 		const line = lines().find(({ requestId }) => requestId === id);
@@ -58,14 +58,14 @@ it("each request has a line with its id, method, path, status and duration", asy
 	});
 });
 
-it("what is refused is told with its code, at info but once a minute, the others at debug", async () => {
+it("a refusal is logged with its code, once a minute at info and otherwise at debug", async () => {
 	const refusals = await Promise.all(Array.from({ length: 3 }, () => fetch(`${proxy.url}/admin/stats`)));
 	const found = await Promise.all(refusals.map(({ headers }) => lineOf(headers.get("x-request-id"))));
 	expect(found.map(({ code, status }) => [code, status])).toEqual(refusals.map(() => ["invalid_admin_token", 401]));
 	expect(found.map(({ level }) => level).sort()).toEqual([20, 20, 30]);
 });
 
-it("a sender that goes away before the answer has a line too", async () => {
+it("a request whose sender goes away before the answer has a line too", async () => {
 	const { hostname, port } = new URL(proxy.url);
 	const socket = connect(Number(port), hostname);
 	await once(socket, "connect");

@@ -9,16 +9,16 @@ afterAll(() => sandbox.stop());
 beforeEach(() => sandbox.clear());
 
 interface Row {
-	/** What the row shows. */
+	/** Behaviour that the row shows. */
 	it: string;
 	method?: string;
-	/** Below the base; `{site}` stands for Crisp's website id, `{id}` for Ada's id. */
+	/** Path below the base URL. `{site}` stands for Crisp's website id, `{id}` for Ada's id. */
 	path: string;
 	body?: unknown;
 	/** Replaces headers; `undefined` leaves one out. */
 	headers?: Record<string, string | undefined>;
 	status: number;
-	/** What the answer contains. */
+	/** Expected part of the answer. */
 	answer?: unknown;
 }
 
@@ -37,7 +37,7 @@ function credentials(destination: Destination): Record<string, string> {
 	}
 }
 
-/** One request about Ada, who exists, as the row says. */
+/** Makes the row's request about Ada, who exists. */
 async function ask(
 	destination: Destination,
 	{ method = "POST", path, body, headers = {} }: Omit<Row, "it" | "status">,
@@ -74,7 +74,7 @@ describe("Crisp", () => {
 	const events = `${people}/events/ada%40example.com`;
 	const profile = `${people}/profile/ada%40example.com`;
 	const data = `${people}/data/ada%40example.com`;
-	// Source document 000.
+	// Example from source document 000.
 	const example = { text: "basket:item:added", color: "blue", data: { product: "iPhone X" } };
 	const invalid = { status: 400, answer: { error: true, reason: "invalid_data" } };
 	const notFound = { status: 404, answer: { error: true, reason: "not_found", data: {} } };
@@ -95,11 +95,11 @@ describe("Crisp", () => {
 		{ it: "refuses an array as data", path: events, body: { text: "x", data: [] }, ...invalid },
 		{ it: "refuses null as data", path: events, body: { text: "x", data: null }, ...invalid },
 		{ it: "refuses an array of events", path: events, body: [{ text: "x" }], ...invalid },
-		{ it: "takes no time of the event", path: events, body: { text: "x", timestamp: 1 }, ...invalid },
+		{ it: "accepts no time of the event", path: events, body: { text: "x", timestamp: 1 }, ...invalid },
 		{ it: "refuses broken JSON", path: events, body: "{", ...invalid },
 		{ it: "needs a body", path: events, ...invalid },
 		{ it: "needs JSON", path: events, body: example, headers: { "content-type": "text/plain" }, ...invalid },
-		{ it: "knows no stranger", path: `${people}/events/eve%40example.com`, body: example, ...notFound },
+		{ it: "does not find an unknown person", path: `${people}/events/eve%40example.com`, body: example, ...notFound },
 		{ it: "decodes the person once", path: `${people}/events/ada%2540example.com`, body: example, ...notFound },
 		{
 			it: "has no route with a further segment",
@@ -120,9 +120,15 @@ describe("Crisp", () => {
 			answer: { error: true, reason: "invalid_session" },
 		},
 		{ it: "needs a key", path: events, body: example, headers: { authorization: undefined }, status: 401 },
-		{ it: "needs the tier", path: events, body: example, headers: { "x-crisp-tier": undefined }, ...notSubscribed },
-		{ it: "needs its tier", path: events, body: example, headers: { "x-crisp-tier": "plugin" }, ...notSubscribed },
-		{ it: "knows one website", path: events.replace("{site}", "x"), body: example, ...notSubscribed },
+		{ it: "needs a tier", path: events, body: example, headers: { "x-crisp-tier": undefined }, ...notSubscribed },
+		{
+			it: "needs the tier of the token",
+			path: events,
+			body: example,
+			headers: { "x-crisp-tier": "plugin" },
+			...notSubscribed,
+		},
+		{ it: "knows only one website", path: events.replace("{site}", "x"), body: example, ...notSubscribed },
 
 		{
 			it: "creates a profile",
@@ -134,7 +140,7 @@ describe("Crisp", () => {
 		{ it: "needs a nickname", path: `${people}/profile`, body: { email: "eve@example.com" }, ...invalid },
 		{ it: "needs an e-mail", path: `${people}/profile`, body: { person: { nickname: "Eve" } }, ...invalid },
 		{
-			it: "takes no custom data on the card",
+			it: "refuses custom data on the card",
 			path: `${people}/profile`,
 			body: { email: "eve@example.com", person: { nickname: "Eve" }, data: {} },
 			...invalid,
@@ -146,7 +152,12 @@ describe("Crisp", () => {
 			status: 409,
 		},
 		{ it: "finds a profile", method: "HEAD", path: profile, status: 200 },
-		{ it: "finds no stranger's profile", method: "HEAD", path: `${people}/profile/eve@example.com`, status: 404 },
+		{
+			it: "finds no profile of an unknown person",
+			method: "HEAD",
+			path: `${people}/profile/eve@example.com`,
+			status: 404,
+		},
 		{
 			it: "shows a profile",
 			method: "GET",
@@ -155,16 +166,34 @@ describe("Crisp", () => {
 			answer: { data: { email: "ada@example.com" } },
 		},
 		{ it: "changes a profile", method: "PATCH", path: profile, body: { person: { phone: "1" } }, ...done },
-		{ it: "knows the card's fields", method: "PATCH", path: profile, body: { person: { plan: "pro" } }, ...invalid },
+		{
+			it: "refuses an unknown field of the card",
+			method: "PATCH",
+			path: profile,
+			body: { person: { plan: "pro" } },
+			...invalid,
+		},
 		{ it: "refuses null on the card", method: "PATCH", path: profile, body: { person: { phone: null } }, ...invalid },
-		{ it: "overwrites no profile by a part", method: "PUT", path: profile, body: { notepad: "x" }, ...invalid },
-		{ it: "changes no stranger", method: "PATCH", path: `${people}/profile/x`, body: {}, ...notFound },
+		{
+			it: "does not replace a profile with a part of one",
+			method: "PUT",
+			path: profile,
+			body: { notepad: "x" },
+			...invalid,
+		},
+		{ it: "does not change an unknown person", method: "PATCH", path: `${people}/profile/x`, body: {}, ...notFound },
 		{ it: "removes a profile", method: "DELETE", path: profile, ...done },
 		{ it: "takes data", method: "PATCH", path: data, body: { data: { plan: "pro", seats: 3, paid: true } }, ...done },
-		{ it: "wants data wrapped", method: "PATCH", path: data, body: { plan: "pro" }, ...invalid },
+		{ it: "needs data to be wrapped", method: "PATCH", path: data, body: { plan: "pro" }, ...invalid },
 		{ it: "takes scalars only", method: "PATCH", path: data, body: { data: { tags: ["a"] } }, ...invalid },
 		{ it: "takes no null in data", method: "PATCH", path: data, body: { data: { plan: null } }, ...invalid },
-		{ it: "keeps no stranger's data", method: "PATCH", path: `${people}/data/x`, body: { data: {} }, ...notFound },
+		{
+			it: "stores no data of an unknown person",
+			method: "PATCH",
+			path: `${people}/data/x`,
+			body: { data: {} },
+			...notFound,
+		},
 	]);
 
 	test("PATCH merges cards and data, PUT replaces data", async () => {
@@ -179,7 +208,7 @@ describe("Crisp", () => {
 		expect(sandbox.people("crisp")[0]?.attributes).toEqual({ c: 3 });
 	});
 
-	test("an event stands on the profile, with the time of its arrival", async () => {
+	test("an event is stored on the profile, with the time of its arrival", async () => {
 		const before = Date.now();
 		await ask("crisp", { path: events, body: example });
 		const [ada] = sandbox.people("crisp");
@@ -201,7 +230,7 @@ describe("Crisp", () => {
 });
 
 describe("HelpCrunch", () => {
-	// Source document 002.
+	// Example from source document 002.
 	const example = { name: "Button Click", data: { button: "Start Free Trial", clicks: true }, customer: "{id}" };
 	const generic = { code: "invalid_request", message: "Invalid request" };
 	const because = (code: string, message: string | object = expect.any(String)) => ({
@@ -236,10 +265,10 @@ describe("HelpCrunch", () => {
 			answer: { errors: [generic, { code: "customer", message: "This value should be of type numeric." }] },
 		},
 		{ it: "needs a name", path: "/events", body: { customer: 1, name: "" }, status: 400, answer: because("name") },
-		{ it: "wants data as an object", path: "/events", body: { ...example, data: ["x"] }, status: 400 },
-		{ it: "takes no time of the event", path: "/events", body: { ...example, createdAt: 1 }, status: 400 },
+		{ it: "needs data to be an object", path: "/events", body: { ...example, data: ["x"] }, status: 400 },
+		{ it: "accepts no time of the event", path: "/events", body: { ...example, createdAt: 1 }, status: 400 },
 		{
-			it: "knows no stranger",
+			it: "does not find an unknown person",
 			path: "/events",
 			body: { name: "x", customer: 1 },
 			status: 404,
@@ -266,7 +295,7 @@ describe("HelpCrunch", () => {
 		{ it: "has no other route", path: "/event", body: example, status: 404, answer: because("not_found") },
 
 		{ it: "finds by userId", ...search(where("customers.userId", "=", "u-1")), ...one },
-		{ it: "finds a userId as it is written", ...search(where("customers.userId", "=", "U-1")), ...none },
+		{ it: "finds a userId only in its own case", ...search(where("customers.userId", "=", "U-1")), ...none },
 		{ it: "finds by e-mail in any case", ...search(where("customers.email", "=", "ADA@example.com")), ...one },
 		{ it: "finds by id", ...search([{ field: "customers.id", operator: "=", value: "{id}" }]), ...one },
 		{ it: "finds a part with ~", ...search(where("customers.email", "~", "ada")), ...one },
@@ -284,20 +313,25 @@ describe("HelpCrunch", () => {
 			status: 400,
 			answer: because("filter[0].field", "This value should not be blank."),
 		},
-		{ it: "knows its fields", ...search(where("email", "=", "x")), status: 400, answer: because("filter[0].field") },
 		{
-			it: "knows its operators",
+			it: "refuses an unknown field",
+			...search(where("email", "=", "x")),
+			status: 400,
+			answer: because("filter[0].field"),
+		},
+		{
+			it: "refuses an unknown operator",
 			...search(where("customers.email", "==", "x")),
 			status: 400,
 			answer: because("filter[0].operator"),
 		},
 		{
-			it: "wants values of the field's type",
+			it: "needs values of the field's type",
 			...search(where("customers.userId", "=", 7)),
 			status: 400,
 			answer: because("filter[0].value"),
 		},
-		{ it: "wants numeric ids", ...search(where("customers.id", "=", "7")), status: 400 },
+		{ it: "needs numeric ids in a search", ...search(where("customers.id", "=", "7")), status: 400 },
 		{ it: "needs a filter", path: "/customers/search", body: {}, status: 400, answer: because("filter") },
 
 		{
@@ -307,26 +341,31 @@ describe("HelpCrunch", () => {
 			status: 201,
 			answer: { id: expect.any(Number), name: "Eve", customData: [{ property: "plan", value: "pro" }] },
 		},
-		{ it: "creates one of nothing", path: "/customers", body: {}, status: 201 },
-		{ it: "creates a second of an e-mail", path: "/customers", body: { email: "ada@example.com" }, status: 201 },
+		{ it: "creates a customer without fields", path: "/customers", body: {}, status: 201 },
 		{
-			it: "creates no second of a userId",
+			it: "creates a second customer with the same e-mail",
+			path: "/customers",
+			body: { email: "ada@example.com" },
+			status: 201,
+		},
+		{
+			it: "creates no second customer with the same userId",
 			path: "/customers",
 			body: { userId: "u-1" },
 			status: 400,
 			answer: because("userId"),
 		},
-		{ it: "wants userIds as text", path: "/customers", body: { userId: 7 }, status: 400, answer: because("userId") },
-		{ it: "knows its fields", path: "/customers", body: { plan: "pro" }, status: 400, answer: because("plan") },
-		{ it: "wants a list as customData", path: "/customers", body: { customData: { plan: "pro" } }, status: 400 },
+		{ it: "needs userIds to be text", path: "/customers", body: { userId: 7 }, status: 400, answer: because("userId") },
+		{ it: "refuses an unknown field", path: "/customers", body: { plan: "pro" }, status: 400, answer: because("plan") },
+		{ it: "needs customData to be a list", path: "/customers", body: { customData: { plan: "pro" } }, status: 400 },
 		{
-			it: "wants scalars in customData",
+			it: "needs scalars in customData",
 			path: "/customers",
 			body: { customData: [{ property: "a", value: [] }] },
 			status: 400,
 			answer: because("customData[0].value"),
 		},
-		{ it: "wants a language as locale", path: "/customers", body: { locale: "en-US" }, status: 400 },
+		{ it: "needs locale to be a language", path: "/customers", body: { locale: "en-US" }, status: 400 },
 		{ it: "shows a customer", method: "GET", path: "/customers/{id}", status: 200, answer: { userId: "u-1" } },
 		{
 			it: "changes a customer",
@@ -337,7 +376,7 @@ describe("HelpCrunch", () => {
 			answer: { company: "X", email: "ada@example.com" },
 		},
 		{
-			it: "clears with null",
+			it: "clears fields set to null",
 			method: "PATCH",
 			path: "/customers/{id}",
 			body: { email: null },
@@ -345,20 +384,20 @@ describe("HelpCrunch", () => {
 			answer: { email: null, userId: "u-1" },
 		},
 		{
-			it: "clears what PUT leaves out",
+			it: "clears fields that PUT leaves out",
 			method: "PUT",
 			path: "/customers/{id}",
 			body: { company: "X" },
 			status: 200,
 			answer: { company: "X", email: null, userId: null },
 		},
-		{ it: "changes no stranger", method: "PATCH", path: "/customers/1", body: {}, status: 404 },
-		{ it: "has numeric ids", method: "GET", path: "/customers/ada@example.com", status: 404 },
+		{ it: "does not change an unknown person", method: "PATCH", path: "/customers/1", body: {}, status: 404 },
+		{ it: "needs a numeric id in the path", method: "GET", path: "/customers/ada@example.com", status: 404 },
 		{ it: "removes a customer", method: "DELETE", path: "/customers/{id}", status: 204 },
 		{ it: "lists customers", method: "GET", path: "/customers?limit=1", status: 200, answer: { total: 1 } },
 	]);
 
-	test("sorts and cuts what a search finds", async () => {
+	test("sorts and limits the results of a search", async () => {
 		for (const lastSeen of ["30", "9", "200"])
 			await ask("helpcrunch", { path: "/customers", body: { email: "twin@example.com", lastSeen } });
 		const { answer } = await ask(
@@ -372,7 +411,7 @@ describe("HelpCrunch", () => {
 		expect(answer).toMatchObject({ total: 3, data: [{ lastSeen: "200" }, { lastSeen: "30" }] });
 	});
 
-	test("custom data of an update joins what was there", async () => {
+	test("an update's custom data is merged with the existing data", async () => {
 		const update = (customData: unknown) =>
 			ask("helpcrunch", { method: "PATCH", path: "/customers/{id}", body: { customData } });
 		await update([{ property: "a", value: 1 }]);
@@ -384,7 +423,7 @@ describe("HelpCrunch", () => {
 describe("Vibetrace", () => {
 	const user = { email: "ada@example.com" };
 	const event = (content: unknown) => ({ path: "/event", body: { user, event: content } });
-	// Source document 003, where `email` holds a sentence.
+	// Answer from source document 003, where `email` holds a sentence.
 	const created = {
 		status: 200,
 		answer: { results: { message: "Event created", email: "Event was created for the specified user" } },
@@ -440,14 +479,20 @@ describe("Vibetrace", () => {
 		{ it: "needs an orderId", ...event({ confirmation: { total: 1 } }), ...missing },
 		{ it: "needs an e-mail in login", ...event({ login: {} }), ...missing },
 		{
-			it: "knows no stranger",
+			it: "does not find an unknown person",
 			path: "/event",
 			body: { user: { email: "eve@example.com" }, event: { update: {} } },
 			status: 400,
 			answer: unknownUser,
 		},
-		{ it: "takes paths literally", ...event({ update: {} }), path: "/event/", status: 404, answer: { errors: [{}] } },
-		{ it: "takes paths in their case", ...event({ update: {} }), path: "/Event", status: 404 },
+		{
+			it: "has no route with a slash at the end",
+			...event({ update: {} }),
+			path: "/event/",
+			status: 404,
+			answer: { errors: [{}] },
+		},
+		{ it: "matches paths in their own case only", ...event({ update: {} }), path: "/Event", status: 404 },
 		{ it: "refuses another method", method: "GET", path: "/event", status: 405, answer: { errors: [{}] } },
 		{ it: "refuses a wrong key", ...event({ update: {} }), headers: { authorization: "x" }, status: 401 },
 		{ it: "refuses the key as Bearer", ...event({ update: {} }), headers: { authorization: "Bearer x" }, status: 401 },
@@ -461,7 +506,13 @@ describe("Vibetrace", () => {
 		{ it: "needs JSON", ...event({ update: {} }), headers: { "content-type": "text/plain" }, status: 400 },
 
 		{ it: "shows a user", method: "GET", path: "/user/ada%40example.com", status: 200, answer: user },
-		{ it: "shows no stranger", method: "GET", path: "/user/eve%40example.com", status: 404, answer: unknownUser },
+		{
+			it: "does not show an unknown user",
+			method: "GET",
+			path: "/user/eve%40example.com",
+			status: 404,
+			answer: unknownUser,
+		},
 		{
 			it: "creates a user",
 			path: "/user",
@@ -475,7 +526,14 @@ describe("Vibetrace", () => {
 		{ it: "creates no second user", path: "/user", body: user, status: 400, answer: { errors: [{}] } },
 		{ it: "needs an address", path: "/user", body: { firstname: "x" }, status: 400 },
 		{ it: "changes a user", method: "PUT", path: "/user/ada%40example.com", body: { a: 1 }, status: 200 },
-		{ it: "changes no stranger", method: "PUT", path: "/user/e@x.com", body: {}, status: 404, answer: unknownUser },
+		{
+			it: "does not change an unknown person",
+			method: "PUT",
+			path: "/user/e@x.com",
+			body: {},
+			status: 404,
+			answer: unknownUser,
+		},
 		{
 			it: "creates with upsert",
 			method: "PUT",

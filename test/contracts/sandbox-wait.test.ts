@@ -27,7 +27,7 @@ describe("waitFor", () => {
 		});
 	});
 
-	test("resolves at once when it is there, whatever is left out", async () => {
+	test("resolves at once if the event is there, whichever conditions are left out", async () => {
 		await running.batch(event({ type: "confirmation", name: undefined, data: { orderId: "A-1" }, person: ada }));
 		await running.settled(1);
 		for (const expected of [{}, { type: "confirmation" }, { data: { orderId: "A-1" } }, { person: ada }] as const)
@@ -50,17 +50,17 @@ describe("waitFor", () => {
 		["another person", { name: "hello", person: { email: "bob@example.com" } }],
 		["another destination", { name: "hello", destination: "vibetrace" }],
 		["another type", { type: "confirmation" }],
-	] as const)("does not take an event for one with %s, and tells what was received", async (_name, expected) => {
+	] as const)("does not match an event with %s, and rejects with the received requests", async (_name, expected) => {
 		await running.batch(event({ name: "hello", data: { a: 1 }, person: ada }));
 		await running.settled(1);
 		const waited = running.sandbox.waitFor(expected, { timeoutMs: 5 });
 		await expect(waited).rejects.toThrow(/did not receive the expected request within 5 ms\. It received/);
 	});
 
-	test("whoever waits when the sandbox is stopped is told so", async () => {
+	test("rejects when the sandbox is stopped", async () => {
 		const waited = running.sandbox.waitFor({ name: "never" });
-		const told = expect(waited).rejects.toThrow(/stopped/);
+		const rejection = expect(waited).rejects.toThrow(/stopped/);
 		await running.sandbox.stop();
-		await told;
+		await rejection;
 	});
 });

@@ -14,7 +14,7 @@ afterEach(async () => {
 	await sandbox.stop();
 });
 
-/** Reads Ada at Vibetrace: 404 unless she was added. */
+/** Requests Ada's profile at Vibetrace, a 404 unless she was added. */
 function getAda(init: RequestInit = {}): Promise<Response> {
 	const { apiKey, baseUrl } = sandbox.destinations.vibetrace;
 	return fetch(`${baseUrl}/user/ada%40example.com`, {
@@ -37,8 +37,8 @@ function listCrisp(): Promise<Response> {
 	});
 }
 
-describe("what is received", () => {
-	test("is noted raw, in order, with the answer's status and without credentials", async () => {
+describe("a received request", () => {
+	test("is recorded raw, in order, with the answer's status and without credentials", async () => {
 		const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
 		await listCrisp();
 		await listHelpcrunch();
@@ -61,7 +61,7 @@ describe("what is received", () => {
 		for (const secret of [crisp.key, helpcrunch.apiKey, vibetrace.apiKey]) expect(text).not.toContain(secret);
 	});
 
-	test("a body over the limit is refused and noted", async () => {
+	test("with a body over the limit is refused and recorded", async () => {
 		const { apiKey, baseUrl } = sandbox.destinations.vibetrace;
 		const response = await fetch(`${baseUrl}/event`, {
 			method: "POST",
@@ -72,7 +72,7 @@ describe("what is received", () => {
 		expect(sandbox.requests()).toMatchObject([{ path: "/event", status: 413 }]);
 	});
 
-	test("listeners hear each request once, answered", async () => {
+	test("reaches each listener once, after its answer", async () => {
 		const heard: SandboxRequest[] = [];
 		const stop = sandbox.onRequest((request) => heard.push(request));
 		await getAda();
@@ -83,12 +83,12 @@ describe("what is received", () => {
 });
 
 describe("until", () => {
-	test("resolves at once when it already holds", async () => {
+	test("resolves at once if the condition already holds", async () => {
 		await getAda();
 		expect(await sandbox.until((requests) => requests.length === 1)).toHaveLength(1);
 	});
 
-	test("wakes with the request that makes it hold, when it is answered and kept", async () => {
+	test("resolves with the request that fulfils the condition, once it is answered and recorded", async () => {
 		const { apiKey, baseUrl } = sandbox.destinations.vibetrace;
 		const seen: unknown[] = [];
 		const waited = sandbox.until(
@@ -107,7 +107,7 @@ describe("until", () => {
 		expect(seen).toEqual([[], [[200, 1]]]);
 	});
 
-	test("sees a request whose answer is held back", async () => {
+	test("sees a request whose answer is delayed", async () => {
 		sandbox.fault("vibetrace", { delayMs: 60_000 });
 		const abort = new AbortController();
 		const asked = getAda({ signal: abort.signal });
@@ -117,14 +117,14 @@ describe("until", () => {
 		await expect(asked).rejects.toThrow("aborted");
 	});
 
-	test("tells what was received when nothing comes of it", async () => {
+	test("rejects with the received requests after its time limit", async () => {
 		await getAda();
 		await expect(sandbox.until(() => false, { timeoutMs: 1 })).rejects.toThrow(
 			/in 1 ms\. It received 1, most recently:\n1 vibetrace GET \/user\/ada%40example\.com 404/,
 		);
 	});
 
-	test("passes on what the predicate throws, and fails when the sandbox stops", async () => {
+	test("rejects with the predicate's error, and when the sandbox stops", async () => {
 		await expect(
 			sandbox.until(() => {
 				throw new Error("of the test");
@@ -137,7 +137,7 @@ describe("until", () => {
 });
 
 describe("faults", () => {
-	test("answer before the provider looks, as told, and are noted", async () => {
+	test("answer as set before the provider checks a request, and are recorded", async () => {
 		sandbox.fault("vibetrace", { status: 503, retryAfter: 7, body: "<h1>Down</h1>", contentType: "text/html" });
 		const response = await getAda({ headers: {} });
 		expect(response.status).toBe(503);
@@ -148,7 +148,7 @@ describe("faults", () => {
 		expect((await listHelpcrunch()).status).toBe(200);
 	});
 
-	test("befall as many requests as told, one fault after the other", async () => {
+	test("apply to the set number of requests, one fault after the other", async () => {
 		sandbox.fault("vibetrace", { status: 500, times: 2 });
 		sandbox.fault("vibetrace", { status: 429, times: 1 });
 		const statuses = [];
@@ -164,7 +164,7 @@ describe("faults", () => {
 		expect((await getAda()).status).toBe(404);
 	});
 
-	test("can mean certain paths and methods", async () => {
+	test("can be limited to paths and methods", async () => {
 		sandbox.fault("vibetrace", { status: 500, path: /ada%40/g, method: "put" });
 		expect((await getAda()).status).toBe(404);
 		expect((await getAda({ method: "PUT" })).status).toBe(500);
@@ -174,27 +174,27 @@ describe("faults", () => {
 		expect((await getAda()).status).toBe(404);
 	});
 
-	test("redirect", async () => {
+	test("can redirect", async () => {
 		sandbox.fault("vibetrace", { status: 302, headers: { location: `${sandbox.url}/elsewhere` } });
 		const response = await getAda();
 		expect([response.status, response.headers.get("location")]).toEqual([302, `${sandbox.url}/elsewhere`]);
 	});
 
-	test("answer an empty 204 and an unreadable 200", async () => {
+	test("can answer with an empty 204 and an unreadable 200", async () => {
 		sandbox.fault("vibetrace", { status: 204, times: 1 });
 		expect((await getAda()).status).toBe(204);
 		sandbox.fault("vibetrace", { body: "not JSON", times: 1 });
 		expect(await (await getAda()).text()).toBe("not JSON");
 	});
 
-	test("delay, and then let the provider answer", async () => {
+	test("can delay the provider's answer", async () => {
 		sandbox.fault("vibetrace", { delayMs: 40 });
 		const startedAt = performance.now();
 		expect((await getAda()).status).toBe(404);
 		expect(performance.now() - startedAt).toBeGreaterThan(35);
 	});
 
-	test("end the connection without an answer", async () => {
+	test("can end the connection without an answer", async () => {
 		sandbox.fault("vibetrace", { reset: true, times: 1 });
 		await expect(getAda()).rejects.toThrow("fetch failed");
 		const requests = await sandbox.until((received) => received.length === 1);
@@ -204,7 +204,7 @@ describe("faults", () => {
 });
 
 describe("limits", () => {
-	test("HelpCrunch refuses what is over the minute's", async () => {
+	test("HelpCrunch refuses requests beyond its limit per minute", async () => {
 		vi.useFakeTimers({ toFake: ["Date"] });
 		const statuses = [(await listHelpcrunch()).status, (await listHelpcrunch()).status];
 		const refused = await listHelpcrunch();
@@ -219,7 +219,7 @@ describe("limits", () => {
 		expect((await listHelpcrunch()).status).toBe(200);
 	});
 
-	test("Crisp refuses what is over the day's", async () => {
+	test("Crisp refuses requests beyond its limit per day", async () => {
 		vi.useFakeTimers({ toFake: ["Date"] });
 		const statuses = [(await listCrisp()).status, (await listCrisp()).status];
 		const refused = await listCrisp();
@@ -231,7 +231,7 @@ describe("limits", () => {
 });
 
 describe("people", () => {
-	test("are added as if they had existed, and removed", async () => {
+	test("can be added and removed", async () => {
 		const id = sandbox.addPerson("helpcrunch", {
 			email: "ada@example.com",
 			userId: "u-1",
@@ -247,7 +247,7 @@ describe("people", () => {
 		expect(sandbox.people("crisp")).toHaveLength(1);
 	});
 
-	test("clear forgets people, requests, faults and limits", async () => {
+	test("are deleted by clear(), with requests, faults and limits", async () => {
 		sandbox.addPerson("vibetrace", { email: "ada@example.com" });
 		sandbox.fault("vibetrace", { status: 500 });
 		for (let i = 0; i < 3; i++) await listHelpcrunch();
@@ -257,12 +257,12 @@ describe("people", () => {
 		expect((await listHelpcrunch()).status).toBe(200);
 	});
 
-	test("credentials differ from sandbox to sandbox", async () => {
-		const other = await startSandbox();
-		expect(other.destinations.vibetrace.apiKey).not.toBe(sandbox.destinations.vibetrace.apiKey);
-		await other.stop();
-		await other.stop();
-		await expect(fetch(other.url)).rejects.toThrow("fetch failed");
+	test("are behind credentials that differ from sandbox to sandbox", async () => {
+		const otherSandbox = await startSandbox();
+		expect(otherSandbox.destinations.vibetrace.apiKey).not.toBe(sandbox.destinations.vibetrace.apiKey);
+		await otherSandbox.stop();
+		await otherSandbox.stop();
+		await expect(fetch(otherSandbox.url)).rejects.toThrow("fetch failed");
 	});
 });
 
@@ -282,7 +282,7 @@ describe("the shop page", () => {
 	});
 	afterEach(() => close());
 
-	test("carries the snippet with the write key as text", async () => {
+	test("contains the snippet with the write key escaped", async () => {
 		const response = await fetch(url);
 		expect(response.headers.get("content-security-policy")).toContain("default-src 'self'");
 		const html = await response.text();
@@ -295,7 +295,7 @@ describe("the shop page", () => {
 		expect((await fetch(`${url}/sandbox/shop.html`)).status).toBe(404);
 	});
 
-	test("the log replays what was received, goes on live, masks credentials and ends with the sandbox", async () => {
+	test("has a log that replays received requests, goes on live, masks credentials and ends with the sandbox", async () => {
 		await getAda();
 		const response = await fetch(`${url}/sandbox/log`);
 		expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);

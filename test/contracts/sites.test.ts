@@ -67,7 +67,7 @@ describe("one proxy for several sites, from one configuration file", () => {
 		}
 	});
 
-	test("a server key is its own site's", async () => {
+	test("a server key is valid for its own site only", async () => {
 		const person = { email: "bob@example.com" };
 		const sent = await postEvents(url, [event({ name: "invoice:paid", person })], "blog-key");
 		expect(sent.status).toBe(202);
@@ -75,7 +75,7 @@ describe("one proxy for several sites, from one configuration file", () => {
 		expect(commands.sandbox.people("crisp").map(({ email }) => email)).not.toContain("bob@example.com");
 	});
 
-	test("stats tell the sites' budgets apart", async () => {
+	test("stats list the sites' budgets separately", async () => {
 		const { stdout } = await commands.run(["stats"], { EVENTFERRY_URL: url, EVENTFERRY_ADMIN_TOKEN: adminToken });
 		expect(stdout).toMatch(/^crisp +site_shop .*\ncrisp +site_blog /m);
 	});

@@ -1,4 +1,4 @@
-// The documents this project was created from, as tests: what they print is sent and understood.
+// Tests of the documents that this project was created from: their requests are sent, and their answers understood.
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
@@ -21,7 +21,7 @@ interface Received {
 	body: unknown;
 }
 
-/** A server of ours, which sees the true headers and answers as printed. */
+/** A server that records the real headers and gives the printed answer. */
 let server: Server;
 let stubUrl: string;
 let received: Received[];
@@ -57,7 +57,7 @@ function stored(fields: object): StoredEvent {
 	return { event, trusted: true, receivedAt: Date.now() };
 }
 
-/** Sends the one request that an event of a person who is there takes. */
+/** Sends an event of an existing person, which takes one request. */
 async function send(provider: Provider, event: StoredEvent, known: Known = {}): Promise<Outcome> {
 	const plan = provider.plan([event], known, Date.now());
 	if (plan.kind !== "send") throw new Error(`Planned ${JSON.stringify(plan)}`);
@@ -65,13 +65,13 @@ async function send(provider: Provider, event: StoredEvent, known: Known = {}): 
 	return provider.send(plan.request, never);
 }
 
-/** What the sandbox received, credentials and connection aside. */
+/** Requests that the sandbox received, without their headers. */
 const inSandbox = (destination: Destination) =>
 	sandbox.requests(destination).map(({ method, path, body, status }) => ({ method, path, body, status }));
 
 describe("000, Crisp: how can I push a user event from my backend?", () => {
 	const websiteId = "04ed9a29-ccda-4f46-b2f3-b151d2d90fa7";
-	// 001, the Node wrapper, prints these.
+	// Credentials printed in document 001, the Node wrapper.
 	const identifier = "7c3ef21c-1e04-41ce-8c06-5605c346f73e";
 	const key = "cc29e1a5086e428fcc6a697d5837a66d82808e65c5cce006fbf2191ceea80a0a";
 	const body = { text: "basket:item:added", color: "blue", data: { product: "iPhone X" } };
@@ -83,7 +83,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 		person: { email: "john.doe@crisp.chat" },
 	});
 
-	test("the event goes to the route printed, signed with identifier and key", async () => {
+	test("the event goes to the printed route, signed with identifier and key", async () => {
 		printed = { status: 200, body: '{"error":false,"reason":"added","data":{}}' };
 		const crisp = { ...options, websiteId, identifier, key, tier: "plugin" } as const;
 		const outcome = await send(createProvider("crisp", { ...crisp, baseUrl: `${stubUrl}/v1` }), event);
@@ -105,7 +105,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 		);
 	});
 
-	test("the event stands on the profile of that e-mail", async () => {
+	test("the event is stored on the profile of that e-mail", async () => {
 		const { crisp } = sandbox.destinations;
 		sandbox.addPerson("crisp", { email: "john.doe@crisp.chat" });
 		expect(await send(createProvider("crisp", { ...options, ...crisp }), event)).toMatchObject({ kind: "delivered" });
@@ -116,7 +116,7 @@ describe("000, Crisp: how can I push a user event from my backend?", () => {
 		]);
 	});
 
-	test("the people_id can stand where the e-mail does", async () => {
+	test("the people_id can replace the e-mail", async () => {
 		const { crisp } = sandbox.destinations;
 		const id = sandbox.addPerson("crisp", { email: "john.doe@crisp.chat" });
 		const known = stored({ ...event.event, person: { userId: "u-1", ids: { crisp: id } } });
@@ -137,7 +137,7 @@ describe("002, HelpCrunch: add customer event", () => {
 	const errors = (...further: object[]) =>
 		JSON.stringify({ errors: [{ code: "invalid_request", message: "Invalid request" }, ...further] });
 
-	test("the event goes to the URL printed, with the key as bearer", async () => {
+	test("the event goes to the printed URL, with the key as bearer token", async () => {
 		printed = {
 			status: 200,
 			body: JSON.stringify({
@@ -158,7 +158,7 @@ describe("002, HelpCrunch: add customer event", () => {
 		]);
 	});
 
-	test("the event stands in the customer's user actions", async () => {
+	test("the event is stored among the customer's user actions", async () => {
 		const helpcrunch = createProvider("helpcrunch", { ...options, ...sandbox.destinations.helpcrunch });
 		const customer = sandbox.addPerson("helpcrunch", { userId: "u-1" });
 		const known = stored({ ...event.event, person: { userId: "u-1", ids: { helpcrunch: customer } } });
@@ -189,7 +189,7 @@ describe("002, HelpCrunch: add customer event", () => {
 			errors({ code: "too_many_requests", message: "Too many requests" }),
 			{ kind: "wait", reason: "too_many_requests" },
 		],
-	])("the %d printed is understood", async (status, text, outcome) => {
+	])("the printed %d is understood", async (status, text, outcome) => {
 		printed = { status, body: text };
 		const remembered = stored({ ...event.event, person: { userId: "u-1" } });
 		const found = await learn(stub(), remembered, [[200, { data: [{ id: 542335, userId: "u-1" }] }]]);
@@ -198,7 +198,7 @@ describe("002, HelpCrunch: add customer event", () => {
 });
 
 describe("003, Vibetrace: how to send events via API", () => {
-	// The page hides its address from robots.
+	// The page obfuscates its example address, so this one is made up.
 	const person = { email: "alexandru@example.com" };
 	const update = stored({ type: "update", data: { firstname: "alexandru" }, person });
 	const generic = stored({ type: "track", name: "my_event", data: { firstname: "alexandru" }, person });
@@ -214,7 +214,7 @@ describe("003, Vibetrace: how to send events via API", () => {
 		],
 	];
 
-	test.each(rows)("the %s event goes to event, with the bare key", async (_, event, body) => {
+	test.each(rows)("the %s event goes to /event, with the bare key", async (_, event, body) => {
 		printed = {
 			status: 200,
 			body: JSON.stringify({
@@ -244,7 +244,7 @@ describe("003, Vibetrace: how to send events via API", () => {
 		]);
 	});
 
-	test("a user must exist beforehand, otherwise there is an error: they are created, and sent the event once more", async () => {
+	test("a user who does not exist is an error, after which they are created and sent the event once more", async () => {
 		const provider = createProvider("vibetrace", { ...vibetrace, ...sandbox.destinations.vibetrace });
 		const outcome = await send(provider, generic);
 		if (outcome.kind !== "unknownPerson") throw new Error(JSON.stringify(outcome));
@@ -272,7 +272,7 @@ describe("003, Vibetrace: how to send events via API", () => {
       "description": "Please send event information along with user",
 `,
 		],
-	])("the 400 printed is understood, %s: the event is refused, and nobody is created", async (_, body) => {
+	])("the printed 400 is understood, %s: the event is refused, and nobody is created", async (_, body) => {
 		printed = { status: 400, body };
 		expect(await send(stub(), generic)).toMatchObject({ kind: "rejected", status: 400 });
 	});

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type CommandLine, commandLine } from "../support/command.ts";
 import { batchOf, browserAgent, event, origin, type RunningProxy, runProxy } from "../support/proxy.ts";
 
-/** Begins to post a batch to a proxy, and says so once it has; `finish` sends the rest and resolves to the answer. */
+/** Posts half of a batch. Resolves once the proxy has the request; `finish` sends the rest and resolves to the answer. */
 async function slowly(url: string, body: string) {
 	const { hostname, port, pathname } = new URL(url);
 	const socket = connect(Number(port), hostname);
@@ -33,7 +33,7 @@ async function slowly(url: string, body: string) {
 		abandon: () => void socket.destroy(),
 	};
 }
-/** Whether a new connection is accepted. */
+/** Resolves to true if a new connection is accepted. */
 function isListening(url: string): Promise<boolean> {
 	const { hostname, port } = new URL(url);
 	const socket = connect(Number(port), hostname);
@@ -52,7 +52,7 @@ describe("a mounted proxy that is stopped", () => {
 	afterEach(() => running.stop());
 	const ready = async () => (await fetch(`${running.url}/readyz`)).status;
 
-	test("finishes the requests it has begun to take, and takes no others", async () => {
+	test("finishes requests under way, and accepts no others", async () => {
 		running = await runProxy({ base: "/ferry" });
 		const begun = await slowly(running.url, oneEvent());
 		const stopped = running.proxy.stop();
@@ -67,7 +67,7 @@ describe("a mounted proxy that is stopped", () => {
 		expect(running.sandbox.people("crisp")).toHaveLength(1);
 	});
 
-	test("waits for whoever never finishes no longer than it is given", async () => {
+	test("waits for an unfinished request no longer than the grace period", async () => {
 		running = await runProxy();
 		const begun = await slowly(running.url, oneEvent());
 		await running.proxy.stop(50);
@@ -93,11 +93,11 @@ describe("a mounted proxy that is stopped", () => {
 	});
 });
 
-describe("eventferry serve, told to end", () => {
+describe("eventferry serve on SIGTERM", () => {
 	let commands: CommandLine;
 	afterEach(() => commands.stop());
 
-	test("accepts no connection more, answers the request it has begun to take, and ends with 0", async () => {
+	test("accepts no further connection, answers the request under way, and ends with 0", async () => {
 		commands = await commandLine();
 		const { url, child, exit } = await commands.serve();
 		const begun = await slowly(url, oneEvent());

@@ -15,7 +15,7 @@ const options = { createPeople: "always", occurredAt: "late", standardEvents: ["
 const create = (config: { apiKey: string; baseUrl: string }) =>
 	createProvider("vibetrace", { ...config, ...options, standardEvents: [...options.standardEvents] });
 
-/** What is known after the answer that nobody is there. */
+/** Knowledge after the answer that the person does not exist. */
 const missing = await learn(create({ apiKey: "key", baseUrl: "https://vibetrace.invalid/v1" }), stored(), [[404]], {
 	now: Date.now(),
 });
@@ -41,18 +41,13 @@ describe("an answer", () => {
 
 	const event = stored();
 	const update = stored({ type: "update", data: { plan: "pro" } });
-	const said = (message: string, description: string) => ({ errors: [{ message, description }] });
-	const incomplete = said("Missing event information", "Please send event information along with user");
-	const invalid = said("Error validating user attributes", "firstname must be text");
-	const nobody = said("User not found", "This email does not exist in our database.");
+	const errorBody = (message: string, description: string) => ({ errors: [{ message, description }] });
+	const incomplete = errorBody("Missing event information", "Please send event information along with user");
+	const invalid = errorBody("Error validating user attributes", "firstname must be text");
+	const nobody = errorBody("User not found", "This email does not exist in our database.");
 
 	const everywhere: Row[] = [
-		[
-			"an error that calls itself a success",
-			200,
-			incomplete,
-			{ kind: "retry", reason: "unreadable", unreadable: true },
-		],
+		["an error with a success status", 200, incomplete, { kind: "retry", reason: "unreadable", unreadable: true }],
 		[
 			"a body without event",
 			400,
@@ -67,51 +62,61 @@ describe("an answer", () => {
 		[
 			"a wrong format",
 			400,
-			said("Invalid data format/type", "total"),
+			errorBody("Invalid data format/type", "total"),
 			{ kind: "rejected", reason: "Invalid data format/type" },
 		],
-		["an error without words", 400, { errors: [{}] }, { kind: "rejected", reason: "http_400" }],
-		["a wrong key", 401, said("Unauthorized", "x"), { kind: "paused", status: 401 }],
+		["an error without a message", 400, { errors: [{}] }, { kind: "rejected", reason: "http_400" }],
+		["a wrong key", 401, errorBody("Unauthorized", "x"), { kind: "paused", status: 401 }],
 		["an API that is not enabled", 403, "Forbidden", { kind: "paused", status: 403 }],
-		["a limit", 429, "", { kind: "wait", status: 429 }],
-		["a fault of its own", 500, "", { kind: "retry", status: 500 }],
+		["a rate limit", 429, "", { kind: "wait", status: 429 }],
+		["a fault of the server", 500, "", { kind: "retry", status: 500 }],
 	];
 	const ofEvents: Row[] = [
 		...everywhere,
 		[
-			"its documented success",
+			"the documented success",
 			200,
 			{ results: { message: "Event created", email: "Event was created for the specified user" } },
 			{ kind: "delivered" },
 			{ request: { method: "POST" } },
 		],
-		["nobody", 404, nobody, { kind: "unknownPerson" }, { request: { method: "PUT" } }],
-		["nobody, without words", 404, "", { kind: "unknownPerson" }],
-		["nobody, as a bad request", 400, nobody, { kind: "unknownPerson" }],
-		["nobody, in the description alone", 400, said("Invalid request", "Unknown e-mail"), { kind: "unknownPerson" }],
+		["an unknown person", 404, nobody, { kind: "unknownPerson" }, { request: { method: "PUT" } }],
+		["an unknown person, without a message", 404, "", { kind: "unknownPerson" }],
+		["an unknown person, as a bad request", 400, nobody, { kind: "unknownPerson" }],
+		[
+			"an unknown person, in the description alone",
+			400,
+			errorBody("Invalid request", "Unknown e-mail"),
+			{ kind: "unknownPerson" },
+		],
 	];
 	const ofCreation: Row[] = [
 		...everywhere,
 		[
-			"its documented success",
+			"the documented success",
 			200,
 			{ results: [{ message: "User created", email: "x" }], object: { _id: "v-1" } },
 			{ kind: "delivered" },
 			{ request: { method: "POST" } },
 		],
-		["attributes it will not have", 400, invalid, { kind: "rejected", reason: "Error validating user attributes" }],
-		["nobody, though it was to create them", 404, nobody, { kind: "rejected", status: 404, reason: "User not found" }],
+		["attributes that it refuses", 400, invalid, { kind: "rejected", reason: "Error validating user attributes" }],
+		[
+			"an unknown person, although it was to create them",
+			404,
+			nobody,
+			{ kind: "rejected", status: 404, reason: "User not found" },
+		],
 	];
 
 	function check(events: [StoredEvent], known: Known, row: Row) {
 		answer = () => [row[1], row[2]];
 		return checkAnswer(provider, events, known, row, event);
 	}
-	test.each(ofEvents)("to an event of %s (%d)", async (...row) => check([event], {}, row));
-	test.each(ofEvents)("to an update of %s (%d)", async (...row) => check([update], {}, row));
-	test.each(ofCreation)("to a creation of %s (%d)", async (...row) => check([event], missing, row));
+	test.each(ofEvents)("to an event: %s (%d)", async (...row) => check([event], {}, row));
+	test.each(ofEvents)("to an update: %s (%d)", async (...row) => check([update], {}, row));
+	test.each(ofCreation)("to a creation: %s (%d)", async (...row) => check([event], missing, row));
 
-	test("of nobody a second time ends it, and what was known is forgotten", async () => {
+	test("that the person is unknown ends the event the second time, and the knowledge is deleted", async () => {
 		answer = (path) => (path.startsWith("PUT") ? [200, { results: [] }] : [404, nobody]);
 		expect(await deliver(provider, event)).toEqual({ end: "rejected", known: {} });
 	});
@@ -133,13 +138,13 @@ describe("against Vibetrace as documented", () => {
 			.map(({ method, path, query, status }) => `${method} ${path}${query ? `?${query}` : ""} ${status}`);
 	const creation = "PUT /user/ada%40example.com?upsert=true 200";
 
-	test("an event of somebody who is there is one request", async () => {
+	test("an event of an existing person is one request", async () => {
 		sandbox.addPerson("vibetrace", ada);
 		expect((await deliver(provider, stored())).end).toBe("delivered");
 		expect(requests()).toEqual(["POST /event 200"]);
 	});
 
-	test("an event of somebody who is not there is three", async () => {
+	test("an event of a missing person is three requests", async () => {
 		const { end, known } = await deliver(provider, stored());
 		expect(end).toBe("delivered");
 		expect(requests()).toEqual(["POST /event 400", creation, "POST /event 200"]);
@@ -147,7 +152,7 @@ describe("against Vibetrace as documented", () => {
 		expect(requests()).toHaveLength(4);
 	});
 
-	test("a login of somebody who is not there is two, and changes no consent", async () => {
+	test("a login of a missing person is two requests, and changes no consent", async () => {
 		const data = { plan: "pro", isSubscribed: true, email: "eve@example.com" };
 		expect((await deliver(provider, stored({ type: "login", data }))).end).toBe("delivered");
 		expect(requests()).toEqual(["POST /event 400", creation]);
@@ -155,20 +160,20 @@ describe("against Vibetrace as documented", () => {
 		expect(sandbox.people("vibetrace")[0]?.attributes).not.toHaveProperty("isSubscribed");
 	});
 
-	test("somebody deleted after a login that created them is created again for the next event", async () => {
+	test("a person deleted after a login that created them is created again for the next event", async () => {
 		const { known } = await deliver(provider, stored({ type: "login", data: { plan: "pro" } }));
 		sandbox.removePerson("vibetrace", ada.email);
 		expect((await deliver(provider, stored(), known)).end).toBe("delivered");
 	});
 
-	test("somebody with an e-mail but an _id that is gone gets the event under the e-mail", async () => {
+	test("a person with an e-mail and a deleted _id gets the event under the e-mail", async () => {
 		sandbox.addPerson("vibetrace", ada);
 		const event = stored({ person: { ...ada, ids: { vibetrace: "gone" } } });
 		expect((await deliver(provider, event)).end).toBe("delivered");
 		expect(sandbox.people("vibetrace")).toMatchObject([{ ...ada, events: [{ name: "x" }] }]);
 	});
 
-	test("a confirmation and a standard event stand under their own keys, anything else is generic", async () => {
+	test("a confirmation and a standard event have their own keys, and every other event is generic", async () => {
 		sandbox.addPerson("vibetrace", ada);
 		const order = { orderId: "A-1", total: 9.5, items: [{ id: "i", quantity: 2 }] };
 		for (const event of [
@@ -196,7 +201,7 @@ describe("against Vibetrace as documented", () => {
 		"ada+1@x.y",
 		"🛒@x.y",
 		'"a"@x.y',
-	])("the e-mail %s gets its own event and no other", async (email) => {
+	])("the e-mail %s gets its own event, and no one else does", async (email) => {
 		for (const other of ["a@x.y", "event@x.y", "ada@x.y", ada.email]) sandbox.addPerson("vibetrace", { email: other });
 		expect((await deliver(provider, stored({ person: { email } }))).end).toBe("delivered");
 		const reached = sandbox.people("vibetrace").filter(({ events }) => events.length > 0);

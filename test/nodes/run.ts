@@ -1,6 +1,6 @@
 /**
  * Runs the tests of the store and of the proxy on the oldest Node of each line that package.json promises, and on the
- * newest there is. npm brings them. A Node that npm cannot bring, as without a network, is left out.
+ * newest one. npm installs them. A Node that npm cannot install, for example without a network, is skipped.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const tests = [
 const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
 const oldest: string[] = engines.node.match(/\d+\.\d+/g);
 
-/** Finds the path of a Node; undefined where npm cannot bring it just now. Throws where there is no such version. */
+/** Installs a Node and returns its path, or undefined if npm cannot fetch it now. Throws if the version does not exist. */
 function install(version: string): string | undefined {
 	const args = ["exec", "--yes", `--package=node@${version}`, "--", "node", "-p", "process.execPath"];
 	const env = { ...process.env, npm_config_fetch_retries: "1", npm_config_fetch_retry_mintimeout: "1000" };
@@ -23,7 +23,7 @@ function install(version: string): string | undefined {
 	if (status === 0) return stdout.trim();
 	const code = /^npm error code (\w+)/m.exec(stderr)?.[1];
 	if (code === undefined || ["E404", "ETARGET"].includes(code)) throw new Error(stderr);
-	process.stdout.write(`Node ${version} is left out, as npm cannot bring it: ${code}\n`);
+	process.stdout.write(`Node ${version} is skipped, as npm cannot install it: ${code}\n`);
 	return undefined;
 }
 

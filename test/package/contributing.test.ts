@@ -11,7 +11,7 @@ import { postEvents, temporaryFolder, track } from "../support/served.ts";
 
 const run = promisify(execFile);
 
-/** Follows the steps of CONTRIBUTING.md in a copy of the sources; resolves to their number. */
+/** Follows the steps of CONTRIBUTING.md in a copy of the sources. Resolves to their number. */
 async function follow(folder: string): Promise<number> {
 	const guide = await readFile("CONTRIBUTING.md", "utf8");
 	const steps = [...guide.matchAll(/^\*\*\d+\. `([^`]+)`, (?:new|before `(.+)`):\*\*\n\n```ts\n([\s\S]*?)```$/gm)];
@@ -31,7 +31,7 @@ async function follow(folder: string): Promise<number> {
 	return steps.length;
 }
 
-test("a provider that is added as CONTRIBUTING.md says compiles, is checked, and is delivered to", async () => {
+test("a provider added by the steps of CONTRIBUTING.md compiles, passes `check`, and receives events", async () => {
 	const { path, remove } = temporaryFolder();
 	for (const part of ["server", "shared", "package.json", "tsconfig.json"])
 		await cp(part, join(path, part), { recursive: true });

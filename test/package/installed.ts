@@ -6,7 +6,7 @@ import { temporaryFolder } from "../support/served.ts";
 
 const run = promisify(execFile);
 
-/** An empty project into which npm has installed the package as it is published, with its dependencies and nothing else. */
+/** Creates a project into which npm installs the package as it is published, its dependencies and nothing else. */
 export async function installed() {
 	const { path, remove } = temporaryFolder();
 	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", path]);
@@ -22,14 +22,14 @@ export async function installed() {
 		project,
 		remove,
 		write,
-		/** Also gives the project packages that we have, as if it had installed them. */
+		/** Links packages of this repository into the project, as if it had installed them. */
 		async alsoHas(...names: string[]) {
 			for (const name of names) {
 				await mkdir(dirname(join(project, "node_modules", name)), { recursive: true });
 				await symlink(resolve("node_modules", name), join(project, "node_modules", name));
 			}
 		},
-		/** Runs a module in the project; resolves to what it prints. */
+		/** Runs a module in the project. Resolves to its output. */
 		async runModule(name: string, content: string): Promise<string> {
 			await write(name, content);
 			const { stdout } = await run(process.execPath, [name], { cwd: project });

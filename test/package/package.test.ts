@@ -21,8 +21,8 @@ beforeAll(async () => {
 afterAll(() => own.remove());
 const folder = () => join(own.project, "node_modules/eventferry");
 
-describe("the package as it is published", () => {
-	test("holds what is built, its types, its licences and its documents, and nothing else", () => {
+describe("the published package", () => {
+	test("contains the build, its types, licences and documents, and nothing else", () => {
 		const files = readdirSync(folder(), { recursive: true, withFileTypes: true })
 			.filter((entry) => entry.isFile())
 			.map((entry) => join(entry.parentPath, entry.name).slice(folder().length + 1));
@@ -33,10 +33,10 @@ describe("the package as it is published", () => {
 			"SECURITY.md",
 			"package.json",
 		]);
-		const odd = files.filter(
+		const unexpected = files.filter(
 			(file) => file.startsWith("dist/") && !/\.(js|js\.map|d\.ts|html|css|svg|txt)$/.test(file),
 		);
-		expect(odd).toEqual([]);
+		expect(unexpected).toEqual([]);
 		expect(files.filter((file) => /\btest\b|node_modules/.test(file))).toEqual([]);
 	});
 
@@ -52,8 +52,8 @@ describe("the package as it is published", () => {
 		for (const name of ["preact", "uplot"]) expect(page).toMatch(new RegExp(`^${name} [\\d.]+ \\(MIT\\)$`, "m"));
 	});
 
-	test("is used as a module in Node, without any optional package", async () => {
-		const said = await own.runModule(
+	test("works as a module in Node, without any optional package", async () => {
+		const output = await own.runModule(
 			"backend.mjs",
 			`import { createTracker } from "eventferry";
 			import { createProxy } from "eventferry/server";
@@ -68,10 +68,10 @@ describe("the package as it is published", () => {
 			await proxy.stop();
 			await sandbox.stop();`,
 		);
-		expect(said).toBe("ada@example.com 0\n");
+		expect(output).toBe("ada@example.com 0\n");
 	});
 
-	test("starts and takes an event in a program that is given to `node --input-type=module -e`", async () => {
+	test("starts and accepts an event in a program passed to `node --input-type=module -e`", async () => {
 		const program = `import { once } from "node:events";
 			import express from "express";
 			import { createProxy } from "eventferry/server";
@@ -99,20 +99,20 @@ describe("the package as it is published", () => {
 		expect(stdout).toBe("202 ada@example.com\n");
 	});
 
-	test("says which optional package is missing, where one is asked for", async () => {
-		const said = await own.runModule(
+	test("names the missing package when a part that needs it is imported", async () => {
+		const output = await own.runModule(
 			"peers.mjs",
 			`await import("eventferry/react").catch(({ message }) => console.log(message));`,
 		);
-		expect(said).toMatch(/Cannot find package 'react'/);
+		expect(output).toMatch(/Cannot find package 'react'/);
 	});
 
-	test("lets nobody reach into it", async () => {
+	test("does not let its internal modules be imported", async () => {
 		const reach = 'await import("eventferry/dist/server/proxy.js").catch(({ code }) => console.log(code));';
 		expect(await own.runModule("reach.mjs", reach)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED\n");
 	});
 
-	test("leaves nothing in a bundle that does not use it, and keeps the script that is for its effects", async () => {
+	test("leaves nothing in a bundle that does not use it, but keeps the script imported for its side effects", async () => {
 		const bundled = async (contents: string) => {
 			const { outputFiles } = await build({
 				stdin: { contents, resolveDir: own.project },
@@ -128,7 +128,7 @@ describe("the package as it is published", () => {
 	});
 });
 
-describe("its types", () => {
+describe("the published types", () => {
 	const program = `import { createTracker, type ScriptTag } from "eventferry";
 		import { TrackerProvider, useTracker } from "eventferry/react";
 		import { startSandbox } from "eventferry/sandbox";
@@ -148,7 +148,7 @@ describe("its types", () => {
 		const sandbox = await startSandbox();
 		const proxy = createProxy(await loadConfig());
 		await proxy.track({ type: "track", name: "hello", person: { email: "ada@example.com" } });
-		// @ts-expect-error: a track event has a name
+		// @ts-expect-error: a track event needs a name
 		await proxy.track({ type: "track", person: { email: "ada@example.com" } });
 		const { person } = await sandbox.waitFor({ name: "hello" });
 		export const token: string = await signIdentity({ email: person.email }, { secret: "s".repeat(32), expiresIn: 60 });`;
@@ -161,7 +161,7 @@ describe("its types", () => {
 	test.each([
 		["bundler", "esnext"],
 		["nodenext", "nodenext"],
-	])("are found and right with moduleResolution %s", async (moduleResolution, module) => {
+	])("are found and correct with moduleResolution %s", async (moduleResolution, module) => {
 		const options = { strict: true, noEmit: true, target: "es2023", lib: ["es2024", "dom", "dom.iterable"], types: [] };
 		const config = { compilerOptions: { ...options, module, moduleResolution }, files: ["program.ts"] };
 		await own.write(`tsconfig.${module}.json`, JSON.stringify(config));
@@ -170,7 +170,7 @@ describe("its types", () => {
 	});
 });
 
-describe("its command and its script tag", () => {
+describe("the published command and script tag", () => {
 	test("`npx eventferry serve --sandbox` serves a script that delivers a real page's events", async () => {
 		const bin = join(own.project, "node_modules/.bin/eventferry");
 		const serve = spawn(process.execPath, [bin, "serve", "--sandbox", "--port", "0"], {

@@ -6,16 +6,16 @@ import { withSizes } from "../size/sizes.ts";
 import { blockWith } from "../support/readme.ts";
 import { temporaryFolder } from "../support/served.ts";
 
-it("the README's sizes are the real ones: `npm run docs` writes them", async () => {
+it("the README's sizes match the build: `npm run docs` writes them", async () => {
 	const readme = readFileSync("README.md", "utf8");
 	expect(await withSizes(readme)).toBe(readme);
 	expect(readme.match(/\| \d\.\d KB \|/g)).toHaveLength(3);
 });
 
-it("the README's example for one's own tests runs, ends, and shows what it says", async () => {
+it("the README's example for users' own tests runs, ends, and prints what the README says", async () => {
 	const example = blockWith("import { startSandbox }");
 	const { path, remove } = temporaryFolder();
-	// Inside the package, so that it finds itself by its name.
+	// Inside this package: https://nodejs.org/api/packages.html#self-referencing-a-package-using-its-name.
 	mkdirSync("test-results", { recursive: true });
 	writeFileSync("test-results/readme-example.mjs", example.replace("./test.db", `${path}/test.db`));
 	const { stdout } = await promisify(execFile)(process.execPath, ["test-results/readme-example.mjs"], {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { listen } from "../bench/listen.ts";
 
-/** A server on a free loopback port that answers so. */
+/** Starts a server with this listener on a free loopback port. */
 export async function answering(listener: RequestListener): Promise<{ url: string; close(): Promise<void> }> {
 	const server = createServer(listener);
 	return {
@@ -16,7 +16,7 @@ export async function answering(listener: RequestListener): Promise<{ url: strin
 	};
 }
 
-/** A URL where nobody answers. */
+/** Returns a URL at which no server listens. */
 export async function nowhere(): Promise<string> {
 	const { url, close } = await answering(() => {});
 	await close();

@@ -14,32 +14,32 @@ export const cli = fileURLToPath(new URL("../../server/cli.ts", import.meta.url)
 
 export type Environment = Record<string, string | undefined>;
 
-/** Runs a command in this very process: for the many ways to be wrong that end before anything begins. */
+/** Runs a command in this process, which suits commands that fail before they start anything. */
 export async function runHere(args: string[], env: Environment = {}) {
-	const said = { stdout: "", stderr: "" };
+	const output = { stdout: "", stderr: "" };
 	const spies = (["stdout", "stderr"] as const).map((name) =>
 		vi.spyOn(process[name], "write").mockImplementation((text) => {
-			said[name] += text;
+			output[name] += text;
 			return true;
 		}),
 	);
 	for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
 	try {
-		return { code: await run(args), ...said };
+		return { code: await run(args), ...output };
 	} finally {
 		for (const spy of spies) spy.mockRestore();
 		vi.unstubAllEnvs();
 	}
 }
 
-/** The `eventferry` command in an empty folder, beside simulated providers. Nothing of it outlives `stop()`. */
+/** Prepares the `eventferry` command in an empty folder, with simulated providers. `stop()` removes everything. */
 export async function commandLine() {
 	const folder = await mkdtemp(join(tmpdir(), "eventferry-"));
 	const sandbox = await startSandbox();
 	const started: ChildProcess[] = [];
 
-	/** A right configuration that delivers to the sandbox's Crisp. */
-	const right = (): Environment => {
+	/** A valid configuration that delivers to the sandbox's Crisp. */
+	const validEnvironment = (): Environment => {
 		const { websiteId, identifier, key, baseUrl } = sandbox.destinations.crisp;
 		return {
 			EVENTFERRY_WRITE_KEY: writeKey,
@@ -76,12 +76,12 @@ export async function commandLine() {
 			child,
 			exit,
 			stderr,
-			/** All of stdout, once it has ended. */
+			/** Resolves to all of stdout once the command has ended. */
 			stdout: async () => {
 				await exit;
 				return [...lines, rest].join("\n");
 			},
-			/** The first line of stdout; rejects when the command ends without one. */
+			/** Resolves to the first line of stdout. Rejects if the command ends without one. */
 			line: () =>
 				new Promise<string>((done, fail) => {
 					heard = () => lines[0] !== undefined && done(lines[0]);
@@ -94,7 +94,7 @@ export async function commandLine() {
 	return {
 		folder,
 		sandbox,
-		right,
+		validEnvironment,
 		start,
 
 		/** Runs a command to its end. */
@@ -104,11 +104,11 @@ export async function commandLine() {
 			return { code, stdout, stderr };
 		},
 
-		/** Starts `serve` and returns where it listens. */
-		async serve(args: string[] = ["--port", "0"], env: Environment = right()) {
+		/** Starts `serve` and resolves once it listens. */
+		async serve(args: string[] = ["--port", "0"], env: Environment = validEnvironment()) {
 			const command = start(["serve", ...args], env);
 			const line = await command.line();
-			return { ...command, said: line, url: line.replace("eventferry listening on ", "") };
+			return { ...command, firstLine: line, url: line.replace("eventferry listening on ", "") };
 		},
 
 		async stop() {

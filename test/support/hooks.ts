@@ -5,14 +5,14 @@ export const crispSecret = "crisp-hook-secret-7d10";
 export const crispKey = "crisp-hook-key-7d10";
 export const helpcrunchSecret = "helpcrunch-hook-secret-7d10";
 
-/** A web hook of Crisp's, as text. */
+/** Body of a web hook from Crisp. */
 export const crispBody = (websiteId: string, event: string, data: object, timestamp = Date.now()): string =>
 	JSON.stringify({ website_id: websiteId, event, data: { website_id: websiteId, ...data }, timestamp });
 
 export const crispSignature = (body: string, timestamp: string | number, secret = crispSecret): string =>
 	createHmac("sha256", secret).update(`[${timestamp};${body}]`).digest("hex");
 
-/** The headers of a plugin's web hook. */
+/** Headers of a web hook from Crisp to a plugin. */
 export const crispHeaders = (body: string, timestamp: string | number = Date.now(), secret = crispSecret) => ({
 	"x-crisp-request-timestamp": String(timestamp),
 	"x-crisp-signature": crispSignature(body, timestamp, secret),
@@ -38,7 +38,7 @@ export const postHook = (
 		body,
 	});
 
-/** Reports something as the site's Crisp would; resolves to whether it was a repeat. */
+/** Sends a report as the site's Crisp would. Resolves to whether it was a repeat. */
 export async function crispReports({ url, sandbox }: RunningProxy, event: string, data: object): Promise<boolean> {
 	const body = crispBody(sandbox.destinations.crisp.websiteId, event, data);
 	const response = await postHook(url, "crisp", body, crispHeaders(body));
@@ -46,7 +46,7 @@ export async function crispReports({ url, sandbox }: RunningProxy, event: string
 	return ((await response.json()) as { repeated: boolean }).repeated;
 }
 
-/** Reports something as the site's HelpCrunch would; resolves to whether it was a repeat. */
+/** Sends a report as the site's HelpCrunch would. Resolves to whether it was a repeat. */
 export async function helpcrunchReports({ url }: RunningProxy, event: string, data: object): Promise<boolean> {
 	const body = helpcrunchBody(event, data);
 	const response = await postHook(url, "helpcrunch", body, helpcrunchHeaders(body));

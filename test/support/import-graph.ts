@@ -21,7 +21,7 @@ export function readTree(...folders: string[]): Tree {
 	return Object.fromEntries(files.map((file) => [file, readFileSync(file, "utf8")]));
 }
 
-/** The part of a tree whose paths start like this. */
+/** Files of a tree whose paths begin with `start`. */
 export const within = (tree: Tree, start: string): Tree =>
 	Object.fromEntries(Object.entries(tree).filter(([file]) => file.startsWith(start)));
 
@@ -39,13 +39,13 @@ export function importsOf(tree: Tree): Import[] {
 	);
 }
 
-/** The place of a file: the longest of these folders and files that it is or lies in. */
+/** The place of a file: the longest of these files and folders that equals or contains it. */
 const placeOf = (path: string, places: readonly string[]) =>
 	places.filter((place) => path === place || path.startsWith(`${place}/`)).sort((a, b) => b.length - a.length)[0];
 
 /**
- * Imports that run against an order of places, lowest first. A file may import its own place and lower ones; places in
- * one list are beside each other and import nothing of each other. A file without a place is wrong as well.
+ * Imports that point upwards in an order of places, lowest first. A file may import its own place and lower ones, but
+ * not another place in the same list. A file without a place is listed too.
  */
 export function upwards(imports: readonly Import[], order: readonly (readonly string[])[]): string[] {
 	const places = order.flat();
@@ -59,7 +59,7 @@ export function upwards(imports: readonly Import[], order: readonly (readonly st
 	});
 }
 
-/** Circles of imports: each the files that reach each other (Tarjan's strongly connected components). */
+/** Circles of imports, each as a list of files that reach each other (Tarjan's strongly connected components). */
 export function circles(imports: readonly Import[]): string[][] {
 	const next = Map.groupBy(imports, ({ file }) => file);
 	const order = new Map<string, number>();

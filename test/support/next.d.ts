@@ -1,4 +1,4 @@
-/** What the Next example uses of Next, which is not installed here. */
+/** Types of Next that the Next example uses, as Next is not installed here. */
 declare module "next/navigation" {
 	export function usePathname(): string;
 }

@@ -5,7 +5,7 @@ import { eventSchema, type Person } from "../../shared/event.ts";
 
 const never = new AbortController().signal;
 
-/** What a test says of an event; the rest is made up. */
+/** Fields of an event that a test sets. The others get defaults. */
 export interface Fields {
 	type?: string;
 	name?: string;
@@ -13,7 +13,7 @@ export interface Fields {
 	data?: Record<string, unknown>;
 }
 
-/** An event of a browser, as the outbox keeps it: a `track` called x unless told otherwise. */
+/** Makes a browser's event as the outbox stores it, by default a `track` named x. */
 export function storedEvent({ type = "track", ...fields }: Fields): StoredEvent {
 	const named = type === "track" && { name: "x" };
 	const event = eventSchema.parse({ id: crypto.randomUUID(), type, ...named, at: Date.now(), ...fields });
@@ -27,7 +27,7 @@ export async function step(provider: Provider, events: readonly [StoredEvent, ..
 	return { plan, outcome: await provider.send(plan.request, never) };
 }
 
-/** What became of one event, in at most 20 requests, as the dispatcher would go about it; and what is known then. */
+/** Delivers one event as the dispatcher would, in at most 20 requests. Resolves to its end and the person's knowledge. */
 export async function deliver(provider: Provider, event: StoredEvent, known: Known = {}) {
 	let memory = known;
 	for (let n = 0; n < 20; n += 1) {
@@ -41,10 +41,10 @@ export async function deliver(provider: Provider, event: StoredEvent, known: Kno
 	return { end: "never", known: memory };
 }
 
-/** An answer and what it means; `next` is what an event is planned as then, not looked at where it is left out. */
+/** An answer, its expected outcome, and the plan expected afterwards, which is not checked if it is left out. */
 export type Row = [what: string, status: number, body: unknown, outcome: object, next?: object];
 
-/** Sends a lane's next request, which is answered by the row, and compares what that is taken to mean; `event` is what is planned next. */
+/** Sends a lane's next request, which gets the row's answer. Compares its outcome, and the plan of `event` after it. */
 export async function checkAnswer(
 	provider: Provider,
 	events: readonly [StoredEvent, ...StoredEvent[]],

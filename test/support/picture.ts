@@ -4,14 +4,14 @@ import { Window } from "happy-dom";
 const namespace = "http://www.w3.org/2000/svg";
 const gap = 16;
 
-/** The ground of a picture and what is written on it. */
+/** Colours of a picture: its background and its text. */
 export interface Theme {
 	ground: string;
 	ink: string;
 }
 export const light: Theme = { ground: "white", ink: "#1f2328" };
 
-/** Draws plots one below the other, as one SVG file with a ground of its own. */
+/** Draws plots one below the other, as one SVG file with a background. */
 export function pictureOf(plots: PlotOptions[], width: number, { ground, ink }: Theme = light): string {
 	const { document } = new Window();
 	let height = 0;

@@ -10,17 +10,17 @@ const password = "secret";
 
 export interface Cluster {
 	port: number;
-	/** The URL of a database; the cluster's own unless one is named. */
+	/** The URL of a database, by default `postgres`. */
 	url(database?: string): string;
-	/** A new empty database; resolves to its URL. */
+	/** Creates an empty database and resolves to its URL. */
 	database(): Promise<string>;
 	/** Runs statements as the superuser. */
 	run(text: string, database?: string): Promise<Record<string, unknown>[]>;
-	/** Starts it again, after `halt`. */
+	/** Starts the server again after `halt()`. */
 	start(): Promise<void>;
-	/** Ends the server as an operator does who cannot wait. */
+	/** Stops the server at once (a fast shutdown, which does not wait for clients). */
 	halt(): Promise<void>;
-	/** Ends it for good. */
+	/** Stops the server and deletes its files. */
 	stop(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ async function freePort(): Promise<number> {
 	return address.port;
 }
 
-/** Databases of a server that is reached at a URL, as its superuser. */
+/** Databases of the server at a URL, used as its superuser. */
 function databasesAt(server: string) {
 	const url = (database = "postgres") => Object.assign(new URL(server), { pathname: `/${database}` }).href;
 	async function run(text: string, database?: string) {
@@ -59,20 +59,21 @@ function databasesAt(server: string) {
 	};
 }
 
-/** A server that is there already: another version, or behind a pooler. What is made in it stays. */
+/** A server that already runs, for example another version or behind a pooler. Databases created in it stay. */
 function borrowed(server: string): Cluster {
-	const leaveAlone = () => Promise.reject(new Error("a server that is only borrowed is neither started nor ended"));
+	const leaveAlone = () =>
+		Promise.reject(new Error("the server at TEST_POSTGRES is neither started nor stopped by tests"));
 	return { ...databasesAt(server), start: leaveAlone, halt: leaveAlone, stop: async () => {} };
 }
 
 /**
- * A real PostgreSQL of its own, or the one whose URL is in `TEST_POSTGRES`. With `isDurable` it syncs as it does in use;
- * without, a test is quicker.
+ * Starts a real PostgreSQL, or uses the one at the URL in `TEST_POSTGRES`. With `isDurable` it syncs to disk as in
+ * production; without it, tests are quicker.
  */
 export async function startPostgres({ isDurable = false, flags = [] as string[] } = {}): Promise<Cluster> {
 	if (process.env.TEST_POSTGRES) return borrowed(process.env.TEST_POSTGRES);
 	const folder = temporaryFolder();
-	// PostgreSQL does not run as root, and must reach its folder as whom it runs.
+	// PostgreSQL refuses to run as root, and the user it runs as must be able to enter its folder.
 	chmodSync(folder.path, 0o755);
 	const port = await freePort();
 	const quick = isDurable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];

@@ -13,7 +13,7 @@ export const origin = "https://shop.example";
 export const writeKey = "site_shop";
 export const serverKey = "server-key-5e1f";
 export const adminToken = "admin-token-9c2d";
-/** What a visitor's browser sends: Node's own user agent counts as a bot. */
+/** User agent of a visitor's browser. Node's own counts as a bot. */
 export const browserAgent =
 	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";
 
@@ -32,16 +32,16 @@ export interface Problem {
 	detail: string;
 }
 
-/** What tests ask of a proxy, wherever it runs. */
+/** Requests that tests make to a proxy, wherever it runs. */
 export interface Asking {
-	/** Where the router is mounted, without a slash at the end. */
+	/** URL of the router, without a slash at the end. */
 	url: string;
 	/** Posts a body (text and bytes as they are, anything else as JSON) as a page of the shop would. */
 	post(body: unknown, headers?: Record<string, string | undefined>, path?: string): Promise<Response>;
 	/** Sends events as the shop's page; resolves to the 202's body. */
 	batch(...events: unknown[]): Promise<{ accepted: number; rejected: { id: string | null; code: string }[] }>;
 	admin(path: string, init?: RequestInit): Promise<Response>;
-	/** Resolves once so many events were fanned out and none is owed any more. */
+	/** Resolves once this many events have been fanned out and none is owed. */
 	settled(events: number): Promise<Stats>;
 }
 
@@ -55,29 +55,29 @@ type Site = Partial<Config["sites"][number]>;
 
 interface Options {
 	config?: Partial<Config>;
-	/** What its site says, on its own or of the sandbox's destinations. */
+	/** Options of its site, or a function that makes them from the sandbox's destinations. */
 	site?: Site | ((destinations: SandboxDestinations) => Site);
 	/** Further sites. */
 	others?: (destinations: SandboxDestinations) => Config["sites"];
-	/** Where the router is mounted. Default: the root. */
+	/** Path at which the router is mounted. Default: the root. */
 	base?: string;
-	/** What the app has before the router. */
+	/** App to mount the router in, possibly with earlier middleware. */
 	app?: Express;
 	/** False leaves `proxy.start()` to the test. */
 	start?: boolean;
 }
 
-/** The ways to ask the proxy at this URL, which has the keys of this file. */
+/** Requests to the proxy at this URL, which must have the keys of this file. */
 export function asking(url: string): Asking {
 	const admin = (path: string, init: RequestInit = {}) =>
 		fetch(`${url}/admin${path}`, { ...init, headers: { authorization: `Bearer ${adminToken}`, ...init.headers } });
 	const stats = async () => (await (await admin("/stats")).json()) as Stats;
-	const asked: Asking = {
+	const requests: Asking = {
 		url,
 		admin,
 		post(body, headers = {}, path = "/v1/batch") {
-			const all = { origin, "user-agent": browserAgent, "content-type": "application/json", ...headers };
-			const given = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+			const allHeaders = { origin, "user-agent": browserAgent, "content-type": "application/json", ...headers };
+			const given = Object.entries(allHeaders).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 			const raw = typeof body === "string" || body instanceof Uint8Array;
 			return fetch(url + path, {
 				method: "POST",
@@ -86,7 +86,7 @@ export function asking(url: string): Asking {
 			});
 		},
 		async batch(...events) {
-			const response = await asked.post(batchOf(...events));
+			const response = await requests.post(batchOf(...events));
 			if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
 			return (await response.json()) as Awaited<ReturnType<Asking["batch"]>>;
 		},
@@ -101,10 +101,10 @@ export function asking(url: string): Asking {
 				{ timeout: 60_000, interval: 20 },
 			),
 	};
-	return asked;
+	return requests;
 }
 
-/** A real proxy on a free port: SQLite in a folder of its own, Crisp in a sandbox of its own. */
+/** Runs a real proxy on a free port, with a SQLite store and a sandboxed Crisp of its own. */
 export async function runProxy({
 	config,
 	site,
@@ -130,7 +130,7 @@ export async function runProxy({
 		store: `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		logLevel: "silent",
-		// All tests come from one address.
+		// All requests of the tests come from one address.
 		rateLimit: { perAddress: 100_000 },
 		...config,
 	});
@@ -158,7 +158,7 @@ export async function runProxy({
 	};
 }
 
-/** A good `track` event of a person of its own, except where told otherwise. */
+/** Makes a valid `track` event with a person of its own, except for the changes. */
 export function event(changes: Record<string, unknown> = {}): Record<string, unknown> & { id: string } {
 	const id = randomUUID();
 	return {
@@ -173,7 +173,7 @@ export function event(changes: Record<string, unknown> = {}): Record<string, unk
 
 export const batchOf = (...events: unknown[]) => ({ writeKey, sentAt: Date.now(), events });
 
-/** A problem's body, once it is seen to be one. */
+/** Resolves to the body of a problem response. Throws if the response is not a problem. */
 export async function problemOf(response: Response): Promise<Problem> {
 	const type = response.headers.get("content-type") ?? "";
 	if (!/^application\/problem\+json(;|$)/.test(type)) throw new Error(`${response.status} is ${type}, not a problem`);

@@ -5,12 +5,12 @@ export interface Block {
 	text: string;
 }
 
-/** The README's fenced blocks, in order; the drawing has no language and is none. */
+/** The README's fenced blocks with a language, in order. */
 export const blocks: Block[] = [...readFileSync("README.md", "utf8").matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(
 	([, language = "", text = ""]) => ({ language, text }),
 );
 
-/** The one block that has this in it. */
+/** Returns the only block that contains a text. */
 export function blockWith(text: string): string {
 	const [block, ...others] = blocks.filter((each) => each.text.includes(text));
 	if (!block || others.length > 0)

@@ -7,10 +7,10 @@ import { createInterface } from "node:readline";
 import { expect, vi } from "vitest";
 import type { Sandbox } from "../../server/sandbox/index.ts";
 
-/** A new empty folder, and the way to remove it. */
+/** Creates an empty folder, and a function that removes it. */
 export function temporaryFolder(): { path: string; remove(): void } {
 	const path = mkdtempSync(join(tmpdir(), "eventferry-"));
-	// A process that was just killed may still be letting go of a file.
+	// A process that was just killed may still be releasing a file.
 	return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
@@ -38,15 +38,15 @@ export function environment(sandbox: Sandbox): Record<string, string> {
 export interface Served {
 	url: string;
 	process: ChildProcess;
-	/** Everything it has written so far. */
+	/** Everything that the process has written so far. */
 	output(): string;
-	/** Ends it at once, as a crash would. */
+	/** Ends the process at once, as a crash would. */
 	kill(): Promise<void>;
-	/** Ends it as an operator would; resolves to its exit code. */
+	/** Ends the process as an operator would. Resolves to its exit code. */
 	stop(): Promise<number | null>;
 }
 
-/** Starts `eventferry serve` as a process of its own, from source unless told otherwise; resolves once it listens. */
+/** Starts `eventferry serve` as a process of its own, by default from source. Resolves once it listens. */
 export async function serve(
 	env: Record<string, string>,
 	args: string[] = [],
@@ -107,7 +107,7 @@ export async function delivered(url: string, timeout = 30_000): Promise<void> {
 	);
 }
 
-/** A valid event of Ada's. */
+/** A valid `track` event of Ada's. */
 export const track = (name: string, more: Record<string, unknown> = {}) => ({
 	id: crypto.randomUUID(),
 	type: "track",

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { openSqlite } from "../../server/outbox/sqlite/open.ts";
 
-/** Makes a store at `file` that holds a batch which cannot be fanned out. */
+/** Creates a store at `file` with a batch that cannot be fanned out. */
 export async function storeTornBatch(file: string): Promise<void> {
 	await (await openSqlite(file)).close();
 	const db = new DatabaseSync(file);

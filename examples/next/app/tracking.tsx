@@ -5,12 +5,12 @@ import { TrackerProvider } from "eventferry/react";
 import { usePathname } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
 
-/** What this shop tracks: the events' names and their data. */
+/** Events of this shop: their names and their data. */
 export type ShopEvents = {
 	"basket:item:added": { product: string };
 };
 
-// On the server it records nothing.
+// Records nothing on the server.
 const tracker = createTracker<ShopEvents>({ proxy: "/ferry", writeKey: "site_shop" });
 
 export function Tracking({ children }: { children: ReactNode }) {
