@@ -1,22 +1,20 @@
 import { useEffect, useRef } from "preact/hooks";
 
-export interface Question {
-	text: string;
+interface ConfirmProps {
+	question: string;
 	/** The label of the confirming button. */
 	yes: string;
 	onYes(): void;
+	onClose(): void;
 }
 
 /** A dialog before an action that cannot be undone. */
-export function Confirm({ question, onClose }: { question: Question | undefined; onClose(): void }) {
+export function Confirm({ question, yes, onYes, onClose }: ConfirmProps) {
 	const dialog = useRef<HTMLDialogElement>(null);
-	useEffect(() => {
-		if (question) dialog.current?.showModal();
-	}, [question]);
-	if (!question) return null;
+	useEffect(() => dialog.current?.showModal(), []);
 	return (
 		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
-			<p id="question">{question.text}</p>
+			<p id="question">{question}</p>
 			<div class="buttons">
 				<button type="button" autofocus onClick={() => dialog.current?.close()}>
 					Keep
@@ -26,10 +24,10 @@ export function Confirm({ question, onClose }: { question: Question | undefined;
 					class="danger"
 					onClick={() => {
 						dialog.current?.close();
-						question.onYes();
+						onYes();
 					}}
 				>
-					{question.yes}
+					{yes}
 				</button>
 			</div>
 		</dialog>

@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import type { Api, Selection } from "./api.ts";
-import { Confirm, type Question } from "./confirm.tsx";
+import { Confirm } from "./confirm.tsx";
 import { counted } from "./words.ts";
 
 /** Replays and discards dead letters, with the message to show meanwhile and the dialog before a discard. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);
-	const [question, setQuestion] = useState<Question>();
+	const [discarding, setDiscarding] = useState<{ which: Selection; what: string }>();
 
 	async function change(kind: "replay" | "discard", which: Selection): Promise<void> {
 		setBusy(true);
@@ -27,13 +27,15 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		isBusy,
 		replay: (which: Selection) => void change("replay", which),
 		/** Asks for confirmation first. */
-		discard: (which: Selection, what: string) =>
-			setQuestion({
-				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,
-				yes: "Discard",
-				onYes: () => void change("discard", which),
-			}),
-		dialog: <Confirm question={question} onClose={() => setQuestion(undefined)} />,
+		discard: (which: Selection, what: string) => setDiscarding({ which, what }),
+		dialog: discarding && (
+			<Confirm
+				question={`Discard ${discarding.what}? It is deleted for good and cannot be brought back.`}
+				yes="Discard"
+				onYes={() => void change("discard", discarding.which)}
+				onClose={() => setDiscarding(undefined)}
+			/>
+		),
 	};
 }
 
