@@ -1,6 +1,5 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Api, Selection } from "./api.ts";
-import { Confirm } from "./confirm.tsx";
 import { counted } from "./words.ts";
 
 /** Replays and discards dead letters, with the message to show meanwhile and the dialog before a discard. */
@@ -29,14 +28,43 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		/** Asks for confirmation first. */
 		discard: (which: Selection, what: string) => setDiscarding({ which, what }),
 		dialog: discarding && (
-			<Confirm
-				question={`Discard ${discarding.what}? It is deleted for good and cannot be brought back.`}
-				yes="Discard"
-				onYes={() => void change("discard", discarding.which)}
+			<DiscardDialog
+				what={discarding.what}
+				onDiscard={() => void change("discard", discarding.which)}
 				onClose={() => setDiscarding(undefined)}
 			/>
 		),
 	};
+}
+
+interface DialogProps {
+	what: string;
+	onDiscard(): void;
+	onClose(): void;
+}
+
+/** Asks before a discard, which cannot be undone. */
+function DiscardDialog({ what, onDiscard, onClose }: DialogProps) {
+	const dialog = useRef<HTMLDialogElement>(null);
+	useEffect(() => dialog.current?.showModal(), []);
+	const close = () => dialog.current?.close();
+	function discard(): void {
+		close();
+		onDiscard();
+	}
+	return (
+		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
+			<p id="question">Discard {what}? It is deleted for good and cannot be brought back.</p>
+			<div class="buttons">
+				<button type="button" autofocus onClick={close}>
+					Keep
+				</button>
+				<button type="button" class="danger" onClick={discard}>
+					Discard
+				</button>
+			</div>
+		</dialog>
+	);
 }
 
 export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;
