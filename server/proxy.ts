@@ -12,7 +12,6 @@ import { createStartStop } from "./http/start-stop.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
 import { createIngest } from "./ingest/ingest.ts";
 import { type BackendEvent, createTrack } from "./ingest/track.ts";
-import { destinationView } from "./observe/destination-view.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
 import { createObservers, type Observers } from "./observe/observers.ts";
@@ -68,9 +67,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return running.outbox;
 	}
 	const deliveries = () => running?.deliveries ?? [];
-	const destinations = () => deliveries().map(destinationView);
 	const isUp = () => running !== undefined && !inFlight.isEnding();
-	const observed = { outbox, destinations, labelOf: labelsOf(checked), now };
+	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
 	const observers = createObservers({ ...observed, log, isUp });
 	const live = createLiveStream(observers.activity, now);
 

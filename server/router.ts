@@ -6,8 +6,8 @@ import { consoleRoutes } from "./console/serve-console.ts";
 import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { snippetRoute } from "./http/snippet-file.ts";
-import { worst } from "./observe/destination-view.ts";
 import type { Metrics } from "./observe/metrics.ts";
+import { byDestination, worst } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/serve-openapi.ts";
 
@@ -57,10 +57,10 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	}
 	const answerReady: RequestHandler = async (_request, response) => {
 		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
-		const byName = Map.groupBy(admin.destinations(), ({ destination }) => destination.name);
+		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worst(all).kind]);
 		response.status(isUp ? 200 : 503).json({
 			store: isUp ? "ok" : "unavailable",
-			destinations: Object.fromEntries([...byName].map(([name, views]) => [name, worst(views)])),
+			destinations: Object.fromEntries(states),
 			warnings: stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : [],
 		});
 	};

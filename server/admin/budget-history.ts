@@ -1,11 +1,11 @@
 import type { BudgetHistory } from "../../shared/admin.ts";
-import type { Observed } from "../observe/destination-view.ts";
+import type { Observed } from "../observe/observed.ts";
 import { budgetSlotMs } from "../outbox/outbox.ts";
 
 const dayMs = 86_400_000;
 
 /** Reads the requests that were taken from each budget in the last 24 hours. */
-export async function budgetHistory({ outbox, destinations, labelOf, now }: Observed): Promise<BudgetHistory> {
+export async function budgetHistory({ outbox, deliveries, labelOf, now }: Observed): Promise<BudgetHistory> {
 	const to = (Math.floor(now() / budgetSlotMs) + 1) * budgetSlotMs;
 	const from = to - dayMs;
 	const use = await outbox().budgetUse({ since: from });
@@ -13,7 +13,7 @@ export async function budgetHistory({ outbox, destinations, labelOf, now }: Obse
 		from,
 		to,
 		stepMs: budgetSlotMs,
-		budgets: destinations().map(({ destination: { site, name }, limits }) => ({
+		budgets: deliveries().map(({ destination: { site, name }, limits }) => ({
 			site: labelOf(site),
 			destination: name,
 			limit: limits.cap,

@@ -2,7 +2,7 @@ import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
-import type { Observed } from "../observe/destination-view.ts";
+import type { Observed } from "../observe/observed.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";

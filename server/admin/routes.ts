@@ -16,7 +16,7 @@ import type { Guess } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
-import type { Observed } from "../observe/destination-view.ts";
+import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
 import type { Traces } from "./journeys.ts";
@@ -63,7 +63,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 
 /** Makes the operators' routes, and the guard that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, destinations, counts, live } = options;
+	const { outbox, adminToken, sandbox, guess, deliveries, counts, live } = options;
 	const guard: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -95,7 +95,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		const gone = new AbortController();
 		response.once("close", () => gone.abort());
 		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
-		const names = destinations().map(({ destination }) => destination);
+		const names = deliveries().map(({ destination }) => destination);
 		const within = { ...options, outbox: outbox(), destinations: names, signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}

@@ -1,6 +1,7 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import { type DestinationView, type Observed, worst } from "../observe/destination-view.ts";
+import type { Delivery } from "../delivery/start-delivery.ts";
+import { byDestination, type Observed, worst } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
 /** Joins the numbers of the store and of this process, by the names of destinations. */
@@ -8,8 +9,7 @@ export function statsView(
 	{ destinations: stored, ...store }: OutboxStats,
 	observed: Observed,
 ): Omit<Stats, "sinceStart"> {
-	const byName = Map.groupBy(observed.destinations(), ({ destination }) => destination.name);
-	const destinations = [...byName].map(([name, running]) => {
+	const destinations = byDestination(observed.deliveries()).map(([name, running]) => {
 		const numbers = stored.filter(({ destination }) => destination.name === name);
 		return [name, destinationStats(numbers, running, observed)];
 	});
@@ -19,17 +19,17 @@ export function statsView(
 /** Adds up the numbers of all sites' accounts with one provider. */
 function destinationStats(
 	stored: DestinationStats[],
-	running: DestinationView[],
+	running: Delivery[],
 	{ labelOf, now }: Observed,
 ): DestinationNumbers {
 	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
 	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
-	const held = running.map(({ state }) => state).find(({ kind }) => kind === worst(running));
+	const state = worst(running);
 	return {
-		title: running[0]?.title ?? "",
-		state: worst(running),
-		...(held && held.kind !== "running" && { until: held.until, reason: held.reason }),
+		title: running[0]?.provider.title ?? "",
+		state: state.kind,
+		...(state.kind !== "running" && { until: state.until, reason: state.reason }),
 		waiting: sum(stored, ({ owed }) => owed),
 		lanes: sum(stored, ({ lanes }) => lanes),
 		oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,
@@ -39,7 +39,7 @@ function destinationStats(
 		discarded: Object.fromEntries(
 			reasons.map((reason) => [reason, sum(stored, (each) => each.discarded[reason] ?? 0)]),
 		),
-		requests: sum(running, ({ requests }) => requests),
+		requests: sum(running, ({ dispatcher }) => dispatcher.requests()),
 		budget: running.map(({ destination: { site }, limits }) => {
 			const use = stored.find((each) => each.destination.site === site)?.budget;
 			return {

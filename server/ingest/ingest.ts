@@ -53,17 +53,7 @@ export type IngestNotice =
 	/** The accepted events of a batch are on disk, the others are rejected. */
 	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
 
-export interface Ingest {
-	routes: Route[];
-	/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
-	take(site: IngestSite, events: unknown[]): Promise<BatchReply>;
-	/** Checks events made of an opened e-mail or of a report by the destination `from`, which gets none of them back. */
-	check(site: IngestSite, events: unknown[], from?: string): CheckedEvents;
-	/** Stores checked events. Resolves once they are on disk. */
-	store(site: IngestSite, checked: CheckedEvents): Promise<void>;
-	/** Reports that checked events are on disk, for a caller that has stored them itself. */
-	taken(site: IngestSite, checked: CheckedEvents): void;
-}
+export type Ingest = ReturnType<typeof createIngest>;
 
 /** The accepted events of a batch, ready for the store, and the rejected ones. */
 export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
@@ -84,7 +74,7 @@ interface TakenEvents {
 	commitMs?: number;
 }
 
-type Pieces = ReadBody["pieces"];
+type Pieces = NonNullable<ReadBody["pieces"]>;
 
 /** Clock errors of browsers up to this, ms, are not corrected: latency looks the same. */
 const clockTolerance = 60_000;
@@ -93,7 +83,7 @@ const clockTolerance = 60_000;
  * Takes in events: `POST /v1/batch` and `POST /v1/events`. Checks everything that needs no store, and hands the journal
  * serialised batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
-export function createIngest(options: IngestOptions): Ingest {
+export function createIngest(options: IngestOptions) {
 	const { sites, outbox, sandbox, admit, limitAddress, guess, now, report } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
@@ -105,7 +95,8 @@ export function createIngest(options: IngestOptions): Ingest {
 		site: IngestSite,
 		raw: unknown[],
 		sender: Omit<Sender, "attributes" | "now">,
-		{ pieces = [], reportedBy }: { pieces?: Pieces | undefined; reportedBy?: string | undefined } = {},
+		pieces: Pieces = [],
+		reportedBy?: string,
 	): CheckedEvents {
 		const receivedAt = now();
 		const rejected: Rejection[] = [];
@@ -122,8 +113,7 @@ export function createIngest(options: IngestOptions): Ingest {
 			const person = personKey(stored.event.person);
 			if (person === undefined) throw new Error("unreachable: a checked event has a person");
 			const { destinations, notAddressable } = site.route(stored.event);
-			const others = (names: string[]) =>
-				reportedBy === undefined ? names : names.filter((name) => name !== reportedBy);
+			const others = (names: string[]) => names.filter((name) => name !== reportedBy);
 			for (const destination of others(notAddressable)) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
 			events.push({
 				person,
@@ -136,11 +126,11 @@ export function createIngest(options: IngestOptions): Ingest {
 			});
 		}
 		const counted = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
-		return { events, ...(counted.length > 0 && { skipped: counted }), rejected, at: receivedAt };
+		return { events, skipped: counted.length > 0 ? counted : undefined, rejected, at: receivedAt };
 	}
 
 	function seal({ name }: IngestSite, { events, skipped, rejected, at }: CheckedEvents): TakenEvents {
-		const row = events.length > 0 ? sealBatch({ site: name, events, ...(skipped && { skipped }) }) : undefined;
+		const row = events.length > 0 ? sealBatch({ site: name, events, skipped }) : undefined;
 		return { accepted: events.length, row, rejected, at };
 	}
 
@@ -149,7 +139,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		const { accepted, row, rejected } = taken;
 		const startedAt = performance.now();
 		if (row) await outbox().append(row);
-		report({ kind: "taken", site: name, ...taken, ...(row && { commitMs: performance.now() - startedAt }) });
+		report({ kind: "taken", site: name, ...taken, commitMs: row && performance.now() - startedAt });
 		return { accepted, rejected };
 	}
 
@@ -159,7 +149,7 @@ export function createIngest(options: IngestOptions): Ingest {
 		raw: unknown[],
 		sender: Omit<Sender, "attributes" | "now">,
 		pieces?: Pieces,
-	): Promise<BatchReply> => store(site, seal(site, check(site, raw, sender, { pieces })));
+	): Promise<BatchReply> => store(site, seal(site, check(site, raw, sender, pieces)));
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
@@ -196,23 +186,30 @@ export function createIngest(options: IngestOptions): Ingest {
 	const body = rawBody(["application/json", "text/plain"]);
 	const origins = sites.flatMap((site) => site.origins);
 
+	const routes: Route[] = [
+		{
+			path: "/v1/batch",
+			before: cors(origins, sandbox),
+			options: preflight(origins, sandbox),
+			post: [postBatch, admit, limitAddress, ...body, fromBrowser],
+		},
+		{ path: "/v1/events", post: [postEvents, admit, backendOnly(sites, guess), ...body, fromBackend] },
+	];
+
 	return {
-		routes: [
-			{
-				path: "/v1/batch",
-				before: cors(origins, sandbox),
-				options: preflight(origins, sandbox),
-				post: [postBatch, admit, limitAddress, ...body, fromBrowser],
-			},
-			{ path: "/v1/events", post: [postEvents, admit, backendOnly(sites, guess), ...body, fromBackend] },
-		],
-		take: (site, events) => accept(site, events, { isBackend: true, clockOffset: 0 }),
-		check: (site, events, from) =>
-			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, { reportedBy: from }),
-		async store(site, checked) {
+		routes,
+		/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
+		take: (site: IngestSite, events: unknown[]) => accept(site, events, { isBackend: true, clockOffset: 0 }),
+		/** Checks events made of an opened e-mail or of a report by the destination `from`, which gets none of them back. */
+		check: (site: IngestSite, events: unknown[], from?: string): CheckedEvents =>
+			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, [], from),
+		/** Stores checked events. Resolves once they are on disk. */
+		async store(site: IngestSite, checked: CheckedEvents): Promise<void> {
 			await store(site, seal(site, checked));
 		},
-		taken: (site, checked) => report({ kind: "taken", site: site.name, ...seal(site, checked) }),
+		/** Reports that checked events are on disk, for a caller that has stored them itself. */
+		taken: (site: IngestSite, checked: CheckedEvents): void =>
+			report({ kind: "taken", site: site.name, ...seal(site, checked) }),
 	};
 }
 

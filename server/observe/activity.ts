@@ -6,8 +6,8 @@ import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import type { Outcome } from "../providers/provider.ts";
-import type { Observed } from "./destination-view.ts";
 import { scrub } from "./log.ts";
+import type { Observed } from "./observed.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
 

@@ -6,7 +6,7 @@ import { type Operation, ok, type Route } from "../http/route.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
-import type { Observed } from "./destination-view.ts";
+import type { Observed } from "./observed.ts";
 import type { Answered } from "./request-log.ts";
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -33,7 +33,7 @@ const inStore = "From the store: the same on every proxy that shares it.";
  * of their own because the app around the proxy may have one too. Labels come from the code and the configuration only,
  * so that no visitor or provider can add time series.
  */
-export function createMetrics({ outbox, destinations, labelOf, now }: Observed) {
+export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const registry = new Registry();
 	const registers = [registry];
 	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
@@ -111,8 +111,8 @@ export function createMetrics({ outbox, destinations, labelOf, now }: Observed) 
 	}
 
 	async function showRunning(stored: DestinationStats[]): Promise<void> {
-		const deliveries = (await delivered.get()).values;
-		for (const { destination, limits, state: current, requests: sent } of destinations()) {
+		const ended = (await delivered.get()).values;
+		for (const { destination, limits, dispatcher } of deliveries()) {
 			const of = labels(destination);
 			// Shows 0 before the first event: a missing series would not trigger alerts.
 			for (const each of [delivered, retries, deadLetters, lost]) each.inc(of, 0);
@@ -120,9 +120,9 @@ export function createMetrics({ outbox, destinations, labelOf, now }: Observed) 
 			const stats = stored.find((each) => each.destination.site === site && each.destination.name === name);
 			budget.set(of, limits.cap);
 			left.set(of, budgetLeft(limits, stats?.budget, now()));
-			for (const each of states) state.set({ ...of, state: each }, current.kind === each ? 1 : 0);
-			const done = deliveries.find((each) => each.labels.site === of.site && each.labels.destination === name)?.value;
-			if (done) perDelivered.set(of, sent / done);
+			for (const each of states) state.set({ ...of, state: each }, dispatcher.state().kind === each ? 1 : 0);
+			const done = ended.find((each) => each.labels.site === of.site && each.labels.destination === name)?.value;
+			if (done) perDelivered.set(of, dispatcher.requests() / done);
 		}
 	}
 

@@ -5,9 +5,9 @@ import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
 import { createCounts } from "./counts.ts";
-import type { Observed } from "./destination-view.ts";
 import { createMetrics } from "./metrics.ts";
 import { createFaultLog, logNotice } from "./notice-log.ts";
+import type { Observed } from "./observed.ts";
 
 export interface ObserversOptions extends Observed {
 	log: Logger;

@@ -129,8 +129,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		fault: (destination, fault) => faults[destination].add(fault),
 		waitFor(event, options = {}) {
 			const people = () => Object.fromEntries(destinations.map((name) => [name, providers[name].people.all()]));
-			const destination = event.destination && { destination: event.destination };
-			return record.when(() => findDelivery(people(), event), { ...options, ...destination });
+			return record.when(() => findDelivery(people(), event), { ...options, destination: event.destination });
 		},
 		until: (predicate, options) => record.when((requests) => (predicate(requests) ? requests : undefined), options),
 		onRequest: record.onRequest,

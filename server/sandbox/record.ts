@@ -1,3 +1,4 @@
+import { once, setMaxListeners } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import express, { type RequestHandler } from "express";
 import type { Destination } from "./provider.ts";
@@ -30,10 +31,10 @@ export function createRecord() {
 	let requests: SandboxRequest[] = [];
 	let lastNumber = 0;
 	const listeners = new Set<(request: SandboxRequest) => void>();
-	const waiting = new Set<{ check(): void; fail(why: string): void }>();
-	const wake = () => {
-		for (const waiter of waiting) waiter.check();
-	};
+	const changes = new EventTarget();
+	setMaxListeners(0, changes);
+	const wake = () => changes.dispatchEvent(new Event("change"));
+	const stopped = new AbortController();
 	const list = (destination?: Destination) =>
 		requests.filter((request) => destination === undefined || request.destination === destination);
 
@@ -89,30 +90,20 @@ export function createRecord() {
 		},
 
 		/** Resolves to the first result of `find` that is not undefined. `find` runs again at each request. */
-		when<Found>(
+		async when<Found>(
 			find: (requests: SandboxRequest[]) => Found | undefined,
 			{ destination, timeoutMs = 10_000 }: { destination?: Destination; timeoutMs?: number } = {},
 		): Promise<Found> {
-			const { promise, resolve, reject } = Promise.withResolvers<Found>();
-			const waiter = {
-				check() {
-					try {
-						const found = find(list(destination));
-						if (found !== undefined) resolve(found);
-					} catch (error) {
-						reject(error);
-					}
-				},
-				fail: (why: string) => reject(new Error(`${why}. ${told(list(destination))}`)),
-			};
-			const late = `The sandbox did not receive the expected request within ${timeoutMs} ms`;
-			const timer = setTimeout(waiter.fail, timeoutMs, late);
-			waiting.add(waiter);
-			waiter.check();
-			return promise.finally(() => {
-				clearTimeout(timer);
-				waiting.delete(waiter);
-			});
+			const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]);
+			for (;;) {
+				const found = find(list(destination));
+				if (found !== undefined) return found;
+				await once(changes, "change", { signal }).catch(() => {
+					const late = `The sandbox did not receive the expected request within ${timeoutMs} ms`;
+					const why = stopped.signal.aborted ? "The sandbox was stopped" : late;
+					throw new Error(`${why}. ${told(list(destination))}`);
+				});
+			}
 		},
 
 		clear(): void {
@@ -120,9 +111,7 @@ export function createRecord() {
 		},
 
 		/** Rejects all pending `when` calls. */
-		stop(): void {
-			for (const waiter of waiting) waiter.fail("The sandbox was stopped");
-		},
+		stop: (): void => stopped.abort(),
 	};
 }
 

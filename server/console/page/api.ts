@@ -1,5 +1,4 @@
 import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
-import { linesOf } from "./lines.ts";
 
 /** A failed request. `code` is the proxy's, or `unreachable`. */
 class ApiError extends Error {
@@ -81,4 +80,17 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 			for await (const line of linesOf(response)) onLine(line as LiveLine);
 		},
 	};
+}
+
+/** Yields the JSON lines of an answer as they arrive. */
+async function* linesOf(response: Response): AsyncGenerator<unknown> {
+	const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+	let text = "";
+	for (;;) {
+		const part = await reader?.read();
+		if (!part || part.done) return;
+		const lines = (text + part.value).split("\n");
+		text = lines.pop() ?? "";
+		for (const line of lines) if (line !== "") yield JSON.parse(line);
+	}
 }

@@ -1,13 +1,12 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Api, Selection } from "./api.ts";
-import { Confirm, type Question } from "./confirm.tsx";
 import { counted } from "./words.ts";
 
 /** Replays and discards dead letters, with the message to show meanwhile and the dialog before a discard. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);
-	const [question, setQuestion] = useState<Question>();
+	const [discarding, setDiscarding] = useState<{ which: Selection; what: string }>();
 
 	async function change(kind: "replay" | "discard", which: Selection): Promise<void> {
 		setBusy(true);
@@ -27,14 +26,45 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		isBusy,
 		replay: (which: Selection) => void change("replay", which),
 		/** Asks for confirmation first. */
-		discard: (which: Selection, what: string) =>
-			setQuestion({
-				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,
-				yes: "Discard",
-				onYes: () => void change("discard", which),
-			}),
-		dialog: <Confirm question={question} onClose={() => setQuestion(undefined)} />,
+		discard: (which: Selection, what: string) => setDiscarding({ which, what }),
+		dialog: discarding && (
+			<DiscardDialog
+				what={discarding.what}
+				onDiscard={() => void change("discard", discarding.which)}
+				onClose={() => setDiscarding(undefined)}
+			/>
+		),
 	};
+}
+
+interface DialogProps {
+	what: string;
+	onDiscard(): void;
+	onClose(): void;
+}
+
+/** Asks before a discard, which cannot be undone. */
+function DiscardDialog({ what, onDiscard, onClose }: DialogProps) {
+	const dialog = useRef<HTMLDialogElement>(null);
+	useEffect(() => dialog.current?.showModal(), []);
+	const close = () => dialog.current?.close();
+	function discard(): void {
+		close();
+		onDiscard();
+	}
+	return (
+		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
+			<p id="question">Discard {what}? It is deleted for good and cannot be brought back.</p>
+			<div class="buttons">
+				<button type="button" autofocus onClick={close}>
+					Keep
+				</button>
+				<button type="button" class="danger" onClick={discard}>
+					Discard
+				</button>
+			</div>
+		</dialog>
+	);
 }
 
 export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;

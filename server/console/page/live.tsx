@@ -23,31 +23,24 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 	useEffect(() => {
 		const left = new AbortController();
 		let last = 0;
-		let fresh: Row[] = [];
+		let shown: Row[] = [];
 		let frame = 0;
-		let isFirst = true;
-		function show(): void {
-			const added = fresh.reverse();
-			const isAnew = isFirst;
-			fresh = [];
-			frame = 0;
-			isFirst = false;
-			setRows((before) => [...added, ...(isAnew ? [] : before)].slice(0, rowsMost));
-		}
 		async function follow(): Promise<void> {
 			let again = againFirstMs;
 			while (!left.signal.aborted) {
 				// Each connection begins with the latest past requests.
-				isFirst = true;
+				shown = [];
 				await api
 					.live((line) => {
 						setConnected(true);
 						again = againFirstMs;
 						if (line.kind !== "delivery") return;
 						last += 1;
-						fresh.push({ ...line, key: last });
-						if (fresh.length > rowsMost) fresh.shift();
-						frame ||= requestAnimationFrame(show);
+						shown = [{ ...line, key: last }, ...shown].slice(0, rowsMost);
+						frame ||= requestAnimationFrame(() => {
+							frame = 0;
+							setRows(shown);
+						});
 					}, left.signal)
 					.catch(() => {});
 				if (left.signal.aborted) return;

@@ -16,14 +16,13 @@ type Found =
 
 /** Sums up a search and its limits. */
 function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: string): string {
-	const what = journeys.length === 0 ? `Nothing found for ${text}.` : `${counted(journeys.length, "event")} found.`;
 	const parts = [
-		what,
+		journeys.length === 0 ? `Nothing found for ${text}.` : `${counted(journeys.length, "event")} found.`,
 		`Past deliveries are known since ${timeOf(since)}. Waiting and undelivered events are always found.`,
-		...(isComplete ? [] : ["There was too much to search: some events may be missing."]),
-		...(journal > 0 ? ["Some events have just arrived and cannot be found yet: search again in a moment."] : []),
+		!isComplete && "There was too much to search: some events may be missing.",
+		journal > 0 && "Some events have just arrived and cannot be found yet: search again in a moment.",
 	];
-	return parts.join(" ");
+	return parts.filter(Boolean).join(" ");
 }
 
 /** Searches for an event, or for all events of a person. */

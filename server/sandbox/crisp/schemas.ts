@@ -7,54 +7,54 @@ const text = z.string();
 const email = z.string().regex(/^[^\s@]+@[^\s@]+$/);
 const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 const anyObject = z.record(z.string(), z.unknown());
-const place = z
-	.strictObject({
-		country: text,
-		region: text,
-		city: text,
-		coordinates: z.strictObject({ latitude: z.number(), longitude: z.number() }),
-	})
-	.partial();
+/** An object in which no field is required. */
+const partial = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape).partial();
 
-const person = z
-	.strictObject({
-		nickname: text.min(1),
-		avatar: text,
-		gender: text,
-		phone: text,
-		address: text,
-		description: text,
-		website: text,
-		timezone: z.number(),
-		profiles: z.array(z.strictObject({ type: text, handle: text, url: text.optional() })),
-		employment: z.strictObject({ name: text, domain: text, title: text, role: text, seniority: text }).partial(),
-		geolocation: place,
-		locales: z.array(text),
-	})
-	.partial();
+const place = partial({
+	country: text,
+	region: text,
+	city: text,
+	coordinates: z.strictObject({ latitude: z.number(), longitude: z.number() }),
+});
 
-const company = z
-	.strictObject({
-		name: text,
-		legal_name: text,
-		domain: text,
-		url: text,
-		description: text,
-		timezone: z.number(),
-		phones: z.array(text),
-		emails: z.array(text),
-		geolocation: place,
-		metrics: z
-			.strictObject({ employees: z.number(), market_cap: z.number(), raised: z.number(), arr: z.number() })
-			.partial(),
-		tags: z.array(text),
-	})
-	.partial();
+const person = partial({
+	nickname: text.min(1),
+	avatar: text,
+	gender: text,
+	phone: text,
+	address: text,
+	description: text,
+	website: text,
+	timezone: z.number(),
+	profiles: z.array(z.strictObject({ type: text, handle: text, url: text.optional() })),
+	employment: partial({ name: text, domain: text, title: text, role: text, seniority: text }),
+	geolocation: place,
+	locales: z.array(text),
+});
+
+const company = partial({
+	name: text,
+	legal_name: text,
+	domain: text,
+	url: text,
+	description: text,
+	timezone: z.number(),
+	phones: z.array(text),
+	emails: z.array(text),
+	geolocation: place,
+	metrics: partial({ employees: z.number(), market_cap: z.number(), raised: z.number(), arr: z.number() }),
+	tags: z.array(text),
+});
 
 /** `PATCH people/profile/{people_id}`: any part of the card, custom data excluded. */
-export const partialCard = z
-	.strictObject({ email, person, company, segments: z.array(text), notepad: text, active: z.number() })
-	.partial();
+export const partialCard = partial({
+	email,
+	person,
+	company,
+	segments: z.array(text),
+	notepad: text,
+	active: z.number(),
+});
 
 /** `POST people/profile`, `PUT people/profile/{people_id}`: e-mail and nickname are required. */
 export const wholeCard = partialCard.extend({ email, person: person.required({ nickname: true }) });
@@ -89,19 +89,17 @@ export const conversationRouting = z.strictObject({
 	assigned: z.strictObject({ user_id: text.nullable() }),
 	silent: z.boolean().optional(),
 });
-export const conversationRead = z.strictObject({ from: sender, origin: text, fingerprints }).partial();
-export const conversationMeta = z
-	.strictObject({
-		nickname: text,
-		email,
-		phone: text,
-		address: text,
-		subject: text,
-		avatar: text,
-		segments: z.array(text),
-		data: scalars,
-	})
-	.partial();
+export const conversationRead = partial({ from: sender, origin: text, fingerprints });
+export const conversationMeta = partial({
+	nickname: text,
+	email,
+	phone: text,
+	address: text,
+	subject: text,
+	avatar: text,
+	segments: z.array(text),
+	data: scalars,
+});
 
 /** `POST website` */
 export const newWebsite = z.strictObject({ name: text.min(1), domain: text.min(1) });
@@ -110,23 +108,21 @@ export const newWebsite = z.strictObject({ name: text.min(1), domain: text.min(1
 export const websiteRemoval = z.strictObject({ verify: z.strictObject({ method: text, secret: text }) });
 
 /** `PATCH website/{website_id}/settings` */
-export const settingsChange = z
-	.strictObject({
-		name: text,
-		domain: text,
-		domain_alternates: z.array(text),
-		logo: text,
-		audit: anyObject,
-		contact: anyObject,
-		inbox: anyObject,
-		emails: anyObject,
-		chatbox: anyObject,
-	})
-	.partial();
+export const settingsChange = partial({
+	name: text,
+	domain: text,
+	domain_alternates: z.array(text),
+	logo: text,
+	audit: anyObject,
+	contact: anyObject,
+	inbox: anyObject,
+	emails: anyObject,
+	chatbox: anyObject,
+});
 
 /** `POST website/{website_id}/operator`, `PATCH website/{website_id}/operator/{user_id}` */
 export const newOperator = z.strictObject({ email, role: z.enum(["owner", "member"]), verify: z.boolean() });
-export const operatorChange = z.strictObject({ role: z.enum(["owner", "member"]), title: text }).partial();
+export const operatorChange = partial({ role: z.enum(["owner", "member"]), title: text });
 
 const searchCondition = z.strictObject({
 	model: z.literal("people"),

@@ -1,0 +1,25 @@
+import type { DestinationState } from "../delivery/hold.ts";
+import type { Delivery } from "../delivery/start-delivery.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+
+/** The proxy, as metrics and operators see it. */
+export interface Observed {
+	/** Returns the store. Throws `StoreUnavailableError` while there is none. */
+	outbox(): Outbox;
+	deliveries(): Delivery[];
+	/** Names a site of the store for people, never by its write key. */
+	labelOf(site: string): string;
+	now(): number;
+}
+
+/** Groups deliveries by their destination's name: several sites can have accounts with one provider. */
+export const byDestination = (deliveries: Delivery[]): [name: string, Delivery[]][] => [
+	...Map.groupBy(deliveries, ({ destination }) => destination.name),
+];
+
+/** Sums up several sites' accounts with one provider: paused if one is, else waiting if one is, else running. */
+export function worst(deliveries: Delivery[]): DestinationState {
+	const states = deliveries.map(({ dispatcher }) => dispatcher.state());
+	const ofKind = (kind: DestinationState["kind"]) => states.find((state) => state.kind === kind);
+	return ofKind("paused") ?? ofKind("waiting") ?? { kind: "running" };
+}
