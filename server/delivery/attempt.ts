@@ -1,7 +1,8 @@
 import { parseJson } from "../http/exact-json.ts";
-import type { Lease, Outbox, Settlement } from "../outbox/outbox.ts";
-import type { Known, Provider } from "../providers/provider.ts";
+import type { Lease, Settlement } from "../outbox/outbox.ts";
+import type { Known, Lane } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
 import { learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
 
@@ -14,24 +15,13 @@ export interface Attempt {
 	step?: { events: StoredEvent[]; result: Result };
 }
 
-interface AttemptsOptions {
-	provider: Provider;
-	outbox: Pick<Outbox, "isHeld">;
-	hold: Pick<GroupHold, "probing" | "probe" | "tell">;
-	now(): number;
-	/** Random number, 0 ≤ n < 1, for jitter. */
-	random(): number;
-	/** Aborts requests under way. */
-	signal: AbortSignal;
-	onFault(message: string, error: unknown): void;
-}
-
 /** Plans and sends one request per lease, tells the hold about the answer, and decides the settlement. */
-export function createAttempts({ provider, outbox, hold, now, random, signal, onFault }: AttemptsOptions) {
+export function createAttempts(context: Context, hold: GroupHold) {
+	const { provider, outbox, now, random, signal, report } = context;
 	let sent = 0;
 
 	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
-	async function request(events: readonly [StoredEvent, ...StoredEvent[]], known: Known): Promise<Result> {
+	async function request(events: Lane, known: Known): Promise<Result> {
 		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
 		const isProbe = hold.probing();
@@ -53,9 +43,8 @@ export function createAttempts({ provider, outbox, hold, now, random, signal, on
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...told };
 		if (outcome) await hold.tell((each) => tellHold(each, outcome, lease.lane, at), isProbe);
-		const settlement = settlementOf(lease, result, at, random);
 		const aliases = learntAliases(provider, known, outcome);
-		return { settlement: aliases.length > 0 ? { ...settlement, aliases } : settlement, ...told };
+		return { settlement: { ...settlementOf(lease, result, at, random), aliases }, ...told };
 	}
 
 	return {
@@ -64,9 +53,10 @@ export function createAttempts({ provider, outbox, hold, now, random, signal, on
 
 		/** Makes one attempt. Never rejects: an event that cannot be planned becomes a dead letter. */
 		attempt: (lease: Lease): Promise<Attempt> =>
-			attempt(lease).catch((error) => {
+			attempt(lease).catch((thrown) => {
 				// Only the name: the message may quote the event.
-				onFault("a delivery could not be planned", error instanceof Error ? error.name : typeof error);
+				const error = thrown instanceof Error ? thrown.name : typeof thrown;
+				report({ kind: "fault", message: "a delivery could not be planned", error });
 				const ended = { count: 1, ending: { kind: "dead", reason: "internal_error" } } as const;
 				return { settlement: { lease, now: now(), ended }, isSent: true };
 			}),

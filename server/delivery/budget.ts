@@ -1,15 +1,7 @@
-import type { BudgetLimits, Destination, Outbox } from "../outbox/outbox.ts";
+import type { DeliveryOptions } from "../config/destination.ts";
+import type { BudgetLimits } from "../outbox/outbox.ts";
 import type { Allowance } from "../providers/provider.ts";
-
-/** Budget of a destination in a site's configuration. */
-export interface BudgetOptions {
-	/** Requests per day, minute or second, the unit of the provider's allowance. Default: the allowance. */
-	budget?: number | undefined;
-	/** Start of the day, `HH:MMZ`. */
-	dayStartsAt?: string | undefined;
-	/** Share of a daily budget that is kept for trusted events, 0 to 1. */
-	reserve?: number | undefined;
-}
+import type { Context } from "./context.ts";
 
 const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
 /** Most tokens taken in advance: a crash wastes them. */
@@ -23,10 +15,8 @@ const bucketOf = (cap: number, per: Allowance["per"]): number => {
 };
 
 /** Derives the limits of a budget from a provider's allowance and a site's configuration. */
-export function budgetLimits(
-	{ requests, per }: Allowance,
-	{ budget, dayStartsAt, reserve = 0 }: BudgetOptions,
-): BudgetLimits {
+export function budgetLimits({ requests, per }: Allowance, options: Partial<DeliveryOptions>): BudgetLimits {
+	const { budget, dayStartsAt, reserve = 0 } = options;
 	const cap = budget ?? requests;
 	const [hours = 0, minutes = 0] = dayStartsAt?.match(/\d+/g)?.map(Number) ?? [];
 	return {
@@ -63,7 +53,7 @@ export interface Purse {
 }
 
 /** Takes a destination's budget in small advances, which are durable before a request is sent and never given back. */
-export function createPurse(outbox: Outbox, destination: Destination, limits: BudgetLimits, now: () => number): Purse {
+export function createPurse({ outbox, destination, limits, now }: Context): Purse {
 	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));
 	let left = 0;

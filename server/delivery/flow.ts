@@ -1,19 +1,12 @@
-import type { Lease, Outbox } from "../outbox/outbox.ts";
+import type { Lease } from "../outbox/outbox.ts";
 import { createAlarm, type StartTimer } from "./alarm.ts";
-import type { Purse } from "./budget.ts";
-import type { GroupHold } from "./group-hold.ts";
+import type { Context } from "./context.ts";
 import { createSending, type SendingOptions } from "./sending.ts";
-import { createSettle, type SettleOptions } from "./settle.ts";
-import { createTakes, type TakesOptions } from "./takes.ts";
+import { createSettle } from "./settle.ts";
+import { createTakes } from "./takes.ts";
 import { createWindow } from "./window.ts";
 
-export interface FlowOptions
-	extends Pick<TakesOptions, "destination">,
-		Pick<SendingOptions, "now" | "attempt" | "onEnd" | "onFault">,
-		Pick<SettleOptions, "retryMs" | "signal" | "onLost"> {
-	outbox: Pick<Outbox, "take" | "settle" | "onReady" | "isShared">;
-	purse: Purse;
-	hold: Pick<GroupHold, "settled" | "until" | "isChanging" | "probing" | "stored" | "seen">;
+export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "attempt"> {
 	/** Default: the system's timers. */
 	startTimer?: StartTimer;
 }
@@ -33,24 +26,27 @@ export interface FlowOptions
  * Four things delay a take without changing `readyAt`: a hold, an empty budget, a full window, a store that fails. The
  * loop sleeps until the hold ends, the budget refills, a request or a settlement ends, or a second has passed.
  */
-export function startFlow(options: FlowOptions) {
-	const { outbox, purse, hold, now, retryMs, onFault } = options;
-	const alarm = createAlarm(now, options.startTimer);
+export function startFlow(context: Context, { purse, hold, attempt, startTimer }: FlowOptions) {
+	const { outbox, now, retryMs, report } = context;
+	const alarm = createAlarm(now, startTimer);
 	const window = createWindow(outbox);
 	const stopping = new AbortController();
-	const takes = createTakes({ ...options, window });
+	const takes = createTakes(context, window, purse, hold);
 
 	function lanesReady(): void {
 		takes.readyFrom(0);
 		alarm.wake();
 	}
 
-	const settle = createSettle({
-		...options,
-		onReady: lanesReady,
-		onFault: (error) => onFault("a delivery could not be settled", error),
+	const sending = createSending(context, {
+		window,
+		purse,
+		hold,
+		attempt,
+		stopping: stopping.signal,
+		settle: createSettle(context, lanesReady),
+		onChange: alarm.wake,
 	});
-	const sending = createSending({ ...options, window, stopping: stopping.signal, settle, onChange: alarm.wake });
 
 	const isTakeDue = () => takes.readyAt() <= now() && window.room(hold.probing()) > 0;
 	/** A take that is due without room for it waits for the next change of the window, which wakes the loop. */
@@ -81,7 +77,7 @@ export function startFlow(options: FlowOptions) {
 	}
 
 	function failed(error: unknown): number {
-		onFault("no lanes could be taken", error);
+		report({ kind: "fault", message: "no lanes could be taken", error });
 		const retryAt = now() + retryMs;
 		takes.readyFrom(retryAt);
 		return retryAt;

@@ -6,26 +6,19 @@ import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import type { Guess } from "../http/rate-limit.ts";
 import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
-import { type ForgetRequest, type Forgotten, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
+import type { IngestSite } from "../ingest/ingest.ts";
+import { type ForgetRequest, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Known } from "../providers/provider.ts";
 import { normaliseEmail, personKey } from "../stored-event.ts";
-import type { Dispatcher } from "./dispatcher.ts";
 import type { Delivery } from "./start-delivery.ts";
 
-/** A site whose people can be forgotten. */
-export interface ForgetfulSite {
-	/** Name in the store. */
-	name: string;
-	serverKey?: string | undefined;
-}
+/** A site whose people can be forgotten, by its name in the store. */
+type ForgetfulSite = Pick<IngestSite, "name" | "serverKey">;
 
-/** The parts of a delivery that deleting somebody needs. */
-type ForgetfulDelivery = Pick<Delivery, "provider"> & { dispatcher: Pick<Dispatcher, "quiet" | "admit"> };
-
-export interface ForgetOptions<Site extends ForgetfulSite> {
-	sites: readonly Site[];
+export interface ForgetOptions {
+	sites: readonly ForgetfulSite[];
 	outbox(): Outbox;
-	deliveriesOf(site: Site): ForgetfulDelivery[];
+	deliveriesOf(site: ForgetfulSite): Delivery[];
 	guess: Guess;
 	/** Told of people who have been forgotten in the store. */
 	report(forgotten: ForgetRequest): void;
@@ -67,11 +60,12 @@ const deletePeople: Operation = {
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
+/** Deletes a person's profile at a destination. */
 async function removeAt(
-	{ provider, dispatcher }: ForgetfulDelivery,
+	{ provider, dispatcher }: Delivery,
 	person: Someone,
 	known: string[],
-): Promise<Pick<Forgetting, "profile" | "reason" | "status">> {
+): Promise<Omit<Forgetting, "queued" | "deadLetters">> {
 	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
 	// A request under way could create the person anew.
 	await dispatcher.quiet(keysOf(person));
@@ -87,30 +81,22 @@ async function removeAt(
 }
 
 /** Serves `DELETE /v1/people`: forgets a person here, then deletes their profile at every destination that can. */
-export function forgetRoute<Site extends ForgetfulSite>({
-	sites,
-	outbox,
-	deliveriesOf,
-	guess,
-	report,
-}: ForgetOptions<Site>): Route {
+export function forgetRoute({ sites, outbox, deliveriesOf, guess, report }: ForgetOptions): Route {
 	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "say whom as application/json: an email, a userId or both";
 		const person = parseInput(personSchema, bodyOf(request, hint));
-		const site: Site = response.locals.site;
+		const site: ForgetfulSite = response.locals.site;
 		const people = { site: site.name, people: keysOf(person) };
 		const forgotten = await outbox().forget(people);
 		report(people);
-		const nothing: Omit<Forgotten, "destination"> = { owed: 0, dead: 0, known: [] };
 		const destinations: Record<string, Forgetting> = {};
 		for (const { destination, owed, dead } of forgotten)
 			destinations[destination] = { queued: owed, deadLetters: dead, profile: "not_configured" };
 		await Promise.all(
 			deliveriesOf(site).map(async (delivery) => {
 				const { name } = delivery.provider;
-				const { owed, dead, known } = forgotten.find((each) => each.destination === name) ?? nothing;
-				const removal = await removeAt(delivery, person, known);
-				destinations[name] = { queued: owed, deadLetters: dead, ...removal };
+				const { owed = 0, dead = 0, known = [] } = forgotten.find((each) => each.destination === name) ?? {};
+				destinations[name] = { queued: owed, deadLetters: dead, ...(await removeAt(delivery, person, known)) };
 			}),
 		);
 		response.json({ destinations });

@@ -1,21 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Destination, Outbox } from "../outbox/outbox.ts";
-import type { Allowance } from "../providers/provider.ts";
-import { createHold, type DestinationState, type Hold } from "./hold.ts";
-
-interface GroupHoldOptions {
-	outbox: Outbox;
-	destination: Destination;
-	allowance: Allowance;
-	now(): number;
-	/** Wait before the store is asked again after an error, ms. */
-	retryMs: number;
-	/** Ends the retries. */
-	signal: AbortSignal;
-	/** Called when the destination is held, is held longer, or runs again. */
-	onState(state: DestinationState): void;
-	onFault(error: unknown): void;
-}
+import type { Context } from "./context.ts";
+import { createHold, type Hold } from "./hold.ts";
 
 /** Longest hold, ms. A stored hold that lasts longer was written with a wrong clock. */
 const longestMs = 86_400_000;
@@ -35,16 +20,8 @@ interface Change {
  * Hold of a destination, shared by all processes on one store. Each change is compared and swapped in the store, and
  * made again if another process was quicker. `take` refuses leases to a process that does not know the latest hold.
  */
-export function createGroupHold({
-	outbox,
-	destination,
-	allowance,
-	now,
-	retryMs,
-	signal,
-	onState,
-	onFault,
-}: GroupHoldOptions) {
+export function createGroupHold({ outbox, destination, provider, now, retryMs, signal, report }: Context) {
+	const { allowance } = provider;
 	let stored: string | undefined;
 	let hold = createHold(allowance);
 	let latest = now() + longestMs;
@@ -60,7 +37,8 @@ export function createGroupHold({
 		stored = found;
 		hold = createHold(allowance, stored);
 		latest = now() + longestMs;
-		if (before.state().kind !== hold.state().kind || before.holds() !== hold.holds()) onState(hold.state());
+		const state = hold.state();
+		if (before.state().kind !== state.kind || before.holds() !== hold.holds()) report({ kind: "state", state });
 	}
 
 	/** Makes a change of the known hold; returns what is to be stored then. */
@@ -80,7 +58,7 @@ export function createGroupHold({
 				accept(found);
 				if (changed || change.once) return changed;
 			} catch (error) {
-				onFault(error);
+				report({ kind: "fault", message: "the hold of the destination could not be stored", error });
 				await delay(retryMs, undefined, { signal }).catch(() => {});
 			}
 		}

@@ -1,14 +1,14 @@
 import type { Lease, Settlement } from "../outbox/outbox.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Purse } from "./budget.ts";
+import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
 import type { Leased, LeaseWindow } from "./window.ts";
 
 export interface SendingOptions {
 	window: LeaseWindow;
-	purse: Pick<Purse, "tokens" | "reservedOnly" | "spend" | "keep">;
-	hold: Pick<GroupHold, "until" | "isChanging" | "probing">;
-	now(): number;
+	purse: Purse;
+	hold: GroupHold;
 	/** No request begins once this is aborted. */
 	stopping: AbortSignal;
 	/** Plans and sends a lane's next request. Never rejects. */
@@ -17,18 +17,14 @@ export interface SendingOptions {
 	settle(settlement: Settlement): Promise<boolean>;
 	/** Called when the window has changed, so that more lanes may be leased. */
 	onChange(): void;
-	/** Called when an attempt has ended. `isSettled` tells whether its settlement was stored. */
-	onEnd(attempt: Attempt, isSettled: boolean): void;
-	onFault(message: string, error: unknown): void;
 }
 
 /** Sends the requests of leased lanes while window, hold and budget allow, or gives the lanes back. */
-export function createSending(options: SendingOptions) {
-	const { window, purse, hold, now, stopping, attempt, onChange, onEnd, onFault } = options;
+export function createSending({ now, report }: Context, options: SendingOptions) {
+	const { window, purse, hold, stopping, attempt, onChange } = options;
 
-	const isHeld = () => hold.isChanging() || hold.until() > now();
 	/** Tells whether stop, hold and budget allow a request. */
-	const mayBegin = () => !stopping.aborted && !isHeld() && purse.tokens() > 0;
+	const mayBegin = () => !stopping.aborted && !hold.isChanging() && hold.until() <= now() && purse.tokens() > 0;
 
 	function begin(): void {
 		for (let next = window.next(hold.probing()); next && mayBegin(); next = window.next(hold.probing())) {
@@ -44,7 +40,9 @@ export function createSending(options: SendingOptions) {
 	}
 
 	function start(leased: Leased, work: (leased: Leased) => Promise<void>): void {
-		leased.done = work(leased).catch((error) => onFault("the result of a delivery could not be reported", error));
+		leased.done = work(leased).catch((error) =>
+			report({ kind: "fault", message: "the result of a delivery could not be reported", error }),
+		);
 	}
 
 	async function settle(leased: Leased, settlement: Settlement): Promise<boolean> {
@@ -59,13 +57,20 @@ export function createSending(options: SendingOptions) {
 	async function send(leased: Leased): Promise<void> {
 		leased.stage = "busy";
 		const windowEnd = purse.spend(1);
-		const attempted = await attempt(leased.lease);
-		if (!attempted.isSent) purse.keep(windowEnd);
+		const { settlement, isSent, step } = await attempt(leased.lease);
+		if (!isSent) purse.keep(windowEnd);
 		leased.stage = "settling";
-		const settling = settle(leased, attempted.settlement);
+		const settling = settle(leased, settlement);
 		// Requests of other lanes do not wait for the disk.
 		goOn();
-		onEnd(attempted, await settling);
+		const isSettled = await settling;
+		const ended = isSettled ? settlement.ended : undefined;
+		if (ended?.ending.kind === "dead") {
+			const { reason, status } = ended.ending;
+			report({ kind: "dead", reason, status });
+		}
+		const { person } = leased.lease;
+		if (step) report({ kind: "step", person, ...step, isSettled, ended, at: settlement.now });
 	}
 
 	async function handBack(leased: Leased): Promise<void> {

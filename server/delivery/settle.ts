@@ -1,24 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Outbox, Settlement } from "../outbox/outbox.ts";
-
-export interface SettleOptions {
-	outbox: Pick<Outbox, "settle" | "isShared">;
-	/** Wait before a failed settlement is tried again, ms. */
-	retryMs: number;
-	/** Ends the retries. */
-	signal: AbortSignal;
-	/** Called once a take can find the lane that the settlement made ready. */
-	onReady(): void;
-	/** Called if the lease had ended before. */
-	onLost(): void;
-	onFault(error: unknown): void;
-}
+import type { Settlement } from "../outbox/outbox.ts";
+import type { Context } from "./context.ts";
 
 /**
  * Makes a function that settles a lease and resolves to whether the settlement was stored. It tries again however often
- * the store fails: the request was sent and must not be sent twice.
+ * the store fails: the request was sent and must not be sent twice. It calls `onReady` once a take can find the lane
+ * that the settlement made ready.
  */
-export function createSettle({ outbox, retryMs, signal, onReady, onLost, onFault }: SettleOptions) {
+export function createSettle({ outbox, retryMs, signal, report }: Context, onReady: () => void) {
 	return async (settlement: Settlement): Promise<boolean> => {
 		for (;;) {
 			try {
@@ -27,10 +16,10 @@ export function createSettle({ outbox, retryMs, signal, onReady, onLost, onFault
 				if (!outbox.isShared) onReady();
 				const isSettled = await storing;
 				if (outbox.isShared) onReady();
-				if (!isSettled) onLost();
+				if (!isSettled) report({ kind: "lost" });
 				return isSettled;
 			} catch (error) {
-				onFault(error);
+				report({ kind: "fault", message: "a delivery could not be settled", error });
 				if (signal.aborted) return false;
 				await delay(retryMs, undefined, { signal }).catch(() => {});
 			}

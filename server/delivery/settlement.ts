@@ -42,39 +42,39 @@ export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number)
 	}
 }
 
+const endingOf = (count: number, ending: Ending) => (count > 0 ? { count, ending } : undefined);
+
 /** Decides the settlement of a lease by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
 export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number, random: () => number): Settlement {
 	const settlement: Settlement = { lease, now: at };
-	if (plan.kind === "done") return { ...settlement, ...delivered(plan) };
-	if (plan.kind === "discard") {
-		return { ...settlement, ...ended(plan.settles, { kind: "discarded", reason: plan.reason }) };
-	}
-	if (plan.kind === "refuse") {
-		return { ...settlement, ...ended(1, { kind: "dead", reason: plan.reason, message: plan.message }) };
-	}
+	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
+		endingOf(1, { kind: "dead", reason, ...more });
+	if (plan.kind === "refuse") return { ...settlement, ended: dead(plan.reason, { message: plan.message }) };
+	if (plan.kind === "discard")
+		return { ...settlement, ended: endingOf(plan.settles, { kind: "discarded", reason: plan.reason }) };
+	const delivered = { ended: endingOf(plan.settles, { kind: "delivered" }), leftOut: plan.leftOut };
+	if (plan.kind === "done") return { ...settlement, ...delivered };
 	if (!outcome) return settlement;
+	const learnt = "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const sent: Settlement = { ...settlement, sent: true };
 	const isStuck = lease.requests + 1 >= requestsPerEvent;
-	const stuck = ended(1, { kind: "dead", reason: "no_progress" });
 	switch (outcome.kind) {
-		case "delivered":
-			if (plan.settles === 0 && isStuck) return { ...sent, ...stuck };
-			return { ...sent, known: JSON.stringify(outcome.known), ...delivered(plan), ...onTheWay(plan.settles === 0) };
-		case "unknownPerson":
+		case "delivered": {
+			const isOnTheWay = plan.settles === 0;
+			if (isOnTheWay && isStuck) return { ...sent, ended: dead("no_progress") };
+			return { ...sent, known: learnt, ...delivered, isOnTheWay };
+		}
+		case "unknownPerson": {
+			const ended = isStuck ? dead("no_progress") : undefined;
 			// Later events may hold the name of a person who is to be created.
-			return {
-				...sent,
-				known: JSON.stringify(outcome.known),
-				narrowTo: deliveriesPerLease,
-				...(isStuck ? stuck : onTheWay(true)),
-			};
+			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isStuck };
+		}
 		case "rejected": {
-			const { reason, message, status, known } = outcome;
-			const learnt = known && { known: JSON.stringify(known) };
+			const { reason, message, status } = outcome;
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
-			if (isSeveral && !isStuck) return { ...sent, ...learnt, narrowTo: Math.ceil(plan.covers / 2) };
-			return { ...sent, ...learnt, ...ended(1, dead(reason, status, message)) };
+			if (isSeveral && !isStuck) return { ...sent, known: learnt, narrowTo: Math.ceil(plan.covers / 2) };
+			return { ...sent, known: learnt, ended: dead(reason, { status, message }) };
 		}
 		case "wait":
 		case "paused":
@@ -83,7 +83,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 			const { reason, status, unreadable = false } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
 			const isTooLong = at - (lease.failingSince ?? at) >= patienceMs;
-			if (isTooOften || isTooLong) return { ...sent, ...ended(1, dead(reason, status)) };
+			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
 			return { ...settlement, failed: { dueAt: at + fullJitter(lease.attempts + 1, random), unreadable } };
 		}
 	}
@@ -95,19 +95,3 @@ export function learntAliases({ hooks }: Provider, before: Known, outcome: Outco
 	const had = hooks.aliases(before);
 	return hooks.aliases(outcome.known).filter((alias) => !had.includes(alias));
 }
-
-const ended = (count: number, ending: Ending) => (count > 0 ? { ended: { count, ending } } : {});
-
-const onTheWay = (isOnTheWay: boolean) => (isOnTheWay ? { isOnTheWay } : {});
-
-const delivered = ({ settles, leftOut = 0 }: { settles: number; leftOut?: number }) => ({
-	...ended(settles, { kind: "delivered" }),
-	...(leftOut > 0 && { leftOut }),
-});
-
-const dead = (reason: string, status: number | undefined, message?: string): Ending => ({
-	kind: "dead",
-	reason,
-	...(status !== undefined && { status }),
-	...(message !== undefined && { message }),
-});

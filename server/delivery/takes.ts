@@ -1,5 +1,5 @@
-import type { Destination, Outbox } from "../outbox/outbox.ts";
 import type { Purse } from "./budget.ts";
+import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
 import { deliveriesPerLease } from "./settlement.ts";
 import type { LeaseWindow } from "./window.ts";
@@ -9,17 +9,9 @@ const leaseMs = 60_000;
 /** Longest time between two takes, ms: another process may have made a lane ready without a word. */
 const takeAgainMs = 60_000;
 
-export interface TakesOptions {
-	destination: Destination;
-	outbox: Pick<Outbox, "take">;
-	window: LeaseWindow;
-	purse: Pick<Purse, "reservedOnly">;
-	hold: Pick<GroupHold, "stored" | "seen">;
-	now(): number;
-}
-
 /** Leases lanes, and remembers when to lease more. The states of `readyAt` are described in flow.ts. */
-export function createTakes({ destination, outbox, window, purse, hold, now }: TakesOptions) {
+export function createTakes(context: Context, window: LeaseWindow, purse: Purse, hold: GroupHold) {
+	const { destination, outbox, now } = context;
 	let readyAt = 0;
 	let served = 0;
 	return {

@@ -3,7 +3,7 @@ import { createAttempts } from "../../../server/delivery/attempt.ts";
 import type { GroupHold } from "../../../server/delivery/group-hold.ts";
 import type { Lease } from "../../../server/outbox/outbox.ts";
 import type { Known, Outcome, Plan, Provider } from "../../../server/providers/provider.ts";
-import { createLanes } from "./lanes.ts";
+import { contextOf, createLanes, running } from "./lanes.ts";
 
 describe("an attempt", () => {
 	let plan: (known: Known) => Plan;
@@ -46,7 +46,8 @@ describe("an attempt", () => {
 				aliases: ({ session }) => (typeof session === "string" ? [session] : []),
 			},
 		};
-		const hold: Pick<GroupHold, "probing" | "probe" | "tell"> = {
+		const hold: GroupHold = {
+			...running,
 			probing: () => isProbing,
 			// Another process probes.
 			probe: async () => false,
@@ -54,15 +55,14 @@ describe("an attempt", () => {
 				reported += 1;
 			},
 		};
-		return createAttempts({
-			provider: provider as Provider,
+		const context = contextOf({
+			provider,
 			outbox: { isHeld: () => isHeld },
-			hold,
 			now: () => 5,
-			random: () => 0,
 			signal: aborting.signal,
-			onFault: (message, error) => faults.push([message, error]),
+			report: (notice) => notice.kind === "fault" && faults.push([notice.message, notice.error]),
 		});
+		return createAttempts(context, hold);
 	}
 
 	it("settles the lease, reports to the hold, and links learnt aliases to the person when it delivers", async () => {

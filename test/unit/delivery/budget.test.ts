@@ -3,13 +3,14 @@ import { budgetLimits, createPurse } from "../../../server/delivery/budget.ts";
 import type { AdvanceRequest, Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
+import { contextOf } from "./lanes.ts";
 
 it("an unused token returns to the purse only within its own window", async () => {
 	const { path, remove } = temporaryFolder();
 	const outbox: Outbox = await openSqlite(`${path}/store.db`);
 	const limits = { cap: 1, reserve: 0, bucket: 1, windowMs: 1_000, windowOffsetMs: 0 };
 	let now = 0;
-	const purse = createPurse(outbox, { site: "site", name: "crisp" }, limits, () => now);
+	const purse = createPurse(contextOf({ outbox, limits, now: () => now }));
 	await purse.fill();
 	const first = purse.spend(1);
 	purse.keep(first);
@@ -32,9 +33,9 @@ it("an empty purse asks the store again only once its budget refills", async () 
 			asked += 1;
 			return { granted: now < 500 ? 0 : 1, reservedOnly: false, until: 60_000, nextAt: 500 };
 		},
-	} as unknown as Outbox;
+	};
 	const limits = budgetLimits({ requests: 120, per: "minute" }, {});
-	const purse = createPurse(outbox, { site: "site", name: "crisp" }, limits, () => now);
+	const purse = createPurse(contextOf({ outbox, limits, now: () => now }));
 	expect([await purse.fill(), await purse.fill(), asked]).toEqual([500, 500, 1]);
 	now = 500;
 	expect([await purse.fill(), purse.tokens(), asked]).toEqual([undefined, 1, 2]);
@@ -55,8 +56,8 @@ it.each([
 				wanted.push(want);
 				return { granted: want, reservedOnly: false, until: 1, nextAt: 0 };
 			},
-		} as unknown as Outbox;
-		await createPurse(outbox, { site: "site", name: "crisp" }, budgetLimits({ requests, per }, {}), () => 0).fill();
+		};
+		await createPurse(contextOf({ outbox, limits: budgetLimits({ requests, per }, {}) })).fill();
 		expect(wanted).toEqual([prefetched]);
 	},
 );

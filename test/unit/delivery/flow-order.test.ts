@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createPurse } from "../../../server/delivery/budget.ts";
 import { startFlow } from "../../../server/delivery/flow.ts";
-import type { Outbox, Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
-import { createLanes, delivered, destination, failing, limits, running } from "./lanes.ts";
+import type { Settlement, TakeRequest } from "../../../server/outbox/outbox.ts";
+import { contextOf, createLanes, delivered, running } from "./lanes.ts";
 
 /** Lane of each event to append. */
 const appends = fc.array(fc.nat(11), { maxLength: 25 });
@@ -58,7 +58,7 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 		async (scheduler, events, tokens, results) => {
 			let [now, busy, unsettled] = [0, 0, 0];
 			const grant = () => ({ granted: tokens.next().value, nextAt: now + 100 });
-			const { settle, ...store } = createStore(scheduler, isShared, grant);
+			const { settle, append, ...store } = createStore(scheduler, isShared, grant);
 			const outbox = {
 				...store,
 				settle: (settlement: Settlement) =>
@@ -66,14 +66,10 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 						unsettled -= 1;
 					}),
 			};
-			startFlow({
-				destination,
-				outbox,
-				purse: createPurse(outbox as unknown as Outbox, destination, limits, () => now),
+			const context = contextOf({ outbox, now: () => now });
+			startFlow(context, {
+				purse: createPurse(context),
 				hold: running,
-				now: () => now,
-				retryMs: 1,
-				signal: new AbortController().signal,
 				startTimer(ring, ms) {
 					let isCancelled = false;
 					const at = now + ms;
@@ -98,11 +94,8 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 					if (results.next().value) return delivered(lease, now);
 					return { settlement: { lease, now, failed: { dueAt: now + 50 } }, isSent: true };
 				},
-				onEnd: () => {},
-				onLost: () => {},
-				onFault: failing,
 			});
-			for (const lane of events) void store.append(lane);
+			for (const lane of events) void append(lane);
 			await scheduler.waitIdle();
 			expect(store.owed()).toBe(0);
 		},

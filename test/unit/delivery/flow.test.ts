@@ -3,8 +3,7 @@ import { createPurse } from "../../../server/delivery/budget.ts";
 import { startFlow } from "../../../server/delivery/flow.ts";
 import type { Advance } from "../../../server/outbox/budget-window.ts";
 import type { Settlement, TakeRequest } from "../../../server/outbox/lease.ts";
-import type { Outbox } from "../../../server/outbox/outbox.ts";
-import { createLanes, delivered, destination, limits, running } from "./lanes.ts";
+import { contextOf, createLanes, delivered, running } from "./lanes.ts";
 
 /** Expiry of the granted tokens, ms. */
 const budgetEnds = 3_600_000;
@@ -84,23 +83,21 @@ describe("the flow", () => {
 				return budget;
 			},
 		};
-		flow = startFlow({
-			destination,
+		const context = contextOf({
 			outbox,
-			purse: createPurse(outbox as unknown as Outbox, destination, limits, () => now),
-			hold: { ...running, until: () => heldUntil },
 			now: () => now,
 			retryMs: 1_000,
-			signal: new AbortController().signal,
+			report: (notice) => notice.kind === "fault" && faults.push(notice.error),
+		});
+		flow = startFlow(context, {
+			purse: createPurse(context),
+			hold: { ...running, until: () => heldUntil },
 			startTimer(ring, ms) {
 				const timer = { ring, at: now + ms };
 				timers.push(timer);
 				return () => void timers.splice(timers.indexOf(timer), 1);
 			},
 			attempt: (lease) => ask("attempt", () => delivered(lease, now)),
-			onEnd: () => {},
-			onLost: () => {},
-			onFault: (_message, error) => faults.push(error),
 		});
 		await rest();
 	}

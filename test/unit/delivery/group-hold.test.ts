@@ -4,8 +4,7 @@ import type { DestinationState, Hold } from "../../../server/delivery/hold.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../support/served.ts";
-
-const destination = { site: "site", name: "crisp" };
+import { contextOf, destination } from "./lanes.ts";
 
 describe("a hold shared by several processes", () => {
 	let outbox: Outbox;
@@ -24,16 +23,14 @@ describe("a hold shared by several processes", () => {
 	});
 
 	const joinGroup = (): GroupHold =>
-		createGroupHold({
-			outbox,
-			destination,
-			allowance: { requests: 10_000, per: "day" },
-			now: () => now,
-			retryMs: 1,
-			signal: new AbortController().signal,
-			onState: (state) => states.push(state),
-			onFault: () => {},
-		});
+		createGroupHold(
+			contextOf({
+				outbox,
+				provider: { allowance: { requests: 10_000, per: "day" } },
+				now: () => now,
+				report: (notice) => notice.kind === "state" && states.push(notice.state),
+			}),
+		);
 	/** Learns the stored hold, as a process does before each request. */
 	async function look(hold: GroupHold): Promise<void> {
 		const known = hold.stored();

@@ -1,6 +1,9 @@
 import type { Attempt } from "../../../server/delivery/attempt.ts";
-import type { FlowOptions } from "../../../server/delivery/flow.ts";
+import type { Context, Notice } from "../../../server/delivery/context.ts";
+import type { GroupHold } from "../../../server/delivery/group-hold.ts";
 import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
+import type { Outbox } from "../../../server/outbox/outbox.ts";
+import type { Provider } from "../../../server/providers/provider.ts";
 
 export const destination = { site: "site", name: "crisp" };
 /** A budget that never runs out by itself. */
@@ -57,15 +60,37 @@ export const delivered = (lease: Lease, now: number): Attempt => ({
 	isSent: true,
 });
 /** The hold of a running destination. */
-export const running: FlowOptions["hold"] = {
+export const running: GroupHold = {
+	state: () => ({ kind: "running" }),
 	settled: async () => {},
 	until: () => 0,
 	isChanging: () => false,
 	probing: () => false,
+	probe: async () => true,
 	stored: () => undefined,
 	seen: () => {},
+	tell: async () => {},
 };
-/** Fails the test with this fault. */
-export const failing = (message: string, cause: unknown) => {
-	throw new Error(message, { cause });
-};
+
+/** Fails the test if the notice is a fault. */
+export function failing(notice: Notice): void {
+	if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
+}
+
+interface Parts extends Partial<Omit<Context, "outbox" | "provider">> {
+	outbox?: Partial<Outbox>;
+	provider?: Partial<Provider>;
+}
+/** The context of a part that is tested by itself, with the operations of store and provider that the part uses. */
+export const contextOf = ({ outbox, provider, ...parts }: Parts): Context => ({
+	destination,
+	limits,
+	now: () => 0,
+	random: () => 0,
+	report: failing,
+	signal: new AbortController().signal,
+	retryMs: 1,
+	...parts,
+	outbox: outbox as Outbox,
+	provider: provider as Provider,
+});

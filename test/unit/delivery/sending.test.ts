@@ -3,7 +3,7 @@ import type { Attempt } from "../../../server/delivery/attempt.ts";
 import { createSending } from "../../../server/delivery/sending.ts";
 import { createWindow } from "../../../server/delivery/window.ts";
 import type { Settlement } from "../../../server/outbox/outbox.ts";
-import { createLanes, delivered, failing, running } from "./lanes.ts";
+import { contextOf, createLanes, delivered, running } from "./lanes.ts";
 
 /** Begins one lane that was leased for ordinary tokens. Resolves to its settlements and the remaining tokens. */
 async function send({ reservedOnly = false, isSent = true }): Promise<{ settlements: Settlement[]; tokens: number }> {
@@ -14,9 +14,10 @@ async function send({ reservedOnly = false, isSent = true }): Promise<{ settleme
 	if (lease) window.add(lease, false);
 	const settlements: Settlement[] = [];
 	let tokens = 3;
-	const sending = createSending({
+	const sending = createSending(contextOf({}), {
 		window,
 		purse: {
+			fill: async () => undefined,
 			tokens: () => tokens,
 			reservedOnly: () => reservedOnly,
 			spend(count) {
@@ -28,7 +29,6 @@ async function send({ reservedOnly = false, isSent = true }): Promise<{ settleme
 			},
 		},
 		hold: running,
-		now: () => 0,
 		stopping: new AbortController().signal,
 		attempt: async (each): Promise<Attempt> => ({ ...delivered(each, 0), isSent }),
 		async settle(settlement) {
@@ -36,8 +36,6 @@ async function send({ reservedOnly = false, isSent = true }): Promise<{ settleme
 			return true;
 		},
 		onChange: () => {},
-		onEnd: () => {},
-		onFault: failing,
 	});
 	sending.begin();
 	await sending.settled();

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
+import type { Notice } from "../../../server/delivery/context.ts";
 import { createSettle } from "../../../server/delivery/settle.ts";
 import type { Settlement } from "../../../server/outbox/outbox.ts";
+import { contextOf } from "./lanes.ts";
 
 const settlement: Settlement = {
 	lease: { destination: { site: "site", name: "crisp" }, lane: 1, number: 1, person: "email:ada@example.com" },
@@ -10,24 +12,19 @@ const settlement: Settlement = {
 /** Settles with a store that gives these answers. Resolves to all calls and callbacks in order. */
 async function settleWith(isShared: boolean, answers: (boolean | Error)[], signal = new AbortController().signal) {
 	const happened: unknown[] = [];
-	const settle = createSettle({
-		outbox: {
-			isShared,
-			async settle() {
-				happened.push("asked");
-				await Promise.resolve();
-				happened.push("answered");
-				const answer = answers.shift() ?? true;
-				if (answer instanceof Error) throw answer;
-				return answer;
-			},
+	const outbox = {
+		isShared,
+		async settle() {
+			happened.push("asked");
+			await Promise.resolve();
+			happened.push("answered");
+			const answer = answers.shift() ?? true;
+			if (answer instanceof Error) throw answer;
+			return answer;
 		},
-		retryMs: 1,
-		signal,
-		onReady: () => happened.push("ready"),
-		onLost: () => happened.push("lost"),
-		onFault: (error) => happened.push(error),
-	});
+	};
+	const report = (notice: Notice) => happened.push(notice.kind === "fault" ? notice.error : notice.kind);
+	const settle = createSettle(contextOf({ outbox, signal, report }), () => happened.push("ready"));
 	happened.push(await settle(settlement));
 	return happened;
 }

@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
+import { createPurse } from "../../../server/delivery/budget.ts";
+import type { GroupHold } from "../../../server/delivery/group-hold.ts";
 import { createTakes } from "../../../server/delivery/takes.ts";
 import { createWindow } from "../../../server/delivery/window.ts";
-import { createLanes, destination, running } from "./lanes.ts";
+import type { Outbox } from "../../../server/outbox/outbox.ts";
+import { contextOf, createLanes, running } from "./lanes.ts";
 
 it("a take refused because of an unknown hold learns of the hold, and is due again at once", async () => {
 	const lanes = createLanes();
@@ -9,23 +12,19 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	const stored = "held by another";
 	let known: string | undefined;
 	const window = createWindow({ isShared: true });
-	const takes = createTakes({
-		destination,
-		outbox: {
-			take: async (request) =>
-				request.hold === stored ? lanes.take(request) : { leases: [], hold: stored, nextAt: undefined },
+	const outbox: Partial<Outbox> = {
+		take: async (request) =>
+			request.hold === stored ? lanes.take(request) : { leases: [], hold: stored, nextAt: undefined },
+	};
+	const hold: GroupHold = {
+		...running,
+		stored: () => known,
+		seen(_, found) {
+			known = found;
 		},
-		window,
-		purse: { reservedOnly: () => false },
-		hold: {
-			...running,
-			stored: () => known,
-			seen(_, found) {
-				known = found;
-			},
-		},
-		now: () => 0,
-	});
+	};
+	const context = contextOf({ outbox });
+	const takes = createTakes(context, window, createPurse(context), hold);
 	await takes.take(4);
 	expect([known, takes.readyAt(), window.all()]).toEqual([stored, 0, []]);
 	await takes.take(4);

@@ -1,0 +1,42 @@
+import type { BudgetLimits, Destination, Outbox, Settlement } from "../outbox/outbox.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { StoredEvent } from "../stored-event.ts";
+import type { DestinationState } from "./hold.ts";
+import type { Result } from "./settlement.ts";
+
+/** A destination, and everything that all parts of its dispatcher use. */
+export interface Context {
+	destination: Destination;
+	provider: Provider;
+	outbox: Outbox;
+	limits: BudgetLimits;
+	now(): number;
+	/** Random number, 0 ≤ n < 1, for jitter. */
+	random(): number;
+	/** Receives notices for logs, metrics and the console. */
+	report(notice: Notice): void;
+	/** Aborts requests under way, and ends retries of the store. */
+	signal: AbortSignal;
+	/** Wait before the store is asked again after an error, ms. */
+	retryMs: number;
+}
+
+export type Notice =
+	/** The destination is held, is held longer, or runs again. */
+	| { kind: "state"; state: DestinationState }
+	/** An attempt at a lane's leading events has ended. `ended` names the events that it ended, if it was settled. */
+	| {
+			kind: "step";
+			person: string;
+			events: StoredEvent[];
+			result: Result;
+			isSettled: boolean;
+			ended: Settlement["ended"];
+			at: number;
+	  }
+	/** A delivery became a dead letter. */
+	| { kind: "dead"; reason: string; status?: number | undefined }
+	/** A lease ended before it was settled: it ran out, and its request may be repeated, or its person was forgotten. */
+	| { kind: "lost" }
+	/** A fault on this side, such as a store that cannot be written or a plan that throws. */
+	| { kind: "fault"; message: string; error: unknown };
