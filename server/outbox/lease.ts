@@ -52,7 +52,7 @@ export interface Lease {
 /** A way for deliveries to end. */
 export type Ending =
 	| { kind: "delivered" }
-	| { kind: "dead"; reason: string; message?: string; status?: number }
+	| { kind: "dead"; reason: string; message?: string | undefined; status?: number | undefined }
 	| { kind: "discarded"; reason: string };
 
 /** The outcome of a lease. */
@@ -60,7 +60,7 @@ export interface Settlement {
 	lease: Pick<Lease, "destination" | "lane" | "number" | "person">;
 	now: number;
 	/** The number of leading deliveries that have ended, and their end. Without it all stay owed. */
-	ended?: { count: number; ending: Ending };
+	ended?: { count: number; ending: Ending } | undefined;
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** New notes about the person, which replace the old ones. */
@@ -77,7 +77,7 @@ export interface Settlement {
 	 */
 	isOnTheWay?: boolean;
 	/** Number of attributes left out because the provider cannot hold them. */
-	leftOut?: number;
+	leftOut?: number | undefined;
 }
 
 /** A request to end the deliveries of a destination that were fanned out before a time. */
