@@ -71,7 +71,7 @@ interface TakenEvents {
 	rejected: Rejection[];
 	at: number;
 	/** Time until the row was on disk, ms. Absent if the caller has stored it, or if there is no row. */
-	commitMs?: number;
+	commitMs?: number | undefined;
 }
 
 type Pieces = NonNullable<ReadBody["pieces"]>;

@@ -38,5 +38,5 @@ export interface Batch {
 	site: string;
 	events: NewEvent[];
 	/** Deliveries to count as discarded without storing them, by destination and reason. */
-	skipped?: { destination: string; reason: string; count: number }[];
+	skipped?: { destination: string; reason: string; count: number }[] | undefined;
 }

@@ -64,7 +64,7 @@ export interface Settlement {
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** New notes about the person, which replace the old ones. */
-	known?: string;
+	known?: string | undefined;
 	/** Names of the destination's own for the person, to be linked. */
 	aliases?: string[];
 	/** Maximum number of deliveries that the next lease shows, including those after an `alone` one, until one ends. */

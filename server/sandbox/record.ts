@@ -92,7 +92,7 @@ export function createRecord() {
 		/** Resolves to the first result of `find` that is not undefined. `find` runs again at each request. */
 		async when<Found>(
 			find: (requests: SandboxRequest[]) => Found | undefined,
-			{ destination, timeoutMs = 10_000 }: { destination?: Destination; timeoutMs?: number } = {},
+			{ destination, timeoutMs = 10_000 }: { destination?: Destination | undefined; timeoutMs?: number } = {},
 		): Promise<Found> {
 			const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]);
 			for (;;) {
