@@ -6,7 +6,7 @@ if (!supportsNode(process.versions.node)) {
 	process.stderr.write(`${new UnsupportedNodeError(process.versions.node).message}\n`);
 	process.exitCode = 2;
 } else {
-	// Whoever reads along may stop to, as `| head` does.
+	// The reader of stdout may close it early, as `| head` does.
 	process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 		if (error.code !== "EPIPE") throw error;
 		process.exit();

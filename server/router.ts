@@ -88,7 +88,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	return router;
 }
 
-/** Returns the first segments of all paths, `/v1` of `/v1/batch`: everything below them is the router's own. */
+/** Returns the first segments of all paths, such as `/v1` of `/v1/batch`: requests below them are logged. */
 const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
 /** Forbids sniffing and caching, because answers contain text of visitors and providers. */

@@ -4,7 +4,7 @@ import type { ReportedSite } from "./inbound/index.ts";
 import type { Provider } from "./providers/provider.ts";
 import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
 
-/** One of a site's accounts at a provider, with the site's options for delivery. */
+/** A site's account with one provider, and its delivery options. */
 export interface Account {
 	provider: Provider;
 	options: DeliveryOptions;

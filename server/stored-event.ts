@@ -11,7 +11,7 @@ export interface StoredEvent {
 	receivedAt: number;
 }
 
-/** Tells if the backend or a token vouches for an attribute, so that it may be one that no page may set. */
+/** Tells if the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
 /** Spells an e-mail in one way, for a person's key. */

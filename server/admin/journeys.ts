@@ -10,12 +10,12 @@ import { deadLetterView } from "./dead-letter.ts";
 
 export interface Traces extends ReturnType<Activity["remembered"]>, Pick<Observed, "labelOf"> {
 	owed: OwedDelivery[];
-	/** Number of deliveries in `owed` of one lane at most: a lane that owes more is cut off. */
+	/** Number of deliveries read per lane at most; `owed` lacks the rest. */
 	owedMost: number;
 	dead: DeadLetter[];
 	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
-	/** The event, by its id, or the people, by their keys, to be found. */
+	/** The search: an event's id, or people's keys. */
 	wanted: { event: string } | { persons: string[] };
 }
 

@@ -132,7 +132,7 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 
 /**
  * Answers with the number of dead letters changed. If the client accepts `application/x-ndjson`, answers with a line
- * after each step, as `{ "replayed": 500 }`. The last line has `"done": true`; without it the change has failed.
+ * after each step, as `{ "replayed": 500 }`. The last line has `"done": true`; without it the change stopped there.
  */
 async function inSteps(
 	name: "replayed" | "discarded",

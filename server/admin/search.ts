@@ -16,7 +16,7 @@ export interface SearchOptions extends Pick<Traces, "labelOf" | "notAddressable"
 
 /** Events shown at most. */
 const shownMost = 50;
-/** Deliveries read of each lane, and dead letters found, at most. */
+/** Number of deliveries read per lane, of dead letters found, and of stored copies of an event found, at most. */
 const foundMost = 200;
 /** Dead letters read in one step. */
 const pageSize = 500;

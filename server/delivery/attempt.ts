@@ -9,7 +9,7 @@ import { learntAliases, type Result, settlementOf, tellHold } from "./settlement
 /** Result of one attempt at a lane's leading events. */
 export interface Attempt {
 	settlement: Settlement;
-	/** Tells whether a request was sent, and its token spent. */
+	/** False only if surely no request was sent: the token is put back then. */
 	isSent: boolean;
 	/** Events of the lease and the result for them. Absent if nothing was planned. */
 	step?: { events: StoredEvent[]; result: Result };

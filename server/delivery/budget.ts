@@ -52,7 +52,7 @@ export interface Purse {
 	keep(windowEnd: number): void;
 }
 
-/** Takes a destination's budget in small advances, which are durable before a request is sent and never given back. */
+/** Takes a destination's budget in small advances, durable before a request is sent and never given back to it. */
 export function createPurse({ outbox, destination, limits, now }: Context): Purse {
 	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));

@@ -24,7 +24,7 @@ export interface Context {
 export type Notice =
 	/** The destination is held, is held longer, or runs again. */
 	| { kind: "state"; state: DestinationState }
-	/** An attempt at a lane's leading events has ended. `ended` names the events that it ended, if it was settled. */
+	/** An attempt at a lane's leading events has ended. `ended`: number and ending of its events, if settled. */
 	| {
 			kind: "step";
 			person: string;
@@ -36,7 +36,7 @@ export type Notice =
 	  }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
-	/** A lease ended before it was settled: it ran out, and its request may be repeated, or its person was forgotten. */
+	/** A lease ended before it was settled: it expired (its request may be repeated) or its person was forgotten. */
 	| { kind: "lost" }
 	/** A fault on this side, such as a store that cannot be written or a plan that throws. */
 	| { kind: "fault"; message: string; error: unknown };

@@ -23,8 +23,9 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
  *
- * Four things delay a take without changing `readyAt`: a hold, an empty budget, a full window, a store that fails. The
- * loop sleeps until the hold ends, the budget refills, a request or a settlement ends, or a second has passed.
+ * Three things delay a take without changing `readyAt`: a hold, an empty budget, a full window. The
+ * loop sleeps until the hold ends, the budget refills, or a request or a settlement ends. After an error of the store
+ * `readyAt` is a second later.
  */
 export function startFlow(context: Context, { purse, hold, attempt, startTimer }: FlowOptions) {
 	const { outbox, now, retryMs, report } = context;
@@ -67,7 +68,7 @@ export function startFlow(context: Context, { purse, hold, attempt, startTimer }
 			return refillAt;
 		}
 		sending.begin();
-		// Meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
+		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
 		const lanes = isTakeDue() ? Math.min(window.room(hold.probing()), purse.tokens() - window.ahead()) : 0;
 		if (lanes <= 0) return idleUntil();

@@ -82,7 +82,7 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 		until: () => (isFresh && hold.state().kind === "paused" ? 0 : Math.min(hold.until(), latest)),
 		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => hold.probing(),
-		/** Latest known content of the store. */
+		/** Returns the hold as last seen in the store. */
 		stored: () => stored,
 		isChanging: () => changing !== undefined,
 		/** Resolves once no change is under way. */

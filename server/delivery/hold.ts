@@ -39,7 +39,7 @@ export type Hold = ReturnType<typeof createHold>;
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
 	let { state, holds, failures, failingLanes }: Memory = stored === undefined ? fresh : JSON.parse(stored);
 
-	/** Wait for a limit without a time. By the day it doubles, as a limiter may have answered rather than the quota. */
+	/** Wait after a limit that names no time. With a daily allowance it doubles: the limit reached may be a shorter one. */
 	function unspecifiedWait(now: number): number {
 		if (allowance.per === "minute") return 60_000 - (now % 60_000);
 		if (allowance.per === "second") return 1_000;

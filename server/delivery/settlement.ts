@@ -8,7 +8,7 @@ export const deliveriesPerLease = 100;
 /** Most requests for one event. No plan needs so many: an event that does is stuck, and would burn the budget. */
 const requestsPerEvent = 16;
 /** Longest time that a delivery may fail before it is given up, ms. */
-const patienceMs = 3 * 86_400_000;
+const failingMostMs = 3 * 86_400_000;
 /** Most attempts if the answers cannot be read, as each of them may have delivered the event. */
 const unreadableAttempts = 3;
 
@@ -66,7 +66,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 		}
 		case "unknownPerson": {
 			const ended = isStuck ? dead("no_progress") : undefined;
-			// Later events may hold the name of a person who is to be created.
+			// Shows later events too: they may hold the name with which the person is created.
 			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isStuck };
 		}
 		case "rejected": {
@@ -82,7 +82,7 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 		case "retry": {
 			const { reason, status, unreadable = false } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
-			const isTooLong = at - (lease.failingSince ?? at) >= patienceMs;
+			const isTooLong = at - (lease.failingSince ?? at) >= failingMostMs;
 			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
 			return { ...settlement, failed: { dueAt: at + fullJitter(lease.attempts + 1, random), unreadable } };
 		}

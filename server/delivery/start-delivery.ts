@@ -15,7 +15,7 @@ export interface StartOptions extends Pick<Context, "outbox" | "destination" | "
 	report(destination: Destination, notice: Notice): void;
 }
 
-/** A destination that is delivered to. */
+/** A running destination. */
 export interface Delivery extends Pick<Context, "destination" | "provider" | "limits"> {
 	/** ms after which a delivery that still waits is given up. */
 	maxWait: number;

@@ -50,7 +50,7 @@ export function createWindow({ isShared }: { isShared: boolean }) {
 
 		all: (): Leased[] => [...leased],
 
-		/** Counts the leases without a request. */
+		/** Counts the leases in stage `ahead`. */
 		ahead: () => count("ahead"),
 
 		/** Finds the lease whose request may begin next. A probe goes alone. */

@@ -2,7 +2,7 @@ import express, { type RequestHandler } from "express";
 import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
 
-/** Bytes of request bodies held in memory at once; a body counts from its first byte to the answer. */
+/** Bytes of bodies that one group of routes holds in memory at once; a body counts from its first byte to the answer. */
 // Guard (SECURITY.md): body-room
 const roomBytes = 67_108_864;
 /** Bytes up to which a body is taken even if the room is full: few large bodies must not block the many small ones. */

@@ -10,5 +10,5 @@ export function readBuilt(path: string): Buffer | undefined {
 	return existsSync(url) ? readFileSync(url) : undefined;
 }
 
-/** Names a content in few characters, for its ETag. */
+/** Computes a short hash of a file's content, for its ETag. */
 export const digestOf = (content: Buffer): string => hash("sha256", content, "base64url").slice(0, 16);

@@ -34,8 +34,8 @@ const unreadHeader =
 	"requests come with X-Forwarded-For, which is not read: behind a proxy all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY";
 
 /**
- * Reads the client's address of a request: the last address in the chain of proxies that no trusted proxy has vouched
- * for, or the last readable one before it. Leaves `trust proxy` of the app around the router alone. Without a setting,
+ * Reads the client's address of a request: counted from the server, the first address that is not a trusted proxy, or
+ * the nearest valid one before it. Leaves `trust proxy` of the app around the router alone. Without a setting,
  * calls `warn` once when a request comes with an `X-Forwarded-For`.
  */
 export function clientAddress(

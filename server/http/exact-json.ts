@@ -1,4 +1,4 @@
-/** A key with an escape in valid JSON, from its last escape to its colon. Rarely matches where there is none. */
+/** A key with an escape in valid JSON, from its last escape to its colon. May match in other texts, but rarely. */
 const escapedKey = /\\.[^"\\]*"\s*:/;
 /** Tokens of valid JSON: a key with its colon, a string, a number or literal, a bracket. */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"(?:\s*:)?|[^\s"{}[\],:]+|[{}[\]]/g;

@@ -8,7 +8,7 @@ export function createInFlight() {
 	const begun = new Set<Promise<unknown>>();
 	let isEnding = false;
 
-	/** Wraps a function so that it throws `StoreUnavailableError` from the stop on. A stop does not wait for it. */
+	/** Makes a function throw `StoreUnavailableError` once a stop has begun. A stop does not wait for its calls. */
 	const unlessEnding =
 		<Value>(get: () => Value) =>
 		(): Value => {
@@ -16,7 +16,7 @@ export function createInFlight() {
 			return get();
 		};
 
-	/** Begins work and counts it until it settles. Throws `StoreUnavailableError` from the stop on. */
+	/** Begins work and counts it until it settles. Throws `StoreUnavailableError` once a stop has begun. */
 	function during<Result>(begin: () => Promise<Result>): Promise<Result> {
 		const work = unlessEnding(begin)();
 		const ended = work.catch(() => {}).then(() => void begun.delete(ended));
@@ -24,7 +24,7 @@ export function createInFlight() {
 		return work;
 	}
 
-	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` from the stop on. */
+	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` once a stop has begun. */
 	const admit: RequestHandler = (_request, response, next) => {
 		void during(() => once(response, "close"));
 		next();

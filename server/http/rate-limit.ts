@@ -94,7 +94,7 @@ export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler
 	};
 }
 
-/** Calls `open` to look for what a request's secret opens, unless its sender has guessed wrong too often. */
+/** Calls `open` to find the owner of a request's secret, unless the sender has guessed wrong too often. */
 export type Guess = <Found>(request: IncomingMessage, open: () => Found | undefined) => Found | undefined;
 
 /**

@@ -33,7 +33,7 @@ export interface Route extends Partial<Record<(typeof methods)[number], [Operati
 	path: string;
 	/** Runs before every method, those included that are refused. */
 	before?: RequestHandler;
-	/** Answers preflights of browsers, which no document describes. */
+	/** Answers CORS preflights, which the OpenAPI document omits. */
 	options?: RequestHandler;
 }
 
@@ -74,7 +74,7 @@ export const ok = (description: string, content: Answer["content"]): Answer => (
 
 /** Problems of every route that reads a body. */
 export const bodyProblems: readonly ProblemCode[] = ["malformed_body", "body_too_large", "unsupported_media_type"];
-/** Problems of every route that needs the store. */
+/** Problems of every route that uses the store and limits requests. */
 export const storeProblems: readonly ProblemCode[] = ["store_unavailable", "rate_limited"];
 /** Problems of every route for backends. */
 export const backendProblems: readonly ProblemCode[] = ["invalid_server_key", ...storeProblems];

@@ -27,7 +27,7 @@ export interface IngestSite
 	extends Pick<CheckedSite, "writeKey" | "origins" | "serverKey" | "identity" | "identitySecrets" | "attributes"> {
 	/** The name in the store. */
 	name: string;
-	/** Names the destinations of an event, and those that it would go to if they could address its person. */
+	/** Names an event's destinations, and separately the destinations that cannot address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
 }
 
@@ -200,7 +200,7 @@ export function createIngest(options: IngestOptions) {
 		routes,
 		/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
 		take: (site: IngestSite, events: unknown[]) => accept(site, events, { isBackend: true, clockOffset: 0 }),
-		/** Checks events made of an opened e-mail or of a report by the destination `from`, which gets none of them back. */
+		/** Checks events of an opened e-mail or of a report. The reporting destination `from` does not receive them. */
 		check: (site: IngestSite, events: unknown[], from?: string): CheckedEvents =>
 			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, [], from),
 		/** Stores checked events. Resolves once they are on disk. */

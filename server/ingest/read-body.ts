@@ -7,7 +7,7 @@ import { RequestError } from "../http/problem.ts";
 /** A request's parsed body. */
 export interface ReadBody {
 	json: unknown;
-	/** The bytes of each of its `events`, without line breaks. Undefined for those, or for all, that are not known. */
+	/** The bytes of each event, without line breaks. An event's bytes, or the whole list, are undefined if unknown. */
 	pieces?: (Uint8Array | undefined)[];
 }
 

@@ -28,7 +28,7 @@ function encoded(text: string): Buffer {
 }
 
 /**
- * Serialises a checked event for the store. Copies the bytes that the event came as if the check changed nothing and
+ * Serialises a checked event for the store. Reuses the received bytes if the check changed nothing and
  * they are not padded with white space: that is faster than writing JSON anew.
  */
 export function storedBody(stored: StoredEvent, raw: unknown, piece: Uint8Array | undefined): string | Uint8Array {

@@ -31,13 +31,13 @@ export interface LaneStep {
 
 export type Activity = ReturnType<typeof createActivity>;
 
-/** Size of the received batches, and of the discarded events, that are remembered: about as many bytes each. */
+/** Bytes remembered of received batches, and the same number again of discarded events. */
 const bodiesKept = 4_000_000;
 /** Number of events whose steps are remembered. */
 const stepEventsKept = 20_000;
 /** Number of past requests that a new watcher is shown. */
 const latestShown = 100;
-/** Number of events that are named of one request. */
+/** Number of events listed for one request at most. */
 const eventsNamed = 20;
 
 /** Estimated size of an event beside its body, bytes. */
@@ -122,7 +122,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 			steps: steps.all(),
 		}),
 
-		/** Start of the time that is remembered completely. */
+		/** Start of the time whose steps are all remembered. */
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
 		/** Forgets people of a site, by their keys. */

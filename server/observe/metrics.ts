@@ -19,7 +19,7 @@ const getMetrics: Operation = {
 
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** Routes whose requests are timed: events come in by them. */
+/** Routes whose requests are timed: all below `/v1`. */
 const ingestRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
 /** Age up to which the store's stats are used again, ms. */
 const statsKeptMs = 1_000;

@@ -1,4 +1,4 @@
-/** Makes a list that forgets its oldest things while their weights add up to more than `most`. */
+/** Makes a list of limited total weight: beyond `most` it removes its oldest items. */
 export function createRecent<Thing>(most: number) {
 	/** All things, with undefined in place of the forgotten ones at the start. */
 	let kept: ({ thing: Thing; weight: number } | undefined)[] = [];

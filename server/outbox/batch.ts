@@ -4,7 +4,7 @@
  */
 export interface Claim {
 	key: string;
-	/** 6 hex digits derived from the key. A person's claims with the same cluster are stored side by side. */
+	/** 6 hex digits derived from the time of the event's id. A person's claims with the same cluster are stored side by side. */
 	cluster?: string;
 	/** True for a claim of one person: its key counts for that person only, and it is forgotten with the person. */
 	ofPerson?: boolean;
@@ -28,7 +28,7 @@ export interface NewEvent {
 	rank: number;
 	/** Permission to spend the reserve of a budget. */
 	reserved: boolean;
-	/** True for an event that always takes a request of its own. A lease may end after it, unless `narrowTo` was set. */
+	/** True for an event that always takes a request of its own. A lease shows no delivery after it; see `Settlement.narrowTo`. */
 	alone?: boolean;
 	claims: Claim[];
 }

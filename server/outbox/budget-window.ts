@@ -37,7 +37,7 @@ export interface Advance {
 	reservedOnly: boolean;
 	/** End of the window, after which the requests may no longer be sent. */
 	until: number;
-	/** Time of the next request, if fewer than wanted were granted. */
+	/** Time from which the budget grants another request. */
 	nextAt: number;
 }
 

@@ -69,7 +69,7 @@ export const replayed = (row: Row): { delivery: Delivery; past: Past } => ({
 	past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });
 
-/** Reads the place of a page from its cursor: the id of the last dead letter before it. */
+/** Reads a cursor: the id of the last dead letter before the page. */
 export const afterOf = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
 
 /** Makes a page of up to `limit` rows; one row more means that another page follows. `read` decodes stored text. */

@@ -13,7 +13,7 @@ export class StoreOpenError extends Error {
 	readonly code = "store_open";
 }
 
-/** Reason of a store that was unable to write a moment ago. */
+/** Message of a StoreUnavailableError shortly after a failed write. */
 export const writeFailed = "a write failed just now";
 /** Reason of a store that has reached its size limit. */
 export const storeFull = "the store is as large as maxStoreBytes allows";

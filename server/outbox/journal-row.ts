@@ -12,7 +12,7 @@ export interface JournalRow {
 	site: string;
 	/** {@link Head} as JSON. */
 	head: string;
-	/** The keys of the claims in the order of the events, then the bodies, one line each. */
+	/** The keys of the claims in the order of the events; then the bodies of each bundle, joined by newlines. */
 	bytes: Uint8Array<ArrayBuffer>;
 	bundles: { person: string; events: number; bytes: number }[];
 }
@@ -115,7 +115,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	return { site, head: JSON.stringify(head), bytes, bundles };
 }
 
-/** Returns the journal row of a batch that may be one already. */
+/** Seals a batch, unless it is sealed already. */
 export const sealed = (batch: Batch | JournalRow): JournalRow => ("head" in batch ? batch : sealBatch(batch));
 
 /** Reads the events of a row. */
@@ -153,7 +153,7 @@ export interface Remainder {
 	owed: string[];
 	/** Claims to keep, so that a late copy of an event is discarded: all but the people's own. */
 	lasting: { key: Buffer; term: Term }[];
-	/** Places of the bundles taken out. Empty bundles remain there, as the place numbers a bundle. */
+	/** Places of the bundles taken out. An empty bundle replaces each, so that later bundles keep their numbers. */
 	places: number[];
 }
 

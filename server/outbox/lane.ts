@@ -51,8 +51,8 @@ export const laneOf = (row: Row): Lane => ({
 });
 
 /**
- * Applies a settlement to a lane. After deliveries have ended `lane` must be the rest of it, untried; the request sent
- * and `narrowTo` concerned the deliveries that have ended, and are not applied then.
+ * Applies a settlement to a lane. If deliveries ended, `lane` is the remaining lane with the fields of `untried`; `sent`
+ * and `narrowTo` are ignored then, because they concern the ended deliveries.
  */
 export function settledLane<Kept extends Lane>(
 	lane: Kept,

@@ -7,7 +7,7 @@ export interface TakeRequest {
 	lanes: number;
 	/** Maximum number of deliveries of each lane. */
 	deliveries: number;
-	/** Number of lanes leased before; every tenth lease goes by waiting. */
+	/** Number of lanes leased before; every tenth lease goes to the lane that has waited longest. */
 	served: number;
 	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
 	reservedOnly: boolean;
@@ -43,7 +43,7 @@ export interface Lease {
 	unreadable: number;
 	/** Time of the first of them. */
 	failingSince: number | undefined;
-	/** Number of requests sent since the last delivery of the lane ended. */
+	/** Number of answered requests since the last delivery of the lane ended; retries and waits do not count. */
 	requests: number;
 	/** Bodies of the leading deliveries, at least one. */
 	bodies: string[];
@@ -67,7 +67,7 @@ export interface Settlement {
 	known?: string | undefined;
 	/** Names of the destination's own for the person, to be linked. */
 	aliases?: string[];
-	/** Maximum number of deliveries that the next lease shows, including those after an `alone` one, until one ends. */
+	/** Number of deliveries in each lease at most, until a delivery ends. Lifts the stop at an `alone` delivery. */
 	narrowTo?: number;
 	/** True if a request was sent. */
 	sent?: boolean;

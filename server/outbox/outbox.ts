@@ -22,7 +22,7 @@ export type { DestinationStats, OutboxStats } from "./tally.ts";
  * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
 export interface Outbox {
-	/** Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}, with nothing stored. */
+	/** Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}. */
 	append(batch: Batch | JournalRow): Promise<void>;
 	/**
 	 * Leases ready lanes of a destination, by rank, and within a rank the least recently served first. Every tenth lease

@@ -1,7 +1,7 @@
 import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { type JournalRow, sealBatch } from "./journal-row.ts";
 
-/** A link from a name that a destination has for a person, like a session's, to the person. */
+/** Maps a destination's alias of a person, such as a chat session, to the person's key. */
 export interface Link {
 	destination: string;
 	alias: string;

@@ -5,7 +5,7 @@ import type { Outbox } from "./outbox.ts";
 const sweepEveryMs = 60_000;
 /** Time for which unused notes, links and dead letters are kept. */
 const keptMs = 30 * 86_400_000;
-/** Difference of the two clocks above which nothing is deleted: the system clock was set since the start. */
+/** Difference of the steady and the system clock above which nothing is deleted: the system clock was set. */
 const doubtMs = 3_600_000;
 
 interface Parts {

@@ -55,7 +55,7 @@ export interface Sandbox {
 	addPerson(destination: Destination, person: NewPerson): string | number;
 	/** Removes everyone with that e-mail, as an operator would in the provider's own pages. */
 	removePerson(destination: Destination, email: string): void;
-	/** Makes requests fail; returns a function that clears the fault. Several faults apply in the order they were added. */
+	/** Makes requests fail; returns a function that clears the fault. A request meets only the oldest fault that matches. */
 	fault(destination: Destination, fault: Fault): () => void;
 	/**
 	 * Resolves once an event has arrived on a profile, at once if it is there already: tests need no sleep.

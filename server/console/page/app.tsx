@@ -4,7 +4,7 @@ import { Board } from "./board.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { rememberedToken, rememberToken } from "./token.ts";
 
-/** Access of the reader. The page shows nothing until it is "in". */
+/** Access of the operator. The page shows no data until it is "in". */
 type Entry = "asking" | "in" | "out";
 
 export function App() {
