@@ -13,7 +13,7 @@ export type { DeadLetter, DeadLetterSelection } from "./dead-letter.ts";
 export type { Destination } from "./destination.ts";
 export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
 export type { Ending, Lease, Settlement, TakeRequest } from "./lease.ts";
-export type { Link, Report, ReportedEvent } from "./report.ts";
+export type { Report, ReportedEvent } from "./report.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**

@@ -7,7 +7,7 @@ import type { Provider } from "../../../server/providers/provider.ts";
 
 export const destination = { site: "site", name: "crisp" };
 /** A budget that never runs out by itself. */
-export const limits = { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 60_000, windowOffsetMs: 0 };
+const limits = { cap: 1_000, reserve: 0, bucket: 1_000, windowMs: 60_000, windowOffsetMs: 0 };
 
 interface Lane {
 	owed: number;
@@ -73,7 +73,7 @@ export const running: GroupHold = {
 };
 
 /** Fails the test if the notice is a fault. */
-export function failing(notice: Notice): void {
+function failing(notice: Notice): void {
 	if (notice.kind === "fault") throw new Error(notice.message, { cause: notice.error });
 }
 
