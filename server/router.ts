@@ -9,7 +9,7 @@ import { snippetRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { byDestination, worst } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
-import { openApiRoute } from "./openapi/serve-openapi.ts";
+import { openApiRoute } from "./openapi/document.ts";
 
 export interface RouterOptions extends AdminOptions {
 	/** The routes under `/v1`. */

@@ -24,7 +24,6 @@ function networkOf(address: string): string {
 	return [...head, ...zeros, ...tail].slice(0, ipv6Prefix / 16).join(":");
 }
 
-/** Names the sender of a request. */
 type SenderOf = (request: IncomingMessage) => string;
 
 /** Counts senders by their IPv4 address, or the /64 of their IPv6 address. */

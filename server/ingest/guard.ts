@@ -1,4 +1,4 @@
-import { colors, type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
+import { colors, type Event, eventSchema, eventTypes, limits, type Person } from "../../shared/event.ts";
 
 /** An event, cleaned as `eventSchema` cleans it. */
 interface Guarded {
@@ -107,23 +107,19 @@ const isOrder = ({ orderId, total, items }: Json) =>
 	(total === undefined || isNumber(total)) &&
 	(items === undefined || (Array.isArray(items) && items.every(isItem)));
 
+const types = new Set<unknown>(eventTypes);
+
 /** Copies `data`, and the `name` of a track. Returns false if one of them is invalid. */
 function takeRest(raw: Json, event: Json): boolean {
-	switch (raw.type) {
-		case "track":
-			if (!isText(raw.name, limits.nameLength)) return false;
-			event.name = raw.name;
-			return take(raw, "data", event, isObject);
-		case "login":
-		case "update":
-		case "page":
-		case "email_open":
-			return take(raw, "data", event, isObject);
-		case "confirmation":
-			return raw.data !== undefined && take(raw, "data", event, (data) => isObject(data) && isOrder(data));
-		default:
-			return false;
+	if (!types.has(raw.type)) return false;
+	if (raw.type === "confirmation") {
+		return raw.data !== undefined && take(raw, "data", event, (data) => isObject(data) && isOrder(data));
 	}
+	if (raw.type === "track") {
+		if (!isText(raw.name, limits.nameLength)) return false;
+		event.name = raw.name;
+	}
+	return take(raw, "data", event, isObject);
 }
 
 /**

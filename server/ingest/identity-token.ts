@@ -54,7 +54,6 @@ export async function signIdentity(
 
 export type IdentityReader = (events: readonly unknown[]) => Promise<ReadonlyMap<string, VerifiedIdentity>>;
 
-/** Finds the token of an unchecked event. */
 function tokenOf(event: unknown): string | undefined {
 	const token = isObject(event) && isObject(event.person) ? event.person.token : undefined;
 	return typeof token === "string" && token.length <= tokenLength ? token : undefined;

@@ -6,7 +6,6 @@ type IsSame = (a: unknown, b: unknown) => boolean;
 
 const isIdentical: IsSame = (a, b) => a === b;
 
-/** Compares two objects field by field. */
 function hasSame(a: Record<string, unknown>, b: Record<string, unknown>, isSame: IsSame): boolean {
 	let more = 0;
 	for (const name in a) {

@@ -1,6 +1,5 @@
 import type { EventBrief, LiveDelivery } from "../../shared/admin.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
-import type { Result } from "../delivery/settlement.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
@@ -42,14 +41,6 @@ const eventsNamed = 20;
 
 /** Estimated size of an event beside its body, bytes. */
 const besideBody = 200;
-const lengthOf = (events: readonly { body: string }[]) =>
-	events.reduce((sum, { body }) => sum + body.length + besideBody, 0);
-
-/** Counts the leading events that a step was for. */
-function covered({ plan }: Result, ended: LaneStep["ended"]): number {
-	const covers = plan.kind === "send" ? plan.covers : 1;
-	return Math.max(covers, ended?.count ?? 0);
-}
 
 /**
  * Remembers what this process did lately, for operators to watch and search. Bounded in size, and gone with the
@@ -70,13 +61,14 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 		},
 
 		discarded(all: Discarded[]): void {
-			for (const each of all) discarded.add({ ...each, at: now() }, lengthOf([each]));
+			for (const each of all) discarded.add({ ...each, at: now() }, each.body.length + besideBody);
 		},
 
 		stepped(destination: Destination, notice: Notice): void {
 			if (notice.kind !== "step") return;
 			const { at, person, events, result, isSettled, ended } = notice;
-			const about = events.slice(0, covered(result, ended));
+			const covers = result.plan.kind === "send" ? result.plan.covers : 1;
+			const about = events.slice(0, Math.max(covers, ended?.count ?? 0));
 			const [first] = about;
 			if (!first) return;
 			const step: LaneStep = {

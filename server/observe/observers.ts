@@ -4,7 +4,6 @@ import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
-import { createCounts } from "./counts.ts";
 import { createMetrics } from "./metrics.ts";
 import { createFaultLog, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
@@ -15,13 +14,25 @@ export interface ObserversOptions extends Observed {
 	isUp(): boolean;
 }
 
+/** Counts since the start, for `GET /admin/stats`. */
+const noCounts = {
+	accepted: 0,
+	rejected: 0,
+	bots: 0,
+	hooks_taken: 0,
+	hooks_repeated: 0,
+	hooks_unknown_event: 0,
+	hooks_other_account: 0,
+	hooks_nobody: 0,
+};
+
 export type Observers = ReturnType<typeof createObservers>;
 
 /** Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. */
 export function createObservers({ log, isUp, ...options }: ObserversOptions) {
 	const metrics = createMetrics(options);
 	const activity = createActivity(options);
-	const { counts, ...counting } = createCounts();
+	const counts = { ...noCounts };
 	const logFault = createFaultLog(log, options.now);
 	return {
 		metrics,
@@ -38,11 +49,15 @@ export function createObservers({ log, isUp, ...options }: ObserversOptions) {
 		ingested(notice: IngestNotice): void {
 			metrics.ingested(notice);
 			activity.received(notice);
-			counting.ingested(notice);
+			if (notice.kind === "bots") counts.bots += notice.events;
+			else {
+				counts.accepted += notice.accepted;
+				counts.rejected += notice.rejected.length;
+			}
 		},
 		reported(notice: InboundNotice): void {
 			metrics.reported(notice);
-			counting.reported(notice);
+			counts[`hooks_${notice.outcome}`] += 1;
 		},
 		delivering(destination: Destination, notice: Notice): void {
 			metrics.delivering(destination, notice);

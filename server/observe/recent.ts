@@ -22,7 +22,6 @@ export function createRecent<Thing>(most: number) {
 		},
 		/** Lists the things, the oldest first. */
 		all: () => all().map(({ thing }) => thing),
-		/** Removes all matching things. */
 		remove(matches: (thing: Thing) => boolean): void {
 			const left = all().filter(({ thing }) => !matches(thing));
 			total = left.reduce((sum, { weight }) => sum + weight, 0);

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { problemSchema } from "../../shared/wire.ts";
 import { problemStatuses } from "../http/problem.ts";
-import { methods, named, type Operation, type Route, schemaNames } from "../http/route.ts";
+import { json, methods, named, type Operation, ok, type Route, schemaNames } from "../http/route.ts";
 import { version } from "../version.ts";
 
 /** A JSON object of the document. */
@@ -105,4 +105,26 @@ export function openApiDocument(routes: readonly Route[]): Json {
 			},
 		},
 	};
+}
+
+const getDocument: Operation = {
+	summary: "This document",
+	answer: ok("OpenAPI 3.1", json(z.record(z.string(), z.unknown()))),
+	problems: [],
+};
+
+/** `GET /openapi.json`: describes the given routes and itself. Made at the first request. */
+export function openApiRoute(routes: readonly Route[]): Route {
+	let document: string | undefined;
+	const route: Route = {
+		path: "/openapi.json",
+		get: [
+			getDocument,
+			(_request, response) => {
+				document ??= JSON.stringify(openApiDocument([...routes, route]));
+				response.set("Cache-Control", "no-cache").type("json").send(document);
+			},
+		],
+	};
+	return route;
 }

@@ -47,20 +47,6 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		});
 	};
 
-	/** Replays or discards dead letters in steps. Resolves to their number. */
-	async function change(path: string, method: string, which: Selection, onProgress: (done: number) => void) {
-		const headers = { Accept: "application/x-ndjson" };
-		const response = await ask(path, { method, headers, body: JSON.stringify(which) });
-		let count = 0;
-		for await (const line of linesOf(response)) {
-			const { replayed, discarded, done } = line as { replayed?: number; discarded?: number; done?: true };
-			count = replayed ?? discarded ?? 0;
-			if (done) return count;
-			onProgress(count);
-		}
-		throw new ApiError("store_unavailable");
-	}
-
 	return {
 		stats: () => read<Stats>("stats"),
 		budget: () => read<BudgetHistory>("budget"),
@@ -68,10 +54,19 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 			const query = new URLSearchParams({ ...(destination && { destination }), ...(cursor && { cursor }) });
 			return read<DeadLetterPageView>(`deadletters?${query}`);
 		},
-		replay: (which: Selection, onProgress: (done: number) => void) =>
-			change("deadletters/replay", "POST", which, onProgress),
-		discard: (which: Selection, onProgress: (done: number) => void) =>
-			change("deadletters", "DELETE", which, onProgress),
+		/** Replays or discards dead letters in steps. Resolves to their number. */
+		async change(kind: "replay" | "discard", which: Selection, onProgress: (done: number) => void): Promise<number> {
+			const [method, path] = kind === "replay" ? ["POST", "deadletters/replay"] : ["DELETE", "deadletters"];
+			const headers = { Accept: "application/x-ndjson" };
+			const response = await ask(path, { method, headers, body: JSON.stringify(which) });
+			for await (const line of linesOf(response)) {
+				const { replayed, discarded, done } = line as { replayed?: number; discarded?: number; done?: true };
+				const count = replayed ?? discarded ?? 0;
+				if (done) return count;
+				onProgress(count);
+			}
+			throw new ApiError("store_unavailable");
+		},
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),
 		/** Calls `onLine` with each line. Resolves when the stream has ended. */

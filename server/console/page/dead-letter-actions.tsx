@@ -12,7 +12,7 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		setBusy(true);
 		setMessage("Working…");
 		try {
-			const count = await api[kind](which, (soFar) => setMessage(`Working… ${counted(soFar, "event")} so far`));
+			const count = await api.change(kind, which, (soFar) => setMessage(`Working… ${counted(soFar, "event")} so far`));
 			setMessage(`${counted(count, "event")} ${kind === "replay" ? "will be sent again" : "discarded"}.`);
 		} catch {
 			setMessage("That did not work: the proxy or its store does not answer. Try again.");

@@ -21,23 +21,21 @@ export function usePolled<Value>(load: () => Promise<Value>, everyMs: number) {
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		async function ask(): Promise<void> {
 			clearTimeout(timer);
-			if (!document.hidden) {
-				try {
-					const value = await load();
-					if (!isOver) setState({ value });
-				} catch (error) {
-					if (!isOver) setState(({ value }) => ({ value, error: codeOf(error) }));
-				}
-			}
-			if (!isOver) timer = setTimeout(ask, everyMs);
+			if (document.hidden) return;
+			const answer = await load().then(
+				(value) => ({ value }),
+				(error) => ({ error: codeOf(error) }),
+			);
+			if (isOver) return;
+			setState(({ value }) => ({ value, ...answer }));
+			timer = setTimeout(ask, everyMs);
 		}
-		const look = () => void (document.hidden || ask());
-		document.addEventListener("visibilitychange", look);
+		document.addEventListener("visibilitychange", ask);
 		void ask();
 		return () => {
 			isOver = true;
 			clearTimeout(timer);
-			document.removeEventListener("visibilitychange", look);
+			document.removeEventListener("visibilitychange", ask);
 		};
 	}, [load, everyMs, asked]);
 	return { ...state, reload: useCallback(() => setAsked((times) => times + 1), []) };

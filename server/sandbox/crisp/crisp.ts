@@ -20,7 +20,6 @@ export interface CrispCredentials {
 
 const day = 86_400_000;
 
-/** Crisp with its socket for events. */
 interface SimulatedCrisp extends SimulatedProvider<CrispCredentials> {
 	relay: CrispRelay;
 	stop(): void;
