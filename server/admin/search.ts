@@ -48,10 +48,7 @@ async function findOwed(wanted: Wanted, { outbox, destinations, signal }: Search
 }
 
 /** Finds the dead letters of an event or a person, and tells if these are all. */
-async function findDead(
-	wanted: Wanted,
-	{ outbox, signal }: SearchOptions,
-): Promise<{ dead: DeadLetter[]; isAll: boolean }> {
+async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions) {
 	const text = JSON.stringify("event" in wanted ? wanted.event : wanted.person)
 		.slice(1, -1)
 		.toLowerCase();

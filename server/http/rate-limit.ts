@@ -45,18 +45,9 @@ export function createRateLimit(limit: number) {
 	let previous = new Map<string, Window>();
 	let turnsAt = 0;
 
-	function windowOf(key: string, now: number): Window | undefined {
+	function windowOf(key: string, now: number): Window {
 		const window = current.get(key) ?? previous.get(key);
-		return window && now < window.endsAt ? window : undefined;
-	}
-
-	function keep(key: string, window: Window, now: number): void {
-		if (now >= turnsAt || current.size >= sendersMost / 2) {
-			previous = current;
-			current = new Map();
-			turnsAt = now + windowMs;
-		}
-		current.set(key, window);
+		return window && now < window.endsAt ? window : { used: 0, endsAt: now + windowMs };
 	}
 
 	function refuse({ endsAt }: Window, now: number): never {
@@ -69,8 +60,13 @@ export function createRateLimit(limit: number) {
 		/** Counts one request. Throws `rate_limited` when it is over the limit. */
 		count(key: string): void {
 			const now = performance.now();
-			const window = windowOf(key, now) ?? { used: 0, endsAt: now + windowMs };
-			keep(key, window, now);
+			const window = windowOf(key, now);
+			if (now >= turnsAt || current.size >= sendersMost / 2) {
+				previous = current;
+				current = new Map();
+				turnsAt = now + windowMs;
+			}
+			current.set(key, window);
 			window.used += 1;
 			// Guard (SECURITY.md): request-limit
 			if (window.used > limit) refuse(window, now);
@@ -79,7 +75,7 @@ export function createRateLimit(limit: number) {
 		check(key: string): void {
 			const now = performance.now();
 			const window = windowOf(key, now);
-			if (window && window.used >= limit) refuse(window, now);
+			if (window.used >= limit) refuse(window, now);
 		},
 	};
 }

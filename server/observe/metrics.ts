@@ -127,12 +127,11 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	}
 
 	let asked: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
+	const read = async () => outbox().stats();
 	/** Returns the store's stats, at most a second old. Undefined if the store does not answer. */
 	function stats(): Promise<OutboxStats | undefined> {
 		if (asked && now() - asked.at < statsKeptMs) return asked.stats;
-		const fresh = Promise.resolve()
-			.then(() => outbox().stats())
-			.catch(() => undefined);
+		const fresh = read().catch(() => undefined);
 		asked = { at: now(), stats: fresh };
 		return fresh;
 	}

@@ -6,25 +6,18 @@ const faultEveryMs = 60_000;
 
 /** Logs the states of destinations, dead letters and lost leases. Never logs a person, a key or an event. */
 export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
-	switch (notice.kind) {
-		case "lost":
-			log.warn(
-				"a lease ended before its request was settled: the request may be sent twice, or its person was forgotten",
-			);
-			break;
-		case "dead":
-			log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
-			break;
-		case "state": {
-			const { state } = notice;
-			if (state.kind === "running") log.info("runs again");
-			else {
-				const until = new Date(state.until).toISOString();
-				const hint =
-					state.kind === "paused" ? "is paused: check its credentials and that it is reachable." : "asked to wait.";
-				log.warn({ reason: state.reason, until }, `${hint} Nothing is lost meanwhile`);
-			}
-		}
+	if (notice.kind === "lost") {
+		log.warn(
+			"a lease ended before its request was settled: the request may be sent twice, or its person was forgotten",
+		);
+	} else if (notice.kind === "dead") {
+		log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
+	} else if (notice.state.kind === "running") {
+		log.info("runs again");
+	} else {
+		const { kind, reason, until } = notice.state;
+		const hint = kind === "paused" ? "is paused: check its credentials and that it is reachable." : "asked to wait.";
+		log.warn({ reason, until: new Date(until).toISOString() }, `${hint} Nothing is lost meanwhile`);
 	}
 }
 

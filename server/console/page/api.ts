@@ -1,17 +1,10 @@
 import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 
-/** A failed request. `code` is the proxy's, or `unreachable`. */
-class ApiError extends Error {
-	override readonly name = "ApiError";
-	readonly code: string;
-	constructor(code: string, options?: ErrorOptions) {
-		super(code, options);
-		this.code = code;
-	}
-}
+/** The proxy's refusal of a request. Its message is the code. */
+class Refusal extends Error {}
 
-/** Returns the code of a failed call. */
-export const codeOf = (error: unknown): string => (error instanceof ApiError ? error.code : "unreachable");
+/** Returns the code of a failed call: the proxy's, or `unreachable`. */
+export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
 /** A selection of dead letters. Empty: all of them. */
 export interface Selection {
@@ -21,31 +14,21 @@ export interface Selection {
 
 export type Api = ReturnType<typeof createApi>;
 
-/**
- * Calls `/admin/*` of the proxy that served the page. Every call can reject with an {@link ApiError}; `onRefused` is
- * called when the token is refused.
- */
+/** Calls `/admin/*` of the proxy that served the page. `onRefused` is called when the token is refused. */
 export function createApi(token: string | undefined, onRefused: () => void) {
 	async function ask(path: string, init: RequestInit = {}): Promise<Response> {
 		const headers = new Headers(init.headers);
 		if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
 		if (init.body !== undefined) headers.set("Content-Type", "application/json");
 		const url = new URL(`admin/${path}`, document.baseURI);
-		const response = await fetch(url, { ...init, headers, cache: "no-store" }).catch((cause) => {
-			throw new ApiError("unreachable", { cause });
-		});
+		const response = await fetch(url, { ...init, headers, cache: "no-store" });
 		if (response.ok) return response;
 		const { code = "unreachable" } = await response.json().catch(() => ({}));
 		if (response.status === 401) onRefused();
-		throw new ApiError(code);
+		throw new Refusal(code);
 	}
 
-	const read = async <Body>(path: string, init?: RequestInit): Promise<Body> => {
-		const response = await ask(path, init);
-		return response.json().catch((cause) => {
-			throw new ApiError("unreachable", { cause });
-		});
-	};
+	const read = async <Body>(path: string, init?: RequestInit): Promise<Body> => (await ask(path, init)).json();
 
 	return {
 		stats: () => read<Stats>("stats"),
@@ -65,7 +48,7 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 				if (done) return count;
 				onProgress(count);
 			}
-			throw new ApiError("store_unavailable");
+			throw new Refusal("store_unavailable");
 		},
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),

@@ -1,4 +1,3 @@
-import { useCallback } from "preact/hooks";
 import type { Stats } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
 import { DeadLetters } from "./dead-letters.tsx";
@@ -29,7 +28,7 @@ function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
 export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
 	const { value, error, reload } = usePolled(api.stats, statsEveryMs);
 	const { value: history } = usePolled(api.budget, budgetEveryMs);
-	const titles: Titles = useCallback((name) => value?.destinations[name]?.title ?? name, [value]);
+	const titles: Titles = (name) => value?.destinations[name]?.title ?? name;
 	const view: View = { api, stats: value, titles, reload };
 
 	return (

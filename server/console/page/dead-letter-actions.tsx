@@ -37,14 +37,8 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 	};
 }
 
-interface DialogProps {
-	what: string;
-	onDiscard(): void;
-	onClose(): void;
-}
-
 /** Asks before a discard, which cannot be undone. */
-function DiscardDialog({ what, onDiscard, onClose }: DialogProps) {
+function DiscardDialog({ what, onDiscard, onClose }: { what: string; onDiscard(): void; onClose(): void }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	useEffect(() => dialog.current?.showModal(), []);
 	const close = () => dialog.current?.close();

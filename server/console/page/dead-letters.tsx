@@ -29,13 +29,7 @@ function usePages(api: Api, destination: string, total: number) {
 	return { page, more, reload: useCallback(() => setAsked((times) => times + 1), []) };
 }
 
-interface LetterProps {
-	letter: DeadLetterView;
-	titles: Titles;
-	actions: DeadLetterActions;
-}
-
-function Letter({ letter, titles, actions }: LetterProps) {
+function Letter({ letter, titles, actions }: { letter: DeadLetterView; titles: Titles; actions: DeadLetterActions }) {
 	const { id, event, destination, status, reason, message, attempts, lastAt } = letter;
 	const { email, userId } = event.person;
 	const what = eventWords(event);

@@ -1,19 +1,12 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { codeOf } from "./api.ts";
 
-interface Answer<Value> {
-	/** The last answer, kept while later requests fail. */
-	value?: Value | undefined;
-	/** The error code of the last request, if it failed. */
-	error?: string;
-}
-
 /**
  * Calls `load` every `everyMs` after its last answer, except while the page is hidden. `load` must not change. `reload`
- * calls it now.
+ * calls it now. Returns the last answer, also while later requests fail, and the code of the last request's error.
  */
 export function usePolled<Value>(load: () => Promise<Value>, everyMs: number) {
-	const [state, setState] = useState<Answer<Value>>({});
+	const [state, setState] = useState<{ value?: Value | undefined; error?: string }>({});
 	const [asked, setAsked] = useState(0);
 	// A reload starts the polling anew
 	useEffect(() => {
