@@ -69,7 +69,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const deliveries = () => running?.deliveries ?? [];
 	const isUp = () => running !== undefined && !inFlight.isEnding();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
-	const observers = createObservers({ ...observed, log, isUp });
+	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
 
 	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));

@@ -23,7 +23,6 @@ export interface RouterOptions extends AdminOptions {
 const getHealth: Operation = {
 	summary: "Liveness of the proxy",
 	answer: ok("Alive", json(named("Health", z.object({ status: z.literal("ok") })))),
-	problems: [],
 };
 
 const readiness = named(
@@ -42,7 +41,6 @@ const getReadiness: Operation = {
 		description: "The store is not available, or the proxy is stopping",
 		content: json(readiness),
 	},
-	problems: [],
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */

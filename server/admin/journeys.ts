@@ -6,7 +6,6 @@ import type { Observed } from "../observe/observed.ts";
 import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
-import { deadLetterView } from "./dead-letter.ts";
 
 export interface Traces extends ReturnType<Activity["remembered"]>, Pick<Observed, "labelOf"> {
 	owed: OwedDelivery[];
@@ -140,7 +139,7 @@ function deliveryOf({ event, steps, owed, dead }: Trail, destination: string): J
 	}
 	const letter = dead.find((each) => each.destination === destination);
 	if (letter) {
-		const { event: _event, destination: _destination, ...deadLetter } = deadLetterView(letter);
+		const { body: _body, site: _site, destination: _destination, ...deadLetter } = letter;
 		return { destination, state: "dead", at: letter.lastAt, reason: letter.reason, deadLetter, attempts };
 	}
 	if (end && ending?.kind === "discarded") {

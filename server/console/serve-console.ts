@@ -29,7 +29,7 @@ export function consoleRoutes(): Route[] {
 		return {
 			path,
 			get: [
-				{ summary, answer, problems: [] },
+				{ summary, answer },
 				(request, response) => {
 					// With a slash at the end, relative addresses of the page would resolve to other paths.
 					if (request.path.endsWith("/")) return response.redirect(301, `../${path.split("/").at(-1)}`);

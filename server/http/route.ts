@@ -22,7 +22,7 @@ export interface Operation {
 	answer: Answer;
 	/** A second answer that is not a problem: `/readyz` answers 503 with the same body as 200. */
 	unwell?: Answer;
-	problems: readonly ProblemCode[];
+	problems?: readonly ProblemCode[];
 }
 
 /** Methods that a route can have. */

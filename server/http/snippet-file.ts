@@ -13,7 +13,6 @@ export const readSnippet = (): Buffer | undefined => readBuilt("client.js");
 const getSnippet: Operation = {
 	summary: "The browser snippet",
 	answer: ok("The script", { "text/javascript": null }),
-	problems: [],
 };
 
 /** `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */

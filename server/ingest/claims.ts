@@ -25,15 +25,9 @@ export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, perso
 		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
 	}
 	if (event.type === "email_open") {
-		const opened = event.at;
-		claims.push({
-			key: "open",
-			ofPerson: true,
-			reason: "email_open_too_soon",
-			at: opened,
-			since: opened,
-			until: opened + 20 * minute,
-		});
+		const since = event.at;
+		const until = since + 20 * minute;
+		claims.push({ key: "open", ofPerson: true, reason: "email_open_too_soon", at: since, since, until });
 	}
 	return claims;
 }

@@ -8,12 +8,6 @@ import { createMetrics } from "./metrics.ts";
 import { createFaultLog, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
 
-export interface ObserversOptions extends Observed {
-	log: Logger;
-	/** True from the end of a start to the begin of a stop: a store that fails in between is a fault. */
-	isUp(): boolean;
-}
-
 /** Counts since the start, for `GET /admin/stats`. */
 const noCounts = {
 	accepted: 0,
@@ -28,12 +22,15 @@ const noCounts = {
 
 export type Observers = ReturnType<typeof createObservers>;
 
-/** Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. */
-export function createObservers({ log, isUp, ...options }: ObserversOptions) {
-	const metrics = createMetrics(options);
-	const activity = createActivity(options);
+/**
+ * Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true
+ * from the end of a start to the begin of a stop: a store that fails in between is a fault.
+ */
+export function createObservers(observed: Observed, log: Logger, isUp: () => boolean) {
+	const metrics = createMetrics(observed);
+	const activity = createActivity(observed);
 	const counts = { ...noCounts };
-	const logFault = createFaultLog(log, options.now);
+	const logFault = createFaultLog(log, observed.now);
 	return {
 		metrics,
 		activity,

@@ -32,7 +32,7 @@ const problem = { "application/problem+json": { schema: { $ref: ref("Problem") }
 const retryAfter = { "Retry-After": { description: "Seconds", schema: { type: "integer" } } };
 
 /** Describes an operation's problems, by status. */
-function problemsOf({ problems }: Operation): Json {
+function problemsOf({ problems = [] }: Operation): Json {
 	const byStatus = Map.groupBy(problems, (code) => problemStatuses[code]);
 	const described = [...byStatus].map(([status, codes]) => {
 		const headers = status === 429 || status === 503 ? retryAfter : undefined;
@@ -110,7 +110,6 @@ export function openApiDocument(routes: readonly Route[]): Json {
 const getDocument: Operation = {
 	summary: "This document",
 	answer: ok("OpenAPI 3.1", json(z.record(z.string(), z.unknown()))),
-	problems: [],
 };
 
 /** `GET /openapi.json`: describes the given routes and itself. Made at the first request. */

@@ -49,12 +49,10 @@ export function createPeople() {
 		},
 		readdress(person: SandboxPerson, email: string | undefined): void {
 			if (person.email !== undefined && byEmail.get(fold(person.email)) === person) byEmail.delete(fold(person.email));
-			if (email === undefined) {
-				delete person.email;
-			} else {
-				person.email = email;
-				byEmail.set(fold(email), person);
-			}
+			delete person.email;
+			if (email === undefined) return;
+			person.email = email;
+			byEmail.set(fold(email), person);
 		},
 		remove(person: SandboxPerson): void {
 			people.readdress(person, undefined);

@@ -11,15 +11,11 @@ export function SignIn({ refusal, onToken }: { refusal: string | undefined; onTo
 	const [isAsking, setAsking] = useState(false);
 	async function submit(event: SubmitEvent): Promise<void> {
 		event.preventDefault();
-		const input = new FormData(event.currentTarget as HTMLFormElement).get("token");
+		const input = String(new FormData(event.currentTarget as HTMLFormElement).get("token"));
 		setAsking(true);
 		// Replaces characters that no header can carry, so that the proxy refuses the token instead of fetch:
 		// https://fetch.spec.whatwg.org/#concept-header-value
-		await onToken(
-			String(input)
-				.trim()
-				.replace(/[^\x21-\x7e]/g, "?"),
-		);
+		await onToken(input.trim().replace(/[^\x21-\x7e]/g, "?"));
 		setAsking(false);
 	}
 	return (

@@ -81,10 +81,7 @@ export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
 		relay,
 		stop,
 		clear() {
-			people.clear();
-			conversations.clear();
-			website.clear();
-			quota.clear();
+			for (const each of [people, conversations, website, quota]) each.clear();
 		},
 	};
 }

@@ -72,7 +72,6 @@ export const peopleEvent = z.strictObject({
 });
 
 const sender = z.enum(["user", "operator"]);
-const fingerprints = z.array(z.number());
 
 /** `POST conversation/{session_id}/message` */
 export const conversationMessage = z.looseObject({
@@ -89,7 +88,7 @@ export const conversationRouting = z.strictObject({
 	assigned: z.strictObject({ user_id: text.nullable() }),
 	silent: z.boolean().optional(),
 });
-export const conversationRead = partial({ from: sender, origin: text, fingerprints });
+export const conversationRead = partial({ from: sender, origin: text, fingerprints: z.array(z.number()) });
 export const conversationMeta = partial({
 	nickname: text,
 	email,

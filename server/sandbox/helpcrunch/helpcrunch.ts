@@ -126,8 +126,7 @@ export function simulateHelpcrunch(perMinute: number): SimulatedProvider<Helpcru
 		people,
 		add,
 		clear() {
-			people.clear();
-			quota.clear();
+			for (const each of [people, quota]) each.clear();
 		},
 	};
 }

@@ -99,8 +99,7 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 		people,
 		add: (person) => people.add(newId(), person),
 		clear() {
-			people.clear();
-			orders.clear();
+			for (const each of [people, orders]) each.clear();
 		},
 	};
 }
