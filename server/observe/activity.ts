@@ -10,12 +10,6 @@ import type { Observed } from "./observed.ts";
 import { createRecent } from "./recent.ts";
 import { brief, masked, shownRequest } from "./shown.ts";
 
-/** A stored batch, as bytes: they cost the garbage collector less than objects. */
-interface Received {
-	site: string;
-	row: JournalRow;
-}
-
 /** One step of a lane: at most one request, and the end of some of its events. */
 export interface LaneStep {
 	at: number;
@@ -47,7 +41,8 @@ const besideBody = 200;
  * process: nothing depends on it.
  */
 export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now">) {
-	const received = createRecent<Received>(bodiesKept);
+	// Keeps batches as bytes: they cost the garbage collector less than objects.
+	const received = createRecent<JournalRow>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
 	const watchers = createListeners<LiveDelivery>();
@@ -56,8 +51,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 	return {
 		received(notice: IngestNotice): void {
 			if (notice.kind !== "taken" || !notice.row) return;
-			const { site, row, accepted } = notice;
-			received.add({ site, row }, row.bytes.length + accepted * besideBody);
+			received.add(notice.row, notice.row.bytes.length + notice.accepted * besideBody);
 		},
 
 		discarded(all: Discarded[]): void {
@@ -109,7 +103,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 		},
 
 		remembered: () => ({
-			received: received.all().map(({ site, row }) => ({ site, events: eventsIn(row) })),
+			received: received.all().map((row) => ({ site: row.site, events: eventsIn(row) })),
 			discarded: discarded.all(),
 			steps: steps.all(),
 		}),
@@ -120,9 +114,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 		/** Forgets people of a site, by their keys. */
 		forget({ site, people }: ForgetRequest): void {
 			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
-			received.remove(
-				(batch) => batch.site === site && batch.row.bundles.some(({ person }) => people.includes(person)),
-			);
+			received.remove((row) => row.site === site && row.bundles.some(({ person }) => people.includes(person)));
 			discarded.remove(isTheirs);
 			steps.remove(({ destination, person }) => isTheirs({ site: destination.site, person }));
 		},

@@ -30,7 +30,8 @@ export interface NewPerson {
 	attributes?: Record<string, unknown>;
 }
 
-const fold = (email: string) => email.trim().toLowerCase();
+/** Spells an e-mail in one way. */
+export const fold = (email: string) => email.trim().toLowerCase();
 
 /** The profiles of one provider, found by id or by e-mail in any letter case. */
 export function createPeople() {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { SandboxEvent, SandboxPerson } from "./people.ts";
+import { fold, type SandboxEvent, type SandboxPerson } from "./people.ts";
 import type { Destination } from "./provider.ts";
 
 /** An event as your app tracks it. Fields that are left out match anything. */
@@ -23,11 +23,9 @@ export interface SandboxDelivery {
 	event?: SandboxEvent;
 }
 
-const folded = (text: string | undefined) => text?.trim().toLowerCase();
-
 function isPerson({ email, userId }: SandboxPerson, expected: ExpectedEvent["person"] = {}): boolean {
 	return (
-		(expected.email === undefined || folded(email) === folded(expected.email)) &&
+		(expected.email === undefined || (email !== undefined && fold(email) === fold(expected.email))) &&
 		(expected.userId === undefined || userId === expected.userId)
 	);
 }
