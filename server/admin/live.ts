@@ -1,4 +1,4 @@
-import type { RequestHandler, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { LiveLine } from "../../shared/admin.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Activity } from "../observe/activity.ts";
@@ -13,14 +13,14 @@ const viewersMost = 100;
 export type LiveStream = ReturnType<typeof createLiveStream>;
 
 export function createLiveStream(activity: Activity, now: () => number) {
-	const viewers = new Set<Response>();
+	const viewers = new Set<ServerResponse>();
 
 	/** Answers with a line of JSON for each request to a provider, beginning with the latest past ones. */
-	const route: RequestHandler = (request, response) => {
+	function route(request: IncomingMessage, response: ServerResponse): void {
 		if (viewers.size >= viewersMost) {
 			throw new RequestError("rate_limited", "too many live streams are open", { retryAfter: heartbeatMs / 1_000 });
 		}
-		response.set({
+		response.writeHead(200, {
 			"Content-Type": "application/x-ndjson; charset=utf-8",
 			"Cache-Control": "no-store, no-transform",
 			// Without this, nginx buffers lines: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
@@ -44,7 +44,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 			stop();
 			viewers.delete(response);
 		});
-	};
+	}
 
 	return {
 		route,

@@ -1,6 +1,6 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { RequestHandler } from "express";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
 /** Tracks the work that has begun and not ended, so that a stop can let it finish. */
@@ -25,10 +25,10 @@ export function createInFlight() {
 	}
 
 	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` once a stop has begun. */
-	const admit: RequestHandler = (_request, response, next) => {
+	function admit(_request: unknown, response: ServerResponse, next: () => void): void {
 		void during(() => once(response, "close"));
 		next();
-	};
+	}
 
 	return {
 		unlessEnding,

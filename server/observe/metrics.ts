@@ -166,6 +166,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		const text = await render();
 		response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
 	};
+	const route: Route = { path: "/metrics", get: [getMetrics, answer] };
 
 	return {
 		ingested(notice: IngestNotice): void {
@@ -201,6 +202,6 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 
 		stats,
 
-		route: { path: "/metrics", get: [getMetrics, answer] } satisfies Route,
+		route,
 	};
 }

@@ -1,13 +1,12 @@
-import {
-	type ErrorRequestHandler,
-	type Request as ExpressRequest,
-	type RequestHandler,
-	type Response,
-	Router,
-} from "express";
+import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from "express";
 import * as z from "zod";
 
-type Request = ExpressRequest<Record<string, string>>;
+/** A request, as far as handlers read it. */
+export interface Request {
+	params: Record<string, string>;
+	query: Record<string, unknown>;
+	body: unknown;
+}
 
 /** An answer: its status, and the body that is sent as JSON. */
 export interface Reply {
