@@ -3,7 +3,7 @@ import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
-import { briefOf, type Command, CommandError, checkOptions, helpOf, parseArguments, UsageError } from "./command.ts";
+import { briefOf, type Command, CommandError, checkArguments, helpOf, parseArguments, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { migrateCommand } from "./migrate.ts";
 import { err, out, outJson } from "./print.ts";
@@ -71,7 +71,7 @@ export async function run(args: string[]): Promise<number> {
 		else if (given.help) out(given.command === undefined ? usage : helpOf(commandOf(given.command)));
 		else {
 			const command = commandOf(given.command);
-			checkOptions(command, given);
+			checkArguments(command, given);
 			return await command.run(given);
 		}
 		return 0;

@@ -1,6 +1,6 @@
 import { configVariables, unknownVariables } from "../config/config.ts";
 import { serve } from "../serve.ts";
-import { type Arguments, atMost, type Command, UsageError } from "./command.ts";
+import { type Arguments, type Command, UsageError } from "./command.ts";
 import { err, wrapped } from "./print.ts";
 
 /** Options of the command line that override the environment and the file. */
@@ -33,7 +33,6 @@ Examples:
 
 ${variablesHelp}`,
 	async run(given) {
-		atMost(0, given);
 		warnOfUnknownVariables();
 		if (given.sandbox && given.config !== undefined) {
 			throw new UsageError("--sandbox brings its own configuration: leave --config out");
