@@ -28,26 +28,21 @@ const own: Record<string, string> = {
 	EVENTFERRY_IDENTITY_SECRET: "sites.0.identitySecrets",
 };
 
-const asText = (text: string) => text;
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const listed = (text: string) =>
 	text
 		.split(",")
 		.map((entry) => entry.trim())
 		.filter(Boolean);
-const yesOrNo = new Map([
-	["true", true],
-	["false", false],
-]);
 /** Readings of the options that are not text. */
 const readings: Record<string, (text: string) => unknown> = {
 	port: wholeNumber,
 	budget: wholeNumber,
-	trustProxy: (text) => yesOrNo.get(text) ?? wholeNumber(text),
+	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
 	origins: listed,
 	identitySecrets: listed,
 };
-const readingOf = (option: string) => readings[option] ?? asText;
+const readingOf = (option: string) => readings[option] ?? ((text: string) => text);
 
 function variablesOf(provider: ProviderName): Variable[] {
 	const { variables, options } = definitions[provider];

@@ -20,7 +20,7 @@ export function createAdmit({ now, signal }: Context, purse: Purse, hold: GroupH
 			if (held.kind !== "running" && held.until > now()) return { refused: held.reason };
 			const refillAt = await purse.fill();
 			if (purse.tokens() > 0) {
-				purse.spend(1);
+				purse.spend();
 				return { signal };
 			}
 			if (refillAt !== undefined && refillAt > giveUpAt) return { refused: "budget_exhausted" };
