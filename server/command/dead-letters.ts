@@ -40,7 +40,6 @@ const columns = [
 	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
 ];
 
-/** Formats a dead letter with all its fields. */
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
 	`${id}: to ${visible(destination)}, ${visible([status, reason].filter(Boolean).join(" "))}${message ? `: ${visible(message)}` : ""}
   tried ${counted(attempts, "time")}, first ${minuteOf(firstAt)}, last ${minuteOf(lastAt)} UTC
@@ -49,7 +48,6 @@ ${JSON.stringify(event, null, 2)
 	.map((line) => `  ${visible(line)}\n`)
 	.join("")}`;
 
-/** Throws {@link CommandError} if dead letters were selected by id and none of them exists. */
 function expectSome(count: number, { ids }: ReturnType<typeof selected>): void {
 	if (count === 0 && ids) throw new CommandError(`there is no such dead letter: ${ids.join(", ")}`);
 }

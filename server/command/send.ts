@@ -6,7 +6,6 @@ import { type Command, CommandError, UsageError } from "./command.ts";
 import { ask } from "./operator.ts";
 import { out, outJson, visible } from "./print.ts";
 
-/** Reads an event's data from the command line. */
 function readData(text: string | undefined): Record<string, unknown> | undefined {
 	if (text === undefined) return undefined;
 	try {

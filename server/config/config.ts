@@ -143,10 +143,7 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 	return { config, settings, mistakes, unreadable };
 }
 
-/**
- * Loads the configuration: values from code over the environment over a file. Rejects with {@link ConfigError}, which
- * has every mistake.
- */
+/** Loads the configuration: code over environment over file. Rejects with a {@link ConfigError} of all mistakes. */
 export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConfig> {
 	const { config, settings, mistakes, unreadable } = await gather(options);
 	try {

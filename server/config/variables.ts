@@ -11,7 +11,7 @@ export interface Variable {
 	/** Provider of the account that the variable is about; absent if it is about none. */
 	provider?: ProviderName;
 	/** Whether the option is required in an account. */
-	isCredential: boolean;
+	isCredential?: boolean;
 }
 
 const own: Record<string, string> = {
@@ -42,7 +42,11 @@ const readings: Record<string, (text: string) => unknown> = {
 	origins: listed,
 	identitySecrets: listed,
 };
-const readingOf = (option: string) => readings[option] ?? ((text: string) => text);
+const variableAt = (name: string, path: string): Variable => ({
+	name,
+	path,
+	read: readings[path.replace(/^.*\./, "")] ?? ((text) => text),
+});
 
 function variablesOf(provider: ProviderName): Variable[] {
 	const { variables, options } = definitions[provider];
@@ -50,16 +54,13 @@ function variablesOf(provider: ProviderName): Variable[] {
 	return Object.entries(variables).map(([name, option]) => {
 		const schema = schemas[option];
 		const isCredential = schema !== undefined && !z.safeParse(schema, undefined).success;
-		return { name, path: `sites.0.${provider}.${option}`, read: readingOf(option), provider, isCredential };
+		return { ...variableAt(name, `sites.0.${provider}.${option}`), provider, isCredential };
 	});
 }
 
 /** All variables that set options, in the order in which help texts list them. */
 export const variables: readonly Variable[] = [
-	...Object.entries(own).map(([name, path]) => {
-		const option = path.replace(/^.*\./, "");
-		return { name, path, read: readingOf(option), isCredential: false };
-	}),
+	...Object.entries(own).map(([name, path]) => variableAt(name, path)),
 	...providerNames.flatMap(variablesOf),
 ];
 

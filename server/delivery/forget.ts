@@ -60,7 +60,6 @@ const deletePeople: Operation = {
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
-/** Deletes a person's profile at a destination. */
 async function removeAt(
 	{ provider, dispatcher }: Delivery,
 	person: Someone,

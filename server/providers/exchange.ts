@@ -71,10 +71,7 @@ function withoutCredentials({ Authorization = "" }: Record<string, string>): (te
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
-/**
- * A signal that aborts with the given one, or after a time; `end` releases it. `AbortSignal.any` would cost a tenth of a
- * request's time.
- */
+/** A signal that aborts with the given one or after a time. `AbortSignal.any` would cost a tenth of a request's time. */
 function within(ms: number, signal: AbortSignal): { signal: AbortSignal; end(): void } {
 	const limit = new AbortController();
 	const abort = () => limit.abort();
