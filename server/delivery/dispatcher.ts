@@ -1,9 +1,9 @@
-import { createAdmit } from "./admit.ts";
 import { createAttempts } from "./attempt.ts";
 import { createPurse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import { startFlow } from "./flow.ts";
 import { createGroupHold } from "./group-hold.ts";
+import { createSend } from "./other-requests.ts";
 
 export type { Notice } from "./context.ts";
 
@@ -29,8 +29,8 @@ export function startDispatcher(options: Omit<Context, "signal" | "retryMs">) {
 		requests: sent,
 		/** Resolves once no request for these people, by their keys, is under way. */
 		quiet: flow.quiet,
-		/** Admits requests other than deliveries. */
-		admit: createAdmit(context, purse, hold),
+		/** Sends a request other than a delivery. */
+		send: createSend(context, purse, hold),
 		/** Takes no more leases. Resolves once all leases are settled; requests under way are aborted after `graceMs`. */
 		async stop(graceMs: number): Promise<void> {
 			const grace = setTimeout(() => aborting.abort(), graceMs);

@@ -9,7 +9,7 @@ import { type Address, addressesOf, customerKey, searchFor } from "./customers.t
 import { customerBody, placed } from "./fields.ts";
 import { afterLookup, type HelpCrunchMemory, isLookup, type Lookup, put, without } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
-import { removeCustomers } from "./removal.ts";
+import { afterList, removeCustomers } from "./removal.ts";
 
 const dialect: Dialect = {
 	// The first error is often the generic `invalid_request`, the last one says what is wrong:
@@ -124,14 +124,10 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		async send(request, signal) {
 			const answer = await exchange(request, signal);
 			const outcome = classify(answer, request, dialect);
-			return isLookup(request) ? afterLookup(outcome, answer, request) : outcome;
+			if (isLookup(request)) return afterLookup(outcome, answer, request);
+			return request.purpose === "list" ? afterList(outcome, answer) : outcome;
 		},
 
-		remove: (person, known, admit) =>
-			removeCustomers(person, known, admit, async (request, signal) => {
-				const answer = await exchange(request, signal);
-				const found = answer.kind === "reply" ? answer.json?.data : undefined;
-				return { outcome: classify(answer, request, dialect), found };
-			}),
+		remove: removeCustomers,
 	};
 }
