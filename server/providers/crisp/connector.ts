@@ -90,7 +90,6 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	}
 
 	function planEvent({ event }: StoredEvent, address: string, memory: CrispMemory, now: number): Plan {
-		const data = eventData(event, config.occurredAt, now);
 		const request: PlannedRequest = {
 			purpose: "event",
 			method: "POST",
@@ -98,7 +97,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			body: {
 				text: eventName(event),
 				color: event.color ?? (event.type === "confirmation" ? "green" : undefined),
-				data: Object.keys(data).length > 0 ? data : undefined,
+				data: eventData(event, config.occurredAt, now),
 			},
 			ifDelivered: { ...memory, missingAt: undefined },
 		};
