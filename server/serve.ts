@@ -2,8 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Router } from "express";
-import { type CheckedConfig, loadConfig } from "./config/config.ts";
+import { loadConfig } from "./config/config.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
 import { createProxy } from "./proxy.ts";
@@ -38,17 +37,12 @@ interface ServeOptions {
 /** Starts the sandbox, and configures the proxy for it. Ignores configuration files and the real accounts' variables. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
 	const sandbox = await startSandbox();
+	const accounts = Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]);
 	const config = await loadConfig({
 		file: false,
 		accounts: false,
 		defaults: { store: "sqlite:./eventferry-sandbox.db", logLevel: "warn", sites: [{ writeKey: "site_sandbox" }] },
-		overrides: {
-			...overrides,
-			sandbox: true,
-			...Object.fromEntries(
-				Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]),
-			),
-		},
+		overrides: { ...overrides, sandbox: true, ...Object.fromEntries(accounts) },
 	}).catch(async (error) => {
 		await sandbox.stop();
 		throw error;
@@ -57,22 +51,15 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
 	return { config, routers: [page], stop: () => sandbox.stop() };
 }
 
-async function setup({ file, overrides, sandbox }: ServeOptions): Promise<{
-	config: CheckedConfig;
-	routers: Router[];
-	stop(): Promise<void>;
-}> {
-	if (sandbox) return sandboxSetup(overrides);
-	return { config: await loadConfig({ file, overrides }), routers: [], stop: async () => {} };
-}
-
 /**
  * Runs `eventferry serve`: listens, prints one line on stdout, and delivers until SIGTERM or SIGINT. Then it closes the
  * listener, finishes what is under way, closes the store, and resolves to 0.
  */
-export async function serve(options: ServeOptions): Promise<number> {
+export async function serve({ file, overrides, sandbox }: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
-	const { config, routers, stop } = await setup(options);
+	const { config, routers, stop } = sandbox
+		? await sandboxSetup(overrides)
+		: { config: await loadConfig({ file, overrides }), routers: [], stop: async () => {} };
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
@@ -83,10 +70,8 @@ export async function serve(options: ServeOptions): Promise<number> {
 	const proxy = createProxy(config);
 	try {
 		await proxy.start();
-		const server = createServer(
-			patience,
-			createApp([...routers, proxy.router], (error) => log.error({ err: error }, "unexpected error")),
-		);
+		const onFault = (error: unknown) => log.error({ err: error }, "unexpected error");
+		const server = createServer(patience, createApp([...routers, proxy.router], onFault));
 		server.listen(config.port, config.host);
 		await once(server, "listening");
 		const address = server.address();

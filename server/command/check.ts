@@ -1,24 +1,14 @@
-import { accountVariables, type CheckedConfig, doubts, loadConfig } from "../config/config.ts";
+import { accountVariables, doubts, loadConfig } from "../config/config.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Outcome } from "../providers/provider.ts";
 import { type Account, accountsOf } from "../sites.ts";
-import { atMost, type Command, CommandError } from "./command.ts";
+import { type Command, CommandError } from "./command.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 
-/** A destination's answer to its provider's probe. */
-interface LiveCheck {
-	destination: string;
-	ok: boolean;
-	/** The answer in words, to follow the destination's name. */
-	answer: string;
-	status?: number;
-	ms: number;
-}
-
 /** Explains what an answer to a probe says about the configuration. */
 export function inWords(outcome: Outcome): string {
-	const status = "status" in outcome ? outcome.status : undefined;
+	const { status } = outcome;
 	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
 	switch (outcome.kind) {
 		case "delivered":
@@ -42,14 +32,15 @@ export function inWords(outcome: Outcome): string {
 	}
 }
 
-async function askLive({ provider }: Account): Promise<LiveCheck> {
+/** Sends a provider's probe. The answer is in words that follow the destination's name. */
+async function askLive({ provider }: Account) {
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
 	return {
 		destination: provider.name,
 		ok: outcome.kind === "delivered",
 		answer: inWords(outcome),
-		...("status" in outcome && outcome.status !== undefined && { status: outcome.status }),
+		status: outcome.status,
 		ms: Math.round(performance.now() - before),
 	};
 }
@@ -67,19 +58,16 @@ Examples:
 
 ${variablesHelp}`,
 	async run(given) {
-		atMost(0, given);
 		warnOfUnknownVariables();
-		const config: CheckedConfig = await loadConfig({ file: given.config, overrides: overridesOf(given) });
+		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
 		for (const doubt of doubts(config)) err(`eventferry: ${doubt}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
+				const { writeKey, origins } = site;
 				const accounts = accountsOf(site);
-				return {
-					writeKey: site.writeKey,
-					origins: site.origins,
-					destinations: accounts.map(({ provider }) => provider.name),
-					...(given.live && { live: await Promise.all(accounts.map(askLive)) }),
-				};
+				const destinations = accounts.map(({ provider }) => provider.name);
+				const live = given.live ? await Promise.all(accounts.map(askLive)) : undefined;
+				return { writeKey, origins, destinations, live };
 			}),
 		);
 		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);

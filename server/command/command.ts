@@ -8,11 +8,7 @@ const names = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(provi
 const options = {
 	port: { type: "string", value: "8788", help: "the port to listen on; 0 is any free one" },
 	host: { type: "string", value: "127.0.0.1", help: "the address to listen on" },
-	config: {
-		type: "string",
-		value: "FILE",
-		help: "default eventferry.config.mjs or .json, if one exists",
-	},
+	config: { type: "string", value: "FILE", help: "default eventferry.config.mjs or .json, if one exists" },
 	store: { type: "string", value: "URL", help: "sqlite:FILE or postgres://…; default sqlite:./eventferry.db" },
 	from: { type: "string", value: "URL", help: "the store to move: sqlite:FILE" },
 	to: { type: "string", value: "URL", help: "the store to move to: postgres://…" },
@@ -37,6 +33,8 @@ export interface Command {
 	summary: string;
 	/** Arguments after the command's name, without the options. */
 	operands?: string;
+	/** Most of these arguments; default none. */
+	operandsMost?: number;
 	options: readonly Option[];
 	/** Further explanation, and examples. */
 	help: string;
@@ -70,16 +68,13 @@ export function parseArguments(args: string[]) {
 
 export type Arguments = ReturnType<typeof parseArguments>;
 
-/** Throws {@link UsageError} for an option that the command does not take. */
-export function checkOptions({ name, options: own }: Command, given: Arguments): void {
+/** Throws {@link UsageError} for an option or an argument that the command does not take. */
+export function checkArguments({ name, options: own, operandsMost = 0 }: Command, given: Arguments): void {
 	const known: readonly string[] = own;
 	const foreign = Object.keys(options).find((option) => option in given && !known.includes(option));
 	if (foreign !== undefined) throw new UsageError(`${name} takes no --${foreign}: see eventferry ${name} --help`);
-}
-
-/** Throws {@link UsageError} if more than `count` arguments are given. */
-export function atMost(count: number, { command, operands }: Arguments): void {
-	if (operands.length > count) throw new UsageError(`${command} takes no "${operands[count]}"`);
+	const surplus = given.operands[operandsMost];
+	if (surplus !== undefined) throw new UsageError(`${name} takes no "${surplus}"`);
 }
 
 const withValue = (option: Option) => {
@@ -95,11 +90,8 @@ export function helpOf({ name, summary, operands, options: own, help }: Command)
 }
 
 /** Formats a command for the list of commands. */
-export function briefOf({ name, summary, operands, options: own }: Command): string {
-	const shown = own.filter((option) => option !== "help" && !operands?.includes(`--${option}`));
+export function briefOf({ name, summary, operands = "", options: own }: Command): string {
+	const shown = own.filter((option) => option !== "help" && !operands.includes(`--${option}`));
 	const words = ["eventferry", name, operands, ...shown.map((option) => `[${withValue(option)}]`)];
-	return `${wrapped(
-		words.filter((word) => word !== undefined),
-		2,
-	)}      ${summary}\n`;
+	return `${wrapped(words.filter(Boolean), 2)}      ${summary}\n`;
 }

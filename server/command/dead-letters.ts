@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import * as z from "zod";
 import { providerNames } from "../providers/registry.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
-import { ask } from "./operator.ts";
+import { adminVariables, ask } from "./operator.ts";
 import { counted, err, minuteOf, out, outJson, table, visible } from "./print.ts";
 
 const letterSchema = z.looseObject({
@@ -18,15 +18,10 @@ const letterSchema = z.looseObject({
 });
 type Letter = z.infer<typeof letterSchema>;
 const pageSchema = z.object({ items: z.array(letterSchema), cursor: z.string().optional() });
-
-interface Selection {
-	ids?: string[];
-	destination?: string;
-	reason?: string;
-}
+type Page = z.infer<typeof pageSchema>;
 
 /** Selects dead letters by the given arguments, which must all fit. Selects every dead letter if none is given. */
-function selected({ operands, destination, reason, id = [] }: Arguments): Selection {
+function selected({ operands, destination, reason, id = [] }: Arguments) {
 	const ids = [...id, ...operands.slice(1)].flatMap((text) => text.split(",")).filter((text) => text !== "");
 	const wrong = ids.find((text) => !/^\d+$/.test(text));
 	if (wrong !== undefined)
@@ -34,26 +29,7 @@ function selected({ operands, destination, reason, id = [] }: Arguments): Select
 	if (destination !== undefined && !providerNames.some((name) => name === destination)) {
 		throw new UsageError(`there is no destination "${destination}", only ${providerNames.join(", ")}`);
 	}
-	return {
-		...(ids.length > 0 && { ids }),
-		...(destination !== undefined && { destination }),
-		...(reason !== undefined && { reason }),
-	};
-}
-
-/** Yields the selected dead letters page by page, oldest first. */
-async function* pages(url: string | undefined, { ids, ...selection }: Selection) {
-	let cursor: string | undefined;
-	do {
-		const page: z.infer<typeof pageSchema> = await ask(url, {
-			key: "EVENTFERRY_ADMIN_TOKEN",
-			answer: pageSchema,
-			path: "/admin/deadletters",
-			query: { ...selection, ids: ids?.join(","), limit: "500", cursor },
-		});
-		yield page.items;
-		cursor = page.cursor;
-	} while (cursor !== undefined);
+	return { ids: ids.length > 0 ? ids : undefined, destination, reason };
 }
 
 const columns = [
@@ -64,7 +40,6 @@ const columns = [
 	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
 ];
 
-/** Formats a dead letter with all its fields. */
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
 	`${id}: to ${visible(destination)}, ${visible([status, reason].filter(Boolean).join(" "))}${message ? `: ${visible(message)}` : ""}
   tried ${counted(attempts, "time")}, first ${minuteOf(firstAt)}, last ${minuteOf(lastAt)} UTC
@@ -73,38 +48,38 @@ ${JSON.stringify(event, null, 2)
 	.map((line) => `  ${visible(line)}\n`)
 	.join("")}`;
 
-/** Throws {@link CommandError} if dead letters were selected by id and none of them exists. */
-function expectSome(count: number, { ids }: Selection): void {
+function expectSome(count: number, { ids }: ReturnType<typeof selected>): void {
 	if (count === 0 && ids) throw new CommandError(`there is no such dead letter: ${ids.join(", ")}`);
 }
 
-async function show(given: Arguments, print: (letters: Letter[], isFirst: boolean) => void): Promise<number> {
+/** Prints the selected dead letters page by page, oldest first, or as one JSON object; resolves to their number. */
+async function read(given: Arguments, print: (letters: Letter[], isFirst: boolean) => void): Promise<number> {
 	const selection = selected(given);
+	const all: Letter[] = [];
 	let count = 0;
-	for await (const letters of pages(given.url, selection)) {
-		print(letters, count === 0);
-		count += letters.length;
-	}
+	let cursor: string | undefined;
+	do {
+		const page: Page = await ask(given.url, {
+			key: "EVENTFERRY_ADMIN_TOKEN",
+			answer: pageSchema,
+			path: "/admin/deadletters",
+			query: { ...selection, ids: selection.ids?.join(","), limit: "500", cursor },
+		});
+		if (given.json) all.push(...page.items);
+		else if (page.items.length > 0) print(page.items, count === 0);
+		count += page.items.length;
+		cursor = page.cursor;
+	} while (cursor !== undefined);
 	expectSome(count, selection);
+	if (given.json) outJson({ items: all });
 	return count;
 }
 
-/** Prints the selected dead letters as one JSON object. */
-async function showJson(given: Arguments): Promise<void> {
-	const all: Letter[] = [];
-	await show(given, (letters) => void all.push(...letters));
-	outJson({ items: all });
-}
-
 async function list(given: Arguments): Promise<void> {
-	const count = await show(given, (letters, isFirst) => {
-		if (letters.length > 0) out(table(columns, letters, { titles: isFirst }));
-	});
-	out(
-		count === 0
-			? "no dead letters\n"
-			: `${counted(count, "dead letter")}; see one with: eventferry deadletters show ID\n`,
-	);
+	const count = await read(given, (letters, isFirst) => out(table(columns, letters, { titles: isFirst })));
+	if (given.json) return;
+	const hint = "see one with: eventferry deadletters show ID";
+	out(count === 0 ? "no dead letters\n" : `${counted(count, "dead letter")}; ${hint}\n`);
 }
 
 /** Asks for confirmation at a terminal. A script is not asked. */
@@ -122,7 +97,8 @@ const changeSchema = z
 /** Replays or discards the selected dead letters, and prints the progress if that takes more than one step. */
 async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
-	if (done === "discarded" && Object.keys(selection).length === 0) await confirm("discard all dead letters?");
+	const isAll = Object.values(selection).every((part) => part === undefined);
+	if (done === "discarded" && isAll) await confirm("discard all dead letters?");
 	let steps = 0;
 	const { count, isDone } = await ask(given.url, {
 		key: "EVENTFERRY_ADMIN_TOKEN",
@@ -142,8 +118,8 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 }
 
 const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
-	list: (given) => (given.json ? showJson(given) : list(given)),
-	show: (given) => (given.json ? showJson(given) : show(given, (letters) => out(letters.map(inFull).join("")))),
+	list,
+	show: (given) => read(given, (letters) => out(letters.map(inFull).join(""))),
 	replay: (given) => change(given, "replayed"),
 	discard: (given) => change(given, "discarded"),
 };
@@ -151,16 +127,14 @@ const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
 export const deadLettersCommand: Command = {
 	name: "deadletters",
 	operands: "list|show|replay|discard",
+	operandsMost: Number.POSITIVE_INFINITY,
 	summary: "lists events that could not be delivered, and delivers them again",
 	options: ["destination", "reason", "id", "url", "json", "help"],
 	help: `Without --destination, --reason and --id it applies to all dead letters. A
 replayed one is delivered again, after the person's other events. A discarded
 one is gone.
 
-Variables, each also as NAME_FILE:
-  EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
-  EVENTFERRY_URL
-
+${adminVariables}
 Examples:
   eventferry deadletters list --destination ${providerNames[0]}
   eventferry deadletters show 12

@@ -1,6 +1,6 @@
 import { migrateStore } from "../outbox/migrate/migrate.ts";
 import { isStore, shownStore, sqliteFile } from "../outbox/store-url.ts";
-import { atMost, type Command, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { counted, err, out, outJson } from "./print.ts";
 
 export const migrateCommand: Command = {
@@ -16,7 +16,6 @@ Examples:
   eventferry migrate --from sqlite:./eventferry.db --to postgres://db/shop
 `,
 	async run(given) {
-		atMost(0, given);
 		const { from = "", to = "" } = given;
 		const file = sqliteFile(from);
 		if (!file) throw new UsageError("--from must be sqlite: and a file, for example sqlite:./eventferry.db");

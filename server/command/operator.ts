@@ -11,6 +11,12 @@ const problemSchema = z.object({ code: z.string(), detail: z.string() });
 /** Variable that holds the key for a route. */
 type Key = "EVENTFERRY_SERVER_KEY" | "EVENTFERRY_ADMIN_TOKEN";
 
+/** Help text of the variables with which an operator's command reaches the proxy. */
+export const adminVariables = `Variables, each also as NAME_FILE:
+  EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
+  EVENTFERRY_URL
+`;
+
 export interface ProxyRequest<Answer> {
 	key: Key;
 	/** Schema of the answer, or of each of its lines. */
@@ -69,13 +75,8 @@ async function refusal(response: Response, base: string, key: Key, isGiven: bool
 	}
 	const { code, detail } = problem.data;
 	if (response.status !== 401) return new CommandError(`the proxy refuses: ${detail} (${code})`);
-	if (!isGiven)
-		return new ConfigError([
-			{
-				name: key,
-				message: `is missing: set it to ${code === "invalid_admin_token" ? "the proxy's admin token" : "the site's server key"}`,
-			},
-		]);
+	const what = key === "EVENTFERRY_ADMIN_TOKEN" ? "the proxy's admin token" : "the site's server key";
+	if (!isGiven) return new ConfigError([{ name: key, message: `is missing: set it to ${what}` }]);
 	return new CommandError(
 		`the proxy at ${base} does not take this ${key}: is it the one that the proxy was started with? (${detail})`,
 	);
@@ -96,20 +97,20 @@ async function* linesOf({ body }: Response): AsyncGenerator<string> {
 /** Sends a request to the running proxy; resolves to its answer, or to the last line if `onLine` is given. */
 export async function ask<Answer>(
 	url: string | undefined,
-	{ key, answer, path, method, query = {}, body, onLine }: ProxyRequest<Answer>,
+	{ key, answer, path, method = "GET", query = {}, body, onLine }: ProxyRequest<Answer>,
 ): Promise<Answer> {
 	const base = proxyUrl(url);
 	const secret = readVariable(key);
 	const search = new URLSearchParams();
 	for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, value);
 	const response = await reach(`${base}${path}${search.size > 0 ? `?${search}` : ""}`, {
-		method: method ?? "GET",
+		method,
 		headers: {
 			Accept: onLine ? "application/x-ndjson" : "application/json",
 			...(body !== undefined && { "Content-Type": "application/json" }),
 			...(secret !== undefined && { Authorization: `Bearer ${secret}` }),
 		},
-		...(body !== undefined && { body: JSON.stringify(body) }),
+		body: JSON.stringify(body),
 	});
 	if (!response.ok) throw await refusal(response, base, key, secret !== undefined);
 	try {
@@ -122,8 +123,6 @@ export async function ask<Answer>(
 		if (last === undefined) throw new TypeError("the answer is empty");
 		return last;
 	} catch (cause) {
-		throw new CommandError(`${base} broke off its answer, or is no eventferry proxy of this version`, {
-			cause,
-		});
+		throw new CommandError(`${base} broke off its answer, or is no eventferry proxy of this version`, { cause });
 	}
 }

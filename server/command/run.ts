@@ -3,12 +3,12 @@ import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
-import { briefOf, type Command, CommandError, checkOptions, helpOf, parseArguments, UsageError } from "./command.ts";
+import { briefOf, type Command, CommandError, checkArguments, helpOf, parseArguments, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { migrateCommand } from "./migrate.ts";
 import { err, out, outJson } from "./print.ts";
 import { sendCommand } from "./send.ts";
-import { serveCommand, variablesHelp } from "./serve.ts";
+import { serveCommand, serveExamples, variablesHelp } from "./serve.ts";
 import { snippetCommand } from "./snippet.ts";
 import { statsCommand } from "./stats.ts";
 
@@ -31,27 +31,18 @@ ${commands.map(briefOf).join("")}
       its options, with examples
   eventferry --version
 
-Examples:
-  eventferry serve --sandbox
-  EVENTFERRY_WRITE_KEY=site_shop EVENTFERRY_ORIGINS=https://shop.example \\
-    CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
-
+${serveExamples}
 ${variablesHelp}
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 `;
 
-/** Finds a command. Throws {@link UsageError} if there is none of that name. */
 function commandOf(name: string | undefined): Command {
 	const command = commands.find((each) => each.name === name);
 	if (command) return command;
-	throw new UsageError(
-		name === undefined
-			? "which command? see eventferry --help"
-			: `there is no command "${name}": see eventferry --help`,
-	);
+	const mistake = name === undefined ? "which command?" : `there is no command "${name}":`;
+	throw new UsageError(`${mistake} see eventferry --help`);
 }
 
-/** Explains an error to a person, without secrets. */
 function explain(error: unknown): string {
 	if (error instanceof ConfigError || error instanceof UsageError) return error.message;
 	if (error instanceof CommandError || error instanceof StoreOpenError) return error.message;
@@ -65,13 +56,13 @@ export async function run(args: string[]): Promise<number> {
 	try {
 		const given = parseArguments(args);
 		json = given.json ?? false;
+		const isHelp = given.command === "help";
+		const subject = isHelp ? given.operands[0] : given.command;
 		if (given.version) out(`${version}\n`);
-		else if (given.command === "help")
-			out(given.operands[0] === undefined ? usage : helpOf(commandOf(given.operands[0])));
-		else if (given.help) out(given.command === undefined ? usage : helpOf(commandOf(given.command)));
+		else if (isHelp || given.help) out(subject === undefined ? usage : helpOf(commandOf(subject)));
 		else {
 			const command = commandOf(given.command);
-			checkOptions(command, given);
+			checkArguments(command, given);
 			return await command.run(given);
 		}
 		return 0;

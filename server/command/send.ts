@@ -1,16 +1,11 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
+import { batchReplySchema } from "../../shared/wire.ts";
 import { parseJson } from "../http/exact-json.ts";
-import { atMost, type Command, CommandError, UsageError } from "./command.ts";
+import { type Command, CommandError, UsageError } from "./command.ts";
 import { ask } from "./operator.ts";
 import { out, outJson, visible } from "./print.ts";
 
-const replySchema = z.object({
-	accepted: z.number(),
-	rejected: z.array(z.object({ code: z.string(), message: z.string() })),
-});
-
-/** Reads an event's data from the command line. */
 function readData(text: string | undefined): Record<string, unknown> | undefined {
 	if (text === undefined) return undefined;
 	try {
@@ -23,6 +18,7 @@ function readData(text: string | undefined): Record<string, unknown> | undefined
 export const sendCommand: Command = {
 	name: "send",
 	operands: "NAME [JSON] --email E",
+	operandsMost: 2,
 	summary: "sends one event, as the backend would",
 	options: ["email", "url", "json", "help"],
 	help: `The event is accepted once it is on the proxy's disk, and delivered after that.
@@ -37,16 +33,14 @@ Examples:
     --url https://shop.example/ferry
 `,
 	async run(given) {
-		atMost(2, given);
 		const [name, json] = given.operands;
 		const { email } = given;
 		if (name === undefined) throw new UsageError("send needs the name of an event: eventferry send NAME --email E");
 		if (email === undefined) throw new UsageError("send needs --email, the e-mail of the event's person");
-		const data = readData(json);
-		const event = { id: randomUUID(), type: "track", name, at: Date.now(), person: { email }, ...(data && { data }) };
+		const event = { id: randomUUID(), type: "track", name, at: Date.now(), person: { email }, data: readData(json) };
 		const { accepted, rejected } = await ask(given.url, {
 			key: "EVENTFERRY_SERVER_KEY",
-			answer: replySchema,
+			answer: batchReplySchema,
 			path: "/v1/events",
 			method: "POST",
 			body: { events: [event] },

@@ -1,6 +1,6 @@
 import { configVariables, unknownVariables } from "../config/config.ts";
 import { serve } from "../serve.ts";
-import { type Arguments, atMost, type Command, UsageError } from "./command.ts";
+import { type Arguments, type Command, UsageError } from "./command.ts";
 import { err, wrapped } from "./print.ts";
 
 /** Options of the command line that override the environment and the file. */
@@ -19,6 +19,12 @@ export function warnOfUnknownVariables(): void {
 export const variablesHelp = `Variables, each also as NAME_FILE, a file that contains the value:
 ${wrapped(configVariables)}`;
 
+export const serveExamples = `Examples:
+  eventferry serve --sandbox
+  EVENTFERRY_WRITE_KEY=site_shop EVENTFERRY_ORIGINS=https://shop.example \\
+    CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
+`;
+
 export const serveCommand: Command = {
 	name: "serve",
 	summary: "starts the proxy; --sandbox needs no credentials",
@@ -26,14 +32,9 @@ export const serveCommand: Command = {
 	help: `Prints one line when it is ready: eventferry listening on http://127.0.0.1:8788
 On SIGTERM it stops accepting, finishes what is under way (at most 10 s), ends.
 
-Examples:
-  eventferry serve --sandbox
-  EVENTFERRY_WRITE_KEY=site_shop EVENTFERRY_ORIGINS=https://shop.example \\
-    CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
-
+${serveExamples}
 ${variablesHelp}`,
 	async run(given) {
-		atMost(0, given);
 		warnOfUnknownVariables();
 		if (given.sandbox && given.config !== undefined) {
 			throw new UsageError("--sandbox brings its own configuration: leave --config out");

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { loadWriteKeys } from "../config/config.ts";
 import { readSnippet } from "../http/snippet-file.ts";
-import { atMost, type Command, CommandError } from "./command.ts";
+import { type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";
 
@@ -45,7 +45,6 @@ Examples:
   eventferry snippet --url https://shop.example/ferry
 `,
 	async run(given) {
-		atMost(0, given);
 		const src = `${proxyUrl(given.url)}/client.js`;
 		const writeKeys = await loadWriteKeys({ file: given.config });
 		if (writeKeys.length === 0)

@@ -1,31 +1,9 @@
-import * as z from "zod";
-import { atMost, type Command } from "./command.ts";
-import { ask } from "./operator.ts";
+import { type DestinationNumbers, type Stats, statsSchema } from "../../shared/admin.ts";
+import type { Command } from "./command.ts";
+import { adminVariables, ask } from "./operator.ts";
 import { counted, duration, minuteOf, out, outJson, table, visible } from "./print.ts";
 
-const counts = z.record(z.string(), z.number());
-const statsSchema = z.looseObject({
-	journal: z.number(),
-	stuck: z.number(),
-	events: z.number(),
-	discarded: counts,
-	destinations: z.record(
-		z.string(),
-		z.looseObject({
-			state: z.string(),
-			until: z.number().optional(),
-			reason: z.string().optional(),
-			waiting: z.number(),
-			oldestAt: z.number().optional(),
-			delivered: z.number(),
-			dead: z.number(),
-			discarded: counts,
-			budget: z.array(z.looseObject({ site: z.string(), limit: z.number(), perMs: z.number(), used: z.number() })),
-		}),
-	),
-});
-type Stats = z.infer<typeof statsSchema>;
-type Row = Stats["destinations"][string] & { name: string };
+type Row = DestinationNumbers & { name: string };
 
 const units: Record<number, string> = { 86400000: "day", 60000: "minute", 1000: "second" };
 
@@ -68,28 +46,20 @@ function print({ journal, stuck, events, discarded, destinations }: Stats, now: 
 		if (Object.keys(row.discarded).length > 0)
 			out(`not sent to ${row.name}, as configured: ${inWords(row.discarded)}\n`);
 	}
-	out(
-		`\n${table(
-			budgetColumns,
-			rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each }))),
-		)}`,
-	);
+	const budgets = rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each })));
+	out(`\n${table(budgetColumns, budgets)}`);
 }
 
 export const statsCommand: Command = {
 	name: "stats",
 	summary: "counts waiting, delivered and dead events, and shows the budgets",
 	options: ["url", "json", "help"],
-	help: `Variables, each also as NAME_FILE:
-  EVENTFERRY_ADMIN_TOKEN  the proxy's admin token
-  EVENTFERRY_URL
-
+	help: `${adminVariables}
 Examples:
   eventferry stats
   eventferry stats --url https://shop.example/ferry --json
 `,
 	async run(given) {
-		atMost(0, given);
 		const stats = await ask(given.url, { key: "EVENTFERRY_ADMIN_TOKEN", answer: statsSchema, path: "/admin/stats" });
 		if (given.json) outJson(stats);
 		else print(stats, Date.now());

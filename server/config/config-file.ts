@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,13 +11,7 @@ const defaultFiles = ["eventferry.config.mjs", "eventferry.config.json"];
  * configuration if neither exists. Rejects with {@link ConfigError} if the file cannot be used.
  */
 export async function readConfigFile(file: string | undefined): Promise<unknown> {
-	let path = file;
-	for (const name of defaultFiles) {
-		path ??= await access(name).then(
-			() => name,
-			() => undefined,
-		);
-	}
+	const path = file ?? defaultFiles.find((name) => existsSync(name));
 	if (path === undefined) return {};
 	try {
 		await access(path);
@@ -41,10 +36,7 @@ function reasonOf(error: unknown, extension: string): string {
 		return `it is not JSON${position ? `, see ${position}` : ""}`;
 	}
 	const isEngines = error instanceof SyntaxError || error instanceof TypeError || error instanceof ReferenceError;
-	return isEngines || "code" in error ? error.message : `it throws ${error.name}${lineOf(error)}`;
-}
-
-function lineOf({ stack }: Error): string {
-	const [, line] = /\.mjs[^:]*:(\d+):\d+/.exec(stack ?? "") ?? [];
-	return line === undefined ? "" : ` at line ${line}`;
+	if (isEngines || "code" in error) return error.message;
+	const [, line] = /\.mjs[^:]*:(\d+):\d+/.exec(error.stack ?? "") ?? [];
+	return `it throws ${error.name}${line === undefined ? "" : ` at line ${line}`}`;
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type * as z from "zod";
+import { isRecord } from "../providers/json.ts";
 import type { ProviderName } from "../providers/registry.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
@@ -16,8 +17,7 @@ type Environment = Record<string, string | undefined>;
 /** Types a configuration file: `export default defineConfig({ … })`. */
 export const defineConfig = (config: Config): Config => config;
 
-const asRecord = (value: unknown): Record<string, unknown> =>
-	typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
 
 const sitesIn = (config: unknown): unknown[] => {
 	const { sites } = asRecord(config);
@@ -92,24 +92,10 @@ export function readVariable(name: string, env: Environment = process.env): stri
 	}
 }
 
-interface Setting extends Variable {
-	value: unknown;
-}
-
-function readEnvironment(env: Environment, accounts: boolean): { settings: Setting[]; mistakes: Mistake[] } {
-	const settings: Setting[] = [];
-	const mistakes: Mistake[] = [];
-	for (const variable of variables) {
-		if (variable.provider !== undefined && !accounts) continue;
-		try {
-			const text = readVariable(variable.name, env);
-			if (text !== undefined) settings.push({ ...variable, value: variable.read(text) });
-		} catch (error) {
-			if (!(error instanceof ConfigError)) throw error;
-			mistakes.push(...error.mistakes);
-		}
-	}
-	return { settings, mistakes };
+/** Adds the mistakes of a {@link ConfigError} to a list. Throws any other error. */
+function note(mistakes: Mistake[], error: unknown): void {
+	if (!(error instanceof ConfigError)) throw error;
+	mistakes.push(...error.mistakes);
 }
 
 export interface LoadOptions {
@@ -128,16 +114,20 @@ export interface LoadOptions {
 /** Merges code over the environment over a file. The result is not checked yet. */
 async function gather({ file, env = process.env, accounts = true, defaults = {}, overrides = {} }: LoadOptions) {
 	const unreadable: Mistake[] = [];
-	let config =
-		file === false
-			? defaults
-			: await readConfigFile(file).catch((error) => {
-					if (!(error instanceof ConfigError)) throw error;
-					unreadable.push(...error.mistakes);
-					return {};
-				});
+	const mistakes: Mistake[] = [];
+	let config: unknown = defaults;
+	if (file !== false) config = await readConfigFile(file).catch((error) => note(unreadable, error));
+	const settings: (Variable & { value: unknown })[] = [];
+	for (const variable of variables) {
+		if (variable.provider !== undefined && !accounts) continue;
+		try {
+			const text = readVariable(variable.name, env);
+			if (text !== undefined) settings.push({ ...variable, value: variable.read(text) });
+		} catch (error) {
+			note(mistakes, error);
+		}
+	}
 	const sites = sitesIn(config);
-	const { settings, mistakes } = readEnvironment(env, accounts);
 	/** Whether the site has an account there. Without one, a base URL or a budget in the environment means nothing. */
 	const hasAccount = (provider: ProviderName) =>
 		asRecord(sites[0])[provider] !== undefined ||
@@ -153,10 +143,7 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 	return { config, settings, mistakes, unreadable };
 }
 
-/**
- * Loads the configuration: values from code over the environment over a file. Rejects with {@link ConfigError}, which
- * has every mistake.
- */
+/** Loads the configuration: code over environment over file. Rejects with a {@link ConfigError} of all mistakes. */
 export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConfig> {
 	const { config, settings, mistakes, unreadable } = await gather(options);
 	try {

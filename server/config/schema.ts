@@ -60,20 +60,15 @@ const options = (circumstances: Circumstances) => ({
 	sites: z.array(siteSchema(circumstances)).min(1, "must name at least one site"),
 });
 
-const isDistinct = (keys: string[]) => new Set(keys).size === keys.length;
-
 /** The schema of a configuration. */
 export const configSchema = (circumstances: Circumstances): z.ZodObject<ReturnType<typeof options>, z.core.$strict> =>
-	z
-		.strictObject(options(circumstances))
-		.refine(({ sites }) => isDistinct(sites.map(({ writeKey }) => writeKey)), {
-			path: ["sites"],
-			message: "must each have a write key of their own: two have the same",
-		})
-		.refine(({ sites }) => isDistinct(sites.flatMap(({ serverKey }) => serverKey ?? [])), {
-			path: ["sites"],
-			message: "must each have a server key of their own: two have the same",
-		});
+	z.strictObject(options(circumstances)).superRefine(({ sites }, context) => {
+		const keys = { write: sites.map((site) => site.writeKey), server: sites.flatMap((site) => site.serverKey ?? []) };
+		for (const [kind, each] of Object.entries(keys)) {
+			const message = `must each have a ${kind} key of their own: two have the same`;
+			if (new Set(each).size < each.length) context.addIssue({ code: "custom", path: ["sites"], message });
+		}
+	});
 
 /** A configuration as people write it: options with a default may be left out. */
 export type Config = InputOf<ReturnType<typeof configSchema>>;

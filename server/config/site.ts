@@ -65,9 +65,7 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 				.min(1, `is empty: ${originsHint}`),
 	/** Secret with which the site's backend sends events to `POST /v1/events`. */
 	serverKey: bearerToken("the secret your backend sends").optional(),
-	/**
-	 * Identification of visitors: `"open"` (default) believes the page, `"verified"` only a token signed by your backend.
-	 */
+	/** Identity of visitors: `"open"` (default) believes the page, `"verified"` only a token signed by your backend. */
 	identity: z.enum(["open", "verified"], 'must be "open" or "verified"').default("open"),
 	/** Secrets with which your backend signs identities, newest first. Older ones stay valid, for rotation. */
 	identitySecrets: z.array(identitySecret).optional(),

@@ -11,7 +11,7 @@ export interface Variable {
 	/** Provider of the account that the variable is about; absent if it is about none. */
 	provider?: ProviderName;
 	/** Whether the option is required in an account. */
-	isCredential: boolean;
+	isCredential?: boolean;
 }
 
 const own: Record<string, string> = {
@@ -28,26 +28,25 @@ const own: Record<string, string> = {
 	EVENTFERRY_IDENTITY_SECRET: "sites.0.identitySecrets",
 };
 
-const asText = (text: string) => text;
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const listed = (text: string) =>
 	text
 		.split(",")
 		.map((entry) => entry.trim())
 		.filter(Boolean);
-const yesOrNo = new Map([
-	["true", true],
-	["false", false],
-]);
 /** Readings of the options that are not text. */
 const readings: Record<string, (text: string) => unknown> = {
 	port: wholeNumber,
 	budget: wholeNumber,
-	trustProxy: (text) => yesOrNo.get(text) ?? wholeNumber(text),
+	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
 	origins: listed,
 	identitySecrets: listed,
 };
-const readingOf = (option: string) => readings[option] ?? asText;
+const variableAt = (name: string, path: string): Variable => ({
+	name,
+	path,
+	read: readings[path.replace(/^.*\./, "")] ?? ((text) => text),
+});
 
 function variablesOf(provider: ProviderName): Variable[] {
 	const { variables, options } = definitions[provider];
@@ -55,16 +54,13 @@ function variablesOf(provider: ProviderName): Variable[] {
 	return Object.entries(variables).map(([name, option]) => {
 		const schema = schemas[option];
 		const isCredential = schema !== undefined && !z.safeParse(schema, undefined).success;
-		return { name, path: `sites.0.${provider}.${option}`, read: readingOf(option), provider, isCredential };
+		return { ...variableAt(name, `sites.0.${provider}.${option}`), provider, isCredential };
 	});
 }
 
 /** All variables that set options, in the order in which help texts list them. */
 export const variables: readonly Variable[] = [
-	...Object.entries(own).map(([name, path]) => {
-		const option = path.replace(/^.*\./, "");
-		return { name, path, read: readingOf(option), isCredential: false };
-	}),
+	...Object.entries(own).map(([name, path]) => variableAt(name, path)),
 	...providerNames.flatMap(variablesOf),
 ];
 

@@ -13,8 +13,6 @@ export interface CrispAccess {
 	baseUrl?: string;
 }
 
-const documentedUrl = "https://api.crisp.chat/v1";
-
 /** Imports the official client when it is first needed, so that applications without it need not install it. */
 export async function loadCrispApi(): Promise<typeof Crisp> {
 	try {
@@ -35,12 +33,9 @@ function segment(part: unknown): string {
 }
 
 /** Gives the official client the token, and makes it encode the paths of its requests. */
-export function authenticated<Client extends Crisp>(
-	client: Client,
-	{ identifier, key, tier, baseUrl }: CrispAccess,
-): Client {
-	client.authenticateTier(tier ?? "website", identifier, key);
-	client.prepareRestUrl = (paths) =>
-		`${(baseUrl ?? documentedUrl).replace(/\/+$/, "")}/${paths.map(segment).join("/")}`;
+export function authenticated<Client extends Crisp>(client: Client, access: CrispAccess): Client {
+	const { identifier, key, tier = "website", baseUrl = "https://api.crisp.chat/v1" } = access;
+	client.authenticateTier(tier, identifier, key);
+	client.prepareRestUrl = (paths) => `${baseUrl.replace(/\/+$/, "")}/${paths.map(segment).join("/")}`;
 	return client;
 }

@@ -1,4 +1,4 @@
-import type { ConversationMessageNew, ConversationRoutingAssignUpdate } from "crisp-api";
+import type { ConversationRoutingAssignUpdate } from "crisp-api";
 import type { Official, Section } from "./method.ts";
 
 /** Selects messages before, after or around a time, ms since the epoch. */
@@ -10,6 +10,11 @@ export interface MessagesQuery {
 
 /** New operator of a conversation: an operator's id, Crisp's own form, or null for nobody. */
 export type Assignee = string | null | ConversationRoutingAssignUpdate;
+
+/** Operator that a conversation is assigned to. */
+export interface Routing {
+	assigned?: { user_id?: string | null } | null;
+}
 
 const assignment = (to: Assignee) =>
 	typeof to === "object" && to !== null ? to : ({ assigned: { user_id: to } } as ConversationRoutingAssignUpdate);
@@ -44,20 +49,14 @@ export const websiteConversations = {
 		today: "sendMessageInConversation",
 		call: (
 			official: Official,
-			websiteId: string,
-			sessionId: string,
-			message: ConversationMessageNew,
-		): Promise<{ fingerprint?: number }> => official.sendMessageInConversation(websiteId, sessionId, message),
+			...args: Parameters<Official["sendMessageInConversation"]>
+		): Promise<{ fingerprint?: number }> => official.sendMessageInConversation(...args),
 	},
 	setState: { route: `PATCH ${one}/state`, today: "changeConversationState" },
 	getRouting: {
 		route: `GET ${one}/routing`,
 		today: "getConversationRoutingAssign",
-		call: (
-			official: Official,
-			websiteId: string,
-			sessionId: string,
-		): Promise<{ assigned?: { user_id?: string | null } | null }> =>
+		call: (official: Official, websiteId: string, sessionId: string): Promise<Routing> =>
 			official.getConversationRoutingAssign(websiteId, sessionId),
 	},
 	setRouting: {

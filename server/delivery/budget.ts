@@ -39,21 +39,10 @@ export function budgetLeft(
 }
 
 /** Tokens taken from a budget in advance, one per request. They become void at the end of their window. */
-export interface Purse {
-	/** Takes tokens from the budget if the purse is empty. Resolves to the time of the refill if there are none. */
-	fill(): Promise<number | undefined>;
-	/** Tokens that can be spent now. */
-	tokens(): number;
-	/** Tells whether the tokens come from the reserve. */
-	reservedOnly(): boolean;
-	/** Spends tokens and returns the end of their window. */
-	spend(count: number): number;
-	/** Puts back a token that was not needed, unless its window has ended. */
-	keep(windowEnd: number): void;
-}
+export type Purse = ReturnType<typeof createPurse>;
 
 /** Takes a destination's budget in small advances, durable before a request is sent and never given back to it. */
-export function createPurse({ outbox, destination, limits, now }: Context): Purse {
+export function createPurse({ outbox, destination, limits, now }: Context) {
 	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));
 	let left = 0;
@@ -62,9 +51,14 @@ export function createPurse({ outbox, destination, limits, now }: Context): Purs
 	let reservedOnly = false;
 	const tokens = () => (now() < until ? left : 0);
 	return {
+		/** Tokens that can be spent now. */
 		tokens,
+
+		/** Tells whether the tokens come from the reserve. */
 		reservedOnly: () => reservedOnly,
-		async fill() {
+
+		/** Takes tokens from the budget if the purse is empty. Resolves to the time of the refill if there are none. */
+		async fill(): Promise<number | undefined> {
 			if (tokens() > 0) return undefined;
 			if (now() < refillAt) return refillAt;
 			const { granted, nextAt, ...advance } = await outbox.advance({ destination, limits, want, now: now() });
@@ -74,11 +68,15 @@ export function createPurse({ outbox, destination, limits, now }: Context): Purs
 			refillAt = left > 0 ? 0 : nextAt;
 			return left > 0 ? undefined : nextAt;
 		},
-		spend(count) {
-			left -= count;
+
+		/** Spends a token and returns the end of its window. */
+		spend(): number {
+			left -= 1;
 			return until;
 		},
-		keep(windowEnd) {
+
+		/** Puts back a token that was not needed, unless its window has ended. */
+		keep(windowEnd: number): void {
 			if (windowEnd === until) left += 1;
 		},
 	};

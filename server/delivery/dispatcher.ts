@@ -1,25 +1,13 @@
-import type { Admit } from "../providers/provider.ts";
-import { createAdmit } from "./admit.ts";
 import { createAttempts } from "./attempt.ts";
 import { createPurse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import { startFlow } from "./flow.ts";
 import { createGroupHold } from "./group-hold.ts";
-import type { DestinationState } from "./hold.ts";
+import { createSend } from "./other-requests.ts";
 
 export type { Notice } from "./context.ts";
 
-export interface Dispatcher {
-	state(): DestinationState;
-	/** Requests sent since the start, including lookups, creations and failures. */
-	requests(): number;
-	/** Resolves once no request for these people, by their keys, is under way. */
-	quiet(people: readonly string[]): Promise<void>;
-	/** Admits requests other than deliveries. */
-	admit: Admit;
-	/** Takes no more leases. Resolves once all leases are settled; requests under way are aborted after `graceMs`. */
-	stop(graceMs: number): Promise<void>;
-}
+export type Dispatcher = ReturnType<typeof startDispatcher>;
 
 /** Wait before the store is asked again after an error, ms. */
 const storeRetryMs = 1_000;
@@ -28,7 +16,7 @@ const storeRetryMs = 1_000;
  * Delivers one site's events to one destination: leases lanes, has the provider plan and send each lane's next request,
  * and settles by the table in ARCHITECTURE.md. Starts at once.
  */
-export function startDispatcher(options: Omit<Context, "signal" | "retryMs">): Dispatcher {
+export function startDispatcher(options: Omit<Context, "signal" | "retryMs">) {
 	const aborting = new AbortController();
 	const context: Context = { ...options, signal: aborting.signal, retryMs: storeRetryMs };
 	const purse = createPurse(context);
@@ -37,10 +25,14 @@ export function startDispatcher(options: Omit<Context, "signal" | "retryMs">): D
 	const flow = startFlow(context, { purse, hold, attempt });
 	return {
 		state: hold.state,
+		/** Requests sent since the start, including lookups, creations and failures. */
 		requests: sent,
+		/** Resolves once no request for these people, by their keys, is under way. */
 		quiet: flow.quiet,
-		admit: createAdmit(context, purse, hold),
-		async stop(graceMs) {
+		/** Sends a request other than a delivery. */
+		send: createSend(context, purse, hold),
+		/** Takes no more leases. Resolves once all leases are settled; requests under way are aborted after `graceMs`. */
+		async stop(graceMs: number): Promise<void> {
 			const grace = setTimeout(() => aborting.abort(), graceMs);
 			await flow.stop();
 			clearTimeout(grace);

@@ -95,14 +95,12 @@ export function startFlow(context: Context, { purse, hold, attempt, startTimer }
 	const stopListening = outbox.onReady(lanesReady);
 	const running = run();
 	return {
-		/** Resolves once no request for these people, by their keys, is under way. */
 		async quiet(people: readonly string[]): Promise<void> {
 			const isTheirs = ({ person }: Lease) => people.includes(person);
 			sending.giveBack(isTheirs);
 			await sending.settled(isTheirs);
 		},
 
-		/** Takes no more leases. Resolves once all leases are settled. */
 		async stop(): Promise<void> {
 			stopping.abort();
 			stopListening();

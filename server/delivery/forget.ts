@@ -60,7 +60,6 @@ const deletePeople: Operation = {
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
-/** Deletes a person's profile at a destination. */
 async function removeAt(
 	{ provider, dispatcher }: Delivery,
 	person: Someone,
@@ -71,7 +70,7 @@ async function removeAt(
 	await dispatcher.quiet(keysOf(person));
 	const memories = known.map((text) => parseJson(text) as Known);
 	try {
-		const { kind, ...why } = await provider.remove(person, memories, dispatcher.admit);
+		const { kind, ...why } = await provider.remove(person, memories, dispatcher.send);
 		return { profile: kind, ...why };
 	} catch (error) {
 		// The store could not be asked for a token. All that is kept of the person here is gone already.

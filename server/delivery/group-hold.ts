@@ -7,7 +7,6 @@ const longestMs = 86_400_000;
 
 export type GroupHold = ReturnType<typeof createGroupHold>;
 
-/** A change of the hold. */
 interface Change {
 	make(hold: Hold): void;
 	/** Tells whether the change follows from the answer to a probe. */
@@ -80,7 +79,6 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 		state: () => hold.state(),
 		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (isFresh && hold.state().kind === "paused" ? 0 : Math.min(hold.until(), latest)),
-		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => hold.probing(),
 		/** Returns the hold as last seen in the store. */
 		stored: () => stored,

@@ -72,7 +72,6 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		until: () => (state.kind === "running" ? 0 : state.until),
 		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => state.kind !== "running",
-		/** Holds in a row. */
 		holds: () => holds,
 		/** Begins a probe: other requests wait for its answer. */
 		probe(now: number): void {

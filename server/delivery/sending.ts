@@ -56,7 +56,7 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 
 	async function send(leased: Leased): Promise<void> {
 		leased.stage = "busy";
-		const windowEnd = purse.spend(1);
+		const windowEnd = purse.spend();
 		const { settlement, isSent, step } = await attempt(leased.lease);
 		if (!isSent) purse.keep(windowEnd);
 		leased.stage = "settling";

@@ -56,7 +56,7 @@ export type IngestNotice =
 export type Ingest = ReturnType<typeof createIngest>;
 
 /** The accepted events of a batch, ready for the store, and the rejected ones. */
-export interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
+interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
 	rejected: Rejection[];
 	at: number;
 }

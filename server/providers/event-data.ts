@@ -8,20 +8,17 @@ const lateMs = 60_000;
 export const eventName = (event: Event): string => (event.type === "track" ? event.name : event.type);
 
 /**
- * An event's data as it is delivered: with the page's address and title for a page view, and with the capture time,
- * since no provider accepts a time of its own.
+ * An event's data as it is delivered, if there is any: with the page's address and title for a page view, and with the
+ * capture time, since no provider accepts a time of its own.
  */
-export function eventData(
-	{ type, context, data, at }: Event,
-	occurredAt: CommonOptions["occurredAt"],
-	now: number,
-): Record<string, unknown> {
+export function eventData({ type, context, data, at }: Event, occurredAt: CommonOptions["occurredAt"], now: number) {
 	const { url, title } = (type === "page" && context) || {};
 	const isStamped = occurredAt === "always" || (occurredAt === "late" && now - at > lateMs);
-	return {
+	const all: Record<string, unknown> = {
 		...(url !== undefined && { url }),
 		...(title !== undefined && { title }),
 		...data,
 		...(isStamped && { occurred_at: new Date(at).toISOString() }),
 	};
+	return Object.keys(all).length > 0 ? all : undefined;
 }

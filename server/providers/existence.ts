@@ -2,7 +2,7 @@ import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { ofFirstPerson, remember, type Sent } from "./attributes.ts";
 import type { CommonOptions } from "./options.ts";
-import type { Known, Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
+import type { Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
 
 /**
  * Knowledge that a person is missing at a provider. Without any, a person is assumed to exist, as most do.
@@ -54,12 +54,9 @@ export function addressed<Memory extends AddressedMemory>(
 }
 
 /** Memory of a person after the request that creates them, with these attributes, for an event. */
-export const created = (
-	memory: AddressedMemory,
-	{ id }: Event,
-	attributes: Record<string, unknown>,
-	now: number,
-): Known => ({ ...memory, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) });
+export function created(memory: AddressedMemory, { id }: Event, attributes: Record<string, unknown>, now: number) {
+	return { ...memory, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) };
+}
 
 /** Period for which a missing person is not asked for again, ms. */
 const missingMs = 3_600_000;

@@ -12,12 +12,12 @@ export const textOf = (value: unknown): string | undefined =>
 	typeof value === "string" && value !== "" ? value : undefined;
 
 /** The value's entries that are scalars, except those under the names to omit. */
-export const scalarsOf = (value: unknown, omit: ReadonlySet<string> = new Set()): Record<string, Scalar> =>
-	isRecord(value)
-		? Object.fromEntries(
-				Object.entries(value).filter((entry): entry is [string, Scalar] => !omit.has(entry[0]) && isScalar(entry[1])),
-			)
-		: {};
+export function scalarsOf(value: unknown, omit: ReadonlySet<string> = new Set()): Record<string, Scalar> {
+	const entries = Object.entries(isRecord(value) ? value : {});
+	return Object.fromEntries(
+		entries.flatMap(([name, each]) => (isScalar(each) && !omit.has(name) ? [[name, each]] : [])),
+	);
+}
 
 /** The JSON object in a text; undefined if the text is anything else. */
 export function parseObject(text: string | undefined): Record<string, unknown> | undefined {

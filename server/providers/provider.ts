@@ -20,11 +20,8 @@ export interface Connector {
 	plan(events: Lane, known: Known, now: number): Plan;
 	/** Sends a planned request once, and says what the answer means. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
-	/**
-	 * Deletes every profile of a person. Calls `admit` before each request, and rejects only if `admit` does. Absent if
-	 * no route for that is known.
-	 */
-	remove?(person: Person, known: readonly Known[], admit: Admit): Promise<Removal>;
+	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for that is known. */
+	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
 }
 
 /** A destination of events: a connector with its names, and with web hooks if they can be verified. */
@@ -37,8 +34,8 @@ export interface Provider extends Connector {
 	readonly hooks?: AccountHooks | undefined;
 }
 
-/** Asks for permission to send one more request; the answer is a signal to abort it with, or the reason for a refusal. */
-export type Admit = () => Promise<{ signal: AbortSignal } | { refused: string }>;
+/** Sends a request at the cost of the budget. Resolves to `wait`, with the reason, if the request is not sent now. */
+export type Send = (request: PlannedRequest) => Promise<Outcome>;
 
 /** The result of deleting a person's profiles. */
 export type Removal =

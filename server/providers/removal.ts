@@ -1,13 +1,4 @@
-import type { Admit, Outcome, PlannedRequest, Removal } from "./provider.ts";
-
-/** Sends a request if it is admitted, else resolves to a failure with the reason. */
-export async function admitted<Result>(
-	admit: Admit,
-	send: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result | Extract<Removal, { kind: "failed" }>> {
-	const admission = await admit();
-	return "refused" in admission ? { kind: "failed", reason: admission.refused } : send(admission.signal);
-}
+import type { Outcome, Removal, Send } from "./provider.ts";
 
 function removalOf(outcome: Outcome): Removal {
 	if (outcome.kind === "delivered") return { kind: "deleted" };
@@ -18,15 +9,10 @@ function removalOf(outcome: Outcome): Removal {
 }
 
 /** Deletes the profiles at these paths, one after the other. Stops at the first failure. */
-export async function removeAll(
-	paths: readonly string[][],
-	admit: Admit,
-	send: (request: PlannedRequest, signal: AbortSignal) => Promise<Outcome>,
-): Promise<Removal> {
+export async function removeAll(paths: readonly string[][], send: Send): Promise<Removal> {
 	let result: Removal = { kind: "not_found" };
 	for (const path of paths) {
-		const request: PlannedRequest = { purpose: "remove", method: "DELETE", path, ifDelivered: {} };
-		const removal = await admitted(admit, async (signal) => removalOf(await send(request, signal)));
+		const removal = removalOf(await send({ purpose: "remove", method: "DELETE", path, ifDelivered: {} }));
 		if (removal.kind === "failed") return removal;
 		if (removal.kind === "deleted") result = removal;
 	}

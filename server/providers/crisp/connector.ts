@@ -60,14 +60,6 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	});
 	const pathOf = (...path: string[]) => ["website", config.websiteId, "people", ...path];
 
-	async function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
-		const answer = await exchange(request, signal);
-		const outcome = classify(answer, request, dialect);
-		const data = request.purpose === "create" && answer.kind === "reply" ? answer.json?.data : undefined;
-		const id = isRecord(data) ? textOf(data.people_id) : undefined;
-		return outcome.kind === "delivered" && id !== undefined ? { ...outcome, known: { ...outcome.known, id } } : outcome;
-	}
-
 	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
 	function planUpdates(lane: readonly StoredEvent[], address: string, memory: CrispMemory, now: number): Plan {
 		// After a refusal the lane may be cut to fewer updates than the first request had. These still have sent profile
@@ -98,7 +90,6 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	}
 
 	function planEvent({ event }: StoredEvent, address: string, memory: CrispMemory, now: number): Plan {
-		const data = eventData(event, config.occurredAt, now);
 		const request: PlannedRequest = {
 			purpose: "event",
 			method: "POST",
@@ -106,7 +97,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			body: {
 				text: eventName(event),
 				color: event.color ?? (event.type === "confirmation" ? "green" : undefined),
-				data: Object.keys(data).length > 0 ? data : undefined,
+				data: eventData(event, config.occurredAt, now),
 			},
 			ifDelivered: { ...memory, missingAt: undefined },
 		};
@@ -150,13 +141,21 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			return { ...plan, request: { ...plan.request, ifMissing: missing } };
 		},
 
-		send,
+		async send(request, signal) {
+			const answer = await exchange(request, signal);
+			const outcome = classify(answer, request, dialect);
+			const data = request.purpose === "create" && answer.kind === "reply" ? answer.json?.data : undefined;
+			const id = isRecord(data) ? textOf(data.people_id) : undefined;
+			return outcome.kind === "delivered" && id !== undefined
+				? { ...outcome, known: { ...outcome.known, id } }
+				: outcome;
+		},
 
-		remove(person, known, admit) {
+		async remove(person, known, send) {
 			const addresses = [person.email, ...known.map(({ of }: CrispMemory) => of)].flatMap((each) => each || []);
-			if (addresses.length === 0) return Promise.resolve({ kind: "not_addressable" });
+			if (addresses.length === 0) return { kind: "not_addressable" };
 			const paths = [...new Set(addresses)].map((address) => pathOf("profile", address));
-			return removeAll(paths, admit, send);
+			return removeAll(paths, send);
 		},
 	};
 }

@@ -1,4 +1,4 @@
-import type { Event, Person } from "../../../shared/event.ts";
+import type { Person } from "../../../shared/event.ts";
 import { leadingUpdates, nameAhead, ofFirstPerson, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect, errorTexts } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
@@ -9,7 +9,7 @@ import { type Address, addressesOf, customerKey, searchFor } from "./customers.t
 import { customerBody, placed } from "./fields.ts";
 import { afterLookup, type HelpCrunchMemory, isLookup, type Lookup, put, without } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
-import { removeCustomers } from "./removal.ts";
+import { afterList, removeCustomers } from "./removal.ts";
 
 const dialect: Dialect = {
 	// The first error is often the generic `invalid_request`, the last one says what is wrong:
@@ -29,11 +29,6 @@ const dialect: Dialect = {
  */
 export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: `Bearer ${config.apiKey}` });
-
-	function eventBody(customer: number, event: Event, now: number) {
-		const data = eventData(event, config.occurredAt, now);
-		return { customer, name: eventName(event), data: Object.keys(data).length > 0 ? data : undefined };
-	}
 
 	/** Plans a search by the person's next address, after `searched` addresses without a result. */
 	function planSearch(person: Person, address: Address, searched: number, memory: HelpCrunchMemory, now: number): Plan {
@@ -110,11 +105,12 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 			const again = { ...memory, ids: without(memory.ids, key), revivedFor: event.id };
 			const lookUpAgain = memory.revivedFor === event.id ? undefined : again;
 			const isUpdating = count > 0;
+			const data = eventData(event, config.occurredAt, now);
 			const request: PlannedRequest = {
 				purpose: isUpdating ? "update" : "event",
 				method: isUpdating ? "PATCH" : "POST",
 				path: isUpdating ? ["customers", String(id)] : ["events"],
-				body: isUpdating ? customerBody(fields) : eventBody(id, event, now),
+				body: isUpdating ? customerBody(fields) : { customer: id, name: eventName(event), data },
 				ifDelivered: isUpdating ? { ...memory, sentTo: id, sent: remember(sent, fields, now) } : { ...memory },
 				ifMissing: isGiven ? lookUp : lookUpAgain,
 			};
@@ -124,14 +120,10 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		async send(request, signal) {
 			const answer = await exchange(request, signal);
 			const outcome = classify(answer, request, dialect);
-			return isLookup(request) ? afterLookup(outcome, answer, request) : outcome;
+			if (isLookup(request)) return afterLookup(outcome, answer, request);
+			return request.purpose === "list" ? afterList(outcome, answer) : outcome;
 		},
 
-		remove: (person, known, admit) =>
-			removeCustomers(person, known, admit, async (request, signal) => {
-				const answer = await exchange(request, signal);
-				const found = answer.kind === "reply" ? answer.json?.data : undefined;
-				return { outcome: classify(answer, request, dialect), found };
-			}),
+		remove: removeCustomers,
 	};
 }

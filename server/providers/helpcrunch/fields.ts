@@ -25,10 +25,6 @@ export function placed(attributes: Record<string, Scalar>): Record<string, Scala
 export function customerBody(fields: Record<string, Scalar>): Record<string, unknown> {
 	const custom = Object.entries(fields).filter(([name]) => name.startsWith("customData."));
 	const own = Object.entries(fields).filter(([name]) => !name.startsWith("customData."));
-	return {
-		...Object.fromEntries(own),
-		...(custom.length > 0 && {
-			customData: custom.map(([name, value]) => ({ property: name.slice("customData.".length), value })),
-		}),
-	};
+	const customData = custom.map(([name, value]) => ({ property: name.slice("customData.".length), value }));
+	return { ...Object.fromEntries(own), customData: custom.length > 0 ? customData : undefined };
 }

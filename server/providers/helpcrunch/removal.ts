@@ -1,38 +1,42 @@
 import type { Person } from "../../../shared/event.ts";
-import type { Admit, Known, Outcome, PlannedRequest, Removal } from "../provider.ts";
-import { admitted, removeAll } from "../removal.ts";
-import { addressesOf, isCustomer, isPerson, searchFor } from "./customers.ts";
+import type { HttpAnswer } from "../exchange.ts";
+import type { Known, Outcome, PlannedRequest, Removal, Send } from "../provider.ts";
+import { removeAll } from "../removal.ts";
+import { type Address, addressesOf, isCustomer, isPerson, searchFor } from "./customers.ts";
 import type { HelpCrunchMemory } from "./lookup.ts";
 
 /** Most customers deleted for one person. E-mails are not unique, but a search with more results is likely wrong. */
 const mostCustomers = 20;
 
+/** A search for customers whose outcome has all that are found as `known.found`. */
+const listOf = (address: Address): PlannedRequest => ({ ...searchFor(address), purpose: "list", ifDelivered: {} });
+
+/** Adds the customers in an answer to the outcome of {@link listOf}'s request. */
+export function afterList(outcome: Outcome, answer: HttpAnswer): Outcome {
+	const found = answer.kind === "reply" ? answer.json?.data : undefined;
+	return outcome.kind === "delivered" ? { ...outcome, known: { found } } : outcome;
+}
+
 /**
  * Deletes every customer who is this person: those with a known id, and those found by userId and by e-mail. The route
- * `DELETE /customers/{id}` is not documented: https://github.com/ralphowino/laravel-helpcrunch uses it. `send` resolves
- * to what an answer means, and to the customers that it lists.
+ * `DELETE /customers/{id}` is not documented: https://github.com/ralphowino/laravel-helpcrunch uses it.
  */
-export async function removeCustomers(
-	person: Person,
-	known: readonly Known[],
-	admit: Admit,
-	send: (request: PlannedRequest, signal: AbortSignal) => Promise<{ outcome: Outcome; found: unknown }>,
-): Promise<Removal> {
-	const keys = addressesOf(person).map(({ field, value }) => `${field}:${value}`);
+export async function removeCustomers(person: Person, known: readonly Known[], send: Send): Promise<Removal> {
+	const addresses = addressesOf(person);
+	const keys = addresses.map(({ field, value }) => `${field}:${value}`);
 	const remembered = known.flatMap(({ ids = {} }: HelpCrunchMemory) => Object.entries(ids));
 	const ids = new Set(remembered.flatMap(([key, id]) => (keys.includes(key) ? [id] : [])));
-	for (const address of addressesOf(person)) {
-		const result = await admitted(admit, (signal) => send({ ...searchFor(address), ifDelivered: {} }, signal));
-		if ("kind" in result) return result;
-		const { outcome, found } = result;
-		if (outcome.kind !== "delivered" || !Array.isArray(found)) {
+	for (const address of addresses) {
+		const outcome = await send(listOf(address));
+		if (outcome.kind !== "delivered" || !Array.isArray(outcome.known.found)) {
 			const { reason, status } = { reason: "unreadable", ...outcome };
 			return { kind: "failed", reason, status };
 		}
-		for (const customer of found.filter(isCustomer)) if (isPerson(customer, person, address)) ids.add(customer.id);
+		const customers = outcome.known.found.filter(isCustomer);
+		for (const customer of customers) if (isPerson(customer, person, address)) ids.add(customer.id);
 	}
 	const paths = [...ids].slice(0, mostCustomers).map((id) => ["customers", String(id)]);
-	const removal = await removeAll(paths, admit, async (request, signal) => (await send(request, signal)).outcome);
+	const removal = await removeAll(paths, send);
 	if (ids.size <= mostCustomers || removal.kind === "failed") return removal;
 	return { kind: "failed", reason: "too_many_matches" };
 }

@@ -72,7 +72,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 	/** The value of `event` in a request: an object with exactly one key, the event's type. */
 	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
 		const { event } = stored;
-		const all = Object.entries(eventData(event, config.occurredAt, now));
+		const all = Object.entries(eventData(event, config.occurredAt, now) ?? {});
 		const data = Object.fromEntries(all.filter(([name]) => maySet(name, stored)));
 		if (event.type === "confirmation") return { confirmation: data };
 		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };

@@ -12,13 +12,13 @@ it("an unused token returns to the purse only within its own window", async () =
 	let now = 0;
 	const purse = createPurse(contextOf({ outbox, limits, now: () => now }));
 	await purse.fill();
-	const first = purse.spend(1);
+	const first = purse.spend();
 	purse.keep(first);
 	expect(purse.tokens()).toBe(1);
-	purse.spend(1);
+	purse.spend();
 	now = 1_000;
 	await purse.fill();
-	purse.spend(1);
+	purse.spend();
 	purse.keep(first);
 	expect(purse.tokens()).toBe(0);
 	await outbox.close();

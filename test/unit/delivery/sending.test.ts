@@ -20,8 +20,8 @@ async function send({ reservedOnly = false, isSent = true }): Promise<{ settleme
 			fill: async () => undefined,
 			tokens: () => tokens,
 			reservedOnly: () => reservedOnly,
-			spend(count) {
-				tokens -= count;
+			spend() {
+				tokens -= 1;
 				return 0;
 			},
 			keep() {

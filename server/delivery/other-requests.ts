@@ -1,0 +1,30 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Send } from "../providers/provider.ts";
+import type { Purse } from "./budget.ts";
+import type { Context } from "./context.ts";
+import type { GroupHold } from "./group-hold.ts";
+
+/** Longest wait for a token, ms: somebody waits for the request. */
+const patienceMs = 10_000;
+
+/**
+ * Makes a function that sends requests other than deliveries. Each costs a token of the same budget, the reserve
+ * included. None is sent while the destination is held. A stop ends waits and aborts requests.
+ */
+export function createSend({ provider, now, signal }: Context, purse: Purse, hold: GroupHold): Send {
+	return async (request) => {
+		const giveUpAt = now() + patienceMs;
+		for (;;) {
+			if (signal.aborted) return { kind: "wait", reason: "stopped" };
+			const held = hold.state();
+			if (held.kind !== "running" && held.until > now()) return { kind: "wait", reason: held.reason };
+			const refillAt = await purse.fill();
+			if (purse.tokens() > 0) {
+				purse.spend();
+				return provider.send(request, signal);
+			}
+			if (refillAt !== undefined && refillAt > giveUpAt) return { kind: "wait", reason: "budget_exhausted" };
+			await delay(Math.max(1, (refillAt ?? 0) - now()), undefined, { signal }).catch(() => {});
+		}
+	};
+}
