@@ -48,7 +48,10 @@ function withAttributes(event: Event, allowed: string[] | undefined, signed: Ver
 	if (event.type === "login" && signed) event.data = { ...event.data, ...signed };
 }
 
-/** Finds the person of an event. Where a token is needed it names the person, and the page may only repeat that. */
+/**
+ * Finds the person of an event. Where a token is needed it alone names the person: the page may repeat its names, and
+ * names that the token lacks are ignored.
+ */
 function identified(
 	{ email, userId, token }: Person,
 	identities: Sender["identities"],
@@ -64,12 +67,13 @@ function identified(
 		return { code: "invalid_identity_token", flaw: "person.token: has no valid signature of your backend" };
 	// Guard (SECURITY.md): identity-of-token
 	const isOther =
-		(email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email ?? "")) ||
-		(userId !== undefined && userId !== identity.userId);
+		(email !== undefined && identity.email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email)) ||
+		(userId !== undefined && identity.userId !== undefined && userId !== identity.userId);
 	if (isOther) return { code: "invalid_identity_token", flaw: "person: contradicts its token" };
 	// Guard (SECURITY.md): token-expiry
 	if (at >= identity.expiresAt)
 		return { code: "identity_token_expired", flaw: "person.token: had expired when the event was captured" };
+	// Guard (SECURITY.md): names-of-token
 	return { who: identity, identity };
 }
 
