@@ -1,4 +1,4 @@
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { event, serverKey, writeKey } from "../support/proxy.ts";
 import { temporaryFolder } from "../support/served.ts";
@@ -89,6 +89,10 @@ threats("leaks", everything, {
 		expectNone(output(), planted);
 		expect(output()).not.toContain("eyJwbGFudGVkIjoxfQ");
 		expect(answers.join("")).toContain("eventferry");
+	},
+	"another user of the machine reads the store": async ({ store, batch }) => {
+		await batch(event());
+		for (const file of [store, `${store}-wal`]) expect((statSync(file).mode & 0o777).toString(8), file).toBe("600");
 	},
 });
 
