@@ -49,8 +49,10 @@ export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
 	options: ["port", "host", "config", "store", "live", "json", "help"],
-	help: `Opens no store, delivers nothing, shows no secret. --live sends one request to
-each destination. It changes nothing there, but counts towards its limit.
+	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak, as
+secrets of fewer than 32 characters, and exits with 0 nevertheless. --live sends
+one request to each destination. It changes nothing there, but counts towards
+its limit.
 
 Examples:
   eventferry check

@@ -37,6 +37,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a page of another origin reads what the proxy answers": { "readable-origins": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
 	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
+	"a visitor reads a secret in the page, where it is also the write key": { "public-secret": never },
 	"an operator's route is asked by somebody else": { "admin-token": always },
 	"a page of one site sends to another": { "origin-of-site": never },
 	"a web page reaches the sandbox by a name that it has made to point there": {
