@@ -11,9 +11,9 @@ export interface TakeRequest {
 	served: number;
 	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
 	reservedOnly: boolean;
-	/** The hold as the worker knows it. Nothing is leased if the destination has another. */
+	/** Hold as the dispatcher knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;
-	/** Lanes that the worker still works on. They are not leased to it again, even after their leases ran out. */
+	/** Lanes on which the dispatcher still works. They are not leased again, even after their leases ran out. */
 	holding: number[];
 	now: number;
 	leaseMs: number;
