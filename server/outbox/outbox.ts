@@ -85,7 +85,6 @@ export interface Outbox {
 	close(): Promise<void>;
 }
 
-/** A query for deliveries that are owed to people. */
 export interface OwedQuery {
 	destinations: Destination[];
 	/** Keys of the people. */
@@ -119,7 +118,6 @@ export interface FoundEvents {
 	cursor?: string;
 }
 
-/** A request to forget people. */
 export interface ForgetRequest {
 	site: string;
 	/** Keys of the people. */
