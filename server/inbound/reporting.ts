@@ -3,7 +3,7 @@ import type { Ingest, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { AccountHooks, Hook } from "../providers/hook.ts";
 import { type ReporterName, reporterNames } from "../providers/registry.ts";
-import { isUpdate, personKey, personOf } from "../stored-event.ts";
+import { personKey, personOf, setsAttributes } from "../stored-event.ts";
 import { eventId } from "./event-id.ts";
 
 /** A site that can receive web hooks. */
@@ -39,7 +39,7 @@ const echoMs = 300_000;
 
 /** Kind that an event shares with its echo. A login and an update are one kind, since both set attributes. */
 const kindOf = ({ as, name, event }: InboundRule) =>
-	isUpdate({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
+	setsAttributes({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
 /** Stores reports of providers: the events that a site's rules make of them, and the aliases by which they name people. */
 export function createReporting({ outbox, ingest, now, report }: ReportingOptions) {
@@ -63,7 +63,7 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 			name: as === "track" ? (name ?? hook.event) : undefined,
 			at: Math.min(Math.floor(hook.at), now()),
 			person: personKey(hook.person) === undefined ? personOf(key) : hook.person,
-			data: isUpdate({ type: as }) ? hook.attributes : hook.details,
+			data: setsAttributes({ type: as }) ? hook.attributes : hook.details,
 		};
 		return { rule, raw };
 	}

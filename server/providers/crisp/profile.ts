@@ -1,7 +1,7 @@
 import { splitName } from "../attributes.ts";
 import type { Scalar } from "../json.ts";
 
-/** Attributes that are fields of a profile's `person`. All others, but for the name and the company, are custom data. */
+/** Attributes that are fields of a profile's `person`. All others except name and company are custom data. */
 const personFields = new Set(["phone", "avatar", "gender", "address", "website"]);
 
 /** Assigns attributes to their paths in Crisp: `{ phone: 1, plan: "pro" }` → `{ "person.phone": "1", "data.plan": "pro" }`. */
