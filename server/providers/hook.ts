@@ -47,6 +47,6 @@ export interface AccountHooks {
 	verifies(request: HookRequest): boolean;
 	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
 	read(request: HookRequest): Hook | undefined;
-	/** Lists the aliases in `known` under which reports may name the person. */
+	/** Lists the aliases in `known`, under which reports may name the person. */
 	aliases(known: Record<string, unknown>): string[];
 }

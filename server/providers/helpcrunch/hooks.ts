@@ -8,7 +8,7 @@ import type { HelpCrunchConfig } from "./options.ts";
 /** Time in ms for which an id is recognised as a repeat. It is long, as web hooks have no signed time of sending. */
 const repeatMs = 31 * 86_400_000;
 
-/** Documented events. Chats' and messages' are known by prefix: https://docs.helpcrunch.com/en/webhooks/webhook-event-types */
+/** Documented events, with any name after `chat.` and `message.`: https://docs.helpcrunch.com/en/webhooks/webhook-event-types */
 const documented =
 	/^(customer\.(new|email_updated|tags_changed|unsubscribed|subscribed|blocked|unblocked|deleted)|(chat|message)\.\w+)$/;
 
