@@ -59,11 +59,11 @@ export const websiteOperators = {
 	},
 } satisfies Section;
 
-const token = "create a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
+const newToken = "create a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
 
 /** `userSession`: sessions of operators, withdrawn in 2019. */
 export const userSession = {
-	loginWithEmail: { route: "POST /user/session/login", instead: token },
+	loginWithEmail: { route: "POST /user/session/login", instead: newToken },
 	recoverPassword: {
 		route: "POST /user/session/recover",
 		instead: "have operators recover their password at https://app.crisp.chat",

@@ -1,5 +1,5 @@
 import type { HttpAnswer } from "./exchange.ts";
-import { notThere } from "./existence.ts";
+import { missingOutcome } from "./existence.ts";
 import { isRecord } from "./json.ts";
 import type { Outcome, PlannedRequest } from "./provider.ts";
 
@@ -74,7 +74,7 @@ export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: D
 		case "retry":
 			return { kind: means, ...answered };
 		case "unknownPerson":
-			return notThere(request, status);
+			return missingOutcome(request, status);
 		case "rejected":
 			return { kind: means, ...answered, message: message.slice(0, 300) || undefined };
 	}

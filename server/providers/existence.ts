@@ -33,7 +33,7 @@ export interface AddressedKnown extends Existence {
  * wrong, else the e-mail. Returns the leading events of that person, the chosen id, the knowledge about the address
  * (empty if the stored one is about another), and as `ifMissing` the knowledge to store if nobody has the address.
  */
-export function addressed<Known extends AddressedKnown>(
+export function chooseAddress<Known extends AddressedKnown>(
 	lane: Lane,
 	idOf: (person: Person) => string | undefined,
 	stored: Known,
@@ -54,7 +54,7 @@ export function addressed<Known extends AddressedKnown>(
 }
 
 /** Knowledge of a person who was created with these attributes for an event. */
-export function created(known: AddressedKnown, { id }: Event, attributes: Record<string, unknown>, now: number) {
+export function ifCreated(known: AddressedKnown, { id }: Event, attributes: Record<string, unknown>, now: number) {
 	return { ...known, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) };
 }
 
@@ -66,7 +66,7 @@ export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
 	missingAt !== undefined && now - missingAt < missingMs;
 
 /** Outcome of an answer that the person does not exist: look them up or create them, or give up. */
-export function notThere(request: PlannedRequest, status: number): Outcome {
+export function missingOutcome(request: PlannedRequest, status: number): Outcome {
 	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing, status };
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }

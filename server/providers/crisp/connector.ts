@@ -4,12 +4,12 @@ import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedKnown, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
 import type { Connector, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
 import { removeAll } from "../removal.ts";
 import type { CrispConfig } from "./options.ts";
-import { nested, placed } from "./profile.ts";
+import { attributePaths, bodyOf } from "./profile.ts";
 
 /** Number of requests per day, by the tier of the token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
@@ -67,7 +67,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		const firstUnsent = lane.findIndex(({ event }) => !known.halfSent?.includes(event.id));
 		const events = firstUnsent > 0 ? lane.slice(0, firstUnsent) : lane;
 		const { count, attributes, leftOut } = leadingUpdates(events);
-		const changed = Object.entries(unsent(placed(attributes), known.sent, now));
+		const changed = Object.entries(unsent(attributePaths(attributes), known.sent, now));
 		const data = changed.filter(([path]) => path.startsWith("data."));
 		const profile = firstUnsent === 0 ? changed.filter(([path]) => !path.startsWith("data.")) : [];
 		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
@@ -78,7 +78,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			purpose: "update",
 			method: "PATCH",
 			path: pathOf(isProfile ? "profile" : "data", address),
-			body: nested(part),
+			body: bodyOf(part),
 			ifDelivered: {
 				...known,
 				missingAt: undefined,
@@ -114,7 +114,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			method: "POST",
 			path: pathOf("profile"),
 			body: { email, person: { nickname } },
-			ifDelivered: created(known, event, { "person.nickname": nickname }, now),
+			ifDelivered: ifCreated(known, event, { "person.nickname": nickname }, now),
 		};
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
@@ -132,7 +132,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
 		plan(lane, stored: CrispKnown, now) {
-			const { events, first, address, known, ifMissing } = addressed(lane, idOf, stored, now);
+			const { events, first, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const plan = setsAttributes(first.event)
 				? planUpdates(events, address, known, now)
 				: planEvent(first, address, known, now);

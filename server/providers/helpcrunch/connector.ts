@@ -6,8 +6,8 @@ import { createExchange } from "../exchange.ts";
 import { cannotCreate, isMissing, missingPlan } from "../existence.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 import { type Address, addressesOf, customerKey, searchFor } from "./customers.ts";
-import { customerBody, placed } from "./fields.ts";
-import { afterLookup, type HelpCrunchKnown, isLookup, type Lookup, put, without } from "./lookup.ts";
+import { customerBody, fieldsOf } from "./fields.ts";
+import { afterLookup, type HelpCrunchKnown, isLookup, type Lookup, putLast, without } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
 import { afterList, removeCustomers } from "./removal.ts";
 
@@ -35,7 +35,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		const request: Lookup = {
 			...searchFor(address),
 			ifDelivered: { ...known },
-			ifMissing: { ...known, nobody: put(known.nobody, customerKey(person), [searched + 1, now]) },
+			ifMissing: { ...known, nobody: putLast(known.nobody, customerKey(person), [searched + 1, now]) },
 			person,
 			address,
 		};
@@ -49,7 +49,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		const before = known.notCreated?.for === event.id ? known.notCreated : undefined;
 		if (before && !before.isRefused) return cannotCreate;
 		const name = nameAhead(events);
-		const all = { ...(name && { name }), ...placed(leadingUpdates(events).attributes) };
+		const all = { ...(name && { name }), ...fieldsOf(leadingUpdates(events).attributes) };
 		// The second try has no attributes, as one of them may be refused. The update that follows is then refused instead.
 		const fields = before ? {} : all;
 		// After a failure the customer is searched for again, as they may exist: created by that request, or before it.
@@ -88,7 +88,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 
 			const { count, attributes, leftOut } = leadingUpdates(events);
 			const sent = id !== undefined && known.sentTo === id ? known.sent : {};
-			const fields = unsent(placed(attributes), sent, now);
+			const fields = unsent(fieldsOf(attributes), sent, now);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
 
 			const addresses = addressesOf(event.person);

@@ -55,7 +55,7 @@ export function isPerson({ userId, email }: Customer, person: Person, { field, v
  * Chooses among customers with the same e-mail, which HelpCrunch allows: the one with the person's userId, else the one
  * seen last, else the one with the lowest id. https://docs.helpcrunch.com/en/developers/user-entity-format
  */
-export function pick(customers: Customer[], person: Person): Customer | undefined {
+export function pickCustomer(customers: Customer[], person: Person): Customer | undefined {
 	const same = customers.filter(({ userId }) => person.userId !== undefined && String(userId) === person.userId);
 	const seen = ({ lastSeen }: Customer) => Number(lastSeen ?? 0) || 0;
 	return (same.length > 0 ? same : customers).toSorted((a, b) => seen(b) - seen(a) || a.id - b.id)[0];

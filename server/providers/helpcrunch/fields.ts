@@ -8,7 +8,7 @@ const customerFields = new Set(["phone", "company"]);
 const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
 
 /** Assigns attributes to fields of a customer: `{ phone: 1, plan: "pro" }` → `{ phone: "1", "customData.plan": "pro" }`. */
-export function placed(attributes: Record<string, Scalar>): Record<string, Scalar> {
+export function fieldsOf(attributes: Record<string, Scalar>): Record<string, Scalar> {
 	const { name, rest } = splitName(attributes);
 	const fields: Record<string, Scalar> = name === undefined ? {} : { name };
 	for (const [attribute, value] of Object.entries(rest)) {

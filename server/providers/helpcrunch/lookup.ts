@@ -3,7 +3,7 @@ import type { Sent } from "../attributes.ts";
 import { unreadable } from "../classify.ts";
 import type { HttpAnswer } from "../exchange.ts";
 import type { Known, Outcome, PlannedRequest } from "../provider.ts";
-import { type Address, customerKey, isCustomer, isPerson, pick } from "./customers.ts";
+import { type Address, customerKey, isCustomer, isPerson, pickCustomer } from "./customers.ts";
 
 /** Knowledge of a lane's people. They have one e-mail or one userId in common, and may differ in the other. */
 export interface HelpCrunchKnown {
@@ -26,7 +26,7 @@ export interface HelpCrunchKnown {
 const rememberMost = 5;
 
 /** Returns a copy of the entries with one more as the latest. */
-export function put<Value>(entries: Record<string, Value> = {}, key: string, value: Value): Record<string, Value> {
+export function putLast<Value>(entries: Record<string, Value> = {}, key: string, value: Value): Record<string, Value> {
 	const latest = { ...without(entries, key), [key]: value };
 	return Object.fromEntries(Object.entries(latest).slice(-rememberMost));
 }
@@ -38,7 +38,7 @@ export function without<Value>(entries: Record<string, Value> = {}, key: string)
 
 const withId = (known: HelpCrunchKnown, key: string, id: number): HelpCrunchKnown => ({
 	...known,
-	ids: put(known.ids, key, id),
+	ids: putLast(known.ids, key, id),
 	nobody: without(known.nobody, key),
 });
 
@@ -66,7 +66,7 @@ function afterSearch(outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outc
 	if (outcome.kind !== "delivered" || answer.kind !== "reply" || !address) return outcome;
 	if (!Array.isArray(answer.json?.data)) return unreadable(answer.status);
 	const customers = answer.json.data.filter(isCustomer).filter((customer) => isPerson(customer, person, address));
-	const customer = pick(customers, person);
+	const customer = pickCustomer(customers, person);
 	if (!customer) return { kind: "unknownPerson", known: ifMissing, status: answer.status };
 	return { ...outcome, known: { ...withId(ifDelivered, customerKey(person), customer.id) } };
 }

@@ -6,7 +6,7 @@ import { classify, type Dialect, errorTexts } from "../classify.ts";
 import type { AccountOf, ProviderDefinition } from "../definition.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedKnown, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { baseUrl, text } from "../options.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 
@@ -91,7 +91,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			path: ["user", email],
 			query: { upsert: "true" },
 			body: attributes,
-			ifDelivered: created(known, event, attributes, now),
+			ifDelivered: ifCreated(known, event, attributes, now),
 		};
 		return { kind: "send", request, settles: count, covers: Math.max(count, 1), leftOut };
 	}
@@ -103,7 +103,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
 		plan(lane, stored: AddressedKnown, now) {
-			const { events, first, id, known, ifMissing } = addressed(lane, idOf, stored, now);
+			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
 			const fields = unsent(attributes, known.sent, now);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
