@@ -32,5 +32,5 @@ export function personOf(key: string): Pick<Person, "email" | "userId"> {
 	return { [key.slice(0, colon)]: key.slice(colon + 1) };
 }
 
-/** Recognises events that only set attributes: several of them can be one request. */
-export const isUpdate = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";
+/** Tells whether an event only sets attributes: several such events can be one request. */
+export const setsAttributes = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";
