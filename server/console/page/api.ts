@@ -1,5 +1,7 @@
 import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 
+import type { Ages } from "./words.ts";
+
 /** The proxy's refusal of a request. Its message is the code. */
 class Refusal extends Error {}
 
@@ -36,6 +38,26 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		deadLetters({ destination, cursor }: { destination?: string; cursor?: string }) {
 			const query = new URLSearchParams({ ...(destination && { destination }), ...(cursor && { cursor }) });
 			return read<DeadLetterPageView>(`deadletters?${query}`);
+		},
+		/** Reads how many dead letters are selected, and when their events happened. The times are infinite for none. */
+		async ages({ ids, destination }: Selection): Promise<Ages> {
+			const ages = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY };
+			let cursor: string | undefined;
+			do {
+				const wanted = {
+					...(ids && { ids: ids.join() }),
+					...(destination && { destination }),
+					...(cursor && { cursor }),
+				};
+				const page = await read<DeadLetterPageView>(`deadletters?${new URLSearchParams({ ...wanted, limit: "500" })}`);
+				ages.count += page.items.length;
+				for (const { event } of page.items) {
+					ages.oldest = Math.min(ages.oldest, event.at);
+					ages.newest = Math.max(ages.newest, event.at);
+				}
+				cursor = page.cursor;
+			} while (cursor !== undefined);
+			return ages;
 		},
 		/** Replays or discards dead letters in steps. Resolves to their number. */
 		async change(kind: "replay" | "discard", which: Selection, onProgress: (done: number) => void): Promise<number> {
