@@ -75,7 +75,9 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	];
 	const all = [...described, openApiRoute(described)];
 
-	const router = Router();
+	// A reverse proxy's rule for a path must not be passed by another spelling of it.
+	// Guard (SECURITY.md): strict-paths
+	const router = Router({ caseSensitive: true, strict: true });
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], asItSays);

@@ -567,6 +567,14 @@ describe("a running proxy", () => {
 			["POST", "/deadletters/replay", '{"ids":[{}]}'],
 			["POST", "/deadletters/replay", '{"destination":7}'],
 			["POST", "/deadletters/replay", "[]"],
+			["POST", "/deadletters/replay", "{}"],
+			["POST", "/deadletters/replay", ""],
+			["POST", "/deadletters/replay", undefined],
+			["POST", "/deadletters/replay", '{"all":false}'],
+			["POST", "/deadletters/replay", '{"all":true,"destinations":"crisp"}'],
+			["DELETE", "/deadletters", "{}"],
+			["DELETE", "/deadletters", ""],
+			["DELETE", "/deadletters", undefined],
 			["DELETE", "/deadletters", '{"reason":{}}'],
 			["DELETE", "/deadletters", "nothing"],
 		])("%s %s %s is malformed", async (method, path, body) => {
@@ -918,7 +926,7 @@ describe("an accepted event", () => {
 		const response = await running.admin("/deadletters/replay", {
 			method: "POST",
 			headers: { ...json, accept: "application/x-ndjson" },
-			body: "{}",
+			body: '{"all":true}',
 		});
 		expect(response.headers.get("content-type")).toMatch(/^application\/x-ndjson/);
 		const lines = (await response.text()).trim().split("\n");

@@ -37,6 +37,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
 	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
 	"an operator's route is asked by somebody else": { "admin-token": always },
+	"a path is spelled so that a reverse proxy's rule for it does not match": {
+		"strict-paths": replaced(/\{.*\}/s, "{}"),
+	},
+	"a call that discards some dead letters loses its body": { "empty-selection": replaced(/>\s*0/, ">= 0") },
 	"a page of one site sends to another": { "origin-of-site": never },
 	"a web page reaches the sandbox by a name that it has made to point there": {
 		"sandbox-host": always,
