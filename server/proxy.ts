@@ -67,7 +67,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return running.outbox;
 	}
 	const deliveries = () => running?.deliveries ?? [];
-	const isUp = () => running !== undefined && !inFlight.isEnding();
+	const isUp = () => running !== undefined && !inFlight.isStopping();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
 	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
@@ -85,7 +85,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
 	const forget = forgetRoute({
 		sites,
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
 		guess,
 		report: observers.activity.forget,
@@ -94,7 +94,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		...observed,
 		...observers,
 		ingest: [...ingest.routes, forget, ...inbound.routes],
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
 		guess: limitGuesses(rateLimit.perAddress, senderOf),
@@ -109,7 +109,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		inFlight.resume();
 		return async (graceMs) => {
 			live.end();
-			await Promise.all([inFlight.end(graceMs), opened.end(graceMs)]);
+			await Promise.all([inFlight.drain(graceMs), opened.end(graceMs)]);
 			running = undefined;
 			await opened.outbox.close();
 		};
