@@ -80,7 +80,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
-		report: observers.ingested,
+		onNotice: observers.ingested,
 	});
 	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
 	const forget = forgetRoute({
@@ -115,7 +115,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.take(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 
