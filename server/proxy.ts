@@ -67,7 +67,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return running.outbox;
 	}
 	const deliveries = () => running?.deliveries ?? [];
-	const isUp = () => running !== undefined && !inFlight.isEnding();
+	const isUp = () => running !== undefined && !inFlight.isStopping();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
 	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
@@ -80,12 +80,12 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
-		report: observers.ingested,
+		onNotice: observers.ingested,
 	});
 	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
 	const forget = forgetRoute({
 		sites,
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
 		guess,
 		report: observers.activity.forget,
@@ -94,7 +94,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		...observed,
 		...observers,
 		ingest: [...ingest.routes, forget, ...inbound.routes],
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
 		guess: limitGuesses(rateLimit.perAddress, senderOf),
@@ -109,13 +109,13 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		inFlight.resume();
 		return async (graceMs) => {
 			live.end();
-			await Promise.all([inFlight.end(graceMs), opened.end(graceMs)]);
+			await Promise.all([inFlight.drain(graceMs), opened.end(graceMs)]);
 			running = undefined;
 			await opened.outbox.close();
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.take(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 

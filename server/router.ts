@@ -36,7 +36,7 @@ const readiness = named(
 const getReadiness: Operation = {
 	summary: "Readiness of the proxy: its store, and the states of its destinations",
 	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
-	unwell: {
+	unavailable: {
 		status: 503,
 		description: "The store is not available, or the proxy is stopping",
 		content: json(readiness),
