@@ -24,8 +24,8 @@ export function isSamePerson(a: Login, b: Login): boolean {
 }
 
 /**
- * Returns the identity after a login. A visitor who was not identified, or is the same person, keeps their `anonymousId` and the names
- * that the login lacks; another person starts with a new `anonymousId`.
+ * Returns the identity after a login. A visitor who was not identified, or is the same person, keeps their `anonymousId`
+ * and the names that the login lacks; another person starts with a new `anonymousId`.
  */
 export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
 	const { email, userId, ...rest } = identity;

@@ -11,7 +11,7 @@ export interface StoredEvent {
 	receivedAt: number;
 }
 
-/** Tells if the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
+/** Tells whether the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
 /** Spells an e-mail in one way, for a person's key. */
@@ -32,5 +32,5 @@ export function personOf(key: string): Pick<Person, "email" | "userId"> {
 	return { [key.slice(0, colon)]: key.slice(colon + 1) };
 }
 
-/** Recognises events that only set attributes: several of them can be one request. */
-export const isUpdate = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";
+/** Tells whether an event only sets attributes: several such events can be one request. */
+export const setsAttributes = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";

@@ -104,7 +104,7 @@ export const statsSchema = z.object({
 	bytes: z.number(),
 	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
-	/** Numbers since the start of this proxy: events accepted, rejected and left out as from bots, and web hooks by outcome. */
+	/** Numbers since the start of this proxy: events accepted, rejected and taken for a bot's; web hooks by outcome. */
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });

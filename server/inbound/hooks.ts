@@ -15,19 +15,19 @@ export interface HooksOptions extends ReportingOptions {
 	admit: RequestHandler;
 	/** Limits the number of wrong signatures and keys per address. */
 	guess: Guess;
-	/** Called with each web hook that is no repeat, once it is on disk. */
+	/** Called with each web hook that is not a repeat, once it is stored. */
 	tell(hook: ReceivedHook): void;
 }
 
-/** A verified web hook of a provider. Deliveries after the first are not passed on. */
+/** A verified web hook of a provider. Repeats of it are not passed on. */
 export interface ReceivedHook {
 	/** Provider that sent it. */
 	from: ReporterName;
-	/** The provider's name for it: `message:send`. */
+	/** The provider's name of the reported event: `message:send`. */
 	event: string;
 	/** The provider's data, unchanged. */
 	data: Record<string, unknown>;
-	/** Time of what is reported, ms since the epoch. */
+	/** Time of the reported event, ms since the epoch. */
 	at: number;
 }
 
@@ -40,12 +40,12 @@ function postHook(from: ReporterName): Operation {
 		summary: `Web hooks of ${title}, verified by a secret shared with it`,
 		...(hooks?.query && { query: hooks.query }),
 		body: hookBody,
-		answer: ok("On disk; whether it is a repeat", hookAnswer),
+		answer: ok("The web hook is stored; `repeated` is true if it was stored before", hookAnswer),
 		problems: ["malformed_body", "body_too_large", "invalid_signature", ...storeProblems],
 	};
 }
 
-function parsed(text: Buffer): unknown {
+function parseBody(text: Buffer): unknown {
 	try {
 		return parseJson(text.toString());
 	} catch {
@@ -53,8 +53,8 @@ function parsed(text: Buffer): unknown {
 	}
 }
 
-/** Reads a request, also if the app around the router has parsed its body already. */
-function read(request: Request, now: number): HookRequest {
+/** Reads a request, even if the app around the router has parsed its body already. */
+function readRequest(request: Request, now: number): HookRequest {
 	const { body } = request;
 	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
 	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
@@ -64,37 +64,36 @@ function read(request: Request, now: number): HookRequest {
 		header: (name) => request.get(name),
 		query: (name) => query.get(name) ?? undefined,
 		raw,
-		json: raw ? parsed(raw) : body,
+		json: raw ? parseBody(raw) : body,
 		now,
 	};
 }
 
-/** Makes the routes `POST /v1/hooks/{provider}`. A verified web hook is answered 200 once it is on disk. */
+/** Makes the routes `POST /v1/hooks/{provider}`. A verified web hook is answered 200 once it is stored. */
 export function createHooks(options: HooksOptions): Route[] {
 	const { sites, admit, guess, now, report, tell } = options;
 	const store = createReporting(options);
 
 	async function take(from: ReporterName, request: Request): Promise<boolean> {
-		const given = read(request, now());
-		const verified = guess(request, () => {
-			const found = sites.filter((site) => site.hooks.get(from)?.verifies(given));
+		const hookRequest = readRequest(request, now());
+		const verifying = guess(request, () => {
+			const found = sites.filter((site) => site.hooks.get(from)?.verifies(hookRequest));
 			return found.length > 0 ? found : undefined;
 		});
-		if (!verified)
-			throw new RequestError("invalid_signature", "no secret shared with the provider verifies this web hook");
-		const reports = verified.flatMap((site) => {
-			const hook = site.hooks.get(from)?.read(given);
+		if (!verifying) throw new RequestError("invalid_signature", "no configured secret fits the signature or the key");
+		const reports = verifying.flatMap((site) => {
+			const hook = site.hooks.get(from)?.read(hookRequest);
 			return hook ? [{ site, hook }] : [];
 		});
 		const [first] = reports;
 		if (!first) throw new RequestError("malformed_body", "the body is not a web hook of this provider");
 
 		const ours = reports.filter(({ hook }) => hook.isOurs);
-		const isRuled = ours.some(({ site, hook }) => rulesFor(site, from, hook).length > 0);
+		const hasRule = ours.some(({ site, hook }) => rulesFor(site, from, hook).length > 0);
 		let isNew = false;
 		for (const { site, hook } of ours.length > 0 ? ours : [first]) isNew = (await store(site, from, hook)) || isNew;
 		const { event, data, at, isKnown } = first.hook;
-		const outcome = ours.length === 0 ? "other_account" : isKnown || isRuled ? "taken" : "unknown_event";
+		const outcome = ours.length === 0 ? "other_account" : isKnown || hasRule ? "taken" : "unknown_event";
 		report({ from, outcome: isNew ? outcome : "repeated" });
 		if (isNew) tell({ from, event, data, at });
 		return isNew;

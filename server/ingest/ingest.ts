@@ -13,7 +13,7 @@ import { sameSecret } from "../http/secret.ts";
 import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
-import { isUpdate, personKey } from "../stored-event.ts";
+import { personKey, setsAttributes } from "../stored-event.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOfEvent } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
@@ -120,7 +120,7 @@ export function createIngest(options: IngestOptions) {
 				claims: claimsOfEvent(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
-				alone: !isUpdate(stored.event),
+				alone: !setsAttributes(stored.event),
 			});
 		}
 		const counted = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));

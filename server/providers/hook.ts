@@ -13,40 +13,40 @@ export interface HookRequest {
 	now: number;
 }
 
-/** One thing that a provider reports, in terms that are the same for every provider. */
+/** A report, in terms that are the same for every provider. */
 export interface Hook {
-	/** The provider's name for the kind of report: `message:send`. */
+	/** The provider's name of the reported event: `message:send`. */
 	event: string;
-	/** Whether the provider documents that name. */
+	/** True if the provider documents that name. */
 	isKnown: boolean;
-	/** Time of what is reported, ms since the epoch. */
+	/** Time of the reported event, ms since the epoch. */
 	at: number;
 	/** Key that is the same each time this report is delivered, and different for every other report. */
 	key: string;
 	/** Period in which the provider may deliver this report again, ms. */
 	repeatMs: number;
-	/** Everything the provider says of it, unchanged. */
+	/** Data of the web hook, unchanged. */
 	data: Record<string, unknown>;
-	/** Whether the report is about this account, rather than about another one with the same secret. */
+	/** True if the report is about this account, rather than about another one with the same secret. */
 	isOurs: boolean;
 	/** Identity of the person, as far as the report states it. */
 	person: Pick<Person, "email" | "userId">;
-	/** Other names the provider has for the person: of a session, of a profile. */
+	/** The provider's aliases of the person: of a session, of a profile. */
 	aliases: string[];
-	/** Whether the person's profile was deleted there. */
+	/** True if the provider reports that the person's profile was deleted. */
 	isGone: boolean;
 	/** The person's attributes, as far as the report states them. */
 	attributes: Record<string, unknown>;
-	/** Remaining scalars of the report: the data of an event made from it. */
+	/** Remaining scalars of the report: the data of an event made of it, unless the event sets attributes. */
 	details: Record<string, unknown>;
 }
 
 /** The web hooks of one account. */
 export interface AccountHooks {
-	/** Whether the request proves knowledge of a secret that the account shares with the provider. */
+	/** Tells whether the request proves knowledge of a secret that the account shares with the provider. */
 	verifies(request: HookRequest): boolean;
 	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
 	read(request: HookRequest): Hook | undefined;
-	/** Aliases under which reports name a person, as far as the memory of the person has them. */
+	/** Lists the aliases in `known`, under which reports may name the person. */
 	aliases(known: Record<string, unknown>): string[];
 }

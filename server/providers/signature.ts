@@ -2,9 +2,8 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { HookRequest } from "./hook.ts";
 
 /**
- * Whether a hex signature is the HMAC of a request's body. Both the received bytes and the re-serialised JSON are
- * tried: providers document the former, and their own Node clients sign the latter. `around` is signed before and
- * after the body.
+ * Tells whether a hex signature is the HMAC of a request's body, between the two texts of `around`. Tries the received
+ * bytes, as providers document, and the re-serialised JSON, which their own Node clients sign.
  */
 export function matchesSignature(
 	{ raw, json }: Pick<HookRequest, "raw" | "json">,
@@ -16,7 +15,7 @@ export function matchesSignature(
 	return bodies.some((body) => {
 		if (body === undefined) return false;
 		const expected = createHmac(algorithm, secret).update(around[0]).update(body).update(around[1]).digest();
-		// Buffer.from stops silently at the first character that is not hex. Without the check of the text's length, one
+		// Buffer.from stops silently at the first character that is not hex. Without a check of the text's length, one
 		// signature would have many spellings, and each would count as a new web hook.
 		const isWhole = given.length === expected.length && signature.length === expected.length * 2;
 		return isWhole && timingSafeEqual(given, expected);

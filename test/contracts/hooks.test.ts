@@ -146,7 +146,7 @@ describe("a web hook", () => {
 			};
 			const json = JSON.parse(raw.toString());
 			const verifies = (more: object) =>
-				crispHooks.of({ websiteId: "w", hookSecret: "sekret" }).verifies({ ...request, json, ...more });
+				crispHooks.create({ websiteId: "w", hookSecret: "sekret" }).verifies({ ...request, json, ...more });
 			expect(verifies({})).toBe(true);
 			expect(verifies({ raw: undefined })).toBe(true);
 			expect(verifies({ json: undefined })).toBe(true);
