@@ -28,7 +28,7 @@ const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 /** Finds the waiting deliveries of an event or a person. */
 async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {
 	if ("person" in wanted) {
-		return outbox.findOwed({ destinations, persons: keysOf(wanted.person), limit: foundMost });
+		return outbox.findOwed({ destinations, people: keysOf(wanted.person), limit: foundMost });
 	}
 	const events: string[] = [];
 	const persons = new Set<string>();
@@ -44,7 +44,7 @@ async function findOwed(wanted: Wanted, { outbox, destinations, signal }: Search
 		cursor = found.cursor;
 	} while (cursor !== undefined && events.length < foundMost && !signal.aborted);
 	if (events.length === 0) return [];
-	return outbox.findOwed({ destinations, persons: [...persons], events, limit: foundMost });
+	return outbox.findOwed({ destinations, people: [...persons], events, limit: foundMost });
 }
 
 /** Finds the dead letters of an event or a person, and tells if these are all. */

@@ -27,7 +27,7 @@ interface Wanted {
 	after: Turn;
 }
 
-/** Makes the leases. A lease belongs to an owner for as long as that process is seen; see owners.ts. */
+/** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();

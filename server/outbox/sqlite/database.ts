@@ -1,13 +1,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import { prepare } from "./schema.ts";
 
-/** Time to wait for a locked file, which a predecessor may still be closing. */
+/** Maximum wait for a locked file, which a stopping process may still be closing. */
 const busyMs = 2_000;
 
 /** Recognises SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has locked the file. */
 export const isBusy = (error: unknown): boolean => error instanceof Error && "errcode" in error && error.errcode === 5;
 
-/** Loads Node's SQLite without the warning of older Nodes that it is experimental, which would stand among log lines. */
+/** Imports `node:sqlite` without the warning of older Nodes that it is experimental. */
 async function importSqlite(): Promise<typeof import("node:sqlite")> {
 	const { emitWarning } = process;
 	process.emitWarning = () => {};

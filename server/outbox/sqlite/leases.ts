@@ -13,7 +13,7 @@ interface Held {
 
 /**
  * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
- * taking one writes nothing.
+ * leasing one writes nothing.
  */
 export function createLeases({ run, get, each, transactions: { onRollback }, numbers, idOf, entries, holds }: Base) {
 	/** Leases by the id of the lane. */

@@ -344,9 +344,9 @@ describe("the dispatcher", () => {
 		for (let times = 0; times < 5; times += 1) await outbox.stats();
 	}
 	const statesOf = async (emails: string[]) => {
-		const persons = emails.map((email) => `email:${email}`);
+		const people = emails.map((email) => `email:${email}`);
 		const destinations = [{ site: "site", name: "vibetrace" }];
-		return (await outbox.findOwed({ destinations, persons, limit: 1 })).map(({ person, state }) => ({ person, state }));
+		return (await outbox.findOwed({ destinations, people, limit: 1 })).map(({ person, state }) => ({ person, state }));
 	};
 
 	it("calls take twice for one event: once to lease its lane, once to find nothing more", async () => {

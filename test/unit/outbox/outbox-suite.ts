@@ -820,8 +820,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 	describe("a search", () => {
 		const helpcrunch = { site: "site", name: "helpcrunch" };
-		const owed = async (persons: string[], events?: string[], limit = 10) =>
-			(await outbox.findOwed({ destinations: [crisp, helpcrunch], persons, limit, ...(events && { events }) })).map(
+		const owed = async (people: string[], events?: string[], limit = 10) =>
+			(await outbox.findOwed({ destinations: [crisp, helpcrunch], people, limit, ...(events && { events }) })).map(
 				({ destination, body, ahead }) => [destination.name, body, ahead],
 			);
 
@@ -846,7 +846,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 		it("reports the state of the lane", async () => {
 			await append([event("ada", "1")]);
-			const look = () => outbox.findOwed({ destinations: [crisp], persons: ["ada"], limit: 10 });
+			const look = () => outbox.findOwed({ destinations: [crisp], people: ["ada"], limit: 10 });
 			const entry = { destination: crisp, person: "ada", body: "1", ahead: 0 };
 			expect(await look()).toEqual([{ ...entry, state: "ready", attempts: 0 }]);
 			const lease = await takeOne(100);
