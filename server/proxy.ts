@@ -72,22 +72,36 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
 
-	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
-	const guess = limitGuesses(rateLimit.perAddress, senderOf);
-	const receiving = { sites, outbox, admit: inFlight.admit, guess, now: Date.now };
+	let isAddressShared = false;
+	const addressOf = clientAddress(checked.trustProxy, (message) => {
+		isAddressShared = true;
+		log.warn(message);
+	});
+	const senderOf = byAddress(addressOf);
+	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
+	// Guard (SECURITY.md): guess-purpose
+	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
+	const receiving = { sites, outbox, admit: inFlight.admit, now: Date.now };
 	const ingest = createIngest({
 		...receiving,
+		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
 		onNotice: observers.ingested,
 	});
-	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
+	const inbound = createInbound({
+		...receiving,
+		limitGuesses: guesses,
+		ingest,
+		report: observers.reported,
+		onFault: observers.onFault,
+	});
 	const forget = forgetRoute({
 		sites,
 		outbox: inFlight.unlessStopping(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
-		guess,
+		guess: guesses(),
 		report: observers.activity.forget,
 	});
 	const router = createRouter({
@@ -97,8 +111,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
-		guess: limitGuesses(rateLimit.perAddress, senderOf),
+		guess: guesses(),
 		live,
+		isAddressShared: () => isAddressShared,
 		notAddressable: (name, event) => sites.find((site) => site.name === name)?.route(event).notAddressable ?? [],
 		log,
 	});

@@ -12,7 +12,7 @@ import {
 import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
-import type { Guess } from "../http/rate-limit.ts";
+import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
@@ -68,7 +68,8 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
 		// Guard (SECURITY.md): admin-token
-		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
+		const isRight = (isCompared: IsCompared) =>
+			(adminToken !== undefined && isCompared(adminToken) && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
 			const hint = adminToken
 				? "send the admin token as Authorization: Bearer <token>"

@@ -44,10 +44,11 @@ function bodyRoom(): RequestHandler {
 
 /**
  * Makes handlers that read and decompress a body of some media types into a Buffer, up to `limits.bodyBytes`. Routes
- * that share the handlers share one room. For routes that anybody can send to.
+ * that share the handlers share one room. For routes that anybody can send to. With `inflate: false`, compressed bodies
+ * are refused with 415.
  */
-export const rawBody = (type: string[] | (() => boolean)): RequestHandler[] => [
+export const rawBody = (type: string[] | (() => boolean), { inflate = true } = {}): RequestHandler[] => [
 	bodyRoom(),
 	// Guard (SECURITY.md): body-size
-	express.raw({ type, limit: limits.bodyBytes }),
+	express.raw({ type, limit: limits.bodyBytes, inflate }),
 ];

@@ -30,7 +30,7 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 	}
 }
 
-const ignoredHeader =
+export const ignoredHeader =
 	"a request has the header X-Forwarded-For, which is ignored: if it comes from your own proxy, all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY to the number of proxies in front";
 
 /**

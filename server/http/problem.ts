@@ -56,10 +56,7 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
  * means a malformed body.
  */
 const bodyErrors: Record<string, [ProblemCode, string]> = {
-	"encoding.unsupported": [
-		"unsupported_media_type",
-		"the body's encoding is not supported: send it plain, gzip, deflate or br",
-	],
+	"encoding.unsupported": ["unsupported_media_type", "the body's encoding is not supported here: send it uncompressed"],
 	"charset.unsupported": ["unsupported_media_type", "the body's charset is not supported: send UTF-8"],
 };
 

@@ -71,12 +71,8 @@ export function createRateLimit(limit: number) {
 			// Guard (SECURITY.md): request-limit
 			if (window.used > limit) refuse(window, now);
 		},
-		/** Throws `rate_limited` when the limit has been reached. Counts nothing. */
-		check(key: string): void {
-			const now = performance.now();
-			const window = windowOf(key, now);
-			if (window.used >= limit) refuse(window, now);
-		},
+		/** Tells whether the next request would be over the limit. Counts nothing. */
+		isReached: (key: string): boolean => windowOf(key, performance.now()).used >= limit,
 	};
 }
 
@@ -89,21 +85,40 @@ export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler
 	};
 }
 
-/** Calls `find` to look up the owner of a request's secret, unless the sender has guessed wrong too often. */
-export type Guess = <Found>(request: IncomingMessage, find: () => Found | undefined) => Found | undefined;
+/** Tells whether a secret is too long to be found by guessing. */
+// Guard (SECURITY.md): guess-long
+const isUnguessable = (secret: string): boolean => secret.length >= 32;
+
+/** Tells which secrets may be compared with the one of a request. */
+export type IsCompared = (secret: string) => boolean;
 
 /**
- * Limits wrong guesses of a secret. At the limit, every guess of the sender is refused for the rest of the minute, right
- * ones too: an answer would tell that the guess was right.
+ * Calls `find` to look up the owner of a request's secret, and counts a wrong one. Throws `rate_limited` for wrong ones
+ * over the limit.
+ */
+export type Guess = <Found>(
+	request: IncomingMessage,
+	find: (isCompared: IsCompared) => Found | undefined,
+) => Found | undefined;
+
+/**
+ * Limits wrong guesses of a secret. At the limit, a secret that could be guessed is not compared for the rest of the
+ * minute, because an answer would tell that the guess was right. Longer ones are, so that nobody locks out their owner
+ * by wrong guesses from the same address.
  */
 export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 	const wrong = createRateLimit(limit);
 	return (request, find) => {
 		const sender = senderOf(request);
 		// Guard (SECURITY.md): guess-limit
-		wrong.check(sender);
-		const found = find();
-		if (found === undefined) wrong.count(sender);
+		const isOver = wrong.isReached(sender);
+		let found: ReturnType<typeof find>;
+		try {
+			found = find((secret) => !isOver || isUnguessable(secret));
+		} finally {
+			// Counts a failed comparison too, which would otherwise be a way around the limit.
+			if (found === undefined) wrong.count(sender);
+		}
 		return found;
 	};
 }

@@ -8,8 +8,8 @@ export function backendOnly(sites: readonly { serverKey?: string | undefined }[]
 	return (request, response, next) => {
 		const key = bearer(request.headers.authorization) ?? "";
 		// Guard (SECURITY.md): server-key
-		const site = guess(request, () =>
-			sites.find(({ serverKey }) => serverKey !== undefined && sameSecret(key, serverKey)),
+		const site = guess(request, (isCompared) =>
+			sites.find(({ serverKey }) => serverKey !== undefined && isCompared(serverKey) && sameSecret(key, serverKey)),
 		);
 		if (!site)
 			throw new RequestError(

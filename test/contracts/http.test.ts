@@ -1092,6 +1092,19 @@ describe("a proxy that is not started, or is stopping", () => {
 	});
 });
 
+test("readyz warns that forwarded addresses are not read, once a request has one", async () => {
+	const running = await runProxy();
+	try {
+		const warnings = async () =>
+			((await (await fetch(`${running.url}/readyz`)).json()) as { warnings: unknown }).warnings;
+		expect(await warnings()).toEqual([]);
+		await running.post(batchOf(event()), { "x-forwarded-for": "198.51.100.1" });
+		expect(await warnings()).toEqual([{ code: "shared_address" }]);
+	} finally {
+		await running.stop();
+	}
+});
+
 test("readyz and metrics report a batch that was set aside, and the proxy stays ready", async () => {
 	const { path, remove } = temporaryFolder();
 	await storeTornBatch(`${path}/store.db`);
