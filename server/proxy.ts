@@ -67,38 +67,53 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return running.outbox;
 	}
 	const deliveries = () => running?.deliveries ?? [];
-	const isUp = () => running !== undefined && !inFlight.isEnding();
+	const isUp = () => running !== undefined && !inFlight.isStopping();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
 	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
 
-	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
-	const guess = limitGuesses(rateLimit.perAddress, senderOf);
-	const receiving = { sites, outbox, admit: inFlight.admit, guess, now: Date.now };
+	let isAddressShared = false;
+	const addressOf = clientAddress(checked.trustProxy, (message) => {
+		isAddressShared = true;
+		log.warn(message);
+	});
+	const senderOf = byAddress(addressOf);
+	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
+	// Guard (SECURITY.md): guess-purpose
+	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
+	const receiving = { sites, outbox, admit: inFlight.admit, now: Date.now };
 	const ingest = createIngest({
 		...receiving,
+		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
-		report: observers.ingested,
+		onNotice: observers.ingested,
 	});
-	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
+	const inbound = createInbound({
+		...receiving,
+		limitGuesses: guesses,
+		ingest,
+		report: observers.reported,
+		onFault: observers.onFault,
+	});
 	const forget = forgetRoute({
 		sites,
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
-		guess,
+		guess: guesses(),
 		report: observers.activity.forget,
 	});
 	const router = createRouter({
 		...observed,
 		...observers,
 		ingest: [...ingest.routes, forget, ...inbound.routes],
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
-		guess: limitGuesses(rateLimit.perAddress, senderOf),
+		guess: guesses(),
 		live,
+		isAddressShared: () => isAddressShared,
 		notAddressable: (name, event) => sites.find((site) => site.name === name)?.route(event).notAddressable ?? [],
 		log,
 	});
@@ -109,13 +124,13 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		inFlight.resume();
 		return async (graceMs) => {
 			live.end();
-			await Promise.all([inFlight.end(graceMs), opened.end(graceMs)]);
+			await Promise.all([inFlight.drain(graceMs), opened.end(graceMs)]);
 			running = undefined;
 			await opened.outbox.close();
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.take(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 

@@ -16,6 +16,8 @@ export interface RouterOptions extends AdminOptions {
 	ingest: Route[];
 	metrics: Metrics;
 	log: Logger;
+	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
+	isAddressShared(): boolean;
 	/** Receives unexpected errors, with the request's id. The client is told nothing of them. */
 	onFault(error: unknown, requestId: string | undefined): void;
 }
@@ -30,13 +32,18 @@ const readiness = named(
 	z.object({
 		store: z.enum(["ok", "unavailable"]),
 		destinations: z.record(z.string(), z.enum(["running", "waiting", "paused"])),
-		warnings: z.array(z.object({ code: z.literal("stuck_batches"), count: z.number() })),
+		warnings: z.array(
+			z.discriminatedUnion("code", [
+				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
+				z.object({ code: z.literal("shared_address") }),
+			]),
+		),
 	}),
 );
 const getReadiness: Operation = {
 	summary: "Readiness of the proxy: its store, and the states of its destinations",
 	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
-	unwell: {
+	unavailable: {
 		status: 503,
 		description: "The store is not available, or the proxy is stopping",
 		content: json(readiness),
@@ -44,11 +51,22 @@ const getReadiness: Operation = {
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
-export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ ingest, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
+	let checking: Promise<boolean> | undefined;
+	/** Checks the store. Requests that come meanwhile share the answer, as anybody may send them. */
 	async function isStoreUp(): Promise<boolean> {
 		try {
-			await admin.outbox().check();
-			return true;
+			const outbox = admin.outbox();
+			checking ??= outbox
+				.check()
+				.then(
+					() => true,
+					() => false,
+				)
+				.finally(() => {
+					checking = undefined;
+				});
+			return await checking;
 		} catch {
 			return false;
 		}
@@ -59,7 +77,10 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 		response.status(isUp ? 200 : 503).json({
 			store: isUp ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
-			warnings: stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : [],
+			warnings: [
+				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
+				...(isAddressShared() ? [{ code: "shared_address" }] : []),
+			],
 		});
 	};
 
@@ -75,7 +96,9 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	];
 	const all = [...described, openApiRoute(described)];
 
-	const router = Router();
+	// A reverse proxy's rule for a path must not be passed by another spelling of it.
+	// Guard (SECURITY.md): strict-paths
+	const router = Router({ caseSensitive: true, strict: true });
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], asItSays);

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config/config.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
+import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
 import { createProxy } from "./proxy.ts";
 import { createApp } from "./router.ts";
 import { startSandbox } from "./sandbox/index.ts";
@@ -70,7 +71,8 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 	const proxy = createProxy(config);
 	try {
 		await proxy.start();
-		const onFault = (error: unknown) => log.error({ err: error }, "unexpected error");
+		const logFault = createFaultLog(log, Date.now);
+		const onFault = (error: unknown) => logFault("unexpected error", { err: error }, kindOfError(error));
 		const server = createServer(patience, createApp([...routers, proxy.router], onFault));
 		server.listen(config.port, config.host);
 		await once(server, "listening");

@@ -12,7 +12,7 @@ import {
 import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
-import type { Guess } from "../http/rate-limit.ts";
+import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
@@ -68,7 +68,8 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
 		// Guard (SECURITY.md): admin-token
-		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
+		const isRight = (isCompared: IsCompared) =>
+			(adminToken !== undefined && isCompared(adminToken) && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
 			const hint = adminToken
 				? "send the admin token as Authorization: Bearer <token>"
@@ -79,9 +80,8 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	};
 
 	const json = jsonBody(1_048_576);
-	/** Reads a selection of dead letters. Needs a JSON object: a body that was not read must not select all. */
 	const selected = (request: Request) =>
-		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json; {} selects all"));
+		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json"));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), options);

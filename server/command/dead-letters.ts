@@ -37,6 +37,9 @@ function selected({ operands, destination, reason, id = [] }: Arguments) {
 	return { ids: ids.length > 0 ? ids : undefined, destination, reason };
 }
 
+const isEverything = (selection: ReturnType<typeof selected>) =>
+	Object.values(selection).every((part) => part === undefined);
+
 const columns = [
 	{ title: "ID", width: 7, of: ({ id }: Letter) => id },
 	{ title: "DESTINATION", width: 11, of: ({ destination }: Letter) => destination },
@@ -133,7 +136,7 @@ async function confirmReplay(given: Arguments, selection: ReturnType<typeof sele
  */
 async function askFirst(given: Arguments, selection: ReturnType<typeof selected>, done: "replayed" | "discarded") {
 	const verb = done === "replayed" ? "replay" : "discard";
-	const isAll = Object.values(selection).every((part) => part === undefined);
+	const isAll = isEverything(selection);
 	if (given.all && !isAll) throw new UsageError("either --all or a selection: --destination, --reason or --id");
 	const isAsked = !given.yes && process.stdin.isTTY && process.stderr.isTTY;
 	if (isAll && !isAsked && !(given.all && given.yes)) {
@@ -160,7 +163,7 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 		answer: changeSchema,
 		path: done === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
 		method: done === "replayed" ? "POST" : "DELETE",
-		body: selection,
+		body: isEverything(selection) ? { all: true } : selection,
 		onLine({ count, isDone }) {
 			steps += 1;
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);

@@ -50,7 +50,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 
 	return {
 		received(notice: IngestNotice): void {
-			if (notice.kind !== "taken" || !notice.row) return;
+			if (notice.kind !== "batch" || !notice.row) return;
 			received.add(notice.row, notice.row.bytes.length + notice.accepted * besideBody);
 		},
 

@@ -21,12 +21,20 @@ export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" |
 	}
 }
 
-/** Makes a log of faults that writes the same message at most once a minute. */
+/** Makes a log of faults that writes one line a minute for each kind. A kind must not depend on what a client sends. */
 export function createFaultLog(log: Logger, now: () => number) {
 	const logged = new Map<string, number>();
-	return (message: string, fields: Record<string, unknown>): void => {
-		if (now() - (logged.get(message) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
-		logged.set(message, now());
+	return (message: string, fields: Record<string, unknown>, kind = message): void => {
+		if (now() - (logged.get(kind) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
+		logged.set(kind, now());
 		log.error(fields, message);
 	};
+}
+
+/** Returns the kind of an unexpected error: the place in the code that threw it, because its message may vary. */
+export function kindOfError(error: unknown): string {
+	if (!(error instanceof Error)) return typeof error;
+	const { name, message, stack = "" } = error;
+	const [frame = name] = /^ +at .*$/m.exec(stack.slice(stack.indexOf(message) + message.length)) ?? [];
+	return frame;
 }

@@ -5,7 +5,7 @@ import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
 import { createMetrics } from "./metrics.ts";
-import { createFaultLog, logNotice } from "./notice-log.ts";
+import { createFaultLog, kindOfError, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
 
 /** Counts since the start, for `GET /admin/stats`. */
@@ -40,7 +40,7 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 		/** Logs an unexpected error of a request, which the client is told nothing of. */
 		onFault(error: unknown, requestId?: string): void {
 			if (!(error instanceof StoreUnavailableError)) {
-				log.error({ err: error, requestId }, "a request could not be handled");
+				logFault("a request could not be handled", { err: error, requestId }, kindOfError(error));
 			} else if (isUp()) logFault("the store is not available", { reason: error.message });
 		},
 		ingested(notice: IngestNotice): void {

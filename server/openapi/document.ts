@@ -52,8 +52,8 @@ function parametersOf(query: z.ZodObject): Json[] {
 }
 
 function operationOf(operation: Operation): Json {
-	const { summary, security, query, body, answer, unwell } = operation;
-	const answers = [answer, ...(unwell ? [unwell] : [])];
+	const { summary, security, query, body, answer, unavailable } = operation;
+	const answers = [answer, ...(unavailable ? [unavailable] : [])];
 	return {
 		summary,
 		security: security && [{ [security]: [] }],

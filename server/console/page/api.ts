@@ -8,11 +8,8 @@ class Refusal extends Error {}
 /** Returns the code of a failed call: the proxy's, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
-/** A selection of dead letters. Empty: all of them. */
-export interface Selection {
-	ids?: string[];
-	destination?: string;
-}
+/** A selection of dead letters. */
+export type Selection = { ids: string[] } | { destination: string } | { all: true };
 
 export type Api = ReturnType<typeof createApi>;
 
@@ -40,16 +37,14 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 			return read<DeadLetterPageView>(`deadletters?${query}`);
 		},
 		/** Reads how many dead letters are selected, and when their events happened. The times are infinite for none. */
-		async ages({ ids, destination }: Selection): Promise<Ages> {
+		async ages(which: Selection): Promise<Ages> {
 			const ages = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY };
 			let cursor: string | undefined;
 			do {
-				const wanted = {
-					...(ids && { ids: ids.join() }),
-					...(destination && { destination }),
-					...(cursor && { cursor }),
-				};
-				const page = await read<DeadLetterPageView>(`deadletters?${new URLSearchParams({ ...wanted, limit: "500" })}`);
+				const query = new URLSearchParams({ limit: "500", ...(cursor && { cursor }) });
+				if ("ids" in which) query.set("ids", which.ids.join());
+				if ("destination" in which) query.set("destination", which.destination);
+				const page = await read<DeadLetterPageView>(`deadletters?${query}`);
 				ages.count += page.items.length;
 				for (const { event } of page.items) {
 					ages.oldest = Math.min(ages.oldest, event.at);
