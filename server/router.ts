@@ -7,7 +7,7 @@ import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { snippetRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
-import { byDestination, worst } from "./observe/observed.ts";
+import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
 
@@ -55,7 +55,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	}
 	const answerReady: RequestHandler = async (_request, response) => {
 		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
-		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worst(all).kind]);
+		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worstState(all).kind]);
 		response.status(isUp ? 200 : 503).json({
 			store: isUp ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
