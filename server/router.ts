@@ -63,7 +63,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 		});
 	};
 
-	const { guard, routes } = createAdmin(admin);
+	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
 		...ingest,
 		snippetRoute(),
@@ -79,7 +79,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], asItSays);
-	router.use("/admin", guard);
+	router.use("/admin", operatorsOnly);
 	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
