@@ -11,10 +11,7 @@ export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" |
 			"a lease ended before its request was settled: the request may be sent twice, or the person was forgotten",
 		);
 	} else if (notice.kind === "dead") {
-		log.warn(
-			{ reason: notice.reason, status: notice.status },
-			"a delivery was given up; its dead letter can be replayed",
-		);
+		log.warn({ reason: notice.reason, status: notice.status }, "a delivery became a dead letter: it can be replayed");
 	} else if (notice.state.kind === "running") {
 		log.info("the destination runs again");
 	} else {
