@@ -35,7 +35,7 @@ const readiness = named(
 );
 const getReadiness: Operation = {
 	summary: "Readiness of the proxy: its store, and the states of its destinations",
-	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
+	answer: ok("Ready, also with paused destinations or warnings", json(readiness)),
 	unavailable: {
 		status: 503,
 		description: "The store is not available, or the proxy is stopping",
@@ -78,7 +78,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	const router = Router();
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
-	router.use(["/v1", "/admin"], asItSays);
+	router.use(["/v1", "/admin"], noSniffing);
 	router.use("/admin", operatorsOnly);
 	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
@@ -90,7 +90,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
 /** Forbids sniffing and caching, because answers contain text of visitors and providers. */
-const asItSays: RequestHandler = (_request, response, next) => {
+const noSniffing: RequestHandler = (_request, response, next) => {
 	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 	next();
 };

@@ -16,7 +16,7 @@ export interface JourneySources extends ReturnType<Activity["remembered"]>, Pick
 	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
 	/** Subject of the search: an event's id, or people's keys. */
-	wanted: { event: string } | { persons: string[] };
+	wanted: { event: string } | { people: string[] };
 }
 
 /** Everything known about one event of one person. */
@@ -42,7 +42,7 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	const { wanted } = sources;
 	const all = new Map<string, EventFacts>();
 	const isWanted = (event: string, person: string) =>
-		"event" in wanted ? event === wanted.event : wanted.persons.includes(person);
+		"event" in wanted ? event === wanted.event : wanted.people.includes(person);
 
 	function factsOf(site: string, person: string, event: EventFacts["event"]): EventFacts | undefined {
 		if (!isWanted(event.id, person)) return undefined;
@@ -62,7 +62,7 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	for (const { site, events } of sources.received) {
 		for (const { person, body, destinations } of events) {
 			// Parsing thousands of bodies would take too long.
-			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.persons.includes(person)) continue;
+			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.people.includes(person)) continue;
 			const facts = factsOfBody(site, body);
 			if (!facts) continue;
 			facts.copies += 1;

@@ -18,9 +18,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 	/** Answers with a line of JSON for each request to a provider, beginning with the latest past ones. */
 	function answer(request: IncomingMessage, response: ServerResponse): void {
 		if (viewers.size >= viewersMost) {
-			throw new RequestError("rate_limited", "too many live streams are open: close one, or try again later", {
-				retryAfter: heartbeatMs / 1_000,
-			});
+			throw new RequestError("rate_limited", "too many live streams: close one", { retryAfter: heartbeatMs / 1_000 });
 		}
 		response.writeHead(200, {
 			"Content-Type": "application/x-ndjson; charset=utf-8",

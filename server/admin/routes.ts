@@ -64,11 +64,11 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
 	const { outbox, adminToken, sandbox, guess, deliveries, counts, live } = options;
 	const operatorsOnly: RequestHandler = (request, _response, next) => {
-		const needsNoToken = sandbox && fromThisMachine(request);
+		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
 		// Guard (SECURITY.md): admin-token
 		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
-		if (!needsNoToken && !guess(request, isRight)) {
+		if (!isOpen && !guess(request, isRight)) {
 			const hint = adminToken
 				? "send the admin token as Authorization: Bearer <token>"
 				: "/admin is closed: set EVENTFERRY_ADMIN_TOKEN on the proxy";

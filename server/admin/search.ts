@@ -85,7 +85,7 @@ export async function search(wanted: Wanted, options: SearchOptions): Promise<Se
 		owed,
 		owedMost: foundMost,
 		dead,
-		wanted: "event" in wanted ? wanted : { persons: keysOf(wanted.person) },
+		wanted: "event" in wanted ? wanted : { people: keysOf(wanted.person) },
 	});
 	return {
 		journeys: journeys.slice(0, journeysMost),
