@@ -21,10 +21,7 @@ function bodyRoom(): RequestHandler {
 			// Node would read the rest of the body to keep the connection open: see resOnFinish in
 			// https://github.com/nodejs/node/blob/main/lib/_http_server.js
 			response.set("Connection", "close");
-			throw new RequestError(
-				"store_unavailable",
-				"too many large requests at once: try again after the seconds in Retry-After",
-			);
+			throw new RequestError("store_unavailable", "too many large requests at once: try again later");
 		}
 		let own = 0;
 		const count = (bytes: number) => {
