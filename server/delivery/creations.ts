@@ -1,18 +1,12 @@
 import { doubling } from "./backoff.ts";
 import type { Context } from "./context.ts";
+import type { CreationHold } from "./hold.ts";
 
 /** First and longest hold of creations, ms. */
 const firstMs = 30_000;
 const longestMs = 900_000;
 /** Longest attempt at a creation after a hold, ms. Other creations wait for its answer. */
 const attemptMs = 15_000;
-
-/** A hold of the requests that create profiles. */
-export interface CreationHold {
-	reason: string;
-	/** Time from which one creation is tried, ms since the epoch. */
-	until: number;
-}
 
 export type Creations = ReturnType<typeof createCreations>;
 

@@ -7,6 +7,13 @@ export type DestinationState =
 	| { kind: "waiting"; until: number; reason: string }
 	| { kind: "paused"; until: number; reason: string };
 
+/** A hold of the requests that create profiles. */
+export interface CreationHold {
+	reason: string;
+	/** Time from which one creation is tried, ms since the epoch. */
+	until: number;
+}
+
 /** Hold as it is stored. */
 interface Memory {
 	state: DestinationState;
