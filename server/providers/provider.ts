@@ -70,7 +70,10 @@ export type Plan =
 
 /** A request before it is given a host and credentials. */
 export interface PlannedRequest {
-	/** Aim of the request, in the provider's own word. The meaning of an answer depends on it. */
+	/**
+	 * Aim of the request, in the provider's own word. The meaning of an answer depends on it. `create` stands for creating
+	 * a profile, which is held by itself if the provider refuses it.
+	 */
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
@@ -90,7 +93,10 @@ export type Outcome =
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
 	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined }
-	/** Credentials or account are refused: every other event would be refused as well. */
+	/**
+	 * Credentials, account or plan are refused. If the probe succeeds afterwards, the refusal is of this request alone, or
+	 * of all that create profiles.
+	 */
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }

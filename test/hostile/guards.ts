@@ -113,6 +113,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a log line is forged": { "log-lines": replaced(/^return (\w+)/, 'return $1.replaceAll("\\\\n", "\\n")') },
 
 	// Answers
+	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
+	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
