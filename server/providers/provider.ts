@@ -11,6 +11,8 @@ export interface Connector {
 	readonly allowance: Allowance;
 	/** A cheap request that changes nothing. Its success proves that the address and the credentials are right. */
 	readonly probe: PlannedRequest;
+	/** The rights that deliveries need, beside that of the probe. Absent if the provider knows no separate rights. */
+	readonly rights?: readonly Right[];
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 	/**
@@ -22,6 +24,17 @@ export interface Connector {
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
+}
+
+/** A right of the credentials. */
+export interface Right {
+	/** Words for the operator: "send events". */
+	name: string;
+	/**
+	 * A request that needs the right and can change nothing, because it names a person who cannot exist and lacks what the
+	 * provider requires. Absent if no request is sure to change nothing.
+	 */
+	request?: PlannedRequest;
 }
 
 /** A destination of events: a connector with its names, and with web hooks if they can be verified. */

@@ -123,7 +123,22 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
+	/** A request about a profile with an id that Crisp gives nobody, and with a body that it refuses. */
+	const askRight = (method: "POST" | "PATCH", ...path: string[]): PlannedRequest => ({
+		purpose: "right",
+		method,
+		path: pathOf(...path, "00000000-0000-0000-0000-000000000000"),
+		body: {},
+		ifDelivered: {},
+	});
+
 	return {
+		rights: [
+			{ name: "send events", request: askRight("POST", "events") },
+			{ name: "update profiles", request: askRight("PATCH", "profile") },
+			{ name: "update their data", request: askRight("PATCH", "data") },
+			{ name: "create profiles" },
+		],
 		allowance: { requests: daily[config.tier], per: "day" },
 		probe: {
 			purpose: "probe",
