@@ -1,4 +1,4 @@
-import { accountVariables, doubts, loadConfig } from "../config/config.ts";
+import { accountVariables, loadConfig, warningsOf } from "../config/config.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Outcome } from "../providers/provider.ts";
 import { type Account, accountsOf } from "../sites.ts";
@@ -60,7 +60,7 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const doubt of doubts(config)) err(`eventferry: ${doubt}\n`);
+		for (const warning of warningsOf(config)) err(`eventferry: ${warning}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const { writeKey, origins } = site;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkConfig, doubts } from "../../server/config/config.ts";
+import { checkConfig, warningsOf } from "../../server/config/config.ts";
 import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
 import { shownStore } from "../../server/outbox/store-url.ts";
 
@@ -147,10 +147,10 @@ describe("a secret that is easily guessed", () => {
 	});
 
 	test("causes a warning that names its variable, without its value", async () => {
-		const warnings = doubts(await fromEnvironment(short));
+		const warnings = warningsOf(await fromEnvironment(short));
 		expect(warnings).toEqual([expect.stringMatching(/EVENTFERRY_IDENTITY_SECRET .*32/)]);
 		expect(warnings.join()).not.toContain("short,");
-		expect(doubts(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
+		expect(warningsOf(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
 	});
 });
 
@@ -476,8 +476,8 @@ describe("in code", () => {
 		await proxy.start();
 		await proxy.track({ type: "track", name: "x", person: { userId: "u" } });
 		await proxy.stop();
-		expect(doubts(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
-		expect(doubts(checkConfig({ sites: [site] }))).toEqual([]);
+		expect(warningsOf(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
+		expect(warningsOf(checkConfig({ sites: [site] }))).toEqual([]);
 	});
 
 	test("createProxy does not change the configuration it is given", () => {
