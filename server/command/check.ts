@@ -6,40 +6,40 @@ import { type Command, CommandError } from "./command.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 
-/** Explains what an answer to a probe says about the configuration. */
-export function inWords(outcome: Outcome): string {
+/** Explains the outcome of a probe, in words that follow the destination's name. */
+export function outcomeWords(outcome: Outcome): string {
 	const { status } = outcome;
-	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
+	const answer = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
 	switch (outcome.kind) {
 		case "delivered":
-			return "takes the credentials";
+			return "accepts the credentials";
 		case "paused":
-			if (status === 401) return `refuses the credentials (${because}): are they right and complete?`;
+			if (status === 401) return `refuses the credentials (${answer}): are they right and complete?`;
 			if (status === 403)
-				return `accepts the credentials but forbids this (${because}): do they have the rights they need?`;
-			return `takes no requests of this account (${because}): is it the right account, and is the plugin installed there?`;
+				return `accepts the credentials but forbids the request (${answer}): do they have the rights they need?`;
+			return `takes no requests for this account (${answer}): is it the right account, and is the plugin installed there?`;
 		case "wait":
-			return `has reached a limit and takes no requests for now (${because}): try again later`;
+			return `has reached a limit and takes no requests for now (${answer}): try again later`;
 		case "retry":
 			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
-			if (status === undefined) return `cannot be reached (${because}): is its address right, and reachable from here?`;
-			if (status >= 500 || status === 408) return `has an error of its own (${because}): try again later`;
-			return `answers ${status}, but not as this API does: is its address right?`;
+			if (status === undefined) return `cannot be reached (${answer}): is its address right, and reachable from here?`;
+			if (status >= 500 || status === 408) return `has an error of its own (${answer}): try again later`;
+			return `answers ${status}, but not as its API should: is its address right?`;
 		case "unknownPerson":
 		case "rejected":
-			if (status === 404) return `finds nothing at this address (${because}): are the address and the account right?`;
-			return `refuses (${because})`;
+			if (status === 404) return `finds nothing at this address (${answer}): are the address and the account right?`;
+			return `refuses the request (${answer})`;
 	}
 }
 
-/** Sends a provider's probe. The answer is in words that follow the destination's name. */
-async function askLive({ provider }: Account) {
+/** Sends a destination's probe. */
+async function probe({ provider }: Account) {
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
 	return {
 		destination: provider.name,
 		ok: outcome.kind === "delivered",
-		answer: inWords(outcome),
+		answer: outcomeWords(outcome),
 		status: outcome.status,
 		ms: Math.round(performance.now() - before),
 	};
@@ -66,12 +66,12 @@ ${variablesHelp}`,
 				const { writeKey, origins } = site;
 				const accounts = accountsOf(site);
 				const destinations = accounts.map(({ provider }) => provider.name);
-				const live = given.live ? await Promise.all(accounts.map(askLive)) : undefined;
+				const live = given.live ? await Promise.all(accounts.map(probe)) : undefined;
 				return { writeKey, origins, destinations, live };
 			}),
 		);
-		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
-		if (given.json) outJson({ ok: wrong.length === 0, store: shownStore(config.store), sites });
+		const failed = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
+		if (given.json) outJson({ ok: failed.length === 0, store: shownStore(config.store), sites });
 		else {
 			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
 			for (const { writeKey, origins, destinations, live = [] } of sites) {
@@ -82,7 +82,7 @@ ${variablesHelp}`,
 				}
 			}
 		}
-		if (wrong.length === 0) return 0;
-		throw new CommandError(`${counted(wrong.length, "destination")} would not receive events`);
+		if (failed.length === 0) return 0;
+		throw new CommandError(`${counted(failed.length, "destination")} would not receive events`);
 	},
 };

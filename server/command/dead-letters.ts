@@ -33,11 +33,11 @@ function selected({ operands, destination, reason, id = [] }: Arguments) {
 }
 
 const columns = [
-	{ title: "ID", width: 7, of: ({ id }: Letter) => id },
-	{ title: "DESTINATION", width: 11, of: ({ destination }: Letter) => destination },
-	{ title: "LAST TRIED, UTC", width: 16, of: ({ lastAt }: Letter) => minuteOf(lastAt) },
-	{ title: "WHY", width: 20, of: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
-	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
+	{ title: "ID", width: 7, value: ({ id }: Letter) => id },
+	{ title: "DESTINATION", width: 11, value: ({ destination }: Letter) => destination },
+	{ title: "LAST TRIED, UTC", width: 16, value: ({ lastAt }: Letter) => minuteOf(lastAt) },
+	{ title: "WHY", width: 20, value: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
+	{ title: "EVENT", width: 18, value: ({ event }: Letter) => event.name ?? event.type },
 ];
 
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
@@ -87,14 +87,14 @@ async function confirm(question: string): Promise<void> {
 	if (!process.stdin.isTTY || !process.stderr.isTTY) return;
 	const terminal = createInterface({ input: process.stdin, output: process.stderr });
 	const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close());
-	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
+	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was discarded");
 }
 
 const changeSchema = z
 	.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.literal(true).optional() })
 	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
 
-/** Replays or discards the selected dead letters, and prints the progress if that takes more than one step. */
+/** Replays or discards the selected dead letters; prints progress if more than one step is needed. */
 async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
 	const isAll = Object.values(selection).every((part) => part === undefined);
@@ -111,7 +111,7 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
 		},
 	});
-	if (!isDone) throw new CommandError("the proxy stopped before all were done. Run the command again for the rest");
+	if (!isDone) throw new CommandError("the proxy stopped before all were done: run the command again for the rest");
 	expectSome(count, selection);
 	if (given.json) outJson({ [done]: count });
 	else out(`${done} ${counted(count, "dead letter")}\n`);
@@ -127,12 +127,11 @@ const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
 export const deadLettersCommand: Command = {
 	name: "deadletters",
 	operands: "list|show|replay|discard",
-	operandsMost: Number.POSITIVE_INFINITY,
-	summary: "lists events that could not be delivered, and delivers them again",
+	maxOperands: Number.POSITIVE_INFINITY,
+	summary: "lists, replays or discards events that could not be delivered",
 	options: ["destination", "reason", "id", "url", "json", "help"],
-	help: `Without --destination, --reason and --id it applies to all dead letters. A
-replayed one is delivered again, after the person's other events. A discarded
-one is gone.
+	help: `Without --destination, --reason and --id, all dead letters are meant. A replayed
+event is sent again after the person's other events; a discarded one is gone.
 
 ${adminVariables}
 Examples:
@@ -144,7 +143,8 @@ Examples:
 	async run(given) {
 		const [action = ""] = given.operands;
 		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-		if (!perform) throw new UsageError(`deadletters list, show, replay or discard?${action && ` Not "${action}"`}`);
+		if (!perform)
+			throw new UsageError(`deadletters needs list, show, replay or discard${action && `, not "${action}"`}`);
 		await perform(given);
 		return 0;
 	},

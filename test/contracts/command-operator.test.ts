@@ -187,7 +187,7 @@ describe("eventferry deadletters", () => {
 			}
 			return stripVTControlCharacters(shown).split(/[\r\n]+/);
 		};
-		expect(await typed("")).toEqual(expect.arrayContaining(["eventferry: nothing was done", "code 1"]));
+		expect(await typed("")).toEqual(expect.arrayContaining(["eventferry: nothing was discarded", "code 1"]));
 		expect(await typed("y")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
 	});
 
