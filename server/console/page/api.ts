@@ -3,10 +3,10 @@ import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, W
 /** The proxy's refusal of a request. Its message is the code. */
 class Refusal extends Error {}
 
-/** Returns the code of a failed call: the proxy's, or `unreachable`. */
+/** Returns the proxy's code for a refused call, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
-/** A selection of dead letters. Empty: all of them. */
+/** A selection of dead letters; an empty one selects all. */
 export interface Selection {
 	ids?: string[];
 	destination?: string;

@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Api, Selection } from "./api.ts";
-import { counted } from "./words.ts";
+import { type Api, codeOf, type Selection } from "./api.ts";
+import { counted, errorWords } from "./words.ts";
 
-/** Replays and discards dead letters, with the message to show meanwhile and the dialog before a discard. */
+/** Replays and discards dead letters; holds the message about progress and the dialog before a discard. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);
@@ -14,8 +14,8 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		try {
 			const count = await api.change(kind, which, (soFar) => setMessage(`Working… ${counted(soFar, "event")} so far`));
 			setMessage(`${counted(count, "event")} ${kind === "replay" ? "will be sent again" : "discarded"}.`);
-		} catch {
-			setMessage("That did not work: the proxy or its store does not answer. Try again.");
+		} catch (error) {
+			setMessage(`${errorWords(codeOf(error))} Try again.`);
 		}
 		setBusy(false);
 		onChange();
@@ -25,7 +25,7 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		message,
 		isBusy,
 		replay: (which: Selection) => void change("replay", which),
-		/** Asks for confirmation first. */
+		/** Asks for confirmation, then discards. */
 		discard: (which: Selection, what: string) => setDiscarding({ which, what }),
 		dialog: discarding && (
 			<DiscardDialog
@@ -48,7 +48,7 @@ function DiscardDialog({ what, onDiscard, onClose }: { what: string; onDiscard()
 	}
 	return (
 		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
-			<p id="question">Discard {what}? It is deleted for good and cannot be brought back.</p>
+			<p id="question">Discard {what}? This cannot be undone.</p>
 			<div class="buttons">
 				<button type="button" autofocus onClick={close}>
 					Keep
@@ -66,7 +66,7 @@ export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;
 interface ButtonsProps {
 	actions: DeadLetterActions;
 	which: Selection;
-	/** Names the selected dead letters. */
+	/** Name of the selected dead letters. */
 	what: string;
 	isDisabled?: boolean;
 }
