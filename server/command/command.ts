@@ -18,7 +18,7 @@ const options = {
 	email: { type: "string", value: "E", help: "the person's e-mail" },
 	destination: { type: "string", value: "D", help: `only those for ${names}` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
-	id: { type: "string", multiple: true, value: "ID…", help: "only dead letters with these ids" },
+	id: { type: "string", multiple: true, value: "ID…", help: "only those with these ids" },
 	json: { type: "boolean", help: "print JSON" },
 	help: { type: "boolean", short: "h", help: "this text" },
 	version: { type: "boolean", short: "v", help: "the version" },
@@ -74,8 +74,7 @@ export function checkArguments({ name, options: own, maxOperands = 0 }: Command,
 	const foreign = Object.keys(options).find((option) => option in given && !known.includes(option));
 	if (foreign !== undefined) throw new UsageError(`${name} takes no --${foreign}: see eventferry ${name} --help`);
 	const surplus = given.operands[maxOperands];
-	if (surplus !== undefined)
-		throw new UsageError(`${name} takes no argument "${surplus}": see eventferry ${name} --help`);
+	if (surplus !== undefined) throw new UsageError(`${name} takes no "${surplus}": see eventferry ${name} --help`);
 }
 
 const withValue = (option: Option) => {

@@ -14,7 +14,6 @@ export interface Variable {
 	isCredential?: boolean;
 }
 
-/** Paths of the options that eventferry's own variables set. */
 const ownPaths: Record<string, string> = {
 	PORT: "port",
 	HOST: "host",
@@ -86,7 +85,4 @@ const simplified = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
 export const unknownNames = (names: string[]): { name: string; meant: string | undefined }[] =>
 	names
 		.filter((name) => prefixes.has(prefixOf(name)) && !configVariables.includes(name.replace(/_FILE$/, "")))
-		.map((name) => ({
-			name,
-			meant: configVariables.find((each) => simplified(each) === simplified(name)),
-		}));
+		.map((name) => ({ name, meant: configVariables.find((each) => simplified(each) === simplified(name)) }));

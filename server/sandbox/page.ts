@@ -6,8 +6,7 @@ import type { Sandbox } from "./index.ts";
 import type { SandboxRequest } from "./record.ts";
 
 const folder = fileURLToPath(new URL("./public/", import.meta.url));
-/** Maximum number of past requests that a new listener receives. */
-const maxPast = 200;
+const maxPastRequests = 200;
 
 /**
  * The shop page of `serve --sandbox`: a small shop that uses the real snippet, beside a live log of what the simulated
@@ -33,7 +32,7 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 		response.flushHeaders();
 		const write = (request: SandboxRequest) => response.write(`data: ${JSON.stringify(request)}\n\n`);
 		const answered = sandbox.requests().filter((request) => request.status !== undefined);
-		for (const request of answered.slice(-maxPast)) write(request);
+		for (const request of answered.slice(-maxPastRequests)) write(request);
 		const stopListening = sandbox.onRequest(write);
 		const end = () => response.end();
 		sandbox.stopped.addEventListener("abort", end);
