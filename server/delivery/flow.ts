@@ -16,9 +16,8 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  *
  * `readyAt` is the time from which the store may have a ready lane that no take has seen. It becomes 0 (now) when
  * - the store reports ready lanes: an append, a replay, news from another process;
- * - a take yields all it asked for, or nothing because the hold has changed;
- * - a lane is settled or given back. A shared store handles takes and settlements side by side, so the lane counts as
- *   ready once the settlement is answered. Any other store answers in order, so asking for the settlement is enough.
+ * - a take leaves ready lanes behind, or yields nothing because the hold has changed;
+ * - a lane is settled or given back, and neither waits nor is gone.
  *
  * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
@@ -34,8 +33,8 @@ export function startFlow(context: Context, { purse, hold, attempt, startTimer }
 	const stopping = new AbortController();
 	const takes = createTakes(context, window, purse, hold);
 
-	function lanesReady(): void {
-		takes.readyFrom(0);
+	function lanesReady(at = 0): void {
+		takes.readyFrom(at);
 		alarm.wake();
 	}
 

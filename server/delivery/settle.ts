@@ -4,20 +4,17 @@ import type { Context } from "./context.ts";
 
 /**
  * Makes a function that settles a lease and resolves to whether the settlement was stored. It tries again however often
- * the store fails: the request was sent and must not be sent twice. It calls `onReady` once a take can find the lane
- * that the settlement made ready.
+ * the store fails: the request was sent and must not be sent twice. It calls `onReady` with the time from which the
+ * lane can be taken, unless the lane is gone.
  */
-export function createSettle({ outbox, retryMs, signal, report }: Context, onReady: () => void) {
+export function createSettle({ outbox, retryMs, signal, report }: Context, onReady: (at: number) => void) {
 	return async (settlement: Settlement): Promise<boolean> => {
 		for (;;) {
 			try {
-				const storing = outbox.settle(settlement);
-				// An unshared store answers in order: a take asked for now sees the settlement, and shares its commit.
-				if (!outbox.isShared) onReady();
-				const isSettled = await storing;
-				if (outbox.isShared) onReady();
-				if (!isSettled) report({ kind: "lost" });
-				return isSettled;
+				const settled = await outbox.settle(settlement);
+				if (settled !== "gone") onReady(settlement.failed?.dueAt ?? 0);
+				if (settled === "lost") report({ kind: "lost" });
+				return settled !== "lost";
 			} catch (error) {
 				report({ kind: "fault", message: "a delivery could not be settled", error });
 				if (signal.aborted) return false;

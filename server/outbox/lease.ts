@@ -24,7 +24,7 @@ export interface Taken {
 	leases: Lease[];
 	/** The hold of the destination. */
 	hold: string | undefined;
-	/** Time at which the next lane becomes ready, if any waits. */
+	/** Time from which another lane can be taken: `now` if one is ready. Undefined if there is none. */
 	nextAt: number | undefined;
 }
 
@@ -79,6 +79,9 @@ export interface Settlement {
 	/** Number of attributes left out because the provider cannot hold them. */
 	leftOut?: number | undefined;
 }
+
+/** State of a lane after a settlement. "lost" means that the lease was lost and nothing has changed. */
+export type Settled = "remains" | "gone" | "lost";
 
 /** A request to end the deliveries of a destination that were fanned out before a time. */
 export interface ExpireRequest {

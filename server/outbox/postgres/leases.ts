@@ -117,12 +117,16 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			given.map(({ person }) => person),
 		]);
 
-	const stateOf = (run: Run, destination: number, holding: number[]) =>
+	/** Reads the hold, the next due time, and whether a lane is ready. The index has the fewest old entries at its end. */
+	const stateOf = (run: Run, destination: number, { holding, reservedOnly }: TakeRequest) =>
 		run(
 			`SELECT hold, (
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
-			) AS next_at FROM eventferry.destination WHERE id = $1`,
+			) AS next_at, (
+				SELECT true FROM eventferry.lane WHERE destination = $1 AND state = 'ready' ${reservedOnly ? "AND reserved" : ""}
+				ORDER BY turn DESC LIMIT 1
+			) AS is_more FROM eventferry.destination WHERE id = $1`,
 			[destination, holding, owner.id],
 		);
 
@@ -149,7 +153,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				const [bodies, known, [state]] = await Promise.all([
 					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
 					isAny ? knownOf(run, destination, given) : [],
-					stateOf(run, destination, request.holding),
+					stateOf(run, destination, request),
 				]);
 				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
@@ -171,7 +175,9 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			// A lease shows that the hold was the one requested, even if it has changed since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
 			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
-			if (leases.every(isHeld)) return { ...result, leases };
+			// If fewer lanes were leased than requested, other transactions have locked the ready ones.
+			const isMore = taken.state?.is_more === true && leases.length === request.lanes;
+			if (leases.every(isHeld)) return { ...result, ...(isMore && { nextAt: request.now }), leases };
 			// This process may have been taken for dead meanwhile, and others may take its lanes over.
 			await giveBack(leases);
 			return { ...result, leases: [] };

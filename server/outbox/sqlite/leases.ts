@@ -81,7 +81,9 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 				if (!value) break;
 				leases.push(lease(laneOf(value), request));
 			}
+			const isMore = !byRank.next().done;
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
+			if (isMore) return { leases, nextAt: now, hold };
 			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
 			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
 			return { leases, nextAt: Number.isFinite(next) ? next : undefined, hold };

@@ -1,7 +1,7 @@
 import type { Attempt } from "../../../server/delivery/attempt.ts";
 import type { Context, Notice } from "../../../server/delivery/context.ts";
 import type { GroupHold } from "../../../server/delivery/group-hold.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
+import type { Lease, Settled, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import type { Provider } from "../../../server/providers/provider.ts";
 
@@ -35,21 +35,23 @@ export function createLanes() {
 		},
 		take({ lanes: most, now, hold }: TakeRequest): Taken {
 			const owing = [...lanes].filter(([, { owed, lease }]) => owed > 0 && lease === undefined);
-			const ready = owing.filter(([, { dueAt }]) => dueAt <= now).slice(0, most);
+			const ready = owing.filter(([, { dueAt }]) => dueAt <= now);
 			const waiting = owing.flatMap(([, { dueAt }]) => (dueAt > now ? [dueAt] : []));
-			const leases = ready.map(([lane, state]): Lease => {
+			const leases = ready.slice(0, most).map(([lane, state]): Lease => {
 				state.lease = ++number;
 				const tried = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 };
 				const about = { destination, lane, number, person: `person ${lane}`, known: undefined };
 				return { ...about, ...tried, bodies: ["{}"] };
 			});
-			return { leases, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
+			const due = ready.length > most ? [now] : waiting;
+			return { leases, hold, nextAt: due.length > 0 ? Math.min(...due) : undefined };
 		},
-		settle({ lease: { lane, number }, ended, failed }: Settlement): boolean {
+		settle({ lease: { lane, number }, ended, failed }: Settlement): Settled {
 			const state = lanes.get(lane);
-			if (state?.lease !== number) return false;
-			lanes.set(lane, { owed: state.owed - (ended?.count ?? 0), lease: undefined, dueAt: failed?.dueAt ?? 0 });
-			return true;
+			if (state?.lease !== number) return "lost";
+			const owed = state.owed - (ended?.count ?? 0);
+			lanes.set(lane, { owed, lease: undefined, dueAt: failed?.dueAt ?? 0 });
+			return owed > 0 ? "remains" : "gone";
 		},
 	};
 }

@@ -306,15 +306,15 @@ describe("the PostgreSQL outbox", () => {
 			const [lease] = await take(first());
 			if (!lease) throw new Error("no lane");
 			const delivered = { count: 1, ending: { kind: "delivered" } } as const;
-			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe(false);
+			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe("lost");
 			// Simulates that the first process was not seen for too long.
 			const name = url.slice(url.lastIndexOf("/") + 1);
 			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
 			expect(first().isHeld(lease)).toBe(true);
 			const takenOver = async (outbox: Outbox) => (await take(outbox))[0] ?? Promise.reject(new Error("none yet"));
 			const next = await vi.waitFor(() => takenOver(second()), { timeout: 60_000 });
-			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
-			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
+			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe("lost");
+			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe("gone");
 			// A process taken for dead becomes a new owner: it starts no request for its old leases, and works on.
 			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 60_000 });
 			expect(second().isHeld(next)).toBe(true);
