@@ -43,7 +43,7 @@ const consoleTypescript = esbuild({
 
 const read = (path) => readFileSync(path, "utf8");
 
-/** Plugin that writes files beside the bundle, each joined from others. */
+/** Plugin that writes files beside the bundle, each of them joined from other files. */
 const alsoEmit = (files) => ({
 	name: "also-emit",
 	buildStart() {

@@ -17,8 +17,8 @@ const sendMs = 5_000;
 /** Number of waiting events from which sending starts after `gatherMs`. */
 const manyEvents = 20;
 /**
- * Time in ms for which 20 events wait, so that events captured together share a request: a request costs the page as
- * much as capturing 20 events.
+ * Time in ms for which 20 or more events wait, so that events captured together share a request: a request costs the
+ * page as much as capturing 20 events.
  */
 const gatherMs = 150;
 const timeoutMs = 10_000;
@@ -39,7 +39,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	let pause: Pause = { until: 0, failures: 0 };
 	/** Ids of events in keepalive requests that are not answered yet. */
 	const leaving = new Set<string>();
-	/** Bytes left for more keepalive requests. */
+	/** Number of bytes left for more keepalive requests. */
 	let room = batchBytes;
 	/** Tokens that have expired. Events with one of them wait for the next token of that person. */
 	const expiredTokens = new Set<string | undefined>();
@@ -68,11 +68,11 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	const deliverable = () =>
 		queue._list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
 
-	/** Takes the first events, as many as fit. */
-	const take = (events: Event[], room: number): Event[] =>
+	/** Takes the first events, as many as fit into `left` bytes. */
+	const take = (events: Event[], left: number): Event[] =>
 		events.slice(0, largest).filter((event) => {
-			room -= size(event);
-			return room >= 0;
+			left -= size(event);
+			return left >= 0;
 		});
 
 	/**

@@ -106,7 +106,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 	 * Gives held events to the visitor, drops held events of another visitor, and gives the visitor's waiting events a
 	 * newer token. A visitor who is new to this browser gets all held events: they are from before the browser lost its
 	 * localStorage, or from a tab that was opened in the same moment.
-	 * @param isFollower True if another tab has changed the visitor, and updates the store.
+	 * @param isFollower True if another tab has changed the visitor. That tab updates the store.
 	 */
 	const assign = (isFollower?: boolean) => {
 		const { isNew, ...person } = visitor();
@@ -115,7 +115,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			const before = event.person;
 			let after = before;
 			if (isIdentified(before)) {
-				if (person.token && isSamePerson(before, person)) after = person;
+				if (person.token && isSamePerson(before, person)) after = { ...before, ...person };
 			} else if (isNew || before.anonymousId === person.anonymousId) after = person;
 			else others.push(event);
 			// Inserts the event anew, so that the map is in order of capture.
@@ -139,7 +139,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			unsaved.set(event.id, Date.now());
 			void save();
 		},
-		/** Starts storing events, as the visitor's. */
+		/** Starts storing events, and gives held events to the visitor. */
 		_begin() {
 			isOpen = true;
 			assign();

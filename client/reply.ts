@@ -14,15 +14,14 @@ export type Reply =
 	| { _kind: "failed" };
 
 /**
- * Longest pause in ms, a day. The proxy never asks for a longer one; the answer of another server, or a wrong clock,
- * may, and must not silence a browser for years.
+ * Longest pause in ms, a day. The proxy never asks for a longer one. The answer of another server, or a wrong clock, must
+ * not silence a browser for years.
  */
 export const longestWait = 86_400_000;
 
 /**
- * Reads the answer to a batch. Only an answer in the proxy's own format acknowledges or drops an
- * event, as a captive portal or a firewall may answer anything. Halving loses nothing, so a batch of several events is
- * halved after any 400 or 413.
+ * Reads the answer to a batch. Only an answer in the proxy's own format acknowledges or drops an event, as a captive
+ * portal or a firewall may answer anything. Any 400 or 413 halves a batch of several events, which loses nothing.
  * @param events Number of events in the batch.
  */
 export async function readReply(response: Response, events: number): Promise<Reply> {

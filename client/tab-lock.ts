@@ -1,6 +1,6 @@
 import { readLocal, removeLocal, writeLocal } from "./local.ts";
 
-/** Longest time in ms for which a tab holds the lock. No request takes as long, so a tab whose lease has ended is dead. */
+/** Longest time in ms for which a tab holds the lock. No request takes as long, so an older lease is of a dead tab. */
 const longest = 20_000;
 /**
  * Interval in ms between two looks at the lease. If several tabs write a lease at the same time, the last write wins

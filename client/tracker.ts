@@ -48,7 +48,7 @@ export function createTracker<Events = Record<string, Data>>(
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
-	 * by another `leave()`; the first of them sets it to false, so that one is enough.
+	 * by one more `leave()`: the first such event schedules it and sets this to false.
 	 */
 	let isLeaving: boolean | undefined;
 

@@ -1,6 +1,6 @@
 import type { Event, Person } from "../shared/event.ts";
 
-/** An event as the outbox keeps it, with what the proxy knew when it accepted the event. */
+/** An event as it is stored, with the facts that the proxy established when it accepted the event. */
 export interface StoredEvent {
 	event: Event;
 	/** True for an event of the backend or of a verified visitor. */
@@ -11,26 +11,26 @@ export interface StoredEvent {
 	receivedAt: number;
 }
 
-/** Tells if the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
+/** Tells whether the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
-/** Spells an e-mail in one way, for a person's key. */
+/** Normalises an e-mail, for a person's key. */
 export const normaliseEmail = (email: string): string => email.trim().toLowerCase();
 
 /**
- * Returns the key of an event's person, for lanes, deduplication and restrictions: by the e-mail if there is one, else
- * by the userId. Depends on the event alone: an e-mail and a userId are never linked.
+ * Returns a person's key: `email:` and the e-mail if there is one, else `userId:` and the userId. An event with both
+ * does not link them.
  */
 export function personKey({ email, userId }: Person): string | undefined {
 	if (email !== undefined) return `email:${normaliseEmail(email)}`;
 	return userId === undefined ? undefined : `userId:${userId}`;
 }
 
-/** Returns the person of a key. */
+/** Parses a person's key. */
 export function personOf(key: string): Pick<Person, "email" | "userId"> {
 	const colon = key.indexOf(":");
 	return { [key.slice(0, colon)]: key.slice(colon + 1) };
 }
 
-/** Recognises events that only set attributes: several of them can be one request. */
-export const isUpdate = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";
+/** Tells whether an event only sets attributes: several such events can be one request. */
+export const setsAttributes = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The package's version. package.json is one folder above the source, two above the build. */
+/** Version of the package. package.json is one folder above the source, two above the build. */
 export const version: string = JSON.parse(
 	readFileSync(
 		new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url),
@@ -9,7 +9,7 @@ export const version: string = JSON.parse(
 ).version;
 
 /**
- * Whether eventferry runs on a Node of this version, such as `24.7.0`. The SQLite of other Nodes fails on numbered
+ * Tells whether eventferry runs on a Node of this version, such as `24.7.0`. The SQLite of other Nodes fails on numbered
  * parameters (`?1`): https://github.com/nodejs/node/pull/59350
  */
 export function supportsNode(version: string): boolean {
@@ -17,7 +17,7 @@ export function supportsNode(version: string): boolean {
 	return (major === 22 && minor >= 20) || (major === 24 && minor >= 7) || major > 24;
 }
 
-/** Node is too old for eventferry, or of a line that it does not run on. */
+/** Error for a Node that is too old, or of a release line that eventferry does not run on. */
 export class UnsupportedNodeError extends Error {
 	override readonly name = "UnsupportedNodeError";
 	readonly code = "unsupported_node";

@@ -56,6 +56,8 @@ const destinationStats = z.object({
 	until: at.optional(),
 	/** Reason of the wait or pause. */
 	reason: z.string().optional(),
+	/** Hold of requests that create profiles, if the destination refuses just these. */
+	creationHold: z.object({ reason: z.string(), until: at }).optional(),
 	/** Number of events owed to the destination. */
 	waiting: z.number(),
 	/** Number of people whose events are owed to the destination. */
@@ -104,7 +106,7 @@ export const statsSchema = z.object({
 	bytes: z.number(),
 	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
-	/** Numbers since the start of this proxy: events accepted, rejected and left out as from bots, and web hooks by outcome. */
+	/** Numbers since the start of this proxy: events accepted, rejected and taken for a bot's; web hooks by outcome. */
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });
@@ -144,16 +146,25 @@ export const deadLetterQuerySchema = z.object({
 	cursor: deadLetterId.optional(),
 });
 
-/** Selection of dead letters to replay or discard. A dead letter must match all fields. */
-export const deadLetterSelectionSchema = z.strictObject({
-	ids: z.array(deadLetterId).min(1).max(10_000).optional(),
-	destination: z.string().optional(),
-	reason: z.string().optional(),
-	/** Earliest time of the last attempt, ms since the epoch. */
-	since: z.number().optional(),
-	/** Time before which the last attempt was, ms since the epoch. */
-	before: z.number().optional(),
-});
+// Guard (SECURITY.md): empty-selection
+const namesSome = (selection: object) => Object.keys(selection).length > 0;
+
+/**
+ * Selection of dead letters to replay or discard. A dead letter must match all fields. An empty selection is refused,
+ * because a body that got lost on the way must not select everything.
+ */
+export const deadLetterSelectionSchema = z
+	.strictObject({
+		ids: z.array(deadLetterId).min(1).max(10_000).optional(),
+		destination: z.string().optional(),
+		reason: z.string().optional(),
+		/** Earliest time of the last attempt, ms since the epoch. */
+		since: z.number().optional(),
+		/** Time before which the last attempt was, ms since the epoch. */
+		before: z.number().optional(),
+		all: z.literal(true).optional(),
+	})
+	.refine(namesSome, 'name a selection, or all with { "all": true }');
 
 /** Body of `GET /admin/deadletters`. */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** Types of events. `email_open` comes only from the backend and from the image in an e-mail (server/inbound/open-pixel.ts). */
+/** Types of events. Only the backend and the image in an e-mail (server/inbound/open-pixel.ts) send `email_open`. */
 export const eventTypes = ["track", "login", "update", "page", "confirmation", "email_open"] as const;
 
 /** Colours of an event in Crisp. */

@@ -4,7 +4,7 @@ import { limits } from "./event.ts";
 // Guard (SECURITY.md): batch-size
 const events = z.array(z.unknown()).max(limits.batchEvents);
 
-/** Body of `POST /v1/batch`, from browsers. Each event is checked by itself later, so that an invalid one loses no other. */
+/** Body of `POST /v1/batch`, from browsers. Events are checked one by one later, so that an invalid one loses no other. */
 export const batchSchema = z.object({
 	writeKey: z.string(),
 	/** Time of sending by the browser's clock, ms since the epoch. Capture times are corrected by the error of that clock. */
@@ -47,7 +47,7 @@ export type ProblemCode = (typeof problemCodes)[number];
 const rejectionSchema = z.object({ id: z.string().nullable(), code: z.enum(eventCodes), message: z.string() });
 export type Rejection = z.infer<typeof rejectionSchema>;
 
-/** Body of a 202: the number of events that are on disk, and the refused ones. */
+/** Body of a 202: the number of stored events, and the refused events. */
 export const batchReplySchema = z.object({ accepted: z.number(), rejected: z.array(rejectionSchema) });
 export type BatchReply = z.infer<typeof batchReplySchema>;
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { limits } from "../../shared/event.ts";
 import { isOriginPattern } from "../http/origins.ts";
 import { text } from "../providers/options.ts";
-import { definitions, hears, providerNames, reporterNames } from "../providers/registry.ts";
+import { canVerifyHooks, definitions, providerNames, reporterNames } from "../providers/registry.ts";
 import { type Destinations, destinations, eventType, hasDestination } from "./destination.ts";
 
 /** Conditions under which a configuration is checked. */
@@ -98,7 +98,7 @@ export const siteSchema = (circumstances: Circumstances): SiteSchema =>
 		})
 		.superRefine((site, context) => {
 			for (const [index, { from }] of site.inbound.entries()) {
-				if (hears(from, site[from])) continue;
+				if (canVerifyHooks(from, site[from])) continue;
 				const secrets = definitions[from].hooks?.secrets.map((secret) => `${from}.${secret}`) ?? [];
 				const message = `needs ${either.format(secrets)}: without it, no web hook of ${definitions[from].title} can be verified`;
 				context.addIssue({ code: "custom", path: ["inbound", index, "from"], message });

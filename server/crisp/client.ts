@@ -1,7 +1,7 @@
 import type { Crisp } from "crisp-api";
 import { CrispError } from "./error.ts";
 
-/** A token, and the API that it is for: https://docs.crisp.chat/guides/rest-api/authentication/ */
+/** A token, and the base URL of the API that it is for: https://docs.crisp.chat/guides/rest-api/authentication/ */
 export interface CrispAccess {
 	/** Identifier of the token, from the website's settings or from the Marketplace. */
 	identifier: string;
@@ -13,7 +13,7 @@ export interface CrispAccess {
 	baseUrl?: string;
 }
 
-/** Imports the official client when it is first needed, so that applications without it need not install it. */
+/** Imports the official client at its first use, so that only applications that use it need to install it. */
 export async function loadCrispApi(): Promise<typeof Crisp> {
 	try {
 		return (await import("crisp-api")).Crisp;
@@ -22,7 +22,7 @@ export async function loadCrispApi(): Promise<typeof Crisp> {
 	}
 }
 
-/** Encodes one segment of a URL's path, which the official client does not. Throws a TypeError for one that cannot be one. */
+/** Encodes a path segment, as the official client does not. Throws a TypeError for a value that cannot be one. */
 function segment(part: unknown): string {
 	const text = typeof part === "number" ? String(part) : part;
 	if (typeof text !== "string" || text === "" || text === "." || text === ".." || !text.isWellFormed()) {

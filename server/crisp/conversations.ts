@@ -8,7 +8,7 @@ export interface MessagesQuery {
 	timestamp_around?: number | string;
 }
 
-/** New operator of a conversation: an operator's id, Crisp's own form, or null for nobody. */
+/** New operator of a conversation: an operator's id, the body of Crisp's route, or null for nobody. */
 export type Assignee = string | null | ConversationRoutingAssignUpdate;
 
 /** Operator that a conversation is assigned to. */
@@ -23,14 +23,14 @@ const one = "/website/{website_id}/conversation/{session_id}";
 
 /** `websiteConversations`: https://docs.crisp.chat/references/rest-api/v1/#website-conversations */
 export const websiteConversations = {
-	getList: { route: "GET /website/{website_id}/conversations/{page}", today: "listConversations" },
-	getOne: { route: `GET ${one}`, today: "getConversation" },
-	getMeta: { route: `GET ${one}/meta`, today: "getConversationMetas" },
-	updateMeta: { route: `PATCH ${one}/meta`, today: "updateConversationMetas" },
+	getList: { route: "GET /website/{website_id}/conversations/{page}", officialName: "listConversations" },
+	getOne: { route: `GET ${one}`, officialName: "getConversation" },
+	getMeta: { route: `GET ${one}/meta`, officialName: "getConversationMetas" },
+	updateMeta: { route: `PATCH ${one}/meta`, officialName: "updateConversationMetas" },
 	getMessages: {
 		route: `GET ${one}/messages`,
-		today: "getMessagesInConversation",
-		mended: "respects `query`",
+		officialName: "getMessagesInConversation",
+		note: "respects `query`",
 		call: (official: Official, websiteId: string, sessionId: string, query: MessagesQuery = {}) => {
 			const { timestamp_before, timestamp_after, timestamp_around } = query;
 			return official.getMessagesInConversation(
@@ -42,35 +42,35 @@ export const websiteConversations = {
 			);
 		},
 	},
-	create: { route: "POST /website/{website_id}/conversation", today: "createNewConversation" },
-	initiateOne: { route: `POST ${one}/initiate`, today: "initiateConversationWithExistingSession" },
+	create: { route: "POST /website/{website_id}/conversation", officialName: "createNewConversation" },
+	initiateOne: { route: `POST ${one}/initiate`, officialName: "initiateConversationWithExistingSession" },
 	sendMessage: {
 		route: `POST ${one}/message`,
-		today: "sendMessageInConversation",
+		officialName: "sendMessageInConversation",
 		call: (
 			official: Official,
 			...args: Parameters<Official["sendMessageInConversation"]>
 		): Promise<{ fingerprint?: number }> => official.sendMessageInConversation(...args),
 	},
-	setState: { route: `PATCH ${one}/state`, today: "changeConversationState" },
+	setState: { route: `PATCH ${one}/state`, officialName: "changeConversationState" },
 	getRouting: {
 		route: `GET ${one}/routing`,
-		today: "getConversationRoutingAssign",
+		officialName: "getConversationRoutingAssign",
 		call: (official: Official, websiteId: string, sessionId: string): Promise<Routing> =>
 			official.getConversationRoutingAssign(websiteId, sessionId),
 	},
 	setRouting: {
 		route: `PATCH ${one}/routing`,
-		today: "assignConversationRouting",
-		mended: "`assign` may be an operator's id",
+		officialName: "assignConversationRouting",
+		note: "`assign` may be an operator's id",
 		call: (official: Official, websiteId: string, sessionId: string, assign: Assignee): Promise<unknown> =>
 			official.assignConversationRouting(websiteId, sessionId, assignment(assign)),
 	},
-	setBlock: { route: `PATCH ${one}/block`, today: "blockIncomingMessagesForConversation" },
-	deleteOne: { route: `DELETE ${one}`, today: "removeConversation" },
+	setBlock: { route: `PATCH ${one}/block`, officialName: "blockIncomingMessagesForConversation" },
+	deleteOne: { route: `DELETE ${one}`, officialName: "removeConversation" },
 	acknowledgeMessages: {
 		route: `PATCH ${one}/read`,
-		today: "markMessagesReadInConversation",
+		officialName: "markMessagesReadInConversation",
 		call: (
 			official: Official,
 			websiteId: string,

@@ -11,7 +11,7 @@ export type CrispErrorCode =
 	| "unauthorized"
 	| "connection";
 
-/** An error of createCrisp's methods and events. Contains no key, address or body. */
+/** Error of `createCrisp()`'s methods and events. Contains no key, address or body. */
 export class CrispError extends Error {
 	override readonly name = "CrispError";
 	readonly code: CrispErrorCode;

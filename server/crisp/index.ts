@@ -13,7 +13,7 @@ export { CrispError, type CrispErrorCode } from "./error.ts";
 export type { MissedEvents } from "./socket.ts";
 
 export interface CrispOptions extends CrispAccess {
-	/** Proxy that receives Crisp's web hooks. Events then come from these, instead of from Crisp's socket. */
+	/** Proxy that receives Crisp's web hooks. Events then come by web hooks, instead of by Crisp's socket. */
 	hooks?: { onHook(listener: HookListener): () => void };
 }
 
@@ -27,15 +27,15 @@ type Sections = { [Name in keyof typeof sections]: Bound<(typeof sections)[Name]
 /** Crisp's API under the names of its first Node client. docs/crisp.md lists each method with its route. */
 export interface CrispClient extends Sections {
 	/**
-	 * Calls `listener` with each event of that name. Returns a function that stops it. Listeners added in the same turn of
-	 * the event loop share a connection. Throws a TypeError for a name that Crisp does not have.
+	 * Calls `listener` with each event of that name. Returns a function that removes the listener. A new name in a
+	 * later turn of the event loop replaces the connection. Throws a TypeError for a name that Crisp does not have.
 	 */
 	on<Name extends CrispEventName>(event: Name, listener: (payload: CrispPayload<Name>) => unknown): () => void;
 	/** Calls `listener` after each period in which events may have been missed. */
 	on(event: "missed", listener: (missed: MissedEvents) => unknown): () => void;
-	/** Calls `listener` with errors of the connection and of other listeners. Without one they are process warnings. */
+	/** Calls `listener` with errors of the connection and of other listeners. Without it they become process warnings. */
 	on(event: "error", listener: (error: unknown) => unknown): () => void;
-	/** Resolves to the official client, with the token set. It encodes the paths of its requests, too. */
+	/** Resolves to the official client, which has the token and encodes paths. */
 	client(): Promise<Crisp>;
 	/** Closes the connection for events. */
 	close(): void;
@@ -44,8 +44,8 @@ export interface CrispClient extends Sections {
 /**
  * Creates a client for Crisp's API, on top of the official one (`npm install crisp-api`). It has every section and method
  * of Crisp's first Node client, corrected to do what their names say, and every event. Methods reject with
- * {@link CrispError}; those that Crisp has withdrawn reject without a request. Requests count towards Crisp's quota, but
- * not towards the proxy's budget.
+ * {@link CrispError}; withdrawn methods reject without a request. Requests count towards Crisp's quota, but not towards
+ * the proxy's budget.
  */
 export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 	let official: Promise<Crisp> | undefined;
@@ -63,7 +63,7 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 			try {
 				const { website } = await client();
 				if (entry.call) return await entry.call(website, ...args);
-				return await (website[entry.today] as (...args: never) => Promise<unknown>)(...args);
+				return await (website[entry.officialName] as (...args: never) => Promise<unknown>)(...args);
 			} catch (error) {
 				throw crispError(error);
 			}
@@ -71,7 +71,7 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 	}
 
 	const errors = createListeners<unknown>();
-	/** Listeners by the name of an event. One that throws or rejects does not affect the others. */
+	/** Listeners by the name of their event. A listener that throws or rejects does not affect the others. */
 	const listeners = new Map<string, ReturnType<typeof createListeners<never>>>();
 	const tell = (name: string, payload: unknown) => listeners.get(name)?.tell(payload as never);
 	function onError(error: unknown): void {
@@ -85,7 +85,7 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 		if (!isCrispEventName(name)) throw new TypeError(`Crisp has no event ${JSON.stringify(name)}`);
 		if (hooks) stopHooks ??= hooks.onHook(({ from, event, data }) => from === "crisp" && tell(event, data));
 		else if (isHookOnly(name))
-			throw new TypeError(`${name} comes by web hooks only: pass the proxy to createCrisp as hooks`);
+			throw new TypeError(`${name} comes by web hooks only: use createCrisp({ hooks: proxy })`);
 		else socket.subscribe(name);
 	}
 

@@ -3,21 +3,20 @@ import type { Crisp } from "crisp-api";
 /** The part of the official client that has all methods of its REST API for websites. */
 export type Official = Crisp["website"];
 
-/** A method of Crisp's first Node client, and how it is called today. */
+/** A method of Crisp's first Node client, with its route and its method in the official client today. */
 export interface Method {
-	/** Route of the REST API today. */
 	route: string;
-	/** Name in the official client today. */
-	today: keyof Official;
+	/** Name of the method in the official client. */
+	officialName: keyof Official;
 	/** Difference from the first client's documentation. */
-	mended?: string;
-	/** Calls the official client. Absent if its method takes the same arguments. */
+	note?: string;
+	/** Calls the official method. Absent if it takes the same arguments. */
 	call?(official: Official, ...args: never): Promise<unknown>;
 }
 
 /** A method that Crisp has withdrawn. */
 export interface Withdrawn {
-	/** Route that it had. */
+	/** Route before the withdrawal. */
 	route: string;
 	/** Replacement, in words. */
 	instead: string;
@@ -29,8 +28,8 @@ export type Section = Record<string, Method | Withdrawn>;
 export type Bound<Methods extends Section> = {
 	[Name in keyof Methods]: Methods[Name] extends { call(official: Official, ...args: infer Args): infer Result }
 		? (...args: Args) => Result
-		: Methods[Name] extends { today: infer Today extends keyof Official }
-			? Passed<Official[Today]>
+		: Methods[Name] extends { officialName: infer OfficialName extends keyof Official }
+			? Passed<Official[OfficialName]>
 			: (...args: unknown[]) => Promise<never>;
 };
 type Passed<Call> = Call extends (...args: infer Args) => Promise<infer Result>

@@ -1,7 +1,7 @@
 import type { PeopleProfileNew, PeopleProfileUpdateCard } from "crisp-api";
 import type { Official, Section } from "./method.ts";
 
-/** Custom data: scalars by name, or these under `data`. */
+/** Custom data: an object of scalars, alone or as `data` in another object. */
 export type CustomData =
 	| Record<string, boolean | string | number>
 	| { data: Record<string, boolean | string | number> };
@@ -25,7 +25,7 @@ export interface ProfilesQuery {
 	search_text?: string;
 }
 
-/** Arguments for a page of a list. The first client documented a person's id before the page, which never had an effect. */
+/** Arguments for a page of a list. The first client documented a person's id before the page, to no effect. */
 type OfPage<More extends unknown[] = []> =
 	| [websiteId: string, page?: number, ...more: More]
 	| [websiteId: string, peopleId: unknown, page: number, ...more: More];
@@ -47,35 +47,35 @@ const data = `${people}/data/{people_id}`;
 
 /** `websitePeople`: https://docs.crisp.chat/references/rest-api/v1/#website-people. An e-mail may stand for a `peopleId`. */
 export const websitePeople = {
-	findByEmail: { route: `GET ${profile}`, today: "getPeopleProfile" },
+	findByEmail: { route: `GET ${profile}`, officialName: "getPeopleProfile" },
 	findBySegments: {
 		route: `GET ${people}/profiles/{page}`,
-		today: "listPeopleProfiles",
-		mended: "takes a page",
+		officialName: "listPeopleProfiles",
+		note: "takes a page",
 		call: (official: Official, websiteId: string, segments: string[], page?: number) =>
 			official.listPeopleProfiles(websiteId, page, undefined, undefined, "and", segmentFilter(segments)),
 	},
 	createNewPeopleProfile: {
 		route: `POST ${people}/profile`,
-		today: "addNewPeopleProfile",
+		officialName: "addNewPeopleProfile",
 		call: (official: Official, websiteId: string, params: PeopleProfileUpdateCard): Promise<PeopleProfileNew> =>
 			official.addNewPeopleProfile(websiteId, params),
 	},
 	checkPeopleProfileExists: {
 		route: `HEAD ${profile}`,
-		today: "checkPeopleProfileExists",
-		mended: "resolves to true or false",
+		officialName: "checkPeopleProfileExists",
+		note: "resolves to true or false",
 		call: (official: Official, websiteId: string, peopleId: string): Promise<boolean> =>
 			official.checkPeopleProfileExists(websiteId, peopleId).then(
 				() => true,
 				(error) => (error?.code === 404 ? false : Promise.reject(error)),
 			),
 	},
-	getPeopleProfile: { route: `GET ${profile}`, today: "getPeopleProfile" },
+	getPeopleProfile: { route: `GET ${profile}`, officialName: "getPeopleProfile" },
 	listPeopleProfiles: {
 		route: `GET ${people}/profiles/{page}`,
-		today: "listPeopleProfiles",
-		mended: "`peopleId` has no effect and may be left out",
+		officialName: "listPeopleProfiles",
+		note: "`peopleId` has no effect and may be left out",
 		call: (official: Official, ...[websiteId, ...rest]: OfPage<[query?: ProfilesQuery]>) => {
 			const { page, more } = pageIn(rest);
 			const { sort_field, sort_order, search_operator, search_filter, search_text } = (more ?? {}) as ProfilesQuery;
@@ -83,30 +83,30 @@ export const websitePeople = {
 			return official.listPeopleProfiles(websiteId, page, ...search);
 		},
 	},
-	removePeopleProfile: { route: `DELETE ${profile}`, today: "removePeopleProfile" },
-	savePeopleProfile: { route: `PUT ${profile}`, today: "savePeopleProfile", mended: "replaces the whole profile" },
-	updatePeopleProfile: { route: `PATCH ${profile}`, today: "updatePeopleProfile", mended: "merges" },
+	removePeopleProfile: { route: `DELETE ${profile}`, officialName: "removePeopleProfile" },
+	savePeopleProfile: { route: `PUT ${profile}`, officialName: "savePeopleProfile", note: "replaces the whole profile" },
+	updatePeopleProfile: { route: `PATCH ${profile}`, officialName: "updatePeopleProfile", note: "merges" },
 	listPeopleSegments: {
 		route: `GET ${people}/suggest/segments/{page}`,
-		today: "listSuggestedPeopleSegments",
-		mended: "`peopleId` has no effect and may be left out",
+		officialName: "listSuggestedPeopleSegments",
+		note: "`peopleId` has no effect and may be left out",
 		call: (official: Official, ...[websiteId, ...rest]: OfPage) =>
 			official.listSuggestedPeopleSegments(websiteId, pageIn(rest).page),
 	},
-	addPeopleEvent: { route: `POST ${people}/events/{people_id}`, today: "addPeopleEvent" },
-	listPeopleEvent: { route: `GET ${people}/events/{people_id}/list/{page}`, today: "listPeopleEvents" },
-	getPeopleData: { route: `GET ${data}`, today: "getPeopleData" },
+	addPeopleEvent: { route: `POST ${people}/events/{people_id}`, officialName: "addPeopleEvent" },
+	listPeopleEvent: { route: `GET ${people}/events/{people_id}/list/{page}`, officialName: "listPeopleEvents" },
+	getPeopleData: { route: `GET ${data}`, officialName: "getPeopleData" },
 	updatePeopleData: {
 		route: `PATCH ${data}`,
-		today: "updatePeopleData",
-		mended: "merges; it once replaced all data, as `savePeopleData` does",
+		officialName: "updatePeopleData",
+		note: "merges; it once replaced all data, as `savePeopleData` does",
 		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			official.updatePeopleData(websiteId, peopleId, wrapped(params)),
 	},
 	savePeopleData: {
 		route: `PUT ${data}`,
-		today: "savePeopleData",
-		mended: "replaces all data, as `updatePeopleData` once did",
+		officialName: "savePeopleData",
+		note: "replaces all data, as `updatePeopleData` once did",
 		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			official.savePeopleData(websiteId, peopleId, wrapped(params)),
 	},

@@ -2,7 +2,7 @@ import { doubling } from "../delivery/backoff.ts";
 import { authenticated, type CrispAccess, loadCrispApi } from "./client.ts";
 import { CrispError } from "./error.ts";
 
-/** Period in which events may have been missed. Crisp does not send them again. */
+/** Period in which events may have been missed. Crisp's socket does not send them again. */
 export interface MissedEvents {
 	/** Last sign of life from Crisp before the gap, ms since the epoch. */
 	since: number;
@@ -18,23 +18,23 @@ export interface SocketOptions {
 	onMissed(missed: MissedEvents): void;
 	onError(error: CrispError): void;
 	now(): number;
-	/** Wait after the first failure before a new connection is tried, ms; doubled after each further one. */
+	/** Time in ms from the first failure to a new connection. Each further failure doubles it. Default 5 s. */
 	retryMs?: number;
 }
 
-/** Default wait before a new connection, ms. The official client waits 5 to 10 s where it reconnects by itself. */
+/** Default of `retryMs`. The official client waits 5 to 10 s where it reconnects by itself. */
 const retryDefault = 5_000;
 const mostRetryMs = 300_000;
 
 /**
- * Receives events by Crisp's socket, through the official client: https://docs.crisp.chat/guides/rtm-api/quickstart. That
+ * Receives events by Crisp's socket, through the official client: https://docs.crisp.chat/guides/rtm-api/quickstart. The
  * client takes no names once it is connected, throws in a callback when it is refused, and does not reconnect after the
  * server ends the connection. In these cases the connection is replaced by a new one.
  */
 export function openSocket({ access, tell, onMissed, onError, now, retryMs = retryDefault }: SocketOptions) {
 	const names = new Set<string>();
 	let end = () => {};
-	/** Subscribes a name on the connection that is being opened. */
+	/** Subscribes to a name on the connection that is being opened. */
 	let add: ((name: string) => void) | undefined;
 	/** `idle`: no name is subscribed yet. `opening`: names can still be added to the connection. */
 	let state: "idle" | "opening" | "open" | "closed" = "idle";
@@ -94,7 +94,7 @@ export function openSocket({ access, tell, onMissed, onError, now, retryMs = ret
 			// The official client's handler throws inside a callback, which would end the process.
 			socket.off("unauthorized");
 			socket.on("unauthorized", () => {
-				onError(new CrispError("unauthorized", "Crisp refuses the token: are identifier, key and tier right?"));
+				onError(new CrispError("unauthorized", "Crisp refuses the token: check identifier, key and tier"));
 				stop();
 			});
 			socket.onAny(heard);
@@ -119,12 +119,12 @@ export function openSocket({ access, tell, onMissed, onError, now, retryMs = ret
 				onError(error);
 				stop();
 			} else if (state !== "closed")
-				failed("Crisp does not tell its address for events: is the token right for its tier?", error);
+				failed("Crisp's API gave no address for events: check that the token is right for its tier", error);
 		}
 	}
 
 	return {
-		/** Subscribes to events of that name. Names subscribed in the same turn of the event loop share a connection. */
+		/** Subscribes to events of that name. A name from a later turn of the event loop replaces the connection. */
 		subscribe(name: string): void {
 			if (state === "closed" || names.has(name)) return;
 			names.add(name);

@@ -5,12 +5,11 @@ const one = "/website/{website_id}";
 
 /** `website`: https://docs.crisp.chat/references/rest-api/v1/#website */
 export const website = {
-	create: { route: "POST /website", today: "createWebsite" },
+	create: { route: "POST /website", officialName: "createWebsite" },
 	delete: {
 		route: `DELETE ${one}`,
-		today: "deleteWebsite",
-		mended:
-			"deletes the website, although the document calls it Create User Account; Crisp requires `verify: { method, secret }`",
+		officialName: "deleteWebsite",
+		note: "deletes the website, although the document calls it Create User Account; Crisp requires `verify: { method, secret }`",
 		call: (official: Official, websiteId: string, verify: WebsiteRemoveVerify = {}): Promise<unknown> =>
 			official.deleteWebsite(websiteId, verify),
 	},
@@ -18,11 +17,11 @@ export const website = {
 
 /** `websiteSettings`: https://docs.crisp.chat/references/rest-api/v1/#website-settings */
 export const websiteSettings = {
-	get: { route: `GET ${one}/settings`, today: "getWebsiteSettings" },
+	get: { route: `GET ${one}/settings`, officialName: "getWebsiteSettings" },
 	update: {
 		route: `PATCH ${one}/settings`,
-		today: "updateWebsiteSettings",
-		mended: "updates the settings; it once only read them, and the document shows it as `get(params)`",
+		officialName: "updateWebsiteSettings",
+		note: "updates the settings; it once only read them, and the document shows it as `get(params)`",
 	},
 } satisfies Section;
 
@@ -30,41 +29,41 @@ export const websiteSettings = {
 export interface NewOperator {
 	email: string;
 	role: string;
-	/** Whether the operator must confirm the invitation. */
+	/** True (default) if the operator must confirm the invitation. */
 	verify?: boolean;
 }
 
 /** `websiteOperators`: https://docs.crisp.chat/references/rest-api/v1/#website-operators */
 export const websiteOperators = {
-	getList: { route: `GET ${one}/operators/list`, today: "listWebsiteOperators" },
-	getOne: { route: `GET ${one}/operator/{user_id}`, today: "getWebsiteOperator" },
-	deleteOne: { route: `DELETE ${one}/operator/{user_id}`, today: "unlinkOperatorFromWebsite" },
+	getList: { route: `GET ${one}/operators/list`, officialName: "listWebsiteOperators" },
+	getOne: { route: `GET ${one}/operator/{user_id}`, officialName: "getWebsiteOperator" },
+	deleteOne: { route: `DELETE ${one}/operator/{user_id}`, officialName: "unlinkOperatorFromWebsite" },
 	createOne: {
 		route: `POST ${one}/operator`,
-		today: "inviteWebsiteOperator",
-		mended: "invites the operator",
+		officialName: "inviteWebsiteOperator",
+		note: "invites the operator",
 		call: (official: Official, websiteId: string, { email, role, verify = true }: NewOperator): Promise<unknown> =>
 			official.inviteWebsiteOperator(websiteId, email, role, verify),
 	},
 	updateOne: {
 		route: `PATCH ${one}/operator/{user_id}`,
-		today: "changeOperatorMembership",
+		officialName: "changeOperatorMembership",
 		call: (
 			official: Official,
 			websiteId: string,
 			operatorId: string,
 			{ role, title }: { role?: string; title?: string },
 		): Promise<unknown> =>
-			// The official client's type requires both, but it sends only those that are given.
+			// The official client's type requires role and title, but the client sends only the given ones.
 			official.changeOperatorMembership(websiteId, operatorId, role as string, title as string),
 	},
 } satisfies Section;
 
-const token = "create a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
+const newToken = "create a token once, in your website's settings (tier website) or in the Marketplace (tier plugin)";
 
 /** `userSession`: sessions of operators, withdrawn in 2019. */
 export const userSession = {
-	loginWithEmail: { route: "POST /user/session/login", instead: token },
+	loginWithEmail: { route: "POST /user/session/login", instead: newToken },
 	recoverPassword: {
 		route: "POST /user/session/recover",
 		instead: "have operators recover their password at https://app.crisp.chat",
@@ -72,7 +71,7 @@ export const userSession = {
 	logout: { route: "POST /user/session/logout", instead: "revoke the token where it was created" },
 } satisfies Section;
 
-/** `userProfile`: an operator's own profile, which no token gives access to. */
+/** `userProfile`: an operator's own profile, to which no token gives access. */
 export const userProfile = {
 	get: {
 		route: "GET /user/account/profile",

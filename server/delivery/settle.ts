@@ -12,7 +12,7 @@ export function createSettle({ outbox, retryMs, signal, report }: Context, onRea
 		for (;;) {
 			try {
 				const settled = await outbox.settle(settlement);
-				if (settled !== "gone") onReady(settlement.failed?.dueAt ?? 0);
+				if (settled !== "gone") onReady(settlement.failed?.dueAt ?? settlement.postponedTo ?? 0);
 				if (settled === "lost") report({ kind: "lost" });
 				return settled !== "lost";
 			} catch (error) {

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 
-/** A UUIDv7 derived from a time, ms, and a text, so that a repeated report makes the same event. */
+/** Derives a UUIDv7 from a time, ms, and a text, so that a repeated report makes the same id. */
 export function eventId(at: number, from: string): string {
 	const time = Math.max(0, Math.floor(at)).toString(16).padStart(12, "0").slice(-12);
 	const random = hash("sha256", from, "hex");

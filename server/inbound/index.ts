@@ -7,12 +7,12 @@ export type { InboundNotice, ReportedSite } from "./reporting.ts";
 
 export type HookListener = (hook: ReceivedHook) => unknown;
 
-/** Takes in what happens to people elsewhere: e-mails that they open, and web hooks of the providers. */
+/** Makes the routes for opened e-mails and for web hooks of the providers. */
 export function createInbound(options: Omit<HooksOptions, "tell"> & OpenPixelOptions) {
 	const listeners = createListeners<ReceivedHook>();
 	return {
 		routes: [openPixel(options), ...createHooks({ ...options, tell: listeners.tell })],
-		/** Calls `listener` once for each web hook, after it is on disk. Returns a function that stops that. */
+		/** Calls `listener` once for each web hook, after it is stored. Returns a function that removes the listener. */
 		onHook: (listener: HookListener): (() => void) =>
 			listeners.add((hook) => Promise.resolve(hook).then(listener).catch(options.onFault)),
 	};

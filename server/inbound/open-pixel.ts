@@ -11,7 +11,7 @@ export interface OpenPixelOptions {
 	sites: IngestSite[];
 	ingest: Pick<Ingest, "check" | "store">;
 	now(): number;
-	/** Called if an opened e-mail cannot be recorded or a listener for web hooks throws. */
+	/** Called if an opened e-mail cannot be recorded, or if a listener for web hooks throws or rejects. */
 	onFault(error: unknown): void;
 }
 
@@ -34,12 +34,12 @@ const headers = {
 	"Cross-Origin-Resource-Policy": "cross-origin",
 };
 
-/** Period, ms, in which repeated opens are dropped before they reach the store. Mail proxies load an image several times. */
+/** Time in ms for which repeated opens do not reach the store. Mail proxies load an image several times. */
 const repeatMs = 60_000;
-const repeatsKept = 10_000;
+const opensRemembered = 10_000;
 
-/** Whether the image is shown to somebody, rather than prefetched: https://fetch.spec.whatwg.org/#sec-purpose-header */
-const isLookedAt = (request: Request) =>
+/** Tells whether the image is shown, rather than prefetched: https://fetch.spec.whatwg.org/#sec-purpose-header */
+const isShown = (request: Request) =>
 	request.method === "GET" &&
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
@@ -49,7 +49,7 @@ const isLookedAt = (request: Request) =>
  */
 export function openPixel({ sites, ingest, now, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
-	const recent = new LRUCache<string, true>({ max: repeatsKept, ttl: repeatMs });
+	const recent = new LRUCache<string, true>({ max: opensRemembered, ttl: repeatMs });
 
 	async function record(token: string): Promise<void> {
 		const open = await read(token);
@@ -74,7 +74,7 @@ export function openPixel({ sites, ingest, now, onFault }: OpenPixelOptions): Ro
 	async function answer(request: Request, response: Response): Promise<void> {
 		// The app around the router decides how Express parses `request.query`, so it is not used.
 		const token = new URLSearchParams(request.url.split("?")[1]).get("t");
-		if (token !== null && isLookedAt(request)) await record(token).catch(onFault);
+		if (token !== null && isShown(request)) await record(token).catch(onFault);
 		response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : gif);
 	}
 

@@ -4,9 +4,9 @@ import type { IngestSite } from "../ingest/ingest.ts";
 import { signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
-/** Default validity of an address. E-mails are often opened late. */
+/** Default validity of a token. It is long, as e-mails are often opened late. */
 const lifeDefault = "90 days";
-/** Most UTF-16 units of a token; longer ones are not verified. */
+/** Maximum length of a token, in UTF-16 units. A longer one is not verified. */
 const tokenLength = 4_096;
 
 const { name, person } = eventSchema.options[0].shape;
@@ -25,7 +25,7 @@ export interface OpenUrlOptions {
 	secret: string;
 	/** URL at which the proxy is mounted: `https://shop.example/ferry`. */
 	base: string;
-	/** Write key of the site. Needed if several sites have the same secret: without it the open counts for none of them. */
+	/** Write key of the site. Needed if several sites have the same secret: without it no open is recorded. */
 	writeKey?: string;
 	/** Validity in seconds, or as a time span such as "7 days". Later opens are not recorded. Default 90 days. */
 	expiresIn?: number | string;
@@ -53,8 +53,8 @@ export async function signOpenUrl(
 }
 
 /**
- * Returns a function that reads a signed token: the recipient, the campaign and the site. It resolves to undefined if no
- * site has signed the token, or if the token has expired.
+ * Returns a function that verifies a token and reads recipient, campaign and site. The function resolves to undefined if
+ * the token is not valid now, or if not exactly one site can have signed it.
  */
 export function openReader(
 	sites: readonly IngestSite[],
@@ -70,7 +70,7 @@ export function openReader(
 			return success && (data.site ?? site.writeKey) === site.writeKey ? [{ ...data, site }] : [];
 		});
 		const [open, another] = signed;
-		// Two sites have the secret, and the token does not name one of them.
+		// Several sites have the secret, and the token names none of them.
 		if (!open || another) return undefined;
 		const { site, email, campaign, exp = Number.POSITIVE_INFINITY, nbf = 0 } = open;
 		const seconds = now() / 1_000;

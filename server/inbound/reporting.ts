@@ -3,13 +3,13 @@ import type { Ingest, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
 import type { AccountHooks, Hook } from "../providers/hook.ts";
 import { type ReporterName, reporterNames } from "../providers/registry.ts";
-import { isUpdate, personKey, personOf } from "../stored-event.ts";
+import { personKey, personOf, setsAttributes } from "../stored-event.ts";
 import { eventId } from "./event-id.ts";
 
 /** A site that can receive web hooks. */
 export interface ReportedSite extends IngestSite {
 	inbound: readonly InboundRule[];
-	/** Web hooks of the site's accounts, by the provider's name, where the site can verify them. */
+	/** Web hooks of the site's accounts, by the provider's name. Accounts without a shared secret have none. */
 	hooks: ReadonlyMap<string, AccountHooks>;
 }
 
@@ -17,33 +17,36 @@ export interface ReportingOptions {
 	outbox(): Outbox;
 	ingest: Pick<Ingest, "check" | "taken">;
 	now(): number;
-	/** Called with each verified web hook, and with each whose rules found nobody to make an event for. */
+	/** Called with the outcome of each verified web hook. `nobody` comes in addition to another outcome. */
 	report(notice: InboundNotice): void;
 }
 
 export interface InboundNotice {
 	from: ReporterName;
-	/** `unknown_event` if neither documentation nor a rule names it, `other_account` if no site has its account. */
+	/**
+	 * `unknown_event` if neither documentation nor a rule names the event; `other_account` if no site has the account;
+	 * `nobody` if rules made no event, as the report's person is not known.
+	 */
 	outcome: "taken" | "repeated" | "unknown_event" | "other_account" | "nobody";
 }
 
-/** Rules of a site that make an event of a report. A report about no account of the site has none. */
+/** Selects the site's rules for a report. None apply if the report is about an account of somebody else. */
 export const rulesFor = ({ inbound }: ReportedSite, from: ReporterName, { event, isOurs }: Hook): InboundRule[] =>
 	inbound.filter((rule) => isOurs && rule.from === from && rule.event === event);
 
 /**
- * Period, ms, in which the same event reported by two providers counts as one. The second report is an echo: we
- * delivered the first one's event to the second provider, which reported that delivery back.
+ * Time in ms within which the same event reported by two providers counts as one. The second report is an echo: we
+ * delivered the first report's event to the second provider, which reported that delivery back.
  */
 const echoMs = 300_000;
 
-/** Kind that an event shares with its echo. A login and an update are one kind, since both set attributes. */
+/** Returns the kind that an event shares with its echo. A login and an update are one kind, as both set attributes. */
 const kindOf = ({ as, name, event }: InboundRule) =>
-	isUpdate({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
+	setsAttributes({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
-/** Stores reports of providers: the events that a site's rules make of them, and the aliases by which they name people. */
+/** Returns a function that stores reports: the events that a site's rules make of them, and aliases of people. */
 export function createReporting({ outbox, ingest, now, report }: ReportingOptions) {
-	/** Keys of the person that a report is about: those it states, then those linked to its aliases. */
+	/** Finds the keys of a report's person: first the keys of stated names, then the keys linked to its aliases. */
 	async function keysOf(site: ReportedSite, from: ReporterName, { person, aliases }: Hook): Promise<string[]> {
 		const { email, userId } = person;
 		const keys = [personKey({ email }), personKey({ userId })].flatMap((key) => key ?? []);
@@ -54,7 +57,7 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 		return keys;
 	}
 
-	/** The event that a rule makes of a report. */
+	/** Makes the event of a rule and a report. */
 	function eventOf(rule: InboundRule, index: number, from: ReporterName, hook: Hook, key: string) {
 		const { as, name } = rule;
 		const raw = {
@@ -63,12 +66,12 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 			name: as === "track" ? (name ?? hook.event) : undefined,
 			at: Math.min(Math.floor(hook.at), now()),
 			person: personKey(hook.person) === undefined ? personOf(key) : hook.person,
-			data: isUpdate({ type: as }) ? hook.attributes : hook.details,
+			data: setsAttributes({ type: as }) ? hook.attributes : hook.details,
 		};
 		return { rule, raw };
 	}
 
-	/** Claim that marks an event as reported by a provider, so that another provider's report of it is an echo. */
+	/** Makes the claim of an event that a provider reported. While it is held, reports by others are echoes. */
 	const reportedBy = (reporter: ReporterName, kind: string, at: number): Claim => ({
 		key: `told by ${reporter}: ${kind}`,
 		ofPerson: true,

@@ -1,17 +1,17 @@
 /**
- * An idempotency key with an expiry. While a claim on `key` is held, fan-out discards every event with the same claim
- * and counts it under `reason`.
+ * An idempotency key with an expiry. Fan-out takes the claims of each event; if one is taken already, it discards the
+ * event and counts it under the claim's `reason`.
  */
 export interface Claim {
 	key: string;
-	/** 6 hex digits derived from the time of the event's id. A person's claims with the same cluster are stored side by side. */
+	/** 6 hex digits of the time in the event's id. A person's claims with the same cluster are stored side by side. */
 	cluster?: string;
 	/** True for a claim of one person: its key counts for that person only, and it is forgotten with the person. */
 	ofPerson?: boolean;
 	reason: string;
-	/** Time of the event that makes the claim, ms. */
+	/** Time of the event, ms, which is compared with the term of a claim already taken. */
 	at: number;
-	/** Start of the time in which events are discarded: those with `since` ≤ `at` < `until`. */
+	/** Start of the claim's term. It discards events with `since` ≤ `at` < `until`. */
 	since: number;
 	until: number;
 }

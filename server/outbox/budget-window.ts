@@ -1,9 +1,9 @@
 import type { Destination } from "./destination.ts";
 import type { Row } from "./row.ts";
 
-/** Length of the slots by which taken requests are counted. */
+/** Length of a slot. Requests taken from a budget are counted for each slot of time. */
 export const budgetSlotMs = 600_000;
-/** Time for which those counts are kept. */
+/** Time for which the counts of the slots are kept. */
 export const budgetUseKeptMs = 25 * 3_600_000;
 
 /**
@@ -22,15 +22,15 @@ export interface BudgetLimits {
 	windowOffsetMs: number;
 }
 
-/** A request to take up to `want` requests from a budget. */
 export interface AdvanceRequest {
 	destination: Destination;
 	limits: BudgetLimits;
+	/** Maximum number of requests to take. */
 	want: number;
 	now: number;
 }
 
-/** The requests that were taken from a budget. */
+/** Requests taken from a budget. */
 export interface Advance {
 	granted: number;
 	/** True if only the reserve is left. */
@@ -77,8 +77,8 @@ export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 const skewMs = 60_000;
 
 /**
- * Takes requests from a budget. Pure, so that every store decides alike. After a clock was set back the current window
- * goes on: nothing is lost and nothing is granted twice.
+ * Takes requests from a budget. Pure, so that every store decides alike. If the clock was set back by up to a window,
+ * the stored window goes on: nothing is lost and nothing is granted twice.
  */
 export function advanceBudget(
 	before: BudgetState | undefined,

@@ -7,10 +7,10 @@ export const keyBytes = 16;
 const prefixBytes = 6;
 /** Length of the leading part that claims of one cluster share. */
 const clusterBytes = 3;
-/** Length of the part after it that a person's claims share: short, so that many people share the same. */
+/** Length of the part after the cluster, which a person's claims share. Short, so that many people share one. */
 const bucketBytes = 2;
 
-/** Hashes a text into a string of bytes, which takes half the time of a buffer. */
+/** Hashes a text into a latin1 string, which takes half the time of a buffer. */
 const digest = (text: string) => hash("sha256", text, "binary");
 
 const personPrefix = (site: string, person: string) => digest(`${site}\n${person}`).slice(0, prefixBytes);
@@ -29,9 +29,9 @@ function clusterStart(site: string, person: string, cluster: string): string {
 }
 
 /**
- * Writes the stored key of a claim into a buffer and returns its length. Keys are hashes, which tell nothing about a
- * person to a reader who cannot name them. A person's claims of some hours are neighbours, so that a batch of theirs
- * touches one page of the disk.
+ * Writes the stored key of a claim into a buffer; returns the key's length. A key is a hash: it tells nothing to a
+ * reader who does not know the person. A person's claims of one cluster are neighbours, so that a batch touches one page
+ * of the disk.
  */
 export function writeKey(
 	site: string,
@@ -52,7 +52,7 @@ export function keyOf(site: string, person: string, claim: Claim): Buffer {
 	return key;
 }
 
-/** Returns the first and the last key possible for a person's own claims. */
+/** Returns the lowest and the highest possible key of a person's own claims. */
 export function personClaims(site: string, person: string): [first: Buffer, last: Buffer] {
 	const prefix = Buffer.from(personPrefix(site, person), "latin1");
 	const rest = keyBytes - prefixBytes;

@@ -2,7 +2,7 @@ import type { Delivery } from "./deliveries.ts";
 import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
 
-/** An event that could not be delivered to a destination, kept until it is replayed, discarded or too old. */
+/** An event that could not be delivered to a destination, kept for 30 days unless it is replayed or discarded. */
 export interface DeadLetter {
 	id: string;
 	site: string;
@@ -17,7 +17,6 @@ export interface DeadLetter {
 	lastAt: number;
 }
 
-/** A page of dead letters. */
 export interface DeadLetterPage {
 	items: DeadLetter[];
 	/** Start of the next page; absent on the last one. */
@@ -31,7 +30,7 @@ export interface DeadLetterSelection {
 	reason?: string | undefined;
 	/** Earliest time of the last attempt, ms. */
 	since?: number | undefined;
-	/** Time before which the last attempt was, ms. */
+	/** Time before which the last attempt was made, ms. */
 	before?: number | undefined;
 }
 
@@ -41,8 +40,8 @@ export interface DeadLetterQuery extends DeadLetterSelection {
 	cursor?: string | undefined;
 }
 
-/** A delivery that ended dead, to be kept as a dead letter. */
-export interface Buried {
+/** A dead letter to be stored. */
+export interface NewDeadLetter {
 	/** The destination's number in this store. */
 	destination: number;
 	/** The person's key, as it is stored. */
@@ -51,26 +50,26 @@ export interface Buried {
 	rank: number;
 	reserved: boolean;
 	ending: Extract<Ending, { kind: "dead" }>;
-	/** Number of attempts, with those before a replay. */
+	/** Number of attempts, with the attempts before a replay. */
 	attempts: number;
 	firstAt: number;
 	at: number;
 }
 
-/** History of a dead letter, which it keeps when it is replayed. */
-export interface Past {
+/** Attempts of a dead letter, kept when it is replayed. */
+export interface History {
 	attempts: number;
 	firstAt: number;
 }
 
-/** Turns the row of a dead letter into the delivery to owe again, the only one of its bundle. */
-export const replayed = (row: Row): { delivery: Delivery; past: Past } => ({
+/** Turns the row of a dead letter into a delivery of a bundle with this event alone. */
+export const replayed = (row: Row): { delivery: Delivery; history: History } => ({
 	delivery: { place: 0, rank: Number(row.rank), reserved: Boolean(row.reserved), alone: false },
-	past: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
+	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });
 
 /** Reads a cursor: the id of the last dead letter before the page. */
-export const afterOf = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
+export const readCursor = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
 
 /** Makes a page of up to `limit` rows; one row more means that another page follows. `read` decodes stored text. */
 export function pageOf(rows: readonly Row[], limit: number, read = (stored: string): string => stored): DeadLetterPage {

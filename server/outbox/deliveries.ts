@@ -11,7 +11,7 @@ export interface Delivery {
 	alone: boolean;
 }
 
-/** A delivery with the destinations that it is owed to. */
+/** A delivery with the destinations to which it is owed. */
 export interface Routed {
 	delivery: Delivery;
 	route: readonly string[];
@@ -67,7 +67,7 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 }
 
 export const countPacked = (packed: Uint8Array): number => packed.length / size;
-/** Splits packed deliveries after the first few, without copying. */
+/** Splits packed deliveries after the `first` ones, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
 	packed.subarray(0, first * size),
 	packed.subarray(first * size),

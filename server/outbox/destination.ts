@@ -5,8 +5,8 @@ export interface Destination {
 }
 
 /**
- * A change of the hold of a destination. A hold is a text of the dispatcher that says why nothing is sent; the outbox
- * does not parse it. Undefined stands for no hold.
+ * A change of a destination's hold. A hold is the state of the dispatcher's circuit breaker as text, which the outbox
+ * does not parse; undefined while the destination runs without failures.
  */
 export interface HoldChange {
 	destination: Destination;

@@ -1,21 +1,21 @@
 /**
  * The store cannot be used now: the disk is full, the file is gone, the database is down. Nothing was changed, unless
- * the store ended just after a write; a caller tries again with the same event ids.
+ * the store ended just after a write; so a caller may repeat a batch with the same event ids.
  */
 export class StoreUnavailableError extends Error {
 	override readonly name = "StoreUnavailableError";
 	readonly code = "store_unavailable";
 }
 
-/** The store cannot be opened, and trying again will not help: another process uses it, or its schema is newer. */
+/** The store cannot be opened until an operator acts: another process uses it, or its schema is newer. */
 export class StoreOpenError extends Error {
 	override readonly name = "StoreOpenError";
 	readonly code = "store_open";
 }
 
-/** Message of a StoreUnavailableError shortly after a failed write. */
+/** Message of a StoreUnavailableError in the seconds after a failed write. */
 export const writeFailed = "a write failed just now";
-/** Reason of a store that has reached its size limit. */
+/** Message of a StoreUnavailableError of a store that has reached its size limit. */
 export const storeFull = "the store is as large as maxStoreBytes allows";
 
 export const newerSchema = (found: number, known: number): StoreOpenError =>

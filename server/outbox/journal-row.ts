@@ -12,7 +12,7 @@ export interface JournalRow {
 	site: string;
 	/** {@link Head} as JSON. */
 	head: string;
-	/** The keys of the claims in the order of the events; then the bodies of each bundle, joined by newlines. */
+	/** Keys of the claims, 16 bytes each, in the order of the events; then the bodies of each bundle, joined by newlines. */
 	bytes: Uint8Array<ArrayBuffer>;
 	bundles: { person: string; events: number; bytes: number }[];
 }
@@ -44,22 +44,22 @@ const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.eve
 const isSameTerm = (a: Term, b: Claim) =>
 	a.until === b.until && a.at === b.at && a.since === b.since && a.reason === b.reason && a.ofPerson === b.ofPerson;
 
-/** Returns the index of a route, which is added if it is new. Searches from the end: the last one is the likeliest. */
-function placeOfRoute(routes: string[][], route: string[]): number {
-	const place = routes.findLastIndex((each) => isSameRoute(each, route));
-	return place < 0 ? routes.push(route) - 1 : place;
+/** Returns the index of a route, which is added if it is new. Searches from the end: the last route is the likeliest. */
+function indexOfRoute(routes: string[][], route: string[]): number {
+	const index = routes.findLastIndex((each) => isSameRoute(each, route));
+	return index < 0 ? routes.push(route) - 1 : index;
 }
 
-function placeOfTerm(terms: Term[], claim: Claim): number {
-	const place = terms.findLastIndex((term) => isSameTerm(term, claim));
-	if (place >= 0) return place;
+function indexOfTerm(terms: Term[], claim: Claim): number {
+	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
+	if (index >= 0) return index;
 	const { reason, at, since, until, ofPerson } = claim;
 	return terms.push({ reason, at, since, until, ...(ofPerson && { ofPerson }) }) - 1;
 }
 
 const newline = Buffer.from("\n");
 
-/** Encodes text as UTF-8. Goes by way of UTF-16, which takes a third of the time of `Buffer.from`. */
+/** Encodes text as UTF-8. The way through UTF-16 takes a third of the time of `Buffer.from`. */
 function encode(text: string): Uint8Array {
 	return text.isWellFormed() ? transcode(Buffer.from(text, "utf16le"), "utf16le", "utf8") : Buffer.from(text);
 }
@@ -77,7 +77,7 @@ const bodiesBytes = ({ bundles }: Pick<JournalRow, "bundles">) => bundles.reduce
 /** Returns the offset of the bodies in the bytes of a row. */
 export const bodiesStart = (row: JournalRow): number => row.bytes.length - bodiesBytes(row);
 
-/** Turns a batch into a journal row. Throws a TypeError for a body of more than one line. */
+/** Seals a batch: turns it into a journal row. Throws a TypeError for a body of more than one line. */
 export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const head: Head = { site, routes: [], terms: [], bundles: [], ...(skipped && { skipped }) };
 	const lines: NewEvent["body"][][] = [];
@@ -91,8 +91,8 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 			lines.push([]);
 		}
 		lines.at(-1)?.push(body);
-		const event: EventHead = [rank, flagsOf({ reserved, alone }), placeOfRoute(head.routes, destinations)];
-		for (const claim of own) event.push(placeOfTerm(head.terms, claim));
+		const event: EventHead = [rank, flagsOf({ reserved, alone }), indexOfRoute(head.routes, destinations)];
+		for (const claim of own) event.push(indexOfTerm(head.terms, claim));
 		bundle.events.push(event);
 		claims += own.length;
 	}
@@ -115,10 +115,9 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	return { site, head: JSON.stringify(head), bytes, bundles };
 }
 
-/** Seals a batch, unless it is sealed already. */
+/** Seals a batch, unless it is sealed. */
 export const sealed = (batch: Batch | JournalRow): JournalRow => ("head" in batch ? batch : sealBatch(batch));
 
-/** Reads the events of a row. */
 export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinations"> & { body: string })[] {
 	const { routes, bundles } = JSON.parse(row.head) as Head;
 	const bytes = Buffer.from(row.bytes.buffer, row.bytes.byteOffset, row.bytes.length);
@@ -143,39 +142,40 @@ export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =
 
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
 
-/** A row without the events of some people, and the facts about those events. */
+/** A journal row without the events of some people, and facts about the removed events. */
 export interface Remainder {
 	head: Head;
+	/** Keys of the claims of the events that stay. */
 	keys: Buffer;
-	/** Number of events taken out. */
+	/** Number of events removed. */
 	events: number;
-	/** Destination of each delivery taken out. */
+	/** Destination of each delivery removed. */
 	owed: string[];
-	/** Claims to keep, so that a late copy of an event is discarded: all but the people's own. */
+	/** Claims to take, so that a late copy of an event is discarded: all but the people's own. */
 	lasting: { key: Buffer; term: Term }[];
-	/** Places of the bundles taken out. An empty bundle replaces each, so that later bundles keep their numbers. */
+	/** Places of the bundles removed. An empty bundle replaces each, so that later bundles keep their numbers. */
 	places: number[];
 }
 
 export function withoutPeople(head: Head, keys: Buffer, people: ReadonlySet<string>): Remainder {
-	const left: Omit<Remainder, "head" | "keys"> = { events: 0, owed: [], lasting: [], places: [] };
+	const removed: Omit<Remainder, "head" | "keys"> = { events: 0, owed: [], lasting: [], places: [] };
 	const othersKeys: Buffer[] = [];
 	let offset = 0;
 	const bundles = head.bundles.map((bundle, place) => {
 		const isTheirs = people.has(bundle.person);
 		for (const [, , route, ...terms] of bundle.events) {
-			if (isTheirs) left.owed.push(...(head.routes[route] ?? []));
+			if (isTheirs) removed.owed.push(...(head.routes[route] ?? []));
 			for (const term of terms.map((each) => head.terms[each])) {
 				const key = keys.subarray(offset, offset + keyBytes);
 				offset += keyBytes;
 				if (!isTheirs) othersKeys.push(key);
-				else if (term && !term.ofPerson) left.lasting.push({ key, term });
+				else if (term && !term.ofPerson) removed.lasting.push({ key, term });
 			}
 		}
 		if (!isTheirs) return bundle;
-		left.events += bundle.events.length;
-		left.places.push(place);
+		removed.events += bundle.events.length;
+		removed.places.push(place);
 		return { person: "", events: [] };
 	});
-	return { head: { ...head, bundles }, keys: Buffer.concat(othersKeys), ...left };
+	return { head: { ...head, bundles }, keys: Buffer.concat(othersKeys), ...removed };
 }

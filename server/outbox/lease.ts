@@ -11,9 +11,9 @@ export interface TakeRequest {
 	served: number;
 	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
 	reservedOnly: boolean;
-	/** The hold as the worker knows it. Nothing is leased if the destination has another. */
+	/** Hold as the dispatcher knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;
-	/** Lanes that the worker still works on. They are not leased to it again, even after their leases ran out. */
+	/** Lanes on which the dispatcher still works. They are not leased again, even after their leases ran out. */
 	holding: number[];
 	now: number;
 	leaseMs: number;
@@ -24,7 +24,9 @@ export interface Taken {
 	leases: Lease[];
 	/** The hold of the destination. */
 	hold: string | undefined;
-	/** Time from which another lane can be taken: `now` if one is ready. Undefined if there is none. */
+	/** True if more lanes are ready than were asked for. */
+	isMore: boolean;
+	/** Time at which the next lane becomes ready, if any waits. */
 	nextAt: number | undefined;
 }
 
@@ -35,13 +37,13 @@ export interface Lease {
 	/** Number of the lease, raised by each lease of the lane. A settlement with an older number changes nothing. */
 	number: number;
 	person: string;
-	/** The provider's notes about the person, in its own format. */
+	/** JSON that the provider remembers of the person. */
 	known: string | undefined;
 	/** Number of failed attempts of the first delivery. */
 	attempts: number;
-	/** Number of those with an unreadable answer. */
+	/** Number of failed attempts with an unreadable answer. */
 	unreadable: number;
-	/** Time of the first of them. */
+	/** Time of the first failed attempt. */
 	failingSince: number | undefined;
 	/** Number of answered requests since the last delivery of the lane ended; retries and waits do not count. */
 	requests: number;
@@ -59,17 +61,19 @@ export type Ending =
 export interface Settlement {
 	lease: Pick<Lease, "destination" | "lane" | "number" | "person">;
 	now: number;
-	/** The number of leading deliveries that have ended, and their end. Without it all stay owed. */
+	/** Number of leading deliveries that have ended, and how they ended. Without it all stay owed. */
 	ended?: { count: number; ending: Ending } | undefined;
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
-	/** New notes about the person, which replace the old ones. */
+	/** Time until which the lane waits, although no attempt has failed. */
+	postponedTo?: number;
+	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
-	/** Names of the destination's own for the person, to be linked. */
+	/** Aliases of the person at the destination, to be linked. */
 	aliases?: string[];
-	/** Number of deliveries in each lease at most, until a delivery ends. Lifts the stop at an `alone` delivery. */
+	/** Maximum number of deliveries in each lease until a delivery ends. Lifts the stop at an `alone` delivery. */
 	narrowTo?: number;
-	/** True if a request was sent. */
+	/** True if the request counts in `Lease.requests`. */
 	sent?: boolean;
 	/**
 	 * True if the request only prepared the first delivery (a lookup, a creation) or none was sent. The lane keeps its

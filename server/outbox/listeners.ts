@@ -9,7 +9,7 @@ export function createListeners<News = void>() {
 				listeners.delete(listener);
 			};
 		},
-		/** Calls every listener; returns false if there is none. Afterwards throws the errors of listeners that threw. */
+		/** Calls every listener, then throws the errors of listeners that threw. Returns false if there is no listener. */
 		tell(news: News): boolean {
 			const errors: unknown[] = [];
 			for (const listener of listeners) {

@@ -17,7 +17,7 @@ export type { Report, ReportedEvent } from "./report.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**
- * Everything on disk: the journal, the lanes, notes about people, budgets, and dead letters. All methods are
+ * Everything on disk: the journal, the lanes, what providers know of people, budgets, and dead letters. All methods are
  * asynchronous, as a thread or a database is behind them. Times are ms since the epoch, by the caller's clock except
  * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
@@ -37,7 +37,7 @@ export interface Outbox {
 	expire(request: ExpireRequest): Promise<number>;
 	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;
-	/** Finds the person that a destination knows by a name of its own, if a report or a settlement has linked it. */
+	/** Finds the person of a destination's alias, if a report or a settlement has linked it. */
 	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
 	/** Returns false once another process may have taken the lane over, so that no request may be sent for it. */
 	isHeld(lease: Lease): boolean;
@@ -51,18 +51,17 @@ export interface Outbox {
 	onReady(listener: () => void): () => void;
 	/** Calls `listener` with up to 100 events that a fan-out discarded; returns a function that removes it. */
 	onDiscarded(listener: (discarded: Discarded[]) => void): () => void;
-	/** Finds a page of dead letters. */
 	deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
 	/**
 	 * Puts the selected dead letters at the ends of their lanes again; resolves to their number. Works in steps, so that
-	 * thousands do not stall other work, and calls `onProgress` with the number so far. Skips events that die meanwhile.
+	 * thousands do not stall other work, and calls `onProgress` with the number so far. Skips dead letters added meanwhile.
 	 */
 	replay(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/** Deletes the selected dead letters, in steps like `replay`; resolves to their number. */
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/**
-	 * Deletes the data of people of a site, in one step: their deliveries, also those not fanned out yet, dead letters,
-	 * notes, links, and claims of their own. Leases of theirs become void. Claims on event ids stay, as hashes, so that a
+	 * Deletes the data of people of a site, in one step: their events not fanned out, deliveries, dead letters,
+	 * `known`, links, and own claims. Leases of theirs become void. Claims on event ids stay, as hashes, so that a
 	 * late copy of an event is still discarded. Resolves to a summary for each destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
@@ -73,25 +72,23 @@ export interface Outbox {
 	 * hundred events, so that it does not stall other work. It may find none and still have a `cursor`.
 	 */
 	findEvents(query: { text: string; cursor?: string | undefined }): Promise<FoundEvents>;
-	/** Adds up the statistics of the store. */
 	stats(): Promise<OutboxStats>;
 	/** Lists the requests taken from budgets since a time, at most {@link budgetUseKeptMs} ago, by slots. */
 	budgetUse(query: { since: number }): Promise<BudgetUse[]>;
 	/**
-	 * Deletes expired claims, and dead letters, notes about people and links last used before `before`. Works in steps
-	 * like `replay`.
+	 * Sweeps the store: deletes claims expired at `now`, dead letters last tried before `before`, and rows of `known` and
+	 * links last used before `before`. Works in steps like `replay`.
 	 */
 	sweep(limits: { now: number; before: number }): Promise<void>;
-	/** Resolves if the store can be written, or else rejects with {@link StoreUnavailableError}. */
+	/** Resolves if the store can be written; otherwise rejects with {@link StoreUnavailableError}. */
 	check(): Promise<void>;
 	close(): Promise<void>;
 }
 
-/** A query for deliveries that are owed to people. */
 export interface OwedQuery {
 	destinations: Destination[];
 	/** Keys of the people. */
-	persons: string[];
+	people: string[];
 	/** Ids of the events to find, from `findEvents`; every event without it. */
 	events?: string[];
 	/** Maximum number of deliveries of each lane. */
@@ -115,13 +112,12 @@ export interface OwedDelivery {
 
 /** The events that one step of a search has found. */
 export interface FoundEvents {
-	/** Events; `id` means something in this store only. */
+	/** Events; an `id` is valid in this store only. */
 	events: { id: string; body: string }[];
 	/** Start of the next step; absent after the last one. */
 	cursor?: string;
 }
 
-/** A request to forget people. */
 export interface ForgetRequest {
 	site: string;
 	/** Keys of the people. */
@@ -135,11 +131,11 @@ export interface Forgotten {
 	owed: number;
 	/** Number of dead letters. */
 	dead: number;
-	/** The provider's notes about each person. */
+	/** JSON that the provider remembered of each person. */
 	known: string[];
 }
 
-/** An event that fan-out discarded because a claim was held. */
+/** An event that fan-out discarded because one of its claims was taken. */
 export interface Discarded {
 	site: string;
 	person: string;

@@ -19,7 +19,7 @@ export interface Report {
 	skipped?: Batch["skipped"];
 	/** Links to store; each replaces the link of the same alias. */
 	links: Link[];
-	/** People whose notes and links at a destination are deleted; their deliveries stay. */
+	/** People whose `known` and links at a destination are deleted; their deliveries stay. */
 	unlearn: { destination: string; person: string }[];
 	now: number;
 }
@@ -27,36 +27,36 @@ export interface Report {
 /** An event of a report, to be appended unless it is the echo of an event that was sent to the provider. */
 export interface ReportedEvent {
 	event: NewEvent;
-	/** Claims that each drop the event while held; it is counted under the reason of that claim. */
+	/** Claims that make the event an echo if one of them is taken; it is counted under the reason of that claim. */
 	unless: Claim[];
-	/** Claims to hold from now on, even if they are held already. */
+	/** Claims to set for the event, even if they are taken. */
 	marks: Claim[];
 }
 
-interface Held {
-	isHeld(person: string, claim: Claim): boolean;
-	mark(person: string, claim: Claim): void;
+interface Claims {
+	isTaken(person: string, claim: Claim): boolean;
+	set(person: string, claim: Claim): void;
 }
 
 /**
- * Separates the events of a report from echoes, events that the provider reports only because it was sent them. Marks
- * claims for the events. Returns the batch to append, unless it is empty, and the reason of each echo.
+ * Drops the echoes of a report: events that the provider reports only because we sent them. Sets the `marks` of the
+ * other events. Returns the batch to append, unless it is empty, and the reason of each echo.
  */
 export function withoutEchoes(
 	{ site, events, skipped }: Report,
-	{ isHeld, mark }: Held,
+	{ isTaken, set }: Claims,
 ): { batch: JournalRow | undefined; echoes: string[] } {
-	const taken: NewEvent[] = [];
+	const own: NewEvent[] = [];
 	const echoes: string[] = [];
 	for (const { event, unless, marks } of events) {
-		const held = unless.find((claim) => isHeld(event.person, claim));
-		if (held) {
-			echoes.push(held.reason);
+		const taken = unless.find((claim) => isTaken(event.person, claim));
+		if (taken) {
+			echoes.push(taken.reason);
 			continue;
 		}
-		for (const claim of marks) mark(event.person, claim);
-		taken.push(event);
+		for (const claim of marks) set(event.person, claim);
+		own.push(event);
 	}
-	const isEmpty = taken.length + (skipped?.length ?? 0) === 0;
-	return { batch: isEmpty ? undefined : sealBatch({ site, events: taken, ...(skipped && { skipped }) }), echoes };
+	const isEmpty = own.length + (skipped?.length ?? 0) === 0;
+	return { batch: isEmpty ? undefined : sealBatch({ site, events: own, ...(skipped && { skipped }) }), echoes };
 }

@@ -1,4 +1,4 @@
-/** A row of either database; each column is read with `Number`, `String` or `optionalNumber`. */
+/** A row of either database. Read each column with `Number`, `String` or `optionalNumber`. */
 export type Row = Readonly<Record<string, unknown>>;
 
 export const optionalNumber = (value: unknown): number | undefined =>

@@ -3,9 +3,9 @@ import type { Destination } from "./destination.ts";
 import type { Outbox } from "./outbox.ts";
 
 const sweepEveryMs = 60_000;
-/** Time for which unused notes, links and dead letters are kept. */
+/** Time for which dead letters, and unused links and rows of `known`, are kept. */
 const keptMs = 30 * 86_400_000;
-/** Difference of the steady and the system clock above which nothing is deleted: the system clock was set. */
+/** Maximum difference of the steady and the system clock; above it nothing is deleted, as the system clock was set. */
 const doubtMs = 3_600_000;
 
 interface Parts {
@@ -14,7 +14,7 @@ interface Parts {
 	/** Steady clock by which waiting is measured. */
 	now(): number;
 	log: Logger;
-	/** Called with the number of deliveries that have expired. */
+	/** Called after each step with the number of deliveries that have expired. */
 	expired(destination: Destination, count: number): void;
 }
 
@@ -31,10 +31,10 @@ async function sweep(outbox: Outbox, { served, now: clock, expired }: Parts): Pr
 	}
 }
 
-/** Deletes unused data and expires old deliveries at intervals; returns a function that stops it. */
+/** Sweeps the store and ends deliveries older than `maxWait` at intervals; returns a function that stops it. */
 export function startSweeping(outbox: Outbox, parts: Parts): () => void {
 	const sweeping = setInterval(() => {
-		sweep(outbox, parts).catch((error) => parts.log.error({ err: error }, "the store could not be swept"));
+		sweep(outbox, parts).catch((error) => parts.log.error({ err: error }, "old data could not be deleted"));
 	}, sweepEveryMs);
 	return () => clearInterval(sweeping);
 }

@@ -2,7 +2,6 @@ import type { Destination } from "./destination.ts";
 import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
 
-/** The statistics of one destination. */
 export interface DestinationStats {
 	destination: Destination;
 	/** Requests taken from the budget in its current window, and the start of that window. */
@@ -22,13 +21,12 @@ export interface DestinationStats {
 	discarded: Record<string, number>;
 }
 
-/** The statistics of a store. */
 export interface OutboxStats {
 	/** Number of batches not fanned out yet. */
 	journal: number;
 	/** Number of batches set aside because they could not be fanned out. */
 	stuck: number;
-	/** Number of events fanned out so far. */
+	/** Number of events fanned out since the store was made, with discarded ones. */
 	events: number;
 	/** Events discarded at fan-out, by the reason of the claim. */
 	discarded: Record<string, number>;
@@ -37,7 +35,7 @@ export interface OutboxStats {
 	destinations: DestinationStats[];
 }
 
-/** Name that counters of a whole site have in place of a destination's. */
+/** Name of the destination under which the counters of a whole site are stored. */
 export const siteItself = "";
 
 const discardedPrefix = "discarded:";

@@ -1,29 +1,29 @@
 import { hash } from "node:crypto";
 import type { Person } from "../../shared/event.ts";
-import { isUpdate, type StoredEvent } from "../stored-event.ts";
+import { type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { isScalar, type Scalar } from "./json.ts";
 import type { Lane } from "./provider.ts";
 
-/** Attributes as last sent: a short hash of each value, and the time of sending (ms). */
+/** Attributes as last sent: a short hash of each value, and the time of sending, ms since the epoch. */
 export type Sent = Record<string, [digest: string, at: number]>;
 
-/** An unchanged attribute is sent again after this time, ms, because somebody may have changed it at the provider. */
+/** Time in ms after which an unchanged attribute is sent again, as somebody may have changed it at the provider. */
 const rememberMs = 30 * 86_400_000;
-/** Most attributes remembered of one person; the oldest are forgotten first. */
+/** Maximum number of attributes remembered for one person. The oldest are forgotten first. */
 const rememberMost = 200;
 
 const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
 
 /**
- * The leading events that are about the same person as the first one. A lane belongs to one e-mail, and two people may
- * share that; `identify` returns what the provider tells them apart by.
+ * Returns the leading events of the same person as the first one. Two people may share a lane, which belongs to one
+ * e-mail; `identify` returns a value by which the provider tells them apart.
  */
 export function ofFirstPerson([first, ...rest]: Lane, identify: (person: Person) => unknown): Lane {
 	const other = rest.findIndex(({ event }) => identify(event.person) !== identify(first.event.person));
 	return [first, ...(other < 0 ? rest : rest.slice(0, other))];
 }
 
-/** Merges the leading updates: their number, and their attributes, where a later value replaces an earlier one. */
+/** Merges the leading updates and logins: later values win. `leftOut` counts values that `maySet` or their type rules out. */
 export function leadingUpdates(
 	events: readonly StoredEvent[],
 	maySet: (name: string, event: StoredEvent) => boolean = () => true,
@@ -32,7 +32,7 @@ export function leadingUpdates(
 	let count = 0;
 	let leftOut = 0;
 	for (const stored of events) {
-		if (!isUpdate(stored.event)) break;
+		if (!setsAttributes(stored.event)) break;
 		count += 1;
 		for (const [name, value] of Object.entries(stored.event.data ?? {})) {
 			if (name !== "" && isScalar(value) && maySet(name, stored)) attributes[name] = value;
@@ -42,7 +42,7 @@ export function leadingUpdates(
 	return { count, attributes, leftOut };
 }
 
-/** The attributes that were not sent with the same value before. */
+/** Selects the attributes that were never sent, sent with another value, or sent more than 30 days ago. */
 export function unsent<Value>(attributes: Record<string, Value>, sent: Sent = {}, now: number): Record<string, Value> {
 	return Object.fromEntries(
 		Object.entries(attributes).filter(([name, value]) => {
@@ -66,8 +66,8 @@ const names = [["name"], ["nickname"], ["firstname", "lastname"]];
 const isPresent = (value: Scalar | undefined) => value !== undefined && String(value).trim() !== "";
 
 /**
- * Splits a person's name off their attributes: `name`, else `nickname`, else `firstname` and `lastname` together. One
- * of the latter two alone is not used, so that half a name never replaces a whole one. `rest` has all other attributes.
+ * Splits a person's name off their attributes: `name`, else `nickname`, else `firstname` and `lastname`, but only both,
+ * so that half a name never replaces a whole one. `rest` has all other attributes.
  */
 export function splitName(attributes: Record<string, Scalar>) {
 	const used = names.find((parts) => parts.every((part) => isPresent(attributes[part]))) ?? [];

@@ -1,5 +1,5 @@
 import type { HttpAnswer } from "./exchange.ts";
-import { notThere } from "./existence.ts";
+import { missingOutcome } from "./existence.ts";
 import { isRecord } from "./json.ts";
 import type { Outcome, PlannedRequest } from "./provider.ts";
 
@@ -13,13 +13,13 @@ interface Complaint {
 export interface Dialect {
 	/** Reads the complaint from the body of an error answer. */
 	complaint(json: Record<string, unknown> | undefined): Complaint;
-	/** Error answers with a meaning other than that of their HTTP status. The first one that fits counts. */
+	/** Error answers with a meaning other than that of their HTTP status. The first exception that fits counts. */
 	exceptions: readonly Exception[];
-	/** Whether the body of a 2xx answer reports a success. */
+	/** Tells whether the body of a 2xx answer reports a success. */
 	succeeded(json: Record<string, unknown>): boolean;
 }
 
-/** An error answer that fits all the conditions present, and its meaning. */
+/** Meaning of the error answers that meet all the conditions given. */
 interface Exception {
 	purpose?: readonly PlannedRequest["purpose"][];
 	status?: readonly number[];
@@ -28,7 +28,7 @@ interface Exception {
 	means: Outcome["kind"] | ((request: PlannedRequest) => Outcome);
 }
 
-/** The texts under a key of each error, where a provider answers `{ errors: [{ message, … }] }`. */
+/** Lists the texts under a key of each error in an answer like `{ errors: [{ message, … }] }`. */
 export function errorTexts(json: Record<string, unknown> | undefined, key: string): string[] {
 	const errors = Array.isArray(json?.errors) ? json.errors.filter(isRecord) : [];
 	return errors.map((error) => error[key]).filter((text) => typeof text === "string");
@@ -46,7 +46,7 @@ export const unreadable = (status: number): Outcome => ({
 function meaningOf(status: number): Outcome["kind"] {
 	if (status >= 200 && status < 300) return "delivered";
 	if (status === 429) return "wait";
-	if (status === 401 || status === 403) return "paused";
+	if (status === 401 || status === 402 || status === 403) return "paused";
 	return status < 400 || status === 408 || status >= 500 ? "retry" : "rejected";
 }
 
@@ -74,7 +74,7 @@ export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: D
 		case "retry":
 			return { kind: means, ...answered };
 		case "unknownPerson":
-			return notThere(request, status);
+			return missingOutcome(request, status);
 		case "rejected":
 			return { kind: means, ...answered, message: message.slice(0, 300) || undefined };
 	}

@@ -30,10 +30,10 @@ export interface ReportingDefinition<Own extends OwnOptions> extends ProviderDef
 
 /** A provider's web hooks. */
 export interface HookSource<Account> {
-	/** Options that hold a secret shared with the provider. Without any of them no web hook is believed. */
+	/** Options that hold a secret shared with the provider. An account with none of them gets no web hooks. */
 	readonly secrets: readonly (keyof Account & string)[];
 	/** Query parameters of the route; absent if it has none. */
 	readonly query?: z.ZodObject;
-	/** The web hooks of an account that holds one of the secrets. */
-	of(account: Account): AccountHooks;
+	/** Makes the web hooks of an account that holds one of the secrets. */
+	create(account: Account): AccountHooks;
 }

@@ -4,12 +4,12 @@ import type { CommonOptions } from "./options.ts";
 /** Delay of delivery, ms, after which `occurredAt: "late"` adds the capture time. */
 const lateMs = 60_000;
 
-/** An event's name: that of a `track`, else the event's type. */
+/** Name of an event at the providers: the `name` of a `track`, the type of any other. */
 export const eventName = (event: Event): string => (event.type === "track" ? event.name : event.type);
 
 /**
- * An event's data as it is delivered, if there is any: with the page's address and title for a page view, and with the
- * capture time, since no provider accepts a time of its own.
+ * Data of an event as it is delivered; undefined if there is none. A page view gets its address and title, and events
+ * get the capture time as `occurred_at`, since no provider has a field for it.
  */
 export function eventData({ type, context, data, at }: Event, occurredAt: CommonOptions["occurredAt"], now: number) {
 	const { url, title } = (type === "page" && context) || {};

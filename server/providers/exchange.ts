@@ -5,7 +5,7 @@ import type { PlannedRequest } from "./provider.ts";
 /** Time limit for a request and its answer, ms. */
 // Guard (SECURITY.md): answer-timeout
 const timeoutMs = 10_000;
-/** Most bytes of an answer that are read. A longer answer is not an API's. */
+/** Maximum size of an answer, in bytes. A longer one is not an API's, and counts as unreadable. */
 // Guard (SECURITY.md): answer-size
 const replyBytes = 65_536;
 
@@ -15,7 +15,7 @@ export type HttpAnswer =
 			status: number;
 			/** The body, if it is a JSON object. */
 			json: Record<string, unknown> | undefined;
-			/** Whether there was no body, as with a 204. */
+			/** True if there was no body, as with a 204. */
 			empty: boolean;
 			/** `Retry-After` in ms, at most a day. */
 			retryAfterMs: number | undefined;
@@ -54,7 +54,7 @@ const dayMs = 86_400_000;
 
 /**
  * Reads `Retry-After`, in seconds or as an HTTP date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Returns ms
- * from now, at most a day. Returns undefined for any other text and for a time that is over, which would end a wait at
+ * from now, at most a day. Returns undefined for any other text, and for a time in the past, which would end a wait at
  * once.
  */
 export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
@@ -63,8 +63,8 @@ export function retryAfterMs(header: string | null, now = Date.now()): number | 
 	return ms > 0 ? Math.min(ms, dayMs) : undefined;
 }
 
-/** Returns a function that masks our credentials in an answer. Some APIs repeat them in errors, which operators see. */
-function withoutCredentials({ Authorization = "" }: Record<string, string>): (text: string) => string {
+/** Returns a function that masks our credentials in a text. Some APIs repeat them in errors, which operators see. */
+function credentialMask({ Authorization = "" }: Record<string, string>): (text: string) => string {
 	const [, scheme = "", key = ""] = /^(?:(Basic|Bearer) )?(.*)$/.exec(Authorization) ?? [];
 	const basic = scheme === "Basic" ? Buffer.from(key, "base64").toString().split(":") : [];
 	const secrets = [key, ...basic.slice(1)].filter((secret) => secret.length > 3);
@@ -86,13 +86,12 @@ async function readLimited(response: Response): Promise<string | undefined> {
 }
 
 /**
- * Returns a function that sends requests to a provider: each once, as the outbox retries, within 10 s, without following
- * redirects, reading up to 64 KB of the answer. The function never rejects. The reasons it gives never contain a URL, a
- * header or a body.
+ * Returns a function that sends a request to a provider once, as the outbox retries. It waits up to 10 s, follows no
+ * redirect and reads up to 64 KB of the answer. It never rejects, and its reasons never contain a URL, header or body.
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {
 	// Guard (SECURITY.md): masked-credentials
-	const safely = withoutCredentials(headers);
+	const mask = credentialMask(headers);
 	// Guard (SECURITY.md): no-redirects
 	const bodiless = ky.create({ headers, retry: 0, timeout: false, redirect: "manual", throwHttpErrors: false });
 	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
@@ -106,7 +105,7 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 		for (const each of signals) each.addEventListener("abort", abort, { once: true });
 		if (signal.aborted) abort();
 		try {
-			// Passed to fetch itself: ky would pipe the body through a stream and join the signal with one of its own.
+			// Body and signal go to fetch itself: ky would pipe the body through a stream, and join the signal with its own.
 			const init = { body: body ? JSON.stringify(body) : null, signal: limit.signal };
 			const client = body ? withJson : bodiless;
 			const response = await client(url, { method, fetch: (request) => fetch(request, init) });
@@ -116,7 +115,7 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 			return {
 				kind: "reply",
 				status: response.status,
-				json: parseObject(text === undefined ? undefined : safely(text)),
+				json: parseObject(text === undefined ? undefined : mask(text)),
 				empty: text?.trim() === "",
 				retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
 			};

@@ -5,7 +5,7 @@ import type { CommonOptions } from "./options.ts";
 import type { Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
 
 /**
- * Knowledge that a person is missing at a provider. Without any, a person is assumed to exist, as most do.
+ * Knowledge that a person is missing at a provider. Without it a person is assumed to exist, as most do.
  *
  *     assumed to exist ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
  *          ▲                        │                          └── any other answer ──▶ assumed to exist
@@ -18,11 +18,11 @@ interface Existence {
 	revivedFor?: string;
 }
 
-/** Memory of a person whom the provider knows by their e-mail, or by an id of its own. */
-export interface AddressedMemory extends Existence {
-	/** Address that the rest of the memory belongs to: the e-mail or the id. */
+/** Knowledge of a person whom the provider's API addresses by e-mail or by the provider's own id. */
+export interface AddressedKnown extends Existence {
+	/** The e-mail or the id that the other fields are about. */
 	of?: string;
-	/** Id that an event gave and that the provider did not know. */
+	/** Id that an event gave and that the provider does not have. */
 	wrongId?: string | undefined;
 	/** Attributes as last sent. */
 	sent?: Sent;
@@ -30,57 +30,57 @@ export interface AddressedMemory extends Existence {
 
 /**
  * Chooses the address for a lane's first event: the provider's own id if the event gives one that is not known to be
- * wrong, else the e-mail. Returns the leading events of that person, the memory that belongs to the address (an empty
- * one if the given memory belongs to another address), and what is known if the provider finds nobody there.
+ * wrong, else the e-mail. Returns the leading events of that person, the chosen id, the knowledge about the address
+ * (empty if the stored one is about another), and as `ifMissing` the knowledge to store if nobody has the address.
  */
-export function addressed<Memory extends AddressedMemory>(
+export function chooseAddress<Known extends AddressedKnown>(
 	lane: Lane,
 	idOf: (person: Person) => string | undefined,
-	known: Memory,
+	stored: Known,
 	now: number,
 ) {
 	const events = ofFirstPerson(lane, (person) => idOf(person) ?? person.email);
 	const [first] = events;
 	const { email } = first.event.person;
-	const { wrongId } = known;
-	const id = idOf(first.event.person);
-	const given = email !== undefined && id === wrongId ? undefined : id;
-	const address = given ?? email ?? "";
-	const memory = known.of === address ? known : ({ of: address, wrongId } as Memory);
-	const emailInstead = email === undefined ? undefined : { wrongId: given };
-	const wasRevived = memory.revivedFor === first.event.id;
+	const { wrongId } = stored;
+	const given = idOf(first.event.person);
+	const id = email !== undefined && given === wrongId ? undefined : given;
+	const address = id ?? email ?? "";
+	const known = stored.of === address ? stored : ({ of: address, wrongId } as Known);
+	const emailInstead = email === undefined ? undefined : { wrongId: id };
+	const wasRevived = known.revivedFor === first.event.id;
 	const createNext = wasRevived ? undefined : { of: address, wrongId, missingAt: now };
-	return { events, first, given, address, memory, missing: given === undefined ? createNext : emailInstead };
+	return { events, first, id, address, known, ifMissing: id === undefined ? createNext : emailInstead };
 }
 
-/** Memory of a person after the request that creates them, with these attributes, for an event. */
-export function created(memory: AddressedMemory, { id }: Event, attributes: Record<string, unknown>, now: number) {
-	return { ...memory, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) };
+/** Knowledge of a person who was created with these attributes for an event. */
+export function ifCreated(known: AddressedKnown, { id }: Event, attributes: Record<string, unknown>, now: number) {
+	return { ...known, missingAt: undefined, revivedFor: id, sent: remember({}, attributes, now) };
 }
 
-/** Period for which a missing person is not asked for again, ms. */
+/** Time in ms after which a missing person is assumed to exist again. */
 const missingMs = 3_600_000;
 
-/** Whether the person was found missing less than an hour ago. */
+/** Tells whether the person was found missing less than an hour ago. */
 export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
 	missingAt !== undefined && now - missingAt < missingMs;
 
-/** Outcome of an answer that the person does not exist: find or create them and send once more, or give up. */
-export function notThere(request: PlannedRequest, status: number): Outcome {
+/** Outcome of an answer that the person does not exist: look them up or create them, or give up. */
+export function missingOutcome(request: PlannedRequest, status: number): Outcome {
 	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing, status };
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** Plan for the lane of a missing person: creates them, or discards the first event if the site forbids that. */
+/** Plans for the lane of a missing person: creates them, or discards the first event if the site forbids creation. */
 export function missingPlan({ trusted }: StoredEvent, { createPeople }: CommonOptions, create: () => Plan): Plan {
 	// Guard (SECURITY.md): profile-creation
 	const mayCreate = createPeople === "always" || (createPeople === "verified" && trusted);
 	return mayCreate ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };
 }
 
-/** Plan for a missing person who cannot be created from what is known of them. */
+/** Plan for a missing person who cannot be created. */
 export const cannotCreate: Plan = {
 	kind: "refuse",
 	reason: "unknown_person",
-	message: "the person does not exist there, and too little is known of them to create them",
+	message: "the provider does not have the person, and they cannot be created from the event",
 };

@@ -1,52 +1,64 @@
 import type { Person } from "../../shared/event.ts";
+import type { IsCompared } from "../http/rate-limit.ts";
 
-/** A request to a web hook's route. Nothing in it is verified yet. */
-export interface HookRequest {
+/** A request to a web hook's route, before its body is read. */
+export interface HookHead {
 	header(name: string): string | undefined;
 	/** Value of a query parameter. */
 	query(name: string): string | undefined;
-	/** The body's bytes; undefined if the app around the router has parsed the body already. */
-	raw: Buffer | undefined;
-	/** The body parsed as JSON; undefined if it is not JSON. */
-	json: unknown;
 	/** Time of receipt, ms since the epoch. */
 	now: number;
+	/** Tells which secrets may be compared; see `limitGuesses`. */
+	isCompared: IsCompared;
 }
 
-/** One thing that a provider reports, in terms that are the same for every provider. */
+export interface HookBody {
+	/** The body's bytes; undefined if the app around the router has parsed the body already. */
+	raw: Buffer | undefined;
+	/** The body parsed as JSON; undefined if it is not JSON, or nested too deep. */
+	readonly json: unknown;
+}
+
+/** Tells whether a body proves knowledge of a secret. */
+export type BodyCheck = (body: HookBody) => boolean;
+
+/** A report, in terms that are the same for every provider. */
 export interface Hook {
-	/** The provider's name for the kind of report: `message:send`. */
+	/** The provider's name of the reported event: `message:send`. */
 	event: string;
-	/** Whether the provider documents that name. */
+	/** True if the provider documents that name. */
 	isKnown: boolean;
-	/** Time of what is reported, ms since the epoch. */
+	/** Time of the reported event, ms since the epoch. */
 	at: number;
 	/** Key that is the same each time this report is delivered, and different for every other report. */
 	key: string;
 	/** Period in which the provider may deliver this report again, ms. */
 	repeatMs: number;
-	/** Everything the provider says of it, unchanged. */
+	/** Data of the web hook, unchanged. */
 	data: Record<string, unknown>;
-	/** Whether the report is about this account, rather than about another one with the same secret. */
+	/** True if the report is about this account, rather than about another one with the same secret. */
 	isOurs: boolean;
 	/** Identity of the person, as far as the report states it. */
 	person: Pick<Person, "email" | "userId">;
-	/** Other names the provider has for the person: of a session, of a profile. */
+	/** The provider's aliases of the person: of a session, of a profile. */
 	aliases: string[];
-	/** Whether the person's profile was deleted there. */
+	/** True if the provider reports that the person's profile was deleted. */
 	isGone: boolean;
 	/** The person's attributes, as far as the report states them. */
 	attributes: Record<string, unknown>;
-	/** Remaining scalars of the report: the data of an event made from it. */
+	/** Remaining scalars of the report: the data of an event made of it, unless the event sets attributes. */
 	details: Record<string, unknown>;
 }
 
 /** The web hooks of one account. */
 export interface AccountHooks {
-	/** Whether the request proves knowledge of a secret that the account shares with the provider. */
-	verifies(request: HookRequest): boolean;
+	/**
+	 * Returns the check by which the body must prove knowledge of a secret that the account shares with the provider, or
+	 * undefined if no body can.
+	 */
+	check(head: HookHead): BodyCheck | undefined;
 	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
-	read(request: HookRequest): Hook | undefined;
-	/** Aliases under which reports name a person, as far as the memory of the person has them. */
+	read(request: HookHead & HookBody): Hook | undefined;
+	/** Lists the aliases in `known`, under which reports may name the person. */
 	aliases(known: Record<string, unknown>): string[];
 }

@@ -7,11 +7,11 @@ export const isScalar = (value: unknown): value is Scalar =>
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
 	typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The value if it is text and not empty. */
+/** Returns the value if it is a text that is not empty. */
 export const textOf = (value: unknown): string | undefined =>
 	typeof value === "string" && value !== "" ? value : undefined;
 
-/** The value's entries that are scalars, except those under the names to omit. */
+/** Selects the entries of an object that are scalars, except for the names to omit. */
 export function scalarsOf(value: unknown, omit: ReadonlySet<string> = new Set()): Record<string, Scalar> {
 	const entries = Object.entries(isRecord(value) ? value : {});
 	return Object.fromEntries(
@@ -19,7 +19,7 @@ export function scalarsOf(value: unknown, omit: ReadonlySet<string> = new Set())
 	);
 }
 
-/** The JSON object in a text; undefined if the text is anything else. */
+/** Parses a JSON object; returns undefined for any other text. */
 export function parseObject(text: string | undefined): Record<string, unknown> | undefined {
 	try {
 		const value: unknown = JSON.parse(text ?? "");

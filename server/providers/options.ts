@@ -30,13 +30,13 @@ export const baseUrl = z
 /** Options of every provider's account, beside the provider's own. */
 export const commonOptions = {
 	/**
-	 * Events that may create a profile for a person who has none: all events (`"always"`, the default), those of your
-	 * backend and of verified visitors (`"verified"`), or none (`"never"`).
+	 * Events that may create a profile for a person who has none: all events (`"always"`, the default), events
+	 * of your backend and of verified visitors (`"verified"`), or none (`"never"`).
 	 */
 	createPeople: z.enum(["always", "verified", "never"], 'must be "always", "verified" or "never"').default("always"),
 	/**
-	 * Events whose data is given their capture time as `occurred_at`: all (`"always"`), those delivered more than a
-	 * minute after their capture (`"late"`, the default), or none (`"never"`).
+	 * Events to whose data the capture time is added as `occurred_at`: all events (`"always"`), events delivered more
+	 * than a minute after their capture (`"late"`, the default), or none (`"never"`).
 	 */
 	occurredAt: z.enum(["always", "late", "never"], 'must be "always", "late" or "never"').default("late"),
 };

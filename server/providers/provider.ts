@@ -7,21 +7,34 @@ export type Lane = readonly [StoredEvent, ...StoredEvent[]];
 
 /** A connection to one account of a provider. The provider's words, paths, limits and errors stay behind it. */
 export interface Connector {
-	/** Requests that the provider allows by default: the budget, and the wait after a limit. */
+	/** Limit of the provider, from which the default budget and the length of a wait after a limit follow. */
 	readonly allowance: Allowance;
 	/** A cheap request that changes nothing. Its success proves that the address and the credentials are right. */
 	readonly probe: PlannedRequest;
-	/** Whether events of this person can be delivered. */
+	/** The rights that deliveries need, beside that of the probe. Absent if the provider knows no separate rights. */
+	readonly rights?: readonly Right[];
+	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 	/**
-	 * Decides the next request for a lane, from its leading events and the memory of the person. Pure. Merges
-	 * adjacent updates into one request, and leaves out attributes that were last sent with the same value.
+	 * Plans the next request for a lane, from its leading events and the knowledge of its person. Pure. Merges adjacent
+	 * updates into one request, and leaves out attributes that were last sent with the same value.
 	 */
 	plan(events: Lane, known: Known, now: number): Plan;
-	/** Sends a planned request once, and says what the answer means. Never rejects. */
+	/** Sends a planned request once, and resolves to the meaning of the answer. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
-	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for that is known. */
+	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
+}
+
+/** A right of the credentials. */
+export interface Right {
+	/** Words for the operator: "send events". */
+	name: string;
+	/**
+	 * A request that needs the right and can change nothing, because it names a person who cannot exist and lacks what the
+	 * provider requires. Absent if no request is sure to change nothing.
+	 */
+	request?: PlannedRequest;
 }
 
 /** A destination of events: a connector with its names, and with web hooks if they can be verified. */
@@ -52,7 +65,7 @@ export interface Allowance {
 	per: "day" | "minute" | "second";
 }
 
-/** A provider's memory of a person between requests: a JSON object that only the provider reads. */
+/** Knowledge of a person that a provider keeps between requests: a JSON object that only the provider reads. */
 export type Known = Record<string, unknown>;
 
 export type Plan =
@@ -70,27 +83,33 @@ export type Plan =
 
 /** A request before it is given a host and credentials. */
 export interface PlannedRequest {
-	/** The provider's own word for the request's aim, which decides what an answer means. */
+	/**
+	 * Aim of the request, in the provider's own word. The meaning of an answer depends on it. `create` stands for creating
+	 * a profile, which is held by itself if the provider refuses it.
+	 */
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
 	path: readonly string[];
 	query?: Record<string, string>;
 	body?: Record<string, unknown>;
-	/** Memory of the person after delivery. */
+	/** Knowledge of the person after delivery. */
 	ifDelivered: Known;
-	/** Memory of the person after an answer that they do not exist; absent if that answer ends the event. */
+	/** Knowledge of the person after an answer that they do not exist; absent if that answer ends the event. */
 	ifMissing?: Known | undefined;
 }
 
-/** The meaning of an answer. `known` replaces the memory of the person. */
+/** The meaning of an answer. `known` replaces the knowledge of the person. */
 export type Outcome =
 	| { kind: "delivered"; known: Known; status?: number }
 	/** Try again later. An `unreadable` answer may be a success, so the event is repeated a few times only. */
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
 	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined }
-	/** Credentials or account are refused: every other event would be refused as well. */
+	/**
+	 * Credentials, account or plan are refused. If the probe succeeds afterwards, the refusal is of this request alone, or
+	 * of all that create profiles.
+	 */
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }

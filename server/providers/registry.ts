@@ -8,7 +8,7 @@ export type ProviderName = keyof Providers;
 export type ReporterName = {
 	[Name in ProviderName]: Providers[Name] extends { hooks: object } ? Name : never;
 }[ProviderName];
-/** A checked account at each provider. */
+/** Type of a checked account, by the provider's name. */
 export type Accounts = { [Name in ProviderName]: AccountOf<Providers[Name]["options"]> };
 
 /** Every provider's definition, by the provider's name. */
@@ -20,8 +20,8 @@ export const reporterNames = providerNames.filter(
 	(name): name is ReporterName => definitions[name].hooks !== undefined,
 );
 
-/** Whether an account holds a secret with which the provider's web hooks can be verified. */
-export function hears<Name extends ProviderName>(name: Name, account: Accounts[Name] | undefined): boolean {
+/** Tells whether an account holds a secret with which the provider's web hooks can be verified. */
+export function canVerifyHooks<Name extends ProviderName>(name: Name, account: Accounts[Name] | undefined): boolean {
 	const secrets = definitions[name].hooks?.secrets ?? [];
 	return account !== undefined && secrets.some((secret) => account[secret] !== undefined);
 }
@@ -29,5 +29,5 @@ export function hears<Name extends ProviderName>(name: Name, account: Accounts[N
 /** Connects to an account at the named provider. Sends nothing. */
 export function createProvider<Name extends ProviderName>(name: Name, account: Accounts[Name]): Provider {
 	const { title, hooks, create } = definitions[name];
-	return { name, title, ...create(account), hooks: hears(name, account) ? hooks?.of(account) : undefined };
+	return { name, title, ...create(account), hooks: canVerifyHooks(name, account) ? hooks?.create(account) : undefined };
 }

@@ -5,7 +5,7 @@ import { inWords } from "../../server/command/check.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
 import { nowhere } from "../support/answering.ts";
 import { type CommandLine, commandLine, type Environment } from "../support/command.ts";
-import { adminToken, origin, serverKey, writeKey } from "../support/proxy.ts";
+import { adminToken, batchOf, event, origin, runProxy, serverKey, writeKey } from "../support/proxy.ts";
 
 let commands: CommandLine;
 beforeAll(async () => {
@@ -27,14 +27,56 @@ const everywhere = (): Environment => {
 };
 const live = (env: Environment, ...args: string[]) => commands.run(["check", "--live", ...args], env);
 
+test("eventferry check repeats the warning of a running proxy that its visitors share an address", async () => {
+	const running = await runProxy();
+	const check = () => commands.run(["check"], { ...everywhere(), EVENTFERRY_URL: running.url });
+	try {
+		expect((await check()).stderr).not.toContain("EVENTFERRY_TRUST_PROXY");
+		await running.post(batchOf(event()), { "x-forwarded-for": "198.51.100.1" });
+		const { code, stderr } = await check();
+		expect([code, stderr]).toEqual([0, expect.stringContaining("EVENTFERRY_TRUST_PROXY")]);
+	} finally {
+		await running.stop();
+	}
+});
+
 describe("eventferry check --live", () => {
 	test("sends each destination one GET, which changes nothing, and reports that all is well", async () => {
 		const { code, stdout, stderr } = await live(everywhere());
 		expect([code, stderr]).toEqual([0, ""]);
 		for (const name of ["crisp", "helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} takes the credentials`);
-		const requests = commands.sandbox.requests().map(({ destination, method }) => `${method} ${destination}`);
-		expect(requests.toSorted()).toEqual(["GET crisp", "GET helpcrunch", "GET vibetrace"]);
-		expect(commands.sandbox.people("vibetrace")).toEqual([]);
+		const gets = commands.sandbox.requests().filter(({ method }) => method === "GET");
+		expect(gets.map(({ destination }) => destination).toSorted()).toEqual(["crisp", "helpcrunch", "vibetrace"]);
+		for (const name of ["crisp", "helpcrunch", "vibetrace"] as const) expect(commands.sandbox.people(name)).toEqual([]);
+		for (const right of ["send events", "update profiles", "update their data", "update customers"])
+			expect(stdout).toContain(`may ${right}\n`);
+		for (const right of ["create profiles", "create customers"])
+			expect(stdout).toMatch(`not checked: may it ${right} (no request`);
+	});
+
+	test("changes nothing even at somebody who has the ids that it asks for", async () => {
+		const person = { email: "ada@example.com", nickname: "Ada" };
+		commands.sandbox.addPerson("crisp", person);
+		const before = commands.sandbox.people("crisp");
+		await live(everywhere());
+		expect(commands.sandbox.people("crisp")).toEqual(before);
+		const statuses = commands.sandbox.requests().flatMap(({ method, status }) => (method === "GET" ? [] : [status]));
+		expect(statuses.length).toBeGreaterThan(4);
+		for (const status of statuses) expect([400, 404]).toContain(status);
+	});
+
+	test("names a right that the credentials do not have", async () => {
+		commands.sandbox.fault("crisp", {
+			status: 403,
+			body: { error: true, reason: "not_allowed" },
+			method: "POST",
+			path: /people\/events/,
+		});
+		const { code, stdout } = await live(everywhere());
+		expect(code).toBe(1);
+		expect(stdout).toMatch("crisp takes the credentials");
+		expect(stdout).toMatch("may not send events (not_allowed)");
+		expect(stdout).toMatch("may update profiles\n");
 	});
 
 	test("names refused credentials and the variables that set them", async () => {

@@ -249,7 +249,7 @@ describe("createCrisp", () => {
 		const official = new Crisp().website as unknown as Record<string, unknown>;
 		for (const [section, methods] of Object.entries(sections))
 			for (const [name, entry] of Object.entries(methods))
-				if ("today" in entry) expect(official[entry.today], `${section}.${name}`).toBeTypeOf("function");
+				if ("officialName" in entry) expect(official[entry.officialName], `${section}.${name}`).toBeTypeOf("function");
 	});
 
 	it("has types that compile even if crisp-api is not installed", () => {
@@ -265,7 +265,7 @@ describe("createCrisp", () => {
 			Object.entries(methods).map(([name, entry]) =>
 				"instead" in entry
 					? `| \`${section}.${name}\` | \`${entry.route}\` | withdrawn: ${entry.instead} | |`
-					: `| \`${section}.${name}\` | \`${entry.route}\` | \`${entry.today}\` | ${entry.mended ?? ""} |`,
+					: `| \`${section}.${name}\` | \`${entry.route}\` | \`${entry.officialName}\` | ${entry.note ?? ""} |`,
 			),
 		);
 		const table = [

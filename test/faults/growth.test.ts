@@ -156,7 +156,7 @@ describe("with 100,000 people waiting", () => {
 		store.setAside("stuck");
 		store.forget({ site: "site", people: ["person 1"] });
 		store.findEvents({ text: "needle" });
-		store.findOwed({ destinations: [destination], persons: ["person 2"], limit: 1 });
+		store.findOwed({ destinations: [destination], people: ["person 2"], limit: 1 });
 		store.check();
 		store.stats();
 		store.sweep({ now: 0, before: 0 });

@@ -35,7 +35,7 @@ async function owedIn(file: string): Promise<string[]> {
 		while ((await outbox.stats()).journal > 0);
 		const owed = await outbox.findOwed({
 			destinations: [{ site: "site_test", name: "crisp" }],
-			persons: ["email:ada@example.com"],
+			people: ["email:ada@example.com"],
 			limit: 1_000,
 		});
 		return owed.map(({ body }) => (JSON.parse(body) as StoredEvent).event).map(nameOf);

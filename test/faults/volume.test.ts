@@ -141,7 +141,7 @@ describe(`${wanted} acknowledged events`, () => {
 			for (const { email, posted, arrived } of people.values()) {
 				const owed = await outbox.findOwed({
 					destinations,
-					persons: [personKey({ email }) ?? ""],
+					people: [personKey({ email }) ?? ""],
 					limit: posted.length,
 				});
 				const all = [...arrived, ...owed.map(({ body }) => JSON.parse(body).event.name)];

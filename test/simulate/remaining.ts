@@ -27,8 +27,8 @@ export async function readRemaining(file: string, site: string, people: string[]
 	};
 	const all = destinations.map((name) => ({ site, name }));
 	for (let first = 0; first < people.length; first += peopleAtOnce) {
-		const persons = people.slice(first, first + peopleAtOnce);
-		for (const { destination, body } of await outbox.findOwed({ destinations: all, persons, limit: laneLimit })) {
+		const some = people.slice(first, first + peopleAtOnce);
+		for (const { destination, body } of await outbox.findOwed({ destinations: all, people: some, limit: laneLimit })) {
 			remaining.owed[destination.name as Destination].add(idOf(body));
 		}
 	}

@@ -4,25 +4,26 @@ import type { Run } from "../postgres/connection.ts";
 import { storable } from "../postgres/text.ts";
 import { bytesOf, type Row } from "../sqlite/statements.ts";
 
-/** Look-ups of numbers and names that differ between the two stores. */
+/** Look-ups of numbers that differ between the two stores. */
 export interface Mapping {
-	/** Finds the number in PostgreSQL of a destination by site and name. */
-	named(site: string, name: string): number;
-	/** Finds the site and name of a destination by its number in SQLite. */
+	/** Finds the number of a destination in PostgreSQL. */
+	numberOf(site: string, name: string): number;
+	/** Finds a destination by its number in SQLite. */
 	byNumber(id: number): { site: string; name: string };
-	/** Finds the batch of a bundle that is not fanned out, and the bundle's place in it. */
+	/** Finds the batch of a bundle that is not fanned out, and the bundle's place in the batch. */
 	ofBatch(bundle: number): { batch: number; place: number } | undefined;
 }
 
-/** Moves a table of an embedded store into PostgreSQL, some rows at a time. Rows that are there already stay. */
+/** Moves a table of SQLite into PostgreSQL, some rows at a time. Rows that are there already stay. */
 export interface TableMove {
-	/** The table in SQLite, with what is joined to it. */
+	/** Table in SQLite, with a JOIN if needed. */
 	table: string;
+	/** Columns that order the rows and identify each. */
 	keys: string[];
 	put(run: Run, rows: readonly Row[], mapping: Mapping): Promise<unknown>;
 }
 
-/** A column in PostgreSQL; read from SQLite's column of the same name, unless `read` says otherwise. */
+/** A column in PostgreSQL. Its value is that of SQLite's column of the same name, unless `read` makes another. */
 type Column = [name: string, type: string, read?: (row: Row, mapping: Mapping) => unknown];
 
 const plain = (type: string, ...names: string[]) => names.map((name): Column => [name, type]);
@@ -30,10 +31,10 @@ const text = (value: unknown) => (value === null ? null : storable(String(value)
 const texts = (...names: string[]) => names.map((name): Column => [name, "text", (row) => text(row[name])]);
 const bytes = (name: string): Column => [name, "bytea", (row) => bytesOf(row[name])];
 const reserved: Column = ["reserved", "boolean", (row) => row.reserved === 1];
-const numberOf = (row: Row, { named }: Mapping) => named(String(row.site), String(row.destination));
-const destination: Column = ["destination", "integer", numberOf];
+const destinationNumber = (row: Row, { numberOf }: Mapping) => numberOf(String(row.site), String(row.destination));
+const destination: Column = ["destination", "integer", destinationNumber];
 
-function move(
+function tableMove(
 	table: string,
 	keys: string,
 	columns: Column[],
@@ -55,26 +56,26 @@ function move(
 	};
 }
 
-const all = (_: Row): boolean => true;
+const everyRow = (_: Row): boolean => true;
 
-/** Moves the rows of a table, or those for which `only` holds; `overriding` is SQL that lets them keep their ids. */
-function insert(table: string, keys: string, columns: Column[], { overriding = "", only = all } = {}) {
+/** Inserts the rows of a table, or only some of them; `overriding` is SQL that lets rows keep generated ids. */
+function insert(table: string, keys: string, columns: Column[], { overriding = "", only = everyRow } = {}) {
 	const into = table.split(" ")[0];
 	const sql = (names: string, rows: string) =>
 		`INSERT INTO eventferry.${into} (${names}) ${overriding} SELECT * FROM ${rows} ON CONFLICT DO NOTHING`;
-	return move(table, keys, columns, sql, only);
+	return tableMove(table, keys, columns, sql, only);
 }
 
-/** Moves a table with a row for each destination into columns of that destination. */
+/** Moves a table with a row for each destination into columns of the table `destination`. */
 function update(table: string, columns: Column[]) {
 	const set = columns.map(([name]) => `${name} = t.${name}`);
-	return move(
+	return tableMove(
 		table,
 		"site, destination",
-		[["id", "integer", numberOf], ...columns],
+		[["id", "integer", destinationNumber], ...columns],
 		(names, rows) =>
 			`UPDATE eventferry.destination SET ${set} FROM ${rows} AS t (${names}) WHERE destination.id = t.id`,
-		all,
+		everyRow,
 	);
 }
 
@@ -82,12 +83,12 @@ function eventsOf(head: unknown): number {
 	try {
 		return countEvents(JSON.parse(String(head)));
 	} catch {
-		// A head that cannot be read: its batch was set aside.
+		// The head cannot be read, so its batch was set aside.
 		return 0;
 	}
 }
 
-/** All tables to move, in an order in which no row refers to one that is not there yet. */
+/** Tables to move, in an order in which no row refers to a row that is not moved yet. */
 export const moves: TableMove[] = [
 	insert("bundle", "id", [
 		["batch", "bigint", ({ id }, { ofBatch }) => ofBatch(Number(id))?.batch ?? id],
@@ -112,9 +113,9 @@ export const moves: TableMove[] = [
 		[
 			"destination",
 			"integer",
-			(row, { byNumber, named }) => {
+			(row, { byNumber, numberOf }) => {
 				const { site, name } = byNumber(Number(row.destination));
-				return named(site, name);
+				return numberOf(site, name);
 			},
 		],
 		...texts("person"),

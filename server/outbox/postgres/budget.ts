@@ -2,7 +2,7 @@ import { advanceBudget, type BudgetState, budgetSlotOf, budgetStateOf, budgetUse
 import { type AdvanceRequest, budgetUseKeptMs } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
 
-interface Found {
+interface StoredBudget {
 	version: number;
 	state: BudgetState | undefined;
 }
@@ -14,27 +14,28 @@ export type Budgets = ReturnType<typeof createBudgets>;
  * (compare and swap): a lock would make the others wait for a process that stops in between.
  */
 export function createBudgets({ database: { run }, destinations }: Pick<Shared, "database" | "destinations">) {
-	const latest = new Map<number, Found>();
-	/** Requests of this process by destination, made one at a time so that they do not compete. */
-	const turns = new Map<number, Promise<unknown>>();
+	/** Budgets as this process has stored them last. */
+	const latest = new Map<number, StoredBudget>();
+	/** Last `advance` of this process for each destination; the next one waits for it, so that they do not conflict. */
+	const lastAdvances = new Map<number, Promise<unknown>>();
 
-	async function read(id: number): Promise<Found> {
+	async function read(id: number): Promise<StoredBudget> {
 		const [row] = await run(
 			"SELECT budget, window_start, used, tokens, refilled_at FROM eventferry.destination WHERE id = $1",
 			[id],
 		);
-		if (!row) throw new Error(`there is no destination ${id}`);
+		if (!row) throw new Error(`the store has no destination with the number ${id}`);
 		return { version: Number(row.budget), state: row.window_start === null ? undefined : budgetStateOf(row) };
 	}
 
-	/** Stores a budget and counts the requests taken; returns false if another process was quicker. */
+	/** Stores a budget and counts the requests taken; returns false if another process has changed it. */
 	async function write(id: number, version: number, state: BudgetState, granted: number, now: number) {
 		const rows = await run(
 			`WITH taken AS (
 				UPDATE eventferry.destination
 				SET budget = budget + 1, window_start = $3, used = $4, tokens = $5, refilled_at = $6
 				WHERE id = $1 AND budget = $2 RETURNING budget
-			), noted AS (
+			), counted AS (
 				INSERT INTO eventferry.budget_use SELECT $1, $7, $8 FROM taken WHERE $8::integer > 0
 				ON CONFLICT (destination, at) DO UPDATE SET used = budget_use.used + excluded.used
 			) SELECT budget FROM taken`,
@@ -58,9 +59,9 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 	return {
 		async advance(request: AdvanceRequest) {
 			const id = await destinations.id(request.destination);
-			const taking = (turns.get(id) ?? Promise.resolve()).then(() => take(id, request));
+			const taking = (lastAdvances.get(id) ?? Promise.resolve()).then(() => take(id, request));
 			const ended = taking.catch(() => {});
-			turns.set(id, ended);
+			lastAdvances.set(id, ended);
 			return taking;
 		},
 
@@ -74,7 +75,7 @@ export function createBudgets({ database: { run }, destinations }: Pick<Shared, 
 			return rows.map(budgetUseOf);
 		},
 
-		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
+		/** Deletes old counts of requests, and counts of the future, which a wrong clock wrote. */
 		async sweepBudgetUse(now: number): Promise<void> {
 			await run("DELETE FROM eventferry.budget_use WHERE at < $1 OR at > $2", [now - budgetUseKeptMs, now]);
 		},

@@ -8,11 +8,11 @@ export interface BundleKey {
 
 const keys = (bundles: readonly BundleKey[]) => columns(bundles, "batch", "place");
 
-export const nameOf = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
+export const bundleId = ({ batch, place }: BundleKey): string => `${batch} ${place}`;
 
 export const linesOf = (bodies: unknown): string[] => (Buffer.isBuffer(bodies) ? bodies.toString().split("\n") : []);
 
-/** Reads the bodies of some bundles, by `nameOf`. */
+/** Reads the bodies of bundles; returns them by `bundleId`. */
 export async function bodiesOf(run: Run, bundles: readonly BundleKey[]): Promise<Map<string, string[]>> {
 	if (bundles.length === 0) return new Map();
 	const rows = await run(
@@ -21,7 +21,7 @@ export async function bodiesOf(run: Run, bundles: readonly BundleKey[]): Promise
 		keys(bundles),
 	);
 	return new Map(
-		rows.map((row) => [nameOf({ batch: Number(row.batch), place: Number(row.place) }), linesOf(row.bodies)]),
+		rows.map((row) => [bundleId({ batch: Number(row.batch), place: Number(row.place) }), linesOf(row.bodies)]),
 	);
 }
 
@@ -34,7 +34,7 @@ export async function removeBundles(run: Run, bundles: readonly BundleKey[]): Pr
 	);
 }
 
-/** Stores the numbers of lanes that owe events of bundles, for bundles that several lanes owe. */
+/** Stores, for each bundle that several lanes owe, the number of these lanes. */
 export async function shareBundles(run: Run, bundles: readonly (BundleKey & { lanes: number })[]): Promise<void> {
 	if (bundles.length === 0) return;
 	await run(
@@ -43,7 +43,7 @@ export async function shareBundles(run: Run, bundles: readonly (BundleKey & { la
 	);
 }
 
-/** Notes for each entry that its lane owes nothing of the bundle any more; deletes bundles that no lane owes. */
+/** Records for each removed entry that its lane owes no event of the bundle; deletes bundles that no lane owes. */
 export async function releaseBundles(run: Run, entries: readonly (BundleKey & { isShared: boolean })[]): Promise<void> {
 	const shared = entries.filter(({ isShared }) => isShared);
 	const removing = [

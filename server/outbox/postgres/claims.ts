@@ -27,8 +27,8 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
 }
 
 /**
- * Reads the claims on some keys, which are then decided in memory and stored together. The caller must hold the lock of
- * `lockWriting`, so that no other process decides the same claims.
+ * Loads the claims on some keys, to decide in memory which are taken and to save the changes together. The caller must
+ * hold the lock of `lockWriting`, so that no other process decides the same claims.
  */
 export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	const spans = new Map<string, Span>();
@@ -43,31 +43,31 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		}
 	}
 
-	function isHeld({ key, at }: KeyedClaim): boolean {
+	function isTaken({ key, at }: KeyedClaim): boolean {
 		const span = spans.get(key);
 		return span !== undefined && span.since <= at && at < span.until;
 	}
 
-	/** Holds a claim from now on, even if it is held already. */
-	function mark({ key, since, until }: KeyedClaim): void {
+	/** Takes a claim even if it is taken already. */
+	function set({ key, since, until }: KeyedClaim): void {
 		spans.set(key, { since, until });
 		changed.set(key, { key, since, until });
 	}
 
-	/** Takes a claim unless it is held; returns true if it was taken. */
+	/** Takes a claim unless it is taken already; returns true if it was free. */
 	function take(claim: KeyedClaim): boolean {
-		if (isHeld(claim)) return false;
-		mark(claim);
+		if (isTaken(claim)) return false;
+		set(claim);
 		return true;
 	}
 
 	return {
-		isHeld,
-		mark,
+		isTaken,
+		set,
 		take,
-		/** Takes the claims of an event, unless one of them is held; returns the reason of that one. */
+		/** Takes the claims of an event, unless one of them is taken; returns the reason of that one. */
 		takeAll: (claims: readonly KeyedClaim[]): string | undefined =>
-			(claims.find(isHeld) ?? claims.find((each) => !take(each)))?.reason,
+			(claims.find(isTaken) ?? claims.find((each) => !take(each)))?.reason,
 		async save(): Promise<void> {
 			if (changed.size === 0) return;
 			await run(

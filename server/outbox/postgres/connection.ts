@@ -12,19 +12,20 @@ const answerMs = 10_000;
 /**
  * SQL that begins a transaction with time limits of its own, which hold behind a pooler as well,
  * https://www.postgresql.org/docs/current/runtime-config-client.html. A process that stops within a transaction loses
- * its locks after 3 s; others wait for a lock for longer than that.
+ * its locks after 3 s; others wait longer than that for a lock.
  */
 const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL lock_timeout = 6000;
 	SET LOCAL statement_timeout = 8000`;
 /** SQL that begins a transaction in which all reads see the store at one moment. */
 const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
 /** Maximum number of connections of a process, besides the one that listens. */
-const most = 10;
+const maxConnections = 10;
+/** Object id of the type bigint in `pg_type`. */
 const bigint = 20;
 /** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 const worthAnotherTry = new Set(["40001", "40P01"]);
 
-/** Returns the code of an error, if PostgreSQL has reported it. */
+/** Returns the code of an error of PostgreSQL or Node. */
 export const codeOf = (error: unknown): string | undefined => {
 	const cause = error instanceof StoreUnavailableError ? error.cause : error;
 	return cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
@@ -57,7 +58,7 @@ export async function connect(url: string) {
 			getTypeParser: (oid, format) => (oid === bigint ? Number : pg.types.getTypeParser(oid, format)),
 		},
 	};
-	const pool = new pg.Pool({ ...config, pipeline: true, max: most, idleTimeoutMillis: 30_000 });
+	const pool = new pg.Pool({ ...config, pipeline: true, max: maxConnections, idleTimeoutMillis: 30_000 });
 	// A connection that breaks while it is idle is replaced when needed; one in use rejects its queries.
 	pool.on("error", () => {});
 	pool.on("connect", (client) => client.on("error", () => {}));

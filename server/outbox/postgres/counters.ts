@@ -1,6 +1,6 @@
 import { columns, type Run } from "./connection.ts";
 
-/** Rows of each counter. A process uses one of them, so that processes do not wait for each other to count. */
+/** Number of rows of each counter. A process uses one, so that processes do not wait for each other to count. */
 const slots = 16;
 
 export type Counters = ReturnType<typeof createCounters>;

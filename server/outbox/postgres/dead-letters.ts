@@ -1,22 +1,22 @@
-import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
+import { type DeadLetterQuery, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
-import { type Debt, owe } from "./lanes.ts";
+import { addEntries, type NewEntry } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
-	if (buried.length === 0) return;
+export async function insertDeadLetters(run: Run, letters: readonly NewDeadLetter[]): Promise<void> {
+	if (letters.length === 0) return;
 	await run(
 		`INSERT INTO eventferry.dead_letter
 		(destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
 		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::integer[], $5::boolean[], $6::integer[], $7::text[],
 			$8::text[], $9::integer[], $10::bigint[], $11::bigint[])`,
 		columns(
-			buried,
+			letters,
 			"destination",
 			"person",
 			({ body }) => storable(body),
@@ -36,7 +36,7 @@ export async function bury(run: Run, buried: readonly Buried[]): Promise<void> {
 interface Range {
 	/** Id of the last dead letter done. */
 	after: number;
-	/** Highest id when it began. */
+	/** Highest id at the start. */
 	last: number;
 }
 
@@ -66,18 +66,18 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 	async function revive(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		const [next] = await run("SELECT nextval('eventferry.batch') AS id");
 		const batch = Number(next?.id);
-		const debts = rows.map((row, place): Debt => {
-			const { delivery, past } = replayed(row);
+		const entries = rows.map((row, place): NewEntry => {
+			const { delivery, history } = replayed(row);
 			const [destination, person] = [Number(row.destination), String(row.person)];
-			return { batch, place, destination, person, deliveries: [delivery], isShared: false, past };
+			return { batch, place, destination, person, deliveries: [delivery], isShared: false, history };
 		});
 		const bodies = rows.map(({ body }) => Buffer.from(restored(String(body))));
 		void run("INSERT INTO eventferry.bundle SELECT $1::bigint, * FROM unnest($2::integer[], $3::bytea[])", [
 			batch,
-			debts.map(({ place }) => place),
+			entries.map(({ place }) => place),
 			bodies,
 		]);
-		await owe(run, debts, { destinations, counts, now: Date.now() });
+		await addEntries(run, entries, { destinations, counts, now: Date.now() });
 	}
 
 	/** Goes through a selection step by step, each in a transaction; resolves to the number of dead letters done. */
@@ -112,7 +112,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 
 	return {
 		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const range = { after: afterOf(cursor), last: Number.MAX_SAFE_INTEGER };
+			const range = { after: readCursor(cursor), last: Number.MAX_SAFE_INTEGER };
 			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at
 				${chosen} LIMIT $8`,

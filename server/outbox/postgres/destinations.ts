@@ -6,8 +6,8 @@ const keyOf = ({ site, name }: Destination) => `${site}\n${name}`;
 export type Destinations = ReturnType<typeof createDestinations>;
 
 /**
- * Makes the numbers of destinations, assigned in a transaction of their own. A number is never deleted or reused, so
- * they can be cached.
+ * Makes the numbers of destinations, assigned in a transaction of their own. A number is never deleted or reused, so it
+ * can be cached.
  */
 export function createDestinations({ run }: Pick<Database, "run">) {
 	const numbers = new Map<string, number>();
@@ -21,7 +21,7 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 		}
 	}
 
-	async function give(destinations: readonly Destination[]): Promise<void> {
+	async function assign(destinations: readonly Destination[]): Promise<void> {
 		const named = columns(destinations, "site", "name");
 		// Two statements: only the second one sees rows that another process has just added.
 		await run(
@@ -41,18 +41,18 @@ export function createDestinations({ run }: Pick<Database, "run">) {
 
 	async function ids(destinations: readonly Destination[]): Promise<number[]> {
 		const unknown = destinations.filter((each) => !numbers.has(keyOf(each)));
-		if (unknown.length > 0) await give(unknown);
+		if (unknown.length > 0) await assign(unknown);
 		return destinations.flatMap((each) => numbers.get(keyOf(each)) ?? []);
 	}
 
 	return {
-		/** Returns the numbers of destinations, which get one if they are new. */
+		/** Returns the numbers of destinations. A new one gets a number. */
 		ids,
 		id: async (destination: Destination): Promise<number> => Number((await ids([destination]))[0]),
-		async named(id: number): Promise<Destination> {
+		async byId(id: number): Promise<Destination> {
 			if (!names.has(id)) learn(await run("SELECT id, site, name FROM eventferry.destination"));
 			const destination = names.get(id);
-			if (!destination) throw new Error(`there is no destination ${id}`);
+			if (!destination) throw new Error(`the store has no destination with the number ${id}`);
 			return destination;
 		},
 	};

@@ -1,13 +1,13 @@
-import type { Buried } from "../dead-letter.ts";
+import type { NewDeadLetter } from "../dead-letter.ts";
 import type { Delivery } from "../deliveries.ts";
 import { untried } from "../lane.ts";
 import type { Ending } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
 import { counterOf } from "../tally.ts";
-import { bodiesOf, nameOf, releaseBundles } from "./bundles.ts";
+import { bodiesOf, bundleId, releaseBundles } from "./bundles.ts";
 import type { Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
-import { bury } from "./dead-letters.ts";
+import { insertDeadLetters } from "./dead-letters.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import type { LockedLane } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
@@ -17,23 +17,23 @@ export interface End {
 	lane: LockedLane;
 	/** Maximum number of deliveries. */
 	count: number;
-	/** Condition for a delivery to end; the first that does not meet it stays, as do those after it. */
-	isMeant?(owed: Owed): boolean;
+	/** Condition on deliveries. The first delivery that does not meet it stays, with all after it. */
+	isIncluded?(owed: Owed): boolean;
 	ending: Ending;
-	/** Number of attempts to add for this end. */
+	/** Number of attempts of each delivery to add to the attempts of the lane. */
 	attempts: number;
 	now: number;
 }
 type Owed = Delivery & { entry: Entry };
 
-/** Deliveries of a lane that have ended, and those read that stay: at least the first, if there is any. */
+/** Deliveries of a lane that have ended, and deliveries that stay: at least the first of them, if there is any. */
 interface Left {
 	ended: readonly Owed[];
 	left: readonly Owed[];
 }
 
 /** Makes dead letters of deliveries. The attempts of a lane were made for its first delivery. */
-async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): Promise<Buried[]> {
+async function deadLettersOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): Promise<NewDeadLetter[]> {
 	const dead = ends.flatMap(({ ending, ...end }) => (ending.kind === "dead" ? [{ ...end, ending }] : []));
 	const bodies = await bodiesOf(
 		run,
@@ -43,7 +43,7 @@ async function buriedOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): P
 		ended.map(({ entry, place, rank, reserved }, index) => ({
 			destination: lane.destination,
 			person: lane.person,
-			body: bodies.get(nameOf(entry))?.[place] ?? "",
+			body: bodies.get(bundleId(entry))?.[place] ?? "",
 			rank,
 			reserved,
 			ending,
@@ -59,14 +59,14 @@ export type Ends = ReturnType<typeof createEnds>;
 export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 	async function countEnds(ends: readonly (End & { ended: Owed[]; isEmpty: boolean })[], counts: Counts) {
 		for (const { lane, ending, ended, isEmpty } of ends) {
-			const { site, name } = await destinations.named(lane.destination);
+			const { site, name } = await destinations.byId(lane.destination);
 			counts.add(site, name, "owed", -ended.length);
 			counts.add(site, name, counterOf(ending), ended.length);
 			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
 	}
 
-	/** Reads up to `count` leading deliveries of each locked lane, without those that have ended. */
+	/** Reads up to `count` leading deliveries of each locked lane that have not ended. */
 	async function leadingOwed(run: Run, wanted: readonly { lane: LockedLane; count: number }[]) {
 		const needed = wanted.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count }));
 		const entries = await leadingEntries(run, needed);
@@ -102,19 +102,19 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 			some.map(({ lane, count }) => ({ lane, count: count + 1 })),
 		);
 		const ends = some.map((each) => {
-			const { lane, count, isMeant = () => true } = each;
+			const { lane, count, isIncluded = () => true } = each;
 			const { own, owed } = leading.get(lane.id) ?? { own: [], owed: [] };
-			const upTo = owed.findIndex((delivery, index) => index === count || !isMeant(delivery));
+			const upTo = owed.findIndex((delivery, index) => index === count || !isIncluded(delivery));
 			const [ended, left] = upTo < 0 ? [owed, []] : [owed.slice(0, upTo), owed.slice(upTo)];
 			const [first] = left;
 			const gone = first ? own.filter(({ id }) => id < first.entry.id) : own;
 			return { ...each, ended, left, gone, isEmpty: !first };
 		});
-		const [ranks, buried] = await Promise.all([ranksOf(run, ends), buriedOf(run, ends)]);
+		const [ranks, letters] = await Promise.all([ranksOf(run, ends), deadLettersOf(run, ends)]);
 		const gone = ends.flatMap((each) => each.gone);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
-		await Promise.all([bury(run, buried), removeEntries(run, gone), releaseBundles(run, gone)]);
+		await Promise.all([insertDeadLetters(run, letters), removeEntries(run, gone), releaseBundles(run, gone)]);
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {
 			const [first] = left;

@@ -9,7 +9,7 @@ export interface Entry extends BundleKey {
 	id: number;
 	deliveries: Delivery[];
 	storedAt: number;
-	/** First attempt of a replayed dead letter. */
+	/** Time of the first attempt of a replayed dead letter. */
 	firstAt: number | undefined;
 	/** Number of attempts of a replayed dead letter. */
 	pastAttempts: number;
@@ -30,8 +30,8 @@ export const entryOf = (row: Row): Entry => ({
 });
 
 /**
- * SQL for a table `owed` of leading entries of the lanes in `$1`: as many as hold the numbers of deliveries in `$2`,
- * including those that have ended. The lanes must be locked or leased, for otherwise the entries may be out of date.
+ * SQL for a table `owed` of the leading entries of lanes. `$1` lists the lanes, `$2` the number of deliveries to read of
+ * each, ended ones included. The lanes must be locked or leased: otherwise the entries may be out of date.
  */
 export const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, needed, number)
 	CROSS JOIN LATERAL (

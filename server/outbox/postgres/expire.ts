@@ -19,7 +19,7 @@ export function createExpiry({ database, destinations, counters }: Shared, { end
 				(row): End => ({
 					lane: lockedLaneOf(row),
 					count: lookAhead,
-					isMeant: ({ entry }) => entry.storedAt < before,
+					isIncluded: ({ entry }) => entry.storedAt < before,
 					ending: { kind: "dead", reason: "expired" },
 					attempts: 0,
 					now,

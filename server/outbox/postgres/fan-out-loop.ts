@@ -5,7 +5,7 @@ import type { Discarded } from "../outbox.ts";
 import { codeOf } from "./connection.ts";
 import type { createFanOut } from "./fan-out.ts";
 
-/** Delay before the next try while another process fans out. */
+/** Delay before the next try when another process was fanning out. */
 const lookAgainMs = 20;
 
 /** Recognises a failure that a batch causes itself, because it cannot be read or stored. */
@@ -30,15 +30,14 @@ export function createFanOutLoop(
 
 	async function afterFailure(error: unknown): Promise<void> {
 		const why = error instanceof Error ? error.message : String(error);
-		onFault(`events could not be fanned out: ${why}`, error);
-		if (!isOfBatch(error)) {
-			most = Math.max(1, Math.floor(most / 4));
-			await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
-		} else if (most > 1) {
-			most = 1;
-		} else {
+		if (isOfBatch(error) && most === 1) {
+			onFault(`a batch could not be fanned out and is set aside: ${why}`, error);
 			await setAside(why).catch(() => {});
+			return;
 		}
+		onFault(`events could not be fanned out, which is tried again: ${why}`, error);
+		most = isOfBatch(error) ? 1 : Math.max(1, Math.floor(most / 4));
+		if (!isOfBatch(error)) await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
 	}
 
 	async function run(): Promise<void> {
@@ -64,7 +63,7 @@ export function createFanOutLoop(
 	}
 
 	return {
-		/** Starts the loop, or has it look again. */
+		/** Starts the loop, or makes it look for batches once more. */
 		start(): void {
 			isWanted = true;
 			if (!isRunning) running = run();

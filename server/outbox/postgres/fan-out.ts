@@ -3,15 +3,16 @@ import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
-import { bodiesOf, nameOf, removeBundles, shareBundles } from "./bundles.ts";
+import { bodiesOf, bundleId, removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import type { Row, Run } from "./connection.ts";
-import { type Debt, owe } from "./lanes.ts";
+import { addEntries, type NewEntry } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-export interface FanOut {
+/** The result of the fan-out of some batches. */
+export interface FannedOut {
 	/** Number of batches; 0 if the journal is empty. */
 	batches: number;
 	/** True if another process fans out now. Waiting for it would block a connection that requests need. */
@@ -30,8 +31,8 @@ interface Bundle {
 	place: number;
 	events: Event[];
 }
-/** An event that was discarded: its bundle, and its line in it. */
-type Refused = Bundle & { line: number; reason: string };
+/** An event that was discarded: its bundle, and its line in the bundle. */
+type DiscardedLine = Bundle & { line: number; reason: string };
 
 function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: Head } {
 	const head = JSON.parse(String(text)) as Head;
@@ -50,33 +51,33 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 	return { bundles, head };
 }
 
-/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
+/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
 export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
-	/** Returns the debts of bundles, the bundles that no lane owes, and those that several lanes owe. */
-	async function debtsOf(bundles: readonly Bundle[]) {
+	/** Returns the entries for bundles, the bundles that no lane owes, and the bundles that several lanes owe. */
+	async function entriesOf(bundles: readonly Bundle[]) {
 		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));
-		const debts: Debt[] = [];
+		const entries: NewEntry[] = [];
 		for (const { site, person, batch, place, by } of owed) {
 			for (const [name, deliveries] of by) {
 				const destination = await destinations.id({ site, name });
-				debts.push({ destination, person: storable(person), batch, place, deliveries, isShared: by.size > 1 });
+				entries.push({ destination, person: storable(person), batch, place, deliveries, isShared: by.size > 1 });
 			}
 		}
 		return {
-			debts,
+			entries,
 			unowed: owed.filter(({ by }) => by.size === 0),
 			shared: owed.filter(({ by }) => by.size > 1).map((bundle) => ({ ...bundle, lanes: bundle.by.size })),
 		};
 	}
 
-	async function discardedOf(run: Run, refused: readonly Refused[]): Promise<Discarded[]> {
-		const told = refused.slice(-discardedTold);
+	async function discardedOf(run: Run, lines: readonly DiscardedLine[]): Promise<Discarded[]> {
+		const told = lines.slice(-discardedTold);
 		const bodies = await bodiesOf(run, told);
 		return told.map(({ site, person, reason, line, ...bundle }) => ({
 			site,
 			person,
 			reason,
-			body: bodies.get(nameOf(bundle))?.[line] ?? "",
+			body: bodies.get(bundleId(bundle))?.[line] ?? "",
 		}));
 	}
 
@@ -87,19 +88,19 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			run,
 			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
 		);
-		const refused: Refused[] = [];
+		const discardedLines: DiscardedLine[] = [];
 		const accepted = all.map((bundle) => {
 			const events = bundle.events.filter(({ claims: own, delivery: { place: line } }) => {
 				const reason = claims.takeAll(own);
-				if (reason !== undefined) refused.push({ ...bundle, line, reason });
+				if (reason !== undefined) discardedLines.push({ ...bundle, line, reason });
 				return reason === undefined;
 			});
 			return { ...bundle, events };
 		});
-		const { debts, unowed, shared } = await debtsOf(accepted);
-		const discarded = discardedOf(run, refused);
+		const { entries, unowed, shared } = await entriesOf(accepted);
+		const discarded = discardedOf(run, discardedLines);
 		const counts = counters(run);
-		const done = [claims.save(), owe(run, debts, { destinations, counts, now }), shareBundles(run, shared)];
+		const done = [claims.save(), addEntries(run, entries, { destinations, counts, now }), shareBundles(run, shared)];
 		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
 		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 		for (const { bundles, head } of batches) {
@@ -108,17 +109,17 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of refused) counts.add(site, siteItself, discardedFor(reason), 1);
+		for (const { site, reason } of discardedLines) counts.add(site, siteItself, discardedFor(reason), 1);
 		await counts.save();
 		return discarded;
 	}
 
-	/** The id of the oldest batch of the last attempt. Another process may have set that one aside since. */
+	/** Id of the oldest batch of the last attempt. Another process may have set this batch aside since. */
 	let oldest: unknown;
 
 	return {
 		/** Fans out the oldest batches, with about `most` events. */
-		fanOut(now: number, most: number): Promise<FanOut> {
+		fanOut(now: number, most: number): Promise<FannedOut> {
 			return transaction(async (run) => {
 				const lock = run(tryLockWriting);
 				const rows = await run(
@@ -137,13 +138,13 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			});
 		},
 
-		/** Keeps the oldest batch of the last attempt out of the way of the others, with why, until a store is opened. */
+		/** Sets the oldest batch of the last attempt aside, with the reason, until a process opens the store. */
 		async setAside(reason: string): Promise<void> {
 			await run("UPDATE eventferry.journal SET stuck = $1 WHERE id = $2", [storable(reason), oldest]);
 		},
 
-		/** Has batches that were set aside tried again. */
-		async retry(): Promise<void> {
+		/** Puts the batches that were set aside back into fan-out. */
+		async retryStuck(): Promise<void> {
 			await run("UPDATE eventferry.journal SET stuck = NULL WHERE stuck IS NOT NULL");
 		},
 	};

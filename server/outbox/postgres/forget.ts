@@ -10,8 +10,8 @@ import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Takes people's events out of the journal; returns their number, and the destination of each delivery. */
-async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>) {
+/** Removes people's events from the journal; returns their number, and the destination of each delivery. */
+async function removeFromJournal(run: Run, site: string, people: ReadonlySet<string>) {
 	const rows = await run(
 		`SELECT id, head, keys FROM eventferry.journal
 		WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t (person) WHERE position(t.person IN head) > 0)`,
@@ -48,7 +48,7 @@ async function leaveJournal(run: Run, site: string, people: ReadonlySet<string>)
 }
 
 /** Deletes the lanes of people, even if they are leased; returns the destination and the size of each. */
-async function leaveLanes(run: Run, site: string, people: readonly string[]) {
+async function removeLanes(run: Run, site: string, people: readonly string[]) {
 	const lanes = await run(
 		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
 		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY lane.id FOR UPDATE OF lane`,
@@ -76,30 +76,30 @@ export function createForget({ database, counters }: Shared) {
 				result.set(destination, found);
 				return found;
 			}
-			const journal = await leaveJournal(run, site, new Set(people));
+			const journal = await removeFromJournal(run, site, new Set(people));
 			for (const name of journal.owed) at(name).owed += 1;
 			counts.add(site, siteItself, "events", journal.events);
 
 			const stored = people.map(storable);
-			for (const { name, owed } of await leaveLanes(run, site, stored)) {
+			for (const { name, owed } of await removeLanes(run, site, stored)) {
 				at(name).owed += owed;
 				counts.add(site, name, "owed", -owed);
 				counts.add(site, name, "lanes", -1);
 			}
-			const leave = (table: string, returning: string) =>
+			const removeFrom = (table: string, returning: string) =>
 				run(
 					`DELETE FROM eventferry.${table} USING eventferry.destination
 					WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
 					[site, stored],
 				);
-			for (const { name } of await leave("dead_letter", "name")) {
+			for (const { name } of await removeFrom("dead_letter", "name")) {
 				at(String(name)).dead += 1;
 				counts.add(site, String(name), "dead", -1);
 			}
-			for (const { name, value } of await leave("known", "name, value")) {
+			for (const { name, value } of await removeFrom("known", "name, value")) {
 				at(String(name)).known.push(restored(String(value)));
 			}
-			void leave("link", "name");
+			void removeFrom("link", "name");
 			void run(
 				`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
 				WHERE key BETWEEN t.first AND t.last`,

@@ -1,8 +1,8 @@
 /**
- * Makes a queue whose items are worked off in groups: all that arrived during the last group share one transaction, and
- * so one sync of the disk. The weights of a group add up to `most` at most.
+ * Makes a queue that works off items in groups: items that arrive during one group form the next, and share its
+ * transaction and its sync of the disk. The weights of a group add up to `most` at most.
  */
-export function together<Item, Result>(
+export function createGroupCommit<Item, Result>(
 	work: (items: Item[]) => Promise<Result[]>,
 	most: number,
 	weight: (item: Item) => number = () => 1,
@@ -46,6 +46,7 @@ export function together<Item, Result>(
 			if (!isWorking) working = workOff();
 			return answer.promise;
 		},
+		/** Resolves when the queue is empty. */
 		async done(): Promise<void> {
 			while (isWorking) await working;
 		},

@@ -6,12 +6,12 @@ export function createHolds({ database: { run }, destinations, notice }: Shared)
 	/** Changes a hold by compare and swap, and notifies the other processes. */
 	return async function hold({ destination, from, to }: HoldChange) {
 		const id = await destinations.id(destination);
-		const [known, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));
+		const [expected, next] = [from, to].map((each) => (each === undefined ? null : storable(each)));
 		const changed = await run(
 			`WITH changed AS (
 				UPDATE eventferry.destination SET hold = $3 WHERE id = $1 AND hold IS NOT DISTINCT FROM $2 RETURNING id
 			) SELECT ${notice} FROM changed`,
-			[id, known, next],
+			[id, expected, next],
 		);
 		if (changed.length > 0) return { changed: true, hold: to };
 		const [row] = await run("SELECT hold FROM eventferry.destination WHERE id = $1", [id]);

@@ -1,7 +1,7 @@
 import type { Batch } from "../batch.ts";
 import { bodiesStart, type JournalRow, sealed } from "../journal-row.ts";
 import type { Run } from "./connection.ts";
-import { together } from "./group-commit.ts";
+import { createGroupCommit } from "./group-commit.ts";
 import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 
@@ -10,7 +10,7 @@ const bytesAtOnce = 4_000_000;
 /** Maximum number of batches in one commit. */
 const batchesAtOnce = 200;
 
-/** Joins pieces into one value, as elements of an array would have to be escaped; returns their places as well. */
+/** Joins pieces into one value, with their starts counted from 1: an array would have to escape its elements. */
 function joined(pieces: readonly Uint8Array[]) {
 	const lengths = pieces.map(({ length }) => length);
 	let next = 1;
@@ -63,7 +63,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 }
 
 export function createJournal({ database: { run } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
-	const { ask, done } = together<JournalRow, void>(
+	const { ask, done } = createGroupCommit<JournalRow, void>(
 		async (batches) => {
 			await insertBatches(run, batches);
 			onAppended();

@@ -1,50 +1,50 @@
-import type { Past } from "../dead-letter.ts";
+import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
 import { optionalNumber } from "../row.ts";
-import { type BundleKey, nameOf } from "./bundles.ts";
+import { type BundleKey, bundleId } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
 
-/** Deliveries of a bundle to be added to the end of a lane. */
-export interface Debt extends BundleKey {
+/** An entry to be added to the end of a lane. */
+export interface NewEntry extends BundleKey {
 	destination: number;
 	/** Key of the person, as it is stored. */
 	person: string;
 	deliveries: Delivery[];
 	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
-	past?: Past;
+	history?: History;
 }
 
-interface FoundLane extends Pick<Lane, "id" | "destination" | "person" | "rank" | "reserved"> {
-	/** Rank of the row; undefined for a lane that has none yet. */
-	stored: number | undefined;
+interface GrowingLane extends Pick<Lane, "id" | "destination" | "person" | "rank" | "reserved"> {
+	/** Rank in the row; undefined for a lane that has no row yet. */
+	storedRank: number | undefined;
 }
 
-const keyOf = ({ destination, person }: Pick<Debt, "destination" | "person">) => `${destination}\n${person}`;
+const keyOf = ({ destination, person }: Pick<NewEntry, "destination" | "person">) => `${destination}\n${person}`;
 
-/** Finds and locks the lanes of debts that exist, in the order in which every transaction locks lanes. */
-async function findLanes(run: Run, debts: readonly Debt[]): Promise<Map<string, FoundLane>> {
-	const wanted = [...new Map(debts.map((debt) => [keyOf(debt), debt])).values()];
+/** Finds and locks the existing lanes of entries, in the order in which every transaction locks lanes. */
+async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<Map<string, GrowingLane>> {
+	const wanted = [...new Map(entries.map((entry) => [keyOf(entry), entry])).values()];
 	const found = await run(
 		`SELECT id, destination, person, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
 		ORDER BY id FOR UPDATE OF lane`,
 		columns(wanted, "destination", "person"),
 	);
-	const lanes = found.map((row): FoundLane => {
+	const lanes = found.map((row): GrowingLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
-		return { id, destination, person: String(row.person), rank, reserved: false, stored: rank };
+		return { id, destination, person: String(row.person), rank, reserved: false, storedRank: rank };
 	});
 	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
 }
 
-async function saveLanes(run: Run, lanes: readonly FoundLane[], now: number): Promise<void> {
-	const fresh = lanes.filter(({ stored }) => stored === undefined);
-	const better = lanes.filter(({ stored, rank }) => stored !== undefined && rank < stored);
+async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): Promise<void> {
+	const fresh = lanes.filter(({ storedRank }) => storedRank === undefined);
+	const better = lanes.filter(({ storedRank, rank }) => storedRank !== undefined && rank < storedRank);
 	if (fresh.length > 0) {
 		void run(
 			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
@@ -62,43 +62,44 @@ async function saveLanes(run: Run, lanes: readonly FoundLane[], now: number): Pr
 }
 
 /**
- * Adds debts to the ends of their lanes, in order, and counts them. The caller must hold the lock of `lockWriting`, so
- * that no other process adds to a lane or makes one. Debts of one bundle get the same entry id.
+ * Adds entries to the ends of their lanes, in order, and counts their deliveries. The caller must hold the lock of
+ * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id.
  */
-export async function owe(
+export async function addEntries(
 	run: Run,
-	debts: readonly Debt[],
+	added: readonly NewEntry[],
 	{ destinations, counts, now }: { destinations: Destinations; counts: Counts; now: number },
 ): Promise<void> {
-	if (debts.length === 0) return;
-	const needed = 2 * debts.length;
+	if (added.length === 0) return;
+	// An id for each entry, and one for its lane if that is new.
+	const needed = 2 * added.length;
 	const [lanes, [last]] = await Promise.all([
-		findLanes(run, debts),
+		findLanes(run, added),
 		run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]),
 	]);
 	let nextId = Number(last?.id) - needed;
 	const ids = new Map<string, number>();
-	const entries = debts.map(({ batch, place, destination, person, deliveries, isShared, past }) => {
-		const bundle = nameOf({ batch, place });
+	const entries = added.map(({ batch, place, destination, person, deliveries, isShared, history }) => {
+		const bundle = bundleId({ batch, place });
 		const id = ids.get(bundle) ?? ++nextId;
 		ids.set(bundle, id);
 		const key = keyOf({ destination, person });
 		const rank = bestRank(deliveries);
 		const reserved = deliveries[0]?.reserved === true;
-		const lane = lanes.get(key) ?? { id: ++nextId, destination, person, rank, reserved, stored: undefined };
+		const lane = lanes.get(key) ?? { id: ++nextId, destination, person, rank, reserved, storedRank: undefined };
 		lane.rank = Math.min(lane.rank, rank);
 		lanes.set(key, lane);
-		const { attempts: pastAttempts = 0, firstAt } = past ?? {};
+		const { attempts: pastAttempts = 0, firstAt } = history ?? {};
 		return { lane: lane.id, id, batch, place, deliveries, storedAt: now, firstAt, pastAttempts, isShared };
 	});
 	await Promise.all([insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)]);
-	for (const { destination, deliveries } of debts) {
-		const { site, name } = await destinations.named(destination);
+	for (const { destination, deliveries } of added) {
+		const { site, name } = await destinations.byId(destination);
 		counts.add(site, name, "owed", deliveries.length);
 	}
-	for (const { destination, stored } of lanes.values()) {
-		const { site, name } = await destinations.named(destination);
-		if (stored === undefined) counts.add(site, name, "lanes", 1);
+	for (const { destination, storedRank } of lanes.values()) {
+		const { site, name } = await destinations.byId(destination);
+		if (storedRank === undefined) counts.add(site, name, "lanes", 1);
 	}
 }
 

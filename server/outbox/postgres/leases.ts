@@ -27,7 +27,7 @@ interface Wanted {
 	after: Turn;
 }
 
-/** Makes the leases. A lease belongs to an owner for as long as that process is seen; see owners.ts. */
+/** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
@@ -117,17 +117,20 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			given.map(({ person }) => person),
 		]);
 
-	/** Reads the hold, the next due time, and whether a lane is ready. The index has the fewest old entries at its end. */
-	const stateOf = (run: Run, destination: number, { holding, reservedOnly }: TakeRequest) =>
+	/**
+	 * Reads the hold and the next due time, and whether lanes are ready beyond `leased` ones. Ready lanes that a take for
+	 * more did not find are locked by other transactions. The index has the fewest old entries at its end.
+	 */
+	const stateOf = (run: Run, destination: number, { lanes, holding, reservedOnly }: TakeRequest, leased: number) =>
 		run(
 			`SELECT hold, (
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
-			) AS next_at, (
+			) AS next_at, $4 AND (
 				SELECT true FROM eventferry.lane WHERE destination = $1 AND state = 'ready' ${reservedOnly ? "AND reserved" : ""}
 				ORDER BY turn DESC LIMIT 1
 			) AS is_more FROM eventferry.destination WHERE id = $1`,
-			[destination, holding, owner.id],
+			[destination, holding, owner.id, leased === lanes],
 		);
 
 	/** Gives up leases for which nothing was sent. */
@@ -153,7 +156,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				const [bodies, known, [state]] = await Promise.all([
 					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
 					isAny ? knownOf(run, destination, given) : [],
-					stateOf(run, destination, request),
+					stateOf(run, destination, request, given.length),
 				]);
 				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
@@ -175,12 +178,10 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			// A lease shows that the hold was the one requested, even if it has changed since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
 			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
-			// If fewer lanes were leased than requested, other transactions have locked the ready ones.
-			const isMore = taken.state?.is_more === true && leases.length === request.lanes;
-			if (leases.every(isHeld)) return { ...result, ...(isMore && { nextAt: request.now }), leases };
+			if (leases.every(isHeld)) return { ...result, isMore: taken.state?.is_more === true, leases };
 			// This process may have been taken for dead meanwhile, and others may take its lanes over.
 			await giveBack(leases);
-			return { ...result, leases: [] };
+			return { ...result, isMore: false, leases: [] };
 		},
 	};
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Database } from "./connection.ts";
 
 const channel = "eventferry";
-/** Delay before a lost connection is made again. */
+/** Delay before listening again after the connection was lost. */
 const againMs = 2_000;
 
 /**
@@ -12,7 +12,7 @@ const againMs = 2_000;
 export function createNotices({ client }: Pick<Database, "client">, self: string, onNotice: () => void) {
 	const closing = new AbortController();
 
-	/** Listens until the connection ends; resolves to false if no notice can come by it. */
+	/** Listens until the connection ends; resolves to false if notices cannot arrive on it. */
 	async function listen(): Promise<boolean> {
 		const listening = client();
 		const ended = new Promise<void>((done) => {
@@ -25,7 +25,7 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 		});
 		try {
 			await listening.connect();
-			// A pooler lends its connections to others in between: LISTEN has no effect, and a later notice confuses it.
+			// A pooler lends its connections to several clients: LISTEN has no effect, and a later notice confuses the pooler.
 			const { rows } = await listening.query("SELECT pg_backend_pid() AS pid");
 			if (!("processID" in listening) || rows[0]?.pid !== listening.processID) return false;
 			await listening.query(`LISTEN ${channel}`);

@@ -14,7 +14,7 @@ import { createExpiry } from "./expire.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createFanOutLoop } from "./fan-out-loop.ts";
 import { createForget } from "./forget.ts";
-import { together } from "./group-commit.ts";
+import { createGroupCommit } from "./group-commit.ts";
 import { createHolds } from "./holds.ts";
 import { createJournal } from "./journal.ts";
 import { createLeases } from "./leases.ts";
@@ -31,7 +31,7 @@ import { createSweep } from "./sweep.ts";
 
 /** Maximum number of settlements in a transaction. */
 const settledTogether = 200;
-/** Codes of disk_full and io_error. `check` remembers them for a while, as its own updates may succeed all the same. */
+/** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
 /** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
 const clockOffMs = 2_000;
@@ -42,7 +42,7 @@ async function openComplete(url: string): Promise<Database> {
 	const [unfinished] = await database.run("SELECT FROM eventferry.migration WHERE step = '' AND NOT is_finished");
 	if (!unfinished) return database;
 	await database.end();
-	throw new StoreOpenError("a store is being moved to this database: run eventferry migrate until it is done");
+	throw new StoreOpenError("a store is being moved to this database: run eventferry migrate again until it is done");
 }
 
 /**
@@ -59,7 +59,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const discarded = createListeners<Discarded[]>();
 
 	let failedAt = Number.NEGATIVE_INFINITY;
-	function note(error: unknown): void {
+	function noteDiskError(error: unknown): void {
 		if (diskCodes.has(codeOf(error) ?? "")) failedAt = performance.now();
 	}
 
@@ -72,10 +72,10 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		owner: owners.owner,
 	};
 	const fanOutOnce = createFanOut(shared);
-	await fanOutOnce.retry();
+	await fanOutOnce.retryStuck();
 	const fanOut = createFanOutLoop(fanOutOnce, {
 		onFault(message, error) {
-			note(error);
+			noteDiskError(error);
 			faults.tell(message);
 		},
 		onDone(events) {
@@ -87,11 +87,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settling = together(createSettling(shared, ends), settledTogether);
+	const settling = createGroupCommit(createSettling(shared, ends), settledTogether);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
 
-	let latest = 0;
+	let latestId = 0;
 	let beating: NodeJS.Timeout | undefined;
 	let isClosing = false;
 	let isSkewTold = false;
@@ -106,22 +106,22 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		isSkewTold = Math.abs(skew) > clockOffMs;
 		if (seen.hasJournal) fanOut.start();
 		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
-		if (seen.freed > 0 || seen.wasDead || seen.latest !== latest) ready.tell();
-		latest = seen.latest;
+		if (seen.freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
+		latestId = seen.latestId;
 	}
-	function beatOn(): void {
+	function scheduleBeat(): void {
 		beating = setTimeout(async () => {
 			await beat().catch((error) => faults.tell(`the database cannot be reached: ${error.message}`));
-			if (!isClosing) beatOn();
+			if (!isClosing) scheduleBeat();
 		}, owners.beatMs);
 	}
-	beatOn();
+	scheduleBeat();
 	fanOut.start();
 
 	return {
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
-				note(error);
+				noteDiskError(error);
 				throw error;
 			}),
 		take: leases.take,

@@ -2,7 +2,7 @@ import type { Database } from "./connection.ts";
 
 /** Interval between beats, by which a process shows that it lives. */
 const beatMs = 1_500;
-/** Time without a beat after which a process is taken for dead, and its leases are free. */
+/** Time without a beat after which a process is taken for dead and its leases end. */
 const deadMs = 10_000;
 /** Time without a beat after which a process sends no more requests. */
 const doubtMs = 8_000;
@@ -20,7 +20,7 @@ export interface Owner {
 export async function createOwners({ run }: Pick<Database, "run">) {
 	let id = await register();
 	let seenAt = performance.now();
-	/** Start of the beats without a gap. Only a process that was able to beat itself can tell that others are dead. */
+	/** Start of the beats without a gap. After an outage of the database all processes look dead, until they beat again. */
 	let steadySince = seenAt;
 
 	async function register(): Promise<number> {
@@ -28,7 +28,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 		return Number(row?.id);
 	}
 
-	const bury = () =>
+	const removeDead = () =>
 		run(
 			`DELETE FROM eventferry.owner WHERE seen_at < clock_timestamp() - ${deadMs} * interval '1 millisecond' AND id <> $1`,
 			[id],
@@ -55,25 +55,25 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			isSurelySeen: () => performance.now() - seenAt < doubtMs,
 		} satisfies Owner,
 
-		/** Shows that this process lives, and looks for news. */
+		/** Shows that this process lives, removes dead processes, and reads what is new in the store. */
 		async beat() {
 			const at = performance.now();
 			const [row] = await run(
 				`WITH seen AS (UPDATE eventferry.owner SET seen_at = clock_timestamp() WHERE id = $1 RETURNING id)
 				SELECT EXISTS (SELECT FROM seen) AS is_seen, EXISTS (SELECT FROM eventferry.journal WHERE stuck IS NULL) AS has_journal,
-				(SELECT last_value FROM eventferry.id) AS latest, extract(epoch FROM clock_timestamp()) * 1000 AS time`,
+				(SELECT last_value FROM eventferry.id) AS latest_id, extract(epoch FROM clock_timestamp()) * 1000 AS time`,
 				[id],
 			);
 			const wasDead = !row?.is_seen;
 			if (wasDead) id = await register();
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
 			seenAt = at;
-			if (at - steadySince > deadMs) await bury();
+			if (at - steadySince > deadMs) await removeDead();
 			return {
 				/** True if the journal has a batch to fan out. */
 				hasJournal: Boolean(row?.has_journal),
-				/** Number that rises with each event added to a lane. */
-				latest: Number(row?.latest),
+				/** Highest id of entries and lanes; it rises when events are added to lanes. */
+				latestId: Number(row?.latest_id),
 				/** Time by the clock of the database, ms since the epoch. */
 				time: Number(row?.time),
 				/** Number of lanes freed, because their owners are dead or stopped. */

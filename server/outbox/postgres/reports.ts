@@ -16,17 +16,17 @@ export function createReports({ database, destinations, counters }: Shared, onAp
 			return items.map((item, index) => ({ ...item, id: ids[index] ?? 0 }));
 		};
 		const [linked, unlearnt] = [await numbered(links), await numbered(unlearn)];
-		const its = keyed(site, "", claim);
-		const theirs = events.flatMap(({ event: { person }, unless, marks }) =>
+		const ownClaim = keyed(site, "", claim);
+		const eventClaims = events.flatMap(({ event: { person }, unless, marks }) =>
 			[...unless, ...marks].map((each) => keyed(site, person, each)),
 		);
 		const isNew = await database.transaction(async (run) => {
 			void run(lockWriting);
-			const claims = await loadClaims(run, [its, ...theirs]);
-			if (!claims.take(its)) return false;
+			const claims = await loadClaims(run, [ownClaim, ...eventClaims]);
+			if (!claims.take(ownClaim)) return false;
 			const { batch, echoes } = withoutEchoes(report, {
-				isHeld: (person, each) => claims.isHeld(keyed(site, person, each)),
-				mark: (person, each) => claims.mark(keyed(site, person, each)),
+				isTaken: (person, each) => claims.isTaken(keyed(site, person, each)),
+				set: (person, each) => claims.set(keyed(site, person, each)),
 			});
 			const counts = counters(run);
 			for (const reason of echoes) counts.add(site, siteItself, discardedFor(reason), 1);

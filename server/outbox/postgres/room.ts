@@ -7,14 +7,14 @@ const lookEveryMs = 10_000;
 export type Room = ReturnType<typeof createRoom>;
 
 /**
- * Makes the size limit of the store. Only the bytes of events and dead letters count, not their tables, as PostgreSQL
- * fills free space of a table again without making it smaller.
+ * Makes the size limit of the store. Of events and dead letters only the bytes count, not the size of their tables:
+ * PostgreSQL uses free space of a table again, but does not make the table smaller.
  */
 export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POSITIVE_INFINITY) {
 	let used = 0;
 	let lookedAt = Number.NEGATIVE_INFINITY;
 
-	async function look(): Promise<void> {
+	async function readSize(): Promise<void> {
 		lookedAt = performance.now();
 		const [row] = await run(
 			`SELECT (SELECT coalesce(sum(octet_length(bodies)), 0) FROM eventferry.bundle)::bigint
@@ -28,7 +28,7 @@ export function createRoom({ run }: Pick<Database, "run">, maxBytes = Number.POS
 	return {
 		async ensureRoom(bytes: number): Promise<void> {
 			if (maxBytes === Number.POSITIVE_INFINITY) return;
-			if (performance.now() - lookedAt > lookEveryMs) await look();
+			if (performance.now() - lookedAt > lookEveryMs) await readSize();
 			if (used + bytes > maxBytes) throw new StoreUnavailableError(storeFull);
 			used += bytes;
 		},

@@ -1,31 +1,31 @@
 import { newerSchema, StoreOpenError } from "../errors.ts";
 import { codeOf, type Database, type Run } from "./connection.ts";
 
-/** Oldest version of PostgreSQL: 14. */
+/** Oldest supported version of PostgreSQL: 14. */
 const oldest = 140_000;
-/** First number of the advisory locks, https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. */
+/** First key of all our advisory locks, https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. */
 const lockSpace = 0x65766679;
 const migrating = 1;
 const writing = 2;
 
 /**
- * SQL that locks the appending to lanes and the deciding of claims, for all processes, until the transaction ends. So
- * events keep the order of the journal, and a claim is decided once.
+ * SQL that takes the lock for adding to lanes and deciding on claims, until the transaction ends. One process at a time
+ * has it, so that events keep the order of the journal and each claim is decided once.
  */
 export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
-/** SQL that tries to get the same lock without waiting for it. */
+/** SQL that takes the lock of `lockWriting` if it is free. */
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out, a row of `bundle` has the bodies
- * of consecutive events of one person, and an `entry` the deliveries that a lane owes of a bundle. Entries are ordered
- * by id; of the first entry of a lane the first `done` deliveries have ended. If several lanes owe events of a bundle,
- * `owing` has their number: an update in `bundle` would write the bodies again. Ids of lanes and entries come from one
- * sequence, under the lock of `lockWriting`: later events have higher ids, and a late settlement cannot hit another
- * lane. The value of a counter is the sum of its slots. lz4, if the server has it, compresses as well as pglz in a
- * fifth of the time, https://www.postgresql.org/docs/current/storage-toast.html.
+ * of a bundle, a row of `entry` the deliveries that a lane owes of a bundle. Entries are ordered by id; of the first
+ * entry of a lane the first `done` deliveries have ended. If several lanes owe events of a bundle, `owing` has the number
+ * of lanes: an update in `bundle` would write the bodies again. Ids of lanes and entries come from one sequence, under
+ * the lock of `lockWriting`: later events have higher ids, and a late settlement cannot hit another lane. The value of a
+ * counter is the sum of its slots. lz4, if the server has it, compresses as well as pglz in a fifth of the time,
+ * https://www.postgresql.org/docs/current/storage-toast.html.
  */
-const first = `
+const tables = `
 CREATE TABLE eventferry.schema (version integer NOT NULL);
 CREATE SEQUENCE eventferry.id;
 CREATE SEQUENCE eventferry.turn;
@@ -126,12 +126,12 @@ EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 `;
 
-/** SQL for each version of the schema, applied to the version before. */
-const migrations = [first];
+/** SQL that makes each version of the schema from the version before. */
+const migrations = [tables];
 const version = migrations.length;
 
 async function versionOf(run: Run): Promise<number> {
-	// A look-up by to_regclass may use a cache that is out of date within the transaction.
+	// to_regclass may read a cache that is out of date within the transaction.
 	const [found] = await run(
 		`SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE nspname = 'eventferry' AND relname = 'schema'`,
@@ -145,7 +145,7 @@ async function migrate(run: Run): Promise<void> {
 	await run(`SELECT pg_advisory_xact_lock(${lockSpace}, ${migrating})`);
 	const found = await versionOf(run);
 	if (found >= version) return;
-	// CREATE SCHEMA IF NOT EXISTS needs the right to create one, even if it exists.
+	// CREATE SCHEMA IF NOT EXISTS needs the right to create a schema, even if it exists.
 	const [schema] = await run("SELECT 1 FROM pg_namespace WHERE nspname = 'eventferry'");
 	if (!schema) await run("CREATE SCHEMA eventferry");
 	for (const migration of migrations.slice(found)) await run(migration);

@@ -1,13 +1,13 @@
 import { stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
-import { bodiesOf, linesOf, nameOf } from "./bundles.ts";
+import { bodiesOf, bundleId, linesOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
-/** Makes the id of an event: the id of its entries, and its place in the bundle. */
-const idOf = (entry: number, place: number) => `${entry}.${place}`;
+/** Makes the id of an event from the id of its entries and its place in the bundle. */
+const eventId = (entry: number, place: number) => `${entry}.${place}`;
 
 export function createSearch({ database, destinations }: Shared) {
 	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
@@ -18,7 +18,7 @@ export function createSearch({ database, destinations }: Shared) {
 			.flatMap((entry) => entry.deliveries.map(({ place }) => ({ entry, place })))
 			.slice(Number(lane.done))
 			.map((owed, ahead) => ({ ...owed, ahead }))
-			.filter(({ entry, place }) => wanted?.has(idOf(entry.id, place)) !== false)
+			.filter(({ entry, place }) => wanted?.has(eventId(entry.id, place)) !== false)
 			.slice(0, limit);
 	}
 
@@ -30,11 +30,11 @@ export function createSearch({ database, destinations }: Shared) {
 					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
 					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
 					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person ORDER BY d.place, p.place`,
-					[ids, query.persons.map(storable)],
+					[ids, query.people.map(storable)],
 				);
 				const found: OwedDelivery[] = [];
 				for (const lane of lanes) {
-					const destination = await destinations.named(Number(lane.destination));
+					const destination = await destinations.byId(Number(lane.destination));
 					const owed = await owedBy(run, lane, query);
 					const bodies = await bodiesOf(
 						run,
@@ -44,7 +44,7 @@ export function createSearch({ database, destinations }: Shared) {
 						found.push({
 							destination,
 							person: restored(String(lane.person)),
-							body: bodies.get(nameOf(entry))?.[place] ?? "",
+							body: bodies.get(bundleId(entry))?.[place] ?? "",
 							ahead,
 							state: lane.state as OwedDelivery["state"],
 							...(lane.state !== "ready" && { dueAt: Number(lane.due_at) }),
@@ -76,7 +76,7 @@ export function createSearch({ database, destinations }: Shared) {
 				looked += deliveries.length;
 				const lines = linesOf(row.bodies);
 				for (const { place } of deliveries.slice(Number(row.done)).reverse()) {
-					if (lines[place]?.includes(text)) found.set(idOf(id, place), lines[place]);
+					if (lines[place]?.includes(text)) found.set(eventId(id, place), lines[place]);
 				}
 			}
 			const events = [...found].map(([id, body]) => ({ id, body }));

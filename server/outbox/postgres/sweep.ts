@@ -2,7 +2,7 @@ import { sweepSize } from "../limits.ts";
 import type { Budgets } from "./budget.ts";
 import type { Shared } from "./shared.ts";
 
-/** Tables to sweep: the key, and the condition of old rows. Several processes may sweep at the same time. */
+/** Tables to sweep, with their keys and the condition of old rows. */
 const old = {
 	claim: ["key", "until <= $1"],
 	known: ["destination, person", "used_at < $1"],
@@ -10,6 +10,7 @@ const old = {
 } as const;
 
 export function createSweep({ database, counters }: Shared, budgets: Budgets) {
+	/** Deletes old rows in steps. SKIP LOCKED lets several processes sweep at the same time. */
 	async function sweepTable(table: keyof typeof old, limit: number): Promise<void> {
 		const [key, isOld] = old[table];
 		for (let deleted = sweepSize; deleted === sweepSize; ) {

@@ -13,7 +13,7 @@ import { createTransactions } from "./transaction.ts";
 
 export type Base = ReturnType<typeof createBase>;
 
-/** Makes the parts of a store that stand on their own. */
+/** Makes the parts of a store that use no other part. */
 export function createBase(db: DatabaseSync, maxBytes?: number) {
 	const statements = createStatements(db);
 	const transactions = createTransactions(db);

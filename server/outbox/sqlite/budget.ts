@@ -32,7 +32,7 @@ export function createBudgets({ run, get, all }: Shared) {
 		budgetUse: ({ since }: { since: number }) =>
 			all("SELECT * FROM budget_use WHERE at >= ? ORDER BY site, destination, at", [since]).map(budgetUseOf),
 
-		/** Deletes old counts of requests, and counts that a wrong clock wrote for a time to come. */
+		/** Deletes old counts of requests, and counts of the future, which a wrong clock wrote. */
 		sweepBudgetUse(now: number): void {
 			run("DELETE FROM budget_use WHERE at < ? OR at > ?", [now - budgetUseKeptMs, now]);
 		},

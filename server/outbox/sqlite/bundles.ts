@@ -1,7 +1,7 @@
 import type { SQLInputValue } from "node:sqlite";
 import { bytesOf, type Statements } from "./statements.ts";
 
-/** A bundle to be stored: consecutive events of a batch that belong to one person. */
+/** A bundle to be stored. */
 export interface Bundle {
 	id: number;
 	site: string;
@@ -15,7 +15,7 @@ const newline = "\n".charCodeAt(0);
 
 export const linesOf = (bodies: SQLInputValue | undefined): string[] => bytesOf(bodies).toString().split("\n");
 
-/** Makes a function that reads bodies of a bundle in ascending order; it decodes no others, as a lease needs few. */
+/** Makes a function that reads bodies of a bundle, in ascending order. It decodes no others, as a lease needs few. */
 export function lineReader(bodies: SQLInputValue | undefined): (place: number) => string {
 	const bytes = bytesOf(bodies);
 	let line = 0;
@@ -46,7 +46,7 @@ export function createBundles({ run, get }: Statements) {
 		owe(id: number, lanes: number, now: number): void {
 			run("INSERT INTO owing VALUES (?, ?, ?)", [id, lanes, now]);
 		},
-		/** Notes that one lane less owes events of a bundle; deletes the bundle after the last. */
+		/** Records that one lane less owes events of a bundle; deletes the bundle if no lane is left. */
 		release(id: number): void {
 			const left = get("UPDATE owing SET lanes = lanes - 1 WHERE bundle = ? RETURNING lanes", [id]);
 			if (left?.lanes !== 0) return;

@@ -3,11 +3,11 @@ import type { EventHead, Term } from "../journal-row.ts";
 import { bytesOf, type Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Maximum number of keys in one statement: the rows of the table `ordinal`. */
+/** Number of rows of the table `ordinal`, and so the maximum number of keys in one statement. */
 export const ordinals = 128;
-/** Rows of `claim_end` that one step of a sweep reads. */
+/** Maximum number of rows of `claim_end` that a step of a sweep reads. */
 const rowsAtOnce = 500;
-/** Keys after which a step ends. */
+/** Number of keys after which a step of a sweep ends. */
 const keysAtOnce = 5_000;
 
 const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
@@ -17,14 +17,14 @@ const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (
  * the claims by their expiry would be a second B-tree to write to for each event.
  */
 export function createClaims({ run, get, all }: Statements, { savepoint }: Transactions) {
-	function willEnd(keys: Uint8Array, until: number): void {
+	function addEnd(keys: Uint8Array, until: number): void {
 		run("INSERT INTO claim_end (until, keys) VALUES (?, ?)", [until, keys]);
 	}
 
-	const isHeld = (key: Uint8Array, { at }: Term) =>
+	const isTaken = (key: Uint8Array, { at }: Term) =>
 		get("SELECT 1 FROM claim WHERE key = ?1 AND since <= ?2 AND until > ?2", [key, at]) !== undefined;
 
-	/** Takes a claim unless it is held; returns true if it was taken. */
+	/** Takes a claim unless it is taken already; returns true if it was free. */
 	function take(key: Uint8Array, { at, since, until }: Term): boolean {
 		const { changes } = run(
 			`INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = ?2, until = ?3
@@ -32,12 +32,12 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 			[key, since, until, at],
 		);
 		if (Number(changes) === 0) return false;
-		willEnd(key, until);
+		addEnd(key, until);
 		return true;
 	}
 
-	class Held extends Error {}
-	/** Takes claims with the same term if none of them is on disk; returns true if they were taken. */
+	class IsTaken extends Error {}
+	/** Takes claims with the same term if none of them is stored, even expired; returns true if they were taken. */
 	function takeNew(keys: Buffer, { since, until }: Term): boolean {
 		try {
 			savepoint(() => {
@@ -49,50 +49,50 @@ export function createClaims({ run, get, all }: Statements, { savepoint }: Trans
 						ON CONFLICT DO NOTHING`,
 						[some, since, until, count],
 					);
-					if (Number(changes) < count) throw new Held();
+					if (Number(changes) < count) throw new IsTaken();
 				}
-				willEnd(keys, until);
+				addEnd(keys, until);
 			});
 			return true;
 		} catch (error) {
-			if (error instanceof Held) return false;
+			if (error instanceof IsTaken) return false;
 			throw error;
 		}
 	}
 
-	/** Takes the claims of an event, unless one of them is held; returns the term of that one. */
-	function takeOf(keys: Buffer, terms: Term[]): Term | undefined {
-		const held = terms.length > 1 && terms.find((term, place) => isHeld(keyAt(keys, place), term));
-		return held || terms.find((term, place) => !take(keyAt(keys, place), term));
+	/** Takes the claims of an event, unless one of them is taken; returns the term of that one. */
+	function takeForEvent(keys: Buffer, terms: Term[]): Term | undefined {
+		const taken = terms.length > 1 && terms.find((term, place) => isTaken(keyAt(keys, place), term));
+		return taken || terms.find((term, place) => !take(keyAt(keys, place), term));
 	}
 
 	return {
-		isHeld,
+		isTaken,
 		take,
-		/** Holds a claim from now on, even if it is held already. */
-		mark(key: Uint8Array, { since, until }: Term): void {
+		/** Takes a claim even if it is taken already. */
+		set(key: Uint8Array, { since, until }: Term): void {
 			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", [key, since, until]);
-			willEnd(key, until);
+			addEnd(key, until);
 		},
 
 		/**
-		 * Takes the claims of events, in order; returns the held terms by the places of the events they discard. Tries the
-		 * usual case first: one claim for each event, all with the same term and none held.
+		 * Takes the claims of events, in order. Returns, by the places of the events to discard, the terms of the claims that
+		 * were taken. Tries the usual case first: one claim for each event, all with the same term and none stored.
 		 */
 		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Term> {
-			const held = new Map<number, Term>();
+			const taken = new Map<number, Term>();
 			const first = events[0]?.[3];
 			const term = first === undefined ? undefined : terms[first];
 			const isAlike = events.length > 1 && events.every(({ length, 3: each }) => length === 4 && each === first);
-			if (term && isAlike && takeNew(keys, term)) return held;
+			if (term && isAlike && takeNew(keys, term)) return taken;
 			let offset = 0;
 			for (const [place, [, , , ...own]] of events.entries()) {
 				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);
-				const by = takeOf(keys.subarray(offset), theirs);
-				if (by) held.set(place, by);
+				const by = takeForEvent(keys.subarray(offset), theirs);
+				if (by) taken.set(place, by);
 				offset += own.length * keyBytes;
 			}
-			return held;
+			return taken;
 		},
 
 		/** Deletes some expired claims; returns true if there may be more. */

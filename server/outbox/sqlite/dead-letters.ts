@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import { afterOf, type Buried, type DeadLetterQuery, pageOf, replayed } from "../dead-letter.ts";
+import { type DeadLetterQuery, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
@@ -11,7 +11,7 @@ export type DeadLetters = ReturnType<typeof createDeadLetters>;
 export interface Step {
 	/** Id of the last dead letter done. */
 	after: number;
-	/** Highest id when it began. */
+	/** Highest id at the start. */
 	last: number;
 	/** Number of dead letters done. */
 	done: number;
@@ -44,12 +44,12 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 		isOver: false,
 	});
 
-	/** Removes the next dead letters of a selection, calling `use` with each. Skips those added since the start. */
+	/** Removes the next dead letters of a selection, calling `use` with each. Skips dead letters added since the start. */
 	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
-		const { after: behind, last, done } = from ?? begin();
+		const { after: start, last, done } = from ?? begin();
 		const rows = all(
 			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
-			[...values(selection), behind, last],
+			[...values(selection), start, last],
 		);
 		for (const row of rows) {
 			use(row);
@@ -60,7 +60,7 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 	}
 
 	return {
-		bury({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: Buried): void {
+		add({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: NewDeadLetter): void {
 			const { status = null, reason, message = null } = ending;
 			run(
 				`INSERT INTO dead_letter
@@ -73,7 +73,7 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
 			const rows = all(`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`, [
 				...values(selection),
-				afterOf(cursor),
+				readCursor(cursor),
 				limit + 1,
 			]);
 			return pageOf(rows, limit);
@@ -90,8 +90,8 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 				const [site, person] = [String(row.site), String(row.person)];
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
-				const { delivery, past } = replayed(row);
-				lanes.owe(destinationOf(row), person, { bundle, deliveries: [delivery], past }, now);
+				const { delivery, history } = replayed(row);
+				lanes.addEntry(destinationOf(row), person, { bundle, deliveries: [delivery], history }, now);
 			});
 		},
 

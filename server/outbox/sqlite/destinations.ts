@@ -2,7 +2,7 @@ import { siteItself } from "../tally.ts";
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Makes the numbers of destinations, which stand for their names to keep the indexes of lanes small. */
+/** Makes the numbers of destinations. In place of names they keep the indexes of lanes small. */
 export function createDestinations({ run, get, all }: Statements, { onRollback }: Transactions) {
 	const ids = new Map<string, number>();
 	return {
@@ -19,7 +19,7 @@ export function createDestinations({ run, get, all }: Statements, { onRollback }
 			onRollback(() => ids.delete(key));
 			return id;
 		},
-		/** Lists the destinations that a site has ever had. */
+		/** Lists the names of all destinations that a site has ever had. */
 		namesOf: (site: string): string[] =>
 			all("SELECT name FROM destination WHERE site = ? AND name <> ?", [site, siteItself]).map(({ name }) =>
 				String(name),

@@ -10,7 +10,7 @@ import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
-export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }: DeadLetters) {
+export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLetters: DeadLetters) {
 	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", [lane.id]);
@@ -24,7 +24,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }
 			for (const [index, { place, rank, reserved }] of unpackDeliveries(ended).entries()) {
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
 				const body = bodies[place] ?? "";
-				bury({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
+				deadLetters.add({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
 			}
 		}
 		const count = countPacked(ended);
@@ -42,7 +42,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }
 		return { count, left };
 	}
 
-	/** Ends the leading deliveries of a lane. Deletes an empty lane; the caller must write any other. */
+	/** Ends the leading deliveries of a lane. Deletes an empty lane; changes any other, which the caller must write. */
 	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
 		let done = 0;
 		let rest: Uint8Array | undefined;
@@ -55,7 +55,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, { bury }
 		count(lane.destination, "owed", -done);
 		count(lane.destination, counterOf(ending), done);
 		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
-		// As good a rank is left in the same entry: the rank and the age of the lane stay.
+		// The rest of the entry has as good a rank: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
 			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
 			return { isEmpty: false };

@@ -7,7 +7,7 @@ export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliverie
 
 export function createEntries({ get, each }: Statements) {
 	return {
-		/** Reads up to `most` bodies of a lane's leading deliveries; with `untilAlone` none after the first `alone` one. */
+		/** Reads up to `most` bodies of a lane's leading deliveries; `untilAlone` stops after an `alone` one. */
 		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
 			const bodies: string[] = [];
 			const entries = each(

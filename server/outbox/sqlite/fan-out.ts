@@ -13,11 +13,11 @@ export interface FannedOut {
 	discarded: Discarded[];
 }
 
-/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are held. */
+/** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
 export function createFanOut({ run, numbers, idOf, count, bundles, claims, journal, lanes }: Shared) {
 	/**
-	 * Returns the number of a row's first bundle. A batch that was set aside gets new numbers: its old ones would come
-	 * before entries that are leased, and be settled in their place.
+	 * Returns the number of a row's first bundle. A batch that was set aside gets new numbers: with the old ones its
+	 * entries would come before leased entries, and be settled in their place.
 	 */
 	function firstBundle({ id = null, stuck }: Row, bundleCount: number): number {
 		if (stuck === null) return Number(id);
@@ -31,7 +31,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 		const start = firstBundle(row, heads.length);
 		const keys = bytesOf(row.keys);
 		const all = heads.flatMap(({ events }) => events);
-		const held = claims.takeAll(all, keys, terms);
+		const taken = claims.takeAll(all, keys, terms);
 		const discarded: Discarded[] = [];
 		let first = 0;
 		for (const [index, head] of heads.entries()) {
@@ -39,12 +39,12 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const bundle = start + index;
 			const offset = first;
 			first += events.length;
-			const owed = byDestination(routedOf(head, routes).filter((_, place) => !held.has(offset + place)));
-			for (const [name, deliveries] of owed) lanes.owe(idOf(site, name), person, { bundle, deliveries }, now);
-			if (held.size > 0) {
+			const owed = byDestination(routedOf(head, routes).filter((_, place) => !taken.has(offset + place)));
+			for (const [name, deliveries] of owed) lanes.addEntry(idOf(site, name), person, { bundle, deliveries }, now);
+			if (taken.size > 0) {
 				const bodies = bundles.bodies(bundle);
 				for (const [place, body] of bodies.entries()) {
-					const term = held.get(offset + place);
+					const term = taken.get(offset + place);
 					if (term) discarded.push({ site, person, body, reason: term.reason });
 				}
 			}
@@ -53,7 +53,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 		}
 		const itself = idOf(site, siteItself);
 		count(itself, "events", all.length);
-		for (const { reason } of held.values()) count(itself, discardedFor(reason), 1);
+		for (const { reason } of taken.values()) count(itself, discardedFor(reason), 1);
 		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), discardedFor(reason), by);
 		run("DELETE FROM journal WHERE id = ?", [row.id ?? null]);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };
@@ -64,7 +64,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 		fanOut(now: number): FannedOut | undefined {
 			const row = journal.next();
 			if (!row) return undefined;
-			journal.leave(row);
+			journal.moveOn(row);
 			return fanOutRow(row, now);
 		},
 
@@ -73,7 +73,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const row = journal.next();
 			if (!row) return;
 			run("UPDATE journal SET stuck = ? WHERE id = ?", [reason, row.id ?? null]);
-			journal.leave(row);
+			journal.moveOn(row);
 		},
 	};
 }

@@ -6,8 +6,8 @@ import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
 
 export function createForget({ run, all, idOf, namesOf, count, bundles, claims, lanes, leases }: Shared) {
-	/** Takes a person's events out of the journal; returns their number, and the destination of each delivery. */
-	function leaveJournal(site: string, person: string): { events: number; owed: string[] } {
+	/** Removes a person's events from the journal; returns their number, and the destination of each delivery. */
+	function removeFromJournal(site: string, person: string): { events: number; owed: string[] } {
 		const rows = all("SELECT id, head, keys FROM journal WHERE instr(head, ?) > 0", [
 			`"person":${JSON.stringify(person)}`,
 		]);
@@ -16,12 +16,12 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 		for (const { id = null, head: text, keys } of rows) {
 			const head = JSON.parse(String(text)) as Head;
 			if (head.site !== site) continue;
-			const left = withoutPeople(head, bytesOf(keys), new Set([person]));
-			for (const { key, term } of left.lasting) claims.take(key, term);
-			for (const place of left.places) bundles.remove(Number(id) + place);
-			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", [JSON.stringify(left.head), left.keys, id]);
-			owed.push(...left.owed);
-			events += left.events;
+			const rest = withoutPeople(head, bytesOf(keys), new Set([person]));
+			for (const { key, term } of rest.lasting) claims.take(key, term);
+			for (const place of rest.places) bundles.remove(Number(id) + place);
+			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", [JSON.stringify(rest.head), rest.keys, id]);
+			owed.push(...rest.owed);
+			events += rest.events;
 		}
 		return { events, owed };
 	}
@@ -34,9 +34,9 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 			leases.letGo(lane.id);
 			summary.owed += lanes.clear(lane);
 		}
-		const which = "WHERE site = ? AND destination = ? AND person = ?";
-		summary.dead += Number(run(`DELETE FROM dead_letter ${which}`, [site, destination, person]).changes);
-		for (const { value } of all(`DELETE FROM known ${which} RETURNING value`, [site, destination, person])) {
+		const where = "WHERE site = ? AND destination = ? AND person = ?";
+		summary.dead += Number(run(`DELETE FROM dead_letter ${where}`, [site, destination, person]).changes);
+		for (const { value } of all(`DELETE FROM known ${where} RETURNING value`, [site, destination, person])) {
 			summary.known.push(String(value));
 		}
 	}
@@ -49,7 +49,7 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 			return found;
 		}
 		for (const person of people) {
-			const journal = leaveJournal(site, person);
+			const journal = removeFromJournal(site, person);
 			for (const name of journal.owed) at(name).owed += 1;
 			count(idOf(site, siteItself), "events", journal.events);
 			for (const name of namesOf(site)) forgetAt(site, person, at(name));

@@ -14,7 +14,7 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 		});
 	}
 
-	/** Newest row that was set aside before this opening, and the newest of these that was tried again. */
+	/** Ids of the newest row that was set aside before this opening, and of the newest one tried again since. */
 	const lastSetAside = optionalNumber(get("SELECT max(id) AS id FROM journal WHERE stuck IS NOT NULL")?.id) ?? -1;
 	let lastRetried = -1;
 
@@ -34,10 +34,9 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 			changeWaiting(1);
 		},
 
-		/** Number of batches to fan out; infinite while it is unknown. */
 		waiting: () => waiting,
 
-		/** Finds the row to fan out next: the oldest, then the oldest set aside that was not tried again since the opening. */
+		/** Finds the row to fan out next: the oldest, then the oldest set aside that was not tried since the opening. */
 		next(): Row | undefined {
 			const row =
 				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
@@ -49,8 +48,8 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 			return row;
 		},
 
-		/** Records that a row is being fanned out or set aside. */
-		leave({ id = null, stuck }: Row): void {
+		/** Moves on to the row after this one, which is being fanned out or set aside. */
+		moveOn({ id = null, stuck }: Row): void {
 			if (stuck === null) {
 				changeWaiting(-1);
 				return;

@@ -1,16 +1,17 @@
-import type { Past } from "../dead-letter.ts";
+import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 
-/** Longest wait of a lane. A longer one means that the clock was set back since. */
+/** Longest wait of a lane. A longer one shows that the clock was set back. */
 const longestWaitMs = 900_000;
 
-export interface Owed {
+/** An entry to be added to a lane. */
+export interface NewEntry {
 	bundle: number;
 	deliveries: Delivery[];
-	past?: Past;
+	history?: History;
 }
 
 export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
@@ -19,7 +20,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		count(destination, "lanes", -1);
 	}
 
-	/** Writes a changed lane. Mostly only the turn has changed, which touches the fewest indexes. */
+	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
 	function write(lane: Lane, { turn: _, ...before }: Lane): void {
 		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
 		if (isTurnAlone) {
@@ -44,15 +45,15 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			return row && laneOf(row);
 		},
 
-		/** No lane waits for a time that a clock set back made far. */
+		/** Shortens waits that became too long because the clock was set back. */
 		recover(now: number): void {
 			const latest = now + longestWaitMs;
 			for (const { id = null } of all("SELECT id FROM destination"))
 				run("UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2", [id, latest]);
 		},
 
-		/** Adds deliveries to the end of a person's lane, which is made if there is none. */
-		owe(destination: number, person: string, { bundle, deliveries, past }: Owed, now: number): void {
+		/** Adds an entry to the end of a person's lane, which is made if there is none. */
+		addEntry(destination: number, person: string, { bundle, deliveries, history }: NewEntry, now: number): void {
 			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", [destination, person]);
 			const id = found ? Number(found.id) : numbers();
 			const rank = bestRank(deliveries);
@@ -65,7 +66,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				count(destination, "lanes", 1);
 			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
 			const packed = packDeliveries(deliveries);
-			const { attempts = 0, firstAt = null } = past ?? {};
+			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
 		},

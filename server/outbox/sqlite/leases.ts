@@ -13,7 +13,7 @@ interface Held {
 
 /**
  * Makes the leases. They are kept in memory, as only one process has the file open: at the start no lane is leased, and
- * taking one writes nothing.
+ * leasing one writes nothing.
  */
 export function createLeases({ run, get, each, transactions: { onRollback }, numbers, idOf, entries, holds }: Base) {
 	/** Leases by the id of the lane. */
@@ -66,7 +66,7 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			const { now, holding, served } = request;
 			const { site, name } = request.destination;
 			const hold = holds.holdOf(request.destination);
-			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
+			if (hold !== request.hold) return { leases: [], isMore: false, nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
@@ -81,12 +81,11 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 				if (!value) break;
 				leases.push(lease(laneOf(value), request));
 			}
-			const isMore = !byRank.next().done;
+			const isMore = leases.length === request.lanes && !byRank.next().done;
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
-			if (isMore) return { leases, nextAt: now, hold };
 			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
 			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
-			return { leases, nextAt: Number.isFinite(next) ? next : undefined, hold };
+			return { leases, isMore, nextAt: Number.isFinite(next) ? next : undefined, hold };
 		},
 	};
 }

@@ -1,12 +1,12 @@
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
-/** Numbers reserved by one write to the file; they are given out from memory. */
+/** Size of the block of numbers that one write to the file reserves. */
 const block = 10_000;
 
 /**
- * Makes a sequence of numbers that grows across restarts. The ids of batches, bundles, lanes and leases come from it,
- * and turns, so that the later has the higher number.
+ * Makes a sequence of numbers that grows across restarts. Ids of batches, bundles, lanes and leases come from it, and
+ * turns: the later has the higher number.
  */
 export function createNumbers({ run, get }: Statements, { onRollback }: Transactions) {
 	let next = 0;

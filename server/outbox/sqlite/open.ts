@@ -5,24 +5,22 @@ import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
+import { inMemory } from "./database.ts";
 import type { Step } from "./dead-letters.ts";
-import { askedBy, type Call, type Message, type Operations, type StoreData } from "./operations.ts";
+import { type Call, type Message, type Operations, remoteOperations, type StoreData } from "./operations.ts";
 
 /** URL of the thread's file, which is TypeScript when run from source and JavaScript when built. */
 const thread = new URL(`./thread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
 /**
- * Flags of the store's thread: `undefined` inherits those of the process, such as `--import`. With `--input-type`, which
- * is for a program given as text, Node loads no file; the thread then gets no flags at all, as it refuses some (V8's)
- * that are named one by one: https://nodejs.org/api/errors.html#err_input_type_not_allowed
+ * Flags of the store's thread; `undefined` inherits the flags of the process, such as `--import`. A thread that inherits
+ * `--input-type` cannot load a file: https://nodejs.org/api/errors.html#err_input_type_not_allowed. It then gets no
+ * flags, because a list of the others would be refused if it contained flags of V8.
  */
 const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")) ? [] : undefined;
 
-/** Operations of deliveries, which can wait a little, as other requests are under way meanwhile. */
+/** Operations of deliveries, which can wait a little, as several requests are under way at a time. */
 const unhurried: ReadonlySet<keyof Operations> = new Set(["settle", "take"]);
-
-/** SQLite's name for a database in memory, https://sqlite.org/inmemorydb.html. */
-const inMemory = ":memory:";
 
 /**
  * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP. Rejects with
@@ -33,7 +31,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	const path = file === inMemory ? file : resolve(file);
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
 	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData, execArgv });
-	const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+	const callers = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 	const ready = createListeners();
 	const faults = createListeners<string>();
 	const discarded = createListeners<Discarded[]>();
@@ -44,8 +42,8 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		if (message.kind === "fault") faults.tell(message.message);
 		if (message.kind !== "committed") return;
 		for (const answer of message.answers) {
-			const caller = waiting.get(answer.id);
-			waiting.delete(answer.id);
+			const caller = callers.get(answer.id);
+			callers.delete(answer.id);
 			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
 			else caller?.resolve(answer.value);
 		}
@@ -56,8 +54,8 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 
 	function end(error: Error): void {
 		ended ??= error;
-		for (const { reject } of waiting.values()) reject(ended);
-		waiting.clear();
+		for (const { reject } of callers.values()) reject(ended);
+		callers.clear();
 	}
 
 	const exited = new Promise<void>((done) => worker.once("exit", () => done()));
@@ -90,14 +88,14 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		process.nextTick(post);
 	}
 
-	const ask = askedBy((name, args) => {
+	const ask = remoteOperations((name, args) => {
 		if (ended) return Promise.reject(ended);
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
 			calls.push({ id, name, args } as Call);
 			// Each message wakes the thread. Calls of deliveries are posted when the thread has answered earlier calls.
-			if (!unhurried.has(name) || waiting.size < calls.length) postSoon();
-			waiting.set(id, { resolve, reject });
+			if (!unhurried.has(name) || callers.size < calls.length) postSoon();
+			callers.set(id, { resolve, reject });
 		});
 	});
 
@@ -114,7 +112,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	return {
 		append: async (batch) => ask.append(sealed(batch)),
 		take: ask.take,
-		// Without the bodies of the lease, which would be copied to the thread.
+		// The bodies of the lease are left out, as they would be copied to the thread.
 		settle: ({ lease: { destination, lane, number, person }, ...rest }) =>
 			ask.settle({ lease: { destination, lane, number, person }, ...rest }),
 		hold: ask.hold,

@@ -23,12 +23,12 @@ export function perform<Name extends keyof Operations>(
 	return operations[name](...args);
 }
 
-/** The operations as they look from outside the thread. */
-export type Asked = { [Name in keyof Operations]: (...args: Arguments[Name]) => Promise<Results[Name]> };
+/** Operations as they are called from outside the thread. */
+type Remote = { [Name in keyof Operations]: (...args: Arguments[Name]) => Promise<Results[Name]> };
 
-/** Makes the operations out of `send`, which posts a call and resolves to the answer. */
-export const askedBy = (send: (name: keyof Operations, args: unknown[]) => Promise<unknown>): Asked =>
-	new Proxy({} as Asked, {
+/** Makes the operations from `send`, which posts a call and resolves to the answer. */
+export const remoteOperations = (send: (name: keyof Operations, args: unknown[]) => Promise<unknown>): Remote =>
+	new Proxy({} as Remote, {
 		get:
 			(_, name) =>
 			(...args: unknown[]) =>
@@ -47,7 +47,7 @@ export type Message =
 	/** A failure behind the interface; the work will be tried again, or was set aside. */
 	| { kind: "fault"; message: string };
 
-/** Data that the thread is started with. */
+/** Data for the start of the thread. */
 export interface StoreData {
 	path: string;
 	maxBytes: number | undefined;

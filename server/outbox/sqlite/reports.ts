@@ -8,8 +8,8 @@ export function createReports({ run, idOf, count, claims, journal, links }: Shar
 		const { site, claim, unlearn, now } = report;
 		if (!claims.take(keyOf(site, "", claim), claim)) return false;
 		const { batch, echoes } = withoutEchoes(report, {
-			isHeld: (person, each) => claims.isHeld(keyOf(site, person, each), each),
-			mark: (person, each) => claims.mark(keyOf(site, person, each), each),
+			isTaken: (person, each) => claims.isTaken(keyOf(site, person, each), each),
+			set: (person, each) => claims.set(keyOf(site, person, each), each),
 		});
 		for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
 		if (batch) journal.append(batch);

@@ -3,13 +3,13 @@ import { newerSchema, StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
 const version = 1;
-/** Version of a store whose contents were moved to another. */
+/** Schema version of a file whose contents were moved to PostgreSQL. */
 export const moved = 1_000_000;
 
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
- * bundle. A row of `bundle` has the bodies of consecutive events of one person, `owing` the number of lanes that owe
- * some of them, and an `entry` the deliveries that a lane owes. All ids and turns come from `number`.
+ * bundle. A row of `bundle` has the bodies of a bundle, a row of `owing` the number of lanes that owe some of its events,
+ * a row of `entry` the deliveries that one lane owes of it. Ids of bundles and lanes, and turns, come from `number`.
  */
 const schema = `
 CREATE TABLE number (next INTEGER NOT NULL) STRICT;
@@ -105,8 +105,8 @@ const pragmas = [
 ];
 
 /**
- * Prepares a database for the outbox: locks it for this process, has every commit synced (`synchronous = NORMAL` loses
- * acknowledged batches on power loss), and creates the tables. Throws {@link StoreOpenError}.
+ * Prepares a database for the outbox: locks it for this process, makes every commit sync the disk (with `synchronous =
+ * NORMAL`, a power failure would lose acknowledged batches), and creates the tables. Throws {@link StoreOpenError}.
  */
 export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
@@ -120,7 +120,7 @@ export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 	if (found > version) {
 		db.exec("ROLLBACK");
 		if (found === moved)
-			throw new StoreOpenError("the store was moved with eventferry migrate: use the one it went to");
+			throw new StoreOpenError("the store was moved with eventferry migrate: open the database it was moved to");
 		throw newerSchema(found, version);
 	}
 	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);

@@ -4,38 +4,38 @@ import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { linesOf } from "./bundles.ts";
 import type { Shared } from "./shared.ts";
 
-/** Makes the id of an event: its bundle, and its place in it. */
-const idOf = (bundle: number, place: number) => `${bundle}.${place}`;
+/** Makes the id of an event from its bundle and its place in the bundle. */
+const eventId = (bundle: number, place: number) => `${bundle}.${place}`;
 
-export function createSearch({ each, idOf: numberOf, namesOf, bundles, entries, lanes, leases }: Shared) {
+export function createSearch({ each, idOf, namesOf, bundles, entries, lanes, leases }: Shared) {
 	function stateOf({ id, dueAt }: Lane): Pick<OwedDelivery, "state" | "dueAt"> {
 		const leasedUntil = leases.leasedUntil(id);
 		if (leasedUntil !== undefined) return { state: "leased", dueAt: leasedUntil };
 		return dueAt > 0 ? { state: "waiting", dueAt } : { state: "ready" };
 	}
 
-	/** Returns the places of a bundle's events that are owed to a destination. */
+	/** Returns the places of a bundle's events that are owed to any destination. */
 	function owedOf(bundle: number, site: string, person: string): Set<number> {
 		const places = new Set<number>();
 		for (const name of namesOf(site)) {
-			const lane = lanes.find(numberOf(site, name), person);
+			const lane = lanes.find(idOf(site, name), person);
 			for (const { place } of (lane && entries.deliveries(lane, bundle)) ?? []) places.add(place);
 		}
 		return places;
 	}
 
 	return {
-		findOwed({ destinations, persons, events, limit }: OwedQuery): OwedDelivery[] {
+		findOwed({ destinations, people, events, limit }: OwedQuery): OwedDelivery[] {
 			const wanted = events && new Set(events);
 			return destinations.flatMap((destination) =>
-				persons.flatMap((person) => {
-					const lane = lanes.find(numberOf(destination.site, destination.name), person);
+				people.flatMap((person) => {
+					const lane = lanes.find(idOf(destination.site, destination.name), person);
 					if (!lane) return [];
 					const found: OwedDelivery[] = [];
 					let ahead = 0;
 					for (const { bundle, deliveries } of entries.owed(lane)) {
 						for (const { place } of deliveries) {
-							if (found.length < limit && wanted?.has(idOf(bundle, place)) !== false) {
+							if (found.length < limit && wanted?.has(eventId(bundle, place)) !== false) {
 								const body = bundles.bodies(bundle)[place] ?? "";
 								found.push({ destination, person, body, ahead, ...stateOf(lane), attempts: lane.attempts });
 							}
@@ -60,7 +60,7 @@ export function createSearch({ each, idOf: numberOf, namesOf, bundles, entries, 
 				const bundle = Number(row.id);
 				if (row.bodies !== null) {
 					const owed = owedOf(bundle, String(row.site), String(row.person));
-					const lines = linesOf(row.bodies).map((body, place) => ({ id: idOf(bundle, place), place, body }));
+					const lines = linesOf(row.bodies).map((body, place) => ({ id: eventId(bundle, place), place, body }));
 					for (const { id, place, body } of lines.reverse())
 						if (owed.has(place) && body.includes(text)) found.push({ id, body });
 				}

@@ -48,7 +48,7 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 		recover: lanes.recover,
 		waiting: journal.waiting,
 		...createFanOut(shared),
-		/** Writes the write-ahead log into the file, which shrinks after a sweep. Must be called outside a transaction. */
+		/** Writes the write-ahead log into the file, which then shrinks after a sweep. Must run outside a transaction. */
 		checkpoint(): void {
 			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 		},

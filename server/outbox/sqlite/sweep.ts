@@ -3,7 +3,7 @@ import type { Budgets } from "./budget.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Shared } from "./shared.ts";
 
-/** Pages of the file that one step gives back to the file system: 20 MB. */
+/** Maximum number of pages that a step gives back to the file system: 20 MB. */
 const vacuumPages = 5_000;
 
 /** Tables with a time of last use, and their keys. */

@@ -7,20 +7,20 @@ import { isBusy, openDatabase } from "./database.ts";
 import { type Answer, type Call, type Message, perform, type StoreData } from "./operations.ts";
 import { createSqliteStore, type SqliteStore } from "./store.ts";
 
-/** Part of the waiting batches that is fanned out between two commits under load: the longer the journal, the more. */
+/** Part of the waiting batches that is fanned out while calls wait: the longer the journal, the more. */
 const share = 1 / 8;
-/** Maximum duration of that, so that `append` never waits for long. */
+/** Maximum duration of a fan-out while calls wait, so that `append` never waits for long. */
 const shareMs = 4;
 
 const port = parentPort;
 if (!port) throw new Error("thread.ts runs as a worker thread");
 const say = (message: Message) => port.postMessage(message);
 /** Codes of errors of the disk or the machine, https://sqlite.org/rescode.html: BUSY, NOMEM, IOERR, FULL. */
-const outOfOrder = new Set([5, 7, 10, 13]);
-const isOutOfOrder = (error: unknown) =>
-	error instanceof Error && "errcode" in error && outOfOrder.has(Number(error.errcode) & 0xff);
+const machineErrors = new Set([5, 7, 10, 13]);
+const isMachineError = (error: unknown) =>
+	error instanceof Error && "errcode" in error && machineErrors.has(Number(error.errcode) & 0xff);
 
-const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function serve(db: DatabaseSync, store: SqliteStore): void {
 	const { transactions } = store;
@@ -41,12 +41,12 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 			return { id, value: transactions.savepoint(() => perform(store, call)) };
 		} catch (error) {
 			if (!transactions.isOpen()) throw error;
-			if (isOutOfOrder(error)) failedAt = performance.now();
-			return { id, error: reason(error) };
+			if (isMachineError(error)) failedAt = performance.now();
+			return { id, error: messageOf(error) };
 		}
 	}
 
-	/** Performs the calls that have arrived and commits them with the fan-out so far, in one sync of the disk. */
+	/** Performs the calls that have arrived. Commits them and the last fan-outs together, in one sync of the disk. */
 	function commit(): void {
 		const arrived = calls;
 		calls = [];
@@ -59,12 +59,12 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		} catch (error) {
 			transactions.rollback();
 			failedAt = performance.now();
-			answers = arrived.map(({ id }) => ({ id, error: reason(error) }));
+			answers = arrived.map(({ id }) => ({ id, error: messageOf(error) }));
 			discarded = [];
 			if (isReady) fanOutFailed(error);
 			isReady = false;
 		}
-		// Not after a settlement: the dispatcher takes the next lanes by itself then.
+		// A settlement can make a lane ready as well, but its dispatcher then takes lanes by itself.
 		isReady ||= arrived.some(({ name }) => name === "replayStep");
 		fannedOut = 0;
 		if (answers.length + discarded.length > 0 || isReady) {
@@ -78,13 +78,13 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		try {
 			store.checkpoint();
 		} catch (error) {
-			say({ kind: "fault", message: `the store could not be compacted: ${reason(error)}` });
+			say({ kind: "fault", message: `the store could not be compacted: ${messageOf(error)}` });
 		}
 	}
 
 	/** Reports a failed fan-out and tries it again later; the journal still has the events. */
 	function fanOutFailed(error: unknown): void {
-		say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
+		say({ kind: "fault", message: `events could not be fanned out, which is tried again: ${messageOf(error)}` });
 		failedAt = performance.now();
 		retrying = setTimeout(() => {
 			retrying = undefined;
@@ -92,7 +92,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		}, retryMs);
 	}
 
-	/** Fans out one journal row, or sets it aside if that fails and not for the disk; returns whether there was one. */
+	/** Fans out the next journal row; sets it aside after an error of its own. Returns false if there is no row. */
 	function fanOutOne(): boolean {
 		try {
 			const done = transactions.savepoint(() => store.fanOut(Date.now()));
@@ -100,14 +100,14 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 			if (done) discarded.push(...done.discarded);
 			return done !== undefined;
 		} catch (error) {
-			if (isOutOfOrder(error) || !transactions.isOpen()) throw error;
-			store.setAside(reason(error));
-			say({ kind: "fault", message: `events could not be fanned out: ${reason(error)}` });
+			if (isMachineError(error) || !transactions.isOpen()) throw error;
+			store.setAside(messageOf(error));
+			say({ kind: "fault", message: `a batch could not be fanned out and is set aside: ${messageOf(error)}` });
 			return true;
 		}
 	}
 
-	/** Fans out until a call arrives, or its share of the journal under load. The next commit includes it. */
+	/** Fans out journal rows, only a share of them while calls wait. The next commit includes the result. */
 	function fanOut(): void {
 		try {
 			if (!transactions.isOpen()) transactions.begin();
@@ -178,6 +178,6 @@ try {
 		kind: "failed",
 		message: isBusy(error)
 			? `another process uses ${workerData.path}: stop it, or give this one a store of its own (--store sqlite:FILE)`
-			: `${workerData.path} cannot be opened: ${reason(error)}`,
+			: `${workerData.path} cannot be opened: ${messageOf(error)}`,
 	});
 }

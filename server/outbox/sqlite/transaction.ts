@@ -41,8 +41,8 @@ export function createTransactions(db: DatabaseSync) {
 		},
 		rollback,
 		/**
-		 * Undoes the work alone if it throws. Some errors make SQLite roll back the whole transaction,
-		 * https://sqlite.org/lang_transaction.html; the caller must check `isOpen` then.
+		 * Runs work, which alone is undone if it throws. Some errors make SQLite roll back the whole transaction,
+		 * https://sqlite.org/lang_transaction.html; so the caller must check `isOpen`.
 		 */
 		savepoint<Result>(work: () => Result): Result {
 			const place = undos.length;

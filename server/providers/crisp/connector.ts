@@ -1,24 +1,24 @@
 import type { Person } from "../../../shared/event.ts";
-import { isUpdate, type StoredEvent } from "../../stored-event.ts";
+import { type StoredEvent, setsAttributes } from "../../stored-event.ts";
 import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
 import type { Connector, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
 import { removeAll } from "../removal.ts";
 import type { CrispConfig } from "./options.ts";
-import { nested, placed } from "./profile.ts";
+import { attributePaths, bodyOf } from "./profile.ts";
 
-/** Requests a day by tier of the token: https://docs.crisp.chat/guides/rest-api/authentication/ */
+/** Number of requests per day, by the tier of the token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 const daily = { website: 10_000, plugin: 5_000 };
 
-/** Memory of a person in Crisp. */
-export interface CrispMemory extends AddressedMemory {
+/** Knowledge of a person in Crisp. */
+export interface CrispKnown extends AddressedKnown {
 	/** Crisp's id of the profile, if its creation returned it. */
 	id?: string;
-	/** Ids of the updates whose profile fields are sent, and whose custom data is still to be sent. */
+	/** Ids of the updates whose profile fields are sent and whose custom data is not. */
 	halfSent?: string[] | undefined;
 }
 
@@ -31,7 +31,11 @@ const dialect: Dialect = {
 		// Limits answer 420 or 429: https://docs.crisp.chat/guides/rest-api/rate-limits
 		{ status: [420], means: "wait" },
 		// The maintainers name 422 as well: https://github.com/crisp-im/ruby-crisp-api/issues/18
-		{ status: [422], reason: /limit|quota|too_many/, means: "wait" },
+		// One event may cause it as well, so the probe decides whether the destination is held.
+		{ status: [422], reason: /limit|quota|too_many/, means: "paused" },
+		// A plan limits the number of contacts; the answer at its limit is not documented:
+		// https://help.crisp.chat/en/article/how-can-i-increase-my-limits-quotas-1tuarq7
+		{ purpose: ["create"], reason: /limit|quota/, means: "paused" },
 		// The plugin is not installed on the website: https://github.com/crisp-im/node-crisp-api/issues/31
 		// The token's tier is not admitted: https://github.com/crisp-im/node-crisp-api/issues/56
 		{ reason: /^(not_subscribed|restricted_route_tier)$/, means: "paused" },
@@ -41,7 +45,7 @@ const dialect: Dialect = {
 	succeeded: (json) => json.error !== true,
 };
 
-/** Outcome of creating a profile that exists. Its name stays unknown, as it need not be the one that was sent. */
+/** Outcome of creating a profile that exists. The sent name is not remembered, as the profile may have another. */
 function alreadyThere({ ifDelivered }: PlannedRequest): Outcome {
 	const { sent: _, ...known } = ifDelivered;
 	return { kind: "delivered", known };
@@ -61,15 +65,15 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	const pathOf = (...path: string[]) => ["website", config.websiteId, "people", ...path];
 
 	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
-	function planUpdates(lane: readonly StoredEvent[], address: string, memory: CrispMemory, now: number): Plan {
-		// After a refusal the lane may be cut to fewer updates than the first request had. These still have sent profile
-		// fields, and must not start with that request again, or they would never end.
-		const fresh = lane.findIndex(({ event }) => !memory.halfSent?.includes(event.id));
-		const events = fresh > 0 ? lane.slice(0, fresh) : lane;
+	function planUpdates(lane: readonly StoredEvent[], address: string, known: CrispKnown, now: number): Plan {
+		// Updates whose profile fields are sent go on with their custom data, even if a refusal has cut the lane to fewer
+		// updates than the first request had. Otherwise they would repeat the first request for ever.
+		const firstUnsent = lane.findIndex(({ event }) => !known.halfSent?.includes(event.id));
+		const events = firstUnsent > 0 ? lane.slice(0, firstUnsent) : lane;
 		const { count, attributes, leftOut } = leadingUpdates(events);
-		const changed = Object.entries(unsent(placed(attributes), memory.sent, now));
+		const changed = Object.entries(unsent(attributePaths(attributes), known.sent, now));
 		const data = changed.filter(([path]) => path.startsWith("data."));
-		const profile = fresh === 0 ? changed.filter(([path]) => !path.startsWith("data.")) : [];
+		const profile = firstUnsent === 0 ? changed.filter(([path]) => !path.startsWith("data.")) : [];
 		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
 		const isProfile = profile.length > 0;
 		const isLast = !isProfile || data.length === 0;
@@ -78,18 +82,18 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			purpose: "update",
 			method: "PATCH",
 			path: pathOf(isProfile ? "profile" : "data", address),
-			body: nested(part),
+			body: bodyOf(part),
 			ifDelivered: {
-				...memory,
+				...known,
 				missingAt: undefined,
-				sent: remember(memory.sent, part, now),
+				sent: remember(known.sent, part, now),
 				halfSent: isLast ? undefined : events.slice(0, count).map(({ event }) => event.id),
 			},
 		};
 		return { kind: "send", request, settles: isLast ? count : 0, covers: count, leftOut: isLast ? leftOut : 0 };
 	}
 
-	function planEvent({ event }: StoredEvent, address: string, memory: CrispMemory, now: number): Plan {
+	function planEvent({ event }: StoredEvent, address: string, known: CrispKnown, now: number): Plan {
 		const request: PlannedRequest = {
 			purpose: "event",
 			method: "POST",
@@ -99,12 +103,12 @@ export function createCrispConnector(config: CrispConfig): Connector {
 				color: event.color ?? (event.type === "confirmation" ? "green" : undefined),
 				data: eventData(event, config.occurredAt, now),
 			},
-			ifDelivered: { ...memory, missingAt: undefined },
+			ifDelivered: { ...known, missingAt: undefined },
 		};
 		return { kind: "send", request, settles: 1, covers: 1 };
 	}
 
-	function planCreate(events: Lane, memory: CrispMemory, now: number): Plan {
+	function planCreate(events: Lane, known: CrispKnown, now: number): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
@@ -114,12 +118,27 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			method: "POST",
 			path: pathOf("profile"),
 			body: { email, person: { nickname } },
-			ifDelivered: created(memory, event, { "person.nickname": nickname }, now),
+			ifDelivered: ifCreated(known, event, { "person.nickname": nickname }, now),
 		};
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
+	/** A request about a profile with an id that Crisp gives nobody, and with a body that it refuses. */
+	const askRight = (method: "POST" | "PATCH", ...path: string[]): PlannedRequest => ({
+		purpose: "right",
+		method,
+		path: pathOf(...path, "00000000-0000-0000-0000-000000000000"),
+		body: {},
+		ifDelivered: {},
+	});
+
 	return {
+		rights: [
+			{ name: "send events", request: askRight("POST", "events") },
+			{ name: "update profiles", request: askRight("PATCH", "profile") },
+			{ name: "update their data", request: askRight("PATCH", "data") },
+			{ name: "create profiles" },
+		],
 		allowance: { requests: daily[config.tier], per: "day" },
 		probe: {
 			purpose: "probe",
@@ -131,14 +150,14 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		},
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, known: CrispMemory, now) {
-			const { events, first, address, memory, missing } = addressed(lane, idOf, known, now);
-			const plan = isUpdate(first.event)
-				? planUpdates(events, address, memory, now)
-				: planEvent(first, address, memory, now);
+		plan(lane, stored: CrispKnown, now) {
+			const { events, first, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
+			const plan = setsAttributes(first.event)
+				? planUpdates(events, address, known, now)
+				: planEvent(first, address, known, now);
 			if (plan.kind !== "send") return plan;
-			if (isMissing(memory, now)) return missingPlan(first, config, () => planCreate(events, memory, now));
-			return { ...plan, request: { ...plan.request, ifMissing: missing } };
+			if (isMissing(known, now)) return missingPlan(first, config, () => planCreate(events, known, now));
+			return { ...plan, request: { ...plan.request, ifMissing } };
 		},
 
 		async send(request, signal) {
@@ -152,7 +171,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		},
 
 		async remove(person, known, send) {
-			const addresses = [person.email, ...known.map(({ of }: CrispMemory) => of)].flatMap((each) => each || []);
+			const addresses = [person.email, ...known.map(({ of }: CrispKnown) => of)].flatMap((each) => each || []);
 			if (addresses.length === 0) return { kind: "not_addressable" };
 			const paths = [...new Set(addresses)].map((address) => pathOf("profile", address));
 			return removeAll(paths, send);

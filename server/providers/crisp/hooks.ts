@@ -3,19 +3,19 @@ import * as z from "zod";
 import { sameSecret } from "../../http/secret.ts";
 import type { HookSource } from "../definition.ts";
 import { isRecord, scalarsOf, textOf } from "../json.ts";
-import { matchesSignature } from "../signature.ts";
-import type { CrispMemory } from "./connector.ts";
+import { signatureCheck } from "../signature.ts";
+import type { CrispKnown } from "./connector.ts";
 import { isCrispEventName } from "./event-names.ts";
 import type { CrispConfig } from "./options.ts";
 
-/** Largest difference between the time a web hook was signed at and ours, ms. The documentation states none. */
+/** Maximum difference in ms between a web hook's signed time and ours. The documentation states none. */
 const freshMs = 300_000;
-/** Largest timestamp that is read as seconds; larger ones are ms. The documentation does not state the header's unit. */
+/** Largest timestamp that is read as seconds; a larger one is ms. The documentation does not name the unit. */
 const secondsMost = 100_000_000_000;
-/** Period in which a signature is recognised as a repeat, ms. The documentation does not state how long Crisp retries. */
+/** Time in ms for which a signature is recognised as a repeat. The documentation does not tell how long Crisp retries. */
 const repeatMs = 86_400_000;
 
-/** Fields that name the place or the person, and are no details of what happened. */
+/** Fields that identify the place or the person, and are left out of an event's data. */
 const identity = new Set(["website_id", "inbox_id", "session_id", "people_id", "email", "identifier"]);
 
 const profileAlias = (id: string) => `people:${id}`;
@@ -25,7 +25,7 @@ const timeOf = (header: string | undefined): number => {
 	return time <= secondsMost ? time * 1_000 : time;
 };
 
-/** Attributes in a report: those of the field that a `session:set_*` sets, or of a profile. */
+/** Reads the attributes in a report: the field or the data that a `session:set_*` sets, or a profile's fields. */
 function attributesOf(event: string, data: Record<string, unknown>): Record<string, unknown> {
 	const [, field] = /^session:set_(nickname|phone|address|avatar)$/.exec(event) ?? [];
 	if (field !== undefined) return scalarsOf({ [field]: data[field] });
@@ -35,7 +35,7 @@ function attributesOf(event: string, data: Record<string, unknown>): Record<stri
 	return { ...scalarsOf(profile.person, new Set(["timezone"])), ...(company !== undefined && { company }) };
 }
 
-/** Aliases in a report: of the person's session and of their profile. */
+/** Lists the aliases in a report: of the person's session and of their profile. */
 function aliasesIn(event: string, data: Record<string, unknown>): string[] {
 	const opened = event === "email:track:view" && data.type === "session" ? textOf(data.identifier) : undefined;
 	const session = textOf(data.session_id) ?? opened;
@@ -44,25 +44,27 @@ function aliasesIn(event: string, data: Record<string, unknown>): string[] {
 }
 
 /**
- * Crisp's web hooks: https://docs.crisp.chat/references/web-hooks/v1. Those of a plugin are signed, those of a website
- * are not and carry a key in their address: https://docs.crisp.chat/guides/web-hooks/website-hooks
+ * Crisp's web hooks: https://docs.crisp.chat/references/web-hooks/v1. A plugin's web hooks are signed. A website's are
+ * not, and carry a key in their address: https://docs.crisp.chat/guides/web-hooks/website-hooks
  */
 export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret" | "hookKey">> = {
 	secrets: ["hookSecret", "hookKey"],
 	query: z.object({ key: z.string().optional() }),
 
-	of: ({ websiteId, hookSecret, hookKey }) => ({
-		verifies(request) {
-			const signature = request.header("x-crisp-signature");
+	create: ({ websiteId, hookSecret, hookKey }) => ({
+		check({ header, query, now, isCompared }) {
+			const signature = header("x-crisp-signature");
 			if (signature !== undefined && hookSecret !== undefined) {
-				const timestamp = request.header("x-crisp-request-timestamp");
-				const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
+				const timestamp = header("x-crisp-request-timestamp");
+				const isFresh = Math.abs(timeOf(timestamp) - now) <= freshMs;
 				const around: [string, string] = [`[${timestamp};`, "]"];
-				// Guard (SECURITY.md): hook-signature
-				return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
+				if (!isFresh || !isCompared(hookSecret)) return undefined;
+				return signatureCheck(signature, { algorithm: "sha256", secret: hookSecret, around });
 			}
-			const key = request.query("key");
-			return hookKey !== undefined && key !== undefined && sameSecret(key, hookKey);
+			const key = query("key") ?? "";
+			// Guard (SECURITY.md): hook-key
+			const isKey = hookKey !== undefined && isCompared(hookKey) && sameSecret(key, hookKey);
+			return isKey ? () => true : undefined;
 		},
 
 		read({ header, json, raw, now }) {
@@ -87,7 +89,7 @@ export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret"
 			};
 		},
 
-		aliases: ({ id, of }: CrispMemory) =>
+		aliases: ({ id, of }: CrispKnown) =>
 			[id, of].flatMap((each) => (each && !each.includes("@") ? [profileAlias(each)] : [])),
 	}),
 };

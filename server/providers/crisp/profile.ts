@@ -1,11 +1,11 @@
 import { splitName } from "../attributes.ts";
 import type { Scalar } from "../json.ts";
 
-/** Attributes that are fields of a profile's `person`. All others, but for the name and the company, are custom data. */
+/** Attributes that are fields of a profile's `person`. All others except name and company are custom data. */
 const personFields = new Set(["phone", "avatar", "gender", "address", "website"]);
 
 /** Assigns attributes to their paths in Crisp: `{ phone: 1, plan: "pro" }` → `{ "person.phone": "1", "data.plan": "pro" }`. */
-export function placed(attributes: Record<string, Scalar>): Record<string, Scalar> {
+export function attributePaths(attributes: Record<string, Scalar>): Record<string, Scalar> {
 	const { name, rest } = splitName(attributes);
 	const paths: Record<string, Scalar> = name === undefined ? {} : { "person.nickname": name };
 	for (const [attribute, value] of Object.entries(rest)) {
@@ -17,8 +17,8 @@ export function placed(attributes: Record<string, Scalar>): Record<string, Scala
 	return paths;
 }
 
-/** Turns paths into objects: `{ "person.phone": "1" }` → `{ person: { phone: "1" } }`. */
-export function nested(paths: Record<string, Scalar>): Record<string, Record<string, Scalar>> {
+/** Turns paths into a request's body: `{ "person.phone": "1" }` → `{ person: { phone: "1" } }`. */
+export function bodyOf(paths: Record<string, Scalar>): Record<string, Record<string, Scalar>> {
 	const result: Record<string, Record<string, Scalar>> = {};
 	for (const [path, value] of Object.entries(paths)) {
 		const dot = path.indexOf(".");

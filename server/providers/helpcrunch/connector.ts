@@ -6,8 +6,8 @@ import { createExchange } from "../exchange.ts";
 import { cannotCreate, isMissing, missingPlan } from "../existence.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 import { type Address, addressesOf, customerKey, searchFor } from "./customers.ts";
-import { customerBody, placed } from "./fields.ts";
-import { afterLookup, type HelpCrunchMemory, isLookup, type Lookup, put, without } from "./lookup.ts";
+import { customerBody, fieldsOf } from "./fields.ts";
+import { afterLookup, type HelpCrunchKnown, isLookup, type Lookup, putLast, without } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
 import { afterList, removeCustomers } from "./removal.ts";
 
@@ -31,11 +31,11 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: `Bearer ${config.apiKey}` });
 
 	/** Plans a search by the person's next address, after `searched` addresses without a result. */
-	function planSearch(person: Person, address: Address, searched: number, memory: HelpCrunchMemory, now: number): Plan {
+	function planSearch(person: Person, address: Address, searched: number, known: HelpCrunchKnown, now: number): Plan {
 		const request: Lookup = {
 			...searchFor(address),
-			ifDelivered: { ...memory },
-			ifMissing: { ...memory, nobody: put(memory.nobody, customerKey(person), [searched + 1, now]) },
+			ifDelivered: { ...known },
+			ifMissing: { ...known, nobody: putLast(known.nobody, customerKey(person), [searched + 1, now]) },
 			person,
 			address,
 		};
@@ -43,19 +43,19 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 	}
 
 	/** Plans the creation of a customer with all attributes that the lane's updates would send next. */
-	function planCreate(events: Lane, memory: HelpCrunchMemory, now: number): Plan {
+	function planCreate(events: Lane, known: HelpCrunchKnown, now: number): Plan {
 		const [{ event }] = events;
 		const { email, userId } = event.person;
-		const before = memory.notCreated?.for === event.id ? memory.notCreated : undefined;
+		const before = known.notCreated?.for === event.id ? known.notCreated : undefined;
 		if (before && !before.isRefused) return cannotCreate;
 		const name = nameAhead(events);
-		const all = { ...(name && { name }), ...placed(leadingUpdates(events).attributes) };
-		// A refusal may be about an attribute: the second try has none, and the update that follows is refused instead.
+		const all = { ...(name && { name }), ...fieldsOf(leadingUpdates(events).attributes) };
+		// The second try has no attributes, as one of them may be refused. The update that follows is then refused instead.
 		const fields = before ? {} : all;
-		// After a failure the customer is searched for again, because the creation may have succeeded or been needless.
+		// After a failure the customer is searched for again, as they may exist: created by that request, or before it.
 		const failed = (isRefused: boolean) => ({
-			...memory,
-			nobody: without(memory.nobody, customerKey(event.person)),
+			...known,
+			nobody: without(known.nobody, customerKey(event.person)),
 			notCreated: { for: event.id, isRefused },
 		});
 		const request: Lookup = {
@@ -63,7 +63,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 			method: "POST",
 			path: ["customers"],
 			body: { ...customerBody(fields), email, userId },
-			ifDelivered: { ...memory, revivedFor: event.id, sent: remember({}, fields, now) },
+			ifDelivered: { ...known, revivedFor: event.id, sent: remember({}, fields, now) },
 			ifMissing: failed(false),
 			ifRefused: before ? undefined : failed(true),
 			person: event.person,
@@ -71,39 +71,51 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
+	/** A request about a customer with an id that HelpCrunch gives nobody. */
+	const askRight = (request: Pick<PlannedRequest, "method" | "path" | "body">): PlannedRequest => ({
+		...request,
+		purpose: "right",
+		ifDelivered: {},
+	});
+
 	return {
+		rights: [
+			{ name: "send events", request: askRight({ method: "POST", path: ["events"], body: { customer: 0 } }) },
+			{ name: "update customers", request: askRight({ method: "PATCH", path: ["customers", "0"], body: {} }) },
+			{ name: "create customers" },
+		],
 		// https://docs.helpcrunch.com/en/rest-api-v1/api-setup-v1
 		allowance: { requests: 120, per: "minute" },
 		probe: { purpose: "probe", method: "GET", path: ["customers"], query: { limit: "1" }, ifDelivered: {} },
 		addresses: () => true,
 
-		plan(lane, memory: HelpCrunchMemory, now) {
+		plan(lane, known: HelpCrunchKnown, now) {
 			const events = ofFirstPerson(lane, (person) => JSON.stringify([person.ids?.helpcrunch, customerKey(person)]));
 			const [first] = events;
 			const { event } = first;
 			const key = customerKey(event.person);
 			const given = event.person.ids?.helpcrunch;
-			const isGiven = given !== undefined && given !== memory.wrongId;
-			const id = isGiven ? given : memory.ids?.[key];
+			const isGiven = given !== undefined && given !== known.wrongId;
+			const id = isGiven ? given : known.ids?.[key];
 
 			const { count, attributes, leftOut } = leadingUpdates(events);
-			const sent = id !== undefined && memory.sentTo === id ? memory.sent : {};
-			const fields = unsent(placed(attributes), sent, now);
+			const sent = id !== undefined && known.sentTo === id ? known.sent : {};
+			const fields = unsent(fieldsOf(attributes), sent, now);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
 
 			const addresses = addressesOf(event.person);
 			if (id === undefined) {
-				// An hour after a search without a result, it starts again: the chat or an operator may have created them.
-				const [searched, missingAt] = memory.nobody?.[key] ?? [0, 0];
+				// An hour after the search found nobody it starts again, as the chat or an operator may have created the customer.
+				const [searched, missingAt] = known.nobody?.[key] ?? [0, 0];
 				const next = isMissing({ missingAt }, now) ? searched : 0;
 				const address = addresses[next];
 				if (addresses.length === 0) return cannotCreate;
-				if (address) return planSearch(event.person, address, next, memory, now);
-				return missingPlan(first, config, () => planCreate(events, memory, now));
+				if (address) return planSearch(event.person, address, next, known, now);
+				return missingPlan(first, config, () => planCreate(events, known, now));
 			}
-			const lookUp = addresses.length > 0 ? { ...memory, wrongId: given } : undefined;
-			const again = { ...memory, ids: without(memory.ids, key), revivedFor: event.id };
-			const lookUpAgain = memory.revivedFor === event.id ? undefined : again;
+			const lookUp = addresses.length > 0 ? { ...known, wrongId: given } : undefined;
+			const again = { ...known, ids: without(known.ids, key), revivedFor: event.id };
+			const lookUpAgain = known.revivedFor === event.id ? undefined : again;
 			const isUpdating = count > 0;
 			const data = eventData(event, config.occurredAt, now);
 			const request: PlannedRequest = {
@@ -111,7 +123,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 				method: isUpdating ? "PATCH" : "POST",
 				path: isUpdating ? ["customers", String(id)] : ["events"],
 				body: isUpdating ? customerBody(fields) : { customer: id, name: eventName(event), data },
-				ifDelivered: isUpdating ? { ...memory, sentTo: id, sent: remember(sent, fields, now) } : { ...memory },
+				ifDelivered: isUpdating ? { ...known, sentTo: id, sent: remember(sent, fields, now) } : { ...known },
 				ifMissing: isGiven ? lookUp : lookUpAgain,
 			};
 			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };

@@ -1,17 +1,17 @@
 import type { Person } from "../../../shared/event.ts";
 import { isRecord } from "../json.ts";
 
-/** Key of a person at HelpCrunch, where userIds are unique and e-mails are not. */
+/** Makes a person's key at HelpCrunch, where userIds are unique and e-mails are not. */
 export const customerKey = ({ userId, email }: Person) =>
 	userId !== undefined ? `userId:${userId}` : `email:${email}`;
 
-/** A field that customers can be searched by, and the person's value of it. */
+/** A field by which customers can be searched, with the person's value. */
 export interface Address {
 	field: "userId" | "email";
 	value: string;
 }
 
-/** A person's addresses, in the order in which they are searched. */
+/** Lists a person's addresses, in the order in which they are searched. */
 export function addressesOf({ userId, email }: Person): Address[] {
 	const addresses: Address[] = [];
 	if (userId !== undefined) addresses.push({ field: "userId", value: userId });
@@ -19,7 +19,7 @@ export function addressesOf({ userId, email }: Person): Address[] {
 	return addresses;
 }
 
-/** A search for customers by an address: https://docs.helpcrunch.com/en/rest-api-v1/search-customers-v1 */
+/** Makes a search for customers by an address: https://docs.helpcrunch.com/en/rest-api-v1/search-customers-v1 */
 export const searchFor = ({ field, value }: Address) =>
 	({
 		purpose: "search",
@@ -41,8 +41,8 @@ export const isCustomer = (value: unknown): value is Customer & Record<string, u
 const isBlank = (value: unknown) => value === undefined || value === null || value === "";
 
 /**
- * Whether a customer found by an address is the person, as far as the answer tells. A customer with another userId is
- * somebody else, and a filter that HelpCrunch ignores would find everybody.
+ * Tells whether a customer found by an address is the person. A customer with another userId is somebody else. The
+ * address is compared too, as a search whose filter HelpCrunch ignores finds everybody.
  */
 export function isPerson({ userId, email }: Customer, person: Person, { field, value }: Address): boolean {
 	const isSame = person.userId !== undefined && String(userId) === person.userId;
@@ -55,7 +55,7 @@ export function isPerson({ userId, email }: Customer, person: Person, { field, v
  * Chooses among customers with the same e-mail, which HelpCrunch allows: the one with the person's userId, else the one
  * seen last, else the one with the lowest id. https://docs.helpcrunch.com/en/developers/user-entity-format
  */
-export function pick(customers: Customer[], person: Person): Customer | undefined {
+export function pickCustomer(customers: Customer[], person: Person): Customer | undefined {
 	const same = customers.filter(({ userId }) => person.userId !== undefined && String(userId) === person.userId);
 	const seen = ({ lastSeen }: Customer) => Number(lastSeen ?? 0) || 0;
 	return (same.length > 0 ? same : customers).toSorted((a, b) => seen(b) - seen(a) || a.id - b.id)[0];

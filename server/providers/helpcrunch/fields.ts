@@ -1,14 +1,14 @@
 import { splitName } from "../attributes.ts";
 import type { Scalar } from "../json.ts";
 
-/** Attributes that are fields of a customer. All others, but for the name and the locale, are custom data. */
+/** Attributes that are fields of a customer. All others except name and locale are custom data. */
 const customerFields = new Set(["phone", "company"]);
 
-/** `en-GB` → `en`: HelpCrunch takes ISO 639-1. Undefined if the value has no such code. */
+/** Reads the ISO 639-1 code that HelpCrunch takes: `en-GB` → `en`. Undefined if there is none. */
 const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
 
 /** Assigns attributes to fields of a customer: `{ phone: 1, plan: "pro" }` → `{ phone: "1", "customData.plan": "pro" }`. */
-export function placed(attributes: Record<string, Scalar>): Record<string, Scalar> {
+export function fieldsOf(attributes: Record<string, Scalar>): Record<string, Scalar> {
 	const { name, rest } = splitName(attributes);
 	const fields: Record<string, Scalar> = name === undefined ? {} : { name };
 	for (const [attribute, value] of Object.entries(rest)) {

@@ -1,15 +1,15 @@
 import { hash } from "node:crypto";
 import type { HookSource } from "../definition.ts";
 import { isRecord, scalarsOf, textOf } from "../json.ts";
-import { matchesSignature } from "../signature.ts";
-import type { HelpCrunchMemory } from "./lookup.ts";
+import { signatureCheck } from "../signature.ts";
+import type { HelpCrunchKnown } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
 
-/** Period in which an id is recognised as a repeat, ms. It is long, since nothing signed tells when a web hook was sent. */
+/** Time in ms for which an id is recognised as a repeat. It is long, as web hooks have no signed time of sending. */
 const repeatMs = 31 * 86_400_000;
 
-/** Documented events, those of chats and messages by their prefix: https://docs.helpcrunch.com/en/webhooks/webhook-event-types */
-const known =
+/** Documented events, with any name after `chat.` and `message.`: https://docs.helpcrunch.com/en/webhooks/webhook-event-types */
+const documented =
 	/^(customer\.(new|email_updated|tags_changed|unsubscribed|subscribed|blocked|unblocked|deleted)|(chat|message)\.\w+)$/;
 
 /** Fields of a customer that are attributes of the person. */
@@ -24,7 +24,7 @@ const timeOf = (value: unknown, now: number): number => {
 	return ms > 0 && Number.isSafeInteger(ms) ? ms : now;
 };
 
-/** The customer that a report is about: its `customer`, or all of its data. */
+/** Reads the customer that a report is about: its `customer`, or all of its data. */
 function customerOf(data: Record<string, unknown>): Record<string, unknown> {
 	if (isRecord(data.customer)) return data.customer;
 	return typeof data.customer === "number" ? { id: data.customer } : data;
@@ -34,11 +34,11 @@ function customerOf(data: Record<string, unknown>): Record<string, unknown> {
 export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> = {
 	secrets: ["hookSecret"],
 
-	of: ({ hookSecret }) => ({
-		verifies(request) {
-			const signature = request.header("x-helpcrunch-signature");
-			if (signature === undefined || hookSecret === undefined) return false;
-			return matchesSignature(request, signature, { algorithm: "sha1", secret: hookSecret });
+	create: ({ hookSecret }) => ({
+		check({ header, isCompared }) {
+			const signature = header("x-helpcrunch-signature");
+			if (signature === undefined || hookSecret === undefined || !isCompared(hookSecret)) return undefined;
+			return signatureCheck(signature, { algorithm: "sha1", secret: hookSecret });
 		},
 
 		read({ json, now }) {
@@ -50,7 +50,7 @@ export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> =
 			const attributes = attributeNames.flatMap((name) => (textOf(customer[name]) ? [[name, customer[name]]] : []));
 			return {
 				event,
-				isKnown: known.test(event),
+				isKnown: documented.test(event),
 				at: timeOf(json.createdAt, now),
 				key:
 					typeof id === "string" || typeof id === "number" ? String(id) : hash("sha256", JSON.stringify(json), "hex"),
@@ -65,6 +65,6 @@ export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> =
 			};
 		},
 
-		aliases: ({ ids = {} }: HelpCrunchMemory) => Object.values(ids).map(customerAlias),
+		aliases: ({ ids = {} }: HelpCrunchKnown) => Object.values(ids).map(customerAlias),
 	}),
 };

@@ -3,15 +3,15 @@ import type { Sent } from "../attributes.ts";
 import { unreadable } from "../classify.ts";
 import type { HttpAnswer } from "../exchange.ts";
 import type { Known, Outcome, PlannedRequest } from "../provider.ts";
-import { type Address, customerKey, isCustomer, isPerson, pick } from "./customers.ts";
+import { type Address, customerKey, isCustomer, isPerson, pickCustomer } from "./customers.ts";
 
-/** Memory of a lane's people. They have one e-mail or one userId in common, and may differ in the other. */
-export interface HelpCrunchMemory {
+/** Knowledge of a lane's people. They have one e-mail or one userId in common, and may differ in the other. */
+export interface HelpCrunchKnown {
 	/** HelpCrunch's ids, by the customer's key. Events name customers by id only. */
 	ids?: Record<string, number>;
 	/** Number of addresses searched without finding a customer, and the time of the last search, by the customer's key. */
 	nobody?: Record<string, [addresses: number, at: number]>;
-	/** Id that an event gave and that HelpCrunch did not know. */
+	/** Id that an event gave and that HelpCrunch does not have. */
 	wrongId?: number;
 	/** Id of the event for which the customer was created, or is searched for again. */
 	revivedFor?: string;
@@ -22,36 +22,36 @@ export interface HelpCrunchMemory {
 	sentTo?: number;
 }
 
-/** Most customers remembered of one lane; the oldest are forgotten first. */
+/** Maximum number of customers remembered for one lane. The oldest are forgotten first. */
 const rememberMost = 5;
 
-/** A copy of the entries with one more as the latest. */
-export function put<Value>(entries: Record<string, Value> = {}, key: string, value: Value): Record<string, Value> {
+/** Returns a copy of the entries with one more as the latest. */
+export function putLast<Value>(entries: Record<string, Value> = {}, key: string, value: Value): Record<string, Value> {
 	const latest = { ...without(entries, key), [key]: value };
 	return Object.fromEntries(Object.entries(latest).slice(-rememberMost));
 }
 
-/** A copy of the entries without one of them. */
+/** Returns a copy of the entries without one of them. */
 export function without<Value>(entries: Record<string, Value> = {}, key: string): Record<string, Value> {
 	return Object.fromEntries(Object.entries(entries).filter(([other]) => other !== key));
 }
 
-const withId = (memory: HelpCrunchMemory, key: string, id: number): HelpCrunchMemory => ({
-	...memory,
-	ids: put(memory.ids, key, id),
-	nobody: without(memory.nobody, key),
+const withId = (known: HelpCrunchKnown, key: string, id: number): HelpCrunchKnown => ({
+	...known,
+	ids: putLast(known.ids, key, id),
+	nobody: without(known.nobody, key),
 });
 
 /** A search or a creation: a request whose answer may hold a customer's id. */
 export interface Lookup extends PlannedRequest {
 	purpose: "search" | "create";
 	person: Person;
-	ifDelivered: HelpCrunchMemory & Known;
-	ifMissing: HelpCrunchMemory & Known;
-	/** Address that the search is for. */
+	ifDelivered: HelpCrunchKnown & Known;
+	ifMissing: HelpCrunchKnown & Known;
+	/** Address that is searched for. */
 	address?: Address;
-	/** Memory if the creation is refused; absent if a refusal ends the event. */
-	ifRefused?: (HelpCrunchMemory & Known) | undefined;
+	/** Knowledge of the person if the creation is refused; absent if a refusal ends the event. */
+	ifRefused?: (HelpCrunchKnown & Known) | undefined;
 }
 
 export const isLookup = (request: PlannedRequest): request is Lookup =>
@@ -66,12 +66,12 @@ function afterSearch(outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outc
 	if (outcome.kind !== "delivered" || answer.kind !== "reply" || !address) return outcome;
 	if (!Array.isArray(answer.json?.data)) return unreadable(answer.status);
 	const customers = answer.json.data.filter(isCustomer).filter((customer) => isPerson(customer, person, address));
-	const customer = pick(customers, person);
+	const customer = pickCustomer(customers, person);
 	if (!customer) return { kind: "unknownPerson", known: ifMissing, status: answer.status };
 	return { ...outcome, known: { ...withId(ifDelivered, customerKey(person), customer.id) } };
 }
 
-/** An unreadable answer may hide a success, so the customer is searched for next rather than created a second time. */
+/** Takes an unreadable answer for a possible success: the customer is searched for next, not created once more. */
 function afterCreation(outcome: Outcome, answer: HttpAnswer, lookup: Lookup): Outcome {
 	const { person, ifDelivered, ifMissing, ifRefused } = lookup;
 	if (outcome.kind === "rejected" && outcome.reason !== "unbuildable" && ifRefused)

@@ -3,12 +3,12 @@ import type { HttpAnswer } from "../exchange.ts";
 import type { Known, Outcome, PlannedRequest, Removal, Send } from "../provider.ts";
 import { removeAll } from "../removal.ts";
 import { type Address, addressesOf, isCustomer, isPerson, searchFor } from "./customers.ts";
-import type { HelpCrunchMemory } from "./lookup.ts";
+import type { HelpCrunchKnown } from "./lookup.ts";
 
-/** Most customers deleted for one person. E-mails are not unique, but a search with more results is likely wrong. */
+/** Maximum number of customers deleted for one person. E-mails are not unique, but more results are likely wrong. */
 const mostCustomers = 20;
 
-/** A search for customers whose outcome has all that are found as `known.found`. */
+/** Makes a search for customers. Its outcome has all customers found in `known.found`. */
 const listOf = (address: Address): PlannedRequest => ({ ...searchFor(address), purpose: "list", ifDelivered: {} });
 
 /** Adds the customers in an answer to the outcome of {@link listOf}'s request. */
@@ -18,13 +18,13 @@ export function afterList(outcome: Outcome, answer: HttpAnswer): Outcome {
 }
 
 /**
- * Deletes every customer who is this person: those with a known id, and those found by userId and by e-mail. The route
- * `DELETE /customers/{id}` is not documented: https://github.com/ralphowino/laravel-helpcrunch uses it.
+ * Deletes the customers who are this person, by known ids and by searches for userId and e-mail. The route
+ * `DELETE /customers/{id}` is not documented, but https://github.com/ralphowino/laravel-helpcrunch uses it.
  */
 export async function removeCustomers(person: Person, known: readonly Known[], send: Send): Promise<Removal> {
 	const addresses = addressesOf(person);
 	const keys = addresses.map(({ field, value }) => `${field}:${value}`);
-	const remembered = known.flatMap(({ ids = {} }: HelpCrunchMemory) => Object.entries(ids));
+	const remembered = known.flatMap(({ ids = {} }: HelpCrunchKnown) => Object.entries(ids));
 	const ids = new Set(remembered.flatMap(([key, id]) => (keys.includes(key) ? [id] : [])));
 	for (const address of addresses) {
 		const outcome = await send(listOf(address));

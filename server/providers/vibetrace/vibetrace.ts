@@ -6,7 +6,7 @@ import { classify, type Dialect, errorTexts } from "../classify.ts";
 import type { AccountOf, ProviderDefinition } from "../definition.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedMemory, addressed, cannotCreate, created, isMissing, missingPlan } from "../existence.ts";
+import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { baseUrl, text } from "../options.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 
@@ -54,7 +54,7 @@ const dialect: Dialect = {
 			message: /^(?!.*(missing event information|validating user)).*\b(user|e-?mail)\b/is,
 			means: "unknownPerson",
 		},
-		// The probe asks for a user who does not exist. Vibetrace says so only if the key is right.
+		// The probe asks for a user who does not exist. Vibetrace answers that only if the key is right.
 		{ purpose: ["probe"], status: [400, 404], message: /\buser\b/i, means: () => ({ kind: "delivered", known: {} }) },
 	],
 	succeeded: (json) => !("errors" in json),
@@ -69,7 +69,7 @@ const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
 function createVibetraceConnector(config: VibetraceConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
 
-	/** The value of `event` in a request: an object with exactly one key, the event's type. */
+	/** Makes the value of `event` in a request: an object with one key, Vibetrace's type of the event. */
 	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
 		const { event } = stored;
 		const all = Object.entries(eventData(event, config.occurredAt, now) ?? {});
@@ -79,8 +79,8 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 
-	/** Plans the creation of the user with the attributes of the leading updates, which are settled by it. */
-	function planUpsert(events: Lane, memory: AddressedMemory, now: number): Plan {
+	/** Plans the creation of the user with the attributes of the leading updates, which it settles. */
+	function planUpsert(events: Lane, known: AddressedKnown, now: number): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
@@ -91,32 +91,34 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			path: ["user", email],
 			query: { upsert: "true" },
 			body: attributes,
-			ifDelivered: created(memory, event, attributes, now),
+			ifDelivered: ifCreated(known, event, attributes, now),
 		};
 		return { kind: "send", request, settles: count, covers: Math.max(count, 1), leftOut };
 	}
 
 	return {
+		// What these routes answer to a wrong user is not documented.
+		rights: [{ name: "send events" }, { name: "create users" }],
 		// No limit is documented.
 		allowance: { requests: 10, per: "second" },
 		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, known: AddressedMemory, now) {
-			const { events, first, given, memory, missing } = addressed(lane, idOf, known, now);
+		plan(lane, stored: AddressedKnown, now) {
+			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
-			const fields = unsent(attributes, memory.sent, now);
+			const fields = unsent(attributes, known.sent, now);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
-			if (isMissing(memory, now)) return missingPlan(first, config, () => planUpsert(events, memory, now));
+			if (isMissing(known, now)) return missingPlan(first, config, () => planUpsert(events, known, now));
 			const { email } = first.event.person;
-			const user = given === undefined ? { email } : { _id: given };
+			const user = id === undefined ? { email } : { _id: id };
 			const request: PlannedRequest = {
 				purpose: "event",
 				method: "POST",
 				path: ["event"],
 				body: { user, event: count > 0 ? { update: fields } : payload(first, now) },
-				ifDelivered: { ...memory, missingAt: undefined, sent: remember(memory.sent, fields, now) },
-				ifMissing: missing,
+				ifDelivered: { ...known, missingAt: undefined, sent: remember(known.sent, fields, now) },
+				ifMissing,
 			};
 			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };
 		},

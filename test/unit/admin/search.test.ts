@@ -78,7 +78,7 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 	const last = { ...storedEvent({ person: ada, name: "last" }), receivedAt: Date.now() + 1_000 };
 	const events = [{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false }];
 	options.activity.received({
-		kind: "taken",
+		kind: "batch",
 		site: "site",
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),

@@ -35,16 +35,17 @@ export function createLanes() {
 		},
 		take({ lanes: most, now, hold }: TakeRequest): Taken {
 			const owing = [...lanes].filter(([, { owed, lease }]) => owed > 0 && lease === undefined);
-			const ready = owing.filter(([, { dueAt }]) => dueAt <= now);
+			const allReady = owing.filter(([, { dueAt }]) => dueAt <= now);
+			const ready = allReady.slice(0, most);
 			const waiting = owing.flatMap(([, { dueAt }]) => (dueAt > now ? [dueAt] : []));
-			const leases = ready.slice(0, most).map(([lane, state]): Lease => {
+			const leases = ready.map(([lane, state]): Lease => {
 				state.lease = ++number;
 				const tried = { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 };
 				const about = { destination, lane, number, person: `person ${lane}`, known: undefined };
 				return { ...about, ...tried, bodies: ["{}"] };
 			});
-			const due = ready.length > most ? [now] : waiting;
-			return { leases, hold, nextAt: due.length > 0 ? Math.min(...due) : undefined };
+			const isMore = allReady.length > ready.length;
+			return { leases, isMore, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
 		},
 		settle({ lease: { lane, number }, ended, failed }: Settlement): Settled {
 			const state = lanes.get(lane);
@@ -68,6 +69,8 @@ export const running: GroupHold = {
 	until: () => 0,
 	isChanging: () => false,
 	probing: () => false,
+	isPaused: () => false,
+	isSuspect: () => false,
 	probe: async () => true,
 	stored: () => undefined,
 	seen: () => {},

@@ -65,7 +65,7 @@ it("a forgotten person's activity is deleted, and requests still under way are n
 		{ person: "email:ada@example.com", body: "{}", destinations: [], claims: [], rank: 0, reserved: false },
 	];
 	activity.received({
-		kind: "taken",
+		kind: "batch",
 		site: "site",
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { afterOf, pageOf, replayed } from "../../../server/outbox/dead-letter.ts";
+import { pageOf, readCursor, replayed } from "../../../server/outbox/dead-letter.ts";
 
 const row = (id: number, more: object = {}) => ({
 	id,
@@ -42,17 +42,17 @@ it("a page has a cursor if another page follows", () => {
 	expect(pageOf(rows, 3).cursor).toBeUndefined();
 	const { items, cursor } = pageOf(rows, 2);
 	expect(items.map(({ id }) => id)).toEqual(["1", "2"]);
-	expect(afterOf(cursor)).toBe(2);
+	expect(readCursor(cursor)).toBe(2);
 });
 
 it("no cursor means the first page, and a cursor larger than any id is accepted", () => {
-	expect(afterOf(undefined)).toBe(0);
-	expect(afterOf("9".repeat(40))).toBe(Number.MAX_SAFE_INTEGER);
+	expect(readCursor(undefined)).toBe(0);
+	expect(readCursor("9".repeat(40))).toBe(Number.MAX_SAFE_INTEGER);
 });
 
 it("a replayed dead letter keeps its rank, its right to the reserve and its history", () => {
 	const delivery = { place: 0, rank: 3, reserved: true, alone: false };
-	const past = { attempts: 2, firstAt: 10 };
-	expect(replayed(row(1, { rank: 3, reserved: 1 }))).toEqual({ delivery, past });
-	expect(replayed(row(1, { rank: 3, reserved: true }))).toEqual({ delivery, past });
+	const history = { attempts: 2, firstAt: 10 };
+	expect(replayed(row(1, { rank: 3, reserved: 1 }))).toEqual({ delivery, history });
+	expect(replayed(row(1, { rank: 3, reserved: true }))).toEqual({ delivery, history });
 });

@@ -161,7 +161,7 @@ describe("a store moved from a file into PostgreSQL", () => {
 
 	it("is not moved while a proxy uses it, nor into a database that contains another store", async () => {
 		const [before, after] = await both();
-		await expect(migrateStore(copy, await cluster.database())).rejects.toThrow(/a proxy uses it/);
+		await expect(migrateStore(copy, await cluster.database())).rejects.toThrow(/a proxy uses .*: stop it first/);
 		await expect(migrateStore(file, url)).rejects.toThrow(/in use/);
 		await Promise.all([before.close(), after.close()]);
 		const used = await openPostgres(url);

@@ -152,6 +152,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(501)).attempts).toBe(0);
 		});
 
+		it("waits until it is due after it was postponed, without a counted failure", async () => {
+			await append([event("ada", "1")]);
+			await outbox.settle({ lease: await takeOne(100), now: 100, postponedTo: 500 });
+			const { leases, nextAt } = await outbox.take({ ...takeOptions, destination: crisp, now: 499 });
+			expect([leases, nextAt]).toEqual([[], 500]);
+			const again = await takeOne(500);
+			expect([again.attempts, again.failingSince, again.bodies]).toEqual([0, undefined, ["1"]]);
+		});
+
 		it("is not made ready by a new event while it waits", async () => {
 			await append([event("ada", "1")]);
 			await outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 500 } });
@@ -183,13 +192,14 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await settle({ ended })).toBe("gone");
 		});
 
-		it("can be taken at once if a take that leased all it asked for left it ready", async () => {
+		it("is reported by a take that has left it ready, unless that take was for other lanes", async () => {
 			await append([event("ada", "1", { reserved: true }), event("bob", "1"), event("eve", "1")]);
-			const nextAt = async (lanes: number, reservedOnly = false) =>
-				(await outbox.take({ ...takeOptions, destination: crisp, lanes, reservedOnly, now: 5, served: 9 })).nextAt;
-			expect(await nextAt(1, true)).toBe(1_005);
-			expect(await nextAt(1)).toBe(5);
-			expect(await nextAt(1)).toBe(1_005);
+			const isMore = async (reservedOnly = false) =>
+				(await outbox.take({ ...takeOptions, destination: crisp, lanes: 1, reservedOnly, now: 0, served: 9 })).isMore;
+			expect(await isMore(true)).toBe(false);
+			expect(await isMore()).toBe(true);
+			expect(await isMore()).toBe(false);
+			expect(await isMore()).toBe(false);
 		});
 
 		it("belongs to one destination of one site", async () => {
@@ -839,8 +849,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 	describe("a search", () => {
 		const helpcrunch = { site: "site", name: "helpcrunch" };
-		const owed = async (persons: string[], events?: string[], limit = 10) =>
-			(await outbox.findOwed({ destinations: [crisp, helpcrunch], persons, limit, ...(events && { events }) })).map(
+		const owed = async (people: string[], events?: string[], limit = 10) =>
+			(await outbox.findOwed({ destinations: [crisp, helpcrunch], people, limit, ...(events && { events }) })).map(
 				({ destination, body, ahead }) => [destination.name, body, ahead],
 			);
 
@@ -865,7 +875,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 		it("reports the state of the lane", async () => {
 			await append([event("ada", "1")]);
-			const look = () => outbox.findOwed({ destinations: [crisp], persons: ["ada"], limit: 10 });
+			const look = () => outbox.findOwed({ destinations: [crisp], people: ["ada"], limit: 10 });
 			const entry = { destination: crisp, person: "ada", body: "1", ahead: 0 };
 			expect(await look()).toEqual([{ ...entry, state: "ready", attempts: 0 }]);
 			const lease = await takeOne(100);

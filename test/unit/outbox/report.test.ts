@@ -24,12 +24,12 @@ function createClaims(...names: string[]) {
 	const nameOf = (person: string, { key }: Claim) => `${person} ${key}`;
 	return {
 		all,
-		isHeld: (person: string, each: Claim) => all.has(nameOf(person, each)),
-		mark: (person: string, each: Claim) => void all.add(nameOf(person, each)),
+		isTaken: (person: string, each: Claim) => all.has(nameOf(person, each)),
+		set: (person: string, each: Claim) => void all.add(nameOf(person, each)),
 	};
 }
 
-it("an event with a held claim is dropped, and none of its marks are set", () => {
+it("an event with a taken claim is dropped, and none of its marks are set", () => {
 	const claims = createClaims("ada sent");
 	const events = [reported("ada", ["other", "sent"], ["told"]), reported("bob", ["sent"], ["told"])];
 	const { batch, echoes } = withoutEchoes(report(events), claims);

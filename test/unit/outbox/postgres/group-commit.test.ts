@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { together } from "../../../../server/outbox/postgres/group-commit.ts";
+import { createGroupCommit } from "../../../../server/outbox/postgres/group-commit.ts";
 
 it("simultaneous calls share one commit, and calls made meanwhile share the next", async () => {
 	const done: number[][] = [];
-	const { ask } = together<number, number>(async (items) => {
+	const { ask } = createGroupCommit<number, number>(async (items) => {
 		done.push(items);
 		await new Promise(setImmediate);
 		return items;
