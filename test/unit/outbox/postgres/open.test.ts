@@ -5,6 +5,7 @@ import { createCounters } from "../../../../server/outbox/postgres/counters.ts";
 import { openDatabase } from "../../../../server/outbox/postgres/database.ts";
 import { createDestinations } from "../../../../server/outbox/postgres/destinations.ts";
 import { createFanOut } from "../../../../server/outbox/postgres/fan-out.ts";
+import { createLeases } from "../../../../server/outbox/postgres/leases.ts";
 import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
 import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
@@ -137,6 +138,25 @@ describe("the PostgreSQL outbox", () => {
 		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
 		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
 		expect(await createStats(shared())()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+	});
+
+	it("gives leases back while this process may be taken for dead, and reports no more lanes then", async () => {
+		const url = await cluster.database();
+		const outbox = await open(url);
+		await appended(outbox, event("ada", "1"), event("bob", "1"));
+		const database = await openDatabase(url);
+		cleanups.push(() => database.end());
+		const [owner] = await database.run("SELECT id FROM eventferry.owner");
+		const unseen = createLeases({
+			database,
+			destinations: createDestinations(database),
+			counters: createCounters(),
+			notice: noticeFrom("this test"),
+			owner: { id: Number(owner?.id), isSurelySeen: () => false },
+		});
+		const taken = await unseen.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
+		expect(taken).toMatchObject({ leases: [], isMore: false });
+		expect(await take(outbox)).toHaveLength(2);
 	});
 
 	it("accepts no more than its maximum size until there is room again", async () => {
