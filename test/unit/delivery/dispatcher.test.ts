@@ -48,7 +48,7 @@ describe("the dispatcher", () => {
 			limits,
 			now: Date.now,
 			random: () => 0,
-			report(notice) {
+			notify(notice) {
 				notices.push(notice);
 				if (notice.kind === "fault" && !mayFault) throw new Error(notice.message, { cause: notice.error });
 			},

@@ -90,7 +90,7 @@ describe("the flow", () => {
 			outbox,
 			now: () => now,
 			retryMs: 1_000,
-			report: (notice) => notice.kind === "fault" && faults.push(notice.error),
+			notify: (notice) => notice.kind === "fault" && faults.push(notice.error),
 		});
 		flow = startFlow(context, {
 			purse: createPurse(context),

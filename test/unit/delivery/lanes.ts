@@ -92,7 +92,7 @@ export const contextOf = ({ outbox, provider, ...parts }: Parts): Context => ({
 	limits,
 	now: () => 0,
 	random: () => 0,
-	report: failing,
+	notify: failing,
 	signal: new AbortController().signal,
 	retryMs: 1,
 	...parts,

@@ -22,8 +22,8 @@ async function settleWith(answers: (Settled | Error)[], more: Partial<Settlement
 			return answer;
 		},
 	};
-	const report = (notice: Notice) => happened.push(notice.kind === "fault" ? notice.error : notice.kind);
-	const context = contextOf({ outbox, report, ...(signal && { signal }) });
+	const notify = (notice: Notice) => happened.push(notice.kind === "fault" ? notice.error : notice.kind);
+	const context = contextOf({ outbox, notify, ...(signal && { signal }) });
 	const settle = createSettle(context, (at) => happened.push(`ready from ${at}`));
 	happened.push(await settle({ ...settlement, ...more }));
 	return happened;
