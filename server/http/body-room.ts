@@ -12,6 +12,8 @@ const roomBytes = 67_108_864;
 const shareBytes = 8_388_608;
 /** Bytes up to which a body is accepted even if the room is full: a few large bodies must not block many small ones. */
 const smallBytes = 16_384;
+/** Pieces in which a body may come. Real clients send packets; a body of one-byte chunks costs more than 100 others. */
+const piecesMost = 8_192;
 
 /** A body in the room. */
 interface Body {
@@ -119,8 +121,11 @@ export function createBodyRoom(senderOf: SenderOf) {
 			resize(bytes: number): void {
 				count(bytes);
 				while (share.bytes > most && giveWay(share));
-				// Guard (SECURITY.md): body-fullest
-				while (held > roomBytes && (giveWay(fullest(share)) || giveWay(share)));
+				while (held > roomBytes) {
+					// Guard (SECURITY.md): body-fullest
+					if (giveWay(fullest(share))) continue;
+					if (!giveWay(share)) break;
+				}
 			},
 			leave(): void {
 				count(0);
@@ -155,7 +160,11 @@ export function createBodyRoom(senderOf: SenderOf) {
 				request.resume();
 				next(error);
 			}
+			let pieces = 0;
 			function add(chunk: Buffer): void {
+				pieces += 1;
+				// Guard (SECURITY.md): body-pieces
+				if (pieces > piecesMost) return void request.socket.destroy();
 				try {
 					collect.add(chunk);
 				} catch (error) {
