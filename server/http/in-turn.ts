@@ -17,13 +17,22 @@ const waiting = new WeakMap<Socket, number>();
 /** Answers whose turn has come. */
 const begun = new WeakSet<ServerResponse>();
 
+/** Finished answers that have not left yet, by connection, with the connection's own timeout. */
+const leaving = new WeakMap<Socket, { response: ServerResponse; timeout: number }>();
+
 /** Closes the connection of an answer that is not read. Node counts every byte that the client takes as activity. */
 function closeUnread(socket: Socket, response: ServerResponse): void {
 	response.once("prefinish", () => {
-		const before = socket.timeout ?? 0;
+		leaving.set(socket, { response, timeout: leaving.get(socket)?.timeout ?? socket.timeout ?? 0 });
 		socket.setTimeout(unreadMs);
-		// Node then sets its own timeout for idle connections, unless that is switched off.
-		response.once("finish", () => socket.timeout === unreadMs && socket.setTimeout(before));
+	});
+	response.once("finish", () => {
+		const last = leaving.get(socket);
+		// The next request of the connection may have been answered by now.
+		if (last?.response !== response) return;
+		leaving.delete(socket);
+		// Node sets its timeout for idle connections, unless that is switched off.
+		if (socket.timeout === unreadMs) socket.setTimeout(last.timeout);
 	});
 }
 
