@@ -27,7 +27,7 @@ import { supportsNode, UnsupportedNodeError } from "./version.ts";
 export interface EventProxy {
 	/** The routes. Mount them where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
 	router: Router;
-	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then, events are answered 503. */
+	/** Opens the store and starts to deliver; until then, events are answered 503. Can reject with `StoreOpenError`. */
 	start(): Promise<void>;
 	/**
 	 * Stops accepting events (503), lets requests that are under way finish for up to `graceMs` (default 10,000 ms), and
@@ -42,14 +42,14 @@ export interface EventProxy {
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**
 	 * Calls `listener` once for each verified web hook of Crisp and HelpCrunch, after its events are on disk. Returns a
-	 * function that stops this. Errors that the listener throws are logged.
+	 * function that removes the listener. Errors of the listener are logged.
 	 */
 	onHook(listener: HookListener): () => void;
 }
 
 /**
  * Makes a proxy. Throws `UnsupportedNodeError` on a version of Node that it does not run on, and `ConfigError` with
- * every mistake in the configuration. Opens and delivers nothing until `start()`.
+ * every mistake in the configuration. The proxy opens and delivers nothing until `start()`.
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
@@ -143,11 +143,11 @@ interface Parts {
 	now(): number;
 }
 
-/** The open store, and the deliveries from it. */
+/** The open store, and the running destinations. */
 interface Running {
 	outbox: Outbox;
 	deliveries: Delivery[];
-	/** Ends sweeping and deliveries. Requests under way may take `graceMs` more. */
+	/** Ends sweeping and deliveries. Requests under way may take another `graceMs`. */
 	end(graceMs: number): Promise<void>;
 }
 
@@ -174,7 +174,7 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 	};
 }
 
-/** Names the sites of the store for people, never by their write keys. */
+/** Makes a function that returns the label of a site, by its name in the store. */
 function labelsOf({ sites, sandbox }: CheckedConfig): (site: string) => string {
 	const labels = siteLabels(sites);
 	const byName = new Map(sites.map((site, index) => [storedName(site, sandbox), labels[index] ?? ""]));

@@ -8,7 +8,7 @@ import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { snippetRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
-import { byDestination, worst } from "./observe/observed.ts";
+import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
 
@@ -37,13 +37,14 @@ const readiness = named(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
 				z.object({ code: z.literal("shared_address") }),
+				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
 			]),
 		),
 	}),
 );
 const getReadiness: Operation = {
 	summary: "Readiness of the proxy: its store, and the states of its destinations",
-	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
+	answer: ok("Ready, also with paused destinations or warnings", json(readiness)),
 	unavailable: {
 		status: 503,
 		description: "The store is not available, or the proxy is stopping",
@@ -74,18 +75,22 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 	}
 	const answerReady: RequestHandler = async (_request, response) => {
 		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
-		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worst(all).kind]);
+		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worstState(all).kind]);
 		response.status(isUp ? 200 : 503).json({
 			store: isUp ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
 			warnings: [
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
+				...byDestination(admin.deliveries()).flatMap(([destination, all]) => {
+					const [hold] = all.flatMap(({ dispatcher }) => dispatcher.creationHold() ?? []);
+					return hold ? [{ code: "creation_refused", destination, reason: hold.reason }] : [];
+				}),
 				...(isAddressShared() ? [{ code: "shared_address" }] : []),
 			],
 		});
 	};
 
-	const { guard, routes } = createAdmin(admin);
+	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
 		...ingest,
 		snippetRoute(),
@@ -102,8 +107,8 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 	const router = Router({ caseSensitive: true, strict: true });
 	router.use(firstSegments(all), inTurn, observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
-	router.use(["/v1", "/admin"], asItSays);
-	router.use("/admin", guard);
+	router.use(["/v1", "/admin"], noSniffing);
+	router.use("/admin", operatorsOnly);
 	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
@@ -114,7 +119,7 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
 /** Forbids sniffing and caching, because answers contain text of visitors and providers. */
-const asItSays: RequestHandler = (_request, response, next) => {
+const noSniffing: RequestHandler = (_request, response, next) => {
 	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 	next();
 };

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { accountVariables, type CheckedConfig, doubts, loadConfig, readVariable } from "../config/config.ts";
 import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
-import type { Outcome } from "../providers/provider.ts";
+import type { Connector, Outcome, Right } from "../providers/provider.ts";
 import { type Account, accountsOf } from "../sites.ts";
 import { type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
@@ -39,18 +39,45 @@ export function inWords(outcome: Outcome): string {
 	}
 }
 
-/** Sends a provider's probe. The answer is in words that follow the destination's name. */
+/** Result of asking for a right. */
+interface RightAnswer {
+	right: string;
+	state: "held" | "missing" | "not checked";
+	reason?: string;
+}
+
+/** Asks for a right. Any answer but a refusal of the credentials shows that they have it. */
+async function askRight({ name: right, request }: Right, send: Connector["send"]): Promise<RightAnswer> {
+	if (!request) return { right, state: "not checked", reason: "no request for it is sure to change nothing" };
+	const outcome = await send(request, new AbortController().signal);
+	const reason = "reason" in outcome ? outcome.reason : undefined;
+	if (outcome.kind === "paused") return { right, state: "missing", ...(reason && { reason }) };
+	if (outcome.kind === "wait" || outcome.kind === "retry")
+		return { right, state: "not checked", ...(reason && { reason }) };
+	return { right, state: "held" };
+}
+
+/** Sends a provider's probe, and asks for each right. The answer is in words that follow the destination's name. */
 async function askLive({ provider }: Account) {
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
+	const ms = Math.round(performance.now() - before);
+	const isTaken = outcome.kind === "delivered";
+	const rights = isTaken
+		? await Promise.all((provider.rights ?? []).map((right) => askRight(right, provider.send)))
+		: [];
 	return {
 		destination: provider.name,
-		ok: outcome.kind === "delivered",
+		ok: isTaken && rights.every(({ state }) => state !== "missing"),
+		isTaken,
 		answer: inWords(outcome),
 		status: outcome.status,
-		ms: Math.round(performance.now() - before),
+		ms,
+		rights,
 	};
 }
+
+const rightWords = { held: "may", missing: "may not", "not checked": "not checked: may it" } as const;
 
 const readinessSchema = z.object({ warnings: z.array(z.object({ code: z.string() })) });
 
@@ -70,8 +97,11 @@ export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
 	options: ["port", "host", "config", "store", "live", "json", "help"],
-	help: `Opens no store, delivers nothing, shows no secret. --live sends one request to
-each destination. It changes nothing there, but counts towards its limit.
+	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak, as
+secrets of fewer than 32 characters, and exits with 0 nevertheless. --live asks
+each destination for its answer and for each right that deliveries need. That
+changes nothing there, but counts towards its limit. A right is "not checked" if
+no request is sure to change nothing.
 
 Examples:
   eventferry check
@@ -97,8 +127,11 @@ ${variablesHelp}`,
 			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
 			for (const { writeKey, origins, destinations, live = [] } of sites) {
 				out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
-				for (const { destination, answer, ok, ms } of live) {
-					out(`    ${destination} ${answer}${ok ? ` (${duration(ms)})` : ""}\n`);
+				for (const { destination, answer, ok, isTaken, ms, rights } of live) {
+					out(`    ${destination} ${answer}${isTaken ? ` (${duration(ms)})` : ""}\n`);
+					for (const { right, state, reason } of rights) {
+						out(`      ${rightWords[state]} ${right}${reason ? ` (${visible(reason)})` : ""}\n`);
+					}
 					if (!ok) out(`      see ${accountVariables(destination).join(", ")}\n`);
 				}
 			}

@@ -19,6 +19,8 @@ const options = {
 	destination: { type: "string", value: "D", help: `only those for ${names}` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
+	all: { type: "boolean", help: "all of them, without --destination, --reason and --id" },
+	yes: { type: "boolean", short: "y", help: "ask nothing" },
 	json: { type: "boolean", help: "print JSON" },
 	help: { type: "boolean", short: "h", help: "this text" },
 	version: { type: "boolean", short: "v", help: "the version" },

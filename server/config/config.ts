@@ -4,9 +4,9 @@ import { isRecord } from "../providers/json.ts";
 import type { ProviderName } from "../providers/registry.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
-import { hasDestination } from "./destination.ts";
+import { doubtsOf } from "./doubts.ts";
 import { type CheckedConfig, type Config, configSchema } from "./schema.ts";
-import { unknownNames, type Variable, variables } from "./variables.ts";
+import { nameOf, unknownNames, type Variable, variables } from "./variables.ts";
 
 export { ConfigError } from "./config-error.ts";
 export type { CheckedConfig, CheckedSite, Config } from "./schema.ts";
@@ -34,14 +34,6 @@ function withValue(target: unknown, [key = "", ...rest]: string[], value: unknow
 	}
 	const record = asRecord(target);
 	return { ...record, [key]: inner(record[key]) };
-}
-
-/** Names an option for people: by its variable if it has one and there is one site at most, else by its path. */
-function nameOf(path: string, sites: number): string {
-	if (path === "") return "the configuration";
-	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
-	const variable = sites <= 1 ? variables.find((each) => each.path === path) : undefined;
-	return variable?.name ?? path.replace(/\.(\d+)/g, "[$1]");
 }
 
 const types: Record<string, string> = {
@@ -158,24 +150,9 @@ export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConf
 	throw new ConfigError([...unreadable, ...mistakes]);
 }
 
-/** HS256 needs a key at least as long as its hash: https://www.rfc-editor.org/rfc/rfc7518#section-3.2 */
-const secretLength = 32;
-
-/** Warnings about a valid configuration, one line each. They contain no configured value. */
-export function doubts({ sites }: CheckedConfig): string[] {
-	return sites.flatMap((site, index) => {
-		const named = (field: string) => nameOf(`sites.${index}.${field}`, sites.length);
-		const found: string[] = [];
-		if (!hasDestination(site))
-			found.push(`${named("destinations")} are missing: events are accepted, but delivered nowhere`);
-		if (site.identitySecrets?.some((secret) => secret.length < secretLength)) {
-			found.push(
-				`${named("identitySecrets")} has a secret of fewer than ${secretLength} characters, which can be guessed from a token. Make one with: openssl rand -hex 32`,
-			);
-		}
-		return found;
-	});
-}
+/** Warnings about a valid configuration, one line each. They contain no secret. */
+export const doubts = (config: CheckedConfig, env: Environment = process.env): string[] =>
+	doubtsOf(config, env.PGSSLMODE);
 
 /** Loads the sites' write keys only, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
 export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]> {

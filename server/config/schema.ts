@@ -1,8 +1,10 @@
 import * as z from "zod";
 import { trustedProxies, trustProxyHint } from "../http/client-address.ts";
 import { isStore } from "../outbox/store-url.ts";
+import { isRecord } from "../providers/json.ts";
 import { text } from "../providers/options.ts";
 import type { InputOf } from "./input-of.ts";
+import { secretsIn } from "./secrets.ts";
 import { bearerToken, type Circumstances, siteSchema } from "./site.ts";
 
 const trustProxy = z
@@ -60,15 +62,32 @@ const options = (circumstances: Circumstances) => ({
 	sites: z.array(siteSchema(circumstances)).min(1, "must name at least one site"),
 });
 
+/** Reports mistakes about keys together with those in other options, rather than after they are corrected. */
+const hasSites = ({ value }: { value: unknown }) =>
+	isRecord(value) && Array.isArray(value.sites) && value.sites.every(isRecord);
+
+function checkKeys(
+	config: { sites: { writeKey?: string; serverKey?: string | undefined }[] },
+	context: z.RefinementCtx,
+) {
+	const write = config.sites.flatMap(({ writeKey }) => writeKey ?? []);
+	const server = config.sites.flatMap(({ serverKey }) => serverKey ?? []);
+	for (const [kind, keys] of Object.entries({ write, server })) {
+		const message = `must each have a ${kind} key of their own: two have the same`;
+		if (new Set(keys).size < keys.length) context.addIssue({ code: "custom", path: ["sites"], message });
+	}
+	for (const { path, value } of secretsIn(config)) {
+		const message = "must not be a write key, which everybody can read in your pages: make a secret at random";
+		// Guard (SECURITY.md): public-secret
+		if (write.includes(value)) context.addIssue({ code: "custom", path: path.split("."), message });
+	}
+}
+
 /** The schema of a configuration. */
 export const configSchema = (circumstances: Circumstances): z.ZodObject<ReturnType<typeof options>, z.core.$strict> =>
-	z.strictObject(options(circumstances)).superRefine(({ sites }, context) => {
-		const keys = { write: sites.map((site) => site.writeKey), server: sites.flatMap((site) => site.serverKey ?? []) };
-		for (const [kind, each] of Object.entries(keys)) {
-			const message = `must each have a ${kind} key of their own: two have the same`;
-			if (new Set(each).size < each.length) context.addIssue({ code: "custom", path: ["sites"], message });
-		}
-	});
+	z
+		.strictObject(options(circumstances))
+		.superRefine((config, context) => checkKeys(config, context), { when: hasSites });
 
 /** A configuration as people write it: options with a default may be left out. */
 export type Config = InputOf<ReturnType<typeof configSchema>>;

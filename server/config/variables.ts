@@ -64,6 +64,14 @@ export const variables: readonly Variable[] = [
 	...providerNames.flatMap(variablesOf),
 ];
 
+/** Names an option for people: by its variable if it has one and there is one site at most, else by its path. */
+export function nameOf(path: string, sites: number): string {
+	if (path === "") return "the configuration";
+	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
+	const variable = sites <= 1 ? variables.find((each) => each.path === path) : undefined;
+	return variable?.name ?? path.replace(/\.(\d+)/g, "[$1]");
+}
+
 /** Names of all variables: those that set options, and those of the command. */
 export const configVariables = [...variables.map(({ name }) => name), "EVENTFERRY_URL"];
 

@@ -185,12 +185,7 @@ export function createBodyRoom(senderOf: SenderOf) {
 				next();
 			}
 			body.refuse = () =>
-				refuse(
-					new RequestError(
-						"store_unavailable",
-						"too many large requests at once: try again after the seconds in Retry-After",
-					),
-				);
+				refuse(new RequestError("store_unavailable", "too many large requests at once: try again later"));
 			response.once("close", leave);
 			request.on("data", add).on("end", complete);
 		};

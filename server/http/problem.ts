@@ -67,11 +67,7 @@ export function problemHandler(onUnexpected: (error: unknown, response: Response
 		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
 			onUnexpected(error, response);
-			return sendProblem(
-				response,
-				"store_unavailable",
-				"the store is not available: try again after the seconds in Retry-After",
-			);
+			return sendProblem(response, "store_unavailable", "the store is not available: try again later");
 		}
 		// Errors of body-parser and of zlib have a status. A 4xx status means that the body is wrong.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {

@@ -1,23 +1,32 @@
 import type { Logger } from "pino";
 import type { Notice } from "../delivery/dispatcher.ts";
 
-/** Interval between two lines of the same fault, ms: on a full disk every request causes one. */
+/** Interval between two log lines of the same fault, ms: on a full disk every request causes one. */
 const faultEveryMs = 60_000;
 
-/** Logs the states of destinations, dead letters and lost leases. Never logs a person, a key or an event. */
-export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
+/** Logs a destination's states, dead letters and lost leases. Never logs a person, a key or an event. */
+export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" | "probe" }>): void {
 	if (notice.kind === "lost") {
 		log.warn(
-			"a lease ended before its request was settled: the request may be sent twice, or its person was forgotten",
+			"a lease ended before its request was settled: the request may be sent twice, or the person was forgotten",
 		);
 	} else if (notice.kind === "dead") {
-		log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
+		log.warn({ reason: notice.reason, status: notice.status }, "a delivery became a dead letter: it can be replayed");
+	} else if (notice.kind === "creations") {
+		if (notice.hold) {
+			const { reason, until } = notice.hold;
+			log.warn(
+				{ reason, until: new Date(until).toISOString() },
+				"the destination refuses to create people: check the rights of its credentials and the limits of its plan. Events of people it does not know wait, others are delivered",
+			);
+		} else log.info("the destination creates people again");
 	} else if (notice.state.kind === "running") {
-		log.info("runs again");
+		log.info("the destination runs again");
 	} else {
 		const { kind, reason, until } = notice.state;
-		const hint = kind === "paused" ? "is paused: check its credentials and that it is reachable." : "asked to wait.";
-		log.warn({ reason, until: new Date(until).toISOString() }, `${hint} Nothing is lost meanwhile`);
+		const state =
+			kind === "paused" ? "is paused: check its credentials and that it can be reached." : "asked us to wait.";
+		log.warn({ reason, until: new Date(until).toISOString() }, `the destination ${state} Nothing is lost meanwhile`);
 	}
 }
 

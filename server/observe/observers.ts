@@ -8,8 +8,8 @@ import { createMetrics } from "./metrics.ts";
 import { createFaultLog, kindOfError, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
 
-/** Counts since the start, for `GET /admin/stats`. */
-const noCounts = {
+/** Counts for `GET /admin/stats`, as they are at the start. */
+const zeroCounts = {
 	accepted: 0,
 	rejected: 0,
 	bots: 0,
@@ -23,13 +23,13 @@ const noCounts = {
 export type Observers = ReturnType<typeof createObservers>;
 
 /**
- * Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true
- * from the end of a start to the begin of a stop: a store that fails in between is a fault.
+ * Passes notices of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true from
+ * the end of a start to the beginning of a stop: a store that fails in between is a fault.
  */
 export function createObservers(observed: Observed, log: Logger, isUp: () => boolean) {
 	const metrics = createMetrics(observed);
 	const activity = createActivity(observed);
-	const counts = { ...noCounts };
+	const counts = { ...zeroCounts };
 	const logFault = createFaultLog(log, observed.now);
 	return {
 		metrics,
@@ -37,7 +37,7 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 		counts,
 		/** Logs a fault, the same message at most once a minute. */
 		logFault,
-		/** Logs an unexpected error of a request, which the client is told nothing of. */
+		/** Logs an unexpected error of a request. */
 		onFault(error: unknown, requestId?: string): void {
 			if (!(error instanceof StoreUnavailableError)) {
 				logFault("a request could not be handled", { err: error, requestId }, kindOfError(error));
@@ -60,7 +60,8 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 			metrics.delivering(destination, notice);
 			activity.stepped(destination, notice);
 			if (notice.kind === "fault") logFault(`${destination.name}: ${notice.message}`, { err: notice.error });
-			else if (notice.kind !== "step") logNotice(log.child({ destination: destination.name }), notice);
+			else if (notice.kind !== "step" && notice.kind !== "probe")
+				logNotice(log.child({ destination: destination.name }), notice);
 		},
 	};
 }

@@ -24,6 +24,8 @@ export interface Taken {
 	leases: Lease[];
 	/** The hold of the destination. */
 	hold: string | undefined;
+	/** True if more lanes are ready than were asked for. */
+	isMore: boolean;
 	/** Time at which the next lane becomes ready, if any waits. */
 	nextAt: number | undefined;
 }
@@ -63,6 +65,8 @@ export interface Settlement {
 	ended?: { count: number; ending: Ending } | undefined;
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
+	/** Time until which the lane waits, although no attempt has failed. */
+	postponedTo?: number;
 	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
 	/** Aliases of the person at the destination, to be linked. */

@@ -45,9 +45,38 @@ describe("eventferry check --live", () => {
 		const { code, stdout, stderr } = await live(everywhere());
 		expect([code, stderr]).toEqual([0, ""]);
 		for (const name of ["crisp", "helpcrunch", "vibetrace"]) expect(stdout).toMatch(`${name} takes the credentials`);
-		const requests = commands.sandbox.requests().map(({ destination, method }) => `${method} ${destination}`);
-		expect(requests.toSorted()).toEqual(["GET crisp", "GET helpcrunch", "GET vibetrace"]);
-		expect(commands.sandbox.people("vibetrace")).toEqual([]);
+		const gets = commands.sandbox.requests().filter(({ method }) => method === "GET");
+		expect(gets.map(({ destination }) => destination).toSorted()).toEqual(["crisp", "helpcrunch", "vibetrace"]);
+		for (const name of ["crisp", "helpcrunch", "vibetrace"] as const) expect(commands.sandbox.people(name)).toEqual([]);
+		for (const right of ["send events", "update profiles", "update their data", "update customers"])
+			expect(stdout).toContain(`may ${right}\n`);
+		for (const right of ["create profiles", "create customers"])
+			expect(stdout).toMatch(`not checked: may it ${right} (no request`);
+	});
+
+	test("changes nothing even at somebody who has the ids that it asks for", async () => {
+		const person = { email: "ada@example.com", nickname: "Ada" };
+		commands.sandbox.addPerson("crisp", person);
+		const before = commands.sandbox.people("crisp");
+		await live(everywhere());
+		expect(commands.sandbox.people("crisp")).toEqual(before);
+		const statuses = commands.sandbox.requests().flatMap(({ method, status }) => (method === "GET" ? [] : [status]));
+		expect(statuses.length).toBeGreaterThan(4);
+		for (const status of statuses) expect([400, 404]).toContain(status);
+	});
+
+	test("names a right that the credentials do not have", async () => {
+		commands.sandbox.fault("crisp", {
+			status: 403,
+			body: { error: true, reason: "not_allowed" },
+			method: "POST",
+			path: /people\/events/,
+		});
+		const { code, stdout } = await live(everywhere());
+		expect(code).toBe(1);
+		expect(stdout).toMatch("crisp takes the credentials");
+		expect(stdout).toMatch("may not send events (not_allowed)");
+		expect(stdout).toMatch("may update profiles\n");
 	});
 
 	test("names refused credentials and the variables that set them", async () => {

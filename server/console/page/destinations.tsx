@@ -39,7 +39,7 @@ interface CardProps {
 }
 
 function Card({ name, numbers, history, now }: CardProps) {
-	const { title, lanes, oldestAt, delivered, dead, budget } = numbers;
+	const { title, lanes, oldestAt, delivered, dead, budget, creationHold } = numbers;
 	const sentence = stateSentence(numbers);
 	return (
 		<li class="card destination">
@@ -47,6 +47,12 @@ function Card({ name, numbers, history, now }: CardProps) {
 				{title} <Pill words={stateWords[numbers.state]} />
 			</h3>
 			{sentence && <p class="sentence">{sentence}</p>}
+			{creationHold && (
+				<p class="sentence">
+					Creates no people, because {reasonWords(creationHold.reason)}. Events of people it does not know wait; the
+					next try is at {timeOf(creationHold.until)}. Check the rights of its credentials and the limits of its plan.
+				</p>
+			)}
 			<dl class="figures">
 				<Figure name="People waiting" figure={count(lanes)} />
 				<Figure name="Oldest waits" figure={oldestAt === undefined ? "–" : duration(now - oldestAt)} />

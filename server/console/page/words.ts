@@ -1,4 +1,5 @@
 import type { Attempt, EventBrief, JourneyDelivery } from "../../../shared/admin.ts";
+import { duration } from "./times.ts";
 
 /** The tone of a text, shown as a colour. The text must say the same without it. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
@@ -70,6 +71,19 @@ const reasons: Record<string, string> = {
 export function reasonWords(reason: string): string {
 	const status = /^http_(\d+)$/.exec(reason)?.[1];
 	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `it answered ${status}`;
+}
+
+/** Number of events, and when the first and the last of them happened, ms since the epoch. */
+export interface Ages {
+	count: number;
+	oldest: number;
+	newest: number;
+}
+
+/** Tells how old events are, in a sentence. */
+export function agesWords({ count, oldest, newest }: Ages, now: number): string {
+	const [longest, shortest] = [duration(now - oldest), duration(now - newest)];
+	return `${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
 }
 
 /** Tells how many batches were set aside; undefined for none. */

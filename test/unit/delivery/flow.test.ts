@@ -92,6 +92,7 @@ describe("the flow", () => {
 		flow = startFlow(context, {
 			purse: createPurse(context),
 			hold: { ...running, until: () => heldUntil },
+			endPause: async () => {},
 			startTimer(ring, ms) {
 				const timer = { ring, at: now + ms };
 				timers.push(timer);
@@ -113,6 +114,14 @@ describe("the flow", () => {
 		["a shared store", true],
 	])("with %s", (_, isShared) => {
 		it("calls take twice for one event: once to lease its lane, once to find nothing more", async () => {
+			await startIdle(isShared);
+			await append(1);
+			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
+			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
+		});
+
+		it("calls take twice for one event also if tokens are granted one at a time while it is sent", async () => {
+			budget = { ...budget, granted: 1 };
 			await startIdle(isShared);
 			await append(1);
 			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
