@@ -64,6 +64,7 @@ export function inTurn(request: IncomingMessage, response: ServerResponse, next:
 	// Passed this way before, in the app around the router.
 	if (begun.has(response)) next();
 	// Node gives the socket to an answer once the answer before it has left.
+	// Guard (SECURITY.md): answers-in-turn
 	else if (response.socket) begin();
 	else if (others >= waitingMost) socket.destroy();
 	else {

@@ -82,7 +82,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a body comes in a million pieces": { "body-pieces": never },
 	"a compressed body is sent slowly": "by design, a body is decompressed once all of it has come",
 	"a body never ends": { "endless-body": larger },
-	"requests are sent and their answers are never read": { "pipelined-requests": larger },
+	"requests are sent and their answers are never read": {
+		"answers-in-turn": always,
+		"pipelined-requests": larger,
+	},
 	"an answer is never read to its end": { "unread-answer": larger },
 	"connections are opened and left idle": { "connections-most": larger },
 	"the store grows without end": { "store-size": never },
