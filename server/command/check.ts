@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
-import { accountVariables, type CheckedConfig, doubts, loadConfig, readVariable } from "../config/config.ts";
+import { accountVariables, type CheckedConfig, loadConfig, readVariable, warningsOf } from "../config/config.ts";
 import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Connector, Outcome, Right } from "../providers/provider.ts";
@@ -14,28 +14,28 @@ import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 const readinessMs = 2_000;
 
 /** Explains what an answer to a probe says about the configuration. */
-export function inWords(outcome: Outcome): string {
+export function outcomeWords(outcome: Outcome): string {
 	const { status } = outcome;
-	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
+	const answer = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
 	switch (outcome.kind) {
 		case "delivered":
-			return "takes the credentials";
+			return "accepts the credentials";
 		case "paused":
-			if (status === 401) return `refuses the credentials (${because}): are they right and complete?`;
+			if (status === 401) return `refuses the credentials (${answer}): are they right and complete?`;
 			if (status === 403)
-				return `accepts the credentials but forbids this (${because}): do they have the rights they need?`;
-			return `takes no requests of this account (${because}): is it the right account, and is the plugin installed there?`;
+				return `accepts the credentials but forbids the request (${answer}): do they have the rights they need?`;
+			return `takes no requests for this account (${answer}): is it the right account, and is the plugin installed there?`;
 		case "wait":
-			return `has reached a limit and takes no requests for now (${because}): try again later`;
+			return `has reached a limit and takes no requests for now (${answer}): try again later`;
 		case "retry":
 			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
-			if (status === undefined) return `cannot be reached (${because}): is its address right, and reachable from here?`;
-			if (status >= 500 || status === 408) return `has an error of its own (${because}): try again later`;
-			return `answers ${status}, but not as this API does: is its address right?`;
+			if (status === undefined) return `cannot be reached (${answer}): is its address right, and reachable from here?`;
+			if (status >= 500 || status === 408) return `has an error of its own (${answer}): try again later`;
+			return `answers ${status}, but not as its API should: is its address right?`;
 		case "unknownPerson":
 		case "rejected":
-			if (status === 404) return `finds nothing at this address (${because}): are the address and the account right?`;
-			return `refuses (${because})`;
+			if (status === 404) return `finds nothing at this address (${answer}): are the address and the account right?`;
+			return `refuses the request (${answer})`;
 	}
 }
 
@@ -70,7 +70,7 @@ async function askLive({ provider }: Account) {
 		destination: provider.name,
 		ok: isTaken && rights.every(({ state }) => state !== "missing"),
 		isTaken,
-		answer: inWords(outcome),
+		answer: outcomeWords(outcome),
 		status: outcome.status,
 		ms,
 		rights,
@@ -111,7 +111,7 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const doubt of [...doubts(config), ...(await sharedAddress(config))]) err(`eventferry: ${doubt}\n`);
+		for (const warning of [...warningsOf(config), ...(await sharedAddress(config))]) err(`eventferry: ${warning}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const { writeKey, origins } = site;
@@ -121,8 +121,8 @@ ${variablesHelp}`,
 				return { writeKey, origins, destinations, live };
 			}),
 		);
-		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
-		if (given.json) outJson({ ok: wrong.length === 0, store: shownStore(config.store), sites });
+		const failed = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
+		if (given.json) outJson({ ok: failed.length === 0, store: shownStore(config.store), sites });
 		else {
 			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
 			for (const { writeKey, origins, destinations, live = [] } of sites) {
@@ -136,7 +136,7 @@ ${variablesHelp}`,
 				}
 			}
 		}
-		if (wrong.length === 0) return 0;
-		throw new CommandError(`${counted(wrong.length, "destination")} would not receive events`);
+		if (failed.length === 0) return 0;
+		throw new CommandError(`${counted(failed.length, "destination")} would not receive events`);
 	},
 };

@@ -41,11 +41,11 @@ const isEverything = (selection: ReturnType<typeof selected>) =>
 	Object.values(selection).every((part) => part === undefined);
 
 const columns = [
-	{ title: "ID", width: 7, of: ({ id }: Letter) => id },
-	{ title: "DESTINATION", width: 11, of: ({ destination }: Letter) => destination },
-	{ title: "LAST TRIED, UTC", width: 16, of: ({ lastAt }: Letter) => minuteOf(lastAt) },
-	{ title: "WHY", width: 20, of: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
-	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
+	{ title: "ID", width: 7, value: ({ id }: Letter) => id },
+	{ title: "DESTINATION", width: 11, value: ({ destination }: Letter) => destination },
+	{ title: "LAST TRIED, UTC", width: 16, value: ({ lastAt }: Letter) => minuteOf(lastAt) },
+	{ title: "WHY", width: 20, value: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
+	{ title: "EVENT", width: 18, value: ({ event }: Letter) => event.name ?? event.type },
 ];
 
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
@@ -153,7 +153,7 @@ const changeSchema = z
 	.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.literal(true).optional() })
 	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
 
-/** Replays or discards the selected dead letters, and prints the progress if that takes more than one step. */
+/** Replays or discards the selected dead letters; prints progress if more than one step is needed. */
 async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
 	await askFirst(given, selection, done);
@@ -169,7 +169,7 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
 		},
 	});
-	if (!isDone) throw new CommandError("the proxy stopped before all were done. Run the command again for the rest");
+	if (!isDone) throw new CommandError("the proxy stopped before all were done: run the command again for the rest");
 	expectSome(count, selection);
 	if (given.json) outJson({ [done]: count });
 	else out(`${done} ${counted(count, "dead letter")}\n`);
@@ -185,7 +185,7 @@ const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
 export const deadLettersCommand: Command = {
 	name: "deadletters",
 	operands: "list|show|replay|discard",
-	operandsMost: Number.POSITIVE_INFINITY,
+	maxOperands: Number.POSITIVE_INFINITY,
 	summary: "lists events that could not be delivered, and delivers them again",
 	options: ["destination", "reason", "id", "all", "yes", "url", "json", "help"],
 	help: `Without --destination, --reason and --id it applies to all dead letters. A
@@ -208,7 +208,8 @@ Examples:
 	async run(given) {
 		const [action = ""] = given.operands;
 		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-		if (!perform) throw new UsageError(`deadletters list, show, replay or discard?${action && ` Not "${action}"`}`);
+		if (!perform)
+			throw new UsageError(`deadletters needs list, show, replay or discard${action && `, not "${action}"`}`);
 		await perform(given);
 		return 0;
 	},

@@ -14,9 +14,9 @@ const trustProxy = z
 const perMinute = z.int("must be a whole number of requests a minute").min(1, "must be 1 or more");
 
 const rateLimit = {
-	/** Requests a minute of one address; default 600. */
+	/** Requests a minute from one address; default 600. */
 	perAddress: perMinute.default(600),
-	/** Requests a minute of one write key; default no limit, because the key is public and anybody could use it up. */
+	/** Requests a minute with one write key; default no limit: the key is public, so anybody could use up a limit. */
 	perWriteKey: perMinute.optional(),
 };
 type RateLimitSchema = z.ZodObject<typeof rateLimit, z.core.$strict>;
@@ -43,7 +43,7 @@ const options = (circumstances: Circumstances) => ({
 	adminToken: bearerToken("a secret for /admin").optional(),
 	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */
 	trustProxy: trustProxy.optional(),
-	/** Most bytes of events, people and dead letters. Above it, events are answered 503. Default no limit but the disk's. */
+	/** Bytes that events, people and dead letters may take. Beyond, events are answered 503. Default: no limit. */
 	maxStoreBytes: z.int("must be a whole number of bytes").min(1_048_576, "must be 1048576 (1 MB) or more").optional(),
 	/** Limits of requests a minute. */
 	rateLimit: rateLimitSchema.prefault({}),
@@ -54,8 +54,8 @@ const options = (circumstances: Circumstances) => ({
 		})
 		.default("info"),
 	/**
-	 * For trials on one's own machine: requests from a loopback origin or without one may post events, and `/admin/*`
-	 * needs no token on the machine itself. Default false.
+	 * Sandbox mode, for trials on one's own machine: requests from a loopback origin or without an origin may post
+	 * events, and requests from this machine to `/admin/*` need no token. Default false.
 	 */
 	sandbox: z.boolean().default(false),
 	/** Sites that the proxy serves. */

@@ -8,8 +8,6 @@ const longestMs = 900_000;
 /** Longest attempt at a creation after a hold, ms. Other creations wait for its answer. */
 const attemptMs = 15_000;
 
-export type Creations = ReturnType<typeof createCreations>;
-
 /**
  * Holds the requests that create profiles while the provider refuses just these, for lack of a right or because its plan
  * is full. Events of known people go on. Each process holds its own creations.

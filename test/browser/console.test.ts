@@ -118,12 +118,12 @@ describe("the console, in Chromium", () => {
 			expect.stringMatching(/^Delivered 200$/),
 			expect.stringMatching(/^\d+\s*ms$/),
 		]);
-		await page.getByRole("button", { name: "Hold still" }).click();
+		await page.getByRole("button", { name: "Pause" }).click();
 		await running.batch(event({ person: ada, name: "later" }));
 		await running.settled(2);
 		await page.getByText("Delivered", { exact: true }).first().waitFor();
 		expect(await page.locator("tbody tr").count()).toBe(1);
-		await page.getByRole("button", { name: "Go on" }).click();
+		await page.getByRole("button", { name: "Resume" }).click();
 		await page.locator("tbody tr", { hasText: "later" }).waitFor();
 	});
 
@@ -164,7 +164,7 @@ describe("the console, in Chromium", () => {
 		await dialog.getByRole("button", { name: "Replay" }).click();
 		await page.getByText("1 event will be sent again.").waitFor();
 		await running.sandbox.until((requests) => requests.at(-1)?.status === 200);
-		await page.getByText("Nothing: every event was delivered").waitFor();
+		await page.getByText("Nothing: no event was given up.").waitFor();
 	});
 
 	it("asks before it discards a dead letter, and keeps it if the answer is no", async () => {
@@ -368,9 +368,9 @@ describe("the console, in Chromium", () => {
 		page.removeAllListeners("console");
 		await running.proxy.stop();
 		await page.getByText("The event store does not answer now.").waitFor();
-		await page.getByText("Not connected, trying again.").waitFor();
+		await page.getByText("Not connected. Trying again.").waitFor();
 		await running.proxy.start();
-		await page.getByText("Each request as it goes").waitFor();
+		await page.getByText("Requests as they are sent").waitFor();
 		await running.batch(event({ person: ada, name: "after the stop" }));
 		await page.locator("tbody tr", { hasText: "after the stop" }).waitFor();
 		await page.waitForSelector(".banner:empty", { state: "attached" });

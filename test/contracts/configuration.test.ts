@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkConfig, doubts } from "../../server/config/config.ts";
+import { checkConfig, warningsOf } from "../../server/config/config.ts";
 import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
 import { shownStore } from "../../server/outbox/store-url.ts";
 
@@ -147,10 +147,10 @@ describe("a secret that is easily guessed", () => {
 	});
 
 	test("causes a warning that names its variable, without its value", async () => {
-		const warnings = doubts(await fromEnvironment(short));
+		const warnings = warningsOf(await fromEnvironment(short));
 		expect(warnings).toEqual([expect.stringMatching(/EVENTFERRY_IDENTITY_SECRET .*32/)]);
 		expect(warnings.join()).not.toContain("short,");
-		expect(doubts(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
+		expect(warningsOf(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
 	});
 });
 
@@ -159,9 +159,9 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 	const two = (...changes: object[]) => ({
 		sites: changes.map((change, index) => ({ ...site, writeKey: `site_${index}`, ...change })),
 	});
-	const ofSites = (config: object) => doubts(checkConfig(config), {});
+	const ofSites = (config: object) => warningsOf(checkConfig(config), {});
 	const ofVariables = async (env: Record<string, string>, processEnv = {}) =>
-		doubts(await fromEnvironment({ ...smallest, ...env }), processEnv);
+		warningsOf(await fromEnvironment({ ...smallest, ...env }), processEnv);
 
 	test.each([
 		["EVENTFERRY_SERVER_KEY", { EVENTFERRY_SERVER_KEY: "s3cr3t" }],
@@ -586,8 +586,8 @@ describe("in code", () => {
 		await proxy.start();
 		await proxy.track({ type: "track", name: "x", person: { userId: "u" } });
 		await proxy.stop();
-		expect(doubts(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
-		expect(doubts(checkConfig({ sites: [site] }))).toEqual([]);
+		expect(warningsOf(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
+		expect(warningsOf(checkConfig({ sites: [site] }))).toEqual([]);
 	});
 
 	test("createProxy does not change the configuration it is given", () => {

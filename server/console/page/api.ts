@@ -5,7 +5,7 @@ import type { Ages } from "./words.ts";
 /** The proxy's refusal of a request. Its message is the code. */
 class Refusal extends Error {}
 
-/** Returns the code of a failed call: the proxy's, or `unreachable`. */
+/** Returns the proxy's code for a refused call, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
 /** A selection of dead letters. */

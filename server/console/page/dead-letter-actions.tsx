@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Api, Selection } from "./api.ts";
-import { agesWords, counted } from "./words.ts";
+import { type Api, codeOf, type Selection } from "./api.ts";
+import { agesWords, counted, errorWords } from "./words.ts";
 
 /** A change that the page asks about before it is made. */
 interface Question {
@@ -18,7 +18,7 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 	/** Shows the message that `work` resolves to, or that it failed. */
 	async function tell(work: () => Promise<string>): Promise<void> {
 		setMessage("Working…");
-		setMessage(await work().catch(() => "That did not work: the proxy or its store does not answer. Try again."));
+		setMessage(await work().catch((error) => `${errorWords(codeOf(error))} Try again.`));
 	}
 
 	async function change({ kind, which }: Question): Promise<void> {
@@ -88,7 +88,7 @@ export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;
 interface ButtonsProps {
 	actions: DeadLetterActions;
 	which: Selection;
-	/** Names the selected dead letters. */
+	/** Name of the selected dead letters. */
 	what: string;
 	isDisabled?: boolean;
 }

@@ -46,7 +46,7 @@ function isInClear(store: string, sslMode: string | undefined): boolean {
  * Warnings about a valid configuration, one line each. They contain no secret.
  * @param sslMode The environment's `PGSSLMODE`.
  */
-export function doubtsOf(config: CheckedConfig, sslMode: string | undefined): string[] {
+export function findWarnings(config: CheckedConfig, sslMode: string | undefined): string[] {
 	const { sites, store, trustProxy } = config;
 	const named = (path: string) => nameOf(path, sites.length);
 	const secrets = secretsIn(config);
