@@ -69,7 +69,8 @@ export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: D
 		case "delivered":
 			return { kind: means, known: request.ifDelivered, status };
 		case "wait":
-			return { kind: means, ...answered, forMs };
+			// Crisp answers 420 as others answer 429: https://docs.crisp.chat/guides/rest-api/rate-limits
+			return { kind: means, ...answered, forMs, ...(status !== 429 && status !== 420 && { isUnsure: true }) };
 		case "paused":
 		case "retry":
 			return { kind: means, ...answered };
