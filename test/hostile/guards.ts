@@ -106,8 +106,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a body is not in UTF-8": "by design, bytes that are not UTF-8 are read as U+FFFD",
 	"an address, an id or a name leaves its place in a provider's request": {
 		"path-encoding": replaced(/\.map\([^)]*\)/, ""),
+		"path-segment": always,
 		"path-segments": never,
 	},
+	"an address climbs where a gateway decodes a path once more": { "path-segment": always },
 	"a log line is forged": { "log-lines": replaced(/^return (\w+)/, 'return $1.replaceAll("\\\\n", "\\n")') },
 
 	// Answers

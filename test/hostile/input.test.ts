@@ -115,6 +115,44 @@ threats(
 			expect([202, 400]).toContain(status);
 			expect((await built.batch(event())).accepted).toBe(1);
 		},
+		"an address climbs where a gateway decodes a path once more": async (built) => {
+			const { sandbox, batch, settled, post, admin, url } = built;
+			const { events: before } = await settled(0);
+			const climbing = [
+				...["x/../../../conversation/session_1@example.com", "z/../victim@example.com", "z\\..\\victim@example.com"],
+				...["z%2f..%2fvictim@example.com", "victim@example.com?x", "victim@example.com#x", "..;/victim@example.com"],
+			];
+			sandbox.clear();
+			sandbox.addPerson("crisp", { email: "victim@example.com" });
+			const events = climbing.flatMap((email) => [
+				event({ name: "climbs", person: { email } }),
+				event({ type: "login", person: { email }, data: { name: "x", phone: "1" } }),
+			]);
+			expect((await batch(...events)).accepted).toBe(events.length);
+			const byId = climbing.map((crisp) =>
+				event({ name: "climbs", person: { email: "bob@example.com", ids: { crisp, vibetrace: crisp } } }),
+			);
+			const backend = { origin: undefined, authorization: `Bearer ${serverKey}` };
+			expect((await post({ events: byId }, backend, "/v1/events")).status).toBe(202);
+			await settled(before + events.length + byId.length);
+			const { items } = (await (await admin("/deadletters?limit=500")).json()) as { items: { reason: string }[] };
+			const unbuildable = items.filter(({ reason }) => reason === "unbuildable");
+			expect(unbuildable.length).toBeGreaterThanOrEqual(events.length + byId.length);
+			for (const email of climbing) {
+				const answer = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ email }),
+				});
+				const { destinations } = (await answer.json()) as { destinations: Record<string, { profile: string }> };
+				expect(destinations.crisp, email).toMatchObject({ profile: "failed", reason: "unbuildable" });
+			}
+			for (const { path } of sandbox.requests()) {
+				const decoded = decodeURIComponent(decodeURIComponent(path));
+				expect(new URL(`http://gateway${decoded}`).pathname.split("/")).toHaveLength(path.split("/").length);
+			}
+			expect(sandbox.people("crisp").map(({ email }) => email)).toContain("victim@example.com");
+		},
 		"an address, an id or a name leaves its place in a provider's request": async (built) => {
 			const { sandbox, batch, settled, post } = built;
 			const before = (await settled(0)).events;
