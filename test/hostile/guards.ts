@@ -97,6 +97,11 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 		"printable-text": value("/(?!)/"),
 		"printable-text-fast": value("/(?!)/"),
 	},
+	"an address becomes another person's when it is folded": {
+		"ascii-folding": replaced(/\[A-Z\]/, "[A-Z\\u212a]"),
+		"ascii-addresses": never,
+	},
+	"an e-mail or an id differs from another one by characters that nobody sees": { "invisible-text": value("/(?!)/") },
 	"a number is too large to be one": { "finite-numbers": never },
 	"data poisons its batch, the store or what is sent":
 		"by design, every event is JSON by itself before it joins a commit, and is stored as text",

@@ -73,6 +73,51 @@ threats(
 				await isRefusedAlone(built, `"type":"confirmation","data":{"orderId":"a${odd}b"}`);
 			}
 		},
+		"an address becomes another person's when it is folded": async (built) => {
+			const { sandbox, post, url, admin } = built;
+			sandbox.clear();
+			for (const address of [
+				"\u212aim@example.com",
+				"kim@example.\uff43om",
+				"kim@example\u3002com",
+				"k\u0131m@example.com",
+			]) {
+				await isRefusedAlone(built, `"person":{"email":"${address}"},"type":"login","data":{"phone":"1"}`);
+				const backend = { authorization: `Bearer ${serverKey}`, origin: undefined };
+				const events = [event({ person: { email: address } })];
+				expect(await (await post({ events }, backend, "/v1/events")).json()).toMatchObject({ accepted: 0 });
+				const forgotten = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ email: address }),
+				});
+				expect(forgotten.status).toBe(400);
+				const body = JSON.stringify({ person: address });
+				const headers = { "content-type": "application/json" };
+				expect((await admin("/search", { method: "POST", headers, body })).status).toBe(400);
+			}
+			expect(JSON.stringify(sandbox.requests())).not.toMatch(/k(im|%C4%B1m)(@|%40)/);
+		},
+		"an e-mail or an id differs from another one by characters that nobody sees": async (built) => {
+			const { url, admin } = built;
+			for (const odd of ["\u200b", "\u200d", "\u00ad", "\u202e", "\u2066", "\u2028", "\ufeff", "\u{e0041}", "\u3164"]) {
+				for (const text of [`a${odd}b`, `${odd}ab`, `ab${odd}`]) {
+					await isRefusedAlone(built, `"person":{"email":"${text}@example.com"}`);
+					await isRefusedAlone(built, `"person":{"email":"ab@example.${text}"}`);
+					await isRefusedAlone(built, `"person":{"userId":"${text}"}`);
+					await isRefusedAlone(built, `"type":"confirmation","data":{"orderId":"${text}"}`);
+				}
+				const forgotten = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ userId: `a${odd}b` }),
+				});
+				expect(forgotten.status).toBe(400);
+				const body = JSON.stringify({ person: `a${odd}b` });
+				const headers = { "content-type": "application/json" };
+				expect((await admin("/search", { method: "POST", headers, body })).status).toBe(400);
+			}
+		},
 		"a number is too large to be one": async (built) => {
 			await isRefusedAlone(built, '"data":{"total":1e999}');
 			await isRefusedAlone(built, '"data":{"a":[{"b":-1e999}]}');
