@@ -7,7 +7,7 @@ import { forgetRoute } from "./delivery/forget.ts";
 import { type Delivery, startDelivery } from "./delivery/start-delivery.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
-import { byAddress, limitGuesses, limitRequests } from "./http/rate-limit.ts";
+import { byAddress, limitGuesses, limitRequests, withinLimit } from "./http/rate-limit.ts";
 import { createStartStop } from "./http/start-stop.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
 import { createIngest } from "./ingest/ingest.ts";
@@ -93,6 +93,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const inbound = createInbound({
 		...receiving,
 		limitGuesses: guesses,
+		isWithinLimit: withinLimit(rateLimit.perAddress, senderOf),
 		ingest,
 		report: observers.reported,
 		onFault: observers.onFault,

@@ -30,6 +30,10 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 	}
 }
 
+/** Removes the port and the brackets with which some proxies write an address: `192.0.2.7:4711`, `[2001:db8::7]:4711`. */
+const bare = (address: string): string =>
+	/^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([\d.]+):\d+$/, "$1");
+
 export const ignoredHeader =
 	"a request has the header X-Forwarded-For, which is ignored: if it comes from your own proxy, all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY to the number of proxies in front";
 
@@ -50,6 +54,7 @@ export function clientAddress(
 			isWarned = true;
 			warn(ignoredHeader);
 		}
-		return proxyAddr.all(request, isTrusted).findLast((address) => isIP(address) !== 0) ?? "";
+		const trusted = proxyAddr.all(request, (address, hops) => isTrusted(bare(address), hops));
+		return trusted.map(bare).findLast((address) => isIP(address) !== 0) ?? "";
 	};
 }

@@ -65,6 +65,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a web hook is made to cost work, or to make its check fail": { "hook-head": never, "hook-depth": value("false") },
 	"a sender uses the many addresses of its network": { "ipv6-network": value("128") },
 	"a write key is used without end, where its site limits that": { "write-key-limit": gone },
+	"opened e-mails come without end": { "open-limit": always },
 	"a body is too large": { "body-size": unlimitedBody, "text-body-size": never },
 	"a small body becomes a large one when it is unpacked": { "body-size": unlimitedBody },
 	"a batch has too many events": { "batch-size": replaced(/\.max\(.*\)/s, "") },
