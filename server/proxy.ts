@@ -1,10 +1,11 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
 import { createLiveStream } from "./admin/live.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts } from "./config/config.ts";
+import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warningsOf } from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
-import { type Delivery, startDelivery } from "./delivery/start-delivery.ts";
+import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
+import { createBodyRoom } from "./http/body-room.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
 import { byAddress, limitGuesses, limitRequests, withinLimit } from "./http/rate-limit.ts";
@@ -55,7 +56,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
-	for (const doubt of doubts(checked)) log.warn(doubt);
+	for (const warning of warningsOf(checked)) log.warn(warning);
 	const now = steadyClock(Date.now, () => performance.now());
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
@@ -81,7 +82,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
 	// Guard (SECURITY.md): guess-purpose
 	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
-	const receiving = { sites, outbox, admit: inFlight.admit, now: Date.now };
+	const readBodies = createBodyRoom(senderOf);
+	const receiving = { sites, outbox, admit: inFlight.admit, readBodies, now: Date.now };
 	const ingest = createIngest({
 		...receiving,
 		guess: guesses(),
@@ -101,9 +103,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const forget = forgetRoute({
 		sites,
 		outbox: inFlight.unlessStopping(outbox),
-		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
+		destinationsOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
 		guess: guesses(),
-		report: observers.activity.forget,
+		onForgotten: observers.activity.forget,
 	});
 	const router = createRouter({
 		...observed,
@@ -131,7 +133,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.run(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 
@@ -145,7 +147,7 @@ interface Parts {
 /** The open store, and the running destinations. */
 interface Running {
 	outbox: Outbox;
-	deliveries: Delivery[];
+	deliveries: RunningDestination[];
 	/** Ends sweeping and deliveries. Requests under way may take another `graceMs`. */
 	end(graceMs: number): Promise<void>;
 }
@@ -159,7 +161,7 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 	const deliveries = [...accounts].flatMap(([site, own]) =>
 		own.map(({ provider, options }) => {
 			const destination = { site: storedName(site, sandbox), name: provider.name };
-			return startDelivery({ outbox, destination, provider, options, site, now, report: observers.delivering });
+			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });

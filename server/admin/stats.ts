@@ -1,6 +1,6 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import type { Delivery } from "../delivery/start-delivery.ts";
+import type { RunningDestination } from "../delivery/start-delivery.ts";
 import { byDestination, type Observed, worstState } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
@@ -19,7 +19,7 @@ export function statsView(
 /** Adds up the numbers of all sites' accounts with one provider. */
 function destinationStats(
 	stored: DestinationStats[],
-	running: Delivery[],
+	running: RunningDestination[],
 	{ labelOf, now }: Observed,
 ): DestinationNumbers {
 	const sum = <Item>(items: Item[], numberOf: (item: Item) => number) =>
@@ -31,6 +31,7 @@ function destinationStats(
 		title: running[0]?.provider.title ?? "",
 		state: state.kind,
 		...(state.kind !== "running" && { until: state.until, reason: state.reason }),
+		creationHold: running.map(({ dispatcher }) => dispatcher.creationHold()).find((hold) => hold !== undefined),
 		waiting: sum(stored, ({ owed }) => owed),
 		lanes: sum(stored, ({ lanes }) => lanes),
 		oldestAt: oldest.length > 0 ? Math.min(...oldest) : undefined,

@@ -7,37 +7,45 @@ export type DestinationState =
 	| { kind: "waiting"; until: number; reason: string }
 	| { kind: "paused"; until: number; reason: string };
 
+/** A hold of the requests that create profiles. */
+export interface CreationHold {
+	reason: string;
+	/** Time from which one creation is tried, ms since the epoch. */
+	until: number;
+}
+
 /** Hold as it is stored. */
-interface Memory {
+interface StoredHold {
 	state: DestinationState;
-	/** Holds in a row. */
+	/** Number of holds in a row. */
 	holds: number;
-	/** Failed requests in a row. */
+	/** Number of failed requests in a row. */
 	failures: number;
-	/** First few lanes of these failures. */
+	/** Lanes of these failures, up to three. */
 	failingLanes: number[];
 }
 
 /** First and longest hold, ms, if the provider does not say how long to wait. */
 const firstMs = 30_000;
 const mostMs = 900_000;
-/** Failures in a row, and lanes among them, that make an outage of the destination. */
-const failuresToPause = 10;
-const lanesToPause = 3;
+/** Number of failures in a row, and of lanes among them, that make an outage likely. */
+const suspectFailures = 10;
+const suspectLanes = 3;
 /** Longest probe, ms. After it, its sender is taken for dead and another process may probe. */
 const probeMs = 15_000;
 
-const fresh: Memory = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
+const fresh: StoredHold = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
 
 export type Hold = ReturnType<typeof createHold>;
 
 /**
  * Hold of a destination (a circuit breaker): waiting after a reported limit, paused after refused credentials or an
- * outage. After a hold one request goes as a probe, and the others wait for its answer. `stored` is the result of an
- * earlier hold's `stored()`; `isProbe` says that the changes follow from the answer to a probe.
+ * outage. After a hold one request goes as a probe, and the others wait for its answer.
+ * @param stored Result of an earlier hold's `stored()`.
+ * @param isProbe True if the changes follow from the answer to a probe.
  */
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
-	let { state, holds, failures, failingLanes }: Memory = stored === undefined ? fresh : JSON.parse(stored);
+	let { state, holds, failures, failingLanes }: StoredHold = stored === undefined ? fresh : JSON.parse(stored);
 
 	/** Wait after a limit that names no time. With a daily allowance it doubles: the limit reached may be a shorter one. */
 	function unspecifiedWait(now: number): number {
@@ -46,7 +54,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		return doubling(holds, firstMs, mostMs);
 	}
 
-	/** Tells whether to ignore an answer. A hold is ended or lengthened only by its probe, not by requests from before. */
+	/** Tells whether to ignore an answer. Only its probe ends or lengthens a hold, not a request sent before it. */
 	const holding = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
 
 	function forgetFailures(): void {
@@ -67,12 +75,16 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		stored: (): string | undefined =>
 			state.kind === "running" && failures === 0
 				? undefined
-				: JSON.stringify({ state, holds, failures, failingLanes } satisfies Memory),
+				: JSON.stringify({ state, holds, failures, failingLanes } satisfies StoredHold),
 		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (state.kind === "running" ? 0 : state.until),
 		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => state.kind !== "running",
 		holds: () => holds,
+		/** Tells whether the hold is a pause, which the provider's own probe ends. */
+		isPaused: () => state.kind === "paused",
+		/** Tells whether so many requests have failed in a row that the destination may be out of order. */
+		isSuspect: () => failures >= suspectFailures && failingLanes.length >= suspectLanes,
 		/** Begins a probe: other requests wait for its answer. */
 		probe(now: number): void {
 			if (state.kind !== "running") state = { ...state, until: now + probeMs };
@@ -90,13 +102,13 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 			holds = state.kind === "waiting" ? holds + 1 : 1;
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},
+		/** Records refused credentials or an outage. */
 		pause,
-		/** Records a failed request of a lane. Enough of them pause the destination, as does a failure while it is paused. */
+		/** Records a failed request of a lane. Lengthens a pause. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;
-			if (!failingLanes.includes(lane) && failingLanes.length < lanesToPause) failingLanes = [...failingLanes, lane];
-			const outage = failures >= failuresToPause && failingLanes.length >= lanesToPause;
-			if (outage || state.kind === "paused") pause(reason, now);
+			if (!failingLanes.includes(lane) && failingLanes.length < suspectLanes) failingLanes = [...failingLanes, lane];
+			if (state.kind === "paused") pause(reason, now);
 			else if (isProbe && state.kind === "waiting") state = { ...state, until: now };
 		},
 	};

@@ -6,7 +6,7 @@ import proxyAddr from "proxy-addr";
 export type TrustProxy = boolean | number | string | string[];
 
 export const trustProxyHint =
-	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8";
+	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8, but not all addresses (/0): every sender could choose one";
 
 /** Largest number of proxies that can be configured. */
 const proxiesMost = 30;
@@ -33,6 +33,18 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 /** Removes the port and the brackets with which some proxies write an address: `192.0.2.7:4711`, `[2001:db8::7]:4711`. */
 const bare = (address: string): string =>
 	/^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([\d.]+):\d+$/, "$1");
+
+/** Addresses all over the internet, in no network of a cloud or a content delivery network. */
+const strangers = [
+	...[5, 21, 37, 53, 69, 85, 101, 117, 133, 149, 165, 181, 197, 213].map((first) => `${first}.234.56.78`),
+	...["2123:4567::1", "3123:4567::1"],
+];
+
+/** Whether proxies named by their addresses include large parts of the internet, as `0.0.0.0/1` does. */
+export function trustsStrangers(value: TrustProxy): boolean {
+	const isTrusted = typeof value === "string" || Array.isArray(value) ? trustedProxies(value) : undefined;
+	return isTrusted !== undefined && strangers.some((address) => isTrusted(address, 0));
+}
 
 export const ignoredHeader =
 	"a request has the header X-Forwarded-For, which is ignored: if it comes from your own proxy, all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY to the number of proxies in front";

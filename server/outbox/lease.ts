@@ -65,6 +65,8 @@ export interface Settlement {
 	ended?: { count: number; ending: Ending } | undefined;
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
+	/** Time until which the lane waits, although no attempt has failed. */
+	postponedTo?: number;
 	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
 	/** Aliases of the person at the destination, to be linked. */
@@ -81,6 +83,9 @@ export interface Settlement {
 	/** Number of attributes left out because the provider cannot hold them. */
 	leftOut?: number | undefined;
 }
+
+/** State of a lane after a settlement. "lost" means that the lease was lost and nothing has changed. */
+export type Settled = "remains" | "gone" | "lost";
 
 /** A request to end the deliveries of a destination that were fanned out before a time. */
 export interface ExpireRequest {

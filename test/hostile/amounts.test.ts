@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { expect, vi } from "vitest";
 import { signOpenUrl } from "../../server/index.ts";
-import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
+import { batchOf, event, origin, problemOf, writeKey } from "../support/proxy.ts";
 import { type Built, memoryOf, slowdownBy, threats } from "./built.ts";
 
 const KB = 1_024;
@@ -17,9 +17,14 @@ async function isLimited(response: Response): Promise<void> {
 const refusals = async ({ batch }: Built, ...events: unknown[]) =>
 	(await batch(...events, event())).rejected.map(({ code }) => code);
 
+/** Secrets that are short enough to be guessed. */
+const short = { adminToken: "admin-token", serverKey: "server-key" };
 threats(
 	"requests of one address",
-	{ config: { rateLimit: { perAddress: 20 } } },
+	{
+		config: { rateLimit: { perAddress: 20 }, adminToken: short.adminToken },
+		site: { serverKey: short.serverKey },
+	},
 	{
 		"an address sends without end": async ({ post }) => {
 			for (let n = 0; n < 20; n += 1) expect((await post(batchOf())).status).toBe(202);
@@ -38,13 +43,13 @@ threats(
 			const guess = (token: string) => admin("/stats", { headers: { authorization: `Bearer ${token}` } });
 			for (let n = 0; n < 20; n += 1) expect((await guess(`guess ${n}`)).status).toBe(401);
 			await isLimited(await guess("guess"));
-			await isLimited(await guess(adminToken));
+			await isLimited(await guess(short.adminToken));
 		},
 		"the server key is guessed": async ({ post }) => {
 			const guess = (key: string) => post({ events: [] }, { authorization: `Bearer ${key}` }, "/v1/events");
 			for (let n = 0; n < 20; n += 1) expect((await guess(`guess ${n}`)).status).toBe(401);
 			await isLimited(await guess("guess"));
-			await isLimited(await guess(serverKey));
+			await isLimited(await guess(short.serverKey));
 		},
 	},
 );
@@ -252,10 +257,14 @@ threats(
 			const most = 255 * KB;
 			const body = Buffer.alloc(most - 1, 32);
 			const slow = Array.from({ length: 1_000 }, () => connect(Number(port), "127.0.0.1"));
-			let refused = 0;
-			const gone = slow.map(async (socket) => {
-				// A 408 comes from the time limit for requests, which closes slow ones even if there is room for all.
-				if (!(await closed(socket)).startsWith("HTTP/1.1 408")) refused += 1;
+			const answers = slow.map((socket) => {
+				let answer = "";
+				socket
+					.on("error", () => {})
+					.on("data", (chunk) => {
+						answer += chunk;
+					});
+				return () => answer;
 			});
 			// Each client sends its body but for the last byte, then nothing.
 			await Promise.all(
@@ -268,13 +277,13 @@ threats(
 						}),
 				),
 			);
+			const refused = () => answers.filter((answer) => answer().startsWith("HTTP/1.1 503")).length;
 			// The room of 64 MB holds 257 of these bodies.
-			await vi.waitFor(() => expect(refused).toBeGreaterThan(700), { timeout: 60_000 });
+			await vi.waitFor(() => expect(refused()).toBeGreaterThan(700), { timeout: 60_000 });
 			expect(memoryOf(built) - before).toBeLessThan(400 * MB);
 			// A small batch is still taken.
 			expect((await built.batch(event())).accepted).toBe(1);
 			for (const socket of slow) socket.destroy();
-			await Promise.all(gone);
 			expect(
 				(await built.post(batchOf(...Array.from({ length: 10 }, () => event({ data: { text: "x".repeat(15 * KB) } })))))
 					.status,

@@ -5,8 +5,6 @@ const unverified = replaced(
 	/await \w+\(\s*(\w+).*\)/s,
 	'{ payload: Buffer.from($1.split(".")[1] ?? "", "base64url") }',
 );
-/** Accepts bodies of any size. */
-const unlimitedBody = replaced(/limit:[^,}]*/, 'limit: "1gb"');
 
 /**
  * Guards against each threat of SECURITY.md. The comment `// Guard (SECURITY.md): id` in the source marks the code of a
@@ -24,6 +22,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a token was signed for something else, as an e-mail's pixel is": { "token-purpose": always },
 	"a token's claims are changed": { "token-signature": unverified },
 	"a visitor with a token of their own names somebody else": { "identity-of-token": never },
+	"a page adds names that its token lacks": { "names-of-token": replaced(/\w+\s*\?\?/, "") },
 	"a visitor without a token names anybody": { "verified-identity": value("undefined") },
 	"a token is used after its end": { "token-expiry": never },
 	"a token has no end": { "token-has-expiry": replaced(/exp:\s*z\s*\.number\(\)/, "$&.default(1e12)") },
@@ -36,6 +35,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a page of another origin reads what the proxy answers": { "readable-origins": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
 	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
+	"a visitor reads a secret in the page, where it is also the write key": { "public-secret": never },
 	"an operator's route is asked by somebody else": { "admin-token": always },
 	"a path is spelled so that a reverse proxy's rule for it does not match": {
 		"strict-paths": replaced(/\{.*\}/s, "{}"),
@@ -66,14 +66,29 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a sender uses the many addresses of its network": { "ipv6-network": value("128") },
 	"a write key is used without end, where its site limits that": { "write-key-limit": gone },
 	"opened e-mails come without end": { "open-limit": always },
-	"a body is too large": { "body-size": unlimitedBody, "text-body-size": never },
-	"a small body becomes a large one when it is unpacked": { "body-size": unlimitedBody },
+	"a body is too large": { "body-size": never, "announced-body-size": never, "text-body-size": never },
+	"a small body becomes a large one when it is unpacked": {
+		"unpacked-size": replaced(/maxOutputLength:[^},]*/, "maxOutputLength: 2 ** 30"),
+		"text-body-size": never,
+	},
 	"a batch has too many events": { "batch-size": replaced(/\.max\(.*\)/s, "") },
 	"data is nested so deep that it can be read and not written": { "data-depth": never, "data-depth-fast": never },
 	"data is large, or has very many keys": { "event-limits": larger },
 	"a name, an id or an address is very long": { "event-limits": larger },
 	"a client sends its request slowly, or none": { "client-timeouts": larger },
-	"a thousand slow clients fill the memory": { "body-room": value("1e12") },
+	"a thousand slow clients fill the memory": { "body-room": value("1e12"), "body-share": value("1e12") },
+	"bodies are announced and never sent": "by design, bytes take room once they have come, not once they are announced",
+	"one address takes the room for bodies": { "body-share": value("1e12") },
+	"many addresses take the room for bodies": { "body-fullest": never },
+	"a body comes in a million pieces": { "body-pieces": never },
+	"a compressed body is sent slowly": "by design, a body is decompressed once all of it has come",
+	"a body never ends": { "endless-body": larger },
+	"requests are sent and their answers are never read": {
+		"answers-in-turn": always,
+		"pipelined-requests": larger,
+	},
+	"an answer is never read to its end": { "unread-answer": larger },
+	"connections are opened and left idle": { "connections-most": larger },
 	"the store grows without end": { "store-size": never },
 
 	// Privileges
@@ -119,6 +134,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a log line is forged": { "log-lines": replaced(/^return (\w+)/, 'return $1.replaceAll("\\\\n", "\\n")') },
 
 	// Answers
+	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
+	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },
 	"one long text blocks the process": {
 		"clipped-texts": larger,
@@ -133,6 +150,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Leaks
 	"keys, tokens and e-mails are in a log or an answer": { "masked-credentials": value("(text) => text") },
+	"another user of the machine reads the store": { "store-created": gone, "store-mode": gone },
 	"an error that nobody has handled is printed with all that hangs on it": { "unhandled-errors": gone },
 
 	// Pages
