@@ -84,6 +84,9 @@ export interface Settlement {
 	leftOut?: number | undefined;
 }
 
+/** State of a lane after a settlement. "lost" means that the lease was lost and nothing has changed. */
+export type Settled = "remains" | "gone" | "lost";
+
 /** A request to end the deliveries of a destination that were fanned out before a time. */
 export interface ExpireRequest {
 	destination: Destination;
