@@ -12,27 +12,38 @@ const unreadMs = 10_000;
 // Guard (SECURITY.md): endless-body
 const lingerMs = 2_000;
 
-/** Numbers of waiting requests, by connection. */
-const waiting = new WeakMap<Socket, number>();
-/** Answers whose turn has come. */
-const begun = new WeakSet<ServerResponse>();
+/** The state of a connection. */
+interface Turns {
+	/** Number of requests that wait. */
+	waiting: number;
+	/** The answer whose turn it is. */
+	current?: ServerResponse;
+	/** The answer that is finished and has not left yet. */
+	leaving?: ServerResponse;
+	/** The connection's own timeout, ms, which does not count while an answer leaves. */
+	timeout: number;
+}
 
-/** Finished answers that have not left yet, by connection, with the connection's own timeout. */
-const leaving = new WeakMap<Socket, { response: ServerResponse; timeout: number }>();
+const turns = new WeakMap<Socket, Turns>();
+
+function turnsOf(socket: Socket): Turns {
+	const known = turns.get(socket);
+	if (known) return known;
+	const made = { waiting: 0, timeout: 0 };
+	turns.set(socket, made);
+	return made;
+}
 
 /** Closes the connection of an answer that is not read. Node counts every byte that the client takes as activity. */
-function closeUnread(socket: Socket, response: ServerResponse): void {
+function closeUnread(socket: Socket, response: ServerResponse, own: Turns): void {
 	response.once("prefinish", () => {
-		leaving.set(socket, { response, timeout: leaving.get(socket)?.timeout ?? socket.timeout ?? 0 });
+		if (socket.timeout !== unreadMs) own.timeout = socket.timeout ?? 0;
+		own.leaving = response;
 		socket.setTimeout(unreadMs);
 	});
 	response.once("finish", () => {
-		const last = leaving.get(socket);
-		// The next request of the connection may have been answered by now.
-		if (last?.response !== response) return;
-		leaving.delete(socket);
-		// Node sets its timeout for idle connections, unless that is switched off.
-		if (socket.timeout === unreadMs) socket.setTimeout(last.timeout);
+		// The next request may have been answered by now. Node sets its timeout for idle connections, unless it is off.
+		if (own.leaving === response && socket.timeout === unreadMs) socket.setTimeout(own.timeout);
 	});
 }
 
@@ -54,23 +65,23 @@ function closeEndless(request: IncomingMessage, response: ServerResponse): void 
  */
 export function inTurn(request: IncomingMessage, response: ServerResponse, next: () => void): void {
 	const { socket } = request;
+	const own = turnsOf(socket);
 	const begin = () => {
-		begun.add(response);
-		closeUnread(socket, response);
+		own.current = response;
+		closeUnread(socket, response, own);
 		closeEndless(request, response);
 		next();
 	};
-	const others = waiting.get(socket) ?? 0;
 	// Passed this way before, in the app around the router.
-	if (begun.has(response)) next();
+	if (own.current === response) next();
 	// Node gives the socket to an answer once the answer before it has left.
 	// Guard (SECURITY.md): answers-in-turn
 	else if (response.socket) begin();
-	else if (others >= waitingMost) socket.destroy();
+	else if (own.waiting >= waitingMost) socket.destroy();
 	else {
-		waiting.set(socket, others + 1);
+		own.waiting += 1;
 		response.once("socket", () => {
-			waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
+			own.waiting -= 1;
 			begin();
 		});
 	}

@@ -113,7 +113,7 @@ threats(
 			const files = filesOf(built);
 			await expectUnharmed(built, async () => {
 				const sockets = await open(built, 4_500);
-				await vi.waitFor(() => expect(filesOf(built) - files).toBeLessThan(4_050));
+				await expect.poll(() => filesOf(built) - files).toBeLessThan(4_050);
 				return sockets;
 			});
 		},
@@ -181,7 +181,7 @@ threats(
 				const sockets = await open(built, 300);
 				const answers = sockets.map(answerOf);
 				for (const socket of sockets) socket.write(announced);
-				await vi.waitFor(() => expect(answers.filter((answer) => answer().includes(" 100 "))).toHaveLength(300));
+				await expect.poll(() => answers.filter((answer) => answer().includes(" 100 ")).length).toBe(300);
 				expect((await built.post(large())).status).toBe(202);
 				const packed = gzipSync(JSON.stringify(large()));
 				expect((await built.post(packed, { "content-encoding": "gzip" })).status).toBe(202);
@@ -193,7 +193,7 @@ threats(
 			await expectUnharmed(built, async () => {
 				const { sockets, answers } = await sendSlowly(built, addresses);
 				// A share of 8 MB holds 32 of these bodies. The others have an answer that says when to try again.
-				await vi.waitFor(() => expect(answers.filter((answer) => isRefused(answer())).length).toBeGreaterThan(160));
+				await expect.poll(() => answers.filter((answer) => isRefused(answer())).length).toBeGreaterThan(160);
 				expect(answers.filter((answer) => answer() !== "" && !isRefused(answer()))).toEqual([]);
 				for (const address of addresses.slice(0, 1).concat("198.51.100.2"))
 					expect((await built.post(large(), { "x-forwarded-for": address })).status).toBe(202);
@@ -203,7 +203,7 @@ threats(
 		"many addresses take the room for bodies": async (built) => {
 			const addresses = Array.from({ length: 320 }, (_, n) => `198.51.100.${n % 10}`);
 			const { sockets, answers } = await sendSlowly(built, addresses);
-			await vi.waitFor(() => expect(answers.filter((answer) => isRefused(answer())).length).toBeGreaterThan(40));
+			await expect.poll(() => answers.filter((answer) => isRefused(answer())).length).toBeGreaterThan(40);
 			expect((await built.post(large(), { "x-forwarded-for": "203.0.113.1" })).status).toBe(202);
 			for (const socket of sockets) socket.destroy();
 		},
