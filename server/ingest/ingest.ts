@@ -122,6 +122,7 @@ export function createIngest(options: IngestOptions) {
 				claims: claimsOfEvent(stored, person),
 				rank: rankOf(stored),
 				reserved: stored.trusted,
+				trusted: stored.trusted,
 				alone: !setsAttributes(stored.event),
 			});
 		}

@@ -82,7 +82,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const head: Head = { site, routes: [], terms: [], bundles: [], ...(skipped && { skipped }) };
 	const lines: NewEvent["body"][][] = [];
 	let claims = 0;
-	for (const { person, body, rank, reserved, alone, destinations, claims: own } of events) {
+	for (const { person, body, rank, reserved, trusted, alone, destinations, claims: own } of events) {
 		if (hasNewline(body)) throw new TypeError("an event's body must be one line");
 		let bundle = head.bundles.at(-1);
 		if (bundle?.person !== person) {
@@ -91,7 +91,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 			lines.push([]);
 		}
 		lines.at(-1)?.push(body);
-		const event: EventHead = [rank, flagsOf({ reserved, alone }), indexOfRoute(head.routes, destinations)];
+		const event: EventHead = [rank, flagsOf({ reserved, trusted, alone }), indexOfRoute(head.routes, destinations)];
 		for (const claim of own) event.push(indexOfTerm(head.terms, claim));
 		bundle.events.push(event);
 		claims += own.length;

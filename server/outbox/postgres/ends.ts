@@ -40,12 +40,13 @@ async function deadLettersOf(run: Run, ends: readonly (End & { ended: Owed[] })[
 		dead.flatMap(({ ended }) => ended.map(({ entry }) => entry)),
 	);
 	return dead.flatMap(({ lane, ended, ending, attempts, now }) =>
-		ended.map(({ entry, place, rank, reserved }, index) => ({
+		ended.map(({ entry, place, rank, reserved, trusted }, index) => ({
 			destination: lane.destination,
 			person: lane.person,
 			body: bodies.get(bundleId(entry))?.[place] ?? "",
 			rank,
 			reserved,
+			trusted,
 			ending,
 			attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
 			firstAt: entry.firstAt ?? lane.failingSince ?? now,

@@ -126,8 +126,14 @@ EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 `;
 
+/** SQL that adds who sent a dead letter. Until then all trusted events, and no others, were allowed to spend the reserve. */
+const trustedDeadLetters = `
+ALTER TABLE eventferry.dead_letter ADD COLUMN trusted boolean NOT NULL DEFAULT false;
+UPDATE eventferry.dead_letter SET trusted = reserved;
+`;
+
 /** SQL that makes each version of the schema from the version before. */
-const migrations = [tables];
+const migrations = [tables, trustedDeadLetters];
 const version = migrations.length;
 
 async function versionOf(run: Run): Promise<number> {

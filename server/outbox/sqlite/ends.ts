@@ -21,10 +21,10 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			const { destination, person } = lane;
 			const bodies = bundles.bodies(bundle);
 			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, { place, rank, reserved }] of unpackDeliveries(ended).entries()) {
+			for (const [index, { place, alone: _, ...delivery }] of unpackDeliveries(ended).entries()) {
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
 				const body = bodies[place] ?? "";
-				deadLetters.add({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
+				deadLetters.add({ destination, person, body, ...delivery, attempts, firstAt, at: now, ending });
 			}
 		}
 		const count = countPacked(ended);

@@ -2,7 +2,6 @@ import type { DatabaseSync } from "node:sqlite";
 import { newerSchema, StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
-const version = 1;
 /** Schema version of a file whose contents were moved to PostgreSQL. */
 export const moved = 1_000_000;
 
@@ -11,7 +10,7 @@ export const moved = 1_000_000;
  * bundle. A row of `bundle` has the bodies of a bundle, a row of `owing` the number of lanes that owe some of its events,
  * a row of `entry` the deliveries that one lane owes of it. Ids of bundles and lanes, and turns, come from `number`.
  */
-const schema = `
+const tables = `
 CREATE TABLE number (next INTEGER NOT NULL) STRICT;
 INSERT INTO number VALUES (1);
 CREATE TABLE destination (id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (site, name)) STRICT;
@@ -89,6 +88,16 @@ CREATE TABLE counter (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** SQL that adds who sent a dead letter. Until then all trusted events, and no others, were allowed to spend the reserve. */
+const trustedDeadLetters = `
+ALTER TABLE dead_letter ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+UPDATE dead_letter SET trusted = reserved;
+`;
+
+/** SQL that makes each version of the schema from the version before. */
+const migrations = [tables, trustedDeadLetters];
+const version = migrations.length;
+
 /**
  * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no
  * shared memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
@@ -123,6 +132,6 @@ export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 			throw new StoreOpenError("the store was moved with eventferry migrate: open the database it was moved to");
 		throw newerSchema(found, version);
 	}
-	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);
+	if (found < version) db.exec(`${migrations.slice(found).join("")} PRAGMA user_version = ${version};`);
 	db.exec("COMMIT");
 }

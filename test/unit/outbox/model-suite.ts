@@ -366,7 +366,8 @@ const newEvent = fc.record({
 	person: fc.constantFrom(...persons),
 	to: fc.constantFrom(["crisp"], names, ["crisp"], ["helpcrunch"], []),
 	rank: fc.nat(3),
-	reserved: fc.boolean(),
+	/** 2 for the backend, 1 for a verified visitor, 0 for anybody else. */
+	trust: fc.nat(2),
 	ago: fc.constantFrom(0, 50, 100),
 	once: fc.uniqueArray(
 		fc.record({
@@ -387,7 +388,7 @@ const append = fc
 	})
 	.map(({ site, events, crash }) =>
 		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
-			const batch = events.map(({ person, to, rank, reserved, ago, once }): NewEvent => {
+			const batch = events.map(({ person, to, rank, trust, ago, once }): NewEvent => {
 				const body = String(++model.lastBody);
 				const at = Math.max(0, model.now - ago);
 				const claims = [
@@ -402,7 +403,15 @@ const append = fc
 					})),
 				];
 				// Both as a string and as UTF-8 bytes.
-				return { person, body: at % 2 ? Buffer.from(body) : body, destinations: to, rank, reserved, claims };
+				return {
+					person,
+					body: at % 2 ? Buffer.from(body) : body,
+					destinations: to,
+					rank,
+					reserved: trust === 2,
+					trusted: trust > 0,
+					claims,
+				};
 			});
 			const from = Date.now();
 			const appended = real.outbox.append({ site, events: batch });
@@ -429,6 +438,7 @@ const appendAgain = fc.record({ site, body: fc.nat(), name: fc.constantFrom(...n
 			destinations: [name],
 			rank: 1,
 			reserved: false,
+			trusted: false,
 		};
 		const from = Date.now();
 		await real.outbox.append({ site, events: [{ ...event, claims }] });
@@ -719,7 +729,15 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 	async function leased(): Promise<{ outbox: Outbox; lease: Lease; request: TakeRequest }> {
 		const { outbox } = await openFresh();
 		cleanups.unshift(() => outbox.close());
-		const event = { person: "ada", body: "1", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		const event = {
+			person: "ada",
+			body: "1",
+			destinations: ["crisp"],
+			rank: 1,
+			reserved: false,
+			trusted: false,
+			claims: [],
+		};
 		await outbox.append({ site: "shop", events: [event] });
 		await fannedOut(outbox);
 		const request: TakeRequest = {
@@ -750,7 +768,15 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 
 	it("a lane that failed goes to the end of the turn, as after any other request", async () => {
 		const { outbox, lease, request } = await leased();
-		const event = { person: "bob", body: "2", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		const event = {
+			person: "bob",
+			body: "2",
+			destinations: ["crisp"],
+			rank: 1,
+			reserved: false,
+			trusted: false,
+			claims: [],
+		};
 		await outbox.append({ site: "shop", events: [event] });
 		await fannedOut(outbox);
 		await outbox.settle({ lease, now: 0, failed: { dueAt: 10 } });

@@ -29,6 +29,7 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	claims: [once(`id ${++number}`)],
 	rank: 0,
 	reserved: false,
+	trusted: false,
 	...more,
 });
 
@@ -234,7 +235,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 
 		it("skips lanes whose first delivery may not spend the reserve when only the reserve is left", async () => {
-			const trusted = { rank: 0, reserved: true };
+			const trusted = { rank: 0, reserved: true, trusted: true };
 			await append([event("ada", "1", { rank: 5 }), event("ada", "2", trusted), event("bob", "1", trusted)]);
 			expect(await persons({ reservedOnly: true })).toEqual(["bob"]);
 			const [ada] = await take(0);

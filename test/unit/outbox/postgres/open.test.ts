@@ -64,6 +64,7 @@ describe("the PostgreSQL outbox", () => {
 		claims,
 		rank: 0,
 		reserved: false,
+		trusted: false,
 	});
 	const crisp = { site: "site", name: "crisp" };
 	const everything = { destination: crisp, lanes: 100, deliveries: 100, served: 0, reservedOnly: false, holding: [] };

@@ -41,7 +41,15 @@ describe("the SQLite outbox", () => {
 		};
 	});
 
-	const event = { person: "ada", body: "1", destinations: ["crisp"], claims: [], rank: 0, reserved: false };
+	const event = {
+		person: "ada",
+		body: "1",
+		destinations: ["crisp"],
+		claims: [],
+		rank: 0,
+		reserved: false,
+		trusted: false,
+	};
 	const batch = { site: "site", events: [event] };
 	const destination = { site: "site", name: "crisp" };
 	const everything = {
