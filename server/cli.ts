@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `eventferry` command. Checks the Node it runs on before it loads anything that needs a newer one. */
+/** The `eventferry` command. Checks the version of Node before it loads code that an older one cannot run. */
 import { supportsNode, UnsupportedNodeError } from "./version.ts";
 
 if (!supportsNode(process.versions.node)) {

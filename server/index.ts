@@ -1,4 +1,4 @@
-/** `eventferry/server`: the proxy to mount in an Express app, its configuration, and what a backend signs and asks. */
+/** `eventferry/server`: the proxy to mount in an Express app, its configuration, and functions for backends. */
 export { type CheckedConfig, type Config, ConfigError, defineConfig, loadConfig } from "./config/config.ts";
 export {
 	type CrispClient,

@@ -26,7 +26,7 @@ import { supportsNode, UnsupportedNodeError } from "./version.ts";
 export interface EventProxy {
 	/** The routes. Mount them where the snippet's `proxy` option points: `app.use("/ferry", proxy.router)`. */
 	router: Router;
-	/** Opens the store and starts to deliver. Rejects with `StoreOpenError`. Until then, events are answered 503. */
+	/** Opens the store and starts to deliver; until then, events are answered 503. Can reject with `StoreOpenError`. */
 	start(): Promise<void>;
 	/**
 	 * Stops accepting events (503), lets requests that are under way finish for up to `graceMs` (default 10,000 ms), and
@@ -41,14 +41,14 @@ export interface EventProxy {
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**
 	 * Calls `listener` once for each verified web hook of Crisp and HelpCrunch, after its events are on disk. Returns a
-	 * function that stops this. Errors that the listener throws are logged.
+	 * function that removes the listener. Errors of the listener are logged.
 	 */
 	onHook(listener: HookListener): () => void;
 }
 
 /**
  * Makes a proxy. Throws `UnsupportedNodeError` on a version of Node that it does not run on, and `ConfigError` with
- * every mistake in the configuration. Opens and delivers nothing until `start()`.
+ * every mistake in the configuration. The proxy opens and delivers nothing until `start()`.
  */
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
@@ -67,38 +67,53 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		return running.outbox;
 	}
 	const deliveries = () => running?.deliveries ?? [];
-	const isUp = () => running !== undefined && !inFlight.isEnding();
+	const isUp = () => running !== undefined && !inFlight.isStopping();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
 	const observers = createObservers(observed, log, isUp);
 	const live = createLiveStream(observers.activity, now);
 
-	const senderOf = byAddress(clientAddress(checked.trustProxy, (message) => log.warn(message)));
-	const guess = limitGuesses(rateLimit.perAddress, senderOf);
-	const receiving = { sites, outbox, admit: inFlight.admit, guess, now: Date.now };
+	let isAddressShared = false;
+	const addressOf = clientAddress(checked.trustProxy, (message) => {
+		isAddressShared = true;
+		log.warn(message);
+	});
+	const senderOf = byAddress(addressOf);
+	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
+	// Guard (SECURITY.md): guess-purpose
+	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
+	const receiving = { sites, outbox, admit: inFlight.admit, now: Date.now };
 	const ingest = createIngest({
 		...receiving,
+		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
-		report: observers.ingested,
+		onNotice: observers.ingested,
 	});
-	const inbound = createInbound({ ...receiving, ingest, report: observers.reported, onFault: observers.onFault });
+	const inbound = createInbound({
+		...receiving,
+		limitGuesses: guesses,
+		ingest,
+		report: observers.reported,
+		onFault: observers.onFault,
+	});
 	const forget = forgetRoute({
 		sites,
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
-		guess,
+		guess: guesses(),
 		report: observers.activity.forget,
 	});
 	const router = createRouter({
 		...observed,
 		...observers,
 		ingest: [...ingest.routes, forget, ...inbound.routes],
-		outbox: inFlight.unlessEnding(outbox),
+		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
-		guess: limitGuesses(rateLimit.perAddress, senderOf),
+		guess: guesses(),
 		live,
+		isAddressShared: () => isAddressShared,
 		notAddressable: (name, event) => sites.find((site) => site.name === name)?.route(event).notAddressable ?? [],
 		log,
 	});
@@ -109,13 +124,13 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		inFlight.resume();
 		return async (graceMs) => {
 			live.end();
-			await Promise.all([inFlight.end(graceMs), opened.end(graceMs)]);
+			await Promise.all([inFlight.drain(graceMs), opened.end(graceMs)]);
 			running = undefined;
 			await opened.outbox.close();
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.take(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 
@@ -126,11 +141,11 @@ interface Parts {
 	now(): number;
 }
 
-/** The open store, and the deliveries from it. */
+/** The open store, and the running destinations. */
 interface Running {
 	outbox: Outbox;
 	deliveries: Delivery[];
-	/** Ends sweeping and deliveries. Requests under way may take `graceMs` more. */
+	/** Ends sweeping and deliveries. Requests under way may take another `graceMs`. */
 	end(graceMs: number): Promise<void>;
 }
 
@@ -157,7 +172,7 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 	};
 }
 
-/** Names the sites of the store for people, never by their write keys. */
+/** Makes a function that returns the label of a site, by its name in the store. */
 function labelsOf({ sites, sandbox }: CheckedConfig): (site: string) => string {
 	const labels = siteLabels(sites);
 	const byName = new Map(sites.map((site, index) => [storedName(site, sandbox), labels[index] ?? ""]));

@@ -7,7 +7,7 @@ import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { snippetRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
-import { byDestination, worst } from "./observe/observed.ts";
+import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
 
@@ -16,6 +16,8 @@ export interface RouterOptions extends AdminOptions {
 	ingest: Route[];
 	metrics: Metrics;
 	log: Logger;
+	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
+	isAddressShared(): boolean;
 	/** Receives unexpected errors, with the request's id. The client is told nothing of them. */
 	onFault(error: unknown, requestId: string | undefined): void;
 }
@@ -30,13 +32,18 @@ const readiness = named(
 	z.object({
 		store: z.enum(["ok", "unavailable"]),
 		destinations: z.record(z.string(), z.enum(["running", "waiting", "paused"])),
-		warnings: z.array(z.object({ code: z.literal("stuck_batches"), count: z.number() })),
+		warnings: z.array(
+			z.discriminatedUnion("code", [
+				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
+				z.object({ code: z.literal("shared_address") }),
+			]),
+		),
 	}),
 );
 const getReadiness: Operation = {
 	summary: "Readiness of the proxy: its store, and the states of its destinations",
-	answer: ok("Ready; paused destinations and warnings do not change that", json(readiness)),
-	unwell: {
+	answer: ok("Ready, also with paused destinations or warnings", json(readiness)),
+	unavailable: {
 		status: 503,
 		description: "The store is not available, or the proxy is stopping",
 		content: json(readiness),
@@ -44,26 +51,40 @@ const getReadiness: Operation = {
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
-export function createRouter({ ingest, metrics, log, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ ingest, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
+	let checking: Promise<boolean> | undefined;
+	/** Checks the store. Requests that come meanwhile share the answer, as anybody may send them. */
 	async function isStoreUp(): Promise<boolean> {
 		try {
-			await admin.outbox().check();
-			return true;
+			const outbox = admin.outbox();
+			checking ??= outbox
+				.check()
+				.then(
+					() => true,
+					() => false,
+				)
+				.finally(() => {
+					checking = undefined;
+				});
+			return await checking;
 		} catch {
 			return false;
 		}
 	}
 	const answerReady: RequestHandler = async (_request, response) => {
 		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
-		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worst(all).kind]);
+		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worstState(all).kind]);
 		response.status(isUp ? 200 : 503).json({
 			store: isUp ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
-			warnings: stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : [],
+			warnings: [
+				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
+				...(isAddressShared() ? [{ code: "shared_address" }] : []),
+			],
 		});
 	};
 
-	const { guard, routes } = createAdmin(admin);
+	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
 		...ingest,
 		snippetRoute(),
@@ -75,11 +96,13 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 	];
 	const all = [...described, openApiRoute(described)];
 
-	const router = Router();
+	// A reverse proxy's rule for a path must not be passed by another spelling of it.
+	// Guard (SECURITY.md): strict-paths
+	const router = Router({ caseSensitive: true, strict: true });
 	router.use(firstSegments(all), observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
-	router.use(["/v1", "/admin"], asItSays);
-	router.use("/admin", guard);
+	router.use(["/v1", "/admin"], noSniffing);
+	router.use("/admin", operatorsOnly);
 	mount(router, all);
 	router.use(["/v1", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
@@ -90,7 +113,7 @@ export function createRouter({ ingest, metrics, log, onFault, ...admin }: Router
 const firstSegments = (routes: Route[]) => [...new Set(routes.map(({ path }) => path.split("/", 2).join("/")))];
 
 /** Forbids sniffing and caching, because answers contain text of visitors and providers. */
-const asItSays: RequestHandler = (_request, response, next) => {
+const noSniffing: RequestHandler = (_request, response, next) => {
 	response.set({ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 	next();
 };

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config/config.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
+import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
 import { createProxy } from "./proxy.ts";
 import { createApp } from "./router.ts";
 import { startSandbox } from "./sandbox/index.ts";
@@ -16,9 +17,9 @@ const graceMs = 9_000;
 const flushMs = 500;
 
 /**
- * Limits for clients, ms: time for the headers, time for the whole request (the snippet gives up after 10 s), and idle
- * time between two requests (load balancers keep connections open for a minute). Late connections are closed within two
- * seconds.
+ * Time limits for clients, ms: for the headers, for the whole request (the snippet gives up after 10 s), and idle
+ * between two requests (load balancers keep connections open for a minute). Exceeding connections are closed within
+ * two seconds.
  */
 // Guard (SECURITY.md): client-timeouts
 const patience = {
@@ -34,7 +35,7 @@ interface ServeOptions {
 	sandbox: boolean;
 }
 
-/** Starts the sandbox, and configures the proxy for it. Ignores configuration files and the real accounts' variables. */
+/** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
 	const sandbox = await startSandbox();
 	const accounts = Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]);
@@ -52,8 +53,8 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
 }
 
 /**
- * Runs `eventferry serve`: listens, prints one line on stdout, and delivers until SIGTERM or SIGINT. Then it closes the
- * listener, finishes what is under way, closes the store, and resolves to 0.
+ * Runs `eventferry serve`: listens, prints one line on stdout, and delivers until SIGTERM or SIGINT. Then stops
+ * listening, finishes the requests under way, closes the store, and resolves to 0.
  */
 export async function serve({ file, overrides, sandbox }: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
@@ -70,7 +71,8 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 	const proxy = createProxy(config);
 	try {
 		await proxy.start();
-		const onFault = (error: unknown) => log.error({ err: error }, "unexpected error");
+		const logFault = createFaultLog(log, Date.now);
+		const onFault = (error: unknown) => logFault("unexpected error", { err: error }, kindOfError(error));
 		const server = createServer(patience, createApp([...routers, proxy.router], onFault));
 		server.listen(config.port, config.host);
 		await once(server, "listening");

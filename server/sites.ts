@@ -10,19 +10,19 @@ export interface Account {
 	options: DeliveryOptions;
 }
 
-const accountAt = <Name extends ProviderName>(
+const accountsAt = <Name extends ProviderName>(
 	name: Name,
 	options: (Accounts[Name] & DeliveryOptions) | undefined,
 ): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
 
-/** A site's accounts, one for each provider in its configuration. */
+/** Makes a site's accounts, one for each provider in its configuration. */
 export const accountsOf = (site: CheckedSite): Account[] =>
-	providerNames.flatMap((name) => accountAt(name, site[name]));
+	providerNames.flatMap((name) => accountsAt(name, site[name]));
 
-/** A site's name in the store. Sandbox mode has names of its own, so that its events never reach the real accounts. */
+/** Returns a site's name in the store. Names in sandbox mode differ, so that its events never reach real accounts. */
 export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
 
-/** A site as ingest and web hooks see it: with the destinations of each event, and with the web hooks it can verify. */
+/** Adds to a site the facts that ingest and web hooks need: its destinations for an event, and its verifiable hooks. */
 export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: boolean): ReportedSite {
 	return {
 		...site,
@@ -40,7 +40,7 @@ export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: bool
 	};
 }
 
-/** Names of sites in logs and metrics: the host of the first origin, numbered if several sites share it. */
+/** Makes labels of sites for logs and metrics: the host of the first origin, numbered if several sites share it. */
 export function siteLabels(sites: readonly { origins: readonly string[] }[]): string[] {
 	const labels: string[] = [];
 	for (const { origins } of sites) {

@@ -144,16 +144,25 @@ export const deadLetterQuerySchema = z.object({
 	cursor: deadLetterId.optional(),
 });
 
-/** Selection of dead letters to replay or discard. A dead letter must match all fields. */
-export const deadLetterSelectionSchema = z.strictObject({
-	ids: z.array(deadLetterId).min(1).max(10_000).optional(),
-	destination: z.string().optional(),
-	reason: z.string().optional(),
-	/** Earliest time of the last attempt, ms since the epoch. */
-	since: z.number().optional(),
-	/** Time before which the last attempt was, ms since the epoch. */
-	before: z.number().optional(),
-});
+// Guard (SECURITY.md): empty-selection
+const namesSome = (selection: object) => Object.keys(selection).length > 0;
+
+/**
+ * Selection of dead letters to replay or discard. A dead letter must match all fields. An empty selection is refused,
+ * because a body that got lost on the way must not select everything.
+ */
+export const deadLetterSelectionSchema = z
+	.strictObject({
+		ids: z.array(deadLetterId).min(1).max(10_000).optional(),
+		destination: z.string().optional(),
+		reason: z.string().optional(),
+		/** Earliest time of the last attempt, ms since the epoch. */
+		since: z.number().optional(),
+		/** Time before which the last attempt was, ms since the epoch. */
+		before: z.number().optional(),
+		all: z.literal(true).optional(),
+	})
+	.refine(namesSome, 'name a selection, or all with { "all": true }');
 
 /** Body of `GET /admin/deadletters`. */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });

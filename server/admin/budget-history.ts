@@ -4,7 +4,7 @@ import { budgetSlotMs } from "../outbox/outbox.ts";
 
 const dayMs = 86_400_000;
 
-/** Reads the requests that were taken from each budget in the last 24 hours. */
+/** Reads the numbers of requests taken from each budget in the last 24 hours. */
 export async function budgetHistory({ outbox, deliveries, labelOf, now }: Observed): Promise<BudgetHistory> {
 	const to = (Math.floor(now() / budgetSlotMs) + 1) * budgetSlotMs;
 	const from = to - dayMs;

@@ -7,98 +7,104 @@ import { brief } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
 
-export interface Traces extends ReturnType<Activity["remembered"]>, Pick<Observed, "labelOf"> {
+/** Records of events, from this process's memory and from the store, of which journeys are made. */
+export interface JourneySources extends ReturnType<Activity["remembered"]>, Pick<Observed, "labelOf"> {
 	owed: OwedDelivery[];
-	/** Number of deliveries read per lane at most; `owed` lacks the rest. */
+	/** Maximum number of deliveries read per lane. `owed` lacks the rest. */
 	owedMost: number;
 	dead: DeadLetter[];
 	/** Names the destinations that cannot address an event's person. */
 	notAddressable(site: string, event: Event): string[];
-	/** The search: an event's id, or people's keys. */
-	wanted: { event: string } | { persons: string[] };
+	/** Subject of the search: an event's id, or people's keys. */
+	wanted: { event: string } | { people: string[] };
 }
 
 /** Everything known about one event of one person. */
-interface Trail {
+interface EventFacts {
 	site: string;
 	person: string;
 	event: EventBrief & { at: number };
-	/** The event, if one of the traces has a copy of it. */
+	/** The event with its data, if one of the sources has it. */
 	whole?: Event;
 	receivedAt?: number;
 	trusted?: boolean;
-	/** Number of copies received, and the destinations that they were meant for. */
+	/** Number of copies accepted, and their destinations. */
 	copies: number;
-	routes: Set<string>;
+	destinations: Set<string>;
 	discarded: Journey["discarded"];
 	steps: LaneStep[];
 	owed: OwedDelivery[];
 	dead: DeadLetter[];
 }
 
-/** Joins traces to journeys, one per event, the latest first. Pure. */
-export function journeysOf(traces: Traces): Journey[] {
-	const { wanted } = traces;
-	const trails = new Map<string, Trail>();
+/** Makes journeys of the sources, one per event, the latest first. Pure. */
+export function journeysOf(sources: JourneySources): Journey[] {
+	const { wanted } = sources;
+	const all = new Map<string, EventFacts>();
 	const isWanted = (event: string, person: string) =>
-		"event" in wanted ? event === wanted.event : wanted.persons.includes(person);
+		"event" in wanted ? event === wanted.event : wanted.people.includes(person);
 
-	function trailOf(site: string, person: string, event: Trail["event"]): Trail | undefined {
+	function factsOf(site: string, person: string, event: EventFacts["event"]): EventFacts | undefined {
 		if (!isWanted(event.id, person)) return undefined;
 		const key = JSON.stringify([site, person, event.id]);
-		const none = { copies: 0, routes: new Set<string>(), discarded: [], steps: [], owed: [], dead: [] };
-		const trail = trails.get(key) ?? { site, person, event, ...none };
-		trails.set(key, trail);
-		return trail;
+		const empty = { copies: 0, destinations: new Set<string>(), discarded: [], steps: [], owed: [], dead: [] };
+		const facts = all.get(key) ?? { site, person, event, ...empty };
+		all.set(key, facts);
+		return facts;
 	}
-	function trailOfBody(site: string, body: string): Trail | undefined {
+	function factsOfBody(site: string, body: string): EventFacts | undefined {
 		const { event, receivedAt, trusted } = parseJson(body) as StoredEvent;
-		const trail = trailOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
-		if (trail) Object.assign(trail, { whole: event, receivedAt: trail.receivedAt ?? receivedAt, trusted });
-		return trail;
+		const facts = factsOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
+		if (facts) Object.assign(facts, { whole: event, receivedAt: facts.receivedAt ?? receivedAt, trusted });
+		return facts;
 	}
 
-	for (const { site, events } of traces.received) {
+	for (const { site, events } of sources.received) {
 		for (const { person, body, destinations } of events) {
 			// Parsing thousands of bodies would take too long.
-			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.persons.includes(person)) continue;
-			const trail = trailOfBody(site, body);
-			if (!trail) continue;
-			trail.copies += 1;
-			for (const destination of destinations) trail.routes.add(destination);
+			if ("event" in wanted ? !body.includes(wanted.event) : !wanted.people.includes(person)) continue;
+			const facts = factsOfBody(site, body);
+			if (!facts) continue;
+			facts.copies += 1;
+			for (const destination of destinations) facts.destinations.add(destination);
 		}
 	}
-	for (const { site, body, reason, at } of traces.discarded) trailOfBody(site, body)?.discarded.push({ at, reason });
-	for (const step of traces.steps) {
+	for (const { site, body, reason, at } of sources.discarded) factsOfBody(site, body)?.discarded.push({ at, reason });
+	for (const step of sources.steps) {
 		for (const { receivedAt, trusted, ...event } of step.events) {
-			const trail = trailOf(step.destination.site, step.person, event);
-			if (!trail) continue;
-			trail.steps.push(step);
-			trail.receivedAt ??= receivedAt;
-			trail.trusted ??= trusted;
+			const facts = factsOf(step.destination.site, step.person, event);
+			if (!facts) continue;
+			facts.steps.push(step);
+			facts.receivedAt ??= receivedAt;
+			facts.trusted ??= trusted;
 		}
 	}
-	for (const owed of traces.owed) trailOfBody(owed.destination.site, owed.body)?.owed.push(owed);
-	for (const dead of traces.dead) trailOfBody(dead.site, dead.body)?.dead.push(dead);
+	for (const owed of sources.owed) factsOfBody(owed.destination.site, owed.body)?.owed.push(owed);
+	for (const dead of sources.dead) factsOfBody(dead.site, dead.body)?.dead.push(dead);
 
-	const latest = (trail: Trail) => trail.receivedAt ?? trail.event.at;
-	const lanes = Map.groupBy(traces.owed, ({ destination, person }) => laneKey(destination, person));
-	const isCut: IsCut = (destination, person) =>
-		(lanes.get(laneKey(destination, person)) ?? []).length >= traces.owedMost;
-	return [...trails.values()].sort((a, b) => latest(b) - latest(a)).map((trail) => journeyOf(trail, traces, isCut));
+	const latest = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
+	const lanes = Map.groupBy(sources.owed, ({ destination, person }) => laneKey(destination, person));
+	const isCutOff: IsCutOff = (destination, person) =>
+		(lanes.get(laneKey(destination, person)) ?? []).length >= sources.owedMost;
+	return [...all.values()].sort((a, b) => latest(b) - latest(a)).map((facts) => journeyOf(facts, sources, isCutOff));
 }
 
 const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify([site, name, person]);
-type IsCut = (destination: Destination, person: string) => boolean;
+/** Tells whether a lane may have more deliveries than were read. */
+type IsCutOff = (destination: Destination, person: string) => boolean;
 
-function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, isCut: IsCut): Journey {
-	const { site, person, event, whole, receivedAt, trusted, discarded } = trail;
+function journeyOf(
+	facts: EventFacts,
+	{ labelOf, notAddressable, owedMost }: JourneySources,
+	isCutOff: IsCutOff,
+): Journey {
+	const { site, person, event, whole, receivedAt, trusted, discarded } = facts;
 	const names = new Set([
-		...trail.steps.map(({ destination }) => destination.name),
-		...trail.owed.map(({ destination }) => destination.name),
-		...trail.dead.map(({ destination }) => destination),
+		...facts.steps.map(({ destination }) => destination.name),
+		...facts.owed.map(({ destination }) => destination.name),
+		...facts.dead.map(({ destination }) => destination),
 		// If every copy was discarded, none has reached a lane.
-		...(trail.copies > discarded.length ? trail.routes : []),
+		...(facts.copies > discarded.length ? facts.destinations : []),
 	]);
 	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];
 	return {
@@ -110,9 +116,9 @@ function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, 
 		discarded,
 		deliveries: [
 			...[...names].sort().map((name) => {
-				const delivery = deliveryOf(trail, name);
-				const isBehind = delivery.state === "past" && isCut({ site, name }, person);
-				return isBehind ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
+				const delivery = deliveryOf(facts, name);
+				const isUnread = delivery.state === "past" && isCutOff({ site, name }, person);
+				return isUnread ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
 			}),
 			...unaddressed.map((destination): JourneyDelivery => {
 				return { destination, state: "skipped", reason: "not_addressable", attempts: [] };
@@ -121,7 +127,7 @@ function journeyOf(trail: Trail, { labelOf, notAddressable, owedMost }: Traces, 
 	};
 }
 
-function deliveryOf({ event, steps, owed, dead }: Trail, destination: string): JourneyDelivery {
+function deliveryOf({ event, steps, owed, dead }: EventFacts, destination: string): JourneyDelivery {
 	const here = steps.filter((step) => step.destination.name === destination);
 	const sent = here.flatMap((step) => step.sent ?? []);
 	const attempts = sent.map(

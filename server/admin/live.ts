@@ -5,8 +5,8 @@ import type { Activity } from "../observe/activity.ts";
 
 /** Interval of heartbeat lines, ms: they keep proxies in between from closing an idle stream. */
 const heartbeatMs = 15_000;
-/** Bytes that may wait for a slow reader. Past that the stream is closed; the reader can connect again. */
-const behindBytes = 1_048_576;
+/** Bytes that may wait for a slow reader. Above this the stream is closed; the reader can connect again. */
+const unsentBytesMost = 1_048_576;
 /** Streams open at the same time at most. */
 const viewersMost = 100;
 
@@ -16,9 +16,9 @@ export function createLiveStream(activity: Activity, now: () => number) {
 	const viewers = new Set<ServerResponse>();
 
 	/** Answers with a line of JSON for each request to a provider, beginning with the latest past ones. */
-	function route(request: IncomingMessage, response: ServerResponse): void {
+	function answer(request: IncomingMessage, response: ServerResponse): void {
 		if (viewers.size >= viewersMost) {
-			throw new RequestError("rate_limited", "too many live streams are open", { retryAfter: heartbeatMs / 1_000 });
+			throw new RequestError("rate_limited", "too many live streams: close one", { retryAfter: heartbeatMs / 1_000 });
 		}
 		response.writeHead(200, {
 			"Content-Type": "application/x-ndjson; charset=utf-8",
@@ -30,7 +30,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 		if (request.method === "HEAD") return void response.end();
 		viewers.add(response);
 		const write = (line: LiveLine) => {
-			if (response.writableLength > behindBytes) response.destroy();
+			if (response.writableLength > unsentBytesMost) response.destroy();
 			else response.write(`${JSON.stringify(line)}\n`);
 		};
 		const { latest, stop } = activity.watch(write);
@@ -47,7 +47,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 	}
 
 	return {
-		route,
+		answer,
 		/** Ends all streams, because an open one keeps the server from closing. */
 		end(): void {
 			for (const response of viewers) response.end();

@@ -27,15 +27,15 @@ const step = named(
 	"Step",
 	z.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.boolean().optional() }),
 );
-/** Answers with the number of changed dead letters, or with a line of progress after each step. */
+/** Describes an answer with the number of changed dead letters, or with a line of progress after each step. */
 const inSteps = (name: string, reply: z.ZodType) =>
-	ok("The number of dead letters, at the end or in steps", {
+	ok("Number of changed dead letters, at the end or after each step", {
 		...json(named(name, reply)),
 		"application/x-ndjson": step,
 	});
 
 export const getStats = operation(
-	"Numbers of waiting, delivered and dead events, and the budgets",
+	"Numbers of events owed, delivered and dead, and the budgets",
 	ok("Numbers by destination", json(named("Stats", statsSchema))),
 );
 

@@ -12,21 +12,21 @@ import {
 import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
-import type { Guess } from "../http/rate-limit.ts";
+import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
-import type { Traces } from "./journeys.ts";
+import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
 import { search } from "./search.ts";
 import { statsView } from "./stats.ts";
 
-export interface AdminOptions extends Observed, Pick<Traces, "notAddressable"> {
-	/** The operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
+export interface AdminOptions extends Observed, Pick<JourneySources, "notAddressable"> {
+	/** Operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
 	/** Limits wrong guesses of the token. */
@@ -41,9 +41,8 @@ export interface AdminOptions extends Observed, Pick<Traces, "notAddressable"> {
 const searchMs = 10_000;
 
 /**
- * Recognises requests that need no token in sandbox mode: sent on this machine, not through a proxy on it, to a
- * loopback name (against DNS rebinding, https://en.wikipedia.org/wiki/DNS_rebinding), and not by a page of another
- * origin.
+ * Recognises requests that need no token in sandbox mode: sent from this machine, not through a proxy on it, not by a
+ * page of another origin, and to a loopback name (against https://en.wikipedia.org/wiki/DNS_rebinding).
  */
 function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Request): boolean {
 	const isLocal = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
@@ -61,27 +60,27 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 	);
 }
 
-/** Makes the operators' routes, and the guard that refuses everybody else below `/admin`. */
-export function createAdmin(options: AdminOptions): { guard: RequestHandler; routes: Route[] } {
+/** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
+export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
 	const { outbox, adminToken, sandbox, guess, deliveries, counts, live } = options;
-	const guard: RequestHandler = (request, _response, next) => {
+	const operatorsOnly: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
 		// Guard (SECURITY.md): admin-token
-		const isRight = () => (adminToken !== undefined && sameSecret(given, adminToken)) || undefined;
+		const isRight = (isCompared: IsCompared) =>
+			(adminToken !== undefined && isCompared(adminToken) && sameSecret(given, adminToken)) || undefined;
 		if (!isOpen && !guess(request, isRight)) {
 			const hint = adminToken
 				? "send the admin token as Authorization: Bearer <token>"
-				: "no admin token is configured";
+				: "/admin is closed: set EVENTFERRY_ADMIN_TOKEN on the proxy";
 			throw new RequestError("invalid_admin_token", hint);
 		}
 		next();
 	};
 
 	const json = jsonBody(1_048_576);
-	/** Reads a selection of dead letters. Needs a JSON object: a body that was not read must not select all. */
 	const selected = (request: Request) =>
-		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json; {} selects all"));
+		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json"));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), options);
@@ -92,9 +91,9 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	}
 	async function find(request: Request, response: Response): Promise<void> {
 		const body = bodyOf(request, "send an event or a person to search for as application/json");
-		const gone = new AbortController();
-		response.once("close", () => gone.abort());
-		const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(searchMs)]);
+		const closed = new AbortController();
+		response.once("close", () => closed.abort());
+		const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
 		const names = deliveries().map(({ destination }) => destination);
 		const within = { ...options, outbox: outbox(), destinations: names, signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
@@ -114,10 +113,10 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
 
 	return {
-		guard,
+		operatorsOnly,
 		routes: [
 			{ path: "/admin/stats", get: [operations.getStats, stats] },
-			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.route] },
+			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.answer] },
 			{ path: "/admin/budget", get: [operations.getBudget, budget] },
 			{ path: "/admin/search", post: [operations.postSearch, json, find] },
 			{
@@ -131,8 +130,9 @@ export function createAdmin(options: AdminOptions): { guard: RequestHandler; rou
 }
 
 /**
- * Answers with the number of dead letters changed. If the client accepts `application/x-ndjson`, answers with a line
- * after each step, as `{ "replayed": 500 }`. The last line has `"done": true`; without it the change stopped there.
+ * Answers with the number of dead letters changed. To a client that accepts `application/x-ndjson`, sends a line after
+ * each step, such as `{ "replayed": 500 }`. The last line has `"done": true`; if it is absent, the change may be
+ * incomplete.
  */
 async function inSteps(
 	name: "replayed" | "discarded",

@@ -4,9 +4,9 @@ import { parseJson } from "../http/exact-json.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
-import { journeysOf, type Traces } from "./journeys.ts";
+import { type JourneySources, journeysOf } from "./journeys.ts";
 
-export interface SearchOptions extends Pick<Traces, "labelOf" | "notAddressable"> {
+export interface SearchOptions extends Pick<JourneySources, "labelOf" | "notAddressable"> {
 	outbox: Outbox;
 	destinations: Destination[];
 	activity: Activity;
@@ -14,9 +14,9 @@ export interface SearchOptions extends Pick<Traces, "labelOf" | "notAddressable"
 	signal: AbortSignal;
 }
 
-/** Events shown at most. */
-const shownMost = 50;
-/** Number of deliveries read per lane, of dead letters found, and of stored copies of an event found, at most. */
+/** Number of journeys returned at most. */
+const journeysMost = 50;
+/** Maximum number of deliveries read per lane, of dead letters, and of stored copies of one event. */
 const foundMost = 200;
 /** Dead letters read in one step. */
 const pageSize = 500;
@@ -25,7 +25,7 @@ const pageSize = 500;
 const keysOf = (text: string) => [`email:${normaliseEmail(text)}`, `userId:${text}`];
 const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 
-/** Finds the waiting deliveries of an event or a person. */
+/** Finds the deliveries owed of an event or a person. */
 async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {
 	if ("person" in wanted) {
 		return outbox.findOwed({ destinations, people: keysOf(wanted.person), limit: foundMost });
@@ -47,7 +47,7 @@ async function findOwed(wanted: Wanted, { outbox, destinations, signal }: Search
 	return outbox.findOwed({ destinations, people: [...persons], events, limit: foundMost });
 }
 
-/** Finds the dead letters of an event or a person, and tells if these are all. */
+/** Finds the dead letters of an event or a person. `isAll` tells whether all dead letters were searched. */
 async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions) {
 	const text = JSON.stringify("event" in wanted ? wanted.event : wanted.person)
 		.slice(1, -1)
@@ -73,7 +73,7 @@ async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions) {
 
 /**
  * Finds the journeys of an event or a person, in the memory of this process and in the store. Searches in steps, so
- * that it blocks nothing. Ends early if the signal says so; its answer is then marked as incomplete.
+ * that it blocks nothing. The signal ends the search early; the reply is then marked as incomplete.
  */
 export async function search(wanted: Wanted, options: SearchOptions): Promise<SearchReply> {
 	const { outbox, activity, signal } = options;
@@ -85,11 +85,11 @@ export async function search(wanted: Wanted, options: SearchOptions): Promise<Se
 		owed,
 		owedMost: foundMost,
 		dead,
-		wanted: "event" in wanted ? wanted : { persons: keysOf(wanted.person) },
+		wanted: "event" in wanted ? wanted : { people: keysOf(wanted.person) },
 	});
 	return {
-		journeys: journeys.slice(0, shownMost),
-		isComplete: isAll && !signal.aborted && journeys.length <= shownMost,
+		journeys: journeys.slice(0, journeysMost),
+		isComplete: isAll && !signal.aborted && journeys.length <= journeysMost,
 		journal: (await outbox.stats()).journal,
 		since: activity.since(),
 	};

@@ -1,10 +1,10 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Delivery } from "../delivery/start-delivery.ts";
-import { byDestination, type Observed, worst } from "../observe/observed.ts";
+import { byDestination, type Observed, worstState } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
-/** Joins the numbers of the store and of this process, by the names of destinations. */
+/** Joins the numbers of the store and of this process, by destination. */
 export function statsView(
 	{ destinations: stored, ...store }: OutboxStats,
 	observed: Observed,
@@ -22,10 +22,11 @@ function destinationStats(
 	running: Delivery[],
 	{ labelOf, now }: Observed,
 ): DestinationNumbers {
-	const sum = <Item>(items: Item[], of: (item: Item) => number) => items.reduce((total, item) => total + of(item), 0);
+	const sum = <Item>(items: Item[], numberOf: (item: Item) => number) =>
+		items.reduce((total, item) => total + numberOf(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
 	const oldest = stored.flatMap(({ oldestAt }) => oldestAt ?? []);
-	const state = worst(running);
+	const state = worstState(running);
 	return {
 		title: running[0]?.provider.title ?? "",
 		state: state.kind,

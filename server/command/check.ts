@@ -1,10 +1,17 @@
-import { accountVariables, doubts, loadConfig } from "../config/config.ts";
+import { isIP } from "node:net";
+import * as z from "zod";
+import { accountVariables, type CheckedConfig, doubts, loadConfig, readVariable } from "../config/config.ts";
+import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Outcome } from "../providers/provider.ts";
 import { type Account, accountsOf } from "../sites.ts";
 import { type Command, CommandError } from "./command.ts";
+import { proxyUrl, reach } from "./operator.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
+
+/** Time limit for the answer of a proxy that runs already, ms. */
+const readinessMs = 2_000;
 
 /** Explains what an answer to a probe says about the configuration. */
 export function inWords(outcome: Outcome): string {
@@ -45,6 +52,20 @@ async function askLive({ provider }: Account) {
 	};
 }
 
+const readinessSchema = z.object({ warnings: z.array(z.object({ code: z.string() })) });
+
+/** Asks the proxy, if it runs already, whether visitors share an address, which only requests can show. */
+async function sharedAddress({ host, port }: CheckedConfig): Promise<string[]> {
+	const url = readVariable("EVENTFERRY_URL") ?? `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+	try {
+		const response = await reach(`${proxyUrl(url)}/readyz`, { signal: AbortSignal.timeout(readinessMs) });
+		const { warnings } = readinessSchema.parse(await response.json());
+		return warnings.some(({ code }) => code === "shared_address") ? [ignoredHeader] : [];
+	} catch {
+		return [];
+	}
+}
+
 export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
@@ -60,7 +81,7 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const doubt of doubts(config)) err(`eventferry: ${doubt}\n`);
+		for (const doubt of [...doubts(config), ...(await sharedAddress(config))]) err(`eventferry: ${doubt}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const { writeKey, origins } = site;

@@ -105,7 +105,7 @@ async function change(given: Arguments, done: "replayed" | "discarded"): Promise
 		answer: changeSchema,
 		path: done === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
 		method: done === "replayed" ? "POST" : "DELETE",
-		body: selection,
+		body: isAll ? { all: true } : selection,
 		onLine({ count, isDone }) {
 			steps += 1;
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);

@@ -16,7 +16,7 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  *
  * `readyAt` is the time from which the store may have a ready lane that no take has seen. It becomes 0 (now) when
  * - the store reports ready lanes: an append, a replay, news from another process;
- * - a take yields all it asked for, or nothing because the hold has changed;
+ * - a take leaves ready lanes, or yields nothing because the hold has changed;
  * - a lane is settled or given back. A shared store handles takes and settlements side by side, so the lane counts as
  *   ready once the settlement is answered. Any other store answers in order, so asking for the settlement is enough.
  *

@@ -43,8 +43,7 @@ export function createTakes(context: Context, window: LeaseWindow, purse: Purse,
 			served += taken.leases.length;
 			const isRefused = taken.hold !== known;
 			if (isRefused) hold.seen(known, taken.hold);
-			const isMore = isRefused || taken.leases.length === lanes;
-			const nextAt = isMore ? 0 : (taken.nextAt ?? Number.POSITIVE_INFINITY);
+			const nextAt = isRefused || taken.isMore ? 0 : (taken.nextAt ?? Number.POSITIVE_INFINITY);
 			readyAt = Math.min(readyAt, nextAt, now() + takeAgainMs);
 		},
 	};

@@ -5,7 +5,7 @@ import { RequestError } from "./problem.ts";
 /** Bytes of bodies that one group of routes holds in memory at once; a body counts from its first byte to the answer. */
 // Guard (SECURITY.md): body-room
 const roomBytes = 67_108_864;
-/** Bytes up to which a body is taken even if the room is full: few large bodies must not block the many small ones. */
+/** Bytes up to which a body is accepted even if the room is full: a few large bodies must not block many small ones. */
 const smallBytes = 16_384;
 
 /**
@@ -15,23 +15,23 @@ const smallBytes = 16_384;
 function bodyRoom(): RequestHandler {
 	let held = 0;
 	return (request, response, next) => {
-		const isPacked = request.headers["content-encoding"] !== undefined;
-		const announced = isPacked ? limits.bodyBytes : Number(request.headers["content-length"] ?? limits.bodyBytes);
+		const isCompressed = request.headers["content-encoding"] !== undefined;
+		const announced = isCompressed ? limits.bodyBytes : Number(request.headers["content-length"] ?? limits.bodyBytes);
 		if (held > roomBytes && announced > smallBytes) {
-			// To keep the connection, Node would read the rest of the body: resOnFinish in
+			// Node would read the rest of the body to keep the connection open: see resOnFinish in
 			// https://github.com/nodejs/node/blob/main/lib/_http_server.js
 			response.set("Connection", "close");
-			throw new RequestError("store_unavailable", "too many large requests at once; nothing was accepted");
+			throw new RequestError("store_unavailable", "too many large requests at once: try again later");
 		}
 		let own = 0;
-		const hold = (bytes: number) => {
+		const count = (bytes: number) => {
 			own += bytes;
 			held += bytes;
 			if (held > roomBytes && own > smallBytes) request.destroy();
 		};
-		// A compressed body counts as the largest allowed one: its unpacked size is not known yet.
-		if (isPacked) hold(limits.bodyBytes);
-		request.on("data", (chunk: Buffer) => hold(isPacked ? 0 : chunk.length));
+		// A compressed body counts as the largest allowed one, because its decompressed size is not known yet.
+		if (isCompressed) count(limits.bodyBytes);
+		request.on("data", (chunk: Buffer) => count(isCompressed ? 0 : chunk.length));
 		response.once("close", () => {
 			held -= own;
 		});
@@ -40,11 +40,12 @@ function bodyRoom(): RequestHandler {
 }
 
 /**
- * Reads and decompresses bodies of some media types into a Buffer, up to `limits.bodyBytes`, within one room. For
- * routes that anybody can send to.
+ * Makes handlers that read and decompress a body of some media types into a Buffer, up to `limits.bodyBytes`. Routes
+ * that share the handlers share one room. For routes that anybody can send to. With `inflate: false`, compressed bodies
+ * are refused with 415.
  */
-export const rawBody = (type: string[] | (() => boolean)): RequestHandler[] => [
+export const rawBody = (type: string[] | (() => boolean), { inflate = true } = {}): RequestHandler[] => [
 	bodyRoom(),
 	// Guard (SECURITY.md): body-size
-	express.raw({ type, limit: limits.bodyBytes }),
+	express.raw({ type, limit: limits.bodyBytes, inflate }),
 ];

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 
-/** The folder of the build: two folders above this file once it is built, else beside the source. */
+/** Folder of the build: two folders above this file in the build, else `dist/` in the package's root. */
 const folder = new URL(import.meta.url.endsWith(".ts") ? "../../dist/" : "../../", import.meta.url);
 
 /** Reads a file of the build by its path in `dist/`. Undefined if it has not been built. */

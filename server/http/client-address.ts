@@ -8,20 +8,20 @@ export type TrustProxy = boolean | number | string | string[];
 export const trustProxyHint =
 	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8";
 
-/** The longest chain of proxies that can be configured by its number. */
-const chainMost = 30;
+/** Largest number of proxies that can be configured. */
+const proxiesMost = 30;
 
 type IsTrusted = (address: string, hops: number) => boolean;
 
 /**
- * Tells which peers may name their client in `X-Forwarded-For`. Undefined for a value that names no proxies. Addresses
- * are written as for Express: https://expressjs.com/en/guide/behind-proxies.html
+ * Makes the test for peers that may name their client in `X-Forwarded-For`. Returns undefined for an invalid setting.
+ * Addresses are written as for Express: https://expressjs.com/en/guide/behind-proxies.html
  */
 export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
-	// Unlike in Express, true is one proxy: if the whole header were believed, any client could name any address.
+	// Unlike in Express, true means one proxy: with trust in the whole header, any client could name any address.
 	if (typeof value === "boolean") return trustedProxies(value ? 1 : 0);
 	if (typeof value === "number") {
-		return value >= 0 && value <= chainMost ? (address, hops) => hops < value && isIP(address) !== 0 : undefined;
+		return value >= 0 && value <= proxiesMost ? (address, hops) => hops < value && isIP(address) !== 0 : undefined;
 	}
 	try {
 		return proxyAddr.compile([value].flat().flatMap((list) => list.split(",").map((entry) => entry.trim())));
@@ -30,13 +30,13 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 	}
 }
 
-const unreadHeader =
-	"requests come with X-Forwarded-For, which is not read: behind a proxy all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY";
+export const ignoredHeader =
+	"a request has the header X-Forwarded-For, which is ignored: if it comes from your own proxy, all visitors share one rate limit. Set EVENTFERRY_TRUST_PROXY to the number of proxies in front";
 
 /**
- * Reads the client's address of a request: counted from the server, the first address that is not a trusted proxy, or
- * the nearest valid one before it. Leaves `trust proxy` of the app around the router alone. Without a setting,
- * calls `warn` once when a request comes with an `X-Forwarded-For`.
+ * Makes a function that returns the client's address of a request: counted from the server, the first address that is
+ * not a trusted proxy's, or the last valid one before it. Ignores `trust proxy` of the app around the router. Without a
+ * setting, calls `warn` once when a request has an `X-Forwarded-For`.
  */
 export function clientAddress(
 	trustProxy?: TrustProxy,
@@ -48,7 +48,7 @@ export function clientAddress(
 	return (request) => {
 		if (!isWarned && request.headers["x-forwarded-for"] !== undefined) {
 			isWarned = true;
-			warn(unreadHeader);
+			warn(ignoredHeader);
 		}
 		return proxyAddr.all(request, isTrusted).findLast((address) => isIP(address) !== 0) ?? "";
 	};

@@ -3,48 +3,48 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreUnavailableError } from "../outbox/outbox.ts";
 
-/** Tracks the work that has begun and not ended, so that a stop can let it finish. */
+/** Tracks work that is under way, so that a stop can let it finish. */
 export function createInFlight() {
-	const begun = new Set<Promise<unknown>>();
-	let isEnding = false;
+	const work = new Set<Promise<unknown>>();
+	let isStopping = false;
 
-	/** Makes a function throw `StoreUnavailableError` once a stop has begun. A stop does not wait for its calls. */
-	const unlessEnding =
+	/** Makes a function throw `StoreUnavailableError` once a stop has begun. The stop does not wait for calls of it. */
+	const unlessStopping =
 		<Value>(get: () => Value) =>
 		(): Value => {
-			if (isEnding) throw new StoreUnavailableError("the proxy is stopping");
+			if (isStopping) throw new StoreUnavailableError("the proxy is stopping");
 			return get();
 		};
 
 	/** Begins work and counts it until it settles. Throws `StoreUnavailableError` once a stop has begun. */
 	function during<Result>(begin: () => Promise<Result>): Promise<Result> {
-		const work = unlessEnding(begin)();
-		const ended = work.catch(() => {}).then(() => void begun.delete(ended));
-		begun.add(ended);
-		return work;
+		const result = unlessStopping(begin)();
+		const ended = result.catch(() => {}).then(() => void work.delete(ended));
+		work.add(ended);
+		return result;
 	}
 
-	/** Counts a request as work until its answer has left. Throws `StoreUnavailableError` once a stop has begun. */
+	/** Counts a request as work until it is answered or aborted. Throws `StoreUnavailableError` once a stop has begun. */
 	function admit(_request: unknown, response: ServerResponse, next: () => void): void {
 		void during(() => once(response, "close"));
 		next();
 	}
 
 	return {
-		unlessEnding,
+		unlessStopping,
 		during,
 		admit,
-		/** Begins the stop; resolves when all work has ended, after `graceMs` at the latest. */
-		async end(graceMs: number): Promise<void> {
-			isEnding = true;
+		/** Begins the stop. Resolves when all work has ended, after `graceMs` at the latest. */
+		async drain(graceMs: number): Promise<void> {
+			isStopping = true;
 			const waited = new AbortController();
-			await Promise.race([Promise.all(begun), delay(graceMs, undefined, { signal: waited.signal }).catch(() => {})]);
+			await Promise.race([Promise.all(work), delay(graceMs, undefined, { signal: waited.signal }).catch(() => {})]);
 			waited.abort();
 		},
 		/** Ends the stop: lets work begin again. */
 		resume(): void {
-			isEnding = false;
+			isStopping = false;
 		},
-		isEnding: () => isEnding,
+		isStopping: () => isStopping,
 	};
 }

@@ -2,9 +2,9 @@ import type { RequestHandler } from "express";
 import { isLoopback } from "./loopback.ts";
 import { RequestError } from "./problem.ts";
 
-/** Captures the parts before and after the star of `https://*.shop.example:8443`. */
+/** Captures the texts before and after the star of `https://*.shop.example:8443`. */
 const starred = /^(https?:\/\/)\*(\.[^.*]+(?:\.[^.*]+)+)$/;
-/** The part of a host that a star stands for: one subdomain or several nested ones, as browsers write them. */
+/** Matches the part of a host that a star stands for: one subdomain or several nested ones, as browsers write them. */
 // Guard (SECURITY.md): subdomain-labels
 const subdomains = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
@@ -12,8 +12,8 @@ const isOrigin = (value: string) =>
 	URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value;
 
 /**
- * Accepts an origin, or one with `*.` before a host of at least two labels, so that nobody allows a whole top-level
- * domain.
+ * Recognises an origin, also one with `*.` before a host of at least two labels. With one label, the star would allow a
+ * whole top-level domain.
  */
 export function isOriginPattern(value: string): boolean {
 	const [, scheme, rest = ""] = starred.exec(value) ?? [];
@@ -29,13 +29,13 @@ export function isOriginPattern(value: string): boolean {
 function matches(origin: string, pattern: string): boolean {
 	if (!pattern.includes("*")) return origin === pattern;
 	const [, scheme = "", rest = ""] = starred.exec(pattern) ?? [];
-	const isFramed = origin.startsWith(scheme) && origin.endsWith(rest);
-	return isFramed && subdomains.test(origin.slice(scheme.length, -rest.length));
+	const hasSameEnds = origin.startsWith(scheme) && origin.endsWith(rest);
+	return hasSameEnds && subdomains.test(origin.slice(scheme.length, -rest.length));
 }
 
 /**
- * Decides if a page of this origin may send events. Sandbox mode also allows loopback origins and requests without an
- * origin.
+ * Tells whether a page of this origin may send events. Sandbox mode also allows loopback origins and requests without
+ * an origin.
  */
 export function originAllowed(origin: string | undefined, allowed: readonly string[], sandbox: boolean): boolean {
 	if (origin === undefined) return sandbox;
@@ -43,8 +43,8 @@ export function originAllowed(origin: string | undefined, allowed: readonly stri
 }
 
 /**
- * Lets pages of all sites' origins read the answers, errors included. The origins of the one site that a batch names
- * are checked later, once the batch has been read.
+ * Lets pages of every site's origins read the answers, errors included. The body, read later, tells which site's origins
+ * count for the request.
  */
 export function cors(allowed: readonly string[], sandbox: boolean): RequestHandler {
 	return (request, response, next) => {
@@ -62,7 +62,7 @@ export function cors(allowed: readonly string[], sandbox: boolean): RequestHandl
 export function preflight(allowed: readonly string[], sandbox: boolean): RequestHandler {
 	return ({ headers: { origin } }, response) => {
 		if (origin === undefined || !originAllowed(origin, allowed, sandbox)) {
-			throw new RequestError("origin_not_allowed", "pages of this origin may not post here");
+			throw new RequestError("origin_not_allowed", "no site has this page's origin in its `origins`");
 		}
 		response
 			.set({

@@ -5,8 +5,13 @@ import { RequestError } from "./problem.ts";
 /** Parses bodies of type `application/json` up to `limit` bytes; leaves others unread. */
 export const jsonBody = (limit: number): RequestHandler => express.json({ limit });
 
-/** Returns a request's parsed body. Throws `unsupported_media_type` with the hint if the body was not read. */
-export function bodyOf({ body }: Request, hint: string): unknown {
+/**
+ * Returns a request's parsed body. Throws with the hint: `malformed_body` if there is no body, also where an app's own
+ * parser made `{}` of it, and `unsupported_media_type` if the body was not read.
+ */
+export function bodyOf({ body, headers }: Request, hint: string): unknown {
+	const isEmpty = headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0;
+	if (isEmpty) throw new RequestError("malformed_body", `the request has no body: ${hint}`);
 	if (body === undefined) throw new RequestError("unsupported_media_type", hint);
 	return body;
 }

@@ -23,9 +23,7 @@ export const problemStatuses: Record<ProblemCode, number> = {
 /** Seconds in `Retry-After` when the store is unavailable. */
 const storeRetryAfter = 5;
 
-/**
- * Refuses a request with a stable code. The message is for people and is sent to the client. `retryAfter` is in seconds.
- */
+/** Refusal of a request. The client is sent `code` and the message, which is for people. `retryAfter` is in seconds. */
 export class RequestError extends Error {
 	override readonly name = "RequestError";
 	readonly code: ProblemCode;
@@ -54,29 +52,24 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
 }
 
 /**
- * Problems for the `type` of body-parser's errors (https://github.com/expressjs/body-parser#errors); other types are a
- * malformed body.
+ * Problems by the `type` of body-parser's errors: https://github.com/expressjs/body-parser#errors. Every other type
+ * means a malformed body.
  */
 const bodyErrors: Record<string, [ProblemCode, string]> = {
-	"encoding.unsupported": [
-		"unsupported_media_type",
-		"the body's encoding is not supported: send it plain, gzip, deflate or br",
-	],
+	"encoding.unsupported": ["unsupported_media_type", "the body's encoding is not supported here: send it uncompressed"],
 	"charset.unsupported": ["unsupported_media_type", "the body's charset is not supported: send UTF-8"],
 };
 
-/**
- * Answers every error with a problem. Passes unexpected errors to `unforeseen` and tells the client nothing of them.
- */
-export function problemHandler(unforeseen: (error: unknown, response: Response) => void): ErrorRequestHandler {
+/** Answers every error with a problem. Unexpected errors go to `onUnexpected`, and the client learns nothing of them. */
+export function problemHandler(onUnexpected: (error: unknown, response: Response) => void): ErrorRequestHandler {
 	return (error, _request, response, next) => {
 		if (response.headersSent) return next(error);
 		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
-			unforeseen(error, response);
-			return sendProblem(response, "store_unavailable", "the event store is not available now; nothing was accepted");
+			onUnexpected(error, response);
+			return sendProblem(response, "store_unavailable", "the store is not available: try again later");
 		}
-		// Errors of body-parser and of zlib have a status; with a 4xx one, the client sent something wrong.
+		// Errors of body-parser and of zlib have a status. A 4xx status means that the body is wrong.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {
 			if (error.type === "entity.too.large") {
 				return sendProblem(response, "body_too_large", `the body is larger than ${error.limit / 1_024} KB`);
@@ -86,7 +79,7 @@ export function problemHandler(unforeseen: (error: unknown, response: Response) 
 		}
 		// Express throws for a path that cannot be percent-decoded; no route has such a path.
 		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
-		unforeseen(error, response);
-		sendProblem(response, "internal_error", "something went wrong here; the event was not accepted");
+		onUnexpected(error, response);
+		sendProblem(response, "internal_error", "unexpected error: the proxy's log has its cause");
 	};
 }

@@ -4,8 +4,8 @@ import type { RequestHandler } from "express";
 import { RequestError } from "./problem.ts";
 
 const windowMs = 60_000;
-/** Senders that one limit remembers at most, about 200 bytes each. */
-const sendersMost = 100_000;
+/** Number of keys that one limit remembers at most, about 200 bytes each. */
+const keysMost = 100_000;
 /** Bits of an IPv6 address that count as one sender: the network of a household or an office. */
 // Guard (SECURITY.md): ipv6-network
 const ipv6Prefix = 64;
@@ -32,18 +32,18 @@ export const byAddress =
 	(request) =>
 		networkOf(addressOf(request));
 
-/** A minute that began with a sender's first request, and the requests in it. */
+/** The minute that begins with a key's first request, and the number of requests in it. */
 interface Window {
 	used: number;
 	endsAt: number;
 }
 
-/** Limits requests a minute for each key. */
+/** Limits the requests per minute of each key, such as a sender's address. */
 export function createRateLimit(limit: number) {
-	// Two generations: a window is kept for a minute after its last request, or less if too many senders come.
+	// Two generations of windows: a window is kept for a minute after its last request, or less if too many keys come.
 	let current = new Map<string, Window>();
 	let previous = new Map<string, Window>();
-	let turnsAt = 0;
+	let rotatesAt = 0;
 
 	function windowOf(key: string, now: number): Window {
 		const window = current.get(key) ?? previous.get(key);
@@ -61,26 +61,22 @@ export function createRateLimit(limit: number) {
 		count(key: string): void {
 			const now = performance.now();
 			const window = windowOf(key, now);
-			if (now >= turnsAt || current.size >= sendersMost / 2) {
+			if (now >= rotatesAt || current.size >= keysMost / 2) {
 				previous = current;
 				current = new Map();
-				turnsAt = now + windowMs;
+				rotatesAt = now + windowMs;
 			}
 			current.set(key, window);
 			window.used += 1;
 			// Guard (SECURITY.md): request-limit
 			if (window.used > limit) refuse(window, now);
 		},
-		/** Throws `rate_limited` when the limit has been reached. Counts nothing. */
-		check(key: string): void {
-			const now = performance.now();
-			const window = windowOf(key, now);
-			if (window.used >= limit) refuse(window, now);
-		},
+		/** Tells whether the next request would be over the limit. Counts nothing. */
+		isReached: (key: string): boolean => windowOf(key, performance.now()).used >= limit,
 	};
 }
 
-/** Refuses requests over the limit before anything but their headers is read. */
+/** Refuses requests over the limit when only their headers have been read. */
 export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler {
 	const requests = createRateLimit(limit);
 	return (request, _response, next) => {
@@ -89,21 +85,40 @@ export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler
 	};
 }
 
-/** Calls `open` to find the owner of a request's secret, unless the sender has guessed wrong too often. */
-export type Guess = <Found>(request: IncomingMessage, open: () => Found | undefined) => Found | undefined;
+/** Tells whether a secret is too long to be found by guessing. */
+// Guard (SECURITY.md): guess-long
+const isUnguessable = (secret: string): boolean => secret.length >= 32;
+
+/** Tells which secrets may be compared with the one of a request. */
+export type IsCompared = (secret: string) => boolean;
 
 /**
- * Bounds how often a secret can be guessed. Only wrong guesses count. Over the limit, every guess of that sender is
- * refused for the rest of the minute, a right one too: an answer would tell that it was right.
+ * Calls `find` to look up the owner of a request's secret, and counts a wrong one. Throws `rate_limited` for wrong ones
+ * over the limit.
+ */
+export type Guess = <Found>(
+	request: IncomingMessage,
+	find: (isCompared: IsCompared) => Found | undefined,
+) => Found | undefined;
+
+/**
+ * Limits wrong guesses of a secret. At the limit, a secret that could be guessed is not compared for the rest of the
+ * minute, because an answer would tell that the guess was right. Longer ones are, so that nobody locks out their owner
+ * by wrong guesses from the same address.
  */
 export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 	const wrong = createRateLimit(limit);
-	return (request, open) => {
+	return (request, find) => {
 		const sender = senderOf(request);
 		// Guard (SECURITY.md): guess-limit
-		wrong.check(sender);
-		const found = open();
-		if (found === undefined) wrong.count(sender);
+		const isOver = wrong.isReached(sender);
+		let found: ReturnType<typeof find>;
+		try {
+			found = find((secret) => !isOver || isUnguessable(secret));
+		} finally {
+			// Counts a failed comparison too, which would otherwise be a way around the limit.
+			if (found === undefined) wrong.count(sender);
+		}
 		return found;
 	};
 }

@@ -14,24 +14,24 @@ export interface Answer {
 /** The description of one method of a route, for the OpenAPI document. */
 export interface Operation {
 	summary: string;
-	/** The key that a request must carry. */
+	/** The secret that a request must carry. */
 	security?: "serverKey" | "adminToken";
 	query?: z.ZodObject;
 	/** Bodies by media type. */
 	body?: Record<string, z.ZodType>;
 	answer: Answer;
 	/** A second answer that is not a problem: `/readyz` answers 503 with the same body as 200. */
-	unwell?: Answer;
+	unavailable?: Answer;
 	problems?: readonly ProblemCode[];
 }
 
-/** Methods that a route can have. */
+/** Methods that a route can have, besides HEAD and OPTIONS. */
 export const methods = ["get", "post", "delete"] as const;
 
-/** A path with its methods. Each method stands with its description, so none is served that the document lacks. */
+/** A path with its methods. Each method comes with its description, so that the OpenAPI document lacks none. */
 export interface Route extends Partial<Record<(typeof methods)[number], [Operation, ...RequestHandler[]]>> {
 	path: string;
-	/** Runs before every method, those included that are refused. */
+	/** Runs before every method, including refused ones. */
 	before?: RequestHandler;
 	/** Answers CORS preflights, which the OpenAPI document omits. */
 	options?: RequestHandler;
@@ -40,15 +40,15 @@ export interface Route extends Partial<Record<(typeof methods)[number], [Operati
 /** Serves routes on a router. Answers HEAD like GET, and a method that a route lacks with 405 and `Allow`. */
 export function mount(router: Router, routes: readonly Route[]): void {
 	for (const { path, before, options, ...described } of routes) {
-		const place = router.route(path);
-		if (before) place.all(before);
-		if (options) place.options(options);
+		const target = router.route(path);
+		if (before) target.all(before);
+		if (options) target.options(options);
 		for (const method of methods) {
 			const [, ...handlers] = described[method] ?? [];
-			if (handlers.length > 0) place[method](handlers);
+			if (handlers.length > 0) target[method](handlers);
 		}
 		const served = methods.filter((method) => described[method]);
-		place.all(refuse([...served, ...(described.get ? ["head"] : []), ...(options ? ["options"] : [])]));
+		target.all(refuse([...served, ...(described.get ? ["head"] : []), ...(options ? ["options"] : [])]));
 	}
 }
 
@@ -56,14 +56,14 @@ function refuse(served: string[]): RequestHandler {
 	const allowed = served.join(", ").toUpperCase();
 	return (request, response) => {
 		response.set("Allow", allowed);
-		throw new RequestError("method_not_allowed", `${request.method} is not possible here, only ${allowed}`);
+		throw new RequestError("method_not_allowed", `${request.method} is not allowed here, only ${allowed}`);
 	};
 }
 
 /** Names of schemas in the OpenAPI document. */
 export const schemaNames = z.registry<{ id: string }>();
 
-/** Names a schema, so that the OpenAPI document has it once and points to it. */
+/** Names a schema, so that the OpenAPI document has it once and refers to it. */
 export function named<Schema extends z.ZodType>(id: string, schema: Schema): Schema {
 	schemaNames.add(schema, { id });
 	return schema;

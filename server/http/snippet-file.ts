@@ -15,14 +15,14 @@ const getSnippet: Operation = {
 	answer: ok("The script", { "text/javascript": null }),
 };
 
-/** `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */
+/** Makes the route `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */
 export const snippetRoute = (): Route => ({ path: "/client.js", get: [getSnippet, serveSnippet()] });
 
 function serveSnippet(): RequestHandler {
 	const plain = readSnippet();
 	if (!plain) {
 		return () => {
-			throw new RequestError("not_found", "client.js has not been built: npm run build");
+			throw new RequestError("not_found", "client.js has not been built: run npm run build");
 		};
 	}
 	const bodies = {
@@ -32,7 +32,7 @@ function serveSnippet(): RequestHandler {
 	};
 	const digest = digestOf(plain);
 	return (request, response) => {
-		// Browsers accept encodings without a preference, so the smallest is sent:
+		// Browsers accept all their encodings with the same weight, so the smallest is sent:
 		// https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
 		const encoding = (["br", "gzip"] as const).find((each) => request.acceptsEncodings(each)) ?? "identity";
 		response.set({

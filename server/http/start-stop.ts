@@ -1,8 +1,8 @@
-const graceDefault = 10_000;
+const graceDefaultMs = 10_000;
 
 /**
- * Turns `open`, which resolves to the way to close, into a start and a stop that can be called at any time: a second
- * start waits for the first, a stop lets a start finish, and a start waits for a stop.
+ * Makes a start and a stop that can be called at any time. `open` resolves to the function that closes. A second start
+ * waits for the first, a stop lets a start finish, and a start waits for a stop.
  */
 export function createStartStop(open: () => Promise<(graceMs: number) => Promise<void>>) {
 	let started: ReturnType<typeof open> | undefined;
@@ -18,7 +18,7 @@ export function createStartStop(open: () => Promise<(graceMs: number) => Promise
 				throw error;
 			}
 		},
-		stop(graceMs = graceDefault): Promise<void> {
+		stop(graceMs = graceDefaultMs): Promise<void> {
 			const current = started;
 			started = undefined;
 			if (current) {

@@ -3,9 +3,9 @@ import * as z from "zod";
 import { rawBody } from "../http/body-room.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
-import type { Guess } from "../http/rate-limit.ts";
+import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import { json, named, type Operation, ok, type Route, storeProblems } from "../http/route.ts";
-import type { HookRequest } from "../providers/hook.ts";
+import type { BodyCheck, HookBody, HookHead } from "../providers/hook.ts";
 import { definitions, type ReporterName, reporterNames } from "../providers/registry.ts";
 import { createReporting, type ReportedSite, type ReportingOptions, rulesFor } from "./reporting.ts";
 
@@ -13,8 +13,8 @@ export interface HooksOptions extends ReportingOptions {
 	sites: readonly ReportedSite[];
 	/** Lets a request begin, or refuses it while the proxy is stopping. */
 	admit: RequestHandler;
-	/** Limits the number of wrong signatures and keys per address. */
-	guess: Guess;
+	/** Makes a limit of wrong signatures and keys per address. */
+	limitGuesses(): Guess;
 	/** Called with each web hook that is not a repeat, once it is stored. */
 	tell(hook: ReceivedHook): void;
 }
@@ -45,6 +45,13 @@ function postHook(from: ReporterName): Operation {
 	};
 }
 
+/** Depth of a web hook's JSON that is read. Functions that call themselves for each level would overflow the stack. */
+const levelsMost = 64;
+const isNested = (value: unknown, levels: number): boolean =>
+	typeof value === "object" &&
+	value !== null &&
+	(levels === 0 || Object.values(value).some((inner) => isNested(inner, levels - 1)));
+
 function parseBody(text: Buffer): unknown {
 	try {
 		return parseJson(text.toString());
@@ -53,36 +60,51 @@ function parseBody(text: Buffer): unknown {
 	}
 }
 
-/** Reads a request, even if the app around the router has parsed its body already. */
-function readRequest(request: Request, now: number): HookRequest {
-	const { body } = request;
+/** Reads a request's body, even if the app around the router has parsed it already. Parses it when that is needed. */
+function bodyOf({ body }: Request): HookBody {
 	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
 	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
-	// The app around the router decides how Express parses `request.query`, so it is not used.
-	const query = new URLSearchParams(request.url.split("?")[1]);
+	let read: { json: unknown } | undefined;
 	return {
-		header: (name) => request.get(name),
-		query: (name) => query.get(name) ?? undefined,
 		raw,
-		json: raw ? parseBody(raw) : body,
-		now,
+		get json() {
+			if (!read) {
+				const json = raw ? parseBody(raw) : body;
+				// Guard (SECURITY.md): hook-depth
+				const isDeep = isNested(json, levelsMost);
+				read = { json: isDeep ? undefined : json };
+			}
+			return read.json;
+		},
 	};
 }
 
-/** Makes the routes `POST /v1/hooks/{provider}`. A verified web hook is answered 200 once it is stored. */
+function headOf(request: Request, now: number, isCompared: IsCompared): HookHead {
+	// The app around the router decides how Express parses `request.query`, so it is not used.
+	const query = new URLSearchParams(request.url.split("?")[1]);
+	return { header: (name) => request.get(name), query: (name) => query.get(name) ?? undefined, now, isCompared };
+}
+
+/** A web hook whose head can be verified by some sites. */
+interface Expected {
+	head: HookHead;
+	checks: { site: ReportedSite; check: BodyCheck }[];
+}
+
+const invalidSignature = () =>
+	new RequestError("invalid_signature", "no configured secret fits the signature or the key");
+
+/**
+ * Makes the routes `POST /v1/hooks/{provider}` of the providers that a site shares a secret with. A web hook whose head
+ * cannot be right is refused before its body is read. A verified one is answered 200 once it is stored.
+ */
 export function createHooks(options: HooksOptions): Route[] {
-	const { sites, admit, guess, now, report, tell } = options;
+	const { sites, admit, limitGuesses, now, report, tell } = options;
 	const store = createReporting(options);
 
-	async function take(from: ReporterName, request: Request): Promise<boolean> {
-		const hookRequest = readRequest(request, now());
-		const verifying = guess(request, () => {
-			const found = sites.filter((site) => site.hooks.get(from)?.verifies(hookRequest));
-			return found.length > 0 ? found : undefined;
-		});
-		if (!verifying) throw new RequestError("invalid_signature", "no configured secret fits the signature or the key");
+	async function take(from: ReporterName, request: HookHead & HookBody, verifying: ReportedSite[]): Promise<boolean> {
 		const reports = verifying.flatMap((site) => {
-			const hook = site.hooks.get(from)?.read(hookRequest);
+			const hook = site.hooks.get(from)?.read(request);
 			return hook ? [{ site, hook }] : [];
 		});
 		const [first] = reports;
@@ -99,11 +121,36 @@ export function createHooks(options: HooksOptions): Route[] {
 		return isNew;
 	}
 
-	const body = rawBody(() => true);
-	return reporterNames.map((from) => {
-		const answer = async (request: Request, response: Response): Promise<void> => {
-			response.json({ repeated: !(await take(from, request)) });
+	function routeOf(from: ReporterName): Route {
+		const guess = limitGuesses();
+		const expect: RequestHandler = (request, response, next) => {
+			response.locals.hook = guess(request, (isCompared): Expected | undefined => {
+				const head = headOf(request, now(), isCompared);
+				const checks = sites.flatMap((site) => {
+					const check = site.hooks.get(from)?.check(head);
+					return check ? [{ site, check }] : [];
+				});
+				return checks.length > 0 ? { head, checks } : undefined;
+			});
+			// Guard (SECURITY.md): hook-head
+			if (!response.locals.hook) throw invalidSignature();
+			next();
 		};
-		return { path: `/v1/hooks/${from}`, post: [postHook(from), admit, ...body, answer] };
-	});
+		const answer = async (request: Request, response: Response): Promise<void> => {
+			const { head, checks }: Expected = response.locals.hook;
+			const body = bodyOf(request);
+			const verifying = guess(request, () => {
+				const found = checks.flatMap(({ site, check }) => (check(body) ? [site] : []));
+				return found.length > 0 ? found : undefined;
+			});
+			if (!verifying) throw invalidSignature();
+			const { raw, json } = body;
+			response.json({ repeated: !(await take(from, { ...head, raw, json }, verifying)) });
+		};
+		// Providers compress no web hooks, so nobody makes the proxy decompress one.
+		const body = rawBody(() => true, { inflate: false });
+		return { path: `/v1/hooks/${from}`, post: [postHook(from), admit, expect, ...body, answer] };
+	}
+
+	return reporterNames.filter((from) => sites.some(({ hooks }) => hooks.has(from))).map(routeOf);
 }

@@ -1,20 +1,20 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
-import { guardEvent, isForbidden, isObject, isTooLarge } from "./guard.ts";
 import type { VerifiedIdentity } from "./identity-token.ts";
+import { isForbidden, isObject, isTooLarge, parseEvent } from "./parse-event.ts";
 
 /** The sender of an event, as far as the proxy knows. */
 export interface Sender {
-	/** The site's backend: may name anybody and providers' ids, report opened e-mails and set any attribute. */
+	/** True for the site's backend, which may name anybody, give providers' ids, and set any attribute. */
 	isBackend: boolean;
-	/** The open pixel or a provider's report: may name anybody and report opened e-mails, but is not trusted. */
-	isReport?: boolean;
-	/** Identities of the batch's good tokens, by token. Undefined if the site needs no token. */
+	/** True for the open pixel and reports, which may name anybody and send `email_open`, but are not trusted. */
+	isInbound?: boolean;
+	/** Identities of the batch's valid tokens, by token. Undefined if the site needs no token. */
 	identities?: ReadonlyMap<string, VerifiedIdentity> | undefined;
 	/** Correction of capture times, ms. 0 if the sender's clock is right. */
 	clockOffset: number;
-	/** The only attributes that a browser may set. Undefined: all. */
+	/** Attributes that a browser may set. Undefined: all. */
 	attributes: string[] | undefined;
 	now: number;
 }
@@ -38,7 +38,7 @@ function structuralFlaw(value: unknown, levels: number): string | undefined {
 const idOf = (raw: unknown): string | null =>
 	isObject(raw) && typeof raw.id === "string" ? raw.id.slice(0, 100) : null;
 
-/** Removes attributes that a page may not set, then adds those of its token, which win. Changes the event. */
+/** Removes attributes that a page may not set, then adds the token's, which take precedence. Changes the event. */
 function withAttributes(event: Event, allowed: string[] | undefined, signed: VerifiedIdentity["attributes"]): void {
 	if (event.type !== "login" && event.type !== "update") return;
 	// Guard (SECURITY.md): allowed-attributes
@@ -73,35 +73,35 @@ function identified(
 	return { who: identity, identity };
 }
 
-/** Checks an event that the fast guard has refused, to say what is wrong with it. */
+/** Checks an event that `parseEvent` has refused, to say what is wrong with it. */
 function explain(raw: unknown): { event: Event } | { flaw: string } {
 	const flaw = structuralFlaw(raw, limits.dataDepth + 1);
 	if (flaw) return { flaw };
-	// A missing person has its own code, identity_required: not an error of the shape.
-	const parsed = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
-	if (parsed.success) return { event: parsed.data };
-	const [issue] = parsed.error.issues;
+	// A missing person is no error of the shape: it has its own code, identity_required.
+	const result = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
+	if (result.success) return { event: result.data };
+	const [issue] = result.error.issues;
 	return { flaw: `${issue?.path.join(".") || "the event"}: ${issue?.message}` };
 }
 
 /**
- * Checks one event of a batch: shape, size, age, and the sender's rights. Never throws. An accepted event has its
- * capture time corrected, is never in the future, and holds known fields only; its token is removed.
+ * Checks one event of a batch: shape, size, age, and the sender's rights. Never throws. An accepted event has a
+ * corrected capture time that is not in the future, known fields only, and no token.
  */
 export function checkEvent(raw: unknown, sender: Sender): Checked {
-	const { isBackend, isReport = false, identities, clockOffset, attributes, now } = sender;
+	const { isBackend, isInbound = false, identities, clockOffset, attributes, now } = sender;
 	const reject = (code: EventCode, message: string): Checked => ({ rejection: { id: idOf(raw), code, message } });
 
-	const guarded = guardEvent(raw);
-	const read = guarded ?? explain(raw);
+	const parsed = parseEvent(raw);
+	const read = parsed ?? explain(raw);
 	if ("flaw" in read) return reject("invalid_event", read.flaw);
 	const { event } = read;
-	const mayBeTooLarge = (guarded?.dataBytesAtMost ?? Number.POSITIVE_INFINITY) > limits.dataBytes;
+	const mayBeTooLarge = (parsed?.dataBytesAtMost ?? Number.POSITIVE_INFINITY) > limits.dataBytes;
 	if (event.data && mayBeTooLarge && Buffer.byteLength(JSON.stringify(event.data)) > limits.dataBytes) {
 		return reject("event_too_large", `data is larger than ${limits.dataBytes} bytes as JSON`);
 	}
 	// Guard (SECURITY.md): email-open-sender
-	if (event.type === "email_open" && !isBackend && !isReport)
+	if (event.type === "email_open" && !isBackend && !isInbound)
 		return reject("invalid_event", "only the backend may send email_open");
 
 	const at = Math.min(Math.round(event.at + clockOffset), now);
@@ -111,7 +111,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	const found = identified(event.person, identities, at);
 	if ("flaw" in found) return reject(found.code, found.flaw);
 	const { who, identity } = found;
-	// Nobody else holds the parsed event, so it is changed in place: a copy of each would cost time.
+	// Nobody else holds the parsed event, so it is changed in place: copies would cost time.
 	event.at = at;
 	// Guard (SECURITY.md): person-fields
 	event.person = {};
@@ -122,7 +122,7 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 		if (ids) event.person.ids = ids;
 		return { stored: { event, trusted: true, signed: true, receivedAt: now } };
 	}
-	withAttributes(event, isReport ? undefined : attributes, identity?.attributes);
+	withAttributes(event, isInbound ? undefined : attributes, identity?.attributes);
 	const stored: StoredEvent = { event, trusted: identity !== undefined, receivedAt: now };
 	if (event.type === "login" && identity?.attributes) stored.signed = Object.keys(identity.attributes);
 	return { stored };

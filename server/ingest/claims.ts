@@ -5,9 +5,9 @@ const minute = 60_000;
 const day = 86_400_000;
 
 /**
- * Derives an event's claims: its id for 31 days, a purchase's orderId for 400 days, an opened e-mail for 20 minutes
- * after the last accepted one. Each claim holds within one person, so that nobody can use up another's id. The orderId
- * of a trusted purchase holds in the whole site as well.
+ * Derives an event's claims: on its id for 31 days, on a purchase's orderId for 400 days, on opening an e-mail for 20
+ * minutes. Each claim is the person's alone, so that nobody can use up another's id. A trusted purchase also claims its
+ * orderId in the whole site.
  */
 export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
 	const at = receivedAt;

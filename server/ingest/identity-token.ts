@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
-import { isForbidden, isObject } from "./guard.ts";
+import { isForbidden, isObject } from "./parse-event.ts";
 import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
 /** Longest token that an event may carry, in UTF-16 code units. */
 const tokenLength = 4_096;
 /** Seconds that a backend's clock may be ahead of the proxy's. */
-const clockTolerance = 60;
+const clockToleranceSeconds = 60;
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
 const identitySchema = z
@@ -17,12 +17,12 @@ const identitySchema = z
 // Guard (SECURITY.md): token-has-expiry
 const claimsSchema = z.object({ exp: z.number(), nbf: z.number().optional() });
 
-/** A visitor's identity, as the app's backend vouches for it. */
+/** Identity of a visitor that the site's backend vouches for. */
 export type SignedIdentity = z.input<typeof identitySchema>;
 
-/** The content of a token with a good signature. */
+/** Content of a valid token. */
 export interface VerifiedIdentity extends SignedIdentity {
-	/** End of the token, ms since the epoch. Events captured from then on are not vouched for. */
+	/** Expiry of the token, ms since the epoch. Events captured from then on are refused. */
 	expiresAt: number;
 }
 
@@ -59,7 +59,7 @@ function tokenOf(event: unknown): string | undefined {
 	return typeof token === "string" && token.length <= tokenLength ? token : undefined;
 }
 
-/** Verifies each token of a batch once. Resolves to the identities of the good ones, by token. */
+/** Makes a function that verifies each token of a batch once. It resolves to the valid tokens' identities, by token. */
 export function identityReader(secrets: readonly string[], now: () => number): IdentityReader {
 	const read = tokenReader(secrets, audience);
 
@@ -69,7 +69,7 @@ export function identityReader(secrets: readonly string[], now: () => number): I
 		const identity = identitySchema.safeParse(claims);
 		if (!times.success || !identity.success) return undefined;
 		const { exp, nbf = 0 } = times.data;
-		if (nbf > now() / 1_000 + clockTolerance) return undefined;
+		if (nbf > now() / 1_000 + clockToleranceSeconds) return undefined;
 		return { ...identity.data, expiresAt: exp * 1_000 };
 	}
 

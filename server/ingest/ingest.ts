@@ -27,7 +27,7 @@ export interface IngestSite
 	extends Pick<CheckedSite, "writeKey" | "origins" | "serverKey" | "identity" | "identitySecrets" | "attributes"> {
 	/** The name in the store. */
 	name: string;
-	/** Names an event's destinations, and separately the destinations that cannot address its person. */
+	/** Names the destinations of an event, and separately those that cannot address its person. */
 	route(event: Event): { destinations: string[]; notAddressable: string[] };
 }
 
@@ -45,46 +45,44 @@ export interface IngestOptions {
 	/** Limits wrong guesses of server keys. */
 	guess: Guess;
 	now(): number;
-	/** Receives the result of each batch, for metrics, stats and the console. */
-	report(notice: IngestNotice): void;
+	/** Called with the result of each batch, for metrics, stats and the console. */
+	onNotice(notice: IngestNotice): void;
 }
 
 export type IngestNotice =
-	/** The accepted events of a batch are on disk, the others are rejected. */
-	({ kind: "taken"; site: string } & TakenEvents) | { kind: "bots"; events: number };
+	/** The accepted events of a batch are on disk. `commitMs` is the time that took, absent if ingest stored nothing. */
+	({ kind: "batch"; site: string; commitMs?: number | undefined } & SealedBatch) | { kind: "bots"; events: number };
 
 export type Ingest = ReturnType<typeof createIngest>;
 
-/** The accepted events of a batch, ready for the store, and the rejected ones. */
+/** A checked batch: its accepted events as the outbox takes them, and its rejections. */
 interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
 	rejected: Rejection[];
 	at: number;
 }
 
 /**
- * The result of a batch. Holds bytes, not objects: long-lived objects cost the garbage collector more than the checks.
+ * A checked batch, encoded. Holds bytes: long-lived objects would cost the garbage collector more than the checks.
  */
-interface TakenEvents {
+interface SealedBatch {
 	accepted: number;
 	/** The accepted events. Undefined if there are none. */
 	row: JournalRow | undefined;
 	rejected: Rejection[];
 	at: number;
-	/** Time until the row was on disk, ms. Absent if the caller has stored it, or if there is no row. */
-	commitMs?: number | undefined;
 }
 
 type Pieces = NonNullable<ReadBody["pieces"]>;
 
-/** Clock errors of browsers up to this, ms, are not corrected: latency looks the same. */
-const clockTolerance = 60_000;
+/** Clock errors of browsers up to this, ms, are not corrected, as network latency looks the same. */
+const clockToleranceMs = 60_000;
 
 /**
- * Takes in events: `POST /v1/batch` and `POST /v1/events`. Checks everything that needs no store, and hands the journal
- * serialised batches only, so that a bad batch cannot fail the commit that it shares with others.
+ * Makes the routes that accept events, `POST /v1/batch` and `POST /v1/events`. Checks all that needs no store, and gives
+ * the outbox encoded batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
 export function createIngest(options: IngestOptions) {
-	const { sites, outbox, sandbox, admit, limitAddress, guess, now, report } = options;
+	const { sites, outbox, sandbox, admit, limitAddress, guess, now, onNotice } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
@@ -130,27 +128,27 @@ export function createIngest(options: IngestOptions) {
 		return { events, skipped: counted.length > 0 ? counted : undefined, rejected, at: receivedAt };
 	}
 
-	function seal({ name }: IngestSite, { events, skipped, rejected, at }: CheckedEvents): TakenEvents {
+	function seal({ name }: IngestSite, { events, skipped, rejected, at }: CheckedEvents): SealedBatch {
 		const row = events.length > 0 ? sealBatch({ site: name, events, skipped }) : undefined;
 		return { accepted: events.length, row, rejected, at };
 	}
 
-	/** Stores the accepted events of a batch. Resolves once they are on disk. */
-	async function store({ name }: IngestSite, taken: TakenEvents): Promise<BatchReply> {
-		const { accepted, row, rejected } = taken;
+	/** Appends the accepted events of a batch to the journal. Resolves once they are on disk. */
+	async function append({ name }: IngestSite, batch: SealedBatch): Promise<BatchReply> {
+		const { accepted, row, rejected } = batch;
 		const startedAt = performance.now();
 		if (row) await outbox().append(row);
-		report({ kind: "taken", site: name, ...taken, commitMs: row && performance.now() - startedAt });
+		onNotice({ kind: "batch", site: name, ...batch, commitMs: row && performance.now() - startedAt });
 		return { accepted, rejected };
 	}
 
-	/** Not an async function: that would keep the parsed events in memory until the disk is done. */
+	/** Checks and stores events. Not an async function: that would keep the events in memory until they are on disk. */
 	const accept = (
 		site: IngestSite,
 		raw: unknown[],
 		sender: Omit<Sender, "attributes" | "now">,
 		pieces?: Pieces,
-	): Promise<BatchReply> => store(site, seal(site, check(site, raw, sender, pieces)));
+	): Promise<BatchReply> => append(site, seal(site, check(site, raw, sender, pieces)));
 
 	async function fromBrowser(request: Request, response: Response): Promise<void> {
 		const { json, pieces } = readBody(request);
@@ -160,16 +158,16 @@ export function createIngest(options: IngestOptions) {
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
 		// Guard (SECURITY.md): origin-of-site
 		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
-			throw new RequestError("origin_not_allowed", "the Origin of this page is not in the site's list");
+			throw new RequestError("origin_not_allowed", "this page's origin is not in the site's `origins`");
 		}
 		// Guard (SECURITY.md): write-key-limit
 		perWriteKey?.count(site.writeKey);
 		if (isbot(request.headers["user-agent"])) {
-			report({ kind: "bots", events: events.length });
+			onNotice({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });
 		}
 		const offset = now() - sentAt;
-		const clockOffset = Math.abs(offset) > clockTolerance ? offset : 0;
+		const clockOffset = Math.abs(offset) > clockToleranceMs ? offset : 0;
 		// Guard (SECURITY.md): verified-identity
 		const identities = await identitiesOf.get(site)?.(events);
 		const sender = { isBackend: false, identities, clockOffset };
@@ -199,18 +197,18 @@ export function createIngest(options: IngestOptions) {
 
 	return {
 		routes,
-		/** Takes in events of the backend without HTTP. Resolves once they are on disk. */
-		take: (site: IngestSite, events: unknown[]) => accept(site, events, { isBackend: true, clockOffset: 0 }),
-		/** Checks events of an opened e-mail or of a report. The reporting destination `from` does not receive them. */
+		/** Accepts events of the backend without HTTP. Resolves once they are on disk. */
+		accept: (site: IngestSite, events: unknown[]) => accept(site, events, { isBackend: true, clockOffset: 0 }),
+		/** Checks events of an opened e-mail or a report. They are not delivered to `from`, which has reported them. */
 		check: (site: IngestSite, events: unknown[], from?: string): CheckedEvents =>
-			check(site, events, { isBackend: false, isReport: true, clockOffset: 0 }, [], from),
+			check(site, events, { isBackend: false, isInbound: true, clockOffset: 0 }, [], from),
 		/** Stores checked events. Resolves once they are on disk. */
 		async store(site: IngestSite, checked: CheckedEvents): Promise<void> {
-			await store(site, seal(site, checked));
+			await append(site, seal(site, checked));
 		},
-		/** Reports that checked events are on disk, for a caller that has stored them itself. */
+		/** Gives notice of checked events, for a caller that has stored them itself. */
 		taken: (site: IngestSite, checked: CheckedEvents): void =>
-			report({ kind: "taken", site: site.name, ...seal(site, checked) }),
+			onNotice({ kind: "batch", site: site.name, ...seal(site, checked) }),
 	};
 }
 

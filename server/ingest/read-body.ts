@@ -7,18 +7,18 @@ import { RequestError } from "../http/problem.ts";
 /** A request's parsed body. */
 export interface ReadBody {
 	json: unknown;
-	/** The bytes of each event, without line breaks. An event's bytes, or the whole list, are undefined if unknown. */
+	/** The bytes of each event, without line breaks. Undefined where they are not known, for one event or for all. */
 	pieces?: (Uint8Array | undefined)[];
 }
 
-/** The start of the list of events, and the seam between two events, as most JSON writers spell them. */
+/** The start of the list of events, and the text between two events, as most JSON writers spell them. */
 const opening = '"events":[{"id":"';
 const between = '},{"id":"';
 
 /**
  * Parses each event of a body by itself, so that its bytes are known. Safe, because JSON escapes quotes in strings:
- * `opening` and `between` never match inside a string. And if the body is valid JSON without its events, and each event
- * is valid JSON, then the body is. Returns undefined for a body that is spelt in another way, or is not valid.
+ * `opening` and `between` never match inside a string. If the body without its events and each event are valid JSON,
+ * the whole body is. Returns undefined for a body that is invalid or spelt in another way.
  */
 function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 	const start = text.indexOf(opening);
@@ -40,7 +40,7 @@ function readPieces(bytes: Buffer, text: string): ReadBody | undefined {
 			const toByte = next < 0 ? bytes.length - 2 : bytes.indexOf(between, fromByte, "latin1") + 1;
 			const piece = text.slice(from, to);
 			events.push(parseJson(piece));
-			// Searches look for plain text in stored bytes and would not find escaped text: such an event is written anew.
+			// Searches look for plain text in stored bytes and would not find escaped text: such an event is serialised anew.
 			pieces.push(piece.includes("\\") ? undefined : bytes.subarray(fromByte, toByte));
 			from = next < 0 ? text.length : to + 1;
 			fromByte = toByte + 1;
@@ -63,7 +63,7 @@ function parse(bytes: Buffer): ReadBody {
 
 const charsetOf = (type = "") => /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1] ?? "utf-8";
 
-/** Takes the body off a request and parses it, unless the app around the router has parsed it before. */
+/** Parses a request's body, unless the app around the router has parsed it already. Removes it from the request. */
 export function readBody(request: Request): ReadBody {
 	const { body } = request;
 	// Lets the garbage collector free the body while the handler waits for the disk.

@@ -1,6 +1,6 @@
 import { limits } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { isObject } from "./guard.ts";
+import { isObject } from "./parse-event.ts";
 
 type IsSame = (a: unknown, b: unknown) => boolean;
 
@@ -18,21 +18,21 @@ function hasSame(a: Record<string, unknown>, b: Record<string, unknown>, isSame:
 
 const isAlike: IsSame = (a, b) => a === b || (isObject(a) && isObject(b) && hasSame(a, b, isIdentical));
 
-const before = Buffer.from('{"event":');
+const opening = Buffer.from('{"event":');
 let last = { text: "", bytes: Buffer.from("") };
-/** Encodes a text. Remembers the last one, because the events of a batch mostly share theirs. */
+/** Encodes a text. Remembers the last text, because most events of a batch have the same one. */
 function encoded(text: string): Buffer {
 	if (last.text !== text) last = { text, bytes: Buffer.from(text) };
 	return last.bytes;
 }
 
 /**
- * Serialises a checked event for the store. Reuses the received bytes if the check changed nothing and
- * they are not padded with white space: that is faster than writing JSON anew.
+ * Serialises a checked event for the store. Reuses the received bytes, which is faster, if the check changed nothing and
+ * white space does not make them too long.
  */
 export function storedBody(stored: StoredEvent, raw: unknown, piece: Uint8Array | undefined): string | Uint8Array {
 	const { event, ...rest } = stored;
-	const isAsItCame = piece && piece.length <= limits.dataBytes && isObject(raw) && hasSame(raw, event, isAlike);
-	if (!isAsItCame) return JSON.stringify(stored);
-	return Buffer.concat([before, piece, encoded(`,${JSON.stringify(rest).slice(1)}`)]);
+	const isUnchanged = piece && piece.length <= limits.dataBytes && isObject(raw) && hasSame(raw, event, isAlike);
+	if (!isUnchanged) return JSON.stringify(stored);
+	return Buffer.concat([opening, piece, encoded(`,${JSON.stringify(rest).slice(1)}`)]);
 }

@@ -32,8 +32,9 @@ export async function signToken(
 }
 
 /**
- * Verifies tokens that one of the secrets has signed for one purpose. Resolves to a token's claims, or to undefined if
- * it is invalid. Leaves `exp` and `nbf` to the caller, because events may arrive long after they were captured.
+ * Makes a function that verifies tokens for one purpose, signed with any of the secrets. It resolves to the claims, or
+ * to undefined for an invalid token. Leaves `exp` and `nbf` to the caller, because events may arrive long after
+ * their capture.
  */
 export function tokenReader(
 	secrets: readonly string[],

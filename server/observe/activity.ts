@@ -15,30 +15,30 @@ export interface LaneStep {
 	at: number;
 	destination: Destination;
 	person: string;
-	/** The events that the step was for. */
+	/** The lane's first events: those in the request, or those that ended. */
 	events: (EventBrief & { at: number; receivedAt: number; trusted: boolean })[];
 	sent?: LiveDelivery;
-	/** The end of the first `count` events. */
+	/** Ending of the first `count` events. Undefined if none of them ended. */
 	ended: { count: number; ending: Ending } | undefined;
 }
 
 export type Activity = ReturnType<typeof createActivity>;
 
-/** Bytes remembered of received batches, and the same number again of discarded events. */
+/** Bytes remembered of accepted batches, and as many again of discarded events. */
 const bodiesKept = 4_000_000;
 /** Number of events whose steps are remembered. */
 const stepEventsKept = 20_000;
 /** Number of past requests that a new watcher is shown. */
 const latestShown = 100;
 /** Number of events listed for one request at most. */
-const eventsNamed = 20;
+const eventsListed = 20;
 
-/** Estimated size of an event beside its body, bytes. */
-const besideBody = 200;
+/** Estimated size of an event without its body, bytes. */
+const withoutBody = 200;
 
 /**
- * Remembers what this process did lately, for operators to watch and search. Bounded in size, and gone with the
- * process: nothing depends on it.
+ * Remembers recent activity of this process, for operators to watch and search. The memory is bounded and ends with the
+ * process; deliveries do not depend on it.
  */
 export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now">) {
 	// Keeps batches as bytes: they cost the garbage collector less than objects.
@@ -50,12 +50,12 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 
 	return {
 		received(notice: IngestNotice): void {
-			if (notice.kind !== "taken" || !notice.row) return;
-			received.add(notice.row, notice.row.bytes.length + notice.accepted * besideBody);
+			if (notice.kind !== "batch" || !notice.row) return;
+			received.add(notice.row, notice.row.bytes.length + notice.accepted * withoutBody);
 		},
 
 		discarded(all: Discarded[]): void {
-			for (const each of all) discarded.add({ ...each, at: now() }, each.body.length + besideBody);
+			for (const each of all) discarded.add({ ...each, at: now() }, each.body.length + withoutBody);
 		},
 
 		stepped(destination: Destination, notice: Notice): void {
@@ -81,7 +81,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 					site: labelOf(destination.site),
 					destination: destination.name,
 					person: masked(first.event.person),
-					events: about.slice(0, eventsNamed).map(({ event }) => brief(event)),
+					events: about.slice(0, eventsListed).map(({ event }) => brief(event)),
 					count: about.length,
 					request: shownRequest(result.plan.request, first.event.person),
 					outcome: kind,
@@ -95,7 +95,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
 
-		/** Calls the listener with each request to a provider. Returns the latest requests and a function that stops. */
+		/** Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. */
 		watch(listener: (delivery: LiveDelivery) => void) {
 			const stop = watchers.add(listener);
 			const latest = steps.all().flatMap(({ sent }) => sent ?? []);
@@ -108,10 +108,10 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 			steps: steps.all(),
 		}),
 
-		/** Start of the time whose steps are all remembered. */
+		/** Returns the time since when all steps are remembered. */
 		since: () => Math.max(startedAt, steps.all()[0]?.at ?? 0),
 
-		/** Forgets people of a site, by their keys. */
+		/** Removes the activity of people of a site, by their keys. */
 		forget({ site, people }: ForgetRequest): void {
 			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
 			received.remove((row) => row.site === site && row.bundles.some(({ person }) => people.includes(person)));

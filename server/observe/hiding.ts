@@ -1,7 +1,7 @@
 import type { CheckedConfig } from "../config/config.ts";
 
 /** Length of the shortest secret that is hidden: a shorter one would match parts of every line. */
-const shortest = 6;
+const shortestHidden = 6;
 const hidden = "***";
 /** Matches e-mails, percent-encoded ones too, and JWTs. Captures JSON escapes first, so that they stay as they are. */
 const personal =
@@ -21,17 +21,17 @@ function secretsIn(value: unknown, name = ""): string[] {
 }
 
 /**
- * Makes a filter that removes a configuration's secrets, and all e-mails and JWTs, from a line of JSON. The last line
- * of defence: code should not log them in the first place.
+ * Makes a filter that removes a configuration's secrets, and all e-mails and JWTs, from a line of JSON. It is the last
+ * line of defence: code should not log them in the first place.
  */
 export function hiding(config: CheckedConfig): (line: string) => string {
-	const spelt = secretsIn(config)
-		.filter((secret) => secret.length >= shortest)
+	const spellings = secretsIn(config)
+		.filter((secret) => secret.length >= shortestHidden)
 		.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
 		.toSorted((a, b) => b.length - a.length);
 	return (line) => {
 		let safe = line;
-		for (const secret of spelt) safe = safe.replaceAll(secret, hidden);
+		for (const secret of spellings) safe = safe.replaceAll(secret, hidden);
 		// Guard (SECURITY.md): log-lines
 		return safe.replace(personal, (_found, escaped?: string) => escaped ?? hidden);
 	};

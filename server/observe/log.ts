@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, pino, type SerializedError, stdSerializers } from "pino";
 
-/** Patterns of credentials, tokens, e-mails and query strings, as they occur in messages of providers and errors. */
+/** Patterns, with replacements, of credentials, tokens, e-mails and query strings in messages of providers and errors. */
 const secrets: [RegExp, string][] = [
 	[/\b(Bearer|Basic) +[^\s"']+/gi, "$1 ***"],
 	[/\beyJ[\w-]+(?:\.[\w-]*)*/g, "***"],
@@ -10,7 +10,7 @@ const secrets: [RegExp, string][] = [
 
 /** Removes credentials, tokens, e-mails and query strings from a text. */
 export function scrub(text: string): string {
-	return secrets.reduce((scrubbed, [pattern, instead]) => scrubbed.replace(pattern, instead), text);
+	return secrets.reduce((scrubbed, [pattern, replacement]) => scrubbed.replace(pattern, replacement), text);
 }
 
 const scrubbed = (value: unknown) => (typeof value === "string" ? scrub(value) : value);
@@ -33,7 +33,7 @@ interface LogOptions {
 	hide?: (line: string) => string;
 }
 
-/** Makes a log of JSON lines, on stderr by default. Scrubs every text that it is given; must not be given bodies. */
+/** Makes a log of JSON lines, on stderr by default. Scrubs every text. Bodies must not be logged. */
 export function createLog(level: string, { stream = pino.destination(2), hide }: LogOptions = {}): Logger {
 	return pino(
 		{

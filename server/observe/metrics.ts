@@ -20,18 +20,18 @@ const getMetrics: Operation = {
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Routes whose requests are timed: all below `/v1`. */
-const ingestRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
-/** Age up to which the store's stats are used again, ms. */
-const statsKeptMs = 1_000;
+const timedRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
+/** Age up to which the store's stats are reused, ms. */
+const statsReusedMs = 1_000;
 const states = ["running", "waiting", "paused"] as const;
 
 const perDestination = ["site", "destination"] as const;
 const inStore = "From the store: the same on every proxy that shares it.";
 
 /**
- * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats), in a registry
- * of their own because the app around the proxy may have one too. Labels come from the code and the configuration only,
- * so that no visitor or provider can add time series.
+ * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats). Does not use
+ * the default registry, which is the surrounding app's. Labels come from the code and the configuration only, so that no
+ * visitor or provider can add time series.
  */
 export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const registry = new Registry();
@@ -73,21 +73,21 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	);
 	const perDelivered = gauge(
 		"requests_per_delivered_event",
-		"Requests sent per event delivered, since the start. At least 1, but several updates can share one request.",
+		"Requests sent per event delivered, since the start. Below 1 where several updates share one request.",
 		perDestination,
 	);
 	const retries = counter("retries_total", "Requests that failed and are sent again later.", perDestination);
 	const deadLetters = counter("dead_letters_total", "Deliveries that became dead letters.", perDestination);
 	const lost = counter("leases_lost_total", "Leases that ended before their request was settled.", perDestination);
-	const skipped = counter("deliveries_discarded_total", `Deliveries skipped on purpose, by reason. ${inStore}`, [
+	const discarded = counter("deliveries_discarded_total", `Deliveries discarded on purpose, by reason. ${inStore}`, [
 		...perDestination,
 		"reason",
 	]);
 
 	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
-	const lanes = gauge("lanes_waiting", `Lanes with waiting deliveries, one per person. ${inStore}`, perDestination);
-	const owed = gauge("deliveries_waiting", `Deliveries that wait. ${inStore}`, perDestination);
-	const oldest = gauge("oldest_waiting_seconds", `Age of the oldest waiting delivery. ${inStore}`, perDestination);
+	const lanes = gauge("lanes_waiting", `Lanes with deliveries owed, one per person. ${inStore}`, perDestination);
+	const owed = gauge("deliveries_waiting", `Deliveries owed. ${inStore}`, perDestination);
+	const oldest = gauge("oldest_waiting_seconds", `Age of the oldest delivery owed. ${inStore}`, perDestination);
 	const budget = gauge("budget_limit", "Requests allowed in one window of the budget.", perDestination);
 	const left = gauge("budget_left", `Requests left in the present window of the budget. ${inStore}`, perDestination);
 	const state = gauge("destination_state", "1 for the present state of a destination, 0 for the others.", [
@@ -97,49 +97,49 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const up = gauge("store_up", "1 if the store answers, else 0.");
 	const bytes = gauge("store_bytes", `Size of the store on disk. ${inStore}`);
 	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
-	const stuck = gauge("journal_stuck", `Batches that could not be sorted and were set aside. ${inStore}`);
+	const stuck = gauge("journal_stuck", `Batches that could not be sorted into lanes and were set aside. ${inStore}`);
 
-	const labels = ({ site, name }: Destination) => ({ site: labelOf(site), destination: name });
+	const labelsOf = ({ site, name }: Destination) => ({ site: labelOf(site), destination: name });
 
 	function showStored({ destination, ...stats }: DestinationStats): void {
-		const of = labels(destination);
-		dead.set(of, stats.dead);
-		lanes.set(of, stats.lanes);
-		owed.set(of, stats.owed);
-		oldest.set(of, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
-		for (const [reason, count] of Object.entries(stats.discarded)) skipped.inc({ ...of, reason }, count);
+		const labels = labelsOf(destination);
+		dead.set(labels, stats.dead);
+		lanes.set(labels, stats.lanes);
+		owed.set(labels, stats.owed);
+		oldest.set(labels, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
+		for (const [reason, count] of Object.entries(stats.discarded)) discarded.inc({ ...labels, reason }, count);
 	}
 
 	async function showRunning(stored: DestinationStats[]): Promise<void> {
 		const ended = (await delivered.get()).values;
 		for (const { destination, limits, dispatcher } of deliveries()) {
-			const of = labels(destination);
+			const labels = labelsOf(destination);
 			// Shows 0 before the first event: a missing series would not trigger alerts.
-			for (const each of [delivered, retries, deadLetters, lost]) each.inc(of, 0);
+			for (const each of [delivered, retries, deadLetters, lost]) each.inc(labels, 0);
 			const { site, name } = destination;
 			const stats = stored.find((each) => each.destination.site === site && each.destination.name === name);
-			budget.set(of, limits.cap);
-			left.set(of, budgetLeft(limits, stats?.budget, now()));
-			for (const each of states) state.set({ ...of, state: each }, dispatcher.state().kind === each ? 1 : 0);
-			const done = ended.find((each) => each.labels.site === of.site && each.labels.destination === name)?.value;
-			if (done) perDelivered.set(of, dispatcher.requests() / done);
+			budget.set(labels, limits.cap);
+			left.set(labels, budgetLeft(limits, stats?.budget, now()));
+			for (const each of states) state.set({ ...labels, state: each }, dispatcher.state().kind === each ? 1 : 0);
+			const done = ended.find((each) => each.labels.site === labels.site && each.labels.destination === name)?.value;
+			if (done) perDelivered.set(labels, dispatcher.requests() / done);
 		}
 	}
 
-	let asked: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
+	let latest: { at: number; stats: Promise<OutboxStats | undefined> } | undefined;
 	const read = async () => outbox().stats();
-	/** Returns the store's stats, at most a second old. Undefined if the store does not answer. */
+	/** Resolves to the store's stats, at most a second old, or to undefined if the store does not answer. */
 	function stats(): Promise<OutboxStats | undefined> {
-		if (asked && now() - asked.at < statsKeptMs) return asked.stats;
+		if (latest && now() - latest.at < statsReusedMs) return latest.stats;
 		const fresh = read().catch(() => undefined);
-		asked = { at: now(), stats: fresh };
+		latest = { at: now(), stats: fresh };
 		return fresh;
 	}
 
 	async function refresh(): Promise<void> {
 		const stored = await stats();
 		up.set(stored ? 1 : 0);
-		for (const each of [duplicates, skipped, dead, lanes, owed, oldest, left, state, budget, perDelivered])
+		for (const each of [duplicates, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
 			each.reset();
 		if (stored) {
 			bytes.set(stored.bytes);
@@ -177,26 +177,26 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		},
 
 		delivering(destination: Destination, notice: Notice): void {
-			const of = labels(destination);
-			if (notice.kind === "lost") lost.inc(of);
-			if (notice.kind === "dead") deadLetters.inc(of);
+			const labels = labelsOf(destination);
+			if (notice.kind === "lost") lost.inc(labels);
+			if (notice.kind === "dead") deadLetters.inc(labels);
 			if (notice.kind !== "step") return;
 			const { result, ended } = notice;
-			if (ended?.ending.kind === "delivered") delivered.inc(of, ended.count);
+			if (ended?.ending.kind === "delivered") delivered.inc(labels, ended.count);
 			if (!result.outcome) return;
-			requests.inc({ ...of, outcome: result.outcome.kind });
+			requests.inc({ ...labels, outcome: result.outcome.kind });
 			requestSeconds.observe({ destination: destination.name }, (result.ms ?? 0) / 1_000);
-			if (result.outcome.kind === "retry") retries.inc(of);
+			if (result.outcome.kind === "retry") retries.inc(labels);
 		},
 
 		reported: ({ from, outcome }: InboundNotice): void => hooks.inc({ from, outcome }),
 
-		/** Counts deliveries that were given up because they had waited too long. */
-		expired: (destination: Destination, count: number): void => deadLetters.inc(labels(destination), count),
+		/** Counts deliveries given up because they exceeded `maxWait`. */
+		expired: (destination: Destination, count: number): void => deadLetters.inc(labelsOf(destination), count),
 
 		answered({ path, status, code, seconds }: Answered): void {
 			if (code !== undefined) refused.inc({ code });
-			const route = ingestRoutes.find((each) => path === each || path.startsWith(`${each}/`));
+			const route = timedRoutes.find((each) => path === each || path.startsWith(`${each}/`));
 			if (route) ingestSeconds.observe({ route, status }, seconds);
 		},
 

@@ -1,32 +1,41 @@
 import type { Logger } from "pino";
 import type { Notice } from "../delivery/dispatcher.ts";
 
-/** Interval between two lines of the same fault, ms: on a full disk every request causes one. */
+/** Interval between two log lines of the same fault, ms: on a full disk every request causes one. */
 const faultEveryMs = 60_000;
 
-/** Logs the states of destinations, dead letters and lost leases. Never logs a person, a key or an event. */
+/** Logs a destination's states, dead letters and lost leases. Never logs a person, a key or an event. */
 export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
 	if (notice.kind === "lost") {
 		log.warn(
-			"a lease ended before its request was settled: the request may be sent twice, or its person was forgotten",
+			"a lease ended before its request was settled: the request may be sent twice, or the person was forgotten",
 		);
 	} else if (notice.kind === "dead") {
-		log.warn({ reason: notice.reason, status: notice.status }, "a dead letter: it can be replayed");
+		log.warn({ reason: notice.reason, status: notice.status }, "a delivery became a dead letter: it can be replayed");
 	} else if (notice.state.kind === "running") {
-		log.info("runs again");
+		log.info("the destination runs again");
 	} else {
 		const { kind, reason, until } = notice.state;
-		const hint = kind === "paused" ? "is paused: check its credentials and that it is reachable." : "asked to wait.";
-		log.warn({ reason, until: new Date(until).toISOString() }, `${hint} Nothing is lost meanwhile`);
+		const state =
+			kind === "paused" ? "is paused: check its credentials and that it can be reached." : "asked us to wait.";
+		log.warn({ reason, until: new Date(until).toISOString() }, `the destination ${state} Nothing is lost meanwhile`);
 	}
 }
 
-/** Makes a log of faults that writes the same message at most once a minute. */
+/** Makes a log of faults that writes one line a minute for each kind. A kind must not depend on what a client sends. */
 export function createFaultLog(log: Logger, now: () => number) {
 	const logged = new Map<string, number>();
-	return (message: string, fields: Record<string, unknown>): void => {
-		if (now() - (logged.get(message) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
-		logged.set(message, now());
+	return (message: string, fields: Record<string, unknown>, kind = message): void => {
+		if (now() - (logged.get(kind) ?? Number.NEGATIVE_INFINITY) < faultEveryMs) return;
+		logged.set(kind, now());
 		log.error(fields, message);
 	};
+}
+
+/** Returns the kind of an unexpected error: the place in the code that threw it, because its message may vary. */
+export function kindOfError(error: unknown): string {
+	if (!(error instanceof Error)) return typeof error;
+	const { name, message, stack = "" } = error;
+	const [frame = name] = /^ +at .*$/m.exec(stack.slice(stack.indexOf(message) + message.length)) ?? [];
+	return frame;
 }

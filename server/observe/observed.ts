@@ -2,12 +2,12 @@ import type { DestinationState } from "../delivery/hold.ts";
 import type { Delivery } from "../delivery/start-delivery.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 
-/** The proxy, as metrics and operators see it. */
+/** Parts of the proxy that metrics and operators' routes read. */
 export interface Observed {
 	/** Returns the store. Throws `StoreUnavailableError` while there is none. */
 	outbox(): Outbox;
 	deliveries(): Delivery[];
-	/** Names a site of the store for people, never by its write key. */
+	/** Returns the label of a site, by its name in the store. A label does not contain the write key. */
 	labelOf(site: string): string;
 	now(): number;
 }
@@ -18,7 +18,7 @@ export const byDestination = (deliveries: Delivery[]): [name: string, Delivery[]
 ];
 
 /** Sums up several sites' accounts with one provider: paused if one is, else waiting if one is, else running. */
-export function worst(deliveries: Delivery[]): DestinationState {
+export function worstState(deliveries: Delivery[]): DestinationState {
 	const states = deliveries.map(({ dispatcher }) => dispatcher.state());
 	const ofKind = (kind: DestinationState["kind"]) => states.find((state) => state.kind === kind);
 	return ofKind("paused") ?? ofKind("waiting") ?? { kind: "running" };

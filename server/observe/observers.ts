@@ -5,11 +5,11 @@ import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
 import { createMetrics } from "./metrics.ts";
-import { createFaultLog, logNotice } from "./notice-log.ts";
+import { createFaultLog, kindOfError, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
 
-/** Counts since the start, for `GET /admin/stats`. */
-const noCounts = {
+/** Counts for `GET /admin/stats`, as they are at the start. */
+const zeroCounts = {
 	accepted: 0,
 	rejected: 0,
 	bots: 0,
@@ -23,13 +23,13 @@ const noCounts = {
 export type Observers = ReturnType<typeof createObservers>;
 
 /**
- * Passes the reports of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true
- * from the end of a start to the begin of a stop: a store that fails in between is a fault.
+ * Passes notices of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true from
+ * the end of a start to the beginning of a stop: a store that fails in between is a fault.
  */
 export function createObservers(observed: Observed, log: Logger, isUp: () => boolean) {
 	const metrics = createMetrics(observed);
 	const activity = createActivity(observed);
-	const counts = { ...noCounts };
+	const counts = { ...zeroCounts };
 	const logFault = createFaultLog(log, observed.now);
 	return {
 		metrics,
@@ -37,10 +37,10 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 		counts,
 		/** Logs a fault, the same message at most once a minute. */
 		logFault,
-		/** Logs an unexpected error of a request, which the client is told nothing of. */
+		/** Logs an unexpected error of a request. */
 		onFault(error: unknown, requestId?: string): void {
 			if (!(error instanceof StoreUnavailableError)) {
-				log.error({ err: error, requestId }, "a request could not be handled");
+				logFault("a request could not be handled", { err: error, requestId }, kindOfError(error));
 			} else if (isUp()) logFault("the store is not available", { reason: error.message });
 		},
 		ingested(notice: IngestNotice): void {

@@ -1,24 +1,24 @@
-/** Makes a list of limited total weight: beyond `most` it removes its oldest items. */
+/** Makes a list of limited total weight: above `most` it removes its oldest things. */
 export function createRecent<Thing>(most: number) {
-	/** All things, with undefined in place of the forgotten ones at the start. */
+	/** All things, with undefined in place of the removed ones at the start. */
 	let kept: ({ thing: Thing; weight: number } | undefined)[] = [];
-	/** Number of forgotten places at the start. They are cut off once they are half of the list. */
-	let forgotten = 0;
+	/** Number of removed things at the start. Their places are cut off once they are half of the list. */
+	let removed = 0;
 	let total = 0;
-	function forgetOldest(): void {
-		total -= kept[forgotten]?.weight ?? 0;
-		kept[forgotten] = undefined;
-		forgotten += 1;
-		if (forgotten * 2 < kept.length) return;
-		kept = kept.slice(forgotten);
-		forgotten = 0;
+	function removeOldest(): void {
+		total -= kept[removed]?.weight ?? 0;
+		kept[removed] = undefined;
+		removed += 1;
+		if (removed * 2 < kept.length) return;
+		kept = kept.slice(removed);
+		removed = 0;
 	}
 	const all = () => kept.filter((each) => each !== undefined);
 	return {
 		add(thing: Thing, weight: number): void {
 			kept.push({ thing, weight });
 			total += weight;
-			while (total > most) forgetOldest();
+			while (total > most) removeOldest();
 		},
 		/** Lists the things, the oldest first. */
 		all: () => all().map(({ thing }) => thing),
@@ -26,7 +26,7 @@ export function createRecent<Thing>(most: number) {
 			const left = all().filter(({ thing }) => !matches(thing));
 			total = left.reduce((sum, { weight }) => sum + weight, 0);
 			kept = left;
-			forgotten = 0;
+			removed = 0;
 		},
 	};
 }

@@ -17,11 +17,11 @@ export const brief = (event: Event): EventBrief => ({
 });
 
 /**
- * Shows method and path of a request without personal data: segments stay if they are plain words that do not name the
- * person. Hides the ids of accounts as well.
+ * Shows method and path of a request without personal data and ids of accounts. A segment stays if it is a plain word
+ * that does not name the person.
  */
 export function shownRequest({ method, path }: PlannedRequest, { email, userId, ids }: Person): string {
-	const addresses = new Set([email, userId, ...Object.values(ids ?? {}).map(String)]);
-	const shown = path.map((segment) => (/^[a-z]+$/.test(segment) && !addresses.has(segment) ? segment : "…"));
+	const names = new Set([email, userId, ...Object.values(ids ?? {}).map(String)]);
+	const shown = path.map((segment) => (/^[a-z]+$/.test(segment) && !names.has(segment) ? segment : "…"));
 	return `${method} /${shown.join("/")}`;
 }

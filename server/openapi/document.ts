@@ -10,7 +10,7 @@ type Json = Record<string, unknown>;
 const ref = (id: string) => `#/components/schemas/${id}`;
 named("Problem", problemSchema);
 
-/** Converts all named schemas, for others to point to. */
+/** Converts all named schemas, which the rest of the document refers to. */
 function components(): Json {
 	const { schemas } = z.toJSONSchema(schemaNames, { io: "input", uri: ref });
 	return Object.fromEntries(Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]));
@@ -29,7 +29,9 @@ const contentOf = (content: Record<string, z.ZodType | null>) =>
 	);
 
 const problem = { "application/problem+json": { schema: { $ref: ref("Problem") } } };
-const retryAfter = { "Retry-After": { description: "Seconds", schema: { type: "integer" } } };
+const retryAfter = {
+	"Retry-After": { description: "Seconds to wait before another attempt", schema: { type: "integer" } },
+};
 
 /** Describes an operation's problems, by status. */
 function problemsOf({ problems = [] }: Operation): Json {
@@ -52,8 +54,8 @@ function parametersOf(query: z.ZodObject): Json[] {
 }
 
 function operationOf(operation: Operation): Json {
-	const { summary, security, query, body, answer, unwell } = operation;
-	const answers = [answer, ...(unwell ? [unwell] : [])];
+	const { summary, security, query, body, answer, unavailable } = operation;
+	const answers = [answer, ...(unavailable ? [unavailable] : [])];
 	return {
 		summary,
 		security: security && [{ [security]: [] }],
@@ -78,10 +80,7 @@ function pathOf(route: Route): Json {
 	);
 }
 
-/**
- * Describes routes as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), by the schemas that they check and answer
- * with.
- */
+/** Describes routes as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0), with the schemas that their code uses. */
 export function openApiDocument(routes: readonly Route[]): Json {
 	const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
 	return {
@@ -92,15 +91,15 @@ export function openApiDocument(routes: readonly Route[]): Json {
 			description: "Carries a website's events to the profiles of its visitors.",
 			license: { name: "MIT", identifier: "MIT" },
 		},
-		// The proxy is mounted where this document is.
+		// This document is served at the path where the proxy is mounted.
 		servers: [{ url: "." }],
 		paths: Object.fromEntries(routes.map((route) => [route.path, pathOf(route)])),
 		components: {
 			schemas: components(),
 			securitySchemes: {
-				serverKey: bearer("A site's server key, EVENTFERRY_SERVER_KEY: its backend's"),
+				serverKey: bearer("A site's server key (EVENTFERRY_SERVER_KEY), for its backend"),
 				adminToken: bearer(
-					"The admin token, EVENTFERRY_ADMIN_TOKEN; in sandbox mode none is needed on the machine itself",
+					"The admin token (EVENTFERRY_ADMIN_TOKEN), for operators. Not needed in sandbox mode on the same machine",
 				),
 			},
 		},
@@ -112,7 +111,7 @@ const getDocument: Operation = {
 	answer: ok("OpenAPI 3.1", json(z.record(z.string(), z.unknown()))),
 };
 
-/** `GET /openapi.json`: describes the given routes and itself. Made at the first request. */
+/** Makes the route `GET /openapi.json`, which describes the given routes and itself. */
 export function openApiRoute(routes: readonly Route[]): Route {
 	let document: string | undefined;
 	const route: Route = {

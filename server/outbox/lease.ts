@@ -24,6 +24,8 @@ export interface Taken {
 	leases: Lease[];
 	/** The hold of the destination. */
 	hold: string | undefined;
+	/** True if more lanes are ready than were asked for. */
+	isMore: boolean;
 	/** Time at which the next lane becomes ready, if any waits. */
 	nextAt: number | undefined;
 }

@@ -1,17 +1,26 @@
 import type { Person } from "../../shared/event.ts";
+import type { IsCompared } from "../http/rate-limit.ts";
 
-/** A request to a web hook's route. Nothing in it is verified yet. */
-export interface HookRequest {
+/** A request to a web hook's route, before its body is read. */
+export interface HookHead {
 	header(name: string): string | undefined;
 	/** Value of a query parameter. */
 	query(name: string): string | undefined;
-	/** The body's bytes; undefined if the app around the router has parsed the body already. */
-	raw: Buffer | undefined;
-	/** The body parsed as JSON; undefined if it is not JSON. */
-	json: unknown;
 	/** Time of receipt, ms since the epoch. */
 	now: number;
+	/** Tells which secrets may be compared; see `limitGuesses`. */
+	isCompared: IsCompared;
 }
+
+export interface HookBody {
+	/** The body's bytes; undefined if the app around the router has parsed the body already. */
+	raw: Buffer | undefined;
+	/** The body parsed as JSON; undefined if it is not JSON, or nested too deep. */
+	readonly json: unknown;
+}
+
+/** Tells whether a body proves knowledge of a secret. */
+export type BodyCheck = (body: HookBody) => boolean;
 
 /** A report, in terms that are the same for every provider. */
 export interface Hook {
@@ -43,10 +52,13 @@ export interface Hook {
 
 /** The web hooks of one account. */
 export interface AccountHooks {
-	/** Tells whether the request proves knowledge of a secret that the account shares with the provider. */
-	verifies(request: HookRequest): boolean;
+	/**
+	 * Returns the check by which the body must prove knowledge of a secret that the account shares with the provider, or
+	 * undefined if no body can.
+	 */
+	check(head: HookHead): BodyCheck | undefined;
 	/** Reads a verified request; returns undefined if it is not one of the provider's web hooks. */
-	read(request: HookRequest): Hook | undefined;
+	read(request: HookHead & HookBody): Hook | undefined;
 	/** Lists the aliases in `known`, under which reports may name the person. */
 	aliases(known: Record<string, unknown>): string[];
 }

@@ -1,23 +1,31 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { HookRequest } from "./hook.ts";
+import type { BodyCheck } from "./hook.ts";
+
+interface Signing {
+	algorithm: "sha1" | "sha256";
+	secret: string;
+	/** Texts that are signed before and after the body. */
+	around?: [string, string];
+}
 
 /**
- * Tells whether a hex signature is the HMAC of a request's body, between the two texts of `around`. Tries the received
- * bytes, as providers document, and the re-serialised JSON, which their own Node clients sign.
+ * Makes the check that a hex signature is the HMAC of a body. Undefined if the text is no such signature. The check tries
+ * the received bytes, as providers document, and then the re-serialised JSON, which their own Node clients sign.
  */
-export function matchesSignature(
-	{ raw, json }: Pick<HookRequest, "raw" | "json">,
+export function signatureCheck(
 	signature: string,
-	{ algorithm, secret, around = ["", ""] }: { algorithm: "sha1" | "sha256"; secret: string; around?: [string, string] },
-): boolean {
+	{ algorithm, secret, around = ["", ""] }: Signing,
+): BodyCheck | undefined {
 	const given = Buffer.from(signature, "hex");
-	const bodies = [raw, json === undefined ? undefined : JSON.stringify(json)];
-	return bodies.some((body) => {
-		if (body === undefined) return false;
-		const expected = createHmac(algorithm, secret).update(around[0]).update(body).update(around[1]).digest();
-		// Buffer.from stops silently at the first character that is not hex. Without a check of the text's length, one
-		// signature would have many spellings, and each would count as a new web hook.
-		const isWhole = given.length === expected.length && signature.length === expected.length * 2;
-		return isWhole && timingSafeEqual(given, expected);
-	});
+	const signed = (body: string | Buffer) =>
+		createHmac(algorithm, secret).update(around[0]).update(body).update(around[1]).digest();
+	const length = algorithm === "sha1" ? 20 : 32;
+	// Buffer.from stops silently at the first character that is not hex. Without a check of the text's length, one
+	// signature would have many spellings, and each would count as a new web hook.
+	if (given.length !== length || signature.length !== length * 2) return undefined;
+	return (body) => {
+		const isOf = (text: string | Buffer | undefined) => text !== undefined && timingSafeEqual(given, signed(text));
+		// Guard (SECURITY.md): hook-signature
+		return isOf(body.raw) || isOf(body.json === undefined ? undefined : JSON.stringify(body.json));
+	};
 }

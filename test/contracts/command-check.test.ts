@@ -5,7 +5,7 @@ import { inWords } from "../../server/command/check.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
 import { nowhere } from "../support/answering.ts";
 import { type CommandLine, commandLine, type Environment } from "../support/command.ts";
-import { adminToken, origin, serverKey, writeKey } from "../support/proxy.ts";
+import { adminToken, batchOf, event, origin, runProxy, serverKey, writeKey } from "../support/proxy.ts";
 
 let commands: CommandLine;
 beforeAll(async () => {
@@ -26,6 +26,19 @@ const everywhere = (): Environment => {
 	};
 };
 const live = (env: Environment, ...args: string[]) => commands.run(["check", "--live", ...args], env);
+
+test("eventferry check repeats the warning of a running proxy that its visitors share an address", async () => {
+	const running = await runProxy();
+	const check = () => commands.run(["check"], { ...everywhere(), EVENTFERRY_URL: running.url });
+	try {
+		expect((await check()).stderr).not.toContain("EVENTFERRY_TRUST_PROXY");
+		await running.post(batchOf(event()), { "x-forwarded-for": "198.51.100.1" });
+		const { code, stderr } = await check();
+		expect([code, stderr]).toEqual([0, expect.stringContaining("EVENTFERRY_TRUST_PROXY")]);
+	} finally {
+		await running.stop();
+	}
+});
 
 describe("eventferry check --live", () => {
 	test("sends each destination one GET, which changes nothing, and reports that all is well", async () => {

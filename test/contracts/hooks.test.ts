@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { Crisp } from "crisp-api";
 import express from "express";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -138,20 +139,22 @@ describe("a web hook", () => {
 				"x-crisp-signature": signature,
 				"x-crisp-request-timestamp": "1700000000000",
 			};
-			const request = {
+			const head = {
 				header: (name: string) => headers[name],
 				query: () => undefined,
-				raw,
 				now: 1_700_000_000_000,
+				isCompared: () => true,
 			};
 			const json = JSON.parse(raw.toString());
-			const verifies = (more: object) =>
-				crispHooks.create({ websiteId: "w", hookSecret: "sekret" }).verifies({ ...request, json, ...more });
+			const hooks = crispHooks.create({ websiteId: "w", hookSecret: "sekret" });
+			const verifies = (body: object, more: object = {}) =>
+				hooks.check({ ...head, ...more })?.({ raw, json, ...body }) ?? false;
 			expect(verifies({})).toBe(true);
 			expect(verifies({ raw: undefined })).toBe(true);
 			expect(verifies({ json: undefined })).toBe(true);
 			expect(verifies({ json: undefined, raw: Buffer.concat([raw, Buffer.from(" ")]) })).toBe(false);
-			expect(verifies({ now: 1_700_000_300_001 })).toBe(false);
+			expect(verifies({}, { now: 1_700_000_300_001 })).toBe(false);
+			expect(verifies({}, { isCompared: () => false })).toBe(false);
 			expect(new Crisp().verifyWidget("sekret", json, 1_700_000_000_000, signature)).toBe(true);
 		});
 	});
@@ -277,12 +280,41 @@ describe("web hooks", () => {
 		expect(await send(body, headers)).toEqual(repeated);
 	});
 
-	it("are refused if no secret is shared with the provider", async () => {
+	it("have no route if no secret is shared with the provider", async () => {
 		running = await runProxy({ site: (all) => all });
 		const body = crispBody("w", "message:send", {});
-		expect(await send(body)).toEqual(refused);
-		expect(await answered(await postHook(running.url, "crisp?key=undefined", body))).toEqual(refused);
-		expect(await answered(await postHook(running.url, "helpcrunch", body, helpcrunchHeaders(body)))).toEqual(refused);
+		const missing = [404, "not_found"];
+		expect(await send(body)).toEqual(missing);
+		expect(await answered(await postHook(running.url, "crisp?key=undefined", body))).toEqual(missing);
+		expect(await answered(await postHook(running.url, "helpcrunch", body, helpcrunchHeaders(body)))).toEqual(missing);
+	});
+
+	it("are not decompressed, and not read without a signature or key that could be right", async () => {
+		running = await start();
+		const packed = gzipSync(crispBody("w", "message:send", {}));
+		const post = (path: string, headers: Record<string, string>, body: BodyInit) =>
+			fetch(`${running.url}/v1/hooks/${path}`, { method: "POST", headers, body }).then(answered);
+		const json = { "content-type": "application/json", "content-encoding": "gzip" };
+		expect(await post(`crisp?key=${crispKey}`, json, packed)).toEqual([415, "unsupported_media_type"]);
+		for (const path of ["crisp", "crisp?key=wrong", "helpcrunch"]) {
+			expect(await post(path, json, packed)).toEqual(refused);
+			// Read, it would be 413.
+			expect(await post(path, {}, "x".repeat(300_000))).toEqual(refused);
+		}
+	});
+
+	it("nested too deep to be serialised are refused and counted, parsed by the app around the router or not", async () => {
+		const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+		for (const parser of [[], [express.json({ limit: "1mb" })]]) {
+			const app = express();
+			app.use(...parser, (_request, _response, next) => next());
+			running = await start({ base: "/ferry", app, config: { rateLimit: { perAddress: 2 } } });
+			const signed = { ...crispHeaders(deep), "x-crisp-signature": "0".repeat(64) };
+			const tries = () => postHook(running.url, "crisp", deep, signed).then(answered);
+			expect([await tries(), await tries(), await tries()]).toEqual([refused, refused, [429, "rate_limited"]]);
+			await running.stop();
+		}
+		running = await start();
 	});
 
 	it.each([

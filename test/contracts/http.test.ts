@@ -567,6 +567,14 @@ describe("a running proxy", () => {
 			["POST", "/deadletters/replay", '{"ids":[{}]}'],
 			["POST", "/deadletters/replay", '{"destination":7}'],
 			["POST", "/deadletters/replay", "[]"],
+			["POST", "/deadletters/replay", "{}"],
+			["POST", "/deadletters/replay", ""],
+			["POST", "/deadletters/replay", undefined],
+			["POST", "/deadletters/replay", '{"all":false}'],
+			["POST", "/deadletters/replay", '{"all":true,"destinations":"crisp"}'],
+			["DELETE", "/deadletters", "{}"],
+			["DELETE", "/deadletters", ""],
+			["DELETE", "/deadletters", undefined],
 			["DELETE", "/deadletters", '{"reason":{}}'],
 			["DELETE", "/deadletters", "nothing"],
 		])("%s %s %s is malformed", async (method, path, body) => {
@@ -918,7 +926,7 @@ describe("an accepted event", () => {
 		const response = await running.admin("/deadletters/replay", {
 			method: "POST",
 			headers: { ...json, accept: "application/x-ndjson" },
-			body: "{}",
+			body: '{"all":true}',
 		});
 		expect(response.headers.get("content-type")).toMatch(/^application\/x-ndjson/);
 		const lines = (await response.text()).trim().split("\n");
@@ -1082,6 +1090,19 @@ describe("a proxy that is not started, or is stopping", () => {
 		await running.settled(1);
 		expect(namesTaken(running.sandbox)).toEqual(["kept"]);
 	});
+});
+
+test("readyz warns that forwarded addresses are not read, once a request has one", async () => {
+	const running = await runProxy();
+	try {
+		const warnings = async () =>
+			((await (await fetch(`${running.url}/readyz`)).json()) as { warnings: unknown }).warnings;
+		expect(await warnings()).toEqual([]);
+		await running.post(batchOf(event()), { "x-forwarded-for": "198.51.100.1" });
+		expect(await warnings()).toEqual([{ code: "shared_address" }]);
+	} finally {
+		await running.stop();
+	}
 });
 
 test("readyz and metrics report a batch that was set aside, and the proxy stays ready", async () => {

@@ -3,7 +3,7 @@ import express, { type ErrorRequestHandler, type Express, Router } from "express
 import helmet from "helmet";
 import { register } from "prom-client";
 import { afterEach, describe, expect, test } from "vitest";
-import { batchOf, event, origin, problemOf, type RunningProxy, runProxy } from "../support/proxy.ts";
+import { batchOf, event, origin, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 
 let running: RunningProxy;
 afterEach(() => running.stop());
@@ -69,6 +69,24 @@ describe("a proxy mounted in an app with its own settings and middleware", () =>
 			await countOf("destination=vibetrace"),
 			await countOf("reason=http_400"),
 		]).toEqual([1, 0, 2]);
+	});
+
+	test("takes no body for one, also where the app's parser has made {} of it, as Express 4's does", async () => {
+		const app = express();
+		app.use(express.json(), (request, _response, next) => {
+			request.body ??= {};
+			next();
+		});
+		running = await runProxy({ base: "/ferry", app });
+		for (const [method, path] of [
+			["DELETE", "/deadletters"],
+			["POST", "/deadletters/replay"],
+			["POST", "/search"],
+		] as const)
+			expect(await problemOf(await running.admin(path, { method })), path).toMatchObject({ code: "malformed_body" });
+		const headers = { authorization: `Bearer ${serverKey}` };
+		const forget = await fetch(`${running.url}/v1/people`, { method: "DELETE", headers });
+		expect(await problemOf(forget)).toMatchObject({ status: 400, code: "malformed_body" });
 	});
 
 	test("leaves the app's settings, routes, bodies, queries and errors unchanged", async () => {

@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { expect, vi } from "vitest";
 import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
-import { type Built, memoryOf, threats } from "./built.ts";
+import { type Built, memoryOf, slowdownBy, threats } from "./built.ts";
 
 const KB = 1_024;
 const MB = KB * KB;
@@ -44,6 +44,70 @@ threats(
 			for (let n = 0; n < 20; n += 1) expect((await guess(`guess ${n}`)).status).toBe(401);
 			await isLimited(await guess("guess"));
 			await isLimited(await guess(serverKey));
+		},
+	},
+);
+
+const long = (name: string) => `${name}-`.padEnd(32, "0123456789");
+threats(
+	"guesses from the address of the secrets' owner",
+	{
+		config: { rateLimit: { perAddress: 20 }, adminToken: long("admin-token") },
+		site: ({ crisp, helpcrunch }) => ({
+			serverKey: long("server-key"),
+			crisp: { ...crisp, hookKey: "hook-key-of-crisp" },
+			helpcrunch: { ...helpcrunch, hookSecret: "hook-secret-of-helpcrunch" },
+		}),
+	},
+	{
+		"wrong guesses lock out the owner of a secret": async ({ post, url }) => {
+			const hook = (path: string) => fetch(`${url}/v1/hooks/${path}`, { method: "POST", body: "{}" });
+			const send = (key: string) => post({ events: [event()] }, { authorization: `Bearer ${key}` }, "/v1/events");
+			for (let n = 0; n < 25; n += 1) expect((await hook(`crisp?key=guess${n}`)).status).toBe(n < 20 ? 403 : 429);
+			// Other purposes are not affected, nor another provider's web hooks.
+			expect((await hook("helpcrunch")).status).toBe(403);
+			expect((await send("wrong")).status).toBe(401);
+			for (let n = 0; n < 25; n += 1) await send(`guess ${n}`);
+			await isLimited(await send("wrong"));
+			expect((await send(long("server-key"))).status).toBe(202);
+			const stats = (token: string) => fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${token}` } });
+			for (let n = 0; n < 25; n += 1) await stats(`guess ${n}`);
+			await isLimited(await stats("wrong"));
+			expect((await stats(long("admin-token"))).status).toBe(200);
+		},
+	},
+);
+
+threats(
+	"web hooks",
+	{
+		site: ({ crisp, vibetrace }) => ({
+			crisp: { ...crisp, hookSecret: "hook-secret-of-crisp" },
+			helpcrunch: undefined,
+			vibetrace,
+		}),
+	},
+	{
+		"a web hook is made to cost work, or to make its check fail": async (built) => {
+			const { url, output } = built;
+			const deep = "[".repeat(120_000) + "]".repeat(120_000);
+			const packed = brotliCompressSync(deep);
+			const hook = (path: string, body: BodyInit, headers: Record<string, string> = {}) =>
+				fetch(`${url}/v1/hooks/${path}`, {
+					method: "POST",
+					headers: { "content-type": "application/json", ...headers },
+					body,
+				});
+			const signed = { "x-crisp-signature": "0".repeat(64), "x-crisp-request-timestamp": String(Date.now()) };
+			// Refused before the body is read: no secret, no signature.
+			expect((await hook("helpcrunch", packed, { "content-encoding": "br" })).status).toBe(404);
+			expect((await hook("crisp", packed, { "content-encoding": "br" })).status).toBe(403);
+			expect((await hook("crisp", "x".repeat(300_000))).status).toBe(403);
+			expect((await hook("crisp", packed, { ...signed, "content-encoding": "br" })).status).toBe(415);
+			for (const body of [deep, `{"a":`.repeat(40_000), `[${'{"\\n":1},'.repeat(20_000)}0]`])
+				expect((await hook("crisp", body, signed)).status).toBe(403);
+			expect(output()).not.toMatch(/"level":"?(50|error)/);
+			expect(await slowdownBy(() => hook("crisp", deep, signed), built)).toBeLessThan(3);
 		},
 	},
 );

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Config } from "../../server/index.ts";
 import { type Sandbox, type SandboxDestinations, startSandbox } from "../../server/sandbox/index.ts";
-import { type Asking, adminToken, asking, origin, serverKey, writeKey } from "../support/proxy.ts";
+import { type Asking, adminToken, asking, event, origin, serverKey, writeKey } from "../support/proxy.ts";
 import { serve, temporaryFolder } from "../support/served.ts";
 
 /** The command under attack: the built one, or with `unguarded.ts` a source without some of its guards. */
@@ -90,6 +90,29 @@ export function threats(heading: string, options: BuiltOptions, table: Threats):
 		afterAll(() => built.stop());
 		for (const [threat, attack] of Object.entries(table)) test(threat, () => attack(built));
 	});
+}
+
+/** Returns the median time that a visitor's batch takes, of 100 in a row, in ms. */
+async function medianOf({ batch }: Built): Promise<number> {
+	const times: number[] = [];
+	for (let n = 0; n < 100; n += 1) {
+		const startedAt = performance.now();
+		await batch(event());
+		times.push(performance.now() - startedAt);
+	}
+	return times.toSorted((a, b) => a - b)[50] ?? 0;
+}
+
+/** Returns the ratio of the median time of visitors' batches beside 40 attacks a second to that without them. */
+export async function slowdownBy(attack: () => Promise<unknown>, built: Built): Promise<number> {
+	await medianOf(built);
+	const alone = await medianOf(built);
+	const attacks: Promise<unknown>[] = [];
+	const timer = setInterval(() => attacks.push(attack()), 25);
+	const beside = await medianOf(built);
+	clearInterval(timer);
+	await Promise.all(attacks);
+	return beside / alone;
 }
 
 /** Reads the memory that a proxy's process occupies, in bytes. */

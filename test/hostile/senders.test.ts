@@ -1,8 +1,9 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { request as rawRequest } from "node:http";
 import { text } from "node:stream/consumers";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
 import { type Built, threats } from "./built.ts";
 
@@ -92,6 +93,40 @@ threats(
 				["DELETE", "/admin/deadletters"],
 			] as const)
 				expect((await raw(built, method, path)).status).toBe(401);
+		},
+		"a path is spelled so that a reverse proxy's rule for it does not match": async (built) => {
+			const [, rule = ""] = /`(\^\/ferry\/[^`]*admin[^`]*)`/.exec(readFileSync("README.md", "utf8")) ?? [];
+			const authorization = `Bearer ${adminToken}`;
+			for (const path of ["/metrics", "/readyz", "/openapi.json", "/console", "/admin/stats"]) {
+				expect((await raw(built, "GET", path, { authorization })).status, path).toBe(200);
+				expect(`/ferry${path}`).toMatch(new RegExp(rule));
+				const [first = "", ...rest] = path.slice(1);
+				const upper = `/${first.toUpperCase()}${rest.join("")}`;
+				const spellings = [path.toUpperCase(), upper, `${path}/`, `${upper}/`, `/${path}`, `${path}//`, `${path};x`];
+				for (const spelling of [...spellings, `/.${path}`, `/x/..${path}`, `${path}/.`, `${path}%00`, `${path}%2f`]) {
+					const { status } = await raw(built, "GET", spelling, { authorization });
+					if (!new RegExp(rule).test(`/ferry${spelling}`)) expect(status, spelling).toBe(404);
+				}
+			}
+			for (const path of ["/V1/batch", "/v1/Batch", "/v1/batch/"])
+				expect((await built.post(batchOf(event()), {}, path)).status, path).toBe(404);
+		},
+		"a call that discards some dead letters loses its body": async ({ admin, batch, sandbox }) => {
+			const clear = sandbox.fault("crisp", { status: 400 });
+			await batch(event({ name: "kept" }));
+			const dead = async () => (await (await admin("/deadletters")).json()).items.length;
+			await vi.waitFor(async () => expect(await dead()).toBe(1));
+			clear();
+			for (const body of [undefined, "", "{}", "{ }"])
+				for (const [method, path] of [
+					["DELETE", "/deadletters"],
+					["POST", "/deadletters/replay"],
+				] as const)
+					for (const type of ["application/json", "text/plain"]) {
+						const { status } = await admin(path, { method, headers: { "content-type": type }, body: body ?? null });
+						expect(status, `${method} ${body} ${type}`).toBe(body && type === "text/plain" ? 415 : 400);
+					}
+			expect(await dead()).toBe(1);
 		},
 	},
 );

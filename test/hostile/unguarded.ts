@@ -11,7 +11,17 @@ import { readSources, withoutGuards } from "./removal.ts";
  */
 const words = process.argv.slice(2).join(" ");
 const copy = mkdtempSync(join(tmpdir(), "eventferry-unguarded-"));
-for (const each of ["client", "server", "shared", "test", "dist", "package.json", "tsconfig.json", "vitest.config.ts"])
+for (const each of [
+	"client",
+	"server",
+	"shared",
+	"test",
+	"dist",
+	"README.md",
+	"package.json",
+	"tsconfig.json",
+	"vitest.config.ts",
+])
 	cpSync(each, join(copy, each), { recursive: true });
 symlinkSync(resolve("node_modules"), join(copy, "node_modules"));
 

@@ -6,11 +6,8 @@ class Refusal extends Error {}
 /** Returns the code of a failed call: the proxy's, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
-/** A selection of dead letters. Empty: all of them. */
-export interface Selection {
-	ids?: string[];
-	destination?: string;
-}
+/** A selection of dead letters. */
+export type Selection = { ids: string[] } | { destination: string } | { all: true };
 
 export type Api = ReturnType<typeof createApi>;
 

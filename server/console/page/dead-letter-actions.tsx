@@ -73,7 +73,7 @@ interface ButtonsProps {
 
 /** Buttons that replay or discard one dead letter or, if `which` has no ids, all of a list. */
 export function DeadLetterButtons({ actions, which, what, isDisabled = false }: ButtonsProps) {
-	const isOne = which.ids !== undefined;
+	const isOne = "ids" in which;
 	const disabled = actions.isBusy || isDisabled;
 	const labelled = (verb: string) => ({ disabled, "aria-label": isOne ? `${verb} ${what}` : `${verb} all` });
 	const discard = () => actions.discard(which, isOne ? `“${what}”` : what);

@@ -107,7 +107,7 @@ export function DeadLetters({ api, stats, titles, reload: reloadStats }: View) {
 						</label>
 						<DeadLetterButtons
 							actions={actions}
-							which={destination === "" ? {} : { destination }}
+							which={destination === "" ? { all: true } : { destination }}
 							what={
 								destination === "" ? "everything that could not be delivered" : `everything for ${titles(destination)}`
 							}

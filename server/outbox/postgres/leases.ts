@@ -73,8 +73,18 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return rows.map(givenOf).sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
 	}
 
+	/** Tells whether a lane is ready behind the one leased last by rank. Lanes before it were leased, or become ready later. */
+	const isReadyAfter = async (run: Run, destination: number, { rank, turn }: Turn, reservedOnly: boolean) =>
+		(
+			await run(
+				`SELECT FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND (rank, turn) > ($2::integer, $3)
+				${reservedOnly ? "AND reserved" : ""} ORDER BY rank, turn LIMIT 1`,
+				[destination, rank, turn],
+			)
+		).length > 0;
+
 	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
-	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
+	async function leaseAll(run: Run, destination: number, request: TakeRequest) {
 		const given: Given[] = [];
 		const last = { byRank: beforeAll, byWaiting: beforeAll };
 		while (given.length < request.lanes) {
@@ -84,10 +94,10 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			const lanes = Math.min(isLongest ? 1 : byRank, request.lanes - given.length);
 			const leased = await lease(run, destination, request, { lanes, isLongest, after: last[by] });
 			given.push(...leased);
-			if (leased.length < lanes) break;
+			if (leased.length < lanes) return { given, isMore: false };
 			last[by] = leased.at(-1) ?? beforeAll;
 		}
-		return given;
+		return { given, isMore: await isReadyAfter(run, destination, last.byRank, request.reservedOnly) };
 	}
 
 	/** Reads the bodies of leased lanes. Only the owner of a lease removes deliveries. */
@@ -144,14 +154,14 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			const as = owner.id;
 			const taken = await database.connection(async (run) => {
 				void wakeUp(run, destination, request);
-				const given = await leaseAll(run, destination, request);
+				const { given, isMore } = await leaseAll(run, destination, request);
 				const isAny = given.length > 0;
 				const [bodies, known, [state]] = await Promise.all([
 					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
 					isAny ? knownOf(run, destination, given) : [],
 					stateOf(run, destination, request.holding),
 				]);
-				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
+				return { given, isMore, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
 			const leases = taken.given.map(
 				({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -170,7 +180,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			for (const lease of leases) takenAs.set(lease, as);
 			// A lease shows that the hold was the one requested, even if it has changed since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
-			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
+			const result = { hold, isMore: taken.isMore, nextAt: optionalNumber(taken.state?.next_at) };
 			if (leases.every(isHeld)) return { ...result, leases };
 			// This process may have been taken for dead meanwhile, and others may take its lanes over.
 			await giveBack(leases);

@@ -66,7 +66,7 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			const { now, holding, served } = request;
 			const { site, name } = request.destination;
 			const hold = holds.holdOf(request.destination);
-			if (hold !== request.hold) return { leases: [], nextAt: undefined, hold };
+			if (hold !== request.hold) return { leases: [], isMore: false, nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
@@ -81,10 +81,11 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 				if (!value) break;
 				leases.push(lease(laneOf(value), request));
 			}
+			const isMore = leases.length === request.lanes && !byRank.next().done;
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
 			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
 			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
-			return { leases, nextAt: Number.isFinite(next) ? next : undefined, hold };
+			return { leases, isMore, nextAt: Number.isFinite(next) ? next : undefined, hold };
 		},
 	};
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { sameSecret } from "../../http/secret.ts";
 import type { HookSource } from "../definition.ts";
 import { isRecord, scalarsOf, textOf } from "../json.ts";
-import { matchesSignature } from "../signature.ts";
+import { signatureCheck } from "../signature.ts";
 import type { CrispKnown } from "./connector.ts";
 import { isCrispEventName } from "./event-names.ts";
 import type { CrispConfig } from "./options.ts";
@@ -52,17 +52,19 @@ export const crispHooks: HookSource<Pick<CrispConfig, "websiteId" | "hookSecret"
 	query: z.object({ key: z.string().optional() }),
 
 	create: ({ websiteId, hookSecret, hookKey }) => ({
-		verifies(request) {
-			const signature = request.header("x-crisp-signature");
+		check({ header, query, now, isCompared }) {
+			const signature = header("x-crisp-signature");
 			if (signature !== undefined && hookSecret !== undefined) {
-				const timestamp = request.header("x-crisp-request-timestamp");
-				const isFresh = Math.abs(timeOf(timestamp) - request.now) <= freshMs;
+				const timestamp = header("x-crisp-request-timestamp");
+				const isFresh = Math.abs(timeOf(timestamp) - now) <= freshMs;
 				const around: [string, string] = [`[${timestamp};`, "]"];
-				// Guard (SECURITY.md): hook-signature
-				return isFresh && matchesSignature(request, signature, { algorithm: "sha256", secret: hookSecret, around });
+				if (!isFresh || !isCompared(hookSecret)) return undefined;
+				return signatureCheck(signature, { algorithm: "sha256", secret: hookSecret, around });
 			}
-			const key = request.query("key");
-			return hookKey !== undefined && key !== undefined && sameSecret(key, hookKey);
+			const key = query("key") ?? "";
+			// Guard (SECURITY.md): hook-key
+			const isKey = hookKey !== undefined && isCompared(hookKey) && sameSecret(key, hookKey);
+			return isKey ? () => true : undefined;
 		},
 
 		read({ header, json, raw, now }) {

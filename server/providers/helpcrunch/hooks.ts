@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { HookSource } from "../definition.ts";
 import { isRecord, scalarsOf, textOf } from "../json.ts";
-import { matchesSignature } from "../signature.ts";
+import { signatureCheck } from "../signature.ts";
 import type { HelpCrunchKnown } from "./lookup.ts";
 import type { HelpCrunchConfig } from "./options.ts";
 
@@ -35,10 +35,10 @@ export const helpcrunchHooks: HookSource<Pick<HelpCrunchConfig, "hookSecret">> =
 	secrets: ["hookSecret"],
 
 	create: ({ hookSecret }) => ({
-		verifies(request) {
-			const signature = request.header("x-helpcrunch-signature");
-			if (signature === undefined || hookSecret === undefined) return false;
-			return matchesSignature(request, signature, { algorithm: "sha1", secret: hookSecret });
+		check({ header, isCompared }) {
+			const signature = header("x-helpcrunch-signature");
+			if (signature === undefined || hookSecret === undefined || !isCompared(hookSecret)) return undefined;
+			return signatureCheck(signature, { algorithm: "sha1", secret: hookSecret });
 		},
 
 		read({ json, now }) {

@@ -37,7 +37,7 @@ beforeEach(async () => {
 	live = createLiveStream({ watch } as Activity, () => 7);
 	server = createServer(
 		express()
-			.get("/live", live.route)
+			.get("/live", live.answer)
 			.use(problemHandler(() => {})),
 	).listen(0, "127.0.0.1");
 	await once(server, "listening");

@@ -80,7 +80,7 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 		{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false, trusted: false },
 	];
 	options.activity.received({
-		kind: "taken",
+		kind: "batch",
 		site: "site",
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),

@@ -41,7 +41,7 @@ describe("an attempt", () => {
 			plan: (_events, known) => plan(known),
 			send: async () => outcome,
 			hooks: {
-				verifies: () => false,
+				check: () => undefined,
 				read: () => undefined,
 				aliases: ({ session }) => (typeof session === "string" ? [session] : []),
 			},

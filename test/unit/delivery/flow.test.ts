@@ -119,6 +119,14 @@ describe("the flow", () => {
 			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
 		});
 
+		it("calls take twice for one event also if tokens are granted one at a time while it is sent", async () => {
+			budget = { ...budget, granted: 1 };
+			await startIdle(isShared);
+			await append(1);
+			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
+			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
+		});
+
 		it("calls take once for each event of a lane, and once to find nothing more", async () => {
 			await startIdle(isShared);
 			await append(1, 1, 1);

@@ -35,7 +35,8 @@ export function createLanes() {
 		},
 		take({ lanes: most, now, hold }: TakeRequest): Taken {
 			const owing = [...lanes].filter(([, { owed, lease }]) => owed > 0 && lease === undefined);
-			const ready = owing.filter(([, { dueAt }]) => dueAt <= now).slice(0, most);
+			const allReady = owing.filter(([, { dueAt }]) => dueAt <= now);
+			const ready = allReady.slice(0, most);
 			const waiting = owing.flatMap(([, { dueAt }]) => (dueAt > now ? [dueAt] : []));
 			const leases = ready.map(([lane, state]): Lease => {
 				state.lease = ++number;
@@ -43,7 +44,8 @@ export function createLanes() {
 				const about = { destination, lane, number, person: `person ${lane}`, known: undefined };
 				return { ...about, ...tried, bodies: ["{}"] };
 			});
-			return { leases, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
+			const isMore = allReady.length > ready.length;
+			return { leases, isMore, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
 		},
 		settle({ lease: { lane, number }, ended, failed }: Settlement): boolean {
 			const state = lanes.get(lane);

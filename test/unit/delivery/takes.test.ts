@@ -14,7 +14,7 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	const window = createWindow({ isShared: true });
 	const outbox: Partial<Outbox> = {
 		take: async (request) =>
-			request.hold === stored ? lanes.take(request) : { leases: [], hold: stored, nextAt: undefined },
+			request.hold === stored ? lanes.take(request) : { leases: [], isMore: false, hold: stored, nextAt: undefined },
 	};
 	const hold: GroupHold = {
 		...running,

@@ -30,11 +30,11 @@ describe("a limit", () => {
 
 	test("can be checked without counting a request", () => {
 		const limit = createRateLimit(1);
-		for (let times = 0; times < 3; times += 1) limit.check("a");
+		for (let times = 0; times < 3; times += 1) expect(limit.isReached("a")).toBe(false);
 		limit.count("a");
-		expect(() => limit.check("a")).toThrow(refused);
+		expect(limit.isReached("a")).toBe(true);
 		vi.advanceTimersByTime(60_000);
-		limit.check("a");
+		expect(limit.isReached("a")).toBe(false);
 	});
 
 	test("counts each sender's minute on its own", () => {
@@ -79,9 +79,36 @@ describe("two addresses belong to one sender", () => {
 	});
 });
 
-test("guesses are refused after the allowed number of wrong ones, and right ones do not count", () => {
-	const guess = limitGuesses(2, () => "a");
-	for (let times = 0; times < 5; times += 1) expect(guess(request, () => "found")).toBe("found");
-	for (let times = 0; times < 2; times += 1) expect(guess(request, () => undefined)).toBeUndefined();
-	expect(() => guess(request, () => "found")).toThrow(refused);
+describe("guesses of secrets", () => {
+	const [short, long] = ["s".repeat(31), "l".repeat(32)];
+	/** Guesses `given`, where both secrets are right. */
+	function guessing(limit: number) {
+		const guess = limitGuesses(limit, () => "a");
+		return (given: string) =>
+			guess(request, (isCompared) => [short, long].find((secret) => isCompared(secret) && secret === given));
+	}
+
+	test("are refused after the allowed number of wrong ones, and right ones do not count", () => {
+		const guess = guessing(2);
+		for (let times = 0; times < 5; times += 1) expect(guess(short)).toBe(short);
+		for (let times = 0; times < 2; times += 1) expect(guess("wrong")).toBeUndefined();
+		expect(() => guess("wrong")).toThrow(refused);
+		expect(() => guess(short)).toThrow(refused);
+	});
+
+	test("find a secret that is too long to be guessed after any number of wrong ones", () => {
+		const guess = guessing(2);
+		for (let times = 0; times < 2; times += 1) guess("wrong");
+		expect(() => guess("wrong")).toThrow(refused);
+		expect(guess(long)).toBe(long);
+	});
+
+	test("count when the comparison fails", () => {
+		const guess = limitGuesses(2, () => "a");
+		const fails = () => {
+			throw new RangeError("too deep");
+		};
+		for (let times = 0; times < 2; times += 1) expect(() => guess(request, fails)).toThrow(RangeError);
+		expect(() => guess(request, fails)).toThrow(refused);
+	});
 });

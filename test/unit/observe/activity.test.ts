@@ -73,7 +73,7 @@ it("a forgotten person's activity is deleted, and requests still under way are n
 		},
 	];
 	activity.received({
-		kind: "taken",
+		kind: "batch",
 		site: "site",
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),

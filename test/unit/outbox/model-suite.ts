@@ -467,7 +467,7 @@ async function takeBoth(
 ): Promise<void> {
 	const leaseMs = 100;
 	const expected = model.take(request.destination, request.lanes, request.served, request.reservedOnly, leaseMs);
-	const { leases, nextAt } = await outbox.take({ ...request, holding: [], now: model.now, leaseMs });
+	const { leases, isMore, nextAt } = await outbox.take({ ...request, holding: [], now: model.now, leaseMs });
 	expect(
 		leases.map(({ lane: _, number: __, ...lease }) => lease),
 		"the leases, in their order",
@@ -494,6 +494,9 @@ async function takeBoth(
 		model.laneIds.add(lease.lane);
 		model.held.push({ lease, lane });
 	}
+	const isReady = ({ state, entries: [first] }: Lane) =>
+		state === "ready" && (!request.reservedOnly || first?.reserved === true);
+	expect(isMore).toBe(leases.length === request.lanes && model.lanesOf(request.destination).some(isReady));
 	const due = model
 		.lanesOf(request.destination)
 		.filter(({ state }) => state !== "ready")

@@ -2,7 +2,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkEvent } from "../../../server/ingest/check-event.ts";
-import { guardEvent } from "../../../server/ingest/guard.ts";
+import { parseEvent } from "../../../server/ingest/parse-event.ts";
 import { colors, type Event, eventSchema, eventTypes, limits } from "../../../shared/event.ts";
 
 /** Number of random inputs. `EVENTFERRY_GUARD_RUNS=20000 npx vitest run test/unit/ingest` checks more. */
@@ -153,23 +153,23 @@ const nearlyEvent = fc.constantFrom(...eventTypes).chain((type) =>
 
 // ---------------------------------------------------------------- the comparison
 
-describe("the guard", () => {
+describe("parseEvent", () => {
 	it("accepts the same input as the reference, and makes the same event of it", () => {
-		const verdicts = { taken: 0, refused: 0 };
+		const verdicts = { accepted: 0, refused: 0 };
 		fc.assert(
 			fc.property(fc.oneof({ weight: 9, arbitrary: nearlyEvent }, odd), (raw) => {
 				const before = structuredClone(raw);
-				const guarded = guardEvent(raw);
-				deepStrictEqual(guarded?.event, reference(raw));
+				const parsed = parseEvent(raw);
+				deepStrictEqual(parsed?.event, reference(raw));
 				deepStrictEqual(raw, before);
-				verdicts[guarded ? "taken" : "refused"] += 1;
-				const bytes = guarded?.event.data ? Buffer.byteLength(JSON.stringify(guarded.event.data)) : 0;
-				expect(guarded?.dataBytesAtMost ?? 0).toBeGreaterThanOrEqual(bytes);
+				verdicts[parsed ? "accepted" : "refused"] += 1;
+				const bytes = parsed?.event.data ? Buffer.byteLength(JSON.stringify(parsed.event.data)) : 0;
+				expect(parsed?.dataBytesAtMost ?? 0).toBeGreaterThanOrEqual(bytes);
 			}),
 			{ numRuns },
 		);
 		// Both verdicts must be common, or one of them would hardly be tested.
-		expect(Math.min(verdicts.taken, verdicts.refused)).toBeGreaterThan(numRuns / 5);
+		expect(Math.min(verdicts.accepted, verdicts.refused)).toBeGreaterThan(numRuns / 5);
 	});
 
 	it("leaves it to checkEvent to refuse data as too large, counted in bytes", () => {

@@ -1,10 +1,10 @@
 import { colors, type Event, eventSchema, eventTypes, limits, type Person } from "../../shared/event.ts";
 
-/** An event, cleaned as `eventSchema` cleans it. */
-interface Guarded {
+/** An event with the known fields only, as `eventSchema` returns it. */
+interface ParsedEvent {
 	event: Event;
 	/**
-	 * Upper bound of the size of `data` as JSON in UTF-8. If it is below the limit, nobody needs to serialise and count.
+	 * Upper bound of the size of `data` as JSON in UTF-8. Up to the limit, `data` need not be serialised to be measured.
 	 */
 	dataBytesAtMost: number;
 }
@@ -22,13 +22,13 @@ const isText = (value: unknown, max: number): value is string =>
 	typeof value === "string" && value !== "" && value.length <= max && !unprintable.test(value);
 const isId = (value: unknown): value is string => isText(value, limits.idLength);
 const isToken = (value: unknown) => typeof value === "string" && value !== "" && value.length <= 4_096;
-/** Checks `ids`, which are rare, by the schema. */
+/** Schema of `ids`, which are too rare to need a faster check. */
 const idsSchema = eventSchema.options[0].shape.person.shape.ids;
 const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const address = /^[^\s@]+@[^\s@]+$/;
 
 /**
- * Recognises keys that could reach a prototype, and keys with half a surrogate pair: V8 may read those as another key,
+ * Recognises keys that could reach a prototype, and keys with half a surrogate pair: V8 may read those as another key:
  * https://github.com/nodejs/node/issues/63785
  */
 // Guard (SECURITY.md): forbidden-keys
@@ -61,7 +61,7 @@ function bytesAtMost(value: unknown, levels: number): number {
 }
 
 /** Copies an optional field. Returns false if the field is present and invalid. */
-function take(from: Json, name: string, into: object, is: Is): boolean {
+function copy(from: Json, name: string, into: object, is: Is): boolean {
 	const value = from[name];
 	if (value === undefined) return true;
 	if (!is(value)) return false;
@@ -78,8 +78,8 @@ function personOf(raw: unknown): Person | undefined {
 		if (!isText(trimmed, limits.emailLength) || !address.test(trimmed)) return undefined;
 		person.email = trimmed;
 	}
-	if (!take(raw, "userId", person, isId) || !take(raw, "anonymousId", person, isId)) return undefined;
-	if (!take(raw, "token", person, isToken)) return undefined;
+	if (!copy(raw, "userId", person, isId) || !copy(raw, "anonymousId", person, isId)) return undefined;
+	if (!copy(raw, "token", person, isToken)) return undefined;
 	if (raw.ids === undefined) return person;
 	const ids = idsSchema.safeParse(raw.ids);
 	if (!ids.success) return undefined;
@@ -110,24 +110,23 @@ const isOrder = ({ orderId, total, items }: Json) =>
 const types = new Set<unknown>(eventTypes);
 
 /** Copies `data`, and the `name` of a track. Returns false if one of them is invalid. */
-function takeRest(raw: Json, event: Json): boolean {
+function copyRest(raw: Json, event: Json): boolean {
 	if (!types.has(raw.type)) return false;
 	if (raw.type === "confirmation") {
-		return raw.data !== undefined && take(raw, "data", event, (data) => isObject(data) && isOrder(data));
+		return raw.data !== undefined && copy(raw, "data", event, (data) => isObject(data) && isOrder(data));
 	}
 	if (raw.type === "track") {
 		if (!isText(raw.name, limits.nameLength)) return false;
 		event.name = raw.name;
 	}
-	return take(raw, "data", event, isObject);
+	return copy(raw, "data", event, isObject);
 }
 
 /**
- * Checks and cleans an event as `eventSchema` and the structural checks do, only faster; a property in
- * `test/unit/ingest/guard.test.ts` compares the two. Returns undefined for an invalid event: the schema then says what
- * is wrong.
+ * Parses an event as `eventSchema` and the structural checks do, only faster; a property in
+ * `test/unit/ingest/parse-event.test.ts` compares the two. Returns undefined for an invalid event, without the reason.
  */
-export function guardEvent(raw: unknown): Guarded | undefined {
+export function parseEvent(raw: unknown): ParsedEvent | undefined {
 	if (!isObject(raw) || typeof raw.id !== "string" || !uuid.test(raw.id)) return undefined;
 	if (!Number.isSafeInteger(raw.at) || Number(raw.at) < 0) return undefined;
 	let dataBytesAtMost = 0;
@@ -139,12 +138,12 @@ export function guardEvent(raw: unknown): Guarded | undefined {
 	const person = personOf(raw.person);
 	if (!person) return undefined;
 	const event: Json = { id: raw.id.toLowerCase(), at: raw.at, person };
-	if (!take(raw, "color", event, (color) => colors.some((known) => known === color))) return undefined;
+	if (!copy(raw, "color", event, (color) => colors.some((known) => known === color))) return undefined;
 	if (raw.context !== undefined) {
 		const context = contextOf(raw.context);
 		if (!context) return undefined;
 		event.context = context;
 	}
 	event.type = raw.type;
-	return takeRest(raw, event) ? { event: event as Event, dataBytesAtMost } : undefined;
+	return copyRest(raw, event) ? { event: event as Event, dataBytesAtMost } : undefined;
 }
