@@ -70,7 +70,8 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return deliveries;
 }
 
-export const countPacked = (packed: Uint8Array): number => packed.length / size;
+export const sizeToCount = (bytes: number): number => bytes / size;
+export const countPacked = (packed: Uint8Array): number => sizeToCount(packed.length);
 /** Splits packed deliveries after the `first` ones, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
 	packed.subarray(0, first * size),

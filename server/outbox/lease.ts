@@ -9,7 +9,7 @@ export interface TakeRequest {
 	deliveries: number;
 	/** Number of lanes leased before; every tenth lease goes to the lane that has waited longest. */
 	served: number;
-	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
+	/** Restricts the leases to lanes that may spend the reserve. */
 	reservedOnly: boolean;
 	/** Hold as the dispatcher knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;

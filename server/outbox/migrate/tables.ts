@@ -119,7 +119,7 @@ export const moves: TableMove[] = [
 			},
 		],
 		...texts("person"),
-		...flags("reserved"),
+		...flags("trusted", "reserved", "behind"),
 		["state", "text", ({ due_at }) => (Number(due_at) > 0 ? "waiting" : "ready")],
 	]),
 	insert("entry JOIN owing USING (bundle)", "lane, bundle", [

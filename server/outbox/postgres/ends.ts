@@ -9,7 +9,7 @@ import type { Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { insertDeadLetters } from "./dead-letters.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
-import type { LockedLane } from "./lanes.ts";
+import { arrangeLanes, type LockedLane } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
 /** The end of leading deliveries of a locked lane. */
@@ -115,7 +115,13 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		const gone = ends.flatMap((each) => each.gone);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
-		await Promise.all([insertDeadLetters(run, letters), removeEntries(run, gone), releaseBundles(run, gone)]);
+		const freed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
+		await Promise.all([
+			arrangeLanes(run, freed),
+			insertDeadLetters(run, letters),
+			removeEntries(run, gone),
+			releaseBundles(run, gone),
+		]);
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {
 			const [first] = left;
@@ -124,7 +130,6 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 				...untried,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
 				rank: ranks.get(lane.id) ?? lane.rank,
-				reserved: first?.reserved === true,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
 			return { lane: after, isEmpty, ended: ended.length };

@@ -27,6 +27,16 @@ interface Wanted {
 	after: Turn;
 }
 
+/**
+ * SQL that tells whether another lane of a lane's person is leased at its destination: one of events with less trust,
+ * from before the lane was made. The fan-out that makes a lane locks the person's others first, so none is leased later.
+ * No EXISTS, which PostgreSQL may answer by reading every leased lane first.
+ */
+const isPersonLeased = `coalesce((
+	SELECT true FROM eventferry.lane AS other WHERE other.destination = lane.destination AND other.person = lane.person
+	AND other.state = 'leased' LIMIT 1
+), false)`;
+
 /** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
@@ -54,7 +64,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const rows = await run(
 			`WITH chosen AS (
 				SELECT id FROM eventferry.lane
-				WHERE destination = $1 AND state = 'ready' AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
+				WHERE destination = $1 AND state = 'ready' AND NOT behind AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
+				AND NOT (trusted AND ${isPersonLeased})
 				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
 				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
 				ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -77,8 +88,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	const isReadyAfter = async (run: Run, destination: number, { rank, turn }: Turn, reservedOnly: boolean) =>
 		(
 			await run(
-				`SELECT FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND (rank, turn) > ($2::integer, $3)
-				${reservedOnly ? "AND reserved" : ""} ORDER BY rank, turn LIMIT 1`,
+				`SELECT FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND NOT behind AND (rank, turn) > ($2::integer, $3)
+				${reservedOnly ? "AND reserved" : ""} AND NOT (trusted AND ${isPersonLeased}) ORDER BY rank, turn LIMIT 1`,
 				[destination, rank, turn],
 			)
 		).length > 0;

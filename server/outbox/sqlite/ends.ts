@@ -54,14 +54,13 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		}
 		count(lane.destination, "owed", -done);
 		count(lane.destination, counterOf(ending), done);
-		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
 		// The rest of the entry has as good a rank: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
-			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
+			Object.assign(lane, untried);
 			return { isEmpty: false };
 		}
 		const first = get(
-			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
+			`SELECT stored_at, (SELECT min(rank) FROM
 				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
 			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
 			[lane.id],
@@ -70,8 +69,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			lanes.remove(lane);
 			return { isEmpty: true };
 		}
-		const reserved = isReserved(bytesOf(first.deliveries));
-		Object.assign(lane, { ...untried, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
+		Object.assign(lane, { ...untried, rank: Number(first.best), owedSince: Number(first.stored_at) });
 		return { isEmpty: false };
 	}
 
