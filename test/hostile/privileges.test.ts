@@ -206,7 +206,7 @@ threats(
 		"forged events hold up a person's purchase": async (built) => {
 			const { batch, sandbox } = built;
 			const person = someone("held");
-			sandbox.fail("crisp", { status: 500 });
+			sandbox.fault("crisp", { status: 500 });
 			await batch(...Array.from({ length: 100 }, () => event({ name: "forged", person })));
 			await batch(...Array.from({ length: 20 }, () => event({ name: "forged", person })));
 			await sandbox.until((requests) => requests.some((each) => isAbout("forged")(each) && each.status === 500));
@@ -219,7 +219,7 @@ threats(
 		"forged events of one person wait without end": async (built) => {
 			const { batch, sandbox, admin } = built;
 			const person = someone("filled");
-			sandbox.fail("crisp", { status: 500 });
+			sandbox.fault("crisp", { status: 500 });
 			const before = (await waitingIn(built)).waiting;
 			for (let n = 0; n < 7; n += 1) {
 				await batch(...Array.from({ length: 100 }, () => event({ name: "forged", person })));

@@ -40,14 +40,17 @@ const verified = { trusted: true };
 export interface Opened {
 	outbox: Outbox;
 	reopen(sql?: string): Promise<Outbox>;
+	/** SQL that gives the tables the form of version 1 of the schema. */
+	asVersion1: string;
 }
 
 /** Tests that every implementation of the outbox must pass. `open` opens an empty store. */
 export function outboxSuite(open: () => Promise<Opened>): void {
 	let outbox: Outbox;
 	let reopen: Opened["reopen"];
+	let asVersion1: string;
 	beforeEach(async () => {
-		({ outbox, reopen } = await open());
+		({ outbox, reopen, asVersion1 } = await open());
 	});
 
 	/** Appends a batch and waits until the journal has been fanned out. */
@@ -331,6 +334,27 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				["forged", 1],
 			]);
 			expect((await outbox.findEvents({ text: "forged" })).events).toMatchObject([{ body: "forged" }]);
+		});
+
+		it("that waited in one lane of version 1 keep their order, and those of the backend pass them", async () => {
+			const dead = { kind: "dead", reason: "no" } as const;
+			await append([event("eve", "backend", backend), event("fay", "forged")]);
+			for (const lease of await take(0)) await end(lease, 0, 1, dead);
+			await append([event("ada", "1"), event("ada", "2"), event("bob", "1", backend)]);
+			outbox = await reopen(asVersion1);
+			await append([event("ada", "3"), event("ada", "purchase", backend), event("bob", "2", backend)]);
+			expect((await take(0)).map((lease) => [lease.person, lease.bodies])).toEqual([
+				["bob", ["1", "2"]],
+				["ada", ["purchase"]],
+			]);
+			for (const body of ["purchase", "1", "2", "3"]) {
+				const lease = (await take(1_000)).find(({ person }) => person === "ada");
+				expect(lease?.bodies[0]).toBe(body);
+				if (lease) await end(lease, 1_000, 1);
+			}
+			await outbox.replay({});
+			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, now: 9_000, reservedOnly: true });
+			expect(leases.map(({ person }) => person).sort()).toEqual(["bob", "eve"]);
 		});
 
 		it("that are untrusted wait at most 500 at a time at a destination; more are discarded and counted", async () => {
