@@ -28,10 +28,8 @@ export function isSamePerson(a: Login, b: Login): boolean {
  * and the names that the login lacks; another person starts with a new `anonymousId`.
  */
 export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
-	const { email, userId, ...rest } = identity;
 	const stays = !isIdentified(identity) || isSamePerson(identity, login);
-	// A token replaces the earlier names, as the proxy refuses a token beside a name that contradicts it.
-	return { ...(stays ? (login.token ? rest : identity) : { anonymousId: newId() }), ...login };
+	return { ...(stays ? identity : { anonymousId: newId() }), ...login };
 }
 
 /**

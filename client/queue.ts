@@ -115,7 +115,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			const before = event.person;
 			let after = before;
 			if (isIdentified(before)) {
-				if (person.token && isSamePerson(before, person)) after = person;
+				if (person.token && isSamePerson(before, person)) after = { ...before, ...person };
 			} else if (isNew || before.anonymousId === person.anonymousId) after = person;
 			else others.push(event);
 			// Inserts the event anew, so that the map is in order of capture.

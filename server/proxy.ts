@@ -1,7 +1,7 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
 import { createLiveStream } from "./admin/live.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig, doubts } from "./config/config.ts";
+import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warningsOf } from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type Delivery, startDelivery } from "./delivery/start-delivery.ts";
@@ -55,7 +55,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
-	for (const doubt of doubts(checked)) log.warn(doubt);
+	for (const warning of warningsOf(checked)) log.warn(warning);
 	const now = steadyClock(Date.now, () => performance.now());
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));

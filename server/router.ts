@@ -36,6 +36,7 @@ const readiness = named(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
 				z.object({ code: z.literal("shared_address") }),
+				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
 			]),
 		),
 	}),
@@ -79,6 +80,10 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 			destinations: Object.fromEntries(states),
 			warnings: [
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
+				...byDestination(admin.deliveries()).flatMap(([destination, all]) => {
+					const [hold] = all.flatMap(({ dispatcher }) => dispatcher.creationHold() ?? []);
+					return hold ? [{ code: "creation_refused", destination, reason: hold.reason }] : [];
+				}),
 				...(isAddressShared() ? [{ code: "shared_address" }] : []),
 			],
 		});

@@ -56,6 +56,8 @@ const destinationStats = z.object({
 	until: at.optional(),
 	/** Reason of the wait or pause. */
 	reason: z.string().optional(),
+	/** Hold of requests that create profiles, if the destination refuses just these. */
+	creationHold: z.object({ reason: z.string(), until: at }).optional(),
 	/** Number of events owed to the destination. */
 	waiting: z.number(),
 	/** Number of people whose events are owed to the destination. */

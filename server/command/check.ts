@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import * as z from "zod";
-import { accountVariables, type CheckedConfig, doubts, loadConfig, readVariable } from "../config/config.ts";
+import { accountVariables, type CheckedConfig, loadConfig, readVariable, warningsOf } from "../config/config.ts";
 import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
-import type { Outcome } from "../providers/provider.ts";
+import type { Connector, Outcome, Right } from "../providers/provider.ts";
 import { type Account, accountsOf } from "../sites.ts";
 import { type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
@@ -14,43 +14,70 @@ import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
 const readinessMs = 2_000;
 
 /** Explains what an answer to a probe says about the configuration. */
-export function inWords(outcome: Outcome): string {
+export function outcomeWords(outcome: Outcome): string {
 	const { status } = outcome;
-	const because = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
+	const answer = "reason" in outcome ? `${status ?? ""} ${visible(outcome.reason)}`.trim() : "";
 	switch (outcome.kind) {
 		case "delivered":
-			return "takes the credentials";
+			return "accepts the credentials";
 		case "paused":
-			if (status === 401) return `refuses the credentials (${because}): are they right and complete?`;
+			if (status === 401) return `refuses the credentials (${answer}): are they right and complete?`;
 			if (status === 403)
-				return `accepts the credentials but forbids this (${because}): do they have the rights they need?`;
-			return `takes no requests of this account (${because}): is it the right account, and is the plugin installed there?`;
+				return `accepts the credentials but forbids the request (${answer}): do they have the rights they need?`;
+			return `takes no requests for this account (${answer}): is it the right account, and is the plugin installed there?`;
 		case "wait":
-			return `has reached a limit and takes no requests for now (${because}): try again later`;
+			return `has reached a limit and takes no requests for now (${answer}): try again later`;
 		case "retry":
 			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
-			if (status === undefined) return `cannot be reached (${because}): is its address right, and reachable from here?`;
-			if (status >= 500 || status === 408) return `has an error of its own (${because}): try again later`;
-			return `answers ${status}, but not as this API does: is its address right?`;
+			if (status === undefined) return `cannot be reached (${answer}): is its address right, and reachable from here?`;
+			if (status >= 500 || status === 408) return `has an error of its own (${answer}): try again later`;
+			return `answers ${status}, but not as its API should: is its address right?`;
 		case "unknownPerson":
 		case "rejected":
-			if (status === 404) return `finds nothing at this address (${because}): are the address and the account right?`;
-			return `refuses (${because})`;
+			if (status === 404) return `finds nothing at this address (${answer}): are the address and the account right?`;
+			return `refuses the request (${answer})`;
 	}
 }
 
-/** Sends a provider's probe. The answer is in words that follow the destination's name. */
+/** Result of asking for a right. */
+interface RightAnswer {
+	right: string;
+	state: "held" | "missing" | "not checked";
+	reason?: string;
+}
+
+/** Asks for a right. Any answer but a refusal of the credentials shows that they have it. */
+async function askRight({ name: right, request }: Right, send: Connector["send"]): Promise<RightAnswer> {
+	if (!request) return { right, state: "not checked", reason: "no request for it is sure to change nothing" };
+	const outcome = await send(request, new AbortController().signal);
+	const reason = "reason" in outcome ? outcome.reason : undefined;
+	if (outcome.kind === "paused") return { right, state: "missing", ...(reason && { reason }) };
+	if (outcome.kind === "wait" || outcome.kind === "retry")
+		return { right, state: "not checked", ...(reason && { reason }) };
+	return { right, state: "held" };
+}
+
+/** Sends a provider's probe, and asks for each right. The answer is in words that follow the destination's name. */
 async function askLive({ provider }: Account) {
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
+	const ms = Math.round(performance.now() - before);
+	const isTaken = outcome.kind === "delivered";
+	const rights = isTaken
+		? await Promise.all((provider.rights ?? []).map((right) => askRight(right, provider.send)))
+		: [];
 	return {
 		destination: provider.name,
-		ok: outcome.kind === "delivered",
-		answer: inWords(outcome),
+		ok: isTaken && rights.every(({ state }) => state !== "missing"),
+		isTaken,
+		answer: outcomeWords(outcome),
 		status: outcome.status,
-		ms: Math.round(performance.now() - before),
+		ms,
+		rights,
 	};
 }
+
+const rightWords = { held: "may", missing: "may not", "not checked": "not checked: may it" } as const;
 
 const readinessSchema = z.object({ warnings: z.array(z.object({ code: z.string() })) });
 
@@ -70,8 +97,11 @@ export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
 	options: ["port", "host", "config", "store", "live", "json", "help"],
-	help: `Opens no store, delivers nothing, shows no secret. --live sends one request to
-each destination. It changes nothing there, but counts towards its limit.
+	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak, as
+secrets of fewer than 32 characters, and exits with 0 nevertheless. --live asks
+each destination for its answer and for each right that deliveries need. That
+changes nothing there, but counts towards its limit. A right is "not checked" if
+no request is sure to change nothing.
 
 Examples:
   eventferry check
@@ -81,7 +111,7 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const doubt of [...doubts(config), ...(await sharedAddress(config))]) err(`eventferry: ${doubt}\n`);
+		for (const warning of [...warningsOf(config), ...(await sharedAddress(config))]) err(`eventferry: ${warning}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const { writeKey, origins } = site;
@@ -91,19 +121,22 @@ ${variablesHelp}`,
 				return { writeKey, origins, destinations, live };
 			}),
 		);
-		const wrong = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
-		if (given.json) outJson({ ok: wrong.length === 0, store: shownStore(config.store), sites });
+		const failed = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
+		if (given.json) outJson({ ok: failed.length === 0, store: shownStore(config.store), sites });
 		else {
 			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
 			for (const { writeKey, origins, destinations, live = [] } of sites) {
 				out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
-				for (const { destination, answer, ok, ms } of live) {
-					out(`    ${destination} ${answer}${ok ? ` (${duration(ms)})` : ""}\n`);
+				for (const { destination, answer, ok, isTaken, ms, rights } of live) {
+					out(`    ${destination} ${answer}${isTaken ? ` (${duration(ms)})` : ""}\n`);
+					for (const { right, state, reason } of rights) {
+						out(`      ${rightWords[state]} ${right}${reason ? ` (${visible(reason)})` : ""}\n`);
+					}
 					if (!ok) out(`      see ${accountVariables(destination).join(", ")}\n`);
 				}
 			}
 		}
-		if (wrong.length === 0) return 0;
-		throw new CommandError(`${counted(wrong.length, "destination")} would not receive events`);
+		if (failed.length === 0) return 0;
+		throw new CommandError(`${counted(failed.length, "destination")} would not receive events`);
 	},
 };

@@ -13,12 +13,14 @@ const options = {
 	from: { type: "string", value: "URL", help: "the store to move: sqlite:FILE" },
 	to: { type: "string", value: "URL", help: "the store to move to: postgres://…" },
 	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
-	live: { type: "boolean", help: "ask each provider whether it takes the credentials" },
-	url: { type: "string", value: "URL", help: "where the proxy is; default http://127.0.0.1:8788" },
+	live: { type: "boolean", help: "ask each provider whether it accepts the credentials" },
+	url: { type: "string", value: "URL", help: "address of the proxy; default http://127.0.0.1:8788" },
 	email: { type: "string", value: "E", help: "the person's e-mail" },
 	destination: { type: "string", value: "D", help: `only those for ${names}` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
+	all: { type: "boolean", help: "all of them, without --destination, --reason and --id" },
+	yes: { type: "boolean", short: "y", help: "ask nothing" },
 	json: { type: "boolean", help: "print JSON" },
 	help: { type: "boolean", short: "h", help: "this text" },
 	version: { type: "boolean", short: "v", help: "the version" },
@@ -33,8 +35,8 @@ export interface Command {
 	summary: string;
 	/** Arguments after the command's name, without the options. */
 	operands?: string;
-	/** Most of these arguments; default none. */
-	operandsMost?: number;
+	/** Maximum number of these arguments; default 0. */
+	maxOperands?: number;
 	options: readonly Option[];
 	/** Further explanation, and examples. */
 	help: string;
@@ -60,21 +62,21 @@ export function parseArguments(args: string[]) {
 		const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
 		return { ...values, command: positionals[0], operands: positionals.slice(1) };
 	} catch (cause) {
-		// The message's second sentence is about a rare use of parseArgs.
-		const [what] = cause instanceof Error ? cause.message.split(". ") : [];
-		throw new UsageError(`${what}: see eventferry --help`, { cause });
+		// Node's second sentence is advice on arguments that begin with a dash.
+		const [reason] = cause instanceof Error ? cause.message.split(". ") : [];
+		throw new UsageError(`${reason}: see eventferry --help`, { cause });
 	}
 }
 
 export type Arguments = ReturnType<typeof parseArguments>;
 
 /** Throws {@link UsageError} for an option or an argument that the command does not take. */
-export function checkArguments({ name, options: own, operandsMost = 0 }: Command, given: Arguments): void {
+export function checkArguments({ name, options: own, maxOperands = 0 }: Command, given: Arguments): void {
 	const known: readonly string[] = own;
 	const foreign = Object.keys(options).find((option) => option in given && !known.includes(option));
 	if (foreign !== undefined) throw new UsageError(`${name} takes no --${foreign}: see eventferry ${name} --help`);
-	const surplus = given.operands[operandsMost];
-	if (surplus !== undefined) throw new UsageError(`${name} takes no "${surplus}"`);
+	const surplus = given.operands[maxOperands];
+	if (surplus !== undefined) throw new UsageError(`${name} takes no "${surplus}": see eventferry ${name} --help`);
 }
 
 const withValue = (option: Option) => {

@@ -1,9 +1,10 @@
+import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import * as z from "zod";
 import { providerNames } from "../providers/registry.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
 import { adminVariables, ask } from "./operator.ts";
-import { counted, err, minuteOf, out, outJson, table, visible } from "./print.ts";
+import { counted, duration, err, minuteOf, out, outJson, table, visible } from "./print.ts";
 
 const letterSchema = z.looseObject({
 	id: z.string(),
@@ -14,7 +15,7 @@ const letterSchema = z.looseObject({
 	attempts: z.number(),
 	firstAt: z.number(),
 	lastAt: z.number(),
-	event: z.looseObject({ type: z.string(), name: z.string().optional() }),
+	event: z.looseObject({ type: z.string(), name: z.string().optional(), at: z.number() }),
 });
 type Letter = z.infer<typeof letterSchema>;
 const pageSchema = z.object({ items: z.array(letterSchema), cursor: z.string().optional() });
@@ -22,7 +23,11 @@ type Page = z.infer<typeof pageSchema>;
 
 /** Selects dead letters by the given arguments, which must all fit. Selects every dead letter if none is given. */
 function selected({ operands, destination, reason, id = [] }: Arguments) {
-	const ids = [...id, ...operands.slice(1)].flatMap((text) => text.split(",")).filter((text) => text !== "");
+	const given = [...id, ...operands.slice(1)];
+	const ids = given.flatMap((text) => text.split(",")).filter((text) => text !== "");
+	// An empty variable of a script must not select everything.
+	if (given.length > 0 && ids.length === 0)
+		throw new UsageError("the id of a dead letter is empty: see eventferry deadletters list");
 	const wrong = ids.find((text) => !/^\d+$/.test(text));
 	if (wrong !== undefined)
 		throw new UsageError(`"${wrong}" is not the id of a dead letter: see eventferry deadletters list`);
@@ -32,12 +37,15 @@ function selected({ operands, destination, reason, id = [] }: Arguments) {
 	return { ids: ids.length > 0 ? ids : undefined, destination, reason };
 }
 
+const isEverything = (selection: ReturnType<typeof selected>) =>
+	Object.values(selection).every((part) => part === undefined);
+
 const columns = [
-	{ title: "ID", width: 7, of: ({ id }: Letter) => id },
-	{ title: "DESTINATION", width: 11, of: ({ destination }: Letter) => destination },
-	{ title: "LAST TRIED, UTC", width: 16, of: ({ lastAt }: Letter) => minuteOf(lastAt) },
-	{ title: "WHY", width: 20, of: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
-	{ title: "EVENT", width: 18, of: ({ event }: Letter) => event.name ?? event.type },
+	{ title: "ID", width: 7, value: ({ id }: Letter) => id },
+	{ title: "DESTINATION", width: 11, value: ({ destination }: Letter) => destination },
+	{ title: "LAST TRIED, UTC", width: 16, value: ({ lastAt }: Letter) => minuteOf(lastAt) },
+	{ title: "WHY", width: 20, value: ({ status, reason }: Letter) => [status, reason].filter(Boolean).join(" ") },
+	{ title: "EVENT", width: 18, value: ({ event }: Letter) => event.name ?? event.type },
 ];
 
 const inFull = ({ id, destination, status, reason, message, attempts, firstAt, lastAt, event }: Letter) =>
@@ -52,24 +60,31 @@ function expectSome(count: number, { ids }: ReturnType<typeof selected>): void {
 	if (count === 0 && ids) throw new CommandError(`there is no such dead letter: ${ids.join(", ")}`);
 }
 
-/** Prints the selected dead letters page by page, oldest first, or as one JSON object; resolves to their number. */
+/** Yields the selected dead letters page by page, the oldest first. */
+async function* pages({ url }: Arguments, { ids, ...rest }: ReturnType<typeof selected>): AsyncGenerator<Letter[]> {
+	let cursor: string | undefined;
+	do {
+		const page: Page = await ask(url, {
+			key: "EVENTFERRY_ADMIN_TOKEN",
+			answer: pageSchema,
+			path: "/admin/deadletters",
+			query: { ...rest, ids: ids?.join(","), limit: "500", cursor },
+		});
+		if (page.items.length > 0) yield page.items;
+		cursor = page.cursor;
+	} while (cursor !== undefined);
+}
+
+/** Prints the selected dead letters page by page, or as one JSON object; resolves to their number. */
 async function read(given: Arguments, print: (letters: Letter[], isFirst: boolean) => void): Promise<number> {
 	const selection = selected(given);
 	const all: Letter[] = [];
 	let count = 0;
-	let cursor: string | undefined;
-	do {
-		const page: Page = await ask(given.url, {
-			key: "EVENTFERRY_ADMIN_TOKEN",
-			answer: pageSchema,
-			path: "/admin/deadletters",
-			query: { ...selection, ids: selection.ids?.join(","), limit: "500", cursor },
-		});
-		if (given.json) all.push(...page.items);
-		else if (page.items.length > 0) print(page.items, count === 0);
-		count += page.items.length;
-		cursor = page.cursor;
-	} while (cursor !== undefined);
+	for await (const letters of pages(given, selection)) {
+		if (given.json) all.push(...letters);
+		else print(letters, count === 0);
+		count += letters.length;
+	}
 	expectSome(count, selection);
 	if (given.json) outJson({ items: all });
 	return count;
@@ -82,36 +97,79 @@ async function list(given: Arguments): Promise<void> {
 	out(count === 0 ? "no dead letters\n" : `${counted(count, "dead letter")}; ${hint}\n`);
 }
 
-/** Asks for confirmation at a terminal. A script is not asked. */
+/** Asks for confirmation at a terminal. */
 async function confirm(question: string): Promise<void> {
-	if (!process.stdin.isTTY || !process.stderr.isTTY) return;
 	const terminal = createInterface({ input: process.stdin, output: process.stderr });
-	const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close());
+	// Ctrl+D and Ctrl+C close the terminal; whether the question then fails depends on the version of Node.
+	const closed = once(terminal, "close").then(() => "\n");
+	const answered = terminal.question(`${question} [y/N] `).catch(() => "\n");
+	const answer = await Promise.race([answered, closed]).finally(() => terminal.close());
+	if (answer === "\n") err(answer);
 	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
+}
+
+/** Tells when events happened: `1 event, which happened 3 d ago`. */
+function agesOf(times: { count: number; oldest: number; newest: number }, now: number): string {
+	const [shortest, longest] = [duration(now - times.newest), duration(now - times.oldest)];
+	const ago = shortest === longest ? longest : `${shortest} to ${longest}`;
+	return `${counted(times.count, "event")}, which happened ${ago} ago`;
+}
+
+/** Asks before a replay, as it may hurt: a provider takes the events for new. Does not ask if none is selected. */
+async function confirmReplay(given: Arguments, selection: ReturnType<typeof selected>): Promise<void> {
+	const times = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY };
+	for await (const letters of pages(given, selection)) {
+		for (const { event } of letters) {
+			times.count += 1;
+			times.oldest = Math.min(times.oldest, event.at);
+			times.newest = Math.max(times.newest, event.at);
+		}
+	}
+	if (times.count === 0) return;
+	err("A provider takes replayed events for new: its automations may write to people.\n");
+	await confirm(`replay ${agesOf(times, Date.now())}?`);
+}
+
+/**
+ * Asks before a change, at a terminal only. Without a terminal, all dead letters need `--all --yes`; a selection is
+ * changed at once.
+ */
+async function askFirst(given: Arguments, selection: ReturnType<typeof selected>, done: "replayed" | "discarded") {
+	const verb = done === "replayed" ? "replay" : "discard";
+	const isAll = isEverything(selection);
+	if (given.all && !isAll) throw new UsageError("either --all or a selection: --destination, --reason or --id");
+	const isAsked = !given.yes && process.stdin.isTTY && process.stderr.isTTY;
+	if (isAll && !isAsked && !(given.all && given.yes)) {
+		throw new UsageError(
+			`to ${verb} all dead letters without being asked, add --all --yes; else select some: --destination, --reason or --id`,
+		);
+	}
+	if (!isAsked) return;
+	if (done === "replayed") await confirmReplay(given, selection);
+	else if (isAll) await confirm("discard all dead letters?");
 }
 
 const changeSchema = z
 	.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.literal(true).optional() })
 	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
 
-/** Replays or discards the selected dead letters, and prints the progress if that takes more than one step. */
+/** Replays or discards the selected dead letters; prints progress if more than one step is needed. */
 async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
-	const isAll = Object.values(selection).every((part) => part === undefined);
-	if (done === "discarded" && isAll) await confirm("discard all dead letters?");
+	await askFirst(given, selection, done);
 	let steps = 0;
 	const { count, isDone } = await ask(given.url, {
 		key: "EVENTFERRY_ADMIN_TOKEN",
 		answer: changeSchema,
 		path: done === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
 		method: done === "replayed" ? "POST" : "DELETE",
-		body: isAll ? { all: true } : selection,
+		body: isEverything(selection) ? { all: true } : selection,
 		onLine({ count, isDone }) {
 			steps += 1;
 			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
 		},
 	});
-	if (!isDone) throw new CommandError("the proxy stopped before all were done. Run the command again for the rest");
+	if (!isDone) throw new CommandError("the proxy stopped before all were done: run the command again for the rest");
 	expectSome(count, selection);
 	if (given.json) outJson({ [done]: count });
 	else out(`${done} ${counted(count, "dead letter")}\n`);
@@ -127,24 +185,31 @@ const actions: Record<string, (given: Arguments) => Promise<unknown>> = {
 export const deadLettersCommand: Command = {
 	name: "deadletters",
 	operands: "list|show|replay|discard",
-	operandsMost: Number.POSITIVE_INFINITY,
+	maxOperands: Number.POSITIVE_INFINITY,
 	summary: "lists events that could not be delivered, and delivers them again",
-	options: ["destination", "reason", "id", "url", "json", "help"],
+	options: ["destination", "reason", "id", "all", "yes", "url", "json", "help"],
 	help: `Without --destination, --reason and --id it applies to all dead letters. A
 replayed one is delivered again, after the person's other events. A discarded
 one is gone.
+
+Providers take replayed events for new, and their automations may write to
+people. At a terminal, replay says how old the events are, and asks first, as
+does discard of all. Without a terminal nothing is asked, and to replay or
+discard all of them takes --all --yes.
 
 ${adminVariables}
 Examples:
   eventferry deadletters list --destination ${providerNames[0]}
   eventferry deadletters show 12
   eventferry deadletters replay --reason invalid_data
+  eventferry deadletters replay --all --yes
   eventferry deadletters discard --id 12 13
 `,
 	async run(given) {
 		const [action = ""] = given.operands;
 		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-		if (!perform) throw new UsageError(`deadletters list, show, replay or discard?${action && ` Not "${action}"`}`);
+		if (!perform)
+			throw new UsageError(`deadletters needs list, show, replay or discard${action && `, not "${action}"`}`);
 		await perform(given);
 		return 0;
 	},

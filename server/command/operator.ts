@@ -51,7 +51,7 @@ function reasonOf(error: unknown): string {
 	return "code" in cause ? String(cause.code) : cause.message;
 }
 
-/** Sends a request; rejects with {@link CommandError} if nobody answers. Redirects are not followed, as they would carry a key elsewhere. */
+/** Sends a request; rejects with {@link CommandError} if nobody answers. Follows no redirect, which could leak a key. */
 export async function reach(url: string, init: RequestInit = {}): Promise<Response> {
 	const giveUp = new AbortController();
 	const timer = setTimeout(() => giveUp.abort(new DOMException("", "TimeoutError")), timeoutMs);
@@ -65,18 +65,18 @@ export async function reach(url: string, init: RequestInit = {}): Promise<Respon
 	}
 }
 
-/** The error for an answer that is not a success: a refusal of the proxy, or an answer that is not a proxy's. */
-async function refusal(response: Response, base: string, key: Key, isGiven: boolean): Promise<Error> {
+/** Makes the error for an answer other than a success, from a proxy or from another server. */
+async function refusal(response: Response, base: string, key: Key, hasKey: boolean): Promise<Error> {
 	const problem = problemSchema.safeParse(await response.json().catch(() => undefined));
 	if (!problem.success) {
 		return new CommandError(
-			`no eventferry proxy answers at ${base}, but something else (${response.status}): is the path missing, as in https://shop.example/ferry?`,
+			`${base} answers ${response.status}, but is no eventferry proxy: is the path missing, as in https://shop.example/ferry?`,
 		);
 	}
 	const { code, detail } = problem.data;
 	if (response.status !== 401) return new CommandError(`the proxy refuses: ${detail} (${code})`);
-	const what = key === "EVENTFERRY_ADMIN_TOKEN" ? "the proxy's admin token" : "the site's server key";
-	if (!isGiven) return new ConfigError([{ name: key, message: `is missing: set it to ${what}` }]);
+	const keyName = key === "EVENTFERRY_ADMIN_TOKEN" ? "the proxy's admin token" : "the site's server key";
+	if (!hasKey) return new ConfigError([{ name: key, message: `is missing: set it to ${keyName}` }]);
 	return new CommandError(
 		`the proxy at ${base} does not take this ${key}: is it the one that the proxy was started with? (${detail})`,
 	);

@@ -4,7 +4,7 @@ export const out = (text: string) => void process.stdout.write(text);
 export const err = (text: string) => void process.stderr.write(text);
 export const outJson = (value: unknown) => out(`${JSON.stringify(value)}\n`);
 
-/** Replaces control characters in foreign text, which could move a terminal's cursor or reverse a line. */
+/** Replaces control characters, which could move a terminal's cursor or reverse a line. */
 export const visible = (text: string): string =>
 	stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\ufffd");
 
@@ -13,7 +13,7 @@ const cut = (text: string, width: number) => (text.length > width ? `${text.slic
 export interface Column<Row> {
 	title: string;
 	width: number;
-	of(row: Row): string | number | undefined;
+	value(row: Row): string | number | undefined;
 }
 
 const number = new Intl.NumberFormat("en-US");
@@ -22,11 +22,11 @@ const cell = (value: string | number | undefined, width: number) =>
 
 /** Formats rows under titles, with columns two spaces apart and numbers aligned right. */
 export function table<Row>(columns: Column<Row>[], rows: Row[], { titles = true } = {}): string {
-	const isNumber = ({ of }: Column<Row>) => rows.length > 0 && rows.every((row) => typeof of(row) === "number");
+	const isNumber = ({ value }: Column<Row>) => rows.length > 0 && rows.every((row) => typeof value(row) === "number");
 	const head = columns.map((column) =>
 		isNumber(column) ? column.title.padStart(column.width) : column.title.padEnd(column.width),
 	);
-	const body = rows.map((row) => columns.map(({ of, width }) => cell(of(row), width)));
+	const body = rows.map((row) => columns.map(({ value, width }) => cell(value(row), width)));
 	return [...(titles ? [head] : []), ...body].map((cells) => `${cells.join("  ").trimEnd()}\n`).join("");
 }
 

@@ -18,7 +18,7 @@ function readData(text: string | undefined): Record<string, unknown> | undefined
 export const sendCommand: Command = {
 	name: "send",
 	operands: "NAME [JSON] --email E",
-	operandsMost: 2,
+	maxOperands: 2,
 	summary: "sends one event, as the backend would",
 	options: ["email", "url", "json", "help"],
 	help: `The event is accepted once it is on the proxy's disk, and delivered after that.

@@ -30,7 +30,7 @@ export const serveCommand: Command = {
 	summary: "starts the proxy; --sandbox needs no credentials",
 	options: ["port", "host", "config", "store", "sandbox", "help"],
 	help: `Prints one line when it is ready: eventferry listening on http://127.0.0.1:8788
-On SIGTERM it stops accepting, finishes what is under way (at most 10 s), ends.
+On SIGTERM it refuses new requests, finishes others (within 10 s), and ends.
 
 ${serveExamples}
 ${variablesHelp}`,

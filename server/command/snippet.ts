@@ -17,7 +17,7 @@ async function servedScript(src: string): Promise<Buffer> {
 	const response = await reach(src).catch((error: CommandError) => error);
 	if (response instanceof Error) {
 		if (!own) throw response;
-		err(`eventferry: ${response.message}\neventferry: the hash is that of the client.js of this version\n`);
+		err(`eventferry: ${response.message}\neventferry: the hash is that of this version's own client.js\n`);
 		return own;
 	}
 	if (!response.ok || !/javascript/.test(response.headers.get("content-type") ?? "")) {
@@ -25,13 +25,13 @@ async function servedScript(src: string): Promise<Buffer> {
 	}
 	const served = Buffer.from(await response.arrayBuffer());
 	if (own && !served.equals(own))
-		err("eventferry: the proxy serves another version of the script than this one; the hash is that of the proxy's\n");
+		err("eventferry: the proxy serves another version of the script; the hash is of that version\n");
 	return served;
 }
 
 export const snippetCommand: Command = {
 	name: "snippet",
-	summary: "the script tag for your pages, with its SRI hash",
+	summary: "prints the script tag for your pages, with its SRI hash",
 	options: ["url", "config", "json", "help"],
 	help: `--url is the address at which pages reach the proxy. The hash is that of the
 script served there, or of this version's own if no proxy answers. A browser
@@ -48,7 +48,7 @@ Examples:
 		const src = `${proxyUrl(given.url)}/client.js`;
 		const writeKeys = await loadWriteKeys({ file: given.config });
 		if (writeKeys.length === 0)
-			err("eventferry: EVENTFERRY_WRITE_KEY is not set: replace site_… in the tag by your site's write key\n");
+			err("eventferry: EVENTFERRY_WRITE_KEY is not set: replace site_… in the tag with your site's write key\n");
 		const integrity = `sha384-${hash("sha384", await servedScript(src), "base64")}`;
 		const sites = (writeKeys.length > 0 ? writeKeys : ["site_…"]).map((writeKey) => ({
 			writeKey,

@@ -8,24 +8,24 @@ type Row = DestinationNumbers & { name: string };
 const units: Record<number, string> = { 86400000: "day", 60000: "minute", 1000: "second" };
 
 const columns = (now: number) => [
-	{ title: "DESTINATION", width: 11, of: ({ name }: Row) => name },
-	{ title: "STATE", width: 8, of: ({ state }: Row) => state },
-	{ title: "WAITING", width: 10, of: ({ waiting }: Row) => waiting },
-	{ title: "OLDEST", width: 7, of: ({ oldestAt }: Row) => (oldestAt === undefined ? "" : duration(now - oldestAt)) },
-	{ title: "DELIVERED", width: 12, of: ({ delivered }: Row) => delivered },
-	{ title: "DEAD", width: 9, of: ({ dead }: Row) => dead },
+	{ title: "DESTINATION", width: 11, value: ({ name }: Row) => name },
+	{ title: "STATE", width: 8, value: ({ state }: Row) => state },
+	{ title: "WAITING", width: 10, value: ({ waiting }: Row) => waiting },
+	{ title: "OLDEST", width: 7, value: ({ oldestAt }: Row) => (oldestAt === undefined ? "" : duration(now - oldestAt)) },
+	{ title: "DELIVERED", width: 12, value: ({ delivered }: Row) => delivered },
+	{ title: "DEAD", width: 9, value: ({ dead }: Row) => dead },
 ];
 
 type Budget = Row["budget"][number] & { name: string };
 const budgetColumns = [
-	{ title: "BUDGET OF", width: 11, of: ({ name }: Budget) => name },
-	{ title: "SITE", width: 25, of: ({ site }: Budget) => site },
-	{ title: "USED", width: 10, of: ({ used }: Budget) => used },
-	{ title: "ALLOWED", width: 10, of: ({ limit }: Budget) => limit },
-	{ title: "A", width: 6, of: ({ perMs }: Budget) => units[perMs] ?? duration(perMs) },
+	{ title: "BUDGET OF", width: 11, value: ({ name }: Budget) => name },
+	{ title: "SITE", width: 25, value: ({ site }: Budget) => site },
+	{ title: "USED", width: 10, value: ({ used }: Budget) => used },
+	{ title: "ALLOWED", width: 10, value: ({ limit }: Budget) => limit },
+	{ title: "PER", width: 6, value: ({ perMs }: Budget) => units[perMs] ?? duration(perMs) },
 ];
 
-const inWords = (discarded: Record<string, number>) =>
+const reasonCounts = (discarded: Record<string, number>) =>
 	Object.entries(discarded)
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
@@ -33,18 +33,17 @@ const inWords = (discarded: Record<string, number>) =>
 function print({ journal, stuck, events, discarded, destinations }: Stats, now: number): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
 	out(
-		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not fanned out yet` : ""}\n`,
+		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
 	);
 	if (stuck > 0)
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
-	if (Object.keys(discarded).length > 0) out(`discarded: ${inWords(discarded)}\n`);
+	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
 	for (const { name, state, until, reason } of rows) {
 		if (until !== undefined) out(`${name} is ${state} until ${minuteOf(until)} UTC: ${visible(reason ?? "")}\n`);
 	}
 	for (const row of rows) {
-		if (Object.keys(row.discarded).length > 0)
-			out(`not sent to ${row.name}, as configured: ${inWords(row.discarded)}\n`);
+		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}: ${reasonCounts(row.discarded)}\n`);
 	}
 	const budgets = rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each })));
 	out(`\n${table(budgetColumns, budgets)}`);

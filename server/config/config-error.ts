@@ -1,10 +1,10 @@
-/** A mistake: the name of a variable or option, and the rest of a sentence that says what would be right. */
+/** A mistake in a configuration. Its name, of a variable or option, and its message read as one sentence. */
 export interface Mistake {
 	name: string;
 	message: string;
 }
 
-/** All mistakes of a configuration at once. Contains no configured value, as that may be a secret. */
+/** All mistakes in a configuration. Contains no configured values, because they may be secrets. */
 export class ConfigError extends Error {
 	override readonly name = "ConfigError";
 	readonly code = "invalid_config";

@@ -7,7 +7,7 @@ import { ConfigError } from "./config-error.ts";
 const defaultFiles = ["eventferry.config.mjs", "eventferry.config.json"];
 
 /**
- * Reads a configuration file, by default `eventferry.config.mjs` or `.json` of the working folder. Resolves to an empty
+ * Reads a configuration file, by default `eventferry.config.mjs` or `.json` in the working folder; resolves to an empty
  * configuration if neither exists. Rejects with {@link ConfigError} if the file cannot be used.
  */
 export async function readConfigFile(file: string | undefined): Promise<unknown> {
@@ -25,8 +25,8 @@ export async function readConfigFile(file: string | undefined): Promise<unknown>
 }
 
 /**
- * Why a file cannot be used, without text that may contain a key. Messages of JSON.parse quote the file, so only the
- * position is kept; an error that the file itself throws is reduced to its name and line.
+ * Explains why a file cannot be used, without text that may contain a key. JSON.parse quotes the file, so only the
+ * position is kept. Node's own messages are kept whole; other errors are reduced to their name and line.
  */
 function reasonOf(error: unknown, extension: string): string {
 	if (!(error instanceof Error)) return "it throws something that is not an error";
@@ -35,8 +35,8 @@ function reasonOf(error: unknown, extension: string): string {
 		const [position] = /(?:line \d+ column \d+|position \d+)/.exec(error.message) ?? [];
 		return `it is not JSON${position ? `, see ${position}` : ""}`;
 	}
-	const isEngines = error instanceof SyntaxError || error instanceof TypeError || error instanceof ReferenceError;
-	if (isEngines || "code" in error) return error.message;
+	const isFromNode = error instanceof SyntaxError || error instanceof TypeError || error instanceof ReferenceError;
+	if (isFromNode || "code" in error) return error.message;
 	const [, line] = /\.mjs[^:]*:(\d+):\d+/.exec(error.stack ?? "") ?? [];
 	return `it throws ${error.name}${line === undefined ? "" : ` at line ${line}`}`;
 }

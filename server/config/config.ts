@@ -4,9 +4,9 @@ import { isRecord } from "../providers/json.ts";
 import type { ProviderName } from "../providers/registry.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
-import { hasDestination } from "./destination.ts";
 import { type CheckedConfig, type Config, configSchema } from "./schema.ts";
-import { unknownNames, type Variable, variables } from "./variables.ts";
+import { nameOf, unknownNames, type Variable, variables } from "./variables.ts";
+import { findWarnings } from "./warnings.ts";
 
 export { ConfigError } from "./config-error.ts";
 export type { CheckedConfig, CheckedSite, Config } from "./schema.ts";
@@ -14,7 +14,7 @@ export { accountVariables, configVariables } from "./variables.ts";
 
 type Environment = Record<string, string | undefined>;
 
-/** Types a configuration file: `export default defineConfig({ … })`. */
+/** Lets an editor check a configuration file: `export default defineConfig({ … })`. */
 export const defineConfig = (config: Config): Config => config;
 
 const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
@@ -36,15 +36,7 @@ function withValue(target: unknown, [key = "", ...rest]: string[], value: unknow
 	return { ...record, [key]: inner(record[key]) };
 }
 
-/** Names an option for people: by its variable if it has one and there is one site at most, else by its path. */
-function nameOf(path: string, sites: number): string {
-	if (path === "") return "the configuration";
-	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
-	const variable = sites <= 1 ? variables.find((each) => each.path === path) : undefined;
-	return variable?.name ?? path.replace(/\.(\d+)/g, "[$1]");
-}
-
-const types: Record<string, string> = {
+const typeWords: Record<string, string> = {
 	array: "a list",
 	boolean: "true or false",
 	number: "a number",
@@ -52,35 +44,35 @@ const types: Record<string, string> = {
 	string: "text",
 };
 
-/** Words for mistakes that the schemas have no message of their own for. */
-const inWords: z.core.$ZodErrorMap = (issue) => {
+/** Messages for mistakes that a schema leaves without one. */
+const defaultMessage: z.core.$ZodErrorMap = (issue) => {
 	if (issue.code === "unrecognized_keys") return `has no option ${issue.keys.map((key) => `"${key}"`).join(", ")}`;
-	return issue.code === "invalid_type" ? `must be ${types[issue.expected] ?? issue.expected}` : undefined;
+	return issue.code === "invalid_type" ? `must be ${typeWords[issue.expected] ?? issue.expected}` : undefined;
 };
 
-/** Checks a configuration and fills in its defaults. Throws {@link ConfigError} with every mistake. */
+/** Checks a configuration and fills in its defaults. Throws a {@link ConfigError} of all mistakes. */
 export function checkConfig(config: unknown, { needsDestination = false } = {}): CheckedConfig {
 	const sandbox = asRecord(config).sandbox === true;
-	const result = configSchema({ sandbox, needsDestination }).safeParse(config, { error: inWords });
+	const result = configSchema({ sandbox, needsDestination }).safeParse(config, { error: defaultMessage });
 	if (result.success) return result.data;
-	const count = sitesIn(config).length;
+	const siteCount = sitesIn(config).length;
 	throw new ConfigError(
 		result.error.issues.map(({ path, message }) => {
 			const place = path.join(".");
-			// A list has a variable, its entries have none.
+			// Only the whole list has a variable.
 			const [, list, entry] = /^(.*\.(?:origins|identitySecrets))\.(\d+)$/.exec(place) ?? [];
-			if (list === undefined) return { name: nameOf(place, count), message };
-			return { name: nameOf(list, count), message: `entry ${Number(entry) + 1} ${message}` };
+			if (list === undefined) return { name: nameOf(place, siteCount), message };
+			return { name: nameOf(list, siteCount), message: `entry ${Number(entry) + 1} ${message}` };
 		}),
 	);
 }
 
-/** Variables in the environment that are probably misspelt, each with the one that was probably meant. */
+/** Finds variables that are probably misspelt, each with the one that was probably meant. */
 export const unknownVariables = (env: Environment = process.env) => unknownNames(Object.keys(env));
 
 /**
- * Reads a variable: its text, else that of the file named by `NAME_FILE`. An empty one counts as unset, as in a compose
- * file with `CRISP_KEY=`. Throws {@link ConfigError} if the file cannot be read.
+ * Reads a variable, or else the file that `NAME_FILE` names. Empty text counts as unset, because compose files contain
+ * lines like `CRISP_KEY=`. Throws {@link ConfigError} if the file cannot be read.
  */
 export function readVariable(name: string, env: Environment = process.env): string | undefined {
 	const file = env[`${name}_FILE`];
@@ -93,7 +85,7 @@ export function readVariable(name: string, env: Environment = process.env): stri
 }
 
 /** Adds the mistakes of a {@link ConfigError} to a list. Throws any other error. */
-function note(mistakes: Mistake[], error: unknown): void {
+function addMistakes(mistakes: Mistake[], error: unknown): void {
 	if (!(error instanceof ConfigError)) throw error;
 	mistakes.push(...error.mistakes);
 }
@@ -111,24 +103,24 @@ export interface LoadOptions {
 	overrides?: Record<string, unknown>;
 }
 
-/** Merges code over the environment over a file. The result is not checked yet. */
+/** Merges values from a file, the environment and code; later ones win. Does not check the result. */
 async function gather({ file, env = process.env, accounts = true, defaults = {}, overrides = {} }: LoadOptions) {
-	const unreadable: Mistake[] = [];
+	const fileMistakes: Mistake[] = [];
 	const mistakes: Mistake[] = [];
 	let config: unknown = defaults;
-	if (file !== false) config = await readConfigFile(file).catch((error) => note(unreadable, error));
+	if (file !== false) config = await readConfigFile(file).catch((error) => addMistakes(fileMistakes, error));
 	const settings: (Variable & { value: unknown })[] = [];
 	for (const variable of variables) {
 		if (variable.provider !== undefined && !accounts) continue;
 		try {
 			const text = readVariable(variable.name, env);
-			if (text !== undefined) settings.push({ ...variable, value: variable.read(text) });
+			if (text !== undefined) settings.push({ ...variable, value: variable.convert(text) });
 		} catch (error) {
-			note(mistakes, error);
+			addMistakes(mistakes, error);
 		}
 	}
 	const sites = sitesIn(config);
-	/** Whether the site has an account there. Without one, a base URL or a budget in the environment means nothing. */
+	/** Whether the site has an account with the provider; else its base URL and budget in the environment are ignored. */
 	const hasAccount = (provider: ProviderName) =>
 		asRecord(sites[0])[provider] !== undefined ||
 		settings.some((each) => each.provider === provider && each.isCredential);
@@ -140,47 +132,32 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 	}
 	for (const [path, value] of Object.entries(overrides)) config = withValue(config, path.split("."), value);
 	if (asRecord(config).sites === undefined) config = withValue(config, ["sites", "0"], {});
-	return { config, settings, mistakes, unreadable };
+	return { config, settings, mistakes, fileMistakes };
 }
 
-/** Loads the configuration: code over environment over file. Rejects with a {@link ConfigError} of all mistakes. */
+/** Loads the configuration from a file, the environment and code. Rejects with a {@link ConfigError} of all mistakes. */
 export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConfig> {
-	const { config, settings, mistakes, unreadable } = await gather(options);
+	const { config, settings, mistakes, fileMistakes } = await gather(options);
 	try {
 		const checked = checkConfig(config, { needsDestination: true });
-		if (mistakes.length === 0 && unreadable.length === 0) return checked;
+		if (mistakes.length === 0 && fileMistakes.length === 0) return checked;
 	} catch (error) {
 		if (!(error instanceof ConfigError)) throw error;
-		// An option that seems to be missing may be in the file that could not be read: then only wrong values are reported.
+		// Options that seem to be missing may be in the unreadable file, so only mistakes in variables are reported.
 		const isSet = ({ name }: Mistake) => settings.some((setting) => setting.name === name);
-		mistakes.push(...(unreadable.length > 0 ? error.mistakes.filter(isSet) : error.mistakes));
+		mistakes.push(...(fileMistakes.length > 0 ? error.mistakes.filter(isSet) : error.mistakes));
 	}
-	throw new ConfigError([...unreadable, ...mistakes]);
+	throw new ConfigError([...fileMistakes, ...mistakes]);
 }
 
-/** HS256 needs a key at least as long as its hash: https://www.rfc-editor.org/rfc/rfc7518#section-3.2 */
-const secretLength = 32;
+/** Warnings about a valid configuration, one line each. They contain no secret. */
+export const warningsOf = (config: CheckedConfig, env: Environment = process.env): string[] =>
+	findWarnings(config, env.PGSSLMODE);
 
-/** Warnings about a valid configuration, one line each. They contain no configured value. */
-export function doubts({ sites }: CheckedConfig): string[] {
-	return sites.flatMap((site, index) => {
-		const named = (field: string) => nameOf(`sites.${index}.${field}`, sites.length);
-		const found: string[] = [];
-		if (!hasDestination(site))
-			found.push(`${named("destinations")} are missing: events are accepted, but delivered nowhere`);
-		if (site.identitySecrets?.some((secret) => secret.length < secretLength)) {
-			found.push(
-				`${named("identitySecrets")} has a secret of fewer than ${secretLength} characters, which can be guessed from a token. Make one with: openssl rand -hex 32`,
-			);
-		}
-		return found;
-	});
-}
-
-/** Loads the sites' write keys only, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
+/** Loads only the write keys, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
 export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]> {
-	const { config, mistakes, unreadable } = await gather(options);
-	if (unreadable.length > 0 || mistakes.length > 0) throw new ConfigError([...unreadable, ...mistakes]);
+	const { config, mistakes, fileMistakes } = await gather(options);
+	if (fileMistakes.length > 0 || mistakes.length > 0) throw new ConfigError([...fileMistakes, ...mistakes]);
 	return sitesIn(config)
 		.map((site) => asRecord(site).writeKey)
 		.filter((key) => typeof key === "string");

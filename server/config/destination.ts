@@ -6,11 +6,11 @@ import { definitions, type ProviderName, providerNames } from "../providers/regi
 
 export const eventType = z.enum(eventTypes, `must be one of ${eventTypes.join(", ")}`);
 
-/** Options of every destination: what the proxy decides before it asks the provider. */
+/** Options about deliveries, the same for every provider. */
 const deliveryOptions = {
 	/** Types of events that are delivered; default all but `page`. */
 	events: z.array(eventType).optional(),
-	/** Most requests per day, per minute or per second, as the provider counts them; default what the provider allows. */
+	/** Maximum of requests per day, minute or second, whichever the provider's limit is for; default: that limit. */
 	budget: z.int("must be a whole number of requests, 1 or more").min(1, "must be 1 or more").optional(),
 	/** Time of day in UTC at which the day of a daily budget starts; default `00:00Z`. */
 	dayStartsAt: z

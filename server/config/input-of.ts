@@ -13,7 +13,7 @@ export type InputOf<Schema> =
 				? InputOf<Inner> | undefined
 				: z.input<Schema>;
 
-/** Inferred once more, so that editors show the options rather than the names of these types. */
+/** Infers the object once more, so that editors show the options rather than the names of these types. */
 type ObjectInput<Shape> = Inputs<Shape, Exclude<keyof Shape, OptionalKey<Shape>>> &
 	Partial<Inputs<Shape, OptionalKey<Shape>>> extends infer Options
 	? { [Key in keyof Options]: Options[Key] }

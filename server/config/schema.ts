@@ -1,8 +1,10 @@
 import * as z from "zod";
 import { trustedProxies, trustProxyHint } from "../http/client-address.ts";
 import { isStore } from "../outbox/store-url.ts";
+import { isRecord } from "../providers/json.ts";
 import { text } from "../providers/options.ts";
 import type { InputOf } from "./input-of.ts";
+import { secretsIn } from "./secrets.ts";
 import { bearerToken, type Circumstances, siteSchema } from "./site.ts";
 
 const trustProxy = z
@@ -12,9 +14,9 @@ const trustProxy = z
 const perMinute = z.int("must be a whole number of requests a minute").min(1, "must be 1 or more");
 
 const rateLimit = {
-	/** Requests a minute of one address; default 600. */
+	/** Requests a minute from one address; default 600. */
 	perAddress: perMinute.default(600),
-	/** Requests a minute of one write key; default no limit, because the key is public and anybody could use it up. */
+	/** Requests a minute with one write key; default no limit: the key is public, so anybody could use up a limit. */
 	perWriteKey: perMinute.optional(),
 };
 type RateLimitSchema = z.ZodObject<typeof rateLimit, z.core.$strict>;
@@ -41,7 +43,7 @@ const options = (circumstances: Circumstances) => ({
 	adminToken: bearerToken("a secret for /admin").optional(),
 	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */
 	trustProxy: trustProxy.optional(),
-	/** Most bytes of events, people and dead letters. Above it, events are answered 503. Default no limit but the disk's. */
+	/** Bytes that events, people and dead letters may take. Beyond, events are answered 503. Default: no limit. */
 	maxStoreBytes: z.int("must be a whole number of bytes").min(1_048_576, "must be 1048576 (1 MB) or more").optional(),
 	/** Limits of requests a minute. */
 	rateLimit: rateLimitSchema.prefault({}),
@@ -52,23 +54,40 @@ const options = (circumstances: Circumstances) => ({
 		})
 		.default("info"),
 	/**
-	 * For trials on one's own machine: requests from a loopback origin or without one may post events, and `/admin/*`
-	 * needs no token on the machine itself. Default false.
+	 * Sandbox mode, for trials on one's own machine: requests from a loopback origin or without an origin may post
+	 * events, and requests from this machine to `/admin/*` need no token. Default false.
 	 */
 	sandbox: z.boolean().default(false),
 	/** Sites that the proxy serves. */
 	sites: z.array(siteSchema(circumstances)).min(1, "must name at least one site"),
 });
 
+/** Reports mistakes about keys together with those in other options, rather than after they are corrected. */
+const hasSites = ({ value }: { value: unknown }) =>
+	isRecord(value) && Array.isArray(value.sites) && value.sites.every(isRecord);
+
+function checkKeys(
+	config: { sites: { writeKey?: string; serverKey?: string | undefined }[] },
+	context: z.RefinementCtx,
+) {
+	const write = config.sites.flatMap(({ writeKey }) => writeKey ?? []);
+	const server = config.sites.flatMap(({ serverKey }) => serverKey ?? []);
+	for (const [kind, keys] of Object.entries({ write, server })) {
+		const message = `must each have a ${kind} key of their own: two have the same`;
+		if (new Set(keys).size < keys.length) context.addIssue({ code: "custom", path: ["sites"], message });
+	}
+	for (const { path, value } of secretsIn(config)) {
+		const message = "must not be a write key, which everybody can read in your pages: make a secret at random";
+		// Guard (SECURITY.md): public-secret
+		if (write.includes(value)) context.addIssue({ code: "custom", path: path.split("."), message });
+	}
+}
+
 /** The schema of a configuration. */
 export const configSchema = (circumstances: Circumstances): z.ZodObject<ReturnType<typeof options>, z.core.$strict> =>
-	z.strictObject(options(circumstances)).superRefine(({ sites }, context) => {
-		const keys = { write: sites.map((site) => site.writeKey), server: sites.flatMap((site) => site.serverKey ?? []) };
-		for (const [kind, each] of Object.entries(keys)) {
-			const message = `must each have a ${kind} key of their own: two have the same`;
-			if (new Set(each).size < each.length) context.addIssue({ code: "custom", path: ["sites"], message });
-		}
-	});
+	z
+		.strictObject(options(circumstances))
+		.superRefine((config, context) => checkKeys(config, context), { when: hasSites });
 
 /** A configuration as people write it: options with a default may be left out. */
 export type Config = InputOf<ReturnType<typeof configSchema>>;

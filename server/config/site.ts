@@ -7,9 +7,9 @@ import { type Destinations, destinations, eventType, hasDestination } from "./de
 
 /** Conditions under which a configuration is checked. */
 export interface Circumstances {
-	/** A site needs no origins. */
+	/** Sandbox mode, in which a site needs no origins. */
 	sandbox: boolean;
-	/** A site needs a destination. True for an environment and a file, where a variable may be forgotten. */
+	/** Whether a site must have a destination. True for environment and file, where a variable may be forgotten. */
 	needsDestination: boolean;
 }
 
@@ -77,8 +77,8 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 
 export type SiteSchema = z.ZodObject<ReturnType<typeof siteOptions> & Destinations, z.core.$strict>;
 
-/** Reports a mistake about a whole site together with those in its options, rather than after they are corrected. */
-const isRead = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
+/** Condition of the checks of a whole site: they run even if an option is wrong, so that all is reported at once. */
+const isObject = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
 
 const titles = either.format(providerNames.map((name) => definitions[name].title));
 
@@ -89,12 +89,12 @@ export const siteSchema = (circumstances: Circumstances): SiteSchema =>
 		.refine((site) => !circumstances.needsDestination || hasDestination(site), {
 			path: ["destinations"],
 			message: `are missing: set the credentials of ${titles}`,
-			when: isRead,
+			when: isObject,
 		})
 		.refine(({ identity, identitySecrets }) => identity !== "verified" || identitySecrets?.length, {
 			path: ["identitySecrets"],
 			message: 'is missing: the secret that your backend signs identities with, needed as identity is "verified"',
-			when: isRead,
+			when: isObject,
 		})
 		.superRefine((site, context) => {
 			for (const [index, { from }] of site.inbound.entries()) {

@@ -1,20 +1,20 @@
 import * as z from "zod";
 import { definitions, type ProviderName, providerNames } from "../providers/registry.ts";
 
-/** An environment variable that sets an option. Those of a site and its accounts are for a configuration of one site. */
+/** An environment variable that sets an option. A site's options have variables only if there is one site. */
 export interface Variable {
 	name: string;
 	/** Path of the option in the configuration. */
 	path: string;
-	/** Reads the variable's text. Returns text that does not fit unchanged, for the schema to refuse. */
-	read(text: string): unknown;
-	/** Provider of the account that the variable is about; absent if it is about none. */
+	/** Converts the variable's text to the option's value. Leaves unsuitable text as it is, for the schema to refuse. */
+	convert(text: string): unknown;
+	/** Provider whose account has the option; absent for all other options. */
 	provider?: ProviderName;
 	/** Whether the option is required in an account. */
 	isCredential?: boolean;
 }
 
-const own: Record<string, string> = {
+const ownPaths: Record<string, string> = {
 	PORT: "port",
 	HOST: "host",
 	EVENTFERRY_STORE: "store",
@@ -29,23 +29,23 @@ const own: Record<string, string> = {
 };
 
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
-const listed = (text: string) =>
+const list = (text: string) =>
 	text
 		.split(",")
 		.map((entry) => entry.trim())
 		.filter(Boolean);
-/** Readings of the options that are not text. */
-const readings: Record<string, (text: string) => unknown> = {
+/** Conversions for options that are not text, by the option's name. */
+const conversions: Record<string, (text: string) => unknown> = {
 	port: wholeNumber,
 	budget: wholeNumber,
 	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
-	origins: listed,
-	identitySecrets: listed,
+	origins: list,
+	identitySecrets: list,
 };
 const variableAt = (name: string, path: string): Variable => ({
 	name,
 	path,
-	read: readings[path.replace(/^.*\./, "")] ?? ((text) => text),
+	convert: conversions[path.replace(/^.*\./, "")] ?? ((text) => text),
 });
 
 function variablesOf(provider: ProviderName): Variable[] {
@@ -60,14 +60,22 @@ function variablesOf(provider: ProviderName): Variable[] {
 
 /** All variables that set options, in the order in which help texts list them. */
 export const variables: readonly Variable[] = [
-	...Object.entries(own).map(([name, path]) => variableAt(name, path)),
+	...Object.entries(ownPaths).map(([name, path]) => variableAt(name, path)),
 	...providerNames.flatMap(variablesOf),
 ];
+
+/** Names an option for people: by its variable if it has one and there is one site at most, else by its path. */
+export function nameOf(path: string, sites: number): string {
+	if (path === "") return "the configuration";
+	if (path === "sites.0.destinations" && sites <= 1) return "destinations";
+	const variable = sites <= 1 ? variables.find((each) => each.path === path) : undefined;
+	return variable?.name ?? path.replace(/\.(\d+)/g, "[$1]");
+}
 
 /** Names of all variables: those that set options, and those of the command. */
 export const configVariables = [...variables.map(({ name }) => name), "EVENTFERRY_URL"];
 
-/** Variables that say where a destination's account is and who we are there: what to check if it refuses us. */
+/** Lists the variables of a destination's address and credentials, to be checked if the provider refuses them. */
 export function accountVariables(destination: string): string[] {
 	const provider = providerNames.find((name) => name === destination);
 	if (provider === undefined) return [];
@@ -79,10 +87,10 @@ export function accountVariables(destination: string): string[] {
 
 const prefixOf = (name: string) => name.replace(/_.*$/, "_");
 const prefixes = new Set(configVariables.map(prefixOf).filter((prefix) => prefix.endsWith("_")));
-const withoutTypos = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
+const simplified = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
 
-/** Names that start like one of our variables but are none, each with the variable that was probably meant. */
+/** Finds names that begin like our variables but are none, each with the variable that was probably meant. */
 export const unknownNames = (names: string[]): { name: string; meant: string | undefined }[] =>
 	names
 		.filter((name) => prefixes.has(prefixOf(name)) && !configVariables.includes(name.replace(/_FILE$/, "")))
-		.map((name) => ({ name, meant: configVariables.find((each) => withoutTypos(each) === withoutTypos(name)) }));
+		.map((name) => ({ name, meant: configVariables.find((each) => simplified(each) === simplified(name)) }));

@@ -2,7 +2,7 @@ import { digestOf, readBuilt } from "../http/built-file.ts";
 import { RequestError } from "../http/problem.ts";
 import { ok, type Route } from "../http/route.ts";
 
-/** A policy without inline code, other origins and frames, because the page shows text of visitors and providers. */
+/** Content policy that forbids inline code, other origins and frames: the page shows text of visitors and providers. */
 const policy = [
 	"default-src 'none'",
 	"script-src 'self'",
@@ -20,7 +20,7 @@ const files = [
 	{ path: "/console/console.css", file: "console.css", type: "text/css", summary: "The page's style" },
 ];
 
-/** Makes the console's routes: a page without data, which reads `/admin/*`. Its addresses are relative to its own. */
+/** Makes the console's routes: a page without data, which reads `/admin/*`. Its links are relative. */
 export function consoleRoutes(): Route[] {
 	return files.map(({ path, file, type, summary }) => {
 		const body = readBuilt(`server/console/page/${file}`);
@@ -31,7 +31,7 @@ export function consoleRoutes(): Route[] {
 			get: [
 				{ summary, answer },
 				(request, response) => {
-					// With a slash at the end, relative addresses of the page would resolve to other paths.
+					// With a slash at the end, the page's relative links would lead to other paths.
 					if (request.path.endsWith("/")) return response.redirect(301, `../${path.split("/").at(-1)}`);
 					if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
 					response.set({

@@ -3,7 +3,9 @@ import type { Lease, Settlement } from "../outbox/outbox.ts";
 import type { Known, Lane } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { Context } from "./context.ts";
+import { createCreations } from "./creations.ts";
 import type { GroupHold } from "./group-hold.ts";
+import type { Probe } from "./probe.ts";
 import { learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
 
 /** Result of one attempt at a lane's leading events. */
@@ -16,40 +18,63 @@ export interface Attempt {
 }
 
 /** Plans and sends one request per lease, tells the hold about the answer, and decides the settlement. */
-export function createAttempts(context: Context, hold: GroupHold) {
+export function createAttempts(context: Context, hold: GroupHold, probe: Probe) {
 	const { provider, outbox, now, random, signal, report } = context;
+	const creations = createCreations(context);
 	let sent = 0;
 
+	/** Tells the hold about an outcome. After many failures, the probe decides whether the destination is out of order. */
+	async function tell(lane: number, { outcome, isProbe = false, isOfEvent = false }: Result): Promise<void> {
+		if (!outcome) return;
+		await hold.tell((each) => (isOfEvent ? each.answered(now()) : tellHold(each, outcome, lane, now())), isProbe);
+		if (outcome.kind !== "retry" || !hold.isSuspect()) return;
+		// Guard (SECURITY.md): failure-of-event
+		const isWell = await probe.succeeds();
+		await hold.tell((each) => (isWell ? each.answered(now()) : each.pause(outcome.reason, now())), isProbe);
+	}
+
 	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
-	async function request(events: Lane, known: Known): Promise<Result> {
+	async function request(events: Lane, known: Known, lane: number): Promise<Result> {
 		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
+		const isCreation = plan.request.purpose === "create";
+		const heldUntil = isCreation ? creations.begin() : 0;
+		if (heldUntil > 0) return { plan, postponedTo: heldUntil };
 		const isProbe = hold.probing();
 		if (isProbe && !(await hold.probe())) return { plan };
 		sent += 1;
 		const startedAt = now();
 		const outcome = await provider.send(plan.request, signal);
-		return { plan, isProbe, outcome, ms: now() - startedAt };
+		const result = { plan, isProbe, outcome, ms: now() - startedAt };
+		if (isCreation && outcome.kind === "delivered") creations.accepted();
+		// Guard (SECURITY.md): refusal-of-event
+		const isOfEvent = outcome.kind === "paused" && !signal.aborted && (await probe.succeeds());
+		if (!isOfEvent) return result;
+		// Guard (SECURITY.md): creation-hold
+		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;
+		return { ...result, isOfEvent: true, postponedTo: held?.until };
 	}
 
 	async function attempt(lease: Lease): Promise<Attempt> {
 		const [first, ...rest] = lease.bodies.map((body) => parseJson(body) as StoredEvent);
 		if (!first || !outbox.isHeld(lease)) return { settlement: { lease, now: now() }, isSent: false };
 		const known: Known = lease.known === undefined ? {} : (parseJson(lease.known) as Known);
-		const result = await request([first, ...rest], known);
-		const { outcome, isProbe = false } = result;
+		const result = await request([first, ...rest], known, lease.lane);
+		const { outcome } = result;
 		const told = { isSent: outcome !== undefined, step: { events: [first, ...rest], result } };
 		const at = now();
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...told };
-		if (outcome) await hold.tell((each) => tellHold(each, outcome, lease.lane, at), isProbe);
+		await tell(lease.lane, result);
 		const aliases = learntAliases(provider, known, outcome);
 		return { settlement: { ...settlementOf(lease, result, at, random), aliases }, ...told };
 	}
 
 	return {
-		/** Requests sent so far. */
+		/** Number of requests sent so far. */
 		sent: () => sent,
+
+		creationHold: creations.hold,
 
 		/** Makes one attempt. Never rejects: an event that cannot be planned becomes a dead letter. */
 		attempt: (lease: Lease): Promise<Attempt> =>

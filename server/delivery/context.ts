@@ -1,7 +1,7 @@
 import type { BudgetLimits, Destination, Outbox, Settlement } from "../outbox/outbox.ts";
-import type { Provider } from "../providers/provider.ts";
+import type { Outcome, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import type { DestinationState } from "./hold.ts";
+import type { CreationHold, DestinationState } from "./hold.ts";
 import type { Result } from "./settlement.ts";
 
 /** A destination, and everything that all parts of its dispatcher use. */
@@ -34,6 +34,10 @@ export type Notice =
 			ended: Settlement["ended"];
 			at: number;
 	  }
+	/** The provider's own probe was answered. */
+	| { kind: "probe"; outcome: Outcome; ms: number }
+	/** Requests that create profiles are held, or no longer are. */
+	| { kind: "creations"; hold: CreationHold | undefined }
 	/** A delivery became a dead letter. */
 	| { kind: "dead"; reason: string; status?: number | undefined }
 	/** A lease ended before it was settled: it expired (its request may be repeated) or its person was forgotten. */

@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { startFlow } from "./flow.ts";
 import { createGroupHold } from "./group-hold.ts";
 import { createSend } from "./other-requests.ts";
+import { createProbe } from "./probe.ts";
 
 export type { Notice } from "./context.ts";
 
@@ -21,12 +22,15 @@ export function startDispatcher(options: Omit<Context, "signal" | "retryMs">) {
 	const context: Context = { ...options, signal: aborting.signal, retryMs: storeRetryMs };
 	const purse = createPurse(context);
 	const hold = createGroupHold(context);
-	const { attempt, sent } = createAttempts(context, hold);
-	const flow = startFlow(context, { purse, hold, attempt });
+	const probe = createProbe(context, purse, hold);
+	const { attempt, sent, creationHold } = createAttempts(context, hold, probe);
+	const flow = startFlow(context, { purse, hold, attempt, endPause: probe.endPause });
 	return {
 		state: hold.state,
-		/** Requests sent since the start, including lookups, creations and failures. */
-		requests: sent,
+		/** Hold of the requests that create profiles, if the provider refuses just these. */
+		creationHold,
+		/** Number of requests sent since the start, including lookups, creations, probes and failures. */
+		requests: () => sent() + probe.sent(),
 		/** Resolves once no request for these people, by their keys, is under way. */
 		quiet: flow.quiet,
 		/** Sends a request other than a delivery. */

@@ -7,6 +7,8 @@ import { createTakes } from "./takes.ts";
 import { createWindow } from "./window.ts";
 
 export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "attempt"> {
+	/** Probes a destination whose pause is over. */
+	endPause(): Promise<void>;
 	/** Default: the system's timers. */
 	startTimer?: StartTimer;
 }
@@ -27,7 +29,7 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  * loop sleeps until the hold ends, the budget refills, or a request or a settlement ends. After an error of the store
  * `readyAt` is a second later.
  */
-export function startFlow(context: Context, { purse, hold, attempt, startTimer }: FlowOptions) {
+export function startFlow(context: Context, { purse, hold, attempt, endPause, startTimer }: FlowOptions) {
 	const { outbox, now, retryMs, report } = context;
 	const alarm = createAlarm(now, startTimer);
 	const window = createWindow(outbox);
@@ -66,6 +68,10 @@ export function startFlow(context: Context, { purse, hold, attempt, startTimer }
 		if (refillAt !== undefined) {
 			sending.giveBack();
 			return refillAt;
+		}
+		if (hold.isPaused()) {
+			await endPause();
+			return undefined;
 		}
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.

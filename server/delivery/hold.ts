@@ -7,6 +7,13 @@ export type DestinationState =
 	| { kind: "waiting"; until: number; reason: string }
 	| { kind: "paused"; until: number; reason: string };
 
+/** A hold of the requests that create profiles. */
+export interface CreationHold {
+	reason: string;
+	/** Time from which one creation is tried, ms since the epoch. */
+	until: number;
+}
+
 /** Hold as it is stored. */
 interface Memory {
 	state: DestinationState;
@@ -21,9 +28,9 @@ interface Memory {
 /** First and longest hold, ms, if the provider does not say how long to wait. */
 const firstMs = 30_000;
 const mostMs = 900_000;
-/** Failures in a row, and lanes among them, that make an outage of the destination. */
-const failuresToPause = 10;
-const lanesToPause = 3;
+/** Number of failures in a row, and of lanes among them, that make an outage likely. */
+const suspectFailures = 10;
+const suspectLanes = 3;
 /** Longest probe, ms. After it, its sender is taken for dead and another process may probe. */
 const probeMs = 15_000;
 
@@ -73,6 +80,10 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => state.kind !== "running",
 		holds: () => holds,
+		/** Tells whether the hold is a pause, which the provider's own probe ends. */
+		isPaused: () => state.kind === "paused",
+		/** Tells whether so many requests have failed in a row that the destination may be out of order. */
+		isSuspect: () => failures >= suspectFailures && failingLanes.length >= suspectLanes,
 		/** Begins a probe: other requests wait for its answer. */
 		probe(now: number): void {
 			if (state.kind !== "running") state = { ...state, until: now + probeMs };
@@ -91,12 +102,11 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},
 		pause,
-		/** Records a failed request of a lane. Enough of them pause the destination, as does a failure while it is paused. */
+		/** Records a failed request of a lane. Lengthens a pause. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;
-			if (!failingLanes.includes(lane) && failingLanes.length < lanesToPause) failingLanes = [...failingLanes, lane];
-			const outage = failures >= failuresToPause && failingLanes.length >= lanesToPause;
-			if (outage || state.kind === "paused") pause(reason, now);
+			if (!failingLanes.includes(lane) && failingLanes.length < suspectLanes) failingLanes = [...failingLanes, lane];
+			if (state.kind === "paused") pause(reason, now);
 			else if (isProbe && state.kind === "waiting") state = { ...state, until: now };
 		},
 	};

@@ -24,7 +24,8 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 	const { window, purse, hold, stopping, attempt, onChange } = options;
 
 	/** Tells whether stop, hold and budget allow a request. */
-	const mayBegin = () => !stopping.aborted && !hold.isChanging() && hold.until() <= now() && purse.tokens() > 0;
+	const mayBegin = () =>
+		!stopping.aborted && !hold.isChanging() && !hold.isPaused() && hold.until() <= now() && purse.tokens() > 0;
 
 	function begin(): void {
 		for (let next = window.next(hold.probing()); next && mayBegin(); next = window.next(hold.probing())) {

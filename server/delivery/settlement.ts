@@ -9,6 +9,8 @@ export const deliveriesPerLease = 100;
 const requestsPerEvent = 16;
 /** Longest time that a delivery may fail before it is given up, ms. */
 const failingMostMs = 3 * 86_400_000;
+/** Most attempts of an event that is refused while the destination takes others. */
+const refusedAttempts = 5;
 /** Most attempts if the answers cannot be read, as each of them may have delivered the event. */
 const unreadableAttempts = 3;
 
@@ -18,7 +20,11 @@ export interface Result {
 	outcome?: Outcome;
 	/** Tells whether the request was a probe of a held destination. */
 	isProbe?: boolean;
-	/** Duration of the request. */
+	/** True for a refusal or failure of this event alone, as the provider's own probe succeeded after it. */
+	isOfEvent?: boolean;
+	/** Time until which the lane waits, because profiles are not created now. */
+	postponedTo?: number | undefined;
+	/** Duration of the request, ms. */
 	ms?: number;
 }
 
@@ -45,7 +51,8 @@ export function tellHold(hold: Hold, outcome: Outcome, lane: number, at: number)
 const endingOf = (count: number, ending: Ending) => (count > 0 ? { count, ending } : undefined);
 
 /** Decides the settlement of a lease by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
-export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number, random: () => number): Settlement {
+export function settlementOf(lease: Lease, result: Result, at: number, random: () => number): Settlement {
+	const { plan, outcome, isOfEvent = false, postponedTo } = result;
 	const settlement: Settlement = { lease, now: at };
 	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
 		endingOf(1, { kind: "dead", reason, ...more });
@@ -54,7 +61,9 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 		return { ...settlement, ended: endingOf(plan.settles, { kind: "discarded", reason: plan.reason }) };
 	const delivered = { ended: endingOf(plan.settles, { kind: "delivered" }), leftOut: plan.leftOut };
 	if (plan.kind === "done") return { ...settlement, ...delivered };
+	if (postponedTo !== undefined) return { ...settlement, postponedTo };
 	if (!outcome) return settlement;
+	const failed = { dueAt: at + fullJitter(lease.attempts + 1, random) };
 	const learnt = "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const sent: Settlement = { ...settlement, sent: true };
 	const isStuck = lease.requests + 1 >= requestsPerEvent;
@@ -77,14 +86,21 @@ export function settlementOf(lease: Lease, { plan, outcome }: Result, at: number
 			return { ...sent, known: learnt, ended: dead(reason, { status, message }) };
 		}
 		case "wait":
-		case "paused":
 			return settlement;
+		case "paused": {
+			if (!isOfEvent) return settlement;
+			const { reason, status } = outcome;
+			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
+			if (plan.covers > 1 && !isStuck) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };
+			if (lease.attempts + 1 >= refusedAttempts) return { ...sent, ended: dead(reason, { status }) };
+			return { ...settlement, failed };
+		}
 		case "retry": {
 			const { reason, status, unreadable = false } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
 			const isTooLong = at - (lease.failingSince ?? at) >= failingMostMs;
 			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
-			return { ...settlement, failed: { dueAt: at + fullJitter(lease.attempts + 1, random), unreadable } };
+			return { ...settlement, failed: { ...failed, unreadable } };
 		}
 	}
 }

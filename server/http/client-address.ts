@@ -6,7 +6,7 @@ import proxyAddr from "proxy-addr";
 export type TrustProxy = boolean | number | string | string[];
 
 export const trustProxyHint =
-	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8";
+	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8, but not all addresses (/0): every sender could choose one";
 
 /** Largest number of proxies that can be configured. */
 const proxiesMost = 30;
@@ -28,6 +28,18 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** Addresses all over the internet, in no network of a cloud or a content delivery network. */
+const strangers = [
+	...[5, 21, 37, 53, 69, 85, 101, 117, 133, 149, 165, 181, 197, 213].map((first) => `${first}.234.56.78`),
+	...["2123:4567::1", "3123:4567::1"],
+];
+
+/** Whether proxies named by their addresses include large parts of the internet, as `0.0.0.0/1` does. */
+export function trustsStrangers(value: TrustProxy): boolean {
+	const isTrusted = typeof value === "string" || Array.isArray(value) ? trustedProxies(value) : undefined;
+	return isTrusted !== undefined && strangers.some((address) => isTrusted(address, 0));
 }
 
 export const ignoredHeader =

@@ -48,14 +48,14 @@ function withAttributes(event: Event, allowed: string[] | undefined, signed: Ver
 	if (event.type === "login" && signed) event.data = { ...event.data, ...signed };
 }
 
-/** Finds the person of an event. Where a token is needed it names the person, and the page may only repeat that. */
+/** Finds the verified identity of a person, if one is needed. The page may only repeat what its token names. */
 function identified(
 	{ email, userId, token }: Person,
 	identities: Sender["identities"],
 	at: number,
-): { who: Pick<Person, "email" | "userId">; identity?: VerifiedIdentity } | { code: EventCode; flaw: string } {
+): { identity: VerifiedIdentity | undefined } | { code: EventCode; flaw: string } {
 	if (!identities) {
-		if (email !== undefined || userId !== undefined) return { who: { email, userId } };
+		if (email !== undefined || userId !== undefined) return { identity: undefined };
 		return { code: "identity_required", flaw: "person: an email or a userId is needed" };
 	}
 	if (token === undefined) return { code: "identity_required", flaw: "person: a token is needed, see signIdentity" };
@@ -64,13 +64,13 @@ function identified(
 		return { code: "invalid_identity_token", flaw: "person.token: has no valid signature of your backend" };
 	// Guard (SECURITY.md): identity-of-token
 	const isOther =
-		(email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email ?? "")) ||
-		(userId !== undefined && userId !== identity.userId);
+		(email !== undefined && identity.email !== undefined && normaliseEmail(email) !== normaliseEmail(identity.email)) ||
+		(userId !== undefined && identity.userId !== undefined && userId !== identity.userId);
 	if (isOther) return { code: "invalid_identity_token", flaw: "person: contradicts its token" };
 	// Guard (SECURITY.md): token-expiry
 	if (at >= identity.expiresAt)
 		return { code: "identity_token_expired", flaw: "person.token: had expired when the event was captured" };
-	return { who: identity, identity };
+	return { identity };
 }
 
 /** Checks an event that `parseEvent` has refused, to say what is wrong with it. */
@@ -110,13 +110,16 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	const { anonymousId, ids } = event.person;
 	const found = identified(event.person, identities, at);
 	if ("flaw" in found) return reject(found.code, found.flaw);
-	const { who, identity } = found;
+	const { identity } = found;
+	// A verified identity names the person alone: names of the page that the token lacks are ignored.
+	// Guard (SECURITY.md): names-of-token
+	const { email, userId } = identity ?? event.person;
 	// Nobody else holds the parsed event, so it is changed in place: copies would cost time.
 	event.at = at;
 	// Guard (SECURITY.md): person-fields
 	event.person = {};
-	if (who.email !== undefined) event.person.email = normaliseEmail(who.email);
-	if (who.userId !== undefined) event.person.userId = who.userId;
+	if (email !== undefined) event.person.email = normaliseEmail(email);
+	if (userId !== undefined) event.person.userId = userId;
 	if (anonymousId !== undefined) event.person.anonymousId = anonymousId;
 	if (isBackend) {
 		if (ids) event.person.ids = ids;

@@ -31,6 +31,10 @@ export interface VerifiedIdentity extends SignedIdentity {
  * https://www.rfc-editor.org/rfc/rfc7519). Give the token to that visitor only. `attributes` may include names that a
  * page must not set.
  *
+ * Name the e-mail wherever there is one. With verified identity the proxy knows a person by the token alone, and a
+ * person with a `userId` alone reaches neither Crisp nor Vibetrace, which find people by e-mail: their events are
+ * counted there as `not_addressable`.
+ *
  * `secret` is the proxy's `EVENTFERRY_IDENTITY_SECRET`, at least 32 random characters; the first signs if there are
  * several with commas between them. `expiresIn` is in seconds, or a time span such as "15m", "1h" or "7 days". Events
  * captured before the token expires are accepted for up to 30 days. Rejects with a TypeError for an invalid argument.

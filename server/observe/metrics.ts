@@ -180,13 +180,14 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			const labels = labelsOf(destination);
 			if (notice.kind === "lost") lost.inc(labels);
 			if (notice.kind === "dead") deadLetters.inc(labels);
-			if (notice.kind !== "step") return;
-			const { result, ended } = notice;
-			if (ended?.ending.kind === "delivered") delivered.inc(labels, ended.count);
-			if (!result.outcome) return;
-			requests.inc({ ...labels, outcome: result.outcome.kind });
-			requestSeconds.observe({ destination: destination.name }, (result.ms ?? 0) / 1_000);
-			if (result.outcome.kind === "retry") retries.inc(labels);
+			if (notice.kind !== "step" && notice.kind !== "probe") return;
+			const { outcome, ms = 0 } = notice.kind === "step" ? notice.result : notice;
+			if (notice.kind === "step" && notice.ended?.ending.kind === "delivered")
+				delivered.inc(labels, notice.ended.count);
+			if (!outcome) return;
+			requests.inc({ ...labels, outcome: outcome.kind });
+			requestSeconds.observe({ destination: destination.name }, ms / 1_000);
+			if (notice.kind === "step" && outcome.kind === "retry") retries.inc(labels);
 		},
 
 		reported: ({ from, outcome }: InboundNotice): void => hooks.inc({ from, outcome }),

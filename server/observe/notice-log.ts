@@ -5,13 +5,21 @@ import type { Notice } from "../delivery/dispatcher.ts";
 const faultEveryMs = 60_000;
 
 /** Logs a destination's states, dead letters and lost leases. Never logs a person, a key or an event. */
-export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" }>): void {
+export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" | "step" | "probe" }>): void {
 	if (notice.kind === "lost") {
 		log.warn(
 			"a lease ended before its request was settled: the request may be sent twice, or the person was forgotten",
 		);
 	} else if (notice.kind === "dead") {
 		log.warn({ reason: notice.reason, status: notice.status }, "a delivery became a dead letter: it can be replayed");
+	} else if (notice.kind === "creations") {
+		if (notice.hold) {
+			const { reason, until } = notice.hold;
+			log.warn(
+				{ reason, until: new Date(until).toISOString() },
+				"the destination refuses to create people: check the rights of its credentials and the limits of its plan. Events of people it does not know wait, others are delivered",
+			);
+		} else log.info("the destination creates people again");
 	} else if (notice.state.kind === "running") {
 		log.info("the destination runs again");
 	} else {

@@ -60,7 +60,8 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 			metrics.delivering(destination, notice);
 			activity.stepped(destination, notice);
 			if (notice.kind === "fault") logFault(`${destination.name}: ${notice.message}`, { err: notice.error });
-			else if (notice.kind !== "step") logNotice(log.child({ destination: destination.name }), notice);
+			else if (notice.kind !== "step" && notice.kind !== "probe")
+				logNotice(log.child({ destination: destination.name }), notice);
 		},
 	};
 }

@@ -67,11 +67,11 @@ export const laneOf = (row: Row): Lane => ({
  */
 export function settledLane<Kept extends Lane>(
 	lane: Kept,
-	{ ended, failed, narrowTo, sent, now }: Omit<Settlement, "lease">,
+	{ ended, failed, postponedTo = 0, narrowTo, sent, now }: Omit<Settlement, "lease">,
 ): Kept {
 	const requests = lane.requests + (sent ? 1 : 0);
 	const counted = ended ? lane : { ...lane, requests, shown: narrowTo ?? lane.shown };
-	if (!failed) return { ...counted, dueAt: 0 };
+	if (!failed) return { ...counted, dueAt: postponedTo };
 	return {
 		...counted,
 		dueAt: failed.dueAt,

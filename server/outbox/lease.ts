@@ -65,6 +65,8 @@ export interface Settlement {
 	ended?: { count: number; ending: Ending } | undefined;
 	/** A failed attempt of the first delivery; the lane waits until `dueAt`. */
 	failed?: { dueAt: number; unreadable?: boolean };
+	/** Time until which the lane waits, although no attempt has failed. */
+	postponedTo?: number;
 	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
 	/** Aliases of the person at the destination, to be linked. */

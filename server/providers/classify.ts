@@ -46,7 +46,7 @@ export const unreadable = (status: number): Outcome => ({
 function meaningOf(status: number): Outcome["kind"] {
 	if (status >= 200 && status < 300) return "delivered";
 	if (status === 429) return "wait";
-	if (status === 401 || status === 403) return "paused";
+	if (status === 401 || status === 402 || status === 403) return "paused";
 	return status < 400 || status === 408 || status >= 500 ? "retry" : "rejected";
 }
 

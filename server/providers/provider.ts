@@ -11,6 +11,8 @@ export interface Connector {
 	readonly allowance: Allowance;
 	/** A cheap request that changes nothing. Its success proves that the address and the credentials are right. */
 	readonly probe: PlannedRequest;
+	/** The rights that deliveries need, beside that of the probe. Absent if the provider knows no separate rights. */
+	readonly rights?: readonly Right[];
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 	/**
@@ -22,6 +24,17 @@ export interface Connector {
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
+}
+
+/** A right of the credentials. */
+export interface Right {
+	/** Words for the operator: "send events". */
+	name: string;
+	/**
+	 * A request that needs the right and can change nothing, because it names a person who cannot exist and lacks what the
+	 * provider requires. Absent if no request is sure to change nothing.
+	 */
+	request?: PlannedRequest;
 }
 
 /** A destination of events: a connector with its names, and with web hooks if they can be verified. */
@@ -70,7 +83,10 @@ export type Plan =
 
 /** A request before it is given a host and credentials. */
 export interface PlannedRequest {
-	/** Aim of the request, in the provider's own word. The meaning of an answer depends on it. */
+	/**
+	 * Aim of the request, in the provider's own word. The meaning of an answer depends on it. `create` stands for creating
+	 * a profile, which is held by itself if the provider refuses it.
+	 */
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
@@ -90,7 +106,10 @@ export type Outcome =
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
 	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
 	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined }
-	/** Credentials or account are refused: every other event would be refused as well. */
+	/**
+	 * Credentials, account or plan are refused. If the probe succeeds afterwards, the refusal is of this request alone, or
+	 * of all that create profiles.
+	 */
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import type { RequestHandler, Response } from "express";
 
-/** A failure of requests to one destination, applied before the provider sees them. */
+/** A failure of requests to one provider, applied before the provider sees them. */
 export interface Fault {
-	/** Status of the answer; 200 when only a body, headers or `retryAfter` are given. */
+	/** Status of the answer; default 200 if `body`, `headers` or `retryAfter` is given. */
 	status?: number;
 	/** Body of the answer: text as it is, anything else as JSON. */
 	body?: unknown;
@@ -31,11 +31,11 @@ interface Faults {
 	clear(): void;
 }
 
-/** The faults of one destination. A request meets the first that matches, until the `times` of that one are used up. */
+/** Holds the faults of one provider. The oldest fault that matches a request applies, until its `times` are used up. */
 export function createFaults(): Faults {
 	let faults: Fault[] = [];
 
-	const meet = (method: string, path: string): Fault | undefined => {
+	const take = (method: string, path: string): Fault | undefined => {
 		const fault = faults.find(
 			(one) => (one.method ?? method).toUpperCase() === method && (!one.path || path.search(one.path) >= 0),
 		);
@@ -45,7 +45,7 @@ export function createFaults(): Faults {
 
 	const inflict: RequestHandler = async (request, response, next) => {
 		const [path = "/"] = request.url.split("?");
-		const fault = meet(request.method, path);
+		const fault = take(request.method, path);
 		if (fault?.delayMs) {
 			await Promise.race([setTimeout(fault.delayMs, undefined, { ref: false }), once(response, "close")]);
 			if (request.socket.destroyed) return;

@@ -6,7 +6,7 @@ import type { CrispRelay } from "./crisp/relay.ts";
 import { createFaults, type Fault } from "./faults.ts";
 import { type HelpcrunchCredentials, simulateHelpcrunch } from "./helpcrunch/helpcrunch.ts";
 import type { NewPerson, SandboxPerson } from "./people.ts";
-import { type Destination, destinations } from "./provider.ts";
+import { type ProviderName, providerNames } from "./provider.ts";
 import { createRecord, type SandboxRequest } from "./record.ts";
 import { simulateVibetrace, type VibetraceCredentials } from "./vibetrace/vibetrace.ts";
 import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-for.ts";
@@ -16,7 +16,7 @@ export type { CrispRelay } from "./crisp/relay.ts";
 export type { Fault } from "./faults.ts";
 export type { HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
 export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";
-export type { Destination } from "./provider.ts";
+export type { ProviderName } from "./provider.ts";
 export type { SandboxRequest } from "./record.ts";
 export type { VibetraceCredentials } from "./vibetrace/vibetrace.ts";
 export type { ExpectedEvent, SandboxDelivery } from "./wait-for.ts";
@@ -41,36 +41,36 @@ export interface SandboxDestinations {
 
 /** Crisp, HelpCrunch and Vibetrace, simulated from their documentation. */
 export interface Sandbox {
-	/** `http://127.0.0.1:41233` */
+	/** Base URL, for example `http://127.0.0.1:41233`. */
 	readonly url: string;
 	/** Credentials and base URLs, to spread into a site's configuration. */
 	readonly destinations: SandboxDestinations;
-	/** Aborted when `stop()` is called: a signal for streams out of the sandbox to end. */
+	/** Signal that is aborted by `stop()`, so that streams from the sandbox end. */
 	readonly stopped: AbortSignal;
-	/** Requests received, refused ones included, oldest first. Keeps the last 10,000 of all destinations together. */
-	requests(destination?: Destination): SandboxRequest[];
-	/** Returns a copy of the profiles that the provider holds now. */
-	people(destination: Destination): SandboxPerson[];
+	/** Requests received, refused ones included, oldest first. Keeps the last 10,000 of all providers together. */
+	requests(destination?: ProviderName): SandboxRequest[];
+	/** Returns copies of the provider's present profiles. */
+	people(destination: ProviderName): SandboxPerson[];
 	/** Adds a person as if they had existed before; returns the provider's id: a number at HelpCrunch. */
-	addPerson(destination: Destination, person: NewPerson): string | number;
-	/** Removes everyone with that e-mail, as an operator would in the provider's own pages. */
-	removePerson(destination: Destination, email: string): void;
-	/** Makes requests fail; returns a function that clears the fault. A request meets only the oldest fault that matches. */
-	fault(destination: Destination, fault: Fault): () => void;
+	addPerson(destination: ProviderName, person: NewPerson): string | number;
+	/** Removes everyone with the e-mail, as an operator would in the provider's own pages. */
+	removePerson(destination: ProviderName, email: string): void;
+	/** Makes requests fail; returns a function that clears the fault. The oldest fault that matches a request applies. */
+	fault(destination: ProviderName, fault: Fault): () => void;
 	/**
-	 * Resolves once an event has arrived on a profile, at once if it is there already: tests need no sleep.
+	 * Resolves once an event has arrived on a profile, so that tests need no sleep.
 	 * Rejects after `timeoutMs` (default 10,000) with a list of the requests received.
 	 */
 	waitFor(event: ExpectedEvent, options?: { timeoutMs?: number }): Promise<SandboxDelivery>;
 	/**
-	 * Resolves with the requests once the predicate holds for them. The predicate runs again at each request, even at
-	 * one that a fault has not answered yet. Rejects after `timeoutMs` (default 10,000) with a list of the requests.
+	 * Resolves with the requests once the predicate holds for them. The predicate runs again at each request, even
+	 * while a fault delays its answer. Rejects after `timeoutMs` (default 10,000) with a list of the requests.
 	 */
 	until(
 		predicate: (requests: SandboxRequest[]) => boolean,
-		options?: { destination?: Destination; timeoutMs?: number },
+		options?: { destination?: ProviderName; timeoutMs?: number },
 	): Promise<SandboxRequest[]>;
-	/** Calls the listener once for each request, when it is answered or its connection ends. Returns a function that stops it. */
+	/** Calls the listener once for each request, when it is answered or its connection ends; returns a function that stops it. */
 	onRequest(listener: (request: SandboxRequest) => void): () => void;
 	/** Crisp's socket for events. Needs the package `socket.io` as soon as a client connects to it. */
 	readonly relay: CrispRelay;
@@ -101,7 +101,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 	const record = createRecord();
 	const stopping = new AbortController();
 
-	for (const name of destinations)
+	for (const name of providerNames)
 		app.use(`/${name}/v1`, record.receive(name), faults[name].inflict, providers[name].router);
 	app.use((_request, response) => {
 		response.status(404).json({ error: "Not a simulated provider: /crisp/v1, /helpcrunch/v1, /vibetrace/v1" });
@@ -128,7 +128,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		removePerson: (destination, email) => providers[destination].people.removeAll(email),
 		fault: (destination, fault) => faults[destination].add(fault),
 		waitFor(event, options = {}) {
-			const people = () => Object.fromEntries(destinations.map((name) => [name, providers[name].people.all()]));
+			const people = () => Object.fromEntries(providerNames.map((name) => [name, providers[name].people.all()]));
 			return record.when(() => findDelivery(people(), event), { ...options, destination: event.destination });
 		},
 		until: (predicate, options) => record.when((requests) => (predicate(requests) ? requests : undefined), options),
@@ -136,7 +136,7 @@ export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {
 		relay: providers.crisp.relay,
 		clear() {
 			record.clear();
-			for (const name of destinations) {
+			for (const name of providerNames) {
 				providers[name].clear();
 				faults[name].clear();
 			}

@@ -6,11 +6,11 @@ import type { Sandbox } from "./index.ts";
 import type { SandboxRequest } from "./record.ts";
 
 const folder = fileURLToPath(new URL("./public/", import.meta.url));
-const replayed = 200;
+const maxPastRequests = 200;
 
 /**
  * The shop page of `serve --sandbox`: a small shop that uses the real snippet, beside a live log of what the simulated
- * providers received. To be mounted at the root of the app that also serves `/client.js` and `/v1/batch`.
+ * providers received. Belongs at the root of the app that also serves `/client.js` and `/v1/batch`.
  */
 export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey: string }): Router {
 	const page = readFileSync(`${folder}shop.html`, "utf8").replaceAll("{{writeKey}}", () => escaped(writeKey));
@@ -32,7 +32,7 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 		response.flushHeaders();
 		const write = (request: SandboxRequest) => response.write(`data: ${JSON.stringify(request)}\n\n`);
 		const answered = sandbox.requests().filter((request) => request.status !== undefined);
-		for (const request of answered.slice(-replayed)) write(request);
+		for (const request of answered.slice(-maxPastRequests)) write(request);
 		const stopListening = sandbox.onRequest(write);
 		const end = () => response.end();
 		sandbox.stopped.addEventListener("abort", end);
@@ -46,8 +46,8 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 }
 
 /**
- * Refuses requests by a public name: an attacker can point one at this machine, and its pages would share our origin
- * (DNS rebinding, https://en.wikipedia.org/wiki/DNS_rebinding). IP addresses and names without a dot are safe.
+ * Refuses requests to a public host name: an attacker could point one at this machine and read the page (DNS rebinding,
+ * https://en.wikipedia.org/wiki/DNS_rebinding). IP addresses and names without a dot are safe.
  */
 const onlyByPrivateName: RequestHandler = ({ headers: { host = "" } }, response, next) => {
 	const { hostname } = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : { hostname: "" };

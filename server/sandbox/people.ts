@@ -5,7 +5,7 @@ export interface SandboxEvent {
 	name: string;
 	data?: Record<string, unknown>;
 	color?: string;
-	/** Time of receipt, ms since the epoch. No provider accepts another time. */
+	/** Time of receipt, ms since the epoch. No provider accepts the time of capture. */
 	at: number;
 }
 
@@ -30,7 +30,7 @@ export interface NewPerson {
 	attributes?: Record<string, unknown>;
 }
 
-/** Spells an e-mail in one way. */
+/** Normalises an e-mail, so that spellings of one address are equal. */
 export const fold = (email: string) => email.trim().toLowerCase();
 
 /** The profiles of one provider, found by id or by e-mail in any letter case. */
@@ -59,10 +59,10 @@ export function createPeople() {
 			people.readdress(person, undefined);
 			byId.delete(String(person.id));
 		},
-		/** Removes everyone with that e-mail; HelpCrunch allows several. */
+		/** Removes everyone with the e-mail; HelpCrunch allows several. */
 		removeAll(email: string): void {
-			const isMeant = (person: SandboxPerson) => person.email !== undefined && fold(person.email) === fold(email);
-			people.all().filter(isMeant).forEach(people.remove);
+			const hasEmail = (person: SandboxPerson) => person.email !== undefined && fold(person.email) === fold(email);
+			people.all().filter(hasEmail).forEach(people.remove);
 		},
 		clear(): void {
 			byId.clear();

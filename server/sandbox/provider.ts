@@ -1,9 +1,9 @@
 import type { Router } from "express";
 import type { createPeople, NewPerson, SandboxPerson } from "./people.ts";
 
-export const destinations = ["crisp", "helpcrunch", "vibetrace"] as const;
-/** The three providers, as eventferry's configuration names them. */
-export type Destination = (typeof destinations)[number];
+/** Names of the three providers, as in eventferry's configuration. */
+export const providerNames = ["crisp", "helpcrunch", "vibetrace"] as const;
+export type ProviderName = (typeof providerNames)[number];
 
 /** A simulated provider: its HTTP routes and the profiles it holds. */
 export interface SimulatedProvider<Credentials> {

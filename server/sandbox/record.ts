@@ -1,15 +1,15 @@
 import { once, setMaxListeners } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import express, { type RequestHandler } from "express";
-import type { Destination } from "./provider.ts";
+import type { ProviderName } from "./provider.ts";
 
 /** A request as a simulated provider received it. */
 export interface SandboxRequest {
-	/** Sequence number over all destinations, from 1, in the order received. */
+	/** Sequence number among the requests to all providers, from 1, in the order received. */
 	number: number;
 	/** Time of receipt, ms since the epoch. */
 	at: number;
-	destination: Destination;
+	destination: ProviderName;
 	method: string;
 	/** Raw path without base and query: `/website/…/people/events/ada%40example.com`. */
 	path: string;
@@ -23,10 +23,10 @@ export interface SandboxRequest {
 	status?: number;
 }
 
-const kept = 10_000;
+const maxKept = 10_000;
 const readText = express.text({ type: () => true, limit: "1mb" });
 
-/** The last 10,000 requests received, and the tests that wait for requests. */
+/** Keeps the last 10,000 requests received, and lets callers wait for requests. */
 export function createRecord() {
 	let requests: SandboxRequest[] = [];
 	let lastNumber = 0;
@@ -35,7 +35,7 @@ export function createRecord() {
 	setMaxListeners(0, changes);
 	const wake = () => changes.dispatchEvent(new Event("change"));
 	const stopped = new AbortController();
-	const list = (destination?: Destination) =>
+	const list = (destination?: ProviderName) =>
 		requests.filter((request) => destination === undefined || request.destination === destination);
 
 	return {
@@ -44,7 +44,7 @@ export function createRecord() {
 
 		/** Reads the body and records the request, however it is answered. */
 		receive:
-			(destination: Destination): RequestHandler =>
+			(destination: ProviderName): RequestHandler =>
 			(request, response, next) =>
 				readText(request, response, (error) => {
 					const [path = "/", query] = request.url.split(/\?(.*)/s);
@@ -59,7 +59,7 @@ export function createRecord() {
 						...(typeof request.body === "string" && { body: parsed(request.body) }),
 					};
 					requests.push(received);
-					if (requests.length > kept) requests = requests.slice(-kept);
+					if (requests.length > maxKept) requests = requests.slice(-maxKept);
 
 					let settled = false;
 					const settle = () => {
@@ -69,7 +69,7 @@ export function createRecord() {
 						for (const listener of listeners) listener(received);
 						wake();
 					};
-					// The event "finish" comes one turn late: the client may have the answer already.
+					// The event "finish" comes too late: the client may have the answer already.
 					const { writeHead } = response;
 					response.writeHead = (...parts: unknown[]) => {
 						const written = Reflect.apply(writeHead, response, parts);
@@ -79,7 +79,7 @@ export function createRecord() {
 					response.once("close", settle);
 
 					next(error);
-					// Providers answer synchronously, so an unanswered request here is one that a fault delays.
+					// Providers answer synchronously, so a request without an answer here is delayed by a fault.
 					if (!settled) wake();
 				}),
 
@@ -92,7 +92,7 @@ export function createRecord() {
 		/** Resolves to the first result of `find` that is not undefined. `find` runs again at each request. */
 		async when<Found>(
 			find: (requests: SandboxRequest[]) => Found | undefined,
-			{ destination, timeoutMs = 10_000 }: { destination?: Destination | undefined; timeoutMs?: number } = {},
+			{ destination, timeoutMs = 10_000 }: { destination?: ProviderName | undefined; timeoutMs?: number } = {},
 		): Promise<Found> {
 			const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]);
 			for (;;) {
@@ -101,7 +101,7 @@ export function createRecord() {
 				await once(changes, "change", { signal }).catch(() => {
 					const late = `The sandbox did not receive the expected request within ${timeoutMs} ms`;
 					const why = stopped.signal.aborted ? "The sandbox was stopped" : late;
-					throw new Error(`${why}. ${told(list(destination))}`);
+					throw new Error(`${why}. ${summaryOf(list(destination))}`);
 				});
 			}
 		},
@@ -134,7 +134,7 @@ function parsed(text: string): unknown {
 	}
 }
 
-function told(requests: SandboxRequest[]): string {
+function summaryOf(requests: SandboxRequest[]): string {
 	if (requests.length === 0) return "It received nothing.";
 	const lines = requests
 		.slice(-50)

@@ -1,7 +1,7 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from "express";
 import * as z from "zod";
 
-/** A request, as far as handlers read it. */
+/** The parts of a request that handlers read. */
 export interface Request {
 	params: Record<string, string>;
 	query: Record<string, unknown>;
@@ -21,7 +21,7 @@ const methods = ["get", "post", "put", "patch", "delete"] as const;
 /** Paths with their methods. */
 export type Routes = Record<string, Partial<Record<(typeof methods)[number], Handler>>>;
 
-/** A provider's own words for requests that reach no handler. */
+/** A provider's answers to requests that reach no handler. */
 interface Refusals {
 	/** The body is not declared as JSON or is not valid JSON. */
 	body(why: string): Reply;
@@ -31,7 +31,7 @@ interface Refusals {
 	path: Reply;
 }
 
-/** The schema of requests whose body is not looked at. */
+/** Schema of requests whose body is ignored. */
 export const anything = z.unknown();
 
 export function send(response: Response, { status, body }: Reply): void {
@@ -50,7 +50,7 @@ export function handlers(invalid: (error: z.ZodError) => Reply) {
 			return success ? handle(data, request) : invalid(error);
 		};
 
-	/** Makes handlers of requests about something that the path names. `missing` is the answer if it is not there. */
+	/** Makes handlers of requests about a thing that the path names. `missing` is the answer if there is none. */
 	const about =
 		<Thing>(find: (params: Request["params"]) => Thing | undefined, missing: Reply) =>
 		<Body>(schema: z.ZodType<Body>, handle: (thing: Thing, body: Body, request: Request) => Reply): Handler =>
@@ -62,7 +62,7 @@ export function handlers(invalid: (error: z.ZodError) => Reply) {
 	return { valid, about };
 }
 
-/** Paths are literal: `/event/` is not `/event`, and there is no redirect. */
+/** Makes a router with literal paths: `/event/` is not `/event`, and there is no redirect. */
 export const literalRouter = (): Router => Router({ strict: true, caseSensitive: true });
 
 /** Serves a provider's routes, and refuses all other requests. */

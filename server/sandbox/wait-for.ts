@@ -1,22 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
 import { fold, type SandboxEvent, type SandboxPerson } from "./people.ts";
-import type { Destination } from "./provider.ts";
+import type { ProviderName } from "./provider.ts";
 
-/** An event as your app tracks it. Fields that are left out match anything. */
+/** Description of an event, in your app's terms. Fields that are left out match anything. */
 export interface ExpectedEvent {
-	/** Destination to look at; default any. */
-	destination?: Destination;
+	/** Provider that receives the event; default any. */
+	destination?: ProviderName;
 	type?: "track" | "login" | "update" | "page" | "confirmation" | "email_open";
 	/** Name of a track event. */
 	name?: string;
-	/** Data that the event must have, or more. For `login` and `update`: attributes that the profile must hold. */
+	/** Data that the event must contain. For `login` and `update`: attributes that the profile must contain. */
 	data?: Record<string, unknown>;
 	person?: { email?: string; userId?: string };
 }
 
 /** An expected event that has arrived. */
 export interface SandboxDelivery {
-	destination: Destination;
+	destination: ProviderName;
 	/** The profile in its present state. */
 	person: SandboxPerson;
 	/** The event on the profile; absent for `login` and `update`, which leave none. */
@@ -31,7 +31,7 @@ function isPerson({ email, userId }: SandboxPerson, expected: ExpectedEvent["per
 }
 
 function isEvent({ name, data = {} }: SandboxEvent, expected: ExpectedEvent): boolean {
-	// Events of other types are named after their type.
+	// Providers receive events of other types under the type's name.
 	const isTrack = expected.type === undefined || expected.type === "track";
 	const wanted = isTrack ? expected.name : expected.type;
 	return (
@@ -50,11 +50,11 @@ function hasAttributes({ attributes, profile, email }: SandboxPerson, expected: 
 
 /** Finds an expected event on the profiles; undefined when it has not arrived. */
 export function findDelivery(
-	people: Partial<Record<Destination, SandboxPerson[]>>,
+	people: Partial<Record<ProviderName, SandboxPerson[]>>,
 	expected: ExpectedEvent,
 ): SandboxDelivery | undefined {
 	const isUpdate = expected.type === "login" || expected.type === "update";
-	for (const [destination, all] of Object.entries(people) as [Destination, SandboxPerson[]][]) {
+	for (const [destination, all] of Object.entries(people) as [ProviderName, SandboxPerson[]][]) {
 		if (expected.destination !== undefined && expected.destination !== destination) continue;
 		for (const person of all.filter((each) => isPerson(each, expected.person))) {
 			const event = isUpdate ? undefined : person.events.find((each) => isEvent(each, expected));

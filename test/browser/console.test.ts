@@ -71,12 +71,12 @@ describe("the console, in Chromium", () => {
 	});
 
 	/** Makes a dead letter. */
-	async function deadLetter(name: string): Promise<void> {
+	async function deadLetter(name: string, at = Date.now()): Promise<void> {
 		const refusals = () => running.sandbox.requests().filter(({ status }) => status === 400).length;
 		const before = refusals();
 		running.sandbox.addPerson("crisp", ada);
 		running.sandbox.fault("crisp", refuse);
-		await running.batch(event({ name, person: ada, data: { product: "mug" } }));
+		await running.batch(event({ name, at, person: ada, data: { product: "mug" } }));
 		await running.sandbox.until(() => refusals() > before);
 	}
 
@@ -118,12 +118,12 @@ describe("the console, in Chromium", () => {
 			expect.stringMatching(/^Delivered 200$/),
 			expect.stringMatching(/^\d+\s*ms$/),
 		]);
-		await page.getByRole("button", { name: "Hold still" }).click();
+		await page.getByRole("button", { name: "Pause" }).click();
 		await running.batch(event({ person: ada, name: "later" }));
 		await running.settled(2);
 		await page.getByText("Delivered", { exact: true }).first().waitFor();
 		expect(await page.locator("tbody tr").count()).toBe(1);
-		await page.getByRole("button", { name: "Go on" }).click();
+		await page.getByRole("button", { name: "Resume" }).click();
 		await page.locator("tbody tr", { hasText: "later" }).waitFor();
 	});
 
@@ -147,15 +147,24 @@ describe("the console, in Chromium", () => {
 		expect(await page.locator("main img, main script, main b").count()).toBe(0);
 	});
 
-	it("replays a dead letter", async () => {
-		await deadLetter("needs another try");
+	it("replays a dead letter, once it has said how old the event is and been confirmed", async () => {
+		await deadLetter("needs another try", Date.now() - 50 * 3_600_000);
 		const page = await signedIn();
 		const letter = page.locator(".letter", { hasText: "needs another try" });
 		await letter.getByText("Not delivered because “invalid_data”").waitFor();
-		await letter.getByRole("button", { name: "Replay" }).click();
+		const replay = letter.getByRole("button", { name: "Replay" });
+		await replay.click();
+		const dialog = page.getByRole("dialog");
+		await dialog.getByText("Replay “needs another try”? 1 event happened 2 days ago.").waitFor();
+		await dialog.getByText("automations may write to people").waitFor();
+		await dialog.getByRole("button", { name: "Cancel" }).click();
+		await dialog.waitFor({ state: "detached" });
+		expect((await (await running.admin("/deadletters")).json()).items).toHaveLength(1);
+		await replay.click();
+		await dialog.getByRole("button", { name: "Replay" }).click();
 		await page.getByText("1 event will be sent again.").waitFor();
 		await running.sandbox.until((requests) => requests.at(-1)?.status === 200);
-		await page.getByText("Nothing: every event was delivered").waitFor();
+		await page.getByText("Nothing: no event was given up.").waitFor();
 	});
 
 	it("asks before it discards a dead letter, and keeps it if the answer is no", async () => {
@@ -179,7 +188,9 @@ describe("the console, in Chromium", () => {
 	});
 
 	it("replays and discards all dead letters of a destination", async () => {
-		for (const name of ["one", "two"]) await deadLetter(name);
+		const hour = 3_600_000;
+		await deadLetter("one", Date.now() - 75 * hour);
+		await deadLetter("two", Date.now() - 5.5 * hour);
 		const page = await signedIn();
 		await page.getByRole("combobox", { name: "Destination" }).selectOption("crisp");
 		await page.locator(".letter", { hasText: "two" }).waitFor();
@@ -187,6 +198,11 @@ describe("the console, in Chromium", () => {
 		await page.getByRole("dialog").getByText("Discard everything for Crisp?").waitFor();
 		await page.getByRole("dialog").getByRole("button", { name: "Keep" }).click();
 		await page.getByRole("button", { name: "Replay all" }).click();
+		await page
+			.getByRole("dialog")
+			.getByText("Replay everything for Crisp? 2 events happened between 5 hours and 3 days ago.")
+			.waitFor();
+		await page.getByRole("dialog").getByRole("button", { name: "Replay" }).click();
 		await page.getByText("2 events will be sent again.").waitFor();
 	});
 
@@ -296,6 +312,7 @@ describe("the console, in Chromium", () => {
 			/a lost thing[\s\S]*Not delivered[\s\S]*Refused[\s\S]*400[\s\S]*Given up at .* because “invalid_data”/,
 		);
 		await page.locator(".journey", { hasText: "a lost thing" }).getByRole("button", { name: "Replay" }).click();
+		await page.getByRole("dialog").getByRole("button", { name: "Replay" }).click();
 		await page.getByText("1 event will be sent again.").waitFor();
 		await page.getByRole("button", { name: "Close the search" }).click();
 		expect(await page.locator(".journey").count()).toBe(0);
@@ -334,6 +351,10 @@ describe("the console, in Chromium", () => {
 		await page.keyboard.press("Shift+Tab");
 		expect(await focused()).toBe("Replay by keyboard");
 		await page.keyboard.press("Enter");
+		await page.getByRole("dialog").waitFor();
+		expect(await focused()).toBe("Cancel");
+		await page.keyboard.press("Tab");
+		await page.keyboard.press("Enter");
 		await page.getByText("1 event will be sent again.").waitFor();
 		await tabTo("Requests, the newest first");
 	});
@@ -347,9 +368,9 @@ describe("the console, in Chromium", () => {
 		page.removeAllListeners("console");
 		await running.proxy.stop();
 		await page.getByText("The event store does not answer now.").waitFor();
-		await page.getByText("Not connected, trying again.").waitFor();
+		await page.getByText("Not connected. Trying again.").waitFor();
 		await running.proxy.start();
-		await page.getByText("Each request as it goes").waitFor();
+		await page.getByText("Requests as they are sent").waitFor();
 		await running.batch(event({ person: ada, name: "after the stop" }));
 		await page.locator("tbody tr", { hasText: "after the stop" }).waitFor();
 		await page.waitForSelector(".banner:empty", { state: "attached" });

@@ -47,16 +47,17 @@ const crisp = async (): Promise<Destination> => {
 };
 
 /** Sends events that Crisp refuses. Resolves once all are dead letters. */
-async function refused(...names: string[]): Promise<void> {
+async function refused(...letters: (string | { name: string; at: number })[]): Promise<void> {
+	const names = letters.map((letter) => (typeof letter === "string" ? { name: letter, at: Date.now() } : letter));
 	await expect.poll(crisp).toMatchObject({ waiting: 0, dead: 0 });
 	const email = (name: string) => (names.length > 100 ? `${name.replace(" ", "")}@example.com` : "ada@example.com");
 	const clear = commands.sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data" } });
 	for (let first = 0; first < names.length; first += 100) {
-		const events = names.slice(first, first + 100).map((name) => ({
+		const events = names.slice(first, first + 100).map(({ name, at }) => ({
 			id: crypto.randomUUID(),
 			type: "track",
 			name,
-			at: Date.now(),
+			at,
 			person: { email: email(name) },
 		}));
 		expect((await postEvents(url, events, serverKey)).status).toBe(202);
@@ -109,7 +110,7 @@ describe("eventferry send", () => {
 });
 
 describe("eventferry deadletters", () => {
-	afterEach(() => run("deadletters", "discard"));
+	afterEach(() => run("deadletters", "discard", "--all", "--yes"));
 
 	test("list prints each in a line of 80 columns, and show prints the event", async () => {
 		await refused("one", "a name that goes on for so long that no table could ever hold all of it");
@@ -149,12 +150,12 @@ describe("eventferry deadletters", () => {
 		});
 		await commands.sandbox.until(() => commands.sandbox.people("crisp")[0]?.events.length === 3);
 		expect(commands.sandbox.people("crisp")[0]?.events.map(({ name }) => name)).toEqual(["one", "two", "four"]);
-		expect(await json("deadletters", "replay")).toEqual({ replayed: 0 });
+		expect(await json("deadletters", "replay", "--all", "--yes")).toEqual({ replayed: 0 });
 	});
 
 	test("a long replay reports its progress on stderr", async () => {
 		await refused(...Array.from({ length: 1_200 }, (_, index) => `event ${index}`));
-		const { code, stdout, stderr } = await run("deadletters", "replay");
+		const { code, stdout, stderr } = await run("deadletters", "replay", "--all", "--yes");
 		expect([code, stdout]).toEqual([0, "replayed 1,200 dead letters\n"]);
 		expect(stderr).toBe("replayed 1,000 dead letters so far\nreplayed 1,200 dead letters so far\n");
 		await expect.poll(crisp, { timeout: 60_000, interval: 20 }).toMatchObject({ waiting: 0, dead: 0 });
@@ -165,6 +166,9 @@ describe("eventferry deadletters", () => {
 		["another action", ["burn"], /"burn"/],
 		["an action of __proto__", ["__proto__"], /list, show/],
 		["an invalid id", ["show", "one"], /"one" is not the id/],
+		["an empty id", ["discard", "--id", ""], /id of a dead letter is empty/],
+		["an empty argument", ["replay", ""], /id of a dead letter is empty/],
+		["--all beside a selection", ["replay", "--all", "--yes", "--destination", "crisp"], /either --all or a selection/],
 		["an unknown destination", ["replay", "--destination", "crips"], /"crips", only crisp, helpcrunch, vibetrace/],
 	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["deadletters", ...args], printed));
 
@@ -174,21 +178,65 @@ describe("eventferry deadletters", () => {
 		expect(stderr).toMatch(/there is no such dead letter: 999999/);
 	});
 
-	test.skipIf(!existsSync("/usr/bin/script"))("discard of all asks for confirmation at a terminal", async () => {
-		await refused("one");
-		/** Resolves to the terminal's lines, with the exit code, after an answer is typed. */
-		const typed = async (answer: string) => {
-			const command = `${process.execPath} ${cli} deadletters discard; echo code $?`;
+	test.each([[], ["--all"], ["--yes"]])(
+		"replay and discard of all with %j is wrong usage without a terminal",
+		async (...options) => {
+			await refused("one");
+			for (const action of ["replay", "discard"]) {
+				const { code, stdout, stderr } = await run("deadletters", action, ...options);
+				expect([code, stdout]).toEqual([2, ""]);
+				expect(stderr).toContain("--all --yes");
+			}
+			expect(await crisp()).toMatchObject({ waiting: 0, dead: 1 });
+		},
+	);
+
+	describe.skipIf(!existsSync("/usr/bin/script"))("at a terminal", () => {
+		/** Resolves to the terminal's lines, with the exit code, after an answer is typed to the first question. */
+		const typed = async (words: string, answer: string) => {
+			const command = `${process.execPath} ${cli} deadletters ${words}; echo code $?`;
 			const terminal = spawn("script", ["-qfc", command, "/dev/null"], { env: { ...process.env, ...keys() } });
 			let shown = "";
 			for await (const chunk of terminal.stdout) {
 				shown += chunk;
-				if (shown.includes("[y/N]") && !terminal.stdin.writableEnded) terminal.stdin.end(`${answer}\r`);
+				if (shown.includes("[y/N]") && !terminal.stdin.writableEnded) terminal.stdin.end(answer);
 			}
 			return stripVTControlCharacters(shown).split(/[\r\n]+/);
 		};
-		expect(await typed("")).toEqual(expect.arrayContaining(["eventferry: nothing was done", "code 1"]));
-		expect(await typed("y")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
+
+		test("discard of all asks for confirmation", async () => {
+			await refused("one");
+			expect(await typed("discard", "\r")).toEqual(expect.arrayContaining(["eventferry: nothing was done", "code 1"]));
+			expect(await typed("discard", "y\r")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
+		});
+
+		test.each(["replay", "replay --all", "replay --destination crisp"])(
+			"%s says how old the events are, and asks",
+			async (words) => {
+				await refused(
+					{ name: "old", at: Date.now() - 50 * 3_600_000 },
+					{ name: "new", at: Date.now() - 5.5 * 3_600_000 },
+				);
+				const question = expect.stringMatching(/replay 2 events, which happened 5 h to 2 d ago\? \[y\/N\]/);
+				const kept = await typed(words, "n\r");
+				expect(kept).toEqual(expect.arrayContaining([question, "eventferry: nothing was done", "code 1"]));
+				expect(kept.join()).toContain("automations may write to people");
+				expect(await typed(words, "\u0004")).toEqual(
+					expect.arrayContaining(["eventferry: nothing was done", "code 1"]),
+				);
+				expect(await crisp()).toMatchObject({ dead: 2 });
+				expect(await typed(words, "y\r")).toEqual(
+					expect.arrayContaining([question, "replayed 2 dead letters", "code 0"]),
+				);
+			},
+		);
+
+		test("nothing is asked with --yes, nor where there is nothing to replay", async () => {
+			await refused("one");
+			expect(await typed("replay --yes --destination crisp", "")).toEqual(["replayed 1 dead letter", "code 0", ""]);
+			expect(await typed("replay", "")).toEqual(["replayed 0 dead letters", "code 0", ""]);
+			expect(await typed("replay --yes", "")).toContain("code 2");
+		});
 	});
 
 	test("ends quietly when its output is closed", async () => {
@@ -235,7 +283,7 @@ describe("a command that calls the proxy", () => {
 	const commandLines = [
 		["send", "hello", "--email", "a@example.com"],
 		["deadletters", "list"],
-		["deadletters", "replay"],
+		["deadletters", "replay", "--all", "--yes"],
 		["stats"],
 	];
 

@@ -306,6 +306,19 @@ describe("eventferry check", () => {
 		expect(sandbox.requests()).toEqual([]);
 	});
 
+	test("warns of a weak set-up and exits with 0, and serve logs the same", async () => {
+		const weak = { ...validEnvironment(), EVENTFERRY_SERVER_KEY: "s3cr3t", EVENTFERRY_ORIGINS: "https://*.co.uk" };
+		const { code, stderr } = await run(["check"], weak);
+		const { child, exit, stderr: logged } = await serve(["--port", "0"], weak);
+		child.kill("SIGTERM");
+		expect([code, await exit]).toEqual([0, 0]);
+		for (const text of [stderr, await logged]) {
+			expect(text).toMatch(/EVENTFERRY_SERVER_KEY has fewer than 32 characters/);
+			expect(text).toMatch(/EVENTFERRY_ORIGINS allows https:\/\/\*\.co\.uk/);
+			expect(text).not.toContain("s3cr3t");
+		}
+	});
+
 	test("prints JSON with --json", async () => {
 		const good = await run(["check", "--json"], validEnvironment());
 		expect([good.code, JSON.parse(good.stdout)]).toMatchObject([0, {}]);

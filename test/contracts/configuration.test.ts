@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkConfig, doubts } from "../../server/config/config.ts";
+import { checkConfig, warningsOf } from "../../server/config/config.ts";
 import { createProxy, defineConfig, loadConfig } from "../../server/index.ts";
 import { shownStore } from "../../server/outbox/store-url.ts";
 
@@ -147,11 +147,107 @@ describe("a secret that is easily guessed", () => {
 	});
 
 	test("causes a warning that names its variable, without its value", async () => {
-		const warnings = doubts(await fromEnvironment(short));
+		const warnings = warningsOf(await fromEnvironment(short));
 		expect(warnings).toEqual([expect.stringMatching(/EVENTFERRY_IDENTITY_SECRET .*32/)]);
 		expect(warnings.join()).not.toContain("short,");
-		expect(doubts(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
+		expect(warningsOf(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
 	});
+});
+
+describe("a weak set-up is accepted with a warning that names its variable, and no secret", () => {
+	const strong = (letter: string) => letter.repeat(40);
+	const two = (...changes: object[]) => ({
+		sites: changes.map((change, index) => ({ ...site, writeKey: `site_${index}`, ...change })),
+	});
+	const ofSites = (config: object) => warningsOf(checkConfig(config), {});
+	const ofVariables = async (env: Record<string, string>, processEnv = {}) =>
+		warningsOf(await fromEnvironment({ ...smallest, ...env }), processEnv);
+
+	test.each([
+		["EVENTFERRY_SERVER_KEY", { EVENTFERRY_SERVER_KEY: "s3cr3t" }],
+		["EVENTFERRY_ADMIN_TOKEN", { EVENTFERRY_ADMIN_TOKEN: "s3cr3t" }],
+		["EVENTFERRY_IDENTITY_SECRET", { EVENTFERRY_IDENTITY_SECRET: `${strong("a")},s3cr3t` }],
+		["HELPCRUNCH_HOOK_SECRET", { HELPCRUNCH_API_KEY: "h", HELPCRUNCH_HOOK_SECRET: "s3cr3t" }],
+		["CRISP_HOOK_KEY", { CRISP_WEBSITE_ID: "w", CRISP_IDENTIFIER: "i", CRISP_KEY: "k", CRISP_HOOK_KEY: "s3cr3t" }],
+	])("a short %s", async (name, env) => {
+		const warnings = await ofVariables(env);
+		expect(warnings).toEqual([expect.stringMatching(`^${name} has fewer than 32 characters`)]);
+		expect(warnings.join()).not.toContain("s3cr3t");
+	});
+
+	test("one secret in two variables, a provider's among them", async () => {
+		const EVENTFERRY_SERVER_KEY = strong("a");
+		expect(await ofVariables({ EVENTFERRY_SERVER_KEY, EVENTFERRY_ADMIN_TOKEN: strong("a") })).toEqual([
+			expect.stringMatching(/^EVENTFERRY_ADMIN_TOKEN and EVENTFERRY_SERVER_KEY are the same secret/),
+		]);
+		expect(await ofVariables({ EVENTFERRY_SERVER_KEY, VIBETRACE_API_KEY: strong("a") })).toEqual([
+			expect.stringMatching(/^EVENTFERRY_SERVER_KEY and VIBETRACE_API_KEY are the same secret/),
+		]);
+		expect(await ofVariables({ EVENTFERRY_IDENTITY_SECRET: `${strong("a")},${strong("a")}` })).toEqual([
+			"EVENTFERRY_IDENTITY_SECRET has the same secret twice",
+		]);
+	});
+
+	test("one secret in two sites, but not their one account at a provider", () => {
+		expect(ofSites(two({ identitySecrets: [strong("a")] }, { identitySecrets: [strong("b"), strong("a")] }))).toEqual([
+			expect.stringMatching(/^sites\[0\]\.identitySecrets and sites\[1\]\.identitySecrets are the same secret/),
+		]);
+		expect(ofSites(two({ serverKey: strong("a") }, { identitySecrets: [strong("a")] }))).toHaveLength(1);
+		const plugin = (key: string) => ({ crisp: { websiteId: "w", identifier: "i", key, hookSecret: strong("a") } });
+		expect(ofSites(two(plugin("k"), plugin("k")))).toEqual([]);
+		expect(ofSites(two(plugin("k"), plugin("l")))).toEqual([
+			expect.stringMatching(/^sites\[0\]\.crisp\.hookSecret and sites\[1\]\.crisp\.hookSecret/),
+		]);
+	});
+
+	test.each(["0.0.0.0/1", "128.0.0.0/128.0.0.0", "::/1", "::ffff:0:0/96", "loopback,16.0.0.0/4"])(
+		"%s as trusted proxies",
+		async (EVENTFERRY_TRUST_PROXY) => {
+			expect(await ofVariables({ EVENTFERRY_TRUST_PROXY })).toEqual([
+				expect.stringMatching(/^EVENTFERRY_TRUST_PROXY .*choose an address/),
+			]);
+		},
+	);
+	test.each(["1", "true", "loopback,linklocal,uniquelocal", "10.0.0.0/8", "104.16.0.0/13,2400:cb00::/32", "fc00::/7"])(
+		"but not %s",
+		async (EVENTFERRY_TRUST_PROXY) => expect(await ofVariables({ EVENTFERRY_TRUST_PROXY })).toEqual([]),
+	);
+
+	test.each(["co.uk", "com.au", "co.jp", "com.br", "github.io", "vercel.app", "s3.eu-west-1.amazonaws.com", "uk.com"])(
+		"every site below %s",
+		async (domain) => {
+			const EVENTFERRY_ORIGINS = `https://shop.example,https://*.${domain},https://*.${domain}:8443`;
+			const warning = expect.stringMatching(`^EVENTFERRY_ORIGINS allows https://\\*\\.${domain}.*anybody`);
+			expect(await ofVariables({ EVENTFERRY_ORIGINS })).toEqual([warning, warning]);
+		},
+	);
+	test.each(["https://*.shop.co.uk", "https://*.web.de", "https://*.me.github.io", "https://shop.github.io"])(
+		"but not %s",
+		async (EVENTFERRY_ORIGINS) => expect(await ofVariables({ EVENTFERRY_ORIGINS })).toEqual([]),
+	);
+
+	test.each([
+		["postgres://u:s3cr3t@db.example/shop", {}],
+		["postgres://db/shop?sslmode=disable", { PGSSLMODE: "require" }],
+		["postgres://10.0.0.1/shop?ssl=0", {}],
+		["postgresql://localhost/shop?host=db.example", {}],
+		["postgres://[2001:db8::1]/shop", { PGSSLMODE: "disable" }],
+	])("a database that is reached in the clear: %s", async (EVENTFERRY_STORE, env) => {
+		const warnings = await ofVariables({ EVENTFERRY_STORE }, env);
+		expect(warnings).toEqual([expect.stringMatching(/^EVENTFERRY_STORE .*without TLS/)]);
+		expect(warnings.join()).not.toContain("s3cr3t");
+	});
+	test.each([
+		["postgres://db.example/shop?sslmode=verify-full", {}],
+		["postgres://db.example/shop?ssl=true", {}],
+		["postgres://db.example/shop?sslrootcert=/ca.pem", {}],
+		["postgres://db.example/shop?sslnegotiation=direct", {}],
+		["postgres://db.example/shop", { PGSSLMODE: "require" }],
+		["postgres://127.0.0.1:5432/shop", {}],
+		["postgres://[::1]/shop", {}],
+		["postgres:///shop?host=/run/postgresql", {}],
+		["postgres://%2Frun%2Fpostgresql/shop", {}],
+	])("but not %s", async (EVENTFERRY_STORE, env) => expect(await ofVariables({ EVENTFERRY_STORE }, env)).toEqual([]));
 });
 
 describe("a store", () => {
@@ -190,11 +286,25 @@ describe("a mistake is refused with the name of its variable", () => {
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "null" }],
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://good.example,https://Bad.example" }],
 		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "closed" }],
+		["EVENTFERRY_SERVER_KEY must not be a write key", { EVENTFERRY_SERVER_KEY: "site_shop" }],
+		["EVENTFERRY_ADMIN_TOKEN must not be a write key", { EVENTFERRY_ADMIN_TOKEN: "site_shop" }],
+		["EVENTFERRY_IDENTITY_SECRET must not be a write key", { EVENTFERRY_IDENTITY_SECRET: "a,site_shop" }],
+		["EVENTFERRY_SERVER_KEY must not", { EVENTFERRY_SERVER_KEY: "site_shop", EVENTFERRY_LOG_LEVEL: "loud" }],
 		["EVENTFERRY_IDENTITY_SECRET is missing", { EVENTFERRY_IDENTITY: "verified" }],
 		["EVENTFERRY_IDENTITY_SECRET is missing", { EVENTFERRY_IDENTITY: "verified", EVENTFERRY_IDENTITY_SECRET: " , " }],
-		...["-1", "31", "1.5", "everybody", "10.0.0.0/33", "10.0.0", "::1/129", "127.0.0.1,", "127.0.0.1/x"].map(
-			(value): [string, Record<string, string>] => ["EVENTFERRY_TRUST_PROXY", { EVENTFERRY_TRUST_PROXY: value }],
-		),
+		...[
+			"-1",
+			"31",
+			"1.5",
+			"everybody",
+			"0.0.0.0/0",
+			"::/0",
+			"10.0.0.0/33",
+			"10.0.0",
+			"::1/129",
+			"127.0.0.1,",
+			"127.0.0.1/x",
+		].map((value): [string, Record<string, string>] => ["EVENTFERRY_TRUST_PROXY", { EVENTFERRY_TRUST_PROXY: value }]),
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "postgres://" }],
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "postgres://user:p@ss word@db:port/x" }],
 		["EVENTFERRY_STORE", { EVENTFERRY_STORE: "mysql://db" }],
@@ -476,8 +586,8 @@ describe("in code", () => {
 		await proxy.start();
 		await proxy.track({ type: "track", name: "x", person: { userId: "u" } });
 		await proxy.stop();
-		expect(doubts(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
-		expect(doubts(checkConfig({ sites: [site] }))).toEqual([]);
+		expect(warningsOf(checkConfig({ sites: [nowhere] }))).toEqual([expect.stringMatching(/^destinations .*nowhere/)]);
+		expect(warningsOf(checkConfig({ sites: [site] }))).toEqual([]);
 	});
 
 	test("createProxy does not change the configuration it is given", () => {

@@ -116,8 +116,16 @@ describe("with verified identity", () => {
 		["another e-mail", ada, { email: "bob@example.com" }],
 		["another userId", ada, { userId: "u-2" }],
 		["the right e-mail and another userId", ada, { email: ada.email, userId: "u-2" }],
-		["a userId when the token has only an e-mail", { email: ada.email }, { userId: "u-2" }],
-		["an e-mail when the token has only a userId", { userId: ada.userId }, { email: "bob@example.com" }],
+		[
+			"another e-mail and a userId when the token has only an e-mail",
+			{ email: ada.email },
+			{ email: "b@c", userId: "u" },
+		],
+		[
+			"another userId and an e-mail when the token has only a userId",
+			{ userId: ada.userId },
+			{ email: "b@c", userId: "u" },
+		],
 		["a userId in another case", ada, { userId: "U-1" }],
 	])("an event with %s is refused as another person's", async (_name, signed, person) => {
 		const token = await signIdentity(signed, { secret, expiresIn: "1h" });

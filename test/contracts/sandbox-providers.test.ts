@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Destination, type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { type ProviderName, type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -22,7 +22,7 @@ interface Row {
 	answer?: unknown;
 }
 
-function credentials(destination: Destination): Record<string, string> {
+function credentials(destination: ProviderName): Record<string, string> {
 	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
 	switch (destination) {
 		case "crisp":
@@ -39,7 +39,7 @@ function credentials(destination: Destination): Record<string, string> {
 
 /** Makes the row's request about Ada, who exists. */
 async function ask(
-	destination: Destination,
+	destination: ProviderName,
 	{ method = "POST", path, body, headers = {} }: Omit<Row, "it" | "status">,
 ) {
 	const known = sandbox.people(destination).find((person) => person.email === "ada@example.com");
@@ -60,7 +60,7 @@ async function ask(
 	return { status: response.status, answer: text && JSON.parse(text), text };
 }
 
-function table(destination: Destination, rows: Row[]) {
+function table(destination: ProviderName, rows: Row[]) {
 	test.each(rows)("$status $it", async ({ status, answer, ...request }) => {
 		const response = await ask(destination, request);
 		expect(response.status, response.text).toBe(status);

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Known, Outcome, Provider } from "../../server/providers/provider.ts";
 import { createProvider } from "../../server/providers/registry.ts";
-import { type Destination, type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { type ProviderName, type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { eventSchema } from "../../shared/event.ts";
 import { learn } from "../unit/providers/lane.ts";
@@ -66,7 +66,7 @@ async function send(provider: Provider, event: StoredEvent, known: Known = {}): 
 }
 
 /** Requests that the sandbox received, without their headers. */
-const inSandbox = (destination: Destination) =>
+const inSandbox = (destination: ProviderName) =>
 	sandbox.requests(destination).map(({ method, path, body, status }) => ({ method, path, body, status }));
 
 describe("000, Crisp: how can I push a user event from my backend?", () => {

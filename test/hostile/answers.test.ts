@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect } from "vitest";
+import type { Fault } from "../../server/sandbox/index.ts";
 import { adminToken, event } from "../support/proxy.ts";
 import { type Built, memoryOf, threats } from "./built.ts";
 
@@ -141,6 +142,63 @@ threats(
 					stderr: expect.stringContaining("VIBETRACE_BASE_URL"),
 				});
 			}
+		},
+	},
+);
+
+/** Answers of a provider, or of a firewall before it, that refuse one request and could stop the whole destination. */
+const refusals: Fault[] = [
+	{ status: 403, body: "<html>Blocked</html>", contentType: "text/html" },
+	{ status: 401, body: { error: true, reason: "invalid_session" } },
+	{ status: 402, body: { error: true, reason: "payment_required" } },
+	{ status: 500, body: "" },
+	{ status: 422, body: { error: true, reason: "data_limit_exceeded" } },
+	{ status: 403, body: { error: true, reason: "not_subscribed" } },
+];
+
+threats(
+	"refusals of one event",
+	{ site: { helpcrunch: undefined, vibetrace: undefined } },
+	{
+		"an event that a provider refuses stops everybody's": async ({ batch, sandbox }) => {
+			for (const [turn, fault] of refusals.entries()) {
+				sandbox.clear();
+				const address = (name: string, n: number) => `${name}-${turn}-${n}@example.com`;
+				for (const name of ["poisoned", "honest"])
+					for (let n = 0; n < 50; n += 1) sandbox.addPerson("crisp", { email: address(name, n) });
+				sandbox.fault("crisp", { ...fault, path: /poisoned/ });
+				const of = (name: string, n: number) => event({ person: { email: address(name, n) } });
+				await batch(...Array.from({ length: 20 }, (_, n) => of("poisoned", n)));
+				await batch(...Array.from({ length: 50 }, (_, n) => of("honest", n)));
+				await sandbox.until(
+					(requests) => {
+						const delivered = requests.filter(({ path, status }) => path.includes("honest") && status === 200);
+						return delivered.length >= 48;
+					},
+					{ destination: "crisp" },
+				);
+			}
+		},
+		"a provider refuses to create one kind of people, or all": async ({ admin, batch, sandbox, url }) => {
+			const crisp = async () => (await (await admin("/stats")).json()).destinations.crisp;
+			sandbox.clear();
+			sandbox.addPerson("crisp", { email: "known@example.com" });
+			sandbox.fault("crisp", {
+				status: 403,
+				body: { error: true, reason: "not_allowed" },
+				method: "POST",
+				path: /profile$/,
+			});
+			const { dead } = await crisp();
+			for (let n = 0; n < 5; n += 1) await batch(event({ person: { email: `unknown${n}@example.com` } }));
+			await batch(...Array.from({ length: 5 }, () => event({ person: { email: "known@example.com" } })));
+			await sandbox.until(
+				(requests) => requests.filter(({ path, status }) => path.includes("known%40") && status === 200).length >= 5,
+				{ destination: "crisp" },
+			);
+			const { warnings } = (await (await fetch(`${url}/readyz`)).json()) as { warnings: object[] };
+			expect(warnings).toContainEqual({ code: "creation_refused", destination: "crisp", reason: "not_allowed" });
+			expect(await crisp()).toMatchObject({ state: "running", dead, creationHold: { reason: "not_allowed" } });
 		},
 	},
 );

@@ -6,7 +6,7 @@ import { type Asking, adminToken, asking, event, origin, serverKey, writeKey } f
 import { serve, temporaryFolder } from "../support/served.ts";
 
 /** The command under attack: the built one, or with `unguarded.ts` a source without some of its guards. */
-const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";
+export const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";
 /** Requests per period that no test uses up, so that no test waits for a budget. */
 const budget = 100_000;
 

@@ -24,6 +24,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a token was signed for something else, as an e-mail's pixel is": { "token-purpose": always },
 	"a token's claims are changed": { "token-signature": unverified },
 	"a visitor with a token of their own names somebody else": { "identity-of-token": never },
+	"a page adds names that its token lacks": { "names-of-token": replaced(/\w+\s*\?\?/, "") },
 	"a visitor without a token names anybody": { "verified-identity": value("undefined") },
 	"a token is used after its end": { "token-expiry": never },
 	"a token has no end": { "token-has-expiry": replaced(/exp:\s*z\s*\.number\(\)/, "$&.default(1e12)") },
@@ -36,6 +37,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a page of another origin reads what the proxy answers": { "readable-origins": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
 	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
+	"a visitor reads a secret in the page, where it is also the write key": { "public-secret": never },
 	"an operator's route is asked by somebody else": { "admin-token": always },
 	"a path is spelled so that a reverse proxy's rule for it does not match": {
 		"strict-paths": replaced(/\{.*\}/s, "{}"),
@@ -115,6 +117,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a log line is forged": { "log-lines": replaced(/^return (\w+)/, 'return $1.replaceAll("\\\\n", "\\n")') },
 
 	// Answers
+	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
+	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
@@ -124,6 +128,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Leaks
 	"keys, tokens and e-mails are in a log or an answer": { "masked-credentials": value("(text) => text") },
+	"another user of the machine reads the store": { "store-created": gone, "store-mode": gone },
 	"an error that nobody has handled is printed with all that hangs on it": { "unhandled-errors": gone },
 
 	// Pages

@@ -61,6 +61,22 @@ threats(
 			for (const person of [{ email: ada.email }, { userId: ada.userId }, { ...mallory, userId: ada.userId }])
 				await refused(built, { ...person, token }, "invalid_identity_token");
 		},
+		"a page adds names that its token lacks": async ({ batch, settled, sandbox, admin }) => {
+			const before = (await settled(0)).events;
+			const onlyUserId = await signIdentity({ userId: mallory.userId }, { secret, expiresIn: "1h" });
+			const onlyEmail = await signIdentity({ email: mallory.email }, { secret, expiresIn: "1h" });
+			const { accepted } = await batch(
+				event({ name: "as u-mallory", person: { token: onlyUserId, email: ada.email } }),
+				event({ name: "as mallory@", person: { token: onlyEmail, userId: ada.userId } }),
+			);
+			expect(accepted).toBe(2);
+			await settled(before + 2);
+			const sent = JSON.stringify(sandbox.requests());
+			for (const trace of [ada.email, ada.userId]) expect(sent).not.toContain(trace);
+			for (const name of ["as u-mallory", "as mallory@"]) expect(sent).toContain(name);
+			const { destinations } = await (await admin("/stats")).json();
+			for (const name of ["crisp", "vibetrace"]) expect(destinations[name].discarded).toEqual({ not_addressable: 1 });
+		},
 		"a visitor without a token names anybody": async (built) => refused(built, ada, "identity_required"),
 		"a token is used after its end": async (built) => {
 			const token = signed({ alg: "HS256" }, claims({ exp: Math.floor(Date.now() / 1_000) - 60 }));

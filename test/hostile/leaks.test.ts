@@ -1,6 +1,6 @@
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { event, serverKey, writeKey } from "../support/proxy.ts";
+import { adminToken, event, serverKey, writeKey } from "../support/proxy.ts";
 import { temporaryFolder } from "../support/served.ts";
 import { type Built, startBuilt, threats } from "./built.ts";
 
@@ -23,7 +23,7 @@ writeFileSync(
 function plantedIn({ sandbox }: Built): Record<string, string> {
 	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
 	return {
-		...{ identitySecret: secret, serverKey, adminToken: "admin-token-9c2d" },
+		...{ identitySecret: secret, serverKey, adminToken },
 		...{ crispKey: crisp.key, crispBasic: btoa(`${crisp.identifier}:${crisp.key}`) },
 		...{ helpcrunchKey: helpcrunch.apiKey, vibetraceKey: vibetrace.apiKey },
 		email: "ada.planted@example.com",
@@ -89,6 +89,10 @@ threats("leaks", everything, {
 		expectNone(output(), planted);
 		expect(output()).not.toContain("eyJwbGFudGVkIjoxfQ");
 		expect(answers.join("")).toContain("eventferry");
+	},
+	"another user of the machine reads the store": async ({ store, batch }) => {
+		await batch(event());
+		for (const file of [store, `${store}-wal`]) expect((statSync(file).mode & 0o777).toString(8), file).toBe("600");
 	},
 });
 

@@ -1,11 +1,12 @@
+import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { request as rawRequest } from "node:http";
 import { text } from "node:stream/consumers";
-import { expect, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { adminToken, batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
-import { type Built, threats } from "./built.ts";
+import { type Built, command, threats } from "./built.ts";
 
 const blog = "https://blog.example";
 
@@ -251,3 +252,19 @@ threats(
 		},
 	},
 );
+
+test("a visitor reads a secret in the page, where it is also the write key", () => {
+	const account = { CRISP_WEBSITE_ID: "w", CRISP_IDENTIFIER: "i", CRISP_KEY: "k" };
+	const site = { EVENTFERRY_WRITE_KEY: writeKey, EVENTFERRY_ORIGINS: origin, ...account };
+	for (const name of [
+		"EVENTFERRY_SERVER_KEY",
+		"EVENTFERRY_ADMIN_TOKEN",
+		"EVENTFERRY_IDENTITY_SECRET",
+		"CRISP_HOOK_KEY",
+	]) {
+		const env = { PATH: process.env.PATH, ...site, [name]: writeKey };
+		const { status, stderr } = spawnSync(process.execPath, [command, "check"], { env, encoding: "utf8" });
+		expect([name, status]).toEqual([name, 2]);
+		expect(stderr).toContain(`${name} must not be a write key`);
+	}
+});

@@ -55,7 +55,7 @@ test("a provider added by the steps of CONTRIBUTING.md compiles, passes `check`,
 		TOY_BASE_URL: toy.url,
 	};
 	const { stdout } = await run(process.execPath, ["server/cli.ts", "check", "--live"], { cwd: path, env });
-	expect(stdout).toMatch(/toy takes the credentials/);
+	expect(stdout).toMatch(/toy accepts the credentials/);
 	const serve = spawn(process.execPath, ["server/cli.ts", "serve", "--port", "0"], {
 		cwd: path,
 		env,

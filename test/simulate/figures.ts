@@ -1,4 +1,4 @@
-import type { Destination } from "../../server/sandbox/index.ts";
+import type { ProviderName } from "../../server/sandbox/index.ts";
 import type { Delivery } from "./outcome.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
 
@@ -7,7 +7,7 @@ const hour = 60 * minute;
 
 /** Figures of one destination's day. */
 export interface DestinationFigures {
-	name: Destination;
+	name: ProviderName;
 	/** Number of events meant for the destination. */
 	wanted: number;
 	delivered: number;
@@ -46,10 +46,10 @@ export function spentOn({ purpose, status }: Seen): string {
 
 export function destinationFigures(
 	deliveries: Delivery[],
-	seen: Record<Destination, Seen[]>,
+	seen: Record<ProviderName, Seen[]>,
 	budgets: Budgets,
 ): DestinationFigures[] {
-	const perDay: Record<Destination, number> = { crisp: 1, helpcrunch: 1_440, vibetrace: 86_400 };
+	const perDay: Record<ProviderName, number> = { crisp: 1, helpcrunch: 1_440, vibetrace: 86_400 };
 	return destinations.map((name) => {
 		const own = deliveries.filter(({ destination }) => destination === name);
 		const withOutcome = (kind: string) => own.filter(({ outcome }) => outcome.kind === kind);
@@ -94,7 +94,7 @@ const classes: [title: string, belongs: (delivery: Delivery) => boolean][] = [
 ];
 
 /** Compares ranks with order of arrival. Expects deliveries in the order in which their events were accepted. */
-export function classFigures(deliveries: Delivery[], name: Destination): ClassFigures[] {
+export function classFigures(deliveries: Delivery[], name: ProviderName): ClassFigures[] {
 	const wanted = deliveries.filter(({ destination, outcome }) => destination === name && outcome.kind !== "discarded");
 	const delivered = wanted.filter(({ outcome }) => outcome.kind === "delivered");
 	const first = wanted.slice(0, delivered.length);

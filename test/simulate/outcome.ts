@@ -1,4 +1,4 @@
-import type { Destination, SandboxPerson } from "../../server/sandbox/index.ts";
+import type { ProviderName, SandboxPerson } from "../../server/sandbox/index.ts";
 import type { Accepted, Entry } from "./ledger.ts";
 import { destinations } from "./providers.ts";
 import type { Remaining } from "./remaining.ts";
@@ -13,7 +13,7 @@ export type Outcome =
 
 export interface Delivery {
 	entry: Entry & { accepted: Accepted };
-	destination: Destination;
+	destination: ProviderName;
 	outcome: Outcome;
 }
 
@@ -64,11 +64,11 @@ function discardedOf(accepted: (Entry & { accepted: Accepted })[]): Map<Entry, s
 export function deliveriesOf(
 	entries: Entry[],
 	remaining: Remaining,
-	arrivals: Record<Destination, Arrivals>,
+	arrivals: Record<ProviderName, Arrivals>,
 ): Delivery[] {
 	const accepted = entries.filter(isAccepted).sort(byAcceptance);
 	const discarded = discardedOf(accepted);
-	const outcomeOf = (entry: Entry & { accepted: Accepted }, name: Destination): Outcome => {
+	const outcomeOf = (entry: Entry & { accepted: Accepted }, name: ProviderName): Outcome => {
 		const { id, person } = entry.accepted;
 		const restriction = discarded.get(entry);
 		if (restriction !== undefined) return { kind: "discarded", reason: restriction };

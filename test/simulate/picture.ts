@@ -1,5 +1,5 @@
 import { areaY, axisX, lineY, type PlotOptions, rectX, rectY, ruleX, ruleY, stackY, text } from "@observablehq/plot";
-import type { Destination } from "../../server/sandbox/index.ts";
+import type { ProviderName } from "../../server/sandbox/index.ts";
 import { pictureOf } from "../support/picture.ts";
 import { type Sample, sampleMs } from "./day.ts";
 import { spentOn } from "./figures.ts";
@@ -10,7 +10,7 @@ import { type Budgets, destinations, type Seen } from "./providers.ts";
 export interface DayRecords {
 	startAt: number;
 	entries: Entry[];
-	seen: Record<Destination, Seen[]>;
+	seen: Record<ProviderName, Seen[]>;
 	samples: Sample[];
 	incidents: { title: string; from: number; to: number }[];
 	budgets: Budgets;
@@ -19,7 +19,7 @@ export interface DayRecords {
 const day = 86_400_000;
 /** Start of the 10 minutes that a time belongs to. */
 const slot = (at: number) => Math.floor(at / sampleMs) * sampleMs;
-const titles: Record<Destination, string> = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
+const titles: Record<ProviderName, string> = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
 const colors: Record<string, string> = {
 	"page views": "#8c959f",
 	"events of visitors": "#0969da",
@@ -114,7 +114,7 @@ export function drawDay({ startAt, entries, seen, samples, incidents, budgets }:
 		"refused: over the limit",
 		"failed: provider down",
 	];
-	const perSlot: Record<Destination, number> = {
+	const perSlot: Record<ProviderName, number> = {
 		crisp: (budgets.crisp * sampleMs) / day,
 		helpcrunch: budgets.helpcrunch * 10,
 		vibetrace: budgets.vibetrace * 600,
@@ -140,7 +140,7 @@ export function drawDay({ startAt, entries, seen, samples, incidents, budgets }:
 			shortKinds,
 		);
 	});
-	const waiting = samples.map((sample) => ({ ...sample, name: titles[sample.destination as Destination] }));
+	const waiting = samples.map((sample) => ({ ...sample, name: titles[sample.destination as ProviderName] }));
 	const names = destinations.map((name) => titles[name]);
 	const backlog = panel(
 		"Waiting to be delivered",

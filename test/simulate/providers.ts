@@ -1,6 +1,6 @@
 import {
-	type Destination,
 	type Fault,
+	type ProviderName,
 	type Sandbox,
 	type SandboxRequest,
 	startSandbox,
@@ -53,7 +53,7 @@ export async function startProviders(budgets: Budgets, others: number) {
 	const sandbox: Sandbox = await startSandbox({
 		limits: { crispPerDay: budgets.crisp - others, helpcrunchPerMinute: budgets.helpcrunch },
 	});
-	const seen: Record<Destination, Seen[]> = { crisp: [], helpcrunch: [], vibetrace: [] };
+	const seen: Record<ProviderName, Seen[]> = { crisp: [], helpcrunch: [], vibetrace: [] };
 	const listening = sandbox.onRequest((request) => seen[request.destination].push(read(request)));
 	const normal: Record<string, () => void> = {};
 	for (const name of destinations) normal[name] = sandbox.fault(name, { delayMs: latencyMs });
@@ -62,7 +62,7 @@ export async function startProviders(budgets: Budgets, others: number) {
 		sandbox,
 		seen,
 		/** Simulates an outage in three phases: no answers, errors, reset connections. Resolves once it is over. */
-		async outage(name: Destination, ms: number, sleep: (ms: number) => Promise<void>): Promise<void> {
+		async outage(name: ProviderName, ms: number, sleep: (ms: number) => Promise<void>): Promise<void> {
 			normal[name]?.();
 			const phases: [Fault, number][] = [
 				[{ delayMs: minute, reset: true }, ms * 0.1],

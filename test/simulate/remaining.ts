@@ -1,6 +1,6 @@
 import type { DeadLetter, OutboxStats } from "../../server/outbox/outbox.ts";
 import { openSqlite } from "../../server/outbox/sqlite/open.ts";
-import type { Destination } from "../../server/sandbox/index.ts";
+import type { ProviderName } from "../../server/sandbox/index.ts";
 import type { StoredEvent } from "../../server/stored-event.ts";
 import { destinations } from "./providers.ts";
 
@@ -8,9 +8,9 @@ import { destinations } from "./providers.ts";
 export interface Remaining {
 	stats: OutboxStats;
 	/** Ids of the events owed to each destination. */
-	owed: Record<Destination, Set<string>>;
+	owed: Record<ProviderName, Set<string>>;
 	/** Reasons of dead letters, by destination and event id. */
-	dead: Record<Destination, Map<string, string>>;
+	dead: Record<ProviderName, Map<string, string>>;
 }
 
 const idOf = (body: string) => (JSON.parse(body) as StoredEvent).event.id;
@@ -29,11 +29,11 @@ export async function readRemaining(file: string, site: string, people: string[]
 	for (let first = 0; first < people.length; first += peopleAtOnce) {
 		const some = people.slice(first, first + peopleAtOnce);
 		for (const { destination, body } of await outbox.findOwed({ destinations: all, people: some, limit: laneLimit })) {
-			remaining.owed[destination.name as Destination].add(idOf(body));
+			remaining.owed[destination.name as ProviderName].add(idOf(body));
 		}
 	}
 	const addDeadLetter = ({ destination, body, reason }: DeadLetter) =>
-		remaining.dead[destination as Destination].set(idOf(body), reason);
+		remaining.dead[destination as ProviderName].set(idOf(body), reason);
 	for (let page = await outbox.deadLetters({ limit: 500 }); ; ) {
 		page.items.forEach(addDeadLetter);
 		if (page.cursor === undefined) break;

@@ -1,4 +1,4 @@
-import type { Destination, SandboxPerson } from "../../server/sandbox/index.ts";
+import type { ProviderName, SandboxPerson } from "../../server/sandbox/index.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Arrivals, Delivery, Outcome } from "./outcome.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
@@ -11,9 +11,9 @@ export interface Evidence {
 	ledger: Ledger;
 	remaining: Remaining;
 	deliveries: Delivery[];
-	arrivals: Record<Destination, Arrivals>;
-	people: Record<Destination, SandboxPerson[]>;
-	seen: Record<Destination, Seen[]>;
+	arrivals: Record<ProviderName, Arrivals>;
+	people: Record<ProviderName, SandboxPerson[]>;
+	seen: Record<ProviderName, Seen[]>;
 }
 
 /** Statement that must be true of every day, and its violations. */
@@ -26,7 +26,7 @@ export interface Invariant {
 }
 
 const day = 86_400_000;
-const windows: Record<Destination, number> = { crisp: day, helpcrunch: 60_000, vibetrace: 1_000 };
+const windows: Record<ProviderName, number> = { crisp: day, helpcrunch: 60_000, vibetrace: 1_000 };
 /** Share of Crisp's daily budget that is reserved for the backend's events. */
 export const reserve = 0.2;
 /** Largest number of violations to report per invariant. */
@@ -69,13 +69,13 @@ function counted({ deliveries, remaining }: Evidence): Invariant {
 		if ((found ?? 0) !== expected) broken.push(`${name}: the store counted ${found ?? 0}, the ledger ${expected}`);
 	};
 	/** Counts deliveries with an outcome. `withCopies` adds the events' later copies, which have the same outcome. */
-	const count = (name: Destination, matches: (outcome: Outcome) => boolean, withCopies = false) =>
+	const count = (name: ProviderName, matches: (outcome: Outcome) => boolean, withCopies = false) =>
 		deliveries
 			.filter(({ destination, outcome }) => destination === name && matches(outcome))
 			.reduce((sum, { entry }) => sum + 1 + (withCopies ? entry.copies : 0), 0);
 	const discarded = (reason: string) => (outcome: Outcome) => outcome.kind === "discarded" && outcome.reason === reason;
 	for (const stats of remaining.stats.destinations) {
-		const name = stats.destination.name as Destination;
+		const name = stats.destination.name as ProviderName;
 		expect(
 			`delivered at ${name}`,
 			stats.delivered,

@@ -11,8 +11,8 @@ import { type Sandbox, type SandboxDestinations, startSandbox } from "../../serv
 
 export const origin = "https://shop.example";
 export const writeKey = "site_shop";
-export const serverKey = "server-key-5e1f";
-export const adminToken = "admin-token-9c2d";
+export const serverKey = "server-key-5e1f-b07d29c4a8e613f5";
+export const adminToken = "admin-token-9c2d-64f0e1b7a35d82c9";
 /** User agent of a visitor's browser. Node's own counts as a bot. */
 export const browserAgent =
 	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36";

@@ -1,9 +1,11 @@
 import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
 
+import type { Ages } from "./words.ts";
+
 /** The proxy's refusal of a request. Its message is the code. */
 class Refusal extends Error {}
 
-/** Returns the code of a failed call: the proxy's, or `unreachable`. */
+/** Returns the proxy's code for a refused call, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
 
 /** A selection of dead letters. */
@@ -33,6 +35,24 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		deadLetters({ destination, cursor }: { destination?: string; cursor?: string }) {
 			const query = new URLSearchParams({ ...(destination && { destination }), ...(cursor && { cursor }) });
 			return read<DeadLetterPageView>(`deadletters?${query}`);
+		},
+		/** Reads how many dead letters are selected, and when their events happened. The times are infinite for none. */
+		async ages(which: Selection): Promise<Ages> {
+			const ages = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY };
+			let cursor: string | undefined;
+			do {
+				const query = new URLSearchParams({ limit: "500", ...(cursor && { cursor }) });
+				if ("ids" in which) query.set("ids", which.ids.join());
+				if ("destination" in which) query.set("destination", which.destination);
+				const page = await read<DeadLetterPageView>(`deadletters?${query}`);
+				ages.count += page.items.length;
+				for (const { event } of page.items) {
+					ages.oldest = Math.min(ages.oldest, event.at);
+					ages.newest = Math.max(ages.newest, event.at);
+				}
+				cursor = page.cursor;
+			} while (cursor !== undefined);
+			return ages;
 		},
 		/** Replays or discards dead letters in steps. Resolves to their number. */
 		async change(kind: "replay" | "discard", which: Selection, onProgress: (done: number) => void): Promise<number> {

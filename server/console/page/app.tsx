@@ -18,13 +18,13 @@ export function App() {
 	}, []);
 	const api = useMemo(() => createApi(token, leave), [token, leave]);
 
-	/** Tries a token, or none: sandbox mode needs none. */
+	/** Tries to sign in with a token, or without one as in sandbox mode. */
 	const enter = useCallback(async (given: string | undefined) => {
 		try {
 			await createApi(given, () => {}).stats();
 		} catch (error) {
 			const code = codeOf(error);
-			// An unavailable store is shown inside.
+			// The board itself reports an unavailable store.
 			if (code !== "store_unavailable") {
 				setEntry("out");
 				if (given !== undefined || code !== "invalid_admin_token") setRefusal(code);

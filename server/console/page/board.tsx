@@ -48,7 +48,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 				)}
 			</header>
 			<p class="banner" role="status">
-				{error !== undefined ? errorWords(error) : value && stuckWords(value.stuck)}
+				{error !== undefined ? `${errorWords(error)} Trying again.` : value && stuckWords(value.stuck)}
 			</p>
 			<main id="main" tabIndex={-1}>
 				<Search {...view} />

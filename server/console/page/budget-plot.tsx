@@ -17,9 +17,9 @@ function slotsOf({ from, to, stepMs }: BudgetHistory, used: Used): Slots {
 function sentenceOf({ starts, counts, stepMs }: Slots, label: string): string {
 	const total = counts.reduce((sum, each) => sum + each, 0);
 	if (total === 0) return `${label}: no requests in the last 24 hours`;
-	const most = Math.max(...counts);
-	const at = starts[counts.indexOf(most)] ?? 0;
-	return `${label}: ${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${most}`;
+	const max = Math.max(...counts);
+	const at = starts[counts.indexOf(max)] ?? 0;
+	return `${label}: ${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${max}`;
 }
 
 /** Plots the requests to one destination in the last 24 hours. */
@@ -28,7 +28,7 @@ export function BudgetPlot({ history, used, label }: { history: BudgetHistory; u
 	const [pointed, setPointed] = useState<number>();
 	const slots = slotsOf(history, used);
 	const drawn = JSON.stringify(slots.counts) + history.from;
-	// Redraws when the content changes, not when its objects do
+	// Redraws when the numbers change, not whenever their objects are new.
 	useEffect(() => (place.current ? drawPlot(place.current, slots, setPointed) : undefined), [drawn]);
 
 	const at = pointed === undefined ? undefined : slots.starts[pointed];

@@ -1,60 +1,82 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Api, Selection } from "./api.ts";
-import { counted } from "./words.ts";
+import { type Api, codeOf, type Selection } from "./api.ts";
+import { agesWords, counted, errorWords } from "./words.ts";
 
-/** Replays and discards dead letters, with the message to show meanwhile and the dialog before a discard. */
+/** A change that the page asks about before it is made. */
+interface Question {
+	kind: "replay" | "discard";
+	which: Selection;
+	text: string;
+}
+
+/** Replays and discards dead letters, with the message to show meanwhile and the dialog before. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);
-	const [discarding, setDiscarding] = useState<{ which: Selection; what: string }>();
+	const [question, setQuestion] = useState<Question>();
 
-	async function change(kind: "replay" | "discard", which: Selection): Promise<void> {
-		setBusy(true);
+	/** Shows the message that `work` resolves to, or that it failed. */
+	async function tell(work: () => Promise<string>): Promise<void> {
 		setMessage("Working…");
-		try {
+		setMessage(await work().catch((error) => `${errorWords(codeOf(error))} Try again.`));
+	}
+
+	async function change({ kind, which }: Question): Promise<void> {
+		setBusy(true);
+		await tell(async () => {
 			const count = await api.change(kind, which, (soFar) => setMessage(`Working… ${counted(soFar, "event")} so far`));
-			setMessage(`${counted(count, "event")} ${kind === "replay" ? "will be sent again" : "discarded"}.`);
-		} catch {
-			setMessage("That did not work: the proxy or its store does not answer. Try again.");
-		}
+			return `${counted(count, "event")} ${kind === "replay" ? "will be sent again" : "discarded"}.`;
+		});
 		setBusy(false);
 		onChange();
+	}
+
+	/** Says how old the events are, and asks for confirmation. */
+	async function askReplay(which: Selection, what: string): Promise<string> {
+		const ages = await api.ages(which);
+		if (ages.count === 0) return "There is nothing to replay any more.";
+		const warning = "The provider takes replayed events for new: its automations may write to people.";
+		setQuestion({ kind: "replay", which, text: `Replay ${what}? ${agesWords(ages, Date.now())} ${warning}` });
+		return "";
 	}
 
 	return {
 		message,
 		isBusy,
-		replay: (which: Selection) => void change("replay", which),
 		/** Asks for confirmation first. */
-		discard: (which: Selection, what: string) => setDiscarding({ which, what }),
-		dialog: discarding && (
-			<DiscardDialog
-				what={discarding.what}
-				onDiscard={() => void change("discard", discarding.which)}
-				onClose={() => setDiscarding(undefined)}
-			/>
+		replay: (which: Selection, what: string) => void tell(() => askReplay(which, what)),
+		/** Asks for confirmation first. */
+		discard: (which: Selection, what: string) =>
+			setQuestion({
+				kind: "discard",
+				which,
+				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,
+			}),
+		dialog: question && (
+			<QuestionDialog question={question} onYes={() => void change(question)} onClose={() => setQuestion(undefined)} />
 		),
 	};
 }
 
-/** Asks before a discard, which cannot be undone. */
-function DiscardDialog({ what, onDiscard, onClose }: { what: string; onDiscard(): void; onClose(): void }) {
+/** Asks before a replay, which may hurt, and before a discard, which cannot be undone. */
+function QuestionDialog({ question, onYes, onClose }: { question: Question; onYes(): void; onClose(): void }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	useEffect(() => dialog.current?.showModal(), []);
 	const close = () => dialog.current?.close();
-	function discard(): void {
+	const isReplay = question.kind === "replay";
+	function agree(): void {
 		close();
-		onDiscard();
+		onYes();
 	}
 	return (
 		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
-			<p id="question">Discard {what}? It is deleted for good and cannot be brought back.</p>
+			<p id="question">{question.text}</p>
 			<div class="buttons">
 				<button type="button" autofocus onClick={close}>
-					Keep
+					{isReplay ? "Cancel" : "Keep"}
 				</button>
-				<button type="button" class="danger" onClick={discard}>
-					Discard
+				<button type="button" class={isReplay ? "primary" : "danger"} onClick={agree}>
+					{isReplay ? "Replay" : "Discard"}
 				</button>
 			</div>
 		</dialog>
@@ -66,7 +88,7 @@ export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;
 interface ButtonsProps {
 	actions: DeadLetterActions;
 	which: Selection;
-	/** Names the selected dead letters. */
+	/** Name of the selected dead letters. */
 	what: string;
 	isDisabled?: boolean;
 }
@@ -76,13 +98,13 @@ export function DeadLetterButtons({ actions, which, what, isDisabled = false }: 
 	const isOne = "ids" in which;
 	const disabled = actions.isBusy || isDisabled;
 	const labelled = (verb: string) => ({ disabled, "aria-label": isOne ? `${verb} ${what}` : `${verb} all` });
-	const discard = () => actions.discard(which, isOne ? `“${what}”` : what);
+	const named = isOne ? `“${what}”` : what;
 	return (
 		<div class="buttons">
-			<button type="button" {...labelled("Replay")} onClick={() => actions.replay(which)}>
+			<button type="button" {...labelled("Replay")} onClick={() => actions.replay(which, named)}>
 				{isOne ? "Replay" : "Replay all"}
 			</button>
-			<button type="button" {...labelled("Discard")} class="danger" onClick={discard}>
+			<button type="button" {...labelled("Discard")} class="danger" onClick={() => actions.discard(which, named)}>
 				{isOne ? "Discard" : "Discard all"}
 			</button>
 		</div>

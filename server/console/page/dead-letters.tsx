@@ -6,11 +6,11 @@ import { timeOf } from "./times.ts";
 import type { View } from "./view.ts";
 import { count, counted, eventWords, reasonWords, type Titles } from "./words.ts";
 
-/** Loads pages of dead letters. Starts from the first when their number changes. */
+/** Loads pages of dead letters. Starts from the first page when the number of dead letters changes. */
 function usePages(api: Api, destination: string, total: number) {
 	const [page, setPage] = useState<DeadLetterPageView>();
 	const [asked, setAsked] = useState(0);
-	// A changed total means changed dead letters
+	// `total` is listed because a changed number means changed dead letters.
 	useEffect(() => {
 		let isOver = false;
 		api.deadLetters({ destination }).then(
@@ -86,12 +86,12 @@ export function DeadLetters({ api, stats, titles, reload: reloadStats }: View) {
 				</p>
 			</div>
 			{total === 0 && items.length === 0 ? (
-				<p class="card empty">Nothing: every event was delivered, or still waits for its turn.</p>
+				<p class="card empty">Nothing: no event was given up.</p>
 			) : (
 				<div class="card">
 					<p class="quiet">
-						These events were refused, or kept failing for days. <em>Replay</em> sends an event again, after the other
-						waiting events of its person. <em>Discard</em> deletes it. All others are deleted after 30 days.
+						These events were given up, each for the reason shown. <em>Replay</em> sends an event again, after the other
+						waiting events of its person. <em>Discard</em> deletes an event. All others are deleted after 30 days.
 					</p>
 					<div class="tools">
 						<label>

@@ -6,7 +6,7 @@ import { count, reasonWords, stateWords } from "./words.ts";
 
 type Budget = DestinationNumbers["budget"][number];
 
-/** Shows the rest of a budget. A budget per second shows its limit only: its rest changes faster than anybody reads. */
+/** Shows what is left of a budget; of a budget per second only the limit, because the rest changes too fast to read. */
 function Left({ limit, left, perMs }: Budget) {
 	if (perMs < 60_000) return <>Up to {count(limit)} requests a second</>;
 	return (
@@ -20,8 +20,8 @@ function Left({ limit, left, perMs }: Budget) {
 function stateSentence({ state, until = 0, reason }: DestinationNumbers): string | undefined {
 	if (state === "running") return undefined;
 	const why = reason === undefined ? "" : `, because ${reasonWords(reason)}`;
-	const what = state === "paused" ? "Paused until" : "Waiting until";
-	return `${what} ${timeOf(until)}${why}. It is tried again then. Nothing is lost meanwhile.`;
+	const held = state === "paused" ? "Paused" : "Waiting";
+	return `${held} until ${timeOf(until)}${why}; then requests are tried again. Nothing is lost meanwhile.`;
 }
 
 const Figure = ({ name, figure, isBad = false }: { name: string; figure: string; isBad?: boolean }) => (
@@ -39,7 +39,7 @@ interface CardProps {
 }
 
 function Card({ name, numbers, history, now }: CardProps) {
-	const { title, lanes, oldestAt, delivered, dead, budget } = numbers;
+	const { title, lanes, oldestAt, delivered, dead, budget, creationHold } = numbers;
 	const sentence = stateSentence(numbers);
 	return (
 		<li class="card destination">
@@ -47,6 +47,12 @@ function Card({ name, numbers, history, now }: CardProps) {
 				{title} <Pill words={stateWords[numbers.state]} />
 			</h3>
 			{sentence && <p class="sentence">{sentence}</p>}
+			{creationHold && (
+				<p class="sentence">
+					Creates no people, because {reasonWords(creationHold.reason)}. Events of people it does not know wait; the
+					next try is at {timeOf(creationHold.until)}. Check the rights of its credentials and the limits of its plan.
+				</p>
+			)}
 			<dl class="figures">
 				<Figure name="People waiting" figure={count(lanes)} />
 				<Figure name="Oldest waits" figure={oldestAt === undefined ? "–" : duration(now - oldestAt)} />

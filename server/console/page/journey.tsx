@@ -16,17 +16,15 @@ function sentenceOf(
 		case "sending":
 			return "A request is under way.";
 		case "waiting":
-			if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "comes" : "come"} before it.`;
-			if (isHeld(destination)) return `It waits until ${titles(destination)} takes requests again.`;
-			return dueAt === undefined
-				? "It is the next event of this person."
-				: `It will be tried again at ${timeOf(dueAt)}.`;
+			if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "is" : "are"} sent first.`;
+			if (isHeld(destination)) return `The event waits until ${titles(destination)} takes requests again.`;
+			return dueAt === undefined ? "This is the person’s next event." : `The next try is at ${timeOf(dueAt)}.`;
 		case "dead":
 			return `Given up at ${timeOf(at ?? 0)}${because}${deadLetter?.message === undefined ? "" : `: ${deadLetter.message}`}.`;
 		case "skipped":
 			return `Not sent${because}.`;
 		case "past":
-			return "It is not waiting and has not failed. Its outcome is older than this proxy remembers.";
+			return "No longer waiting and not a dead letter; the outcome is older than this proxy remembers.";
 	}
 }
 
@@ -49,7 +47,7 @@ const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
 interface JourneyProps {
 	journey: Journey;
 	titles: Titles;
-	/** Tells if a destination is paused or waiting. */
+	/** Tells whether a destination is paused or waiting. */
 	isHeld(destination: string): boolean;
 	actions: DeadLetterActions;
 }
@@ -72,7 +70,7 @@ export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) 
 				{receivedAt !== undefined && (
 					<li>
 						Taken in at {timeOf(receivedAt)}
-						{trusted === undefined ? "" : trusted ? ", from the backend or a signed-in visitor" : ", from a page"}
+						{trusted === undefined ? "" : trusted ? ", from the backend or a verified visitor" : ", from a page"}
 					</li>
 				)}
 				{discarded.map(({ at, reason }) => (
@@ -104,7 +102,7 @@ export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) 
 			))}
 			{event.data && (
 				<details>
-					<summary>Its data</summary>
+					<summary>The event’s data</summary>
 					<pre>{JSON.stringify(event.data, null, 2)}</pre>
 				</details>
 			)}

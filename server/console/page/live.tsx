@@ -6,11 +6,11 @@ import { timeOf, tookOf } from "./times.ts";
 import type { View } from "./view.ts";
 import { counted, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
-/** Rows on the page at most. */
-const rowsMost = 200;
-/** First and longest wait before a lost connection is made again, ms. */
-const againFirstMs = 1_000;
-const againMostMs = 30_000;
+/** Maximum number of rows on the page. */
+const maxRows = 200;
+/** First and longest wait before the page connects again, ms. */
+const minWaitMs = 1_000;
+const maxWaitMs = 30_000;
 
 interface Row extends LiveDelivery {
 	key: number;
@@ -26,17 +26,17 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 		let shown: Row[] = [];
 		let frame = 0;
 		async function follow(): Promise<void> {
-			let again = againFirstMs;
+			let waitMs = minWaitMs;
 			while (!left.signal.aborted) {
-				// Each connection begins with the latest past requests.
+				// Each connection begins with the latest requests.
 				shown = [];
 				await api
 					.live((line) => {
 						setConnected(true);
-						again = againFirstMs;
+						waitMs = minWaitMs;
 						if (line.kind !== "delivery") return;
 						last += 1;
-						shown = [{ ...line, key: last }, ...shown].slice(0, rowsMost);
+						shown = [{ ...line, key: last }, ...shown].slice(0, maxRows);
 						frame ||= requestAnimationFrame(() => {
 							frame = 0;
 							setRows(shown);
@@ -45,8 +45,8 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 					.catch(() => {});
 				if (left.signal.aborted) return;
 				setConnected(false);
-				await new Promise((done) => setTimeout(done, again));
-				again = Math.min(2 * again, againMostMs);
+				await new Promise((done) => setTimeout(done, waitMs));
+				waitMs = Math.min(2 * waitMs, maxWaitMs);
 			}
 		}
 		void follow();
@@ -104,8 +104,8 @@ function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
 /** Shows requests to providers as they happen. */
 export function Live({ api, titles }: View) {
 	const { rows, isConnected } = useLive(api);
-	const [held, setHeld] = useState<Row[]>();
-	const shown = held ?? rows;
+	const [frozen, setFrozen] = useState<Row[]>();
+	const shown = frozen ?? rows;
 	return (
 		<section aria-labelledby="live-title">
 			<div class="heading">
@@ -113,14 +113,14 @@ export function Live({ api, titles }: View) {
 					Live <span class={isConnected ? "dot on" : "dot"} aria-hidden="true" />
 				</h2>
 				<p class="quiet" role="status">
-					{isConnected ? "Each request as it goes, the newest on top." : "Not connected, trying again."}
+					{isConnected ? "Requests as they are sent, newest first." : "Not connected. Trying again."}
 				</p>
-				<button type="button" aria-pressed={held !== undefined} onClick={() => setHeld(held ? undefined : rows)}>
-					{held ? "Go on" : "Hold still"}
+				<button type="button" aria-pressed={frozen !== undefined} onClick={() => setFrozen(frozen ? undefined : rows)}>
+					{frozen ? "Resume" : "Pause"}
 				</button>
 			</div>
 			{shown.length === 0 ? (
-				<p class="card empty">Nothing has been sent lately. New requests appear here by themselves.</p>
+				<p class="card empty">Nothing has been sent lately. New requests appear here.</p>
 			) : (
 				// A scrollable region must be focusable for keyboards:
 				// https://dequeuniversity.com/rules/axe/4.4/scrollable-region-focusable

@@ -9,8 +9,8 @@ export interface Slots {
 }
 
 const height = 96;
-/** One hour on the time axis, in seconds. */
-const hours = 3_600;
+/** One hour in seconds, the unit of the time axis. */
+const hour = 3_600;
 
 /** Draws a day's requests. Calls `onPoint` with the slot under the pointer. Returns a function that removes the plot. */
 export function drawPlot(
@@ -23,10 +23,10 @@ export function drawPlot(
 
 	function draw(): void {
 		plot?.destroy();
-		// A canvas does not inherit the present colours and font of the page.
+		// A canvas does not inherit the page's colours and font.
 		const { stroke, fill, color, outlineColor, fontFamily } = getComputedStyle(element);
 		const axis = { stroke: color, font: `11px ${fontFamily}`, ticks: { show: false } };
-		const most = Math.max(...counts);
+		const max = Math.max(...counts);
 		plot = new UPlot(
 			{
 				width: Math.max(element.clientWidth, 1),
@@ -37,7 +37,7 @@ export function drawPlot(
 				// Leaves room for the width of the last slot.
 				scales: {
 					x: { range: [(starts[0] ?? 0) / 1_000, ((starts.at(-1) ?? 0) + stepMs) / 1_000] },
-					y: { range: [0, Math.max(4, Math.ceil(most * 1.1))] },
+					y: { range: [0, Math.max(4, Math.ceil(max * 1.1))] },
 				},
 				axes: [
 					{
@@ -45,7 +45,7 @@ export function drawPlot(
 						grid: { show: false },
 						size: 22,
 						space: 56,
-						incrs: [3 * hours, 6 * hours, 12 * hours],
+						incrs: [3 * hour, 6 * hour, 12 * hour],
 						values: (_plot, splits) => splits.map((split) => minuteOf(split * 1_000)),
 					},
 					{

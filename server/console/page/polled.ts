@@ -2,13 +2,13 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { codeOf } from "./api.ts";
 
 /**
- * Calls `load` every `everyMs` after its last answer, except while the page is hidden. `load` must not change. `reload`
- * calls it now. Returns the last answer, also while later requests fail, and the code of the last request's error.
+ * Calls `load`, which must stay the same function, `everyMs` after each answer, except while the page is hidden. Returns
+ * the last answer, the code of the last call's error, and `reload`, which calls `load` now.
  */
 export function usePolled<Value>(load: () => Promise<Value>, everyMs: number) {
 	const [state, setState] = useState<{ value?: Value | undefined; error?: string }>({});
 	const [asked, setAsked] = useState(0);
-	// A reload starts the polling anew
+	// `asked` is listed so that a reload starts the polling anew.
 	useEffect(() => {
 		let isOver = false;
 		let timer: ReturnType<typeof setTimeout> | undefined;

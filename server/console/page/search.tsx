@@ -14,12 +14,12 @@ type Found =
 	| { kind: "failed"; code: string }
 	| { kind: "found"; text: string; reply: SearchReply };
 
-/** Sums up a search and its limits. */
+/** Sums up the result of a search, and how far it reaches. */
 function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: string): string {
 	const parts = [
 		journeys.length === 0 ? `Nothing found for ${text}.` : `${counted(journeys.length, "event")} found.`,
-		`Past deliveries are known since ${timeOf(since)}. Waiting and undelivered events are always found.`,
-		!isComplete && "There was too much to search: some events may be missing.",
+		`Deliveries before ${timeOf(since)} are no longer known. Waiting and undelivered events are always found.`,
+		!isComplete && "There were too many events to search all: some may be missing.",
 		journal > 0 && "Some events have just arrived and cannot be found yet: search again in a moment.",
 	];
 	return parts.filter(Boolean).join(" ");

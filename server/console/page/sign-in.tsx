@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { Mark } from "./mark.tsx";
+import { errorWords } from "./words.ts";
 
 const refusals: Record<string, string> = {
 	invalid_admin_token: "That is not the admin token.",
@@ -13,7 +14,7 @@ export function SignIn({ refusal, onToken }: { refusal: string | undefined; onTo
 		event.preventDefault();
 		const input = String(new FormData(event.currentTarget as HTMLFormElement).get("token"));
 		setAsking(true);
-		// Replaces characters that no header can carry, so that the proxy refuses the token instead of fetch:
+		// Replaces characters that no header can carry, so that the proxy refuses the token, not fetch:
 		// https://fetch.spec.whatwg.org/#concept-header-value
 		await onToken(input.trim().replace(/[^\x21-\x7e]/g, "?"));
 		setAsking(false);
@@ -36,14 +37,14 @@ export function SignIn({ refusal, onToken }: { refusal: string | undefined; onTo
 					aria-invalid={refusal !== undefined}
 				/>
 				<p id="token-refusal" class="refusal" role="alert">
-					{refusal !== undefined && (refusals[refusal] ?? "The proxy does not answer. Try again.")}
+					{refusal !== undefined && (refusals[refusal] ?? `${errorWords(refusal)} Try again.`)}
 				</p>
 				<button type="submit" class="primary" disabled={isAsking}>
 					Open the console
 				</button>
 				<p id="token-hint" class="hint">
 					The value of <code>EVENTFERRY_ADMIN_TOKEN</code> on the server. If that is not set, nobody can sign in. This
-					tab keeps the token until you close it.
+					tab keeps the token until it is closed.
 				</p>
 			</form>
 		</main>

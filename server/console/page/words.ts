@@ -1,4 +1,5 @@
 import type { Attempt, EventBrief, JourneyDelivery } from "../../../shared/admin.ts";
+import { duration } from "./times.ts";
 
 /** The tone of a text, shown as a colour. The text must say the same without it. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
@@ -43,33 +44,46 @@ export const deliveryWords: Record<JourneyDelivery["state"], [string, Tone]> = {
 	waiting: ["Waiting", "wait"],
 	sending: ["Being sent", "wait"],
 	dead: ["Not delivered", "bad"],
-	skipped: ["Left out", "quiet"],
-	past: ["Done", "quiet"],
+	skipped: ["Not sent", "quiet"],
+	past: ["Outcome unknown", "quiet"],
 };
 
-/** Reasons of the proxy. Other reasons are a provider's own words. */
+/** Words for the proxy's reasons, to follow "because". Other reasons are a provider's own words. */
 const reasons: Record<string, string> = {
 	duplicate: "the same event had been received before",
 	duplicate_order: "this order had been recorded before",
-	email_open_too_soon: "it was opened again within 20 minutes",
-	not_addressable: "the person has neither e-mail nor user id that it could use",
-	unknown_person: "the person was not found there",
+	email_open_too_soon: "the e-mail was opened again within 20 minutes",
+	not_addressable: "the person has no e-mail or user id that the provider could use",
+	unknown_person: "the provider did not find the person",
 	forgotten: "the person was forgotten",
-	expired: "it had waited too long",
-	no_progress: "it had taken too many requests",
-	unreadable: "the answers could not be read",
+	expired: "the event had waited too long",
+	no_progress: "the event had taken too many requests",
+	unreadable: "the provider’s answers could not be read",
 	unbuildable: "the person’s address does not fit into a request",
 	internal_error: "something went wrong in the proxy; its log has the details",
-	timeout: "there was no answer within 10 seconds",
+	timeout: "the provider did not answer within 10 seconds",
 	network: "the provider could not be reached",
 	stopped: "the proxy was stopped",
-	rate_limited: "too many requests",
+	rate_limited: "the provider received too many requests",
 };
 
 /** Writes a reason as a part of a sentence. */
 export function reasonWords(reason: string): string {
 	const status = /^http_(\d+)$/.exec(reason)?.[1];
-	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `it answered ${status}`;
+	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `the provider answered ${status}`;
+}
+
+/** Number of events, and when the first and the last of them happened, ms since the epoch. */
+export interface Ages {
+	count: number;
+	oldest: number;
+	newest: number;
+}
+
+/** Tells how old events are, in a sentence. */
+export function agesWords({ count, oldest, newest }: Ages, now: number): string {
+	const [longest, shortest] = [duration(now - oldest), duration(now - newest)];
+	return `${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
 }
 
 /** Tells how many batches were set aside; undefined for none. */
@@ -79,10 +93,11 @@ export const stuckWords = (stuck: number): string | undefined =>
 		: undefined;
 
 const errors: Record<string, string> = {
-	store_unavailable: "The event store does not answer now. Nothing is lost; trying again.",
-	rate_limited: "Too many requests from here. Trying again in a while.",
+	store_unavailable: "The event store does not answer now. No accepted event is lost.",
+	rate_limited: "Too many requests from this address.",
 	invalid_admin_token: "The admin token is no longer accepted.",
 };
 
 /** Explains a failed request of the page. */
-export const errorWords = (code: string): string => errors[code] ?? "The proxy does not answer. Trying again.";
+export const errorWords = (code: string): string =>
+	errors[code] ?? (code === "unreachable" ? "The proxy does not answer." : `The proxy refused the request (${code}).`);

@@ -26,7 +26,7 @@ const remember = (run: Run, known: readonly { lane: LockedLane; value: string; n
 /** Applies a settlement to a lane, and ends its lease. */
 const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
 	...settledLane(lane, settlement),
-	state: settlement.failed ? "waiting" : "ready",
+	state: settlement.failed || settlement.postponedTo ? "waiting" : "ready",
 	owner: undefined,
 	moves: !settlement.isOnTheWay,
 });

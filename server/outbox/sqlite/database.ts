@@ -1,8 +1,35 @@
+import { chmodSync, closeSync, existsSync, fchmodSync, openSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { prepare } from "./schema.ts";
 
 /** Maximum wait for a locked file, which a stopping process may still be closing. */
 const busyMs = 2_000;
+
+/** SQLite's name for a database in memory, https://sqlite.org/inmemorydb.html. */
+export const inMemory = ":memory:";
+
+/** Mode of files that only their owner may read and write. Windows has no modes and ignores it. */
+const ownerOnly = 0o600;
+
+/** Creates a file for its owner alone, whatever the umask. Leaves an existing file as it is. */
+function createPrivate(file: string): void {
+	try {
+		const descriptor = openSync(file, "wx", ownerOnly);
+		fchmodSync(descriptor, ownerOnly);
+		closeSync(descriptor);
+	} catch (error) {
+		// An existing file must not be opened here: closing it would release SQLite's locks on it in this process,
+		// https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+		if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+	}
+}
+
+/** Gives a database and its logs to their owner alone. SQLite creates later logs with the mode of the database. */
+function makePrivate(file: string): void {
+	for (const each of [file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) {
+		if (existsSync(each)) chmodSync(each, ownerOnly);
+	}
+}
 
 /** Recognises SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has locked the file. */
 export const isBusy = (error: unknown): boolean => error instanceof Error && "errcode" in error && error.errcode === 5;
@@ -18,12 +45,20 @@ async function importSqlite(): Promise<typeof import("node:sqlite")> {
 	}
 }
 
-/** Opens a file and prepares it for the outbox. Rejects with a `StoreOpenError` for a schema that it does not know. */
+/**
+ * Opens a file and prepares it for the outbox. Only the file's owner may read it from then on, and nobody else may
+ * while it is new. Rejects with a `StoreOpenError` for a schema that it does not know.
+ */
 export async function openDatabase(file: string, options?: { allowMoved: boolean }): Promise<DatabaseSync> {
 	const { DatabaseSync } = await importSqlite();
+	// Guard (SECURITY.md): store-created
+	if (file !== inMemory) createPrivate(file);
 	const db = new DatabaseSync(file, { timeout: busyMs });
 	try {
 		prepare(db, options);
+		// Only now: a file that is no database was named by mistake, and keeps its mode.
+		// Guard (SECURITY.md): store-mode
+		if (file !== inMemory) makePrivate(file);
 		return db;
 	} catch (error) {
 		db.close();

@@ -5,6 +5,7 @@ import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
+import { inMemory } from "./database.ts";
 import type { Step } from "./dead-letters.ts";
 import { type Call, type Message, type Operations, remoteOperations, type StoreData } from "./operations.ts";
 
@@ -20,9 +21,6 @@ const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")
 
 /** Operations of deliveries, which can wait a little, as several requests are under way at a time. */
 const unhurried: ReadonlySet<keyof Operations> = new Set(["settle", "take"]);
-
-/** SQLite's name for a database in memory, https://sqlite.org/inmemorydb.html. */
-const inMemory = ":memory:";
 
 /**
  * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP. Rejects with

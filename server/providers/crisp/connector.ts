@@ -31,7 +31,11 @@ const dialect: Dialect = {
 		// Limits answer 420 or 429: https://docs.crisp.chat/guides/rest-api/rate-limits
 		{ status: [420], means: "wait" },
 		// The maintainers name 422 as well: https://github.com/crisp-im/ruby-crisp-api/issues/18
-		{ status: [422], reason: /limit|quota|too_many/, means: "wait" },
+		// One event may cause it as well, so the probe decides whether the destination is held.
+		{ status: [422], reason: /limit|quota|too_many/, means: "paused" },
+		// A plan limits the number of contacts; the answer at its limit is not documented:
+		// https://help.crisp.chat/en/article/how-can-i-increase-my-limits-quotas-1tuarq7
+		{ purpose: ["create"], reason: /limit|quota/, means: "paused" },
 		// The plugin is not installed on the website: https://github.com/crisp-im/node-crisp-api/issues/31
 		// The token's tier is not admitted: https://github.com/crisp-im/node-crisp-api/issues/56
 		{ reason: /^(not_subscribed|restricted_route_tier)$/, means: "paused" },
@@ -119,7 +123,22 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
+	/** A request about a profile with an id that Crisp gives nobody, and with a body that it refuses. */
+	const askRight = (method: "POST" | "PATCH", ...path: string[]): PlannedRequest => ({
+		purpose: "right",
+		method,
+		path: pathOf(...path, "00000000-0000-0000-0000-000000000000"),
+		body: {},
+		ifDelivered: {},
+	});
+
 	return {
+		rights: [
+			{ name: "send events", request: askRight("POST", "events") },
+			{ name: "update profiles", request: askRight("PATCH", "profile") },
+			{ name: "update their data", request: askRight("PATCH", "data") },
+			{ name: "create profiles" },
+		],
 		allowance: { requests: daily[config.tier], per: "day" },
 		probe: {
 			purpose: "probe",

@@ -71,7 +71,19 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
+	/** A request about a customer with an id that HelpCrunch gives nobody. */
+	const askRight = (request: Pick<PlannedRequest, "method" | "path" | "body">): PlannedRequest => ({
+		...request,
+		purpose: "right",
+		ifDelivered: {},
+	});
+
 	return {
+		rights: [
+			{ name: "send events", request: askRight({ method: "POST", path: ["events"], body: { customer: 0 } }) },
+			{ name: "update customers", request: askRight({ method: "PATCH", path: ["customers", "0"], body: {} }) },
+			{ name: "create customers" },
+		],
 		// https://docs.helpcrunch.com/en/rest-api-v1/api-setup-v1
 		allowance: { requests: 120, per: "minute" },
 		probe: { purpose: "probe", method: "GET", path: ["customers"], query: { limit: "1" }, ifDelivered: {} },

@@ -97,6 +97,8 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 	}
 
 	return {
+		// What these routes answer to a wrong user is not documented.
+		rights: [{ name: "send events" }, { name: "create users" }],
 		// No limit is documented.
 		allowance: { requests: 10, per: "second" },
 		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },

@@ -39,9 +39,9 @@ export function createConversations(websiteId: string, emit: Emit): { routes: Ro
 		last_message: messages.at(-1)?.content ?? "",
 		created_at: createdAt,
 	});
-	const of = about(({ session = "" }) => conversations.get(session), refuse(404, "session_not_found"));
+	const ofConversation = about(({ session = "" }) => conversations.get(session), refuse(404, "session_not_found"));
 	const change = <Body extends Partial<Conversation>>(schema: ZodType<Body>) =>
-		of(schema, (conversation, body) => {
+		ofConversation(schema, (conversation, body) => {
 			Object.assign(conversation, body);
 			return answer("updated");
 		});
@@ -67,22 +67,22 @@ export function createConversations(websiteId: string, emit: Emit): { routes: Ro
 			},
 		},
 		"/conversation/:session": {
-			get: of(anything, (conversation) => answer("resolved", view(conversation))),
-			delete: of(anything, ({ session_id }) => {
+			get: ofConversation(anything, (conversation) => answer("resolved", view(conversation))),
+			delete: ofConversation(anything, ({ session_id }) => {
 				conversations.delete(session_id);
 				return answer("deleted");
 			}),
 		},
-		"/conversation/:session/initiate": { post: of(anything, () => answer("initiated")) },
+		"/conversation/:session/initiate": { post: ofConversation(anything, () => answer("initiated")) },
 		"/conversation/:session/meta": {
-			get: of(anything, ({ meta }) => answer("resolved", meta)),
-			patch: of(conversationMeta, ({ meta }, body) => {
+			get: ofConversation(anything, ({ meta }) => answer("resolved", meta)),
+			patch: ofConversation(conversationMeta, ({ meta }, body) => {
 				Object.assign(meta, body);
 				return answer("updated");
 			}),
 		},
 		"/conversation/:session/messages": {
-			get: of(anything, ({ messages }, _body, { query }) => {
+			get: ofConversation(anything, ({ messages }, _body, { query }) => {
 				const before = Number(query.timestamp_before ?? Number.POSITIVE_INFINITY);
 				const after = Number(query.timestamp_after ?? 0);
 				return answer(
@@ -92,7 +92,7 @@ export function createConversations(websiteId: string, emit: Emit): { routes: Ro
 			}),
 		},
 		"/conversation/:session/message": {
-			post: of(conversationMessage, ({ session_id, messages }, body) => {
+			post: ofConversation(conversationMessage, ({ session_id, messages }, body) => {
 				const message = { fingerprint: ++lastFingerprint, timestamp: Date.now(), ...body };
 				messages.push(message);
 				// Crisp names events from the visitor's side: a visitor sends, and receives what operators write.
@@ -102,18 +102,18 @@ export function createConversations(websiteId: string, emit: Emit): { routes: Ro
 			}),
 		},
 		"/conversation/:session/state": {
-			get: of(anything, ({ state }) => answer("resolved", { state })),
+			get: ofConversation(anything, ({ state }) => answer("resolved", { state })),
 			patch: change(conversationState),
 		},
 		"/conversation/:session/routing": {
-			get: of(anything, ({ assigned }) => answer("resolved", { assigned })),
+			get: ofConversation(anything, ({ assigned }) => answer("resolved", { assigned })),
 			patch: change(conversationRouting),
 		},
 		"/conversation/:session/block": {
-			get: of(anything, ({ blocked }) => answer("resolved", { blocked })),
+			get: ofConversation(anything, ({ blocked }) => answer("resolved", { blocked })),
 			patch: change(conversationBlock),
 		},
-		"/conversation/:session/read": { patch: of(conversationRead, () => answer("marked", {}, 202)) },
+		"/conversation/:session/read": { patch: ofConversation(conversationRead, () => answer("marked", {}, 202)) },
 	};
 	return { routes, clear: () => conversations.clear() };
 }

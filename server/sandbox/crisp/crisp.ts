@@ -25,7 +25,7 @@ interface SimulatedCrisp extends SimulatedProvider<CrispCredentials> {
 	stop(): void;
 }
 
-/** Creates Crisp's routes for people, conversations, a website and its operators. Its socket is on `server`. */
+/** Simulates Crisp's routes for people, conversations, a website and its operators, and its socket on `server`. */
 export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
@@ -47,7 +47,7 @@ export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
 	const router = literalRouter();
 	router.use((request, response, next) => {
 		if (request.headers.authorization !== basic) send(response, refuse(401, "invalid_session"));
-		// A missing tier means `user`, and that keypair is not subscribed to any website.
+		// A request without a tier counts as `user`, whose keypair is subscribed to no website.
 		else if (request.get("x-crisp-tier") !== tier) send(response, refuse(404, "not_subscribed"));
 		// Crisp documents neither the reason nor a Retry-After here, only the status.
 		else if (!quota.spend()) send(response, refuse(429, "too_many_requests"));

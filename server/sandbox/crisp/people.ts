@@ -12,7 +12,7 @@ const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.e
 /** Crisp's routes for people and their events, under `/website/{website_id}`. */
 export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 	/** Finds the person in the path, by people_id or e-mail. */
-	const of = about(({ person = "" }) => people.find(person), refuse(404, "not_found"));
+	const ofPerson = about(({ person = "" }) => people.find(person), refuse(404, "not_found"));
 
 	/** Stores a contact card, unless another profile has its e-mail. */
 	function keepCard(person: SandboxPerson, { email, ...profile }: Record<string, unknown>) {
@@ -27,13 +27,13 @@ export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 
 	return {
 		"/people/events/:person": {
-			post: of(peopleEvent, (person, { text, ...rest }) => {
+			post: ofPerson(peopleEvent, (person, { text, ...rest }) => {
 				person.events.push({ name: text, ...rest, at: Date.now() });
 				return answer("dispatched");
 			}),
 		},
 		"/people/events/:person/list/:page": {
-			get: of(anything, ({ events }, _body, { params }) => {
+			get: ofPerson(anything, ({ events }, _body, { params }) => {
 				const shown = events.map(({ name, at, ...event }) => ({ text: name, ...event, timestamp: at }));
 				return answer("listed", pageOf(shown, params.page));
 			}),
@@ -47,21 +47,21 @@ export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 			}),
 		},
 		"/people/profile/:person": {
-			get: of(anything, (person) => answer("resolved", card(person))),
-			put: of(wholeCard, keepCard),
-			patch: of(partialCard, (person, body) => keepCard(person, merged(person.profile, body))),
-			delete: of(anything, (person) => {
+			get: ofPerson(anything, (person) => answer("resolved", card(person))),
+			put: ofPerson(wholeCard, keepCard),
+			patch: ofPerson(partialCard, (person, body) => keepCard(person, merged(person.profile, body))),
+			delete: ofPerson(anything, (person) => {
 				people.remove(person);
 				return answer("deleted");
 			}),
 		},
 		"/people/data/:person": {
-			get: of(anything, ({ attributes }) => answer("resolved", { data: attributes })),
-			put: of(peopleData, (person, { data }) => {
+			get: ofPerson(anything, ({ attributes }) => answer("resolved", { data: attributes })),
+			put: ofPerson(peopleData, (person, { data }) => {
 				person.attributes = data;
 				return updated;
 			}),
-			patch: of(peopleData, (person, { data }) => {
+			patch: ofPerson(peopleData, (person, { data }) => {
 				Object.assign(person.attributes, data);
 				return updated;
 			}),

@@ -8,7 +8,7 @@ export interface CrispRelay {
 	emit(event: string, data: Record<string, unknown>): number;
 	/** Resolves once a client has subscribed to an event; rejects after `timeoutMs` (default 10,000). */
 	subscribed(event: string, timeoutMs?: number): Promise<void>;
-	/** Ends all connections, as a server that disconnects its clients or as a network that fails. */
+	/** Ends all connections: as a server that disconnects its clients, or as a failing network. */
 	drop(how: "server" | "network"): void;
 }
 
@@ -17,8 +17,8 @@ const path = "/crisp/relay";
 type Authentication = Partial<Record<"username" | "password" | "tier" | "events", unknown>>;
 
 /**
- * Crisp's event socket (https://docs.crisp.chat/guides/rtm-api/), on the sandbox's own server. Starts at the first
- * request for its address, because it needs socket.io and most tests do not.
+ * Crisp's event socket (https://docs.crisp.chat/guides/rtm-api/), on the sandbox's own server. Starts when its
+ * address is first requested, because it needs socket.io and most tests do without.
  */
 export function createRelay(server: HttpServer, admits: (given: Authentication) => boolean) {
 	let started: Promise<string> | undefined;
@@ -76,7 +76,7 @@ export function createRelay(server: HttpServer, admits: (given: Authentication) 
 
 	return {
 		relay,
-		/** Resolves to the socket's address; rejects when socket.io is missing. */
+		/** Resolves to the socket's address; rejects if socket.io is not installed. */
 		url: (): Promise<string> => {
 			started ??= start();
 			return started;

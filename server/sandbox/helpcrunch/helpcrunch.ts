@@ -12,7 +12,7 @@ export interface HelpcrunchCredentials {
 
 const minute = 60_000;
 
-/** HelpCrunch's envelope: a generic first entry, the useful ones after it. */
+/** Refuses in HelpCrunch's envelope, whose first entry is always the same. */
 const refuse = (status: number, ...errors: Violation[]): Reply => ({
 	status,
 	body: { errors: [{ code: "invalid_request", message: "Invalid request" }, ...errors] },
@@ -25,12 +25,12 @@ const { valid, about } = handlers((error) => refuse(400, ...violations(error)));
 
 const unixSeconds = () => String(Math.floor(Date.now() / 1000));
 
-/** Creates HelpCrunch's routes for events and customers. userIds are unique there, e-mails are not. */
+/** Simulates HelpCrunch's routes for events and customers. At HelpCrunch, userIds are unique, e-mails are not. */
 export function simulateHelpcrunch(perMinute: number): SimulatedProvider<HelpcrunchCredentials> {
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
-	// HelpCrunch never reuses an id. Neither do later sandboxes, because a proxy's store may remember ids of this one.
+	// Ids begin at the time, so that a later sandbox reuses none: a proxy's store may remember them.
 	let lastId = Date.now();
 	let lastEventId = lastId;
 
@@ -62,7 +62,7 @@ export function simulateHelpcrunch(perMinute: number): SimulatedProvider<Helpcru
 		"/events": {
 			post: valid(customerEvent, ({ customer: id, name, data }) => {
 				const person = people.find(id);
-				// "Chat" is what the documentation of this very route prints.
+				// The documentation of this route prints "Chat", not "Customer".
 				if (!person) return notFound("Chat not found");
 				person.events.push({ name, ...(data && { data }), at: Date.now() });
 				return answer({ id: ++lastEventId, name, data, createdAt: unixSeconds() });
@@ -95,7 +95,7 @@ export function simulateHelpcrunch(perMinute: number): SimulatedProvider<Helpcru
 			get: ofCustomer(anything, (person) => answer(rendered(person))),
 			patch: ofCustomer(customer, (person, body) => (write(person, body) ? answer(rendered(person)) : userIdTaken)),
 			put: ofCustomer(customer, (person, body) => {
-				// PUT nulls fields that it does not name; the older half of the documentation page says otherwise.
+				// PUT nulls the fields it leaves out; the older half of the documentation page says otherwise.
 				person.profile = {};
 				return write(person, { email: null, userId: null, ...body }) ? answer(rendered(person)) : userIdTaken;
 			}),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 // https://docs.helpcrunch.com/en/rest-api-v1: add-customer-event-v1, create-customer-v1, update-customer-v1,
-// search-customers-v1. Messages are HelpCrunch's own where it prints them.
+// search-customers-v1. Messages are those of the documentation where it has any.
 
 const blank = "This value should not be blank.";
 const typed = (type: string) => (issue: { input?: unknown }) =>
@@ -95,7 +95,7 @@ export interface Violation {
 	message: string;
 }
 
-/** Lists the faults of a body as HelpCrunch does. */
+/** Lists the mistakes in a body as HelpCrunch does. */
 export function violations(error: z.ZodError): Violation[] {
 	return error.issues.flatMap((issue) => {
 		const at = issue.path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");

@@ -3,7 +3,7 @@ window.eventferry = window.eventferry || [];
 
 const find = (selector) => document.querySelector(selector);
 const providers = { crisp: "Crisp", helpcrunch: "HelpCrunch", vibetrace: "Vibetrace" };
-const shownRequests = 200;
+const maxRequests = 200;
 let basket = [];
 
 /** Makes a call and flushes at once, so that the event is seen to arrive; the snippet would send it seconds later. */
@@ -98,7 +98,7 @@ function showRequest({ at, destination, method, path, query, headers, body, stat
 		row.append(element("pre", "", typeof body === "string" ? body : JSON.stringify(body, null, 2)));
 	const log = find("#log");
 	log.prepend(row);
-	if (log.children.length > shownRequests) log.lastElementChild.remove();
+	if (log.children.length > maxRequests) log.lastElementChild.remove();
 	find("#nothing").hidden = true;
 }
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-// https://help.vtcdn.net/kb/how-to-send-events-via-api/; payloads of single types are from Vibetrace's v3
+// https://help.vtcdn.net/kb/how-to-send-events-via-api/; payloads of some types are from Vibetrace's v3
 // documentation. Unknown fields are ignored, as its API overview says, so these objects are not strict.
 
 const text = z.string().min(1);
@@ -36,7 +36,7 @@ export interface VibetraceEvent {
 	payload: Record<string, unknown>;
 }
 
-/** Reads the body of `POST /event`: returns the event, or the fault as text. */
+/** Reads the body of `POST /event`; returns the event, or a description of the mistake. */
 export function readEvent(body: unknown): VibetraceEvent | string {
 	const { data } = envelope.safeParse(body);
 	if (!data) return "Please send event information along with user";
@@ -52,5 +52,5 @@ export function readEvent(body: unknown): VibetraceEvent | string {
 
 /** The body of `POST /user` and `PUT /user/{email}`: an object of attributes. */
 export const userAttributes = z.record(z.string(), z.unknown());
-/** `POST /user` needs the address. */
+/** The body of `POST /user`, which requires the e-mail. */
 export const newUser = z.looseObject({ email: z.string().regex(/^[^\s@]+@[^\s@]+$/) });

@@ -19,7 +19,7 @@ const unknownUser = (status: number) => refuse(status, "User not found", "This e
 
 const { valid } = handlers(() => malformed("Please send user attributes as an object"));
 
-/** Creates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
+/** Simulates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
 export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 	const credentials: VibetraceCredentials = { apiKey: randomBytes(24).toString("hex") };
 	const people = createPeople();
@@ -51,7 +51,7 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 				const event = readEvent(body);
 				if (typeof event === "string") return refuse(400, "Missing event information", event);
 				const person = people.find("email" in event.user ? event.user.email : event.user._id);
-				// The documentation says only "you will receive an error".
+				// Undocumented status: the documentation says only "you will receive an error".
 				if (!person) return unknownUser(400);
 				record(person, event);
 				const results = { message: "Event created", email: "Event was created for the specified user" };

@@ -25,10 +25,10 @@ describe("login", () => {
 			becomes: { anonymousId: "a", userId: "x", email: "new@example.com", token: "new" },
 		},
 		{
-			now: "a new token drops identifiers that its login does not name, since the proxy compares both",
+			now: "the same person keeps identifiers that a new token does not name",
 			identity: { anonymousId: "a", isNew: true as const, userId: "x", email: "x@example.com", token: "old" },
 			login: { email: "x@example.com", token: "new" },
-			becomes: { anonymousId: "a", isNew: true as const, email: "x@example.com", token: "new" },
+			becomes: { anonymousId: "a", isNew: true as const, userId: "x", email: "x@example.com", token: "new" },
 		},
 		{
 			now: "the same person keeps identifiers that a login without a token does not name",

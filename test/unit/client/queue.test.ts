@@ -105,7 +105,7 @@ test("only the same person's waiting events get a newer token", () => {
 	expect(list(true).map(({ person }) => person.token)).toEqual(["new", "bob's"]);
 });
 
-test("waiting events take the identifiers that come with a newer token, and keep their own without a token", () => {
+test("waiting events take the identifiers that come with a newer token, and keep those that it lacks", () => {
 	const { _capture: capture, _assign: assign, _list: list } = queue();
 	capture(event({ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" }));
 	owner = { ...ada, userId: "7" };
@@ -113,7 +113,10 @@ test("waiting events take the identifiers that come with a newer token, and keep
 	expect(list(true).map(({ person }) => person)).toEqual([
 		{ anonymousId: "a", userId: "7", email: "ada@example.com", token: "old" },
 	]);
-	owner = { ...ada, token: "names an e-mail only" };
+	owner = { anonymousId: "a", userId: "7", token: "names a userId only" };
+	assign();
+	expect(list(true).map(({ person }) => person)).toEqual([{ ...owner, email: "ada@example.com" }]);
+	owner = { ...owner, email: "new@example.com", token: "names another e-mail" };
 	assign();
 	expect(list(true).map(({ person }) => person)).toEqual([owner]);
 });

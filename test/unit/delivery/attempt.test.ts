@@ -10,6 +10,8 @@ describe("an attempt", () => {
 	let outcome: Outcome;
 	let isHeld: boolean;
 	let isProbing: boolean;
+	/** True if the provider's own probe succeeds. */
+	let isWell: boolean;
 	let aborting: AbortController;
 	let faults: unknown[];
 	/** Number of answers reported to the hold. */
@@ -24,6 +26,7 @@ describe("an attempt", () => {
 		outcome = { kind: "delivered", known: {} };
 		isHeld = true;
 		isProbing = false;
+		isWell = false;
 		aborting = new AbortController();
 		faults = [];
 		reported = 0;
@@ -62,7 +65,7 @@ describe("an attempt", () => {
 			signal: aborting.signal,
 			report: (notice) => notice.kind === "fault" && faults.push([notice.message, notice.error]),
 		});
-		return createAttempts(context, hold);
+		return createAttempts(context, hold, { sent: () => 0, succeeds: async () => isWell, endPause: async () => {} });
 	}
 
 	it("settles the lease, reports to the hold, and links learnt aliases to the person when it delivers", async () => {
@@ -115,5 +118,49 @@ describe("an attempt", () => {
 		expect(settlement.ended).toEqual({ count: 1, ending: { kind: "dead", reason: "internal_error" } });
 		expect(step).toBeUndefined();
 		expect(faults).toEqual([["a delivery could not be planned", "TypeError"]]);
+	});
+
+	it("counts a refusal against the event if the provider's own probe succeeds, up to five attempts", async () => {
+		outcome = { kind: "paused", reason: "http_403", status: 403 };
+		isWell = true;
+		const { attempt } = start();
+		const { settlement } = await attempt(leaseOf());
+		expect(settlement).toMatchObject({ failed: { dueAt: expect.any(Number) } });
+		const last = await attempt({ ...leaseOf(), attempts: 4 });
+		const ending = { kind: "dead", reason: "http_403", status: 403 };
+		expect(last.settlement.ended).toEqual({ count: 1, ending });
+	});
+
+	it("counts no refusal against the event if the probe fails as well", async () => {
+		outcome = { kind: "paused", reason: "http_403", status: 403 };
+		const { settlement } = await start().attempt(leaseOf());
+		expect([settlement.failed, settlement.ended]).toEqual([undefined, undefined]);
+	});
+
+	it("sends half as many updates next if several are refused as one request", async () => {
+		plan = () => ({
+			kind: "send",
+			request: { purpose: "update", method: "POST", path: [], ifDelivered: {} },
+			settles: 5,
+			covers: 5,
+		});
+		outcome = { kind: "paused", reason: "http_403", status: 403 };
+		isWell = true;
+		expect((await start().attempt(leaseOf())).settlement).toMatchObject({ narrowTo: 3 });
+	});
+
+	it("postpones lanes that need a creation while creations are held, without counting an attempt", async () => {
+		plan = () => ({
+			kind: "send",
+			request: { purpose: "create", method: "POST", path: [], ifDelivered: {} },
+			settles: 0,
+			covers: 1,
+		});
+		outcome = { kind: "paused", reason: "not_allowed", status: 403 };
+		isWell = true;
+		const { attempt, sent, creationHold } = start();
+		expect((await attempt(leaseOf())).settlement).toMatchObject({ postponedTo: 30_005 });
+		expect(await attempt(leaseOf())).toMatchObject({ settlement: { postponedTo: 30_005 }, isSent: false });
+		expect([sent(), creationHold()]).toEqual([1, { reason: "not_allowed", until: 30_005 }]);
 	});
 });

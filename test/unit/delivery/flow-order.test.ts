@@ -70,6 +70,7 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 			startFlow(context, {
 				purse: createPurse(context),
 				hold: running,
+				endPause: async () => {},
 				startTimer(ring, ms) {
 					let isCancelled = false;
 					const at = now + ms;

@@ -92,6 +92,7 @@ describe("the flow", () => {
 		flow = startFlow(context, {
 			purse: createPurse(context),
 			hold: { ...running, until: () => heldUntil },
+			endPause: async () => {},
 			startTimer(ring, ms) {
 				const timer = { ring, at: now + ms };
 				timers.push(timer);

@@ -108,10 +108,10 @@ describe("a hold shared by several processes", () => {
 		await Promise.all(holds.map((each, index) => each.tell(failed(index), false)));
 		await Promise.all(holds.slice(1).map((each, index) => each.tell(failed(index), false)));
 		await Promise.all(holds.map(look));
-		expect(holds.map((each) => each.state().kind)).toEqual(holds.map(() => "running"));
+		expect(holds.map((each) => each.isSuspect())).toEqual(holds.map(() => false));
 		await holds[3]?.tell(failed(3), false);
 		await Promise.all(holds.map(look));
-		expect(holds.map((each) => each.state().kind)).toEqual(holds.map(() => "paused"));
+		expect(holds.map((each) => each.isSuspect())).toEqual(holds.map(() => true));
 	});
 
 	it("still waits after a restart, but probes a paused destination at once, as its cause may be gone", async () => {

@@ -47,22 +47,24 @@ describe("a destination", () => {
 		expect(hold.state()).toEqual({ kind: "waiting", reason: "quota", until: 60_000 });
 	});
 
-	it("pauses after ten failures in a row from at least three people", () => {
+	it("is suspected of an outage after ten failures in a row from at least three people", () => {
 		const hold = createHold(daily);
 		for (let failure = 0; failure < 9; failure += 1) hold.failed(failure % 3, "http_500", 0);
-		expect(hold.state().kind).toBe("running");
+		expect(hold.isSuspect()).toBe(false);
 		hold.failed(0, "http_500", 0);
-		expect(hold.state()).toEqual({ kind: "paused", reason: "http_500", until: 30_000 });
+		expect([hold.isSuspect(), hold.state().kind]).toEqual([true, "running"]);
+		hold.answered(0);
+		expect(hold.isSuspect()).toBe(false);
 	});
 
-	it("does not pause for failures of one or two people, nor for failures with an answer between them", () => {
+	it("is not suspected for failures of one or two people, nor for failures with an answer between them", () => {
 		const hold = createHold(daily);
 		for (let failure = 0; failure < 50; failure += 1) hold.failed(failure % 2, "http_500", 0);
 		for (let failure = 0; failure < 50; failure += 1) {
 			if (failure % 9 === 0) hold.answered(0);
 			hold.failed(failure, "http_500", 0);
+			expect(hold.isSuspect()).toBe(false);
 		}
-		expect(hold.state().kind).toBe("running");
 	});
 
 	it("is paused longer after a probe that fails", () => {

@@ -158,6 +158,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(501)).attempts).toBe(0);
 		});
 
+		it("waits until it is due after it was postponed, without a counted failure", async () => {
+			await append([event("ada", "1")]);
+			await outbox.settle({ lease: await takeOne(100), now: 100, postponedTo: 500 });
+			const { leases, nextAt } = await outbox.take({ ...takeOptions, destination: crisp, now: 499 });
+			expect([leases, nextAt]).toEqual([[], 500]);
+			const again = await takeOne(500);
+			expect([again.attempts, again.failingSince, again.bodies]).toEqual([0, undefined, ["1"]]);
+		});
+
 		it("is not made ready by a new event while it waits", async () => {
 			await append([event("ada", "1")]);
 			await outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 500 } });

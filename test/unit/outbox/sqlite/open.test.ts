@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
@@ -174,6 +175,46 @@ describe("the SQLite outbox", () => {
 			timeout: 60_000,
 		});
 		expect(faults).toEqual([expect.stringMatching(/could not be fanned out/)]);
+	});
+
+	describe.skipIf(process.platform === "win32")("is the owner's alone", () => {
+		/** Returns the modes of a store's files, by the end of their name. */
+		const modes = (file: string) =>
+			Object.fromEntries(
+				readdirSync(dirname(file)).map((name) => [
+					name.replace("store.db", ""),
+					(statSync(`${dirname(file)}/${name}`).mode & 0o777).toString(8),
+				]),
+			);
+
+		it.each(["000", "022", "777"])("whatever the umask, as %s", async (umask) => {
+			const file = freshFile();
+			const before = process.umask(umask);
+			const outbox = await open(file).finally(() => process.umask(before));
+			await outbox.append(batch);
+			expect(modes(file)).toEqual({ "": "600", "-wal": "600" });
+		});
+
+		it("when it was not before", async () => {
+			const file = freshFile();
+			const outbox = await open(file);
+			await outbox.append(batch);
+			const copy = freshFile();
+			for (const end of ["", "-wal"]) {
+				copyFileSync(file + end, copy + end);
+				chmodSync(copy + end, 0o666);
+			}
+			const reopened = await open(copy);
+			expect(modes(copy)).toEqual({ "": "600", "-wal": "600" });
+			await vi.waitFor(async () => expect(await reopened.stats()).toMatchObject({ events: 1 }));
+		});
+
+		it("but a file that is no database keeps its mode", async () => {
+			const file = `${dirname(freshFile())}/notes.txt`;
+			writeFileSync(file, "not a database, but long enough to be looked at as one".repeat(100), { mode: 0o644 });
+			await expect(openSqlite(file)).rejects.toThrow(StoreOpenError);
+			expect((statSync(file).mode & 0o777).toString(8)).toBe("644");
+		});
 	});
 
 	it("is kept in memory, and in no file, as `:memory:`", async () => {

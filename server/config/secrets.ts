@@ -1,0 +1,44 @@
+import { isRecord } from "../providers/json.ts";
+import { variables } from "./variables.ts";
+
+/** A secret in a configuration. */
+export interface Secret {
+	/** Path of the option, without the place in a list of secrets. */
+	path: string;
+	/** The option's name. */
+	name: string;
+	value: string;
+	/** The object that has the option: the configuration, a site or an account. */
+	holder: Record<string, unknown>;
+}
+
+const isSecret = (name: string) => name !== "writeKey" && /key|token|secret/i.test(name);
+
+/** Names of the secret options that a provider makes, which name the account. */
+const credentials = new Set(
+	variables
+		.filter(({ isCredential }) => isCredential)
+		.map(({ path }) => path.replace(/^.*\./, ""))
+		.filter(isSecret),
+);
+
+/** Finds the secrets in a configuration, which need not be checked yet, by the names of its options. */
+export function secretsIn(value: unknown, path: string[] = []): Secret[] {
+	if (Array.isArray(value)) return value.flatMap((each, index) => secretsIn(each, [...path, String(index)]));
+	if (!isRecord(value)) return [];
+	return Object.entries(value).flatMap(([name, inner]) => {
+		const place = [...path, name];
+		if (!isSecret(name)) return secretsIn(inner, place);
+		const values = [inner].flat().filter((each) => typeof each === "string");
+		return values.map((each) => ({ path: place.join("."), name, value: each, holder: value }));
+	});
+}
+
+/** Whether a provider has made the secret, so that nobody can choose another. */
+export const isCredential = ({ name }: Secret): boolean => credentials.has(name);
+
+/** Whether two secrets are one option of one provider's account, which two sites may share. */
+export const isOneAccount = (a: Secret, b: Secret): boolean =>
+	a.name === b.name &&
+	a.holder !== b.holder &&
+	[...credentials].some((name) => a.holder[name] !== undefined && a.holder[name] === b.holder[name]);

@@ -1,0 +1,56 @@
+import { doubling } from "./backoff.ts";
+import type { Context } from "./context.ts";
+import type { CreationHold } from "./hold.ts";
+
+/** First and longest hold of creations, ms. */
+const firstMs = 30_000;
+const longestMs = 900_000;
+/** Longest attempt at a creation after a hold, ms. Other creations wait for its answer. */
+const attemptMs = 15_000;
+
+/**
+ * Holds the requests that create profiles while the provider refuses just these, for lack of a right or because its plan
+ * is full. Events of known people go on. Each process holds its own creations.
+ */
+export function createCreations({ now, report }: Pick<Context, "now" | "report">) {
+	let hold: CreationHold | undefined;
+	let holds = 0;
+	let refusedLane: number | undefined;
+	let hasAccepted = false;
+
+	return {
+		/** The hold, if creations are held. */
+		hold: () => hold,
+
+		/** Returns the time from which this creation may be tried; 0 for now. After a hold, one creation goes alone. */
+		begin(): number {
+			if (!hold) return 0;
+			if (hold.until > now()) return hold.until;
+			hold = { ...hold, until: now() + attemptMs };
+			return 0;
+		},
+
+		accepted(): void {
+			hasAccepted = true;
+			refusedLane = undefined;
+			holds = 0;
+			if (hold) report({ kind: "creations", hold: undefined });
+			hold = undefined;
+		},
+
+		/**
+		 * Records a refused creation of a lane. Returns the hold, or undefined if the refusal seems to be of this person
+		 * alone: creations were accepted before, and no other lane's was refused since.
+		 */
+		refused(lane: number, reason: string): CreationHold | undefined {
+			const isOfPerson = hasAccepted && !hold && (refusedLane === undefined || refusedLane === lane);
+			refusedLane = lane;
+			if (isOfPerson) return undefined;
+			holds += 1;
+			const isNew = hold === undefined;
+			hold = { reason, until: now() + doubling(holds, firstMs, longestMs) };
+			if (isNew) report({ kind: "creations", hold });
+			return hold;
+		},
+	};
+}

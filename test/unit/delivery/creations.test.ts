@@ -1,0 +1,57 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Notice } from "../../../server/delivery/context.ts";
+import { createCreations } from "../../../server/delivery/creations.ts";
+
+describe("creations of profiles", () => {
+	let now: number;
+	let notices: Notice[];
+	let creations: ReturnType<typeof createCreations>;
+	beforeEach(() => {
+		now = 0;
+		notices = [];
+		creations = createCreations({ now: () => now, report: (notice) => notices.push(notice) });
+	});
+
+	it("are held from the first refusal on, if none was accepted before", () => {
+		expect(creations.begin()).toBe(0);
+		expect(creations.refused(1, "not_allowed")).toEqual({ reason: "not_allowed", until: 30_000 });
+		expect(creations.begin()).toBe(30_000);
+		expect(notices).toEqual([{ kind: "creations", hold: { reason: "not_allowed", until: 30_000 } }]);
+	});
+
+	it("are tried one at a time after a hold, which doubles up to 15 minutes", () => {
+		const lengths: number[] = [];
+		for (let n = 0; n < 8; n += 1) {
+			const hold = creations.refused(1, "not_allowed");
+			lengths.push((hold?.until ?? 0) - now);
+			now = hold?.until ?? 0;
+			expect(creations.begin()).toBe(0);
+			expect(creations.begin()).toBe(now + 15_000);
+		}
+		expect(lengths).toEqual([30_000, 60_000, 120_000, 240_000, 480_000, 900_000, 900_000, 900_000]);
+		expect(notices).toHaveLength(1);
+	});
+
+	it("go on once one is accepted", () => {
+		creations.refused(1, "not_allowed");
+		now = 30_000;
+		creations.begin();
+		creations.accepted();
+		expect([creations.begin(), creations.hold()]).toEqual([0, undefined]);
+		expect(notices.at(-1)).toEqual({ kind: "creations", hold: undefined });
+	});
+
+	it("are not held for the refusals of one person, after others were accepted", () => {
+		creations.accepted();
+		for (let n = 0; n < 3; n += 1) expect(creations.refused(1, "blocked")).toBeUndefined();
+		expect(creations.begin()).toBe(0);
+	});
+
+	it("are held when a second person is refused and nobody was accepted in between", () => {
+		creations.accepted();
+		creations.refused(1, "not_allowed");
+		creations.accepted();
+		expect(creations.refused(2, "not_allowed")).toBeUndefined();
+		expect(creations.refused(3, "not_allowed")).toMatchObject({ until: 30_000 });
+	});
+});
