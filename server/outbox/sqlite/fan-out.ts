@@ -1,6 +1,6 @@
 import { byDestination } from "../deliveries.ts";
 import { type Head, routedOf } from "../journal-row.ts";
-import { discardedTold } from "../limits.ts";
+import { discardedTold, untrustedMost } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import type { Shared } from "./shared.ts";
@@ -42,11 +42,10 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const owed = byDestination(routedOf(head, routes).filter((_, place) => !taken.has(offset + place)));
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
-				const most = deliveries[0]?.trusted ? deliveries.length : lanes.roomForUntrusted(destination, person);
-				const more = deliveries.splice(most);
-				count(destination, discardedFor(tooManyWaiting), more.length);
-				if (deliveries.length === 0) owed.delete(name);
-				lanes.addEntry(destination, person, { bundle, deliveries }, now);
+				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
+				const added = lanes.addEntry(destination, person, { bundle, deliveries }, now, most);
+				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
+				if (added === 0) owed.delete(name);
 			}
 			if (taken.size > 0) {
 				const bodies = bundles.bodies(bundle);

@@ -1,7 +1,6 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
 import { isSameTrust, type Lane, laneOf, trustOf } from "../lane.ts";
-import { untrustedMost } from "../limits.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 
@@ -31,6 +30,12 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			WHERE person = ? AND destination = ?`,
 			[person, destination],
 		);
+	}
+
+	/** Returns the number of deliveries that a lane owes. */
+	function owedBy(lane: number): number {
+		const owed = get("SELECT sum(length(deliveries)) AS bytes FROM entry WHERE lane = ?", [lane]);
+		return sizeToCount(Number(owed?.bytes));
 	}
 
 	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
@@ -67,26 +72,28 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				run("UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2", [id, latest]);
 		},
 
-		/** Returns the number of untrusted deliveries that a person's lane at a destination can still take. */
-		roomForUntrusted(destination: number, person: string): number {
-			const owed = get(
-				`SELECT sum(length(deliveries)) AS bytes FROM lane JOIN entry ON entry.lane = lane.id
-				WHERE person = ? AND destination = ? AND trusted = 0`,
-				[person, destination],
-			);
-			return Math.max(0, untrustedMost - sizeToCount(Number(owed?.bytes)));
-		},
-
-		/** Adds an entry to the end of a person's lane of the same trust, which is made if there is none. */
-		addEntry(destination: number, person: string, { bundle, deliveries, history }: NewEntry, now: number): void {
-			const [first] = deliveries;
-			if (!first) return;
+		/**
+		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
+		 * of deliveries added: the first ones, until the lane owes `most`.
+		 */
+		addEntry(
+			destination: number,
+			person: string,
+			{ bundle, deliveries: wanted, history }: NewEntry,
+			now: number,
+			most = Number.POSITIVE_INFINITY,
+		): number {
+			const [first] = wanted;
+			if (!first) return 0;
 			const lanes = all("SELECT id, rank, trusted, reserved FROM lane WHERE person = ? AND destination = ?", [
 				person,
 				destination,
 			]);
 			const found = lanes.find((row) => isSameTrust(trustOf(row), first));
 			const id = found ? Number(found.id) : numbers();
+			const room = most - (found && Number.isFinite(most) ? owedBy(id) : 0);
+			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
+			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
 				run(
@@ -101,6 +108,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
+			return deliveries.length;
 		},
 
 		/** Deletes a lane with its entries; returns the number of deliveries. */

@@ -75,10 +75,13 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			if (hold !== request.hold) return { leases: [], isMore: false, nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
-			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
+			const busy = new Set<string>();
+			for (const [lane, { dueAt, person }] of theirs()) {
+				if (dueAt <= now && !holding.includes(lane)) letGo(lane);
+				else busy.add(person);
+			}
 			const nextWaiting = wake(destination, now);
 
-			const busy = new Set(theirs().map(([, { person }]) => person));
 			const byRank = ready(destination, request, "rank, turn", busy);
 			const byTurn = ready(destination, request, "turn", busy);
 			const leases: Lease[] = [];
