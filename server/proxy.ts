@@ -4,7 +4,7 @@ import { createLiveStream } from "./admin/live.ts";
 import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warningsOf } from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
-import { type Delivery, startDelivery } from "./delivery/start-delivery.ts";
+import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
 import { byAddress, limitGuesses, limitRequests } from "./http/rate-limit.ts";
@@ -100,9 +100,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const forget = forgetRoute({
 		sites,
 		outbox: inFlight.unlessStopping(outbox),
-		deliveriesOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
+		destinationsOf: ({ name }) => deliveries().filter(({ destination }) => destination.site === name),
 		guess: guesses(),
-		report: observers.activity.forget,
+		onForgotten: observers.activity.forget,
 	});
 	const router = createRouter({
 		...observed,
@@ -130,7 +130,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		};
 	}
 
-	const track = createTrack(sites, (site, events) => inFlight.during(() => ingest.accept(site, events)));
+	const track = createTrack(sites, (site, events) => inFlight.run(() => ingest.accept(site, events)));
 	return { router, ...createStartStop(open), onHook: inbound.onHook, track };
 }
 
@@ -144,7 +144,7 @@ interface Parts {
 /** The open store, and the running destinations. */
 interface Running {
 	outbox: Outbox;
-	deliveries: Delivery[];
+	deliveries: RunningDestination[];
 	/** Ends sweeping and deliveries. Requests under way may take another `graceMs`. */
 	end(graceMs: number): Promise<void>;
 }
@@ -158,7 +158,7 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 	const deliveries = [...accounts].flatMap(([site, own]) =>
 		own.map(({ provider, options }) => {
 			const destination = { site: storedName(site, sandbox), name: provider.name };
-			return startDelivery({ outbox, destination, provider, options, site, now, report: observers.delivering });
+			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });

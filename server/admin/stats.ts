@@ -1,6 +1,6 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
-import type { Delivery } from "../delivery/start-delivery.ts";
+import type { RunningDestination } from "../delivery/start-delivery.ts";
 import { byDestination, type Observed, worstState } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
@@ -19,7 +19,7 @@ export function statsView(
 /** Adds up the numbers of all sites' accounts with one provider. */
 function destinationStats(
 	stored: DestinationStats[],
-	running: Delivery[],
+	running: RunningDestination[],
 	{ labelOf, now }: Observed,
 ): DestinationNumbers {
 	const sum = <Item>(items: Item[], numberOf: (item: Item) => number) =>

@@ -30,9 +30,7 @@ export function consoleRoutes(): Route[] {
 			path,
 			get: [
 				{ summary, answer },
-				(request, response) => {
-					// With a slash at the end, the page's relative links would lead to other paths.
-					if (request.path.endsWith("/")) return response.redirect(301, `../${path.split("/").at(-1)}`);
+				(_request, response) => {
 					if (!body) throw new RequestError("not_found", "the console has not been built: npm run build");
 					response.set({
 						"Content-Type": `${type}; charset=utf-8`,

@@ -19,7 +19,7 @@ export interface Attempt {
 
 /** Plans and sends one request per lease, tells the hold about the answer, and decides the settlement. */
 export function createAttempts(context: Context, hold: GroupHold, probe: Probe) {
-	const { provider, outbox, now, random, signal, report } = context;
+	const { provider, outbox, now, random, signal, notify } = context;
 	const creations = createCreations(context);
 	let sent = 0;
 
@@ -81,7 +81,7 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 			attempt(lease).catch((thrown) => {
 				// Only the name: the message may quote the event.
 				const error = thrown instanceof Error ? thrown.name : typeof thrown;
-				report({ kind: "fault", message: "a delivery could not be planned", error });
+				notify({ kind: "fault", message: "a delivery could not be planned", error });
 				const ended = { count: 1, ending: { kind: "dead", reason: "internal_error" } } as const;
 				return { settlement: { lease, now: now(), ended }, isSent: true };
 			}),

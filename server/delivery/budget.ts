@@ -4,7 +4,7 @@ import type { Allowance } from "../providers/provider.ts";
 import type { Context } from "./context.ts";
 
 const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
-/** Most tokens taken in advance: a crash wastes them. */
+/** Maximum number of tokens taken in advance, which a crash wastes. */
 const advanceMost = 100;
 /** Time in ms whose refill is taken at once, so that a slow disk does not slow down a large budget. */
 const advanceMs = 100;
@@ -28,14 +28,14 @@ export function budgetLimits({ requests, per }: Allowance, options: Partial<Deli
 	};
 }
 
-/** Counts the requests left in the current window. `used` belongs to the window it names, which may have ended. */
+/** Counts the requests left in the current window. `last` is the use of the last window, which may have ended. */
 export function budgetLeft(
 	{ cap, windowMs }: BudgetLimits,
-	used: { used: number; windowStart: number } | undefined,
+	last: { used: number; windowStart: number } | undefined,
 	now: number,
 ): number {
-	const isCurrent = used !== undefined && now < used.windowStart + windowMs;
-	return isCurrent ? Math.max(0, cap - used.used) : cap;
+	const isCurrent = last !== undefined && now < last.windowStart + windowMs;
+	return isCurrent ? Math.max(0, cap - last.used) : cap;
 }
 
 /** Tokens taken from a budget in advance, one per request. They become void at the end of their window. */
@@ -75,8 +75,8 @@ export function createPurse({ outbox, destination, limits, now }: Context) {
 			return until;
 		},
 
-		/** Puts back a token that was not needed, unless its window has ended. */
-		keep(windowEnd: number): void {
+		/** Puts a token that was not needed back into the purse, unless its window has ended. */
+		putBack(windowEnd: number): void {
 			if (windowEnd === until) left += 1;
 		},
 	};

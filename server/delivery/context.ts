@@ -14,7 +14,7 @@ export interface Context {
 	/** Random number, 0 ≤ n < 1, for jitter. */
 	random(): number;
 	/** Receives notices for logs, metrics and the console. */
-	report(notice: Notice): void;
+	notify(notice: Notice): void;
 	/** Aborts requests under way, and ends retries of the store. */
 	signal: AbortSignal;
 	/** Wait before the store is asked again after an error, ms. */

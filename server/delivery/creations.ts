@@ -12,7 +12,7 @@ const attemptMs = 15_000;
  * Holds the requests that create profiles while the provider refuses just these, for lack of a right or because its plan
  * is full. Events of known people go on. Each process holds its own creations.
  */
-export function createCreations({ now, report }: Pick<Context, "now" | "report">) {
+export function createCreations({ now, notify }: Pick<Context, "now" | "notify">) {
 	let hold: CreationHold | undefined;
 	let holds = 0;
 	let refusedLane: number | undefined;
@@ -34,7 +34,7 @@ export function createCreations({ now, report }: Pick<Context, "now" | "report">
 			hasAccepted = true;
 			refusedLane = undefined;
 			holds = 0;
-			if (hold) report({ kind: "creations", hold: undefined });
+			if (hold) notify({ kind: "creations", hold: undefined });
 			hold = undefined;
 		},
 
@@ -49,7 +49,7 @@ export function createCreations({ now, report }: Pick<Context, "now" | "report">
 			holds += 1;
 			const isNew = hold === undefined;
 			hold = { reason, until: now() + doubling(holds, firstMs, longestMs) };
-			if (isNew) report({ kind: "creations", hold });
+			if (isNew) notify({ kind: "creations", hold });
 			return hold;
 		},
 	};

@@ -1,10 +1,10 @@
 import type { Lease } from "../outbox/outbox.ts";
 import { createAlarm, type StartTimer } from "./alarm.ts";
 import type { Context } from "./context.ts";
+import { createOpenLeases } from "./open-leases.ts";
 import { createSending, type SendingOptions } from "./sending.ts";
 import { createSettle } from "./settle.ts";
 import { createTakes } from "./takes.ts";
-import { createWindow } from "./window.ts";
 
 export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "attempt"> {
 	/** Probes a destination whose pause is over. */
@@ -18,31 +18,30 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  *
  * `readyAt` is the time from which the store may have a ready lane that no take has seen. It becomes 0 (now) when
  * - the store reports ready lanes: an append, a replay, news from another process;
- * - a take leaves ready lanes, or yields nothing because the hold has changed;
- * - a lane is settled or given back. A shared store handles takes and settlements side by side, so the lane counts as
- *   ready once the settlement is answered. Any other store answers in order, so asking for the settlement is enough.
+ * - a take leaves ready lanes behind, or yields nothing because the hold has changed;
+ * - a lane is settled or given back, and neither waits nor is gone.
  *
  * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
  *
- * Three things delay a take without changing `readyAt`: a hold, an empty budget, a full window. The
- * loop sleeps until the hold ends, the budget refills, or a request or a settlement ends. After an error of the store
- * `readyAt` is a second later.
+ * Three things delay a take without changing `readyAt`: a hold, an empty budget, and no room for another lease.
+ * The loop sleeps until the hold ends, the budget refills, or a request or a settlement ends. After an error of the
+ * store `readyAt` is a second later.
  */
 export function startFlow(context: Context, { purse, hold, attempt, endPause, startTimer }: FlowOptions) {
-	const { outbox, now, retryMs, report } = context;
+	const { outbox, now, retryMs, notify } = context;
 	const alarm = createAlarm(now, startTimer);
-	const window = createWindow(outbox);
+	const openLeases = createOpenLeases(outbox);
 	const stopping = new AbortController();
-	const takes = createTakes(context, window, purse, hold);
+	const takes = createTakes(context, openLeases, purse, hold);
 
-	function lanesReady(): void {
-		takes.readyFrom(0);
+	function lanesReady(at = 0): void {
+		takes.readyFrom(at);
 		alarm.wake();
 	}
 
 	const sending = createSending(context, {
-		window,
+		openLeases,
 		purse,
 		hold,
 		attempt,
@@ -51,11 +50,11 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		onChange: alarm.wake,
 	});
 
-	const isTakeDue = () => takes.readyAt() <= now() && window.room(hold.probing()) > 0;
-	/** A take that is due without room for it waits for the next change of the window, which wakes the loop. */
+	const isTakeDue = () => takes.readyAt() <= now() && openLeases.room(hold.probing()) > 0;
+	/** Returns the time of the next take. One that lacks room has none: a change of the leases wakes the loop. */
 	const idleUntil = () => (takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY);
 
-	/** Takes and begins what it can. Resolves to the time to sleep until, or to `undefined` to look again at once. */
+	/** Takes lanes and begins requests, as many as may. Resolves to the time of the next look; `undefined` for now. */
 	async function look(): Promise<number | undefined> {
 		await hold.settled();
 		const heldUntil = hold.until();
@@ -63,7 +62,7 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 			sending.giveBack();
 			return heldUntil;
 		}
-		if (!isTakeDue() && window.ahead() === 0) return idleUntil();
+		if (!isTakeDue() && openLeases.ahead() === 0) return idleUntil();
 		const refillAt = await purse.fill();
 		if (refillAt !== undefined) {
 			sending.giveBack();
@@ -76,7 +75,7 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = isTakeDue() ? Math.min(window.room(hold.probing()), purse.tokens() - window.ahead()) : 0;
+		const lanes = isTakeDue() ? Math.min(openLeases.room(hold.probing()), purse.tokens() - openLeases.ahead()) : 0;
 		if (lanes <= 0) return idleUntil();
 		await takes.take(lanes);
 		sending.begin();
@@ -84,7 +83,7 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 	}
 
 	function failed(error: unknown): number {
-		report({ kind: "fault", message: "no lanes could be taken", error });
+		notify({ kind: "fault", message: "no lanes could be taken", error });
 		const retryAt = now() + retryMs;
 		takes.readyFrom(retryAt);
 		return retryAt;
@@ -101,12 +100,14 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 	const stopListening = outbox.onReady(lanesReady);
 	const running = run();
 	return {
+		/** Gives back the lanes of these people, by their keys. Resolves once no request for them is under way. */
 		async quiet(people: readonly string[]): Promise<void> {
 			const isTheirs = ({ person }: Lease) => people.includes(person);
 			sending.giveBack(isTheirs);
 			await sending.settled(isTheirs);
 		},
 
+		/** Takes no more lanes and begins no more requests. Resolves once all leases are settled. */
 		async stop(): Promise<void> {
 			stopping.abort();
 			stopListening();

@@ -10,7 +10,7 @@ import type { IngestSite } from "../ingest/ingest.ts";
 import { type ForgetRequest, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Known } from "../providers/provider.ts";
 import { normaliseEmail, personKey } from "../stored-event.ts";
-import type { Delivery } from "./start-delivery.ts";
+import type { RunningDestination } from "./start-delivery.ts";
 
 /** A site whose people can be forgotten, by its name in the store. */
 type ForgetfulSite = Pick<IngestSite, "name" | "serverKey">;
@@ -18,10 +18,12 @@ type ForgetfulSite = Pick<IngestSite, "name" | "serverKey">;
 export interface ForgetOptions {
 	sites: readonly ForgetfulSite[];
 	outbox(): Outbox;
-	deliveriesOf(site: ForgetfulSite): Delivery[];
+	/** Returns the running destinations of a site. */
+	destinationsOf(site: ForgetfulSite): RunningDestination[];
+	/** Limits wrong guesses of the server key. */
 	guess: Guess;
-	/** Told of people who have been forgotten in the store. */
-	report(forgotten: ForgetRequest): void;
+	/** Called with people whose data the store has deleted. */
+	onForgotten(forgotten: ForgetRequest): void;
 }
 
 const { email, userId } = eventSchema.options[0].shape.person.shape;
@@ -56,46 +58,46 @@ const deletePeople: Operation = {
 	problems: [...bodyProblems, ...backendProblems],
 };
 
-/** Keys of a person's possible lanes: one by e-mail, one by userId. */
+/** Lists the keys that a person's lanes can have: one by e-mail, one by userId. */
 const keysOf = (person: Someone): string[] =>
 	[personKey({ email: person.email }), personKey({ userId: person.userId })].flatMap((key) => key ?? []);
 
 async function removeAt(
-	{ provider, dispatcher }: Delivery,
+	{ provider, dispatcher }: RunningDestination,
 	person: Someone,
 	known: string[],
 ): Promise<Omit<Forgetting, "queued" | "deadLetters">> {
-	if (!provider.remove) return { profile: "not_supported", reason: "no route that deletes a person is known there" };
+	if (!provider.remove) return { profile: "not_supported", reason: "the provider has no known API to delete a person" };
 	// A request under way could create the person anew.
 	await dispatcher.quiet(keysOf(person));
-	const memories = known.map((text) => parseJson(text) as Known);
 	try {
-		const { kind, ...why } = await provider.remove(person, memories, dispatcher.send);
+		const all = known.map((text) => parseJson(text) as Known);
+		const { kind, ...why } = await provider.remove(person, all, dispatcher.send);
 		return { profile: kind, ...why };
 	} catch (error) {
-		// The store could not be asked for a token. All that is kept of the person here is gone already.
+		// The store gave no token. It has deleted the person's data already.
 		if (error instanceof StoreUnavailableError) return { profile: "failed", reason: error.code };
 		throw error;
 	}
 }
 
 /** Serves `DELETE /v1/people`: forgets a person here, then deletes their profile at every destination that can. */
-export function forgetRoute({ sites, outbox, deliveriesOf, guess, report }: ForgetOptions): Route {
+export function forgetRoute({ sites, outbox, destinationsOf, guess, onForgotten }: ForgetOptions): Route {
 	async function forget(request: Request, response: Response): Promise<void> {
-		const hint = "say whom as application/json: an email, a userId or both";
+		const hint = "send an email, a userId or both as application/json";
 		const person = parseInput(personSchema, bodyOf(request, hint));
 		const site: ForgetfulSite = response.locals.site;
 		const people = { site: site.name, people: keysOf(person) };
 		const forgotten = await outbox().forget(people);
-		report(people);
+		onForgotten(people);
 		const destinations: Record<string, Forgetting> = {};
 		for (const { destination, owed, dead } of forgotten)
 			destinations[destination] = { queued: owed, deadLetters: dead, profile: "not_configured" };
 		await Promise.all(
-			deliveriesOf(site).map(async (delivery) => {
-				const { name } = delivery.provider;
+			destinationsOf(site).map(async (running) => {
+				const { name } = running.provider;
 				const { owed = 0, dead = 0, known = [] } = forgotten.find((each) => each.destination === name) ?? {};
-				destinations[name] = { queued: owed, deadLetters: dead, ...(await removeAt(delivery, person, known)) };
+				destinations[name] = { queued: owed, deadLetters: dead, ...(await removeAt(running, person, known)) };
 			}),
 		);
 		response.json({ destinations });

@@ -9,9 +9,9 @@ export type GroupHold = ReturnType<typeof createGroupHold>;
 
 interface Change {
 	make(hold: Hold): void;
-	/** Tells whether the change follows from the answer to a probe. */
+	/** True if the change follows from the answer to a probe. */
 	isProbe: boolean;
-	/** Gives up if another process has changed the hold meanwhile. */
+	/** True to give up if another process has changed the hold meanwhile. */
 	once?: boolean;
 }
 
@@ -19,10 +19,11 @@ interface Change {
  * Hold of a destination, shared by all processes on one store. Each change is compared and swapped in the store, and
  * made again if another process was quicker. `take` refuses leases to a process that does not know the latest hold.
  */
-export function createGroupHold({ outbox, destination, provider, now, retryMs, signal, report }: Context) {
+export function createGroupHold({ outbox, destination, provider, now, retryMs, signal, notify }: Context) {
 	const { allowance } = provider;
 	let stored: string | undefined;
 	let hold = createHold(allowance);
+	/** Time at which the hold ends at the latest, ms since the epoch. */
 	let latest = now() + longestMs;
 	/**
 	 * True until this process changes the hold. A fresh process tries a paused destination at once, as it may have been
@@ -37,10 +38,10 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 		hold = createHold(allowance, stored);
 		latest = now() + longestMs;
 		const state = hold.state();
-		if (before.state().kind !== state.kind || before.holds() !== hold.holds()) report({ kind: "state", state });
+		if (before.state().kind !== state.kind || before.holds() !== hold.holds()) notify({ kind: "state", state });
 	}
 
-	/** Makes a change of the known hold; returns what is to be stored then. */
+	/** Makes a change of the known hold; returns the text to store. */
 	function changedBy({ make, isProbe }: Change): string | undefined {
 		const next = createHold(allowance, stored, isProbe);
 		make(next);
@@ -57,15 +58,15 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 				accept(found);
 				if (changed || change.once) return changed;
 			} catch (error) {
-				report({ kind: "fault", message: "the hold of the destination could not be stored", error });
+				notify({ kind: "fault", message: "the hold of the destination could not be stored", error });
 				await delay(retryMs, undefined, { signal }).catch(() => {});
 			}
 		}
 		return false;
 	}
 
-	/** Makes a change once the changes before it are made. */
-	async function inTurn(change: Change): Promise<boolean> {
+	/** Makes a change once earlier ones are made. Resolves to whether it was made. */
+	async function enqueue(change: Change): Promise<boolean> {
 		while (changing) await changing;
 		isFresh = false;
 		const swapping = swap(change).finally(() => {
@@ -94,11 +95,11 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 			if (known === stored && found !== stored) accept(found);
 		},
 		/** Resolves to whether this process sends the probe; otherwise another process does. */
-		probe: (): Promise<boolean> => inTurn({ make: (next) => next.probe(now()), isProbe: false, once: true }),
+		probe: (): Promise<boolean> => enqueue({ make: (next) => next.probe(now()), isProbe: false, once: true }),
 		/** Changes the hold by the answer to a request. Resolves once the change is stored. */
 		async tell(make: (hold: Hold) => void, isProbe: boolean): Promise<void> {
 			const change = { make, isProbe };
-			if (changing || changedBy(change) !== stored) await inTurn(change);
+			if (changing || changedBy(change) !== stored) await enqueue(change);
 		},
 	};
 }

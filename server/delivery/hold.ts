@@ -15,13 +15,13 @@ export interface CreationHold {
 }
 
 /** Hold as it is stored. */
-interface Memory {
+interface StoredHold {
 	state: DestinationState;
-	/** Holds in a row. */
+	/** Number of holds in a row. */
 	holds: number;
-	/** Failed requests in a row. */
+	/** Number of failed requests in a row. */
 	failures: number;
-	/** First few lanes of these failures. */
+	/** Lanes of these failures, up to three. */
 	failingLanes: number[];
 }
 
@@ -34,17 +34,18 @@ const suspectLanes = 3;
 /** Longest probe, ms. After it, its sender is taken for dead and another process may probe. */
 const probeMs = 15_000;
 
-const fresh: Memory = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
+const fresh: StoredHold = { state: { kind: "running" }, holds: 0, failures: 0, failingLanes: [] };
 
 export type Hold = ReturnType<typeof createHold>;
 
 /**
  * Hold of a destination (a circuit breaker): waiting after a reported limit, paused after refused credentials or an
- * outage. After a hold one request goes as a probe, and the others wait for its answer. `stored` is the result of an
- * earlier hold's `stored()`; `isProbe` says that the changes follow from the answer to a probe.
+ * outage. After a hold one request goes as a probe, and the others wait for its answer.
+ * @param stored Result of an earlier hold's `stored()`.
+ * @param isProbe True if the changes follow from the answer to a probe.
  */
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
-	let { state, holds, failures, failingLanes }: Memory = stored === undefined ? fresh : JSON.parse(stored);
+	let { state, holds, failures, failingLanes }: StoredHold = stored === undefined ? fresh : JSON.parse(stored);
 
 	/** Wait after a limit that names no time. With a daily allowance it doubles: the limit reached may be a shorter one. */
 	function unspecifiedWait(now: number): number {
@@ -53,7 +54,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		return doubling(holds, firstMs, mostMs);
 	}
 
-	/** Tells whether to ignore an answer. A hold is ended or lengthened only by its probe, not by requests from before. */
+	/** Tells whether to ignore an answer. Only its probe ends or lengthens a hold, not a request sent before it. */
 	const holding = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
 
 	function forgetFailures(): void {
@@ -74,7 +75,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		stored: (): string | undefined =>
 			state.kind === "running" && failures === 0
 				? undefined
-				: JSON.stringify({ state, holds, failures, failingLanes } satisfies Memory),
+				: JSON.stringify({ state, holds, failures, failingLanes } satisfies StoredHold),
 		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (state.kind === "running" ? 0 : state.until),
 		/** Tells whether the next request is a probe, which goes alone. */
@@ -101,6 +102,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 			holds = state.kind === "waiting" ? holds + 1 : 1;
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},
+		/** Records refused credentials or an outage. */
 		pause,
 		/** Records a failed request of a lane. Lengthens a pause. */
 		failed(lane: number, reason: string, now: number): void {

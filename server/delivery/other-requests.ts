@@ -4,8 +4,8 @@ import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
 
-/** Longest wait for a token, ms: somebody waits for the request. */
-const patienceMs = 10_000;
+/** Longest wait for a token, ms. The caller of a route waits for the request. */
+const tokenWaitMs = 10_000;
 
 /**
  * Makes a function that sends requests other than deliveries. Each costs a token of the same budget, the reserve
@@ -13,7 +13,7 @@ const patienceMs = 10_000;
  */
 export function createSend({ provider, now, signal }: Context, purse: Purse, hold: GroupHold): Send {
 	return async (request) => {
-		const giveUpAt = now() + patienceMs;
+		const giveUpAt = now() + tokenWaitMs;
 		for (;;) {
 			if (signal.aborted) return { kind: "wait", reason: "stopped" };
 			const held = hold.state();

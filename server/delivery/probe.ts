@@ -15,7 +15,7 @@ export type Probe = ReturnType<typeof createProbe>;
  * Sends the provider's own probe, which tells a refusal of the account from the refusal of one event. Each probe costs a
  * token of the budget.
  */
-export function createProbe({ provider, now, signal, report }: Context, purse: Purse, hold: GroupHold) {
+export function createProbe({ provider, now, signal, notify }: Context, purse: Purse, hold: GroupHold) {
 	let sent = 0;
 	let succeededAt = Number.NEGATIVE_INFINITY;
 	let asking: Promise<boolean> | undefined;
@@ -26,7 +26,7 @@ export function createProbe({ provider, now, signal, report }: Context, purse: P
 		const startedAt = now();
 		const outcome = await provider.send(provider.probe, signal);
 		if (outcome.kind === "delivered") succeededAt = now();
-		report({ kind: "probe", outcome, ms: now() - startedAt });
+		notify({ kind: "probe", outcome, ms: now() - startedAt });
 		return outcome;
 	}
 

@@ -3,10 +3,10 @@ import type { Attempt } from "./attempt.ts";
 import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
-import type { Leased, LeaseWindow } from "./window.ts";
+import type { Leased, OpenLeases } from "./open-leases.ts";
 
 export interface SendingOptions {
-	window: LeaseWindow;
+	openLeases: OpenLeases;
 	purse: Purse;
 	hold: GroupHold;
 	/** No request begins once this is aborted. */
@@ -15,20 +15,20 @@ export interface SendingOptions {
 	attempt(lease: Lease): Promise<Attempt>;
 	/** Settles a lease. Resolves to whether the settlement was stored. */
 	settle(settlement: Settlement): Promise<boolean>;
-	/** Called when the window has changed, so that more lanes may be leased. */
+	/** Called when requests or leases have ended, so that more lanes may be leased. */
 	onChange(): void;
 }
 
-/** Sends the requests of leased lanes while window, hold and budget allow, or gives the lanes back. */
-export function createSending({ now, report }: Context, options: SendingOptions) {
-	const { window, purse, hold, stopping, attempt, onChange } = options;
+/** Sends the requests of leased lanes while open leases, hold and budget allow, or gives the lanes back. */
+export function createSending({ now, notify }: Context, options: SendingOptions) {
+	const { openLeases, purse, hold, stopping, attempt, onChange } = options;
 
-	/** Tells whether stop, hold and budget allow a request. */
+	/** Tells whether the hold, the budget and the stop allow a request. */
 	const mayBegin = () =>
 		!stopping.aborted && !hold.isChanging() && !hold.isPaused() && hold.until() <= now() && purse.tokens() > 0;
 
 	function begin(): void {
-		for (let next = window.next(hold.probing()); next && mayBegin(); next = window.next(hold.probing())) {
+		for (let next = openLeases.next(hold.probing()); next && mayBegin(); next = openLeases.next(hold.probing())) {
 			// A lane leased for ordinary tokens may not spend the reserve.
 			const isAllowed = next.reservedOnly || !purse.reservedOnly();
 			start(next, isAllowed ? send : handBack);
@@ -42,7 +42,7 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 
 	function start(leased: Leased, work: (leased: Leased) => Promise<void>): void {
 		leased.done = work(leased).catch((error) =>
-			report({ kind: "fault", message: "the result of a delivery could not be reported", error }),
+			notify({ kind: "fault", message: "the result of a delivery could not be reported", error }),
 		);
 	}
 
@@ -50,7 +50,7 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 		try {
 			return await options.settle(settlement);
 		} finally {
-			window.remove(leased);
+			openLeases.remove(leased);
 			goOn();
 		}
 	}
@@ -59,7 +59,7 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 		leased.stage = "busy";
 		const windowEnd = purse.spend();
 		const { settlement, isSent, step } = await attempt(leased.lease);
-		if (!isSent) purse.keep(windowEnd);
+		if (!isSent) purse.putBack(windowEnd);
 		leased.stage = "settling";
 		const settling = settle(leased, settlement);
 		// Requests of other lanes do not wait for the disk.
@@ -68,10 +68,10 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 		const ended = isSettled ? settlement.ended : undefined;
 		if (ended?.ending.kind === "dead") {
 			const { reason, status } = ended.ending;
-			report({ kind: "dead", reason, status });
+			notify({ kind: "dead", reason, status });
 		}
 		const { person } = leased.lease;
-		if (step) report({ kind: "step", person, ...step, isSettled, ended, at: settlement.now });
+		if (step) notify({ kind: "step", person, ...step, isSettled, ended, at: settlement.now });
 	}
 
 	async function handBack(leased: Leased): Promise<void> {
@@ -85,14 +85,15 @@ export function createSending({ now, report }: Context, options: SendingOptions)
 		/** Begins as many requests as may begin now. */
 		begin,
 
-		/** Gives back lanes whose requests have not begun. */
-		giveBack(isMeant: (lease: Lease) => boolean = () => true): void {
-			for (const leased of window.all()) if (leased.stage === "ahead" && isMeant(leased.lease)) start(leased, handBack);
+		/** Gives back the chosen lanes whose requests have not begun. */
+		giveBack(isChosen: (lease: Lease) => boolean = () => true): void {
+			for (const leased of openLeases.all())
+				if (leased.stage === "ahead" && isChosen(leased.lease)) start(leased, handBack);
 		},
 
-		/** Resolves once the leases that left the stage `ahead` are settled. */
-		async settled(isMeant: (lease: Lease) => boolean = () => true): Promise<void> {
-			await Promise.all(window.all().flatMap(({ lease, done }) => (isMeant(lease) ? [done] : [])));
+		/** Resolves once the chosen leases that have left the stage `ahead` are settled. */
+		async settled(isChosen: (lease: Lease) => boolean = () => true): Promise<void> {
+			await Promise.all(openLeases.all().flatMap(({ lease, done }) => (isChosen(lease) ? [done] : [])));
 		},
 	};
 }

@@ -3,22 +3,22 @@ import type { Known, Outcome, Plan, Provider } from "../providers/provider.ts";
 import { fullJitter } from "./backoff.ts";
 import type { Hold } from "./hold.ts";
 
-/** Most deliveries that a lease shows the provider, which can make one request of several. */
+/** Maximum number of deliveries that a lease shows the provider, which can make one request of several. */
 export const deliveriesPerLease = 100;
-/** Most requests for one event. No plan needs so many: an event that does is stuck, and would burn the budget. */
+/** Maximum number of requests for one event. No plan needs so many: such an event is stuck, and wastes the budget. */
 const requestsPerEvent = 16;
 /** Longest time that a delivery may fail before it is given up, ms. */
 const failingMostMs = 3 * 86_400_000;
-/** Most attempts of an event that is refused while the destination takes others. */
+/** Maximum number of attempts of an event that is refused while the destination takes others. */
 const refusedAttempts = 5;
-/** Most attempts if the answers cannot be read, as each of them may have delivered the event. */
+/** Maximum number of attempts if the answers cannot be read, as each of them may have delivered the event. */
 const unreadableAttempts = 3;
 
 /** Result of a plan, with an outcome if a request was sent. */
 export interface Result {
 	plan: Plan;
 	outcome?: Outcome;
-	/** Tells whether the request was a probe of a held destination. */
+	/** True if the request was a probe of a held destination. */
 	isProbe?: boolean;
 	/** True for a refusal or failure of this event alone, as the provider's own probe succeeded after it. */
 	isOfEvent?: boolean;

@@ -12,18 +12,18 @@ export interface StartOptions extends Pick<Context, "outbox" | "destination" | "
 	/** The site's settings for the destination. */
 	options: DeliveryOptions;
 	site: Pick<CheckedSite, "serverKey">;
-	report(destination: Destination, notice: Notice): void;
+	notify(destination: Destination, notice: Notice): void;
 }
 
-/** A running destination. */
-export interface Delivery extends Pick<Context, "destination" | "provider" | "limits"> {
-	/** ms after which a delivery that still waits is given up. */
+/** A destination to which a dispatcher delivers. */
+export interface RunningDestination extends Pick<Context, "destination" | "provider" | "limits"> {
+	/** Time after which a delivery that still waits is given up, ms. */
 	maxWait: number;
 	dispatcher: Dispatcher;
 }
 
 /** Starts the dispatcher of one destination. */
-export function startDelivery({ options, site, report, ...parts }: StartOptions): Delivery {
+export function startDelivery({ options, site, notify, ...parts }: StartOptions): RunningDestination {
 	const { destination, provider } = parts;
 	// A reserve is of use only to a site whose backend can send events.
 	// Guard (SECURITY.md): budget-reserve
@@ -33,7 +33,7 @@ export function startDelivery({ options, site, report, ...parts }: StartOptions)
 		...parts,
 		limits,
 		random: Math.random,
-		report: (notice) => report(destination, notice),
+		notify: (notice) => notify(destination, notice),
 	});
 	return { destination, provider, limits, maxWait: options.maxWait, dispatcher };
 }

@@ -1,16 +1,16 @@
 import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
+import type { OpenLeases } from "./open-leases.ts";
 import { deliveriesPerLease } from "./settlement.ts";
-import type { LeaseWindow } from "./window.ts";
 
 /** Lease time, ms: longer than a request with its time limit takes. */
 const leaseMs = 60_000;
-/** Longest time between two takes, ms: another process may have made a lane ready without a word. */
+/** Longest time between two takes, ms: another process may have made a lane ready without a notice. */
 const takeAgainMs = 60_000;
 
 /** Leases lanes, and remembers when to lease more. The states of `readyAt` are described in flow.ts. */
-export function createTakes(context: Context, window: LeaseWindow, purse: Purse, hold: GroupHold) {
+export function createTakes(context: Context, openLeases: OpenLeases, purse: Purse, hold: GroupHold) {
 	const { destination, outbox, now } = context;
 	let readyAt = 0;
 	let served = 0;
@@ -23,7 +23,7 @@ export function createTakes(context: Context, window: LeaseWindow, purse: Purse,
 			readyAt = Math.min(readyAt, at);
 		},
 
-		/** Leases up to `lanes` ready lanes into the window. */
+		/** Leases up to `lanes` ready lanes. */
 		async take(lanes: number): Promise<void> {
 			const known = hold.stored();
 			const reservedOnly = purse.reservedOnly();
@@ -35,11 +35,11 @@ export function createTakes(context: Context, window: LeaseWindow, purse: Purse,
 				served,
 				reservedOnly,
 				hold: known,
-				holding: window.all().map(({ lease }) => lease.lane),
+				holding: openLeases.all().map(({ lease }) => lease.lane),
 				now: now(),
 				leaseMs,
 			});
-			for (const lease of taken.leases) window.add(lease, reservedOnly);
+			for (const lease of taken.leases) openLeases.add(lease, reservedOnly);
 			served += taken.leases.length;
 			const isRefused = taken.hold !== known;
 			if (isRefused) hold.seen(known, taken.hold);

@@ -17,7 +17,7 @@ export function createInFlight() {
 		};
 
 	/** Begins work and counts it until it settles. Throws `StoreUnavailableError` once a stop has begun. */
-	function during<Result>(begin: () => Promise<Result>): Promise<Result> {
+	function run<Result>(begin: () => Promise<Result>): Promise<Result> {
 		const result = unlessStopping(begin)();
 		const ended = result.catch(() => {}).then(() => void work.delete(ended));
 		work.add(ended);
@@ -26,13 +26,13 @@ export function createInFlight() {
 
 	/** Counts a request as work until it is answered or aborted. Throws `StoreUnavailableError` once a stop has begun. */
 	function admit(_request: unknown, response: ServerResponse, next: () => void): void {
-		void during(() => once(response, "close"));
+		void run(() => once(response, "close"));
 		next();
 	}
 
 	return {
 		unlessStopping,
-		during,
+		run,
 		admit,
 		/** Begins the stop. Resolves when all work has ended, after `graceMs` at the latest. */
 		async drain(graceMs: number): Promise<void> {

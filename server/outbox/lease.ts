@@ -84,6 +84,12 @@ export interface Settlement {
 	leftOut?: number | undefined;
 }
 
+/**
+ * State of a lane after a settlement. "yields" means that another lane of the person comes next: the lane is gone or
+ * remains behind it. "lost" means that the lease was lost and nothing has changed.
+ */
+export type Settled = "remains" | "gone" | "yields" | "lost";
+
 /** A request to end the deliveries of a destination that were fanned out before a time. */
 export interface ExpireRequest {
 	destination: Destination;

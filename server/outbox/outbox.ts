@@ -3,7 +3,7 @@ import type { Advance, AdvanceRequest, BudgetUse } from "./budget-window.ts";
 import type { DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./dead-letter.ts";
 import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
-import type { ExpireRequest, Lease, Settlement, Taken, TakeRequest } from "./lease.ts";
+import type { ExpireRequest, Lease, Settled, Settlement, Taken, TakeRequest } from "./lease.ts";
 import type { Report } from "./report.ts";
 import type { OutboxStats } from "./tally.ts";
 
@@ -12,7 +12,7 @@ export { type AdvanceRequest, type BudgetLimits, budgetSlotMs, budgetUseKeptMs }
 export type { DeadLetter, DeadLetterSelection } from "./dead-letter.ts";
 export type { Destination } from "./destination.ts";
 export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
-export type { Ending, Lease, Settlement, TakeRequest } from "./lease.ts";
+export type { Ending, Lease, Settled, Settlement, TakeRequest } from "./lease.ts";
 export type { Report, ReportedEvent } from "./report.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
@@ -43,8 +43,8 @@ export interface Outbox {
 	isHeld(lease: Lease): boolean;
 	/** True for a store from which other processes may deliver as well. */
 	readonly isShared: boolean;
-	/** Records the outcome of a lease. Resolves to false, with nothing changed, if the lease was lost. */
-	settle(settlement: Settlement): Promise<boolean>;
+	/** Records the outcome of a lease. Resolves to the state of its lane. */
+	settle(settlement: Settlement): Promise<Settled>;
 	/** Calls `listener` with failures behind the interface, as on a full disk; returns a function that removes it. */
 	onFault(listener: (message: string) => void): () => void;
 	/** Calls `listener` when lanes may have become ready; returns a function that removes it. */

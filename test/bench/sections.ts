@@ -19,7 +19,7 @@ export interface Settings {
 }
 
 const connections = 32;
-/** Number of requests under way per destination, as in server/delivery/window.ts. */
+/** Number of requests under way per destination, as in server/delivery/open-leases.ts. */
 const concurrency = 4;
 
 const urlOf = (child: Child) => child.ask<string>("url");

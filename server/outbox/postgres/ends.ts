@@ -115,9 +115,9 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		const gone = ends.flatMap((each) => each.gone);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
-		const freed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
-		await Promise.all([
-			arrangeLanes(run, freed),
+		const removed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
+		const [isArranged] = await Promise.all([
+			arrangeLanes(run, removed),
 			insertDeadLetters(run, letters),
 			removeEntries(run, gone),
 			releaseBundles(run, gone),
@@ -132,7 +132,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 				rank: ranks.get(lane.id) ?? lane.rank,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
-			return { lane: after, isEmpty, ended: ended.length };
+			return { lane: after, isEmpty, yields: isArranged(lane), ended: ended.length };
 		});
 	}
 

@@ -37,24 +37,29 @@ export const lockOrder = "lane.trusted DESC, lane.reserved DESC, lane.id";
 
 /**
  * Lets people's lanes at a destination wait for their lanes of events with more trust. Locks the lanes first and
- * looks in a later statement, so that what another transaction has just done is seen.
+ * looks in a later statement, so that what another transaction has just done is seen. Resolves to a function that tells
+ * whether lanes of a person were changed.
  */
-export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<void> {
-	if (places.length === 0) return;
+export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<(place: Place) => boolean> {
+	if (places.length === 0) return () => false;
 	const keys = placeColumns(places);
 	void run(
 		`SELECT FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
 		USING (destination, person) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
 		keys,
 	);
-	await run(
+	const changed = await run(
 		`UPDATE eventferry.lane SET behind = NOT behind FROM unnest($1::integer[], $2::text[]) AS t (destination, person)
 		WHERE lane.destination = t.destination AND lane.person = t.person AND behind <> EXISTS (
 			SELECT FROM eventferry.lane AS better WHERE better.destination = lane.destination AND better.person = lane.person
 			AND (better.trusted, better.reserved) > (lane.trusted, lane.reserved)
-		)`,
+		) RETURNING lane.destination, lane.person`,
 		keys,
 	);
+	const found = new Set(
+		changed.map(({ destination, person }) => placeOf({ destination: Number(destination), person: String(person) })),
+	);
+	return (place) => found.has(placeOf(place));
 }
 
 /** Finds and locks the existing lanes of the people of entries. */
@@ -181,6 +186,8 @@ export interface LockedLane extends Lane {
 	done: number;
 	/** True to put the lane behind the others of its rank. */
 	moves: boolean;
+	/** True while another lane of the person comes first. */
+	behind: boolean;
 }
 
 export const lockedLaneOf = (row: Row): LockedLane => ({
@@ -189,6 +196,7 @@ export const lockedLaneOf = (row: Row): LockedLane => ({
 	owner: optionalNumber(row.owner),
 	done: Number(row.done),
 	moves: false,
+	behind: row.behind === true,
 });
 
 export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promise<void> {

@@ -84,18 +84,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return rows.map(givenOf).sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
 	}
 
-	/** Tells whether a lane is ready behind the one leased last by rank. Lanes before it were leased, or become ready later. */
-	const isReadyAfter = async (run: Run, destination: number, { rank, turn }: Turn, reservedOnly: boolean) =>
-		(
-			await run(
-				`SELECT FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND NOT behind AND (rank, turn) > ($2::integer, $3)
-				${reservedOnly ? "AND reserved" : ""} AND NOT (trusted AND ${isPersonLeased}) ORDER BY rank, turn LIMIT 1`,
-				[destination, rank, turn],
-			)
-		).length > 0;
-
 	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
-	async function leaseAll(run: Run, destination: number, request: TakeRequest) {
+	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Given[]> {
 		const given: Given[] = [];
 		const last = { byRank: beforeAll, byWaiting: beforeAll };
 		while (given.length < request.lanes) {
@@ -105,10 +95,10 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			const lanes = Math.min(isLongest ? 1 : byRank, request.lanes - given.length);
 			const leased = await lease(run, destination, request, { lanes, isLongest, after: last[by] });
 			given.push(...leased);
-			if (leased.length < lanes) return { given, isMore: false };
+			if (leased.length < lanes) break;
 			last[by] = leased.at(-1) ?? beforeAll;
 		}
-		return { given, isMore: await isReadyAfter(run, destination, last.byRank, request.reservedOnly) };
+		return given;
 	}
 
 	/** Reads the bodies of leased lanes. Only the owner of a lease removes deliveries. */
@@ -138,13 +128,20 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			given.map(({ person }) => person),
 		]);
 
-	const stateOf = (run: Run, destination: number, holding: number[]) =>
+	/**
+	 * Reads the hold and the next due time, and whether lanes are ready beyond `leased` ones. Ready lanes that a take for
+	 * more did not find are locked by other transactions. The index has the fewest old entries at its end.
+	 */
+	const stateOf = (run: Run, destination: number, { lanes, holding, reservedOnly }: TakeRequest, leased: number) =>
 		run(
 			`SELECT hold, (
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
-			) AS next_at FROM eventferry.destination WHERE id = $1`,
-			[destination, holding, owner.id],
+			) AS next_at, $4 AND (
+				SELECT true FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND NOT behind ${reservedOnly ? "AND reserved" : ""}
+				AND NOT (trusted AND ${isPersonLeased}) ORDER BY turn DESC LIMIT 1
+			) AS is_more FROM eventferry.destination WHERE id = $1`,
+			[destination, holding, owner.id, leased === lanes],
 		);
 
 	/** Gives up leases for which nothing was sent. */
@@ -165,14 +162,14 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			const as = owner.id;
 			const taken = await database.connection(async (run) => {
 				void wakeUp(run, destination, request);
-				const { given, isMore } = await leaseAll(run, destination, request);
+				const given = await leaseAll(run, destination, request);
 				const isAny = given.length > 0;
 				const [bodies, known, [state]] = await Promise.all([
 					isAny ? bodiesOf(run, given, request.deliveries) : new Map<number, string[]>(),
 					isAny ? knownOf(run, destination, given) : [],
-					stateOf(run, destination, request.holding),
+					stateOf(run, destination, request, given.length),
 				]);
-				return { given, isMore, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
+				return { given, bodies, known: new Map(known.map((row) => [row.person, row.value])), state };
 			});
 			const leases = taken.given.map(
 				({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -191,11 +188,11 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			for (const lease of leases) takenAs.set(lease, as);
 			// A lease shows that the hold was the one requested, even if it has changed since.
 			const hold = leases.length > 0 ? request.hold : optionalText(taken.state?.hold);
-			const result = { hold, isMore: taken.isMore, nextAt: optionalNumber(taken.state?.next_at) };
-			if (leases.every(isHeld)) return { ...result, leases };
+			const result = { hold, nextAt: optionalNumber(taken.state?.next_at) };
+			if (leases.every(isHeld)) return { ...result, isMore: taken.state?.is_more === true, leases };
 			// This process may have been taken for dead meanwhile, and others may take its lanes over.
 			await giveBack(leases);
-			return { ...result, leases: [] };
+			return { ...result, isMore: false, leases: [] };
 		},
 	};
 }

@@ -1,5 +1,5 @@
 import { settledLane } from "../lane.ts";
-import type { Settlement } from "../lease.ts";
+import type { Settled, Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
 import { columns, type Run } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
@@ -36,8 +36,8 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
 export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
-	/** Records the outcomes of several leases; returns for each false if the lease was lost. */
-	return (settlements: readonly Settlement[]): Promise<boolean[]> =>
+	/** Records the outcomes of several leases; returns the states of their lanes. */
+	return (settlements: readonly Settlement[]): Promise<Settled[]> =>
 		database.transaction(async (run) => {
 			const rows = await run(
 				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
@@ -72,7 +72,13 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 			}
 			saving.push(counts.save());
 			await Promise.all(saving);
-			const isHeld = new Set(held.map(({ settlement }) => settlement));
-			return settlements.map((settlement) => isHeld.has(settlement));
+			const states = new Map(
+				held.map(({ lane, settlement }): [Settlement, Settled] => {
+					const { isEmpty = false, yields = false } = after.get(lane.id) ?? {};
+					// A lane that was leased before one with more trust was made has been behind that one since.
+					return [settlement, yields || lane.behind ? "yields" : isEmpty ? "gone" : "remains"];
+				}),
+			);
+			return settlements.map((settlement) => states.get(settlement) ?? "lost");
 		});
 }

@@ -42,8 +42,11 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		return { count, left };
 	}
 
-	/** Ends the leading deliveries of a lane. Deletes an empty lane; changes any other, which the caller must write. */
-	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
+	/**
+	 * Ends the leading deliveries of a lane. Deletes an empty lane; changes any other, which the caller must write. Returns
+	 * whether the lane was empty, and whether another one of the person then comes next.
+	 */
+	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1) {
 		let done = 0;
 		let rest: Uint8Array | undefined;
 		for (let some = 1; some > 0 && done < deliveries; done += some) {
@@ -57,7 +60,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		// The rest of the entry has as good a rank: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
 			Object.assign(lane, untried);
-			return { isEmpty: false };
+			return { isEmpty: false, yields: false };
 		}
 		const first = get(
 			`SELECT stored_at, (SELECT min(rank) FROM
@@ -66,11 +69,10 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			[lane.id],
 		);
 		if (!first) {
-			lanes.remove(lane);
-			return { isEmpty: true };
+			return { isEmpty: true, yields: lanes.remove(lane) };
 		}
 		Object.assign(lane, { ...untried, rank: Number(first.best), owedSince: Number(first.stored_at) });
-		return { isEmpty: false };
+		return { isEmpty: false, yields: false };
 	}
 
 	return { end };

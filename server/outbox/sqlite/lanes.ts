@@ -15,21 +15,23 @@ export interface NewEntry {
 }
 
 export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
-	function remove({ id, destination, person, trusted }: Lane): void {
+	/** Deletes a lane; returns true if another one of the person comes next. */
+	function remove({ id, destination, person, trusted }: Lane): boolean {
 		run("DELETE FROM lane WHERE id = ?", [id]);
 		count(destination, "lanes", -1);
-		if (trusted) arrange(destination, person);
+		return trusted && arrange(destination, person);
 	}
 
-	/** Lets a person's lanes at a destination wait for those of events with more trust. */
-	function arrange(destination: number, person: string): void {
-		run(
+	/** Lets a person's lanes at a destination wait for those of events with more trust; returns true if there are any. */
+	function arrange(destination: number, person: string): boolean {
+		const { changes } = run(
 			`UPDATE lane SET behind = EXISTS (SELECT 1 FROM lane AS better
 				WHERE better.person = lane.person AND better.destination = lane.destination
 				AND better.trusted + better.reserved > lane.trusted + lane.reserved)
 			WHERE person = ? AND destination = ?`,
 			[person, destination],
 		);
+		return Number(changes) > 0;
 	}
 
 	/** Returns the number of deliveries that a lane owes. */

@@ -63,7 +63,7 @@ describe("an attempt", () => {
 			outbox: { isHeld: () => isHeld },
 			now: () => 5,
 			signal: aborting.signal,
-			report: (notice) => notice.kind === "fault" && faults.push([notice.message, notice.error]),
+			notify: (notice) => notice.kind === "fault" && faults.push([notice.message, notice.error]),
 		});
 		return createAttempts(context, hold, { sent: () => 0, succeeds: async () => isWell, endPause: async () => {} });
 	}

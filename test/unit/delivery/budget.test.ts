@@ -13,13 +13,13 @@ it("an unused token returns to the purse only within its own window", async () =
 	const purse = createPurse(contextOf({ outbox, limits, now: () => now }));
 	await purse.fill();
 	const first = purse.spend();
-	purse.keep(first);
+	purse.putBack(first);
 	expect(purse.tokens()).toBe(1);
 	purse.spend();
 	now = 1_000;
 	await purse.fill();
 	purse.spend();
-	purse.keep(first);
+	purse.putBack(first);
 	expect(purse.tokens()).toBe(0);
 	await outbox.close();
 	remove();

@@ -9,7 +9,7 @@ describe("creations of profiles", () => {
 	beforeEach(() => {
 		now = 0;
 		notices = [];
-		creations = createCreations({ now: () => now, report: (notice) => notices.push(notice) });
+		creations = createCreations({ now: () => now, notify: (notice) => notices.push(notice) });
 	});
 
 	it("are held from the first refusal on, if none was accepted before", () => {

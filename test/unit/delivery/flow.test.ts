@@ -19,6 +19,8 @@ describe("the flow", () => {
 	/** Delays the store's grants of tokens until it resolves. */
 	let budgetKnown: Promise<void>;
 	let heldUntil: number;
+	/** Time until which the lanes of failed attempts wait; 0 if attempts succeed. */
+	let failedUntil: number;
 	let storeError: Error | undefined;
 	let faults: unknown[];
 	let flow: ReturnType<typeof startFlow>;
@@ -31,6 +33,7 @@ describe("the flow", () => {
 		budget = { granted: 100, reservedOnly: false, until: budgetEnds, nextAt: 0 };
 		budgetKnown = Promise.resolve();
 		heldUntil = 0;
+		failedUntil = 0;
 		storeError = undefined;
 		faults = [];
 	});
@@ -87,7 +90,7 @@ describe("the flow", () => {
 			outbox,
 			now: () => now,
 			retryMs: 1_000,
-			report: (notice) => notice.kind === "fault" && faults.push(notice.error),
+			notify: (notice) => notice.kind === "fault" && faults.push(notice.error),
 		});
 		flow = startFlow(context, {
 			purse: createPurse(context),
@@ -98,7 +101,11 @@ describe("the flow", () => {
 				timers.push(timer);
 				return () => void timers.splice(timers.indexOf(timer), 1);
 			},
-			attempt: (lease) => ask("attempt", () => delivered(lease, now)),
+			attempt: (lease) =>
+				ask("attempt", () => {
+					if (failedUntil === 0) return delivered(lease, now);
+					return { settlement: { lease, now, failed: { dueAt: failedUntil } }, isSent: true };
+				}),
 		});
 		await rest();
 	}
@@ -113,27 +120,27 @@ describe("the flow", () => {
 		["a store of its own", false],
 		["a shared store", true],
 	])("with %s", (_, isShared) => {
-		it("calls take twice for one event: once to lease its lane, once to find nothing more", async () => {
+		it.each([1, 100])("calls take once for each event of a lane if the budget grants %d at a time", async (granted) => {
+			budget = { ...budget, granted };
 			await startIdle(isShared);
 			await append(1);
-			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
-			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
+			while (asked.length > 0) await answer(names()[0] ?? "");
+			expect([lanes.owed(), takes]).toEqual([0, 1]);
+			await append(2, 2, 2);
+			while (asked.length > 0) await answer(names()[0] ?? "");
+			expect([lanes.owed(), takes]).toEqual([0, 4]);
 		});
 
-		it("calls take twice for one event also if tokens are granted one at a time while it is sent", async () => {
-			budget = { ...budget, granted: 1 };
+		it("takes a lane that failed only once it is due", async () => {
+			failedUntil = 700;
 			await startIdle(isShared);
 			await append(1);
-			for (const name of ["take", "attempt", "settle", "take"]) await answer(name);
-			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 2]);
-		});
-
-		it("calls take once for each event of a lane, and once to find nothing more", async () => {
-			await startIdle(isShared);
-			await append(1, 1, 1);
-			for (const _event of range(3)) for (const name of ["take", "attempt", "settle"]) await answer(name);
+			for (const name of ["take", "attempt", "settle"]) await answer(name);
+			await passUntil(699);
+			expect([names(), takes]).toEqual([[], 1]);
+			await passUntil(700);
 			await answer("take");
-			expect([names(), lanes.owed(), takes]).toEqual([[], 0, 4]);
+			expect(names()).toEqual(["attempt"]);
 		});
 
 		it("finds an event appended during a take that finds nothing", async () => {

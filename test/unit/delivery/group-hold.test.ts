@@ -28,7 +28,7 @@ describe("a hold shared by several processes", () => {
 				outbox,
 				provider: { allowance: { requests: 10_000, per: "day" } },
 				now: () => now,
-				report: (notice) => notice.kind === "state" && states.push(notice.state),
+				notify: (notice) => notice.kind === "state" && states.push(notice.state),
 			}),
 		);
 	/** Learns the stored hold, as a process does before each request. */

@@ -1,7 +1,7 @@
 import type { Attempt } from "../../../server/delivery/attempt.ts";
 import type { Context, Notice } from "../../../server/delivery/context.ts";
 import type { GroupHold } from "../../../server/delivery/group-hold.ts";
-import type { Lease, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
+import type { Lease, Settled, Settlement, Taken, TakeRequest } from "../../../server/outbox/lease.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import type { Provider } from "../../../server/providers/provider.ts";
 
@@ -47,11 +47,12 @@ export function createLanes() {
 			const isMore = allReady.length > ready.length;
 			return { leases, isMore, hold, nextAt: waiting.length > 0 ? Math.min(...waiting) : undefined };
 		},
-		settle({ lease: { lane, number }, ended, failed }: Settlement): boolean {
+		settle({ lease: { lane, number }, ended, failed }: Settlement): Settled {
 			const state = lanes.get(lane);
-			if (state?.lease !== number) return false;
-			lanes.set(lane, { owed: state.owed - (ended?.count ?? 0), lease: undefined, dueAt: failed?.dueAt ?? 0 });
-			return true;
+			if (state?.lease !== number) return "lost";
+			const owed = state.owed - (ended?.count ?? 0);
+			lanes.set(lane, { owed, lease: undefined, dueAt: failed?.dueAt ?? 0 });
+			return owed > 0 ? "remains" : "gone";
 		},
 	};
 }
@@ -91,7 +92,7 @@ export const contextOf = ({ outbox, provider, ...parts }: Parts): Context => ({
 	limits,
 	now: () => 0,
 	random: () => 0,
-	report: failing,
+	notify: failing,
 	signal: new AbortController().signal,
 	retryMs: 1,
 	...parts,

@@ -1,21 +1,21 @@
 import { expect, it } from "vitest";
 import type { Attempt } from "../../../server/delivery/attempt.ts";
+import { createOpenLeases } from "../../../server/delivery/open-leases.ts";
 import { createSending } from "../../../server/delivery/sending.ts";
-import { createWindow } from "../../../server/delivery/window.ts";
 import type { Settlement } from "../../../server/outbox/outbox.ts";
 import { contextOf, createLanes, delivered, running } from "./lanes.ts";
 
 /** Begins one lane that was leased for ordinary tokens. Resolves to its settlements and the remaining tokens. */
 async function send({ reservedOnly = false, isSent = true }): Promise<{ settlements: Settlement[]; tokens: number }> {
-	const window = createWindow({ isShared: false });
+	const openLeases = createOpenLeases({ isShared: false });
 	const lanes = createLanes();
 	lanes.add(1);
 	const [lease] = lanes.take({ lanes: 1, now: 0 } as Parameters<typeof lanes.take>[0]).leases;
-	if (lease) window.add(lease, false);
+	if (lease) openLeases.add(lease, false);
 	const settlements: Settlement[] = [];
 	let tokens = 3;
 	const sending = createSending(contextOf({}), {
-		window,
+		openLeases,
 		purse: {
 			fill: async () => undefined,
 			tokens: () => tokens,
@@ -24,7 +24,7 @@ async function send({ reservedOnly = false, isSent = true }): Promise<{ settleme
 				tokens -= 1;
 				return 0;
 			},
-			keep() {
+			putBack() {
 				tokens += 1;
 			},
 		},

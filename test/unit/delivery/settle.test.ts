@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Notice } from "../../../server/delivery/context.ts";
 import { createSettle } from "../../../server/delivery/settle.ts";
-import type { Settlement } from "../../../server/outbox/outbox.ts";
+import type { Settled, Settlement } from "../../../server/outbox/outbox.ts";
 import { contextOf } from "./lanes.ts";
 
 const settlement: Settlement = {
@@ -10,55 +10,57 @@ const settlement: Settlement = {
 };
 
 /** Settles with a store that gives these answers. Resolves to all calls and callbacks in order. */
-async function settleWith(isShared: boolean, answers: (boolean | Error)[], signal = new AbortController().signal) {
+async function settleWith(answers: (Settled | Error)[], more: Partial<Settlement> = {}, signal?: AbortSignal) {
 	const happened: unknown[] = [];
 	const outbox = {
-		isShared,
 		async settle() {
 			happened.push("asked");
 			await Promise.resolve();
-			happened.push("answered");
-			const answer = answers.shift() ?? true;
+			const answer = answers.shift() ?? "gone";
+			happened.push(answer);
 			if (answer instanceof Error) throw answer;
 			return answer;
 		},
 	};
-	const report = (notice: Notice) => happened.push(notice.kind === "fault" ? notice.error : notice.kind);
-	const settle = createSettle(contextOf({ outbox, signal, report }), () => happened.push("ready"));
-	happened.push(await settle(settlement));
+	const notify = (notice: Notice) => happened.push(notice.kind === "fault" ? notice.error : notice.kind);
+	const context = contextOf({ outbox, notify, ...(signal && { signal }) });
+	const settle = createSettle(context, (at) => happened.push(`ready from ${at}`));
+	happened.push(await settle({ ...settlement, ...more }));
 	return happened;
 }
 
-it("settle calls a lane ready once its own store is asked, as that store answers in order", async () => {
-	expect(await settleWith(false, [true])).toEqual(["asked", "ready", "answered", true]);
+it("settle calls a lane ready that remains", async () => {
+	expect(await settleWith(["remains"])).toEqual(["asked", "remains", "ready from 0", true]);
 });
 
-it("settle calls a lane ready only once a shared store has answered", async () => {
-	expect(await settleWith(true, [true])).toEqual(["asked", "answered", "ready", true]);
+it("settle calls a lane ready from the end of its wait", async () => {
+	const failed = { dueAt: 700 };
+	expect(await settleWith(["remains"], { failed })).toEqual(["asked", "remains", "ready from 700", true]);
+});
+
+it("settle does not call a lane ready that is gone", async () => {
+	expect(await settleWith(["gone"])).toEqual(["asked", "gone", true]);
+});
+
+it("settle calls the person's next lane ready, even if the settled one is gone or waits", async () => {
+	const failed = { dueAt: 700 };
+	expect(await settleWith(["yields"], { failed })).toEqual(["asked", "yields", "ready from 0", true]);
 });
 
 it("settle tries again until the store accepts the settlement", async () => {
 	const full = new Error("disk full");
-	expect(await settleWith(true, [full, full, true])).toEqual([
-		...["asked", "answered", full],
-		...["asked", "answered", full],
-		...["asked", "answered", "ready", true],
+	expect(await settleWith([full, full, "remains"])).toEqual([
+		...["asked", full, full],
+		...["asked", full, full],
+		...["asked", "remains", "ready from 0", true],
 	]);
 });
 
-it("settle calls a lane ready at each new try", async () => {
-	const full = new Error("disk full");
-	expect(await settleWith(false, [full, true])).toEqual([
-		...["asked", "ready", "answered", full],
-		...["asked", "ready", "answered", true],
-	]);
-});
-
-it("settle reports a lease that had ended", async () => {
-	expect(await settleWith(true, [false])).toEqual(["asked", "answered", "ready", "lost", false]);
+it("settle reports a lost lease, and calls its lane ready, as an earlier try may have settled it", async () => {
+	expect(await settleWith(["lost"])).toEqual(["asked", "lost", "ready from 0", "lost", false]);
 });
 
 it("settle gives up at the end of the grace period", async () => {
 	const full = new Error("disk full");
-	expect(await settleWith(true, [full], AbortSignal.abort())).toEqual(["asked", "answered", full, false]);
+	expect(await settleWith([full], {}, AbortSignal.abort())).toEqual(["asked", full, full, false]);
 });

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { createPurse } from "../../../server/delivery/budget.ts";
 import type { GroupHold } from "../../../server/delivery/group-hold.ts";
+import { createOpenLeases } from "../../../server/delivery/open-leases.ts";
 import { createTakes } from "../../../server/delivery/takes.ts";
-import { createWindow } from "../../../server/delivery/window.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { contextOf, createLanes, running } from "./lanes.ts";
 
@@ -11,7 +11,7 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	lanes.add(1);
 	const stored = "held by another";
 	let known: string | undefined;
-	const window = createWindow({ isShared: true });
+	const openLeases = createOpenLeases({ isShared: true });
 	const outbox: Partial<Outbox> = {
 		take: async (request) =>
 			request.hold === stored ? lanes.take(request) : { leases: [], isMore: false, hold: stored, nextAt: undefined },
@@ -24,9 +24,9 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 		},
 	};
 	const context = contextOf({ outbox });
-	const takes = createTakes(context, window, createPurse(context), hold);
+	const takes = createTakes(context, openLeases, createPurse(context), hold);
 	await takes.take(4);
-	expect([known, takes.readyAt(), window.all()]).toEqual([stored, 0, []]);
+	expect([known, takes.readyAt(), openLeases.all()]).toEqual([stored, 0, []]);
 	await takes.take(4);
-	expect([takes.readyAt(), window.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
+	expect([takes.readyAt(), openLeases.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
 });

@@ -562,10 +562,15 @@ async function settleBoth(
 	if (ended) settlement.ended = { ...ended, count: Math.min(ended.count, lease.bodies.length) };
 	if (failed) settlement.failed = { dueAt: model.now + failed.inMs, unreadable: failed.unreadable };
 	const isHeld = model.lanes.includes(lane) && lane.state === "leased" && lane.lease === lease.number;
-	const done = await outbox.settle(settlement);
+	const settled = await outbox.settle(settlement);
 	// An expired lease that nobody has taken over may or may not be settled.
-	if (!(isHeld && lane.dueAt <= model.now)) expect(done, "whether the lease was still held").toBe(isHeld);
-	if (done) model.settle(lane, settlement);
+	if (!(isHeld && lane.dueAt <= model.now)) expect(settled !== "lost", "whether the lease was still held").toBe(isHeld);
+	if (settled === "lost") return;
+	model.settle(lane, settlement);
+	const left = model.lanes.includes(lane);
+	const comesNext = ({ person, trust }: Lane) => person === lane.person && (!left || trust > lane.trust);
+	const yields = model.lanesOf(lane.destination).some(comesNext);
+	expect(settled, "the state of the lane").toBe(yields ? "yields" : left ? "remains" : "gone");
 }
 
 const settle = fc.record({ draft, which: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 5) }).map(({ draft, which }) =>

@@ -14,6 +14,7 @@ import {
 	type Outbox,
 	type Report,
 	type ReportedEvent,
+	type Settlement,
 	type TakeRequest,
 } from "../../../server/outbox/outbox.ts";
 
@@ -104,15 +105,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const slow = await takeOne(0);
 			const again = await outbox.take({ ...takeOptions, destination: crisp, now: 5_000, holding: [slow.lane] });
 			expect(again.leases).toEqual([]);
-			expect(await end(slow, 5_000, 1)).toBe(true);
+			expect(await end(slow, 5_000, 1)).toBe("remains");
 		});
 
 		it("ignores the settlement of a lease that was taken over", async () => {
 			await append([event("ada", "1"), event("ada", "2")]);
 			const slept = await takeOne(0);
 			const current = await takeOne(1_000);
-			expect(await end(slept, 1_000, 1)).toBe(false);
-			expect(await end(current, 1_000, 1)).toBe(true);
+			expect(await end(slept, 1_000, 1)).toBe("lost");
+			expect(await end(current, 1_000, 1)).toBe("remains");
 			expect((await takeOne(1_001)).bodies).toEqual(["2"]);
 		});
 
@@ -122,7 +123,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await end(old, 0, 1);
 			await append([event("ada", "2")]);
 			const fresh = await takeOne(1);
-			expect(await end(old, 1, 1)).toBe(false);
+			expect(await end(old, 1, 1)).toBe("lost");
 			expect(fresh.bodies).toEqual(["2"]);
 		});
 
@@ -187,6 +188,25 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await append([event("ada", "1"), event("ada", "2"), event("ada", "3")]);
 			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, now: 0, deliveries: 2 });
 			expect(leases[0]?.bodies).toEqual(["1", "2"]);
+		});
+
+		it("is gone once its last delivery has ended, and remains after any other settlement", async () => {
+			await append([event("ada", "1")]);
+			const settle = async (more: Partial<Settlement>) => outbox.settle({ lease: await takeOne(9), now: 9, ...more });
+			const ended: Settlement["ended"] = { count: 1, ending: { kind: "delivered" } };
+			expect(await settle({})).toBe("remains");
+			expect(await settle({ failed: { dueAt: 9 } })).toBe("remains");
+			expect(await settle({ ended })).toBe("gone");
+		});
+
+		it("is reported by a take that has left it ready, unless that take was for other lanes", async () => {
+			await append([event("ada", "1", { reserved: true }), event("bob", "1"), event("eve", "1")]);
+			const isMore = async (reservedOnly = false) =>
+				(await outbox.take({ ...takeOptions, destination: crisp, lanes: 1, reservedOnly, now: 0, served: 9 })).isMore;
+			expect(await isMore(true)).toBe(false);
+			expect(await isMore()).toBe(true);
+			expect(await isMore()).toBe(false);
+			expect(await isMore()).toBe(false);
 		});
 
 		it("belongs to one destination of one site", async () => {
@@ -272,15 +292,16 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				const lease = await takeOne(0);
 				expect(lease.bodies).toEqual([`${kind} 1`, `${kind} 2`]);
 				expect(await take(0), "one request at a time").toEqual([]);
-				await end(lease, 0, 2);
+				expect(await end(lease, 0, 2)).toBe(kind === "forged" ? "gone" : "yields");
 			}
 			expect((await outbox.stats()).destinations[0]).toMatchObject({ owed: 0, lanes: 0, delivered: 6 });
 		});
 
 		it("that are trusted do not wait for an untrusted one that fails", async () => {
 			await append([event("ada", "forged")]);
-			await outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 900_000 } });
+			const forged = await takeOne(0);
 			await append([event("ada", "purchase", backend)]);
+			expect(await outbox.settle({ lease: forged, now: 0, failed: { dueAt: 900_000 } })).toBe("yields");
 			const purchase = await takeOne(1);
 			expect(purchase.bodies).toEqual(["purchase"]);
 			await end(purchase, 1, 1);
@@ -293,7 +314,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const forged = await takeOne(0);
 			await append([event("ada", "purchase", backend), event("ada", "login", verified)]);
 			expect(await bodies()).toEqual([]);
-			await end(forged, 0, 1);
+			expect(await end(forged, 0, 1)).toBe("yields");
 			expect(await bodies()).toEqual([["purchase"]]);
 			expect(await bodies(1_000), "the lease ran out").toEqual([["purchase"]]);
 		});
@@ -509,7 +530,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await outbox.expire({ destination: crisp, before, now: 5 })).toBe(1);
 			const { items } = await outbox.deadLetters({ limit: 10 });
 			expect(items.map(({ reason, body }) => [reason, body])).toEqual([["expired", "1"]]);
-			expect(leased && (await end(leased, 5, 1))).toBe(true);
+			expect(leased && (await end(leased, 5, 1))).toBe("gone");
 		});
 	});
 
@@ -601,7 +622,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				["ada", ["1", "3"]],
 				["bob", ["2"]],
 			]);
-			for (const lease of leases) expect(await end(lease, 0, lease.bodies.length)).toBe(true);
+			for (const lease of leases) expect(await end(lease, 0, lease.bodies.length)).toBe("gone");
 			expect(await outbox.stats()).toMatchObject({ events: 3, destinations: [{ delivered: 3, owed: 0 }] });
 			outbox = await reopen();
 			expect(await take(0)).toEqual([]);
@@ -625,7 +646,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const early = await vi.waitFor(() => takeOne(0));
 			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			expect(early.bodies[0]).toBe("2");
-			expect(await end(early, 0, 1)).toBe(true);
+			expect(await end(early, 0, 1)).toBe("remains");
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
 		});
 
@@ -920,7 +941,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const lease = await takeOne(0);
 			await forget("ada");
 			const ending: Ending = { kind: "dead", reason: "no" };
-			expect(await outbox.settle({ lease, now: 0, known: '{"id":7}', ended: { count: 1, ending } })).toBe(false);
+			expect(await outbox.settle({ lease, now: 0, known: '{"id":7}', ended: { count: 1, ending } })).toBe("lost");
 			await append([event("ada", "3")]);
 			expect(await takeOne(0)).toMatchObject({ known: undefined, bodies: ["3"] });
 			expect((await outbox.deadLetters({ limit: 10 })).items).toEqual([]);

@@ -6,6 +6,7 @@ import { openDatabase } from "../../../../server/outbox/postgres/database.ts";
 import { createDestinations } from "../../../../server/outbox/postgres/destinations.ts";
 import { createFanOut } from "../../../../server/outbox/postgres/fan-out.ts";
 import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
+import { createLeases } from "../../../../server/outbox/postgres/leases.ts";
 import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
 import { createStats } from "../../../../server/outbox/postgres/stats.ts";
@@ -149,6 +150,25 @@ describe("the PostgreSQL outbox", () => {
 		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
 		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
 		expect(await createStats(shared())()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+	});
+
+	it("gives leases back while this process may be taken for dead, and reports no more lanes then", async () => {
+		const url = await cluster.database();
+		const outbox = await open(url);
+		await appended(outbox, event("ada", "1"), event("bob", "1"));
+		const database = await openDatabase(url);
+		cleanups.push(() => database.end());
+		const [owner] = await database.run("SELECT id FROM eventferry.owner");
+		const unseen = createLeases({
+			database,
+			destinations: createDestinations(database),
+			counters: createCounters(),
+			notice: noticeFrom("this test"),
+			owner: { id: Number(owner?.id), isSurelySeen: () => false },
+		});
+		const taken = await unseen.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
+		expect(taken).toMatchObject({ leases: [], isMore: false });
+		expect(await take(outbox)).toHaveLength(2);
 	});
 
 	it("accepts no more than its maximum size until there is room again", async () => {
@@ -352,15 +372,15 @@ describe("the PostgreSQL outbox", () => {
 			const [lease] = await take(first());
 			if (!lease) throw new Error("no lane");
 			const delivered = { count: 1, ending: { kind: "delivered" } } as const;
-			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe(false);
+			expect(await second().settle({ lease, now: 0, ended: delivered })).toBe("lost");
 			// Simulates that the first process was not seen for too long.
 			const name = url.slice(url.lastIndexOf("/") + 1);
 			await cluster.run("DELETE FROM eventferry.owner WHERE id IN (SELECT owner FROM eventferry.lane)", name);
 			expect(first().isHeld(lease)).toBe(true);
 			const takenOver = async (outbox: Outbox) => (await take(outbox))[0] ?? Promise.reject(new Error("none yet"));
 			const next = await vi.waitFor(() => takenOver(second()), { timeout: 60_000 });
-			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe(false);
-			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe(true);
+			expect(await first().settle({ lease, now: 0, ended: delivered })).toBe("lost");
+			expect(await second().settle({ lease: next, now: 0, ended: delivered })).toBe("gone");
 			// A process taken for dead becomes a new owner: it starts no request for its old leases, and works on.
 			await vi.waitFor(() => expect(first().isHeld(lease)).toBe(false), { timeout: 60_000 });
 			expect(second().isHeld(next)).toBe(true);

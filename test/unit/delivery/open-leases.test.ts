@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createWindow, type Leased, type LeaseWindow } from "../../../server/delivery/window.ts";
+import { createOpenLeases, type Leased, type OpenLeases } from "../../../server/delivery/open-leases.ts";
 import type { Lease } from "../../../server/outbox/outbox.ts";
 
 const leaseOf = (lane: number): Lease => ({
@@ -15,32 +15,32 @@ const leaseOf = (lane: number): Lease => ({
 	bodies: ["{}"],
 });
 
-let window: LeaseWindow;
+let openLeases: OpenLeases;
 /** Leases this many more lanes. */
 function add(count: number): void {
-	for (let added = 0; added < count; added += 1) window.add(leaseOf(window.all().length), false);
+	for (let added = 0; added < count; added += 1) openLeases.add(leaseOf(openLeases.all().length), false);
 }
 /** Begins every request that may begin. */
 function begin(isProbing = false): Leased[] {
 	const begun: Leased[] = [];
-	for (let next = window.next(isProbing); next; next = window.next(isProbing)) {
+	for (let next = openLeases.next(isProbing); next; next = openLeases.next(isProbing)) {
 		next.stage = "busy";
 		begun.push(next);
 	}
 	return begun;
 }
 
-describe("the window of a store of its own", () => {
+describe("the open leases of a store of its own", () => {
 	beforeEach(() => {
-		window = createWindow({ isShared: false });
+		openLeases = createOpenLeases({ isShared: false });
 	});
 
 	it("has four requests under way, begun in the order of their leases, and four lanes leased ahead", () => {
-		expect(window.room(false)).toBe(8);
+		expect(openLeases.room(false)).toBe(8);
 		add(8);
 		expect(begin().map(({ lease }) => lease.lane)).toEqual([0, 1, 2, 3]);
-		expect(window.ahead()).toBe(4);
-		expect(window.room(false)).toBe(0);
+		expect(openLeases.ahead()).toBe(4);
+		expect(openLeases.room(false)).toBe(0);
 	});
 
 	it("leases more only once two of the four lanes ahead have begun", () => {
@@ -48,10 +48,10 @@ describe("the window of a store of its own", () => {
 		const [first, second] = begin();
 		if (first) first.stage = "settling";
 		begin();
-		expect(window.room(false)).toBe(0);
+		expect(openLeases.room(false)).toBe(0);
 		if (second) second.stage = "settling";
 		begin();
-		expect(window.room(false)).toBe(2);
+		expect(openLeases.room(false)).toBe(2);
 	});
 
 	it("has at most eight requests whose settlement is not on disk", () => {
@@ -61,33 +61,33 @@ describe("the window of a store of its own", () => {
 		expect(later).toHaveLength(4);
 		for (const each of later) each.stage = "settling";
 		add(1);
-		expect(window.next(false)).toBeUndefined();
-		for (const each of later.slice(0, 1)) window.remove(each);
-		expect(window.next(false)).toBeDefined();
+		expect(openLeases.next(false)).toBeUndefined();
+		for (const each of later.slice(0, 1)) openLeases.remove(each);
+		expect(openLeases.next(false)).toBeDefined();
 	});
 
 	it("sends nothing beside a probe", () => {
-		expect(window.room(true)).toBe(1);
+		expect(openLeases.room(true)).toBe(1);
 		add(3);
 		expect(begin(true)).toHaveLength(1);
-		expect(window.room(true)).toBe(0);
+		expect(openLeases.room(true)).toBe(0);
 	});
 
 	it("does not count lanes that are being given back", () => {
 		add(8);
-		for (const each of window.all()) each.stage = "returning";
-		expect([window.room(false), window.next(false), window.ahead()]).toEqual([8, undefined, 0]);
-		expect(window.all()).toHaveLength(8);
+		for (const each of openLeases.all()) each.stage = "returning";
+		expect([openLeases.room(false), openLeases.next(false), openLeases.ahead()]).toEqual([8, undefined, 0]);
+		expect(openLeases.all()).toHaveLength(8);
 	});
 });
 
-it("the window of a shared store leases no lane ahead, and at most as many as may be unsettled", () => {
-	window = createWindow({ isShared: true });
-	expect(window.room(false)).toBe(4);
+it("the open leases of a shared store include none ahead, and at most as many as may be unsettled", () => {
+	openLeases = createOpenLeases({ isShared: true });
+	expect(openLeases.room(false)).toBe(4);
 	add(4);
 	for (const each of begin()) each.stage = "settling";
-	expect(window.room(false)).toBe(4);
+	expect(openLeases.room(false)).toBe(4);
 	add(2);
 	for (const each of begin()) each.stage = "settling";
-	expect(window.room(false)).toBe(2);
+	expect(openLeases.room(false)).toBe(2);
 });

@@ -1,10 +1,10 @@
 import type { Lease } from "../outbox/outbox.ts";
 
-/** Requests of one destination under way at a time, each for a different lane. */
+/** Maximum number of requests of one destination under way at a time, each for a different lane. */
 const concurrency = 4;
-/** Requests under way plus settlements not on disk yet: the most that a crash repeats. */
+/** Maximum number of requests under way plus settlements not on disk yet, which a crash repeats. */
 const unsettledMost = 2 * concurrency;
-/** Lanes leased before their requests can begin, so that no request waits for the store. None in a shared store. */
+/** Maximum number of lanes leased before their requests can begin, so that none waits for the store. 0 if it is shared. */
 const aheadMost = 4;
 
 /**
@@ -20,17 +20,17 @@ const aheadMost = 4;
  */
 export interface Leased {
 	readonly lease: Lease;
-	/** Tells whether only the budget's reserve was left when the lane was leased. */
+	/** True if only the budget's reserve was left when the lane was leased. */
 	readonly reservedOnly: boolean;
 	stage: "ahead" | "busy" | "settling" | "returning";
 	/** Resolves once the lease is settled. Absent while `ahead`. */
 	done?: Promise<void>;
 }
 
-export type LeaseWindow = ReturnType<typeof createWindow>;
+export type OpenLeases = ReturnType<typeof createOpenLeases>;
 
 /** Keeps the leases of one destination and tells how many requests may begin and how many lanes may be leased. */
-export function createWindow({ isShared }: { isShared: boolean }) {
+export function createOpenLeases({ isShared }: { isShared: boolean }) {
 	const leased = new Set<Leased>();
 
 	function count(stage: Leased["stage"]): number {
