@@ -130,7 +130,7 @@ function inOrder({ people, deliveries }: Evidence): Invariant {
 	}
 	return {
 		statement:
-			"each person's events from visitors, and from the backend, arrived in the order in which they were accepted",
+			"each sender's events of a person arrived at each provider in the order in which the proxy accepted them",
 		checked,
 		broken,
 	};
