@@ -5,6 +5,7 @@ import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warning
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
+import { createBodyRoom } from "./http/body-room.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
 import { byAddress, limitGuesses, limitRequests } from "./http/rate-limit.ts";
@@ -81,7 +82,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
 	// Guard (SECURITY.md): guess-purpose
 	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
-	const receiving = { sites, outbox, admit: inFlight.admit, now: Date.now };
+	const readBodies = createBodyRoom(senderOf);
+	const receiving = { sites, outbox, admit: inFlight.admit, readBodies, now: Date.now };
 	const ingest = createIngest({
 		...receiving,
 		guess: guesses(),

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import * as z from "zod";
 import { type AdminOptions, createAdmin } from "./admin/routes.ts";
 import { consoleRoutes } from "./console/serve-console.ts";
+import { inTurn } from "./http/in-turn.ts";
 import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { snippetRoute } from "./http/snippet-file.ts";
@@ -104,7 +105,7 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 	// A reverse proxy's rule for a path must not be passed by another spelling of it.
 	// Guard (SECURITY.md): strict-paths
 	const router = Router({ caseSensitive: true, strict: true });
-	router.use(firstSegments(all), observeRequests(log, metrics.answered));
+	router.use(firstSegments(all), inTurn, observeRequests(log, metrics.answered));
 	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], noSniffing);
 	router.use("/admin", operatorsOnly);

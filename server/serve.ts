@@ -3,6 +3,8 @@ import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config/config.ts";
+import { boundConnections } from "./http/connections.ts";
+import { inTurn } from "./http/in-turn.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
 import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
@@ -73,7 +75,11 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		await proxy.start();
 		const logFault = createFaultLog(log, Date.now);
 		const onFault = (error: unknown) => logFault("unexpected error", { err: error }, kindOfError(error));
-		const server = createServer(patience, createApp([...routers, proxy.router], onFault));
+		const app = createApp([...routers, proxy.router], onFault);
+		const server = createServer(patience, (request, response) =>
+			inTurn(request, response, () => app(request, response)),
+		);
+		boundConnections(server);
 		server.listen(config.port, config.host);
 		await once(server, "listening");
 		const address = server.address();

@@ -28,6 +28,8 @@ export function createLiveStream(activity: Activity, now: () => number) {
 		});
 		response.flushHeaders();
 		if (request.method === "HEAD") return void response.end();
+		// A reader that pauses is bounded by `behindBytes`, not by time.
+		request.socket.setTimeout(0);
 		viewers.add(response);
 		const write = (line: LiveLine) => {
 			if (response.writableLength > unsentBytesMost) response.destroy();

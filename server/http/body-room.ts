@@ -1,51 +1,192 @@
-import express, { type RequestHandler } from "express";
+import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
+import type { Request, RequestHandler } from "express";
 import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
+import type { SenderOf } from "./rate-limit.ts";
 
-/** Bytes of bodies that one group of routes holds in memory at once; a body counts from its first byte to the answer. */
+/** Bytes of bodies that a proxy holds in memory at once; a body counts from its first byte to the answer. */
 // Guard (SECURITY.md): body-room
 const roomBytes = 67_108_864;
+/** Bytes of the room that the bodies of one address may take. */
+// Guard (SECURITY.md): body-share
+const shareBytes = 8_388_608;
 /** Bytes up to which a body is accepted even if the room is full: a few large bodies must not block many small ones. */
 const smallBytes = 16_384;
+/** Pieces in which a body may come. Real clients send packets; a body of one-byte chunks costs more than 100 others. */
+const piecesMost = 8_192;
 
-/**
- * Bounds the memory that bodies take, for any number of clients and however slowly they send. When the room is full, a
- * large body is refused with 503, or its connection is closed if it is half sent. Senders keep their events and retry.
- */
-function bodyRoom(): RequestHandler {
-	let held = 0;
-	return (request, response, next) => {
-		const isCompressed = request.headers["content-encoding"] !== undefined;
-		const announced = isCompressed ? limits.bodyBytes : Number(request.headers["content-length"] ?? limits.bodyBytes);
-		if (held > roomBytes && announced > smallBytes) {
-			// Node would read the rest of the body to keep the connection open: see resOnFinish in
-			// https://github.com/nodejs/node/blob/main/lib/_http_server.js
-			response.set("Connection", "close");
-			throw new RequestError("store_unavailable", "too many large requests at once: try again later");
+/** A body in the room. */
+interface Body {
+	bytes: number;
+	/** Refuses the body and drops its bytes. Undefined once the body is complete. */
+	refuse: (() => void) | undefined;
+}
+
+/** The bodies of one sender, the oldest first. */
+interface Share {
+	bodies: Set<Body>;
+	bytes: number;
+	most: number;
+}
+
+const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
+	["identity", (bytes) => bytes],
+	["gzip", gunzipSync],
+	["deflate", inflateSync],
+	["br", brotliDecompressSync],
+]);
+
+const tooLarge = () => new RequestError("body_too_large", `the body is larger than ${limits.bodyBytes / 1_024} KB`);
+
+/** Returns the function that unpacks a complete body of a request. Throws `unsupported_media_type` if there is none. */
+function unpackerOf({ headers }: Request, isPlain: boolean): (bytes: Buffer) => Buffer {
+	const encoding = headers["content-encoding"]?.toLowerCase() ?? "identity";
+	const unpack = unpackers.get(encoding);
+	if (!unpack || (isPlain && encoding !== "identity")) {
+		throw new RequestError("unsupported_media_type", "the body's encoding is not supported here: send it uncompressed");
+	}
+	return (bytes) => {
+		try {
+			// Guard (SECURITY.md): unpacked-size
+			return unpack(bytes, { maxOutputLength: limits.bodyBytes });
+		} catch (cause) {
+			if (cause instanceof RangeError) throw tooLarge();
+			throw new RequestError("malformed_body", "the body cannot be decompressed", { cause });
 		}
-		let own = 0;
-		const count = (bytes: number) => {
-			own += bytes;
-			held += bytes;
-			if (held > roomBytes && own > smallBytes) request.destroy();
-		};
-		// A compressed body counts as the largest allowed one, because its decompressed size is not known yet.
-		if (isCompressed) count(limits.bodyBytes);
-		request.on("data", (chunk: Buffer) => count(isCompressed ? 0 : chunk.length));
-		response.once("close", () => {
-			held -= own;
-		});
-		next();
 	};
 }
 
+/** Collects chunks of a body in one buffer: a million chunks of one byte take no more memory than one large chunk. */
+function collector(length: number | undefined) {
+	let buffer: Buffer = Buffer.alloc(0);
+	let size = 0;
+	return {
+		add(chunk: Buffer): void {
+			const end = size + chunk.length;
+			// Guard (SECURITY.md): body-size
+			if (end > limits.bodyBytes) throw tooLarge();
+			if (size === 0) buffer = chunk;
+			else {
+				if (end > buffer.length) {
+					const grown = Buffer.allocUnsafe(Math.min(2 * end, length ?? limits.bodyBytes));
+					buffer.copy(grown, 0, 0, size);
+					buffer = grown;
+				}
+				chunk.copy(buffer, size);
+			}
+			size = end;
+		},
+		/** Returns the bytes of memory in use. */
+		held: () => buffer.length,
+		collected: () => buffer.subarray(0, size),
+	};
+}
+
+export type ReadBodies = ReturnType<typeof createBodyRoom>;
+
 /**
- * Makes handlers that read and decompress a body of some media types into a Buffer, up to `limits.bodyBytes`. Routes
- * that share the handlers share one room. For routes that anybody can send to. With `inflate: false`, compressed bodies
- * are refused with 415.
+ * Bounds the memory that bodies take, for any number of clients and however slowly they send. Counts bytes that have
+ * come, not announced ones. When an address has more than its share, its oldest large body that is still being sent is
+ * refused with 503; when the room is full, that of the address that fills its share most. Senders keep their events.
  */
-export const rawBody = (type: string[] | (() => boolean), { inflate = true } = {}): RequestHandler[] => [
-	bodyRoom(),
-	// Guard (SECURITY.md): body-size
-	express.raw({ type, limit: limits.bodyBytes, inflate }),
-];
+export function createBodyRoom(senderOf: SenderOf) {
+	const shares = new Map<string, Share>();
+	let held = 0;
+
+	/** Refuses the oldest large body of a share that is still being sent. Returns false if there is none. */
+	function giveWay({ bodies }: Share): boolean {
+		for (const { bytes, refuse } of bodies) {
+			if (!refuse || bytes <= smallBytes) continue;
+			refuse();
+			return true;
+		}
+		return false;
+	}
+	const fullest = (own: Share) =>
+		[...shares.values()].reduce((most, each) => (each.bytes / each.most > most.bytes / most.most ? each : most), own);
+
+	function enter(sender: string, most: number) {
+		const share = shares.get(sender) ?? { bodies: new Set(), bytes: 0, most };
+		const body: Body = { bytes: 0, refuse: undefined };
+		shares.set(sender, share);
+		share.bodies.add(body);
+		function count(bytes: number): void {
+			held += bytes - body.bytes;
+			share.bytes += bytes - body.bytes;
+			body.bytes = bytes;
+		}
+		return {
+			body,
+			/** Counts the body's bytes, and makes room for them, if need be by refusing the body itself. */
+			resize(bytes: number): void {
+				count(bytes);
+				while (share.bytes > most && giveWay(share));
+				while (held > roomBytes) {
+					// Guard (SECURITY.md): body-fullest
+					if (giveWay(fullest(share))) continue;
+					if (!giveWay(share)) break;
+				}
+			},
+			leave(): void {
+				count(0);
+				if (share.bodies.delete(body) && share.bodies.size === 0) shares.delete(sender);
+			},
+		};
+	}
+
+	/**
+	 * Makes a handler that reads bodies of some media types, or of any, into a Buffer, and decompresses them once they are
+	 * complete. Bodies after a checked server key (`isBackend`) may take the whole room. `isPlain` refuses compressed ones.
+	 */
+	return (types?: string[], { isBackend = false, isPlain = false } = {}): RequestHandler =>
+		(request, response, next) => {
+			// The app around the router may have read the body.
+			if (!request.readable || (types && !request.is(types))) return next();
+			const length = Number(request.headers["content-length"]);
+			// Guard (SECURITY.md): announced-body-size
+			if (length > limits.bodyBytes) throw tooLarge();
+			const unpack = unpackerOf(request, isPlain);
+			const collect = collector(length || undefined);
+			const { body, resize, leave } = isBackend ? enter("backend", roomBytes) : enter(senderOf(request), shareBytes);
+
+			function stop(): void {
+				body.refuse = undefined;
+				request.off("data", add).off("end", complete);
+			}
+			function refuse(error: unknown): void {
+				stop();
+				leave();
+				// Lets the rest come, and drops it: a client that is cut off would not read its answer.
+				request.resume();
+				next(error);
+			}
+			let pieces = 0;
+			function add(chunk: Buffer): void {
+				pieces += 1;
+				// Guard (SECURITY.md): body-pieces
+				if (pieces > piecesMost) return void request.socket.destroy();
+				try {
+					collect.add(chunk);
+				} catch (error) {
+					return void refuse(error);
+				}
+				resize(collect.held());
+			}
+			function complete(): void {
+				try {
+					request.body = unpack(collect.collected());
+				} catch (error) {
+					return void refuse(error);
+				}
+				resize(request.body.length);
+				// Without `refuse`, the body itself has given way.
+				if (!body.refuse) return;
+				stop();
+				next();
+			}
+			body.refuse = () =>
+				refuse(new RequestError("store_unavailable", "too many large requests at once: try again later"));
+			response.once("close", leave);
+			request.on("data", add).on("end", complete);
+		};
+}

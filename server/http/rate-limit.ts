@@ -11,7 +11,7 @@ const keysMost = 100_000;
 const ipv6Prefix = 64;
 
 /** The IPv4 address, or the /64 network of an IPv6 address, in one spelling. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
 	const plain = address.replace(/^::ffff:(?=[\d.]+$)/i, "");
 	if (!isIPv6(plain)) return plain;
 	// A URL spells IPv6 in one way, and has no zone: https://url.spec.whatwg.org/#concept-ipv6-serializer
@@ -24,7 +24,7 @@ function networkOf(address: string): string {
 	return [...head, ...zeros, ...tail].slice(0, ipv6Prefix / 16).join(":");
 }
 
-type SenderOf = (request: IncomingMessage) => string;
+export type SenderOf = (request: IncomingMessage) => string;
 
 /** Counts senders by their IPv4 address, or the /64 of their IPv6 address. */
 export const byAddress =

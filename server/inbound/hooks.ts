@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import * as z from "zod";
-import { rawBody } from "../http/body-room.ts";
+import type { ReadBodies } from "../http/body-room.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess, IsCompared } from "../http/rate-limit.ts";
@@ -13,6 +13,8 @@ export interface HooksOptions extends ReportingOptions {
 	sites: readonly ReportedSite[];
 	/** Lets a request begin, or refuses it while the proxy is stopping. */
 	admit: RequestHandler;
+	/** Reads bodies of requests, within the proxy's room for them. */
+	readBodies: ReadBodies;
 	/** Makes a limit of wrong signatures and keys per address. */
 	limitGuesses(): Guess;
 	/** Called with each web hook that is not a repeat, once it is stored. */
@@ -99,7 +101,7 @@ const invalidSignature = () =>
  * cannot be right is refused before its body is read. A verified one is answered 200 once it is stored.
  */
 export function createHooks(options: HooksOptions): Route[] {
-	const { sites, admit, limitGuesses, now, report, tell } = options;
+	const { sites, admit, readBodies, limitGuesses, now, report, tell } = options;
 	const store = createReporting(options);
 
 	async function take(from: ReporterName, request: HookHead & HookBody, verifying: ReportedSite[]): Promise<boolean> {
@@ -148,8 +150,8 @@ export function createHooks(options: HooksOptions): Route[] {
 			response.json({ repeated: !(await take(from, { ...head, raw, json }, verifying)) });
 		};
 		// Providers compress no web hooks, so nobody makes the proxy decompress one.
-		const body = rawBody(() => true, { inflate: false });
-		return { path: `/v1/hooks/${from}`, post: [postHook(from), admit, expect, ...body, answer] };
+		const body = readBodies(undefined, { isPlain: true });
+		return { path: `/v1/hooks/${from}`, post: [postHook(from), admit, expect, body, answer] };
 	}
 
 	return reporterNames.filter((from) => sites.some(({ hooks }) => hooks.has(from))).map(routeOf);

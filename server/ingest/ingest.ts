@@ -3,7 +3,7 @@ import { isbot } from "isbot";
 import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { CheckedSite } from "../config/config.ts";
-import { rawBody } from "../http/body-room.ts";
+import type { ReadBodies } from "../http/body-room.ts";
 import { cors, originAllowed, preflight } from "../http/origins.ts";
 import { parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
@@ -42,6 +42,8 @@ export interface IngestOptions {
 	limitAddress: RequestHandler;
 	/** Requests a minute for one write key. Undefined: no limit. */
 	perWriteKey: number | undefined;
+	/** Reads bodies of requests, within the proxy's room for them. */
+	readBodies: ReadBodies;
 	/** Limits wrong guesses of server keys. */
 	guess: Guess;
 	now(): number;
@@ -82,7 +84,7 @@ const clockToleranceMs = 60_000;
  * the outbox encoded batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
 export function createIngest(options: IngestOptions) {
-	const { sites, outbox, sandbox, admit, limitAddress, guess, now, onNotice } = options;
+	const { sites, outbox, sandbox, admit, limitAddress, readBodies, guess, now, onNotice } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
@@ -183,7 +185,7 @@ export function createIngest(options: IngestOptions) {
 		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
 	}
 
-	const body = rawBody(["application/json", "text/plain"]);
+	const types = ["application/json", "text/plain"];
 	const origins = sites.flatMap((site) => site.origins);
 
 	const routes: Route[] = [
@@ -191,9 +193,12 @@ export function createIngest(options: IngestOptions) {
 			path: "/v1/batch",
 			before: cors(origins, sandbox),
 			options: preflight(origins, sandbox),
-			post: [postBatch, admit, limitAddress, ...body, fromBrowser],
+			post: [postBatch, admit, limitAddress, readBodies(types), fromBrowser],
 		},
-		{ path: "/v1/events", post: [postEvents, admit, backendOnly(sites, guess), ...body, fromBackend] },
+		{
+			path: "/v1/events",
+			post: [postEvents, admit, backendOnly(sites, guess), readBodies(types, { isBackend: true }), fromBackend],
+		},
 	];
 
 	return {

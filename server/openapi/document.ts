@@ -113,13 +113,14 @@ const getDocument: Operation = {
 
 /** Makes the route `GET /openapi.json`, which describes the given routes and itself. */
 export function openApiRoute(routes: readonly Route[]): Route {
-	let document: string | undefined;
+	let document: Buffer | undefined;
 	const route: Route = {
 		path: "/openapi.json",
 		get: [
 			getDocument,
 			(_request, response) => {
-				document ??= JSON.stringify(openApiDocument([...routes, route]));
+				// One buffer for all answers: each text would be copied for each of them.
+				document ??= Buffer.from(JSON.stringify(openApiDocument([...routes, route])));
 				response.set("Cache-Control", "no-cache").type("json").send(document);
 			},
 		],

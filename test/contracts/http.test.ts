@@ -688,6 +688,9 @@ describe("a running proxy", () => {
 			["an absolute URL", "GET http://evil.example/admin/stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"],
 			["an invalid URL", "GET //%:0/%zz?%=% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"],
 			["no host", "GET /admin/stats HTTP/1.0\r\n\r\n"],
+			["a tunnel", "CONNECT shop.example:443 HTTP/1.1\r\nHost: x\r\n\r\n"],
+			["another protocol", "POST /v1/batch HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
+			["an unknown expectation", "POST /v1/batch HTTP/1.1\r\nHost: x\r\nExpect: coffee\r\n\r\n"],
 		])("%s", async (_name, bytes) => {
 			const socket = connect(Number(new URL(running.url).port), "127.0.0.1");
 			socket.end(bytes);

@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import compression from "compression";
 import express, { type ErrorRequestHandler, type Express, Router } from "express";
 import helmet from "helmet";
@@ -134,6 +136,33 @@ test("a proxy may be mounted in nested routers, and behind a path parameter", as
 	expect(response.status).toBe(202);
 	expect((await fetch(`${root}/client.js`)).status).toBe(200);
 	server.close();
+});
+
+describe("requests sent at once on a connection", () => {
+	/** Sends requests without waiting for answers. Resolves to the statuses once the connection is closed. */
+	async function statusesOf(paths: string[]): Promise<string[]> {
+		const socket = connect(Number(new URL(running.url).port), "127.0.0.1").on("error", () => {});
+		const requests = paths.map((path, n) => {
+			const connection = n === paths.length - 1 ? "close" : "keep-alive";
+			return `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`;
+		});
+		socket.write(requests.join(""));
+		return (await text(socket).catch(() => "")).match(/(?<=HTTP\/1\.1 )\d+/g) ?? [];
+	}
+
+	test("are answered in order, after the app's own", async () => {
+		const app = express();
+		app.get("/slow", (_request, response) => void setTimeout(() => response.status(201).send("slow"), 50));
+		running = await runProxy({ base: "/ferry", app });
+		const paths = ["/slow", "/ferry/healthz", "/ferry/v1/nothing", "/slow", "/ferry/client.js"];
+		expect(await statusesOf(paths)).toEqual(["201", "200", "404", "201", "200"]);
+	});
+
+	test("close it if they are many", async () => {
+		running = await runProxy({ base: "/ferry" });
+		expect((await statusesOf(Array<string>(200).fill("/ferry/client.js"))).length).toBeLessThan(10);
+		expect((await running.batch(event())).accepted).toBe(1);
+	});
 });
 
 test("a body parser of the app that refuses a body gives its own answer, with which the browser keeps its events", async () => {

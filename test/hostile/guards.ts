@@ -5,8 +5,6 @@ const unverified = replaced(
 	/await \w+\(\s*(\w+).*\)/s,
 	'{ payload: Buffer.from($1.split(".")[1] ?? "", "base64url") }',
 );
-/** Accepts bodies of any size. */
-const unlimitedBody = replaced(/limit:[^,}]*/, 'limit: "1gb"');
 
 /**
  * Guards against each threat of SECURITY.md. The comment `// Guard (SECURITY.md): id` in the source marks the code of a
@@ -67,14 +65,29 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a web hook is made to cost work, or to make its check fail": { "hook-head": never, "hook-depth": value("false") },
 	"a sender uses the many addresses of its network": { "ipv6-network": value("128") },
 	"a write key is used without end, where its site limits that": { "write-key-limit": gone },
-	"a body is too large": { "body-size": unlimitedBody, "text-body-size": never },
-	"a small body becomes a large one when it is unpacked": { "body-size": unlimitedBody },
+	"a body is too large": { "body-size": never, "announced-body-size": never, "text-body-size": never },
+	"a small body becomes a large one when it is unpacked": {
+		"unpacked-size": replaced(/maxOutputLength:[^},]*/, "maxOutputLength: 2 ** 30"),
+		"text-body-size": never,
+	},
 	"a batch has too many events": { "batch-size": replaced(/\.max\(.*\)/s, "") },
 	"data is nested so deep that it can be read and not written": { "data-depth": never, "data-depth-fast": never },
 	"data is large, or has very many keys": { "event-limits": larger },
 	"a name, an id or an address is very long": { "event-limits": larger },
 	"a client sends its request slowly, or none": { "client-timeouts": larger },
-	"a thousand slow clients fill the memory": { "body-room": value("1e12") },
+	"a thousand slow clients fill the memory": { "body-room": value("1e12"), "body-share": value("1e12") },
+	"bodies are announced and never sent": "by design, bytes take room once they have come, not once they are announced",
+	"one address takes the room for bodies": { "body-share": value("1e12") },
+	"many addresses take the room for bodies": { "body-fullest": never },
+	"a body comes in a million pieces": { "body-pieces": never },
+	"a compressed body is sent slowly": "by design, a body is decompressed once all of it has come",
+	"a body never ends": { "endless-body": larger },
+	"requests are sent and their answers are never read": {
+		"answers-in-turn": always,
+		"pipelined-requests": larger,
+	},
+	"an answer is never read to its end": { "unread-answer": larger },
+	"connections are opened and left idle": { "connections-most": larger },
 	"the store grows without end": { "store-size": never },
 
 	// Privileges
