@@ -64,7 +64,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const rows = await run(
 			`WITH chosen AS (
 				SELECT id FROM eventferry.lane
-				WHERE destination = $1 AND state = 'ready' AND NOT behind AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
+				WHERE destination = $1 AND state = 'ready' AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${isAfter}
 				AND NOT (trusted AND ${isPersonLeased})
 				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
 				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
@@ -138,7 +138,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
 			) AS next_at, $4 AND (
-				SELECT true FROM eventferry.lane WHERE destination = $1 AND state = 'ready' AND NOT behind ${reservedOnly ? "AND reserved" : ""}
+				SELECT true FROM eventferry.lane
+				WHERE destination = $1 AND state = 'ready' AND ${reservedOnly ? "reserved" : "NOT behind"}
 				AND NOT (trusted AND ${isPersonLeased}) ORDER BY turn DESC LIMIT 1
 			) AS is_more FROM eventferry.destination WHERE id = $1`,
 			[destination, holding, owner.id, leased === lanes],

@@ -129,18 +129,15 @@ END $$;
 /**
  * SQL that makes version 2 from version 1, where a person had one lane at a destination, and all trusted events, but no
  * others, were allowed to spend the reserve. These lanes stay whole, as lanes of trusted events, to keep their order. A
- * lane is `behind` while the person has one with more trust at the destination.
+ * lane is `behind` while the person has one with more trust at the destination; a reserved one never is.
  */
 const lanesByTrust = `
 ALTER TABLE eventferry.lane
 	ADD COLUMN trusted boolean NOT NULL DEFAULT true, ADD COLUMN behind boolean NOT NULL DEFAULT false,
 	DROP CONSTRAINT lane_destination_person_key, ADD UNIQUE (destination, person, trusted, reserved);
-DROP INDEX eventferry.lane_rank, eventferry.lane_turn, eventferry.lane_reserved_rank, eventferry.lane_reserved_turn;
+DROP INDEX eventferry.lane_rank, eventferry.lane_turn;
 CREATE INDEX lane_rank ON eventferry.lane (destination, rank, turn) WHERE state = 'ready' AND NOT behind;
 CREATE INDEX lane_turn ON eventferry.lane (destination, turn) WHERE state = 'ready' AND NOT behind;
-CREATE INDEX lane_reserved_rank ON eventferry.lane (destination, rank, turn)
-	WHERE state = 'ready' AND NOT behind AND reserved;
-CREATE INDEX lane_reserved_turn ON eventferry.lane (destination, turn) WHERE state = 'ready' AND NOT behind AND reserved;
 ALTER TABLE eventferry.dead_letter ADD COLUMN trusted boolean NOT NULL DEFAULT false;
 UPDATE eventferry.dead_letter SET trusted = reserved;
 `;

@@ -34,7 +34,7 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 		order: string,
 		busy: ReadonlySet<string>,
 	): IterableIterator<Row> {
-		const which = `destination = ? AND due_at = 0 AND behind = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
+		const which = `destination = ? AND due_at = 0 AND ${reservedOnly ? "reserved = 1" : "behind = 0"}`;
 		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, [destination]))
 			if (!busy.has(String(row.person))) yield row;
 	}

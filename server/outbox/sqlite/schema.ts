@@ -5,7 +5,10 @@ import { ordinals } from "./claims.ts";
 /** Schema version of a file whose contents were moved to PostgreSQL. */
 export const moved = 1_000_000;
 
-/** SQL that creates the table of lanes. A lane is `behind` while the person has one with more trust at the destination. */
+/**
+ * SQL that creates the table of lanes. A lane is `behind` while the person has one with more trust at the destination; a
+ * reserved one never is.
+ */
 const lanes = `
 CREATE TABLE lane (
 	id INTEGER PRIMARY KEY,
@@ -24,8 +27,8 @@ CREATE TABLE lane (
 ) STRICT;
 CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND behind = 0;
 CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0 AND behind = 0;
-CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND behind = 0 AND reserved = 1;
-CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND behind = 0 AND reserved = 1;
+CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
 CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
 CREATE INDEX lane_oldest ON lane (destination, owed_since);
 `;

@@ -35,8 +35,6 @@ const asVersion1 = `
 	ALTER TABLE lane DROP COLUMN behind, DROP COLUMN trusted, ADD UNIQUE (destination, person);
 	CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE state = 'ready';
 	CREATE INDEX lane_turn ON lane (destination, turn) WHERE state = 'ready';
-	CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE state = 'ready' AND reserved;
-	CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE state = 'ready' AND reserved;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	UPDATE schema SET version = 1;
 `;
