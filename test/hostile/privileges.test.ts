@@ -35,14 +35,24 @@ threats(
 		"a visitor unsubscribes somebody or takes their place": async (built) => {
 			const { sandbox } = built;
 			const person = someone("vibes");
-			const types = ["login", "update", "track"].map((type) =>
-				event({ type, person, data: { ...privileged, seen: type } }),
-			);
-			await sent(built, ...types, event({ type: "confirmation", person, data: { orderId: "V-1", ...privileged } }));
+			const odd = [
+				"Email",
+				" email",
+				"ISSUBSCRIBED",
+				"isSubscribed\u00a0",
+				"unsubscribed\u200b",
+				"\uff3fid",
+				"$set",
+				"a.b",
+				"a$b",
+			];
+			const all = { ...privileged, ...Object.fromEntries(odd.map((name) => [name, true])) };
+			const types = ["login", "update", "track"].map((type) => event({ type, person, data: { ...all, seen: type } }));
+			await sent(built, ...types, event({ type: "confirmation", person, data: { orderId: "V-1", ...all } }));
 			for (const body of bodiesOf(sandbox.requests("vibetrace"))) {
 				const { user, ...rest } = body;
 				const names = namesIn(rest);
-				for (const name of ["email", "_id", "isSubscribed", "unsubscribed"]) expect(names).not.toContain(name);
+				for (const name of ["email", "_id", "isSubscribed", "unsubscribed", ...odd]) expect(names).not.toContain(name);
 				expect(JSON.stringify(user ?? { email: person.email })).toBe(JSON.stringify({ email: person.email }));
 			}
 			expect(JSON.stringify(sandbox.requests("vibetrace"))).toContain("seen");
