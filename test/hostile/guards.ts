@@ -105,6 +105,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a visitor claims somebody else's order": { "order-id-of-site": always },
 	"a visitor sets attributes that the site does not allow": { "allowed-attributes": never },
 	"a flood of invented people uses up the day's requests": { "budget-reserve": never },
+	"forged events keep a person's purchase from the reserve": { "lane-of-trust": always },
+	"forged events hold up a person's purchase": { "lane-of-trust": always },
+	"forged events of one person wait without end": { "untrusted-waiting": larger },
+	"a verified visitor spends the reserve, or keeps their purchase from it": { "reserve-of-backend": value("true") },
 	"a flood of invented people becomes profiles": { "profile-creation": always },
 
 	// Input
