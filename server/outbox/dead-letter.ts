@@ -62,7 +62,7 @@ export interface History {
 	firstAt: number;
 }
 
-/** Turns the row of a dead letter into a delivery of a bundle with this event alone. */
+/** Turns the row of a dead letter into the delivery of a bundle that holds only this event. */
 export const replayed = (row: Row): { delivery: Delivery; history: History } => ({
 	delivery: { place: 0, rank: Number(row.rank), reserved: Boolean(row.reserved), alone: false },
 	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
