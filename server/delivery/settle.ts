@@ -3,9 +3,9 @@ import type { Settlement } from "../outbox/outbox.ts";
 import type { Context } from "./context.ts";
 
 /**
- * Makes a function that settles a lease and resolves to whether the settlement was stored. Retries without
- * limit while the store fails, because the request was sent and must not be sent twice. Calls `onReady` with the time
- * from which the lane can be taken, unless the lane is gone.
+ * Makes a function that settles a lease and resolves to whether the settlement was stored. While the store fails, it
+ * retries until `signal`, because a request that was sent must not be sent twice. Calls `onReady` with the time from
+ * which the lane can be taken, unless the lane is gone.
  */
 export function createSettle({ outbox, retryMs, signal, notify }: Context, onReady: (at: number) => void) {
 	return async (settlement: Settlement): Promise<boolean> => {
