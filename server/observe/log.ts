@@ -10,7 +10,7 @@ const secrets: [RegExp, string][] = [
 
 /** Removes credentials, tokens, e-mails and query strings from a text. */
 export function scrub(text: string): string {
-	return secrets.reduce((scrubbed, [pattern, replacement]) => scrubbed.replace(pattern, replacement), text);
+	return secrets.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text);
 }
 
 const scrubbed = (value: unknown) => (typeof value === "string" ? scrub(value) : value);
