@@ -82,11 +82,11 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	for (const owed of sources.owed) factsOfBody(owed.destination.site, owed.body)?.owed.push(owed);
 	for (const dead of sources.dead) factsOfBody(dead.site, dead.body)?.dead.push(dead);
 
-	const latest = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
+	const timeOf = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
 	const lanes = Map.groupBy(sources.owed, ({ destination, person }) => laneKey(destination, person));
 	const isCutOff: IsCutOff = (destination, person) =>
 		(lanes.get(laneKey(destination, person)) ?? []).length >= sources.owedMost;
-	return [...all.values()].sort((a, b) => latest(b) - latest(a)).map((facts) => journeyOf(facts, sources, isCutOff));
+	return [...all.values()].sort((a, b) => timeOf(b) - timeOf(a)).map((facts) => journeyOf(facts, sources, isCutOff));
 }
 
 const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify([site, name, person]);

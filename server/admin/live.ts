@@ -28,7 +28,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 		});
 		response.flushHeaders();
 		if (request.method === "HEAD") return void response.end();
-		// A reader that pauses is bounded by `behindBytes`, not by time.
+		// A reader that pauses is bounded by `unsentBytesMost`, not by time.
 		request.socket.setTimeout(0);
 		viewers.add(response);
 		const write = (line: LiveLine) => {

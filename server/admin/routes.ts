@@ -94,8 +94,8 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		const closed = new AbortController();
 		response.once("close", () => closed.abort());
 		const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
-		const names = deliveries().map(({ destination }) => destination);
-		const within = { ...options, outbox: outbox(), destinations: names, signal };
+		const destinations = deliveries().map(({ destination }) => destination);
+		const within = { ...options, outbox: outbox(), destinations, signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
@@ -109,7 +109,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
 	const replay: RequestHandler = (request, response) =>
 		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress));
-	// A stream that began during a stop would keep the server from closing.
+	// During a stop `outbox` throws: a stream that began then would keep the server from closing.
 	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
 
 	return {

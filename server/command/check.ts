@@ -46,7 +46,7 @@ interface RightAnswer {
 	reason?: string;
 }
 
-/** Asks for a right. Any answer but a refusal of the credentials shows that they have it. */
+/** Asks for a right. It is missing if refused, not checked after a limit or a failure, and held otherwise. */
 async function askRight({ name: right, request }: Right, send: Connector["send"]): Promise<RightAnswer> {
 	if (!request) return { right, state: "not checked", reason: "no request for it is sure to change nothing" };
 	const outcome = await send(request, new AbortController().signal);
@@ -97,11 +97,11 @@ export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
 	options: ["port", "host", "config", "store", "live", "json", "help"],
-	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak, as
-secrets of fewer than 32 characters, and exits with 0 nevertheless. --live asks
-each destination for its answer and for each right that deliveries need. That
-changes nothing there, but counts towards its limit. A right is "not checked" if
-no request is sure to change nothing.
+	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak,
+such as secrets of fewer than 32 characters, but still exits with 0. --live asks
+each destination whether it takes the credentials and grants each right that
+deliveries need. That changes nothing there, but counts towards its limit. A
+right is "not checked" if no request for it is harmless, or after a failure.
 
 Examples:
   eventferry check

@@ -134,8 +134,8 @@ async function confirmReplay(given: Arguments, selection: ReturnType<typeof sele
  * Asks before a change, at a terminal only. Without a terminal, all dead letters need `--all --yes`; a selection is
  * changed at once.
  */
-async function askFirst(given: Arguments, selection: ReturnType<typeof selected>, done: "replayed" | "discarded") {
-	const verb = done === "replayed" ? "replay" : "discard";
+async function askFirst(given: Arguments, selection: ReturnType<typeof selected>, effect: "replayed" | "discarded") {
+	const verb = effect === "replayed" ? "replay" : "discard";
 	const isAll = isEverything(selection);
 	if (given.all && !isAll) throw new UsageError("either --all or a selection: --destination, --reason or --id");
 	const isAsked = !given.yes && process.stdin.isTTY && process.stderr.isTTY;
@@ -145,7 +145,7 @@ async function askFirst(given: Arguments, selection: ReturnType<typeof selected>
 		);
 	}
 	if (!isAsked) return;
-	if (done === "replayed") await confirmReplay(given, selection);
+	if (effect === "replayed") await confirmReplay(given, selection);
 	else if (isAll) await confirm("discard all dead letters?");
 }
 
@@ -154,25 +154,25 @@ const changeSchema = z
 	.transform(({ replayed, discarded = 0, done = false }) => ({ count: replayed ?? discarded, isDone: done }));
 
 /** Replays or discards the selected dead letters; prints progress if more than one step is needed. */
-async function change(given: Arguments, done: "replayed" | "discarded"): Promise<void> {
+async function change(given: Arguments, effect: "replayed" | "discarded"): Promise<void> {
 	const selection = selected(given);
-	await askFirst(given, selection, done);
+	await askFirst(given, selection, effect);
 	let steps = 0;
 	const { count, isDone } = await ask(given.url, {
 		key: "EVENTFERRY_ADMIN_TOKEN",
 		answer: changeSchema,
-		path: done === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
-		method: done === "replayed" ? "POST" : "DELETE",
+		path: effect === "replayed" ? "/admin/deadletters/replay" : "/admin/deadletters",
+		method: effect === "replayed" ? "POST" : "DELETE",
 		body: isEverything(selection) ? { all: true } : selection,
 		onLine({ count, isDone }) {
 			steps += 1;
-			if (!isDone && steps > 1) err(`${done} ${counted(count, "dead letter")} so far\n`);
+			if (!isDone && steps > 1) err(`${effect} ${counted(count, "dead letter")} so far\n`);
 		},
 	});
 	if (!isDone) throw new CommandError("the proxy stopped before all were done: run the command again for the rest");
 	expectSome(count, selection);
-	if (given.json) outJson({ [done]: count });
-	else out(`${done} ${counted(count, "dead letter")}\n`);
+	if (given.json) outJson({ [effect]: count });
+	else out(`${effect} ${counted(count, "dead letter")}\n`);
 }
 
 const actions: Record<string, (given: Arguments) => Promise<unknown>> = {

@@ -9,8 +9,8 @@ export const migrateCommand: Command = {
 	options: ["from", "to", "json", "help"],
 	help: `Stop the proxy first. Moves undelivered events, dead letters, knowledge of
 people, budgets and claims. If it is interrupted, run it again: it continues
-where it was. Proxies open the database only once the move is done, and the
-file no more.
+where it was. Proxies refuse the database until the move is done, and the file
+from then on.
 
 Examples:
   eventferry migrate --from sqlite:./eventferry.db --to postgres://db/shop

@@ -62,7 +62,7 @@ const options = (circumstances: Circumstances) => ({
 	sites: z.array(siteSchema(circumstances)).min(1, "must name at least one site"),
 });
 
-/** Reports mistakes about keys together with those in other options, rather than after they are corrected. */
+/** Condition of the check of keys: it runs even if other options are wrong, so that all is reported at once. */
 const hasSites = ({ value }: { value: unknown }) =>
 	isRecord(value) && Array.isArray(value.sites) && value.sites.every(isRecord);
 

@@ -14,7 +14,7 @@ export interface Secret {
 
 const isSecret = (name: string) => name !== "writeKey" && /key|token|secret/i.test(name);
 
-/** Names of the secret options that a provider makes, which name the account. */
+/** Names of the options whose secrets a provider makes, each for one account. */
 const credentials = new Set(
 	variables
 		.filter(({ isCredential }) => isCredential)
@@ -37,7 +37,7 @@ export function secretsIn(value: unknown, path: string[] = []): Secret[] {
 /** Whether a provider has made the secret, so that nobody can choose another. */
 export const isCredential = ({ name }: Secret): boolean => credentials.has(name);
 
-/** Whether two secrets are one option of one provider's account, which two sites may share. */
+/** Whether two secrets are the same option of the same account, which two sites may share. */
 export const isOneAccount = (a: Secret, b: Secret): boolean =>
 	a.name === b.name &&
 	a.holder !== b.holder &&

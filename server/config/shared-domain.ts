@@ -1,6 +1,6 @@
 /**
  * Second-level labels below which many countries' registries give domains to everybody, as in `co.uk` and `com.au`. The
- * common ones of https://publicsuffix.org/list/ do for a warning: libraries with the whole list are of 0.7 MB and more.
+ * common ones of https://publicsuffix.org/list/ suffice for a warning; libraries with all of it take 0.7 MB or more.
  */
 const registries = /^(ac|co|com|edu|go|gob|gouv|gov|gv|ltd|mil|ne|net|nom|or|org|plc|sch)\.[a-z]{2}$/;
 
@@ -20,7 +20,7 @@ const services = new Set(
 	wpengine.com xip.io`.split(/\s+/),
 );
 
-/** Domains of clouds, in whose regions and services each customer has a name. */
+/** Domains of clouds, which give each customer a name below a region's or a service's domain. */
 const clouds =
 	/(^|\.)(amazonaws\.com(\.cn)?|cloudapp\.(azure\.com|net)|core\.windows\.net|a\.run\.app|r\.appspot\.com)$/;
 

@@ -62,13 +62,13 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const known: Known = lease.known === undefined ? {} : (parseJson(lease.known) as Known);
 		const result = await request([first, ...rest], known, lease.lane);
 		const { outcome } = result;
-		const told = { isSent: outcome !== undefined, step: { events: [first, ...rest], result } };
+		const common = { isSent: outcome !== undefined, step: { events: [first, ...rest], result } };
 		const at = now();
 		// A request cut off by the stop says nothing about the destination.
-		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...told };
+		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };
 		await tell(lease.lane, result);
 		const aliases = learntAliases(provider, known, outcome);
-		return { settlement: { ...settlementOf(lease, result, at, random), aliases }, ...told };
+		return { settlement: { ...settlementOf(lease, result, at, random), aliases }, ...common };
 	}
 
 	return {

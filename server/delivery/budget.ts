@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 const windowMs = { day: 86_400_000, minute: 60_000, second: 1_000 };
 /** Maximum number of tokens taken in advance, which a crash wastes. */
 const advanceMost = 100;
-/** Time in ms whose refill is taken at once, so that a slow disk does not slow down a large budget. */
+/** Time, ms, whose refill one advance takes, so that a slow disk does not slow down a large budget. */
 const advanceMs = 100;
 
 const bucketOf = (cap: number, per: Allowance["per"]): number => {
@@ -41,7 +41,7 @@ export function budgetLeft(
 /** Tokens taken from a budget in advance, one per request. They become void at the end of their window. */
 export type Purse = ReturnType<typeof createPurse>;
 
-/** Takes a destination's budget in small advances, durable before a request is sent and never given back to it. */
+/** Takes a destination's budget in small advances, each durable before a request is sent, and gives none back. */
 export function createPurse({ outbox, destination, limits, now }: Context) {
 	const refilled = Math.floor((limits.cap * advanceMs) / limits.windowMs);
 	const want = Math.min(advanceMost, Math.max(Math.ceil(limits.bucket / 100), refilled, 1));

@@ -51,10 +51,10 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 	});
 
 	const isTakeDue = () => takes.readyAt() <= now() && openLeases.room(hold.probing()) > 0;
-	/** Returns the time of the next take. One that lacks room has none: a change of the leases wakes the loop. */
+	/** Returns the time of the next take; never if only room is lacking, as a change of the leases wakes the loop. */
 	const idleUntil = () => (takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY);
 
-	/** Takes lanes and begins requests, as many as may. Resolves to the time of the next look; `undefined` for now. */
+	/** Takes lanes and begins requests, as many as allowed. Resolves to the time of the next look; undefined: at once. */
 	async function look(): Promise<number | undefined> {
 		await hold.settled();
 		const heldUntil = hold.until();

@@ -90,9 +90,9 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 		async settled(): Promise<void> {
 			while (changing) await changing;
 		},
-		/** Accepts a hold found in the store, if `known` is still the latest known here. */
-		seen(known: string | undefined, found: string | undefined): void {
-			if (known === stored && found !== stored) accept(found);
+		/** Accepts a hold found in the store, if `before` is still the latest known here. */
+		seen(before: string | undefined, found: string | undefined): void {
+			if (before === stored && found !== stored) accept(found);
 		},
 		/** Resolves to whether this process sends the probe; otherwise another process does. */
 		probe: (): Promise<boolean> => enqueue({ make: (next) => next.probe(now()), isProbe: false, once: true }),

@@ -47,15 +47,15 @@ export type Hold = ReturnType<typeof createHold>;
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
 	let { state, holds, failures, failingLanes }: StoredHold = stored === undefined ? fresh : JSON.parse(stored);
 
-	/** Wait after a limit that names no time. With a daily allowance it doubles: the limit reached may be a shorter one. */
+	/** Wait after a limit that names no time. It doubles with a daily allowance: the limit may be of a shorter time. */
 	function unspecifiedWait(now: number): number {
 		if (allowance.per === "minute") return 60_000 - (now % 60_000);
 		if (allowance.per === "second") return 1_000;
 		return doubling(holds, firstMs, mostMs);
 	}
 
-	/** Tells whether to ignore an answer. Only its probe ends or lengthens a hold, not a request sent before it. */
-	const holding = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
+	/** Tells whether to ignore an answer. Until a hold ends, only the answer to its probe changes it. */
+	const isIgnored = (now: number) => !isProbe && state.kind !== "running" && now < state.until;
 
 	function forgetFailures(): void {
 		failures = 0;
@@ -63,7 +63,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 	}
 
 	function pause(reason: string, now: number): void {
-		if (holding(now)) return;
+		if (isIgnored(now)) return;
 		holds = state.kind === "paused" ? holds + 1 : 1;
 		forgetFailures();
 		state = { kind: "paused", reason, until: now + doubling(holds, firstMs, mostMs) };
@@ -92,13 +92,13 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		/** Records an answer that shows the destination at work. */
 		answered(now: number): void {
 			forgetFailures();
-			if (holding(now)) return;
+			if (isIgnored(now)) return;
 			holds = 0;
 			if (state.kind !== "running") state = { kind: "running" };
 		},
 		/** Records a limit that the destination reported, with the wait it asked for, if any. */
 		wait(reason: string, forMs: number | undefined, now: number): void {
-			if (holding(now)) return;
+			if (isIgnored(now)) return;
 			holds = state.kind === "waiting" ? holds + 1 : 1;
 			state = { kind: "waiting", reason, until: now + (forMs ?? unspecifiedWait(now)) };
 		},

@@ -4,7 +4,7 @@ import type { Lease } from "../outbox/outbox.ts";
 const concurrency = 4;
 /** Maximum number of requests under way plus settlements not on disk yet, which a crash repeats. */
 const unsettledMost = 2 * concurrency;
-/** Maximum number of lanes leased before their requests can begin, so that none waits for the store. 0 if it is shared. */
+/** Maximum number of lanes leased before their requests may begin, so that none waits for a take. 0 if shared. */
 const aheadMost = 4;
 
 /**

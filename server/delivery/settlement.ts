@@ -5,7 +5,7 @@ import type { Hold } from "./hold.ts";
 
 /** Maximum number of deliveries that a lease shows the provider, which can make one request of several. */
 export const deliveriesPerLease = 100;
-/** Maximum number of requests for one event. No plan needs so many: such an event is stuck, and wastes the budget. */
+/** Maximum number of requests for one event. No plan needs so many: such an event makes no progress. */
 const requestsPerEvent = 16;
 /** Longest time that a delivery may fail before it is given up, ms. */
 const failingMostMs = 3 * 86_400_000;
@@ -62,27 +62,27 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 	const delivered = { ended: endingOf(plan.settles, { kind: "delivered" }), leftOut: plan.leftOut };
 	if (plan.kind === "done") return { ...settlement, ...delivered };
 	if (postponedTo !== undefined) return { ...settlement, postponedTo };
-	if (!outcome) return settlement;
+	if (!outcome) return { ...settlement, isOnTheWay: true };
 	const failed = { dueAt: at + fullJitter(lease.attempts + 1, random) };
 	const learnt = "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const sent: Settlement = { ...settlement, sent: true };
-	const isStuck = lease.requests + 1 >= requestsPerEvent;
+	const isEndless = lease.requests + 1 >= requestsPerEvent;
 	switch (outcome.kind) {
 		case "delivered": {
 			const isOnTheWay = plan.settles === 0;
-			if (isOnTheWay && isStuck) return { ...sent, ended: dead("no_progress") };
+			if (isOnTheWay && isEndless) return { ...sent, ended: dead("no_progress") };
 			return { ...sent, known: learnt, ...delivered, isOnTheWay };
 		}
 		case "unknownPerson": {
-			const ended = isStuck ? dead("no_progress") : undefined;
+			const ended = isEndless ? dead("no_progress") : undefined;
 			// Shows later events too: they may hold the name with which the person is created.
-			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isStuck };
+			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isEndless };
 		}
 		case "rejected": {
 			const { reason, message, status } = outcome;
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
-			if (isSeveral && !isStuck) return { ...sent, known: learnt, narrowTo: Math.ceil(plan.covers / 2) };
+			if (isSeveral && !isEndless) return { ...sent, known: learnt, narrowTo: Math.ceil(plan.covers / 2) };
 			return { ...sent, known: learnt, ended: dead(reason, { status, message }) };
 		}
 		case "wait":
@@ -90,7 +90,7 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			if (!isOfEvent) return settlement;
 			const { reason, status } = outcome;
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
-			if (plan.covers > 1 && !isStuck) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };
+			if (plan.covers > 1 && !isEndless) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };
 			if (lease.attempts + 1 >= refusedAttempts) return { ...sent, ended: dead(reason, { status }) };
 			return { ...settlement, failed };
 		}

@@ -4,12 +4,12 @@ import type { GroupHold } from "./group-hold.ts";
 import type { OpenLeases } from "./open-leases.ts";
 import { deliveriesPerLease } from "./settlement.ts";
 
-/** Lease time, ms: longer than a request with its time limit takes. */
+/** Lease time, ms: longer than the time limit of a request. */
 const leaseMs = 60_000;
 /** Longest time between two takes, ms: another process may have made a lane ready without a notice. */
 const takeAgainMs = 60_000;
 
-/** Leases lanes, and remembers when to lease more. The states of `readyAt` are described in flow.ts. */
+/** Leases lanes, and remembers when to lease more. flow.ts tells when `readyAt` changes. */
 export function createTakes(context: Context, openLeases: OpenLeases, purse: Purse, hold: GroupHold) {
 	const { destination, outbox, now } = context;
 	let readyAt = 0;
@@ -25,7 +25,7 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 
 		/** Leases up to `lanes` ready lanes. */
 		async take(lanes: number): Promise<void> {
-			const known = hold.stored();
+			const before = hold.stored();
 			const reservedOnly = purse.reservedOnly();
 			readyAt = Number.POSITIVE_INFINITY;
 			const taken = await outbox.take({
@@ -34,15 +34,15 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 				deliveries: deliveriesPerLease,
 				served,
 				reservedOnly,
-				hold: known,
+				hold: before,
 				holding: openLeases.all().map(({ lease }) => lease.lane),
 				now: now(),
 				leaseMs,
 			});
 			for (const lease of taken.leases) openLeases.add(lease, reservedOnly);
 			served += taken.leases.length;
-			const isRefused = taken.hold !== known;
-			if (isRefused) hold.seen(known, taken.hold);
+			const isRefused = taken.hold !== before;
+			if (isRefused) hold.seen(before, taken.hold);
 			const nextAt = isRefused || taken.isMore ? 0 : (taken.nextAt ?? Number.POSITIVE_INFINITY);
 			readyAt = Math.min(readyAt, nextAt, now() + takeAgainMs);
 		},

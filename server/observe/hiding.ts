@@ -8,16 +8,16 @@ const personal =
 	/(\\(?:u[\da-f]{4}|.))|[^\s"'<>()[\]{}:;,/\\@=?&]{1,100}(?:@|%40)[^\s"'<>()[\]{}:;,/\\@=?&]+|\beyJ[\w-]{1,512}\.[\w-]{0,8192}\.[\w-]*/gi;
 
 /** Collects the secrets of a configuration by the names of its fields, and the Basic credentials made of them. */
-function secretsIn(value: unknown, name = ""): string[] {
+function collectSecrets(value: unknown, name = ""): string[] {
 	if (typeof value === "string") {
 		const password = name === "store" && URL.canParse(value) ? [new URL(value).password] : [];
 		return name !== "writeKey" && /key|token|secret|identifier/i.test(name) ? [value] : password;
 	}
-	if (Array.isArray(value)) return value.flatMap((each) => secretsIn(each, name));
+	if (Array.isArray(value)) return value.flatMap((each) => collectSecrets(each, name));
 	if (typeof value !== "object" || value === null) return [];
 	const { identifier, key } = value as Record<string, unknown>;
 	const basic = identifier === undefined ? [] : [Buffer.from(`${identifier}:${key}`).toString("base64")];
-	return [...basic, ...Object.entries(value).flatMap(([inner, each]) => secretsIn(each, inner))];
+	return [...basic, ...Object.entries(value).flatMap(([inner, each]) => collectSecrets(each, inner))];
 }
 
 /**
@@ -25,7 +25,7 @@ function secretsIn(value: unknown, name = ""): string[] {
  * line of defence: code should not log them in the first place.
  */
 export function hiding(config: CheckedConfig): (line: string) => string {
-	const spellings = secretsIn(config)
+	const spellings = collectSecrets(config)
 		.filter((secret) => secret.length >= shortestHidden)
 		.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
 		.toSorted((a, b) => b.length - a.length);

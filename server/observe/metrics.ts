@@ -111,7 +111,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	}
 
 	async function showRunning(stored: DestinationStats[]): Promise<void> {
-		const ended = (await delivered.get()).values;
+		const counts = (await delivered.get()).values;
 		for (const { destination, limits, dispatcher } of deliveries()) {
 			const labels = labelsOf(destination);
 			// Shows 0 before the first event: a missing series would not trigger alerts.
@@ -121,7 +121,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			budget.set(labels, limits.cap);
 			left.set(labels, budgetLeft(limits, stats?.budget, now()));
 			for (const each of states) state.set({ ...labels, state: each }, dispatcher.state().kind === each ? 1 : 0);
-			const done = ended.find((each) => each.labels.site === labels.site && each.labels.destination === name)?.value;
+			const done = counts.find((each) => each.labels.site === labels.site && each.labels.destination === name)?.value;
 			if (done) perDelivered.set(labels, dispatcher.requests() / done);
 		}
 	}

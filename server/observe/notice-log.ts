@@ -30,7 +30,7 @@ export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" |
 	}
 }
 
-/** Makes a log of faults that writes one line a minute for each kind. A kind must not depend on what a client sends. */
+/** Makes a log of faults that writes each kind at most once a minute. A kind must not depend on what a client sends. */
 export function createFaultLog(log: Logger, now: () => number) {
 	const logged = new Map<string, number>();
 	return (message: string, fields: Record<string, unknown>, kind = message): void => {

@@ -11,7 +11,7 @@ export interface Claim {
 	reason: string;
 	/** Time of the event, ms, which is compared with the term of a claim already taken. */
 	at: number;
-	/** Start of the claim's term. It discards events with `since` ≤ `at` < `until`. */
+	/** Start of the claim's term. A taken claim discards events with `since` ≤ `at` < `until`. */
 	since: number;
 	until: number;
 }

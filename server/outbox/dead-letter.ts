@@ -63,7 +63,7 @@ export interface History {
 	firstAt: number;
 }
 
-/** Turns the row of a dead letter into a delivery of a bundle with this event alone. */
+/** Turns the row of a dead letter into the delivery of a bundle that holds only this event. */
 export const replayed = (row: Row): { delivery: Delivery; history: History } => ({
 	delivery: {
 		place: 0,

@@ -1,6 +1,6 @@
 /**
- * A delivery: one event of a bundle, owed to one destination. The deliveries that a lane owes of one bundle are stored
- * together, packed, in an *entry*.
+ * One event of a bundle, owed to a destination. The deliveries that a lane owes of one bundle are stored together,
+ * packed, in an *entry*.
  */
 export interface Delivery {
 	/** Place of the event in the bundle. */
@@ -12,7 +12,7 @@ export interface Delivery {
 	alone: boolean;
 }
 
-/** A delivery with the destinations to which it is owed. */
+/** An event of a bundle: its delivery, and the destinations that are each owed one. */
 export interface Routed {
 	delivery: Delivery;
 	route: readonly string[];

@@ -1,13 +1,13 @@
 /**
- * The store cannot be used now: the disk is full, the file is gone, the database is down. Nothing was changed, unless
- * the store ended just after a write; so a caller may repeat a batch with the same event ids.
+ * Failure of a store: the disk is full, the file is gone, the database is down. Nothing was changed, unless the store
+ * failed just after a write. A caller may repeat a batch, with the same event ids, as duplicates are discarded.
  */
 export class StoreUnavailableError extends Error {
 	override readonly name = "StoreUnavailableError";
 	readonly code = "store_unavailable";
 }
 
-/** The store cannot be opened until an operator acts: another process uses it, or its schema is newer. */
+/** Refusal to open a store before an operator acts: another process uses it, or its schema is newer. */
 export class StoreOpenError extends Error {
 	override readonly name = "StoreOpenError";
 	readonly code = "store_open";

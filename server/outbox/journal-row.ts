@@ -17,7 +17,7 @@ export interface JournalRow {
 	bundles: { person: string; events: number; bytes: number }[];
 }
 
-/** The part of a journal row that fan-out reads. */
+/** The part of a journal row that fan-out parses. */
 export interface Head {
 	site: string;
 	/** Lists of destinations; events refer to them by index. */

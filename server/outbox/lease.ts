@@ -45,7 +45,7 @@ export interface Lease {
 	unreadable: number;
 	/** Time of the first failed attempt. */
 	failingSince: number | undefined;
-	/** Number of answered requests since the last delivery of the lane ended; retries and waits do not count. */
+	/** Number of answered requests since a delivery of the lane last ended; retries and waits do not count. */
 	requests: number;
 	/** Bodies of the leading deliveries, at least one. */
 	bodies: string[];
@@ -97,7 +97,7 @@ export interface ExpireRequest {
 	now: number;
 }
 
-/** Interval of the leases that go to the lane that has waited longest, regardless of rank. */
+/** Number of leases of which the last goes, regardless of rank, to the lane that has waited longest. */
 const longestEvery = 10;
-/** Returns the number of leases by rank before the next one by waiting, given the number of leases so far. */
+/** Counts the leases given by rank before the next one regardless of rank. `served` is the number so far. */
 export const tillLongest = (served: number): number => longestEvery - 1 - (served % longestEvery);

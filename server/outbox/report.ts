@@ -46,7 +46,7 @@ export function withoutEchoes(
 	{ site, events, skipped }: Report,
 	{ isTaken, set }: Claims,
 ): { batch: JournalRow | undefined; echoes: string[] } {
-	const own: NewEvent[] = [];
+	const kept: NewEvent[] = [];
 	const echoes: string[] = [];
 	for (const { event, unless, marks } of events) {
 		const taken = unless.find((claim) => isTaken(event.person, claim));
@@ -55,8 +55,8 @@ export function withoutEchoes(
 			continue;
 		}
 		for (const claim of marks) set(event.person, claim);
-		own.push(event);
+		kept.push(event);
 	}
-	const isEmpty = own.length + (skipped?.length ?? 0) === 0;
-	return { batch: isEmpty ? undefined : sealBatch({ site, events: own, ...(skipped && { skipped }) }), echoes };
+	const isEmpty = kept.length + (skipped?.length ?? 0) === 0;
+	return { batch: isEmpty ? undefined : sealBatch({ site, events: kept, ...(skipped && { skipped }) }), echoes };
 }

@@ -455,7 +455,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 		["401", 401, "", { kind: "paused", status: 401 }],
 		["403", 403, "<html>", { kind: "paused", status: 403 }],
 		["404", 404, "", { kind: "unknownPerson" }],
-		["402", 402, "{}", { kind: "rejected" }],
+		["402", 402, "{}", { kind: "paused" }],
 		["405", 405, "{}", { kind: "rejected" }],
 		["408", 408, "", { kind: "retry", status: 408 }],
 		["409", 409, "{}", { kind: "rejected" }],

@@ -143,7 +143,7 @@ describe("GET /v1/open.gif", () => {
 		await running.settled(2);
 		const texts = running.sandbox
 			.requests("crisp")
-			.flatMap(({ body, status }) => (status === 200 ? ((body as { text?: string }).text ?? []) : []));
+			.flatMap(({ body, status }) => (status === 200 ? ((body as { text?: string } | undefined)?.text ?? []) : []));
 		expect(texts).toEqual(["confirmation", "email_open"]);
 	});
 

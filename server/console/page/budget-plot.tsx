@@ -9,8 +9,8 @@ type Used = BudgetHistory["budgets"][number]["used"];
 /** Lists all slots of the day, including those without requests. */
 function slotsOf({ from, to, stepMs }: BudgetHistory, used: Used): Slots {
 	const starts = Array.from({ length: Math.round((to - from) / stepMs) }, (_, index) => from + index * stepMs);
-	const known = new Map(used.map((each) => [each.at, each.used]));
-	return { starts, counts: starts.map((at) => known.get(at) ?? 0), stepMs };
+	const usedAt = new Map(used.map((each) => [each.at, each.used]));
+	return { starts, counts: starts.map((at) => usedAt.get(at) ?? 0), stepMs };
 }
 
 /** Describes the day in a sentence, for readers who cannot see the plot. */

@@ -9,7 +9,7 @@ interface Question {
 	text: string;
 }
 
-/** Replays and discards dead letters, with the message to show meanwhile and the dialog before. */
+/** Replays and discards dead letters. Returns also the message to show, and the dialog that asks first. */
 export function useDeadLetterActions(api: Api, onChange: () => void) {
 	const [message, setMessage] = useState("");
 	const [isBusy, setBusy] = useState(false);

@@ -21,13 +21,13 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 	const [rows, setRows] = useState<Row[]>([]);
 	const [isConnected, setConnected] = useState(false);
 	useEffect(() => {
-		const left = new AbortController();
+		const leaving = new AbortController();
 		let last = 0;
 		let shown: Row[] = [];
 		let frame = 0;
 		async function follow(): Promise<void> {
 			let waitMs = minWaitMs;
-			while (!left.signal.aborted) {
+			while (!leaving.signal.aborted) {
 				// Each connection begins with the latest requests.
 				shown = [];
 				await api
@@ -41,9 +41,9 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 							frame = 0;
 							setRows(shown);
 						});
-					}, left.signal)
+					}, leaving.signal)
 					.catch(() => {});
-				if (left.signal.aborted) return;
+				if (leaving.signal.aborted) return;
 				setConnected(false);
 				await new Promise((done) => setTimeout(done, waitMs));
 				waitMs = Math.min(2 * waitMs, maxWaitMs);
@@ -51,7 +51,7 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 		}
 		void follow();
 		return () => {
-			left.abort();
+			leaving.abort();
 			cancelAnimationFrame(frame);
 		};
 	}, [api]);

@@ -41,8 +41,8 @@ function tableMove(
 	sql: (names: string, rows: string) => string,
 	only: (row: Row) => boolean,
 ): TableMove {
-	const places = columns.map(([, type], index) => `$${index + 1}::${type}[]`);
-	const statement = sql(columns.map(([name]) => name).join(), `unnest(${places})`);
+	const parameters = columns.map(([, type], index) => `$${index + 1}::${type}[]`);
+	const statement = sql(columns.map(([name]) => name).join(), `unnest(${parameters})`);
 	return {
 		table,
 		keys: keys.split(", "),

@@ -62,7 +62,7 @@ export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
 	});
 	const ofWebsite: Routes = { ...peopleRoutes(people), ...conversations.routes, ...website.routes };
 	const routes: Routes = {
-		// Crisp allows operators alone to create websites.
+		// At Crisp only an operator may create a website.
 		"/website": { post: valid(newWebsite, () => answer("added", { website_id: randomUUID() }, 201)) },
 		...Object.fromEntries(Object.entries(ofWebsite).map(([path, route]) => [`/website/:website${path}`, route])),
 	};

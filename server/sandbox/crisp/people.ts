@@ -11,7 +11,7 @@ const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.e
 
 /** Crisp's routes for people and their events, under `/website/{website_id}`. */
 export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
-	/** Finds the person in the path, by people_id or e-mail. */
+	/** Makes a handler for the person in the path, a people_id or an e-mail. */
 	const ofPerson = about(({ person = "" }) => people.find(person), refuse(404, "not_found"));
 
 	/** Stores a contact card, unless another profile has its e-mail. */
