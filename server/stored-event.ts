@@ -14,8 +14,13 @@ export interface StoredEvent {
 /** Tells whether the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 
-/** Normalises an e-mail, for a person's key. */
-export const normaliseEmail = (email: string): string => email.trim().toLowerCase();
+/**
+ * Normalises an e-mail, for a person's key. Only A-Z become lower case: `toLowerCase()` would make an ASCII k of the
+ * Kelvin sign, and with it another person's address.
+ */
+// Guard (SECURITY.md): ascii-folding
+export const normaliseEmail = (email: string): string =>
+	email.trim().replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /**
  * Returns a person's key: `email:` and the e-mail if there is one, else `userId:` and the userId. An event with both

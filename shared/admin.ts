@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { eventSchema, eventTypes } from "./event.ts";
+import { eventSchema, eventTypes, invisible, isAmbiguous } from "./event.ts";
 
 // Bodies of `/admin/*`, shared by the proxy, which answers in these types, and the console, which reads them.
 
@@ -189,7 +189,13 @@ export const budgetHistorySchema = z.object({
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
 	z.strictObject({
-		person: z.string().trim().min(1, "must be an e-mail or a userId").max(300, "must have at most 300 characters"),
+		person: z
+			.string()
+			.refine((text) => !invisible.test(text), "has zero-width or bidirectional characters")
+			.trim()
+			.min(1, "must be an e-mail or a userId")
+			.max(300, "must have at most 300 characters")
+			.refine((text) => !text.includes("@") || !isAmbiguous(text), "has characters that may be taken for ASCII ones"),
 	}),
 ]);
 

@@ -44,13 +44,38 @@ const printable = (max: number) =>
 		.max(max)
 		.refine((text) => !unprintable.test(text), "has control characters or lone surrogates");
 
-const id = printable(limits.idLength);
+/** Zero-width, bidirectional and other invisible characters, by which two names could differ and look the same. */
+// Guard (SECURITY.md): invisible-text
+export const invisible = /[\p{Cf}\p{DI}\p{Zl}\p{Zp}]/u;
+const isVisible = (text: string) => !invisible.test(text);
+const invisibleHint = "has zero-width or bidirectional characters";
+
+/** Recognises a character that case folding, compatibility forms or domain names turn into ASCII. */
+const becomesAscii = (character: string): boolean => {
+	const plain = character.normalize("NFKC");
+	const lower = plain.toLowerCase();
+	return character > "\x7f" && /[\0-\x7f\u3002]/.test(plain + lower + lower.toUpperCase());
+};
+
+/**
+ * Recognises an address that a provider may take for another one, in ASCII: the Kelvin sign becomes k, the long s and ß
+ * become s and ss, fullwidth letters become their plain forms.
+ */
+// Guard (SECURITY.md): ascii-addresses
+export const isAmbiguous = (address: string): boolean => /[^\0-\x7f]/.test(address) && [...address].some(becomesAscii);
+
+const id = printable(limits.idLength).refine(isVisible, invisibleHint);
 
 /** E-mail address that identifies a person: one `@` and no white space. The address need not receive mail. */
 const email = z
 	.string()
+	.refine(isVisible, invisibleHint)
 	.trim()
-	.pipe(printable(limits.emailLength).regex(/^[^\s@]+@[^\s@]+$/, "is not an e-mail address"));
+	.pipe(
+		printable(limits.emailLength)
+			.regex(/^[^\s@]+@[^\s@]+$/, "is not an e-mail address")
+			.refine((address) => !isAmbiguous(address), "has characters that may be taken for ASCII ones"),
+	);
 
 const person = z.object({
 	email: email.optional(),

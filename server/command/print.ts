@@ -1,12 +1,29 @@
 import { stripVTControlCharacters } from "node:util";
 
-export const out = (text: string) => void process.stdout.write(text);
-export const err = (text: string) => void process.stderr.write(text);
-export const outJson = (value: unknown) => out(`${JSON.stringify(value)}\n`);
+/** Matches control and bidirectional characters, which could move a terminal's cursor or reverse a line. */
+// Guard (SECURITY.md): terminal-text
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Replaces control characters, which could move a terminal's cursor or reverse a line. */
+/** Length up to which escape sequences are removed whole; looking for them takes quadratic time. */
+const sequencesMost = 1_000;
+
+/** Removes escape sequences of short foreign text, and replaces other control characters. */
 export const visible = (text: string): string =>
-	stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\ufffd");
+	(text.length > sequencesMost ? text : stripVTControlCharacters(text)).replaceAll(unsafe, "\ufffd");
+/** Replaces control characters other than line breaks, whoever wrote them. */
+const lines = (text: string): string => text.replaceAll(unsafe, (found) => (found === "\n" ? found : "\ufffd"));
+
+export const out = (text: string) => void process.stdout.write(lines(text));
+export const err = (text: string) => void process.stderr.write(lines(text));
+
+/** Escapes each UTF-16 unit of a character, as JSON does. */
+const escaped = (found: string) =>
+	found
+		.split("")
+		.map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+		.join("");
+/** Prints a value as one line of JSON, with control characters escaped. */
+export const outJson = (value: unknown) => out(`${JSON.stringify(value).replaceAll(unsafe, escaped)}\n`);
 
 const cut = (text: string, width: number) => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
 

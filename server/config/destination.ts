@@ -18,8 +18,7 @@ const deliveryOptions = {
 		.regex(/^([01]\d|2[0-3]):[0-5]\dZ$/, "must be a time of day in UTC, for example 00:00Z")
 		.optional(),
 	/**
-	 * Part of a daily budget that is kept for trusted events, 0 to 1; default 0.2 if `identity` is `"verified"` or a
-	 * `serverKey` is set, else 0.
+	 * Part of a daily budget that is kept for the backend's events, 0 to 1; default 0.2 if a `serverKey` is set, else 0.
 	 */
 	reserve: z.number("must be a number from 0 to 1").min(0, "must be 0 or more").max(1, "must be 1 or less").optional(),
 	/** Longest wait of an event, ms, before it becomes a dead letter with the reason `expired`; default 7 days. */

@@ -1,4 +1,5 @@
 import type { Crisp } from "crisp-api";
+import { isPathSegment } from "../providers/path-segment.ts";
 import { CrispError } from "./error.ts";
 
 /** A token, and the base URL of the API that it is for: https://docs.crisp.chat/guides/rest-api/authentication/ */
@@ -25,9 +26,11 @@ export async function loadCrispApi(): Promise<typeof Crisp> {
 /** Encodes a path segment, as the official client does not. Throws a TypeError for a value that cannot be one. */
 function segment(part: unknown): string {
 	const text = typeof part === "number" ? String(part) : part;
-	if (typeof text !== "string" || text === "" || text === "." || text === ".." || !text.isWellFormed()) {
+	if (typeof text !== "string" || !isPathSegment(text)) {
 		const shown = typeof part === "string" ? JSON.stringify(part) : part === null ? "null" : typeof part;
-		throw new TypeError(`a part of the address must be text, but is ${shown}: are all ids given, in the right order?`);
+		throw new TypeError(
+			`a part of the address must be text without / \\ % ? #, but is ${shown}: are all ids given, in the right order?`,
+		);
 	}
 	return encodeURIComponent(text);
 }

@@ -41,10 +41,14 @@ interface Rejection {
 const isRejection = (error: unknown): error is Rejection =>
 	typeof error === "object" && error !== null && "reason" in error && "code" in error && "data" in error;
 
+/** Maximum length of a reason: errors are logged, and Crisp's words may be as long as its answer. */
+const reasonMost = 300;
+
 /** Turns a rejection of the official client into a {@link CrispError}; returns other errors unchanged. */
 export function crispError(error: unknown): unknown {
 	if (!isRejection(error)) return error;
-	const { message: reason, code: status, data } = error;
+	const { code: status, data } = error;
+	const reason = error.message.slice(0, reasonMost);
 	const cause = { cause: error };
 	if (data.namespace === "response")
 		return new CrispError("request_failed", `Crisp answered ${status} ${reason}`, { ...cause, reason, status });

@@ -48,7 +48,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const result = { plan, isProbe, outcome, ms: now() - startedAt };
 		if (isCreation && outcome.kind === "delivered") creations.accepted();
 		// Guard (SECURITY.md): refusal-of-event
-		const isOfEvent = outcome.kind === "paused" && !signal.aborted && (await probe.succeeds());
+		const isDoubtful = outcome.kind === "paused" || (outcome.kind === "wait" && outcome.isUnsure === true);
+		const isOfEvent = isDoubtful && !signal.aborted && (await probe.succeeds());
 		if (!isOfEvent) return result;
 		// Guard (SECURITY.md): creation-hold
 		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;

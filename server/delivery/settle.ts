@@ -5,14 +5,15 @@ import type { Context } from "./context.ts";
 /**
  * Makes a function that settles a lease and resolves to whether the settlement was stored. Retries without
  * limit while the store fails, because the request was sent and must not be sent twice. Calls `onReady` with the time
- * from which the lane can be taken, unless the lane is gone.
+ * from which the lane, or the person's next one, can be taken, unless there is none.
  */
 export function createSettle({ outbox, retryMs, signal, notify }: Context, onReady: (at: number) => void) {
 	return async (settlement: Settlement): Promise<boolean> => {
 		for (;;) {
 			try {
 				const settled = await outbox.settle(settlement);
-				if (settled !== "gone") onReady(settlement.failed?.dueAt ?? settlement.postponedTo ?? 0);
+				const { failed, postponedTo } = settlement;
+				if (settled !== "gone") onReady(settled === "yields" ? 0 : (failed?.dueAt ?? postponedTo ?? 0));
 				if (settled === "lost") notify({ kind: "lost" });
 				return settled !== "lost";
 			} catch (error) {

@@ -86,7 +86,6 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			return { ...sent, known: learnt, ended: dead(reason, { status, message }) };
 		}
 		case "wait":
-			return settlement;
 		case "paused": {
 			if (!isOfEvent) return settlement;
 			const { reason, status } = outcome;

@@ -5,13 +5,13 @@ import { budgetLimits } from "./budget.ts";
 import type { Context, Notice } from "./context.ts";
 import { type Dispatcher, startDispatcher } from "./dispatcher.ts";
 
-/** The part of a daily budget that is kept for trusted events, unless the site says otherwise. */
+/** The part of a daily budget that is kept for the backend's events, unless the site says otherwise. */
 const reserveDefault = 0.2;
 
 export interface StartOptions extends Pick<Context, "outbox" | "destination" | "provider" | "now"> {
 	/** The site's settings for the destination. */
 	options: DeliveryOptions;
-	site: Pick<CheckedSite, "serverKey" | "identity">;
+	site: Pick<CheckedSite, "serverKey">;
 	notify(destination: Destination, notice: Notice): void;
 }
 
@@ -25,9 +25,9 @@ export interface RunningDestination extends Pick<Context, "destination" | "provi
 /** Starts the dispatcher of one destination. */
 export function startDelivery({ options, site, notify, ...parts }: StartOptions): RunningDestination {
 	const { destination, provider } = parts;
-	// A reserve is of use only to a site that can send trusted events.
+	// A reserve is of use only to a site whose backend can send events.
 	// Guard (SECURITY.md): budget-reserve
-	const reserve = site.serverKey || site.identity === "verified" ? reserveDefault : 0;
+	const reserve = site.serverKey ? reserveDefault : 0;
 	const limits = budgetLimits(provider.allowance, { reserve, ...options });
 	const dispatcher = startDispatcher({
 		...parts,

@@ -30,6 +30,10 @@ export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
 	}
 }
 
+/** Removes the port and the brackets with which some proxies write an address: `192.0.2.7:4711`, `[2001:db8::7]:4711`. */
+const bare = (address: string): string =>
+	/^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([\d.]+):\d+$/, "$1");
+
 /** Addresses all over the internet, in no network of a cloud or a content delivery network. */
 const strangers = [
 	...[5, 21, 37, 53, 69, 85, 101, 117, 133, 149, 165, 181, 197, 213].map((first) => `${first}.234.56.78`),
@@ -62,6 +66,7 @@ export function clientAddress(
 			isWarned = true;
 			warn(ignoredHeader);
 		}
-		return proxyAddr.all(request, isTrusted).findLast((address) => isIP(address) !== 0) ?? "";
+		const trusted = proxyAddr.all(request, (address, hops) => isTrusted(bare(address), hops));
+		return trusted.map(bare).findLast((address) => isIP(address) !== 0) ?? "";
 	};
 }

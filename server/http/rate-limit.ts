@@ -85,6 +85,17 @@ export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler
 	};
 }
 
+/** Makes a function that counts a request, unless its sender is over the limit, and tells whether it was counted. */
+export function withinLimit(limit: number, senderOf: SenderOf): (request: IncomingMessage) => boolean {
+	const requests = createRateLimit(limit);
+	return (request) => {
+		const sender = senderOf(request);
+		if (requests.isReached(sender)) return false;
+		requests.count(sender);
+		return true;
+	};
+}
+
 /** Tells whether a secret is too long to be found by guessing. */
 // Guard (SECURITY.md): guess-long
 const isUnguessable = (secret: string): boolean => secret.length >= 32;

@@ -11,6 +11,8 @@ export interface OpenPixelOptions {
 	sites: IngestSite[];
 	ingest: Pick<Ingest, "check" | "store">;
 	now(): number;
+	/** Counts a request with a token, and tells whether its address is within its limit. */
+	isWithinLimit(request: Request): boolean;
 	/** Called if an opened e-mail cannot be recorded, or if a listener for web hooks throws or rejects. */
 	onFault(error: unknown): void;
 }
@@ -44,10 +46,10 @@ const isShown = (request: Request) =>
 	!["sec-purpose", "purpose", "x-purpose", "x-moz"].some((name) => /prefetch|preview/i.test(request.get(name) ?? ""));
 
 /**
- * Makes the route `GET /v1/open.gif?t=…`. Always answers with the image, and records an `email_open` if `t` is valid. The
- * limit of one open in 20 minutes is a claim, which the outbox checks.
+ * Makes the route `GET /v1/open.gif?t=…`. Always answers with the image, and records an `email_open` if `t` is valid and
+ * the address is within its limit. The limit of one open in 20 minutes is a claim, which the outbox checks.
  */
-export function openPixel({ sites, ingest, now, onFault }: OpenPixelOptions): Route {
+export function openPixel({ sites, ingest, now, isWithinLimit, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
 	const recent = new LRUCache<string, true>({ max: opensRemembered, ttl: repeatMs });
 
@@ -74,7 +76,12 @@ export function openPixel({ sites, ingest, now, onFault }: OpenPixelOptions): Ro
 	async function answer(request: Request, response: Response): Promise<void> {
 		// The app around the router decides how Express parses `request.query`, so it is not used.
 		const token = new URLSearchParams(request.url.split("?")[1]).get("t");
-		if (token !== null && isShown(request)) await record(token).catch(onFault);
+		const isRead =
+			token !== null &&
+			isShown(request) &&
+			// Guard (SECURITY.md): open-limit
+			isWithinLimit(request);
+		if (isRead) await record(token).catch(onFault);
 		response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : gif);
 	}
 

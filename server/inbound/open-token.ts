@@ -1,7 +1,8 @@
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
 import type { IngestSite } from "../ingest/ingest.ts";
-import { signToken, tokenReader } from "../ingest/token.ts";
+import { nameOfSecret, signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
 /** Default validity of a token. It is long, as e-mails are often opened late. */
@@ -48,31 +49,44 @@ export async function signOpenUrl(
 	if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
 		throw new TypeError("base: must be the URL at which the proxy is mounted, for example https://shop.example/ferry");
 	const claims = { ...data, ...(writeKey !== undefined && { site: writeKey }) };
-	const token = await signToken(claims, { secret, audience, expiresIn });
+	const token = await signToken(claims, { secret, audience, expiresIn, namesSecret: true });
 	return `${base.replace(/\/+$/, "")}/v1/open.gif?t=${token}`;
 }
 
 /**
  * Returns a function that verifies a token and reads recipient, campaign and site. The function resolves to undefined if
- * the token is not valid now, or if not exactly one site can have signed it.
+ * the token is not valid now, or does not say which of several sites it is of.
  */
 export function openReader(
 	sites: readonly IngestSite[],
 	now: () => number,
 ): (token: string) => Promise<(z.output<typeof openSchema> & { site: IngestSite }) | undefined> {
-	const readers = sites.map((site) => ({ site, read: tokenReader(site.identitySecrets ?? [], audience) }));
+	const signing = sites.filter(({ identitySecrets = [] }) => identitySecrets.length > 0);
+	const readers = new Map(signing.map((site) => [site, tokenReader(site.identitySecrets ?? [], audience)]));
+	const byName = Map.groupBy(
+		signing.flatMap((site) => (site.identitySecrets ?? []).map((secret) => ({ site, name: nameOfSecret(secret) }))),
+		({ name }) => name,
+	);
+
+	/** Finds the site that a token must be of, by what it says before it is verified: its site, else its secret. */
+	function siteOf(token: string): IngestSite | undefined {
+		try {
+			const { site: writeKey } = decodeJwt(token);
+			const { kid } = decodeProtectedHeader(token);
+			if (writeKey !== undefined) return signing.find((site) => site.writeKey === writeKey);
+			const [site, another] = kid === undefined ? signing : (byName.get(kid) ?? []).map((each) => each.site);
+			// Several sites have the secret, and the token names none of them.
+			return another ? undefined : site;
+		} catch {
+			return undefined;
+		}
+	}
 
 	return async (token) => {
-		if (token.length > tokenLength) return undefined;
-		const all = await Promise.all(readers.map(async ({ site, read }) => ({ site, claims: await read(token) })));
-		const signed = all.flatMap(({ site, claims }) => {
-			const { success, data } = claimsSchema.safeParse(claims);
-			return success && (data.site ?? site.writeKey) === site.writeKey ? [{ ...data, site }] : [];
-		});
-		const [open, another] = signed;
-		// Several sites have the secret, and the token names none of them.
-		if (!open || another) return undefined;
-		const { site, email, campaign, exp = Number.POSITIVE_INFINITY, nbf = 0 } = open;
+		const site = token.length > tokenLength ? undefined : siteOf(token);
+		const { success, data: open } = claimsSchema.safeParse(site && (await readers.get(site)?.(token)));
+		if (!site || !success) return undefined;
+		const { email, campaign, exp = Number.POSITIVE_INFINITY, nbf = 0 } = open;
 		const seconds = now() / 1_000;
 		return nbf <= seconds && seconds < exp ? { site, email, campaign } : undefined;
 	};

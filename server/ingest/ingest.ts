@@ -121,7 +121,9 @@ export function createIngest(options: IngestOptions) {
 				destinations: others(destinations),
 				claims: claimsOfEvent(stored, person),
 				rank: rankOf(stored),
-				reserved: stored.trusted,
+				// Guard (SECURITY.md): reserve-of-backend
+				reserved: sender.isBackend,
+				trusted: stored.trusted,
 				alone: !setsAttributes(stored.event),
 			});
 		}

@@ -1,4 +1,13 @@
-import { colors, type Event, eventSchema, eventTypes, limits, type Person } from "../../shared/event.ts";
+import {
+	colors,
+	type Event,
+	eventSchema,
+	eventTypes,
+	invisible,
+	isAmbiguous,
+	limits,
+	type Person,
+} from "../../shared/event.ts";
 
 /** An event with the known fields only, as `eventSchema` returns it. */
 interface ParsedEvent {
@@ -20,7 +29,7 @@ const isNumber = (value: unknown): value is number => Number.isFinite(value);
 const unprintable = /[\p{Cc}\p{Cs}]/u;
 const isText = (value: unknown, max: number): value is string =>
 	typeof value === "string" && value !== "" && value.length <= max && !unprintable.test(value);
-const isId = (value: unknown): value is string => isText(value, limits.idLength);
+const isId = (value: unknown): value is string => isText(value, limits.idLength) && !invisible.test(value);
 const isToken = (value: unknown) => typeof value === "string" && value !== "" && value.length <= 4_096;
 /** Schema of `ids`, which are too rare to need a faster check. */
 const idsSchema = eventSchema.options[0].shape.person.shape.ids;
@@ -76,6 +85,7 @@ function personOf(raw: unknown): Person | undefined {
 	if (email !== undefined) {
 		const trimmed = typeof email === "string" ? email.trim() : email;
 		if (!isText(trimmed, limits.emailLength) || !address.test(trimmed)) return undefined;
+		if (invisible.test(String(email)) || isAmbiguous(trimmed)) return undefined;
 		person.email = trimmed;
 	}
 	if (!copy(raw, "userId", person, isId) || !copy(raw, "anonymousId", person, isId)) return undefined;

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { compactVerify, SignJWT } from "jose";
 import { parseJson } from "../http/exact-json.ts";
 
@@ -12,19 +13,26 @@ export interface SignOptions {
 	audience: Audience;
 	/** Seconds from now, or a time span such as "15m", "1h" or "7 days". Absent: the token does not expire. */
 	expiresIn?: number | string;
+	/** Names the secret in the token's header, so that a reader with many secrets need not try each. */
+	namesSecret?: boolean;
 }
+
+/** Name of a secret in a token's header: the beginning of a hash, which tells nothing of a random secret. */
+export const nameOfSecret = (secret: string): string =>
+	hash("sha256", `eventferry\n${secret}`, "base64url").slice(0, 12);
 
 /**
  * Signs claims as a JWT (HS256) for one purpose. Rejects with a TypeError for an empty secret or an invalid time span.
  */
 export async function signToken(
 	claims: Record<string, unknown>,
-	{ secret, audience, expiresIn }: SignOptions,
+	{ secret, audience, expiresIn, namesSecret = false }: SignOptions,
 ): Promise<string> {
 	const [newest = ""] = secret.split(",");
 	const key = Buffer.from(newest.trim());
 	if (key.length === 0) throw new TypeError("secret: is empty: use the proxy's EVENTFERRY_IDENTITY_SECRET");
-	const token = new SignJWT(claims).setProtectedHeader({ alg: algorithm }).setAudience(audience).setIssuedAt();
+	const header = { alg: algorithm, ...(namesSecret && { kid: nameOfSecret(newest.trim()) }) };
+	const token = new SignJWT(claims).setProtectedHeader(header).setAudience(audience).setIssuedAt();
 	if (expiresIn !== undefined) {
 		token.setExpirationTime(typeof expiresIn === "number" ? Math.floor(Date.now() / 1_000 + expiresIn) : expiresIn);
 	}

@@ -5,7 +5,7 @@ const shortestHidden = 6;
 const hidden = "***";
 /** Matches e-mails, percent-encoded ones too, and JWTs. Captures JSON escapes first, so that they stay as they are. */
 const personal =
-	/(\\(?:u[\da-f]{4}|.))|[^\s"'<>()[\]{}:;,/\\@=?&]{1,100}(?:@|%40)[^\s"'<>()[\]{}:;,/\\@=?&]+|\beyJ[\w-]+\.[\w-]*\.[\w-]*/gi;
+	/(\\(?:u[\da-f]{4}|.))|[^\s"'<>()[\]{}:;,/\\@=?&]{1,100}(?:@|%40)[^\s"'<>()[\]{}:;,/\\@=?&]+|\beyJ[\w-]{1,512}\.[\w-]{0,8192}\.[\w-]*/gi;
 
 /** Collects the secrets of a configuration by the names of its fields, and the Basic credentials made of them. */
 function secretsIn(value: unknown, name = ""): string[] {

@@ -1,16 +1,25 @@
 import { type DestinationStream, type Logger, pino, type SerializedError, stdSerializers } from "pino";
 
-/** Patterns, with replacements, of credentials, tokens, e-mails and query strings in messages of providers and errors. */
+/** Length of a text that is logged at most. Stacks are shorter. */
+// Guard (SECURITY.md): clipped-texts
+const textMost = 8_192;
+
+/**
+ * Patterns, with replacements, of credentials, tokens, e-mails and query strings in messages of providers and errors.
+ * A search that fails at one character must not begin again at the next one, which would take quadratic time.
+ */
+// Guard (SECURITY.md): linear-patterns
 const secrets: [RegExp, string][] = [
 	[/\b(Bearer|Basic) +[^\s"']+/gi, "$1 ***"],
 	[/\beyJ[\w-]+(?:\.[\w-]*)*/g, "***"],
-	[/[^\s@"'<>(),;:=/\\?&]+(?:@|%40)[^\s@"'<>(),;:=/\\?&]+/gi, "***"],
-	[/\?[^\s"']*=[^\s"']*/g, "?***"],
+	[/(?<![^\s@"'<>(),;:=/\\?&])[^\s@"'<>(),;:=/\\?&]+(?:@|%40)[^\s@"'<>(),;:=/\\?&]+/gi, "***"],
+	[/\?[^\s"'?=]*=[^\s"']*/g, "?***"],
 ];
 
-/** Removes credentials, tokens, e-mails and query strings from a text. */
+/** Removes credentials, tokens, e-mails and query strings from a text, which is cut first if it is very long. */
 export function scrub(text: string): string {
-	return secrets.reduce((scrubbed, [pattern, replacement]) => scrubbed.replace(pattern, replacement), text);
+	const clipped = text.length > textMost ? `${text.slice(0, textMost)}…` : text;
+	return secrets.reduce((scrubbed, [pattern, replacement]) => scrubbed.replace(pattern, replacement), clipped);
 }
 
 const scrubbed = (value: unknown) => (typeof value === "string" ? scrub(value) : value);

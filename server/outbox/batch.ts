@@ -26,8 +26,10 @@ export interface NewEvent {
 	destinations: string[];
 	/** Priority: lanes with a smaller rank are served first. */
 	rank: number;
-	/** Permission to spend the reserve of a budget. */
+	/** Permission to spend the reserve of a budget. Such an event is trusted. */
 	reserved: boolean;
+	/** True for an event of the backend or of a verified visitor. */
+	trusted: boolean;
 	/** True for an event that always takes a request of its own. A lease shows no delivery after it; see `Settlement.narrowTo`. */
 	alone?: boolean;
 	claims: Claim[];

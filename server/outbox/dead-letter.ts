@@ -49,6 +49,7 @@ export interface NewDeadLetter {
 	body: string;
 	rank: number;
 	reserved: boolean;
+	trusted: boolean;
 	ending: Extract<Ending, { kind: "dead" }>;
 	/** Number of attempts, with the attempts before a replay. */
 	attempts: number;
@@ -64,7 +65,13 @@ export interface History {
 
 /** Turns the row of a dead letter into a delivery of a bundle with this event alone. */
 export const replayed = (row: Row): { delivery: Delivery; history: History } => ({
-	delivery: { place: 0, rank: Number(row.rank), reserved: Boolean(row.reserved), alone: false },
+	delivery: {
+		place: 0,
+		rank: Number(row.rank),
+		reserved: Boolean(row.reserved),
+		trusted: Boolean(row.trusted),
+		alone: false,
+	},
 	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });
 

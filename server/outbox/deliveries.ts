@@ -7,6 +7,7 @@ export interface Delivery {
 	place: number;
 	rank: number;
 	reserved: boolean;
+	trusted: boolean;
 	/** True for an event that always takes a request of its own. */
 	alone: boolean;
 }
@@ -34,11 +35,14 @@ export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]>
 const size = 4;
 const highestRank = 0xff;
 
-const [reservedFlag, aloneFlag] = [1, 2];
-export const flagsOf = ({ reserved, alone }: { reserved: boolean; alone?: boolean | undefined }): number =>
-	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0);
-export const readFlags = (flags: number): Pick<Delivery, "reserved" | "alone"> => ({
+const [reservedFlag, aloneFlag, trustedFlag] = [1, 2, 4];
+type Flags = Pick<Delivery, "reserved" | "trusted" | "alone">;
+export const flagsOf = ({ reserved, trusted, alone }: Omit<Flags, "alone"> & { alone?: boolean | undefined }): number =>
+	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0) | (trusted ? trustedFlag : 0);
+/** Reads flags. Deliveries stored by version 0.1.0 have no flag for trusted events, but all of these may spend the reserve. */
+export const readFlags = (flags: number): Flags => ({
 	reserved: (flags & reservedFlag) > 0,
+	trusted: (flags & (reservedFlag | trustedFlag)) > 0,
 	alone: (flags & aloneFlag) > 0,
 });
 
@@ -66,7 +70,8 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return deliveries;
 }
 
-export const countPacked = (packed: Uint8Array): number => packed.length / size;
+export const sizeToCount = (bytes: number): number => bytes / size;
+export const countPacked = (packed: Uint8Array): number => sizeToCount(packed.length);
 /** Splits packed deliveries after the `first` ones, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
 	packed.subarray(0, first * size),

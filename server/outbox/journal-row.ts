@@ -28,7 +28,7 @@ export interface Head {
 	skipped?: NonNullable<Batch["skipped"]>;
 }
 
-/** A bundle: consecutive events of a batch that belong to one person. Their bodies are stored together, once. */
+/** A bundle: consecutive events of a batch with one person and one trust. Their bodies are stored together, once. */
 interface BundleHead {
 	person: string;
 	events: EventHead[];
@@ -82,16 +82,19 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const head: Head = { site, routes: [], terms: [], bundles: [], ...(skipped && { skipped }) };
 	const lines: NewEvent["body"][][] = [];
 	let claims = 0;
-	for (const { person, body, rank, reserved, alone, destinations, claims: own } of events) {
+	let lastTrust: number | undefined;
+	for (const { person, body, rank, reserved, trusted, alone, destinations, claims: own } of events) {
+		const trust = flagsOf({ reserved, trusted });
 		if (hasNewline(body)) throw new TypeError("an event's body must be one line");
 		let bundle = head.bundles.at(-1);
-		if (bundle?.person !== person) {
+		if (bundle?.person !== person || trust !== lastTrust) {
 			bundle = { person, events: [] };
 			head.bundles.push(bundle);
 			lines.push([]);
 		}
+		lastTrust = trust;
 		lines.at(-1)?.push(body);
-		const event: EventHead = [rank, flagsOf({ reserved, alone }), indexOfRoute(head.routes, destinations)];
+		const event: EventHead = [rank, flagsOf({ reserved, trusted, alone }), indexOfRoute(head.routes, destinations)];
 		for (const claim of own) event.push(indexOfTerm(head.terms, claim));
 		bundle.events.push(event);
 		claims += own.length;

@@ -1,11 +1,16 @@
+import type { Delivery } from "./deliveries.ts";
 import type { Lease, Settlement } from "./lease.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
+/** The sender of an event, as far as it matters for its turn. Deliveries of a lane have the same. */
+export type Trust = Pick<Delivery, "trusted" | "reserved">;
+
 /**
- * A queue of the deliveries owed to one person at one destination, in order. It is served by one request at a time, and
- * its row exists while it has entries. ARCHITECTURE.md has its states.
+ * A queue of the deliveries owed to one person at one destination, in order. A person has up to three there, for events
+ * of the backend, of a verified visitor and of anybody else, served in this order and by one request at a time. A lane's
+ * row exists while it has entries. ARCHITECTURE.md has its states.
  */
-export interface Lane extends Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests"> {
+export interface Lane extends Trust, Pick<Lease, "attempts" | "unreadable" | "failingSince" | "requests"> {
 	readonly id: number;
 	/** The destination's number in this store. */
 	readonly destination: number;
@@ -13,8 +18,6 @@ export interface Lane extends Pick<Lease, "attempts" | "unreadable" | "failingSi
 	readonly person: string;
 	/** Rank of the best delivery; the smaller, the sooner the lane is taken. */
 	rank: number;
-	/** True if the first delivery may spend the reserve of a budget. */
-	reserved: boolean;
 	/** Place among the lanes of a rank; the smaller, the sooner the lane is taken. */
 	turn: number;
 	/** End of a wait or lease; 0 in a ready lane. */
@@ -34,11 +37,20 @@ export const untried = {
 	shown: undefined,
 } satisfies Partial<Lane>;
 
+export const trustOf = ({ trusted, reserved }: Row): Trust => ({
+	trusted: Boolean(trusted),
+	reserved: Boolean(reserved),
+});
+
+// Guard (SECURITY.md): lane-of-trust
+export const isSameTrust = (a: Trust, b: Trust): boolean => a.trusted === b.trusted && a.reserved === b.reserved;
+
 export const laneOf = (row: Row): Lane => ({
 	id: Number(row.id),
 	destination: Number(row.destination),
 	person: String(row.person),
 	rank: Number(row.rank),
+	trusted: Boolean(row.trusted),
 	reserved: Boolean(row.reserved),
 	turn: Number(row.turn),
 	dueAt: Number(row.due_at),

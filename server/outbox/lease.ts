@@ -9,7 +9,7 @@ export interface TakeRequest {
 	deliveries: number;
 	/** Number of lanes leased before; every tenth lease goes to the lane that has waited longest. */
 	served: number;
-	/** Restricts the leases to lanes whose first delivery may spend the reserve. */
+	/** Restricts the leases to lanes that may spend the reserve. */
 	reservedOnly: boolean;
 	/** Hold as the dispatcher knows it. Nothing is leased if the destination has another. */
 	hold?: string | undefined;
@@ -84,8 +84,11 @@ export interface Settlement {
 	leftOut?: number | undefined;
 }
 
-/** State of a lane after a settlement. "lost" means that the lease was lost and nothing has changed. */
-export type Settled = "remains" | "gone" | "lost";
+/**
+ * State of a lane after a settlement. "yields" means that another lane of the person comes next: the lane is gone or
+ * remains behind it. "lost" means that the lease was lost and nothing has changed.
+ */
+export type Settled = "remains" | "gone" | "yields" | "lost";
 
 /** A request to end the deliveries of a destination that were fanned out before a time. */
 export interface ExpireRequest {

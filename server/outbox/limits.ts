@@ -1,5 +1,8 @@
 /** Maximum number of deliveries of a lane that are read to find its best rank, or that expire in one step. */
 export const lookAhead = 100;
+/** Maximum number of untrusted deliveries that wait for one person at one destination. Fan-out discards what is more. */
+// Guard (SECURITY.md): untrusted-waiting
+export const untrustedMost = 500;
 /** Maximum number of lanes in a step of expiry. */
 export const expireLanes = 200;
 /** Number of dead letters, events or rows in a step of a replay, discard, search or migration. */

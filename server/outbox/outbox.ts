@@ -26,7 +26,8 @@ export interface Outbox {
 	append(batch: Batch | JournalRow): Promise<void>;
 	/**
 	 * Leases ready lanes of a destination, by rank, and within a rank the least recently served first. Every tenth lease
-	 * goes to the lane that has waited longest, regardless of rank.
+	 * goes to the lane that has waited longest, regardless of rank. Leases one lane of a person at a time, and none while
+	 * the person has one of events with more trust.
 	 */
 	take(request: TakeRequest): Promise<Taken>;
 	/** Changes the hold of a destination from `from` to `to` if it is `from` (compare and swap). Durable. */
@@ -65,7 +66,7 @@ export interface Outbox {
 	 * late copy of an event is still discarded. Resolves to a summary for each destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
-	/** Finds the deliveries owed to people, in order within each lane. */
+	/** Finds the deliveries owed to people, for each person and destination in the order in which they go. */
 	findOwed(query: OwedQuery): Promise<OwedDelivery[]>;
 	/**
 	 * Does one step of a search for events that are owed and contain a text, from the latest back. A step reads some
@@ -91,7 +92,7 @@ export interface OwedQuery {
 	people: string[];
 	/** Ids of the events to find, from `findEvents`; every event without it. */
 	events?: string[];
-	/** Maximum number of deliveries of each lane. */
+	/** Maximum number of deliveries for each person and destination. */
 	limit: number;
 }
 
@@ -100,7 +101,7 @@ export interface OwedDelivery {
 	destination: Destination;
 	person: string;
 	body: string;
-	/** Number of deliveries before it in the lane. */
+	/** Number of deliveries to the person that go before it. */
 	ahead: number;
 	/** State of the lane; see ARCHITECTURE.md. */
 	state: "ready" | "leased" | "waiting";

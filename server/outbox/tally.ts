@@ -38,6 +38,9 @@ export interface OutboxStats {
 /** Name of the destination under which the counters of a whole site are stored. */
 export const siteItself = "";
 
+/** Reason of untrusted deliveries that are discarded because too many others of the person wait already. */
+export const tooManyWaiting = "too_many_waiting";
+
 const discardedPrefix = "discarded:";
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;
 export const counterOf = (ending: Ending): string =>

@@ -50,12 +50,20 @@ function meaningOf(status: number): Outcome["kind"] {
 	return status < 400 || status === 408 || status >= 500 ? "retry" : "rejected";
 }
 
+/** Length of a complaint's texts that is looked at, and the length that is kept. */
+const lookedAt = 1_000;
+const kept = 300;
+const clipped = ({ reason = "", message = "" }: Complaint) => ({
+	reason: reason.slice(0, lookedAt),
+	message: message.slice(0, lookedAt),
+});
+
 /** Classifies an answer: by the provider's exceptions first, then by its HTTP status. */
 export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: Dialect): Outcome {
 	if (answer.kind === "failure") return { kind: "retry", reason: answer.reason };
 	if (answer.kind === "unbuildable") return { kind: "rejected", reason: "unbuildable", message: answer.reason };
 	const { status, json, empty, retryAfterMs: forMs } = answer;
-	const { reason = "", message = "" } = dialect.complaint(json);
+	const { reason, message } = clipped(dialect.complaint(json));
 	const fits = (each: Exception) =>
 		(each.purpose?.includes(request.purpose) ?? true) &&
 		(each.status?.includes(status) ?? true) &&
@@ -64,18 +72,19 @@ export function classify(answer: HttpAnswer, request: PlannedRequest, dialect: D
 	const means = (status >= 400 && dialect.exceptions.find(fits)?.means) || meaningOf(status);
 	if (typeof means === "function") return means(request);
 	if (status < 300 && !empty && !(json && dialect.succeeded(json))) return unreadable(status);
-	const answered = { status, reason: reason.slice(0, 300) || `http_${status}` };
+	const answered = { status, reason: reason.slice(0, kept) || `http_${status}` };
 	switch (means) {
 		case "delivered":
 			return { kind: means, known: request.ifDelivered, status };
 		case "wait":
-			return { kind: means, ...answered, forMs };
+			// Crisp answers 420 as others answer 429: https://docs.crisp.chat/guides/rest-api/rate-limits
+			return { kind: means, ...answered, forMs, ...(status !== 429 && status !== 420 && { isUnsure: true }) };
 		case "paused":
 		case "retry":
 			return { kind: means, ...answered };
 		case "unknownPerson":
 			return missingOutcome(request, status);
 		case "rejected":
-			return { kind: means, ...answered, message: message.slice(0, 300) || undefined };
+			return { kind: means, ...answered, message: message.slice(0, kept) || undefined };
 	}
 }

@@ -1,5 +1,6 @@
 import ky from "ky";
 import { parseObject } from "./json.ts";
+import { isPathSegment, unbuildable } from "./path-segment.ts";
 import type { PlannedRequest } from "./provider.ts";
 
 /** Time limit for a request and its answer, ms. */
@@ -28,8 +29,8 @@ export type HttpAnswer =
 export type Exchange = (request: PlannedRequest, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /**
- * Builds a request's URL, with every path segment percent-encoded. Returns undefined if the result does not have
- * exactly these segments: `encodeURIComponent("..")` is `..`, which the URL parser resolves to the parent path.
+ * Builds a request's URL, with every path segment percent-encoded. Returns undefined for a text that is no segment, and
+ * if the result does not have exactly these segments.
  */
 export function buildUrl(
 	baseUrl: string,
@@ -42,7 +43,7 @@ export function buildUrl(
 		const url = new URL(`${baseUrl}/${encoded}`);
 		const base = new URL(baseUrl).pathname.replace(/\/$/, "");
 		// Guard (SECURITY.md): path-segments
-		if (path.some((segment) => segment === "") || url.pathname !== `${base}/${encoded}`) return undefined;
+		if (!path.every(isPathSegment) || url.pathname !== `${base}/${encoded}`) return undefined;
 		for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
 		return url.href;
 	} catch {
@@ -97,7 +98,7 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
 	return async ({ method, path, query, body }, signal) => {
 		const url = buildUrl(baseUrl, path, query);
-		if (url === undefined) return { kind: "unbuildable", reason: "the person's address cannot be part of a URL" };
+		if (url === undefined) return { kind: "unbuildable", reason: unbuildable };
 		// `AbortSignal.any` would cost a tenth of a request's time.
 		const limit = new AbortController();
 		const abort = () => limit.abort();

@@ -104,8 +104,11 @@ export type Outcome =
 	| { kind: "delivered"; known: Known; status?: number }
 	/** Try again later. An `unreadable` answer may be a success, so the event is repeated a few times only. */
 	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
-	/** A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. */
-	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined }
+	/**
+	 * A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. `isUnsure` is
+	 * true if the answer may mean a limit of this request alone; the probe decides, as for `paused`.
+	 */
+	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined; isUnsure?: true }
 	/**
 	 * Credentials, account or plan are refused. If the probe succeeds afterwards, the refusal is of this request alone, or
 	 * of all that create profiles.

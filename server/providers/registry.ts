@@ -1,6 +1,7 @@
 import type { AccountOf, ProviderDefinition } from "./definition.ts";
 import * as providers from "./index.ts";
-import type { Provider } from "./provider.ts";
+import { isPathSegment, unbuildable } from "./path-segment.ts";
+import type { Plan, Provider } from "./provider.ts";
 
 type Providers = typeof providers;
 export type ProviderName = keyof Providers;
@@ -26,8 +27,19 @@ export function canVerifyHooks<Name extends ProviderName>(name: Name, account: A
 	return account !== undefined && secrets.some((secret) => account[secret] !== undefined);
 }
 
+/** Refuses a planned request that has no URL, so that it costs no budget and says nothing about the provider. */
+const buildable = (plan: Plan): Plan =>
+	plan.kind === "send" && !plan.request.path.every(isPathSegment)
+		? { kind: "refuse", reason: "unbuildable", message: unbuildable }
+		: plan;
+
 /** Connects to an account at the named provider. Sends nothing. */
 export function createProvider<Name extends ProviderName>(name: Name, account: Accounts[Name]): Provider {
 	const { title, hooks, create } = definitions[name];
-	return { name, title, ...create(account), hooks: canVerifyHooks(name, account) ? hooks?.create(account) : undefined };
+	const connector = create(account);
+	return {
+		...{ name, title, ...connector },
+		plan: (...lane) => buildable(connector.plan(...lane)),
+		hooks: canVerifyHooks(name, account) ? hooks?.create(account) : undefined,
+	};
 }

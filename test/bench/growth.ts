@@ -23,6 +23,7 @@ async function fill(outbox: Outbox, events: number): Promise<void> {
 					destinations: ["crisp"],
 					rank: 2,
 					reserved: false,
+					trusted: false,
 					claims: [],
 				})),
 			}),

@@ -20,7 +20,15 @@ let number = 0;
 export function event(person: number, body = text): NewEvent {
 	number += 1;
 	const claim: Claim = { key: `id ${number}`, reason: "duplicate", at: 0, since: 0, until: 1e13 };
-	return { person: `person ${person}`, body, destinations: ["crisp"], claims: [claim], rank: 0, reserved: false };
+	return {
+		person: `person ${person}`,
+		body,
+		destinations: ["crisp"],
+		claims: [claim],
+		rank: 0,
+		reserved: false,
+		trusted: false,
+	};
 }
 
 /** Appends events in batches of 100; resolves once all are in lanes. */

@@ -350,21 +350,17 @@ describe("createCrisp", () => {
 	});
 
 	describe("builds addresses", () => {
-		it.each([
-			["a#b@x.example", "a%23b%40x.example"],
-			["a?b@x.example", "a%3Fb%40x.example"],
-			["a/b@x.example", "a%2Fb%40x.example"],
-			["../../conversation/s", "..%2F..%2Fconversation%2Fs"],
-			["%2e%2e", "%252e%252e"],
-			["a b+ü@x.example", "a%20b%2B%C3%BC%40x.example"],
-		])("with %s escaped", async (id, segment) => {
+		it.each([["a b+ü@x.example", "a%20b%2B%C3%BC%40x.example"]])("with %s escaped", async (id, segment) => {
 			await crisp.websitePeople.getPeopleProfile(website, id).catch(() => {});
 			expect(lastRequest().path).toBe(`${people()}/profile/${segment}`);
 			await (await crisp.client()).website.listPeopleConversations(website, id).catch(() => {});
 			expect(lastRequest().path).toBe(`${people()}/conversations/${segment}/list/1`);
 		});
 
-		it.each([[".."], ["."], [""], [undefined], [null], ["\ud800"], [{}]])("but refuses %j", async (id) => {
+		it.each([
+			...["..", ".", "", "../../conversation/s", "a/b@x.example", "a?b@x.example", "a#b", "%2e%2e", "a\\b", "\ud800"],
+			...[undefined, null, {}],
+		])("but refuses %j", async (id) => {
 			const before = sandbox.requests("crisp").length;
 			const profile = crisp.websitePeople.getPeopleProfile(website, id as string);
 			await expect(profile).rejects.toThrow(TypeError);

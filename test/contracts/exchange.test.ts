@@ -133,8 +133,28 @@ describe("a URL", () => {
 		);
 	});
 
-	test("is refused only for strings that cannot be a segment: empty ones, dots, lone surrogates", () => {
-		const possible = segment.filter((text) => !["", ".", ".."].includes(text) && text.isWellFormed());
+	test("stays the same path where a gateway decodes it once more", () => {
+		return fc.assert(
+			fc.property(fc.array(segment, { minLength: 1, maxLength: 5 }), (texts) => {
+				const url = buildUrl(base, texts);
+				if (url === undefined) return;
+				const once = decodeURIComponent(new URL(url).pathname);
+				const twice = decodeURIComponent(once);
+				for (const path of [once, twice]) {
+					const { pathname, search, hash } = new URL(`https://gateway.example${path}`);
+					expect([pathname.split("/").length, search, hash]).toEqual([texts.length + 2, "", ""]);
+				}
+				expect(twice.split("/")).toEqual(["", "v1", ...texts]);
+			}),
+			{ numRuns: 5_000 },
+		);
+	});
+
+	test("is refused only for strings that may not stay a segment", () => {
+		const possible = segment.filter(
+			(text) =>
+				text.isWellFormed() && !/[\p{Cc}/\\%?#]/u.test(text) && !/^(\.\.?)?(;|$)/.test(text.replaceAll(/\s/g, "")),
+		);
 		return fc.assert(
 			fc.property(possible, (text) => {
 				expect(buildUrl(base, ["people", text])).toBeDefined();
@@ -143,30 +163,41 @@ describe("a URL", () => {
 		);
 	});
 
-	test.each(["", ".", "..", "\ud800", "a\udc00"])("is refused for the segment %j", (text) => {
+	test.each([
+		...[
+			"",
+			".",
+			"..",
+			" ",
+			".. ",
+			"..;",
+			".;x",
+			";",
+			"\ud800",
+			"a\udc00",
+			"a/b",
+			"../x",
+			"%2e%2e",
+			"%",
+			"a\\b",
+			"..\\..",
+		],
+		...["a#b@x", "a?b@x", ".\t.", "a\0", "//evil.example", "http://evil.example"],
+	])("is refused for the segment %j", (text) => {
 		expect(buildUrl(base, ["people", text])).toBeUndefined();
 		expect(buildUrl(base, [text, "people"])).toBeUndefined();
 	});
 
 	test.each([
-		["a/b", "a%2Fb"],
-		["../x", "..%2Fx"],
-		["%2e%2e", "%252e%252e"],
-		["%2E%2E", "%252E%252E"],
-		["..\\..", "..%5C.."],
-		["a#b@x", "a%23b%40x"],
-		["a?b@x", "a%3Fb%40x"],
 		["ada+shop@x", "ada%2Bshop%40x"],
 		["🛒", "%F0%9F%9B%92"],
 		['"', "%22"],
 		["...", "..."],
-		["//evil.example", "%2F%2Fevil.example"],
-		["http://evil.example", "http%3A%2F%2Fevil.example"],
 	])("holds %j as %s", (text, encoded) => expect(buildUrl(base, [text])).toBe(`${base}/${encoded}`));
 
 	test("holds a query beside the path, encoded", () => {
-		expect(buildUrl(base, ["user", "a?upsert=false@x"], { upsert: "true" })).toBe(
-			`${base}/user/a%3Fupsert%3Dfalse%40x?upsert=true`,
+		expect(buildUrl(base, ["user", "a&upsert=false@x"], { upsert: "true" })).toBe(
+			`${base}/user/a%26upsert%3Dfalse%40x?upsert=true`,
 		);
 		expect(buildUrl(base, ["a"], { "b&c": "d#e" })).toBe(`${base}/a?b%26c=d%23e`);
 	});

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
 import {
-	adminToken,
 	batchOf,
 	event,
 	origin,
@@ -77,12 +76,16 @@ test("requests with a write key are limited if configured, and those with other 
 describe("wrong guesses", () => {
 	const guess = (path: string, key: string, method = "POST") =>
 		fetch(running.url + path, { method, headers: { authorization: `Bearer ${key}` } });
+	// Secrets of 32 characters or more are compared even over the limit.
+	const [serverKey, adminToken] = ["a-short-server-key", "a-short-admin-token"];
+	const run = (perAddress: number) =>
+		runProxy({ config: { rateLimit: { perAddress }, adminToken }, site: (all) => ({ ...all, serverKey }) });
 
 	test.each([
 		["the server key", "/v1/events", "POST", serverKey],
 		["the admin token", "/admin/stats", "GET", adminToken],
 	])("of %s are limited, and then even the right one is refused", async (_name, path, method, right) => {
-		running = await runProxy({ config: { rateLimit: { perAddress: 3 } } });
+		running = await run(3);
 		expect(new Set(await statuses(5, () => guess(path, right, method)))).not.toContain(429);
 		expect(await statuses(3, () => guess(path, "wrong", method))).toEqual([401, 401, 401]);
 		await isLimited(await guess(path, "wrong", method));
@@ -91,7 +94,7 @@ describe("wrong guesses", () => {
 	});
 
 	test("of one key do not limit the other", async () => {
-		running = await runProxy({ config: { rateLimit: { perAddress: 1 } } });
+		running = await run(1);
 		expect(await statuses(2, () => guess("/admin/stats", "wrong", "GET"))).toEqual([401, 429]);
 		expect((await guess("/v1/events", serverKey)).status).toBe(400);
 	});

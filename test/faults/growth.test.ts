@@ -62,6 +62,7 @@ function fill(opened: Store, people: number): void {
 			destinations: ["crisp"],
 			rank: 2,
 			reserved: false,
+			trusted: false,
 			claims: [],
 		}));
 		transaction(opened, () => {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { expect, vi } from "vitest";
+import { signOpenUrl } from "../../server/index.ts";
 import { batchOf, event, origin, problemOf, writeKey } from "../support/proxy.ts";
 import { type Built, memoryOf, slowdownBy, threats } from "./built.ts";
 
@@ -133,6 +134,23 @@ threats(
 			for (let n = 0; n < 6; n += 1)
 				statuses.push((await post(batchOf(), { "x-forwarded-for": `198.51.100.${n}` })).status);
 			expect(statuses.at(-1)).toBe(429);
+		},
+	},
+);
+
+const openSecret = "a secret of 32 characters or more for opens";
+
+threats(
+	"opened e-mails of one address",
+	{ config: { rateLimit: { perAddress: 3 } }, site: { identitySecrets: [openSecret] } },
+	{
+		"opened e-mails come without end": async ({ url, settled }) => {
+			for (let n = 0; n < 8; n += 1) {
+				const image = await signOpenUrl({ email: `reader-${n}@example.com` }, { secret: openSecret, base: url });
+				const response = await fetch(image);
+				expect([response.status, response.headers.get("content-type")]).toEqual([200, "image/gif"]);
+			}
+			expect((await settled(3)).events).toBe(3);
 		},
 	},
 );

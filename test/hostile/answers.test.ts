@@ -1,10 +1,32 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+	createServer,
+	type IncomingHttpHeaders,
+	type IncomingMessage,
+	type RequestListener,
+	type Server,
+} from "node:http";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { afterAll, expect } from "vitest";
+import { isbot } from "isbot";
+import { afterAll, expect, test, vi } from "vitest";
+import { visible } from "../../server/command/print.ts";
+import { checkConfig } from "../../server/config/config.ts";
+import { crispError } from "../../server/crisp/error.ts";
+import { clientAddress } from "../../server/http/client-address.ts";
+import { parseJson } from "../../server/http/exact-json.ts";
+import { originAllowed } from "../../server/http/origins.ts";
+import { byAddress } from "../../server/http/rate-limit.ts";
+import { bearer } from "../../server/http/secret.ts";
+import { parseEvent } from "../../server/ingest/parse-event.ts";
+import { hiding } from "../../server/observe/hiding.ts";
+import { scrub } from "../../server/observe/log.ts";
+import { kindOfError } from "../../server/observe/notice-log.ts";
+import { buildUrl, retryAfterMs } from "../../server/providers/exchange.ts";
+import { createProvider } from "../../server/providers/registry.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
+import { eventSchema } from "../../shared/event.ts";
 import { adminToken, event } from "../support/proxy.ts";
 import { type Built, memoryOf, threats } from "./built.ts";
 
@@ -49,6 +71,144 @@ async function survives({ batch, settled }: Built, first: RequestListener): Prom
 	const after = await settled(events + 1);
 	expect(after.destinations.vibetrace).toMatchObject({ delivered: delivered + 1, dead: 0 });
 }
+
+/** Parts of texts on which an expression could try again from every character. */
+const parts = [
+	...[
+		"x",
+		" ",
+		"\n",
+		"-",
+		"_",
+		"é",
+		"💥",
+		"1",
+		".",
+		",",
+		";",
+		":",
+		"/",
+		"?",
+		"=",
+		"%",
+		"@",
+		"\\",
+		'"',
+		"{",
+		"[",
+		"<",
+		"a b ",
+	],
+	...[
+		"?x",
+		"?x=",
+		"x.",
+		"a@",
+		"%4",
+		"%40",
+		"eyJ",
+		"eyJ.",
+		"eyJa.b",
+		"eyJ-",
+		"Bearer",
+		"Bearer ",
+		"Basic ",
+		"\\u",
+		"\\n",
+		'\\"',
+	],
+	...[
+		"\u001b",
+		"\u001b[",
+		"\u001b]",
+		"\u001b[1;",
+		"\u001b;a",
+		"\u009b",
+		"user",
+		"user ",
+		"e-",
+		"limit",
+		"bot",
+		"http://",
+	],
+	...[
+		"missing event information",
+		"validating ",
+		"charset",
+		";charset",
+		"Jan ",
+		"\n    at ",
+		"::ffff:",
+		"1.1.1.1,",
+		"a.",
+	],
+];
+const hide = hiding(
+	checkConfig({ sites: [{ writeKey: "w", origins: [], vibetrace: { apiKey: "key-of-vibetrace" } }], sandbox: true }),
+);
+const request = (headers: IncomingHttpHeaders) =>
+	({ headers, socket: { remoteAddress: "127.0.0.1" }, connection: { remoteAddress: "127.0.0.1" } }) as IncomingMessage;
+const addressOf = clientAddress(1);
+const common = { baseUrl: "https://provider.example", createPeople: "always", occurredAt: "never" } as const;
+const providers = [
+	createProvider("crisp", { ...common, websiteId: "w", identifier: "i", key: "k", tier: "website" }),
+	createProvider("helpcrunch", { ...common, apiKey: "k" }),
+	createProvider("vibetrace", { ...common, apiKey: "k", standardEvents: [] }),
+];
+/** Has every provider answer a request with an error in these words. */
+async function answered(complaint: object): Promise<void> {
+	vi.stubGlobal("fetch", async () => Response.json(complaint, { status: 400 }));
+	const planned = { purpose: "event", method: "POST", path: ["event"], ifDelivered: {} } as const;
+	for (const each of providers) await each.send(planned, new AbortController().signal);
+	vi.unstubAllGlobals();
+}
+/** Everything that looks at foreign text by an expression. */
+const readers: [name: string, read: (text: string) => unknown][] = [
+	["log texts", scrub],
+	["log lines", (text) => hide(JSON.stringify({ text }))],
+	["kinds of errors", (text) => kindOfError(new Error(text))],
+	["the terminal", visible],
+	["reasons", (text) => answered({ reason: text, errors: [] })],
+	["messages", (text) => answered({ errors: [{ message: text }] })],
+	["Retry-After", (text) => [retryAfterMs(text), retryAfterMs(`Jan${text}`)]],
+	["paths", (text) => buildUrl("https://provider.example", [text])],
+	["bodies", (text) => parseJson(JSON.stringify({ [`\n${text}`]: text }))],
+	[
+		"events",
+		(text) =>
+			eventSchema.safeParse(event({ id: text, name: text, person: { email: `${text}@${text}`, userId: text } })),
+	],
+	["fast events", (text) => parseEvent(event({ name: text, person: { email: `${text}@${text}`, userId: text } }))],
+	["user agents", isbot],
+	["credentials", (text) => bearer(`Bearer ${text}`)],
+	["origins", (text) => originAllowed(`https://${text}.shop.example`, ["https://*.shop.example"], true)],
+	["addresses", (text) => byAddress(addressOf)(request({ "x-forwarded-for": text }))],
+	[
+		"Crisp's errors",
+		(text) => String(crispError({ reason: "error", message: text, code: 400, data: { namespace: "response" } })),
+	],
+];
+async function timed(read: (text: string) => unknown, text: string): Promise<number> {
+	const startedAt = performance.now();
+	await read(text);
+	return performance.now() - startedAt;
+}
+
+test("one long text blocks the process", async () => {
+	const length = 16_000;
+	for (const [name, read] of readers) {
+		for (const part of parts) {
+			const isQuadratic = async () => {
+				const short = await timed(read, part.repeat(length / part.length));
+				const long = await timed(read, part.repeat((4 * length) / part.length));
+				return long > 50 && long > 10 * short;
+			};
+			// A busy machine may disturb one measurement, or two.
+			const isSlow = (await isQuadratic()) && (await isQuadratic()) && (await isQuadratic());
+			expect(isSlow, `${name}: ${JSON.stringify(part)}`).toBe(false);
+		}
+	}
+});
 
 threats(
 	"answers of providers",
@@ -122,6 +282,32 @@ threats(
 			expect(items).toHaveLength(1);
 			expect(JSON.stringify(items)).toContain(page);
 			expect(JSON.stringify(items)).not.toContain("polluted");
+		},
+		"an answer moves the cursor of the operator's terminal": async () => {
+			const odd = "\u001b]0;title\u0007\u001b[2J\u009b2J\u0085\u202ereversed\u2066\u200b\u2028\rhidden";
+			const letter = {
+				...{ id: "1", destination: odd, reason: odd, message: odd, attempts: 1, firstAt: 0, lastAt: 0 },
+			};
+			const stranger = await listening((request, response) => {
+				const isRefusal = request.url?.startsWith("/refuses");
+				response.writeHead(isRefusal ? 400 : 200, { "content-type": "application/json" });
+				const page = { items: [{ ...letter, event: { type: odd, name: odd, [odd]: odd } }] };
+				response.end(JSON.stringify(isRefusal ? { code: odd, detail: odd } : page));
+			});
+			const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";
+			const env = { PATH: process.env.PATH, EVENTFERRY_ADMIN_TOKEN: adminToken };
+			const run = (...args: string[]) =>
+				promisify(execFile)(process.execPath, [command, ...args], { env }).catch((error) => error);
+			try {
+				for (const args of [["list"], ["show"], ["list", "--json"], ["list", "--url", `${stranger.url}/refuses`]]) {
+					const { stdout, stderr } = await run("deadletters", "--url", stranger.url, ...args);
+					expect(stdout + stderr, args.join(" ")).toMatch(/title|hidden/);
+					expect((stdout + stderr).replaceAll("\n", ""), args.join(" ")).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+					if (args.includes("--json")) expect(JSON.parse(stdout).items[0]).toMatchObject(letter);
+				}
+			} finally {
+				stranger.server.close();
+			}
 		},
 		"a provider is spoken to in the clear": async () => {
 			const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";

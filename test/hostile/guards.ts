@@ -65,6 +65,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a web hook is made to cost work, or to make its check fail": { "hook-head": never, "hook-depth": value("false") },
 	"a sender uses the many addresses of its network": { "ipv6-network": value("128") },
 	"a write key is used without end, where its site limits that": { "write-key-limit": gone },
+	"opened e-mails come without end": { "open-limit": always },
 	"a body is too large": { "body-size": never, "announced-body-size": never, "text-body-size": never },
 	"a small body becomes a large one when it is unpacked": {
 		"unpacked-size": replaced(/maxOutputLength:[^},]*/, "maxOutputLength: 2 ** 30"),
@@ -104,6 +105,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a visitor claims somebody else's order": { "order-id-of-site": always },
 	"a visitor sets attributes that the site does not allow": { "allowed-attributes": never },
 	"a flood of invented people uses up the day's requests": { "budget-reserve": never },
+	"forged events keep a person's purchase from the reserve": { "lane-of-trust": always },
+	"forged events hold up a person's purchase": { "lane-of-trust": always },
+	"forged events of one person wait without end": { "untrusted-waiting": larger },
+	"a verified visitor spends the reserve, or keeps their purchase from it": { "reserve-of-backend": value("true") },
 	"a flood of invented people becomes profiles": { "profile-creation": always },
 
 	// Input
@@ -112,6 +117,11 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 		"printable-text": value("/(?!)/"),
 		"printable-text-fast": value("/(?!)/"),
 	},
+	"an address becomes another person's when it is folded": {
+		"ascii-folding": replaced(/\[A-Z\]/, "[A-Z\\u212a]"),
+		"ascii-addresses": never,
+	},
+	"an e-mail or an id differs from another one by characters that nobody sees": { "invisible-text": value("/(?!)/") },
 	"a number is too large to be one": { "finite-numbers": never },
 	"data poisons its batch, the store or what is sent":
 		"by design, every event is JSON by itself before it joins a commit, and is stored as text",
@@ -121,18 +131,25 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a body is not in UTF-8": "by design, bytes that are not UTF-8 are read as U+FFFD",
 	"an address, an id or a name leaves its place in a provider's request": {
 		"path-encoding": replaced(/\.map\([^)]*\)/, ""),
+		"path-segment": always,
 		"path-segments": never,
 	},
+	"an address climbs where a gateway decodes a path once more": { "path-segment": always },
 	"a log line is forged": { "log-lines": replaced(/^return (\w+)/, 'return $1.replaceAll("\\\\n", "\\n")') },
 
 	// Answers
 	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
 	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },
+	"one long text blocks the process": {
+		"clipped-texts": larger,
+		"linear-patterns": replaced(/\(\?<![^)]*\)[^)]*\)/, ""),
+	},
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
 	"a provider sends our key elsewhere by a redirect": { "no-redirects": replaced(/"manual"/, '"follow"') },
 	"a provider's answer is a page, or reaches an object's prototype": { "no-sniffing": gone },
+	"an answer moves the cursor of the operator's terminal": { "terminal-text": value("/(?!)/gu") },
 	"a provider is spoken to in the clear": { https: always },
 
 	// Leaks

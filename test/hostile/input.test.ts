@@ -73,6 +73,51 @@ threats(
 				await isRefusedAlone(built, `"type":"confirmation","data":{"orderId":"a${odd}b"}`);
 			}
 		},
+		"an address becomes another person's when it is folded": async (built) => {
+			const { sandbox, post, url, admin } = built;
+			sandbox.clear();
+			for (const address of [
+				"\u212aim@example.com",
+				"kim@example.\uff43om",
+				"kim@example\u3002com",
+				"k\u0131m@example.com",
+			]) {
+				await isRefusedAlone(built, `"person":{"email":"${address}"},"type":"login","data":{"phone":"1"}`);
+				const backend = { authorization: `Bearer ${serverKey}`, origin: undefined };
+				const events = [event({ person: { email: address } })];
+				expect(await (await post({ events }, backend, "/v1/events")).json()).toMatchObject({ accepted: 0 });
+				const forgotten = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ email: address }),
+				});
+				expect(forgotten.status).toBe(400);
+				const body = JSON.stringify({ person: address });
+				const headers = { "content-type": "application/json" };
+				expect((await admin("/search", { method: "POST", headers, body })).status).toBe(400);
+			}
+			expect(JSON.stringify(sandbox.requests())).not.toMatch(/k(im|%C4%B1m)(@|%40)/);
+		},
+		"an e-mail or an id differs from another one by characters that nobody sees": async (built) => {
+			const { url, admin } = built;
+			for (const odd of ["\u200b", "\u200d", "\u00ad", "\u202e", "\u2066", "\u2028", "\ufeff", "\u{e0041}", "\u3164"]) {
+				for (const text of [`a${odd}b`, `${odd}ab`, `ab${odd}`]) {
+					await isRefusedAlone(built, `"person":{"email":"${text}@example.com"}`);
+					await isRefusedAlone(built, `"person":{"email":"ab@example.${text}"}`);
+					await isRefusedAlone(built, `"person":{"userId":"${text}"}`);
+					await isRefusedAlone(built, `"type":"confirmation","data":{"orderId":"${text}"}`);
+				}
+				const forgotten = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ userId: `a${odd}b` }),
+				});
+				expect(forgotten.status).toBe(400);
+				const body = JSON.stringify({ person: `a${odd}b` });
+				const headers = { "content-type": "application/json" };
+				expect((await admin("/search", { method: "POST", headers, body })).status).toBe(400);
+			}
+		},
 		"a number is too large to be one": async (built) => {
 			await isRefusedAlone(built, '"data":{"total":1e999}');
 			await isRefusedAlone(built, '"data":{"a":[{"b":-1e999}]}');
@@ -114,6 +159,44 @@ threats(
 			const { status } = await postedWith(built, Buffer.from('"data":{"a":"\xff\xfe\xc0\xaf"}', "latin1"));
 			expect([202, 400]).toContain(status);
 			expect((await built.batch(event())).accepted).toBe(1);
+		},
+		"an address climbs where a gateway decodes a path once more": async (built) => {
+			const { sandbox, batch, settled, post, admin, url } = built;
+			const { events: before } = await settled(0);
+			const climbing = [
+				...["x/../../../conversation/session_1@example.com", "z/../victim@example.com", "z\\..\\victim@example.com"],
+				...["z%2f..%2fvictim@example.com", "victim@example.com?x", "victim@example.com#x", "..;/victim@example.com"],
+			];
+			sandbox.clear();
+			sandbox.addPerson("crisp", { email: "victim@example.com" });
+			const events = climbing.flatMap((email) => [
+				event({ name: "climbs", person: { email } }),
+				event({ type: "login", person: { email }, data: { name: "x", phone: "1" } }),
+			]);
+			expect((await batch(...events)).accepted).toBe(events.length);
+			const byId = climbing.map((crisp) =>
+				event({ name: "climbs", person: { email: "bob@example.com", ids: { crisp, vibetrace: crisp } } }),
+			);
+			const backend = { origin: undefined, authorization: `Bearer ${serverKey}` };
+			expect((await post({ events: byId }, backend, "/v1/events")).status).toBe(202);
+			await settled(before + events.length + byId.length);
+			const { items } = (await (await admin("/deadletters?limit=500")).json()) as { items: { reason: string }[] };
+			const unbuildable = items.filter(({ reason }) => reason === "unbuildable");
+			expect(unbuildable.length).toBeGreaterThanOrEqual(events.length + byId.length);
+			for (const email of climbing) {
+				const answer = await fetch(`${url}/v1/people`, {
+					method: "DELETE",
+					headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+					body: JSON.stringify({ email }),
+				});
+				const { destinations } = (await answer.json()) as { destinations: Record<string, { profile: string }> };
+				expect(destinations.crisp, email).toMatchObject({ profile: "failed", reason: "unbuildable" });
+			}
+			for (const { path } of sandbox.requests()) {
+				const decoded = decodeURIComponent(decodeURIComponent(path));
+				expect(new URL(`http://gateway${decoded}`).pathname.split("/")).toHaveLength(path.split("/").length);
+			}
+			expect(sandbox.people("crisp").map(({ email }) => email)).toContain("victim@example.com");
 		},
 		"an address, an id or a name leaves its place in a provider's request": async (built) => {
 			const { sandbox, batch, settled, post } = built;

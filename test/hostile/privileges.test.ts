@@ -1,4 +1,5 @@
 import { expect, vi } from "vitest";
+import { signIdentity } from "../../server/index.ts";
 import type { SandboxRequest } from "../../server/sandbox/index.ts";
 import { event, serverKey } from "../support/proxy.ts";
 import { type Built, threats } from "./built.ts";
@@ -34,14 +35,24 @@ threats(
 		"a visitor unsubscribes somebody or takes their place": async (built) => {
 			const { sandbox } = built;
 			const person = someone("vibes");
-			const types = ["login", "update", "track"].map((type) =>
-				event({ type, person, data: { ...privileged, seen: type } }),
-			);
-			await sent(built, ...types, event({ type: "confirmation", person, data: { orderId: "V-1", ...privileged } }));
+			const odd = [
+				"Email",
+				" email",
+				"ISSUBSCRIBED",
+				"isSubscribed\u00a0",
+				"unsubscribed\u200b",
+				"\uff3fid",
+				"$set",
+				"a.b",
+				"a$b",
+			];
+			const all = { ...privileged, ...Object.fromEntries(odd.map((name) => [name, true])) };
+			const types = ["login", "update", "track"].map((type) => event({ type, person, data: { ...all, seen: type } }));
+			await sent(built, ...types, event({ type: "confirmation", person, data: { orderId: "V-1", ...all } }));
 			for (const body of bodiesOf(sandbox.requests("vibetrace"))) {
 				const { user, ...rest } = body;
 				const names = namesIn(rest);
-				for (const name of ["email", "_id", "isSubscribed", "unsubscribed"]) expect(names).not.toContain(name);
+				for (const name of ["email", "_id", "isSubscribed", "unsubscribed", ...odd]) expect(names).not.toContain(name);
 				expect(JSON.stringify(user ?? { email: person.email })).toBe(JSON.stringify({ email: person.email }));
 			}
 			expect(JSON.stringify(sandbox.requests("vibetrace"))).toContain("seen");
@@ -131,6 +142,33 @@ threats(
 interface Spent {
 	destinations: { crisp: { budget: [{ used: number }] } };
 }
+/** Waits until events other than the backend's get no more of 100 requests a day. */
+async function allSpent({ admin }: Built): Promise<void> {
+	let before = -1;
+	await vi.waitFor(
+		async () => {
+			const { destinations } = (await (await admin("/stats")).json()) as Spent;
+			const { used } = destinations.crisp.budget[0];
+			const isOver = used === before && used >= 80;
+			before = used;
+			expect(isOver).toBe(true);
+		},
+		{ interval: 300, timeout: 60_000 },
+	);
+}
+const isAbout =
+	(text: string) =>
+	({ body, path }: SandboxRequest): boolean =>
+		JSON.stringify([decodeURIComponent(path), body]).includes(text);
+
+/** Returns the number of deliveries that wait for Crisp, and the discarded ones by reason. */
+async function waitingIn({ admin }: Built): Promise<{ waiting: number; discarded: Record<string, number> }> {
+	const { destinations } = (await (await admin("/stats")).json()) as {
+		destinations: { crisp: { waiting: number; discarded: Record<string, number> } };
+	};
+	return destinations.crisp;
+}
+
 const crispAlone = { helpcrunch: undefined, vibetrace: undefined };
 
 threats(
@@ -140,18 +178,7 @@ threats(
 		"a flood of invented people uses up the day's requests": async (built) => {
 			const { batch, sandbox } = built;
 			await batch(...Array.from({ length: 100 }, () => event({ name: "flood" })));
-			// Waits until the flood gets no more requests.
-			let before = -1;
-			await vi.waitFor(
-				async () => {
-					const { destinations } = (await (await built.admin("/stats")).json()) as Spent;
-					const { used } = destinations.crisp.budget[0];
-					const isOver = used === before && used >= 80;
-					before = used;
-					expect(isOver).toBe(true);
-				},
-				{ interval: 300, timeout: 60_000 },
-			);
+			await allSpent(built);
 			expect(
 				(await backend(built, event({ name: "from the backend", person: { email: "ada@example.com" } }))).status,
 			).toBe(202);
@@ -162,6 +189,79 @@ threats(
 				.requests()
 				.filter(({ path, body }) => !JSON.stringify([path, body]).match(/ada(@|%40)example|from the backend/));
 			expect(spent.length).toBeLessThanOrEqual(80);
+		},
+	},
+);
+
+threats(
+	"a person to whom forged events are added",
+	{ site: ({ crisp }) => ({ ...crispAlone, crisp: { ...crisp, budget: 100 } }) },
+	{
+		"forged events keep a person's purchase from the reserve": async (built) => {
+			const { batch, sandbox } = built;
+			const person = someone("spent");
+			await batch(...Array.from({ length: 100 }, () => event({ name: "forged", person })));
+			await allSpent(built);
+			await backend(built, event({ name: "purchase", person }));
+			await sandbox.until((requests) => requests.some((each) => isAbout("purchase")(each) && each.status === 200));
+			expect(sandbox.requests().filter((each) => !isAbout("purchase")(each)).length).toBeLessThanOrEqual(80);
+		},
+	},
+);
+
+threats(
+	"a person's queue",
+	{ site: ({ crisp }) => ({ ...crispAlone, crisp }) },
+	{
+		"forged events hold up a person's purchase": async (built) => {
+			const { batch, sandbox } = built;
+			const person = someone("held");
+			sandbox.fault("crisp", { status: 500 });
+			await batch(...Array.from({ length: 100 }, () => event({ name: "forged", person })));
+			await batch(...Array.from({ length: 20 }, () => event({ name: "forged", person })));
+			await sandbox.until((requests) => requests.some((each) => isAbout("forged")(each) && each.status === 500));
+			const { length: before } = sandbox.requests();
+			expect((await backend(built, event({ name: "purchase", person }))).status).toBe(202);
+			await sandbox.until((requests) => requests.some(isAbout("purchase")));
+			const requests = sandbox.requests().slice(before);
+			expect(requests.findIndex(isAbout("purchase"))).toBeLessThanOrEqual(1);
+		},
+		"forged events of one person wait without end": async (built) => {
+			const { batch, sandbox, admin } = built;
+			const person = someone("filled");
+			sandbox.fault("crisp", { status: 500 });
+			const before = (await waitingIn(built)).waiting;
+			for (let n = 0; n < 7; n += 1) {
+				await batch(...Array.from({ length: 100 }, () => event({ name: "forged", person })));
+			}
+			await vi.waitFor(async () => {
+				expect(((await (await admin("/stats")).json()) as { journal: number }).journal).toBe(0);
+			});
+			const { waiting, discarded } = await waitingIn(built);
+			expect([waiting - before, discarded]).toEqual([500, { too_many_waiting: 200 }]);
+		},
+	},
+);
+
+const secret = "an-identity-secret-of-the-shop-0123456789";
+threats(
+	"a daily budget, and visitors whose identity is verified",
+	{
+		site: ({ crisp }) => ({
+			...crispAlone,
+			...{ identity: "verified" as const, identitySecrets: [secret] },
+			crisp: { ...crisp, budget: 100 },
+		}),
+	},
+	{
+		"a verified visitor spends the reserve, or keeps their purchase from it": async (built) => {
+			const { batch, sandbox } = built;
+			const token = await signIdentity(someone("eager"), { secret, expiresIn: "1h" });
+			await batch(...Array.from({ length: 100 }, () => event({ name: "eager", person: { token } })));
+			await allSpent(built);
+			await backend(built, event({ name: "purchase", person: someone("eager") }));
+			await sandbox.until((requests) => requests.some((each) => isAbout("purchase")(each) && each.status === 200));
+			expect(sandbox.requests().filter((each) => !isAbout("purchase")(each)).length).toBeLessThanOrEqual(80);
 		},
 	},
 );

@@ -71,9 +71,13 @@ describe(`every accepted event (seed ${seed})`, () => {
 					sentFor(vibetrace, stored)?.body,
 				];
 				if (stored.event.person.email !== undefined) {
-					expect([atCrisp.text, atCrisp.data ?? {}]).toEqual([name, data]);
+					// An address that may not stay one segment of a path is not sent.
+					if (atCrisp) expect([atCrisp.text, atCrisp.data ?? {}]).toEqual([name, data]);
 					const rest = Object.fromEntries(
-						Object.entries(data).filter(([key]) => !["email", "_id", "isSubscribed", "unsubscribed"].includes(key)),
+						Object.entries(data).filter(
+							([key]) =>
+								!["email", "_id", "isSubscribed", "unsubscribed"].includes(key) && !/[$.]/.test(key.normalize("NFKC")),
+						),
 					);
 					expect(atVibetrace.event.generic.generic).toEqual({ ...rest, event_name: name });
 				}
@@ -101,15 +105,16 @@ describe(`every accepted event (seed ${seed})`, () => {
 				checked += 1;
 				const address = email.trim().toLowerCase();
 				const atCrisp = sentFor(crisp, stored);
-				// An address that a URL cannot hold as one segment is not sent.
-				if (atCrisp?.url !== undefined) {
-					const url = new URL(atCrisp.url);
+				// An address that may not stay one segment of a path is not sent.
+				if (atCrisp) {
+					const url = new URL(atCrisp.url ?? "");
 					const segments = url.pathname.split("/");
 					expect(segments).toHaveLength(7);
 					expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(address);
 					expect([url.origin, url.search, url.hash]).toEqual(["https://provider.invalid", "", ""]);
+					expect(decodeURIComponent(decodeURIComponent(url.pathname)).split("/")).toHaveLength(7);
+					expect(atCrisp.body).toEqual({ text: name });
 				}
-				expect(atCrisp?.body).toEqual({ text: name });
 				expect(sentFor(vibetrace, stored)?.body).toEqual({
 					user: { email: address },
 					event: { generic: { generic: { event_name: name } } },

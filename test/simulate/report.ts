@@ -113,7 +113,7 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}Two rules keep the share of purchases low. Each person's events keep their order, so a purchase waits for the same person's earlier events, and the reserve is open only if a person's next event is the backend's. Besides, a person unknown to Crisp costs three requests for the first event: one that is refused, one that creates the person, and the event itself. A shop this far over its quota should choose the events that Crisp gets (\`events: ["confirmation", "login"]\`).
+)}Why not more of the purchases: a person unknown to Crisp costs three requests for the first event: one that is refused, one that creates the person, and the event itself. A shop this far over its quota should choose the events that Crisp gets (\`events: ["confirmation", "login"]\`).
 
 `;
 }

@@ -80,7 +80,7 @@ describe("the verdict on a simulated day", () => {
 			"events in the wrong order",
 			[2, 1],
 			{},
-			"each person's events arrived at each provider in the order in which the proxy accepted them",
+			"each sender's events of a person arrived at each provider in the order in which the proxy accepted them",
 		],
 		["an overdrawn budget", [1, 2], { requests: 11 }, "no destination got more requests than its budget"],
 		[

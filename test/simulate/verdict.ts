@@ -1,5 +1,5 @@
 import type { ProviderName, SandboxPerson } from "../../server/sandbox/index.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Accepted, Ledger } from "./ledger.ts";
 import type { Arrivals, Delivery, Outcome } from "./outcome.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
 import type { Remaining } from "./remaining.ts";
@@ -104,33 +104,33 @@ function counted({ deliveries, remaining }: Evidence): Invariant {
 	return { statement: "the store's counters agree with the ledger", checked: remaining.stats.events, broken };
 }
 
-/** Checks that a person's events arrived at a provider in the order in which the proxy accepted them. */
+const isBefore = (a: Accepted, b: Accepted) => a.answered < b.sent || (a.sent === b.sent && a.place < b.place);
+
+/** Checks that a person's events of one sender arrived at a provider in the order in which the proxy accepted them. */
 function inOrder({ people, deliveries }: Evidence): Invariant {
-	const accepted = new Map(deliveries.map(({ entry }) => [entry.orderId ?? entry.n, entry.accepted] as const));
+	const found = new Map(deliveries.map(({ entry }) => [entry.orderId ?? entry.n, entry] as const));
 	for (const { entry, outcome } of deliveries) {
-		if (outcome.kind === "delivered") accepted.set(entry.orderId ?? entry.n, entry.accepted);
+		if (outcome.kind === "delivered") found.set(entry.orderId ?? entry.n, entry);
 	}
 	const broken: string[] = [];
 	let checked = 0;
 	for (const name of destinations) {
 		for (const { events, id } of people[name]) {
 			const order = events.map(({ name: type, data }) =>
-				accepted.get(type === "confirmation" ? String(data?.orderId) : Number(data?.n)),
+				found.get(type === "confirmation" ? String(data?.orderId) : Number(data?.n)),
 			);
 			checked += order.length;
 			for (const [place, later] of order.entries()) {
 				const earlier = order
 					.slice(0, place)
-					.findIndex(
-						(one) =>
-							one && later && (later.answered < one.sent || (later.sent === one.sent && later.place < one.place)),
-					);
+					.findIndex((one) => one && later && one.trusted === later.trusted && isBefore(later.accepted, one.accepted));
 				if (earlier >= 0) broken.push(`${name}: events ${earlier} and ${place} of ${id} arrived in the wrong order`);
 			}
 		}
 	}
 	return {
-		statement: "each person's events arrived at each provider in the order in which the proxy accepted them",
+		statement:
+			"each sender's events of a person arrived at each provider in the order in which the proxy accepted them",
 		checked,
 		broken,
 	};

@@ -54,6 +54,7 @@ const reasons: Record<string, string> = {
 	duplicate_order: "this order had been recorded before",
 	email_open_too_soon: "the e-mail was opened again within 20 minutes",
 	not_addressable: "the person has no e-mail or user id that the provider could use",
+	too_many_waiting: "too many other events of the person were waiting",
 	unknown_person: "the provider did not find the person",
 	forgotten: "the person was forgotten",
 	expired: "the event had waited too long",

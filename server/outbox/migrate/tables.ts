@@ -30,7 +30,7 @@ const plain = (type: string, ...names: string[]) => names.map((name): Column => 
 const text = (value: unknown) => (value === null ? null : storable(String(value)));
 const texts = (...names: string[]) => names.map((name): Column => [name, "text", (row) => text(row[name])]);
 const bytes = (name: string): Column => [name, "bytea", (row) => bytesOf(row[name])];
-const reserved: Column = ["reserved", "boolean", (row) => row.reserved === 1];
+const flags = (...names: string[]) => names.map((name): Column => [name, "boolean", (row) => row[name] === 1]);
 const destinationNumber = (row: Row, { numberOf }: Mapping) => numberOf(String(row.site), String(row.destination));
 const destination: Column = ["destination", "integer", destinationNumber];
 
@@ -119,7 +119,7 @@ export const moves: TableMove[] = [
 			},
 		],
 		...texts("person"),
-		reserved,
+		...flags("trusted", "reserved", "behind"),
 		["state", "text", ({ due_at }) => (Number(due_at) > 0 ? "waiting" : "ready")],
 	]),
 	insert("entry JOIN owing USING (bundle)", "lane, bundle", [
@@ -150,7 +150,7 @@ export const moves: TableMove[] = [
 			destination,
 			...texts("person", "body", "reason", "message"),
 			...plain("integer", "rank", "status", "attempts"),
-			reserved,
+			...flags("reserved", "trusted"),
 		],
 		{ overriding: "OVERRIDING SYSTEM VALUE" },
 	),

@@ -12,9 +12,9 @@ export async function insertDeadLetters(run: Run, letters: readonly NewDeadLette
 	if (letters.length === 0) return;
 	await run(
 		`INSERT INTO eventferry.dead_letter
-		(destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
-		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::integer[], $5::boolean[], $6::integer[], $7::text[],
-			$8::text[], $9::integer[], $10::bigint[], $11::bigint[])`,
+		(destination, person, body, rank, reserved, trusted, status, reason, message, attempts, first_at, last_at)
+		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::integer[], $5::boolean[], $6::boolean[], $7::integer[],
+			$8::text[], $9::text[], $10::integer[], $11::bigint[], $12::bigint[])`,
 		columns(
 			letters,
 			"destination",
@@ -22,6 +22,7 @@ export async function insertDeadLetters(run: Run, letters: readonly NewDeadLette
 			({ body }) => storable(body),
 			"rank",
 			"reserved",
+			"trusted",
 			({ ending }) => ending.status,
 			({ ending }) => storable(ending.reason),
 			({ ending: { message } }) => message && storable(message),

@@ -9,7 +9,7 @@ import type { Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { insertDeadLetters } from "./dead-letters.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
-import type { LockedLane } from "./lanes.ts";
+import { arrangeLanes, type LockedLane } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
 /** The end of leading deliveries of a locked lane. */
@@ -40,12 +40,13 @@ async function deadLettersOf(run: Run, ends: readonly (End & { ended: Owed[] })[
 		dead.flatMap(({ ended }) => ended.map(({ entry }) => entry)),
 	);
 	return dead.flatMap(({ lane, ended, ending, attempts, now }) =>
-		ended.map(({ entry, place, rank, reserved }, index) => ({
+		ended.map(({ entry, place, rank, reserved, trusted }, index) => ({
 			destination: lane.destination,
 			person: lane.person,
 			body: bodies.get(bundleId(entry))?.[place] ?? "",
 			rank,
 			reserved,
+			trusted,
 			ending,
 			attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
 			firstAt: entry.firstAt ?? lane.failingSince ?? now,
@@ -114,7 +115,13 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		const gone = ends.flatMap((each) => each.gone);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
-		await Promise.all([insertDeadLetters(run, letters), removeEntries(run, gone), releaseBundles(run, gone)]);
+		const removed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
+		const [isArranged] = await Promise.all([
+			arrangeLanes(run, removed),
+			insertDeadLetters(run, letters),
+			removeEntries(run, gone),
+			releaseBundles(run, gone),
+		]);
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {
 			const [first] = left;
@@ -123,10 +130,9 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 				...untried,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
 				rank: ranks.get(lane.id) ?? lane.rank,
-				reserved: first?.reserved === true,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
-			return { lane: after, isEmpty, ended: ended.length };
+			return { lane: after, isEmpty, yields: isArranged(lane), ended: ended.length };
 		});
 	}
 

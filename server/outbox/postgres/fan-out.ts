@@ -2,11 +2,12 @@ import { byDestination, type Routed } from "../deliveries.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
-import { discardedFor, siteItself } from "../tally.ts";
+import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import { bodiesOf, bundleId, removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import type { Row, Run } from "./connection.ts";
-import { addEntries, type NewEntry } from "./lanes.ts";
+import type { Counts } from "./counters.ts";
+import { addEntries, type NewEntry, roomForUntrusted } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -31,6 +32,10 @@ interface Bundle {
 	place: number;
 	events: Event[];
 }
+/** A bundle, and the deliveries of its events, by destination. */
+interface Owed extends Bundle {
+	parts: (Omit<NewEntry, "isShared"> & { name: string })[];
+}
 /** An event that was discarded: its bundle, and its line in the bundle. */
 type DiscardedLine = Bundle & { line: number; reason: string };
 
@@ -53,20 +58,37 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
 export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
-	/** Returns the entries for bundles, the bundles that no lane owes, and the bundles that several lanes owe. */
-	async function entriesOf(bundles: readonly Bundle[]) {
-		const owed = bundles.map((bundle) => ({ ...bundle, by: byDestination(bundle.events) }));
-		const entries: NewEntry[] = [];
-		for (const { site, person, batch, place, by } of owed) {
-			for (const [name, deliveries] of by) {
+	/**
+	 * Returns the entries for bundles, the bundles that no lane owes, and the bundles that several lanes owe. Counts the
+	 * deliveries that are discarded because too many wait.
+	 */
+	async function entriesOf(run: Run, bundles: readonly Bundle[], counts: Counts) {
+		const owed: Owed[] = [];
+		for (const bundle of bundles) {
+			const { site, batch, place, events } = bundle;
+			const person = storable(bundle.person);
+			const parts: Owed["parts"] = [];
+			for (const [name, deliveries] of byDestination(events)) {
 				const destination = await destinations.id({ site, name });
-				entries.push({ destination, person: storable(person), batch, place, deliveries, isShared: by.size > 1 });
+				parts.push({ name, destination, person, batch, place, deliveries });
 			}
+			owed.push({ ...bundle, parts });
+		}
+		const isUntrusted = ({ deliveries }: Owed["parts"][number]) => deliveries[0]?.trusted === false;
+		const takeRoom = await roomForUntrusted(run, owed.flatMap(({ parts }) => parts).filter(isUntrusted));
+		for (const each of owed) {
+			for (const part of each.parts.filter(isUntrusted)) {
+				const more = part.deliveries.splice(takeRoom(part, part.deliveries.length));
+				counts.add(each.site, part.name, discardedFor(tooManyWaiting), more.length);
+			}
+			each.parts = each.parts.filter(({ deliveries }) => deliveries.length > 0);
 		}
 		return {
-			entries,
-			unowed: owed.filter(({ by }) => by.size === 0),
-			shared: owed.filter(({ by }) => by.size > 1).map((bundle) => ({ ...bundle, lanes: bundle.by.size })),
+			entries: owed.flatMap(({ parts }) => parts.map((part): NewEntry => ({ ...part, isShared: parts.length > 1 }))),
+			unowed: owed.filter(({ parts }) => parts.length === 0),
+			shared: owed
+				.filter(({ parts }) => parts.length > 1)
+				.map(({ parts, ...each }) => ({ ...each, lanes: parts.length })),
 		};
 	}
 
@@ -97,9 +119,9 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			});
 			return { ...bundle, events };
 		});
-		const { entries, unowed, shared } = await entriesOf(accepted);
-		const discarded = discardedOf(run, discardedLines);
 		const counts = counters(run);
+		const { entries, unowed, shared } = await entriesOf(run, accepted, counts);
+		const discarded = discardedOf(run, discardedLines);
 		const done = [claims.save(), addEntries(run, entries, { destinations, counts, now }), shareBundles(run, shared)];
 		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
 		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);

@@ -6,6 +6,7 @@ import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
 import { columns, type Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
+import { lockOrder } from "./lanes.ts";
 import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
@@ -51,7 +52,7 @@ async function removeFromJournal(run: Run, site: string, people: ReadonlySet<str
 async function removeLanes(run: Run, site: string, people: readonly string[]) {
 	const lanes = await run(
 		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
-		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY lane.id FOR UPDATE OF lane`,
+		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
 		[site, people],
 	);
 	const ids = [lanes.map(({ id }) => id)];

@@ -1,6 +1,7 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
-import { type Lane, laneOf } from "../lane.ts";
+import { type Lane, laneOf, type Trust, trustOf } from "../lane.ts";
+import { untrustedMost } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { type BundleKey, bundleId } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
@@ -19,25 +20,59 @@ export interface NewEntry extends BundleKey {
 	history?: History;
 }
 
-interface GrowingLane extends Pick<Lane, "id" | "destination" | "person" | "rank" | "reserved"> {
+interface GrowingLane extends Pick<Lane, "id" | "destination" | "person" | "trusted" | "reserved" | "rank"> {
 	/** Rank in the row; undefined for a lane that has no row yet. */
 	storedRank: number | undefined;
 }
 
-const keyOf = ({ destination, person }: Pick<NewEntry, "destination" | "person">) => `${destination}\n${person}`;
+type Place = Pick<Lane, "destination" | "person">;
+const placeOf = ({ destination, person }: Place) => `${destination}\n${person}`;
+/** Returns columns with each place once. */
+const placeColumns = (places: readonly Place[]) =>
+	columns([...new Map(places.map((each) => [placeOf(each), each])).values()], "destination", "person");
+const keyOf = (lane: Place & Trust) => `${placeOf(lane)}\n${lane.trusted} ${lane.reserved}`;
 
-/** Finds and locks the existing lanes of entries, in the order in which every transaction locks lanes. */
+/** SQL for the order in which every transaction locks lanes: a person's lanes as they are served. */
+export const lockOrder = "lane.trusted DESC, lane.reserved DESC, lane.id";
+
+/**
+ * Lets people's lanes at a destination wait for their lanes of events with more trust. Locks the lanes first and
+ * looks in a later statement, so that what another transaction has just done is seen. Resolves to a function that tells
+ * whether lanes of a person were changed.
+ */
+export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<(place: Place) => boolean> {
+	if (places.length === 0) return () => false;
+	const keys = placeColumns(places);
+	void run(
+		`SELECT FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
+		USING (destination, person) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
+		keys,
+	);
+	const changed = await run(
+		`UPDATE eventferry.lane SET behind = NOT behind FROM unnest($1::integer[], $2::text[]) AS t (destination, person)
+		WHERE lane.destination = t.destination AND lane.person = t.person AND behind <> EXISTS (
+			SELECT FROM eventferry.lane AS better WHERE better.destination = lane.destination AND better.person = lane.person
+			AND (better.trusted, better.reserved) > (lane.trusted, lane.reserved)
+		) RETURNING lane.destination, lane.person`,
+		keys,
+	);
+	const found = new Set(
+		changed.map(({ destination, person }) => placeOf({ destination: Number(destination), person: String(person) })),
+	);
+	return (place) => found.has(placeOf(place));
+}
+
+/** Finds and locks the existing lanes of the people of entries. */
 async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<Map<string, GrowingLane>> {
-	const wanted = [...new Map(entries.map((entry) => [keyOf(entry), entry])).values()];
 	const found = await run(
-		`SELECT id, destination, person, rank FROM eventferry.lane
+		`SELECT id, destination, person, trusted, reserved, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
-		ORDER BY id FOR UPDATE OF lane`,
-		columns(wanted, "destination", "person"),
+		ORDER BY ${lockOrder} FOR UPDATE OF lane`,
+		placeColumns(entries),
 	);
 	const lanes = found.map((row): GrowingLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
-		return { id, destination, person: String(row.person), rank, reserved: false, storedRank: rank };
+		return { id, destination, person: String(row.person), ...trustOf(row), rank, storedRank: rank };
 	});
 	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
 }
@@ -47,10 +82,10 @@ async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): 
 	const better = lanes.filter(({ storedRank, rank }) => storedRank !== undefined && rank < storedRank);
 	if (fresh.length > 0) {
 		void run(
-			`INSERT INTO eventferry.lane (id, destination, person, rank, reserved, owed_since, turn)
-			SELECT *, $6::bigint, nextval('eventferry.turn')
-			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[])`,
-			[...columns(fresh, "id", "destination", "person", "rank", "reserved"), now],
+			`INSERT INTO eventferry.lane (id, destination, person, rank, trusted, reserved, owed_since, turn)
+			SELECT *, $7::bigint, nextval('eventferry.turn')
+			FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::boolean[], $6::boolean[])`,
+			[...columns(fresh, "id", "destination", "person", "rank", "trusted", "reserved"), now],
 		);
 	}
 	if (better.length === 0) return;
@@ -83,16 +118,28 @@ export async function addEntries(
 		const bundle = bundleId({ batch, place });
 		const id = ids.get(bundle) ?? ++nextId;
 		ids.set(bundle, id);
-		const key = keyOf({ destination, person });
+		const { trusted = false, reserved = false } = deliveries[0] ?? {};
+		const key = keyOf({ destination, person, trusted, reserved });
 		const rank = bestRank(deliveries);
-		const reserved = deliveries[0]?.reserved === true;
-		const lane = lanes.get(key) ?? { id: ++nextId, destination, person, rank, reserved, storedRank: undefined };
+		const lane = lanes.get(key) ?? {
+			id: ++nextId,
+			destination,
+			person,
+			trusted,
+			reserved,
+			rank,
+			storedRank: undefined,
+		};
 		lane.rank = Math.min(lane.rank, rank);
 		lanes.set(key, lane);
 		const { attempts: pastAttempts = 0, firstAt } = history ?? {};
 		return { lane: lane.id, id, batch, place, deliveries, storedAt: now, firstAt, pastAttempts, isShared };
 	});
-	await Promise.all([insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)]);
+	const several = [...Map.groupBy(lanes.values(), placeOf).values()].filter(
+		(theirs) => theirs.length > 1 && theirs.some(({ storedRank }) => storedRank === undefined),
+	);
+	const saving = [insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)];
+	await Promise.all([...saving, arrangeLanes(run, several.flat())]);
 	for (const { destination, deliveries } of added) {
 		const { site, name } = await destinations.byId(destination);
 		counts.add(site, name, "owed", deliveries.length);
@@ -103,6 +150,34 @@ export async function addEntries(
 	}
 }
 
+/**
+ * Returns a function that takes some of the room for untrusted deliveries in a person's lane at a destination, and tells
+ * how many of them fit. The caller must hold the lock of `lockWriting`.
+ */
+export async function roomForUntrusted(run: Run, places: readonly Place[]) {
+	const found =
+		places.length === 0
+			? []
+			: await run(
+					`SELECT destination, person, (SELECT sum(count) FROM eventferry.entry WHERE entry.lane = lane.id) - done AS owed
+					FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
+					USING (destination, person) WHERE NOT trusted`,
+					placeColumns(places),
+				);
+	const owed = new Map(
+		found.map((row) => [
+			placeOf({ destination: Number(row.destination), person: String(row.person) }),
+			Number(row.owed),
+		]),
+	);
+	return (place: Place, count: number): number => {
+		const before = owed.get(placeOf(place)) ?? 0;
+		const fitting = Math.min(count, Math.max(0, untrustedMost - before));
+		owed.set(placeOf(place), before + fitting);
+		return fitting;
+	};
+}
+
 /** A lane whose row this transaction has locked. */
 export interface LockedLane extends Lane {
 	state: string;
@@ -111,6 +186,8 @@ export interface LockedLane extends Lane {
 	done: number;
 	/** True to put the lane behind the others of its rank. */
 	moves: boolean;
+	/** True while another lane of the person comes first. */
+	behind: boolean;
 }
 
 export const lockedLaneOf = (row: Row): LockedLane => ({
@@ -119,18 +196,19 @@ export const lockedLaneOf = (row: Row): LockedLane => ({
 	owner: optionalNumber(row.owner),
 	done: Number(row.done),
 	moves: false,
+	behind: row.behind === true,
 });
 
 export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promise<void> {
 	if (lanes.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
-			reserved = t.reserved, owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
+			owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
 			failing_since = t.failing_since, requests = t.requests, shown = t.shown, done = t.done,
 			turn = CASE WHEN t.moves THEN nextval('eventferry.turn') ELSE lane.turn END
-		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::boolean[], $7::bigint[],
-			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[], $14::boolean[])
-			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests,
+		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::bigint[],
+			$7::integer[], $8::integer[], $9::bigint[], $10::integer[], $11::integer[], $12::integer[], $13::boolean[])
+			AS t (id, state, owner, due_at, rank, owed_since, attempts, unreadable, failing_since, requests,
 				shown, done, moves)
 		WHERE lane.id = t.id`,
 		columns(
@@ -140,7 +218,6 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 			"owner",
 			"dueAt",
 			"rank",
-			"reserved",
 			"owedSince",
 			"attempts",
 			"unreadable",

@@ -27,6 +27,16 @@ interface Wanted {
 	after: Turn;
 }
 
+/**
+ * SQL that tells whether another lane of a lane's person is leased at its destination: one of events with less trust,
+ * from before the lane was made. The fan-out that makes a lane locks the person's others first, so none is leased later.
+ * No EXISTS, which PostgreSQL may answer by reading every leased lane first.
+ */
+const isPersonLeased = `coalesce((
+	SELECT true FROM eventferry.lane AS other WHERE other.destination = lane.destination AND other.person = lane.person
+	AND other.state = 'leased' LIMIT 1
+), false)`;
+
 /** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
@@ -54,7 +64,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const rows = await run(
 			`WITH chosen AS (
 				SELECT id FROM eventferry.lane
-				WHERE destination = $1 AND state = 'ready' AND ${isAfter} ${reservedOnly ? "AND reserved" : ""}
+				WHERE destination = $1 AND state = 'ready' AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${isAfter}
+				AND NOT (trusted AND ${isPersonLeased})
 				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
 				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
 				ORDER BY ${order} LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -127,8 +138,9 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				SELECT min(due_at) FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
 				AND NOT id = ANY($2::bigint[]) AND (state = 'waiting' OR owner = $3)
 			) AS next_at, $4 AND (
-				SELECT true FROM eventferry.lane WHERE destination = $1 AND state = 'ready' ${reservedOnly ? "AND reserved" : ""}
-				ORDER BY turn DESC LIMIT 1
+				SELECT true FROM eventferry.lane
+				WHERE destination = $1 AND state = 'ready' AND ${reservedOnly ? "reserved" : "NOT behind"}
+				AND NOT (trusted AND ${isPersonLeased}) ORDER BY turn DESC LIMIT 1
 			) AS is_more FROM eventferry.destination WHERE id = $1`,
 			[destination, holding, owner.id, leased === lanes],
 		);

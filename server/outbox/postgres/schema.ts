@@ -126,8 +126,24 @@ EXCEPTION WHEN feature_not_supported THEN NULL;
 END $$;
 `;
 
+/**
+ * SQL that makes version 2 from version 1, where a person had one lane at a destination, and all trusted events, but no
+ * others, were allowed to spend the reserve. These lanes stay whole, as lanes of trusted events, to keep their order. A
+ * lane is `behind` while the person has one with more trust at the destination; a reserved one never is.
+ */
+const lanesByTrust = `
+ALTER TABLE eventferry.lane
+	ADD COLUMN trusted boolean NOT NULL DEFAULT true, ADD COLUMN behind boolean NOT NULL DEFAULT false,
+	DROP CONSTRAINT lane_destination_person_key, ADD UNIQUE (destination, person, trusted, reserved);
+DROP INDEX eventferry.lane_rank, eventferry.lane_turn;
+CREATE INDEX lane_rank ON eventferry.lane (destination, rank, turn) WHERE state = 'ready' AND NOT behind;
+CREATE INDEX lane_turn ON eventferry.lane (destination, turn) WHERE state = 'ready' AND NOT behind;
+ALTER TABLE eventferry.dead_letter ADD COLUMN trusted boolean NOT NULL DEFAULT false;
+UPDATE eventferry.dead_letter SET trusted = reserved;
+`;
+
 /** SQL that makes each version of the schema from the version before. */
-const migrations = [tables];
+const migrations = [tables, lanesByTrust];
 const version = migrations.length;
 
 async function versionOf(run: Run): Promise<number> {

@@ -3,6 +3,7 @@ import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { bodiesOf, bundleId, linesOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
+import { lockOrder } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -10,13 +11,19 @@ import { restored, storable } from "./text.ts";
 const eventId = (entry: number, place: number) => `${entry}.${place}`;
 
 export function createSearch({ database, destinations }: Shared) {
-	async function owedBy(run: Run, lane: Row, { events, limit }: OwedQuery) {
-		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = $1 ORDER BY id", [lane.id]);
+	/** Finds deliveries in the lanes of one person at one destination. */
+	async function owedBy(run: Run, lanes: readonly Row[], { events, limit }: OwedQuery) {
 		const wanted = events && new Set(events);
-		return rows
-			.map(entryOf)
-			.flatMap((entry) => entry.deliveries.map(({ place }) => ({ entry, place })))
-			.slice(Number(lane.done))
+		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = ANY($1::bigint[]) ORDER BY id", [
+			lanes.map(({ id }) => id),
+		]);
+		const entries = Map.groupBy(rows.map(entryOf), ({ lane }) => lane);
+		return lanes
+			.flatMap((lane) =>
+				(entries.get(Number(lane.id)) ?? [])
+					.flatMap((entry) => entry.deliveries.map(({ place }) => ({ lane, entry, place })))
+					.slice(Number(lane.done)),
+			)
 			.map((owed, ahead) => ({ ...owed, ahead }))
 			.filter(({ entry, place }) => wanted?.has(eventId(entry.id, place)) !== false)
 			.slice(0, limit);
@@ -29,20 +36,21 @@ export function createSearch({ database, destinations }: Shared) {
 				const lanes = await run(
 					`SELECT lane.* FROM unnest($1::integer[]) WITH ORDINALITY AS d (id, place)
 					CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS p (person, place)
-					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person ORDER BY d.place, p.place`,
+					JOIN eventferry.lane ON destination = d.id AND lane.person = p.person
+					ORDER BY d.place, p.place, state = 'leased' DESC, ${lockOrder}`,
 					[ids, query.people.map(storable)],
 				);
 				const found: OwedDelivery[] = [];
-				for (const lane of lanes) {
-					const destination = await destinations.byId(Number(lane.destination));
-					const owed = await owedBy(run, lane, query);
+				const places = Map.groupBy(lanes, ({ destination, person }) => `${destination}\n${person}`);
+				for (const theirs of places.values()) {
+					const owed = await owedBy(run, theirs, query);
 					const bodies = await bodiesOf(
 						run,
 						owed.map(({ entry }) => entry),
 					);
-					for (const { entry, place, ahead } of owed) {
+					for (const { lane, entry, place, ahead } of owed) {
 						found.push({
-							destination,
+							destination: await destinations.byId(Number(lane.destination)),
 							person: restored(String(lane.person)),
 							body: bodies.get(bundleId(entry))?.[place] ?? "",
 							ahead,

@@ -3,7 +3,7 @@ import type { Settled, Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
 import { columns, type Run } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
-import { type LockedLane, lockedLaneOf, updateLanes } from "./lanes.ts";
+import { type LockedLane, lockedLaneOf, lockOrder, updateLanes } from "./lanes.ts";
 import { link } from "./links.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -41,7 +41,7 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 		database.transaction(async (run) => {
 			const rows = await run(
 				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
-				ORDER BY id FOR UPDATE`,
+				ORDER BY ${lockOrder} FOR UPDATE`,
 				[settlements.map(({ lease }) => lease.lane), owner.id],
 			);
 			const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
@@ -73,7 +73,11 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 			saving.push(counts.save());
 			await Promise.all(saving);
 			const states = new Map(
-				held.map(({ lane, settlement }) => [settlement, after.get(lane.id)?.isEmpty ? "gone" : "remains"] as const),
+				held.map(({ lane, settlement }): [Settlement, Settled] => {
+					const { isEmpty = false, yields = false } = after.get(lane.id) ?? {};
+					// A lane that was leased before one with more trust was made has been behind that one since.
+					return [settlement, yields || lane.behind ? "yields" : isEmpty ? "gone" : "remains"];
+				}),
 			);
 			return settlements.map((settlement) => states.get(settlement) ?? "lost");
 		});

@@ -60,13 +60,14 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 	}
 
 	return {
-		add({ destination, person, body, rank, reserved, attempts, firstAt, at, ending }: NewDeadLetter): void {
+		add({ destination, person, body, attempts, firstAt, at, ending, ...letter }: NewDeadLetter): void {
+			const [reserved, trusted] = [letter.reserved ? 1 : 0, letter.trusted ? 1 : 0];
 			const { status = null, reason, message = null } = ending;
 			run(
 				`INSERT INTO dead_letter
-				(site, destination, person, body, rank, reserved, status, reason, message, attempts, first_at, last_at)
-				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
-				[person, body, rank, reserved ? 1 : 0, status, reason, message, attempts, firstAt, at, destination],
+				(site, destination, person, body, rank, reserved, trusted, status, reason, message, attempts, first_at, last_at)
+				SELECT site, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM destination WHERE id = ?`,
+				[person, body, letter.rank, reserved, trusted, status, reason, message, attempts, firstAt, at, destination],
 			);
 		},
 

@@ -21,10 +21,10 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			const { destination, person } = lane;
 			const bodies = bundles.bodies(bundle);
 			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, { place, rank, reserved }] of unpackDeliveries(ended).entries()) {
+			for (const [index, { place, alone: _, ...delivery }] of unpackDeliveries(ended).entries()) {
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
 				const body = bodies[place] ?? "";
-				deadLetters.add({ destination, person, body, rank, reserved, attempts, firstAt, at: now, ending });
+				deadLetters.add({ destination, person, body, ...delivery, attempts, firstAt, at: now, ending });
 			}
 		}
 		const count = countPacked(ended);
@@ -42,8 +42,11 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		return { count, left };
 	}
 
-	/** Ends the leading deliveries of a lane. Deletes an empty lane; changes any other, which the caller must write. */
-	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1): { isEmpty: boolean } {
+	/**
+	 * Ends the leading deliveries of a lane. Deletes an empty lane; changes any other, which the caller must write. Returns
+	 * whether the lane was empty, and whether another one of the person then comes next.
+	 */
+	function end(lane: Lane, deliveries: number, ending: Ending, now: number, attemptsNow = 1) {
 		let done = 0;
 		let rest: Uint8Array | undefined;
 		for (let some = 1; some > 0 && done < deliveries; done += some) {
@@ -54,25 +57,22 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		}
 		count(lane.destination, "owed", -done);
 		count(lane.destination, counterOf(ending), done);
-		const isReserved = (packed: Uint8Array) => unpackDeliveries(splitPacked(packed, 1)[0])[0]?.reserved === true;
 		// The rest of the entry has as good a rank: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
-			Object.assign(lane, { ...untried, reserved: isReserved(rest) });
-			return { isEmpty: false };
+			Object.assign(lane, untried);
+			return { isEmpty: false, yields: false };
 		}
 		const first = get(
-			`SELECT deliveries, stored_at, (SELECT min(rank) FROM
+			`SELECT stored_at, (SELECT min(rank) FROM
 				(SELECT rank FROM entry WHERE lane = ?1 ORDER BY bundle LIMIT ${lookAhead})) AS best
 			FROM entry JOIN owing ON owing.bundle = entry.bundle WHERE lane = ?1 ORDER BY entry.bundle LIMIT 1`,
 			[lane.id],
 		);
 		if (!first) {
-			lanes.remove(lane);
-			return { isEmpty: true };
+			return { isEmpty: true, yields: lanes.remove(lane) };
 		}
-		const reserved = isReserved(bytesOf(first.deliveries));
-		Object.assign(lane, { ...untried, reserved, rank: Number(first.best), owedSince: Number(first.stored_at) });
-		return { isEmpty: false };
+		Object.assign(lane, { ...untried, rank: Number(first.best), owedSince: Number(first.stored_at) });
+		return { isEmpty: false, yields: false };
 	}
 
 	return { end };

@@ -1,8 +1,8 @@
 import { byDestination } from "../deliveries.ts";
 import { type Head, routedOf } from "../journal-row.ts";
-import { discardedTold } from "../limits.ts";
+import { discardedTold, untrustedMost } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
-import { discardedFor, siteItself } from "../tally.ts";
+import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
 
@@ -40,7 +40,13 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const offset = first;
 			first += events.length;
 			const owed = byDestination(routedOf(head, routes).filter((_, place) => !taken.has(offset + place)));
-			for (const [name, deliveries] of owed) lanes.addEntry(idOf(site, name), person, { bundle, deliveries }, now);
+			for (const [name, deliveries] of owed) {
+				const destination = idOf(site, name);
+				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
+				const added = lanes.addEntry(destination, person, { bundle, deliveries }, now, most);
+				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
+				if (added === 0) owed.delete(name);
+			}
 			if (taken.size > 0) {
 				const bodies = bundles.bodies(bundle);
 				for (const [place, body] of bodies.entries()) {

@@ -29,8 +29,7 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 	/** Deletes the data of a person at a destination, and adds it to the summary. */
 	function forgetAt(site: string, person: string, summary: Forgotten): void {
 		const { destination } = summary;
-		const lane = lanes.find(idOf(site, destination), person);
-		if (lane) {
+		for (const lane of lanes.find(idOf(site, destination), person)) {
 			leases.letGo(lane.id);
 			summary.owed += lanes.clear(lane);
 		}

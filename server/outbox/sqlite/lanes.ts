@@ -1,6 +1,6 @@
 import type { History } from "../dead-letter.ts";
-import { bestRank, type Delivery, packDeliveries } from "../deliveries.ts";
-import { type Lane, laneOf } from "../lane.ts";
+import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
+import { isSameTrust, type Lane, laneOf, trustOf } from "../lane.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 
@@ -15,9 +15,29 @@ export interface NewEntry {
 }
 
 export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
-	function remove({ id, destination }: Lane): void {
+	/** Deletes a lane; returns true if another one of the person comes next. */
+	function remove({ id, destination, person, trusted }: Lane): boolean {
 		run("DELETE FROM lane WHERE id = ?", [id]);
 		count(destination, "lanes", -1);
+		return trusted && arrange(destination, person);
+	}
+
+	/** Lets a person's lanes at a destination wait for those of events with more trust; returns true if there are any. */
+	function arrange(destination: number, person: string): boolean {
+		const { changes } = run(
+			`UPDATE lane SET behind = EXISTS (SELECT 1 FROM lane AS better
+				WHERE better.person = lane.person AND better.destination = lane.destination
+				AND better.trusted + better.reserved > lane.trusted + lane.reserved)
+			WHERE person = ? AND destination = ?`,
+			[person, destination],
+		);
+		return Number(changes) > 0;
+	}
+
+	/** Returns the number of deliveries that a lane owes. */
+	function owedBy(lane: number): number {
+		const owed = get("SELECT sum(length(deliveries)) AS bytes FROM entry WHERE lane = ?", [lane]);
+		return sizeToCount(Number(owed?.bytes));
 	}
 
 	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
@@ -28,11 +48,11 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			return;
 		}
 		const { id, rank, turn, dueAt, attempts, unreadable, requests, owedSince } = lane;
-		const [reserved, failingSince, shown] = [lane.reserved ? 1 : 0, lane.failingSince ?? null, lane.shown ?? null];
+		const [failingSince, shown] = [lane.failingSince ?? null, lane.shown ?? null];
 		run(
-			`UPDATE lane SET rank = ?, reserved = ?, turn = ?, due_at = ?, attempts = ?, unreadable = ?, failing_since = ?,
+			`UPDATE lane SET rank = ?, turn = ?, due_at = ?, attempts = ?, unreadable = ?, failing_since = ?,
 			requests = ?, shown = ?, owed_since = ? WHERE id = ?`,
-			[rank, reserved, turn, dueAt, attempts, unreadable, failingSince, requests, shown, owedSince, id],
+			[rank, turn, dueAt, attempts, unreadable, failingSince, requests, shown, owedSince, id],
 		);
 	}
 
@@ -40,10 +60,12 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		remove,
 		write,
 
-		find(destination: number, person: string): Lane | undefined {
-			const row = get("SELECT * FROM lane WHERE destination = ? AND person = ?", [destination, person]);
-			return row && laneOf(row);
-		},
+		/** Finds a person's lanes at a destination, in the order in which they are served. */
+		find: (destination: number, person: string): Lane[] =>
+			all("SELECT * FROM lane WHERE person = ? AND destination = ? ORDER BY trusted DESC, reserved DESC", [
+				person,
+				destination,
+			]).map(laneOf),
 
 		/** Shortens waits that became too long because the clock was set back. */
 		recover(now: number): void {
@@ -52,23 +74,43 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				run("UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2", [id, latest]);
 		},
 
-		/** Adds an entry to the end of a person's lane, which is made if there is none. */
-		addEntry(destination: number, person: string, { bundle, deliveries, history }: NewEntry, now: number): void {
-			const found = get("SELECT id, rank FROM lane WHERE destination = ? AND person = ?", [destination, person]);
+		/**
+		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
+		 * of deliveries added: the first ones, until the lane owes `most`.
+		 */
+		addEntry(
+			destination: number,
+			person: string,
+			{ bundle, deliveries: wanted, history }: NewEntry,
+			now: number,
+			most = Number.POSITIVE_INFINITY,
+		): number {
+			const [first] = wanted;
+			if (!first) return 0;
+			const lanes = all("SELECT id, rank, trusted, reserved FROM lane WHERE person = ? AND destination = ?", [
+				person,
+				destination,
+			]);
+			const found = lanes.find((row) => isSameTrust(trustOf(row), first));
 			const id = found ? Number(found.id) : numbers();
+			const room = most - (found && Number.isFinite(most) ? owedBy(id) : 0);
+			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
+			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
 				run(
-					`INSERT INTO lane (id, destination, person, rank, reserved, turn, owed_since)
-					VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6)`,
-					[id, destination, person, rank, deliveries[0]?.reserved ? 1 : 0, now],
+					`INSERT INTO lane (id, destination, person, rank, trusted, reserved, turn, owed_since)
+					VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?1, ?7)`,
+					[id, destination, person, rank, first.trusted ? 1 : 0, first.reserved ? 1 : 0, now],
 				);
 				count(destination, "lanes", 1);
+				if (lanes.length > 0) arrange(destination, person);
 			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
+			return deliveries.length;
 		},
 
 		/** Deletes a lane with its entries; returns the number of deliveries. */

@@ -6,6 +6,7 @@ import type { Row } from "./statements.ts";
 
 interface Held {
 	destination: number;
+	person: string;
 	number: number;
 	/** End of the lease. */
 	dueAt: number;
@@ -26,11 +27,16 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 		onRollback(() => held.set(lane, before));
 	}
 
-	/** Reads the ready lanes of a destination that are not leased. */
-	function* ready(destination: number, { reservedOnly }: TakeRequest, order: string): IterableIterator<Row> {
-		const which = `destination = ? AND due_at = 0 ${reservedOnly ? "AND reserved = 1" : ""}`;
+	/** Reads the ready lanes of a destination, of people who have no leased lane there. */
+	function* ready(
+		destination: number,
+		{ reservedOnly }: TakeRequest,
+		order: string,
+		busy: ReadonlySet<string>,
+	): IterableIterator<Row> {
+		const which = `destination = ? AND due_at = 0 AND ${reservedOnly ? "reserved = 1" : "behind = 0"}`;
 		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, [destination]))
-			if (!held.has(Number(row.id))) yield row;
+			if (!busy.has(String(row.person))) yield row;
 	}
 
 	/** Makes lanes ready whose wait is over; returns the end of the next wait. */
@@ -46,7 +52,7 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 	function lease(lane: Lane, { destination, deliveries, now, leaseMs }: TakeRequest): Lease {
 		const { id, person, attempts, unreadable, failingSince, requests, shown } = lane;
 		const number = numbers();
-		held.set(id, { destination: lane.destination, number, dueAt: now + leaseMs });
+		held.set(id, { destination: lane.destination, person, number, dueAt: now + leaseMs });
 		onRollback(() => held.delete(id));
 		const who = [destination.site, destination.name, person];
 		const known = get("SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?", who);
@@ -69,17 +75,23 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			if (hold !== request.hold) return { leases: [], isMore: false, nextAt: undefined, hold };
 			const destination = idOf(site, name);
 			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
-			for (const [lane, { dueAt }] of theirs()) if (dueAt <= now && !holding.includes(lane)) letGo(lane);
+			const busy = new Set<string>();
+			for (const [lane, { dueAt, person }] of theirs()) {
+				if (dueAt <= now && !holding.includes(lane)) letGo(lane);
+				else busy.add(person);
+			}
 			const nextWaiting = wake(destination, now);
 
-			const byRank = ready(destination, request, "rank, turn");
-			const byTurn = ready(destination, request, "turn");
+			const byRank = ready(destination, request, "rank, turn", busy);
+			const byTurn = ready(destination, request, "turn", busy);
 			const leases: Lease[] = [];
 			while (leases.length < request.lanes) {
 				const isLongest = tillLongest(served + leases.length) === 0;
 				const { value } = (isLongest ? byTurn : byRank).next();
 				if (!value) break;
-				leases.push(lease(laneOf(value), request));
+				const lane = laneOf(value);
+				busy.add(lane.person);
+				leases.push(lease(lane, request));
 			}
 			const isMore = leases.length === request.lanes && !byRank.next().done;
 			for (const lanes of [byRank, byTurn]) lanes.return?.();

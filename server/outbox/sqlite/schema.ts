@@ -2,9 +2,36 @@ import type { DatabaseSync } from "node:sqlite";
 import { newerSchema, StoreOpenError } from "../errors.ts";
 import { ordinals } from "./claims.ts";
 
-const version = 1;
 /** Schema version of a file whose contents were moved to PostgreSQL. */
 export const moved = 1_000_000;
+
+/**
+ * SQL that creates the table of lanes. A lane is `behind` while the person has one with more trust at the destination; a
+ * reserved one never is.
+ */
+const lanes = `
+CREATE TABLE lane (
+	id INTEGER PRIMARY KEY,
+	destination INTEGER NOT NULL, person TEXT NOT NULL,
+	trusted INTEGER NOT NULL, reserved INTEGER NOT NULL, behind INTEGER NOT NULL DEFAULT 0,
+	rank INTEGER NOT NULL,
+	turn INTEGER NOT NULL,
+	due_at INTEGER NOT NULL DEFAULT 0,
+	attempts INTEGER NOT NULL DEFAULT 0,
+	unreadable INTEGER NOT NULL DEFAULT 0,
+	failing_since INTEGER,
+	requests INTEGER NOT NULL DEFAULT 0,
+	shown INTEGER,
+	owed_since INTEGER NOT NULL,
+	UNIQUE (person, destination, trusted, reserved)
+) STRICT;
+CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND behind = 0;
+CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0 AND behind = 0;
+CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
+CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
+CREATE INDEX lane_oldest ON lane (destination, owed_since);
+`;
 
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
@@ -21,28 +48,7 @@ CREATE TABLE bundle (
 	id INTEGER PRIMARY KEY, site TEXT NOT NULL, person TEXT NOT NULL, events INTEGER NOT NULL, bodies BLOB NOT NULL
 ) STRICT;
 CREATE TABLE owing (bundle INTEGER PRIMARY KEY, lanes INTEGER NOT NULL, stored_at INTEGER NOT NULL) STRICT;
-CREATE TABLE lane (
-	id INTEGER PRIMARY KEY,
-	destination INTEGER NOT NULL, person TEXT NOT NULL,
-	rank INTEGER NOT NULL,
-	reserved INTEGER NOT NULL,
-	turn INTEGER NOT NULL,
-	due_at INTEGER NOT NULL DEFAULT 0,
-	attempts INTEGER NOT NULL DEFAULT 0,
-	unreadable INTEGER NOT NULL DEFAULT 0,
-	failing_since INTEGER,
-	requests INTEGER NOT NULL DEFAULT 0,
-	shown INTEGER,
-	owed_since INTEGER NOT NULL,
-	UNIQUE (person, destination)
-) STRICT;
-CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0;
-CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0;
-CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
-CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
-CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
-CREATE INDEX lane_oldest ON lane (destination, owed_since);
-CREATE TABLE entry (
+${lanes}CREATE TABLE entry (
 	lane INTEGER NOT NULL, bundle INTEGER NOT NULL, rank INTEGER NOT NULL, deliveries BLOB NOT NULL,
 	past_attempts INTEGER NOT NULL DEFAULT 0, first_at INTEGER,
 	PRIMARY KEY (lane, bundle)
@@ -78,7 +84,7 @@ CREATE INDEX link_used ON link (used_at);
 CREATE TABLE dead_letter (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, body TEXT NOT NULL,
-	rank INTEGER NOT NULL, reserved INTEGER NOT NULL,
+	rank INTEGER NOT NULL, reserved INTEGER NOT NULL, trusted INTEGER NOT NULL,
 	status INTEGER, reason TEXT NOT NULL, message TEXT,
 	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL
 ) STRICT;
@@ -87,6 +93,24 @@ CREATE INDEX dead_letter_last ON dead_letter (last_at);
 CREATE TABLE counter (
 	destination INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (destination, name)
 ) STRICT, WITHOUT ROWID;
+`;
+
+const version = 2;
+/**
+ * SQL that makes version 2 from version 1, where a person had one lane at a destination, and all trusted events, but no
+ * others, were allowed to spend the reserve. These lanes stay whole, as lanes of trusted events, to keep their order.
+ */
+const fromVersion1 = `
+CREATE TABLE former AS SELECT * FROM lane;
+DROP TABLE lane;
+${lanes}
+INSERT INTO lane (id, destination, person, trusted, reserved, rank, turn, due_at, attempts, unreadable, failing_since,
+	requests, shown, owed_since)
+SELECT id, destination, person, 1, reserved, rank, turn, due_at, attempts, unreadable, failing_since, requests, shown,
+	owed_since FROM former;
+DROP TABLE former;
+ALTER TABLE dead_letter ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+UPDATE dead_letter SET trusted = reserved;
 `;
 
 /**
@@ -123,6 +147,6 @@ export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 			throw new StoreOpenError("the store was moved with eventferry migrate: open the database it was moved to");
 		throw newerSchema(found, version);
 	}
-	if (found === 0) db.exec(`${schema} PRAGMA user_version = ${version};`);
+	if (found < version) db.exec(`${found === 0 ? schema : fromVersion1} PRAGMA user_version = ${version};`);
 	db.exec("COMMIT");
 }

@@ -18,8 +18,9 @@ export function createSearch({ each, idOf, namesOf, bundles, entries, lanes, lea
 	function owedOf(bundle: number, site: string, person: string): Set<number> {
 		const places = new Set<number>();
 		for (const name of namesOf(site)) {
-			const lane = lanes.find(idOf(site, name), person);
-			for (const { place } of (lane && entries.deliveries(lane, bundle)) ?? []) places.add(place);
+			for (const lane of lanes.find(idOf(site, name), person)) {
+				for (const { place } of entries.deliveries(lane, bundle)) places.add(place);
+			}
 		}
 		return places;
 	}
@@ -29,19 +30,21 @@ export function createSearch({ each, idOf, namesOf, bundles, entries, lanes, lea
 			const wanted = events && new Set(events);
 			return destinations.flatMap((destination) =>
 				people.flatMap((person) => {
-					const lane = lanes.find(idOf(destination.site, destination.name), person);
-					if (!lane) return [];
+					const theirs = lanes.find(idOf(destination.site, destination.name), person);
+					const isLeased = ({ id }: Lane) => leases.leasedUntil(id) !== undefined;
 					const found: OwedDelivery[] = [];
 					let ahead = 0;
-					for (const { bundle, deliveries } of entries.owed(lane)) {
-						for (const { place } of deliveries) {
-							if (found.length < limit && wanted?.has(eventId(bundle, place)) !== false) {
-								const body = bundles.bodies(bundle)[place] ?? "";
-								found.push({ destination, person, body, ahead, ...stateOf(lane), attempts: lane.attempts });
+					for (const lane of theirs.sort((a, b) => Number(isLeased(b)) - Number(isLeased(a)))) {
+						for (const { bundle, deliveries } of entries.owed(lane)) {
+							for (const { place } of deliveries) {
+								if (found.length < limit && wanted?.has(eventId(bundle, place)) !== false) {
+									const body = bundles.bodies(bundle)[place] ?? "";
+									found.push({ destination, person, body, ahead, ...stateOf(lane), attempts: lane.attempts });
+								}
+								ahead += 1;
 							}
-							ahead += 1;
+							if (found.length === Math.min(limit, wanted?.size ?? limit)) return found;
 						}
-						if (found.length === Math.min(limit, wanted?.size ?? limit)) break;
 					}
 					return found;
 				}),

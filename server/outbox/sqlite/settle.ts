@@ -24,8 +24,10 @@ export function createSettling({ run, get, numbers, count, lanes, leases, links 
 		const before = laneOf(row);
 		const lane = { ...before };
 		count(lane.destination, "leftOut", leftOut);
-		if (ended && end(lane, ended.count, ended.ending, now).isEmpty) return "gone";
-		lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
-		return "remains";
+		const { isEmpty, yields } = ended ? end(lane, ended.count, ended.ending, now) : { isEmpty: false, yields: false };
+		if (!isEmpty) lanes.write({ ...settledLane(lane, settlement), turn: isOnTheWay ? lane.turn : numbers() }, before);
+		// A lane that was leased before one with more trust was made has been behind that one since.
+		if (yields || row.behind === 1) return "yields";
+		return isEmpty ? "gone" : "remains";
 	};
 }

@@ -31,8 +31,7 @@ const dialect: Dialect = {
 		// Limits answer 420 or 429: https://docs.crisp.chat/guides/rest-api/rate-limits
 		{ status: [420], means: "wait" },
 		// The maintainers name 422 as well: https://github.com/crisp-im/ruby-crisp-api/issues/18
-		// One event may cause it as well, so the probe decides whether the destination is held.
-		{ status: [422], reason: /limit|quota|too_many/, means: "paused" },
+		{ status: [422], reason: /limit|quota|too_many/, means: "wait" },
 		// A plan limits the number of contacts; the answer at its limit is not documented:
 		// https://help.crisp.chat/en/article/how-can-i-increase-my-limits-quotas-1tuarq7
 		{ purpose: ["create"], reason: /limit|quota/, means: "paused" },

@@ -1,11 +1,12 @@
 import * as z from "zod";
 import type { AccountOf } from "../definition.ts";
 import { baseUrl, text } from "../options.ts";
+import { isPathSegment } from "../path-segment.ts";
 
 /** Options of a site's Crisp account. */
 export const options = {
 	/** Id of the website in Crisp, to which the site's people belong. */
-	websiteId: text("your Crisp website id"),
+	websiteId: text("your Crisp website id").refine(isPathSegment, "must be an id, without / \\ % ? #"),
 	/** Identifier of the token: https://docs.crisp.chat/guides/rest-api/authentication/ */
 	identifier: text("the identifier of your Crisp token"),
 	/** Key of the token. */

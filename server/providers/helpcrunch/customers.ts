@@ -1,4 +1,5 @@
 import type { Person } from "../../../shared/event.ts";
+import { normaliseEmail } from "../../stored-event.ts";
 import { isRecord } from "../json.ts";
 
 /** Makes a person's key at HelpCrunch, where userIds are unique and e-mails are not. */
@@ -48,7 +49,7 @@ export function isPerson({ userId, email }: Customer, person: Person, { field, v
 	const isSame = person.userId !== undefined && String(userId) === person.userId;
 	if (field === "userId") return userId === undefined || isSame;
 	const isOther = person.userId !== undefined && !isBlank(userId) && !isSame;
-	return !isOther && (email === undefined || String(email).toLowerCase() === value.toLowerCase());
+	return !isOther && (email === undefined || normaliseEmail(String(email)) === normaliseEmail(value));
 }
 
 /**

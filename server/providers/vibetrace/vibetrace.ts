@@ -33,9 +33,18 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 };
 
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
-const privileged = new Set(["email", "_id", "isSubscribed", "unsubscribed"]);
+const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
+/** Spells a name as a tolerant reader may: without case, outer white space, characters' forms and invisible ones. */
+const folded = (name: string) =>
+	name
+		.normalize("NFKC")
+		.toLowerCase()
+		.replaceAll(/[\p{Cc}\p{Cf}\p{DI}]/gu, "")
+		.trim();
+/** Recognises names that Vibetrace may read as a privileged one, or as an operator or a path of a database. */
+const isPrivileged = (name: string) => privileged.has(folded(name)) || /[$.]/.test(folded(name));
 // Guard (SECURITY.md): privileged-attributes
-const maySet = (name: string, stored: StoredEvent) => !privileged.has(name) || isSigned(stored, name);
+const maySet = (name: string, stored: StoredEvent) => !isPrivileged(name) || isSigned(stored, name);
 
 const dialect: Dialect = {
 	complaint(json) {

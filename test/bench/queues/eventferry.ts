@@ -17,6 +17,7 @@ async function add(outbox: Outbox, jobs: Job[]): Promise<void> {
 			claims: [{ key: id, reason: "duplicate", at: 0, since: 0, until: 1e13 }],
 			rank: 0,
 			reserved: false,
+			trusted: false,
 		};
 	});
 	for (let from = 0; from < events.length; from += 5_000) {

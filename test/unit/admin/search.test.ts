@@ -76,7 +76,9 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 	} as unknown as Outbox;
 	const options = around(outbox, new AbortController().signal);
 	const last = { ...storedEvent({ person: ada, name: "last" }), receivedAt: Date.now() + 1_000 };
-	const events = [{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false }];
+	const events = [
+		{ person, body: JSON.stringify(last), destinations: ["x"], claims: [], rank: 0, reserved: false, trusted: false },
+	];
 	options.activity.received({
 		kind: "batch",
 		site: "site",

@@ -75,6 +75,7 @@ describe("the dispatcher", () => {
 					claims: [],
 					rank: 0,
 					reserved: true,
+					trusted: true,
 				};
 			}),
 		});
@@ -155,7 +156,7 @@ describe("the dispatcher", () => {
 	it("reports a dead letter whose event could not be planned", async () => {
 		mayFault = true;
 		start("vibetrace");
-		const event = { destinations: ["vibetrace"], claims: [], rank: 0, reserved: true };
+		const event = { destinations: ["vibetrace"], claims: [], rank: 0, reserved: true, trusted: true };
 		await outbox.append({ site: "site", events: [{ ...event, person: "email:ada@example.com", body: "no JSON" }] });
 		const expected = [{ kind: "fault" }, { kind: "dead", reason: "internal_error" }];
 		await vi.waitFor(() => expect(notices).toMatchObject(expected), { timeout: 60_000 });

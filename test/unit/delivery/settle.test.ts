@@ -42,6 +42,11 @@ it("settle does not call a lane ready that is gone", async () => {
 	expect(await settleWith(["gone"])).toEqual(["asked", "gone", true]);
 });
 
+it("settle calls the person's next lane ready, even if the settled one is gone or waits", async () => {
+	const failed = { dueAt: 700 };
+	expect(await settleWith(["yields"], { failed })).toEqual(["asked", "yields", "ready from 0", true]);
+});
+
 it("settle tries again until the store accepts the settlement", async () => {
 	const full = new Error("disk full");
 	expect(await settleWith([full, full, "remains"])).toEqual([

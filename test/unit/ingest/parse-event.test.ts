@@ -40,7 +40,20 @@ const maybe = (good: fc.Arbitrary<unknown>, ...nearly: unknown[]) =>
 const odd = fc.oneof(
 	fc.constantFrom(
 		...[null, "", " ", 0, -0, -1, 1.5, 2 ** 53, 1e308, Number.POSITIVE_INFINITY, true, false, [], {}, [null], "true"],
-		...["\u0000", "\u0085", "\ud800", "a\udc00b", "\u2028", "ÄÖ", "😀", "x\n", "__proto__", "constructor"],
+		...[
+			"\u0000",
+			"\u0085",
+			"\ud800",
+			"a\udc00b",
+			"\u2028",
+			"\u200b",
+			"a\u202eb",
+			"ÄÖ",
+			"😀",
+			"x\n",
+			"__proto__",
+			"constructor",
+		],
 	),
 	fc.jsonValue({ maxDepth: 3 }),
 );
@@ -77,7 +90,17 @@ const anId = () => maybe(id, "", filled(200), filled(201));
 const email = fc.oneof(
 	fc.emailAddress(),
 	fc.tuple(fc.constantFrom("", " ", "\t\n", "\u00a0", "\ufeff"), fc.emailAddress()).map((parts) => parts.join("")),
-	fc.constantFrom("a@b", "A@B.C ", "ä@ö.ü", `${filled(252)}@b`, `${filled(250)}@bc `),
+	fc.constantFrom(
+		"a@b",
+		"A@B.C ",
+		"\u212a@b",
+		"a\u200b@b",
+		"a@b\ufeff",
+		"ﬁ@b",
+		"ä@ö.ü",
+		`${filled(252)}@b`,
+		`${filled(250)}@bc `,
+	),
 );
 const scalar = fc.oneof(fc.string(), fc.integer(), fc.double({ noNaN: true }), fc.boolean(), fc.constant(null));
 const nested = (depth: number): fc.Arbitrary<unknown> =>

@@ -62,7 +62,15 @@ it("the latest requests are remembered up to a number of events, and the last hu
 it("a forgotten person's activity is deleted, and requests still under way are not recorded", () => {
 	const activity = create();
 	const events = [
-		{ person: "email:ada@example.com", body: "{}", destinations: [], claims: [], rank: 0, reserved: false },
+		{
+			person: "email:ada@example.com",
+			body: "{}",
+			destinations: [],
+			claims: [],
+			rank: 0,
+			reserved: false,
+			trusted: false,
+		},
 	];
 	activity.received({
 		kind: "batch",

@@ -50,9 +50,9 @@ it("no cursor means the first page, and a cursor larger than any id is accepted"
 	expect(readCursor("9".repeat(40))).toBe(Number.MAX_SAFE_INTEGER);
 });
 
-it("a replayed dead letter keeps its rank, its right to the reserve and its history", () => {
-	const delivery = { place: 0, rank: 3, reserved: true, alone: false };
+it("a replayed dead letter keeps its rank, its trust, its right to the reserve and its history", () => {
+	const delivery = { place: 0, rank: 3, reserved: true, trusted: true, alone: false };
 	const history = { attempts: 2, firstAt: 10 };
-	expect(replayed(row(1, { rank: 3, reserved: 1 }))).toEqual({ delivery, history });
-	expect(replayed(row(1, { rank: 3, reserved: true }))).toEqual({ delivery, history });
+	expect(replayed(row(1, { rank: 3, reserved: 1, trusted: 1 }))).toEqual({ delivery, history });
+	expect(replayed(row(1, { rank: 3, reserved: true, trusted: true }))).toEqual({ delivery, history });
 });

@@ -14,6 +14,7 @@ const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
 	place,
 	rank: 2,
 	reserved: false,
+	trusted: false,
 	alone: false,
 	...more,
 });
@@ -33,15 +34,22 @@ it("a bundle's deliveries are grouped by destination, in the order of its events
 
 describe("packed deliveries", () => {
 	const deliveries = [
-		delivery(0, { reserved: true }),
-		delivery(300, { alone: true }),
-		delivery(65_535, { rank: 1, reserved: true, alone: true }),
+		delivery(0, { reserved: true, trusted: true }),
+		delivery(300, { alone: true, trusted: true }),
+		delivery(65_535, { rank: 1, reserved: true, trusted: true, alone: true }),
 	];
 	const packed = packDeliveries(deliveries);
 
 	it("are the same after unpacking", () => {
 		expect(unpackDeliveries(packed)).toEqual(deliveries);
 		expect(countPacked(packed)).toBe(3);
+	});
+
+	it("that version 0.1.0 stored are trusted if they may spend the reserve", () => {
+		expect(unpackDeliveries(Uint8Array.of(0, 0, 2, 1, 1, 0, 2, 0))).toEqual([
+			delivery(0, { reserved: true, trusted: true }),
+			delivery(1),
+		]);
 	});
 
 	it("yield the best rank without unpacking", () => {

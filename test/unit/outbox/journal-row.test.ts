@@ -25,6 +25,7 @@ const event = (person: string, body: string, destinations: string[], claims: Cla
 	claims,
 	rank: 0,
 	reserved: false,
+	trusted: false,
 });
 
 describe("a sealed batch", () => {

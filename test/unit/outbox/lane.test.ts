@@ -29,13 +29,26 @@ const lane = {
 it("a lane is read alike from SQLite's numbers and PostgreSQL's booleans", () => {
 	const nulls = { failing_since: null, shown: null };
 	const withoutNulls = { ...lane, failingSince: undefined, shown: undefined };
-	expect(laneOf({ ...row, ...nulls, reserved: 1 })).toEqual({ ...withoutNulls, reserved: true });
-	expect(laneOf({ ...row, ...nulls, reserved: true })).toEqual({ ...withoutNulls, reserved: true });
-	expect(laneOf({ ...row, ...nulls, reserved: 0 })).toEqual({ ...withoutNulls, reserved: false });
-	expect(laneOf({ ...row, failing_since: 0, shown: 1, reserved: false })).toEqual({
+	expect(laneOf({ ...row, ...nulls, trusted: 1, reserved: 1 })).toEqual({
+		...withoutNulls,
+		trusted: true,
+		reserved: true,
+	});
+	expect(laneOf({ ...row, ...nulls, trusted: true, reserved: true })).toEqual({
+		...withoutNulls,
+		trusted: true,
+		reserved: true,
+	});
+	expect(laneOf({ ...row, ...nulls, trusted: 0, reserved: 0 })).toEqual({
+		...withoutNulls,
+		trusted: false,
+		reserved: false,
+	});
+	expect(laneOf({ ...row, failing_since: 0, shown: 1, trusted: false, reserved: false })).toEqual({
 		...lane,
 		failingSince: 0,
 		shown: 1,
+		trusted: false,
 		reserved: false,
 	});
 });
@@ -45,6 +58,7 @@ const tried: Lane = {
 	destination: 1,
 	person: "ada",
 	rank: 0,
+	trusted: false,
 	reserved: false,
 	turn: 1,
 	dueAt: 50,

@@ -20,6 +20,7 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	claims: [once(`${person} ${body}`)],
 	rank: 1,
 	reserved: false,
+	trusted: false,
 	...more,
 });
 const every = { lanes: 1_000, deliveries: 1_000, served: 0, reservedOnly: false, holding: [], leaseMs: 1_000 };

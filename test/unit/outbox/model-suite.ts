@@ -28,7 +28,8 @@ const limits = { cap: 8, reserve: 0, bucket: 8, windowMs: 1_024, windowOffsetMs:
 interface Entry {
 	body: string;
 	rank: number;
-	reserved: boolean;
+	/** 2 for the backend, 1 for a verified visitor, 0 for anybody else. */
+	trust: number;
 	/** Bounds of the real time at which it was stored. */
 	stored: { from: number; to: number };
 	/** History of a replayed dead letter. Attempts are undefined if the interface does not promise them. */
@@ -38,6 +39,7 @@ interface Entry {
 interface Lane {
 	destination: Destination;
 	person: string;
+	trust: number;
 	entries: Entry[];
 	state: "ready" | "leased" | "waiting";
 	dueAt: number;
@@ -105,7 +107,8 @@ class Model {
 
 	owe(destination: Destination, person: string, entry: Entry): void {
 		this.account(destination).isKnown = true;
-		const lane = this.lanesOf(destination).find((each) => each.person === person);
+		const { trust } = entry;
+		const lane = this.lanesOf(destination).find((each) => each.person === person && each.trust === trust);
 		if (lane) {
 			lane.entries.push(entry);
 			lane.rank = Math.min(lane.rank, entry.rank);
@@ -114,6 +117,7 @@ class Model {
 		this.lanes.push({
 			destination,
 			person,
+			trust,
 			entries: [entry],
 			state: "ready",
 			dueAt: 0,
@@ -156,11 +160,20 @@ class Model {
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
 		this.events += events.length;
-		for (const { person, body, destinations: to, rank, reserved, claims } of events) {
+		for (const { person, body, destinations: to, rank, reserved, trusted, claims } of events) {
+			const trust = reserved ? 2 : Number(trusted);
 			const reason = this.claim(site, person, claims);
 			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
-			else for (const name of to) this.owe({ site, name }, person, { body: body.toString(), rank, reserved, stored });
+			else for (const name of to) this.owe({ site, name }, person, { body: body.toString(), rank, trust, stored });
 		}
+	}
+
+	/** Returns the lanes that may be leased. */
+	readyIn(destination: Destination, reservedOnly: boolean): Lane[] {
+		const lanes = this.lanesOf(destination);
+		const isFirst = ({ person, trust }: Lane) =>
+			!lanes.some((other) => other.person === person && (other.trust > trust || other.state === "leased"));
+		return lanes.filter((lane) => lane.state === "ready" && (!reservedOnly || lane.trust === 2) && isFirst(lane));
 	}
 
 	take(destination: Destination, most: number, served: number, reservedOnly: boolean, leaseMs: number): Lane[] {
@@ -168,9 +181,9 @@ class Model {
 		const taken: Lane[] = [];
 		while (taken.length < most) {
 			const isLongest = (served + taken.length) % 10 === 9;
-			const [lane] = this.lanesOf(destination)
-				.filter(({ state, entries }) => state === "ready" && (!reservedOnly || entries[0]?.reserved))
-				.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn);
+			const [lane] = this.readyIn(destination, reservedOnly).sort(
+				(a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn,
+			);
 			if (!lane) break;
 			lane.state = "leased";
 			lane.dueAt = this.now + leaseMs;
@@ -366,7 +379,7 @@ const newEvent = fc.record({
 	person: fc.constantFrom(...persons),
 	to: fc.constantFrom(["crisp"], names, ["crisp"], ["helpcrunch"], []),
 	rank: fc.nat(3),
-	reserved: fc.boolean(),
+	trust: fc.constantFrom(0, 0, 1, 2),
 	ago: fc.constantFrom(0, 50, 100),
 	once: fc.uniqueArray(
 		fc.record({
@@ -387,7 +400,7 @@ const append = fc
 	})
 	.map(({ site, events, crash }) =>
 		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
-			const batch = events.map(({ person, to, rank, reserved, ago, once }): NewEvent => {
+			const batch = events.map(({ person, to, rank, trust, ago, once }): NewEvent => {
 				const body = String(++model.lastBody);
 				const at = Math.max(0, model.now - ago);
 				const claims = [
@@ -402,7 +415,15 @@ const append = fc
 					})),
 				];
 				// Both as a string and as UTF-8 bytes.
-				return { person, body: at % 2 ? Buffer.from(body) : body, destinations: to, rank, reserved, claims };
+				return {
+					person,
+					body: at % 2 ? Buffer.from(body) : body,
+					destinations: to,
+					rank,
+					reserved: trust === 2,
+					trusted: trust > 0,
+					claims,
+				};
 			});
 			const from = Date.now();
 			const appended = real.outbox.append({ site, events: batch });
@@ -429,6 +450,7 @@ const appendAgain = fc.record({ site, body: fc.nat(), name: fc.constantFrom(...n
 			destinations: [name],
 			rank: 1,
 			reserved: false,
+			trusted: false,
 		};
 		const from = Date.now();
 		await real.outbox.append({ site, events: [{ ...event, claims }] });
@@ -484,9 +506,8 @@ async function takeBoth(
 		model.laneIds.add(lease.lane);
 		model.held.push({ lease, lane });
 	}
-	const isReady = ({ state, entries: [first] }: Lane) =>
-		state === "ready" && (!request.reservedOnly || first?.reserved === true);
-	expect(isMore).toBe(leases.length === request.lanes && model.lanesOf(request.destination).some(isReady));
+	const left = model.readyIn(request.destination, request.reservedOnly);
+	expect(isMore).toBe(leases.length === request.lanes && left.length > 0);
 	const due = model
 		.lanesOf(request.destination)
 		.filter(({ state }) => state !== "ready")
@@ -546,7 +567,10 @@ async function settleBoth(
 	if (!(isHeld && lane.dueAt <= model.now)) expect(settled !== "lost", "whether the lease was still held").toBe(isHeld);
 	if (settled === "lost") return;
 	model.settle(lane, settlement);
-	expect(settled, "the state of the lane").toBe(model.lanes.includes(lane) ? "remains" : "gone");
+	const left = model.lanes.includes(lane);
+	const comesNext = ({ person, trust }: Lane) => person === lane.person && (!left || trust > lane.trust);
+	const yields = model.lanesOf(lane.destination).some(comesNext);
+	expect(settled, "the state of the lane").toBe(yields ? "yields" : left ? "remains" : "gone");
 }
 
 const settle = fc.record({ draft, which: fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 5) }).map(({ draft, which }) =>
@@ -640,12 +664,14 @@ const forget = fc.record({ site, person: fc.constantFrom(...persons) }).map(({ s
 		const forgotten = await real.outbox.forget({ site, people: [person] });
 		for (const { destination, owed, dead, known } of forgotten) {
 			const place = { site, name: destination };
-			expect(owed).toBe(theirs.find((lane) => keyOf(lane.destination) === keyOf(place))?.entries.length ?? 0);
+			const lanes = theirs.filter((lane) => keyOf(lane.destination) === keyOf(place));
+			expect(owed).toBe(lanes.reduce((sum, { entries }) => sum + entries.length, 0));
 			const isTheirs = (each: Dead) => keyOf(each.destination) === keyOf(place) && each.person === person;
 			expect(dead).toBe(model.dead.filter(isTheirs).length);
 			expect(known[0]).toBe(model.known.get(`${keyOf(place)} ${person}`)?.value);
 		}
-		expect(forgotten.filter(({ owed }) => owed > 0)).toHaveLength(theirs.length);
+		const places = new Set(theirs.map((lane) => keyOf(lane.destination)));
+		expect(forgotten.filter(({ owed }) => owed > 0)).toHaveLength(places.size);
 		model.forget(site, person);
 		await sameDead(model, real);
 	}),
@@ -724,7 +750,15 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 	async function leased(): Promise<{ outbox: Outbox; lease: Lease; request: TakeRequest }> {
 		const { outbox } = await openFresh();
 		cleanups.unshift(() => outbox.close());
-		const event = { person: "ada", body: "1", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		const event = {
+			person: "ada",
+			body: "1",
+			destinations: ["crisp"],
+			rank: 1,
+			reserved: false,
+			trusted: false,
+			claims: [],
+		};
 		await outbox.append({ site: "shop", events: [event] });
 		await fannedOut(outbox);
 		const request: TakeRequest = {
@@ -755,7 +789,15 @@ export function modelSuite(openFresh: () => Promise<Real>): void {
 
 	it("a lane that failed goes to the end of the turn, as after any other request", async () => {
 		const { outbox, lease, request } = await leased();
-		const event = { person: "bob", body: "2", destinations: ["crisp"], rank: 1, reserved: false, claims: [] };
+		const event = {
+			person: "bob",
+			body: "2",
+			destinations: ["crisp"],
+			rank: 1,
+			reserved: false,
+			trusted: false,
+			claims: [],
+		};
 		await outbox.append({ site: "shop", events: [event] });
 		await fannedOut(outbox);
 		await outbox.settle({ lease, now: 0, failed: { dueAt: 10 } });

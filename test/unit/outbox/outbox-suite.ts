@@ -30,21 +30,28 @@ const event = (person: string, body: string, more: Partial<NewEvent> = {}): NewE
 	claims: [once(`id ${++number}`)],
 	rank: 0,
 	reserved: false,
+	trusted: false,
 	...more,
 });
+
+const backend = { reserved: true, trusted: true };
+const verified = { trusted: true };
 
 /** A store, and a function that closes and reopens it and runs `sql` on its tables in between. */
 export interface Opened {
 	outbox: Outbox;
 	reopen(sql?: string): Promise<Outbox>;
+	/** SQL that gives the tables the form of version 1 of the schema. */
+	asVersion1: string;
 }
 
 /** Tests that every implementation of the outbox must pass. `open` opens an empty store. */
 export function outboxSuite(open: () => Promise<Opened>): void {
 	let outbox: Outbox;
 	let reopen: Opened["reopen"];
+	let asVersion1: string;
 	beforeEach(async () => {
-		({ outbox, reopen } = await open());
+		({ outbox, reopen, asVersion1 } = await open());
 	});
 
 	/** Appends a batch and waits until the journal has been fanned out. */
@@ -262,14 +269,149 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await persons({ lanes: 1, served: 9 })).toEqual(["old"]);
 		});
 
-		it("skips lanes whose first delivery may not spend the reserve when only the reserve is left", async () => {
-			const trusted = { rank: 0, reserved: true };
-			await append([event("ada", "1", { rank: 5 }), event("ada", "2", trusted), event("bob", "1", trusted)]);
-			expect(await persons({ reservedOnly: true })).toEqual(["bob"]);
-			const [ada] = await take(0);
-			if (!ada) throw new Error("no lane");
-			await end(ada, 0, 1);
-			expect(await persons({ reservedOnly: true })).toEqual(["ada"]);
+		it("is only of the backend's events when only the reserve is left, whatever else waits for their people", async () => {
+			const visits = [event("ada", "1", { rank: 5 }), event("bob", "1", verified), event("eve", "1", verified)];
+			await append([...visits, event("ada", "2", backend), event("bob", "2", backend)]);
+			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, now: 0, reservedOnly: true });
+			expect(leases.map(({ person, bodies }) => [person, bodies])).toEqual([
+				["ada", ["2"]],
+				["bob", ["2"]],
+			]);
+		});
+	});
+
+	describe("a person's events", () => {
+		const bodies = async (now = 0) => (await take(now)).map((lease) => lease.bodies);
+
+		it("go in the order of trust: the backend's, a verified visitor's, anybody's; and each in their order", async () => {
+			for (const place of ["1", "2"]) {
+				await append([event("ada", `forged ${place}`), event("ada", `verified ${place}`, verified)]);
+				await append([event("ada", `backend ${place}`, backend)]);
+			}
+			for (const kind of ["backend", "verified", "forged"]) {
+				const lease = await takeOne(0);
+				expect(lease.bodies).toEqual([`${kind} 1`, `${kind} 2`]);
+				expect(await take(0), "one request at a time").toEqual([]);
+				expect(await end(lease, 0, 2)).toBe(kind === "forged" ? "gone" : "yields");
+			}
+			expect((await outbox.stats()).destinations[0]).toMatchObject({ owed: 0, lanes: 0, delivered: 6 });
+		});
+
+		it("that are trusted do not wait for an untrusted one that fails", async () => {
+			await append([event("ada", "forged")]);
+			const forged = await takeOne(0);
+			await append([event("ada", "purchase", backend)]);
+			expect(await outbox.settle({ lease: forged, now: 0, failed: { dueAt: 900_000 } })).toBe("yields");
+			const purchase = await takeOne(1);
+			expect(purchase.bodies).toEqual(["purchase"]);
+			await end(purchase, 1, 1);
+			expect(await bodies(899_999)).toEqual([]);
+			expect(await bodies(900_000)).toEqual([["forged"]]);
+		});
+
+		it("that are trusted wait for the one request that is under way", async () => {
+			await append([event("ada", "forged 1"), event("ada", "forged 2")]);
+			const forged = await takeOne(0);
+			await append([event("ada", "purchase", backend), event("ada", "login", verified)]);
+			expect(await bodies()).toEqual([]);
+			expect(await end(forged, 0, 1)).toBe("yields");
+			expect(await bodies()).toEqual([["purchase"]]);
+			expect(await bodies(1_000), "the lease ran out").toEqual([["purchase"]]);
+		});
+
+		it("that are trusted follow once an untrusted lease has run out", async () => {
+			await append([event("ada", "forged")]);
+			await takeOne(0);
+			await append([event("ada", "purchase", backend)]);
+			expect(await bodies(999)).toEqual([]);
+			expect(await bodies(1_000)).toEqual([["purchase"]]);
+		});
+
+		it("that are untrusted go on when the trusted ones have ended, expired or been forgotten", async () => {
+			await append([event("ada", "forged 1"), event("ada", "purchase", backend)]);
+			expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 0 })).toBe(2);
+			await append([event("ada", "forged 2"), event("ada", "login", verified)]);
+			const lease = await takeOne(0);
+			await end(lease, 0, 1, { kind: "dead", reason: "no" });
+			expect(await bodies()).toEqual([["forged 2"]]);
+			await append([event("ada", "purchase", backend)]);
+			await outbox.forget({ site: "site", people: ["ada"] });
+			await append([event("ada", "forged 3")]);
+			expect(await bodies()).toEqual([["forged 3"]]);
+		});
+
+		it("return to the place of their trust when they are replayed", async () => {
+			const dead = { kind: "dead", reason: "no" } as const;
+			await append([event("ada", "forged", { rank: 0 }), event("ada", "login", { ...verified, rank: 5 })]);
+			await end(await takeOne(0), 0, 1, dead);
+			await end(await takeOne(0), 0, 1, dead);
+			await outbox.replay({});
+			const first = await takeOne(0);
+			expect(first.bodies).toEqual(["login"]);
+			await end(first, 0, 1);
+			expect(await bodies()).toEqual([["forged"]]);
+		});
+
+		it("are found in the order in which they go", async () => {
+			await append([event("ada", "forged"), event("ada", "purchase", backend)]);
+			const find = async () =>
+				(await outbox.findOwed({ destinations: [crisp], people: ["ada"], limit: 9 })).map((each) => [
+					each.body,
+					each.ahead,
+				]);
+			expect(await find()).toEqual([
+				["purchase", 0],
+				["forged", 1],
+			]);
+			expect((await outbox.findEvents({ text: "forged" })).events).toMatchObject([{ body: "forged" }]);
+		});
+
+		it("that waited in one lane of version 1 keep their order, and those of the backend pass them", async () => {
+			const dead = { kind: "dead", reason: "no" } as const;
+			await append([event("eve", "backend", backend), event("fay", "forged")]);
+			for (const lease of await take(0)) await end(lease, 0, 1, dead);
+			await append([event("ada", "1"), event("ada", "2"), event("bob", "1", backend)]);
+			outbox = await reopen(asVersion1);
+			await append([event("ada", "3"), event("ada", "purchase", backend), event("bob", "2", backend)]);
+			expect((await take(0)).map((lease) => [lease.person, lease.bodies])).toEqual([
+				["bob", ["1", "2"]],
+				["ada", ["purchase"]],
+			]);
+			for (const body of ["purchase", "1", "2", "3"]) {
+				const lease = (await take(1_000)).find(({ person }) => person === "ada");
+				expect(lease?.bodies[0]).toBe(body);
+				if (lease) await end(lease, 1_000, 1);
+			}
+			await outbox.replay({});
+			const { leases } = await outbox.take({ ...takeOptions, destination: crisp, now: 9_000, reservedOnly: true });
+			expect(leases.map(({ person }) => person).sort()).toEqual(["bob", "eve"]);
+		});
+
+		it("that are untrusted wait at most 500 at a time at a destination; more are discarded and counted", async () => {
+			const both = { destinations: ["crisp", "helpcrunch"] };
+			const forged = (from: number, to: number, more = {}) =>
+				Array.from({ length: to - from }, (_, index) => event("ada", String(from + index), more));
+			await append(forged(0, 300));
+			await append([...forged(300, 600, both), event("bob", "1")]);
+			await append([event("ada", "600"), event("ada", "purchase", backend)]);
+			const { destinations } = await outbox.stats();
+			expect(destinations).toMatchObject([
+				{ destination: crisp, owed: 502, discarded: { too_many_waiting: 101 } },
+				{ destination: { site: "site", name: "helpcrunch" }, owed: 300, discarded: {} },
+			]);
+			const [bob, purchase] = await take(0);
+			expect([bob?.person, purchase?.bodies]).toEqual(["bob", ["purchase"]]);
+			if (purchase) await end(purchase, 0, 1);
+			if (bob) await end(bob, 0, 1);
+			const delivered: string[] = [];
+			while (delivered.length < 500) {
+				const ada = await takeOne(0);
+				delivered.push(...ada.bodies);
+				await end(ada, 0, ada.bodies.length);
+			}
+			expect(delivered).toEqual(Array.from({ length: 500 }, (_, index) => String(index)));
+			await append(forged(601, 603));
+			expect((await takeOne(0)).bodies).toEqual(["601", "602"]);
 		});
 	});
 
@@ -625,7 +767,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 		it("can be replayed by the thousand, in steps", async () => {
 			const bodies = Array.from({ length: 1_200 }, (_, index) => String(index));
-			await append(bodies.map((body) => event("ada", body)));
+			await append(bodies.map((body) => event("ada", body, verified)));
 			await outbox.settle({
 				lease: (await outbox.take({ ...takeOptions, destination: crisp, now: 0 })).leases[0] as Lease,
 				now: 0,
@@ -902,7 +1044,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 
 		it("goes through many events in steps", async () => {
 			for (let batch = 0; batch < 12; batch += 1)
-				await append(Array.from({ length: 100 }, (_, index) => event("ada", `${batch} ${index} needle`)));
+				await append(Array.from({ length: 100 }, (_, index) => event("ada", `${batch} ${index} needle`, verified)));
 			const bodies = new Set<string>();
 			let steps = 0;
 			let cursor: string | undefined;

@@ -5,7 +5,7 @@ import { type Report, type ReportedEvent, withoutEchoes } from "../../../server/
 
 const claim = (key: string): Claim => ({ key, reason: `echo of ${key}`, at: 0, since: 0, until: 10 });
 const reported = (person: string, unless: string[], marks: string[]): ReportedEvent => ({
-	event: { person, body: `"${person}"`, destinations: [], claims: [], rank: 0, reserved: false },
+	event: { person, body: `"${person}"`, destinations: [], claims: [], rank: 0, reserved: false, trusted: false },
 	unless: unless.map(claim),
 	marks: marks.map(claim),
 });

@@ -31,12 +31,21 @@ async function open(url: string): Promise<Outbox> {
 	return outbox;
 }
 
+const asVersion1 = `
+	ALTER TABLE lane DROP COLUMN behind, DROP COLUMN trusted, ADD UNIQUE (destination, person);
+	CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE state = 'ready';
+	CREATE INDEX lane_turn ON lane (destination, turn) WHERE state = 'ready';
+	ALTER TABLE dead_letter DROP COLUMN trusted;
+	UPDATE schema SET version = 1;
+`;
+
 describe("the PostgreSQL outbox", () => {
 	outboxSuite(async () => {
 		const url = await cluster.database();
 		let outbox = await open(url);
 		return {
 			outbox,
+			asVersion1,
 			async reopen(sql) {
 				await outbox.close();
 				if (sql) await cluster.run(`SET search_path TO eventferry; ${sql}`, url.slice(url.lastIndexOf("/") + 1));
@@ -65,6 +74,7 @@ describe("the PostgreSQL outbox", () => {
 		claims,
 		rank: 0,
 		reserved: false,
+		trusted: false,
 	});
 	const crisp = { site: "site", name: "crisp" };
 	const everything = { destination: crisp, lanes: 100, deliveries: 100, served: 0, reservedOnly: false, holding: [] };
@@ -270,6 +280,40 @@ describe("the PostgreSQL outbox", () => {
 			const leases = (await Promise.all(outboxes.flatMap((outbox) => [take(outbox), take(outbox)]))).flat();
 			expect(new Set(leases.map(({ lane }) => lane)).size).toBe(leases.length);
 			expect(leases).toHaveLength(100);
+		});
+
+		it("leases one lane of a person at a time, and leaves none behind", async () => {
+			const held = new Set<string>();
+			let appending = 60;
+			let delivered = 0;
+			const kinds = [{}, { trusted: true }, { trusted: true, reserved: true }];
+			async function append(outbox: Outbox, n: number): Promise<void> {
+				const events = Array.from({ length: 5 }, (_, index) => ({
+					...event(`person ${(n * 7 + index) % 4}`, String(n)),
+					...kinds[(n + index) % 3],
+				}));
+				await outbox.append({ site: "site", events });
+				appending -= 1;
+			}
+			async function work(outbox: Outbox): Promise<void> {
+				for (let n = 0; appending > 0 || delivered < 300; n += 1) {
+					for (const lease of (await outbox.take({ ...everything, lanes: 2, now: 0, leaseMs: 60_000 })).leases) {
+						expect(held).not.toContain(lease.person);
+						held.add(lease.person);
+						if (n % 3 === 0) await outbox.stats();
+						held.delete(lease.person);
+						const { length: count } = lease.bodies;
+						delivered += count;
+						await outbox.settle({ lease, now: 0, ended: { count, ending: { kind: "delivered" } } });
+					}
+				}
+			}
+			const numbers = Array.from({ length: 20 }, (_, n) => n);
+			const appends = outboxes.map(async (outbox, index) => {
+				for (const n of numbers) await append(outbox, n * 3 + index);
+			});
+			await Promise.all([...appends, ...outboxes.map(work)]);
+			expect((await first().stats()).destinations[0]).toMatchObject({ owed: 0, lanes: 0, delivered: 300 });
 		});
 
 		it("keeps a person's events in the order of acknowledgement, whichever process accepted them", async () => {

@@ -25,12 +25,35 @@ async function open(file: string): Promise<Outbox> {
 	return outbox;
 }
 
+const asVersion1 = `
+	CREATE TABLE copy AS SELECT * FROM lane;
+	DROP TABLE lane;
+	CREATE TABLE lane (
+		id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, person TEXT NOT NULL, rank INTEGER NOT NULL,
+		reserved INTEGER NOT NULL, turn INTEGER NOT NULL, due_at INTEGER NOT NULL DEFAULT 0,
+		attempts INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0, failing_since INTEGER,
+		requests INTEGER NOT NULL DEFAULT 0, shown INTEGER, owed_since INTEGER NOT NULL, UNIQUE (person, destination)
+	) STRICT;
+	INSERT INTO lane SELECT id, destination, person, rank, reserved, turn, due_at, attempts, unreadable, failing_since,
+		requests, shown, owed_since FROM copy;
+	DROP TABLE copy;
+	CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE due_at = 0;
+	CREATE INDEX lane_turn ON lane (destination, turn) WHERE due_at = 0;
+	CREATE INDEX lane_reserved_rank ON lane (destination, rank, turn) WHERE due_at = 0 AND reserved = 1;
+	CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
+	CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
+	CREATE INDEX lane_oldest ON lane (destination, owed_since);
+	ALTER TABLE dead_letter DROP COLUMN trusted;
+	PRAGMA user_version = 1;
+`;
+
 describe("the SQLite outbox", () => {
 	outboxSuite(async () => {
 		const file = freshFile();
 		let outbox = await open(file);
 		return {
 			outbox,
+			asVersion1,
 			async reopen(sql = "") {
 				await outbox.close();
 				const db = new DatabaseSync(file);
@@ -42,7 +65,15 @@ describe("the SQLite outbox", () => {
 		};
 	});
 
-	const event = { person: "ada", body: "1", destinations: ["crisp"], claims: [], rank: 0, reserved: false };
+	const event = {
+		person: "ada",
+		body: "1",
+		destinations: ["crisp"],
+		claims: [],
+		rank: 0,
+		reserved: false,
+		trusted: false,
+	};
 	const batch = { site: "site", events: [event] };
 	const destination = { site: "site", name: "crisp" };
 	const everything = {
