@@ -37,13 +37,15 @@ function turnsOf(socket: Socket): Turns {
 /** Closes the connection of an answer that is not read. Node counts every byte that the client takes as activity. */
 function closeUnread(socket: Socket, response: ServerResponse, own: Turns): void {
 	response.once("prefinish", () => {
+		// Nearly always the system has taken the whole answer, which costs no memory here.
+		if (socket.writableLength === 0) return;
 		if (socket.timeout !== unreadMs) own.timeout = socket.timeout ?? 0;
 		own.leaving = response;
 		socket.setTimeout(unreadMs);
-	});
-	response.once("finish", () => {
-		// The next request may have been answered by now. Node sets its timeout for idle connections, unless it is off.
-		if (own.leaving === response && socket.timeout === unreadMs) socket.setTimeout(own.timeout);
+		response.once("finish", () => {
+			// The next request may have been answered by now. Node sets its timeout for idle connections, unless it is off.
+			if (own.leaving === response && socket.timeout === unreadMs) socket.setTimeout(own.timeout);
+		});
 	});
 }
 
