@@ -62,7 +62,8 @@ const becomesAscii = (character: string): boolean => {
  * become s and ss, fullwidth letters become their plain forms.
  */
 // Guard (SECURITY.md): ascii-addresses
-export const isAmbiguous = (address: string): boolean => /[^\0-\x7f]/.test(address) && [...address].some(becomesAscii);
+export const isAmbiguous = (address: string): boolean =>
+	address.length <= limits.emailLength && /[^\0-\x7f]/.test(address) && [...address].some(becomesAscii);
 
 const id = printable(limits.idLength).refine(isVisible, invisibleHint);
 

@@ -291,7 +291,7 @@ threats(
 			const stranger = await listening((request, response) => {
 				const isRefusal = request.url?.startsWith("/refuses");
 				response.writeHead(isRefusal ? 400 : 200, { "content-type": "application/json" });
-				const page = { items: [{ ...letter, event: { type: odd, name: odd, [odd]: odd } }] };
+				const page = { items: [{ ...letter, event: { type: odd, name: odd, at: 0, [odd]: odd } }] };
 				response.end(JSON.stringify(isRefusal ? { code: odd, detail: odd } : page));
 			});
 			const command = process.env.EVENTFERRY_COMMAND ?? "dist/server/cli.js";
