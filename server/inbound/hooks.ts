@@ -104,11 +104,7 @@ export function createHooks(options: HooksOptions): Route[] {
 	const { sites, admit, readBodies, limitGuesses, now, report, tell } = options;
 	const store = createReporting(options);
 
-	async function receive(
-		from: ReporterName,
-		request: HookHead & HookBody,
-		verifying: ReportedSite[],
-	): Promise<boolean> {
+	async function keep(from: ReporterName, request: HookHead & HookBody, verifying: ReportedSite[]): Promise<boolean> {
 		const reports = verifying.flatMap((site) => {
 			const hook = site.hooks.get(from)?.read(request);
 			return hook ? [{ site, hook }] : [];
@@ -151,7 +147,7 @@ export function createHooks(options: HooksOptions): Route[] {
 			});
 			if (!verifying) throw invalidSignature();
 			const { raw, json } = body;
-			response.json({ repeated: !(await receive(from, { ...head, raw, json }, verifying)) });
+			response.json({ repeated: !(await keep(from, { ...head, raw, json }, verifying)) });
 		};
 		// Providers compress no web hooks, so nobody makes the proxy decompress one.
 		const body = readBodies(undefined, { isPlain: true });
