@@ -51,7 +51,7 @@ export interface TrackerState extends Pick<Login, "email" | "userId"> {
 	waiting: number;
 	/** Number of events that wait for a login: at most 500. */
 	held: number;
-	/** Current consent: `"denied"` after an `optOut()`, else the `consent` option or `"granted"` after an `optIn()`. */
+	/** Current consent: `"denied"` after `optOut()`, `"granted"` after `optIn()`, else the `consent` option. */
 	consent: "granted" | "pending" | "denied";
 }
 

@@ -33,7 +33,7 @@ interface Pause {
 
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
-/** Creates the sender of waiting events. All tabs together send one request at a time, except while a page goes. */
+/** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
 export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
 	let pause: Pause = { until: 0, failures: 0 };
@@ -77,7 +77,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Sends a batch. Never rejects.
-	 * @param isLast True while the page goes: the request is sent before anything is awaited, and outlives the page.
+	 * @param isLast True while the page unloads: the request is sent before anything is awaited, and outlives the page.
 	 */
 	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
 		try {
@@ -88,7 +88,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				!isPlain &&
 				body.length > largeBody &&
 				window.CompressionStream &&
-				// To another origin the Content-Encoding header would cost a preflight, and a string as text/plain does not.
+				// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 				// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
 				new URL(url, location as unknown as string).origin === location.origin
 			) {
@@ -117,7 +117,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Applies a reply. Never rejects; resolves to true if another request should follow at once.
-	 * @param isEager True to send another request while any event waits, not only from 20 on.
+	 * @param isEager True to send another request if any event waits, not only if 20 or more do.
 	 */
 	const applyReply = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
 		if (reply._kind === "accepted") {
@@ -174,7 +174,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 
 	/**
 	 * Schedules sending in 5 s, even during a pause, which another tab may end. From 20 events on schedules it in 150 ms.
-	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events wait for 5 s too.
+	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events are not sent sooner.
 	 */
 	const wake = (isTried?: unknown) => {
 		if (!isTried && queue._pending.size >= manyEvents && pause.until < Date.now()) {

@@ -1,4 +1,4 @@
-/** Access to `localStorage` as JSON. Nothing throws: a storage that is denied, full or unreadable counts as empty. */
+/** Access to `localStorage` as JSON. Nothing throws: an unreadable value is absent, a failed write is skipped. */
 
 function attempt<Result>(work: (storage: Storage) => Result): Result | undefined {
 	try {

@@ -12,7 +12,7 @@ export interface Notice {
 	reason: string;
 	/** Events concerned. Empty if a call was refused before it became an event. */
 	events: readonly Event[];
-	/** Error or rejection behind the notice, if any. */
+	/** Error behind the notice, if any. */
 	cause?: unknown;
 }
 /** Function that is called with each notice of a kind. */

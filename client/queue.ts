@@ -18,7 +18,7 @@ export type Queue = ReturnType<typeof createQueue>;
 
 /**
  * Creates the queue of all events not yet acknowledged, in order of capture. They are in memory, so that a page can
- * send them while it goes, and after `_begin()` also in the store, so that they outlive the page.
+ * send them as it unloads, and after `_begin()` also in the store, so that they outlive the page.
  * @param visitor Returns the current visitor.
  */
 export function createQueue(name: string, visitor: () => Identity, notify: Notify) {
@@ -84,7 +84,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		isSaving = true;
 		while (isSaving) {
 			const [since = 0] = unsaved.values();
-			// Takes the distance in either direction, as the clock may have been set back.
+			// Takes the absolute difference, as the clock may have been set back.
 			const left = saveMs - Math.abs(Date.now() - since);
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
@@ -160,13 +160,13 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			}
 			if (found.length) assign();
 		},
-		/** Writes unsaved events to localStorage at once, for a page that goes. */
+		/** Writes unsaved events to localStorage at once, for a page that unloads. */
 		_spill() {
 			if (!isOpen) return;
-			const late = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			for (const { id } of store._spill(late)) stored.set(id, true);
+			const unwritten = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
+			for (const { id } of store._spill(unwritten)) stored.set(id, true);
 			// Writes to IndexedDB too, as localStorage may be full.
-			if (late.length) void put(late);
+			if (unwritten.length) void put(unwritten);
 		},
 		/** Deletes all events, in the store too, and stores nothing until the next `_begin()`. */
 		_wipe() {

@@ -21,7 +21,7 @@ function load(): void {
 	if (stub && "track" in stub) return;
 	const script = document.currentScript as HTMLScriptElement;
 	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
-	// Regular expressions are avoided, as the first one takes a tenth of the script's start.
+	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const [name, value] of Object.entries(script.dataset as Record<string, string>)) {
 		const isKnown =
 			name === "writeKey" ||

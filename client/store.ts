@@ -12,7 +12,7 @@ const timeoutMs = 3_000;
 type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
 
 /**
- * Creates the store in which events outlive the page. It is IndexedDB, and localStorage while the page goes and after
+ * Creates the store in which events outlive the page. It is IndexedDB, and localStorage as the page unloads and after
  * IndexedDB has failed. Its promises never reject.
  * @param onLost Called when IndexedDB fails, with the cause, and when the database is created anew, without one.
  * Somebody can delete it while the page runs.
@@ -127,7 +127,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 									events.put(event, event.id),
 							),
 						);
-						// Commits without delay, as a page that goes aborts its transactions.
+						// Commits without delay, as a page that unloads aborts its transactions.
 						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
 						events.transaction.commit();
 					});

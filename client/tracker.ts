@@ -89,8 +89,8 @@ export function createTracker<Events = Record<string, Data>>(
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
 		queue._begin();
-		// A newcomer has nothing in the store, whose first use takes 1 ms. A read that fails is repeated, and its error
-		// reported, before events are sent.
+		// A newcomer's store is empty, and is not read because its first use takes 1 ms. A failed read is repeated, and its
+		// error reported, before events are sent.
 		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
 	};
 

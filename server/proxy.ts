@@ -79,7 +79,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		log.warn(message);
 	});
 	const senderOf = byAddress(addressOf);
-	/** Limits the guesses of one purpose: those of web hooks do not use up those of the server key. */
+	/** Makes a limit of wrong guesses for one purpose: wrong guesses at web hooks do not count for the server key. */
 	// Guard (SECURITY.md): guess-purpose
 	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
 	const readBodies = createBodyRoom(senderOf);
@@ -110,7 +110,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const router = createRouter({
 		...observed,
 		...observers,
-		ingest: [...ingest.routes, forget, ...inbound.routes],
+		v1Routes: [...ingest.routes, forget, ...inbound.routes],
 		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,

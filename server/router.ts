@@ -14,7 +14,7 @@ import { openApiRoute } from "./openapi/document.ts";
 
 export interface RouterOptions extends AdminOptions {
 	/** The routes under `/v1`. */
-	ingest: Route[];
+	v1Routes: Route[];
 	metrics: Metrics;
 	log: Logger;
 	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
@@ -53,7 +53,7 @@ const getReadiness: Operation = {
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
-export function createRouter({ ingest, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
 	let checking: Promise<boolean> | undefined;
 	/** Checks the store. Requests that come meanwhile share the answer, as anybody may send them. */
 	async function isStoreUp(): Promise<boolean> {
@@ -92,7 +92,7 @@ export function createRouter({ ingest, metrics, log, isAddressShared, onFault, .
 
 	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
-		...ingest,
+		...v1Routes,
 		snippetRoute(),
 		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
 		{ path: "/readyz", get: [getReadiness, answerReady] },

@@ -20,8 +20,8 @@ const flushMs = 500;
 
 /**
  * Time limits for clients, ms: for the headers, for the whole request (the snippet gives up after 10 s), and idle
- * between two requests (load balancers keep connections open for a minute). Exceeding connections are closed within
- * two seconds.
+ * between two requests (load balancers keep connections open for a minute). Connections over a limit are closed
+ * within two seconds.
  */
 // Guard (SECURITY.md): client-timeouts
 const patience = {

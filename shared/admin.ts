@@ -14,7 +14,7 @@ const eventBrief = z.object({
 	name: z.string().optional(),
 });
 
-/** Meanings of a provider's answer. */
+/** Outcomes of a request to a provider. */
 const outcomes = ["delivered", "retry", "wait", "paused", "unknownPerson", "rejected"] as const;
 const attempt = z.object({
 	at,
@@ -52,7 +52,7 @@ const destinationStats = z.object({
 	/** Name of the destination for people to read. */
 	title: z.string(),
 	state: z.enum(["running", "waiting", "paused"]),
-	/** Earliest end of the wait or pause. */
+	/** Time before which the wait or pause does not end. */
 	until: at.optional(),
 	/** Reason of the wait or pause. */
 	reason: z.string().optional(),
@@ -67,7 +67,7 @@ const destinationStats = z.object({
 	delivered: z.number(),
 	/** Number of dead letters kept. */
 	dead: z.number(),
-	/** Number of attribute values that the provider cannot hold. */
+	/** Number of attribute values that the provider cannot hold or the sender may not set. */
 	leftOut: z.number(),
 	/** Number of events that were deliberately not delivered, by reason. */
 	discarded: counts,
@@ -106,7 +106,7 @@ export const statsSchema = z.object({
 	bytes: z.number(),
 	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
-	/** Numbers since the start of this proxy: events accepted, rejected and taken for a bot's; web hooks by outcome. */
+	/** Numbers since the start of this proxy: events accepted, rejected or sent by a bot; web hooks by outcome. */
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });
@@ -136,7 +136,7 @@ export const deadLetterQuerySchema = z.object({
 		.transform((text) => text.split(","))
 		.pipe(z.array(deadLetterId).max(500))
 		.optional(),
-	/** Length of a page. A higher number than 500 counts as 500. */
+	/** Maximum number of dead letters in a page. A number over 500 counts as 500. */
 	limit: z.coerce
 		.number<string>()
 		.int()
@@ -147,7 +147,7 @@ export const deadLetterQuerySchema = z.object({
 });
 
 // Guard (SECURITY.md): empty-selection
-const namesSome = (selection: object) => Object.keys(selection).length > 0;
+const hasCondition = (selection: object) => Object.keys(selection).length > 0;
 
 /**
  * Selection of dead letters to replay or discard. A dead letter must match all fields. An empty selection is refused,
@@ -158,13 +158,13 @@ export const deadLetterSelectionSchema = z
 		ids: z.array(deadLetterId).min(1).max(10_000).optional(),
 		destination: z.string().optional(),
 		reason: z.string().optional(),
-		/** Earliest time of the last attempt, ms since the epoch. */
+		/** Start of the period in which the last attempt was made, ms since the epoch. */
 		since: z.number().optional(),
-		/** Time before which the last attempt was, ms since the epoch. */
+		/** End of that period, exclusive, ms since the epoch. */
 		before: z.number().optional(),
 		all: z.literal(true).optional(),
 	})
-	.refine(namesSome, 'name a selection, or all with { "all": true }');
+	.refine(hasCondition, 'select dead letters by at least one field, or all of them with { "all": true }');
 
 /** Body of `GET /admin/deadletters`. */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });
@@ -185,7 +185,7 @@ export const budgetHistorySchema = z.object({
 	),
 });
 
-/** Body of `POST /admin/search`. It is a POST, so that a person's address does not appear in a URL. */
+/** Body of `POST /admin/search`. The route is a POST, so that a person's e-mail does not appear in a URL. */
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
 	z.strictObject({
@@ -232,7 +232,7 @@ const journey = z.object({
 	receivedAt: at.optional(),
 	/** True if the event came from the backend or with a verified identity. */
 	trusted: z.boolean().optional(),
-	/** Discarded copies of the event, and discarded events that repeat its fact. */
+	/** Discarded copies of the event, and discarded events about the same fact, such as the same order. */
 	discarded: z.array(z.object({ at, reason: z.string() })),
 	deliveries: z.array(delivery),
 });

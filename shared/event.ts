@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** Types of events. Only the backend and the image in an e-mail (server/inbound/open-pixel.ts) send `email_open`. */
+/** Types of events. A page may not send `email_open`; the backend, the image in an e-mail and reports may. */
 export const eventTypes = ["track", "login", "update", "page", "confirmation", "email_open"] as const;
 
 /** Colours of an event in Crisp. */
@@ -18,7 +18,7 @@ export const limits = {
 	bodyBytes: 262_144,
 	/** Maximum size of `data` as JSON in UTF-8, in bytes. */
 	dataBytes: 16_384,
-	/** Maximum number of levels of objects and arrays in `data`, which is the first level. */
+	/** Maximum number of nested levels of objects and arrays in `data`. `data` itself is the first level. */
 	dataDepth: 5,
 	/** Maximum length of a `name`, in UTF-16 units. */
 	nameLength: 120,

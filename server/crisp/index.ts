@@ -27,13 +27,13 @@ type Sections = { [Name in keyof typeof sections]: Bound<(typeof sections)[Name]
 /** Crisp's API under the names of its first Node client. docs/crisp.md lists each method with its route. */
 export interface CrispClient extends Sections {
 	/**
-	 * Calls `listener` with each event of that name. Returns a function that removes the listener. A new name in a
-	 * later turn of the event loop replaces the connection. Throws a TypeError for a name that Crisp does not have.
+	 * Calls `listener` with each event of that name. Returns a function that removes the listener. The first listener of
+	 * a name replaces a connection that is already open. Throws a TypeError for a name that Crisp does not have.
 	 */
 	on<Name extends CrispEventName>(event: Name, listener: (payload: CrispPayload<Name>) => unknown): () => void;
 	/** Calls `listener` after each period in which events may have been missed. */
 	on(event: "missed", listener: (missed: MissedEvents) => unknown): () => void;
-	/** Calls `listener` with errors of the connection and of other listeners. Without it they become process warnings. */
+	/** Calls `listener` with errors of the connection and other listeners. Without one, errors become process warnings. */
 	on(event: "error", listener: (error: unknown) => unknown): () => void;
 	/** Resolves to the official client, which has the token and encodes paths. */
 	client(): Promise<Crisp>;

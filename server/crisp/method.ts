@@ -3,7 +3,7 @@ import type { Crisp } from "crisp-api";
 /** The part of the official client that has all methods of its REST API for websites. */
 export type Official = Crisp["website"];
 
-/** A method of Crisp's first Node client, with its route and its method in the official client today. */
+/** A method of Crisp's first Node client, with its route and its name in today's official client. */
 export interface Method {
 	route: string;
 	/** Name of the method in the official client. */

@@ -99,14 +99,14 @@ export const websitePeople = {
 	updatePeopleData: {
 		route: `PATCH ${data}`,
 		officialName: "updatePeopleData",
-		note: "merges; it once replaced all data, as `savePeopleData` does",
+		note: "merges; it formerly replaced all data, as `savePeopleData` does",
 		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			official.updatePeopleData(websiteId, peopleId, wrapped(params)),
 	},
 	savePeopleData: {
 		route: `PUT ${data}`,
 		officialName: "savePeopleData",
-		note: "replaces all data, as `updatePeopleData` once did",
+		note: "replaces all data, as `updatePeopleData` formerly did",
 		call: (official: Official, websiteId: string, peopleId: string, params: CustomData): Promise<unknown> =>
 			official.savePeopleData(websiteId, peopleId, wrapped(params)),
 	},

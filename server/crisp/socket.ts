@@ -124,7 +124,7 @@ export function openSocket({ access, tell, onMissed, onError, now, retryMs = ret
 	}
 
 	return {
-		/** Subscribes to events of that name. A name from a later turn of the event loop replaces the connection. */
+		/** Subscribes to events of that name. If the connection is open, replaces it by a new one. */
 		subscribe(name: string): void {
 			if (state === "closed" || names.has(name)) return;
 			names.add(name);

@@ -21,7 +21,7 @@ export const websiteSettings = {
 	update: {
 		route: `PATCH ${one}/settings`,
 		officialName: "updateWebsiteSettings",
-		note: "updates the settings; it once only read them, and the document shows it as `get(params)`",
+		note: "updates the settings; it formerly only read them, and the document shows it as `get(params)`",
 	},
 } satisfies Section;
 

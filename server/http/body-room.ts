@@ -4,15 +4,15 @@ import { limits } from "../../shared/event.ts";
 import { RequestError } from "./problem.ts";
 import type { SenderOf } from "./rate-limit.ts";
 
-/** Bytes of bodies that a proxy holds in memory at once; a body counts from its first byte to the answer. */
+/** Maximum size of all bodies in memory together, in bytes; a body counts from its first byte to the answer. */
 // Guard (SECURITY.md): body-room
 const roomBytes = 67_108_864;
-/** Bytes of the room that the bodies of one address may take. */
+/** Maximum size of the bodies of one address together, in bytes. */
 // Guard (SECURITY.md): body-share
 const shareBytes = 8_388_608;
-/** Bytes up to which a body is accepted even if the room is full: a few large bodies must not block many small ones. */
+/** Bytes up to which a body is accepted even if the room is full, so that large bodies do not block small ones. */
 const smallBytes = 16_384;
-/** Pieces in which a body may come. Real clients send packets; a body of one-byte chunks costs more than 100 others. */
+/** Maximum number of chunks of a body. Real clients send few; a body in one-byte chunks costs more than 100 others. */
 const piecesMost = 8_192;
 
 /** A body in the room. */
@@ -26,7 +26,7 @@ interface Body {
 interface Share {
 	bodies: Set<Body>;
 	bytes: number;
-	most: number;
+	maxBytes: number;
 }
 
 const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
@@ -103,10 +103,10 @@ export function createBodyRoom(senderOf: SenderOf) {
 		return false;
 	}
 	const fullest = (own: Share) =>
-		[...shares.values()].reduce((most, each) => (each.bytes / each.most > most.bytes / most.most ? each : most), own);
+		[...shares.values()].reduce((a, b) => (b.bytes / b.maxBytes > a.bytes / a.maxBytes ? b : a), own);
 
-	function enter(sender: string, most: number) {
-		const share = shares.get(sender) ?? { bodies: new Set(), bytes: 0, most };
+	function enter(sender: string, maxBytes: number) {
+		const share = shares.get(sender) ?? { bodies: new Set(), bytes: 0, maxBytes };
 		const body: Body = { bytes: 0, refuse: undefined };
 		shares.set(sender, share);
 		share.bodies.add(body);
@@ -120,7 +120,7 @@ export function createBodyRoom(senderOf: SenderOf) {
 			/** Counts the body's bytes, and makes room for them, if need be by refusing the body itself. */
 			resize(bytes: number): void {
 				count(bytes);
-				while (share.bytes > most && giveWay(share));
+				while (share.bytes > maxBytes && giveWay(share));
 				while (held > roomBytes) {
 					// Guard (SECURITY.md): body-fullest
 					if (giveWay(fullest(share))) continue;

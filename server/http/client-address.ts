@@ -6,7 +6,7 @@ import proxyAddr from "proxy-addr";
 export type TrustProxy = boolean | number | string | string[];
 
 export const trustProxyHint =
-	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8, but not all addresses (/0): every sender could choose one";
+	"must be the number of proxies in front (1, or true), or their addresses, for example loopback or 10.0.0.0/8, but not all addresses (/0), with which every sender could choose its own address";
 
 /** Largest number of proxies that can be configured. */
 const proxiesMost = 30;
@@ -14,7 +14,7 @@ const proxiesMost = 30;
 type IsTrusted = (address: string, hops: number) => boolean;
 
 /**
- * Makes the test for peers that may name their client in `X-Forwarded-For`. Returns undefined for an invalid setting.
+ * Makes the test whether a peer may name its client in `X-Forwarded-For`. Returns undefined for an invalid setting.
  * Addresses are written as for Express: https://expressjs.com/en/guide/behind-proxies.html
  */
 export function trustedProxies(value: TrustProxy): IsTrusted | undefined {
@@ -40,7 +40,7 @@ const strangers = [
 	...["2123:4567::1", "3123:4567::1"],
 ];
 
-/** Whether proxies named by their addresses include large parts of the internet, as `0.0.0.0/1` does. */
+/** Tells whether the addresses given as proxies include large parts of the internet, as `0.0.0.0/1` does. */
 export function trustsStrangers(value: TrustProxy): boolean {
 	const isTrusted = typeof value === "string" || Array.isArray(value) ? trustedProxies(value) : undefined;
 	return isTrusted !== undefined && strangers.some((address) => isTrusted(address, 0));

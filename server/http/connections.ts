@@ -2,13 +2,13 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { networkOf } from "./rate-limit.ts";
 
-/** Connections that are open at the same time at most. */
+/** Maximum number of connections that are open at the same time. */
 // Guard (SECURITY.md): connections-most
 const connectionsMost = 4_000;
 
 /**
- * Bounds a server's open connections. A new one is always accepted. When there are too many, the address that has most
- * of them gives way with the connection that has sent no request for the longest time.
+ * Bounds a server's open connections. A new one is always accepted. If that is too many, the address with the most
+ * connections loses the one that has sent no request for the longest time.
  */
 export function boundConnections(server: Server): void {
 	const byNetwork = new Map<string, Set<Socket>>();
@@ -29,8 +29,8 @@ export function boundConnections(server: Server): void {
 		socket.once("close", leave);
 		if (open <= connectionsMost) return;
 		const largest = [...byNetwork.values()].reduce((most, each) => (each.size > most.size ? each : most));
-		const [longest] = largest;
-		longest?.destroy();
+		const [longestIdle] = largest;
+		longestIdle?.destroy();
 	});
 	server.prependListener("request", ({ socket }) => {
 		const own = networks.get(socket);

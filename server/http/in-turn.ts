@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { limits } from "../../shared/event.ts";
 
-/** Requests that may wait on one connection for the answers before theirs. Browsers and backends send one at a time. */
+/** Maximum number of requests waiting on a connection for earlier answers. Browsers and backends send one at a time. */
 // Guard (SECURITY.md): pipelined-requests
 const waitingMost = 8;
 /** Time, ms, after which a connection is closed if its client has read nothing more of a finished answer. */

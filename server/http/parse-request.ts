@@ -6,8 +6,8 @@ import { RequestError } from "./problem.ts";
 export const jsonBody = (limit: number): RequestHandler => express.json({ limit });
 
 /**
- * Returns a request's parsed body. Throws with the hint: `malformed_body` if there is no body, also where an app's own
- * parser made `{}` of it, and `unsupported_media_type` if the body was not read.
+ * Returns a request's parsed body. Throws `malformed_body` if there is no body, even if the app's parser made `{}` of it,
+ * and `unsupported_media_type` if the body was not read. Both messages contain the hint.
  */
 export function bodyOf({ body, headers }: Request, hint: string): unknown {
 	const isEmpty = headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0;

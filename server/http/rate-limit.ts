@@ -104,8 +104,8 @@ const isUnguessable = (secret: string): boolean => secret.length >= 32;
 export type IsCompared = (secret: string) => boolean;
 
 /**
- * Calls `find` to look up the owner of a request's secret, and counts a wrong one. Throws `rate_limited` for wrong ones
- * over the limit.
+ * Calls `find` to look up the owner of a request's secret, and counts a wrong secret. Throws `rate_limited` for wrong
+ * secrets over the limit.
  */
 export type Guess = <Found>(
 	request: IncomingMessage,
@@ -114,8 +114,8 @@ export type Guess = <Found>(
 
 /**
  * Limits wrong guesses of a secret. At the limit, a secret that could be guessed is not compared for the rest of the
- * minute, because an answer would tell that the guess was right. Longer ones are, so that nobody locks out their owner
- * by wrong guesses from the same address.
+ * minute, because an answer would tell that the guess was right. Longer secrets are still compared, so that wrong
+ * guesses from the owner's address do not lock out the owner.
  */
 export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 	const wrong = createRateLimit(limit);

@@ -7,7 +7,7 @@ import { RequestError } from "./problem.ts";
 export interface Answer {
 	status: number;
 	description: string;
-	/** Bodies by media type; null for a body that is not JSON. */
+	/** Schemas of the body by media type; null for a body that is not JSON. */
 	content: Record<string, z.ZodType | null>;
 }
 
@@ -17,7 +17,7 @@ export interface Operation {
 	/** The secret that a request must carry. */
 	security?: "serverKey" | "adminToken";
 	query?: z.ZodObject;
-	/** Bodies by media type. */
+	/** Schemas of the body by media type. */
 	body?: Record<string, z.ZodType>;
 	answer: Answer;
 	/** A second answer that is not a problem: `/readyz` answers 503 with the same body as 200. */

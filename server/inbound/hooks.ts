@@ -47,7 +47,7 @@ function postHook(from: ReporterName): Operation {
 	};
 }
 
-/** Depth of a web hook's JSON that is read. Functions that call themselves for each level would overflow the stack. */
+/** Maximum depth of a web hook's JSON. Recursive functions would overflow the stack on deeper JSON. */
 const levelsMost = 64;
 const isNested = (value: unknown, levels: number): boolean =>
 	typeof value === "object" &&
@@ -62,7 +62,7 @@ function parseBody(text: Buffer): unknown {
 	}
 }
 
-/** Reads a request's body, even if the app around the router has parsed it already. Parses it when that is needed. */
+/** Reads a request's body, even if the app around the router has parsed it. Parses it at the first access to `json`. */
 function bodyOf({ body }: Request): HookBody {
 	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
 	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
@@ -104,7 +104,7 @@ export function createHooks(options: HooksOptions): Route[] {
 	const { sites, admit, readBodies, limitGuesses, now, report, tell } = options;
 	const store = createReporting(options);
 
-	async function take(from: ReporterName, request: HookHead & HookBody, verifying: ReportedSite[]): Promise<boolean> {
+	async function keep(from: ReporterName, request: HookHead & HookBody, verifying: ReportedSite[]): Promise<boolean> {
 		const reports = verifying.flatMap((site) => {
 			const hook = site.hooks.get(from)?.read(request);
 			return hook ? [{ site, hook }] : [];
@@ -147,7 +147,7 @@ export function createHooks(options: HooksOptions): Route[] {
 			});
 			if (!verifying) throw invalidSignature();
 			const { raw, json } = body;
-			response.json({ repeated: !(await take(from, { ...head, raw, json }, verifying)) });
+			response.json({ repeated: !(await keep(from, { ...head, raw, json }, verifying)) });
 		};
 		// Providers compress no web hooks, so nobody makes the proxy decompress one.
 		const body = readBodies(undefined, { isPlain: true });

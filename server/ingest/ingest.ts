@@ -52,7 +52,7 @@ export interface IngestOptions {
 }
 
 export type IngestNotice =
-	/** The accepted events of a batch are on disk. `commitMs` is the time that took, absent if ingest stored nothing. */
+	/** The accepted events of a batch are on disk. `commitMs` is the time of storing; absent if ingest stored none. */
 	({ kind: "batch"; site: string; commitMs?: number | undefined } & SealedBatch) | { kind: "bots"; events: number };
 
 export type Ingest = ReturnType<typeof createIngest>;

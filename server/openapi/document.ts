@@ -119,7 +119,7 @@ export function openApiRoute(routes: readonly Route[]): Route {
 		get: [
 			getDocument,
 			(_request, response) => {
-				// One buffer for all answers: each text would be copied for each of them.
+				// One buffer serves all answers; a text would be copied for each of them.
 				document ??= Buffer.from(JSON.stringify(openApiDocument([...routes, route])));
 				response.set("Cache-Control", "no-cache").type("json").send(document);
 			},

@@ -15,8 +15,8 @@ const rememberMost = 200;
 const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
 
 /**
- * Returns the leading events of the same person as the first one. Two people may share a lane, which belongs to one
- * e-mail; `identify` returns a value by which the provider tells them apart.
+ * Returns the leading events that are about the person of the first one. People with the same e-mail share a lane;
+ * `identify` returns a value by which the provider tells them apart.
  */
 export function ofFirstPerson([first, ...rest]: Lane, identify: (person: Person) => unknown): Lane {
 	const other = rest.findIndex(({ event }) => identify(event.person) !== identify(first.event.person));

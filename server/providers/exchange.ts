@@ -87,7 +87,7 @@ async function readLimited(response: Response): Promise<string | undefined> {
 }
 
 /**
- * Returns a function that sends a request to a provider once, as the outbox retries. It waits up to 10 s, follows no
+ * Returns a function that sends a request to a provider once, without own retries. It waits up to 10 s, follows no
  * redirect and reads up to 64 KB of the answer. It never rejects, and its reasons never contain a URL, header or body.
  */
 export function createExchange(baseUrl: string, headers: Record<string, string>): Exchange {

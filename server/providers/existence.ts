@@ -65,7 +65,7 @@ const missingMs = 3_600_000;
 export const isMissing = ({ missingAt }: Existence, now: number): boolean =>
 	missingAt !== undefined && now - missingAt < missingMs;
 
-/** Outcome of an answer that the person does not exist: look them up or create them, or give up. */
+/** Outcome if an answer says that the person does not exist: look them up or create them, or give up. */
 export function missingOutcome(request: PlannedRequest, status: number): Outcome {
 	if (request.ifMissing) return { kind: "unknownPerson", known: request.ifMissing, status };
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };

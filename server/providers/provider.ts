@@ -71,7 +71,7 @@ export type Known = Record<string, unknown>;
 export type Plan =
 	/**
 	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
-	 * if it only prepares for the first one). `leftOut` counts attributes whose values the provider cannot hold.
+	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set.
 	 */
 	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
 	/** Nothing is left to send for the `settles` leading events. */
@@ -84,8 +84,8 @@ export type Plan =
 /** A request before it is given a host and credentials. */
 export interface PlannedRequest {
 	/**
-	 * Aim of the request, in the provider's own word. The meaning of an answer depends on it. `create` stands for creating
-	 * a profile, which is held by itself if the provider refuses it.
+	 * Aim of the request, in a word that the connector chooses. The meaning of an answer depends on it. `create` is the
+	 * creation of a profile: if the provider refuses it, only requests of this purpose are held.
 	 */
 	purpose: string;
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";

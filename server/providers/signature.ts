@@ -9,8 +9,8 @@ interface Signing {
 }
 
 /**
- * Makes the check that a hex signature is the HMAC of a body. Undefined if the text is no such signature. The check tries
- * the received bytes, as providers document, and then the re-serialised JSON, which their own Node clients sign.
+ * Makes the check that a hex signature is the HMAC of a body. Returns undefined for a malformed signature. The check
+ * tries the received bytes, as providers document, and then the re-serialised JSON, which their Node clients sign.
  */
 export function signatureCheck(
 	signature: string,

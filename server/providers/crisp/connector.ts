@@ -65,8 +65,8 @@ export function createCrispConnector(config: CrispConfig): Connector {
 
 	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
 	function planUpdates(lane: readonly StoredEvent[], address: string, known: CrispKnown, now: number): Plan {
-		// Updates whose profile fields are sent go on with their custom data, even if a refusal has cut the lane to fewer
-		// updates than the first request had. Otherwise they would repeat the first request for ever.
+		// Updates whose profile fields are sent go on with their custom data, even if after a refusal the lane has fewer
+		// updates than the first request had. Otherwise the first request would be repeated for ever.
 		const firstUnsent = lane.findIndex(({ event }) => !known.halfSent?.includes(event.id));
 		const events = firstUnsent > 0 ? lane.slice(0, firstUnsent) : lane;
 		const { count, attributes, leftOut } = leadingUpdates(events);
@@ -122,8 +122,8 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
-	/** A request about a profile with an id that Crisp gives nobody, and with a body that it refuses. */
-	const askRight = (method: "POST" | "PATCH", ...path: string[]): PlannedRequest => ({
+	/** Makes a request that tests a right: its profile id belongs to nobody, and Crisp refuses its body. */
+	const rightTest = (method: "POST" | "PATCH", ...path: string[]): PlannedRequest => ({
 		purpose: "right",
 		method,
 		path: pathOf(...path, "00000000-0000-0000-0000-000000000000"),
@@ -133,9 +133,9 @@ export function createCrispConnector(config: CrispConfig): Connector {
 
 	return {
 		rights: [
-			{ name: "send events", request: askRight("POST", "events") },
-			{ name: "update profiles", request: askRight("PATCH", "profile") },
-			{ name: "update their data", request: askRight("PATCH", "data") },
+			{ name: "send events", request: rightTest("POST", "events") },
+			{ name: "update profiles", request: rightTest("PATCH", "profile") },
+			{ name: "update their data", request: rightTest("PATCH", "data") },
 			{ name: "create profiles" },
 		],
 		allowance: { requests: daily[config.tier], per: "day" },

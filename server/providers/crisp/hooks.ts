@@ -15,7 +15,7 @@ const secondsMost = 100_000_000_000;
 /** Time in ms for which a signature is recognised as a repeat. The documentation does not tell how long Crisp retries. */
 const repeatMs = 86_400_000;
 
-/** Fields that identify the place or the person, and are left out of an event's data. */
+/** Fields that identify the website, the inbox or the person, and are left out of an event's data. */
 const identity = new Set(["website_id", "inbox_id", "session_id", "people_id", "email", "identifier"]);
 
 const profileAlias = (id: string) => `people:${id}`;

@@ -50,7 +50,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		if (before && !before.isRefused) return cannotCreate;
 		const name = nameAhead(events);
 		const all = { ...(name && { name }), ...fieldsOf(leadingUpdates(events).attributes) };
-		// The second try has no attributes, as one of them may be refused. The update that follows is then refused instead.
+		// The second try has no attributes, as a faulty one may be the cause. The next update is then refused instead.
 		const fields = before ? {} : all;
 		// After a failure the customer is searched for again, as they may exist: created by that request, or before it.
 		const failed = (isRefused: boolean) => ({
@@ -71,8 +71,8 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
 
-	/** A request about a customer with an id that HelpCrunch gives nobody. */
-	const askRight = (request: Pick<PlannedRequest, "method" | "path" | "body">): PlannedRequest => ({
+	/** Makes a request that tests a right: its customer id belongs to nobody. */
+	const rightTest = (request: Pick<PlannedRequest, "method" | "path" | "body">): PlannedRequest => ({
 		...request,
 		purpose: "right",
 		ifDelivered: {},
@@ -80,8 +80,8 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 
 	return {
 		rights: [
-			{ name: "send events", request: askRight({ method: "POST", path: ["events"], body: { customer: 0 } }) },
-			{ name: "update customers", request: askRight({ method: "PATCH", path: ["customers", "0"], body: {} }) },
+			{ name: "send events", request: rightTest({ method: "POST", path: ["events"], body: { customer: 0 } }) },
+			{ name: "update customers", request: rightTest({ method: "PATCH", path: ["customers", "0"], body: {} }) },
 			{ name: "create customers" },
 		],
 		// https://docs.helpcrunch.com/en/rest-api-v1/api-setup-v1
@@ -113,9 +113,9 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 				if (address) return planSearch(event.person, address, next, known, now);
 				return missingPlan(first, config, () => planCreate(events, known, now));
 			}
-			const lookUp = addresses.length > 0 ? { ...known, wrongId: given } : undefined;
-			const again = { ...known, ids: without(known.ids, key), revivedFor: event.id };
-			const lookUpAgain = known.revivedFor === event.id ? undefined : again;
+			const ifWrongId = addresses.length > 0 ? { ...known, wrongId: given } : undefined;
+			const withoutId = { ...known, ids: without(known.ids, key), revivedFor: event.id };
+			const ifGone = known.revivedFor === event.id ? undefined : withoutId;
 			const isUpdating = count > 0;
 			const data = eventData(event, config.occurredAt, now);
 			const request: PlannedRequest = {
@@ -124,7 +124,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 				path: isUpdating ? ["customers", String(id)] : ["events"],
 				body: isUpdating ? customerBody(fields) : { customer: id, name: eventName(event), data },
 				ifDelivered: isUpdating ? { ...known, sentTo: id, sent: remember(sent, fields, now) } : { ...known },
-				ifMissing: isGiven ? lookUp : lookUpAgain,
+				ifMissing: isGiven ? ifWrongId : ifGone,
 			};
 			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };
 		},

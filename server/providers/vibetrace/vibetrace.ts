@@ -63,7 +63,7 @@ const dialect: Dialect = {
 			message: /^(?!.*(missing event information|validating user)).*\b(user|e-?mail)\b/is,
 			means: "unknownPerson",
 		},
-		// The probe asks for a user who does not exist. Vibetrace answers that only if the key is right.
+		// The probe asks for a user who does not exist. Vibetrace says so only if the key is right.
 		{ purpose: ["probe"], status: [400, 404], message: /\buser\b/i, means: () => ({ kind: "delivered", known: {} }) },
 	],
 	succeeded: (json) => !("errors" in json),
@@ -106,7 +106,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 	}
 
 	return {
-		// What these routes answer to a wrong user is not documented.
+		// The answers of these routes about an unknown user are not documented.
 		rights: [{ name: "send events" }, { name: "create users" }],
 		// No limit is documented.
 		allowance: { requests: 10, per: "second" },
