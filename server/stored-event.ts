@@ -38,4 +38,4 @@ export function personOf(key: string): Pick<Person, "email" | "userId"> {
 }
 
 /** Tells whether an event only sets attributes: several such events can be one request. */
-export const setsAttributes = ({ type }: Pick<Event, "type">): boolean => type === "login" || type === "update";
+export const setsAttributes = ({ type }: { type?: unknown }): boolean => type === "login" || type === "update";

@@ -22,6 +22,8 @@ export const limits = {
 	dataDepth: 5,
 	/** Maximum length of a `name`, in UTF-16 units. */
 	nameLength: 120,
+	/** Maximum length of the name of an attribute, in UTF-16 units. */
+	attributeNameLength: 120,
 	/** Maximum length of an e-mail address (RFC 5321), in UTF-16 units. */
 	emailLength: 254,
 	/** Maximum length of `userId`, `anonymousId`, `orderId` and providers' own ids, in UTF-16 units. */
@@ -120,6 +122,9 @@ const common = {
 
 const data = z.record(z.string(), z.unknown());
 
+/** Attributes of a person. Their names are remembered, so their length is limited. */
+const attributes = z.record(z.string().max(limits.attributeNameLength), z.unknown());
+
 /** Purchase. A repeated one is recognised by its `orderId`. */
 const order = z.looseObject({
 	orderId: z.union([id, z.number()]),
@@ -127,8 +132,10 @@ const order = z.looseObject({
 	items: z.array(z.looseObject({ id: z.union([z.string(), z.number()]), quantity: z.number() })).optional(),
 });
 
-const withData = <Type extends "login" | "update" | "page" | "email_open">(type: Type) =>
+const withData = <Type extends "page" | "email_open">(type: Type) =>
 	z.object({ ...common, type: z.literal(type), data: data.optional() });
+const withAttributes = <Type extends "login" | "update">(type: Type) =>
+	z.object({ ...common, type: z.literal(type), data: attributes.optional() });
 
 /**
  * Schema of an event: one fact about one person, which never changes. Unknown fields are dropped. Size, depth, age and
@@ -141,8 +148,8 @@ export const eventSchema = z.discriminatedUnion("type", [
 		name: printable(limits.nameLength),
 		data: data.optional(),
 	}),
-	withData("login"),
-	withData("update"),
+	withAttributes("login"),
+	withAttributes("update"),
 	withData("page"),
 	z.object({ ...common, type: z.literal("confirmation"), data: order }),
 	withData("email_open"),

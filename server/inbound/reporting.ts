@@ -1,3 +1,4 @@
+import { limits } from "../../shared/event.ts";
 import type { InboundRule } from "../config/site.ts";
 import type { Ingest, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
@@ -34,6 +35,9 @@ export interface InboundNotice {
 export const rulesFor = ({ inbound }: ReportedSite, from: ReporterName, { event, isOurs }: Hook): InboundRule[] =>
 	inbound.filter((rule) => isOurs && rule.from === from && rule.event === event);
 
+/** Tells whether a key or an alias is short enough to be remembered. Longer ones name nobody. */
+const isShort = (name: string): boolean => name.length <= limits.emailLength + 20;
+
 /**
  * Time in ms within which the same event reported by two providers counts as one. The second report is an echo: we
  * delivered the first report's event to the second provider, which reported that delivery back.
@@ -44,13 +48,17 @@ const echoMs = 300_000;
 const kindOf = ({ as, name, event }: InboundRule) =>
 	setsAttributes({ type: as }) ? "identity" : as === "track" ? `track ${name ?? event}` : as;
 
+/** Selects the attributes whose names are short enough to be taken. */
+const nameable = (attributes: Hook["attributes"]) =>
+	Object.fromEntries(Object.entries(attributes).filter(([name]) => name.length <= limits.attributeNameLength));
+
 /** Returns a function that stores reports: the events that a site's rules make of them, and aliases of people. */
 export function createReporting({ outbox, ingest, now, report }: ReportingOptions) {
 	/** Finds the keys of a report's person: first the keys of stated names, then the keys linked to its aliases. */
 	async function keysOf(site: ReportedSite, from: ReporterName, { person, aliases }: Hook): Promise<string[]> {
 		const { email, userId } = person;
-		const keys = [personKey({ email }), personKey({ userId })].flatMap((key) => key ?? []);
-		for (const alias of aliases) {
+		const keys = [personKey({ email }), personKey({ userId })].flatMap((key) => key ?? []).filter(isShort);
+		for (const alias of aliases.filter(isShort)) {
 			const linked = await outbox().linked({ destination: { site: site.name, name: from }, alias, now: now() });
 			if (linked !== undefined && !keys.includes(linked)) keys.push(linked);
 		}
@@ -66,7 +74,7 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 			name: as === "track" ? (name ?? hook.event) : undefined,
 			at: Math.min(Math.floor(hook.at), now()),
 			person: personKey(hook.person) === undefined ? personOf(key) : hook.person,
-			data: setsAttributes({ type: as }) ? hook.attributes : hook.details,
+			data: setsAttributes({ type: as }) ? nameable(hook.attributes) : hook.details,
 		};
 		return { rule, raw };
 	}
@@ -106,7 +114,7 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 				})),
 			),
 			skipped: checked.flatMap(({ skipped = [] }) => skipped),
-			links: isLinked ? aliases.map((alias) => ({ destination: from, alias, person: key })) : [],
+			links: isLinked ? aliases.filter(isShort).map((alias) => ({ destination: from, alias, person: key })) : [],
 			unlearn: isGone ? keys.map((person) => ({ destination: from, person })) : [],
 			now: at,
 		});

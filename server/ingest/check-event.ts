@@ -1,8 +1,8 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
-import { normaliseEmail, type StoredEvent } from "../stored-event.ts";
+import { normaliseEmail, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import type { VerifiedIdentity } from "./identity-token.ts";
-import { isForbidden, isObject, isTooLarge, parseEvent } from "./parse-event.ts";
+import { areAttributes, isForbidden, isObject, isTooLarge, parseEvent } from "./parse-event.ts";
 
 /** The sender of an event, as far as the proxy knows. */
 export interface Sender {
@@ -77,6 +77,9 @@ function identified(
 function explain(raw: unknown): { event: Event } | { flaw: string } {
 	const flaw = structuralFlaw(raw, limits.dataDepth + 1);
 	if (flaw) return { flaw };
+	// Says this here, as an issue of the schema would repeat the long name.
+	if (isObject(raw) && setsAttributes(raw) && isObject(raw.data) && !areAttributes(raw.data))
+		return { flaw: `data: the name of an attribute has more than ${limits.attributeNameLength} characters` };
 	// A missing person is no error of the shape: it has its own code, identity_required.
 	const result = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
 	if (result.success) return { event: result.data };

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { eventSchema } from "../../shared/event.ts";
-import { isForbidden, isObject } from "./parse-event.ts";
+import { eventSchema, limits } from "../../shared/event.ts";
+import { areAttributes, isForbidden, isObject } from "./parse-event.ts";
 import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
@@ -13,7 +13,11 @@ const { email, userId } = eventSchema.options[0].shape.person.shape;
 const identitySchema = z
 	.object({ email, userId, attributes: z.record(z.string(), z.unknown()).optional() })
 	.refine((identity) => identity.email !== undefined || identity.userId !== undefined, "an email or a userId is needed")
-	.refine(({ attributes = {} }) => !Object.keys(attributes).some(isForbidden), "attributes: a key is not allowed");
+	.refine(({ attributes = {} }) => !Object.keys(attributes).some(isForbidden), "attributes: a key is not allowed")
+	.refine(
+		({ attributes = {} }) => areAttributes(attributes),
+		`attributes: a name has more than ${limits.attributeNameLength} characters`,
+	);
 // Guard (SECURITY.md): token-has-expiry
 const claimsSchema = z.object({ exp: z.number(), nbf: z.number().optional() });
 

@@ -8,6 +8,7 @@ import {
 	limits,
 	type Person,
 } from "../../shared/event.ts";
+import { setsAttributes } from "../stored-event.ts";
 
 /** An event with the known fields only, as `eventSchema` returns it. */
 interface ParsedEvent {
@@ -117,6 +118,15 @@ const isOrder = ({ orderId, total, items }: Json) =>
 	(total === undefined || isNumber(total)) &&
 	(items === undefined || (Array.isArray(items) && items.every(isItem)));
 
+/** Tells whether an object has attributes whose names are all short enough to be remembered. */
+export function areAttributes(value: unknown): value is Json {
+	if (!isObject(value)) return false;
+	for (const name in value) {
+		if (name.length > limits.attributeNameLength) return false;
+	}
+	return true;
+}
+
 const types = new Set<unknown>(eventTypes);
 
 /** Copies `data`, and the `name` of a track. Returns false if one of them is invalid. */
@@ -129,7 +139,7 @@ function copyRest(raw: Json, event: Json): boolean {
 		if (!isText(raw.name, limits.nameLength)) return false;
 		event.name = raw.name;
 	}
-	return copy(raw, "data", event, isObject);
+	return copy(raw, "data", event, setsAttributes(raw) ? areAttributes : isObject);
 }
 
 /**

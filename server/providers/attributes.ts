@@ -11,6 +11,9 @@ export type Sent = Record<string, [digest: string, at: number]>;
 const rememberMs = 30 * 86_400_000;
 /** Maximum number of attributes remembered for one person. The oldest are forgotten first. */
 const rememberMost = 200;
+/** Maximum size of what is remembered of one person's attributes, in bytes of JSON. */
+// Guard (SECURITY.md): remembered-attributes
+const rememberedBytes = 16_384;
 
 const digest = (value: unknown) => hash("sha256", JSON.stringify(value), "base64").slice(0, 12);
 
@@ -58,7 +61,13 @@ export function remember(sent: Sent = {}, attributes: Record<string, unknown>, n
 		Object.entries(attributes).map(([name, value]) => [name, [digest(value), now]]),
 	);
 	const rest = Object.entries(sent).filter(([name]) => !Object.hasOwn(fresh, name));
-	return Object.fromEntries([...rest, ...Object.entries(fresh)].slice(-rememberMost));
+	const all = [...rest, ...Object.entries(fresh)].slice(-rememberMost);
+	let bytes = 0;
+	const forgotten = all.findLastIndex((entry) => {
+		bytes += Buffer.byteLength(JSON.stringify(entry));
+		return bytes > rememberedBytes;
+	});
+	return Object.fromEntries(all.slice(forgotten + 1));
 }
 
 /** Attributes that make a name, the preferred ones first. */

@@ -1,4 +1,4 @@
-import type { Person } from "../../../shared/event.ts";
+import { limits, type Person } from "../../../shared/event.ts";
 import { type StoredEvent, setsAttributes } from "../../stored-event.ts";
 import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect } from "../classify.ts";
@@ -164,7 +164,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			const outcome = classify(answer, request, dialect);
 			const data = request.purpose === "create" && answer.kind === "reply" ? answer.json?.data : undefined;
 			const id = isRecord(data) ? textOf(data.people_id) : undefined;
-			return outcome.kind === "delivered" && id !== undefined
+			return outcome.kind === "delivered" && id !== undefined && id.length <= limits.idLength
 				? { ...outcome, known: { ...outcome.known, id } }
 				: outcome;
 		},
