@@ -17,6 +17,12 @@ export class StoreOpenError extends Error {
 export const writeFailed = "a write failed just now";
 /** Message of a StoreUnavailableError of a store that has reached its size limit. */
 export const storeFull = "the store is as large as maxStoreBytes allows";
+/** Message of a StoreUnavailableError of a store that has no more room for untrusted events. */
+export const visitorsFull =
+	"the last fifth of maxStoreBytes is for the backend, verified visitors and web hooks: there is no more room for others";
+/** Message of a fault: dead letters were deleted to make room. */
+export const deadLettersGaveWay =
+	"the store is nearly as large as maxStoreBytes allows: the oldest dead letters of unverified visitors are deleted";
 
 export const newerSchema = (found: number, known: number): StoreOpenError =>
 	new StoreOpenError(`the store has schema ${found}, this eventferry knows ${known}: use a newer eventferry`);

@@ -15,6 +15,8 @@ export interface JournalRow {
 	/** Keys of the claims, 16 bytes each, in the order of the events; then the bodies of each bundle, joined by newlines. */
 	bytes: Uint8Array<ArrayBuffer>;
 	bundles: { person: string; events: number; bytes: number }[];
+	/** True if all events are trusted. */
+	trusted: boolean;
 }
 
 /** The part of a journal row that fan-out parses. */
@@ -115,7 +117,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 		bytes.set(each, offset);
 		offset += each.length;
 	}
-	return { site, head: JSON.stringify(head), bytes, bundles };
+	return { site, head: JSON.stringify(head), bytes, bundles, trusted: events.every(({ trusted }) => trusted) };
 }
 
 /** Seals a batch, unless it is sealed. */

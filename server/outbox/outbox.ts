@@ -22,7 +22,10 @@ export type { DestinationStats, OutboxStats } from "./tally.ts";
  * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
 export interface Outbox {
-	/** Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}. */
+	/**
+	 * Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}. The last fifth of a limited
+	 * store is for trusted batches and reports.
+	 */
 	append(batch: Batch | JournalRow): Promise<void>;
 	/**
 	 * Leases ready lanes of a destination, by rank, and within a rank the least recently served first. Every tenth lease
@@ -81,8 +84,11 @@ export interface Outbox {
 	 * links last used before `before`. Works in steps like `replay`.
 	 */
 	sweep(limits: { now: number; before: number }): Promise<void>;
-	/** Resolves if the store can be written; otherwise rejects with {@link StoreUnavailableError}. */
-	check(): Promise<void>;
+	/**
+	 * Resolves if the store can be written and has room for trusted events; otherwise rejects with
+	 * {@link StoreUnavailableError}. `isFull` is true if it has no room for untrusted ones.
+	 */
+	check(): Promise<{ isFull: boolean }>;
 	close(): Promise<void>;
 }
 

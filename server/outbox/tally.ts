@@ -1,5 +1,6 @@
 import type { Destination } from "./destination.ts";
 import type { Ending } from "./lease.ts";
+import type { RoomUse } from "./room.ts";
 import type { Row } from "./row.ts";
 
 export interface DestinationStats {
@@ -30,8 +31,10 @@ export interface OutboxStats {
 	events: number;
 	/** Events discarded at fan-out, by the reason of the claim. */
 	discarded: Record<string, number>;
-	/** Size of the store, in bytes. */
+	/** Size of the store on disk, in bytes. */
 	bytes: number;
+	/** Use of the store's room; absent if its size is not limited. */
+	room?: RoomUse;
 	destinations: DestinationStats[];
 }
 
@@ -40,6 +43,9 @@ export const siteItself = "";
 
 /** Reason of untrusted deliveries that are discarded because too many others of the person wait already. */
 export const tooManyWaiting = "too_many_waiting";
+
+/** Reason of dead letters of untrusted events that were deleted because the store was full. */
+export const gaveWay = "store_full";
 
 const discardedPrefix = "discarded:";
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;

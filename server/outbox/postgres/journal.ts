@@ -75,7 +75,7 @@ export function createJournal({ database: { run } }: Shared, { ensureRoom }: Roo
 	return {
 		async append(batch: Batch | JournalRow): Promise<void> {
 			const row = sealed(batch);
-			await ensureRoom(row.bytes.length);
+			await ensureRoom(row.bytes.length, row.trusted);
 			return ask(row);
 		},
 		done,

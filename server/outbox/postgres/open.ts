@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
+import { deadLettersGaveWay, StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
 import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
@@ -83,7 +83,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (events.length > 0) discarded.tell(events);
 		},
 	});
-	const room = createRoom(database, maxBytes);
+	const room = createRoom(shared, { maxBytes, onGivenWay: () => faults.tell(deadLettersGaveWay) });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
@@ -130,12 +130,12 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
 		expire: createExpiry(shared, ends),
-		receive: createReports(shared, fanOut.start),
+		receive: createReports(shared, room, fanOut.start),
 		linked: createLinks(shared),
 		...createDeadLetters(shared),
 		forget: createForget(shared),
 		...createSearch(shared),
-		stats: createStats(shared),
+		stats: createStats(shared, room),
 		sweep: createSweep(shared, budgets),
 		isHeld: leases.isHeld,
 		isShared: true,
@@ -144,8 +144,9 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		onDiscarded: discarded.add,
 		async check() {
 			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
-			await room.ensureRoom(0);
+			await room.ensureRoom(0, true);
 			await beat();
+			return { isFull: (await room.use())?.isFull ?? false };
 		},
 		async close() {
 			if (isClosing) return;

@@ -4,11 +4,12 @@ import { keyed, loadClaims } from "./claims.ts";
 import { columns } from "./connection.ts";
 import { insertBatches } from "./journal.ts";
 import { link } from "./links.ts";
+import type { Room } from "./room.ts";
 import { lockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-export function createReports({ database, destinations, counters }: Shared, onAppended: () => void) {
+export function createReports({ database, destinations, counters }: Shared, room: Room, onAppended: () => void) {
 	return async function receive(report: Report): Promise<boolean> {
 		const { site, claim, events, links, unlearn, now } = report;
 		const numbered = async <Item extends { destination: string }>(items: readonly Item[]) => {
@@ -19,6 +20,10 @@ export function createReports({ database, destinations, counters }: Shared, onAp
 		const ownClaim = keyed(site, "", claim);
 		const eventClaims = events.flatMap(({ event: { person }, unless, marks }) =>
 			[...unless, ...marks].map((each) => keyed(site, person, each)),
+		);
+		await room.ensureRoom(
+			events.reduce((sum, { event }) => sum + event.body.length, 0),
+			true,
 		);
 		const isNew = await database.transaction(async (run) => {
 			void run(lockWriting);

@@ -140,6 +140,7 @@ CREATE INDEX lane_rank ON eventferry.lane (destination, rank, turn) WHERE state 
 CREATE INDEX lane_turn ON eventferry.lane (destination, turn) WHERE state = 'ready' AND NOT behind;
 ALTER TABLE eventferry.dead_letter ADD COLUMN trusted boolean NOT NULL DEFAULT false;
 UPDATE eventferry.dead_letter SET trusted = reserved;
+CREATE INDEX dead_letter_untrusted ON eventferry.dead_letter (id) WHERE NOT trusted;
 `;
 
 /** SQL that makes each version of the schema from the version before. */

@@ -1,9 +1,11 @@
 import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
+import type { Room } from "./room.ts";
 import type { Shared } from "./shared.ts";
 
-export function createStats({ database }: Shared) {
+export function createStats({ database }: Shared, room: Room) {
 	return async function stats(): Promise<OutboxStats> {
+		const use = await room.use();
 		const [[store], counters, destinations] = await database.snapshot((run) =>
 			Promise.all([
 				run(
@@ -36,6 +38,7 @@ export function createStats({ database }: Shared) {
 			journal: Number(store?.journal),
 			stuck: Number(store?.stuck),
 			bytes: Number(store?.bytes),
+			...(use && { room: use }),
 		};
 	};
 }

@@ -7,20 +7,20 @@ import { createEntries } from "./entries.ts";
 import { createHolds } from "./holds.ts";
 import { createLinks } from "./links.ts";
 import { createNumbers } from "./numbers.ts";
-import { createRoom } from "./room.ts";
+import { createRoom, type RoomOptions } from "./room.ts";
 import { createStatements } from "./statements.ts";
 import { createTransactions } from "./transaction.ts";
 
 export type Base = ReturnType<typeof createBase>;
 
 /** Makes the parts of a store that use no other part. */
-export function createBase(db: DatabaseSync, maxBytes?: number) {
+export function createBase(db: DatabaseSync, room: RoomOptions = {}) {
 	const statements = createStatements(db);
 	const transactions = createTransactions(db);
+	const counting = { ...createDestinations(statements, transactions), ...createCounters(statements, transactions) };
 	return {
 		...statements,
-		...createDestinations(statements, transactions),
-		...createCounters(statements, transactions),
+		...counting,
 		transactions,
 		numbers: createNumbers(statements, transactions),
 		bundles: createBundles(statements),
@@ -28,6 +28,6 @@ export function createBase(db: DatabaseSync, maxBytes?: number) {
 		entries: createEntries(statements),
 		holds: createHolds(statements),
 		links: createLinks(statements),
-		room: createRoom(statements, maxBytes),
+		room: createRoom({ ...statements, ...counting }, room),
 	};
 }

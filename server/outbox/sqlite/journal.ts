@@ -19,9 +19,10 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 	let lastRetried = -1;
 
 	return {
-		append(row: JournalRow): void {
+		/** Stores a batch. One that is not trusted finds less room. */
+		append(row: JournalRow, isTrusted: boolean): void {
 			const { site, head, bytes, bundles: own } = row;
-			room.ensureRoom(bytes.length);
+			room.ensureRoom(bytes.length, isTrusted);
 			const id = numbers(Math.max(1, own.length));
 			let start = bodiesStart(row);
 			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:

@@ -4,7 +4,7 @@ import type { SqliteStore } from "./store.ts";
 /** Operations that the outbox asks of the store's thread. */
 export type Operations = Omit<
 	SqliteStore,
-	"transactions" | "recover" | "waiting" | "fanOut" | "setAside" | "checkpoint"
+	"transactions" | "makeRoom" | "recover" | "waiting" | "fanOut" | "setAside" | "checkpoint"
 >;
 
 type Arguments = { [Name in keyof Operations]: Parameters<Operations[Name]> };

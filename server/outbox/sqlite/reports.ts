@@ -12,7 +12,7 @@ export function createReports({ run, idOf, count, claims, journal, links }: Shar
 			set: (person, each) => claims.set(keyOf(site, person, each), each),
 		});
 		for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
-		if (batch) journal.append(batch);
+		if (batch) journal.append(batch, true);
 		for (const { destination, person } of unlearn) {
 			run("DELETE FROM known WHERE site = ? AND destination = ? AND person = ?", [site, destination, person]);
 			run("DELETE FROM link WHERE site = ? AND person = ? AND destination = ?", [site, person, destination]);

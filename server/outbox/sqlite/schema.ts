@@ -33,6 +33,10 @@ CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
 CREATE INDEX lane_oldest ON lane (destination, owed_since);
 `;
 
+/** SQL that creates the index of the dead letters that give way in a full store. */
+const untrustedDeadLetters = `CREATE INDEX dead_letter_untrusted ON dead_letter (id) WHERE trusted = 0;
+`;
+
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
  * bundle. A row of `bundle` has the bodies of a bundle, a row of `owing` the number of lanes that owe some of its events,
@@ -90,7 +94,7 @@ CREATE TABLE dead_letter (
 ) STRICT;
 CREATE INDEX dead_letter_person ON dead_letter (site, person);
 CREATE INDEX dead_letter_last ON dead_letter (last_at);
-CREATE TABLE counter (
+${untrustedDeadLetters}CREATE TABLE counter (
 	destination INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (destination, name)
 ) STRICT, WITHOUT ROWID;
 `;
@@ -111,7 +115,7 @@ SELECT id, destination, person, 1, reserved, rank, turn, due_at, attempts, unrea
 DROP TABLE former;
 ALTER TABLE dead_letter ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
 UPDATE dead_letter SET trusted = reserved;
-`;
+${untrustedDeadLetters}`;
 
 /**
  * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no

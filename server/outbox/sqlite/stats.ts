@@ -2,7 +2,7 @@ import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 
-export function createStats({ get, idOf, counters }: Shared) {
+export function createStats({ get, idOf, counters, room }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
 		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [idOf(site, name)]);
@@ -17,6 +17,7 @@ export function createStats({ get, idOf, counters }: Shared) {
 		const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
 		const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
 		const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
-		return { ...tally(counters(), current), journal, stuck, bytes: Number(pages?.bytes) };
+		const use = room.use();
+		return { ...tally(counters(), current), journal, stuck, bytes: Number(pages?.bytes), ...(use && { room: use }) };
 	};
 }

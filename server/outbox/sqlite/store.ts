@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { JournalRow } from "../journal-row.ts";
 import { createBudgets } from "./budget.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createEnds } from "./ends.ts";
@@ -6,6 +7,7 @@ import { createExpiry } from "./expire.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createForget } from "./forget.ts";
 import { createReports } from "./reports.ts";
+import type { RoomOptions } from "./room.ts";
 import { createSearch } from "./search.ts";
 import { createSettling } from "./settle.ts";
 import { createShared } from "./shared.ts";
@@ -18,15 +20,15 @@ export type SqliteStore = ReturnType<typeof createSqliteStore>;
  * Makes the operations of the outbox on an SQLite database. They run in the caller's transaction, as the caller decides
  * which of them share a commit.
  */
-export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
-	const shared = createShared(db, maxBytes);
+export function createSqliteStore(db: DatabaseSync, options?: RoomOptions) {
+	const shared = createShared(db, options);
 	const { transactions, room, holds, links, lanes, leases, journal } = shared;
 	const budgets = createBudgets(shared);
 	const deadLetters = createDeadLetters(shared);
 	const ends = createEnds(shared, deadLetters);
 
 	return {
-		append: journal.append,
+		append: (row: JournalRow) => journal.append(row, row.trusted),
 		take: leases.take,
 		settle: createSettling(shared, ends),
 		hold: holds.hold,
@@ -45,6 +47,7 @@ export function createSqliteStore(db: DatabaseSync, maxBytes?: number) {
 		check: room.check,
 
 		transactions,
+		makeRoom: room.makeRoom,
 		recover: lanes.recover,
 		waiting: journal.waiting,
 		...createFanOut(shared),

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { writeFailed } from "../errors.ts";
+import { deadLettersGaveWay, writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { isBusy, openDatabase } from "./database.ts";
@@ -20,6 +20,9 @@ const machineErrors = new Set([5, 7, 10, 13]);
 const isMachineError = (error: unknown) =>
 	error instanceof Error && "errcode" in error && machineErrors.has(Number(error.errcode) & 0xff);
 
+/** Calls that need room in a store of limited size. */
+const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "check"]);
+
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function serve(db: DatabaseSync, store: SqliteStore): void {
@@ -38,6 +41,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		const { id, name } = call;
 		if (name === "check" && performance.now() - failedAt < unwellMs) return { id, error: writeFailed };
 		try {
+			if (needRoom.has(name)) store.makeRoom();
 			return { id, value: transactions.savepoint(() => perform(store, call)) };
 		} catch (error) {
 			if (!transactions.isOpen()) throw error;
@@ -169,7 +173,8 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 try {
 	const { path, maxBytes } = workerData as StoreData;
 	const db = await openDatabase(path);
-	const store = createSqliteStore(db, maxBytes);
+	const onGivenWay = () => say({ kind: "fault", message: deadLettersGaveWay });
+	const store = createSqliteStore(db, { maxBytes, onGivenWay });
 	store.recover(Date.now());
 	say({ kind: "open" });
 	serve(db, store);

@@ -40,7 +40,7 @@ const verified = { trusted: true };
 /** A store, and a function that closes and reopens it and runs `sql` on its tables in between. */
 export interface Opened {
 	outbox: Outbox;
-	reopen(sql?: string): Promise<Outbox>;
+	reopen(sql?: string, options?: { maxBytes: number }): Promise<Outbox>;
 	/** SQL that gives the tables the form of version 1 of the schema. */
 	asVersion1: string;
 }
@@ -1071,6 +1071,89 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			stop();
 			await append([event("ada", "1 again", { claims })]);
 			expect(discardedEvents).toHaveLength(1);
+		});
+	});
+
+	describe("a store of limited size", () => {
+		const maxBytes = 2_097_152;
+		beforeEach(async () => {
+			outbox = await reopen("", { maxBytes });
+		});
+		/** Appends an event of 20 KB, which cannot be compressed to nothing. */
+		const appendLarge = (body: string, more: Partial<NewEvent> = {}) =>
+			outbox.append({ site: "site", events: [event(body, `${body} ${randomBytes(10_000).toString("hex")}`, more)] });
+		/** Appends events until they are refused; resolves to their number. */
+		async function fill(more: Partial<NewEvent> = {}): Promise<number> {
+			for (let count = 0; count < 200; count += 1) {
+				try {
+					await appendLarge(`${more.trusted ? "backend" : "visitor"} ${count}`, more);
+				} catch {
+					return count;
+				}
+			}
+			throw new Error("the store never refuses an event");
+		}
+		const dead = { kind: "dead", reason: "no" } as const;
+		async function endAll(ending: Ending): Promise<void> {
+			await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0), { timeout: 30_000 });
+			for (let leases = await take(0); leases.length > 0; leases = await take(0))
+				for (const lease of leases) await end(lease, 0, lease.bodies.length, ending);
+		}
+		const deadNames = async () =>
+			(await outbox.deadLetters({ limit: 500 })).items.map(({ body }) => body.slice(0, body.lastIndexOf(" ")));
+
+		it("has its last fifth for trusted events and reports", async () => {
+			const room = async () => (await outbox.stats()).room;
+			expect(await room()).toMatchObject({ max: maxBytes, isFull: false });
+			expect(await outbox.check()).toEqual({ isFull: false });
+			const untrusted = await fill();
+			expect(untrusted * 20_000).toBeGreaterThan(maxBytes * 0.4);
+			expect(untrusted * 20_000).toBeLessThan(maxBytes * 0.8);
+			await expect(appendLarge("visitor")).rejects.toThrow(/maxStoreBytes/);
+			expect(await outbox.check()).toEqual({ isFull: true });
+			expect(await room()).toMatchObject({ isFull: true });
+			const report = { site: "site", links: [], unlearn: [], now: 0 };
+			const told = [{ event: event("reported", "x".repeat(1_000)), unless: [], marks: [] }];
+			expect(await outbox.receive({ ...report, claim: once("report"), events: told })).toBe(true);
+			expect((await fill(backend)) * 20_000).toBeGreaterThan(maxBytes * 0.1);
+			await expect(outbox.check()).rejects.toThrow(/maxStoreBytes/);
+			await expect(outbox.receive({ ...report, claim: once("late"), events: told })).rejects.toThrow(/maxStoreBytes/);
+		});
+
+		it("has room again for each of them once enough is delivered", async () => {
+			await fill();
+			await fill(backend);
+			await endAll({ kind: "delivered" });
+			await vi.waitFor(() => appendLarge("visitor"), { timeout: 30_000, interval: 100 });
+			expect(await outbox.check()).toEqual({ isFull: false });
+		});
+
+		it("lets dead letters of untrusted events give way, the oldest first, and counts them", async () => {
+			const faults: string[] = [];
+			outbox.onFault((message) => faults.push(message));
+			await appendLarge("kept", backend);
+			for (let count = 0; count < 25; count += 1) await appendLarge(`old ${count}`);
+			await endAll(dead);
+			expect(await deadNames()).toHaveLength(26);
+			const trusted = await fill(backend);
+			expect(trusted * 20_000).toBeGreaterThan(maxBytes * 0.6);
+			expect(await deadNames()).toEqual(["kept"]);
+			const { destinations } = await outbox.stats();
+			expect(destinations).toMatchObject([{ dead: 1, discarded: { store_full: 25 } }]);
+			expect(faults.join()).toMatch(/dead letters .* deleted/);
+		});
+
+		it("takes more of visitors' events while their older dead letters can give way", async () => {
+			for (let round = 0; round < 4; round += 1) {
+				for (let count = 0; count < 25; count += 1) await appendLarge(`${round}.${count}`);
+				await endAll(dead);
+			}
+			const left = await deadNames();
+			expect(left.length).toBeGreaterThan(20);
+			expect(left.length).toBeLessThan(90);
+			expect(left.at(-1)).toBe("3.24");
+			expect(left).toEqual(left.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)));
+			expect(left).not.toContain("0.0");
 		});
 	});
 

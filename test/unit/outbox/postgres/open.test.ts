@@ -9,6 +9,7 @@ import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
 import { createLeases } from "../../../../server/outbox/postgres/leases.ts";
 import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
+import { createRoom } from "../../../../server/outbox/postgres/room.ts";
 import { createStats } from "../../../../server/outbox/postgres/stats.ts";
 import { type Cluster, startPostgres } from "../../../support/postgres.ts";
 import { modelSuite, type Real } from "../model-suite.ts";
@@ -25,8 +26,8 @@ afterEach(async () => {
 	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function open(url: string): Promise<Outbox> {
-	const outbox = await openPostgres(url);
+async function open(url: string, options?: { maxBytes: number }): Promise<Outbox> {
+	const outbox = await openPostgres(url, options);
 	cleanups.push(() => outbox.close());
 	return outbox;
 }
@@ -35,6 +36,7 @@ const asVersion1 = `
 	ALTER TABLE lane DROP COLUMN behind, DROP COLUMN trusted, ADD UNIQUE (destination, person);
 	CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE state = 'ready';
 	CREATE INDEX lane_turn ON lane (destination, turn) WHERE state = 'ready';
+	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	UPDATE schema SET version = 1;
 `;
@@ -46,10 +48,10 @@ describe("the PostgreSQL outbox", () => {
 		return {
 			outbox,
 			asVersion1,
-			async reopen(sql) {
+			async reopen(sql, options) {
 				await outbox.close();
 				if (sql) await cluster.run(`SET search_path TO eventferry; ${sql}`, url.slice(url.lastIndexOf("/") + 1));
-				outbox = await open(url);
+				outbox = await open(url, options);
 				return outbox;
 			},
 		};
@@ -147,7 +149,7 @@ describe("the PostgreSQL outbox", () => {
 		for (const { fanOut } of [thisProcess, otherProcess]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
 		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
 		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
-		expect(await createStats(shared())()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		expect(await createStats(shared(), createRoom(shared(), {}))()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
 	});
 
 	it("gives leases back while this process may be taken for dead, and reports no more lanes then", async () => {
@@ -172,7 +174,8 @@ describe("the PostgreSQL outbox", () => {
 	it("accepts no more than its maximum size until there is room again", async () => {
 		const outbox = await openPostgres(await cluster.database(), { maxBytes: 1_048_576 });
 		cleanups.push(() => outbox.close());
-		const large = () => outbox.append({ site: "site", events: [event("ada", "x".repeat(200_000))] });
+		const large = () =>
+			outbox.append({ site: "site", events: [{ ...event("ada", "x".repeat(200_000)), trusted: true }] });
 		for (let index = 0; index < 4; index += 1) await large();
 		await expect(large().then(large).then(large)).rejects.toThrow(/maxStoreBytes/);
 		await fannedOut(outbox);

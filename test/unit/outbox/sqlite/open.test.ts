@@ -19,8 +19,8 @@ function freshFile(): string {
 	return `${folder.path}/store.db`;
 }
 
-async function open(file: string): Promise<Outbox> {
-	const outbox = await openSqlite(file);
+async function open(file: string, options?: { maxBytes: number }): Promise<Outbox> {
+	const outbox = await openSqlite(file, options);
 	cleanups.push(() => outbox.close());
 	return outbox;
 }
@@ -43,6 +43,7 @@ const asVersion1 = `
 	CREATE INDEX lane_reserved_turn ON lane (destination, turn) WHERE due_at = 0 AND reserved = 1;
 	CREATE INDEX lane_due ON lane (destination, due_at) WHERE due_at > 0;
 	CREATE INDEX lane_oldest ON lane (destination, owed_since);
+	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	PRAGMA user_version = 1;
 `;
@@ -54,12 +55,12 @@ describe("the SQLite outbox", () => {
 		return {
 			outbox,
 			asVersion1,
-			async reopen(sql = "") {
+			async reopen(sql = "", options) {
 				await outbox.close();
 				const db = new DatabaseSync(file);
 				db.exec(sql);
 				db.close();
-				outbox = await open(file);
+				outbox = await open(file, options);
 				return outbox;
 			},
 		};
@@ -90,7 +91,12 @@ describe("the SQLite outbox", () => {
 	it("accepts nothing beyond its maximum size, keeps its events, and accepts more once they are delivered", async () => {
 		const outbox = await openSqlite(freshFile(), { maxBytes: 1_048_576 });
 		cleanups.push(() => outbox.close());
-		const large = (n: number) => ({ ...event, person: `p${n}`, body: JSON.stringify({ n, text: "x".repeat(16_000) }) });
+		const large = (n: number) => ({
+			...event,
+			trusted: true,
+			person: `p${n}`,
+			body: JSON.stringify({ n, text: "x".repeat(16_000) }),
+		});
 		let taken = 0;
 		const fill = async () => {
 			for (;;) {
