@@ -8,7 +8,7 @@ import { type RunningDestination, startDelivery } from "./delivery/start-deliver
 import { createBodyRoom } from "./http/body-room.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
-import { byAddress, limitGuesses, limitRequests, withinLimit } from "./http/rate-limit.ts";
+import { byAddress, limitBytes, limitGuesses, limitRequests, withinLimit } from "./http/rate-limit.ts";
 import { createStartStop } from "./http/start-stop.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
 import { createIngest } from "./ingest/ingest.ts";
@@ -89,6 +89,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
+		limitBytes: limitBytes(rateLimit.bytesPerAddress, senderOf),
 		perWriteKey: rateLimit.perWriteKey,
 		onNotice: observers.ingested,
 	});

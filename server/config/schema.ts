@@ -6,6 +6,7 @@ import { text } from "../providers/options.ts";
 import type { InputOf } from "./input-of.ts";
 import { secretsIn } from "./secrets.ts";
 import { bearerToken, type Circumstances, siteSchema } from "./site.ts";
+import { size } from "./size.ts";
 
 const trustProxy = z
 	.union([z.boolean(), z.int(), z.string(), z.array(z.string())], trustProxyHint)
@@ -18,6 +19,8 @@ const rateLimit = {
 	perAddress: perMinute.default(600),
 	/** Requests a minute with one write key; default no limit: the key is public, so anybody could use up a limit. */
 	perWriteKey: perMinute.optional(),
+	/** Bytes of events a minute of one address, uncompressed: a number, or text such as `512k`; default `32M`. */
+	bytesPerAddress: size(1, "must be 1 or more").default(33_554_432),
 };
 type RateLimitSchema = z.ZodObject<typeof rateLimit, z.core.$strict>;
 const rateLimitSchema: RateLimitSchema = z.strictObject(rateLimit);
@@ -43,9 +46,12 @@ const options = (circumstances: Circumstances) => ({
 	adminToken: bearerToken("a secret for /admin").optional(),
 	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */
 	trustProxy: trustProxy.optional(),
-	/** Bytes that events, people and dead letters may take. Beyond, events are answered 503. Default: no limit. */
-	maxStoreBytes: z.int("must be a whole number of bytes").min(1_048_576, "must be 1048576 (1 MB) or more").optional(),
-	/** Limits of requests a minute. */
+	/**
+	 * Bytes that events, people and dead letters may take: a number, or text such as `512M`; default `4G`. Beyond, events
+	 * are answered 503. The last fifth is for the backend, verified visitors and web hooks.
+	 */
+	maxStoreBytes: size(1_048_576, "must be 1048576 (1 MB) or more").default(4_294_967_296),
+	/** Limits of requests and bytes a minute. */
 	rateLimit: rateLimitSchema.prefault({}),
 	/** Lowest level that is logged; default `info`. */
 	logLevel: z

@@ -18,6 +18,7 @@ const ownPaths: Record<string, string> = {
 	PORT: "port",
 	HOST: "host",
 	EVENTFERRY_STORE: "store",
+	EVENTFERRY_MAX_STORE_BYTES: "maxStoreBytes",
 	EVENTFERRY_ADMIN_TOKEN: "adminToken",
 	EVENTFERRY_TRUST_PROXY: "trustProxy",
 	EVENTFERRY_LOG_LEVEL: "logLevel",

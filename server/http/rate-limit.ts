@@ -32,13 +32,14 @@ export const byAddress =
 	(request) =>
 		networkOf(addressOf(request));
 
-/** The minute that begins with a key's first request, and the number of requests in it. */
+/** The minute that begins with a key's first request, and what was used in it. */
 interface Window {
+	/** Number of requests or bytes. */
 	used: number;
 	endsAt: number;
 }
 
-/** Limits the requests per minute of each key, such as a sender's address. */
+/** Limits what each key, such as a sender's address, uses per minute: requests or bytes. */
 export function createRateLimit(limit: number) {
 	// Two generations of windows: a window is kept for a minute after its last request, or less if too many keys come.
 	let current = new Map<string, Window>();
@@ -51,25 +52,34 @@ export function createRateLimit(limit: number) {
 	}
 
 	function refuse({ endsAt }: Window, now: number): never {
-		throw new RequestError("rate_limited", "too many requests: try again after the seconds in Retry-After", {
+		throw new RequestError("rate_limited", "too much was sent: try again after the seconds in Retry-After", {
 			retryAfter: Math.ceil((endsAt - now) / 1_000),
 		});
 	}
 
+	/**
+	 * Returns a key's window. Throws `rate_limited` if so much more would be over the limit. The first body of a minute may
+	 * be of any size, as its sender cannot make it smaller.
+	 */
+	function ensure(key: string, by: number): Window {
+		const now = performance.now();
+		const window = windowOf(key, now);
+		if (now >= rotatesAt || current.size >= keysMost / 2) {
+			previous = current;
+			current = new Map();
+			rotatesAt = now + windowMs;
+		}
+		current.set(key, window);
+		// Guard (SECURITY.md): request-limit
+		if (window.used > 0 && window.used + by > limit) refuse(window, now);
+		return window;
+	}
+
 	return {
-		/** Counts one request. Throws `rate_limited` when it is over the limit. */
-		count(key: string): void {
-			const now = performance.now();
-			const window = windowOf(key, now);
-			if (now >= rotatesAt || current.size >= keysMost / 2) {
-				previous = current;
-				current = new Map();
-				rotatesAt = now + windowMs;
-			}
-			current.set(key, window);
-			window.used += 1;
-			// Guard (SECURITY.md): request-limit
-			if (window.used > limit) refuse(window, now);
+		ensure,
+		/** Counts one request, or bytes. Throws `rate_limited`, counting nothing, when they go over the limit. */
+		count(key: string, by = 1): void {
+			ensure(key, by).used += by;
 		},
 		/** Tells whether the next request would be over the limit. Counts nothing. */
 		isReached: (key: string): boolean => windowOf(key, performance.now()).used >= limit,
@@ -82,6 +92,31 @@ export function limitRequests(limit: number, senderOf: SenderOf): RequestHandler
 	return (request, _response, next) => {
 		requests.count(senderOf(request));
 		next();
+	};
+}
+
+/** Handlers that refuse requests over a limit of bytes: by the announced size of the body, and once it has been read. */
+export interface ByteLimit {
+	announced: RequestHandler;
+	read: RequestHandler;
+}
+
+const sizeOf = (body: unknown) =>
+	Buffer.byteLength(Buffer.isBuffer(body) || typeof body === "string" ? body : (JSON.stringify(body) ?? ""));
+
+/** Limits the bytes of bodies, which are counted uncompressed. */
+export function limitBytes(limit: number, senderOf: SenderOf): ByteLimit {
+	const bytes = createRateLimit(limit);
+	return {
+		announced(request, _response, next) {
+			bytes.ensure(senderOf(request), Number(request.headers["content-length"]) || 1);
+			next();
+		},
+		read(request, _response, next) {
+			// Guard (SECURITY.md): byte-limit
+			bytes.count(senderOf(request), sizeOf(request.body));
+			next();
+		},
 	};
 }
 

@@ -7,7 +7,7 @@ import type { ReadBodies } from "../http/body-room.ts";
 import { cors, originAllowed, preflight } from "../http/origins.ts";
 import { parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
-import { createRateLimit, type Guess } from "../http/rate-limit.ts";
+import { type ByteLimit, createRateLimit, type Guess } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { sameSecret } from "../http/secret.ts";
 import { backendOnly } from "../http/server-key.ts";
@@ -40,6 +40,8 @@ export interface IngestOptions {
 	admit: RequestHandler;
 	/** Refuses addresses that send too many requests. */
 	limitAddress: RequestHandler;
+	/** Refuses addresses that send too many bytes. */
+	limitBytes: ByteLimit;
 	/** Requests a minute for one write key. Undefined: no limit. */
 	perWriteKey: number | undefined;
 	/** Reads bodies of requests, within the proxy's room for them. */
@@ -84,7 +86,7 @@ const clockToleranceMs = 60_000;
  * the outbox encoded batches only, so that a bad batch cannot fail the commit that it shares with others.
  */
 export function createIngest(options: IngestOptions) {
-	const { sites, outbox, sandbox, admit, limitAddress, readBodies, guess, now, onNotice } = options;
+	const { sites, outbox, sandbox, admit, limitAddress, limitBytes, readBodies, guess, now, onNotice } = options;
 	const perWriteKey = options.perWriteKey === undefined ? undefined : createRateLimit(options.perWriteKey);
 	const identitiesOf = new Map<IngestSite, IdentityReader>();
 	for (const site of sites) {
@@ -193,7 +195,7 @@ export function createIngest(options: IngestOptions) {
 			path: "/v1/batch",
 			before: cors(origins, sandbox),
 			options: preflight(origins, sandbox),
-			post: [postBatch, admit, limitAddress, readBodies(types), fromBrowser],
+			post: [postBatch, admit, limitAddress, limitBytes.announced, readBodies(types), limitBytes.read, fromBrowser],
 		},
 		{
 			path: "/v1/events",

@@ -36,7 +36,7 @@ export async function play({ sink, destinations, store }: ProxyOptions): Promise
 		store: store ?? `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		// All requests come from one address.
-		rateLimit: { perAddress: budget },
+		rateLimit: { perAddress: budget, bytesPerAddress: "1000G" },
 		logLevel: "silent",
 	});
 	await proxy.start();

@@ -32,6 +32,7 @@ const everything = {
 	EVENTFERRY_ADMIN_TOKEN: "at",
 	EVENTFERRY_TRUST_PROXY: "1",
 	EVENTFERRY_STORE: "sqlite:/tmp/x.db",
+	EVENTFERRY_MAX_STORE_BYTES: "512M",
 	EVENTFERRY_LOG_LEVEL: "warn",
 	CRISP_WEBSITE_ID: "w",
 	CRISP_IDENTIFIER: "i",
@@ -67,6 +68,8 @@ describe("the environment alone", () => {
 			port: 8788,
 			host: "127.0.0.1",
 			store: "sqlite:./eventferry.db",
+			maxStoreBytes: 4_294_967_296,
+			rateLimit: { perAddress: 600, bytesPerAddress: 33_554_432 },
 			sites: [
 				{
 					writeKey: "site_shop",
@@ -84,6 +87,7 @@ describe("the environment alone", () => {
 			port: 0,
 			host: "0.0.0.0",
 			store: "sqlite:/tmp/x.db",
+			maxStoreBytes: 536_870_912,
 			adminToken: "at",
 			trustProxy: 1,
 			rateLimit: { perAddress: 600 },
@@ -123,6 +127,50 @@ describe("the environment alone", () => {
 			"https://api.helpcrunch.com/v1",
 			"https://api.vtcdn.net/v1",
 		]);
+	});
+});
+
+describe("the maximum size of the store", () => {
+	const kilo = 1_024;
+	test.each<[string, number]>([
+		["2097152", 2 * kilo ** 2],
+		["2048k", 2 * kilo ** 2],
+		["2048K", 2 * kilo ** 2],
+		["512M", 512 * kilo ** 2],
+		["4g", 4 * kilo ** 3],
+		["1.5G", 1.5 * kilo ** 3],
+		[" 4 GB ", 4 * kilo ** 3],
+		["4GiB", 4 * kilo ** 3],
+	])("may be %j", async (text, bytes) => {
+		expect((await fromEnvironment({ ...smallest, EVENTFERRY_MAX_STORE_BYTES: text })).maxStoreBytes).toBe(bytes);
+		const file = await fileOf("size.json", {
+			sites: [site],
+			maxStoreBytes: text,
+			rateLimit: { bytesPerAddress: text },
+		});
+		expect(await loadConfig({ file, env: {} })).toMatchObject({
+			maxStoreBytes: bytes,
+			rateLimit: { bytesPerAddress: bytes },
+		});
+	});
+
+	test.each([
+		"1",
+		"1023k",
+		"0",
+		"-4G",
+		"4T",
+		"G",
+		"4G4",
+		"four",
+		"1e9",
+		"Infinity",
+		"0x400000",
+		"4,5G",
+		"9".repeat(20),
+	])("may not be %j", async (text) => {
+		const message = await refusal(fromEnvironment({ ...smallest, EVENTFERRY_MAX_STORE_BYTES: text }));
+		expect(message).toContain("EVENTFERRY_MAX_STORE_BYTES must be");
 	});
 });
 
@@ -553,7 +601,14 @@ describe("a configuration file", () => {
 		["an invalid trusted proxy", { sites: [site], trustProxy: "somebody" }, /EVENTFERRY_TRUST_PROXY .*loopback/],
 		["a rate limit of 0", { sites: [site], rateLimit: { perAddress: 0 } }, /rateLimit\.perAddress/],
 		["rate limits that are a number", { sites: [site], rateLimit: 600 }, /rateLimit must be an object$/],
-		["a store of 100 bytes", { sites: [site], maxStoreBytes: 100 }, /maxStoreBytes.*1 MB/],
+		["a store of 100 bytes", { sites: [site], maxStoreBytes: 100 }, /EVENTFERRY_MAX_STORE_BYTES.*1 MB/],
+		["a store of text", { sites: [site], maxStoreBytes: "4 gigs" }, /EVENTFERRY_MAX_STORE_BYTES .*4G/],
+		[
+			"many bytes a minute",
+			{ sites: [site], rateLimit: { bytesPerAddress: "many" } },
+			/rateLimit\.bytesPerAddress .*4G/,
+		],
+		["no bytes a minute", { sites: [site], rateLimit: { bytesPerAddress: "0k" } }, /rateLimit\.bytesPerAddress/],
 		["a list", [site], /WRITE_KEY|sites/],
 		["text", '"hello"', /WRITE_KEY|sites|--config/],
 		["invalid JSON", "{ sites: ", /\.json/],

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import {
 	batchOf,
@@ -62,6 +63,42 @@ describe("the requests of an address", () => {
 		running = await runProxy({ config: { rateLimit: { perAddress: 1 } } });
 		const forging = (n: number) => posted({ "x-forwarded-for": `198.51.100.${n}`, forwarded: `for=198.51.100.${n}` });
 		expect([(await forging(1)).status, (await forging(2)).status]).toEqual([202, 429]);
+	});
+});
+
+describe("the bytes of an address", () => {
+	const large = (kilobytes: number) =>
+		JSON.stringify(batchOf(event({ data: { text: "x".repeat(100) } }), { id: "y".repeat(kilobytes * 1_024) }));
+
+	test("are limited by default, to 32 MB a minute", async () => {
+		running = await runProxy({ config: { rateLimit: {} } });
+		const full = large(255);
+		expect(new Set(await statuses(128, () => running.post(full)))).toEqual(new Set([202]));
+		await isLimited(await running.post(full));
+	});
+
+	test("count as they are unpacked, and not if they are the backend's", async () => {
+		running = await runProxy({ config: { rateLimit: { bytesPerAddress: "256k" } } });
+		const packed = (kilobytes: number) => running.post(gzipSync(large(kilobytes)), { "content-encoding": "gzip" });
+		expect(await statuses(2, () => packed(100))).toEqual([202, 202]);
+		await isLimited(await packed(100));
+		const backend = () =>
+			running.post({ events: [event()] }, { origin: undefined, authorization: `Bearer ${serverKey}` }, "/v1/events");
+		expect(await statuses(2, backend)).toEqual([202, 202]);
+		expect(await statuses(2, () => running.post(large(10)))).toEqual([202, 202]);
+	});
+
+	test("may be more than the limit in the first body, which cannot be smaller", async () => {
+		running = await runProxy({ config: { rateLimit: { bytesPerAddress: 1_000 } } });
+		expect((await running.post(large(10))).status).toBe(202);
+		await isLimited(await posted());
+	});
+
+	test("are counted by X-Forwarded-For behind a configured proxy", async () => {
+		running = await runProxy({ config: { rateLimit: { bytesPerAddress: "15k" }, trustProxy: 1 } });
+		const from = (address: string) => running.post(large(10), { "x-forwarded-for": address });
+		expect([(await from("198.51.100.1")).status, (await from("198.51.100.2")).status]).toEqual([202, 202]);
+		await isLimited(await from("198.51.100.1"));
 	});
 });
 

@@ -45,7 +45,7 @@ export async function startBuilt({ config, site, args = [], env }: BuiltOptions 
 		store: `sqlite:${folder.path}/store.db`,
 		adminToken,
 		// High, because all tests send from one address.
-		rateLimit: { perAddress: 100_000 },
+		rateLimit: { perAddress: 100_000, bytesPerAddress: "10G" },
 		sites: [
 			{
 				...{ writeKey, origins: [origin], serverKey },

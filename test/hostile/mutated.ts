@@ -21,7 +21,7 @@ export const deliversNothing: BuiltOptions = {
 		helpcrunch: undefined,
 		vibetrace: { ...vibetrace, events: ["email_open"] },
 	}),
-	config: { rateLimit: { perAddress: 1_000_000_000 }, logLevel: "error" },
+	config: { rateLimit: { perAddress: 1_000_000_000, bytesPerAddress: "1000G" }, logLevel: "error" },
 };
 
 const text = fc.oneof(

@@ -22,7 +22,11 @@ interface Stats {
 	journal: number;
 	events: number;
 	discarded: Record<string, number>;
-	destinations: Record<string, { state: string; waiting: number; delivered: number; dead: number }>;
+	room?: { used: number; max: number; isFull: boolean };
+	destinations: Record<
+		string,
+		{ state: string; waiting: number; delivered: number; dead: number; discarded: Record<string, number> }
+	>;
 }
 
 export interface Problem {
@@ -131,7 +135,7 @@ export async function runProxy({
 		adminToken,
 		logLevel: "silent",
 		// All requests of the tests come from one address.
-		rateLimit: { perAddress: 100_000 },
+		rateLimit: { perAddress: 100_000, bytesPerAddress: "10G" },
 		...config,
 	});
 	if (start) await proxy.start();
