@@ -11,6 +11,7 @@ import type { Metrics } from "./observe/metrics.ts";
 import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 
 export interface RouterOptions extends AdminOptions {
 	/** The routes under `/v1`. */
@@ -36,6 +37,7 @@ const readiness = named(
 		warnings: z.array(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
+				z.object({ code: z.literal("store_full") }),
 				z.object({ code: z.literal("shared_address") }),
 				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
 			]),
@@ -47,39 +49,37 @@ const getReadiness: Operation = {
 	answer: ok("Ready, also with paused destinations or warnings", json(readiness)),
 	unavailable: {
 		status: 503,
-		description: "The store is not available, or the proxy is stopping",
+		description: "The store is not available or full for the backend too, or the proxy is stopping",
 		content: json(readiness),
 	},
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
 export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
-	let checking: Promise<boolean> | undefined;
-	/** Checks the store. Requests that come meanwhile share the answer, as anybody may send them. */
-	async function isStoreUp(): Promise<boolean> {
+	let checking: ReturnType<Outbox["check"]> | undefined;
+	/** Checks the store; undefined: it is down. Requests that come meanwhile share the answer, as anybody may send them. */
+	async function checkStore() {
 		try {
-			const outbox = admin.outbox();
-			checking ??= outbox
+			checking ??= admin
+				.outbox()
 				.check()
-				.then(
-					() => true,
-					() => false,
-				)
 				.finally(() => {
 					checking = undefined;
 				});
 			return await checking;
 		} catch {
-			return false;
+			return undefined;
 		}
 	}
 	const answerReady: RequestHandler = async (_request, response) => {
-		const [isUp, stats] = await Promise.all([isStoreUp(), metrics.stats()]);
+		const [store, stats] = await Promise.all([checkStore(), metrics.stats()]);
+		const isFull = store?.isFull ?? stats?.room?.isFull;
 		const states = byDestination(admin.deliveries()).map(([name, all]) => [name, worstState(all).kind]);
-		response.status(isUp ? 200 : 503).json({
-			store: isUp ? "ok" : "unavailable",
+		response.status(store ? 200 : 503).json({
+			store: store ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
 			warnings: [
+				...(isFull ? [{ code: "store_full" }] : []),
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
 				...byDestination(admin.deliveries()).flatMap(([destination, all]) => {
 					const [hold] = all.flatMap(({ dispatcher }) => dispatcher.creationHold() ?? []);

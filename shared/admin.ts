@@ -104,6 +104,8 @@ export const statsSchema = z.object({
 	events: z.number(),
 	/** Size of the store on disk, in bytes. */
 	bytes: z.number(),
+	/** Use of the store's room, in bytes. `isFull`: events of unverified visitors are refused. */
+	room: z.object({ used: z.number(), max: z.number(), isFull: z.boolean() }).optional(),
 	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
 	/** Numbers since the start of this proxy: events accepted, rejected or sent by a bot; web hooks by outcome. */

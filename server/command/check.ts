@@ -77,17 +77,23 @@ async function askLive({ provider }: Account) {
 	};
 }
 
+const fullWords =
+	"the store is full: events of unverified visitors are refused until others are delivered. Find out what is not delivered with eventferry stats, or raise EVENTFERRY_MAX_STORE_BYTES";
+
 const rightWords = { held: "may", missing: "may not", "not checked": "not checked: may it" } as const;
 
 const readinessSchema = z.object({ warnings: z.array(z.object({ code: z.string() })) });
 
-/** Asks the proxy, if it runs already, whether visitors share an address, which only requests can show. */
-async function sharedAddress({ host, port }: CheckedConfig): Promise<string[]> {
+/** Warnings of a running proxy that `check` passes on. */
+const runningWords: Record<string, string> = { shared_address: ignoredHeader, store_full: fullWords };
+
+/** Asks the proxy, if it runs already, for what only a running one can tell. */
+async function runningWarnings({ host, port }: CheckedConfig): Promise<string[]> {
 	const url = readVariable("EVENTFERRY_URL") ?? `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 	try {
 		const response = await reach(`${proxyUrl(url)}/readyz`, { signal: AbortSignal.timeout(readinessMs) });
 		const { warnings } = readinessSchema.parse(await response.json());
-		return warnings.some(({ code }) => code === "shared_address") ? [ignoredHeader] : [];
+		return warnings.flatMap(({ code }) => runningWords[code] ?? []);
 	} catch {
 		return [];
 	}
@@ -111,7 +117,7 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const warning of [...warningsOf(config), ...(await sharedAddress(config))]) err(`eventferry: ${warning}\n`);
+		for (const warning of [...warningsOf(config), ...(await runningWarnings(config))]) err(`eventferry: ${warning}\n`);
 		const sites = await Promise.all(
 			config.sites.map(async (site) => {
 				const { writeKey, origins } = site;

@@ -30,11 +30,15 @@ const reasonCounts = (discarded: Record<string, number>) =>
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
 
-function print({ journal, stuck, events, discarded, destinations }: Stats, now: number): void {
+const gigabytes = (bytes: number) => `${(bytes / 1_024 ** 3).toFixed(2)} G`;
+
+function print({ journal, stuck, room, events, discarded, destinations }: Stats, now: number): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
 	out(
 		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
 	);
+	if (room) out(`the store takes ${gigabytes(room.used)} of ${gigabytes(room.max)}\n`);
+	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
 	if (stuck > 0)
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);

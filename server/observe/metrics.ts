@@ -96,6 +96,9 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	]);
 	const up = gauge("store_up", "1 if the store answers, else 0.");
 	const bytes = gauge("store_bytes", `Size of the store on disk. ${inStore}`);
+	const roomUsed = gauge("store_used_bytes", `Bytes in use in the store, without free space in its files. ${inStore}`);
+	const roomMost = gauge("store_max_bytes", "Bytes that may be in use in the store: maxStoreBytes.");
+	const full = gauge("store_full", `1 if the store has no room for events of unverified visitors. ${inStore}`);
 	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
 	const stuck = gauge("journal_stuck", `Batches that could not be sorted into lanes and were set aside. ${inStore}`);
 
@@ -143,6 +146,11 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			each.reset();
 		if (stored) {
 			bytes.set(stored.bytes);
+			if (stored.room) {
+				roomUsed.set(stored.room.used);
+				roomMost.set(stored.room.max);
+				full.set(stored.room.isFull ? 1 : 0);
+			}
 			journal.set(stored.journal);
 			stuck.set(stored.stuck);
 			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);

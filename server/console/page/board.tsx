@@ -8,13 +8,14 @@ import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
 import type { View } from "./view.ts";
-import { count, counted, errorWords, stuckWords, type Titles, type Tone } from "./words.ts";
+import { count, counted, errorWords, fullWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
 
 /** Sums up the state of the store and of all destinations in a few words. */
-function summaryOf({ stuck, destinations }: Stats): readonly [string, Tone] {
+function summaryOf({ stuck, room, destinations }: Stats): readonly [string, Tone] {
+	if (room?.isFull) return ["The store is full", "bad"];
 	if (stuck > 0) return [`${counted(stuck, "batch", "batches")} set aside`, "bad"];
 	const all = Object.values(destinations);
 	const named = (state: string) => all.filter((each) => each.state === state).map(({ title }) => title);
@@ -48,7 +49,9 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 				)}
 			</header>
 			<p class="banner" role="status">
-				{error !== undefined ? `${errorWords(error)} Trying again.` : value && stuckWords(value.stuck)}
+				{error !== undefined
+					? `${errorWords(error)} Trying again.`
+					: value && (fullWords(value.room) ?? stuckWords(value.stuck))}
 			</p>
 			<main id="main" tabIndex={-1}>
 				<Search {...view} />
@@ -58,7 +61,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 			</main>
 			<footer class="quiet">
 				{value &&
-					`${counted(value.events, "event")} taken in so far · ${count(value.sinceStart.bots ?? 0)} from bots left out since the start · the store takes ${(value.bytes / 1e6).toFixed(1)} MB`}
+					`${counted(value.events, "event")} taken in so far · ${count(value.sinceStart.bots ?? 0)} from bots left out since the start · the store takes ${(value.bytes / 1e6).toFixed(1)} MB${value.room ? ` of at most ${(value.room.max / 1e6).toFixed(0)} MB` : ""}`}
 			</footer>
 		</>
 	);

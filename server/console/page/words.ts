@@ -1,4 +1,4 @@
-import type { Attempt, EventBrief, JourneyDelivery } from "../../../shared/admin.ts";
+import type { Attempt, EventBrief, JourneyDelivery, Stats } from "../../../shared/admin.ts";
 import { duration } from "./times.ts";
 
 /** The tone of a text, shown as a colour. The text must say the same without it. */
@@ -57,6 +57,7 @@ const reasons: Record<string, string> = {
 	too_many_waiting: "too many other events of the person were waiting",
 	unknown_person: "the provider did not find the person",
 	forgotten: "the person was forgotten",
+	store_full: "the store was full",
 	expired: "the event had waited too long",
 	no_progress: "the event had taken too many requests",
 	unreadable: "the provider’s answers could not be read",
@@ -91,6 +92,12 @@ export function agesWords({ count, oldest, newest }: Ages, now: number): string 
 export const stuckWords = (stuck: number): string | undefined =>
 	stuck > 0
 		? `${counted(stuck, "batch", "batches")} of events could not be sorted; the log says why. Each start of the proxy tries again.`
+		: undefined;
+
+/** Tells that the store is full; undefined while it has room. */
+export const fullWords = (room: Stats["room"]): string | undefined =>
+	room?.isFull
+		? "The store is full: events of unverified visitors are refused until others are delivered, or the store may be larger (EVENTFERRY_MAX_STORE_BYTES)."
 		: undefined;
 
 const errors: Record<string, string> = {
