@@ -2,8 +2,8 @@ import { connect, type Socket } from "node:net";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { expect, vi } from "vitest";
 import { signOpenUrl } from "../../server/index.ts";
-import { batchOf, event, origin, problemOf, writeKey } from "../support/proxy.ts";
-import { type Built, memoryOf, slowdownBy, threats } from "./built.ts";
+import { batchOf, event, origin, problemOf, serverKey, writeKey } from "../support/proxy.ts";
+import { type Built, type BuiltOptions, memoryOf, slowdownBy, threats } from "./built.ts";
 
 const KB = 1_024;
 const MB = KB * KB;
@@ -213,6 +213,7 @@ threats(
 					person({ anonymousId: long }),
 				],
 				...[person({ email: `${long}@example.com` }), event({ type: "confirmation", data: { orderId: long } })],
+				...["login", "update"].map((type) => event({ type, data: { ["a".repeat(121)]: 1 } })),
 			];
 			expect(await refusals(built, ...bad)).toEqual(bad.map(() => "invalid_event"));
 		},
@@ -292,31 +293,144 @@ threats(
 	},
 );
 
+const oneProvider: BuiltOptions["site"] = ({ crisp }) => ({ crisp, helpcrunch: undefined, vibetrace: undefined });
+
+/** Sends batches of 150 KB, of new people, until one is refused; resolves to the numbers of events and the refusal. */
+async function fill({ post }: Built, asBackend = false) {
+	for (let accepted = 0; accepted < 600; accepted += 10) {
+		const events = Array.from({ length: 10 }, (_, n) =>
+			event({ person: { email: `p${accepted + n}@example.com` }, data: { text: "x".repeat(15 * KB) } }),
+		);
+		const headers = { origin: undefined, authorization: `Bearer ${serverKey}` };
+		const response = await (asBackend ? post({ events }, headers, "/v1/events") : post(batchOf(...events)));
+		if (response.status !== 202) return { accepted, refused: response };
+	}
+	throw new Error("the store has refused no batch");
+}
+const readiness = async ({ url }: Built) => {
+	const response = await fetch(`${url}/readyz`);
+	return { status: response.status, ...((await response.json()) as { store: string; warnings: object[] }) };
+};
+const isFull = async (response: Response) => {
+	expect(await problemOf(response)).toMatchObject({ status: 503, code: "store_unavailable" });
+	expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+};
+
 threats(
 	"a store with a maximum size",
-	{ config: { maxStoreBytes: 2 * MB }, site: ({ crisp }) => ({ crisp, helpcrunch: undefined, vibetrace: undefined }) },
+	{ config: { maxStoreBytes: "2M" }, site: oneProvider },
 	{
-		"the store grows without end": async ({ post, sandbox, settled, url }) => {
+		"the store grows without end": async (built) => {
+			const { post, sandbox, settled, admin } = built;
 			const clear = sandbox.fault("crisp", { status: 429, retryAfter: 1 });
-			const accepted: string[] = [];
-			let refused: Response | undefined;
-			for (let n = 0; n < 40 && !refused; n += 1) {
-				const events = Array.from({ length: 10 }, () =>
-					event({ person: { email: `p${n}@example.com` }, data: { text: "x".repeat(15 * KB) } }),
-				);
-				const response = await post(batchOf(...events));
-				if (response.status === 202) accepted.push(...events.map(({ id }) => id));
-				else refused = response;
-			}
-			expect(accepted.length).toBeGreaterThan(50);
-			if (!refused) throw new Error("the store has refused no batch");
-			expect(await problemOf(refused)).toMatchObject({ status: 503, code: "store_unavailable" });
-			expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
-			expect((await fetch(`${url}/readyz`)).status).toBe(503);
+			const backend = await fill(built, true);
+			expect(backend.accepted).toBeGreaterThan(50);
+			await isFull(backend.refused);
+			await isFull(await post(batchOf(event())));
+			expect(await readiness(built)).toMatchObject({ status: 503, store: "unavailable" });
+			expect((await (await admin("/stats")).json()).room).toMatchObject({ max: 2 * MB, isFull: true });
 			clear();
-			const { destinations } = await settled(accepted.length);
-			expect(destinations.crisp).toMatchObject({ delivered: accepted.length, dead: 0 });
+			const { destinations } = await settled(backend.accepted);
+			expect(destinations.crisp).toMatchObject({ delivered: backend.accepted, dead: 0 });
 			expect((await post(batchOf(event()))).status).toBe(202);
+		},
+	},
+);
+
+threats(
+	"a store that a visitor fills",
+	{ config: { maxStoreBytes: "2M" }, site: oneProvider },
+	{
+		"one visitor fills the store": async (built) => {
+			const clear = built.sandbox.fault("crisp", { status: 429, retryAfter: 1 });
+			const visitor = await fill(built);
+			await isFull(visitor.refused);
+			expect(await readiness(built)).toMatchObject({ status: 200, store: "ok", warnings: [{ code: "store_full" }] });
+			const backend = await fill(built, true);
+			expect(backend.accepted).toBeGreaterThan(0);
+			expect(await readiness(built)).toMatchObject({ status: 503, store: "unavailable" });
+			clear();
+			const { room } = await built.settled(visitor.accepted + backend.accepted);
+			expect(room).toMatchObject({ isFull: false });
+			expect(await readiness(built)).toMatchObject({ status: 200, store: "ok", warnings: [] });
+			expect((await built.batch(event())).accepted).toBe(1);
+		},
+	},
+);
+
+threats(
+	"a store that a visitor fills with dead letters",
+	{ config: { maxStoreBytes: "2M" }, site: oneProvider },
+	{
+		"dead letters of one visitor keep the store full": async (built) => {
+			const clear = built.sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data" } });
+			const headers = { origin: undefined, authorization: `Bearer ${serverKey}` };
+			expect((await built.post({ events: [event({ name: "ours" })] }, headers, "/v1/events")).status).toBe(202);
+			await built.settled(1);
+			let events = 1;
+			for (let round = 0; round < 20; round += 1) {
+				const forged = Array.from({ length: 10 }, () => event({ data: { text: "x".repeat(15 * KB) } }));
+				expect((await built.batch(...forged)).accepted).toBe(10);
+				events += 10;
+				await built.settled(events);
+			}
+			const { destinations } = await built.settled(events);
+			expect(destinations.crisp?.discarded.store_full).toBeGreaterThan(50);
+			expect(destinations.crisp?.dead).toBe(201 - (destinations.crisp?.discarded.store_full ?? 0));
+			const { items } = await (await built.admin("/deadletters?limit=1")).json();
+			expect(items).toMatchObject([{ event: { name: "ours" } }]);
+			expect(built.output()).toContain("dead letters of unverified visitors are deleted");
+			clear();
+		},
+	},
+);
+
+threats(
+	"the bytes of one address",
+	{ config: { rateLimit: { perAddress: 100_000, bytesPerAddress: "1M" } } },
+	{
+		"an address sends very much": async ({ post }) => {
+			let sent = 0;
+			const events = () => Array.from({ length: 10 }, () => event({ data: { text: "x".repeat(15 * KB) } }));
+			for (let n = 0; n < 20; n += 1) {
+				const response = await post(batchOf(...events()));
+				if (response.status === 202) sent += 150 * KB;
+				else await isLimited(response);
+			}
+			expect(sent).toBeGreaterThan(800 * KB);
+			expect(sent).toBeLessThan(MB);
+			// Compressed, it is 1 KB.
+			await isLimited(await post(gzipSync(JSON.stringify(batchOf(...events()))), { "content-encoding": "gzip" }));
+		},
+	},
+);
+
+threats(
+	"what is remembered of people",
+	{
+		site: ({ vibetrace }) => ({
+			crisp: undefined,
+			helpcrunch: undefined,
+			vibetrace: { ...vibetrace, budget: 100_000 },
+		}),
+	},
+	{
+		"what is remembered of a person has no end": async (built) => {
+			const people = 20;
+			const rounds = 5;
+			const names = (round: number) =>
+				Array.from({ length: 40 }, (_, n) => [`${round} ${n} `.padEnd(120, "\u20ac"), n] as const);
+			for (let round = 0; round < rounds; round += 1) {
+				const data = Object.fromEntries(names(round));
+				const all = Array.from({ length: people }, (_, n) =>
+					event({ type: "update", person: { email: `p${n}@example.com` }, data }),
+				);
+				for (const each of all) expect((await built.batch(each)).accepted).toBe(1);
+				await built.settled(people * (round + 1));
+			}
+			const { room } = await built.settled(people * rounds);
+			// 20 people and 16 KB, and an empty store.
+			expect(room?.used).toBeLessThan(800 * KB);
 		},
 	},
 );

@@ -90,6 +90,10 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"an answer is never read to its end": { "unread-answer": larger },
 	"connections are opened and left idle": { "connections-most": larger },
 	"the store grows without end": { "store-size": never },
+	"one visitor fills the store": { "store-reserve": value("1") },
+	"dead letters of one visitor keep the store full": { "store-gives-way": always },
+	"an address sends very much": { "byte-limit": gone },
+	"what is remembered of a person has no end": { "remembered-attributes": larger },
 
 	// Privileges
 	"a visitor unsubscribes somebody or takes their place": { "privileged-attributes": always },
