@@ -114,7 +114,8 @@ threats(
 
 			sandbox.fault("crisp", { status: 400, body: { error: true, reason: markup, data: { message: markup } } });
 			sandbox.fault("vibetrace", { status: 401, body: { errors: [{ message: markup }] } });
-			const person = { email: "<img/src=x/onerror=window.ran=1>@example.com", userId: markup };
+			// As markup, it would turn the rest of the page into text. An address with a slash is not sent to Crisp.
+			const person = { email: "<plaintext>@example.com", userId: markup };
 			await batch(event({ name: markup, person, data: { [markup]: markup } }));
 			await sandbox.until((all) =>
 				["crisp", "vibetrace"].every((name) => all.some((each) => each.destination === name && each.status)),
@@ -127,7 +128,7 @@ threats(
 			await page.getByText(markup).first().waitFor({ timeout: 60_000 });
 			for (const summary of await page.locator("summary").all()) await summary.click().catch(() => {});
 			expect(await page.evaluate("window.ran")).toBeUndefined();
-			expect(await page.locator("img[src=x]").count()).toBe(0);
+			expect(await page.locator("img[src=x], plaintext").count()).toBe(0);
 			await page.context().close();
 		},
 	},
