@@ -109,10 +109,12 @@ export async function slowdownBy(attack: () => Promise<unknown>, built: Built): 
 	const alone = await medianOf(built);
 	const attacks: Promise<unknown>[] = [];
 	const timer = setInterval(() => attacks.push(attack()), 25);
-	const beside = await medianOf(built);
-	clearInterval(timer);
-	await Promise.all(attacks);
-	return beside / alone;
+	try {
+		return (await medianOf(built)) / alone;
+	} finally {
+		clearInterval(timer);
+		await Promise.allSettled(attacks);
+	}
 }
 
 /** Reads the memory that a proxy's process occupies, in bytes. */
