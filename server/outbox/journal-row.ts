@@ -86,7 +86,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	let claims = 0;
 	let lastTrust: number | undefined;
 	for (const { person, body, rank, reserved, trusted, alone, destinations, claims: own } of events) {
-		const trust = flagsOf({ reserved, trusted });
+		const trust = (reserved ? 1 : 0) + (trusted ? 2 : 0);
 		if (hasNewline(body)) throw new TypeError("an event's body must be one line");
 		let bundle = head.bundles.at(-1);
 		if (bundle?.person !== person || trust !== lastTrust) {

@@ -42,9 +42,6 @@ export const trustOf = ({ trusted, reserved }: Row): Trust => ({
 	reserved: Boolean(reserved),
 });
 
-// Guard (SECURITY.md): lane-of-trust
-export const isSameTrust = (a: Trust, b: Trust): boolean => a.trusted === b.trusted && a.reserved === b.reserved;
-
 export const laneOf = (row: Row): Lane => ({
 	id: Number(row.id),
 	destination: Number(row.destination),

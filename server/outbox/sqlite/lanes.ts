@@ -1,11 +1,14 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
-import { isSameTrust, type Lane, laneOf, trustOf } from "../lane.ts";
+import { type Lane, laneOf } from "../lane.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 
 /** Longest wait of a lane. A longer one shows that the clock was set back. */
 const longestWaitMs = 900_000;
+
+/** Maximum number of lanes whose deliveries are remembered as counted. */
+const lanesCounted = 10_000;
 
 /** An entry to be added to a lane. */
 export interface NewEntry {
@@ -34,8 +37,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		return Number(changes) > 0;
 	}
 
-	/** Returns the number of deliveries that a lane owes. */
-	function owedBy(lane: number): number {
+	/** Upper bounds of the deliveries that lanes owe: what a lane owed when it was counted, and what was added since. */
+	const owedMost = new Map<number, number>();
+
+	/** Returns an upper bound of the deliveries that a lane owes, which are counted if the bound is above a limit. */
+	function owedAtMost(lane: number, limit: number): number {
+		const most = owedMost.get(lane);
+		if (most !== undefined && most <= limit) return most;
+		if (owedMost.size >= lanesCounted) owedMost.clear();
 		const owed = get("SELECT sum(length(deliveries)) AS bytes FROM entry WHERE lane = ?", [lane]);
 		return sizeToCount(Number(owed?.bytes));
 	}
@@ -87,13 +96,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		): number {
 			const [first] = wanted;
 			if (!first) return 0;
-			const lanes = all("SELECT id, rank, trusted, reserved FROM lane WHERE person = ? AND destination = ?", [
-				person,
-				destination,
-			]);
-			const found = lanes.find((row) => isSameTrust(trustOf(row), first));
+			// Guard (SECURITY.md): lane-of-trust
+			const trust = [first.trusted ? 1 : 0, first.reserved ? 1 : 0];
+			const found = get(
+				"SELECT id, rank FROM lane WHERE person = ? AND destination = ? AND trusted = ? AND reserved = ?",
+				[person, destination, ...trust],
+			);
 			const id = found ? Number(found.id) : numbers();
-			const room = most - (found && Number.isFinite(most) ? owedBy(id) : 0);
+			const room = most - (found && Number.isFinite(most) ? owedAtMost(id, most - wanted.length) : 0);
 			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
 			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
@@ -101,11 +111,17 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				run(
 					`INSERT INTO lane (id, destination, person, rank, trusted, reserved, turn, owed_since)
 					VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?1, ?7)`,
-					[id, destination, person, rank, first.trusted ? 1 : 0, first.reserved ? 1 : 0, now],
+					[id, destination, person, rank, ...trust, now],
 				);
 				count(destination, "lanes", 1);
-				if (lanes.length > 0) arrange(destination, person);
+				const others = get("SELECT 1 FROM lane WHERE person = ? AND destination = ? AND id <> ? LIMIT 1", [
+					person,
+					destination,
+					id,
+				]);
+				if (others) arrange(destination, person);
 			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
+			if (Number.isFinite(most)) owedMost.set(id, most - room + deliveries.length);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
