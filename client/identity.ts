@@ -17,10 +17,13 @@ export interface Identity extends Login {
 
 export const isIdentified = (person: Login): boolean => !!(person.email || person.userId || person.token);
 
+/** Folds A-Z alone, as the proxy does: escape() keeps other letters from it, as the Kelvin sign, which becomes a k. */
+const fold = (email = "") => escape(email).toLowerCase();
+
 /** Compares userIds if both have one, else e-mails, whose case does not matter. */
 export function isSamePerson(a: Login, b: Login): boolean {
 	if (a.userId && b.userId) return a.userId === b.userId;
-	return !!a.email && a.email.toLowerCase() === b.email?.toLowerCase();
+	return !!a.email && fold(a.email) === fold(b.email);
 }
 
 /**

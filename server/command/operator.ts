@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ConfigError, readVariable } from "../config/config.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { CommandError, UsageError } from "./command.ts";
+import { visible } from "./print.ts";
 
 /** Time limit for the proxy's answer, ms. */
 const timeoutMs = 30_000;
@@ -73,7 +74,8 @@ async function refusal(response: Response, base: string, key: Key, hasKey: boole
 			`${base} answers ${response.status}, but is no eventferry proxy: is the path missing, as in https://shop.example/ferry?`,
 		);
 	}
-	const { code, detail } = problem.data;
+	const code = visible(problem.data.code);
+	const detail = visible(problem.data.detail);
 	if (response.status !== 401) return new CommandError(`the proxy refuses: ${detail} (${code})`);
 	const keyName = key === "EVENTFERRY_ADMIN_TOKEN" ? "the proxy's admin token" : "the site's server key";
 	if (!hasKey) return new ConfigError([{ name: key, message: `is missing: set it to ${keyName}` }]);

@@ -33,7 +33,7 @@ const reasonCounts = (discarded: Record<string, number>) =>
 const gigabytes = (bytes: number) => `${(bytes / 1_024 ** 3).toFixed(2)} G`;
 
 function print({ journal, stuck, room, events, discarded, destinations }: Stats, now: number): void {
-	const rows = Object.entries(destinations).map(([name, each]) => ({ name, ...each }));
+	const rows = Object.entries(destinations).map(([name, each]) => ({ name: visible(name), ...each }));
 	out(
 		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
 	);

@@ -33,7 +33,8 @@ export class CrispError extends Error {
 
 /** Rejection of the official client, which is no Error and has `code: 500` if there was no answer. */
 interface Rejection {
-	message: string;
+	/** Crisp's `reason`: text, unless something else answered in its place. */
+	message: unknown;
 	code: number;
 	data: { namespace: "request" | "response"; message: string };
 }
@@ -48,7 +49,7 @@ const reasonMost = 300;
 export function crispError(error: unknown): unknown {
 	if (!isRejection(error)) return error;
 	const { code: status, data } = error;
-	const reason = error.message.slice(0, reasonMost);
+	const reason = String(error.message).slice(0, reasonMost);
 	const cause = { cause: error };
 	if (data.namespace === "response")
 		return new CrispError("request_failed", `Crisp answered ${status} ${reason}`, { ...cause, reason, status });

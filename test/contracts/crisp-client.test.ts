@@ -384,6 +384,17 @@ describe("createCrisp", () => {
 			expect(error.message).not.toContain("nobody");
 		});
 
+		it("even if Crisp's reason is no text, or a very long one", async () => {
+			for (const reason of [7, { $gt: "" }, ["x"], "x".repeat(60_000)]) {
+				const end = sandbox.fault("crisp", { status: 400, body: { error: true, reason } });
+				const error = await caught();
+				expect(error).toBeInstanceOf(CrispError);
+				expect(error).toMatchObject({ code: "request_failed", status: 400, reason: expect.any(String) });
+				expect(error.message.length).toBeLessThan(400);
+				end();
+			}
+		});
+
 		it("without a status if there was no answer", async () => {
 			const fault = sandbox.fault("crisp", { reset: true });
 			expect(await caught()).toMatchObject({ code: "request_failed", status: undefined });

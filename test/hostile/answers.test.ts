@@ -284,7 +284,7 @@ threats(
 			expect(JSON.stringify(items)).not.toContain("polluted");
 		},
 		"an answer moves the cursor of the operator's terminal": async () => {
-			const odd = "\u001b]0;title\u0007\u001b[2J\u009b2J\u0085\u202ereversed\u2066\u200b\u2028\rhidden";
+			const odd = "\u001b]0;title\u0007\u001b[2J\u009b2J\u0085\u202ereversed\u2066\u200b\u2028\rhidden\nforged";
 			const letter = {
 				...{ id: "1", destination: odd, reason: odd, message: odd, attempts: 1, firstAt: 0, lastAt: 0 },
 			};
@@ -301,8 +301,9 @@ threats(
 			try {
 				for (const args of [["list"], ["show"], ["list", "--json"], ["list", "--url", `${stranger.url}/refuses`]]) {
 					const { stdout, stderr } = await run("deadletters", "--url", stranger.url, ...args);
-					expect(stdout + stderr, args.join(" ")).toMatch(/title|hidden/);
+					expect(stdout + stderr, args.join(" ")).toMatch(/title|reversed/);
 					expect((stdout + stderr).replaceAll("\n", ""), args.join(" ")).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+					expect(stdout + stderr, args.join(" ")).not.toMatch(/^forged/m);
 					if (args.includes("--json")) expect(JSON.parse(stdout).items[0]).toMatchObject(letter);
 				}
 			} finally {

@@ -34,12 +34,14 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
-/** Spells a name as a tolerant reader may: without case, outer white space, characters' forms and invisible ones. */
+/** Spells a name as a tolerant reader may: without case, outer white space, accents, characters' forms and invisible ones. */
 const folded = (name: string) =>
 	name
-		.normalize("NFKC")
+		.toUpperCase()
 		.toLowerCase()
-		.replaceAll(/[\p{Cc}\p{Cf}\p{DI}]/gu, "")
+		.normalize("NFKD")
+		.replaceAll(/[\p{Cc}\p{Cf}\p{DI}\p{M}]/gu, "")
+		.toLowerCase()
 		.trim();
 /** Recognises names that Vibetrace may read as a privileged one, or as an operator or a path of a database. */
 const isPrivileged = (name: string) => privileged.has(folded(name)) || /[$.]/.test(folded(name));

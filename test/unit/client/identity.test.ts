@@ -61,6 +61,12 @@ describe("the same person", () => {
 		expect(isSamePerson({ email: "a@b" }, { userId: "1" })).toBe(false);
 		expect(isSamePerson({}, {})).toBe(false);
 	});
+
+	test("folds the case of A-Z alone, as the proxy does", () => {
+		expect(isSamePerson({ email: "KIM@Ü.de" }, { email: "kim@Ü.DE" })).toBe(true);
+		expect(isSamePerson({ email: "\u212aim@b" }, { email: "kim@b" })).toBe(false);
+		expect(isSamePerson({ email: "Ü@b" }, { email: "ü@b" })).toBe(false);
+	});
 });
 
 describe("the input of login()", () => {

@@ -208,6 +208,18 @@ describe("a login or update", () => {
 		]);
 	});
 
+	test.each([
+		...["EMAIL", " email\t", "ｅｍａｉｌ", "e\u200bmail", "émail", "e\u0301mail", "_ID", "iſſubscribed", "ißubscribed"],
+		...["ıssubscribed", "İsSubscribed", "un\u00adsubscribed", "$set", "a.b", ".", "＄set", "a$"],
+	])("from a browser does not set %j", async (name) => {
+		const data = { [name]: "x", plan: "pro" };
+		for (const make of both)
+			expect((await deliver([make(data)])).requests).toEqual([event({ update: { plan: "pro" } })]);
+		const track = { type: "track", name: "viewitem", data };
+		expect((await deliver([stored(track)])).requests).toEqual([event({ viewitem: { plan: "pro" } })]);
+		expect((await deliver([stored(track, true)])).requests).toEqual([event({ viewitem: data })]);
+	});
+
 	test("from a trusted sender sets every attribute", async () => {
 		for (const make of both) {
 			expect((await deliver([make({ ...privileged, plan: "pro" }, true)])).requests).toEqual([
