@@ -2,6 +2,7 @@ import { parseJson } from "../http/exact-json.ts";
 import type { Lease, Settlement } from "../outbox/outbox.ts";
 import type { Known, Lane } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import { createAcceptances } from "./acceptances.ts";
 import type { Context } from "./context.ts";
 import { createCreations } from "./creations.ts";
 import type { GroupHold } from "./group-hold.ts";
@@ -21,6 +22,7 @@ export interface Attempt {
 export function createAttempts(context: Context, hold: GroupHold, probe: Probe) {
 	const { provider, outbox, now, random, signal, notify } = context;
 	const creations = createCreations(context);
+	const acceptances = createAcceptances();
 	let sent = 0;
 
 	/** Tells the hold about an outcome. After many failures, the probe decides whether the destination is out of order. */
@@ -34,41 +36,51 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 	}
 
 	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
-	async function request(events: Lane, known: Known, lane: number): Promise<Result> {
+	async function request(events: Lane, known: Known, { lane, failingSince = now() }: Lease): Promise<Result> {
 		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
-		const isCreation = plan.request.purpose === "create";
-		const heldUntil = isCreation ? creations.begin() : 0;
-		if (heldUntil > 0) return { plan, postponedTo: heldUntil };
+		const { purpose } = plan.request;
+		const isCreation = purpose === "create";
 		const isProbe = hold.probing();
 		if (isProbe && !(await hold.probe())) return { plan };
+		const heldUntil = isCreation ? creations.begin() : 0;
+		if (heldUntil > 0) return { plan, postponedTo: heldUntil };
 		sent += 1;
 		const startedAt = now();
 		const outcome = await provider.send(plan.request, signal);
 		const result = { plan, isProbe, outcome, ms: now() - startedAt };
-		if (isCreation && outcome.kind === "delivered") creations.accepted();
+		if (outcome.kind === "delivered") {
+			acceptances.accepted(purpose, lane, now());
+			if (isCreation) creations.accepted();
+		}
 		// Guard (SECURITY.md): refusal-of-event
 		const isDoubtful = outcome.kind === "paused" || (outcome.kind === "wait" && outcome.isUnsure === true);
 		const isOfEvent = isDoubtful && !signal.aborted && (await probe.succeeds());
 		if (!isOfEvent) return result;
+		// Guard (SECURITY.md): refusal-of-account
+		const isOfAccount = !isCreation && acceptances.refused(purpose, lane);
+		if (isOfAccount) return result;
 		// Guard (SECURITY.md): creation-hold
 		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;
-		return { ...result, isOfEvent: true, postponedTo: held?.until };
+		const areOthersAccepted = acceptances.hasOther(purpose, lane, failingSince);
+		return { ...result, isOfEvent: true, areOthersAccepted, postponedTo: held?.until };
 	}
 
 	async function attempt(lease: Lease): Promise<Attempt> {
 		const [first, ...rest] = lease.bodies.map((body) => parseJson(body) as StoredEvent);
 		if (!first || !outbox.isHeld(lease)) return { settlement: { lease, now: now() }, isSent: false };
 		const known: Known = lease.known === undefined ? {} : (parseJson(lease.known) as Known);
-		const result = await request([first, ...rest], known, lease.lane);
+		const result = await request([first, ...rest], known, lease);
 		const { outcome } = result;
 		const common = { isSent: outcome !== undefined, step: { events: [first, ...rest], result } };
 		const at = now();
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };
 		await tell(lease.lane, result);
+		// After the limit another lane is tried first: the answer may be to the content of this one's event.
+		const postponedTo = outcome?.kind === "wait" ? Math.max(hold.until(), at) + 1_000 : result.postponedTo;
 		const aliases = learntAliases(provider, known, outcome);
-		return { settlement: { ...settlementOf(lease, result, at, random), aliases }, ...common };
+		return { settlement: { ...settlementOf(lease, { ...result, postponedTo }, at, random), aliases }, ...common };
 	}
 
 	return {

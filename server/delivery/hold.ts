@@ -64,7 +64,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 
 	function pause(reason: string, now: number): void {
 		if (isIgnored(now)) return;
-		holds = state.kind === "paused" ? holds + 1 : 1;
+		holds = state.kind === "waiting" ? 1 : holds + 1;
 		forgetFailures();
 		state = { kind: "paused", reason, until: now + doubling(holds, firstMs, mostMs) };
 	}
@@ -73,7 +73,7 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		state: () => state,
 		/** Text to store; undefined if nothing holds the destination and nothing failed. */
 		stored: (): string | undefined =>
-			state.kind === "running" && failures === 0
+			state.kind === "running" && failures === 0 && holds === 0
 				? undefined
 				: JSON.stringify({ state, holds, failures, failingLanes } satisfies StoredHold),
 		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
@@ -95,6 +95,11 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 			if (isIgnored(now)) return;
 			holds = 0;
 			if (state.kind !== "running") state = { kind: "running" };
+		},
+		/** Ends a pause whose probe succeeded. The next pause is longer nevertheless, unless a delivery succeeds first. */
+		released(now: number): void {
+			forgetFailures();
+			if (!isIgnored(now)) state = { kind: "running" };
 		},
 		/** Records a limit that the destination reported, with the wait it asked for, if any. */
 		wait(reason: string, forMs: number | undefined, now: number): void {

@@ -2,6 +2,7 @@ import type { Outcome } from "../providers/provider.ts";
 import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
+import type { Hold } from "./hold.ts";
 import { tellHold } from "./settlement.ts";
 
 /** Time for which a successful probe counts, ms: a flood of refused events must not double their requests. */
@@ -52,7 +53,9 @@ export function createProbe({ provider, now, signal, notify }: Context, purse: P
 		async endPause(): Promise<void> {
 			if (!(await hold.probe())) return;
 			const outcome = await send();
-			if (!signal.aborted) await hold.tell((each) => tellHold(each, outcome, noLane, now()), true);
+			const isWell = outcome.kind === "delivered";
+			const change = (each: Hold) => (isWell ? each.released(now()) : tellHold(each, outcome, noLane, now()));
+			if (!signal.aborted) await hold.tell(change, true);
 		},
 	};
 }

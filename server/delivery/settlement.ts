@@ -22,7 +22,9 @@ export interface Result {
 	isProbe?: boolean;
 	/** True for a refusal or failure of this event alone, as the provider's own probe succeeded after it. */
 	isOfEvent?: boolean;
-	/** Time until which the lane waits, because profiles are not created now. */
+	/** True if another lane's request with the same purpose was accepted since this event was first refused. */
+	areOthersAccepted?: boolean;
+	/** Time until which the lane waits: for the end of a limit, or until profiles are created again. */
 	postponedTo?: number | undefined;
 	/** Duration of the request, ms. */
 	ms?: number;
@@ -52,7 +54,7 @@ const endingOf = (count: number, ending: Ending) => (count > 0 ? { count, ending
 
 /** Decides the settlement of a lease by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
 export function settlementOf(lease: Lease, result: Result, at: number, random: () => number): Settlement {
-	const { plan, outcome, isOfEvent = false, postponedTo } = result;
+	const { plan, outcome, isOfEvent = false, areOthersAccepted = false, postponedTo } = result;
 	const settlement: Settlement = { lease, now: at };
 	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
 		endingOf(1, { kind: "dead", reason, ...more });
@@ -61,9 +63,10 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 		return { ...settlement, ended: endingOf(plan.settles, { kind: "discarded", reason: plan.reason }) };
 	const delivered = { ended: endingOf(plan.settles, { kind: "delivered" }), leftOut: plan.leftOut };
 	if (plan.kind === "done") return { ...settlement, ...delivered };
-	if (postponedTo !== undefined) return { ...settlement, postponedTo };
+	if (postponedTo !== undefined && !isOfEvent) return { ...settlement, postponedTo };
 	if (!outcome) return { ...settlement, isOnTheWay: true };
-	const failed = { dueAt: at + fullJitter(lease.attempts + 1, random) };
+	const failed = { dueAt: (postponedTo ?? at) + fullJitter(lease.attempts + 1, random) };
+	const isTooLong = at - (lease.failingSince ?? at) >= failingMostMs;
 	const learnt = "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const sent: Settlement = { ...settlement, sent: true };
 	const isEndless = lease.requests + 1 >= requestsPerEvent;
@@ -91,13 +94,13 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			const { reason, status } = outcome;
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			if (plan.covers > 1 && !isEndless) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };
-			if (lease.attempts + 1 >= refusedAttempts) return { ...sent, ended: dead(reason, { status }) };
+			const isTooOften = areOthersAccepted && lease.attempts + 1 >= refusedAttempts;
+			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
 			return { ...settlement, failed };
 		}
 		case "retry": {
 			const { reason, status, unreadable = false } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
-			const isTooLong = at - (lease.failingSince ?? at) >= failingMostMs;
 			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
 			return { ...settlement, failed: { ...failed, unreadable } };
 		}

@@ -139,12 +139,12 @@ const isUnguessable = (secret: string): boolean => secret.length >= 32;
 export type IsCompared = (secret: string) => boolean;
 
 /**
- * Calls `find` to look up the owner of a request's secret, and counts a wrong secret. Throws `rate_limited` for wrong
+ * Calls `find`, with whether the limit is reached, to look up the owner of a request's secret, and counts a wrong secret. Throws `rate_limited` for wrong
  * secrets over the limit.
  */
 export type Guess = <Found>(
 	request: IncomingMessage,
-	find: (isCompared: IsCompared) => Found | undefined,
+	find: (isCompared: IsCompared, isOver: boolean) => Found | undefined,
 ) => Found | undefined;
 
 /**
@@ -160,7 +160,7 @@ export function limitGuesses(limit: number, senderOf: SenderOf): Guess {
 		const isOver = wrong.isReached(sender);
 		let found: ReturnType<typeof find>;
 		try {
-			found = find((secret) => !isOver || isUnguessable(secret));
+			found = find((secret) => !isOver || isUnguessable(secret), isOver);
 		} finally {
 			// Counts a failed comparison too, which would otherwise be a way around the limit.
 			if (found === undefined) wrong.count(sender);

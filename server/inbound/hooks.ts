@@ -54,29 +54,35 @@ const isNested = (value: unknown, levels: number): boolean =>
 	value !== null &&
 	(levels === 0 || Object.values(value).some((inner) => isNested(inner, levels - 1)));
 
-function parseBody(text: Buffer): unknown {
+/** Parses a body; returns undefined if it is not JSON, or nested too deep. */
+function parseBody(raw: Buffer | undefined, body: unknown, parse: (text: string) => unknown): unknown {
 	try {
-		return parseJson(text.toString());
+		const json = raw ? parse(raw.toString()) : body;
+		// Guard (SECURITY.md): hook-depth
+		const isDeep = isNested(json, levelsMost);
+		return isDeep ? undefined : json;
 	} catch {
 		return undefined;
 	}
 }
 
-/** Reads a request's body, even if the app around the router has parsed it. Parses it at the first access to `json`. */
-function bodyOf({ body }: Request): HookBody {
+/**
+ * Reads a request's body, even if the app around the router has parsed it. Nothing is parsed before it is needed, and
+ * keys with escapes are read correctly, which is slow, only in `json`, of a verified body.
+ */
+function bodyOf({ body }: Request, isRawOnly: boolean): HookBody {
 	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
 	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
-	let read: { json: unknown } | undefined;
 	return {
 		raw,
 		get json() {
-			if (!read) {
-				const json = raw ? parseBody(raw) : body;
-				// Guard (SECURITY.md): hook-depth
-				const isDeep = isNested(json, levelsMost);
-				read = { json: isDeep ? undefined : json };
-			}
-			return read.json;
+			return parseBody(raw, body, parseJson);
+		},
+		reserialised() {
+			// Guard (SECURITY.md): hook-raw
+			const isSkipped = isRawOnly && raw !== undefined;
+			const json = isSkipped ? undefined : parseBody(raw, body, JSON.parse);
+			return json === undefined ? undefined : JSON.stringify(json);
 		},
 	};
 }
@@ -140,14 +146,14 @@ export function createHooks(options: HooksOptions): Route[] {
 		};
 		const answer = async (request: Request, response: Response): Promise<void> => {
 			const { head, checks }: Expected = response.locals.hook;
-			const body = bodyOf(request);
-			const verifying = guess(request, () => {
+			const verifying = guess(request, (_isCompared, isOver) => {
+				const body = bodyOf(request, isOver);
 				const found = checks.flatMap(({ site, check }) => (check(body) ? [site] : []));
 				return found.length > 0 ? found : undefined;
 			});
 			if (!verifying) throw invalidSignature();
-			const { raw, json } = body;
-			response.json({ repeated: !(await keep(from, { ...head, raw, json }, verifying)) });
+			const { raw, json, reserialised } = bodyOf(request, false);
+			response.json({ repeated: !(await keep(from, { ...head, raw, json, reserialised }, verifying)) });
 		};
 		// Providers compress no web hooks, so nobody makes the proxy decompress one.
 		const body = readBodies(undefined, { isPlain: true });

@@ -17,6 +17,8 @@ export interface HookBody {
 	raw: Buffer | undefined;
 	/** The body parsed as JSON; undefined if it is not JSON, or nested too deep. */
 	readonly json: unknown;
+	/** Returns the body's JSON, serialised anew; undefined if there is none, or if only the raw body may be compared. */
+	reserialised(): string | undefined;
 }
 
 /** Tells whether a body proves knowledge of a secret. */

@@ -26,6 +26,6 @@ export function signatureCheck(
 	return (body) => {
 		const isOf = (text: string | Buffer | undefined) => text !== undefined && timingSafeEqual(given, signed(text));
 		// Guard (SECURITY.md): hook-signature
-		return isOf(body.raw) || isOf(body.json === undefined ? undefined : JSON.stringify(body.json));
+		return isOf(body.raw) || isOf(body.reserialised());
 	};
 }

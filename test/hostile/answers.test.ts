@@ -389,3 +389,20 @@ threats(
 		},
 	},
 );
+
+threats(
+	"a missing right",
+	{ site: { helpcrunch: undefined, vibetrace: undefined } },
+	{
+		"a right is missing that the provider's probe does not need": async ({ admin, batch, sandbox }) => {
+			sandbox.fault("crisp", { status: 403, body: { error: true, reason: "not_allowed" }, method: "POST" });
+			const crisp = async () => (await (await admin("/stats")).json()).destinations.crisp;
+			const { dead, waiting } = await crisp();
+			const people = Array.from({ length: 40 }, (_, n) => `right${n}@example.com`);
+			for (const email of people) sandbox.addPerson("crisp", { email });
+			await batch(...people.map((email) => event({ person: { email } })));
+			await vi.waitFor(async () => expect((await crisp()).state).toBe("paused"), { timeout: 30_000 });
+			expect(await crisp()).toMatchObject({ dead, waiting: waiting + 40 });
+		},
+	},
+);

@@ -62,7 +62,11 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 		"guess-purpose": replaced(/\(\)\s*=>\s*([^;]*)/, "((one) => () => one)($1)"),
 		"guess-long": never,
 	},
-	"a web hook is made to cost work, or to make its check fail": { "hook-head": never, "hook-depth": value("false") },
+	"a web hook is made to cost work, or to make its check fail": {
+		"hook-head": never,
+		"hook-depth": value("false"),
+		"hook-raw": value("false"),
+	},
 	"a sender uses the many addresses of its network": { "ipv6-network": value("128") },
 	"a write key is used without end, where its site limits that": { "write-key-limit": gone },
 	"opened e-mails come without end": { "open-limit": always },
@@ -143,6 +147,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Answers
 	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
+	"a right is missing that the provider's probe does not need": { "refusal-of-account": value("false") },
 	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },
 	"one long text blocks the process": {

@@ -73,4 +73,17 @@ describe("a destination", () => {
 		hold.failed(1, "timeout", 30_000);
 		expect(hold.state()).toEqual({ kind: "paused", reason: "timeout", until: 90_000 });
 	});
+
+	it("is paused longer if nothing is delivered after a probe that succeeded", () => {
+		const hold = createHold(daily);
+		hold.pause("http_403", 0);
+		hold.released(30_000);
+		expect(hold.state().kind).toBe("running");
+		const later = createHold(daily, hold.stored());
+		later.pause("http_403", 30_000);
+		expect(later.state()).toMatchObject({ until: 90_000 });
+		later.released(90_000);
+		later.answered(90_000);
+		expect(later.stored()).toBeUndefined();
+	});
 });
