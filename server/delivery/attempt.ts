@@ -36,7 +36,7 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 	}
 
 	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
-	async function request(events: Lane, known: Known, { lane, failingSince = now() }: Lease): Promise<Result> {
+	async function request(events: Lane, known: Known, { lane, attempts, failingSince = now() }: Lease): Promise<Result> {
 		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
 		const { purpose } = plan.request;
@@ -44,7 +44,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const isProbe = hold.probing();
 		if (isProbe && !(await hold.probe())) return { plan };
 		const heldUntil = isCreation ? creations.begin() : 0;
-		if (heldUntil > 0) return { plan, postponedTo: heldUntil };
+		// People who were refused themselves are tried after the others.
+		if (heldUntil > 0) return { plan, postponedTo: heldUntil + (attempts > 0 ? 5_000 : 0) };
 		sent += 1;
 		const startedAt = now();
 		const outcome = await provider.send(plan.request, signal);

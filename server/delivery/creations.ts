@@ -17,6 +17,8 @@ export function createCreations({ now, notify }: Pick<Context, "now" | "notify">
 	let holds = 0;
 	let refusedLane: number | undefined;
 	let hasAccepted = false;
+	/** True while one creation is tried after a hold. */
+	let isTrying = false;
 
 	return {
 		/** The hold, if creations are held. */
@@ -27,11 +29,13 @@ export function createCreations({ now, notify }: Pick<Context, "now" | "notify">
 			if (!hold) return 0;
 			if (hold.until > now()) return hold.until;
 			hold = { ...hold, until: now() + attemptMs };
+			isTrying = true;
 			return 0;
 		},
 
 		accepted(): void {
 			hasAccepted = true;
+			isTrying = false;
 			refusedLane = undefined;
 			holds = 0;
 			if (hold) notify({ kind: "creations", hold: undefined });
@@ -46,6 +50,9 @@ export function createCreations({ now, notify }: Pick<Context, "now" | "notify">
 			const isOfPerson = hasAccepted && !hold && (refusedLane === undefined || refusedLane === lane);
 			refusedLane = lane;
 			if (isOfPerson) return undefined;
+			// The creation was begun before the hold.
+			if (hold && !isTrying) return hold;
+			isTrying = false;
 			holds += 1;
 			const isNew = hold === undefined;
 			hold = { reason, until: now() + doubling(holds, firstMs, longestMs) };

@@ -167,6 +167,7 @@ describe("an attempt", () => {
 		const { attempt, sent, creationHold } = start();
 		expect((await attempt(leaseOf())).settlement).toMatchObject({ failed: { dueAt: expect.any(Number) } });
 		expect(await attempt(leaseOf())).toMatchObject({ settlement: { postponedTo: 30_005 }, isSent: false });
+		expect((await attempt({ ...leaseOf(), attempts: 1 })).settlement).toMatchObject({ postponedTo: 35_005 });
 		expect([sent(), creationHold()]).toEqual([1, { reason: "not_allowed", until: 30_005 }]);
 	});
 

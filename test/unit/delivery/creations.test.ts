@@ -32,6 +32,11 @@ describe("creations of profiles", () => {
 		expect(notices).toHaveLength(1);
 	});
 
+	it("are held no longer for creations that were begun before the hold", () => {
+		creations.refused(1, "not_allowed");
+		expect([2, 3].map((lane) => creations.refused(lane, "not_allowed")?.until)).toEqual([30_000, 30_000]);
+	});
+
 	it("go on once one is accepted", () => {
 		creations.refused(1, "not_allowed");
 		now = 30_000;
