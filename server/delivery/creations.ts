@@ -5,6 +5,9 @@ import type { CreationHold } from "./hold.ts";
 /** First and longest hold of creations, ms. */
 const firstMs = 30_000;
 const longestMs = 900_000;
+/** Length of the first few holds, ms, if creations were accepted before: several people may be refused for themselves. */
+const shortMs = 5_000;
+const shortHolds = 10;
 /** Longest attempt at a creation after a hold, ms. Other creations wait for its answer. */
 const attemptMs = 15_000;
 
@@ -55,7 +58,8 @@ export function createCreations({ now, notify }: Pick<Context, "now" | "notify">
 			isTrying = false;
 			holds += 1;
 			const isNew = hold === undefined;
-			hold = { reason, until: now() + doubling(holds, firstMs, longestMs) };
+			const short = doubling(Math.max(1, holds - shortHolds), shortMs, longestMs);
+			hold = { reason, until: now() + (hasAccepted ? short : doubling(holds, firstMs, longestMs)) };
 			if (isNew) notify({ kind: "creations", hold });
 			return hold;
 		},

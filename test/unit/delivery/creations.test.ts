@@ -57,6 +57,13 @@ describe("creations of profiles", () => {
 		creations.refused(1, "not_allowed");
 		creations.accepted();
 		expect(creations.refused(2, "not_allowed")).toBeUndefined();
-		expect(creations.refused(3, "not_allowed")).toMatchObject({ until: 30_000 });
+		expect(creations.refused(3, "not_allowed")).toMatchObject({ until: 5_000 });
+		const lengths: number[] = [];
+		for (let n = 0; n < 14; n += 1) {
+			now = creations.hold()?.until ?? 0;
+			creations.begin();
+			lengths.push((creations.refused(3, "not_allowed")?.until ?? 0) - now);
+		}
+		expect(lengths).toEqual([...Array(10).fill(5_000), 10_000, 20_000, 40_000, 80_000]);
 	});
 });
