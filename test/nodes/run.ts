@@ -3,7 +3,9 @@
  * newest one. npm installs them. A Node that npm cannot install, for example without a network, is skipped.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const tests = [
 	"unit/outbox/sqlite",
@@ -27,11 +29,26 @@ function install(version: string): string | undefined {
 	return undefined;
 }
 
+/**
+ * Runs the tests. Throws if one fails, and returns false if none did but a worker process was lost: Node 24.7 was seen to
+ * end with SIGSEGV beside the many short threads of the store's tests.
+ */
+function passes(node: string): boolean {
+	const folder = mkdtempSync(join(tmpdir(), "eventferry-nodes-"));
+	const file = join(folder, "results.json");
+	const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+	const args = ["node_modules/vitest/vitest.mjs", "run", ...tests, ...reporters];
+	const { status } = spawnSync(node, args, { stdio: "inherit" });
+	const { numFailedTests } = JSON.parse(readFileSync(file, "utf8"));
+	rmSync(folder, { recursive: true });
+	if (numFailedTests > 0) throw new Error(`${numFailedTests} tests failed`);
+	return status === 0;
+}
+
 for (const version of [...oldest, "latest"]) {
 	const node = install(version);
 	if (node === undefined) continue;
 	const { stdout } = spawnSync(node, ["--version"], { encoding: "utf8" });
 	process.stdout.write(`\nNode ${stdout.trim()} (${version}): ${tests.join(", ")}\n`);
-	const { status } = spawnSync(node, ["node_modules/vitest/vitest.mjs", "run", ...tests], { stdio: "inherit" });
-	if (status !== 0) process.exitCode = 1;
+	if (!passes(node) && !passes(node)) process.exitCode = 1;
 }
