@@ -73,6 +73,7 @@ function parseBody(raw: Buffer | undefined, body: unknown, parse: (text: string)
 function bodyOf({ body }: Request, isRawOnly: boolean): HookBody {
 	const isUnparsed = typeof body === "string" || Buffer.isBuffer(body);
 	const raw = isUnparsed ? Buffer.from(body) : body === undefined ? Buffer.alloc(0) : undefined;
+	let serialised: { text: string | undefined } | undefined;
 	return {
 		raw,
 		get json() {
@@ -81,8 +82,10 @@ function bodyOf({ body }: Request, isRawOnly: boolean): HookBody {
 		reserialised() {
 			// Guard (SECURITY.md): hook-raw
 			const isSkipped = isRawOnly && raw !== undefined;
-			const json = isSkipped ? undefined : parseBody(raw, body, JSON.parse);
-			return json === undefined ? undefined : JSON.stringify(json);
+			if (isSkipped) return undefined;
+			// Each site that shares a secret with the provider asks.
+			serialised ??= { text: JSON.stringify(parseBody(raw, body, JSON.parse)) };
+			return serialised.text;
 		},
 	};
 }

@@ -114,7 +114,7 @@ threats(
 
 			sandbox.fault("crisp", { status: 400, body: { error: true, reason: markup, data: { message: markup } } });
 			sandbox.fault("vibetrace", { status: 401, body: { errors: [{ message: markup }] } });
-			// As markup, it would turn the rest of the page into text. An address with a slash is not sent to Crisp.
+			// Markup that would turn the rest of the page into text. It has no slash, as such an address is not sent to Crisp.
 			const person = { email: "<plaintext>@example.com", userId: markup };
 			await batch(event({ name: markup, person, data: { [markup]: markup } }));
 			await sandbox.until((all) =>
