@@ -96,6 +96,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"the store grows without end": { "store-size": never },
 	"one visitor fills the store": { "store-reserve": value("1") },
 	"dead letters of one visitor keep the store full": { "store-gives-way": always },
+	"what is remembered of one visitor's events keeps the store full": { "memory-gives-way": value("0") },
 	"an address sends very much": { "byte-limit": gone },
 	"what is remembered of a person has no end": { "remembered-attributes": larger },
 
