@@ -102,6 +102,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Privileges
 	"a visitor unsubscribes somebody or takes their place": { "privileged-attributes": always },
+	"a visitor writes a database's operators deep in an event's data": { "nested-operators": never },
 	"a visitor sets fields of a profile that are not theirs": { "crisp-fields": always, "helpcrunch-fields": always },
 	"a visitor gives a provider's own id of somebody else": {
 		"person-fields": replaced(/^(.*) = \{\}/, "$1 = { ids: $1.ids }"),
