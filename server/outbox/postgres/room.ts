@@ -10,40 +10,37 @@ const lookEveryMs = 10_000;
 const lookAgainMs = 1_000;
 /** Part of the time that size checks may take. A check reads the bundles and dead letters. */
 const lookShare = 1 / 20;
-/** Number of bytes of a table that a check reads of what is remembered, to estimate the rest. */
+/** Number of bytes of a table that a check reads to estimate the rest. */
 const sampleBytes = 4_194_304;
 
-/** Bytes that a claim takes, with its indexes. */
-const claimBytes = "140";
-
-/**
- * Tables of what is remembered, in the order in which they give way: key, rows that may, the first of these, number
- * at a time, and SQL for the bytes of a row with its indexes.
- */
-const remembered = [
-	{ table: "claim", key: "key", may: () => "NOT trusted", first: "until", bytes: claimBytes, most: 1_000 },
-	{
-		table: "known",
-		key: "destination, person",
-		may: (before: number) => `used_at < ${before}`,
-		first: "used_at",
-		most: yieldSize,
-		bytes: "140 + 2 * octet_length(person) + octet_length(value)",
-	},
-	{
-		table: "link",
-		key: "destination, alias",
-		may: (before: number) => `used_at < ${before}`,
-		first: "used_at",
-		most: yieldSize,
-		bytes: "200 + 2 * octet_length(alias) + 2 * octet_length(person)",
-	},
-] as const;
+/** SQL for the bytes that a row takes with its indexes, about, by table. */
+const rowBytes = {
+	lane: "400 + 2 * octet_length(person)",
+	entry: "220 + octet_length(deliveries)",
+	claim: "140",
+	known: "140 + 2 * octet_length(person) + octet_length(value)",
+	link: "200 + 2 * octet_length(alias) + 2 * octet_length(person)",
+};
 
 /** Returns SQL that estimates the bytes of a table's rows by some of its pages. */
-function estimated({ table, bytes }: { table: string; bytes: string }): string {
+function estimated(table: keyof typeof rowBytes, bytes = rowBytes[table]): string {
 	const part = `least(1, ${sampleBytes} / greatest(1, pg_relation_size('eventferry.${table}'))::float8)`;
 	return `(SELECT coalesce(sum(${bytes}), 0) / ${part} FROM eventferry.${table} TABLESAMPLE SYSTEM (100 * ${part}))`;
+}
+const tables = ["lane", "entry", "claim", "known", "link"] as const;
+
+/**
+ * Tables of what is remembered, in the order in which they give way: key, SQL for the rows that may and for the first of
+ * these, and number at a time.
+ */
+const remembered = [
+	{ table: "claim", key: "key", may: () => "NOT trusted", first: "until", most: 1_000 },
+	{ table: "known", key: "destination, person", may: unusedSince, first: "used_at", most: yieldSize },
+	{ table: "link", key: "destination, alias", may: unusedSince, first: "used_at", most: yieldSize },
+] as const;
+
+function unusedSince(before: number): string {
+	return `used_at < ${before}`;
 }
 
 export interface RoomOptions {
@@ -78,8 +75,8 @@ export function createRoom(
 		const [row] = await database.run(
 			`SELECT (SELECT coalesce(sum(octet_length(bodies)), 0) FROM eventferry.bundle)
 			+ (SELECT coalesce(sum(octet_length(body)), 0) FROM eventferry.dead_letter)
-			+ ${remembered.map(estimated).join(" + ")} AS used,
-			${estimated({ table: "claim", bytes: `CASE WHEN trusted THEN 0 ELSE ${claimBytes} END` })} AS claims`,
+			+ ${tables.map((table) => estimated(table)).join(" + ")} AS used,
+			${estimated("claim", `CASE WHEN trusted THEN 0 ELSE ${rowBytes.claim} END`)} AS claims`,
 		);
 		used = Number(row?.used);
 		claimsUsed = Number(row?.claims);
@@ -125,14 +122,14 @@ export function createRoom(
 	 */
 	async function yieldRemembered(): Promise<number> {
 		const before = Date.now() - neededMs;
-		for (const { table, key, may, first, most, bytes } of remembered) {
+		for (const { table, key, may, first, most } of remembered) {
 			if (table === "claim" && claimsUsed <= limits.claims) continue;
 			const deleted = await database.transaction(async (run) => {
 				const rows = await run(
 					`DELETE FROM eventferry.${table} WHERE (${key}) IN (
 						SELECT ${key} FROM eventferry.${table} WHERE ${may(before)} ORDER BY ${first} LIMIT ${most}
 						FOR UPDATE SKIP LOCKED
-					) RETURNING ${bytes} AS bytes`,
+					) RETURNING ${rowBytes[table]} AS bytes`,
 				);
 				const counts = counters(run);
 				counts.add("", siteItself, forgotten, rows.length);

@@ -1122,6 +1122,18 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await expect(outbox.receive({ ...report, claim: once("late"), events: told })).rejects.toThrow(/maxStoreBytes/);
 		});
 
+		it("counts the lanes of many people, not only the bytes of their events", async () => {
+			outbox = await reopen();
+			const destinations = ["crisp", "helpcrunch", "vibetrace"];
+			for (let batch = 0; batch < 60; batch += 1) {
+				const people = Array.from({ length: 100 }, (_, place) => `email:somebody-${batch}-${place}@example.com`);
+				await append(people.map((person) => event(person, "x", { destinations, claims: [] })));
+			}
+			outbox = await reopen("", { maxBytes });
+			await expect(appendLarge("visitor")).rejects.toThrow(/maxStoreBytes/);
+			expect((await outbox.stats()).room).toMatchObject({ isFull: true });
+		});
+
 		it("has room again for each of them once enough is delivered", async () => {
 			await fill();
 			await fill(backend);
