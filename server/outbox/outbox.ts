@@ -142,11 +142,12 @@ export interface Forgotten {
 	known: string[];
 }
 
-/** An event that fan-out discarded because one of its claims was taken. */
+/** An event that fan-out discarded because one of its claims was taken. Its body is not read: copies cost little. */
 export interface Discarded {
 	site: string;
 	person: string;
-	body: string;
+	/** Stored key of the event's first claim, in hexadecimal, by which the event is recognised. */
+	key: string;
 	/** Reason of the claim. */
 	reason: string;
 }
