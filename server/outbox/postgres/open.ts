@@ -23,6 +23,7 @@ import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
+import { createExclusively } from "./schema.ts";
 import { createSearch } from "./search.ts";
 import { createSettling } from "./settle.ts";
 import type { Shared } from "./shared.ts";
@@ -83,6 +84,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (events.length > 0) discarded.tell(events);
 		},
 	});
+	const exclusively = createExclusively(database, fanOut.start);
 	const room = createRoom(shared, { maxBytes, onGivenWay: faults.tell });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
@@ -130,10 +132,10 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
 		expire: createExpiry(shared, ends),
-		receive: createReports(shared, room, fanOut.start),
+		receive: createReports(shared, room, exclusively),
 		linked: createLinks(shared),
-		...createDeadLetters(shared),
-		forget: createForget(shared),
+		...createDeadLetters(shared, exclusively),
+		forget: createForget(shared, exclusively),
 		...createSearch(shared),
 		stats: createStats(shared, room),
 		sweep: createSweep(shared, budgets),
