@@ -157,6 +157,7 @@ CREATE INDEX dead_letter_untrusted ON eventferry.dead_letter (id) WHERE NOT trus
 ALTER TABLE eventferry.claim ADD COLUMN trusted boolean NOT NULL DEFAULT false;
 DROP INDEX eventferry.claim_until;
 CREATE INDEX claim_until ON eventferry.claim (trusted, until);
+ALTER TABLE eventferry.journal ADD COLUMN stored_at timestamptz NOT NULL DEFAULT clock_timestamp();
 `;
 
 /** SQL that makes each version of the schema from the version before. */
