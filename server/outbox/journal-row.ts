@@ -153,6 +153,16 @@ export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =
 
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
 
+/** Reads the head of a stored row; returns undefined if it cannot be read, for which a batch was set aside. */
+export function readHead(text: unknown): Head | undefined {
+	try {
+		const head = JSON.parse(String(text)) as Head;
+		return Number.isNaN(countEvents(head)) ? undefined : head;
+	} catch {
+		return undefined;
+	}
+}
+
 /** A journal row without the events of some people, and facts about the removed events. */
 export interface Remainder {
 	head: Head;

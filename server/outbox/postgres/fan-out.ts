@@ -179,10 +179,5 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			const [row] = await run("SELECT EXISTS (SELECT FROM eventferry.journal WHERE stuck IS NULL) AS is_waiting");
 			return row?.is_waiting === true;
 		},
-
-		/** Puts the batches that were set aside back into fan-out. */
-		async retryStuck(): Promise<void> {
-			await run("UPDATE eventferry.journal SET stuck = NULL WHERE stuck IS NOT NULL");
-		},
 	};
 }

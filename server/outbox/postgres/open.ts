@@ -25,6 +25,7 @@ import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
 import { createExclusively } from "./schema.ts";
 import { createSearch } from "./search.ts";
+import { createSetAside } from "./set-aside.ts";
 import { createSettling } from "./settle.ts";
 import type { Shared } from "./shared.ts";
 import { createStats } from "./stats.ts";
@@ -72,9 +73,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		notice,
 		owner: owners.owner,
 	};
-	const fanOutOnce = createFanOut(shared);
-	await fanOutOnce.retryStuck();
-	const fanOut = createFanOutLoop(fanOutOnce, {
+	const fanOut = createFanOutLoop(createFanOut(shared), {
 		onFault(message, error) {
 			noteDiskError(error);
 			faults.tell(message);
@@ -117,6 +116,8 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (!isClosing) scheduleBeat();
 		}, owners.beatMs);
 	}
+	const setAside = createSetAside(shared, exclusively, fanOut.start);
+	await setAside.retrySetAside({});
 	scheduleBeat();
 	fanOut.start();
 
@@ -135,6 +136,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		receive: createReports(shared, room, exclusively),
 		linked: createLinks(shared),
 		...createDeadLetters(shared, exclusively),
+		...setAside,
 		forget: createForget(shared, exclusively),
 		...createSearch(shared),
 		stats: createStats(shared, room),

@@ -696,6 +696,85 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
 		});
 
+		it("is listed with the number of its events and the failure, the oldest first", async () => {
+			expect(await outbox.listSetAside({ limit: 10 })).toEqual({ items: [] });
+			const before = Date.now();
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			await setAside(broken("ada", "3"));
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			const item = { id: expect.stringMatching(/^\d+$/), site: "site", storedAt: expect.any(Number) };
+			const reason = expect.stringMatching(/1\.5|REAL/);
+			expect(items).toEqual([
+				{ ...item, events: 2, reason },
+				{ ...item, events: 1, reason },
+			]);
+			expect(Math.abs((items[0]?.storedAt ?? 0) - before)).toBeLessThan(60_000);
+			const first = await outbox.listSetAside({ limit: 1 });
+			expect(first).toEqual({ items: items.slice(0, 1), cursor: items[0]?.id });
+			expect(await outbox.listSetAside({ limit: 1, cursor: first.cursor })).toEqual({ items: items.slice(1) });
+		});
+
+		it("is tried again when an operator says so, and comes last in its lanes", async () => {
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			await setAside(broken("ada", "3"));
+			const [mended, still] = (await outbox.listSetAside({ limit: 10 })).items.map(({ id }) => id);
+			await append([event("bob", "later")]);
+			await outbox.forget({ site: "site", people: ["ada"] });
+			expect(await outbox.retrySetAside({ ids: [mended ?? ""] })).toBe(1);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 1 });
+			expect((await takeOne(0)).bodies).toEqual(["later", "2"]);
+			expect((await outbox.listSetAside({ limit: 10 })).items).toMatchObject([{ id: still }]);
+			expect(await outbox.retrySetAside({ ids: ["999999"] })).toBe(0);
+			expect(await outbox.retrySetAside({})).toBe(1);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
+		});
+
+		it("is set aside again, as often as it is tried, if the cause persists", async () => {
+			await setAside(broken("ada", "1"));
+			await setAside(broken("ada", "2"));
+			let faults = 0;
+			outbox.onFault((message) => {
+				if (message.includes("is set aside")) faults += 1;
+			});
+			for (const times of [2, 4, 6]) {
+				expect(await outbox.retrySetAside({})).toBe(2);
+				await expect.poll(() => faults).toBe(times);
+				await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 2 });
+			}
+			await append([event("ada", "3")]);
+			expect((await takeOne(0)).bodies).toEqual(["3"]);
+		});
+
+		it("can be discarded: its events are counted, not delivered, and may be sent again", async () => {
+			const first = event("bob", "2");
+			await setAside(broken("ada", "1"), first);
+			await setAside(broken("ada", "3"));
+			await setAside(broken("ada", "4"));
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			expect(await outbox.discardSetAside({ ids: [items[0]?.id ?? "", "999999"] })).toBe(1);
+			expect((await outbox.listSetAside({ limit: 10 })).items).toEqual(items.slice(1));
+			expect(await outbox.stats()).toMatchObject({ events: 2, discarded: { batch_discarded: 2 } });
+			expect(await outbox.discardSetAside({})).toBe(2);
+			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4, discarded: { batch_discarded: 4 } });
+			await append([first]);
+			outbox = await reopen(mend);
+			expect((await take(0)).map(({ person, bodies }) => [person, bodies])).toEqual([["bob", ["2"]]]);
+		});
+
+		it("is listed and can be discarded even if it cannot be read", async () => {
+			await append([event("ada", "0")]);
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			outbox = await reopen("UPDATE journal SET head = '{ torn'");
+			await append([event("ada", "3")]);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 1 });
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			expect(items).toMatchObject([{ events: 2, reason: expect.stringMatching(/JSON/) }]);
+			expect(items[0]).not.toHaveProperty("site");
+			expect(await outbox.discardSetAside({})).toBe(1);
+			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4 });
+			expect((await takeOne(0)).bodies).toEqual(["0", "3"]);
+		});
+
 		it("is forgotten with its person", async () => {
 			await setAside(broken("ada", "1"), event("bob", "2"));
 			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 1 }]);

@@ -42,6 +42,7 @@ const asVersion1 = `
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	ALTER TABLE claim DROP COLUMN trusted;
+	ALTER TABLE journal DROP COLUMN stored_at;
 	CREATE INDEX claim_until ON claim (until);
 	UPDATE schema SET version = 1;
 `;
