@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreUnavailableError } from "../errors.ts";
+import { batchFailure, StoreUnavailableError } from "../errors.ts";
 import { fanOutSize, retryMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { type createFanOut, isOfBatch } from "./fan-out.ts";
@@ -21,12 +21,9 @@ export function createFanOutLoop(
 	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
-		onFault(
-			`events could not be fanned out, which is tried again: ${error instanceof Error ? error.message : String(error)}`,
-			error,
-		);
-		const isAlone = most === 1;
 		const cause = error instanceof StoreUnavailableError ? error.cause : error;
+		onFault(`events could not be fanned out, which is tried again: ${batchFailure(cause)}`, error);
+		const isAlone = most === 1;
 		most = isOfBatch(cause) ? 1 : Math.max(1, Math.floor(most / 4));
 		if (isAlone || !isOfBatch(cause)) await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
 	}
@@ -37,7 +34,7 @@ export function createFanOutLoop(
 			isWanted = false;
 			try {
 				const { batches, isBusy, discarded, setAside } = await fanOut(Date.now(), most);
-				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.message}`, setAside);
+				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.reason}`, setAside.error);
 				if (batches > 0) {
 					most = Math.min(fanOutSize, most * 2);
 					onDone(discarded);

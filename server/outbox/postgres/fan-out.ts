@@ -1,4 +1,5 @@
 import { byDestination, type Routed } from "../deliveries.ts";
+import { batchFailure } from "../errors.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
@@ -20,7 +21,7 @@ export interface FannedOut {
 	isBusy: boolean;
 	discarded: Discarded[];
 	/** Failure for which the only batch was set aside. */
-	setAside?: Error;
+	setAside?: { error: Error; reason: string };
 }
 
 interface Event extends Routed {
@@ -163,10 +164,11 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 				});
 			} catch (error) {
 				if (!failed) throw error;
-				const { row, error: setAside } = failed;
+				const { row, error: cause } = failed;
+				const setAside = { error: cause, reason: batchFailure(cause) };
 				// Another process may have changed the batch since.
 				await run("UPDATE eventferry.journal SET stuck = $1 WHERE id = $2 AND head = $3", [
-					storable(setAside.message),
+					storable(setAside.reason),
 					row?.id,
 					row?.head,
 				]);
