@@ -178,8 +178,8 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 
 		/** Finds out whether the journal has batches to fan out. */
 		async isWaiting(): Promise<boolean> {
-			const [row] = await run("SELECT EXISTS (SELECT FROM eventferry.journal WHERE stuck IS NULL) AS is_waiting");
-			return row?.is_waiting === true;
+			const rows = await run("SELECT id FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+			return rows.length > 0;
 		},
 	};
 }

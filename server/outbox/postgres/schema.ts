@@ -17,7 +17,7 @@ const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
 /** Runs statements as a transaction under the lock for writing. */
-export type Exclusively = <Result>(work: (run: Run) => Promise<Result>) => Promise<Result>;
+export type Exclusively = Database["transaction"];
 
 /** Makes transactions under the lock for writing. Calls `onReleased` after each, as fan-out does not wait for the lock. */
 export const createExclusively =
