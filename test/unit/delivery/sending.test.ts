@@ -7,7 +7,7 @@ import { contextOf, createLanes, delivered, running } from "./lanes.ts";
 
 /** Begins one lane that was leased for ordinary tokens. Resolves to its settlements and the remaining tokens. */
 async function send({ reservedOnly = false, isSent = true }): Promise<{ settlements: Settlement[]; tokens: number }> {
-	const openLeases = createOpenLeases({ isShared: false });
+	const openLeases = createOpenLeases({ isShared: false, now: () => 0 });
 	const lanes = createLanes();
 	lanes.add(1);
 	const [lease] = lanes.take({ lanes: 1, now: 0 } as Parameters<typeof lanes.take>[0]).leases;
