@@ -60,6 +60,7 @@ export function createCreations({ now, notify }: Pick<Context, "now" | "notify">
 		refused(lane: number, reason: string): CreationHold | undefined {
 			refusals += 1;
 			if (refusedLanes.size < suspectLanes) refusedLanes.add(lane);
+			// Guard (SECURITY.md): creation-suspects
 			const isOfPerson = refusals < suspectRefusals || refusedLanes.size < suspectLanes;
 			if (hasAccepted && !hold && isOfPerson) return undefined;
 			// The creation was begun before the hold.

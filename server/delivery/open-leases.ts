@@ -89,7 +89,6 @@ export function createOpenLeases({ isShared, now }: { isShared: boolean; now(): 
 		isCrowded,
 
 		/** Tells whether a lane may be tried, or must wait because too many others are being tried again. */
-		// Guard (SECURITY.md): retried-share
 		mayTry: ({ attempts }: Lease): boolean =>
 			attempts === 0 || count((each) => isBusy(each) && each.lease.attempts > 0) < retriedMost,
 
