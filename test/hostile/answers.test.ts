@@ -28,7 +28,7 @@ import { buildUrl, retryAfterMs } from "../../server/providers/exchange.ts";
 import { createProvider } from "../../server/providers/registry.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
 import { eventSchema } from "../../shared/event.ts";
-import { adminToken, event } from "../support/proxy.ts";
+import { adminToken, event, serverKey } from "../support/proxy.ts";
 import { type Built, memoryOf, threats } from "./built.ts";
 
 const MB = 1_048_576;
@@ -412,7 +412,7 @@ threats(
 	"requests without an answer",
 	{ site: { helpcrunch: undefined, vibetrace: undefined } },
 	{
-		"requests for some people are never answered": async ({ batch, sandbox }) => {
+		"requests for some people are never answered": async ({ batch, post, sandbox }) => {
 			const of = (name: string, n: number) => event({ person: { email: `${name}-${n}@example.com` } });
 			for (const name of ["silent", "honest"])
 				for (let n = 0; n < 50; n += 1) sandbox.addPerson("crisp", { email: `${name}-${n}@example.com` });
@@ -424,6 +424,20 @@ threats(
 				(all) => all.filter(({ path, status }) => path.includes("honest") && status === 200).length >= 48,
 				{ destination: "crisp", timeoutMs: 20_000 },
 			);
+			await batch(...Array.from({ length: 20 }, (_, n) => of("silent", 20 + n)));
+			const isSilent = ({ path }: { path: string }) => path.includes("silent");
+			await sandbox.until((all) => all.filter(isSilent).length >= 28, { destination: "crisp" });
+			const headers = { origin: undefined, authorization: `Bearer ${serverKey}` };
+			const purchase = event({
+				type: "confirmation",
+				data: { orderId: "paid" },
+				person: { email: "honest-0@example.com" },
+			});
+			expect((await post({ events: [purchase] }, headers, "/v1/events")).status).toBe(202);
+			const isPaid = ({ body }: { body?: unknown }) => JSON.stringify(body ?? "").includes("paid");
+			const all = await sandbox.until((requests) => requests.some(isPaid), { destination: "crisp" });
+			// The next silent request begins only when one has ended.
+			expect(all.slice(0, all.findIndex(isPaid)).filter(isSilent)).toHaveLength(28);
 		},
 	},
 );
