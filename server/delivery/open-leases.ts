@@ -44,28 +44,25 @@ export type OpenLeases = ReturnType<typeof createOpenLeases>;
 export function createOpenLeases({ isShared, now }: { isShared: boolean; now(): number }) {
 	const leased = new Set<Leased>();
 
-	const isBusy = ({ stage }: Leased) => stage === "busy";
-	const isInSlot = (each: Leased) => isBusy(each) && now() < each.since + slowMs;
-
-	function count(isCounted: (each: Leased) => boolean): number {
-		let count = 0;
-		for (const each of leased) if (isCounted(each)) count += 1;
-		return count;
-	}
-
-	const settling = () => count(({ stage }) => stage === "settling");
-	const isCrowded = () => count(isBusy) >= visitorsMost;
-
-	/** Counts the leases in stage `ahead` whose requests need only a slot. */
-	function ahead(): number {
-		const isForBackend = isCrowded();
-		return count(({ stage, reservedOnly }) => stage === "ahead" && (reservedOnly || !isForBackend));
+	/** Counts the leases by stage, and the requests in slots, which are not slow yet. */
+	function counts() {
+		const at = now();
+		let [ahead, aheadForBackend, busy, inSlots, settling] = [0, 0, 0, 0, 0];
+		for (const { stage, reservedOnly, since } of leased) {
+			if (stage === "settling") settling += 1;
+			if (stage === "ahead") ahead += 1;
+			if (stage === "ahead" && reservedOnly) aheadForBackend += 1;
+			if (stage === "busy") busy += 1;
+			if (stage === "busy" && at < since + slowMs) inSlots += 1;
+		}
+		const isCrowded = busy >= visitorsMost;
+		return { ahead: isCrowded ? aheadForBackend : ahead, busy, inSlots, settling, isCrowded };
 	}
 
 	/** Counts the slots in which a request may begin. A probe goes alone. */
-	function free(isProbing: boolean): number {
-		const most = isCrowded() ? underWayMost : visitorsMost;
-		return Math.max(0, Math.min((isProbing ? 1 : concurrency) - count(isInSlot), most - count(isBusy)));
+	function free({ busy, inSlots, isCrowded }: ReturnType<typeof counts>, isProbing: boolean): number {
+		const most = isCrowded ? underWayMost : visitorsMost;
+		return Math.max(0, Math.min((isProbing ? 1 : concurrency) - inSlots, most - busy));
 	}
 
 	return {
@@ -83,37 +80,46 @@ export function createOpenLeases({ isShared, now }: { isShared: boolean; now(): 
 		},
 
 		all: (): Leased[] => [...leased],
-		ahead,
+
+		/** Counts the leases in stage `ahead` whose requests need only a slot. */
+		ahead: () => counts().ahead,
 
 		/** Tells whether slow requests are so many that only the backend's events may begin. */
-		isCrowded,
+		isCrowded: () => counts().isCrowded,
 
 		/** Tells whether a lane may be tried, or must wait because too many others are being tried again. */
-		mayTry: ({ attempts }: Lease): boolean =>
-			attempts === 0 || count((each) => isBusy(each) && each.lease.attempts > 0) < retriedMost,
+		mayTry({ attempts }: Lease): boolean {
+			if (attempts === 0) return true;
+			let retried = 0;
+			for (const { stage, lease } of leased) if (stage === "busy" && lease.attempts > 0) retried += 1;
+			return retried < retriedMost;
+		},
 
 		/** Finds the lease whose request may begin next. */
 		next(isProbing: boolean): Leased | undefined {
-			if (free(isProbing) === 0 || count(isInSlot) + settling() >= unsettledMost) return undefined;
-			const isForBackend = isCrowded();
-			for (const each of leased) if (each.stage === "ahead" && (each.reservedOnly || !isForBackend)) return each;
+			const current = counts();
+			if (free(current, isProbing) === 0 || current.inSlots + current.settling >= unsettledMost) return undefined;
+			for (const each of leased) if (each.stage === "ahead" && (each.reservedOnly || !current.isCrowded)) return each;
 			return undefined;
 		},
 
 		/** Counts the lanes that may be leased now. */
 		room(isProbing: boolean): number {
+			const current = counts();
 			// Several lanes are leased at a time rather than one by one.
-			if (ahead() > aheadMost / 2) return 0;
-			const most = free(isProbing) + (isShared || isProbing ? 0 : aheadMost);
-			const unsettled = isShared ? unsettledMost - settling() - count(isInSlot) : Number.POSITIVE_INFINITY;
-			return Math.max(0, Math.min(most, unsettled) - ahead());
+			if (current.ahead > aheadMost / 2) return 0;
+			const most = free(current, isProbing) + (isShared || isProbing ? 0 : aheadMost);
+			const unsettled = isShared ? unsettledMost - current.settling - current.inSlots : Number.POSITIVE_INFINITY;
+			return Math.max(0, Math.min(most, unsettled) - current.ahead);
 		},
 
 		/** Returns the time at which the next request becomes slow; never if no slot is in use. */
 		slowAt(): number {
-			let at = Number.POSITIVE_INFINITY;
-			for (const each of leased) if (isInSlot(each)) at = Math.min(at, each.since + slowMs);
-			return at;
+			const at = now();
+			let next = Number.POSITIVE_INFINITY;
+			for (const { stage, since } of leased)
+				if (stage === "busy" && at < since + slowMs) next = Math.min(next, since + slowMs);
+			return next;
 		},
 	};
 }
