@@ -94,18 +94,17 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
 		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
 		// its location may have one.
-		const { origin } = window;
-		const here = location.origin === "null" ? origin : location.origin;
-		const url = attempt(() => new URL(path, path[0] === "/" ? here : undefined).href);
+		const here = [location.origin, window.origin].find((origin) => origin !== "null");
+		const url = attempt(() => new URL(path, here).href);
 		if (!url) return { _kind: "stopped", _code: "proxy: not a URL" };
 		let isZipped = false;
-		const reply = await within(timeoutMs, async (signal) => {
+		const reply = await within(timeoutMs, async (signal): Promise<Reply> => {
 			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
 			isZipped =
-				!isLast && !pause.isPlain && text.length > largeBody && origin !== "null" && url.startsWith(`${here}/`);
-			const request: RequestInit = { method: "POST", body: text, credentials: "omit", signal };
+				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			const request: RequestInit = { method: "POST", body: text, credentials: "omit", keepalive: isLast, signal };
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Streams instead of a Blob, which Chromium keeps in another process.
@@ -114,20 +113,19 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 					(new Response(text).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
 				).arrayBuffer();
 			}
-			/** True if the browser should send the text in another way: while the page unloads, and if `fetch` throws. */
-			let isUrgent = true;
-			const ask = async (keepalive: boolean) => {
-				const asked = fetch(url, { ...request, keepalive });
-				isUrgent = isLast;
-				return asked;
-			};
-			const response = await ask(isLast).catch((cause) => {
-				if (!isUrgent) throw cause;
-				// The browser may have no room for the request beside another page's.
-				if (!attempt(() => navigator.sendBeacon(url, text))) return ask(false);
-				for (const { id } of events) leaving.add(id);
-				throw cause;
+			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
+			// requests. Then the text is sent in another way, without an answer if need be.
+			const asked = attempt(() => fetch(url, request));
+			let response = await asked?.catch((cause) => {
+				if (!isLast) throw cause;
 			});
+			if (!response) {
+				if (attempt(() => navigator.sendBeacon(url, text))) {
+					for (const { id } of events) leaving.add(id);
+					return { _kind: "failed", _cause: "no answer" };
+				}
+				response = await fetch(url, { ...request, keepalive: false });
+			}
 			return readReply(response);
 		}).catch((cause): Reply => ({ _kind: "failed", _cause: cause }));
 		undo = reply._cause ? pause : undefined;
@@ -221,12 +219,12 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			if (undo) writeLocal(pauseKey, undo);
 			queue._spill();
 			if (mustWait(true)) return;
-			const send = (most: number): boolean => {
+			const send = (most: number): void => {
 				const batch = take(
 					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 					Math.min(most, room),
 				);
-				if (!batch.length) return false;
+				if (!batch.length) return;
 				const bytes = size(batch);
 				room -= bytes;
 				for (const { id } of batch) leaving.add(id);
@@ -235,10 +233,10 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 					for (const { id } of batch) leaving.delete(id);
 					return applyReply(batch, reply);
 				});
-				return true;
+				send(batchBytes);
 			};
 			send(firstBytes);
-			while (send(batchBytes));
+			send(batchBytes);
 		},
 	};
 }
