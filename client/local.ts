@@ -1,18 +1,19 @@
 /** Access to `localStorage` as JSON. Nothing throws: an unreadable value is absent, a failed write is skipped. */
 
+import { parseJson, toJson } from "./originals.ts";
+
 function attempt<Result>(work: (storage: Storage) => Result): Result | undefined {
 	try {
 		return work(localStorage);
 	} catch {}
 }
 
-export const readLocal = (key: string): unknown =>
-	attempt((storage) => JSON.parse(storage.getItem(key) as string) as unknown);
+export const readLocal = (key: string): unknown => attempt((storage) => parseJson(storage.getItem(key) as string));
 
 /** Returns true if the value was stored, else undefined. */
 export const writeLocal = (key: string, value: unknown) =>
 	attempt((storage) => {
-		storage.setItem(key, JSON.stringify(value));
+		storage.setItem(key, toJson(value));
 		return true;
 	});
 

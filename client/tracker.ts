@@ -7,6 +7,7 @@ import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isIdentified, type Login, readIdentity, readLogin } from "./identity.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
+import { readClock } from "./originals.ts";
 import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
 import { createIds } from "./uuid.ts";
@@ -18,23 +19,39 @@ const idleMs = 15_000;
 
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
- * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing.
+ * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. All copies of
+ * this module in a window have one tracker for a write key, with the options of the first call.
  * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
 export function createTracker<Events = Record<string, Data>>(
 	options: TrackerOptions,
-	now: () => number = Date.now,
+	now: () => number = readClock,
 ): Tracker<Events> {
 	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: not a URL or path");
+		refuse(`proxy: not a URL or path: ${proxy}`);
 	}
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
+	let isSilent = typeof document !== "object";
+	/** Trackers of this window, by the symbols of their names, which markup cannot take. */
+	const shared = (isSilent ? {} : window) as Record<symbol, Tracker<Events> | undefined>;
+	const place = Symbol.for(name);
 	/** Key of a stored `optIn()`, which overrules Global Privacy Control. */
 	const optInKey = `${name}:in`;
+	/** Opts out if the browser asks for privacy and the visitor has not opted in here. */
+	const heedGpc = (tracker: Tracker<Events>) =>
+		options.respectGpc &&
+		(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
+		!readLocal(optInKey) &&
+		tracker.optOut();
+	const earlier = shared[place];
+	if (earlier?.track) {
+		heedGpc(earlier);
+		return earlier;
+	}
 	const [on, notify] = createNotices(options.debug);
 	const newId = createIds(now);
 	/** Consent while the visitor has not opted out. */
@@ -44,7 +61,6 @@ export function createTracker<Events = Record<string, Data>>(
 	let identity = newcomer;
 	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
-	let isSilent = typeof document !== "object";
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
@@ -55,11 +71,11 @@ export function createTracker<Events = Record<string, Data>>(
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
-	const safely = (work: () => void) => {
+	const safely = (work: () => void, type?: Fact["type"]) => {
 		try {
 			work();
 		} catch (cause) {
-			notify("rejected", (cause as Error)?.message, [], cause);
+			notify("rejected", (cause as Error)?.message, [], cause, type);
 		}
 	};
 
@@ -76,15 +92,21 @@ export function createTracker<Events = Record<string, Data>>(
 			if (login) become(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
 			if (isStarted && isIdentified(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
-		});
+		}, type);
 
 	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
-		if (isStarted || isSilent || consent !== "granted" || (document as { prerendering?: boolean }).prerendering) return;
+		if (
+			isStarted ||
+			isSilent ||
+			consent !== "granted" ||
+			(document as { prerendering?: unknown }).prerendering === true
+		)
+			return;
 		isStarted = true;
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
@@ -135,8 +157,10 @@ export function createTracker<Events = Record<string, Data>>(
 
 	const listen = () => {
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
-		document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
-		document.addEventListener("prerenderingchange", start);
+		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
+		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
+		addEventListener("visibilitychange", () => document.visibilityState !== "visible" && leave(), true);
+		addEventListener("prerenderingchange", start, true);
 		addEventListener("pagehide", leave);
 		// Pages in the back/forward cache get no storage events.
 		addEventListener("pageshow", (event) => event.persisted && adoptStored());
@@ -145,28 +169,10 @@ export function createTracker<Events = Record<string, Data>>(
 		setInterval(() => isStarted && flusher._wake(), idleMs);
 	};
 
-	safely(() => {
-		isSilent ||= (options.isBot ?? isBot)();
-	});
-	if (!isSilent) {
-		const stored = readLocal(name);
-		if (stored === optedOut) consent = "denied";
-		identity = initial = readIdentity(stored) ?? identity;
-		if (
-			options.respectGpc &&
-			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
-			!readLocal(optInKey)
-		) {
-			optOut();
-		}
-		listen();
-		start();
-	}
-
-	return {
+	const tracker: Tracker<Events> = {
 		track: (name, data?: unknown, options?: unknown) =>
 			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes, login: readLogin(input) })),
+		login: (input) => record("login", () => ({ data: input.attributes ?? undefined, login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
@@ -184,4 +190,17 @@ export function createTracker<Events = Record<string, Data>>(
 		},
 		on,
 	};
+	safely(() => {
+		isSilent ||= (options.isBot ?? isBot)();
+	});
+	if (!isSilent) {
+		const stored = readLocal(name);
+		if (stored === optedOut) consent = "denied";
+		identity = initial = readIdentity(stored) ?? identity;
+		heedGpc(tracker);
+		listen();
+		start();
+		shared[place] = tracker;
+	}
+	return tracker;
 }

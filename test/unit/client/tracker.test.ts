@@ -37,6 +37,12 @@ afterEach(() => {
 	vi.unstubAllGlobals();
 });
 
+/** Creates a tracker as another tab or a later page does, without the window that holds earlier ones. */
+const newTab = (options = valid) => {
+	Reflect.deleteProperty(window, Symbol.for(`eventferry:${options.writeKey}`));
+	return createTracker(options);
+};
+
 const noticesOf = (tracker: Tracker, kind: NoticeKind) => {
 	const notices: Notice[] = [];
 	tracker.on(kind, (notice) => notices.push(notice));
@@ -137,7 +143,7 @@ test("a page whose JSON is broken gets an error notice, and no unhandled rejecti
 	vi.spyOn(JSON, "stringify").mockImplementation(() => {
 		throw new Error("no JSON");
 	});
-	const tracker = createTracker(valid);
+	const tracker = newTab();
 	const errors = noticesOf(tracker, "error");
 	await tracker.flush();
 	await expect.poll(() => errors).toContainEqual(expect.objectContaining({ cause: new Error("no JSON") }));
@@ -165,10 +171,10 @@ test("Global Privacy Control opts out only where it is respected", () => {
 test("opting in despite Global Privacy Control is remembered until the next opt-out", () => {
 	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
 	const gpc = { ...valid, respectGpc: true };
-	createTracker(gpc).optIn();
-	expect(createTracker(gpc).state().consent).toBe("granted");
-	createTracker(gpc).optOut();
-	expect(createTracker(gpc).state().consent).toBe("denied");
+	newTab(gpc).optIn();
+	expect(newTab(gpc).state().consent).toBe("granted");
+	newTab(gpc).optOut();
+	expect(newTab(gpc).state().consent).toBe("denied");
 });
 
 test("a prerendered page stores and sends nothing until it is shown", async () => {
@@ -187,7 +193,7 @@ test("a prerendered page stores and sends nothing until it is shown", async () =
 test("events that waited for consent get the person who logged in meanwhile in another tab", () => {
 	const waits = createTracker({ ...valid, consent: "pending" });
 	waits.track("before");
-	const otherTab = createTracker(valid);
+	const otherTab = newTab();
 	otherTab.login({ userId: "1" });
 	waits.optIn();
 	expect(waits.state()).toMatchObject({ anonymousId: otherTab.state().anonymousId, userId: "1", held: 0, waiting: 1 });
@@ -196,7 +202,7 @@ test("events that waited for consent get the person who logged in meanwhile in a
 test("consent given on a page holds again after another tab opts out and in", () => {
 	const page = createTracker({ ...valid, consent: "pending" });
 	page.optIn();
-	const otherTab = createTracker(valid);
+	const otherTab = newTab();
 	const follow = () => dispatchEvent(Object.assign(new Event("storage"), { key: `eventferry:${valid.writeKey}` }));
 	otherTab.optOut();
 	follow();
@@ -263,7 +269,7 @@ test("a tab stops waiting once another tab has found that the outage is over", a
 	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	await vi.advanceTimersByTimeAsync(400);
-	const otherTab = createTracker(valid);
+	const otherTab = newTab();
 	await otherTab.flush();
 	tracker.track("after the outage");
 	vi.advanceTimersByTime(5_000);
@@ -278,4 +284,85 @@ test("a pause stored under a wrong clock neither stops sending nor causes a busy
 	await tracker.flush();
 	expect(request).toHaveBeenCalledOnce();
 	for (const [, ms = 0] of timers.mock.calls) expect(ms).toBeLessThan(2 ** 31);
+});
+
+test("copies in one window share the visitor, the consent and the queue of their write key", async () => {
+	const tag = createTracker(valid);
+	tag.track("before");
+	const copy = createTracker({ ...valid, consent: "pending" });
+	copy.login({ userId: "1" });
+	tag.track("one's");
+	expect(copy.state()).toEqual(tag.state());
+	expect(tag.state()).toMatchObject({ userId: "1", waiting: 3, held: 0 });
+	copy.reset();
+	copy.login({ userId: "2" });
+	tag.track("two's");
+	await tag.flush();
+	const { events } = JSON.parse(String(request.mock.calls[0]?.[1]?.body));
+	expect(events.map(({ person }: { person: { userId: string } }) => person.userId)).toEqual(["1", "1", "1", "2", "2"]);
+	copy.optOut();
+	expect(tag.state().consent).toBe("denied");
+	expect(createTracker({ ...valid, writeKey: `${valid.writeKey}_other` }).state().consent).toBe("granted");
+});
+
+test("a copy that respects Global Privacy Control opts all copies out", () => {
+	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
+	const tag = createTracker(valid);
+	createTracker({ ...valid, respectGpc: true });
+	expect(tag.state().consent).toBe("denied");
+});
+
+test.each([1, "tracker", {}, document.createElement("img")])("%s in the place of a copy is no tracker", (other) => {
+	Object.assign(window, { [Symbol.for(`eventferry:${valid.writeKey}`)]: other });
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	expect(tracker.state().waiting).toBe(1);
+});
+
+test("a refused login or purchase is a line in the console without debug, and nothing else is", async () => {
+	const lines = vi.spyOn(console, "warn").mockImplementation(() => {});
+	const refused = (code: string) => async (_url: unknown, init?: RequestInit) => {
+		const { events }: { events: { id: string }[] } = JSON.parse(String(init?.body));
+		const rejected = events.map(({ id }) => ({ id, code, message: "no" }));
+		return Response.json({ accepted: 0, rejected }, { status: 202 });
+	};
+	request.mockImplementation(refused("invalid_event"));
+	const tracker = createTracker(valid);
+	tracker.track("");
+	tracker.update([] as never);
+	tracker.login({ userId: "undefined", email: null });
+	tracker.confirmation({ orderId: "" });
+	tracker.login({ userId: 7 });
+	tracker.track("refused by the proxy");
+	await tracker.flush();
+	await expect
+		.poll(() => lines.mock.calls.map((parts) => parts.join(" ")))
+		.toEqual([
+			"eventferry: rejected (0): login: no email, userId or token",
+			"eventferry: rejected (0): orderId: missing",
+			"eventferry: rejected (1): invalid_event: no",
+		]);
+});
+
+test("markup that takes the document's names loses no event", async () => {
+	for (const name of ["prerendering", "visibilityState", "title", "referrer", "addEventListener", "hidden"]) {
+		Object.defineProperty(document, name, { value: document.createElement("form"), configurable: true });
+	}
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	await tracker.flush();
+	for (const name of ["prerendering", "visibilityState", "title", "referrer", "addEventListener", "hidden"]) {
+		Reflect.deleteProperty(document, name);
+	}
+	expect(request).toHaveBeenCalledOnce();
+});
+
+test("without crypto, structuredClone, Intl and compression, events are recorded and delivered", async () => {
+	for (const name of ["crypto", "structuredClone", "Intl", "CompressionStream", "indexedDB"])
+		vi.stubGlobal(name, undefined);
+	const tracker = createTracker(valid);
+	tracker.login({ userId: "1" });
+	await tracker.flush();
+	expect(tracker.state().waiting).toBe(0);
+	expect(request).toHaveBeenCalledOnce();
 });
