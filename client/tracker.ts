@@ -19,8 +19,8 @@ const idleMs = 15_000;
 
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
- * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. All copies of
- * this module in a window have one tracker for a write key, with the options of the first call.
+ * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. Trackers of one
+ * write key in one window share the visitor and the consent.
  * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
@@ -35,23 +35,8 @@ export function createTracker<Events = Record<string, Data>>(
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
-	let isSilent = typeof document !== "object";
-	/** Trackers of this window, by the symbols of their names, which markup cannot take. */
-	const shared = (isSilent ? {} : window) as Record<symbol, Tracker<Events> | undefined>;
-	const place = Symbol.for(name);
 	/** Key of a stored `optIn()`, which overrules Global Privacy Control. */
 	const optInKey = `${name}:in`;
-	/** Opts out if the browser asks for privacy and the visitor has not opted in here. */
-	const heedGpc = (tracker: Tracker<Events>) =>
-		options.respectGpc &&
-		(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
-		!readLocal(optInKey) &&
-		tracker.optOut();
-	const earlier = shared[place];
-	if (earlier?.track) {
-		heedGpc(earlier);
-		return earlier;
-	}
 	const [on, notify] = createNotices(options.debug);
 	const newId = createIds(now);
 	/** Consent while the visitor has not opted out. */
@@ -61,6 +46,7 @@ export function createTracker<Events = Record<string, Data>>(
 	let identity = newcomer;
 	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
+	let isSilent = typeof document !== "object";
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
@@ -79,17 +65,17 @@ export function createTracker<Events = Record<string, Data>>(
 		}
 	};
 
-	const become = (next: Identity) => {
-		identity = next;
-		if (isStarted) writeLocal(name, identity);
-		queue._assign();
-	};
+	/**
+	 * Tells all copies of the tracker in this window, this one included, of a change, so that they share the visitor and
+	 * the consent: an identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
+	 */
+	const tell = (detail: unknown) => isSilent || dispatchEvent(new CustomEvent(name, { detail }));
 
 	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
 		safely(() => {
 			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
 			const { login, ...fact } = readFact({ type, ...read() });
-			if (login) become(afterLogin(identity, login, newId));
+			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
 			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
@@ -123,10 +109,20 @@ export function createTracker<Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	const optOut = () => {
-		if (isSilent) return;
-		stop();
-		writeLocal(name, optedOut);
+	const hear = ({ detail }: { detail: typeof optedOut | true | Identity }) => {
+		if (detail === optedOut) {
+			stop();
+			writeLocal(name, optedOut);
+		} else if (detail === true) {
+			consent = given = "granted";
+			writeLocal(optInKey, true);
+			start();
+		} else if (detail.anonymousId) {
+			identity = detail;
+			if (isStarted) writeLocal(name, identity);
+			queue._assign();
+			if (isStarted) flusher._wake();
+		} else Object.assign(detail, { seen: identity, consent });
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
@@ -156,6 +152,7 @@ export function createTracker<Events = Record<string, Data>>(
 	};
 
 	const listen = () => {
+		addEventListener(name, hear as unknown as EventListener);
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
 		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
 		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
@@ -169,20 +166,37 @@ export function createTracker<Events = Record<string, Data>>(
 		setInterval(() => isStarted && flusher._wake(), idleMs);
 	};
 
-	const tracker: Tracker<Events> = {
+	safely(() => {
+		isSilent ||= (options.isBot ?? isBot)();
+	});
+	if (!isSilent) {
+		const earlier: { seen?: unknown; consent?: TrackerState["consent"] } = {};
+		tell(earlier);
+		consent = given = earlier.consent ?? given;
+		const stored = readLocal(name) ?? earlier.seen;
+		if (stored === optedOut) consent = "denied";
+		identity = initial = readIdentity(stored) ?? identity;
+		listen();
+		if (
+			options.respectGpc &&
+			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
+			!readLocal(optInKey)
+		) {
+			tell(optedOut);
+		}
+		start();
+	}
+
+	return {
 		track: (name, data?: unknown, options?: unknown) =>
 			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
 		login: (input) => record("login", () => ({ data: input.attributes ?? undefined, login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
-		reset: () => become({ anonymousId: newId() }),
-		optOut,
-		optIn: () => {
-			consent = given = "granted";
-			writeLocal(optInKey, true);
-			start();
-		},
+		reset: () => void tell({ anonymousId: newId() }),
+		optOut: () => void tell(optedOut),
+		optIn: () => void tell(true),
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;
@@ -190,17 +204,4 @@ export function createTracker<Events = Record<string, Data>>(
 		},
 		on,
 	};
-	safely(() => {
-		isSilent ||= (options.isBot ?? isBot)();
-	});
-	if (!isSilent) {
-		const stored = readLocal(name);
-		if (stored === optedOut) consent = "denied";
-		identity = initial = readIdentity(stored) ?? identity;
-		heedGpc(tracker);
-		listen();
-		start();
-		shared[place] = tracker;
-	}
-	return tracker;
 }

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import process from "node:process";
 import { IDBFactory } from "fake-indexeddb";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
 	createTracker,
 	type Notice,
@@ -37,12 +37,6 @@ afterEach(() => {
 	vi.unstubAllGlobals();
 });
 
-/** Creates a tracker as another tab or a later page does, without the window that holds earlier ones. */
-const newTab = (options = valid) => {
-	Reflect.deleteProperty(window, Symbol.for(`eventferry:${options.writeKey}`));
-	return createTracker(options);
-};
-
 const noticesOf = (tracker: Tracker, kind: NoticeKind) => {
 	const notices: Notice[] = [];
 	tracker.on(kind, (notice) => notices.push(notice));
@@ -69,7 +63,8 @@ test.each(["/", "/ferry", "/ferry/", "https://shop.example", "http://127.0.0.1:8
 		const tracker = createTracker({ ...valid, proxy });
 		tracker.login({ userId: "1" });
 		await tracker.flush();
-		expect(request.mock.calls[0]?.[0]).toBe(`${proxy.replace(/\/$/, "")}/v1/batch`);
+		const { href } = new URL(`${proxy.replace(/\/$/, "")}/v1/batch`, location.origin);
+		expect(request.mock.calls[0]?.[0]).toBe(href);
 	},
 );
 
@@ -143,7 +138,7 @@ test("a page whose JSON is broken gets an error notice, and no unhandled rejecti
 	vi.spyOn(JSON, "stringify").mockImplementation(() => {
 		throw new Error("no JSON");
 	});
-	const tracker = newTab();
+	const tracker = createTracker(valid);
 	const errors = noticesOf(tracker, "error");
 	await tracker.flush();
 	await expect.poll(() => errors).toContainEqual(expect.objectContaining({ cause: new Error("no JSON") }));
@@ -171,10 +166,10 @@ test("Global Privacy Control opts out only where it is respected", () => {
 test("opting in despite Global Privacy Control is remembered until the next opt-out", () => {
 	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
 	const gpc = { ...valid, respectGpc: true };
-	newTab(gpc).optIn();
-	expect(newTab(gpc).state().consent).toBe("granted");
-	newTab(gpc).optOut();
-	expect(newTab(gpc).state().consent).toBe("denied");
+	createTracker(gpc).optIn();
+	expect(createTracker(gpc).state().consent).toBe("granted");
+	createTracker(gpc).optOut();
+	expect(createTracker(gpc).state().consent).toBe("denied");
 });
 
 test("a prerendered page stores and sends nothing until it is shown", async () => {
@@ -193,7 +188,7 @@ test("a prerendered page stores and sends nothing until it is shown", async () =
 test("events that waited for consent get the person who logged in meanwhile in another tab", () => {
 	const waits = createTracker({ ...valid, consent: "pending" });
 	waits.track("before");
-	const otherTab = newTab();
+	const otherTab = createTracker(valid);
 	otherTab.login({ userId: "1" });
 	waits.optIn();
 	expect(waits.state()).toMatchObject({ anonymousId: otherTab.state().anonymousId, userId: "1", held: 0, waiting: 1 });
@@ -202,7 +197,7 @@ test("events that waited for consent get the person who logged in meanwhile in a
 test("consent given on a page holds again after another tab opts out and in", () => {
 	const page = createTracker({ ...valid, consent: "pending" });
 	page.optIn();
-	const otherTab = newTab();
+	const otherTab = createTracker(valid);
 	const follow = () => dispatchEvent(Object.assign(new Event("storage"), { key: `eventferry:${valid.writeKey}` }));
 	otherTab.optOut();
 	follow();
@@ -269,7 +264,7 @@ test("a tab stops waiting once another tab has found that the outage is over", a
 	const tracker = await inOutage();
 	request.mockImplementation(takeAll);
 	await vi.advanceTimersByTimeAsync(400);
-	const otherTab = newTab();
+	const otherTab = createTracker(valid);
 	await otherTab.flush();
 	tracker.track("after the outage");
 	vi.advanceTimersByTime(5_000);
@@ -286,37 +281,63 @@ test("a pause stored under a wrong clock neither stops sending nor causes a busy
 	for (const [, ms = 0] of timers.mock.calls) expect(ms).toBeLessThan(2 ** 31);
 });
 
-test("copies in one window share the visitor, the consent and the queue of their write key", async () => {
-	const tag = createTracker(valid);
-	tag.track("before");
-	const copy = createTracker({ ...valid, consent: "pending" });
-	copy.login({ userId: "1" });
-	tag.track("one's");
-	expect(copy.state()).toEqual(tag.state());
-	expect(tag.state()).toMatchObject({ userId: "1", waiting: 3, held: 0 });
-	copy.reset();
-	copy.login({ userId: "2" });
-	tag.track("two's");
-	await tag.flush();
-	const { events } = JSON.parse(String(request.mock.calls[0]?.[1]?.body));
-	expect(events.map(({ person }: { person: { userId: string } }) => person.userId)).toEqual(["1", "1", "1", "2", "2"]);
-	copy.optOut();
-	expect(tag.state().consent).toBe("denied");
-	expect(createTracker({ ...valid, writeKey: `${valid.writeKey}_other` }).state().consent).toBe("granted");
-});
+describe("copies in one window", () => {
+	const deny = () =>
+		vi.stubGlobal(
+			"localStorage",
+			new Proxy(
+				{},
+				{
+					get: () => {
+						throw new DOMException("denied", "SecurityError");
+					},
+				},
+			),
+		);
 
-test("a copy that respects Global Privacy Control opts all copies out", () => {
-	vi.stubGlobal("navigator", Object.assign(Object.create(navigator), { globalPrivacyControl: true }));
-	const tag = createTracker(valid);
-	createTracker({ ...valid, respectGpc: true });
-	expect(tag.state().consent).toBe("denied");
-});
+	test.each([
+		["with localStorage", () => {}],
+		["without localStorage", deny],
+	])("share the visitor and the consent of their write key, %s", async (_, prepare) => {
+		prepare();
+		const tag = createTracker(valid);
+		const other = createTracker({ ...valid, writeKey: `${valid.writeKey}_other` });
+		tag.track("before");
+		const copy = createTracker({ ...valid, consent: "pending" });
+		expect(copy.state()).toMatchObject({ anonymousId: tag.state().anonymousId, consent: "granted" });
+		copy.login({ userId: "1" });
+		tag.track("one's");
+		expect(tag.state()).toMatchObject({ userId: "1", waiting: 2, held: 0 });
+		copy.reset();
+		expect(tag.state()).not.toHaveProperty("userId");
+		copy.login({ userId: "2" });
+		tag.track("two's");
+		expect(createTracker(valid).state()).toMatchObject({ userId: "2", anonymousId: copy.state().anonymousId });
+		await tag.flush();
+		await copy.flush();
+		const sent = request.mock.calls.flatMap(([, init]) => JSON.parse(String(init?.body)).events);
+		expect(
+			Object.fromEntries(sent.map(({ name, type, person }) => [name ?? `${type} ${person.userId}`, person.userId])),
+		).toEqual({
+			...{ before: "1", "login 1": "1", "one's": "1" },
+			...{ "login 2": "2", "two's": "2" },
+		});
+		copy.optOut();
+		expect(tag.state().consent).toBe("denied");
+		expect(createTracker(valid).state().consent).toBe("denied");
+		tag.optIn();
+		expect(copy.state().consent).toBe("granted");
+		expect(other.state()).toMatchObject({ consent: "granted", waiting: 0 });
+	});
 
-test.each([1, "tracker", {}, document.createElement("img")])("%s in the place of a copy is no tracker", (other) => {
-	Object.assign(window, { [Symbol.for(`eventferry:${valid.writeKey}`)]: other });
-	const tracker = createTracker(valid);
-	tracker.login({ userId: "1" });
-	expect(tracker.state().waiting).toBe(1);
+	test("wait for consent together", () => {
+		const [tag, copy] = [createTracker({ ...valid, consent: "pending" }), createTracker(valid)];
+		copy.login({ userId: "1" });
+		expect(localStorage).toHaveLength(0);
+		tag.optIn();
+		expect(copy.state()).toMatchObject({ consent: "granted", waiting: 1 });
+		expect(localStorage.length).toBeGreaterThan(0);
+	});
 });
 
 test("a refused login or purchase is a line in the console without debug, and nothing else is", async () => {

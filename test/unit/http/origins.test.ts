@@ -61,7 +61,7 @@ test.each([
 	}
 });
 
-test.each(["ftp://shop.example", "file://", "htps://shop.example", "javascript://x", "capacitor://", "null"])(
+test.each(["ftp://shop.example", "file://", "htps://shop.example", "javascript://x", "capacitor://"])(
 	"%s is no origin",
 	(value) => expect(isOriginPattern(value)).toBe(false),
 );
@@ -79,4 +79,11 @@ test.each([
 ])("%s is written in ASCII as %s", (value, ascii) => {
 	expect(asciiOrigin(value)).toBe(ascii);
 	expect(isOriginPattern(ascii)).toBe(/^https:\/\/[a-z\d.:*-]+$/.test(ascii));
+});
+
+test("a page without an origin is allowed only where the list has `null`, in sandbox mode too", () => {
+	expect(isOriginPattern("null")).toBe(true);
+	expect(originAllowed("null", ["https://shop.example", "null"], false)).toBe(true);
+	for (const sandbox of [true, false]) expect(originAllowed("null", ["https://shop.example"], sandbox)).toBe(false);
+	for (const value of ["NULL", "undefined", "*.null"]) expect(isOriginPattern(value)).toBe(false);
 });
