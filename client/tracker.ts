@@ -121,7 +121,6 @@ export function createTracker<Events = Record<string, Data>>(
 			identity = detail;
 			if (isStarted) writeLocal(name, identity);
 			queue._assign();
-			if (isStarted) flusher._wake();
 		} else Object.assign(detail, { seen: identity, consent });
 	};
 
