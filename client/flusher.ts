@@ -165,8 +165,12 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
 		} else if (isZipped) {
+			const before = undo;
 			wait(0, pause.failures, true);
-			return send(events, isLast, isEager);
+			const isMore = await send(events, isLast, isEager);
+			// The compressed body may have failed because the page goes.
+			undo = before ?? undo;
+			return isMore;
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
