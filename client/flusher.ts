@@ -2,10 +2,11 @@ import type { Event, Limits } from "../shared/event.ts";
 import { attempt, within } from "./attempt.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
+import { parseJson, readClock, toJson } from "./originals.ts";
 import type { Queue } from "./queue.ts";
 import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
 import { createTabLock } from "./tab-lock.ts";
-import { byteLength } from "./text.ts";
+import { byteLength, refuse } from "./text.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
 /**
@@ -40,7 +41,7 @@ interface Pause {
 	isPlain?: boolean | undefined;
 }
 
-const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
+const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
 export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
@@ -68,12 +69,12 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	const mustWait = (isEager?: boolean): boolean => {
 		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
-		const left = pause.until - Date.now();
+		const left = pause.until - readClock();
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
 	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
-		pause = { until: Date.now() + ms, failures, isPlain };
+		pause = { until: readClock() + ms, failures, isPlain };
 		writeLocal(pauseKey, pause);
 	};
 
@@ -100,12 +101,20 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		let isZipped = false;
 		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
 			if (!url) return { _stop: "proxy: not a URL" };
-			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			const text = toJson({ writeKey, sentAt: readClock(), events });
+			// A `JSON` that was broken before this script started sends nothing rather than half of the events.
+			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
 			isZipped =
 				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
-			const request: RequestInit = { method: "POST", body: text, credentials: "omit", keepalive: isLast, signal };
+			const request: RequestInit = {
+				method: "POST",
+				body: text,
+				credentials: "same-origin",
+				keepalive: isLast,
+				signal,
+			};
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Streams instead of a Blob, which Chromium keeps in another process.
@@ -200,7 +209,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events are not sent sooner.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue._pending.size >= manyEvents && pause.until < Date.now()) {
+		if (!isTried && queue._pending.size >= manyEvents && pause.until < readClock()) {
 			gathering ??= setTimeout(start, gatherMs);
 		} else timer ??= setTimeout(start, sendMs);
 	};
