@@ -25,9 +25,18 @@ const project = (name: string, seconds: number, include: string, exclude: string
 	},
 });
 
+/** Files of test/browser/ that an engine other than Chromium runs. The others use Playwright's own pages. */
+const stories = "test/browser/{blocked,identity,loss,network,script-tag,storage,tabs,tracker}.test.ts";
+
+/** Projects of `npm run test:browsers`. */
+const engines = ["firefox", "webkit"].map((name) => {
+	const { test, ...rest } = project(name, 60, stories);
+	return { ...rest, test: { ...test, env: { ENGINE: name } } };
+});
+
 const within = (folder: string) => `test/${folder}/**/*.test.ts`;
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
 	test: {
 		// On two cores, more workers would only make waiting tests wait longer.
 		maxWorkers: 2,
@@ -36,15 +45,18 @@ export default defineConfig({
 		execArgv: ["--no-memory-protection-keys"],
 		// A polled condition may take long on a busy machine. One that never comes true still fails.
 		expect: { poll: { timeout: 60_000, interval: 20 } },
-		projects: [
-			// All other tests. They need no build.
-			project(
-				"unit",
-				10,
-				"test/**/*.test.ts",
-				slow.map(({ folder }) => within(folder)),
-			),
-			...slow.map(({ name, folder, seconds }) => project(name, seconds, within(folder))),
-		],
+		projects:
+			mode === "browsers"
+				? engines
+				: [
+						// All other tests. They need no build.
+						project(
+							"unit",
+							10,
+							"test/**/*.test.ts",
+							slow.map(({ folder }) => within(folder)),
+						),
+						...slow.map(({ name, folder, seconds }) => project(name, seconds, within(folder))),
+					],
 	},
-});
+}));

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Page } from "./engine.ts";
 import { call, flush, type Loaded, state, untilState, useWorld, world } from "./page.ts";
 import { type Site, scriptTag, startSite, stub } from "./site.ts";
 
@@ -10,7 +10,7 @@ useWorld();
 /** A second site, whose pages load the script from the first site's origin and send events there. */
 let shop: Site;
 beforeEach(async () => {
-	shop = await startSite();
+	shop = await startSite(world.visitor);
 });
 afterEach(() => shop.close());
 
