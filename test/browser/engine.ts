@@ -105,6 +105,12 @@ export async function lineOf({ stderr, spawnfile }: Started, pattern: RegExp): P
 export const callOf = (work: unknown, argument: unknown): string =>
 	typeof work === "string" ? work : `(${work})(${argument === undefined ? "" : JSON.stringify(argument)})`;
 
+/** Source of a function that turns a result into JSON; undefined if it has no JSON, as a window has none. */
+export const toJson = "((value) => { try { return JSON.stringify(value); } catch {} })";
+
+/** Resolves to nothing if the result had no JSON. */
+export const fromJson = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text)) as never;
+
 /** Script that sets `navigator.webdriver`. */
 export const saysDriven = (isDriven: boolean) =>
 	`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`;

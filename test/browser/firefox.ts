@@ -2,7 +2,18 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryFolder } from "../support/served.ts";
-import { callOf, type Engine, lineOf, type Page, saysDriven, start, type Visitor, watching } from "./engine.ts";
+import {
+	callOf,
+	type Engine,
+	fromJson,
+	lineOf,
+	type Page,
+	saysDriven,
+	start,
+	toJson,
+	type Visitor,
+	watching,
+} from "./engine.ts";
 
 const executable = process.env.FIREFOX_PATH ?? "firefox-esr";
 
@@ -73,12 +84,12 @@ function pageOf({ send, listeners }: Connection, context: string): Page {
 			result: { value?: string };
 			exceptionDetails?: { text: string };
 		}>("script.evaluate", {
-			expression: `(async () => JSON.stringify(await ${callOf(work, argument)}))()`,
+			expression: `(async () => ${toJson}(await ${callOf(work, argument)}))()`,
 			target: { context },
 			awaitPromise: true,
 		});
 		if (type === "exception") throw new Error(exceptionDetails?.text);
-		return (result.value === undefined ? undefined : JSON.parse(result.value)) as never;
+		return fromJson(result.value);
 	};
 	return {
 		...watching(evaluate),

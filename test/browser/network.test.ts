@@ -5,6 +5,7 @@ import {
 	call,
 	flush,
 	hurry,
+	type Loaded,
 	listen,
 	login,
 	notices,
@@ -17,7 +18,7 @@ import {
 	useWorld,
 	world,
 } from "./page.ts";
-import { type Answer, type Batch, problem, taken } from "./site.ts";
+import { type Answer, type Batch, problem, scriptTag, taken } from "./site.ts";
 
 useWorld();
 
@@ -134,4 +135,29 @@ test("a compressed batch that is refused with 415 is sent again uncompressed", a
 	await flush(page);
 	expect(world.site.headers.map((headers) => headers["content-encoding"])).toEqual(["gzip", undefined]);
 	expect(await state(page)).toMatchObject({ waiting: 0 });
+});
+
+test("five page views on a healthy proxy, each left while a request is under way, leave no failure and no pause", async () => {
+	for (let n = 1; n <= 5; n++) world.site.pages.set(`/${n}`, scriptTag("data-pages"));
+	// Answers once the next page is asked for, so that each page is left during its request.
+	world.site.answerWith(async (batch) => {
+		const asked = world.site.paths.length;
+		await world.site.until(() => world.site.paths.length > asked);
+		return taken(batch);
+	});
+	const page = await open("/1");
+	await call(page, login);
+	for (let n = 1; n <= 5; n++) {
+		if (n > 1) await page.goto(`${world.site.origin}/${n}`);
+		await listen(page, "error");
+		await page.evaluate(() => {
+			void (window as unknown as Loaded).eventferry.flush();
+		});
+		await world.site.until(() => world.site.names().filter((name) => name === "page").length >= n);
+		expect(await notices(page)).toEqual([]);
+		const { failures = 0, until = 0 } = await page.evaluate(() =>
+			JSON.parse(localStorage["eventferry:site_test:pause"] ?? "{}"),
+		);
+		expect({ failures, isPaused: until > Date.now() }).toEqual({ failures: 0, isPaused: false });
+	}
 });

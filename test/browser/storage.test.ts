@@ -95,7 +95,7 @@ const failures = async (page: Page) =>
 	((await notices(page)) as { reason: string }[]).filter(({ reason }) => reason === "IndexedDB failed");
 
 test.each(broken)("IndexedDB %s: events outlive the page in localStorage, with one notice", async (_, breakIt) => {
-	await hurry(20);
+	await hurry(8);
 	await world.visitor.addInitScript(breakIt);
 	world.site.answerWith(() => ({ status: 500 }));
 	const { page, errors } = await openQuietly();
@@ -124,7 +124,7 @@ test.each(broken)("IndexedDB %s: events outlive the page in localStorage, with o
 });
 
 test.each(broken)("IndexedDB %s and localStorage is denied: events are sent from memory", async (_, breakIt) => {
-	await hurry(20);
+	await hurry(8);
 	await world.visitor.addInitScript(breakIt);
 	await world.visitor.addInitScript(denyLocalStorage);
 	const { page, errors } = await openQuietly();
@@ -228,7 +228,7 @@ test.each(hasNoProtocol ? clearing.slice(1) : clearing)(
 );
 
 test("without any storage no method throws, and none rejects", async () => {
-	await hurry(20);
+	await hurry(8);
 	await world.visitor.addInitScript(hangsOnOpen);
 	await world.visitor.addInitScript(denyLocalStorage);
 	world.site.pages.set("/pages", scriptTag("data-pages"));

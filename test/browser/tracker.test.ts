@@ -15,7 +15,7 @@ import {
 	useWorld,
 	world,
 } from "./page.ts";
-import { problem, scriptTag, stub, taken } from "./site.ts";
+import { problem, scriptTag, startSite, stub, taken } from "./site.ts";
 
 useWorld();
 
@@ -219,16 +219,18 @@ test("an automated browser and a crawler record and send nothing", async () => {
 	const crawler = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 	for (const options of [{ isDriven: true }, { userAgent: crawler }]) {
 		const bot = await world.engine.visitor(options);
+		const site = await startSite(bot);
 		const page = await bot.newPage();
-		await page.goto(world.site.origin);
+		await page.goto(site.origin);
 		await listen(page, "dropped");
 		await call(page, ["login", { email: "ada@example.com" }], ["track", "crawled"]);
 		await flush(page);
 		expect(await state(page)).toMatchObject({ waiting: 0, held: 0 });
 		expect(await notices(page)).toHaveLength(2);
 		await bot.close();
+		expect(site.batches).toEqual([]);
+		await site.close();
 	}
-	expect(world.site.batches).toEqual([]);
 });
 
 test("an event that the proxy rejects is dropped with a notice, and the others are delivered", async () => {

@@ -1,7 +1,18 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { callOf, type Engine, lineOf, type Page, saysDriven, start, type Visitor, watching } from "./engine.ts";
+import {
+	callOf,
+	type Engine,
+	fromJson,
+	lineOf,
+	type Page,
+	saysDriven,
+	start,
+	toJson,
+	type Visitor,
+	watching,
+} from "./engine.ts";
 
 const browser =
 	process.env.MINIBROWSER_PATH ??
@@ -10,7 +21,7 @@ const browser =
 /** Environment in which MiniBrowser needs neither a graphics card nor a namespace of its own. */
 const plain = {
 	GDK_BACKEND: "x11",
-	LANGUAGE: "en_US",
+	LC_ALL: "en_US.UTF-8",
 	LIBGL_ALWAYS_SOFTWARE: "1",
 	WEBKIT_DISABLE_DMABUF_RENDERER: "1",
 	WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1",
@@ -33,7 +44,8 @@ interface Line {
 /** State of a call in a page. */
 interface Outcome {
 	isSettled?: boolean;
-	value?: unknown;
+	/** JSON of the result. */
+	value?: string;
 	error?: string;
 }
 
@@ -107,7 +119,7 @@ function pageOf({ command }: Session, window: string): Page {
 	const send = <Result>(method: string, path: string, body: object = {}) =>
 		command<Result>(window, method, path, method === "POST" ? body : undefined);
 	const execute = async (script: string): Promise<Outcome> => {
-		const answer = await send<string>("POST", "/execute/sync", { script, args: [] });
+		const answer = await send<string>("POST", "/execute/async", { script, args: [] });
 		const { lines, outcome } = JSON.parse(answer) as { lines: Line[]; outcome: Outcome };
 		for (const { type, text } of lines) {
 			const given = type === "pageerror" ? new Error(text) : { type: () => type, text: () => text };
@@ -118,7 +130,9 @@ function pageOf({ command }: Session, window: string): Page {
 		return outcome;
 	};
 	const read = (entry: string) =>
-		`return JSON.stringify({ lines: window.engine?.lines.splice(0) ?? [], outcome: ${entry} });`;
+		`const [answer] = arguments;
+		// After what the call left to microtasks.
+		Promise.resolve().then(() => answer(JSON.stringify({ lines: window.engine?.lines.splice(0) ?? [], outcome: ${entry} })));`;
 	let calls = 0;
 
 	/** Evaluates without occupying the driver, as a page may wait for another. */
@@ -129,8 +143,8 @@ function pageOf({ command }: Session, window: string): Page {
 			const entry = (${entry} = {});
 			const settle = (outcome) => Object.assign(entry, outcome, { isSettled: true });
 			const value = ${callOf(work, argument)};
-			if (value instanceof Promise) value.then((value) => settle({ value }), (cause) => settle({ error: String(cause) }));
-			else settle({ value });
+			if (value instanceof Promise) value.then((value) => settle({ value: ${toJson}(value) }), (cause) => settle({ error: String(cause) }));
+			else settle({ value: ${toJson}(value) });
 			${read("entry")}`);
 		while (!outcome.isSettled) {
 			await pause(5);
@@ -139,7 +153,7 @@ function pageOf({ command }: Session, window: string): Page {
 			);
 		}
 		if (outcome.error !== undefined) throw new Error(outcome.error);
-		return outcome.value as never;
+		return fromJson(outcome.value);
 	};
 	/** Reports the lines of the console so far. */
 	const look = () => evaluate(() => {});
