@@ -46,10 +46,11 @@ export interface Engine {
 	close(): Promise<void>;
 }
 
-export type EngineName = "chromium" | "firefox" | "webkit";
+/** `shell` is the Chromium installed by npm: a headless shell, which has no settings of a visitor. */
+export type EngineName = "shell" | "chromium" | "firefox" | "webkit";
 
-/** Engine of this run: https://vitest.dev/config/env sets it for each project. */
-const name = (process.env.ENGINE ?? "chromium") as EngineName;
+/** Engine of this run, which the projects of `npm run test:browsers` set. */
+const name = (process.env.ENGINE ?? (process.env.CHROMIUM_PATH ? "chromium" : "shell")) as EngineName;
 
 export async function launchEngine(): Promise<Engine> {
 	if (name === "firefox") return (await import("./firefox.ts")).launchFirefox();
