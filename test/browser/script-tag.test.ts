@@ -130,6 +130,19 @@ test("a script without its write key logs an error, and the page goes on", async
 	expect(lines).toEqual(["eventferry: TypeError: writeKey: not 1-200 printable characters"]);
 });
 
+test("a script that the browser is too old to parse does not run, and the page and its stub go on", async () => {
+	// No engine of today lacks this syntax, so the test breaks it.
+	world.site.pages.set(
+		"/",
+		`${stub}<script>a ????= b</script><script>eventferry.push(["track", "lost"]); document.title = "on"</script>`,
+	);
+	const { page, lines } = await visit(world.site, "/");
+	expect(await page.title()).toBe("on");
+	expect(lines).toEqual([expect.stringMatching(/^(SyntaxError: )?\w+/)]);
+	expect(await page.evaluate(() => Array.isArray((window as unknown as Loaded).eventferry))).toBe(true);
+	expect(world.site.batches).toEqual([]);
+});
+
 test("data-pages and data-clicks track nothing when they are off", async () => {
 	world.site.pages.set(
 		"/",
