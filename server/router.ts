@@ -105,7 +105,11 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 	// A reverse proxy's rule for a path must not be passed by another spelling of it.
 	// Guard (SECURITY.md): strict-paths
 	const router = Router({ caseSensitive: true, strict: true });
-	router.use(firstSegments(all), inTurn, observeRequests(log, metrics.answered));
+	const observe = observeRequests(log, metrics.answered);
+	// One handler, as the router matches the paths of each handler anew.
+	router.use(firstSegments(all), (request, response, next) =>
+		inTurn(request, response, () => observe(request, response, next)),
+	);
 	// Guard (SECURITY.md): no-sniffing
 	router.use(["/v1", "/admin"], noSniffing);
 	router.use("/admin", operatorsOnly);

@@ -26,11 +26,18 @@ export function networkOf(address: string): string {
 
 export type SenderOf = (request: IncomingMessage) => string;
 
-/** Counts senders by their IPv4 address, or the /64 of their IPv6 address. */
-export const byAddress =
-	(addressOf: (request: IncomingMessage) => string): SenderOf =>
-	(request) =>
-		networkOf(addressOf(request));
+/** Counts senders by their IPv4 address, or the /64 of their IPv6 address. Reads the address of a request once. */
+export function byAddress(addressOf: (request: IncomingMessage) => string): SenderOf {
+	const senders = new WeakMap<IncomingMessage, string>();
+	return (request) => {
+		let sender = senders.get(request);
+		if (sender === undefined) {
+			sender = networkOf(addressOf(request));
+			senders.set(request, sender);
+		}
+		return sender;
+	};
+}
 
 /** The minute that begins with a key's first request, and what was used in it. */
 interface Window {
@@ -139,8 +146,8 @@ const isUnguessable = (secret: string): boolean => secret.length >= 32;
 export type IsCompared = (secret: string) => boolean;
 
 /**
- * Calls `find`, with whether the limit is reached, to look up the owner of a request's secret, and counts a wrong secret. Throws `rate_limited` for wrong
- * secrets over the limit.
+ * Calls `find` to look up the owner of a request's secret, and counts a wrong one. Tells it which secrets to compare,
+ * and whether the limit is reached. Throws `rate_limited` for wrong secrets over the limit.
  */
 export type Guess = <Found>(
 	request: IncomingMessage,

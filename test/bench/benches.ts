@@ -11,7 +11,7 @@ export interface Bench {
 
 /** Sections of each bench. Each section can be run alone. */
 export const sections = {
-	browser: ["cost", "delivery", "kill", "memory"],
+	browser: ["cost", "first", "delivery", "kill", "memory"],
 	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
 	postgres: ["lanes", "group", "ingest"],
 	queues: [],

@@ -3,12 +3,12 @@ import { launchChromium } from "../../browser/chromium.ts";
 import { type SectionOf, sections as sectionNames } from "../benches.ts";
 import { type Fail, measure, type Section } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
-import { type Cost, cost, emptyCost } from "./cost.ts";
+import { type Cost, cost, emptyCost, type FirstCost, firstCost } from "./cost.ts";
 import { type Delivery, delivery, memory } from "./delivery.ts";
 import { kills } from "./kill.ts";
 import { type Page, readPeers, versionsOf } from "./peer.ts";
 
-const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [delivery] [kill] [memory] [tracker …]
+const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [first] [delivery] [kill] [memory] [tracker …]
 Measures the snippet beside other trackers, in Chromium. Only ratios within one run are comparable.\n`;
 
 const { values, positionals } = parseArgs({
@@ -29,6 +29,7 @@ if (values.help || !(rounds > 0)) {
 interface Measured {
 	peer: Page;
 	costs: Cost[];
+	firsts: FirstCost[];
 	delivery: Delivery | undefined;
 }
 
@@ -61,12 +62,14 @@ interface Measure {
 }
 
 const costs = (part: keyof Cost) => (measured: Measured) => measured.costs.map((cost) => cost[part]);
+const firsts = (part: keyof FirstCost) => (measured: Measured) =>
+	measured.firsts.map((first) => first[part]).filter((value) => value !== undefined);
 /** Reads values of a delivery. `value` returns undefined to leave a tracker out, for example if events are missing. */
 const delivered = (value: (delivery: Delivery) => number | number[] | undefined) => (measured: Measured) =>
 	(measured.delivery ? [value(measured.delivery)].flat() : []).filter((each) => each !== undefined);
 
 const costMeasures: Measure[] = [
-	{ name: "size, Brotli", unit: "B", values: ({ peer }) => [peer.brotli], target: { atMost: 5_000 } },
+	{ name: "size, Brotli", unit: "B", values: ({ peer }) => [peer.brotli], target: { atMost: 5_300 } },
 	{ name: "CPU until track() returns", unit: "µs", values: costs("sync"), target: { peer: "Amplitude", atMost: 1 } },
 	{
 		name: "CPU an event, burst of 1,000",
@@ -85,6 +88,29 @@ const costMeasures: Measure[] = [
 		unit: "ms",
 		values: costs("start"),
 		target: { peer: "Plausible", atMost: 0.6 },
+	},
+];
+
+const firstMeasures: Measure[] = [
+	{
+		name: "first ten track() of a page",
+		unit: "ms",
+		values: firsts("sync"),
+		target: { peer: "Amplitude", atMost: 1 },
+	},
+	{ name: "CPU until ten first events are stored and sent", unit: "ms", values: firsts("all") },
+	{ name: "longest task until then", unit: "ms", values: firsts("longest") },
+	{
+		name: "CPU of the script and the first page view until it is sent",
+		unit: "ms",
+		values: firsts("view"),
+		target: { peer: "Plausible", atMost: 1 },
+	},
+	{
+		name: "mean of track() in a burst of 1,000",
+		unit: "µs",
+		values: firsts("burst"),
+		target: { peer: "Amplitude", atMost: 1 },
 	},
 ];
 
@@ -153,7 +179,7 @@ function resultsOf(measures: Measure[], all: Measured[]): Result[] {
 const isSection = (name: string) => sectionNames.browser.some((section) => section === name);
 const peers = await readPeers(positionals.filter((name) => !isSection(name)));
 const chromium = await launchChromium();
-const all: Measured[] = peers.map((peer) => ({ peer, costs: [], delivery: undefined }));
+const all: Measured[] = peers.map((peer) => ({ peer, costs: [], firsts: [], delivery: undefined }));
 
 const sections: Record<string, Section> = {
 	async cost(fail) {
@@ -168,6 +194,14 @@ const sections: Record<string, Section> = {
 			});
 		}
 		return resultsOf(costMeasures, [...trackers]);
+	},
+	async first(fail) {
+		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));
+		for (let round = 1; round <= rounds; round++)
+			await measureEach(trackers, `first events, round ${round} of ${rounds}`, fail, async ({ peer, firsts }) => {
+				firsts.push(await firstCost(chromium, peer));
+			});
+		return resultsOf(firstMeasures, [...trackers]);
 	},
 	async delivery(fail) {
 		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));

@@ -1,6 +1,7 @@
 import type { Chromium } from "../../browser/chromium.ts";
+import { longestTask } from "./longest-task.ts";
 import type { Page } from "./peer.ts";
-import { burst, bursts, idle, load, run, visit } from "./visit.ts";
+import { burst, bursts, calls, idle, load, run, type Visit, visit } from "./visit.ts";
 
 /** CPU time of the page's main thread. */
 export interface Cost {
@@ -14,8 +15,24 @@ export interface Cost {
 	start: number;
 }
 
+/** Costs of a page's first events, without subtraction: a page without a tracker has nothing to store or send. */
+export interface FirstCost {
+	/** Time until the first ten calls of `track()` in a page have returned, in ms. */
+	sync: number;
+	/** CPU time of the page's main thread until these ten events are stored and sent, in ms. */
+	all: number;
+	/** CPU time of the longest task among them, in ms. */
+	longest: number;
+	/** CPU time of evaluating the script, and of its first page view until that is stored and sent, in ms. */
+	view: number | undefined;
+	/** Mean time per call of `track()` in a burst of 1,000, in µs. */
+	burst: number;
+}
+
 const settleMs = 1_000;
 
+/** Script of the peer. */
+const script = "/ferry/peer.js";
 /** Empty script, for the CPU time that a page takes without a tracker. */
 const empty = "/empty.js";
 
@@ -65,12 +82,55 @@ async function spent(chromium: Chromium, peer: Page, script: string): Promise<Co
 	};
 }
 
+/** Opens the next page of a visitor whom the tracker knows from the page before, without the tracker's script. */
+async function openNextPage({ page, collector }: Visit): Promise<void> {
+	await run(page, script);
+	await idle(settleMs);
+	// Trackers send the mark with the page's address.
+	await page.goto(`${collector.origin}/?utm_source=m-0-`);
+	await idle(300);
+	collector.reset();
+}
+
+/** Measures the first events of a page, in three visits. */
+export async function firstCost(chromium: Chromium, peer: Page): Promise<FirstCost> {
+	const first = await visit(chromium, peer, async (own) => {
+		const { page, collector, cpu } = own;
+		await openNextPage(own);
+		await load(page, script);
+		await idle(settleMs);
+		const stopTracing = await longestTask(chromium, page);
+		const before = await cpu();
+		const sync = await calls(page, 1, 10);
+		await collector.settled(11, 7_000);
+		await idle(settleMs);
+		return { sync, all: (await cpu()) - before, longest: await stopTracing() };
+	});
+	const view = await visit(chromium, peer, async (own) => {
+		const { page, collector, cpu } = own;
+		await openNextPage(own);
+		const before = await cpu();
+		await load(page, script);
+		if (!(await page.evaluate(() => window.view?.() ?? !!window.view))) return undefined;
+		await collector.settled(1, 7_000);
+		await idle(settleMs);
+		return (await cpu()) - before;
+	});
+	const mean = await visit(chromium, peer, async (own) => {
+		await openNextPage(own);
+		await load(own.page, script);
+		await idle(settleMs);
+		return (await calls(own.page, 0, 1_000)) / 1_000;
+	});
+	return { ...first, view, burst: mean * 1_000 };
+}
+
 /** Cost of an empty script. It is the same for all trackers, so it is measured once per round. */
 export const emptyCost = (chromium: Chromium, peer: Page): Promise<Cost> => spent(chromium, peer, empty);
 
 /** Cost of a peer's script, less `without`, the cost of an empty script. */
 export async function cost(chromium: Chromium, peer: Page, without: Cost): Promise<Cost> {
-	const all = await spent(chromium, peer, "/ferry/peer.js");
+	const all = await spent(chromium, peer, script);
 	return {
 		sync: all.sync - without.sync,
 		burst: all.burst - without.burst,

@@ -13,7 +13,7 @@ export interface Peer {
 	/**
 	 * Script of the page, bundled with the packages of `peers/`. It starts the tracker as its documentation first
 	 * shows, sends to a path of its own origin, and sets `window.track(mark)`, which records one event with `mark` in its
-	 * data. It may set `window.begin()`, which identifies the visitor.
+	 * data. It may set `window.begin()`, which identifies the visitor, and `window.view()`, which records a page view.
 	 */
 	source: string;
 	/** Answer of the tracker's server to a body; default: 200 and `{}`. */

@@ -19,6 +19,7 @@ declare global {
 	interface Window {
 		track(mark: string): void;
 		begin?(): void;
+		view?(): void;
 	}
 }
 
@@ -57,6 +58,17 @@ export const burst = (page: BrowserPage, from: number, count: number) =>
 				chunks.push((performance.now() - start) / chunk);
 			}
 			return chunks.sort((a, b) => a - b)[chunks.length >> 1] ?? 0;
+		},
+		[from, count] as const,
+	);
+
+/** Records `count` marks in one task; resolves to the ms until all calls have returned. */
+export const calls = (page: BrowserPage, from: number, count: number) =>
+	page.evaluate(
+		([from, count]) => {
+			const start = performance.now();
+			for (let n = from; n < from + count; n++) window.track(`m-${n}-`);
+			return performance.now() - start;
 		},
 		[from, count] as const,
 	);

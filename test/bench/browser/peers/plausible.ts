@@ -10,6 +10,7 @@ export default {
 			autoCapturePageviews: false,
 			captureOnLocalhost: true,
 		});
+		window.view = () => track("pageview", {});
 		window.track = (mark) => track("basket:item:added", { props: { product: "iPhone X", mark } });
 	`,
 	answer: () => ({ status: 202, body: "ok" }),
