@@ -1,9 +1,10 @@
 import type { Event, Limits } from "../shared/event.ts";
+import { attempt, within } from "./attempt.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
 import type { Queue } from "./queue.ts";
 import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
-import { withTabLock } from "./tab-lock.ts";
+import { createTabLock } from "./tab-lock.ts";
 import { byteLength } from "./text.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
@@ -12,6 +13,11 @@ const batchEvents: Limits["batchEvents"] = 100;
  * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
  */
 const batchBytes = 60_000;
+/**
+ * Maximum size in bytes of the first request of a page that unloads. It fits beside `batchBytes` of the page before, as
+ * pages of an origin may share the browser's limit.
+ */
+const firstBytes = 4_000;
 /** Time in ms after which waiting events are sent. */
 const sendMs = 5_000;
 /** Number of waiting events from which sending starts after `gatherMs`. */
@@ -21,6 +27,7 @@ const manyEvents = 20;
  * page as much as capturing 20 events.
  */
 const gatherMs = 150;
+/** Time limit in ms of a request, from compression to the end of the answer. */
 const timeoutMs = 10_000;
 /** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
@@ -29,15 +36,22 @@ const largeBody = 2_000;
 interface Pause {
 	until: number;
 	failures: number;
+	/** True if bodies are sent uncompressed, as a compressed one has failed: a firewall may refuse gzip. */
+	isPlain?: boolean | undefined;
 }
 
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
-export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
+export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
+	const withTabLock = createTabLock(name);
 	let pause: Pause = { until: 0, failures: 0 };
-	/** Ids of events in keepalive requests that are not answered yet. */
+	/** The pause before the last request, if the browser ended that without an answer. */
+	let undo: Pause | undefined;
+	/** Time at which the page was last hidden or left. */
+	let leftAt = 0;
+	/** Ids of events that were handed to the browser, with no answer yet. */
 	const leaving = new Set<string>();
 	/** Number of bytes left for more keepalive requests. */
 	let room = batchBytes;
@@ -46,8 +60,6 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	/** Maximum number of events in a request. Halved when a batch is refused. */
 	let largest: number = batchEvents;
 	let isStopped = false;
-	/** True after any request that was not accepted. Bodies are then sent uncompressed, as a firewall may refuse gzip. */
-	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let gathering: typeof timer;
 	let running: Promise<void> | undefined;
@@ -60,8 +72,8 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
-	const wait = (ms: number, failures: number) => {
-		pause = { until: Date.now() + ms, failures };
+	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
+		pause = { until: Date.now() + ms, failures, isPlain };
 		writeLocal(pauseKey, pause);
 	};
 
@@ -80,39 +92,47 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	 * @param isLast True while the page unloads: the request is sent before anything is awaited, and outlives the page.
 	 */
 	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
-		try {
-			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
-			let headers = {};
-			if (
-				!isLast &&
-				!isPlain &&
-				body.length > largeBody &&
-				window.CompressionStream &&
-				// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
-				// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-				new URL(url, location as unknown as string).origin === location.origin
-			) {
-				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
+		// A frame with `srcdoc` has its parent's origin, which its location does not tell.
+		const here = location.origin === "null" ? origin : location.origin;
+		const url = attempt(() => new URL(path, path[0] === "/" ? here : undefined).href);
+		if (!url) return { _kind: "stopped", _code: "proxy: not a URL" };
+		let isZipped = false;
+		const reply = await within(timeoutMs, async (signal) => {
+			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
+			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
+			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${here}/`);
+			const request: RequestInit = { method: "POST", body: text, credentials: "omit", signal };
+			if (isZipped) {
+				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Streams instead of a Blob, which Chromium keeps in another process.
 				// https://chromium.googlesource.com/chromium/src/+/HEAD/storage/browser/blob/README.md
-				body = await new Response(
-					(new Response(body).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
+				request.body = await new Response(
+					(new Response(text).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
 				).arrayBuffer();
 			}
-			return await readReply(
-				await fetch(url, {
-					method: "POST",
-					body,
-					headers,
-					credentials: "omit",
-					keepalive: isLast,
-					signal: AbortSignal.timeout?.(timeoutMs),
-				}),
-				events.length,
-			);
-		} catch {
-			return { _kind: "failed" };
+			/** True if the browser should send the text in another way: while the page unloads, and if `fetch` throws. */
+			let isUrgent = true;
+			const ask = async (keepalive: boolean) => {
+				const asked = fetch(url, { ...request, keepalive });
+				isUrgent = isLast;
+				return asked;
+			};
+			const response = await ask(isLast).catch((cause) => {
+				if (!isUrgent) throw cause;
+				// The browser may have no room for the request beside another page's.
+				if (!attempt(() => navigator.sendBeacon(url, text))) return ask(false);
+				for (const { id } of events) leaving.add(id);
+				throw cause;
+			});
+			return readReply(response);
+		}).catch((cause): Reply => ({ _kind: "failed", _cause: cause }));
+		undo = reply._cause ? pause : undefined;
+		if (isZipped && (reply._kind === "failed" || (reply._kind === "refused" && events.length === 1))) {
+			pause = { ...pause, isPlain: true };
+			return post(events, isLast);
 		}
+		return reply;
 	};
 
 	/**
@@ -128,24 +148,26 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				return !rejection;
 			});
 			largest = batchEvents;
-			if (pause.failures) wait(0, 0);
+			if (pause.failures || pause.isPlain) wait(0, 0);
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
-		isPlain = true;
 		if (reply._kind === "refused") {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) await queue._settle("dropped", events, "refused");
-			return true;
+			if (events.length > 1) return true;
+			if (reply._isLarge) {
+				await queue._settle("dropped", events, "refused");
+				return true;
+			}
 		}
 		if (reply._kind === "stopped") {
 			if (!isStopped) warn("stopped:", reply._code);
 			isStopped = true;
 		} else if (reply._kind === "wait") {
 			wait(reply._ms, 0);
-		} else {
+		} else if (!reply._cause || Date.now() - leftAt > timeoutMs) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1);
+			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
 		}
 		return false;
 	};
@@ -157,7 +179,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 				const events = take(deliverable(), batchBytes);
 				return events.length > 0 && !mustWait(isEager) && applyReply(events, await post(events, false), isEager);
 			};
-			while (await withTabLock(name, sendNext));
+			while (await withTabLock(sendNext));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
@@ -191,14 +213,17 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		},
 		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
 		_leave() {
+			leftAt = Date.now();
+			// Browsers end a request because the page goes, some of them before they tell the page.
+			if (undo) writeLocal(pauseKey, undo);
 			queue._spill();
 			if (mustWait(true)) return;
-			for (;;) {
+			const send = (most: number): boolean => {
 				const batch = take(
 					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
-					room,
+					Math.min(most, room),
 				);
-				if (!batch.length) return;
+				if (!batch.length) return false;
 				const bytes = size(batch);
 				room -= bytes;
 				for (const { id } of batch) leaving.add(id);
@@ -207,7 +232,10 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 					for (const { id } of batch) leaving.delete(id);
 					return applyReply(batch, reply);
 				});
-			}
+				return true;
+			};
+			send(firstBytes);
+			while (send(batchBytes));
 		},
 	};
 }

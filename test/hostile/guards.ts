@@ -31,6 +31,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Senders
 	"a page of another origin sends events": { "origin-of-site": never },
+	"a sandboxed frame of another site sends events": { "origin-of-site": never },
 	"an origin only looks like a subdomain of ours": { "subdomain-labels": value("/.*/") },
 	"a page of another origin reads what the proxy answers": { "readable-origins": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
