@@ -101,7 +101,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${here}/`);
+			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${origin}/`);
 			const request: RequestInit = { method: "POST", body: text, credentials: "omit", signal };
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
