@@ -251,3 +251,41 @@ test("without any storage no method throws, and none rejects", async () => {
 	});
 	expect(errors).toEqual([]);
 });
+
+test("with the APIs of Chrome 85, Firefox 79 and Safari 14 alone, events are stored, outlive the page and are sent once", async () => {
+	await world.visitor.addInitScript(() => {
+		const missing: [object, ...string[]][] = [
+			[window, "BroadcastChannel", "CompressionStream", "scheduler", "structuredClone"],
+			[Navigator.prototype, "locks", "userAgentData"],
+			[AbortSignal, "any", "timeout"],
+			[AbortSignal.prototype, "throwIfAborted"],
+			[IDBFactory.prototype, "databases"],
+			[IDBTransaction.prototype, "commit", "durability"],
+			[Crypto.prototype, "randomUUID"],
+			[Object, "hasOwn", "groupBy"],
+			[Array, "fromAsync"],
+			[Array.prototype, "at", "findLast", "findLastIndex", "toReversed", "toSorted", "toSpliced", "with"],
+			[String.prototype, "at", "isWellFormed", "toWellFormed"],
+			[Promise, "try", "withResolvers"],
+		];
+		for (const [owner, ...names] of missing) for (const name of names) Reflect.deleteProperty(owner, name);
+	});
+	world.site.answerWith(() => ({ status: 500 }));
+	const { page, errors } = await openQuietly();
+	await call(page, login, ["track", "kept", { text: "x".repeat(3_000) }]);
+	await flush(page);
+	await untilStored(page, 2);
+	expect(await failures(page)).toEqual([]);
+	await page.evaluate(() => {
+		window.fetch = () => new Promise(() => {});
+	});
+	await page.goto("about:blank");
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	const next = await openQuietly();
+	await flush(next.page);
+	await untilState(next.page, ({ waiting }) => waiting === 0);
+	expect(world.site.names()).toEqual(["login", "kept"]);
+	expect(await failures(next.page)).toEqual([]);
+	expect([...errors, ...next.errors]).toEqual([]);
+});
