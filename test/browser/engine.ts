@@ -29,7 +29,7 @@ export interface Visitor extends Pick<BrowserContext, "addInitScript"> {
 }
 
 /** A browser that shows a page and is not driven: it looks like a visitor's, and its page does all of the story. */
-export interface Undriven {
+interface Undriven {
 	/** Ends all processes of the browser at once, as a crash or an empty battery would. */
 	kill(): Promise<void>;
 }
