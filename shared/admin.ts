@@ -108,6 +108,8 @@ export const statsSchema = z.object({
 	room: z.object({ used: z.number(), max: z.number(), isFull: z.boolean() }).optional(),
 	/** Number of events discarded at fan-out, by the reason of the claim. */
 	discarded: counts,
+	/** Number of claims, rows of `known` and links that were deleted because the store was full. */
+	forgotten: z.number(),
 	/** Numbers since the start of this proxy: events accepted, rejected or sent by a bot; web hooks by outcome. */
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
@@ -193,7 +195,7 @@ export const searchSchema = z.union([
 	z.strictObject({
 		person: z
 			.string()
-			.refine((text) => !invisible.test(text), "has zero-width or bidirectional characters")
+			.refine((text) => !invisible.test(text), "has zero-width, bidirectional or blank characters")
 			.trim()
 			.min(1, "must be an e-mail or a userId")
 			.max(300, "must have at most 300 characters")

@@ -46,11 +46,12 @@ const printable = (max: number) =>
 		.max(max)
 		.refine((text) => !unprintable.test(text), "has control characters or lone surrogates");
 
-/** Zero-width, bidirectional and other invisible characters, by which two names could differ and look the same. */
+/** Zero-width, bidirectional, blank and other invisible characters, by which two names could differ and look the same. */
 // Guard (SECURITY.md): invisible-text
-export const invisible = /[\p{Cf}\p{DI}\p{Zl}\p{Zp}]/u;
+export const invisible = /[\p{Cf}\p{DI}\p{Zl}\p{Zp}\u1680\u2800\u{1d159}]/u;
 const isVisible = (text: string) => !invisible.test(text);
-const invisibleHint = "has zero-width or bidirectional characters";
+const invisibleHint = "has zero-width, bidirectional or blank characters";
+const ambiguousHint = "has characters that may be taken for ASCII ones";
 
 /** Recognises a character that case folding, compatibility forms or domain names turn into ASCII. */
 const becomesAscii = (character: string): boolean => {
@@ -60,12 +61,12 @@ const becomesAscii = (character: string): boolean => {
 };
 
 /**
- * Recognises an address that a provider may take for another one, in ASCII: the Kelvin sign becomes k, the long s and ß
- * become s and ss, fullwidth letters become their plain forms.
+ * Recognises an e-mail or userId that a provider may take for another one, in ASCII: the Kelvin sign becomes k, the long
+ * s and ß become s and ss, fullwidth letters their plain forms, a no-break space a plain one.
  */
 // Guard (SECURITY.md): ascii-addresses
-export const isAmbiguous = (address: string): boolean =>
-	address.length <= limits.emailLength && /[^\0-\x7f]/.test(address) && [...address].some(becomesAscii);
+export const isAmbiguous = (name: string): boolean =>
+	name.length <= limits.emailLength && /[^\0-\x7f]/.test(name) && [...name].some(becomesAscii);
 
 const id = printable(limits.idLength).refine(isVisible, invisibleHint);
 
@@ -77,12 +78,12 @@ const email = z
 	.pipe(
 		printable(limits.emailLength)
 			.regex(/^[^\s@]+@[^\s@]+$/, "is not an e-mail address")
-			.refine((address) => !isAmbiguous(address), "has characters that may be taken for ASCII ones"),
+			.refine((address) => !isAmbiguous(address), ambiguousHint),
 	);
 
 const person = z.object({
 	email: email.optional(),
-	userId: id.optional(),
+	userId: id.refine((name) => !isAmbiguous(name), ambiguousHint).optional(),
 	anonymousId: id.optional(),
 	/** Signed identity from the app's backend, a JWT: see `signIdentity`. */
 	token: z.string().min(1).max(4_096).optional(),

@@ -1,4 +1,5 @@
 import { type DestinationNumbers, type Stats, statsSchema } from "../../shared/admin.ts";
+import { sizeText } from "../../shared/size.ts";
 import type { Command } from "./command.ts";
 import { adminVariables, ask } from "./operator.ts";
 import { counted, duration, minuteOf, out, outJson, table, visible } from "./print.ts";
@@ -30,15 +31,15 @@ const reasonCounts = (discarded: Record<string, number>) =>
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
 
-const gigabytes = (bytes: number) => `${(bytes / 1_024 ** 3).toFixed(2)} G`;
-
-function print({ journal, stuck, room, events, discarded, destinations }: Stats, now: number): void {
+function print({ journal, stuck, room, events, discarded, forgotten, destinations }: Stats, now: number): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name: visible(name), ...each }));
 	out(
 		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
 	);
-	if (room) out(`the store takes ${gigabytes(room.used)} of ${gigabytes(room.max)}\n`);
+	if (room) out(`the store takes ${sizeText(room.used)} of ${sizeText(room.max)}\n`);
 	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
+	if (forgotten > 0)
+		out(`the store was full: ${counted(forgotten, "id or fact", "ids and facts")} of visitors were forgotten\n`);
 	if (stuck > 0)
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);

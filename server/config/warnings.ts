@@ -27,20 +27,49 @@ function shared(secrets: Secret[], named: (path: string) => string): string[] {
 	});
 }
 
+/** Modes of TLS by which pg encrypts, if the environment names them; with any other it does not. */
+const encrypting = ["no-verify", "prefer", "require", "verify-ca", "verify-full"];
+/** Modes of TLS that accept any certificate, in pg or in other clients of PostgreSQL. */
+const unverifying = ["no-verify", "allow", "prefer"];
+
 /**
- * Whether a database is on another machine and reached without TLS, by its URL or else `sslMode`, as pg reads them:
- * https://node-postgres.com/features/ssl
+ * Protection of the way to a database on another machine, by its URL or else `sslMode`, as pg reads them; undefined if
+ * the way needs none or has TLS with a verified certificate: https://node-postgres.com/features/ssl
  */
-function isInClear(store: string, sslMode: string | undefined): boolean {
-	if (sqliteFile(store) !== undefined) return false;
+function weakTls(store: string, sslMode: string | undefined): "none" | "unverified" | undefined {
+	if (sqliteFile(store) !== undefined) return undefined;
 	const { hostname, searchParams } = new URL(store);
 	const host = searchParams.get("host") || hostname;
 	const isLocal = host === "" || /^(\/|%2f)/i.test(host) || isLoopback(`http://${host}`) || host === "::1";
-	if (isLocal) return false;
-	const { ssl, sslmode, sslcert, sslkey, sslrootcert, sslnegotiation } = Object.fromEntries(searchParams);
-	if (sslmode || sslcert || sslkey || sslrootcert) return sslmode === "disable";
-	if (ssl) return ssl === "0" || ssl === "false";
-	return sslnegotiation !== "direct" && (sslMode === undefined || sslMode === "disable");
+	if (isLocal) return undefined;
+	const { ssl, sslmode, sslcert, sslkey, sslrootcert, sslnegotiation, uselibpqcompat } =
+		Object.fromEntries(searchParams);
+	const isLax = (mode: string) => (unverifying.includes(mode) ? "unverified" : undefined);
+	if (sslmode || sslcert || sslkey || sslrootcert) {
+		if (sslmode === "disable") return "none";
+		return uselibpqcompat === "true" && sslmode === "require" && !sslrootcert ? "unverified" : isLax(sslmode ?? "");
+	}
+	if (ssl) return ssl === "0" || ssl === "false" ? "none" : isLax(ssl);
+	if (sslnegotiation === "direct") return undefined;
+	return encrypting.includes(sslMode ?? "") ? isLax(sslMode ?? "") : "none";
+}
+
+/** Whether a secret repeats a part of itself, or its characters mostly follow each other, as in `aaa` or `123`. */
+function isPattern(secret: string): boolean {
+	const { length } = secret;
+	for (let period = 1; period <= length / 2; period += 1) {
+		if (
+			secret ===
+			secret
+				.slice(0, period)
+				.repeat(Math.ceil(length / period))
+				.slice(0, length)
+		)
+			return true;
+	}
+	const codes = [...secret].map((character) => character.codePointAt(0) ?? 0);
+	const followers = codes.filter((code, place) => Math.abs(code - (codes[place - 1] ?? Number.NaN)) <= 1);
+	return followers.length > length * (3 / 4);
 }
 
 /**
@@ -51,17 +80,29 @@ export function findWarnings(config: CheckedConfig, sslMode: string | undefined)
 	const { sites, store, trustProxy } = config;
 	const named = (path: string) => nameOf(path, sites.length);
 	const secrets = secretsIn(config);
-	const short = secrets.filter((secret) => secret.value.length < secretLength && !isCredential(secret));
-	const found = [...new Set(short.map(({ path }) => named(path)))].map(
-		(name) => `${name} has fewer than ${secretLength} characters, and could be guessed. ${remedy}`,
-	);
+	const own = secrets.filter((secret) => !isCredential(secret));
+	const short = own.filter(({ value }) => value.length < secretLength);
+	const patterned = own.filter(({ value }) => value.length >= secretLength && isPattern(value));
+	const namesOf = (some: Secret[]) => [...new Set(some.map(({ path }) => named(path)))];
+	const found = [
+		...namesOf(short).map(
+			(name) => `${name} has fewer than ${secretLength} characters, and could be guessed. ${remedy}`,
+		),
+		...namesOf(patterned).map((name) => `${name} follows a pattern, and could be guessed. ${remedy}`),
+	];
 	found.push(...shared(secrets, named));
 	if (trustProxy !== undefined && trustsStrangers(trustProxy)) {
 		found.push(`${named("trustProxy")} names large parts of the internet: whoever is there can choose an address`);
 	}
-	if (isInClear(store, sslMode)) {
+	const tls = weakTls(store, sslMode);
+	if (tls === "none") {
 		found.push(
 			`${named("store")} is on another machine and used without TLS: events and the password can be read on the way. Add sslmode=verify-full`,
+		);
+	}
+	if (tls === "unverified") {
+		found.push(
+			`${named("store")} is on another machine and does not verify its certificate: whoever is in between can pretend to be the database. Use sslmode=verify-full`,
 		);
 	}
 	for (const [index, site] of sites.entries()) {

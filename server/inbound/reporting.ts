@@ -1,4 +1,4 @@
-import { limits } from "../../shared/event.ts";
+import { eventSchema, limits } from "../../shared/event.ts";
 import type { InboundRule } from "../config/site.ts";
 import type { Ingest, IngestSite } from "../ingest/ingest.ts";
 import type { Claim, Outbox } from "../outbox/outbox.ts";
@@ -34,6 +34,9 @@ export interface InboundNotice {
 /** Selects the site's rules for a report. None apply if the report is about an account of somebody else. */
 export const rulesFor = ({ inbound }: ReportedSite, from: ReporterName, { event, isOurs }: Hook): InboundRule[] =>
 	inbound.filter((rule) => isOurs && rule.from === from && rule.event === event);
+
+/** Names of people as events may have them. */
+const namesSchema = eventSchema.options[0].shape.person.pick({ email: true, userId: true });
 
 /** Tells whether a key or an alias is short enough to be remembered. Longer ones name nobody. */
 const isShort = (name: string): boolean => name.length <= limits.emailLength + 20;
@@ -101,7 +104,8 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 		const rules = rulesFor(site, from, hook);
 		const made = key === undefined ? [] : rules.map((rule, index) => eventOf(rule, index, from, hook, key));
 		const checked = made.map(({ rule, raw }) => ({ rule, ...ingest.check(site, [raw], from) }));
-		const isLinked = key !== undefined && !isGone;
+		// A name that is refused in events names nobody.
+		const isLinked = key !== undefined && !isGone && namesSchema.safeParse(hook.person).success;
 		const others = reporterNames.filter((other) => other !== from);
 		const isNew = await outbox().receive({
 			site: site.name,

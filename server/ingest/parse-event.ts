@@ -89,7 +89,8 @@ function personOf(raw: unknown): Person | undefined {
 		if (invisible.test(String(email)) || isAmbiguous(trimmed)) return undefined;
 		person.email = trimmed;
 	}
-	if (!copy(raw, "userId", person, isId) || !copy(raw, "anonymousId", person, isId)) return undefined;
+	if (!copy(raw, "userId", person, (value) => isId(value) && !isAmbiguous(value))) return undefined;
+	if (!copy(raw, "anonymousId", person, isId)) return undefined;
 	if (!copy(raw, "token", person, isToken)) return undefined;
 	if (raw.ids === undefined) return person;
 	const ids = idsSchema.safeParse(raw.ids);

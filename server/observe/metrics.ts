@@ -99,6 +99,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const roomUsed = gauge("store_used_bytes", `Bytes in use in the store, without free space in its files. ${inStore}`);
 	const roomMost = gauge("store_max_bytes", "Bytes that may be in use in the store: maxStoreBytes.");
 	const full = gauge("store_full", `1 if the store has no room for events of unverified visitors. ${inStore}`);
+	const forgotten = counter(
+		"forgotten_total",
+		`Ids of delivered events and facts about people that were deleted because the store was full. ${inStore}`,
+	);
 	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
 	const stuck = gauge("journal_stuck", `Batches that could not be sorted into lanes and were set aside. ${inStore}`);
 
@@ -142,7 +146,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	async function refresh(): Promise<void> {
 		const stored = await stats();
 		up.set(stored ? 1 : 0);
-		for (const each of [duplicates, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
+		for (const each of [duplicates, forgotten, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
 			each.reset();
 		if (stored) {
 			bytes.set(stored.bytes);
@@ -153,6 +157,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			}
 			journal.set(stored.journal);
 			stuck.set(stored.stuck);
+			forgotten.inc(stored.forgotten);
 			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);
 			for (const each of stored.destinations) showStored(each);
 		}

@@ -39,10 +39,11 @@ const [reservedFlag, aloneFlag, trustedFlag] = [1, 2, 4];
 type Flags = Pick<Delivery, "reserved" | "trusted" | "alone">;
 export const flagsOf = ({ reserved, trusted, alone }: Omit<Flags, "alone"> & { alone?: boolean | undefined }): number =>
 	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0) | (trusted ? trustedFlag : 0);
-/** Reads flags. Deliveries stored by version 0.1.0 have no flag for trusted events, but all of these may spend the reserve. */
+/** Reads whether an event is trusted. Those of version 0.1.0 have no flag for it, but may spend the reserve. */
+export const isTrusted = (flags: number): boolean => (flags & (reservedFlag | trustedFlag)) > 0;
 export const readFlags = (flags: number): Flags => ({
 	reserved: (flags & reservedFlag) > 0,
-	trusted: (flags & (reservedFlag | trustedFlag)) > 0,
+	trusted: isTrusted(flags),
 	alone: (flags & aloneFlag) > 0,
 });
 

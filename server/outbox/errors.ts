@@ -24,5 +24,9 @@ export const visitorsFull =
 export const deadLettersGaveWay =
 	"the store is nearly as large as maxStoreBytes allows: the oldest dead letters of unverified visitors are deleted";
 
+/** Message of a fault: what was remembered of people was deleted to make room. */
+export const rememberedGaveWay =
+	"the store is nearly as large as maxStoreBytes allows: what is remembered of unverified visitors' delivered events and of people at providers is deleted, so that repeated events may be taken again";
+
 export const newerSchema = (found: number, known: number): StoreOpenError =>
 	new StoreOpenError(`the store has schema ${found}, this eventferry knows ${known}: use a newer eventferry`);

@@ -1,7 +1,7 @@
 import { transcode } from "node:buffer";
 import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { keyBytes, writeKey } from "./claim-key.ts";
-import { flagsOf, type Routed, readFlags } from "./deliveries.ts";
+import { flagsOf, isTrusted, type Routed, readFlags } from "./deliveries.ts";
 
 /**
  * A row of the journal, the table of the batches that are not fanned out yet. `append` stores a batch as one row;
@@ -157,7 +157,7 @@ export interface Remainder {
 	/** Destination of each delivery removed. */
 	owed: string[];
 	/** Claims to take, so that a late copy of an event is discarded: all but the people's own. */
-	lasting: { key: Buffer; term: Term }[];
+	lasting: { key: Buffer; term: Term; trusted: boolean }[];
 	/** Places of the bundles removed. An empty bundle replaces each, so that later bundles keep their numbers. */
 	places: number[];
 }
@@ -168,13 +168,13 @@ export function withoutPeople(head: Head, keys: Buffer, people: ReadonlySet<stri
 	let offset = 0;
 	const bundles = head.bundles.map((bundle, place) => {
 		const isTheirs = people.has(bundle.person);
-		for (const [, , route, ...terms] of bundle.events) {
+		for (const [, flags, route, ...terms] of bundle.events) {
 			if (isTheirs) removed.owed.push(...(head.routes[route] ?? []));
 			for (const term of terms.map((each) => head.terms[each])) {
 				const key = keys.subarray(offset, offset + keyBytes);
 				offset += keyBytes;
 				if (!isTheirs) othersKeys.push(key);
-				else if (term && !term.ofPerson) removed.lasting.push({ key, term });
+				else if (term && !term.ofPerson) removed.lasting.push({ key, term, trusted: isTrusted(flags) });
 			}
 		}
 		if (!isTheirs) return bundle;

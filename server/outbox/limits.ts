@@ -19,5 +19,7 @@ export const discardedTold = 100;
 export const unwellMs = 10_000;
 /** Precision of the time at which a `known` row was last used. */
 export const knownFreshMs = 3_600_000;
+/** Time after its last use for which what is remembered of a person stays in a full store, as deliveries need it. */
+export const neededMs = 3_600_000;
 /** Precision of the time at which a link was last used. */
 export const linkFreshMs = 86_400_000;

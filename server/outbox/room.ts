@@ -16,6 +16,8 @@ const untrustedShare = 4 / 5;
 /** Part of a store that must become free before a full store takes events again, so that it does not change each moment. */
 const slackShare = 1 / 64;
 const slackMost = 1_048_576;
+/** Part of a store that claims of untrusted events may always take, however much waits. */
+const claimsShare = 1 / 8;
 
 /** Number of rows that give way in a step, and of steps before a batch is stored. */
 export const yieldSize = 100;
@@ -37,6 +39,8 @@ export function createRoomLimits(max = Number.POSITIVE_INFINITY) {
 		isLimited: max !== Number.POSITIVE_INFINITY,
 		/** Bytes in use up to which nothing needs to give way and nothing is refused. */
 		calm: limits.untrusted - slack,
+		/** Bytes up to which claims of untrusted events never give way. */
+		claims: max * claimsShare,
 		/** Throws if the bytes in use leave no room for trusted or for untrusted events. */
 		ensure(used: number, isTrusted: boolean): void {
 			// Guard (SECURITY.md): store-size

@@ -31,6 +31,8 @@ export interface OutboxStats {
 	events: number;
 	/** Events discarded at fan-out, by the reason of the claim. */
 	discarded: Record<string, number>;
+	/** Number of claims, rows of `known` and links that were deleted because the store was full. */
+	forgotten: number;
 	/** Size of the store on disk, in bytes. */
 	bytes: number;
 	/** Use of the store's room; absent if its size is not limited. */
@@ -47,6 +49,12 @@ export const tooManyWaiting = "too_many_waiting";
 /** Reason of dead letters of untrusted events that were deleted because the store was full. */
 export const gaveWay = "store_full";
 
+/** Counter of the claims of untrusted events that are stored, over all sites. */
+export const untrustedClaims = "untrustedClaims";
+
+/** Counter of what was remembered of people and deleted because the store was full, over all sites. */
+export const forgotten = "forgotten";
+
 const discardedPrefix = "discarded:";
 export const discardedFor = (reason: string): string => `${discardedPrefix}${reason}`;
 export const counterOf = (ending: Ending): string =>
@@ -62,8 +70,8 @@ const isFigure = (name: string): name is (typeof figures)[number] => figures.som
 export function tally(
 	counters: Iterable<Row>,
 	current: (site: string, name: string) => Pick<DestinationStats, "budget" | "oldestAt">,
-): Pick<OutboxStats, "events" | "discarded" | "destinations"> {
-	let events = 0;
+): Pick<OutboxStats, "events" | "discarded" | "forgotten" | "destinations"> {
+	let [events, gone] = [0, 0];
 	const discarded: Record<string, number> = {};
 	const destinations = new Map<string, DestinationStats>();
 	for (const row of counters) {
@@ -72,6 +80,7 @@ export function tally(
 		const reason = counter.startsWith(discardedPrefix) ? counter.slice(discardedPrefix.length) : undefined;
 		if (name === siteItself) {
 			if (counter === "events") events += value;
+			if (counter === forgotten) gone += value;
 			if (reason !== undefined) discarded[reason] = (discarded[reason] ?? 0) + value;
 			continue;
 		}
@@ -83,5 +92,5 @@ export function tally(
 		if (reason !== undefined) stats.discarded[reason] = value;
 		if (isFigure(counter)) stats[counter] = value;
 	}
-	return { events, discarded, destinations: [...destinations.values()] };
+	return { events, discarded, forgotten: gone, destinations: [...destinations.values()] };
 }

@@ -251,6 +251,7 @@ describe("eventferry stats", () => {
 	test("prints waiting, delivered and dead events, and the rest of the budget, in 80 columns", async () => {
 		await refused("one");
 		const { code, stdout } = await run("stats");
+		expect(stdout).toMatch(/the store takes \d[\d.]*[kM] of 4G\n/);
 		expect(code).toBe(0);
 		expect(stdout).toMatch(/^[\d,]+ events taken in/);
 		expect(stdout).not.toMatch("could not be sorted");

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -188,22 +189,23 @@ describe("the trusted proxy", () => {
 });
 
 describe("a secret that is easily guessed", () => {
-	const short = { ...smallest, EVENTFERRY_IDENTITY: "verified", EVENTFERRY_IDENTITY_SECRET: `${"s".repeat(32)},short` };
+	const longer = "5e1fb07d29c4a8e613f5d8b2c7a09e64";
+	const short = { ...smallest, EVENTFERRY_IDENTITY: "verified", EVENTFERRY_IDENTITY_SECRET: `${longer},short` };
 
 	test("is accepted, for the sake of first experiments", async () => {
-		expect((await fromEnvironment(short)).sites[0]?.identitySecrets).toEqual(["s".repeat(32), "short"]);
+		expect((await fromEnvironment(short)).sites[0]?.identitySecrets).toEqual([longer, "short"]);
 	});
 
 	test("causes a warning that names its variable, without its value", async () => {
 		const warnings = warningsOf(await fromEnvironment(short));
 		expect(warnings).toEqual([expect.stringMatching(/EVENTFERRY_IDENTITY_SECRET .*32/)]);
 		expect(warnings.join()).not.toContain("short,");
-		expect(warningsOf(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: "s".repeat(32) }))).toEqual([]);
+		expect(warningsOf(await fromEnvironment({ ...short, EVENTFERRY_IDENTITY_SECRET: longer }))).toEqual([]);
 	});
 });
 
 describe("a weak set-up is accepted with a warning that names its variable, and no secret", () => {
-	const strong = (letter: string) => letter.repeat(40);
+	const strong = (letter: string) => `${letter}-5e1fb07d29c4a8e613f5d8b2c7a09e64`;
 	const two = (...changes: object[]) => ({
 		sites: changes.map((change, index) => ({ ...site, writeKey: `site_${index}`, ...change })),
 	});
@@ -300,6 +302,52 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		["postgres:///shop?host=/run/postgresql", {}],
 		["postgres://%2Frun%2Fpostgresql/shop", {}],
 	])("but not %s", async (EVENTFERRY_STORE, env) => expect(await ofVariables({ EVENTFERRY_STORE }, env)).toEqual([]));
+
+	test.each([
+		["postgres://u:s3cr3t@db.example/shop?sslmode=no-verify", {}],
+		["postgres://db.example/shop?sslmode=allow", {}],
+		["postgres://db.example/shop?sslmode=prefer", {}],
+		["postgres://db.example/shop?ssl=no-verify", {}],
+		["postgres://db.example/shop?uselibpqcompat=true&sslmode=require", {}],
+		["postgres://db.example/shop", { PGSSLMODE: "no-verify" }],
+		["postgres://db.example/shop?ssl=no-verify&sslnegotiation=direct", {}],
+	])("a database that anybody on the way can pretend to be: %s", async (EVENTFERRY_STORE, env) => {
+		const warnings = await ofVariables({ EVENTFERRY_STORE }, env);
+		expect(warnings).toEqual([expect.stringMatching(/^EVENTFERRY_STORE .*does not verify/)]);
+		expect(warnings.join()).not.toContain("s3cr3t");
+	});
+	test.each([
+		"postgres://db.example/shop?sslmode=require",
+		"postgres://db.example/shop?sslmode=verify-ca",
+		"postgres://db.example/shop?uselibpqcompat=true&sslmode=require&sslrootcert=/ca.pem",
+		"postgres://127.0.0.1/shop?sslmode=no-verify",
+	])("but not %s", async (EVENTFERRY_STORE) => expect(await ofVariables({ EVENTFERRY_STORE })).toEqual([]));
+
+	test.each([
+		"a".repeat(40),
+		"ab".repeat(20),
+		"1234567890".repeat(4),
+		"0123456789012345678901234567890123456789",
+		"abcdefghijklmnopqrstuvwxyz0123456789",
+		"zyxwvutsrqponmlkjihgfedcba9876543210",
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890",
+		"secretsecretsecretsecretsecretsecret",
+		"aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb",
+		"qwertyuiopqwertyuiopqwertyuiopqw",
+		`${"a".repeat(39)}b`,
+	])("a long secret that follows a pattern: %s", async (secret) => {
+		const warnings = await ofVariables({ EVENTFERRY_SERVER_KEY: secret });
+		expect(warnings).toEqual([expect.stringMatching(/^EVENTFERRY_SERVER_KEY follows a pattern/)]);
+		expect(warnings.join()).not.toContain(secret);
+	});
+	test("but no random one, in whatever alphabet", async () => {
+		for (let n = 0; n < 300; n += 1) {
+			for (const encoding of ["hex", "base64", "base64url"] as const) {
+				const EVENTFERRY_SERVER_KEY = randomBytes(encoding === "hex" ? 16 : 24).toString(encoding);
+				expect(await ofVariables({ EVENTFERRY_SERVER_KEY })).toEqual([]);
+			}
+		}
+	});
 });
 
 describe("a store", () => {

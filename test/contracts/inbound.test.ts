@@ -83,6 +83,19 @@ describe("a provider's report", () => {
 			]);
 		});
 
+		it.each(["\u212aim@example.com", "bob\u200b@example.com", "bob", `${"b".repeat(255)}@example.com`])(
+			"of the person known before if a later report has an e-mail that is refused: %j",
+			async (email) => {
+				await start({ from: "crisp", event: "message:send", as: "track", name: "chat message" });
+				await crispReports(running, "session:set_email", { ...session, ...ada });
+				await crispReports(running, "session:set_email", { ...session, email });
+				await crispReports(running, "people:bind:session", { ...session, people_id: "p-1" });
+				await crispReports(running, "message:send", { ...session, content: "Hey" });
+				await running.settled(1);
+				expect(receivedBy("helpcrunch")).toMatchObject([{ email: ada.email, events: [["chat message", {}]] }]);
+			},
+		);
+
 		it("with the report's own name if the rule gives none", async () => {
 			await start({ from: "helpcrunch", event: "customer.unsubscribed", as: "track" });
 			await helpcrunchReports(running, "customer.unsubscribed", { id: 7, ...ada, unsubscribed: true });

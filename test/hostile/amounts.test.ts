@@ -386,6 +386,30 @@ threats(
 );
 
 threats(
+	"a store that a visitor fills with what is remembered",
+	{ config: { maxStoreBytes: "2M" }, site: oneProvider },
+	{
+		"what is remembered of one visitor's events keeps the store full": async (built) => {
+			const ours = event({ name: "ours" });
+			const asBackend = async () =>
+				built.post({ events: [ours] }, { origin: undefined, authorization: `Bearer ${serverKey}` }, "/v1/events");
+			expect((await asBackend()).status).toBe(202);
+			// Nobody takes events of pages, so that nothing of these but their ids is kept.
+			for (let round = 0; round < 400; round += 1) {
+				const forged = Array.from({ length: 100 }, () => event({ type: "page", name: undefined, data: undefined }));
+				expect((await built.batch(...forged)).accepted).toBe(100);
+			}
+			expect((await asBackend()).status).toBe(202);
+			await built.settled(1);
+			const { forgotten, discarded } = await (await built.admin("/stats")).json();
+			expect(forgotten).toBeGreaterThan(1_000);
+			expect(discarded).toEqual({ duplicate: 1 });
+			expect(built.output()).toContain("is deleted, so that repeated events may be taken again");
+		},
+	},
+);
+
+threats(
 	"the bytes of one address",
 	{ config: { rateLimit: { perAddress: 100_000, bytesPerAddress: "1M" } } },
 	{

@@ -97,11 +97,13 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"the store grows without end": { "store-size": never },
 	"one visitor fills the store": { "store-reserve": value("1") },
 	"dead letters of one visitor keep the store full": { "store-gives-way": always },
+	"what is remembered of one visitor's events keeps the store full": { "memory-gives-way": value("0") },
 	"an address sends very much": { "byte-limit": gone },
 	"what is remembered of a person has no end": { "remembered-attributes": larger },
 
 	// Privileges
 	"a visitor unsubscribes somebody or takes their place": { "privileged-attributes": always },
+	"a visitor writes a database's operators deep in an event's data": { "nested-operators": never },
 	"a visitor sets fields of a profile that are not theirs": { "crisp-fields": always, "helpcrunch-fields": always },
 	"a visitor gives a provider's own id of somebody else": {
 		"person-fields": replaced(/^(.*) = \{\}/, "$1 = { ids: $1.ids }"),

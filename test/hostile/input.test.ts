@@ -96,11 +96,24 @@ threats(
 				const headers = { "content-type": "application/json" };
 				expect((await admin("/search", { method: "POST", headers, body })).status).toBe(400);
 			}
+			for (const userId of ["\u212aim", "\uff41da", "ada\u00a0"])
+				await isRefusedAlone(built, `"person":{"userId":"${userId}"}`);
 			expect(JSON.stringify(sandbox.requests())).not.toMatch(/k(im|%C4%B1m)(@|%40)/);
 		},
 		"an e-mail or an id differs from another one by characters that nobody sees": async (built) => {
 			const { url, admin } = built;
-			for (const odd of ["\u200b", "\u200d", "\u00ad", "\u202e", "\u2066", "\u2028", "\ufeff", "\u{e0041}", "\u3164"]) {
+			for (const odd of [
+				"\u200b",
+				"\u200d",
+				"\u00ad",
+				"\u202e",
+				"\u2066",
+				"\u2028",
+				"\ufeff",
+				"\u{e0041}",
+				"\u3164",
+				"\u2800",
+			]) {
 				for (const text of [`a${odd}b`, `${odd}ab`, `ab${odd}`]) {
 					await isRefusedAlone(built, `"person":{"email":"${text}@example.com"}`);
 					await isRefusedAlone(built, `"person":{"email":"ab@example.${text}"}`);

@@ -45,6 +45,8 @@ threats(
 				"$set",
 				"a.b",
 				"a$b",
+				"ema\u0131l",
+				"_\u{1d6a4}d",
 			];
 			const all = { ...privileged, ...Object.fromEntries(odd.map((name) => [name, true])) };
 			const types = ["login", "update", "track"].map((type) => event({ type, person, data: { ...all, seen: type } }));
@@ -56,6 +58,19 @@ threats(
 				expect(JSON.stringify(user ?? { email: person.email })).toBe(JSON.stringify({ email: person.email }));
 			}
 			expect(JSON.stringify(sandbox.requests("vibetrace"))).toContain("seen");
+		},
+		"a visitor writes a database's operators deep in an event's data": async (built) => {
+			const { sandbox } = built;
+			const person = someone("deep");
+			const items = [{ id: 1, quantity: 2, "price.net": 1, more: { $gt: 0, eu: 42 } }];
+			const data = { orderId: "V-2", items, list: [[{ "\uff04set": 1 }]] };
+			await sent(built, event({ type: "confirmation", person, data }), event({ person, data: { a: { $where: "1" } } }));
+			const theirs = bodiesOf(sandbox.requests("vibetrace")).filter((body) =>
+				JSON.stringify(body).includes(person.email),
+			);
+			const names = theirs.flatMap(namesIn);
+			expect(names).toEqual(expect.arrayContaining(["confirmation", "quantity", "eu", "a"]));
+			for (const name of names) expect(name).not.toMatch(/[$.\uff04]/);
 		},
 		"a visitor sets fields of a profile that are not theirs": async (built) => {
 			const { sandbox } = built;

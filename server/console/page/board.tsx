@@ -1,4 +1,5 @@
 import type { Stats } from "../../../shared/admin.ts";
+import { sizeText } from "../../../shared/size.ts";
 import type { Api } from "./api.ts";
 import { DeadLetters } from "./dead-letters.tsx";
 import { Destinations } from "./destinations.tsx";
@@ -61,7 +62,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 			</main>
 			<footer class="quiet">
 				{value &&
-					`${counted(value.events, "event")} taken in so far · ${count(value.sinceStart.bots ?? 0)} from bots left out since the start · the store takes ${(value.bytes / 1e6).toFixed(1)} MB${value.room ? ` of at most ${(value.room.max / 1e6).toFixed(0)} MB` : ""}`}
+					`${counted(value.events, "event")} taken in so far · ${count(value.sinceStart.bots ?? 0)} from bots left out since the start · the store takes ${value.room ? `${sizeText(value.room.used)} of at most ${sizeText(value.room.max)}` : sizeText(value.bytes)}`}
 			</footer>
 		</>
 	);

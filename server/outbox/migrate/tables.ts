@@ -135,6 +135,7 @@ export const moves: TableMove[] = [
 	insert("claim", "key", [
 		["key", "uuid", ({ key }) => bytesOf(key).toString("hex")],
 		...plain("bigint", "since", "until"),
+		...flags("trusted"),
 	]),
 	insert("known", "site, destination, person", [
 		destination,

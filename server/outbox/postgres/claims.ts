@@ -1,27 +1,32 @@
 import type { Claim } from "../batch.ts";
 import { keyBytes, keyOf } from "../claim-key.ts";
+import { isTrusted } from "../deliveries.ts";
 import type { EventHead, Term } from "../journal-row.ts";
 import { columns, type Run } from "./connection.ts";
 
 /** A claim with its stored key, in hexadecimal. */
 export interface KeyedClaim extends Term {
 	key: string;
+	/** True for a claim of a trusted event. */
+	trusted: boolean;
 }
 
 type Span = Pick<Term, "since" | "until">;
 
+/** Makes a claim of a report, which repeats what visitors say and so is not trusted. */
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
 	...claim,
+	trusted: false,
 	key: keyOf(site, person, claim).toString("hex"),
 });
 
 export function claimsOf(events: readonly EventHead[], terms: readonly Term[], keys: Buffer): KeyedClaim[][] {
 	let offset = 0;
-	return events.map(([, , , ...own]) =>
+	return events.map(([, flags, , ...own]) =>
 		own.flatMap((place) => {
 			const term = terms[place];
 			offset += keyBytes;
-			return term ? [{ ...term, key: keys.toString("hex", offset - keyBytes, offset) }] : [];
+			return term ? [{ ...term, trusted: isTrusted(flags), key: keys.toString("hex", offset - keyBytes, offset) }] : [];
 		}),
 	);
 }
@@ -32,7 +37,7 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
  */
 export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	const spans = new Map<string, Span>();
-	const changed = new Map<string, Span & { key: string }>();
+	const changed = new Map<string, Span & Pick<KeyedClaim, "key" | "trusted">>();
 	if (all.length > 0) {
 		const found = await run(
 			"SELECT replace(key::text, '-', '') AS key, since, until FROM eventferry.claim WHERE key = ANY($1::uuid[])",
@@ -49,9 +54,9 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	}
 
 	/** Takes a claim even if it is taken already. */
-	function set({ key, since, until }: KeyedClaim): void {
+	function set({ key, since, until, trusted }: KeyedClaim): void {
 		spans.set(key, { since, until });
-		changed.set(key, { key, since, until });
+		changed.set(key, { key, since, until, trusted });
 	}
 
 	/** Takes a claim unless it is taken already; returns true if it was free. */
@@ -71,9 +76,9 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		async save(): Promise<void> {
 			if (changed.size === 0) return;
 			await run(
-				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])
-				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until`,
-				columns([...changed.values()], "key", "since", "until"),
+				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[])
+				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until, trusted = excluded.trusted`,
+				columns([...changed.values()], "key", "since", "until", "trusted"),
 			);
 		},
 	};

@@ -25,7 +25,7 @@ async function removeFromJournal(run: Run, site: string, people: ReadonlySet<str
 		}))
 		.filter(({ head }) => head.site === site);
 	const lasting = batches.flatMap((batch) =>
-		batch.lasting.map(({ key, term }) => ({ ...term, key: key.toString("hex") })),
+		batch.lasting.map(({ key, term, trusted }) => ({ ...term, trusted, key: key.toString("hex") })),
 	);
 	const claims = await loadClaims(run, lasting);
 	for (const each of lasting) claims.take(each);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { deadLettersGaveWay, StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
+import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
 import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
@@ -83,7 +83,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (events.length > 0) discarded.tell(events);
 		},
 	});
-	const room = createRoom(shared, { maxBytes, onGivenWay: () => faults.tell(deadLettersGaveWay) });
+	const room = createRoom(shared, { maxBytes, onGivenWay: faults.tell });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);

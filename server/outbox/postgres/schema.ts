@@ -129,9 +129,10 @@ END $$;
 /**
  * SQL that makes version 2 from version 1, where a person had one lane at a destination, and all trusted events, but no
  * others, were allowed to spend the reserve. These lanes stay whole, as lanes of trusted events, to keep their order. A
- * lane is `behind` while the person has one with more trust at the destination; a reserved one never is.
+ * lane is `behind` while the person has one with more trust at the destination; a reserved one never is. Claims of
+ * version 1 may be of anybody, so they count as untrusted.
  */
-const lanesByTrust = `
+const byTrust = `
 ALTER TABLE eventferry.lane
 	ADD COLUMN trusted boolean NOT NULL DEFAULT true, ADD COLUMN behind boolean NOT NULL DEFAULT false,
 	DROP CONSTRAINT lane_destination_person_key, ADD UNIQUE (destination, person, trusted, reserved);
@@ -141,10 +142,13 @@ CREATE INDEX lane_turn ON eventferry.lane (destination, turn) WHERE state = 'rea
 ALTER TABLE eventferry.dead_letter ADD COLUMN trusted boolean NOT NULL DEFAULT false;
 UPDATE eventferry.dead_letter SET trusted = reserved;
 CREATE INDEX dead_letter_untrusted ON eventferry.dead_letter (id) WHERE NOT trusted;
+ALTER TABLE eventferry.claim ADD COLUMN trusted boolean NOT NULL DEFAULT false;
+DROP INDEX eventferry.claim_until;
+CREATE INDEX claim_until ON eventferry.claim (trusted, until);
 `;
 
 /** SQL that makes each version of the schema from the version before. */
-const migrations = [tables, lanesByTrust];
+const migrations = [tables, byTrust];
 const version = migrations.length;
 
 async function versionOf(run: Run): Promise<number> {

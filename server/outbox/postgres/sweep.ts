@@ -4,7 +4,7 @@ import type { Shared } from "./shared.ts";
 
 /** Tables to sweep, with their keys and the condition of old rows. */
 const old = {
-	claim: ["key", "until <= $1"],
+	claim: ["key", "trusted = ANY ('{t,f}') AND until <= $1"],
 	known: ["destination, person", "used_at < $1"],
 	link: ["destination, alias", "used_at < $1"],
 } as const;

@@ -10,6 +10,7 @@ import { createNumbers } from "./numbers.ts";
 import { createRoom, type RoomOptions } from "./room.ts";
 import { createStatements } from "./statements.ts";
 import { createTransactions } from "./transaction.ts";
+import { createUnused } from "./unused.ts";
 
 export type Base = ReturnType<typeof createBase>;
 
@@ -17,17 +18,20 @@ export type Base = ReturnType<typeof createBase>;
 export function createBase(db: DatabaseSync, room: RoomOptions = {}) {
 	const statements = createStatements(db);
 	const transactions = createTransactions(db);
+	const unused = createUnused(statements);
 	const counting = { ...createDestinations(statements, transactions), ...createCounters(statements, transactions) };
+	const claims = createClaims(statements, transactions, counting);
 	return {
 		...statements,
 		...counting,
+		...unused,
 		transactions,
 		numbers: createNumbers(statements, transactions),
 		bundles: createBundles(statements),
-		claims: createClaims(statements, transactions),
+		claims,
 		entries: createEntries(statements),
 		holds: createHolds(statements),
 		links: createLinks(statements),
-		room: createRoom({ ...statements, ...counting }, room),
+		room: createRoom({ ...statements, ...counting, ...unused, claims }, room),
 	};
 }

@@ -2,7 +2,7 @@ import type { Row, Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
 
 /** Makes the counters, which are summed up in memory and written once in each transaction. */
-export function createCounters({ run, all }: Statements, { onRollback, beforeCommit }: Transactions) {
+export function createCounters({ run, get, all }: Statements, { onRollback, beforeCommit }: Transactions) {
 	const sums = new Map<string, { destination: number; name: string; by: number }>();
 
 	function add(destination: number, name: string, by: number): void {
@@ -31,6 +31,13 @@ export function createCounters({ run, all }: Statements, { onRollback, beforeCom
 			if (by === 0) return;
 			add(destination, name, by);
 			onRollback(() => add(destination, name, -by));
+		},
+		/** Reads a counter. */
+		counted(destination: number, name: string): number {
+			write();
+			return Number(
+				get("SELECT value FROM counter WHERE destination = ? AND name = ?", [destination, name])?.value ?? 0,
+			);
 		},
 		/** Reads every counter, ordered by site and destination. */
 		counters(): Row[] {

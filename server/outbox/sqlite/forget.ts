@@ -17,7 +17,7 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 			const head = JSON.parse(String(text)) as Head;
 			if (head.site !== site) continue;
 			const rest = withoutPeople(head, bytesOf(keys), new Set([person]));
-			for (const { key, term } of rest.lasting) claims.take(key, term);
+			for (const { key, term, trusted } of rest.lasting) claims.take(key, term, trusted);
 			for (const place of rest.places) bundles.remove(Number(id) + place);
 			run("UPDATE journal SET head = ?, keys = ? WHERE id = ?", [JSON.stringify(rest.head), rest.keys, id]);
 			owed.push(...rest.owed);

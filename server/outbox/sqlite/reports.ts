@@ -6,10 +6,10 @@ import type { Shared } from "./shared.ts";
 export function createReports({ run, idOf, count, claims, journal, links }: Shared) {
 	return function receive(report: Report): boolean {
 		const { site, claim, unlearn, now } = report;
-		if (!claims.take(keyOf(site, "", claim), claim)) return false;
+		if (!claims.take(keyOf(site, "", claim), claim, false)) return false;
 		const { batch, echoes } = withoutEchoes(report, {
 			isTaken: (person, each) => claims.isTaken(keyOf(site, person, each), each),
-			set: (person, each) => claims.set(keyOf(site, person, each), each),
+			set: (person, each) => claims.set(keyOf(site, person, each), each, false),
 		});
 		for (const reason of echoes) count(idOf(site, siteItself), discardedFor(reason), 1);
 		if (batch) journal.append(batch, true);

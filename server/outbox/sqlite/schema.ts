@@ -1,5 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import { keyBytes } from "../claim-key.ts";
 import { newerSchema, StoreOpenError } from "../errors.ts";
+import { siteItself, untrustedClaims } from "../tally.ts";
 import { ordinals } from "./claims.ts";
 
 /** Schema version of a file whose contents were moved to PostgreSQL. */
@@ -37,6 +39,10 @@ CREATE INDEX lane_oldest ON lane (destination, owed_since);
 const untrustedDeadLetters = `CREATE INDEX dead_letter_untrusted ON dead_letter (id) WHERE trusted = 0;
 `;
 
+/** SQL that creates the index of the claims that give way in a full store. */
+const claimEndUntrusted = `CREATE INDEX claim_end_untrusted ON claim_end (until) WHERE trusted = 0;
+`;
+
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out; its id is the id of its first
  * bundle. A row of `bundle` has the bodies of a bundle, a row of `owing` the number of lanes that owe some of its events,
@@ -69,10 +75,14 @@ CREATE TABLE budget_use (
 CREATE TABLE hold (
 	site TEXT NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (site, destination)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE claim (key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE claim_end (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, keys BLOB NOT NULL) STRICT;
+CREATE TABLE claim (
+	key BLOB PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, trusted INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claim_end (
+	id INTEGER PRIMARY KEY, until INTEGER NOT NULL, keys BLOB NOT NULL, trusted INTEGER NOT NULL
+) STRICT;
 CREATE INDEX claim_end_until ON claim_end (until);
-CREATE TABLE ordinal (n INTEGER PRIMARY KEY) STRICT;
+${claimEndUntrusted}CREATE TABLE ordinal (n INTEGER PRIMARY KEY) STRICT;
 WITH RECURSIVE o (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM o WHERE n < ${ordinals - 1}) INSERT INTO ordinal SELECT n FROM o;
 CREATE TABLE known (
 	site TEXT NOT NULL, destination TEXT NOT NULL, person TEXT NOT NULL, value TEXT NOT NULL, used_at INTEGER NOT NULL,
@@ -103,6 +113,7 @@ const version = 2;
 /**
  * SQL that makes version 2 from version 1, where a person had one lane at a destination, and all trusted events, but no
  * others, were allowed to spend the reserve. These lanes stay whole, as lanes of trusted events, to keep their order.
+ * Claims of version 1 may be of anybody, so they count as untrusted.
  */
 const fromVersion1 = `
 CREATE TABLE former AS SELECT * FROM lane;
@@ -115,7 +126,11 @@ SELECT id, destination, person, 1, reserved, rank, turn, due_at, attempts, unrea
 DROP TABLE former;
 ALTER TABLE dead_letter ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
 UPDATE dead_letter SET trusted = reserved;
-${untrustedDeadLetters}`;
+${untrustedDeadLetters}ALTER TABLE claim ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE claim_end ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+${claimEndUntrusted}INSERT INTO destination (site, name) VALUES ('', '${siteItself}');
+INSERT INTO counter SELECT last_insert_rowid(), '${untrustedClaims}', coalesce(sum(length(keys)), 0) / ${keyBytes} FROM claim_end;
+`;
 
 /**
  * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no

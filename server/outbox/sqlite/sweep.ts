@@ -6,20 +6,15 @@ import type { Shared } from "./shared.ts";
 /** Maximum number of pages that a step gives back to the file system: 20 MB. */
 const vacuumPages = 5_000;
 
-/** Tables with a time of last use, and their keys. */
-const used = { known: "site, destination, person", link: "site, destination, alias" };
-
-export function createSweep({ run, all, claims }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
+export function createSweep({ all, claims, deleteUnused }: Shared, deadLetters: DeadLetters, budgets: Budgets) {
 	/** Deletes some expired claims and old data; returns true if there may be more. */
 	return function sweep({ now, before }: { now: number; before: number }): boolean {
-		const more = [claims.sweepClaims(now), deadLetters.sweepDeadLetters(before)];
-		for (const [table, key] of Object.entries(used)) {
-			const { changes } = run(
-				`DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE used_at < ? LIMIT ${sweepSize})`,
-				[before],
-			);
-			more.push(Number(changes) === sweepSize);
-		}
+		const more = [
+			claims.sweepClaims(now),
+			deadLetters.sweepDeadLetters(before),
+			deleteUnused("known", before, sweepSize) === sweepSize,
+			deleteUnused("link", before, sweepSize) === sweepSize,
+		];
 		budgets.sweepBudgetUse(now);
 		// https://sqlite.org/pragma.html#pragma_incremental_vacuum gives back a page for each row that is read.
 		all(`PRAGMA incremental_vacuum(${vacuumPages})`);

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { deadLettersGaveWay, writeFailed } from "../errors.ts";
+import { writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { isBusy, openDatabase } from "./database.ts";
@@ -173,7 +173,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 try {
 	const { path, maxBytes } = workerData as StoreData;
 	const db = await openDatabase(path);
-	const onGivenWay = () => say({ kind: "fault", message: deadLettersGaveWay });
+	const onGivenWay = (message: string) => say({ kind: "fault", message });
 	const store = createSqliteStore(db, { maxBytes, onGivenWay });
 	store.recover(Date.now());
 	say({ kind: "open" });

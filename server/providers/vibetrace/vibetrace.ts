@@ -7,6 +7,7 @@ import type { AccountOf, ProviderDefinition } from "../definition.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
 import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
+import { isRecord } from "../json.ts";
 import { baseUrl, text } from "../options.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
 
@@ -37,16 +38,30 @@ const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
 /** Spells a name as a tolerant reader may: without case, outer white space, accents, characters' forms and invisible ones. */
 const folded = (name: string) =>
 	name
+		.normalize("NFKD")
 		.toUpperCase()
 		.toLowerCase()
 		.normalize("NFKD")
 		.replaceAll(/[\p{Cc}\p{Cf}\p{DI}\p{M}]/gu, "")
-		.toLowerCase()
 		.trim();
-/** Recognises names that Vibetrace may read as a privileged one, or as an operator or a path of a database. */
-const isPrivileged = (name: string) => privileged.has(folded(name)) || /[$.]/.test(folded(name));
+/** Recognises names that Vibetrace may read as an operator or a path of a database. */
+const isOperator = (name: string) => /[$.]/.test(folded(name));
+const isPrivileged = (name: string) => privileged.has(folded(name)) || isOperator(name);
 // Guard (SECURITY.md): privileged-attributes
 const maySet = (name: string, stored: StoredEvent) => !isPrivileged(name) || isSigned(stored, name);
+
+/** Copies a value without the inner names that Vibetrace may read as operators or paths, and tells of each. */
+function withoutOperators(value: unknown, onLeftOut: () => void): unknown {
+	if (Array.isArray(value)) return value.map((inner) => withoutOperators(inner, onLeftOut));
+	if (!isRecord(value)) return value;
+	const left: [string, unknown][] = [];
+	for (const [name, inner] of Object.entries(value)) {
+		// Guard (SECURITY.md): nested-operators
+		if (isOperator(name)) onLeftOut();
+		else left.push([name, withoutOperators(inner, onLeftOut)]);
+	}
+	return Object.fromEntries(left);
+}
 
 const dialect: Dialect = {
 	complaint(json) {
@@ -80,11 +95,17 @@ const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
 function createVibetraceConnector(config: VibetraceConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
 
-	/** Makes the value of `event` in a request: an object with one key, Vibetrace's type of the event. */
-	function payload(stored: StoredEvent, now: number): Record<string, unknown> {
+	/**
+	 * Makes the value of `event` in a request: an object with one key, Vibetrace's type of the event. Tells of each name
+	 * that is left out.
+	 */
+	function payload(stored: StoredEvent, now: number, onLeftOut: () => void): Record<string, unknown> {
 		const { event } = stored;
-		const all = Object.entries(eventData(event, config.occurredAt, now) ?? {});
-		const data = Object.fromEntries(all.filter(([name]) => maySet(name, stored)));
+		const data: Record<string, unknown> = {};
+		for (const [name, value] of Object.entries(eventData(event, config.occurredAt, now) ?? {})) {
+			if (!maySet(name, stored)) onLeftOut();
+			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
+		}
 		if (event.type === "confirmation") return { confirmation: data };
 		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
@@ -117,7 +138,8 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 
 		plan(lane, stored: AddressedKnown, now) {
 			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
-			const { count, attributes, leftOut } = leadingUpdates(events, maySet);
+			const { count, attributes, leftOut: attributesLeftOut } = leadingUpdates(events, maySet);
+			let leftOut = attributesLeftOut;
 			const fields = unsent(attributes, known.sent, now);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
 			if (isMissing(known, now)) return missingPlan(first, config, () => planUpsert(events, known, now));
@@ -127,7 +149,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 				purpose: "event",
 				method: "POST",
 				path: ["event"],
-				body: { user, event: count > 0 ? { update: fields } : payload(first, now) },
+				body: { user, event: count > 0 ? { update: fields } : payload(first, now, () => (leftOut += 1)) },
 				ifDelivered: { ...known, missingAt: undefined, sent: remember(known.sent, fields, now) },
 				ifMissing,
 			};

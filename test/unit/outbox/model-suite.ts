@@ -308,6 +308,7 @@ class Model {
 			stuck: 0,
 			events,
 			discarded,
+			forgotten: 0,
 			bytes: expect.any(Number),
 			destinations: sorted.flatMap(statsOf),
 		};

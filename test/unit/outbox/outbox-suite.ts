@@ -1112,12 +1112,26 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await expect(appendLarge("visitor")).rejects.toThrow(/maxStoreBytes/);
 			expect(await outbox.check()).toEqual({ isFull: true });
 			expect(await room()).toMatchObject({ isFull: true });
+			// Claims take less than an eighth of the store, so that none had to go.
+			expect((await outbox.stats()).forgotten).toBe(0);
 			const report = { site: "site", links: [], unlearn: [], now: 0 };
 			const told = [{ event: event("reported", "x".repeat(1_000)), unless: [], marks: [] }];
 			expect(await outbox.receive({ ...report, claim: once("report"), events: told })).toBe(true);
 			expect((await fill(backend)) * 20_000).toBeGreaterThan(maxBytes * 0.1);
 			await expect(outbox.check()).rejects.toThrow(/maxStoreBytes/);
 			await expect(outbox.receive({ ...report, claim: once("late"), events: told })).rejects.toThrow(/maxStoreBytes/);
+		});
+
+		it("counts the lanes of many people, not only the bytes of their events", async () => {
+			outbox = await reopen();
+			const destinations = ["crisp", "helpcrunch", "vibetrace"];
+			for (let batch = 0; batch < 60; batch += 1) {
+				const people = Array.from({ length: 100 }, (_, place) => `email:somebody-${batch}-${place}@example.com`);
+				await append(people.map((person) => event(person, "x", { destinations, claims: [] })));
+			}
+			outbox = await reopen("", { maxBytes });
+			await expect(appendLarge("visitor")).rejects.toThrow(/maxStoreBytes/);
+			expect((await outbox.stats()).room).toMatchObject({ isFull: true });
 		});
 
 		it("has room again for each of them once enough is delivered", async () => {
@@ -1154,6 +1168,52 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(left.at(-1)).toBe("3.24");
 			expect(left).toEqual(left.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)));
 			expect(left).not.toContain("0.0");
+		});
+
+		it("lets what it remembers of delivered untrusted events give way, what ends soonest first, and counts it", async () => {
+			outbox = await reopen();
+			const ended = (claim: Claim, more: Partial<NewEvent> = {}) =>
+				event("ada", "x", { destinations: [], claims: [claim], ...more });
+			const later = once("order", "duplicate order", 20_000);
+			const trusted = once("backend", "duplicate of the backend", 1_000);
+			await append([ended(once("first", "duplicate", 2_000)), ended(later), ended(trusted, backend)]);
+			for (let batch = 0; batch < 80; batch += 1)
+				await append(Array.from({ length: 500 }, () => ended(once(`id ${++number}`))));
+			const faults: string[] = [];
+			outbox = await reopen("", { maxBytes });
+			outbox.onFault((message) => faults.push(message));
+			await vi.waitFor(() => appendLarge("visitor"), { timeout: 20_000, interval: 20 });
+			expect(faults.join()).toMatch(/remembered .* deleted/);
+			const { forgotten } = await outbox.stats();
+			expect(forgotten).toBeGreaterThan(1_000);
+			expect(forgotten).toBeLessThan(40_000);
+			const before = (await outbox.stats()).discarded;
+			await append([ended(once("first", "duplicate", 2_000)), ended(later), ended(trusted, backend)]);
+			const { discarded } = await outbox.stats();
+			expect({ ...before, "duplicate order": 1, "duplicate of the backend": 1 }).toEqual(discarded);
+		});
+
+		it("lets what it remembers of people give way, unless it was used within the hour", async () => {
+			outbox = await reopen();
+			const people = Array.from({ length: 500 }, (_, place) => `p${place}`);
+			await append(people.map((person) => event(person, "x", { claims: [] })));
+			const now = Date.now();
+			for (let leases = await take(now); leases.length > 0; leases = await take(now)) {
+				for (const lease of leases) {
+					const isNew = lease.person === "p0";
+					const ending = { count: 1, ending: { kind: "delivered" } } as const;
+					const [known, aliases] = [randomBytes(4_000).toString("hex"), [`session of ${lease.person}`]];
+					await outbox.settle({ lease, now: isNew ? now : 0, ended: ending, known, aliases });
+				}
+			}
+			outbox = await reopen("", { maxBytes });
+			await vi.waitFor(() => appendLarge("visitor"), { timeout: 20_000, interval: 20 });
+			expect((await outbox.stats()).forgotten).toBeGreaterThan(200);
+			await append(["p0", "p1"].map((person) => event(person, "x")));
+			const known = new Map((await take(now)).map((lease) => [lease.person, lease.known]));
+			expect(known.get("p0")).toHaveLength(8_000);
+			expect(known.get("p1")).toBeUndefined();
+			expect(await outbox.linked({ destination: crisp, alias: "session of p0", now })).toBe("p0");
 		});
 	});
 

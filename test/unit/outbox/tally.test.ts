@@ -13,6 +13,7 @@ describe("the statistics of a store", () => {
 		const counters = [
 			counter("blog", siteItself, "events", 2),
 			counter("shop", siteItself, "events", 3),
+			counter("", siteItself, "forgotten", 6),
 			counter("shop", "crisp", "owed", 4),
 			counter("shop", "crisp", "lanes", 1),
 			counter("shop", "vibetrace", "delivered", 5),
@@ -21,6 +22,7 @@ describe("the statistics of a store", () => {
 		expect(tally(counters, () => ({ oldestAt: undefined }))).toEqual({
 			events: 5,
 			discarded: {},
+			forgotten: 6,
 			destinations: [
 				{ ...none, destination: { site: "shop", name: "crisp" }, owed: 4, lanes: 1 },
 				{ ...none, destination: { site: "shop", name: "vibetrace" }, delivered: 5 },

@@ -211,6 +211,7 @@ describe("a login or update", () => {
 	test.each([
 		...["EMAIL", " email\t", "ｅｍａｉｌ", "e\u200bmail", "émail", "e\u0301mail", "_ID", "iſſubscribed", "ißubscribed"],
 		...["ıssubscribed", "İsSubscribed", "un\u00adsubscribed", "$set", "a.b", ".", "＄set", "a$"],
+		...["emaıl", "_ıd", "ema\u{1d6a4}l", "_\u{1d6a4}d", "ema\u2170l", "unſubſcribed", "iS\u24c8ubscribed"],
 	])("from a browser does not set %j", async (name) => {
 		const data = { [name]: "x", plan: "pro" };
 		for (const make of both)
@@ -218,6 +219,25 @@ describe("a login or update", () => {
 		const track = { type: "track", name: "viewitem", data };
 		expect((await deliver([stored(track)])).requests).toEqual([event({ viewitem: { plan: "pro" } })]);
 		expect((await deliver([stored(track, true)])).requests).toEqual([event({ viewitem: data })]);
+	});
+
+	test("from a browser has no names with `$` or `.`, however deep in an event's data, and counts them", () => {
+		const items = [{ id: 1, quantity: 2, "price.net": 1, size: { $gt: 0, eu: 42 } }];
+		const data = {
+			orderId: "A-1",
+			items,
+			more: { "＄set": { plan: "pro" }, list: [[{ "a.b": 1 }]], email: "e" },
+			$x: 1,
+		};
+		const plan = vibetrace.plan([stored({ type: "confirmation", data })], {}, now);
+		const cleaned = [{ id: 1, quantity: 2, size: { eu: 42 } }];
+		expect(sent(plan)).toEqual(
+			event({ confirmation: { orderId: "A-1", items: cleaned, more: { list: [[{}]], email: "e" } } }),
+		);
+		expect(plan).toMatchObject({ leftOut: 5 });
+		expect(sent(vibetrace.plan([stored({ type: "confirmation", data }, true)], {}, now))).toEqual(
+			event({ confirmation: data }),
+		);
 	});
 
 	test("from a trusted sender sets every attribute", async () => {

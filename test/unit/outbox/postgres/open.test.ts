@@ -38,6 +38,8 @@ const asVersion1 = `
 	CREATE INDEX lane_turn ON lane (destination, turn) WHERE state = 'ready';
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
+	ALTER TABLE claim DROP COLUMN trusted;
+	CREATE INDEX claim_until ON claim (until);
 	UPDATE schema SET version = 1;
 `;
 

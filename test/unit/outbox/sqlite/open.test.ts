@@ -45,6 +45,11 @@ const asVersion1 = `
 	CREATE INDEX lane_oldest ON lane (destination, owed_since);
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
+	ALTER TABLE claim DROP COLUMN trusted;
+	DROP INDEX claim_end_untrusted;
+	ALTER TABLE claim_end DROP COLUMN trusted;
+	DELETE FROM counter WHERE name = 'untrustedClaims';
+	DELETE FROM destination WHERE site = '';
 	PRAGMA user_version = 1;
 `;
 
