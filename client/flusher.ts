@@ -92,7 +92,9 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	 * @param isLast True while the page unloads: the request is sent before anything is awaited, and outlives the page.
 	 */
 	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
-		// A frame with `srcdoc` has its parent's origin, which its location does not tell.
+		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
+		// its location may have one.
+		const { origin } = window;
 		const here = location.origin === "null" ? origin : location.origin;
 		const url = attempt(() => new URL(path, path[0] === "/" ? here : undefined).href);
 		if (!url) return { _kind: "stopped", _code: "proxy: not a URL" };
@@ -101,7 +103,8 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${origin}/`);
+			isZipped =
+				!isLast && !pause.isPlain && text.length > largeBody && origin !== "null" && url.startsWith(`${here}/`);
 			const request: RequestInit = { method: "POST", body: text, credentials: "omit", signal };
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };

@@ -50,7 +50,9 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 	): Promise<Result> => {
 		for (const tried of isForced ? [0, 1] : []) {
 			try {
-				return await within(timeoutMs, work);
+				const result = await within(timeoutMs, work);
+				// After another call has failed, nobody reads what this one has written to IndexedDB.
+				return isBroken ? fallback() : result;
 			} catch (cause) {
 				// The next try opens the database again, as Safari may have closed it without an event.
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
@@ -132,7 +134,8 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
 						events.transaction.commit?.();
 					});
-					for (const { id } of written) removeLocal(prefix + id);
+					// A write that ends after its time limit must not remove the copies that have replaced it.
+					if (!isBroken) for (const { id } of written) removeLocal(prefix + id);
 					return written;
 				},
 				() => spill(written.filter(({ id }) => pending.has(id))),
