@@ -88,24 +88,24 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		});
 
 	/**
-	 * Sends a batch. Never rejects.
+	 * Sends a batch. Never rejects; resolves to true if another request should follow at once.
 	 * @param isLast True while the page unloads: the request is sent before anything is awaited, and outlives the page.
+	 * @param isEager True to send another request if any event waits, not only if 20 or more do.
 	 */
-	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
+	const send = async (events: Event[], isLast: boolean, isEager?: boolean): Promise<boolean> => {
 		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
 		// its location may have one.
-		const { origin } = window;
-		const here = location.origin === "null" ? origin : location.origin;
-		const url = attempt(() => new URL(path, path[0] === "/" ? here : undefined).href);
-		if (!url) return { _kind: "stopped", _code: "proxy: not a URL" };
+		const here = [location.origin, window.origin].find((origin) => origin !== "null");
+		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
-		const reply = await within(timeoutMs, async (signal) => {
+		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
+			if (!url) return { _stop: "proxy: not a URL" };
 			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
 			isZipped =
-				!isLast && !pause.isPlain && text.length > largeBody && origin !== "null" && url.startsWith(`${here}/`);
-			const request: RequestInit = { method: "POST", body: text, credentials: "omit", signal };
+				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			const request: RequestInit = { method: "POST", body: text, credentials: "omit", keepalive: isLast, signal };
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Streams instead of a Blob, which Chromium keeps in another process.
@@ -114,38 +114,29 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 					(new Response(text).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
 				).arrayBuffer();
 			}
-			/** True if the browser should send the text in another way: while the page unloads, and if `fetch` throws. */
-			let isUrgent = true;
-			const ask = async (keepalive: boolean) => {
-				const asked = fetch(url, { ...request, keepalive });
-				isUrgent = isLast;
-				return asked;
-			};
-			const response = await ask(isLast).catch((cause) => {
-				if (!isUrgent) throw cause;
-				// The browser may have no room for the request beside another page's.
-				if (!attempt(() => navigator.sendBeacon(url, text))) return ask(false);
-				for (const { id } of events) leaving.add(id);
-				throw cause;
+			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
+			// requests. Then the text is sent in another way, without an answer if need be.
+			const asked = attempt(() => fetch(url, request));
+			let response = await asked?.catch((cause) => {
+				if (!isLast) throw cause;
 			});
+			if (!response) {
+				if (attempt(() => navigator.sendBeacon(url, text))) {
+					for (const { id } of events) leaving.add(id);
+					return { _cause: 1 };
+				}
+				response = await fetch(url, { ...request, keepalive: false });
+			}
 			return readReply(response);
-		}).catch((cause): Reply => ({ _kind: "failed", _cause: cause }));
+		}).catch((cause) => ({ _cause: cause }));
 		undo = reply._cause ? pause : undefined;
-		if (isZipped && (reply._kind === "failed" || (reply._kind === "refused" && events.length === 1))) {
-			pause = { ...pause, isPlain: true };
-			return post(events, isLast);
+		if (isLast) {
+			room += size(events);
+			for (const { id } of events) leaving.delete(id);
 		}
-		return reply;
-	};
-
-	/**
-	 * Applies a reply. Never rejects; resolves to true if another request should follow at once.
-	 * @param isEager True to send another request if any event waits, not only if 20 or more do.
-	 */
-	const applyReply = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
-		if (reply._kind === "accepted") {
+		if (reply._rejected) {
 			const taken = events.filter((event) => {
-				const rejection = reply._rejected.find((rejection) => rejection?.id === event.id);
+				const rejection = reply._rejected?.find((rejection) => rejection?.id === event.id);
 				if (rejection?.code === "identity_token_expired") expiredTokens.add(event.person.token);
 				else if (rejection) void queue._settle("rejected", [event], `${rejection.code}: ${rejection.message}`);
 				return !rejection;
@@ -155,19 +146,21 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
-		if (reply._kind === "refused") {
+		if (reply._refusal && events.length > 1) {
 			largest = Math.ceil(events.length / 2);
-			if (events.length > 1) return true;
-			if (reply._isLarge) {
-				await queue._settle("dropped", events, "refused");
-				return true;
-			}
+			return true;
 		}
-		if (reply._kind === "stopped") {
-			if (!isStopped) warn("stopped:", reply._code);
+		if (reply._stop) {
+			if (!isStopped) warn("stopped:", reply._stop);
 			isStopped = true;
-		} else if (reply._kind === "wait") {
+		} else if (reply._ms) {
 			wait(reply._ms, 0);
+		} else if (isZipped) {
+			pause = { ...pause, isPlain: true };
+			return send(events, isLast, isEager);
+		} else if (reply._refusal === "body_too_large") {
+			await queue._settle("dropped", events, "refused");
+			return true;
 		} else if (!reply._cause || Date.now() - leftAt > timeoutMs) {
 			notify("error", "not delivered yet");
 			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
@@ -180,7 +173,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			const sendNext = async (): Promise<boolean> => {
 				await queue._sync();
 				const events = take(deliverable(), batchBytes);
-				return events.length > 0 && !mustWait(isEager) && applyReply(events, await post(events, false), isEager);
+				return events.length > 0 && !mustWait(isEager) && send(events, false, isEager);
 			};
 			while (await withTabLock(sendNext));
 		} catch (cause) {
@@ -221,24 +214,19 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			if (undo) writeLocal(pauseKey, undo);
 			queue._spill();
 			if (mustWait(true)) return;
-			const send = (most: number): boolean => {
+			const sendFirst = (most: number): void => {
 				const batch = take(
 					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 					Math.min(most, room),
 				);
-				if (!batch.length) return false;
-				const bytes = size(batch);
-				room -= bytes;
+				if (!batch.length) return;
+				room -= size(batch);
 				for (const { id } of batch) leaving.add(id);
-				void post(batch, true).then((reply) => {
-					room += bytes;
-					for (const { id } of batch) leaving.delete(id);
-					return applyReply(batch, reply);
-				});
-				return true;
+				void send(batch, true);
+				sendFirst(batchBytes);
 			};
-			send(firstBytes);
-			while (send(batchBytes));
+			sendFirst(firstBytes);
+			sendFirst(batchBytes);
 		},
 	};
 }

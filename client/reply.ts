@@ -1,22 +1,18 @@
 import type { BatchReply, Problem } from "../shared/wire.ts";
 
-/** Meaning of an answer for the batch that was sent. */
-export type Reply =
-	/** The proxy has stored the batch, except for the events in `_rejected`. */
-	(
-		| { _kind: "accepted"; _rejected: BatchReply["rejected"] }
-		/** The proxy found the body malformed or, with `_isLarge`, too large. Half of the batch may be accepted. */
-		| { _kind: "refused"; _isLarge: boolean }
-		/** The write key or the origin is wrong, as the proxy's `_code` says. */
-		| { _kind: "stopped"; _code: string }
-		/** The proxy asks for a pause of `_ms`. */
-		| { _kind: "wait"; _ms: number }
-		/** Any other answer, or none. */
-		| { _kind: "failed" }
-	) & {
-		/** Error of the browser, if it ended the request without an answer. */
-		_cause?: unknown;
-	};
+/** Meaning of an answer for the batch that was sent. Without any of these the batch has failed. */
+export interface Reply {
+	/** Events that the proxy has refused. All others are stored. */
+	_rejected?: BatchReply["rejected"];
+	/** The proxy refuses the body. Half of the batch may be accepted. */
+	_refusal?: "malformed_body" | "body_too_large";
+	/** Reason for which nothing can be sent: the write key, the origin or the proxy's address is wrong. */
+	_stop?: string;
+	/** Pause in ms that the proxy asks for. */
+	_ms?: number;
+	/** Error of the browser, which ended the request without an answer. */
+	_cause?: unknown;
+}
 
 /**
  * Longest pause in ms, a day. The proxy never asks for a longer one. The answer of another server, or a wrong clock, must
@@ -35,17 +31,11 @@ export async function readReply(response: Response): Promise<Reply> {
 		(await response.json().catch((cause) => {
 			if (cause?.name !== "SyntaxError") throw cause;
 		})) ?? {};
-	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) {
-		return { _kind: "accepted", _rejected: rejected };
-	}
-	const isLarge = code === "body_too_large";
-	if (isLarge || code === "malformed_body") return { _kind: "refused", _isLarge: isLarge };
-	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _kind: "stopped", _code: code };
-	if (status === 429 || status === 503) {
-		const ms = (response.headers.get("Retry-After") as unknown as number) * 1_000;
-		if (ms > 0) return { _kind: "wait", _ms: Math.min(ms, longestWait) };
-	}
-	return { _kind: "failed" };
+	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return { _rejected: rejected };
+	if (code === "malformed_body" || code === "body_too_large") return { _refusal: code };
+	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _stop: code };
+	if (status !== 429 && status !== 503) return {};
+	return { _ms: Math.min((response.headers.get("Retry-After") as unknown as number) * 1_000, longestWait) };
 }
 
 /**

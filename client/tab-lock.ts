@@ -18,30 +18,21 @@ const lookMs = 100;
  * of the back/forward cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
  */
 export function createTabLock(name: string) {
-	/** True once Web Locks have failed, or have not granted the lock in time. */
+	/** True once Web Locks have failed, or have not answered in time. */
 	let isBroken = false;
 
 	return async (work: () => Promise<boolean>): Promise<boolean> => {
+		let running: Promise<boolean> | undefined;
 		if (!isBroken) {
-			try {
-				// The running work is in an array, so that the time limit does not include it.
-				const [running] = await within(
-					longest,
-					(signal) =>
-						new Promise<[Promise<boolean>]>((resolve, reject) => {
-							const begin = () => {
-								const running = work();
-								resolve([running]);
-								return running;
-							};
-							navigator.locks.request(name, { signal }, begin).catch(reject);
-						}),
-				);
+			const begin = () => {
+				running = work();
 				return running;
-			} catch {
+			};
+			await within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
 				isBroken = true;
-			}
+			});
 		}
+		if (running) return running;
 		// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
 		// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
 		const key = `${name}:lease`;
