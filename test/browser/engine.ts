@@ -14,7 +14,7 @@ export interface Page extends Pick<PlaywrightPage, "evaluate" | "title"> {
 	close(options?: { runBeforeUnload?: boolean }): Promise<void>;
 	/** Resolves once the function returns true, in whatever document the page shows by then. */
 	waitForFunction(isTrue: () => unknown): Promise<unknown>;
-	/** Resolves once the page shows a URL that matches the pattern. */
+	/** Resolves once the page has loaded a URL that matches the pattern. */
 	waitForURL(url: RegExp): Promise<unknown>;
 	on(type: "console", listener: (message: { type(): string; text(): string }) => void): unknown;
 	on(type: "pageerror", listener: (error: Error) => void): unknown;
@@ -125,6 +125,6 @@ export function watching(evaluate: PlaywrightPage["evaluate"]) {
 	return {
 		title: () => evaluate(() => document.title),
 		waitForFunction: until,
-		waitForURL: (url: RegExp) => until(`${url}.test(location.href)`),
+		waitForURL: (url: RegExp) => until(`${url}.test(location.href) && document.readyState === "complete"`),
 	};
 }
