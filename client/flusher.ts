@@ -36,7 +36,7 @@ const largeBody = 2_000;
 interface Pause {
 	until: number;
 	failures: number;
-	/** True if bodies are sent uncompressed, as a compressed one has failed: a firewall may refuse gzip. */
+	/** True after a compressed body has failed, as a firewall may refuse gzip, and until an uncompressed one fails too. */
 	isPlain?: boolean | undefined;
 }
 
@@ -49,8 +49,8 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	let pause: Pause = { until: 0, failures: 0 };
 	/** The pause before the last request, if the browser ended that without an answer. */
 	let undo: Pause | undefined;
-	/** Time at which the page was last hidden or left. */
-	let leftAt = 0;
+	/** True after the page was hidden or left, until it sends again. */
+	let isLeft = false;
 	/** Ids of events that were handed to the browser, with no answer yet. */
 	const leaving = new Set<string>();
 	/** Number of bytes left for more keepalive requests. */
@@ -129,10 +129,10 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			}
 			return readReply(response);
 		}).catch((cause) => ({ _cause: cause }));
-		undo = reply._cause ? pause : undefined;
+		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
-			room += size(events);
 			for (const { id } of events) leaving.delete(id);
+			if (!leaving.size) room = batchBytes;
 		}
 		if (reply._rejected) {
 			const taken = events.filter((event) => {
@@ -142,7 +142,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 				return !rejection;
 			});
 			largest = batchEvents;
-			if (pause.failures || pause.isPlain) wait(0, 0);
+			if (pause.failures) wait(0, 0);
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
@@ -156,12 +156,16 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
 		} else if (isZipped) {
-			pause = { ...pause, isPlain: true };
-			return send(events, isLast, isEager);
+			const before = undo;
+			wait(0, pause.failures, true);
+			const isMore = await send(events, isLast, isEager);
+			// The compressed body may have failed because the page goes.
+			undo = before ?? undo;
+			return isMore;
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
-		} else if (!reply._cause || Date.now() - leftAt > timeoutMs) {
+		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
 			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
 		}
@@ -186,6 +190,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	const start = (isEager?: boolean): Promise<void> => {
 		clearTimeout(timer);
 		timer = gathering = undefined;
+		isLeft = false;
 		running ??= run(isEager);
 		return running;
 	};
@@ -209,7 +214,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		},
 		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
 		_leave() {
-			leftAt = Date.now();
+			isLeft = true;
 			// Browsers end a request because the page goes, some of them before they tell the page.
 			if (undo) writeLocal(pauseKey, undo);
 			queue._spill();

@@ -8,7 +8,7 @@ export interface Reply {
 	_refusal?: "malformed_body" | "body_too_large";
 	/** Reason for which nothing can be sent: the write key, the origin or the proxy's address is wrong. */
 	_stop?: string;
-	/** Pause in ms that the proxy asks for. */
+	/** Pause in ms that the proxy asks for. 0 or NaN if it names none. */
 	_ms?: number;
 	/** Error of the browser, which ended the request without an answer. */
 	_cause?: unknown;

@@ -38,8 +38,7 @@ export function createTabLock(name: string) {
 		const key = `${name}:lease`;
 		let mine: number | undefined;
 		// Ends after `longest` even if the clock stands still.
-		let looks = longest / lookMs;
-		do {
+		for (let looks = longest / lookMs; looks && readLocal(key) !== mine; looks--) {
 			const left = (readLocal(key) as number) - Date.now();
 			// A lease for longer than `longest` was written under a wrong clock.
 			if (!(left > 0 && left <= longest)) {
@@ -49,7 +48,7 @@ export function createTabLock(name: string) {
 				if (!writeLocal(key, mine)) break;
 			}
 			await new Promise((resolve) => setTimeout(resolve, lookMs));
-		} while (readLocal(key) !== mine && --looks);
+		}
 		return work().finally(() => removeLocal(key));
 	};
 }

@@ -309,6 +309,17 @@ describe("a request that the browser ends because the page goes", () => {
 		expect(pause()?.failures ?? 0).toBe(0);
 	});
 
+	test("says nothing about compression, even if the same is accepted uncompressed meanwhile", async () => {
+		answer = ({ body }) =>
+			typeof body === "string" ? accepted() : Promise.reject(new DOMException("Aborted.", "AbortError"));
+		const tracker = start("/ferry");
+		tracker.login({ userId: "1", attributes: { text: "x".repeat(4_000) } });
+		await until(() => tracker.state().waiting === 0);
+		leave();
+		expect(zipped).toEqual([true, false]);
+		expect(pause()?.isPlain).toBeUndefined();
+	});
+
 	test("but an answer is, and the next page waits", async () => {
 		answer = () => new Response("<h1>Bad gateway</h1>", { status: 502 });
 		await known().flush();
