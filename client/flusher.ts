@@ -125,7 +125,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const { id } of events) leaving.add(id);
-					return { _cause: 1 };
+					return { _cause: 1, _isLost: isAsked };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}

@@ -211,7 +211,8 @@ describe("fetch", () => {
 		"%s: events go out by beacon, each once, and stay until a page can read an answer",
 		async (_, fetch) => {
 			vi.stubGlobal("fetch", fetch);
-			const tracker = known();
+			const tracker = start("/ferry");
+			tracker.login({ userId: "1" });
 			for (let n = 0; n < 120; n++) tracker.track(`event ${n}`);
 			await until(() => beacons.length > 120);
 			expect(new Set(beacons).size).toBe(121);
