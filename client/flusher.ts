@@ -98,7 +98,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		const here = [location.origin, window.origin].find((origin) => origin !== "null");
 		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
-		let isAsked = false;
+		let asked: Promise<Response> | undefined;
 		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
 			if (!url) return { _stop: "proxy: not a URL" };
 			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
@@ -117,20 +117,19 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			}
 			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
 			// requests. Then the text is sent in another way, without an answer if need be.
-			isAsked = true;
-			const asked = attempt(() => fetch(url, request));
+			asked = attempt(() => fetch(url, request));
 			let response = await asked?.catch((cause) => {
 				if (!isLast) throw cause;
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const { id } of events) leaving.add(id);
-					return { _cause: 1, _isLost: isAsked };
+					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause, _isLost: isAsked }));
+		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
 			for (const { id } of events) leaving.delete(id);
