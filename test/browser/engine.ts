@@ -65,6 +65,11 @@ export function isLeftOut(engines: EngineName[], reason: string): boolean {
 	return true;
 }
 
+const running = new Set<{ kill(): Promise<void> }>();
+
+/** Ends what a failed story has left running. */
+export const endAll = () => Promise.all([...running].map((program) => program.kill()));
+
 /** Starts a program in a process group of its own. */
 export function start(command: string, args: string[], env: Record<string, string | undefined> = {}) {
 	const child = spawn(command, args, {
@@ -76,7 +81,7 @@ export function start(command: string, args: string[], env: Record<string, strin
 	child.stderr.resume();
 	// Also rejects if the program is missing.
 	const exited = once(child, "exit").catch(() => {});
-	return Object.assign(child, {
+	const program = Object.assign(child, {
 		/** Ends all processes of the group at once. */
 		async kill() {
 			try {
@@ -85,8 +90,11 @@ export function start(command: string, args: string[], env: Record<string, strin
 				// All of them have ended.
 			}
 			await exited;
+			running.delete(program);
 		},
 	});
+	running.add(program);
+	return program;
 }
 
 export type Started = ReturnType<typeof start>;

@@ -22,6 +22,8 @@ const quiet = [
 	["app.update.enabled", false],
 	["browser.aboutwelcome.enabled", false],
 	["browser.shell.checkDefaultBrowser", false],
+	// After a crash, no pages of the session before.
+	["browser.sessionstore.resume_from_crash", false],
 	["datareporting.policy.dataSubmissionEnabled", false],
 	["datareporting.policy.firstRunURL", ""],
 	["network.captive-portal-service.enabled", false],

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import type { Tracker } from "../../client/index.ts";
 import type { Event } from "../../shared/event.ts";
-import { type Engine, launchEngine, type Page, type Visitor } from "./engine.ts";
+import { type Engine, endAll, launchEngine, type Page, type Visitor } from "./engine.ts";
 import { type Site, startSite } from "./site.ts";
 
 /** The window of a page once the script has loaded. */
@@ -15,7 +15,10 @@ export function useWorld(): void {
 	beforeAll(async () => {
 		world.engine = await launchEngine();
 	});
-	afterAll(() => world.engine.close());
+	afterAll(async () => {
+		await world.engine.close();
+		await endAll();
+	});
 	beforeEach(async () => {
 		world.visitor = await world.engine.visitor();
 		world.site = await startSite(world.visitor);
