@@ -1,5 +1,5 @@
 import type { Color } from "../shared/event.ts";
-import type { Login } from "./identity.ts";
+import type { GivenNames, Login } from "./identity.ts";
 import type { Listener, NoticeKind } from "./notices.ts";
 
 /** JSON object, at most 16,384 bytes in UTF-8 and 5 levels deep. The tracker copies it at once. */
@@ -39,10 +39,7 @@ export interface TrackOptions {
 }
 
 /** Visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
-export interface LoginInput {
-	email?: string | null | undefined;
-	userId?: string | number | null | undefined;
-	token?: string | null | undefined;
+export interface LoginInput extends GivenNames {
 	/** Attributes of the person. */
 	attributes?: Data | null | undefined;
 }

@@ -1,10 +1,16 @@
 import type { Limits, Person } from "../shared/event.ts";
-import type { LoginInput } from "./contract.ts";
 import { parseJson } from "./originals.ts";
 import { readName, refuse } from "./text.ts";
 
 const emailLength: Limits["emailLength"] = 254;
 const idLength: Limits["idLength"] = 200;
+
+/** Names of a visitor as pages give them to `login()`. */
+export interface GivenNames {
+	email?: string | null | undefined;
+	userId?: string | number | null | undefined;
+	token?: string | null | undefined;
+}
 
 /** Names of a visitor. */
 export type Login = Pick<Person, "email" | "userId" | "token">;
@@ -40,9 +46,9 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
  * Reads the argument of `login()`. The claims of a token stand in for names that are not given.
  * @throws TypeError if a name is invalid, or none is given.
  */
-export function readLogin(given: LoginInput): Login {
+export function readLogin(given: GivenNames): Login {
 	const login: Login = {};
-	let signed: LoginInput | null | undefined;
+	let signed: GivenNames | null | undefined;
 	const read = (name: keyof Login, max: number) => {
 		const text = readName(given[name], max, name) ?? readName(signed?.[name], max, name);
 		// Only fields with a value are set: the login is spread over the identity, and undefined would erase a name.
@@ -53,7 +59,7 @@ export function readLogin(given: LoginInput): Login {
 		// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
 		// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
 		const claims = (login.token as string).split(".")[1] as string;
-		signed = parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as LoginInput;
+		signed = parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
 	} catch {}
 	read("userId", idLength);
 	read("email", emailLength);

@@ -1,5 +1,3 @@
-import { invisible } from "../../shared/event.ts";
-
 type Json = Record<string, unknown>;
 
 export const isObject = (value: unknown): value is Json =>
@@ -39,8 +37,8 @@ function tidyId(id: unknown): unknown {
 	if (typeof id !== "string") return id ?? undefined;
 	const trimmed = id.trim();
 	if (nobody.has(trimmed)) return undefined;
-	// Some invisible characters are white space. An id that has them is refused as it came.
-	return trimmed.length < id.length && invisible.test(id) ? id : trimmed;
+	// Other white space than ASCII stays, so that the id is refused: somebody else's could look the same.
+	return /[^\0-\x7f]/.test(id.replace(trimmed, "")) ? id : trimmed;
 }
 
 /** Reads a number that may be text. Undefined if it is neither. */

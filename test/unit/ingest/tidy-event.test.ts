@@ -44,7 +44,7 @@ describe("a person", () => {
 		expect(check({ type: "update", person: null })).toBe("identity_required");
 	});
 
-	test.each([true, {}, [], "u\u200b", "u\ufeff", "\u2028u", "u\u0000"])("%j is no userId", (userId) => {
+	test.each([true, {}, [], "u\u200b", "u\ufeff", "u\u00a0", "\u2028u", "u\u0000"])("%j is no userId", (userId) => {
 		expect(check({ type: "update", person: { userId } })).toBe("invalid_event");
 	});
 });
