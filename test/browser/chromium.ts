@@ -85,9 +85,12 @@ export interface Chromium extends Engine {
 	visitor(options?: BrowserContextOptions & { isDriven?: boolean }): Promise<BrowserContext>;
 }
 
+/** A page as Playwright drives it, for stories that run in Chromium alone. */
+export const playwrightOf = (page: Page): PlaywrightPage => page as PlaywrightPage;
+
 /** Opens the Chromium DevTools protocol of a page, which other engines lack. */
 export const protocolOf = (page: Page): Promise<CDPSession> =>
-	(page as PlaywrightPage).context().newCDPSession(page as PlaywrightPage);
+	playwrightOf(page).context().newCDPSession(playwrightOf(page));
 
 /** Starts Chromium with its profile in a folder. */
 async function startProfile(folder: string, own: string[]) {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { playwrightOf } from "./chromium.ts";
 import { call, flush, login, open, useWorld, world } from "./page.ts";
 import { scriptTag } from "./site.ts";
 
@@ -7,7 +8,7 @@ useWorld();
 /** Opens a page with this markup. */
 async function show(markup: string) {
 	world.site.pages.set("/", `${markup}${scriptTag()}`);
-	return open();
+	return playwrightOf(await open());
 }
 /** Logs in and sends. Resolves to the names of the events before the login. */
 async function recorded(page: Awaited<ReturnType<typeof show>>) {

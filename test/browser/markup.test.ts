@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { flush, type Loaded, open, untilState, useWorld, world } from "./page.ts";
+import { playwrightOf } from "./chromium.ts";
+import { flush, type Loaded, untilState, useWorld, world } from "./page.ts";
 import { scriptTag, stub } from "./site.ts";
 
 useWorld();
@@ -9,10 +10,11 @@ async function deliver(html: string) {
 	world.site.pages.set("/", html);
 	world.site.policy("default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src *; frame-src *; img-src *");
 	const elsewhere: string[] = [];
-	world.visitor.on("request", (request) => {
+	const page = await world.visitor.newPage();
+	playwrightOf(page).on("request", (request) => {
 		if (request.method() === "POST" && !request.url().startsWith(world.site.origin)) elsewhere.push(request.url());
 	});
-	const page = await open();
+	await page.goto(world.site.origin);
 	await page.waitForFunction(() => "flush" in ((window as unknown as Loaded).eventferry ?? {}));
 	await page.evaluate(() => {
 		const { eventferry } = window as unknown as Loaded;

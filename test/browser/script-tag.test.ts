@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Page } from "./engine.ts";
-import { call, flush, type Loaded, state, untilState, useWorld, world } from "./page.ts";
+import { call, flush, type Loaded, open, state, untilState, useWorld, world } from "./page.ts";
 import { type Site, scriptTag, startSite, stub } from "./site.ts";
 
 useWorld();
@@ -40,7 +40,10 @@ describe("a script or a proxy on another origin", () => {
 		shop.policy(`default-src 'none'; script-src ${world.site.origin}; connect-src ${world.site.origin}`);
 		shop.pages.set("/", remote(`async crossorigin integrity="sha384-${hash}"`));
 		// Cookies do not tell the two sites apart, which differ in their port alone.
-		await world.visitor.addCookies([{ name: "session", value: "secret", url: world.site.origin }]);
+		await (await open()).evaluate(() => {
+			// biome-ignore lint/suspicious/noDocumentCookie: not every engine has cookieStore
+			document.cookie = "session=secret";
+		});
 		const { page, lines } = await visit(shop, "/");
 		await page.waitForFunction(() => "eventferry" in window);
 		await deliver(page);
