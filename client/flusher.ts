@@ -99,6 +99,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		const here = [location.origin, window.origin].find((origin) => origin !== "null");
 		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
+		let asked: Promise<Response> | undefined;
 		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
 			if (!url) return { _stop: "proxy: not a URL" };
 			const text = toJson({ writeKey, sentAt: readClock(), events });
@@ -125,19 +126,19 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			}
 			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
 			// requests. Then the text is sent in another way, without an answer if need be.
-			const asked = attempt(() => fetch(url, request));
+			asked = attempt(() => fetch(url, request));
 			let response = await asked?.catch((cause) => {
 				if (!isLast) throw cause;
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const { id } of events) leaving.add(id);
-					return { _cause: 1 };
+					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause }));
+		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
 			for (const { id } of events) leaving.delete(id);
@@ -164,19 +165,15 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			isStopped = true;
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
-		} else if (isZipped) {
-			const before = undo;
+		} else if (isZipped && !reply._isLost) {
 			wait(0, pause.failures, true);
-			const isMore = await send(events, isLast, isEager);
-			// The compressed body may have failed because the page goes.
-			undo = before ?? undo;
-			return isMore;
+			return send(events, isLast, isEager);
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
 		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
+			wait(backoff(pause.failures, Math.random()), pause.failures + 1, isZipped);
 		}
 		return false;
 	};

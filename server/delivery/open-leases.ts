@@ -4,7 +4,7 @@ import type { Lease } from "../outbox/outbox.ts";
 const concurrency = 4;
 /** Duration from which a request is slow, ms. A slow request leaves its slot to another one. */
 // Guard (SECURITY.md): slow-slots
-const slowMs = 250;
+const slowMs = 1_000;
 /** Maximum number of requests under way, slow ones included. */
 const underWayMost = 32;
 /** Maximum number of requests under way up to which others than the backend's events may begin. */

@@ -40,16 +40,11 @@ interface BundleHead {
 export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
 /** A claim without its key. */
-export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson" | "isOnlyChecked">;
+export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson">;
 
 const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.every((name, place) => name === b[place]);
 const isSameTerm = (a: Term, b: Claim) =>
-	a.until === b.until &&
-	a.at === b.at &&
-	a.since === b.since &&
-	a.reason === b.reason &&
-	a.ofPerson === b.ofPerson &&
-	a.isOnlyChecked === b.isOnlyChecked;
+	a.until === b.until && a.at === b.at && a.since === b.since && a.reason === b.reason && a.ofPerson === b.ofPerson;
 
 /** Returns the index of a route, which is added if it is new. Searches from the end: the last route is the likeliest. */
 function indexOfRoute(routes: string[][], route: string[]): number {
@@ -60,9 +55,8 @@ function indexOfRoute(routes: string[][], route: string[]): number {
 function indexOfTerm(terms: Term[], claim: Claim): number {
 	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
 	if (index >= 0) return index;
-	const { reason, at, since, until, ofPerson, isOnlyChecked } = claim;
-	const flags = { ...(ofPerson && { ofPerson }), ...(isOnlyChecked && { isOnlyChecked }) };
-	return terms.push({ reason, at, since, until, ...flags }) - 1;
+	const { reason, at, since, until, ofPerson } = claim;
+	return terms.push({ reason, at, since, until, ...(ofPerson && { ofPerson }) }) - 1;
 }
 
 const newline = Buffer.from("\n");

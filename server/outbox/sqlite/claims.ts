@@ -106,7 +106,7 @@ export function createClaims(
 	/** Takes the claims of an event, unless one of them is taken; returns the term of that one. */
 	function takeForEvent(keys: Buffer, terms: Term[], trusted: boolean): Term | undefined {
 		const taken = terms.length > 1 && terms.find((term, place) => isTaken(keyAt(keys, place), term));
-		return taken || terms.find((term, place) => !term.isOnlyChecked && !take(keyAt(keys, place), term, trusted));
+		return taken || terms.find((term, place) => !take(keyAt(keys, place), term, trusted));
 	}
 
 	return {
@@ -130,7 +130,7 @@ export function createClaims(
 			const isAlike =
 				events.length > 1 &&
 				events.every(({ length, 1: of, 3: each }) => length === 4 && each === first && isTrusted(of) === trusted);
-			if (term && !term.isOnlyChecked && isAlike && takeNew(keys, term, trusted)) return taken;
+			if (term && isAlike && takeNew(keys, term, trusted)) return taken;
 			let offset = 0;
 			for (const [place, [, flags, , ...own]] of events.entries()) {
 				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);

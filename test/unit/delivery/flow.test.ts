@@ -198,7 +198,7 @@ describe("the flow", () => {
 			await append(...range(40));
 			const attempts = () => names().filter((name) => name === "attempt").length;
 			const begun: number[] = [];
-			for (let at = 0; !tookReserved; at += 250) {
+			for (let at = 0; !tookReserved; at += 1_000) {
 				await passUntil(at);
 				while (names().includes("take") && !tookReserved) await answer("take");
 				begun.push(attempts());

@@ -106,7 +106,7 @@ describe("slow requests", () => {
 		for (let some = 1; some > 0; begun += some) {
 			add(openLeases.room(false), more);
 			some = begin().length;
-			now += 250;
+			now += 1_000;
 		}
 		return begun;
 	}
@@ -114,12 +114,12 @@ describe("slow requests", () => {
 	it("leave their slots to others", () => {
 		add(8);
 		begin();
-		expect(openLeases.slowAt()).toBe(250);
+		expect(openLeases.slowAt()).toBe(1_000);
 		now = 249;
 		expect(begin()).toHaveLength(0);
-		now = 250;
+		now = 1_000;
 		expect(begin().map(({ lease }) => lease.lane)).toEqual([4, 5, 6, 7]);
-		expect(openLeases.slowAt()).toBe(500);
+		expect(openLeases.slowAt()).toBe(2_000);
 	});
 
 	it("leave the last four of 32 to the backend's events", () => {
@@ -135,7 +135,7 @@ describe("slow requests", () => {
 		add(4, { attempts: 1 });
 		while (mayTry(1)) {
 			begin();
-			now += 250;
+			now += 1_000;
 			add(4, { attempts: 1 });
 		}
 		expect(openLeases.all().filter(({ stage }) => stage === "busy")).toHaveLength(16);
