@@ -34,7 +34,7 @@ function load(): void {
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
 	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
 	const src = (script ?? current)?.src;
-	if (!writeKey) refuse("no data-write-key and no eventferryConfig.writeKey");
+	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const [name, value] of Object.entries({ pages, clicks, debug, consent })) {
 		if (!known.includes(value)) warn("unknown attribute", `${name}=${value}`);

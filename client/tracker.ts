@@ -189,7 +189,7 @@ export function createTracker<Events = Record<string, Data>>(
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
 			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes ?? undefined, login: readLogin(input) })),
+		login: (input) => record("login", () => ({ data: input.attributes as Data, login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
