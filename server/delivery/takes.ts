@@ -14,9 +14,11 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 	const { destination, outbox, now } = context;
 	let readyAt = 0;
 	let served = 0;
+	/** True if the last take was of the backend's events alone because slow requests were many. */
+	let hasPassedOver = false;
 	return {
 		/** Earliest time at which the store may have a ready lane that no take has seen. */
-		readyAt: () => readyAt,
+		readyAt: () => (hasPassedOver && !openLeases.isCrowded() ? 0 : readyAt),
 
 		/** Notes that a lane may be ready from this time on. */
 		readyFrom(at: number): void {
@@ -26,7 +28,8 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 		/** Leases up to `lanes` ready lanes. */
 		async take(lanes: number): Promise<void> {
 			const before = hold.stored();
-			const reservedOnly = purse.reservedOnly();
+			hasPassedOver = openLeases.isCrowded();
+			const reservedOnly = hasPassedOver || purse.reservedOnly();
 			readyAt = Number.POSITIVE_INFINITY;
 			const taken = await outbox.take({
 				destination,

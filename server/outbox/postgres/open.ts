@@ -89,6 +89,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
 	const settling = createGroupCommit(createSettling(shared, ends), settledTogether);
+	const expire = createExpiry(shared, ends);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
 
@@ -132,7 +133,12 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		hold: createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
-		expire: createExpiry(shared, ends),
+		async expire(request) {
+			const expired = await expire(request);
+			// A person whose last trusted delivery has expired may have another lane, which is ready now.
+			if (expired > 0) ready.tell();
+			return expired;
+		},
 		receive: createReports(shared, room, exclusively),
 		linked: createLinks(shared),
 		...createDeadLetters(shared, exclusively),
