@@ -1,7 +1,7 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
 import { createLiveStream } from "./admin/live.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warningsOf } from "./config/config.ts";
+import { type CheckedConfig, type CheckedSite, type Config, checkConfig, storeUrl, warningsOf } from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
@@ -156,7 +156,7 @@ interface Running {
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
 async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
 	const { accounts, observers, log, now } = parts;
-	const outbox = await openOutbox(store, { maxBytes: maxStoreBytes });
+	const outbox = await openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
 	const deliveries = [...accounts].flatMap(([site, own]) =>

@@ -1,5 +1,6 @@
-import type { ClientConfig, PoolClient } from "pg";
+import type { Client, ClientConfig, PoolClient } from "pg";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { libpqUrls, type TlsUrls } from "./tls.ts";
 
 /** A row of PostgreSQL, with bigint read as a number. */
 export type Row = Record<string, unknown>;
@@ -31,10 +32,9 @@ export const codeOf = (error: unknown): string | undefined => {
 	return cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
 };
 
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message || cause.name : String(cause));
 const unavailable = (cause: unknown) =>
-	cause instanceof StoreUnavailableError
-		? cause
-		: new StoreUnavailableError(cause instanceof Error ? cause.message || cause.name : String(cause), { cause });
+	cause instanceof StoreUnavailableError ? cause : new StoreUnavailableError(messageOf(cause), { cause });
 
 async function loadPg() {
 	try {
@@ -45,11 +45,26 @@ async function loadPg() {
 	}
 }
 
+/** Tells whether the server has no TLS where that is allowed. */
+async function lacksTls(Client: new (config: ClientConfig) => Client, { url, withoutTls }: TlsUrls): Promise<boolean> {
+	if (!withoutTls) return false;
+	const client = new Client({ connectionString: url, connectionTimeoutMillis: connectMs });
+	try {
+		await client.connect();
+		return false;
+	} catch (error) {
+		return messageOf(error) === "The server does not support SSL connections";
+	} finally {
+		await client.end().catch(() => {});
+	}
+}
+
 /** Makes a pool of connections to a database. It connects when it is used first. */
 export async function connect(url: string) {
+	const urls = libpqUrls(url);
 	const pg = await loadPg();
 	const config: ClientConfig = {
-		connectionString: url,
+		connectionString: (await lacksTls(pg.Client, urls)) ? urls.withoutTls : urls.url,
 		connectionTimeoutMillis: connectMs,
 		query_timeout: answerMs,
 		keepAlive: true,
