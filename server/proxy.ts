@@ -1,7 +1,14 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
 import { createLiveStream } from "./admin/live.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig, storeUrl, warningsOf } from "./config/config.ts";
+import {
+	type CheckedConfig,
+	type CheckedSite,
+	type Config,
+	checkConfig,
+	storeUrl,
+	warningsOf,
+} from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
@@ -155,8 +162,9 @@ interface Running {
 
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
 async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
-	const { accounts, observers, log, now } = parts;
+	const { accounts, observers, log } = parts;
 	const outbox = await openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
+	const now = outbox.now ?? parts.now;
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
 	const deliveries = [...accounts].flatMap(([site, own]) =>

@@ -24,6 +24,8 @@ export type { DestinationStats, OutboxStats } from "./tally.ts";
  * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
 export interface Outbox {
+	/** Returns the time by the clock of all processes that share the store; absent if only this process has it. */
+	now?(): number;
 	/**
 	 * Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}. The last fifth of a limited
 	 * store is for trusted batches and reports.
