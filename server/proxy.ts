@@ -43,8 +43,8 @@ export interface EventProxy {
 	stop(graceMs?: number): Promise<void>;
 	/**
 	 * Accepts an event of the backend, as `POST /v1/events` does. Resolves once the event is on disk. Rejects with a
-	 * TypeError for an invalid event, and with `StoreUnavailableError` if it cannot be stored. `writeKey` selects the
-	 * site; the default is the first one.
+	 * TypeError for an invalid event, and with `StoreUnavailableError` if it cannot be stored, or may be stored
+	 * where the code is `outcome_unknown`. `writeKey` selects the site; the default is the first one.
 	 */
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**

@@ -1,5 +1,5 @@
 import type { Client, ClientBase, ClientConfig, PoolClient } from "pg";
-import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { OutcomeUnknownError, StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { libpqUrls, type TlsUrls } from "./tls.ts";
 
 /** A row of PostgreSQL, with bigint read as a number. */
@@ -45,6 +45,15 @@ export const codeOf = (error: unknown): string | undefined => {
 const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message || cause.name : String(cause));
 const unavailable = (cause: unknown) =>
 	cause instanceof StoreUnavailableError ? cause : new StoreUnavailableError(messageOf(cause), { cause });
+
+/**
+ * Returns the error of a statement that commits. Only an error that did not end the session says that nothing was
+ * committed: https://www.postgresql.org/docs/current/protocol-error-fields.html.
+ */
+function errorOfCommit(cause: unknown): StoreUnavailableError {
+	const isRefusal = cause instanceof Error && "severity" in cause && cause.severity === "ERROR";
+	return isRefusal ? unavailable(cause) : new OutcomeUnknownError(messageOf(cause), { cause });
+}
 
 /**
  * Sets the limits of a session that this process has to itself. Resolves to false, with nothing set, behind a pooler,
@@ -144,7 +153,7 @@ export async function connect(url: string) {
 	}
 
 	async function commit(client: ClientBase): Promise<void> {
-		const { command } = await client.query("COMMIT");
+		const { command } = await client.query("COMMIT").catch((error) => Promise.reject(errorOfCommit(error)));
 		if (command !== "COMMIT") throw new StoreUnavailableError("the transaction was rolled back");
 	}
 
@@ -160,6 +169,15 @@ export async function connect(url: string) {
 	return {
 		/** Runs one statement, as a transaction. */
 		run: ((text, values) => lend((run) => run(text, values))) as Run,
+		/** Runs one statement that writes, as a transaction. Rejects with `OutcomeUnknownError` if it may have been written. */
+		write: ((text, values) =>
+			lend(async (run, client) => {
+				if (limited.has(client)) return run(text, values).catch((error) => Promise.reject(errorOfCommit(error)));
+				begin(run, client);
+				const rows = await run(text, values);
+				await commit(client);
+				return rows;
+			})) as Run,
 		/** Runs statements on one connection, each as a transaction. */
 		connection: lend,
 		/** Runs reads that see the store at one moment. */
