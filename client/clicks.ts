@@ -4,7 +4,7 @@ import type { Data, Tracker } from "./contract.ts";
  * Tracks clicks on elements that have `data-ferry-event="Name"`. Their other `data-ferry-*` attributes are the event's
  * data: `data-ferry-product-id` becomes `productId`.
  */
-export function trackClicks(tracker: Tracker): void {
+export const trackClicks = (tracker: Tracker): void => {
 	let labelled: Element | undefined;
 	const look = (event: MouseEvent) => {
 		// Sees into open shadow roots, unlike the event's target.
@@ -29,4 +29,4 @@ export function trackClicks(tracker: Tracker): void {
 	// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
 	addEventListener("click", look, true);
 	addEventListener("auxclick", look, true);
-}
+};

@@ -38,7 +38,7 @@ let context: Event["context"];
  * @param isPageView True to read the title each time that the event is serialised, until the address changes: a
  * single-page app sets the title after the address.
  */
-export function readContext(isPageView?: boolean): Event["context"] {
+export const readContext = (isPageView?: boolean): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
 	if (seen !== href + title) {
@@ -64,4 +64,4 @@ export function readContext(isPageView?: boolean): Event["context"] {
 				},
 			}
 		: context;
-}
+};

@@ -44,7 +44,7 @@ interface Pause {
 const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
-export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
+export const createFlusher = (name: string, path: string, writeKey: string, queue: Queue, notify: Notify) => {
 	const pauseKey = `${name}:pause`;
 	const withTabLock = createTabLock(name);
 	let pause: Pause = { until: 0, failures: 0 };
@@ -240,4 +240,4 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			sendFirst(batchBytes);
 		},
 	};
-}
+};

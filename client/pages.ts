@@ -1,7 +1,7 @@
 import type { Tracker } from "./contract.ts";
 
 /** Records a page view now, and one after each change of path or query by `history` or by going back and forward. */
-export function trackPages(tracker: Tracker): void {
+export const trackPages = (tracker: Tracker): void => {
 	let current = "";
 	const look = () => {
 		const { pathname, search } = location;
@@ -20,4 +20,4 @@ export function trackPages(tracker: Tracker): void {
 	}
 	addEventListener("popstate", look);
 	look();
-}
+};

@@ -22,7 +22,7 @@ export type Queue = ReturnType<typeof createQueue>;
  * send them as it unloads, and after `_begin()` also in the store, so that they outlive the page.
  * @param visitor Returns the current visitor.
  */
-export function createQueue(name: string, visitor: () => Identity, notify: Notify) {
+export const createQueue = (name: string, visitor: () => Identity, notify: Notify) => {
 	const events = new Map<string, Event>();
 	/** Ids of events whose latest version is not stored, each with its time of capture, or 0 to be stored at once. */
 	const unsaved = new Map<string, number>();
@@ -176,4 +176,4 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			void store._wipe();
 		},
 	};
-}
+};

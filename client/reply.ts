@@ -27,7 +27,7 @@ export const longestWait = 86_400_000;
  * captive portal or a firewall may answer anything.
  * @throws Error of the browser that ended the answer before its end.
  */
-export async function readReply(response: Response): Promise<Reply> {
+export const readReply = async (response: Response): Promise<Reply> => {
 	const { status } = response;
 	const { accepted, rejected, code }: Partial<BatchReply & Problem> =
 		(await response.json().catch((cause) => {
@@ -38,7 +38,7 @@ export async function readReply(response: Response): Promise<Reply> {
 	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _stop: code };
 	if (status !== 429 && status !== 503) return {};
 	return { _ms: Math.min((response.headers.get("Retry-After") as unknown as number) * 1_000, longestWait) };
-}
+};
 
 /**
  * Backoff in ms with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a random

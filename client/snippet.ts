@@ -19,7 +19,7 @@ const off: unknown[] = ["off", false];
 const known: unknown[] = [...on, ...off, "denied", "granted", "pending", undefined];
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
-function load(): void {
+const load = (): void => {
 	const stub: unknown = window.eventferry;
 	// The page has the script twice. Markup such as `<a id="eventferry">` has no function there.
 	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
@@ -63,7 +63,7 @@ function load(): void {
 	if (Array.isArray(stub)) push(...stub);
 	if (!off.includes(clicks)) trackClicks(tracker);
 	if (on.includes(pages)) trackPages(tracker);
-}
+};
 
 try {
 	load();

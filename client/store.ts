@@ -18,7 +18,7 @@ type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
  * @param onLost Called when IndexedDB fails, with the cause, and when the database is created anew, without one.
  * Somebody can delete it while the page runs.
  */
-export function createEventStore(name: string, onLost: (cause?: unknown) => void) {
+export const createEventStore = (name: string, onLost: (cause?: unknown) => void) => {
 	let database: Promise<IDBDatabase> | undefined;
 	const prefix = `${name}:event:`;
 	let isBroken = false;
@@ -144,4 +144,4 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
 		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};
-}
+};

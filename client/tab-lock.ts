@@ -18,7 +18,7 @@ const lookMs = 100;
  * browser refuses both Web Locks and localStorage. A lock is for one request only, as a page that holds one is kept out
  * of the back/forward cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
  */
-export function createTabLock(name: string) {
+export const createTabLock = (name: string) => {
 	/** True once Web Locks have failed, or have not answered in time. */
 	let isBroken = false;
 
@@ -52,4 +52,4 @@ export function createTabLock(name: string) {
 		}
 		return work().finally(() => removeLocal(key));
 	};
-}
+};

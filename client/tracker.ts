@@ -24,10 +24,10 @@ const idleMs = 15_000;
  * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
-export function createTracker<Events = Record<string, Data>>(
+export const createTracker = <Events = Record<string, Data>>(
 	options: TrackerOptions,
 	now: () => number = readClock,
-): Tracker<Events> {
+): Tracker<Events> => {
 	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
 		refuse(`proxy: not a URL or path: ${proxy}`);
@@ -203,4 +203,4 @@ export function createTracker<Events = Record<string, Data>>(
 		},
 		on,
 	};
-}
+};

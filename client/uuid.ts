@@ -12,7 +12,7 @@ const randomHex = () => hex(Math.floor(Math.random() * 2 ** 32), 8);
  * millisecond, or after the clock was set back, the ids run ahead of the clock. Random digits are drawn once per
  * millisecond, as drawing takes longer than all the rest.
  */
-export function createIds(now: () => number): () => string {
+export const createIds = (now: () => number): (() => string) => {
 	/** Time of the last id, in 256ths of a millisecond. */
 	let last = -1;
 	let random: string;
@@ -25,4 +25,4 @@ export function createIds(now: () => number): () => string {
 		const at = hex(last, 14);
 		return `${at.slice(0, 8)}-${at.slice(8, 12)}-7${at.slice(12)}0-8${random.slice(1, 4)}-${random.slice(4)}`;
 	};
-}
+};
