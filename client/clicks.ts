@@ -19,12 +19,12 @@ export const trackClicks = (tracker: Tracker): void => {
 				labelled = undefined;
 			});
 		}
+		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
-		for (const [key, value] of Object.entries(element.dataset)) {
-			const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
-			if (name !== key && name !== "event") data[name] = value;
+		for (const [key, value] of Object.entries(others)) {
+			if (/^ferry[A-Z]/.test(key)) data[key.charAt(5).toLowerCase() + key.slice(6)] = value;
 		}
-		tracker.track(element.dataset.ferryEvent as string, data);
+		tracker.track(ferryEvent as string, data);
 	};
 	// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
 	addEventListener("click", look, true);

@@ -18,9 +18,9 @@ export const toJson = (value: unknown): string => {
 			const found = this[key]?.toJSON;
 			return found === toJSON || found === ({} as { toJSON?: unknown }).toJSON ? this[key] : converted;
 		} satisfies Replacer);
-	const json: string | undefined = stringify(value, replacer as never);
-	// An escape sequence of more than two characters is a lone surrogate, as the first part of `\u0007` matches alone.
-	return json?.replace(/\\(ud...|.)/g, (found) => (found[2] ? "\ufffd" : found)) as string;
+	const json: string = stringify(value, replacer as never);
+	// A lone surrogate is escaped as `\ud...`. Matches escaped backslashes too, as `ud` after one of them is text.
+	return json?.includes("\\ud") ? json.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept) : json;
 };
 
 /** Makes whole milliseconds of a time, by default now. A `Date.now` that the page has replaced may give anything. */

@@ -4,10 +4,9 @@ import type { Tracker } from "./contract.ts";
 export const trackPages = (tracker: Tracker): void => {
 	let current = "";
 	const look = () => {
-		const { pathname, search } = location;
-		if (current === pathname + search) return;
-		current = pathname + search;
-		tracker.page();
+		const address = location.pathname + location.search;
+		if (current !== address) tracker.page();
+		current = address;
 	};
 	// The two methods are replaced, as no event tells of their calls.
 	// https://developer.mozilla.org/docs/Web/API/Window/popstate_event

@@ -24,8 +24,8 @@ export type Queue = ReturnType<typeof createQueue>;
  */
 export const createQueue = (name: string, visitor: () => Identity, notify: Notify) => {
 	const events = new Map<string, Event>();
-	/** Ids of events whose latest version is not stored, each with its time of capture, or 0 to be stored at once. */
-	const unsaved = new Map<string, number>();
+	/** Ids of events whose latest version is not stored. */
+	const unsaved = new Set<string>();
 	/**
 	 * Ids of events that may be in the store, and must be removed from it once settled. Undefined: their first write has
 	 * begun. True: they are written, so an event that the store lacks later was delivered by another tab. False: the
@@ -54,7 +54,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 	const store = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		for (const id of events.keys()) {
-			unsaved.set(id, 0);
+			unsaved.add(id);
 			// An event that the store lacks now was not delivered by another tab.
 			stored.set(id, false);
 		}
@@ -84,22 +84,17 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 		if (isSaving) return;
 		isSaving = true;
 		while (isSaving) {
-			const [since = 0] = unsaved.values();
-			// Takes the absolute difference, as the clock may have been set back.
-			const left = saveMs - Math.abs(readClock() - since);
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
-			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
-			else {
-				const kept = new Set([...list(true), ...list(false)]);
-				void settle(
-					"dropped",
-					all().filter((event) => !kept.has(event)),
-					"too many or old",
-				);
-				isSaving = isOpen && unsaved.size > 0;
-				if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
-			}
+			if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, saveMs));
+			const kept = new Set([...list(true), ...list(false)]);
+			void settle(
+				"dropped",
+				all().filter((event) => !kept.has(event)),
+				"too many or old",
+			);
+			isSaving = isOpen && unsaved.size > 0;
+			if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
 		}
 	};
 
@@ -123,7 +118,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 			events.delete(event.id);
 			const isChanged = toJson(after) !== toJson(before);
 			events.set(event.id, isChanged ? { ...event, person: after } : event);
-			if (isChanged) unsaved.set(event.id, 0);
+			if (isChanged) unsaved.add(event.id);
 		}
 		if (isFollower) others.forEach(forget);
 		void settle("dropped", others, "reset");
@@ -137,7 +132,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 		_assign: assign,
 		_capture(event: Event) {
 			events.set(event.id, event);
-			unsaved.set(event.id, readClock());
+			unsaved.add(event.id);
 			void save();
 		},
 		/** Starts storing events, and gives held events to the visitor. */

@@ -48,7 +48,7 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 		fallback: () => Result,
 		isForced = !isBroken,
 	): Promise<Result> => {
-		for (const tried of isForced ? [0, 1] : []) {
+		for (let tries = isForced ? 2 : 0; tries--; ) {
 			try {
 				const result = await within(timeoutMs, work);
 				// After another call has failed, nobody reads what this one has written to IndexedDB.
@@ -58,7 +58,7 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
 				database = undefined;
 				// Only the first failure is reported, not the failures of other calls under way.
-				if (tried && !isBroken) {
+				if (!tries && !isBroken) {
 					isBroken = true;
 					onLost(cause ?? "failed");
 				}
