@@ -79,7 +79,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	};
 
 	const deliverable = () =>
-		queue._list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
+		queue._list(true).filter((event) => !leaving.has(event.id) && !expiredTokens.has(event.person.token));
 
 	/** Takes the first events, as many as fit into `left` bytes. */
 	const take = (events: Event[], left: number): Event[] =>
@@ -132,7 +132,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
-					for (const { id } of events) leaving.add(id);
+					for (const event of events) leaving.add(event.id);
 					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
@@ -141,7 +141,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
-			for (const { id } of events) leaving.delete(id);
+			for (const event of events) leaving.delete(event.id);
 			if (!leaving.size) room = batchBytes;
 		}
 		if (reply._rejected) {
@@ -232,7 +232,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 				);
 				if (!batch.length) return;
 				room -= size(batch);
-				for (const { id } of batch) leaving.add(id);
+				for (const event of batch) leaving.add(event.id);
 				void send(batch, true);
 				sendFirst(batchBytes);
 			};

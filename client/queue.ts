@@ -63,9 +63,9 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 
 	/** Removes events for good, with a notice. Resolves when no other tab can read them any more; never rejects. */
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
-		const taken = settled.filter(({ id }) => events.has(id));
+		const taken = settled.filter((event) => events.has(event.id));
 		if (taken.length) {
-			if (taken.some(({ id }) => stored.has(id))) removal = store._remove(taken.map(({ id }) => id));
+			if (taken.some((event) => stored.has(event.id))) removal = store._remove(taken.map((event) => event.id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
@@ -74,8 +74,8 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 
 	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
-		for (const { id } of written) stored.set(id, stored.get(id));
-		for (const { id } of await store._write(written, stored, events)) if (events.has(id)) stored.set(id, true);
+		for (const event of written) stored.set(event.id, stored.get(event.id));
+		for (const event of await store._write(written, stored, events)) if (events.has(event.id)) stored.set(event.id, true);
 		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
@@ -94,7 +94,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 				"too many or old",
 			);
 			isSaving = isOpen && unsaved.size > 0;
-			if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
+			if (isSaving) await put(all().filter((event) => unsaved.has(event.id)));
 		}
 	};
 
@@ -159,8 +159,8 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 		/** Writes unsaved events to localStorage at once, for a page that unloads. */
 		_spill() {
 			if (!isOpen) return;
-			const unwritten = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			for (const { id } of store._spill(unwritten)) stored.set(id, true);
+			const unwritten = all().filter((event) => unsaved.has(event.id) || !stored.get(event.id));
+			for (const event of store._spill(unwritten)) stored.set(event.id, true);
 			// Writes to IndexedDB too, as localStorage may be full.
 			if (unwritten.length) void put(unwritten);
 		},

@@ -135,10 +135,10 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 						events.transaction.commit?.();
 					});
 					// A write that ends after its time limit must not remove the copies that have replaced it.
-					if (!isBroken) for (const { id } of written) removeLocal(prefix + id);
+					if (!isBroken) for (const event of written) removeLocal(prefix + event.id);
 					return written;
 				},
-				() => spill(written.filter(({ id }) => pending.has(id))),
+				() => spill(written.filter((event) => pending.has(event.id))),
 			),
 		/** Deletes events. Resolves when no other tab can read them any more. */
 		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
