@@ -1,4 +1,6 @@
 import type { BatchReply, Problem } from "../shared/wire.ts";
+import { attempt } from "./attempt.ts";
+import { parseJson } from "./originals.ts";
 
 /** Meaning of an answer for the batch that was sent. Without any of these the batch has failed. */
 export interface Reply {
@@ -29,10 +31,8 @@ export const longestWait = 86_400_000;
  */
 export const readReply = async (response: Response): Promise<Reply> => {
 	const { status } = response;
-	const { accepted, rejected, code }: Partial<BatchReply & Problem> =
-		(await response.json().catch((cause) => {
-			if (cause?.name !== "SyntaxError") throw cause;
-		})) ?? {};
+	const text = await response.text();
+	const { accepted, rejected, code } = (attempt(() => parseJson(text)) ?? {}) as Partial<BatchReply & Problem>;
 	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return { _rejected: rejected };
 	if (code === "malformed_body" || code === "body_too_large") return { _refusal: code };
 	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _stop: code };
