@@ -5,20 +5,18 @@ import type { Data, Tracker } from "./contract.ts";
  * data: `data-ferry-product-id` becomes `productId`.
  */
 export const trackClicks = (tracker: Tracker): void => {
-	let labelled: Element | undefined;
+	let clicked: Element | undefined;
 	const look = (event: MouseEvent) => {
 		// Sees into open shadow roots, unlike the event's target.
 		const path = event.composedPath() as Partial<HTMLElement>[];
 		const element = path.find(({ dataset }) => dataset?.ferryEvent) as HTMLElement | undefined;
 		// The middle button opens a link in a new tab; the right one, a menu.
-		if (!element || element === labelled || event.button > 1) return;
+		if (!element || element === clicked || event.button > 1) return;
 		// A click on a label is followed, in the same task, by a click on its control.
-		if (path.some(({ localName }) => localName === "label")) {
-			labelled = element;
-			setTimeout(() => {
-				labelled = undefined;
-			});
-		}
+		clicked = element;
+		setTimeout(() => {
+			clicked = undefined;
+		});
 		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
 		for (const [key, value] of Object.entries(others)) {

@@ -107,7 +107,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${window.origin}/`);
+			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${window.origin ?? here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,

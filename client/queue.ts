@@ -42,7 +42,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 	/** Lists the latest events that wait for delivery, or for a login, up to their maximum number and age. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isIdentified(person) === isWaiting && at > readClock() - ageMs)
+			.filter(({ person, at }) => !isIdentified(person) === !isWaiting && at > readClock() - ageMs)
 			.slice(isWaiting ? -maxWaiting : -maxHeld);
 
 	const forget = ({ id }: { id: string }) => {
@@ -122,7 +122,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 			if (isChanged) unsaved.add(event.id);
 		}
 		if (isFollower) others.forEach(forget);
-		void settle("dropped", others, "reset");
+		else void settle("dropped", others, "reset");
 		void save();
 	};
 

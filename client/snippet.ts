@@ -13,10 +13,10 @@ declare global {
 	}
 }
 
-/** Values that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on: unknown[] = ["", "true", true];
-const off: unknown[] = ["off", false];
-const known: unknown[] = [...on, ...off, "denied", "granted", "pending", undefined];
+/** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
+const on = ["", "true"];
+const off = ["off", "false"];
+const known = [...on, ...off, "denied", "granted", "pending", "undefined"];
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
 const load = (): void => {
@@ -37,13 +37,18 @@ const load = (): void => {
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
-		if (!known.includes(settings[name])) warn("unknown attribute", `${name}=${settings[name]}`);
+		if (!known.includes(`${settings[name]}`)) warn("unknown attribute", `${name}=${settings[name]}`);
 	}
 	/** Time at which the current command was collected. */
 	let when: unknown;
 	const tracker = createTracker(
 		// An unknown value of `consent` gives no consent.
-		{ proxy: proxy ?? (src && new URL(".", src).href), writeKey, consent, debug: on.includes(debug) } as TrackerOptions,
+		{
+			proxy: proxy ?? (src && new URL(".", src).href),
+			writeKey,
+			consent,
+			debug: on.includes(`${debug}`),
+		} as TrackerOptions,
 		() => readClock(when),
 	);
 	const push = (...commands: Command[]) => {
@@ -61,8 +66,8 @@ const load = (): void => {
 	};
 	window.eventferry = { ...tracker, push };
 	if (Array.isArray(stub)) push(...stub);
-	if (!off.includes(clicks)) trackClicks(tracker);
-	if (on.includes(pages)) trackPages(tracker);
+	if (!off.includes(`${clicks}`)) trackClicks(tracker);
+	if (on.includes(`${pages}`)) trackPages(tracker);
 };
 
 try {

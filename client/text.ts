@@ -18,7 +18,7 @@ const encoder = globalThis.TextEncoder && new TextEncoder();
 export const byteLength = (text: string): number => (encoder ? encoder.encode(text) : text).length;
 
 /** Texts of missing values, which name nobody. */
-const nobody = ["", "undefined", "null", "NaN", "false", "[object Object]"];
+const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;
 
 /**
  * Reads a name or id, which may be a number, as text without white space around it. Undefined if it names nobody; a text
@@ -26,7 +26,7 @@ const nobody = ["", "undefined", "null", "NaN", "false", "[object Object]"];
  */
 export const readName = (value: unknown, max: number, name: string): string | undefined => {
 	const text = `${value}`.trim();
-	if (nobody.includes(text)) return;
+	if (nobody.test(text)) return;
 	checkText(text, max, name);
 	return text;
 };
