@@ -74,10 +74,12 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 
 	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
-		for (const event of written) stored.set(event.id, stored.get(event.id));
+		for (const event of written) {
+			unsaved.delete(event.id);
+			stored.set(event.id, stored.get(event.id));
+		}
 		for (const event of await store._write(written, stored, events))
 			if (events.has(event.id)) stored.set(event.id, true);
-		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
 	};
 
 	/** Stores unsaved events 400 ms after their capture, and drops old or surplus events. Never rejects. */

@@ -24,15 +24,14 @@ export const createTabLock = (name: string) => {
 
 	return async (work: () => Promise<boolean>): Promise<boolean> => {
 		let running: Promise<boolean> | undefined;
-		if (!isBroken) {
-			const begin = () => {
-				running = work();
-				return running;
-			};
-			await within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
+		const begin = () => {
+			running = work();
+			return running;
+		};
+		await (isBroken ||
+			within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
 				isBroken = true;
-			});
-		}
+			}));
 		if (running) return running;
 		// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
 		// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
