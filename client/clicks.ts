@@ -5,22 +5,24 @@ import type { Data, Tracker } from "./contract.ts";
  * data: `data-ferry-product-id` becomes `productId`.
  */
 export const trackClicks = (tracker: Tracker): void => {
-	let clicked: Element | undefined;
+	let labelled: Element | undefined;
 	const look = (event: MouseEvent) => {
 		// Sees into open shadow roots, unlike the event's target.
 		const path = event.composedPath() as Partial<HTMLElement>[];
 		const element = path.find(({ dataset }) => dataset?.ferryEvent) as HTMLElement | undefined;
 		// The middle button opens a link in a new tab; the right one, a menu.
-		if (!element || element === clicked || event.button > 1) return;
+		if (!element || element === labelled || event.button > 1) return;
 		// A click on a label is followed, in the same task, by a click on its control.
-		clicked = element;
-		setTimeout(() => {
-			clicked = undefined;
-		});
+		if (path.some(({ localName }) => localName === "label")) {
+			labelled = element;
+			setTimeout(() => {
+				labelled = undefined;
+			});
+		}
 		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
-		for (const [key, value] of Object.entries(others)) {
-			if (/^ferry[A-Z]/.test(key)) data[key.charAt(5).toLowerCase() + key.slice(6)] = value;
+		for (const key in others) {
+			if (/^ferry[A-Z]/.test(key)) data[key.charAt(5).toLowerCase() + key.slice(6)] = others[key];
 		}
 		tracker.track(ferryEvent as string, data);
 	};

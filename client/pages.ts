@@ -2,7 +2,7 @@ import type { Tracker } from "./contract.ts";
 
 /** Records a page view now, and one after each change of path or query by `history` or by going back and forward. */
 export const trackPages = (tracker: Tracker): void => {
-	let current = "";
+	let current: string | undefined;
 	const look = () => {
 		const address = location.pathname + location.search;
 		if (current !== address) tracker.page();

@@ -25,11 +25,10 @@ const load = (): void => {
 	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
 	// Reads past markup such as `<img name="currentScript">`, which takes a name of the document.
 	// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
-	const read = (name: string) => Reflect.get(Document.prototype, name, document);
-	const current: HTMLScriptElement | null = read("currentScript");
-	const script: HTMLScriptElement | null = current?.dataset.writeKey
+	const current = Reflect.get(Document.prototype, "currentScript", document) as HTMLScriptElement | null;
+	const script = current?.dataset.writeKey
 		? current
-		: read("querySelector").call(document, "script[data-write-key]");
+		: (Document.prototype.querySelector.call(document, "script[data-write-key]") as HTMLScriptElement | null);
 	// A spread copies nothing of an element whose id is the settings' name.
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
 	const { writeKey, proxy, pages, clicks, consent, debug } = settings;

@@ -24,10 +24,7 @@ export const createTabLock = (name: string) => {
 
 	return async (work: () => Promise<boolean>): Promise<boolean> => {
 		let running: Promise<boolean> | undefined;
-		const begin = () => {
-			running = work();
-			return running;
-		};
+		const begin = () => (running = work());
 		await (isBroken ||
 			within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
 				isBroken = true;
