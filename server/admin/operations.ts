@@ -7,6 +7,9 @@ import {
 	liveLineSchema,
 	searchReplySchema,
 	searchSchema,
+	setAsidePageSchema,
+	setAsideQuerySchema,
+	setAsideSelectionSchema,
 	statsSchema,
 } from "../../shared/admin.ts";
 import { type Answer, bodyProblems, json, named, type Operation, ok, operatorProblems } from "../http/route.ts";
@@ -14,15 +17,21 @@ import { type Answer, bodyProblems, json, named, type Operation, ok, operatorPro
 const badQuery = ["malformed_body"] as const;
 
 /** Describes an operation that needs the admin token. */
-const operation = (summary: string, answer: Answer, input: Pick<Operation, "query" | "body"> = {}): Operation => ({
+const operation = (
+	summary: string,
+	answer: Answer,
+	{ problems = operatorProblems, ...input }: Pick<Operation, "query" | "body" | "problems"> = {},
+): Operation => ({
 	summary,
 	security: "adminToken",
 	...input,
 	answer,
-	problems: [...(input.body ? bodyProblems : []), ...(input.query ? badQuery : []), ...operatorProblems],
+	problems: [...(input.body ? bodyProblems : []), ...(input.query ? badQuery : []), ...problems],
 });
 
-const selection = { body: json(named("DeadLetterSelection", deadLetterSelectionSchema)) };
+/** Problems of an operation that changes the store. */
+const changing = { problems: [...operatorProblems, "outcome_unknown"] } as const;
+const selection = { body: json(named("DeadLetterSelection", deadLetterSelectionSchema)), ...changing };
 const step = named(
 	"Step",
 	z.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.boolean().optional() }),
@@ -73,4 +82,24 @@ export const postReplay = operation(
 	"Delivers selected dead letters again; {} selects all",
 	inSteps("Replayed", z.object({ replayed: z.number() })),
 	selection,
+);
+
+export const getJournal = operation(
+	"Batches that could not be sorted into lanes and were set aside, the oldest first",
+	ok("A page; `cursor` leads to the next one", json(named("SetAsidePage", setAsidePageSchema))),
+	{ query: setAsideQuerySchema },
+);
+
+const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)), ...changing };
+
+export const postJournalRetry = operation(
+	"Tries selected batches that were set aside again",
+	ok("Number of batches", json(named("Retried", z.object({ retried: z.number() })))),
+	batches,
+);
+
+export const postJournalDiscard = operation(
+	"Discards selected batches that were set aside, with their events",
+	ok("Number of batches", json(named("DiscardedBatches", z.object({ discarded: z.number() })))),
+	batches,
 );

@@ -31,17 +31,21 @@ const reasonCounts = (discarded: Record<string, number>) =>
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
 
-function print({ journal, stuck, room, events, discarded, forgotten, destinations }: Stats, now: number): void {
+function print(
+	{ journal, journalAge, stuck, room, events, discarded, forgotten, destinations }: Stats,
+	now: number,
+): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name: visible(name), ...each }));
-	out(
-		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
-	);
+	const unsorted = `, ${counted(journal, "batch", "batches")} not sorted yet, the oldest for ${duration(journalAge)}`;
+	out(`${counted(events, "event")} taken in${journal > 0 ? unsorted : ""}\n`);
 	if (room) out(`the store takes ${sizeText(room.used)} of ${sizeText(room.max)}\n`);
 	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
 	if (forgotten > 0)
 		out(`the store was full: ${counted(forgotten, "id or fact", "ids and facts")} of visitors were forgotten\n`);
-	if (stuck > 0)
+	if (stuck > 0) {
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
+		out("List them with: eventferry journal list\n");
+	}
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
 	for (const { name, state, until, reason } of rows) {

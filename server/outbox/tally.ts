@@ -25,6 +25,8 @@ export interface DestinationStats {
 export interface OutboxStats {
 	/** Number of batches not fanned out yet. */
 	journal: number;
+	/** Age of the oldest of these batches, ms; 0 without one. */
+	journalAge: number;
 	/** Number of batches set aside because they could not be fanned out. */
 	stuck: number;
 	/** Number of events fanned out since the store was made, with discarded ones. */
@@ -48,6 +50,9 @@ export const tooManyWaiting = "too_many_waiting";
 
 /** Reason of dead letters of untrusted events that were deleted because the store was full. */
 export const gaveWay = "store_full";
+
+/** Reason of events whose batch was set aside and then discarded by an operator. */
+export const batchDiscarded = "batch_discarded";
 
 /** Counter of the claims of untrusted events that are stored, over all sites. */
 export const untrustedClaims = "untrustedClaims";

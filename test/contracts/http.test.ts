@@ -541,6 +541,9 @@ describe("a running proxy", () => {
 			["GET", "/admin/deadletters"],
 			["POST", "/admin/deadletters/replay"],
 			["DELETE", "/admin/deadletters"],
+			["GET", "/admin/journal"],
+			["POST", "/admin/journal/retry"],
+			["POST", "/admin/journal/discard"],
 			["GET", "/admin/nothing"],
 			["GET", "/ADMIN/stats"],
 			["GET", "/admin/./stats"],
@@ -594,7 +597,14 @@ describe("a running proxy", () => {
 			["DELETE", "/deadletters", undefined],
 			["DELETE", "/deadletters", '{"reason":{}}'],
 			["DELETE", "/deadletters", "nothing"],
-		])("%s %s %s is malformed", async (method, path, body) => {
+			["GET", "/journal?limit=0", undefined],
+			["GET", "/journal?cursor=nonsense", undefined],
+			...["/journal/retry", "/journal/discard"].flatMap((path) =>
+				["", undefined, "{}", "[]", '{"ids":[]}', '{"ids":["one"]}', '{"all":false}', '{"reason":"x"}'].map(
+					(body): [string, string, string | undefined] => ["POST", path, body],
+				),
+			),
+		] as [string, string, string | undefined][])("%s %s %s is malformed", async (method, path, body) => {
 			const init = { method, headers: json, ...(body !== undefined && { body }) };
 			expect(await refused(await running.admin(path, init))).toEqual([400, "malformed_body"]);
 		});

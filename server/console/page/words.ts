@@ -58,6 +58,7 @@ const reasons: Record<string, string> = {
 	unknown_person: "the provider did not find the person",
 	forgotten: "the person was forgotten",
 	store_full: "the store was full",
+	batch_discarded: "its batch had been set aside and was discarded",
 	expired: "the event had waited too long",
 	no_progress: "the event had taken too many requests",
 	unreadable: "the provider’s answers could not be read",
@@ -102,6 +103,7 @@ export const fullWords = (room: Stats["room"]): string | undefined =>
 
 const errors: Record<string, string> = {
 	store_unavailable: "The event store does not answer now. No accepted event is lost.",
+	outcome_unknown: "The event store did not say whether it was done. No accepted event is lost.",
 	rate_limited: "Too many requests from this address.",
 	invalid_admin_token: "The admin token is no longer accepted.",
 };

@@ -7,7 +7,7 @@ import { loadClaims } from "./claims.ts";
 import { columns, type Run } from "./connection.ts";
 import { entryOf } from "./entries.ts";
 import { lockOrder } from "./lanes.ts";
-import { lockWriting } from "./schema.ts";
+import type { Exclusively } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -66,10 +66,9 @@ async function removeLanes(run: Run, site: string, people: readonly string[]) {
 	});
 }
 
-export function createForget({ database, counters }: Shared) {
+export function createForget({ counters }: Shared, exclusively: Exclusively) {
 	return ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
-		database.transaction(async (run) => {
-			void run(lockWriting);
+		exclusively(async (run) => {
 			const counts = counters(run);
 			const result = new Map<string, Forgotten>();
 			function at(destination: string): Forgotten {

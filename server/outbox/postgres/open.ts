@@ -4,6 +4,7 @@ import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
+import { aheadBy } from "./clock.ts";
 import { codeOf, type Database } from "./connection.ts";
 import { createCounters } from "./counters.ts";
 import { openDatabase } from "./database.ts";
@@ -23,7 +24,9 @@ import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
+import { createExclusively } from "./schema.ts";
 import { createSearch } from "./search.ts";
+import { createSetAside } from "./set-aside.ts";
 import { createSettling } from "./settle.ts";
 import type { Shared } from "./shared.ts";
 import { createStats } from "./stats.ts";
@@ -33,7 +36,7 @@ import { createSweep } from "./sweep.ts";
 const settledTogether = 200;
 /** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
-/** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
+/** Difference from the database's clock above which a fault is reported, as claims depend on the clock. */
 const clockOffMs = 2_000;
 
 /** Opens a database, unless a migration to it is not finished. */
@@ -71,9 +74,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		notice,
 		owner: owners.owner,
 	};
-	const fanOutOnce = createFanOut(shared);
-	await fanOutOnce.retryStuck();
-	const fanOut = createFanOutLoop(fanOutOnce, {
+	const fanOut = createFanOutLoop(createFanOut(shared), {
 		onFault(message, error) {
 			noteDiskError(error);
 			faults.tell(message);
@@ -83,6 +84,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (events.length > 0) discarded.tell(events);
 		},
 	});
+	const exclusively = createExclusively(database, fanOut.start);
 	const room = createRoom(shared, { maxBytes, onGivenWay: faults.tell });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
@@ -97,11 +99,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	let isClosing = false;
 	let isSkewTold = false;
 	async function beat(): Promise<void> {
-		const at = Date.now();
+		const start = Date.now();
 		const seen = await owners.beat();
 		if (seen.wasDead)
 			faults.tell("the database has not heard from this process for too long: requests under way may be sent twice");
-		const skew = Math.round(seen.time - (at + Date.now()) / 2);
+		const skew = Math.round(aheadBy({ time: seen.time, start, end: Date.now() }));
 		if (Math.abs(skew) > clockOffMs && !isSkewTold)
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
@@ -116,10 +118,13 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (!isClosing) scheduleBeat();
 		}, owners.beatMs);
 	}
+	const setAside = createSetAside(shared, exclusively, fanOut.start);
+	await setAside.retrySetAside({});
 	scheduleBeat();
 	fanOut.start();
 
 	return {
+		now: owners.now,
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
 				noteDiskError(error);
@@ -136,10 +141,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (expired > 0) ready.tell();
 			return expired;
 		},
-		receive: createReports(shared, room, fanOut.start),
+		receive: createReports(shared, room, exclusively),
 		linked: createLinks(shared),
-		...createDeadLetters(shared),
-		forget: createForget(shared),
+		...createDeadLetters(shared, exclusively),
+		...setAside,
+		forget: createForget(shared, exclusively),
 		...createSearch(shared),
 		stats: createStats(shared, room),
 		sweep: createSweep(shared, budgets),

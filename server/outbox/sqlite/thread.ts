@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { writeFailed } from "../errors.ts";
+import { batchFailure, writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { isBusy, openDatabase } from "./database.ts";
@@ -19,6 +19,9 @@ const say = (message: Message) => port.postMessage(message);
 const machineErrors = new Set([5, 7, 10, 13]);
 const isMachineError = (error: unknown) =>
 	error instanceof Error && "errcode" in error && machineErrors.has(Number(error.errcode) & 0xff);
+
+/** Recognises a commit that is written but perhaps not durable: IOERR_FSYNC, https://sqlite.org/rescode.html. */
+const isUnknownCommit = (error: unknown) => error instanceof Error && "errcode" in error && error.errcode === 1034;
 
 /** Calls that need room in a store of limited size. */
 const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "check"]);
@@ -63,7 +66,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		} catch (error) {
 			transactions.rollback();
 			failedAt = performance.now();
-			answers = arrived.map(({ id }) => ({ id, error: messageOf(error) }));
+			answers = arrived.map(({ id }) => ({ id, error: messageOf(error), isUnknown: isUnknownCommit(error) }));
 			discarded = [];
 			if (isReady) fanOutFailed(error);
 			isReady = false;
@@ -105,8 +108,9 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 			return done !== undefined;
 		} catch (error) {
 			if (isMachineError(error) || !transactions.isOpen()) throw error;
-			store.setAside(messageOf(error));
-			say({ kind: "fault", message: `a batch could not be fanned out and is set aside: ${messageOf(error)}` });
+			const reason = batchFailure(error);
+			store.setAside(reason);
+			say({ kind: "fault", message: `a batch could not be fanned out and is set aside: ${reason}` });
 			return true;
 		}
 	}
