@@ -19,10 +19,10 @@ export type Queue = ReturnType<typeof createQueue>;
 
 /**
  * Creates the queue of all events not yet acknowledged, in order of capture. They are in memory, so that a page can
- * send them as it unloads, and after `_begin()` also in the store, so that they outlive the page.
+ * send them as it unloads, and while `isOpen()` also in the store, so that they outlive the page.
  * @param visitor Returns the current visitor.
  */
-export const createQueue = (name: string, visitor: () => Identity, notify: Notify) => {
+export const createQueue = (name: string, visitor: () => Identity, isOpen: () => boolean, notify: Notify) => {
 	const events = new Map<string, Event>();
 	/** Ids of events whose latest version is not stored. */
 	const unsaved = new Set<string>();
@@ -34,7 +34,6 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 	const stored = new Map<string, boolean | undefined>();
 	/** Latest removal from the store. It ends last, as the store works in order. */
 	let removal: Promise<void> | undefined;
-	let isOpen = false;
 	let isSaving = false;
 
 	const all = () => [...events.values()];
@@ -96,7 +95,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 				all().filter((event) => !kept.has(event)),
 				"too many or old",
 			);
-			isSaving = isOpen && unsaved.size > 0;
+			isSaving = isOpen() && unsaved.size > 0;
 			if (isSaving) await put(all().filter((event) => unsaved.has(event.id)));
 		}
 	};
@@ -138,14 +137,9 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 			unsaved.add(event.id);
 			void save();
 		},
-		/** Starts storing events, and gives held events to the visitor. */
-		_begin() {
-			isOpen = true;
-			assign();
-		},
 		/** Reads from the store: adds the events of other tabs, and forgets events that other tabs have delivered. */
 		async _sync() {
-			if (!isOpen) return;
+			if (!isOpen()) return;
 			// An event that is settled while the store is read must not come back.
 			const before = new Map(events);
 			const found = await store._read((there) => {
@@ -153,7 +147,7 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 				return (id) => !before.has(id) && !events.has(id);
 			});
 			for (const event of found as (Event | null | undefined)[]) {
-				if (!isOpen || !event?.person || events.has(event.id)) continue;
+				if (!isOpen() || !event?.person || events.has(event.id)) continue;
 				events.set(event.id, event);
 				stored.set(event.id, true);
 			}
@@ -161,15 +155,14 @@ export const createQueue = (name: string, visitor: () => Identity, notify: Notif
 		},
 		/** Writes unsaved events to localStorage at once, for a page that unloads. */
 		_spill() {
-			if (!isOpen) return;
+			if (!isOpen()) return;
 			const unwritten = all().filter((event) => unsaved.has(event.id) || !stored.get(event.id));
 			for (const event of store._spill(unwritten)) stored.set(event.id, true);
 			// Writes to IndexedDB too, as localStorage may be full.
 			if (unwritten.length) void put(unwritten);
 		},
-		/** Deletes all events, in the store too, and stores nothing until the next `_begin()`. */
+		/** Deletes all events, in the store too. */
 		_wipe() {
-			isOpen = false;
 			all().forEach(forget);
 			void store._wipe();
 		},
