@@ -12,6 +12,8 @@ const compress = {
 	loops: false,
 	unsafe_arrows: true,
 	negate_iife: false,
+	// Numbers instead of true and false. No value that is compared with a variable, or handed to the page, is a boolean.
+	booleans_as_integers: true,
 };
 /**
  * Plugin that declares every variable with `let`. One word for all compresses better, and nothing assigns to a constant,

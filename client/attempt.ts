@@ -1,9 +1,9 @@
 /** Does work of a browser API that may be missing or throw. Undefined if it does. */
-export function attempt<Result>(work: () => Result): Result | undefined {
+export const attempt = <Result>(work: () => Result): Result | undefined => {
 	try {
 		return work();
 	} catch {}
-}
+};
 
 /**
  * Does work of a browser API that may also reject, or never settle. Settles as the work does; rejects without a reason

@@ -8,6 +8,6 @@ const declared = /[^u]bots?\b|crawl|spider|slurp|headless|lighthouse|inspectiont
  * Tells whether a browser is driven by a program (`navigator.webdriver`), is headless or names itself a crawler.
  * False when in doubt, so that no visitor is lost.
  */
-export function isBot(browser: Pick<Navigator, "webdriver" | "userAgent"> = navigator): boolean {
+export const isBot = (browser: Pick<Navigator, "webdriver" | "userAgent"> = navigator): boolean => {
 	return !!browser.webdriver || declared.test(browser.userAgent);
-}
+};

@@ -4,7 +4,7 @@ import type { Data, Tracker } from "./contract.ts";
  * Tracks clicks on elements that have `data-ferry-event="Name"`. Their other `data-ferry-*` attributes are the event's
  * data: `data-ferry-product-id` becomes `productId`.
  */
-export function trackClicks(tracker: Tracker): void {
+export const trackClicks = (tracker: Tracker): void => {
 	let labelled: Element | undefined;
 	const look = (event: MouseEvent) => {
 		// Sees into open shadow roots, unlike the event's target.
@@ -19,14 +19,14 @@ export function trackClicks(tracker: Tracker): void {
 				labelled = undefined;
 			});
 		}
+		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
-		for (const [key, value] of Object.entries(element.dataset)) {
-			const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
-			if (name !== key && name !== "event") data[name] = value;
+		for (const key in others) {
+			if (/^ferry[A-Z]/.test(key)) data[key.charAt(5).toLowerCase() + key.slice(6)] = others[key];
 		}
-		tracker.track(element.dataset.ferryEvent as string, data);
+		tracker.track(ferryEvent as string, data);
 	};
 	// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
 	addEventListener("click", look, true);
 	addEventListener("auxclick", look, true);
-}
+};

@@ -27,7 +27,7 @@ export const stripUrl = (address: string): string | undefined =>
  * have taken the name.
  * https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
  */
-type WindowWithTemporal = { Temporal?: { Now?: { timeZoneId?(): string } } };
+type WithTemporal = { Temporal: { Now: { timeZoneId(): string } } };
 
 /** Address and title of the page when `context` was read. */
 let seen: string | undefined;
@@ -38,7 +38,7 @@ let context: Event["context"];
  * @param isPageView True to read the title each time that the event is serialised, until the address changes: a
  * single-page app sets the title after the address.
  */
-export function readContext(isPageView?: boolean): Event["context"] {
+export const readContext = (isPageView?: boolean): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
 	if (seen !== href + title) {
@@ -51,7 +51,7 @@ export function readContext(isPageView?: boolean): Event["context"] {
 			timezone:
 				// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
 				// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
-				readText(() => (window as WindowWithTemporal).Temporal?.Now?.timeZoneId?.()) ??
+				readText(() => (window as unknown as WithTemporal).Temporal.Now.timeZoneId()) ??
 				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
@@ -64,4 +64,4 @@ export function readContext(isPageView?: boolean): Event["context"] {
 				},
 			}
 		: context;
-}
+};

@@ -20,7 +20,7 @@ export interface Fact {
  * which answers with a rejection.
  * @throws TypeError with the name of the argument that is wrong.
  */
-export function readFact<Given extends Fact>(fact: Given): Given {
+export const readFact = <Given extends Fact>(fact: Given): Given => {
 	const json = toJson(fact.data ?? {});
 	if (json?.[0] !== "{") refuse("data: not an object");
 	if (byteLength(json) > dataBytes) refuse("data: over 16 KB");
@@ -35,4 +35,4 @@ export function readFact<Given extends Fact>(fact: Given): Given {
 		Object.assign(data as Data, { orderId });
 	}
 	return { ...fact, name, data };
-}
+};

@@ -44,7 +44,7 @@ interface Pause {
 const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
-export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
+export const createFlusher = (name: string, path: string, writeKey: string, queue: Queue, notify: Notify) => {
 	const pauseKey = `${name}:pause`;
 	const withTabLock = createTabLock(name);
 	let pause: Pause = { until: 0, failures: 0 };
@@ -79,7 +79,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	};
 
 	const deliverable = () =>
-		queue._list(true).filter(({ id, person }) => !leaving.has(id) && !expiredTokens.has(person.token));
+		queue._list(true).filter((event) => !leaving.has(event.id) && !expiredTokens.has(event.person.token));
 
 	/** Takes the first events, as many as fit into `left` bytes. */
 	const take = (events: Event[], left: number): Event[] =>
@@ -96,7 +96,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	const send = async (events: Event[], isLast: boolean, isEager?: boolean): Promise<boolean> => {
 		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
 		// its location may have one.
-		const here = [location.origin, window.origin].find((origin) => origin !== "null");
+		const here = location.origin === "null" ? window.origin : location.origin;
 		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
 		let asked: Promise<Response> | undefined;
@@ -107,8 +107,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped =
-				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${window.origin ?? here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,
@@ -132,7 +131,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
-					for (const { id } of events) leaving.add(id);
+					for (const event of events) leaving.add(event.id);
 					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
@@ -141,7 +140,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
-			for (const { id } of events) leaving.delete(id);
+			for (const event of events) leaving.delete(event.id);
 			if (!leaving.size) room = batchBytes;
 		}
 		if (reply._rejected) {
@@ -232,7 +231,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 				);
 				if (!batch.length) return;
 				room -= size(batch);
-				for (const { id } of batch) leaving.add(id);
+				for (const event of batch) leaving.add(event.id);
 				void send(batch, true);
 				sendFirst(batchBytes);
 			};
@@ -240,4 +239,4 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			sendFirst(batchBytes);
 		},
 	};
-}
+};

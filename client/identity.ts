@@ -28,25 +28,25 @@ export const isIdentified = (person: Login): boolean => !!(person.email || perso
 const fold = (email = "") => escape(email).toLowerCase();
 
 /** Compares userIds if both have one, else e-mails, whose case does not matter. */
-export function isSamePerson(a: Login, b: Login): boolean {
+export const isSamePerson = (a: Login, b: Login): boolean => {
 	if (a.userId && b.userId) return a.userId === b.userId;
 	return !!a.email && fold(a.email) === fold(b.email);
-}
+};
 
 /**
  * Returns the identity after a login. A visitor who was not identified, or is the same person, keeps their `anonymousId`
  * and the names that the login lacks; another person starts with a new `anonymousId`.
  */
-export function afterLogin(identity: Identity, login: Login, newId: () => string): Identity {
+export const afterLogin = (identity: Identity, login: Login, newId: () => string): Identity => {
 	const stays = !isIdentified(identity) || isSamePerson(identity, login);
 	return { ...(stays ? identity : { anonymousId: newId() }), ...login };
-}
+};
 
 /**
  * Reads the argument of `login()`. The claims of a token stand in for names that are not given.
  * @throws TypeError if a name is invalid, or none is given.
  */
-export function readLogin(given: GivenNames): Login {
+export const readLogin = (given: GivenNames): Login => {
 	const login: Login = {};
 	let signed: GivenNames | null | undefined;
 	const read = (name: keyof Login, max: number) => {
@@ -66,9 +66,9 @@ export function readLogin(given: GivenNames): Login {
 	if (login.email && !/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
 	if (!isIdentified(login)) refuse("login: no email, userId or token");
 	return login;
-}
+};
 
 /** Reads an identity that an earlier page or another tab stored. Undefined if the value is something else. */
-export function readIdentity(stored: unknown): Identity | undefined {
+export const readIdentity = (stored: unknown): Identity | undefined => {
 	return ((stored as Identity | null)?.anonymousId && stored) as Identity | undefined;
-}
+};

@@ -26,13 +26,13 @@ export type Notify = (
 ) => void;
 
 /** Writes a line to the console, in a microtask, so that a console that throws does not interrupt the tracker. */
-export function warn(...words: unknown[]): void {
+export const warn = (...words: unknown[]): void => {
 	// biome-ignore lint/suspicious/noConsole: the page's developer reads it there
 	queueMicrotask(() => console.warn("eventferry:", ...words));
-}
+};
 
 /** Creates `on()`, which adds a listener, and `notify()`, which calls them and with `debug` writes to the console. */
-export function createNotices(debug?: boolean) {
+export const createNotices = (debug?: boolean) => {
 	const listeners = new Set<[NoticeKind, Listener]>();
 
 	const on = (...added: [NoticeKind, Listener]) => {
@@ -51,4 +51,4 @@ export function createNotices(debug?: boolean) {
 	};
 
 	return [on, notify] as const;
-}
+};

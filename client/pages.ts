@@ -1,13 +1,12 @@
 import type { Tracker } from "./contract.ts";
 
 /** Records a page view now, and one after each change of path or query by `history` or by going back and forward. */
-export function trackPages(tracker: Tracker): void {
-	let current = "";
+export const trackPages = (tracker: Tracker): void => {
+	let current: string | undefined;
 	const look = () => {
-		const { pathname, search } = location;
-		if (current === pathname + search) return;
-		current = pathname + search;
-		tracker.page();
+		const address = location.pathname + location.search;
+		if (current !== address) tracker.page();
+		current = address;
 	};
 	// The two methods are replaced, as no event tells of their calls.
 	// https://developer.mozilla.org/docs/Web/API/Window/popstate_event
@@ -20,4 +19,4 @@ export function trackPages(tracker: Tracker): void {
 	}
 	addEventListener("popstate", look);
 	look();
-}
+};

@@ -19,13 +19,13 @@ export type Queue = ReturnType<typeof createQueue>;
 
 /**
  * Creates the queue of all events not yet acknowledged, in order of capture. They are in memory, so that a page can
- * send them as it unloads, and after `_begin()` also in the store, so that they outlive the page.
+ * send them as it unloads, and while `isOpen()` also in the store, so that they outlive the page.
  * @param visitor Returns the current visitor.
  */
-export function createQueue(name: string, visitor: () => Identity, notify: Notify) {
+export const createQueue = (name: string, visitor: () => Identity, isOpen: () => boolean, notify: Notify) => {
 	const events = new Map<string, Event>();
-	/** Ids of events whose latest version is not stored, each with its time of capture, or 0 to be stored at once. */
-	const unsaved = new Map<string, number>();
+	/** Ids of events whose latest version is not stored. */
+	const unsaved = new Set<string>();
 	/**
 	 * Ids of events that may be in the store, and must be removed from it once settled. Undefined: their first write has
 	 * begun. True: they are written, so an event that the store lacks later was delivered by another tab. False: the
@@ -34,7 +34,6 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 	const stored = new Map<string, boolean | undefined>();
 	/** Latest removal from the store. It ends last, as the store works in order. */
 	let removal: Promise<void> | undefined;
-	let isOpen = false;
 	let isSaving = false;
 
 	const all = () => [...events.values()];
@@ -42,7 +41,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 	/** Lists the latest events that wait for delivery, or for a login, up to their maximum number and age. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isIdentified(person) === isWaiting && at > readClock() - ageMs)
+			.filter(({ person, at }) => !isIdentified(person) === !isWaiting && at > readClock() - ageMs)
 			.slice(isWaiting ? -maxWaiting : -maxHeld);
 
 	const forget = ({ id }: { id: string }) => {
@@ -54,7 +53,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 	const store = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		for (const id of events.keys()) {
-			unsaved.set(id, 0);
+			unsaved.add(id);
 			// An event that the store lacks now was not delivered by another tab.
 			stored.set(id, false);
 		}
@@ -63,9 +62,9 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 
 	/** Removes events for good, with a notice. Resolves when no other tab can read them any more; never rejects. */
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
-		const taken = settled.filter(({ id }) => events.has(id));
+		const taken = settled.filter((event) => events.has(event.id));
 		if (taken.length) {
-			if (taken.some(({ id }) => stored.has(id))) removal = store._remove(taken.map(({ id }) => id));
+			if (taken.some((event) => stored.has(event.id))) removal = store._remove(taken.map((event) => event.id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
@@ -74,9 +73,12 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 
 	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
-		for (const { id } of written) stored.set(id, stored.get(id));
-		for (const { id } of await store._write(written, stored, events)) if (events.has(id)) stored.set(id, true);
-		for (const event of written) if (events.get(event.id) === event) unsaved.delete(event.id);
+		for (const event of written) {
+			unsaved.delete(event.id);
+			stored.set(event.id, stored.get(event.id));
+		}
+		for (const event of await store._write(written, stored, events))
+			if (events.has(event.id)) stored.set(event.id, true);
 	};
 
 	/** Stores unsaved events 400 ms after their capture, and drops old or surplus events. Never rejects. */
@@ -84,22 +86,17 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		if (isSaving) return;
 		isSaving = true;
 		while (isSaving) {
-			const [since = 0] = unsaved.values();
-			// Takes the absolute difference, as the clock may have been set back.
-			const left = saveMs - Math.abs(readClock() - since);
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
-			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
-			else {
-				const kept = new Set([...list(true), ...list(false)]);
-				void settle(
-					"dropped",
-					all().filter((event) => !kept.has(event)),
-					"too many or old",
-				);
-				isSaving = isOpen && unsaved.size > 0;
-				if (isSaving) await put(all().filter(({ id }) => unsaved.has(id)));
-			}
+			if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, saveMs));
+			const kept = new Set([...list(true), ...list(false)]);
+			void settle(
+				"dropped",
+				all().filter((event) => !kept.has(event)),
+				"too many or old",
+			);
+			isSaving = isOpen() && unsaved.size > 0;
+			if (isSaving) await put(all().filter((event) => unsaved.has(event.id)));
 		}
 	};
 
@@ -123,10 +120,10 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			events.delete(event.id);
 			const isChanged = toJson(after) !== toJson(before);
 			events.set(event.id, isChanged ? { ...event, person: after } : event);
-			if (isChanged) unsaved.set(event.id, 0);
+			if (isChanged) unsaved.add(event.id);
 		}
 		if (isFollower) others.forEach(forget);
-		void settle("dropped", others, "reset");
+		else void settle("dropped", others, "reset");
 		void save();
 	};
 
@@ -137,17 +134,12 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		_assign: assign,
 		_capture(event: Event) {
 			events.set(event.id, event);
-			unsaved.set(event.id, readClock());
+			unsaved.add(event.id);
 			void save();
-		},
-		/** Starts storing events, and gives held events to the visitor. */
-		_begin() {
-			isOpen = true;
-			assign();
 		},
 		/** Reads from the store: adds the events of other tabs, and forgets events that other tabs have delivered. */
 		async _sync() {
-			if (!isOpen) return;
+			if (!isOpen()) return;
 			// An event that is settled while the store is read must not come back.
 			const before = new Map(events);
 			const found = await store._read((there) => {
@@ -155,7 +147,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 				return (id) => !before.has(id) && !events.has(id);
 			});
 			for (const event of found as (Event | null | undefined)[]) {
-				if (!isOpen || !event?.person || events.has(event.id)) continue;
+				if (!isOpen() || !event?.person || events.has(event.id)) continue;
 				events.set(event.id, event);
 				stored.set(event.id, true);
 			}
@@ -163,17 +155,16 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		},
 		/** Writes unsaved events to localStorage at once, for a page that unloads. */
 		_spill() {
-			if (!isOpen) return;
-			const unwritten = all().filter(({ id }) => unsaved.has(id) || !stored.get(id));
-			for (const { id } of store._spill(unwritten)) stored.set(id, true);
+			if (!isOpen()) return;
+			const unwritten = all().filter((event) => unsaved.has(event.id) || !stored.get(event.id));
+			for (const event of store._spill(unwritten)) stored.set(event.id, true);
 			// Writes to IndexedDB too, as localStorage may be full.
 			if (unwritten.length) void put(unwritten);
 		},
-		/** Deletes all events, in the store too, and stores nothing until the next `_begin()`. */
+		/** Deletes all events, in the store too. */
 		_wipe() {
-			isOpen = false;
 			all().forEach(forget);
 			void store._wipe();
 		},
 	};
-}
+};

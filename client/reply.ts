@@ -1,4 +1,6 @@
 import type { BatchReply, Problem } from "../shared/wire.ts";
+import { attempt } from "./attempt.ts";
+import { parseJson } from "./originals.ts";
 
 /** Meaning of an answer for the batch that was sent. Without any of these the batch has failed. */
 export interface Reply {
@@ -27,18 +29,16 @@ export const longestWait = 86_400_000;
  * captive portal or a firewall may answer anything.
  * @throws Error of the browser that ended the answer before its end.
  */
-export async function readReply(response: Response): Promise<Reply> {
+export const readReply = async (response: Response): Promise<Reply> => {
 	const { status } = response;
-	const { accepted, rejected, code }: Partial<BatchReply & Problem> =
-		(await response.json().catch((cause) => {
-			if (cause?.name !== "SyntaxError") throw cause;
-		})) ?? {};
+	const text = await response.text();
+	const { accepted, rejected, code } = (attempt(() => parseJson(text)) ?? {}) as Partial<BatchReply & Problem>;
 	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return { _rejected: rejected };
 	if (code === "malformed_body" || code === "body_too_large") return { _refusal: code };
 	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _stop: code };
 	if (status !== 429 && status !== 503) return {};
 	return { _ms: Math.min((response.headers.get("Retry-After") as unknown as number) * 1_000, longestWait) };
-}
+};
 
 /**
  * Backoff in ms with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a random

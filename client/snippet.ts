@@ -13,37 +13,41 @@ declare global {
 	}
 }
 
-/** Values that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on: unknown[] = ["", "true", true];
-const off: unknown[] = ["off", false];
-const known: unknown[] = [...on, ...off, "denied", "granted", "pending", undefined];
+/** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
+const on = ["", "true"];
+const off = ["off", "false"];
+const known = [...on, ...off, "denied", "granted", "pending", "undefined"];
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
-function load(): void {
+const load = (): void => {
 	const stub: unknown = window.eventferry;
 	// The page has the script twice. Markup such as `<a id="eventferry">` has no function there.
 	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
 	// Reads past markup such as `<img name="currentScript">`, which takes a name of the document.
 	// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
-	const read = (name: string) => Reflect.get(Document.prototype, name, document);
-	const current: HTMLScriptElement | null = read("currentScript");
-	const script: HTMLScriptElement | null = current?.dataset.writeKey
+	const current = Reflect.get(Document.prototype, "currentScript", document) as HTMLScriptElement | null;
+	const script = current?.dataset.writeKey
 		? current
-		: read("querySelector").call(document, "script[data-write-key]");
+		: (Document.prototype.querySelector.call(document, "script[data-write-key]") as HTMLScriptElement | null);
 	// A spread copies nothing of an element whose id is the settings' name.
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
 	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
 	const src = (script ?? current)?.src;
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
-	for (const [name, value] of Object.entries({ pages, clicks, debug, consent })) {
-		if (!known.includes(value)) warn("unknown attribute", `${name}=${value}`);
+	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
+		if (!known.includes(`${settings[name]}`)) warn("unknown attribute", `${name}=${settings[name]}`);
 	}
 	/** Time at which the current command was collected. */
 	let when: unknown;
 	const tracker = createTracker(
 		// An unknown value of `consent` gives no consent.
-		{ proxy: proxy ?? (src && new URL(".", src).href), writeKey, consent, debug: on.includes(debug) } as TrackerOptions,
+		{
+			proxy: proxy ?? (src && new URL(".", src).href),
+			writeKey,
+			consent,
+			debug: on.includes(`${debug}`),
+		} as TrackerOptions,
 		() => readClock(when),
 	);
 	const push = (...commands: Command[]) => {
@@ -61,9 +65,9 @@ function load(): void {
 	};
 	window.eventferry = { ...tracker, push };
 	if (Array.isArray(stub)) push(...stub);
-	if (!off.includes(clicks)) trackClicks(tracker);
-	if (on.includes(pages)) trackPages(tracker);
-}
+	if (!off.includes(`${clicks}`)) trackClicks(tracker);
+	if (on.includes(`${pages}`)) trackPages(tracker);
+};
 
 try {
 	load();

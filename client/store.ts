@@ -18,7 +18,7 @@ type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
  * @param onLost Called when IndexedDB fails, with the cause, and when the database is created anew, without one.
  * Somebody can delete it while the page runs.
  */
-export function createEventStore(name: string, onLost: (cause?: unknown) => void) {
+export const createEventStore = (name: string, onLost: (cause?: unknown) => void) => {
 	let database: Promise<IDBDatabase> | undefined;
 	const prefix = `${name}:event:`;
 	let isBroken = false;
@@ -48,7 +48,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 		fallback: () => Result,
 		isForced = !isBroken,
 	): Promise<Result> => {
-		for (const tried of isForced ? [0, 1] : []) {
+		for (let tries = isForced ? 2 : 0; tries--; ) {
 			try {
 				const result = await within(timeoutMs, work);
 				// After another call has failed, nobody reads what this one has written to IndexedDB.
@@ -58,7 +58,7 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
 				database = undefined;
 				// Only the first failure is reported, not the failures of other calls under way.
-				if (tried && !isBroken) {
+				if (!tries && !isBroken) {
 					isBroken = true;
 					onLost(cause ?? "failed");
 				}
@@ -135,13 +135,13 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 						events.transaction.commit?.();
 					});
 					// A write that ends after its time limit must not remove the copies that have replaced it.
-					if (!isBroken) for (const { id } of written) removeLocal(prefix + id);
+					if (!isBroken) for (const event of written) removeLocal(prefix + event.id);
 					return written;
 				},
-				() => spill(written.filter(({ id }) => pending.has(id))),
+				() => spill(written.filter((event) => pending.has(event.id))),
 			),
 		/** Deletes events. Resolves when no other tab can read them any more. */
 		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
 		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
 	};
-}
+};

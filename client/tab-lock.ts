@@ -18,21 +18,17 @@ const lookMs = 100;
  * browser refuses both Web Locks and localStorage. A lock is for one request only, as a page that holds one is kept out
  * of the back/forward cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
  */
-export function createTabLock(name: string) {
+export const createTabLock = (name: string) => {
 	/** True once Web Locks have failed, or have not answered in time. */
 	let isBroken = false;
 
 	return async (work: () => Promise<boolean>): Promise<boolean> => {
 		let running: Promise<boolean> | undefined;
-		if (!isBroken) {
-			const begin = () => {
-				running = work();
-				return running;
-			};
-			await within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
+		const begin = () => (running = work());
+		await (isBroken ||
+			within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
 				isBroken = true;
-			});
-		}
+			}));
 		if (running) return running;
 		// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
 		// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
@@ -52,4 +48,4 @@ export function createTabLock(name: string) {
 		}
 		return work().finally(() => removeLocal(key));
 	};
-}
+};

@@ -24,10 +24,10 @@ const idleMs = 15_000;
  * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
-export function createTracker<Events = Record<string, Data>>(
+export const createTracker = <Events = Record<string, Data>>(
 	options: TrackerOptions,
 	now: () => number = readClock,
-): Tracker<Events> {
+): Tracker<Events> => {
 	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
 		refuse(`proxy: not a URL or path: ${proxy}`);
@@ -54,7 +54,12 @@ export function createTracker<Events = Record<string, Data>>(
 	 */
 	let isLeaving: boolean | undefined;
 
-	const queue = createQueue(name, () => identity, notify);
+	const queue = createQueue(
+		name,
+		() => identity,
+		() => isStarted,
+		notify,
+	);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
 	const safely = (work: () => void, type?: Fact["type"]) => {
@@ -96,7 +101,7 @@ export function createTracker<Events = Record<string, Data>>(
 		isStarted = true;
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
-		queue._begin();
+		queue._assign();
 		// A newcomer's store is empty, and is not read because its first use takes 1 ms. A failed read is repeated, and its
 		// error reported, before events are sent.
 		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
@@ -203,4 +208,4 @@ export function createTracker<Events = Record<string, Data>>(
 		},
 		on,
 	};
-}
+};

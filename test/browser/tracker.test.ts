@@ -298,10 +298,10 @@ test("a write key refused twice, because the page was hidden during a request, c
 	await hide(page);
 	await world.site.until(() => answers.length === 2);
 	const answered = page.evaluate(() => {
-		const real = Response.prototype.json;
+		const real = Response.prototype.text;
 		return new Promise<void>((resolve) => {
 			let remaining = 2;
-			Response.prototype.json = async function () {
+			Response.prototype.text = async function () {
 				const read = await real.call(this);
 				// Resolves after the tracker has handled the reply.
 				if (--remaining === 0) setTimeout(resolve);

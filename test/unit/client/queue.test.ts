@@ -36,12 +36,27 @@ const storeWith = (write: (key: string, text: string) => void) =>
 		}),
 	);
 
-const queue = () =>
-	createQueue(
+/** Creates a queue that stores events from `_begin()` to `_wipe()`. */
+const queue = () => {
+	let isOpen = false;
+	const created = createQueue(
 		"eventferry:test",
 		() => owner,
+		() => isOpen,
 		(kind, reason, events) => notices.push(`${kind} ${reason} ${events?.length}`),
 	);
+	return {
+		...created,
+		_begin() {
+			isOpen = true;
+			created._assign();
+		},
+		_wipe() {
+			isOpen = false;
+			created._wipe();
+		},
+	};
+};
 
 /** Lets the queue's delayed work begin. Its requests to IndexedDB may still be under way. */
 const tick = () => vi.advanceTimersByTimeAsync(400);
