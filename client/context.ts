@@ -4,7 +4,11 @@ import { attempt } from "./attempt.ts";
 const contextLength: Limits["contextLength"] = 2_048;
 
 /** Reads one part of the context. Undefined if that throws or gives something else than text, so that no event is lost. */
-const readText = (read: () => unknown): string | undefined => attempt(() => (read() as string).slice(0, contextLength));
+const readText = (read: () => unknown): string | undefined =>
+	attempt(() => {
+		const text = read();
+		if (typeof text === "string") return text.slice(0, contextLength);
+	});
 
 const readTitle = () => readText(() => document.title);
 
@@ -12,9 +16,9 @@ const readTitle = () => readText(() => document.title);
  * Removes fragment, credentials and query parameters from an address, as they may hold reset tokens or search terms;
  * `utm_*` parameters stay. Undefined if the address is not a URL.
  */
-export const stripUrl = (address: string): string | undefined =>
+export const stripUrl = (read: () => string): string | undefined =>
 	readText(() => {
-		const url = new URL(address);
+		const url = new URL(read());
 		url.hash = url.username = url.password = "";
 		for (const key of [...url.searchParams.keys()]) {
 			if (!key.startsWith("utm_")) url.searchParams.delete(key);
@@ -44,9 +48,9 @@ export const readContext = (isPageView?: boolean): Event["context"] => {
 	if (seen !== href + title) {
 		seen = href + title;
 		context = {
-			url: stripUrl(href),
+			url: stripUrl(() => href),
 			title,
-			referrer: stripUrl(document.referrer),
+			referrer: stripUrl(() => document.referrer),
 			locale: readText(() => navigator.language),
 			timezone:
 				// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.

@@ -1,4 +1,5 @@
 import type { Color, Limits } from "../shared/event.ts";
+import { attempt } from "./attempt.ts";
 import type { Data } from "./contract.ts";
 import { parseJson, toJson } from "./originals.ts";
 import { byteLength, checkText, readName, refuse } from "./text.ts";
@@ -21,7 +22,14 @@ export interface Fact {
  * @throws TypeError with the name of the argument that is wrong.
  */
 export const readFact = <Given extends Fact>(fact: Given): Given => {
-	const json = toJson(fact.data ?? {});
+	let given = fact.data;
+	if (fact.type === "confirmation" && given) {
+		// Leaves out what JSON cannot say, so that the purchase is kept.
+		given = Object.fromEntries(Object.entries(given).filter(([, value]) => attempt(() => [toJson(value)])));
+	}
+	let json = toJson(given ?? {});
+	// PHP writes an empty array for an object without fields.
+	if (fact.type === "login" && json === "[]") json = "{}";
 	if (json?.[0] !== "{") refuse("data: not an object");
 	if (byteLength(json) > dataBytes) refuse("data: over 16 KB");
 	// Copies through JSON, so that later changes by the page do not reach the event.

@@ -47,6 +47,11 @@ const size = (value: unknown) => byteLength(toJson(value)) + 1;
 export const createFlusher = (name: string, path: string, writeKey: string, queue: Queue, notify: Notify) => {
 	const pauseKey = `${name}:pause`;
 	const withTabLock = createTabLock(name);
+	// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but its
+	// location may have one. On a server there is no page.
+	const here = attempt(() => [location.origin, window.origin].find((origin) => origin !== "null"));
+	// Without `URL`, in whose place pages have an address of theirs.
+	const url = path[0] === "/" ? here && here + path : path;
 	let pause: Pause = { until: 0, failures: 0 };
 	/** The pause before the last request, if the browser ended that without an answer. */
 	let undo: Pause | undefined;
@@ -94,10 +99,6 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	 * @param isEager True to send another request if any event waits, not only if 20 or more do.
 	 */
 	const send = async (events: Event[], isLast: boolean, isEager?: boolean): Promise<boolean> => {
-		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
-		// its location may have one.
-		const here = location.origin === "null" ? window.origin : location.origin;
-		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
 		let asked: Promise<Response> | undefined;
 		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
@@ -107,13 +108,14 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${window.origin ?? here}/`);
+			isZipped =
+				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,
 				credentials: "same-origin",
 				keepalive: isLast,
-				signal,
+				signal: signal as AbortSignal,
 			};
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };

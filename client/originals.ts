@@ -1,3 +1,5 @@
+import { attempt } from "./attempt.ts";
+
 /** Built-ins that work whatever the page has put in their place. */
 const { parse, stringify } = JSON;
 
@@ -23,7 +25,11 @@ export const toJson = (value: unknown): string => {
 	return json?.includes("\\ud") ? json.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept) : json;
 };
 
-/** Makes whole milliseconds of a time, by default now. A `Date.now` that the page has replaced may give anything. */
-export const readClock = (time: unknown = Date.now()): number =>
-	// biome-ignore lint/complexity/useDateNow: it has just failed
-	Math.floor(time as number) || +new Date();
+/**
+ * Makes whole milliseconds of a time, by default now. A `Date.now` that the page has replaced may give or throw anything;
+ * then the time is that of the page's start and what has passed since.
+ */
+export const readClock = (time?: unknown): number => {
+	const ms = attempt(() => Math.floor((time ?? Date.now()) as number)) as number;
+	return ms > 0 && ms < 1e14 ? ms : Math.floor(performance.timeOrigin + performance.now());
+};

@@ -1,3 +1,4 @@
+import { attempt } from "./attempt.ts";
 import { trackClicks } from "./clicks.ts";
 import type { Command, ScriptSettings, ScriptTag, Tracker, TrackerOptions } from "./contract.ts";
 import { warn } from "./notices.ts";
@@ -32,7 +33,7 @@ const load = (): void => {
 	// A spread copies nothing of an element whose id is the settings' name.
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
 	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
-	const src = (script ?? current)?.src;
+	const source = script?.src ? script : current;
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
@@ -43,7 +44,11 @@ const load = (): void => {
 	const tracker = createTracker(
 		// An unknown value of `consent` gives no consent.
 		{
-			proxy: proxy ?? (src && new URL(".", src).href),
+			// Not `src` alone, which a later `<base>` changes. The page may have another `URL`.
+			proxy:
+				proxy?.trim() ||
+				attempt(() => new URL(".", new URL(source?.getAttribute("src") as string, location.href)).href) ||
+				source?.src.replace(/[^/]*$/, ""),
 			writeKey,
 			consent,
 			debug: on.includes(`${debug}`),

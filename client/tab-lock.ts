@@ -26,7 +26,7 @@ export const createTabLock = (name: string) => {
 		let running: Promise<boolean> | undefined;
 		const begin = () => (running = work());
 		await (isBroken ||
-			within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
+			within(longest, (signal) => navigator.locks.request(name, { signal: signal as AbortSignal }, begin)).catch(() => {
 				isBroken = true;
 			}));
 		if (running) return running;

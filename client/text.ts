@@ -25,6 +25,7 @@ const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;
  * that is too long or not printable is refused.
  */
 export const readName = (value: unknown, max: number, name: string): string | undefined => {
+	if (typeof value !== "string" && !Number.isFinite(value)) return;
 	const text = `${value}`.trim();
 	if (nobody.test(text)) return;
 	checkText(text, max, name);

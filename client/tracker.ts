@@ -1,4 +1,5 @@
 import type { Event } from "../shared/event.ts";
+import { attempt } from "./attempt.ts";
 import { isBot } from "./bots.ts";
 import { readContext } from "./context.ts";
 import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
@@ -71,10 +72,17 @@ export const createTracker = <Events = Record<string, Data>>(
 	};
 
 	/**
-	 * Tells all copies of the tracker in this window, this one included, of a change, so that they share the visitor and
-	 * the consent: an identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
+	 * Tells all copies of the tracker in this window of a change, so that they share the visitor and the consent: an
+	 * identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
 	 */
-	const tell = (detail: unknown) => isSilent || dispatchEvent(new CustomEvent(name, { detail }));
+	const share = (detail: unknown) => attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
+
+	/** Makes a change here and in all copies. This copy hears of it twice, or once if the page has broken events. */
+	const tell = (detail: typeof optedOut | true | Identity) => {
+		if (isSilent) return;
+		attempt(() => hear({ detail }));
+		share(detail);
+	};
 
 	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
 		safely(() => {
@@ -149,10 +157,10 @@ export const createTracker = <Events = Record<string, Data>>(
 	const leave = () => {
 		if (!isStarted) return;
 		isLeaving = true;
+		flusher._leave();
 		setTimeout(() => {
 			isLeaving = false;
 		});
-		flusher._leave();
 	};
 
 	const listen = () => {
@@ -167,7 +175,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		addEventListener("pageshow", (event) => event.persisted && adoptStored());
 		addEventListener("storage", (event) => event.key === name && adoptStored());
 		addEventListener("online", flush);
-		setInterval(() => isStarted && flusher._wake(), idleMs);
+		attempt(() => setInterval(() => isStarted && flusher._wake(), idleMs));
 	};
 
 	safely(() => {
@@ -175,7 +183,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	});
 	if (!isSilent) {
 		const earlier: { seen?: unknown; consent?: TrackerState["consent"] } = {};
-		tell(earlier);
+		share(earlier);
 		consent = given = earlier.consent ?? given;
 		const stored = readLocal(name) ?? earlier.seen;
 		if (stored === optedOut) consent = "denied";

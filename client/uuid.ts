@@ -9,7 +9,7 @@ export const createIds = (now: () => number): (() => string) => {
 	let last = -1;
 	// `Math.random()` is good enough for ids that only tell one person's events apart, and every environment has it:
 	// pages on plain http lack `crypto.randomUUID()`, some test environments all of `crypto`.
-	const random = "0-8xxx-xxxxxxxxxxxx".replace(/x/g, () => Math.floor(Math.random() * 16).toString(16));
+	const random = "0-8xxx-xxxxxxxxxxxx".replace(/x/g, () => ((Math.random() * 16) & 15).toString(16));
 	return () => {
 		const tick = now() * 256;
 		last = tick > last ? tick : last + 1;
