@@ -96,7 +96,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const send = async (events: Event[], isLast: boolean, isEager?: boolean): Promise<boolean> => {
 		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
 		// its location may have one.
-		const here = location.origin === "null" ? window.origin : location.origin;
+		const here = [location.origin, window.origin].find((origin) => origin !== "null");
 		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
 		let asked: Promise<Response> | undefined;
