@@ -129,6 +129,18 @@ test("attributes may have the values that frameworks write", async () => {
 	expect(lines).toEqual(["eventferry: delivered (3): accepted"]);
 });
 
+test("a switch that is false is off, and is no mistake", async () => {
+	world.site.pages.set(
+		"/",
+		`${scriptTag('data-pages="false" data-clicks="false" data-debug="false"')}<button data-ferry-event="Buy">Buy</button>`,
+	);
+	const { page, lines } = await visit(world.site, "/");
+	await page.click("button");
+	await deliver(page);
+	expect(world.site.names()).toEqual(["login", "here"]);
+	expect(lines).toEqual([]);
+});
+
 test("a script without its write key logs an error, and the page goes on", async () => {
 	world.site.pages.set("/", '<script src="/ferry/client.js"></script><script>document.title = "on"</script>');
 	const { page, lines } = await visit(world.site, "/");
