@@ -13,7 +13,7 @@ export interface Bench {
 export const sections = {
 	browser: ["cost", "first", "delivery", "kill", "memory"],
 	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
-	postgres: ["lanes", "group", "ingest"],
+	postgres: ["lanes", "group", "scale", "ingest"],
 	queues: [],
 } as const;
 type BenchName = keyof typeof sections;

@@ -5,13 +5,14 @@ import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
 import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
-import { stopAll } from "./children.ts";
+import { start, stopAll } from "./children.ts";
 import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
+import { cpuMs } from "./queues/cpu.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
 
-const usage = `node test/bench/postgres.ts [lanes] [group] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
+const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
 Measures the store and the proxy on PostgreSQL. Only ratios within one run are comparable.\n`;
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -165,9 +166,111 @@ async function durable(cluster: Cluster): Promise<Result[]> {
 	return rate ? [{ ...rate, target: { atLeast: 0.1 } }, ...untargeted] : untargeted;
 }
 
+/** Duration of a request of the section `scale`, ms, and the requests of one process under way at a time. */
+const [requestMs, concurrency] = [20, 4];
+
+/** Reads the number of statements that the server has run. */
+async function statements(cluster: Cluster): Promise<number> {
+	const [row] = await cluster.run(
+		"SELECT sum(calls) AS calls FROM pg_stat_statements WHERE query ~ 'eventferry|BEGIN|COMMIT|SET '",
+	);
+	return Number(row?.calls);
+}
+
+/** Delivers a backlog by several whole proxies to a provider that takes 20 ms, without a limit. */
+async function scaled(cluster: Cluster, count: number) {
+	const store = await cluster.database();
+	const sink = await start("sink");
+	await sink.ask("mode", "hold");
+	const options = { sink: await sink.ask<string>("url"), destinations: 1, store };
+	const proxies = [await start("proxy", options)];
+	const load = await start("load");
+	const url = await proxies[0]?.ask<string>("url");
+	await load.ask("round", { url, ms: settings.ms, connections: 8, tracksOnly: true });
+	await proxies[0]?.ask("fannedOut");
+	while (proxies.length < count) proxies.push(await start("proxy", options));
+	await sink.ask("delay", requestMs);
+	await sink.ask("mode", "answer");
+	const read = async () => ({
+		answered: await sink.ask<number>("answered"),
+		cpu:
+			(cpuMs() ?? 0) - (process.cpuUsage().user + process.cpuUsage().system + (await sink.ask<number>("cpu"))) / 1_000,
+		proxies:
+			(await Promise.all(proxies.map((proxy) => proxy.ask<number>("cpu")))).reduce((sum, each) => sum + each, 0) /
+			1_000,
+		statements: await statements(cluster),
+		at: performance.now(),
+	});
+	const rounds = [];
+	for (let round = 0; round <= settings.rounds; round += 1) {
+		const before = await read();
+		await delay(settings.ms);
+		const after = await read();
+		const events = after.answered - before.answered;
+		rounds.push({
+			rate: events / ((after.at - before.at) / 1_000),
+			cpu: (after.cpu - before.cpu) / events,
+			ours: (after.proxies - before.proxies) / events,
+			statements: (after.statements - before.statements) / events,
+		});
+	}
+	await stopAll();
+	return rounds.slice(1);
+}
+
+async function scale(cluster: Cluster): Promise<Result[]> {
+	await cluster.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+	const results: Result[] = [];
+	let one: number[] = [];
+	for (const count of [1, 2, 4]) {
+		const rounds = await scaled(cluster, count);
+		const name = count === 1 ? "one proxy" : `${count} proxies`;
+		const rates = rounds.map(({ rate }) => rate);
+		if (count === 1) one = rates;
+		const shared: Pick<Result, "theirs" | "peer" | "betterIs"> = { theirs: [], peer: "", betterIs: "lower" };
+		results.push(
+			count === 1
+				? {
+						name: `${name} and a provider of ${requestMs} ms`,
+						unit: "events/s",
+						ours: rates,
+						theirs: rates.map(() => (concurrency * 1_000) / requestMs),
+						peer: "what the provider allows",
+						betterIs: "higher",
+					}
+				: {
+						name,
+						unit: "events/s",
+						ours: rates,
+						theirs: one,
+						peer: "one proxy",
+						betterIs: "higher",
+						target: { atLeast: 0.95 },
+					},
+			{
+				name: `${name}: CPU an event, database and all`,
+				unit: "ms",
+				ours: rounds.map(({ cpu }) => cpu),
+				target: { atMost: 1 },
+				...shared,
+			},
+			{ name: `${name}: CPU an event, proxies`, unit: "ms", ours: rounds.map(({ ours }) => ours), ...shared },
+			{
+				name: `${name}: statements an event`,
+				unit: "",
+				ours: rounds.map((each) => each.statements),
+				target: { atMost: 4 },
+				...shared,
+			},
+		);
+	}
+	return results;
+}
+
 const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
 	lanes: (cluster: Cluster) => lanes(cluster, settings),
 	group,
+	scale,
 	ingest: durable,
 } satisfies Record<SectionOf<"postgres">, unknown>;
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
@@ -179,7 +282,7 @@ if (
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
 }
-const cluster = await startPostgres({ isDurable: true });
+const cluster = await startPostgres({ isDurable: true, flags: ["-c", "shared_preload_libraries=pg_stat_statements"] });
 const runs = chosen.map((name) => [name, async () => (await sections[name]?.(cluster)) ?? []]);
 const [server] = await cluster.run("SHOW server_version");
 const versions = { PostgreSQL: String(server?.server_version) };
