@@ -1,4 +1,4 @@
-import type { ClientConfig, PoolClient } from "pg";
+import type { ClientBase, ClientConfig, PoolClient } from "pg";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 
 /** A row of PostgreSQL, with bigint read as a number. */
@@ -18,12 +18,31 @@ const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET 
 	SET LOCAL statement_timeout = 8000`;
 /** SQL that begins a transaction in which all reads see the store at one moment. */
 const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
+/**
+ * Settings of a session whose statements are prepared. Their plans are kept, also those made while the tables were empty
+ * and reading all of a table was cheap, so every plan finds its rows by an index:
+ * https://www.postgresql.org/docs/current/runtime-config-query.html
+ */
+const plans = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
 /** Maximum number of connections of a process, besides the one that listens. */
 const maxConnections = 10;
 /** Object id of the type bigint in `pg_type`. */
 const bigint = 20;
-/** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
-const worthAnotherTry = new Set(["40001", "40P01"]);
+/**
+ * serialization_failure, deadlock_detected, and feature_not_supported, which a prepared statement ends with once a newer
+ * version has added a column: https://www.postgresql.org/docs/current/errcodes-appendix.html.
+ */
+const worthAnotherTry = new Set(["40001", "40P01", "0A000"]);
+
+/** Names of prepared statements by their text. */
+const names = new Map<string, string>();
+
+/** Returns the name under which a statement is prepared, once in each session that runs it. */
+function nameOf(text: string): string {
+	const name = names.get(text) ?? `eventferry ${names.size}`;
+	names.set(text, name);
+	return name;
+}
 
 /** Returns the code of an error of PostgreSQL or Node. */
 export const codeOf = (error: unknown): string | undefined => {
@@ -35,6 +54,21 @@ const unavailable = (cause: unknown) =>
 	cause instanceof StoreUnavailableError
 		? cause
 		: new StoreUnavailableError(cause instanceof Error ? cause.message || cause.name : String(cause), { cause });
+
+const settings = {
+	idle_in_transaction_session_timeout: "3000",
+	lock_timeout: "6000",
+	statement_timeout: "8000",
+	...plans,
+};
+export async function limitSession(client: ClientBase): Promise<boolean> {
+	const { rowCount } = await client.query(
+		`SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS t (name, value)
+		WHERE pg_backend_pid() = $3`,
+		[Object.keys(settings), Object.values(settings), "processID" in client ? client.processID : null],
+	);
+	return rowCount !== 0;
+}
 
 async function loadPg() {
 	try {
@@ -58,10 +92,20 @@ export async function connect(url: string) {
 			getTypeParser: (oid, format) => (oid === bigint ? Number : pg.types.getTypeParser(oid, format)),
 		},
 	};
-	const pool = new pg.Pool({ ...config, pipeline: true, max: maxConnections, idleTimeoutMillis: 30_000 });
-	// A connection that breaks while it is idle is replaced when needed; one in use rejects its queries.
+	/** Connections that have their limits from `limitSession`. The others set them in each transaction. */
+	const limited = new WeakSet<ClientBase>();
+	const pool = new pg.Pool({
+		...config,
+		pipeline: true,
+		max: maxConnections,
+		idleTimeoutMillis: 30_000,
+		async onConnect(client) {
+			// A connection that breaks while it is idle is replaced when needed; one in use rejects its queries.
+			client.on("error", () => {});
+			if (await limitSession(client)) limited.add(client);
+		},
+	});
 	pool.on("error", () => {});
-	pool.on("connect", (client) => client.on("error", () => {}));
 
 	/** Lends a connection, which is closed afterwards if anything failed on it. */
 	async function lend<Result>(work: (run: Run, client: PoolClient) => Promise<Result>): Promise<Result> {
@@ -72,7 +116,8 @@ export async function connect(url: string) {
 			throw unavailable(error);
 		}
 		const run: Run = (text, values) => {
-			const rows = client.query<Row>(text, values).then(({ rows }) => rows);
+			const name = values && limited.has(client) ? nameOf(text) : undefined;
+			const rows = client.query<Row>({ name, text, values }).then(({ rows }) => rows);
 			// A caller that sends several statements awaits them in turn: without this, a later failure would be unhandled.
 			rows.catch(() => {});
 			return rows;
@@ -89,7 +134,7 @@ export async function connect(url: string) {
 
 	async function attempt<Result>(work: (run: Run) => Promise<Result>, start = begin): Promise<Result> {
 		return lend(async (run, client) => {
-			void run(start);
+			void run(limited.has(client) ? start.replace(/;.*/s, "") : start);
 			const result = await work(run);
 			const { command } = await client.query("COMMIT");
 			if (command !== "COMMIT") throw new StoreUnavailableError("the transaction was rolled back");
