@@ -4,8 +4,12 @@ import type { Lease } from "../outbox/outbox.ts";
 const concurrency = 4;
 /** Maximum number of requests under way plus settlements not on disk yet, which a crash repeats. */
 const unsettledMost = 2 * concurrency;
-/** Maximum number of lanes leased before their requests may begin, so that none waits for a take. 0 if shared. */
+/**
+ * Maximum number of lanes leased before their requests may begin, so that none waits for a take. More from a shared
+ * store, where a take is a few statements, however many lanes it leases.
+ */
 const aheadMost = 4;
+const aheadMostShared = 8;
 
 /**
  * A lane under lease, in one of four stages:
@@ -32,6 +36,7 @@ export type OpenLeases = ReturnType<typeof createOpenLeases>;
 /** Keeps the leases of one destination and tells how many requests may begin and how many lanes may be leased. */
 export function createOpenLeases({ isShared }: { isShared: boolean }) {
 	const leased = new Set<Leased>();
+	const most = isShared ? aheadMostShared : aheadMost;
 
 	function count(stage: Leased["stage"]): number {
 		let count = 0;
@@ -65,10 +70,8 @@ export function createOpenLeases({ isShared }: { isShared: boolean }) {
 		room(isProbing: boolean): number {
 			const ahead = count("ahead");
 			// Several lanes are leased at a time rather than one by one.
-			if (ahead > aheadMost / 2) return 0;
-			const most = isProbing ? 1 : concurrency + (isShared ? 0 : aheadMost);
-			const unsettled = isShared ? unsettledMost - count("settling") : Number.POSITIVE_INFINITY;
-			return Math.max(0, Math.min(most, unsettled) - count("busy") - ahead);
+			if (ahead > most / 2) return 0;
+			return Math.max(0, (isProbing ? 1 : concurrency + most) - count("busy") - ahead);
 		},
 	};
 }

@@ -1,11 +1,13 @@
 /**
  * Makes a queue that works off items in groups: items that arrive during one group form the next, and share its
- * transaction and its sync of the disk. The weights of a group add up to `most` at most.
+ * transaction and its sync of the disk. The weights of a group add up to `most` at most. Before each group, `gather` is
+ * called with the number of items, and may wait for more.
  */
 export function createGroupCommit<Item, Result>(
 	work: (items: Item[]) => Promise<Result[]>,
 	most: number,
 	weight: (item: Item) => number = () => 1,
+	gather: (waiting: number) => Promise<void> = async () => {},
 ) {
 	let waiting: { item: Item; answer: PromiseWithResolvers<Result> }[] = [];
 	let working: Promise<void> | undefined;
@@ -27,6 +29,7 @@ export function createGroupCommit<Item, Result>(
 		// Items of one turn of the event loop belong to one group.
 		await Promise.resolve();
 		while (waiting.length > 0) {
+			await gather(waiting.length);
 			const taken = next();
 			try {
 				const results = await work(taken.map(({ item }) => item));

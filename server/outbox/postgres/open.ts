@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
 import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
@@ -31,6 +32,8 @@ import { createSweep } from "./sweep.ts";
 
 /** Maximum number of settlements in a transaction. */
 const settledTogether = 200;
+/** Time that settlements wait for those of other open leases, ms: a transaction of several costs little more than one. */
+const gatherMs = 5;
 /** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
 /** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
@@ -67,7 +70,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const shared: Shared = {
 		database,
 		destinations: createDestinations(database),
-		counters: createCounters(),
+		counters: createCounters(owners.owner),
 		notice,
 		owner: owners.owner,
 	};
@@ -87,7 +90,14 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settling = createGroupCommit(createSettling(shared, ends), settledTogether);
+	const settling = createGroupCommit(
+		createSettling(shared, ends, leases),
+		settledTogether,
+		undefined,
+		async (waiting) => {
+			if (leases.open() > waiting) await delay(gatherMs);
+		},
+	);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
 
@@ -105,8 +115,9 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
 		if (seen.hasJournal) fanOut.start();
-		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
-		if (seen.freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
+		const freed = seen.freed + (await leases.freeLost());
+		if (freed > 0) await database.run(`SELECT ${notice}`);
+		if (freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
 		latestId = seen.latestId;
 	}
 	function scheduleBeat(): void {
@@ -125,7 +136,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 				throw error;
 			}),
 		take: leases.take,
-		settle: settling.ask,
+		async settle(settlement) {
+			const settled = await settling.ask(settlement);
+			leases.closed(settlement.lease);
+			return settled;
+		},
 		hold: createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,

@@ -4,6 +4,7 @@ import { knownFreshMs } from "../limits.ts";
 import { columns, type Run } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
 import { type LockedLane, lockedLaneOf, lockOrder, updateLanes } from "./lanes.ts";
+import type { Leases } from "./leases.ts";
 import { link } from "./links.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -35,7 +36,7 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
-export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
+export function createSettling({ database, counters, owner }: Shared, { end }: Ends, leases: Pick<Leases, "isKnown">) {
 	/** Records the outcomes of several leases; returns the states of their lanes. */
 	return (settlements: readonly Settlement[]): Promise<Settled[]> =>
 		database.transaction(async (run) => {
@@ -58,8 +59,8 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 				const ended = after.get(lane.id);
 				return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
 			});
-			const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
-				value === undefined ? [] : [{ lane, value, now }],
+			const known = held.flatMap(({ lane, settlement: { lease, known: value, now } }) =>
+				value === undefined || leases.isKnown(lease, value, now) ? [] : [{ lane, value, now }],
 			);
 			const saving: Promise<unknown>[] = [updateLanes(run, updated)];
 			if (known.length > 0) saving.push(remember(run, known));

@@ -140,7 +140,7 @@ describe("the PostgreSQL outbox", () => {
 		const shared = () => ({
 			database,
 			destinations: createDestinations(database),
-			counters: createCounters(),
+			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			owner: { id: 0, isSurelySeen: () => false },
 		});
@@ -164,7 +164,7 @@ describe("the PostgreSQL outbox", () => {
 		const unseen = createLeases({
 			database,
 			destinations: createDestinations(database),
-			counters: createCounters(),
+			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			owner: { id: Number(owner?.id), isSurelySeen: () => false },
 		});
