@@ -7,7 +7,7 @@ export type Data = Record<string, unknown>;
 
 /** Options of `createTracker()`. */
 export interface TrackerOptions {
-	/** Address of the proxy: an http(s) URL, or a path on this site. */
+	/** Address of the proxy: an http(s) URL, or a path on the page's origin. */
 	proxy: string;
 	/** Public key of the site, `site_…`. */
 	writeKey: string;

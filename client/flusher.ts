@@ -1,9 +1,10 @@
 import type { Event, Limits } from "../shared/event.ts";
+import { attempt, within } from "./attempt.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
 import type { Queue } from "./queue.ts";
 import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
-import { withTabLock } from "./tab-lock.ts";
+import { createTabLock } from "./tab-lock.ts";
 import { byteLength } from "./text.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
@@ -12,6 +13,11 @@ const batchEvents: Limits["batchEvents"] = 100;
  * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
  */
 const batchBytes = 60_000;
+/**
+ * Maximum size in bytes of the first request of a page that unloads. It fits beside `batchBytes` of the page before, as
+ * pages of an origin may share the browser's limit.
+ */
+const firstBytes = 4_000;
 /** Time in ms after which waiting events are sent. */
 const sendMs = 5_000;
 /** Number of waiting events from which sending starts after `gatherMs`. */
@@ -21,6 +27,7 @@ const manyEvents = 20;
  * page as much as capturing 20 events.
  */
 const gatherMs = 150;
+/** Time limit in ms of a request, from compression to the end of the answer. */
 const timeoutMs = 10_000;
 /** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
@@ -29,15 +36,22 @@ const largeBody = 2_000;
 interface Pause {
 	until: number;
 	failures: number;
+	/** True after a compressed body has failed, as a firewall may refuse gzip, and until an uncompressed one fails too. */
+	isPlain?: boolean | undefined;
 }
 
 const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
-export function createFlusher(name: string, url: string, writeKey: string, queue: Queue, notify: Notify) {
+export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
 	const pauseKey = `${name}:pause`;
+	const withTabLock = createTabLock(name);
 	let pause: Pause = { until: 0, failures: 0 };
-	/** Ids of events in keepalive requests that are not answered yet. */
+	/** The pause before the last request, if the browser ended that without an answer. */
+	let undo: Pause | undefined;
+	/** True after the page was hidden or left, until it sends again. */
+	let isLeft = false;
+	/** Ids of events that were handed to the browser, with no answer yet. */
 	const leaving = new Set<string>();
 	/** Number of bytes left for more keepalive requests. */
 	let room = batchBytes;
@@ -46,8 +60,6 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	/** Maximum number of events in a request. Halved when a batch is refused. */
 	let largest: number = batchEvents;
 	let isStopped = false;
-	/** True after any request that was not accepted. Bodies are then sent uncompressed, as a firewall may refuse gzip. */
-	let isPlain = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let gathering: typeof timer;
 	let running: Promise<void> | undefined;
@@ -60,8 +72,8 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
-	const wait = (ms: number, failures: number) => {
-		pause = { until: Date.now() + ms, failures };
+	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
+		pause = { until: Date.now() + ms, failures, isPlain };
 		writeLocal(pauseKey, pause);
 	};
 
@@ -76,53 +88,55 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		});
 
 	/**
-	 * Sends a batch. Never rejects.
+	 * Sends a batch. Never rejects; resolves to true if another request should follow at once.
 	 * @param isLast True while the page unloads: the request is sent before anything is awaited, and outlives the page.
-	 */
-	const post = async (events: Event[], isLast: boolean): Promise<Reply> => {
-		try {
-			let body: string | ArrayBuffer = JSON.stringify({ writeKey, sentAt: Date.now(), events });
-			let headers = {};
-			if (
-				!isLast &&
-				!isPlain &&
-				body.length > largeBody &&
-				window.CompressionStream &&
-				// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
-				// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-				new URL(url, location as unknown as string).origin === location.origin
-			) {
-				headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
-				// Streams instead of a Blob, which Chromium keeps in another process.
-				// https://chromium.googlesource.com/chromium/src/+/HEAD/storage/browser/blob/README.md
-				body = await new Response(
-					(new Response(body).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
-				).arrayBuffer();
-			}
-			return await readReply(
-				await fetch(url, {
-					method: "POST",
-					body,
-					headers,
-					credentials: "omit",
-					keepalive: isLast,
-					signal: AbortSignal.timeout?.(timeoutMs),
-				}),
-				events.length,
-			);
-		} catch {
-			return { _kind: "failed" };
-		}
-	};
-
-	/**
-	 * Applies a reply. Never rejects; resolves to true if another request should follow at once.
 	 * @param isEager True to send another request if any event waits, not only if 20 or more do.
 	 */
-	const applyReply = async (events: Event[], reply: Reply, isEager?: boolean): Promise<boolean> => {
-		if (reply._kind === "accepted") {
+	const send = async (events: Event[], isLast: boolean, isEager?: boolean): Promise<boolean> => {
+		// A frame with `srcdoc` has its parent's origin, which its location does not tell. A sandboxed frame has none, but
+		// its location may have one.
+		const here = [location.origin, window.origin].find((origin) => origin !== "null");
+		const url = attempt(() => new URL(path, here).href);
+		let isZipped = false;
+		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
+			if (!url) return { _stop: "proxy: not a URL" };
+			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
+			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
+			isZipped =
+				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			const request: RequestInit = { method: "POST", body: text, credentials: "omit", keepalive: isLast, signal };
+			if (isZipped) {
+				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
+				// Streams instead of a Blob, which Chromium keeps in another process.
+				// https://chromium.googlesource.com/chromium/src/+/HEAD/storage/browser/blob/README.md
+				request.body = await new Response(
+					(new Response(text).body as ReadableStream).pipeThrough(new CompressionStream("gzip")),
+				).arrayBuffer();
+			}
+			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
+			// requests. Then the text is sent in another way, without an answer if need be.
+			const asked = attempt(() => fetch(url, request));
+			let response = await asked?.catch((cause) => {
+				if (!isLast) throw cause;
+			});
+			if (!response) {
+				if (attempt(() => navigator.sendBeacon(url, text))) {
+					for (const { id } of events) leaving.add(id);
+					return { _cause: 1 };
+				}
+				response = await fetch(url, { ...request, keepalive: false });
+			}
+			return readReply(response);
+		}).catch((cause) => ({ _cause: cause }));
+		undo = (reply._cause && pause) as typeof undo;
+		if (isLast) {
+			for (const { id } of events) leaving.delete(id);
+			if (!leaving.size) room = batchBytes;
+		}
+		if (reply._rejected) {
 			const taken = events.filter((event) => {
-				const rejection = reply._rejected.find((rejection) => rejection?.id === event.id);
+				const rejection = reply._rejected?.find((rejection) => rejection?.id === event.id);
 				if (rejection?.code === "identity_token_expired") expiredTokens.add(event.person.token);
 				else if (rejection) void queue._settle("rejected", [event], `${rejection.code}: ${rejection.message}`);
 				return !rejection;
@@ -132,20 +146,28 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
-		isPlain = true;
-		if (reply._kind === "refused") {
+		if (reply._refusal && events.length > 1) {
 			largest = Math.ceil(events.length / 2);
-			if (events.length === 1) await queue._settle("dropped", events, "refused");
 			return true;
 		}
-		if (reply._kind === "stopped") {
-			if (!isStopped) warn("stopped:", reply._code);
+		if (reply._stop) {
+			if (!isStopped) warn("stopped:", reply._stop);
 			isStopped = true;
-		} else if (reply._kind === "wait") {
+		} else if (reply._ms) {
 			wait(reply._ms, 0);
-		} else {
+		} else if (isZipped) {
+			const before = undo;
+			wait(0, pause.failures, true);
+			const isMore = await send(events, isLast, isEager);
+			// The compressed body may have failed because the page goes.
+			undo = before ?? undo;
+			return isMore;
+		} else if (reply._refusal === "body_too_large") {
+			await queue._settle("dropped", events, "refused");
+			return true;
+		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1);
+			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
 		}
 		return false;
 	};
@@ -155,9 +177,9 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 			const sendNext = async (): Promise<boolean> => {
 				await queue._sync();
 				const events = take(deliverable(), batchBytes);
-				return events.length > 0 && !mustWait(isEager) && applyReply(events, await post(events, false), isEager);
+				return events.length > 0 && !mustWait(isEager) && send(events, false, isEager);
 			};
-			while (await withTabLock(name, sendNext));
+			while (await withTabLock(sendNext));
 		} catch (cause) {
 			notify("error", "not delivered yet", [], cause);
 		}
@@ -168,6 +190,7 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 	const start = (isEager?: boolean): Promise<void> => {
 		clearTimeout(timer);
 		timer = gathering = undefined;
+		isLeft = false;
 		running ??= run(isEager);
 		return running;
 	};
@@ -191,23 +214,24 @@ export function createFlusher(name: string, url: string, writeKey: string, queue
 		},
 		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
 		_leave() {
+			isLeft = true;
+			// Browsers end a request because the page goes, some of them before they tell the page.
+			if (undo) writeLocal(pauseKey, undo);
 			queue._spill();
 			if (mustWait(true)) return;
-			for (;;) {
+			const sendFirst = (most: number): void => {
 				const batch = take(
 					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
-					room,
+					Math.min(most, room),
 				);
 				if (!batch.length) return;
-				const bytes = size(batch);
-				room -= bytes;
+				room -= size(batch);
 				for (const { id } of batch) leaving.add(id);
-				void post(batch, true).then((reply) => {
-					room += bytes;
-					for (const { id } of batch) leaving.delete(id);
-					return applyReply(batch, reply);
-				});
-			}
+				void send(batch, true);
+				sendFirst(batchBytes);
+			};
+			sendFirst(firstBytes);
+			sendFirst(batchBytes);
 		},
 	};
 }

@@ -1,23 +1,20 @@
+import { attempt } from "./attempt.ts";
+
 /** Access to `localStorage` as JSON. Nothing throws: an unreadable value is absent, a failed write is skipped. */
 
-function attempt<Result>(work: (storage: Storage) => Result): Result | undefined {
-	try {
-		return work(localStorage);
-	} catch {}
-}
-
 export const readLocal = (key: string): unknown =>
-	attempt((storage) => JSON.parse(storage.getItem(key) as string) as unknown);
+	attempt(() => JSON.parse(localStorage.getItem(key) as string) as unknown);
 
-/** Returns true if the value was stored, else undefined. */
+/** Returns true if the value was stored. A storage may also forget what it is given, without an error. */
 export const writeLocal = (key: string, value: unknown) =>
-	attempt((storage) => {
-		storage.setItem(key, JSON.stringify(value));
-		return true;
+	attempt(() => {
+		const text = JSON.stringify(value);
+		localStorage.setItem(key, text);
+		return localStorage.getItem(key) === text;
 	});
 
-export const removeLocal = (key: string) => attempt((storage) => storage.removeItem(key));
+export const removeLocal = (key: string) => attempt(() => localStorage.removeItem(key));
 
 /** Lists the keys that begin with a prefix, without the prefix. */
 export const localKeys = (prefix: string): string[] =>
-	attempt((storage) => Object.keys(storage).flatMap((key) => key.split(prefix)[1] ?? [])) ?? [];
+	attempt(() => Object.keys(localStorage).flatMap((key) => key.split(prefix)[1] ?? [])) ?? [];

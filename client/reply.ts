@@ -1,17 +1,18 @@
-import type { BatchReply, Problem, ProblemCode } from "../shared/wire.ts";
+import type { BatchReply, Problem } from "../shared/wire.ts";
 
-/** Meaning of an answer for the batch that was sent. */
-export type Reply =
-	/** The proxy has stored the batch, except for the events in `_rejected`. */
-	| { _kind: "accepted"; _rejected: BatchReply["rejected"] }
-	/** The body was too large or unreadable. Half of the batch may be accepted. */
-	| { _kind: "refused" }
-	/** The write key or the origin is wrong. `_code` is the code of the proxy's problem, or else the HTTP status. */
-	| { _kind: "stopped"; _code: `${ProblemCode | number}` }
-	/** The proxy asks for a pause of `_ms`. */
-	| { _kind: "wait"; _ms: number }
-	/** Any other answer, or none. */
-	| { _kind: "failed" };
+/** Meaning of an answer for the batch that was sent. Without any of these the batch has failed. */
+export interface Reply {
+	/** Events that the proxy has refused. All others are stored. */
+	_rejected?: BatchReply["rejected"];
+	/** The proxy refuses the body. Half of the batch may be accepted. */
+	_refusal?: "malformed_body" | "body_too_large";
+	/** Reason for which nothing can be sent: the write key, the origin or the proxy's address is wrong. */
+	_stop?: string;
+	/** Pause in ms that the proxy asks for. 0 or NaN if it names none. */
+	_ms?: number;
+	/** Error of the browser, which ended the request without an answer. */
+	_cause?: unknown;
+}
 
 /**
  * Longest pause in ms, a day. The proxy never asks for a longer one. The answer of another server, or a wrong clock, must
@@ -20,25 +21,21 @@ export type Reply =
 export const longestWait = 86_400_000;
 
 /**
- * Reads the answer to a batch. Only an answer in the proxy's own format acknowledges or drops an event, as a captive
- * portal or a firewall may answer anything. Any 400 or 413 halves a batch of several events, which loses nothing.
- * @param events Number of events in the batch.
+ * Reads the answer to a batch. Only an answer in the proxy's own format acknowledges, splits or stops anything, as a
+ * captive portal or a firewall may answer anything.
+ * @throws Error of the browser that ended the answer before its end.
  */
-export async function readReply(response: Response, events: number): Promise<Reply> {
+export async function readReply(response: Response): Promise<Reply> {
 	const { status } = response;
-	const { accepted, rejected, code }: Partial<BatchReply & Problem> = (await response.json().catch(() => null)) ?? {};
-	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) {
-		return { _kind: "accepted", _rejected: rejected };
-	}
-	if (code === "malformed_body" || code === "body_too_large" || (events > 1 && (status === 400 || status === 413))) {
-		return { _kind: "refused" };
-	}
-	if (status === 401 || status === 403) return { _kind: "stopped", _code: `${code ?? status}` };
-	if (status === 429 || status === 503) {
-		const ms = (response.headers.get("Retry-After") as unknown as number) * 1_000;
-		if (ms > 0) return { _kind: "wait", _ms: Math.min(ms, longestWait) };
-	}
-	return { _kind: "failed" };
+	const { accepted, rejected, code }: Partial<BatchReply & Problem> =
+		(await response.json().catch((cause) => {
+			if (cause?.name !== "SyntaxError") throw cause;
+		})) ?? {};
+	if (status === 202 && typeof accepted === "number" && Array.isArray(rejected)) return { _rejected: rejected };
+	if (code === "malformed_body" || code === "body_too_large") return { _refusal: code };
+	if (code === "invalid_write_key" || code === "origin_not_allowed") return { _stop: code };
+	if (status !== 429 && status !== 503) return {};
+	return { _ms: Math.min((response.headers.get("Retry-After") as unknown as number) * 1_000, longestWait) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { promisifyRequest } from "idb-keyval";
 import type { Event } from "../shared/event.ts";
+import { within } from "./attempt.ts";
 import { localKeys, readLocal, removeLocal, writeLocal } from "./local.ts";
 
 /**
@@ -49,7 +50,9 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 	): Promise<Result> => {
 		for (const tried of isForced ? [0, 1] : []) {
 			try {
-				return await Promise.race([work(), new Promise<never>((_, reject) => setTimeout(reject, timeoutMs))]);
+				const result = await within(timeoutMs, work);
+				// After another call has failed, nobody reads what this one has written to IndexedDB.
+				return isBroken ? fallback() : result;
 			} catch (cause) {
 				// The next try opens the database again, as Safari may have closed it without an event.
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
@@ -129,9 +132,10 @@ export function createEventStore(name: string, onLost: (cause?: unknown) => void
 						);
 						// Commits without delay, as a page that unloads aborts its transactions.
 						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
-						events.transaction.commit();
+						events.transaction.commit?.();
 					});
-					for (const { id } of written) removeLocal(prefix + id);
+					// A write that ends after its time limit must not remove the copies that have replaced it.
+					if (!isBroken) for (const { id } of written) removeLocal(prefix + id);
 					return written;
 				},
 				() => spill(written.filter(({ id }) => pending.has(id))),

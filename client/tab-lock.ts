@@ -1,7 +1,11 @@
+import { within } from "./attempt.ts";
 import { readLocal, removeLocal, writeLocal } from "./local.ts";
 
-/** Longest time in ms for which a tab holds the lock. No request takes as long, so an older lease is of a dead tab. */
-const longest = 20_000;
+/**
+ * Longest time in ms for which a tab holds the lock. A request that is repeated uncompressed does not take as long, so an
+ * older lease is of a dead tab.
+ */
+const longest = 30_000;
 /**
  * Interval in ms between two looks at the lease. If several tabs write a lease at the same time, the last write wins
  * within this interval.
@@ -9,26 +13,42 @@ const longest = 20_000;
 const lookMs = 100;
 
 /**
- * Runs `work` while no other tab runs work under the same name. Runs it without a lock if the browser offers neither Web
- * Locks nor localStorage. The lock is for one request only, as a page that holds one is kept out of the back/forward
- * cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
+ * Creates a function that runs `work` while no other tab runs work under the same name. It does so without a lock if the
+ * browser refuses both Web Locks and localStorage. A lock is for one request only, as a page that holds one is kept out
+ * of the back/forward cache: https://developer.mozilla.org/docs/Web/API/NotRestoredReasonDetails/reason
  */
-export async function withTabLock(name: string, work: () => Promise<boolean>): Promise<boolean> {
-	if (navigator.locks) return navigator.locks.request(name, { signal: AbortSignal.timeout?.(longest) }, work);
-	// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
-	// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
-	const key = `${name}:lease`;
-	let mine: number | undefined;
-	do {
-		const left = (readLocal(key) as number) - Date.now();
-		// A lease for longer than `longest` was written under a wrong clock.
-		if (!(left > 0 && left <= longest)) {
-			// The fraction tells tabs apart that write in the same millisecond.
-			mine = Date.now() + longest - Math.random();
-			// A localStorage that is denied or full cannot hold a lease.
-			if (!writeLocal(key, mine)) break;
+export function createTabLock(name: string) {
+	/** True once Web Locks have failed, or have not answered in time. */
+	let isBroken = false;
+
+	return async (work: () => Promise<boolean>): Promise<boolean> => {
+		let running: Promise<boolean> | undefined;
+		if (!isBroken) {
+			const begin = () => {
+				running = work();
+				return running;
+			};
+			await within(longest, (signal) => navigator.locks.request(name, { signal }, begin)).catch(() => {
+				isBroken = true;
+			});
 		}
-		await new Promise((resolve) => setTimeout(resolve, lookMs));
-	} while (readLocal(key) !== mine);
-	return work().finally(() => removeLocal(key));
+		if (running) return running;
+		// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
+		// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
+		const key = `${name}:lease`;
+		let mine: number | undefined;
+		// Ends after `longest` even if the clock stands still.
+		for (let looks = longest / lookMs; looks && readLocal(key) !== mine; looks--) {
+			const left = (readLocal(key) as number) - Date.now();
+			// A lease for longer than `longest` was written under a wrong clock.
+			if (!(left > 0 && left <= longest)) {
+				// The fraction tells tabs apart that write in the same millisecond.
+				mine = Date.now() + longest - Math.random();
+				// A localStorage that is denied or full cannot hold a lease.
+				if (!writeLocal(key, mine)) break;
+			}
+			await new Promise((resolve) => setTimeout(resolve, lookMs));
+		}
+		return work().finally(() => removeLocal(key));
+	};
 }

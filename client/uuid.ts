@@ -1,3 +1,5 @@
+import { attempt } from "./attempt.ts";
+
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 
 /**
@@ -16,8 +18,9 @@ export function createIds(now: () => number): () => string {
 			last = tick;
 			// Pages on plain http have no `crypto.randomUUID()`.
 			// https://developer.mozilla.org/docs/Web/API/Crypto/randomUUID
-			const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
-			random = hex(high, 8) + hex(low, 8);
+			const words = new Uint32Array(2).map(() => Math.random() * 2 ** 32);
+			attempt(() => crypto.getRandomValues(words));
+			random = hex(words[0] as number, 8) + hex(words[1] as number, 8);
 		} else last++;
 		const at = hex(last, 14);
 		return `${at.slice(0, 8)}-${at.slice(8, 12)}-7${at.slice(12)}0-8${random.slice(1, 4)}-${random.slice(4)}`;

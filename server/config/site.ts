@@ -55,7 +55,10 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 		100,
 		"must be at most 100 characters long",
 	),
-	/** Origins of the site's pages, for example `https://shop.example`, or `https://*.shop.example` for every subdomain. */
+	/**
+	 * Origins of the site's pages, for example `https://shop.example`, or `https://*.shop.example` for every subdomain.
+	 * `"null"` takes events from sandboxed frames, those of other sites included.
+	 */
 	origins: sandbox
 		? z.array(origin).default([])
 		: z

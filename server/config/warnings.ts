@@ -1,5 +1,6 @@
 import { trustsStrangers } from "../http/client-address.ts";
 import { isLoopback } from "../http/loopback.ts";
+import { opaqueOrigin } from "../http/origins.ts";
 import { sqliteFile } from "../outbox/store-url.ts";
 import { hasDestination } from "./destination.ts";
 import type { CheckedConfig } from "./schema.ts";
@@ -109,6 +110,11 @@ export function findWarnings(config: CheckedConfig, sslMode: string | undefined)
 			found.push(`${named(`sites.${index}.destinations`)} are missing: events are accepted, but delivered nowhere`);
 		}
 		for (const origin of site.origins) {
+			if (origin === opaqueOrigin) {
+				found.push(
+					`${named(`sites.${index}.origins`)} allows null: any site can send events from a sandboxed frame. Give your frame an origin`,
+				);
+			}
 			const [, domain = ""] = /\*\.([^:]*)/.exec(origin) ?? [];
 			if (isSharedDomain(domain)) {
 				found.push(

@@ -1,5 +1,7 @@
 /** Number of lanes refused, before any was accepted, from which a refusal is taken for one of the account. */
 const lanesOfAccount = 30;
+/** Maximum number of lanes that are remembered as limited. */
+const limitedMost = 1_000;
 
 interface Accepted {
 	lane: number;
@@ -14,11 +16,24 @@ interface Accepted {
 export function createAcceptances() {
 	const accepted = new Map<string, Accepted[]>();
 	const refused = new Map<string, Set<number>>();
+	/** Times at which lanes met a limit that was not known to be theirs alone. */
+	const limited = new Map<number, number>();
+	/** Lanes that met a limit of their own since a request was last accepted. */
+	const limitedInTurn = new Set<number>();
+	/** True once a limit was found to be of one lane, until one is found to be of the destination. */
+	let areLimitsOfLanes = false;
+
+	/** Tells whether a request of another lane with this purpose was accepted since a time. */
+	const hasOther = (purpose: string, lane: number, since: number): boolean =>
+		(accepted.get(purpose) ?? []).some((each) => each.lane !== lane && each.at >= since);
+
 	return {
 		accepted(purpose: string, lane: number, at: number): void {
 			const others = (accepted.get(purpose) ?? []).filter((each) => each.lane !== lane);
 			accepted.set(purpose, [{ lane, at }, ...others].slice(0, 2));
 			refused.delete(purpose);
+			limited.delete(lane);
+			limitedInTurn.clear();
 		},
 
 		/** Records a refusal. Tells whether it seems to be of the account: many lanes were refused, and none accepted yet. */
@@ -30,8 +45,34 @@ export function createAcceptances() {
 			return lanes.size >= lanesOfAccount;
 		},
 
-		/** Tells whether a request of another lane with this purpose was accepted since a time. */
-		hasOther: (purpose: string, lane: number, since: number): boolean =>
-			(accepted.get(purpose) ?? []).some((each) => each.lane !== lane && each.at >= since),
+		hasOther,
+
+		/**
+		 * Tells whether a limit may be of this lane alone: the lane has met one before, and others were accepted since. If
+		 * the answer names no time, it is enough that a wait has just ended, or that the last limit was of one lane.
+		 */
+		mayBeOfLane(
+			purpose: string,
+			lane: number,
+			{ isAfterWait, hasTime }: { isAfterWait: boolean; hasTime: boolean },
+		): boolean {
+			const before = limited.get(lane);
+			if (before !== undefined && hasOther(purpose, lane, before)) return true;
+			return !hasTime && (isAfterWait || areLimitsOfLanes);
+		},
+
+		/**
+		 * Records a limit, and whether the provider's probe shows it to be of this lane alone. Returns false if it is taken
+		 * for one of the destination: the probe failed, or many lanes met one, and none was accepted in between.
+		 */
+		isLimitOfLane(lane: number, isWell: boolean, at: number): boolean {
+			if (isWell) limitedInTurn.add(lane);
+			areLimitsOfLanes = isWell && limitedInTurn.size < lanesOfAccount;
+			if (areLimitsOfLanes) return true;
+			limitedInTurn.clear();
+			if (limited.size >= limitedMost) limited.clear();
+			limited.set(lane, at);
+			return false;
+		},
 	};
 }

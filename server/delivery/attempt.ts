@@ -1,6 +1,6 @@
 import { parseJson } from "../http/exact-json.ts";
 import type { Lease, Settlement } from "../outbox/outbox.ts";
-import type { Known, Lane } from "../providers/provider.ts";
+import type { Known, Lane, Outcome } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { createAcceptances } from "./acceptances.ts";
 import type { Context } from "./context.ts";
@@ -18,6 +18,8 @@ export interface Attempt {
 	step?: { events: StoredEvent[]; result: Result };
 }
 
+type Limit = Extract<Outcome, { kind: "wait" }>;
+
 /** Plans and sends one request per lease, tells the hold about the answer, and decides the settlement. */
 export function createAttempts(context: Context, hold: GroupHold, probe: Probe) {
 	const { provider, outbox, now, random, signal, notify } = context;
@@ -29,10 +31,22 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 	async function tell(lane: number, { outcome, isProbe = false, isOfEvent = false }: Result): Promise<void> {
 		if (!outcome) return;
 		await hold.tell((each) => (isOfEvent ? each.answered(now()) : tellHold(each, outcome, lane, now())), isProbe);
-		if (outcome.kind !== "retry" || !hold.isSuspect()) return;
+		if (outcome.kind !== "retry" || !(isProbe || hold.isSuspect())) return;
 		// Guard (SECURITY.md): failure-of-event
 		const isWell = await probe.succeeds();
+		if (!isWell && !hold.isSuspect()) return;
 		await hold.tell((each) => (isWell ? each.answered(now()) : each.pause(outcome.reason, now())), isProbe);
+	}
+
+	const isWell = async (): Promise<boolean> => !signal.aborted && (await probe.succeeds());
+
+	/** Tells whether a limit is of one lane alone. */
+	async function isOwnLimit(limit: Limit, purpose: string, lane: number, isProbe: boolean): Promise<boolean> {
+		const isRunning = isProbe || hold.state().kind === "running";
+		const hasTime = limit.forMs !== undefined;
+		// Guard (SECURITY.md): limit-of-event
+		const isDoubtful = isRunning && acceptances.mayBeOfLane(purpose, lane, { isAfterWait: isProbe, hasTime });
+		return acceptances.isLimitOfLane(lane, isDoubtful && (await isWell()), now());
 	}
 
 	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
@@ -44,8 +58,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const isProbe = hold.probing();
 		if (isProbe && !(await hold.probe())) return { plan };
 		const heldUntil = isCreation ? creations.begin() : 0;
-		// People who were refused themselves are tried after the others.
-		if (heldUntil > 0) return { plan, postponedTo: heldUntil + (attempts > 0 ? 5_000 : 0) };
+		// People who were refused themselves are tried after the others, which are tried in no foreseeable order.
+		if (heldUntil > 0) return { plan, postponedTo: heldUntil + (attempts > 0 ? 5_000 : Math.round(1_000 * random())) };
 		sent += 1;
 		const startedAt = now();
 		const outcome = await provider.send(plan.request, signal);
@@ -54,12 +68,14 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 			acceptances.accepted(purpose, lane, now());
 			if (isCreation) creations.accepted();
 		}
+		if (outcome.kind !== "paused" && outcome.kind !== "wait") return result;
 		// Guard (SECURITY.md): refusal-of-event
-		const isDoubtful = outcome.kind === "paused" || (outcome.kind === "wait" && outcome.isUnsure === true);
-		const isOfEvent = isDoubtful && !signal.aborted && (await probe.succeeds());
+		const isRefusal = outcome.kind === "paused" || outcome.isUnsure === true;
+		const isLimit = outcome.kind === "wait" && !isRefusal;
+		const isOfEvent = isLimit ? await isOwnLimit(outcome, purpose, lane, isProbe) : isRefusal && (await isWell());
 		if (!isOfEvent) return result;
 		// Guard (SECURITY.md): refusal-of-account
-		const isOfAccount = !isCreation && acceptances.refused(purpose, lane);
+		const isOfAccount = !isCreation && !isLimit && acceptances.refused(purpose, lane);
 		if (isOfAccount) return result;
 		// Guard (SECURITY.md): creation-hold
 		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;
@@ -79,7 +95,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };
 		await tell(lease.lane, result);
 		// After the limit another lane is tried first: the answer may be to the content of this one's event.
-		const postponedTo = outcome?.kind === "wait" ? Math.max(hold.until(), at) + 1_000 : result.postponedTo;
+		const ownWait = outcome?.kind === "wait" && result.isOfEvent ? (outcome.forMs ?? 0) : 0;
+		const postponedTo = outcome?.kind === "wait" ? Math.max(hold.until(), at + ownWait) + 1_000 : result.postponedTo;
 		const aliases = learntAliases(provider, known, outcome);
 		return { settlement: { ...settlementOf(lease, { ...result, postponedTo }, at, random), aliases }, ...common };
 	}

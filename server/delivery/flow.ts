@@ -25,13 +25,13 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
  *
  * Three things delay a take without changing `readyAt`: a hold, an empty budget, and no room for another lease.
- * The loop sleeps until the hold ends, the budget refills, or a request or a settlement ends. After an error of the
- * store `readyAt` is a second later.
+ * The loop sleeps until the hold ends, the budget refills, a request becomes slow, or a request or a settlement ends.
+ * After an error of the store `readyAt` is a second later.
  */
 export function startFlow(context: Context, { purse, hold, attempt, endPause, startTimer }: FlowOptions) {
 	const { outbox, now, retryMs, notify } = context;
 	const alarm = createAlarm(now, startTimer);
-	const openLeases = createOpenLeases(outbox);
+	const openLeases = createOpenLeases({ isShared: outbox.isShared, now });
 	const stopping = new AbortController();
 	const takes = createTakes(context, openLeases, purse, hold);
 
@@ -50,9 +50,11 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		onChange: alarm.wake,
 	});
 
-	const isTakeDue = () => takes.readyAt() <= now() && openLeases.room(hold.probing()) > 0;
-	/** Returns the time of the next take; never if only room is lacking, as a change of the leases wakes the loop. */
-	const idleUntil = () => (takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY);
+	const room = () => openLeases.room(hold.probing(), takes.isMore());
+	const isTakeDue = () => takes.readyAt() <= now() && room() > 0;
+	/** Returns the time of the next take. If only room is lacking, a slow request may make some; changes wake the loop. */
+	const idleUntil = () =>
+		Math.min(takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY, openLeases.slowAt());
 
 	/** Takes lanes and begins requests, as many as allowed. Resolves to the time of the next look; undefined: at once. */
 	async function look(): Promise<number | undefined> {
@@ -75,7 +77,7 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = isTakeDue() ? Math.min(openLeases.room(hold.probing()), purse.tokens() - openLeases.ahead()) : 0;
+		const lanes = isTakeDue() ? Math.min(room(), purse.tokens() - openLeases.ahead()) : 0;
 		if (lanes <= 0) return idleUntil();
 		await takes.take(lanes);
 		sending.begin();

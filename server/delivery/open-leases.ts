@@ -1,14 +1,21 @@
 import type { Lease } from "../outbox/outbox.ts";
 
-/** Maximum number of requests of one destination under way at a time, each for a different lane. */
+/** Number of slots of one destination. Each is for one request at a time, and each request for a different lane. */
 const concurrency = 4;
-/** Maximum number of requests under way plus settlements not on disk yet, which a crash repeats. */
+/** Duration from which a request is slow, ms. A slow request leaves its slot to another one. */
+// Guard (SECURITY.md): slow-slots
+const slowMs = 1_000;
+/** Maximum number of requests under way, slow ones included. */
+const underWayMost = 32;
+/** Maximum number of requests under way up to which others than the backend's events may begin. */
+const visitorsMost = underWayMost - concurrency;
+/** Maximum number of requests under way for lanes that have failed before. */
+const retriedMost = underWayMost / 2;
+/** Maximum number of requests in slots plus settlements not on disk yet. A crash repeats these and the slow requests. */
 const unsettledMost = 2 * concurrency;
-/**
- * Maximum number of lanes leased before their requests may begin, so that none waits for a take. More from a shared
- * store, where a take is a few statements, however many lanes it leases.
- */
+/** Maximum number of lanes leased before their requests may begin, so that none waits for a take. */
 const aheadMost = 4;
+/** Maximum from a shared store, where a take costs the same for several lanes. 0 while others may be short of lanes. */
 const aheadMostShared = 8;
 
 /**
@@ -24,9 +31,11 @@ const aheadMostShared = 8;
  */
 export interface Leased {
 	readonly lease: Lease;
-	/** True if only the budget's reserve was left when the lane was leased. */
+	/** True if only lanes of the backend's events were leased. */
 	readonly reservedOnly: boolean;
 	stage: "ahead" | "busy" | "settling" | "returning";
+	/** Time at which the stage `busy` began. */
+	since: number;
 	/** Resolves once the lease is settled. Absent while `ahead`. */
 	done?: Promise<void>;
 }
@@ -34,19 +43,38 @@ export interface Leased {
 export type OpenLeases = ReturnType<typeof createOpenLeases>;
 
 /** Keeps the leases of one destination and tells how many requests may begin and how many lanes may be leased. */
-export function createOpenLeases({ isShared }: { isShared: boolean }) {
+export function createOpenLeases({ isShared, now }: { isShared: boolean; now(): number }) {
 	const leased = new Set<Leased>();
-	const most = isShared ? aheadMostShared : aheadMost;
 
-	function count(stage: Leased["stage"]): number {
-		let count = 0;
-		for (const each of leased) if (each.stage === stage) count += 1;
-		return count;
+	/** Counts the leases by stage, and the requests in slots, which are not slow yet. */
+	function counts() {
+		const at = now();
+		let [ahead, aheadForBackend, busy, inSlots, settling] = [0, 0, 0, 0, 0];
+		for (const { stage, reservedOnly, since } of leased) {
+			if (stage === "settling") settling += 1;
+			if (stage === "ahead") ahead += 1;
+			if (stage === "ahead" && reservedOnly) aheadForBackend += 1;
+			if (stage === "busy") busy += 1;
+			if (stage === "busy" && at < since + slowMs) inSlots += 1;
+		}
+		const isCrowded = busy >= visitorsMost;
+		return { ahead: isCrowded ? aheadForBackend : ahead, busy, inSlots, settling, isCrowded };
+	}
+
+	/** Counts the slots in which a request may begin. A probe goes alone. */
+	function free({ busy, inSlots, isCrowded }: ReturnType<typeof counts>, isProbing: boolean): number {
+		const most = isCrowded ? underWayMost : visitorsMost;
+		return Math.max(0, Math.min((isProbing ? 1 : concurrency) - inSlots, most - busy));
 	}
 
 	return {
 		add(lease: Lease, reservedOnly: boolean): void {
-			leased.add({ lease, reservedOnly, stage: "ahead" });
+			leased.add({ lease, reservedOnly, stage: "ahead", since: 0 });
+		},
+
+		begin(each: Leased): void {
+			each.stage = "busy";
+			each.since = now();
 		},
 
 		remove(each: Leased): void {
@@ -55,23 +83,44 @@ export function createOpenLeases({ isShared }: { isShared: boolean }) {
 
 		all: (): Leased[] => [...leased],
 
-		/** Counts the leases in stage `ahead`. */
-		ahead: () => count("ahead"),
+		/** Counts the leases in stage `ahead` whose requests need only a slot. */
+		ahead: () => counts().ahead,
 
-		/** Finds the lease whose request may begin next. A probe goes alone. */
+		/** Tells whether slow requests are so many that only the backend's events may begin. */
+		isCrowded: () => counts().isCrowded,
+
+		/** Tells whether a lane may be tried, or must wait because too many others are being tried again. */
+		mayTry({ attempts }: Lease): boolean {
+			if (attempts === 0) return true;
+			let retried = 0;
+			for (const { stage, lease } of leased) if (stage === "busy" && lease.attempts > 0) retried += 1;
+			return retried < retriedMost;
+		},
+
+		/** Finds the lease whose request may begin next. */
 		next(isProbing: boolean): Leased | undefined {
-			const busy = count("busy");
-			if (busy >= (isProbing ? 1 : concurrency) || busy + count("settling") >= unsettledMost) return undefined;
-			for (const each of leased) if (each.stage === "ahead") return each;
+			const current = counts();
+			if (free(current, isProbing) === 0 || current.inSlots + current.settling >= unsettledMost) return undefined;
+			for (const each of leased) if (each.stage === "ahead" && (each.reservedOnly || !current.isCrowded)) return each;
 			return undefined;
 		},
 
-		/** Counts the lanes that may be leased now. */
-		room(isProbing: boolean): number {
-			const ahead = count("ahead");
+		/** Counts the lanes that may be leased now. `isMore` tells that more were ready at the last take. */
+		room(isProbing: boolean, isMore = false): number {
+			const current = counts();
+			const ahead = isShared ? (isMore ? aheadMostShared : 0) : aheadMost;
 			// Several lanes are leased at a time rather than one by one.
-			if (ahead > most / 2) return 0;
-			return Math.max(0, (isProbing ? 1 : concurrency + most) - count("busy") - ahead);
+			if (current.ahead > ahead / 2) return 0;
+			return Math.max(0, free(current, isProbing) + (isProbing ? 0 : ahead) - current.ahead);
+		},
+
+		/** Returns the time at which the next request becomes slow; never if no slot is in use. */
+		slowAt(): number {
+			const at = now();
+			let next = Number.POSITIVE_INFINITY;
+			for (const { stage, since } of leased)
+				if (stage === "busy" && at < since + slowMs) next = Math.min(next, since + slowMs);
+			return next;
 		},
 	};
 }

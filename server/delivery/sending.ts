@@ -5,6 +5,9 @@ import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
 import type { Leased, OpenLeases } from "./open-leases.ts";
 
+/** Shortest wait of a lane that has failed before while too many others are tried again, ms; the longest is twice that. */
+const postponedMs = 5_000;
+
 export interface SendingOptions {
 	openLeases: OpenLeases;
 	purse: Purse;
@@ -20,7 +23,7 @@ export interface SendingOptions {
 }
 
 /** Sends the requests of leased lanes while open leases, hold and budget allow, or gives the lanes back. */
-export function createSending({ now, notify }: Context, options: SendingOptions) {
+export function createSending({ now, random, notify }: Context, options: SendingOptions) {
 	const { openLeases, purse, hold, stopping, attempt, onChange } = options;
 
 	/** Tells whether the hold, the budget and the stop allow a request. */
@@ -31,7 +34,8 @@ export function createSending({ now, notify }: Context, options: SendingOptions)
 		for (let next = openLeases.next(hold.probing()); next && mayBegin(); next = openLeases.next(hold.probing())) {
 			// A lane leased for ordinary tokens may not spend the reserve.
 			const isAllowed = next.reservedOnly || !purse.reservedOnly();
-			start(next, isAllowed ? send : handBack);
+			const mayTry = openLeases.mayTry(next.lease);
+			start(next, isAllowed ? (mayTry ? send : postpone) : handBack);
 		}
 	}
 
@@ -56,7 +60,7 @@ export function createSending({ now, notify }: Context, options: SendingOptions)
 	}
 
 	async function send(leased: Leased): Promise<void> {
-		leased.stage = "busy";
+		openLeases.begin(leased);
 		const windowEnd = purse.spend();
 		const { settlement, isSent, step } = await attempt(leased.lease);
 		if (!isSent) purse.putBack(windowEnd);
@@ -77,6 +81,11 @@ export function createSending({ now, notify }: Context, options: SendingOptions)
 	async function handBack(leased: Leased): Promise<void> {
 		leased.stage = "returning";
 		await settle(leased, { lease: leased.lease, now: now(), isOnTheWay: true });
+	}
+
+	async function postpone(leased: Leased): Promise<void> {
+		leased.stage = "returning";
+		await settle(leased, { lease: leased.lease, now: now(), postponedTo: now() + postponedMs * (1 + random()) });
 	}
 
 	return {

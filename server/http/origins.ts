@@ -12,10 +12,17 @@ const isOrigin = (value: string) =>
 	URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value;
 
 /**
- * Recognises an origin, also one with `*.` before a host of at least two labels. With one label, the star would allow a
- * whole top-level domain.
+ * Origin that browsers send for every page without an origin of its own, such as a sandboxed frame.
+ * https://html.spec.whatwg.org/multipage/browsers.html#concept-origin-opaque
+ */
+export const opaqueOrigin = "null";
+
+/**
+ * Recognises an origin, `null`, and an origin with `*.` before a host of at least two labels. With one label, the star
+ * would allow a whole top-level domain.
  */
 export function isOriginPattern(value: string): boolean {
+	if (value === opaqueOrigin) return true;
 	const [, scheme, rest = ""] = starred.exec(value) ?? [];
 	if (scheme === undefined) return isOrigin(value) && !value.includes("*");
 	// Rules out IP addresses, which have no subdomains: x.127.0.0.1 is not a valid host.

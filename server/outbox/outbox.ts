@@ -37,7 +37,10 @@ export interface Outbox {
 	hold(change: HoldChange): Promise<{ changed: boolean; hold: string | undefined }>;
 	/** Takes requests from a budget; they cannot be given back. Durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
-	/** Ends old deliveries that are not leased, as dead letters; resolves to their number. */
+	/**
+	 * Ends old deliveries that are not leased, as dead letters; resolves to their number. Tells the listeners of `onReady`,
+	 * as another lane of a person may come next.
+	 */
 	expire(request: ExpireRequest): Promise<number>;
 	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;

@@ -8,13 +8,17 @@ function removalOf(outcome: Outcome): Removal {
 	return { kind: "failed", reason, status };
 }
 
-/** Deletes the profiles at these paths, one after the other. Stops at the first failure. */
+/**
+ * Deletes the profiles at these paths, one after the other. Goes on after a failure and returns the first one, but stops
+ * at a `wait`: no further request would be sent.
+ */
 export async function removeAll(paths: readonly string[][], send: Send): Promise<Removal> {
 	let result: Removal = { kind: "not_found" };
 	for (const path of paths) {
-		const removal = removalOf(await send({ purpose: "remove", method: "DELETE", path, ifDelivered: {} }));
-		if (removal.kind === "failed") return removal;
-		if (removal.kind === "deleted") result = removal;
+		const outcome = await send({ purpose: "remove", method: "DELETE", path, ifDelivered: {} });
+		const removal = removalOf(outcome);
+		if (result.kind !== "failed" && removal.kind !== "not_found") result = removal;
+		if (outcome.kind === "wait") break;
 	}
 	return result;
 }

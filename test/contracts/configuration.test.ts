@@ -271,6 +271,10 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 			expect(await ofVariables({ EVENTFERRY_ORIGINS })).toEqual([warning, warning]);
 		},
 	);
+	test("every page without an origin", async () => {
+		const warnings = await ofVariables({ EVENTFERRY_ORIGINS: "https://shop.example,null" });
+		expect(warnings).toEqual([expect.stringMatching(/^EVENTFERRY_ORIGINS allows null: any site/)]);
+	});
 	test.each(["https://*.shop.co.uk", "https://*.web.de", "https://*.me.github.io", "https://shop.github.io"])(
 		"but not %s",
 		async (EVENTFERRY_ORIGINS) => expect(await ofVariables({ EVENTFERRY_ORIGINS })).toEqual([]),
@@ -379,7 +383,7 @@ describe("a mistake is refused with the name of its variable", () => {
 		]
 			.flat()
 			.map((origin): [string, Record<string, string>] => ["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: origin }]),
-		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "null" }],
+		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "NULL" }],
 		["EVENTFERRY_ORIGINS", { EVENTFERRY_ORIGINS: "https://good.example,https://Bad.example" }],
 		["EVENTFERRY_IDENTITY", { EVENTFERRY_IDENTITY: "closed" }],
 		["EVENTFERRY_SERVER_KEY must not be a write key", { EVENTFERRY_SERVER_KEY: "site_shop" }],

@@ -53,6 +53,21 @@ describe("DELETE /v1/people", () => {
 		expect(sandbox.people("helpcrunch").map(({ userId }) => userId)).toEqual(["u-2", undefined]);
 	});
 
+	it("asks for every profile and every name, even after one has failed", async () => {
+		const { sandbox } = await start();
+		const hers = [1, 2].map((n) => sandbox.addPerson("helpcrunch", { email: "ada@example.com", userId: `u-${n}` }));
+		const [first, second] = hers.map((id) => `/customers/${id}`);
+		const clear = sandbox.fault("helpcrunch", { status: 500, method: "DELETE", path: new RegExp(`${first}$`) });
+		const failed = { profile: "failed", reason: "http_500", status: 500 };
+		expect((await forgotten({ email: ada.email })).helpcrunch).toMatchObject(failed);
+		expect(removals("helpcrunch").map(({ path }) => path)).toEqual([first, second]);
+		clear();
+		sandbox.fault("helpcrunch", { status: 500, method: "POST", times: 1 });
+		sandbox.addPerson("helpcrunch", { email: "ada@example.com" });
+		expect((await forgotten({ ...ada, userId: "u-1" })).helpcrunch).toMatchObject(failed);
+		expect(sandbox.people("helpcrunch").map(({ userId }) => userId)).not.toContain(undefined);
+	});
+
 	it("deletes queued events and dead letters, and reports their numbers", async () => {
 		const { sandbox } = await start();
 		const clear = sandbox.fault("crisp", { status: 400, body: { error: true, reason: "invalid_data", data: {} } });

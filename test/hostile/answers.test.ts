@@ -7,6 +7,7 @@ import {
 	type RequestListener,
 	type Server,
 } from "node:http";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { isbot } from "isbot";
@@ -27,7 +28,7 @@ import { buildUrl, retryAfterMs } from "../../server/providers/exchange.ts";
 import { createProvider } from "../../server/providers/registry.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
 import { eventSchema } from "../../shared/event.ts";
-import { adminToken, event } from "../support/proxy.ts";
+import { adminToken, event, serverKey } from "../support/proxy.ts";
 import { type Built, memoryOf, threats } from "./built.ts";
 
 const MB = 1_048_576;
@@ -257,6 +258,23 @@ threats(
 			await expect.poll(() => closedAfter, { timeout: 60_000, interval: 100 }).toBeLessThan(60_000);
 			await built.settled(0);
 		},
+		"a limit is answered for some people's events alone": async ({ batch, settled }) => {
+			const { events } = await settled(0);
+			let delivered = 0;
+			answer = async (request, response) => {
+				const body = await text(request);
+				if (body.includes("limited")) return void response.writeHead(429).end();
+				if (body.includes("honest")) delivered += 1;
+				ok(request, response);
+			};
+			const of = (name: string, n: number) => event({ person: { email: `${name}${n}@example.com` } });
+			await batch(...Array.from({ length: 20 }, (_, n) => of("limited", n)));
+			await batch(...Array.from({ length: 50 }, (_, n) => of("honest", n)));
+			// Each wait takes a second.
+			await expect.poll(() => delivered, { timeout: 10_000 }).toBeGreaterThanOrEqual(48);
+			answer = ok;
+			await settled(events + 70);
+		},
 		"a provider sends our key elsewhere by a redirect": async (built) => {
 			for (const status of [301, 302, 307, 308]) {
 				await survives(built, (_request, response) => {
@@ -386,6 +404,84 @@ threats(
 			const { warnings } = (await (await fetch(`${url}/readyz`)).json()) as { warnings: object[] };
 			expect(warnings).toContainEqual({ code: "creation_refused", destination: "crisp", reason: "not_allowed" });
 			expect(await crisp()).toMatchObject({ state: "running", dead, creationHold: { reason: "not_allowed" } });
+		},
+	},
+);
+
+threats(
+	"requests without an answer",
+	{ site: { helpcrunch: undefined, vibetrace: undefined } },
+	{
+		"requests for some people are never answered": async ({ batch, post, sandbox }) => {
+			const of = (name: string, n: number) => event({ person: { email: `${name}-${n}@example.com` } });
+			for (const name of ["silent", "honest"])
+				for (let n = 0; n < 50; n += 1) sandbox.addPerson("crisp", { email: `${name}-${n}@example.com` });
+			sandbox.fault("crisp", { delayMs: 60_000, reset: true, path: /silent/ });
+			await batch(...Array.from({ length: 20 }, (_, n) => of("silent", n)));
+			await batch(...Array.from({ length: 50 }, (_, n) => of("honest", n)));
+			// The time limit of five requests, one after the other, is 50 s.
+			await sandbox.until(
+				(all) => all.filter(({ path, status }) => path.includes("honest") && status === 200).length >= 48,
+				{ destination: "crisp", timeoutMs: 20_000 },
+			);
+			await batch(...Array.from({ length: 20 }, (_, n) => of("silent", 20 + n)));
+			const isSilent = ({ path }: { path: string }) => path.includes("silent");
+			await sandbox.until((all) => all.filter(isSilent).length >= 28, { destination: "crisp" });
+			const headers = { origin: undefined, authorization: `Bearer ${serverKey}` };
+			const purchase = event({
+				type: "confirmation",
+				data: { orderId: "paid" },
+				person: { email: "honest-0@example.com" },
+			});
+			expect((await post({ events: [purchase] }, headers, "/v1/events")).status).toBe(202);
+			const isPaid = ({ body }: { body?: unknown }) => JSON.stringify(body ?? "").includes("paid");
+			const all = await sandbox.until((requests) => requests.some(isPaid), { destination: "crisp" });
+			// The next silent request begins only when one has ended.
+			expect(all.slice(0, all.findIndex(isPaid)).filter(isSilent)).toHaveLength(28);
+		},
+	},
+);
+
+let crispUrl = "";
+/** Number of creations that the firewall has refused. */
+let refused = 0;
+const firewall = await listening(async (request, response) => {
+	const body = await text(request);
+	if (body.includes("poisoned")) {
+		refused += 1;
+		return void response.writeHead(403).end();
+	}
+	const { authorization = "", "content-type": type = "", "x-crisp-tier": tier = "" } = request.headers;
+	const headers = { authorization, "content-type": type, "x-crisp-tier": String(tier) };
+	const method = request.method ?? "GET";
+	const passed = await fetch(`${crispUrl}${request.url}`, { method, headers, body: body || null });
+	response.writeHead(passed.status, { "content-type": "application/json" }).end(await passed.text());
+});
+afterAll(() => {
+	firewall.server.close();
+	firewall.server.closeAllConnections();
+});
+
+threats(
+	"refused creations",
+	{
+		site({ crisp }) {
+			crispUrl = crisp.baseUrl ?? "";
+			return { crisp: { ...crisp, baseUrl: firewall.url }, helpcrunch: undefined, vibetrace: undefined };
+		},
+	},
+	{
+		"a few people who are not created keep all new people from being created": async (built) => {
+			const { admin, batch, sandbox, settled } = built;
+			const of = (name: string, n: number) => event({ person: { email: `${name}${n}@example.com` } });
+			await batch(of("first", 0));
+			await settled(1);
+			const crisp = async () => (await (await admin("/stats")).json()).destinations.crisp;
+			await batch(...Array.from({ length: 3 }, (_, n) => of("poisoned", n)));
+			await expect.poll(() => refused).toBeGreaterThan(3);
+			expect((await crisp()).creationHold).toBeUndefined();
+			await batch(...Array.from({ length: 20 }, (_, n) => of("new", n)));
+			await vi.waitFor(() => expect(sandbox.people("crisp")).toHaveLength(21), { timeout: 20_000 });
 		},
 	},
 );

@@ -31,6 +31,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Senders
 	"a page of another origin sends events": { "origin-of-site": never },
+	"a sandboxed frame of another site sends events": { "origin-of-site": never },
 	"an origin only looks like a subdomain of ours": { "subdomain-labels": value("/.*/") },
 	"a page of another origin reads what the proxy answers": { "readable-origins": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
@@ -149,6 +150,9 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 
 	// Answers
 	"an event that a provider refuses stops everybody's": { "refusal-of-event": never, "failure-of-event": never },
+	"requests for some people are never answered": { "slow-slots": larger },
+	"a limit is answered for some people's events alone": { "limit-of-event": value("false") },
+	"a few people who are not created keep all new people from being created": { "creation-suspects": never },
 	"a right is missing that the provider's probe does not need": { "refusal-of-account": value("false") },
 	"a provider refuses to create one kind of people, or all": { "creation-hold": never },
 	"a provider's answer has no end": { "answer-size": value("1e12") },

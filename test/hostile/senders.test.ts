@@ -40,6 +40,11 @@ threats(
 				await refusedBatch(built, from);
 			expect((await built.post(batchOf(event()), { origin: undefined })).status).toBe(403);
 		},
+		"a sandboxed frame of another site sends events": async (built) => {
+			for (const from of ["null", "NULL", "null, null"]) await refusedBatch(built, from);
+			const preflight = await raw(built, "OPTIONS", "/v1/batch", { origin: "null" });
+			expect(preflight.status).toBe(403);
+		},
 		"an origin only looks like a subdomain of ours": async (built) => {
 			const customer = "https://ada.customers.example:8443";
 			expect((await built.post(batchOf(event()), { origin: customer })).status).toBe(202);

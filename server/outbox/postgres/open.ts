@@ -98,6 +98,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (leases.open() > waiting) await delay(gatherMs);
 		},
 	);
+	const expire = createExpiry(shared, ends);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
 
@@ -144,7 +145,12 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		hold: createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
-		expire: createExpiry(shared, ends),
+		async expire(request) {
+			const expired = await expire(request);
+			// A person whose last trusted delivery has expired may have another lane, which is ready now.
+			if (expired > 0) ready.tell();
+			return expired;
+		},
 		receive: createReports(shared, room, fanOut.start),
 		linked: createLinks(shared),
 		...createDeadLetters(shared),

@@ -69,7 +69,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 			isReady = false;
 		}
 		// A settlement can make a lane ready as well, but its dispatcher then takes lanes by itself.
-		isReady ||= arrived.some(({ name }) => name === "replayStep");
+		isReady ||= arrived.some(({ name }) => name === "replayStep" || name === "expire");
 		fannedOut = 0;
 		if (answers.length + discarded.length > 0 || isReady) {
 			say({ kind: "committed", answers, discarded: discarded.slice(-discardedTold), isReady });

@@ -10,6 +10,8 @@ describe("an attempt", () => {
 	let outcome: Outcome;
 	let isHeld: boolean;
 	let isProbing: boolean;
+	/** True if this process sends the probe. */
+	let isOurProbe: boolean;
 	/** True if the provider's own probe succeeds. */
 	let isWell: boolean;
 	let aborting: AbortController;
@@ -26,6 +28,7 @@ describe("an attempt", () => {
 		outcome = { kind: "delivered", known: {} };
 		isHeld = true;
 		isProbing = false;
+		isOurProbe = false;
 		isWell = false;
 		aborting = new AbortController();
 		faults = [];
@@ -52,8 +55,7 @@ describe("an attempt", () => {
 		const hold: GroupHold = {
 			...running,
 			probing: () => isProbing,
-			// Another process probes.
-			probe: async () => false,
+			probe: async () => isOurProbe,
 			async tell() {
 				reported += 1;
 			},
@@ -183,5 +185,76 @@ describe("an attempt", () => {
 	it("lets another lane go first after a limit", async () => {
 		outcome = { kind: "wait", reason: "http_429", status: 429 };
 		expect((await start().attempt(leaseOf())).settlement).toMatchObject({ postponedTo: 1_005 });
+	});
+
+	describe("at a limit that names no time", () => {
+		const limit = { kind: "wait", reason: "http_429", status: 429 } as const;
+		/** Attempts of two lanes; `limited` is answered with a limit, `other` is delivered. */
+		function startTwo() {
+			const { attempt } = start();
+			const of = (lane: number, answer: Outcome, more = {}) => {
+				outcome = answer;
+				return attempt({ ...leaseOf(), lane, ...more });
+			};
+			return {
+				limited: async (lane = 1, more = {}) => (await of(lane, limit, more)).settlement,
+				other: () => of(2, { kind: "delivered", known: {} }),
+			};
+		}
+
+		it("counts an attempt of the lane if others are accepted, the lane is limited again and the probe succeeds", async () => {
+			isWell = true;
+			const { limited, other } = startTwo();
+			expect((await limited()).failed).toBeUndefined();
+			expect((await limited()).failed).toBeUndefined();
+			await other();
+			expect((await limited()).failed).toMatchObject({ dueAt: expect.any(Number) });
+			await other();
+			const ending = { kind: "dead", reason: "http_429", status: 429 };
+			expect((await limited(1, { attempts: 4, failingSince: 1 })).ended).toEqual({ count: 1, ending });
+			// From now on a limit is doubted at once, until many lanes in a row have met one.
+			const settlements = [];
+			for (let lane = 10; lane < 41; lane += 1) settlements.push(await limited(lane));
+			expect(settlements.findIndex(({ failed }) => !failed)).toBe(28);
+			expect(settlements[30]?.failed).toBeUndefined();
+		});
+
+		it("waits for all if the probe fails", async () => {
+			const { limited, other } = startTwo();
+			await limited();
+			await other();
+			expect((await limited()).failed).toBeUndefined();
+		});
+
+		it("doubts it after a wait, at any lane", async () => {
+			isWell = true;
+			isProbing = true;
+			isOurProbe = true;
+			expect((await startTwo().limited(7)).failed).toMatchObject({ dueAt: expect.any(Number) });
+		});
+	});
+
+	it("believes a limit that names a time, and waits as long if it is of one lane alone", async () => {
+		isWell = true;
+		isProbing = true;
+		isOurProbe = true;
+		outcome = { kind: "wait", reason: "http_429", status: 429, forMs: 20_000 };
+		const { attempt } = start();
+		expect((await attempt(leaseOf())).settlement).toMatchObject({ postponedTo: 1_005 });
+		outcome = { kind: "delivered", known: {} };
+		await attempt({ ...leaseOf(), lane: 2 });
+		outcome = { kind: "wait", reason: "http_429", status: 429, forMs: 20_000 };
+		expect((await attempt(leaseOf())).settlement).toMatchObject({ failed: { dueAt: 21_005 } });
+	});
+
+	it("ends a wait whose first request gets no answer, if the probe succeeds", async () => {
+		isProbing = true;
+		isOurProbe = true;
+		outcome = { kind: "retry", reason: "timeout" };
+		await start().attempt(leaseOf());
+		expect(reported).toBe(1);
+		isWell = true;
+		await start().attempt(leaseOf());
+		expect(reported).toBe(3);
 	});
 });

@@ -56,14 +56,16 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 		grants,
 		deliveries,
 		async (scheduler, events, tokens, results) => {
-			let [now, busy, unsettled] = [0, 0, 0];
+			let [now, settling] = [0, 0];
+			/** Times at which the requests under way began. */
+			const begun: number[] = [];
 			const grant = () => ({ granted: tokens.next().value, nextAt: now + 100 });
 			const { settle, append, ...store } = createStore(scheduler, isShared, grant);
 			const outbox = {
 				...store,
 				settle: (settlement: Settlement) =>
 					settle(settlement).finally(() => {
-						unsettled -= 1;
+						settling -= 1;
 					}),
 			};
 			const context = contextOf({ outbox, now: () => now });
@@ -86,12 +88,14 @@ it.each([false, true])("the flow delivers all events in every interleaving of op
 					};
 				},
 				async attempt(lease) {
-					busy += 1;
-					unsettled += 1;
-					expect(busy).toBeLessThanOrEqual(4);
-					expect(unsettled).toBeLessThanOrEqual(8);
+					const at = now;
+					begun.push(at);
+					const inSlots = begun.filter((each) => now < each + 1_000).length;
+					expect(inSlots).toBeLessThanOrEqual(4);
+					expect(inSlots + settling).toBeLessThanOrEqual(8);
 					await scheduler.schedule(Promise.resolve(), "attempt");
-					busy -= 1;
+					begun.splice(begun.indexOf(at), 1);
+					settling += 1;
 					if (results.next().value) return delivered(lease, now);
 					return { settlement: { lease, now, failed: { dueAt: now + 50 } }, isSent: true };
 				},

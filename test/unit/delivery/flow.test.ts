@@ -14,6 +14,8 @@ describe("the flow", () => {
 	/** Unanswered calls to the store and the provider. */
 	let asked: { name: string; answer(): void }[];
 	let takes: number;
+	/** The `reservedOnly` of the last take. */
+	let tookReserved: boolean;
 	let lanes: ReturnType<typeof createLanes>;
 	let budget: Advance;
 	/** Delays the store's grants of tokens until it resolves. */
@@ -29,6 +31,7 @@ describe("the flow", () => {
 		timers = [];
 		asked = [];
 		takes = 0;
+		tookReserved = false;
 		lanes = createLanes();
 		budget = { granted: 100, reservedOnly: false, until: budgetEnds, nextAt: 0 };
 		budgetKnown = Promise.resolve();
@@ -77,6 +80,7 @@ describe("the flow", () => {
 			onReady: lanes.onReady,
 			take(request: TakeRequest) {
 				takes += 1;
+				tookReserved = request.reservedOnly;
 				return storeError ? Promise.reject(storeError) : ask("take", lanes.take(request));
 			},
 			settle: (settlement: Settlement) =>
@@ -187,6 +191,23 @@ describe("the flow", () => {
 			await answer("settle");
 			while (names().includes("take")) await answer("take");
 			expect(names().toSorted()).toEqual(["attempt", ...range(7).map(() => "settle")]);
+		});
+
+		it("begins other requests beside slow ones, in the end only for the backend, and all others later", async () => {
+			await startIdle(isShared);
+			await append(...range(40));
+			const attempts = () => names().filter((name) => name === "attempt").length;
+			const begun: number[] = [];
+			for (let at = 0; !tookReserved; at += 1_000) {
+				await passUntil(at);
+				while (names().includes("take") && !tookReserved) await answer("take");
+				begun.push(attempts());
+			}
+			expect(new Set(begun)).toEqual(new Set([4, 8, 12, 16, 20, 24, 28]));
+			while (names().includes("take")) await answer("take");
+			failedUntil = 0;
+			while (asked.length > 0) await answer(names()[0] ?? "");
+			expect([lanes.owed(), tookReserved]).toEqual([0, false]);
 		});
 
 		it("takes nothing while the budget is empty, and sends events appended meanwhile once it refills", async () => {

@@ -11,7 +11,7 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	lanes.add(1);
 	const stored = "held by another";
 	let known: string | undefined;
-	const openLeases = createOpenLeases({ isShared: true });
+	const openLeases = createOpenLeases({ isShared: true, now: () => 0 });
 	const outbox: Partial<Outbox> = {
 		take: async (request) =>
 			request.hold === stored ? lanes.take(request) : { leases: [], isMore: false, hold: stored, nextAt: undefined },

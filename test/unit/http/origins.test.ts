@@ -43,3 +43,10 @@ test("a wildcard does not cover the scheme and the port", () => {
 	expect(originAllowed("http://app.shop.test", ["http://*.shop.test:3000"], false)).toBe(false);
 	expect(isOriginPattern("http://*.shop.test:3000")).toBe(true);
 });
+
+test("a page without an origin is allowed only where the list has `null`, in sandbox mode too", () => {
+	expect(isOriginPattern("null")).toBe(true);
+	expect(originAllowed("null", ["https://shop.example", "null"], false)).toBe(true);
+	for (const sandbox of [true, false]) expect(originAllowed("null", ["https://shop.example"], sandbox)).toBe(false);
+	for (const value of ["NULL", "undefined", "*.null"]) expect(isOriginPattern(value)).toBe(false);
+});

@@ -532,6 +532,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(items.map(({ reason, body }) => [reason, body])).toEqual([["expired", "1"]]);
 			expect(leased && (await end(leased, 5, 1))).toBe("gone");
 		});
+
+		it("is announced, as the person's next lane may be ready then", async () => {
+			await append([event("ada", "purchase", backend), event("ada", "visit")]);
+			const old = await takeOne(0);
+			await outbox.settle({ lease: old, now: 0, failed: { dueAt: 9_000 } });
+			const announced = new Promise<void>((ready) => outbox.onReady(ready));
+			expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 5 })).toBe(2);
+			await announced;
+		});
 	});
 
 	describe("a claim", () => {
