@@ -23,7 +23,13 @@ const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE 
  * and reading all of a table was cheap, so every plan finds its rows by an index:
  * https://www.postgresql.org/docs/current/runtime-config-query.html
  */
-const plans = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off", plan_cache_mode: "force_generic_plan" };
+const plans = {
+	enable_seqscan: "off",
+	enable_hashjoin: "off",
+	enable_mergejoin: "off",
+	jit: "off",
+	plan_cache_mode: "force_generic_plan",
+};
 /** Maximum number of connections of a process, besides the one that listens. */
 const maxConnections = 10;
 /** Object id of the type bigint in `pg_type`. */

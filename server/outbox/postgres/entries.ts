@@ -45,14 +45,15 @@ const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane,
 		) AS counted WHERE before < t.needed
 	) AS owed`;
 
-/** Number of bytes of bundles after which a lease reads no further one. */
+/** Bytes of bundles after which a lease shows no further bundle. */
 const readBytes = 65_536;
 
 /**
- * SQL that reads, for leased lanes of the destination `$1`, the leading bodies as lines, and what is known of the person.
- * `$2` lists the lanes, `$3` how many deliveries have ended of each, `$4` how many to read, `$6` their people. A lane that
- * `$5` says so is read only up to its first delivery if that takes a request of its own. Each body is cut out of its
- * bundle by the server, as text in which a newline is the only byte below a space: all of the bundle would be sent else.
+ * SQL that reads the leading bodies of leased lanes, as lines, and the knowledge of their people at destination `$1`.
+ * `$2` lists the lanes, `$3` the ended deliveries of each first entry, `$4` the deliveries to read, `$6` the people. If
+ * `$5` is true, reading ends with the first delivery that takes a request of its own. The server cuts the bodies out of
+ * their bundles, which may be large. It cuts text in the format `escape`, which leaves newlines as they are and works
+ * for all bytes: https://www.postgresql.org/docs/current/functions-binarystring.html
  */
 export const readLeading = `SELECT t.lane, known.value AS known, known.used_at, (
 		SELECT string_agg(lines.bodies, '\x0a' ORDER BY chosen.id) FROM (
@@ -73,8 +74,13 @@ export const readLeading = `SELECT t.lane, known.value AS known, known.used_at, 
 	) AS bodies
 	FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::boolean[], $6::text[]) AS t (lane, done, most, ends, person)
 	CROSS JOIN LATERAL (
-		SELECT CASE WHEN t.ends AND ${byteOf("deliveries", "t.done", 3)} & ${aloneFlag} > 0 THEN 1 ELSE t.most END AS most
-		FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT 1
+		SELECT least(t.most, (
+			SELECT before + i + 1 - t.done FROM (
+				SELECT *, sum(count) OVER (ORDER BY id) - count AS before
+				FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT t.done + t.most
+			) AS head CROSS JOIN LATERAL generate_series(0, count - 1) AS i
+			WHERE t.ends AND before + i >= t.done AND ${byteOf("deliveries", "i", 3)} & ${aloneFlag} > 0 ORDER BY id, i LIMIT 1
+		)) AS most
 	) AS wanted
 	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person`;
 

@@ -187,6 +187,15 @@ describe("the PostgreSQL outbox", () => {
 		await vi.waitFor(large, { timeout: 60_000, interval: 100 });
 	});
 
+	it("reads only about as many bytes of a person's events as one request can use", async () => {
+		const outbox = await open(await cluster.database());
+		const bodies = Array.from({ length: 40 }, (_, index) => JSON.stringify(`${index} ${"x".repeat(15_000)}`));
+		for (const body of bodies) await outbox.append({ site: "site", events: [event("ada", body)] });
+		await fannedOut(outbox);
+		const [lease] = await take(outbox);
+		expect(lease?.bodies).toEqual(bodies.slice(0, 5));
+	});
+
 	it("needs only the documented rights: to own its schema, or to use an existing one", async () => {
 		const url = await cluster.database();
 		const name = url.slice(url.lastIndexOf("/") + 1);
