@@ -5,7 +5,7 @@ import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
 import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
-import { start, stopAll } from "./children.ts";
+import { type Child, start, stopAll } from "./children.ts";
 import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
 import { cpuMs } from "./queues/cpu.ts";
@@ -177,12 +177,12 @@ async function statements(cluster: Cluster): Promise<number> {
 	return Number(row?.calls);
 }
 
-/** Delivers a backlog by several whole proxies to a provider that takes 20 ms, without a limit. */
-async function scaled(cluster: Cluster, count: number) {
-	const store = await cluster.database();
+/** Delivers a backlog by whole proxies to a provider that takes 20 ms, without a limit. Without a cluster: from SQLite. */
+async function scaled(count: number, cluster?: Cluster) {
 	const sink = await start("sink");
 	await sink.ask("mode", "hold");
-	const options = { sink: await sink.ask<string>("url"), destinations: 1, store };
+	const store = await cluster?.database();
+	const options = { sink: await sink.ask<string>("url"), destinations: 1, ...(store && { store }) };
 	const proxies = [await start("proxy", options)];
 	const load = await start("load");
 	const url = await proxies[0]?.ask<string>("url");
@@ -191,28 +191,27 @@ async function scaled(cluster: Cluster, count: number) {
 	while (proxies.length < count) proxies.push(await start("proxy", options));
 	await sink.ask("delay", requestMs);
 	await sink.ask("mode", "answer");
-	const read = async () => ({
-		answered: await sink.ask<number>("answered"),
-		cpu:
-			(cpuMs() ?? 0) - (process.cpuUsage().user + process.cpuUsage().system + (await sink.ask<number>("cpu"))) / 1_000,
-		proxies:
-			(await Promise.all(proxies.map((proxy) => proxy.ask<number>("cpu")))).reduce((sum, each) => sum + each, 0) /
-			1_000,
-		statements: await statements(cluster),
-		at: performance.now(),
-	});
+	const cpuOf = async (children: Child[]) =>
+		(await Promise.all(children.map((child) => child.ask<number>("cpu")))).reduce((sum, us) => sum + us / 1_000, 0);
+	const read = async () => {
+		const { user, system } = process.cpuUsage();
+		const ours = await cpuOf(proxies);
+		return {
+			at: performance.now(),
+			events: await sink.ask<number>("answered"),
+			ours,
+			cpu: cluster ? (cpuMs() ?? Number.NaN) - (user + system) / 1_000 - (await cpuOf([sink, load])) : ours,
+			statements: cluster ? await statements(cluster) : 0,
+		};
+	};
 	const rounds = [];
 	for (let round = 0; round <= settings.rounds; round += 1) {
 		const before = await read();
 		await delay(settings.ms);
 		const after = await read();
-		const events = after.answered - before.answered;
-		rounds.push({
-			rate: events / ((after.at - before.at) / 1_000),
-			cpu: (after.cpu - before.cpu) / events,
-			ours: (after.proxies - before.proxies) / events,
-			statements: (after.statements - before.statements) / events,
-		});
+		const each = (name: "ours" | "cpu" | "statements") => (after[name] - before[name]) / (after.events - before.events);
+		const rate = (after.events - before.events) / ((after.at - before.at) / 1_000);
+		rounds.push({ rate, ours: each("ours"), cpu: each("cpu"), statements: each("statements") });
 	}
 	await stopAll();
 	return rounds.slice(1);
@@ -220,47 +219,39 @@ async function scaled(cluster: Cluster, count: number) {
 
 async function scale(cluster: Cluster): Promise<Result[]> {
 	await cluster.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+	const alone = await scaled(1);
 	const results: Result[] = [];
 	let one: number[] = [];
 	for (const count of [1, 2, 4]) {
-		const rounds = await scaled(cluster, count);
+		const rounds = await scaled(count, cluster);
 		const name = count === 1 ? "one proxy" : `${count} proxies`;
 		const rates = rounds.map(({ rate }) => rate);
 		if (count === 1) one = rates;
-		const shared: Pick<Result, "theirs" | "peer" | "betterIs"> = { theirs: [], peer: "", betterIs: "lower" };
+		const perSecond = (concurrency * 1_000) / requestMs;
+		const [peer, theirs] = count === 1 ? ["what the provider allows", rates.map(() => perSecond)] : ["one proxy", one];
+		const costs = { name: `${name}: CPU an event, database and all`, unit: "ms", betterIs: "lower" } as const;
+		const cpu = rounds.map((each) => each.cpu);
 		results.push(
-			count === 1
-				? {
-						name: `${name} and a provider of ${requestMs} ms`,
-						unit: "events/s",
-						ours: rates,
-						theirs: rates.map(() => (concurrency * 1_000) / requestMs),
-						peer: "what the provider allows",
-						betterIs: "higher",
-					}
-				: {
-						name,
-						unit: "events/s",
-						ours: rates,
-						theirs: one,
-						peer: "one proxy",
-						betterIs: "higher",
-						target: { atLeast: 0.95 },
-					},
 			{
-				name: `${name}: CPU an event, database and all`,
-				unit: "ms",
-				ours: rounds.map(({ cpu }) => cpu),
-				target: { atMost: 1 },
-				...shared,
+				name: count === 1 ? `${name}, a provider of ${requestMs} ms` : name,
+				unit: "events/s",
+				ours: rates,
+				theirs,
+				peer,
+				betterIs: "higher",
+				...(count > 1 && { target: { atLeast: 0.95 } }),
 			},
-			{ name: `${name}: CPU an event, proxies`, unit: "ms", ours: rounds.map(({ ours }) => ours), ...shared },
+			{ ...costs, ours: cpu, theirs: [], peer: "", target: { atMost: 1 } },
+			{ ...costs, ours: cpu, theirs: alone.map((each) => each.cpu), peer: "one proxy on SQLite" },
+			{ ...costs, name: `${name}: CPU an event, proxies`, ours: rounds.map(({ ours }) => ours), theirs: [], peer: "" },
 			{
 				name: `${name}: statements an event`,
 				unit: "",
 				ours: rounds.map((each) => each.statements),
+				theirs: [],
+				peer: "",
+				betterIs: "lower",
 				target: { atMost: 4 },
-				...shared,
 			},
 		);
 	}

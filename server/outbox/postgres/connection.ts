@@ -1,4 +1,4 @@
-import type { ClientBase, ClientConfig, PoolClient } from "pg";
+import type { Client, ClientBase, ClientConfig, PoolClient } from "pg";
 import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 
 /** A row of PostgreSQL, with bigint read as a number. */
@@ -76,6 +76,17 @@ export async function limitSession(client: ClientBase): Promise<boolean> {
 	return rowCount !== 0;
 }
 
+/** Sends what is asked of a connection in one turn of the event loop together, as each write is a call of the system. */
+function sendTogether({ connection: { stream } }: Pick<Client, "connection">): void {
+	stream.cork();
+	process.nextTick(() => stream.uncork());
+}
+
+/** Leaves the failures of statements of a transaction to its commit, which tells them. */
+export function tellAtCommit(...writing: Promise<unknown>[]): void {
+	for (const each of writing) each.catch(() => {});
+}
+
 async function loadPg() {
 	try {
 		return (await import("pg")).default;
@@ -122,6 +133,7 @@ export async function connect(url: string) {
 			throw unavailable(error);
 		}
 		const run: Run = (text, values) => {
+			if ("connection" in client) sendTogether(client as PoolClient & Client);
 			const name = values && limited.has(client) ? nameOf(text) : undefined;
 			const rows = client.query<Row>({ name, text, values }).then(({ rows }) => rows);
 			// A caller that sends several statements awaits them in turn: without this, a later failure would be unhandled.
@@ -141,10 +153,17 @@ export async function connect(url: string) {
 	async function attempt<Result>(work: (run: Run) => Promise<Result>, start = begin): Promise<Result> {
 		return lend(async (run, client) => {
 			void run(limited.has(client) ? start.replace(/;.*/s, "") : start);
-			const result = await work(run);
+			const sent: Promise<Row[]>[] = [];
+			const result = await work((text, values) => {
+				const rows = run(text, values);
+				sent.push(rows);
+				return rows;
+			});
 			const { command } = await client.query("COMMIT");
-			if (command !== "COMMIT") throw new StoreUnavailableError("the transaction was rolled back");
-			return result;
+			if (command === "COMMIT") return result;
+			// A statement for which the caller did not wait says why.
+			await Promise.all(sent);
+			throw new StoreUnavailableError("the transaction was rolled back");
 		});
 	}
 

@@ -35,14 +35,14 @@ export const entryOf = (row: Row): Entry => ({
 
 /**
  * SQL for a table `owed` of the leading entries of lanes. `$1` lists the lanes, `$2` the number of deliveries to read of
- * each, ended ones included. The lanes must be locked or leased: otherwise the entries may be out of date.
+ * each. The lanes must be locked by an earlier statement: otherwise the entries may be out of date.
  */
-const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, needed, number)
+const leading = `unnest($1::bigint[], $2::integer[]) AS t (id, needed) JOIN eventferry.lane USING (id)
 	CROSS JOIN LATERAL (
 		SELECT * FROM (
 			SELECT *, sum(count) OVER (ORDER BY id) - count AS before
-			FROM (SELECT * FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT t.needed) AS head
-		) AS counted WHERE before < t.needed
+			FROM (SELECT * FROM eventferry.entry WHERE entry.lane = lane.id ORDER BY id LIMIT done + needed) AS head
+		) AS counted WHERE before < done + needed
 	) AS owed`;
 
 /** Bytes of bundles after which a lease shows no further bundle. */
