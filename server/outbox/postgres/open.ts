@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { StoreOpenError, StoreUnavailableError, writeFailed } from "../errors.ts";
 import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
@@ -32,8 +31,8 @@ import { createSweep } from "./sweep.ts";
 
 /** Maximum number of settlements in a transaction. */
 const settledTogether = 200;
-/** Time that settlements wait for those of other open leases, ms: a transaction of several costs little more than one. */
-const gatherMs = 5;
+/** Wait of settlements for those of other open leases: a transaction of several costs little more than one. */
+const gathering = { ms: 10, enough: 4 };
 /** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
 /** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
@@ -90,14 +89,10 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settling = createGroupCommit(
-		createSettling(shared, ends, leases),
-		settledTogether,
-		undefined,
-		async (waiting) => {
-			if (leases.open() > waiting) await delay(gatherMs);
-		},
-	);
+	const settling = createGroupCommit(createSettling(shared, ends, leases), settledTogether, undefined, {
+		...gathering,
+		mayGrow: (waiting) => leases.open() > waiting,
+	});
 	const expire = createExpiry(shared, ends);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
