@@ -8,14 +8,16 @@ const clientTypescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.
 const compress = {
 	passes: 3,
 	inline: 1,
-	hoist_funs: true,
 	lhs_constants: false,
 	loops: false,
-	collapse_vars: false,
 	unsafe_arrows: true,
-	comparisons: false,
 	negate_iife: false,
 };
+/**
+ * Plugin that declares every variable with `let`. One word for all compresses better, and nothing assigns to a constant,
+ * as TypeScript has checked.
+ */
+const letOnly = { name: "let-only", renderChunk: (code) => code.replaceAll(/\bconst\b/g, "let") };
 /**
  * Names of properties to shorten. They begin with `_` and belong to our own objects, which never leave the page.
  * `builtins` allows short names that are also DOM properties, such as `x`.
@@ -90,7 +92,7 @@ export default [
 	{
 		input: "client/index.ts",
 		external: ["idb-keyval"],
-		plugins: [clientTypescript, minified(true)],
+		plugins: [clientTypescript, letOnly, minified(true)],
 		output: { file: "dist/client/index.js", format: "es", sourcemap: true },
 	},
 	{
@@ -103,7 +105,7 @@ export default [
 	},
 	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), clientTypescript, minified(false, compileHint), licenses],
+		plugins: [resolve({ browser: true }), clientTypescript, letOnly, minified(false, compileHint), licenses],
 		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 	{

@@ -31,9 +31,26 @@ const project = (name: string, seconds: number, include: string, exclude: string
 	},
 });
 
+/**
+ * Projects of `npm run test:browsers`: the stories of test/browser/ in browsers that are installed on the machine. The
+ * files that are not named here use Playwright, which drives neither Firefox nor WebKit as distributions ship them.
+ */
+const engine = (name: string, files: string, env: Record<string, string> = {}) => {
+	const { test, ...rest } = project(name, 60, `test/browser/${files}.test.ts`);
+	// A shared machine can be too slow for a test once, not twice.
+	return { ...rest, test: { ...test, retry: 1, env: { ENGINE: name, ...env } } };
+};
+const stories = "{blocked,loss,network,script-tag,storage,tabs,tracker}";
+const engines = [
+	engine("firefox", stories),
+	engine("webkit", stories),
+	// Only what the headless shell of npm cannot do: `npm test` runs the rest in it.
+	engine("chromium", "blocked", { CHROMIUM_PATH: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium" }),
+];
+
 const within = (folder: string) => `test/${folder}/**/*.test.ts`;
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
 	test: {
 		// On two cores, more workers would only make waiting tests wait longer.
 		maxWorkers: 2,
@@ -42,15 +59,18 @@ export default defineConfig({
 		execArgv: ["--no-memory-protection-keys"],
 		// A polled condition may take long on a busy machine. One that never comes true still fails.
 		expect: { poll: { timeout: 60_000, interval: 20 } },
-		projects: [
-			// All other tests. They need no build.
-			project(
-				"unit",
-				10,
-				"test/**/*.test.ts",
-				slow.map(({ folder }) => within(folder)),
-			),
-			...slow.map(({ name, folder, seconds }) => project(name, seconds, within(folder))),
-		],
+		projects:
+			mode === "browsers"
+				? engines
+				: [
+						// All other tests. They need no build.
+						project(
+							"unit",
+							10,
+							"test/**/*.test.ts",
+							slow.map(({ folder }) => within(folder)),
+						),
+						...slow.map(({ name, folder, seconds }) => project(name, seconds, within(folder))),
+					],
 	},
-});
+}));

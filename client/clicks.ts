@@ -5,20 +5,28 @@ import type { Data, Tracker } from "./contract.ts";
  * data: `data-ferry-product-id` becomes `productId`.
  */
 export function trackClicks(tracker: Tracker): void {
-	document.addEventListener(
-		"click",
-		({ target }) => {
-			// Elements have closest(); a click that a script dispatches may have another target.
-			const element = (target as Element).closest?.<HTMLElement>("[data-ferry-event]");
-			if (!element) return;
-			const data: Data = {};
-			for (const [key, value] of Object.entries(element.dataset)) {
-				const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
-				if (name !== key && name !== "event") data[name] = value;
-			}
-			tracker.track(element.dataset.ferryEvent as string, data);
-		},
-		// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
-		true,
-	);
+	let labelled: Element | undefined;
+	const look = (event: MouseEvent) => {
+		// Sees into open shadow roots, unlike the event's target.
+		const path = event.composedPath() as Partial<HTMLElement>[];
+		const element = path.find(({ dataset }) => dataset?.ferryEvent) as HTMLElement | undefined;
+		// The middle button opens a link in a new tab; the right one, a menu.
+		if (!element || element === labelled || event.button > 1) return;
+		// A click on a label is followed, in the same task, by a click on its control.
+		if (path.some(({ localName }) => localName === "label")) {
+			labelled = element;
+			setTimeout(() => {
+				labelled = undefined;
+			});
+		}
+		const data: Data = {};
+		for (const [key, value] of Object.entries(element.dataset)) {
+			const name = key.replace(/^ferry([A-Z])/, (_, first) => first.toLowerCase());
+			if (name !== key && name !== "event") data[name] = value;
+		}
+		tracker.track(element.dataset.ferryEvent as string, data);
+	};
+	// Listens in the capture phase, before a handler of the page can stop the event or remove the element.
+	addEventListener("click", look, true);
+	addEventListener("auxclick", look, true);
 }

@@ -1,21 +1,26 @@
 import type { Event, Limits } from "../shared/event.ts";
+import { attempt } from "./attempt.ts";
 
 const contextLength: Limits["contextLength"] = 2_048;
+
+/** Reads one part of the context. Undefined if that throws or gives something else than text, so that no event is lost. */
+const readText = (read: () => unknown): string | undefined => attempt(() => (read() as string).slice(0, contextLength));
+
+const readTitle = () => readText(() => document.title);
 
 /**
  * Removes fragment, credentials and query parameters from an address, as they may hold reset tokens or search terms;
  * `utm_*` parameters stay. Undefined if the address is not a URL.
  */
-export function stripUrl(address: string): string | undefined {
-	try {
+export const stripUrl = (address: string): string | undefined =>
+	readText(() => {
 		const url = new URL(address);
 		url.hash = url.username = url.password = "";
 		for (const key of [...url.searchParams.keys()]) {
 			if (!key.startsWith("utm_")) url.searchParams.delete(key);
 		}
-		return url.href.slice(0, contextLength);
-	} catch {}
-}
+		return url.href;
+	});
 
 /**
  * Window with the Temporal API. Any part may be missing, as an older polyfill or an element with `id="Temporal"` may
@@ -28,23 +33,35 @@ type WindowWithTemporal = { Temporal?: { Now?: { timeZoneId?(): string } } };
 let seen: string | undefined;
 let context: Event["context"];
 
-/** Reads the context of the page. To save time it is read anew only after a change of address or title. */
-export function readContext(): Event["context"] {
-	const { title, referrer } = document;
+/**
+ * Reads the context of the page. To save time it is read anew only after a change of address or title.
+ * @param isPageView True to read the title each time that the event is serialised, until the address changes: a
+ * single-page app sets the title after the address.
+ */
+export function readContext(isPageView?: boolean): Event["context"] {
 	const { href } = location;
+	let title = readTitle();
 	if (seen !== href + title) {
 		seen = href + title;
 		context = {
 			url: stripUrl(href),
-			title: title.slice(0, contextLength),
-			referrer: stripUrl(referrer),
-			locale: navigator.language,
-			// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
-			// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
+			title,
+			referrer: stripUrl(document.referrer),
+			locale: readText(() => navigator.language),
 			timezone:
-				(window as WindowWithTemporal).Temporal?.Now?.timeZoneId?.() ??
-				Intl.DateTimeFormat().resolvedOptions().timeZone,
+				// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
+				// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
+				readText(() => (window as WindowWithTemporal).Temporal?.Now?.timeZoneId?.()) ??
+				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
-	return context;
+	return isPageView
+		? {
+				...context,
+				get title() {
+					if (href === location.href) title = readTitle();
+					return title;
+				},
+			}
+		: context;
 }

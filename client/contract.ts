@@ -1,5 +1,5 @@
-import type { Color, Order } from "../shared/event.ts";
-import type { Login } from "./identity.ts";
+import type { Color } from "../shared/event.ts";
+import type { GivenNames, Login } from "./identity.ts";
 import type { Listener, NoticeKind } from "./notices.ts";
 
 /** JSON object, at most 16,384 bytes in UTF-8 and 5 levels deep. The tracker copies it at once. */
@@ -39,9 +39,25 @@ export interface TrackOptions {
 }
 
 /** Visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
-export interface LoginInput extends Login {
+export interface LoginInput extends GivenNames {
 	/** Attributes of the person. */
-	attributes?: Data | undefined;
+	attributes?: Data | null | undefined;
+}
+
+/** Purchase. Amounts may be numbers or their text; a part that cannot be read is left out. */
+export interface OrderInput {
+	orderId: string | number;
+	total?: number | string | null | undefined;
+	items?: readonly OrderItem[] | null | undefined;
+	/** More data of the purchase, which is passed on. */
+	[more: string]: unknown;
+}
+
+/** Item of a purchase. */
+export interface OrderItem {
+	id: string | number;
+	quantity?: number | string | null | undefined;
+	[more: string]: unknown;
 }
 
 /** Answer of `state()`: the visitor's names and the numbers of events in the queue. */
@@ -65,7 +81,7 @@ type TrackArguments<Given> =
 
 /**
  * Recorder of a visitor's events, which it sends to the proxy. No method throws: an argument that cannot be recorded
- * leads to a `rejected` notice and, with `debug`, to a line in the console.
+ * leads to a `rejected` notice and, with `debug` or if it is of a login or a purchase, to a line in the console.
  */
 export interface Tracker<Events = Record<string, Data>> {
 	/** Records an event: a name of 1-120 characters, and data. */
@@ -75,7 +91,7 @@ export interface Tracker<Events = Record<string, Data>> {
 	/** Sets attributes of the current person. */
 	update(attributes: Data): void;
 	/** Records a purchase. A repeated `orderId` counts once. */
-	confirmation(order: Order): void;
+	confirmation(order: OrderInput): void;
 	/** Records a page view. */
 	page(): void;
 	/** Forgets the visitor and deletes held events. To be called at logout. */
@@ -111,3 +127,20 @@ export type Command<Events = Record<string, Data>> = {
 export type ScriptTag<Events = Record<string, Data>> =
 	| Command<Events>[]
 	| (Tracker<Events> & { push(...commands: Command<Events>[]): void });
+
+/**
+ * Type of `window.eventferryConfig`: the script tag's attributes as an object, for pages where the tag cannot have them.
+ * An attribute of the tag takes precedence. Each switch is true or false, or the attribute's text.
+ */
+export interface ScriptSettings {
+	/** Public key of the site, `site_…`. */
+	writeKey?: string;
+	/** Address of the proxy. Default: the folder of the script; needed where the script has been put into another file. */
+	proxy?: string;
+	/** Records page views. Default false. */
+	pages?: boolean | string;
+	/** Watches elements with `data-ferry-event`. Default true. */
+	clicks?: boolean | string;
+	consent?: TrackerOptions["consent"];
+	debug?: boolean | string;
+}

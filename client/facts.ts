@@ -1,5 +1,7 @@
 import type { Color, Limits } from "../shared/event.ts";
-import { byteLength, checkText, refuse } from "./text.ts";
+import type { Data } from "./contract.ts";
+import { parseJson, toJson } from "./originals.ts";
+import { byteLength, checkText, readName, refuse } from "./text.ts";
 
 const dataBytes: Limits["dataBytes"] = 16_384;
 const nameLength: Limits["nameLength"] = 120;
@@ -19,12 +21,18 @@ export interface Fact {
  * @throws TypeError with the name of the argument that is wrong.
  */
 export function readFact<Given extends Fact>(fact: Given): Given {
-	const json = JSON.stringify(fact.data ?? {});
+	const json = toJson(fact.data ?? {});
 	if (json?.[0] !== "{") refuse("data: not an object");
 	if (byteLength(json) > dataBytes) refuse("data: over 16 KB");
 	// Copies through JSON, so that later changes by the page do not reach the event.
-	const data: Fact["data"] = fact.data ? JSON.parse(json) : undefined;
-	if (fact.type === "track") checkText(fact.name, nameLength, "name");
-	if (fact.type === "confirmation" && typeof data?.orderId !== "number") checkText(data?.orderId, idLength, "orderId");
-	return { ...fact, data };
+	const data: Fact["data"] = fact.data ? (parseJson(json) as typeof fact.data) : undefined;
+	let { name } = fact;
+	if (fact.type === "track") {
+		name = parseJson(toJson(name ?? "")) as string;
+		checkText(name, nameLength, "name");
+	} else if (fact.type === "confirmation") {
+		const orderId = readName(data?.orderId, idLength, "orderId") ?? refuse("orderId: missing");
+		Object.assign(data as Data, { orderId });
+	}
+	return { ...fact, name, data };
 }

@@ -2,10 +2,11 @@ import type { Event, Limits } from "../shared/event.ts";
 import { attempt, within } from "./attempt.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { type Notify, warn } from "./notices.ts";
+import { parseJson, readClock, toJson } from "./originals.ts";
 import type { Queue } from "./queue.ts";
 import { backoff, longestWait, type Reply, readReply } from "./reply.ts";
 import { createTabLock } from "./tab-lock.ts";
-import { byteLength } from "./text.ts";
+import { byteLength, refuse } from "./text.ts";
 
 const batchEvents: Limits["batchEvents"] = 100;
 /**
@@ -40,7 +41,7 @@ interface Pause {
 	isPlain?: boolean | undefined;
 }
 
-const size = (value: unknown) => byteLength(JSON.stringify(value)) + 1;
+const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
 /** Creates the sender of waiting events. All tabs together send one request at a time, except while a page unloads. */
 export function createFlusher(name: string, path: string, writeKey: string, queue: Queue, notify: Notify) {
@@ -68,12 +69,12 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	const mustWait = (isEager?: boolean): boolean => {
 		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
-		const left = pause.until - Date.now();
+		const left = pause.until - readClock();
 		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
 	};
 
 	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
-		pause = { until: Date.now() + ms, failures, isPlain };
+		pause = { until: readClock() + ms, failures, isPlain };
 		writeLocal(pauseKey, pause);
 	};
 
@@ -98,14 +99,23 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 		const here = [location.origin, window.origin].find((origin) => origin !== "null");
 		const url = attempt(() => new URL(path, here).href);
 		let isZipped = false;
+		let asked: Promise<Response> | undefined;
 		const reply: Reply = await within(timeoutMs, async (signal): Promise<Reply> => {
 			if (!url) return { _stop: "proxy: not a URL" };
-			const text = JSON.stringify({ writeKey, sentAt: Date.now(), events });
+			const text = toJson({ writeKey, sentAt: readClock(), events });
+			// A `JSON` that was broken before this script started sends nothing rather than half of the events.
+			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
 			isZipped =
 				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
-			const request: RequestInit = { method: "POST", body: text, credentials: "omit", keepalive: isLast, signal };
+			const request: RequestInit = {
+				method: "POST",
+				body: text,
+				credentials: "same-origin",
+				keepalive: isLast,
+				signal,
+			};
 			if (isZipped) {
 				request.headers = { "Content-Type": "text/plain", "Content-Encoding": "gzip" };
 				// Streams instead of a Blob, which Chromium keeps in another process.
@@ -116,19 +126,19 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			}
 			// A page may have a `fetch` that throws. While it unloads, the browser may have no room beside another page's
 			// requests. Then the text is sent in another way, without an answer if need be.
-			const asked = attempt(() => fetch(url, request));
+			asked = attempt(() => fetch(url, request));
 			let response = await asked?.catch((cause) => {
 				if (!isLast) throw cause;
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const { id } of events) leaving.add(id);
-					return { _cause: 1 };
+					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause }));
+		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
 			for (const { id } of events) leaving.delete(id);
@@ -155,19 +165,15 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 			isStopped = true;
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
-		} else if (isZipped) {
-			const before = undo;
+		} else if (isZipped && !reply._isLost) {
 			wait(0, pause.failures, true);
-			const isMore = await send(events, isLast, isEager);
-			// The compressed body may have failed because the page goes.
-			undo = before ?? undo;
-			return isMore;
+			return send(events, isLast, isEager);
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
 		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1, false);
+			wait(backoff(pause.failures, Math.random()), pause.failures + 1, isZipped);
 		}
 		return false;
 	};
@@ -200,7 +206,7 @@ export function createFlusher(name: string, path: string, writeKey: string, queu
 	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events are not sent sooner.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue._pending.size >= manyEvents && pause.until < Date.now()) {
+		if (!isTried && queue._pending.size >= manyEvents && pause.until < readClock()) {
 			gathering ??= setTimeout(start, gatherMs);
 		} else timer ??= setTimeout(start, sendMs);
 	};

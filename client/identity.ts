@@ -1,11 +1,18 @@
 import type { Limits, Person } from "../shared/event.ts";
-import { checkText, refuse } from "./text.ts";
+import { parseJson } from "./originals.ts";
+import { readName, refuse } from "./text.ts";
 
 const emailLength: Limits["emailLength"] = 254;
 const idLength: Limits["idLength"] = 200;
-const tokenLength = 4_096;
 
-/** Names of a visitor, as given to `login()`. */
+/** Names of a visitor as pages give them to `login()`. */
+export interface GivenNames {
+	email?: string | null | undefined;
+	userId?: string | number | null | undefined;
+	token?: string | null | undefined;
+}
+
+/** Names of a visitor. */
 export type Login = Pick<Person, "email" | "userId" | "token">;
 
 /** Visitor as far as this browser knows them. They are identified once they have an e-mail, a userId or a token. */
@@ -39,31 +46,24 @@ export function afterLogin(identity: Identity, login: Login, newId: () => string
  * Reads the argument of `login()`. The claims of a token stand in for names that are not given.
  * @throws TypeError if a name is invalid, or none is given.
  */
-export function readLogin({ email, userId, token }: Login): Login {
-	// Only fields with a value are set: the login is spread over the identity, and an undefined field would erase a name.
+export function readLogin(given: GivenNames): Login {
 	const login: Login = {};
-	if (token) {
-		checkText(token, tokenLength, "token");
-		login.token = token;
-		try {
-			// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
-			// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
-			const signed: Login = JSON.parse(
-				decodeURIComponent(escape(atob((token.split(".")[1] as string).replace(/-/g, "+").replace(/_/g, "/")))),
-			);
-			email ||= signed.email;
-			userId ||= signed.userId;
-		} catch {}
-	}
-	if (userId) {
-		checkText(userId, idLength, "userId");
-		login.userId = userId;
-	}
-	if (email) {
-		checkText(email, emailLength, "email");
-		login.email = email.trim();
-		if (!/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
-	}
+	let signed: GivenNames | null | undefined;
+	const read = (name: keyof Login, max: number) => {
+		const text = readName(given[name], max, name) ?? readName(signed?.[name], max, name);
+		// Only fields with a value are set: the login is spread over the identity, and undefined would erase a name.
+		if (text) login[name] = text;
+	};
+	read("token", 4_096);
+	try {
+		// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
+		// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
+		const claims = (login.token as string).split(".")[1] as string;
+		signed = parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
+	} catch {}
+	read("userId", idLength);
+	read("email", emailLength);
+	if (login.email && !/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
 	if (!isIdentified(login)) refuse("login: no email, userId or token");
 	return login;
 }

@@ -1,14 +1,14 @@
 import { attempt } from "./attempt.ts";
+import { parseJson, toJson } from "./originals.ts";
 
 /** Access to `localStorage` as JSON. Nothing throws: an unreadable value is absent, a failed write is skipped. */
 
-export const readLocal = (key: string): unknown =>
-	attempt(() => JSON.parse(localStorage.getItem(key) as string) as unknown);
+export const readLocal = (key: string): unknown => attempt(() => parseJson(localStorage.getItem(key) as string));
 
 /** Returns true if the value was stored. A storage may also forget what it is given, without an error. */
 export const writeLocal = (key: string, value: unknown) =>
 	attempt(() => {
-		const text = JSON.stringify(value);
+		const text = toJson(value);
 		localStorage.setItem(key, text);
 		return localStorage.getItem(key) === text;
 	});

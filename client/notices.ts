@@ -17,7 +17,13 @@ export interface Notice {
 }
 /** Function that is called with each notice of a kind. */
 export type Listener = (notice: Notice) => void;
-export type Notify = (kind: NoticeKind, reason: string, events?: readonly Event[], cause?: unknown) => void;
+export type Notify = (
+	kind: NoticeKind,
+	reason: string,
+	events?: readonly Event[],
+	cause?: unknown,
+	type?: Event["type"],
+) => void;
 
 /** Writes a line to the console, in a microtask, so that a console that throws does not interrupt the tracker. */
 export function warn(...words: unknown[]): void {
@@ -34,8 +40,10 @@ export function createNotices(debug?: boolean) {
 		return () => listeners.delete(added);
 	};
 
-	const notify: Notify = (kind, reason, events = [], cause) => {
-		if (debug) warn(`${kind} (${events.length}): ${reason}`);
+	const notify: Notify = (kind, reason, events = [], cause, type = events[0]?.type) => {
+		// A refused login or purchase is a mistake in the page, which its developer must see.
+		if (debug || (kind === "rejected" && /login|conf/.test(type as string)))
+			warn(`${kind} (${events.length}): ${reason}`);
 		// Calls listeners in microtasks: one that throws interrupts nothing, and the browser still reports its error.
 		for (const [wanted, listener] of listeners) {
 			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));

@@ -1,6 +1,7 @@
 import type { Event, Limits } from "../shared/event.ts";
 import { type Identity, isIdentified, isSamePerson } from "./identity.ts";
 import type { NoticeKind, Notify } from "./notices.ts";
+import { readClock, toJson } from "./originals.ts";
 import { createEventStore } from "./store.ts";
 
 const ageMs: Limits["ageMs"] = 2_592_000_000;
@@ -41,7 +42,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 	/** Lists the latest events that wait for delivery, or for a login, up to their maximum number and age. */
 	const list = (isWaiting: boolean) =>
 		all()
-			.filter(({ person, at }) => isIdentified(person) === isWaiting && at > Date.now() - ageMs)
+			.filter(({ person, at }) => isIdentified(person) === isWaiting && at > readClock() - ageMs)
 			.slice(isWaiting ? -maxWaiting : -maxHeld);
 
 	const forget = ({ id }: { id: string }) => {
@@ -85,7 +86,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		while (isSaving) {
 			const [since = 0] = unsaved.values();
 			// Takes the absolute difference, as the clock may have been set back.
-			const left = saveMs - Math.abs(Date.now() - since);
+			const left = saveMs - Math.abs(readClock() - since);
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
 			if (left > 0 && !document.hidden) await new Promise((resolve) => setTimeout(resolve, left));
@@ -120,7 +121,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 			else others.push(event);
 			// Inserts the event anew, so that the map is in order of capture.
 			events.delete(event.id);
-			const isChanged = JSON.stringify(after) !== JSON.stringify(before);
+			const isChanged = toJson(after) !== toJson(before);
 			events.set(event.id, isChanged ? { ...event, person: after } : event);
 			if (isChanged) unsaved.set(event.id, 0);
 		}
@@ -136,7 +137,7 @@ export function createQueue(name: string, visitor: () => Identity, notify: Notif
 		_assign: assign,
 		_capture(event: Event) {
 			events.set(event.id, event);
-			unsaved.set(event.id, Date.now());
+			unsaved.set(event.id, readClock());
 			void save();
 		},
 		/** Starts storing events, and gives held events to the visitor. */

@@ -12,6 +12,8 @@ export interface Reply {
 	_ms?: number;
 	/** Error of the browser, which ended the request without an answer. */
 	_cause?: unknown;
+	/** True if a request was made and had no answer. */
+	_isLost?: boolean;
 }
 
 /**

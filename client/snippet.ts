@@ -1,46 +1,50 @@
 import { trackClicks } from "./clicks.ts";
-import type { Command, ScriptTag, TrackerOptions } from "./contract.ts";
+import type { Command, ScriptSettings, ScriptTag, Tracker, TrackerOptions } from "./contract.ts";
 import { warn } from "./notices.ts";
+import { readClock } from "./originals.ts";
 import { trackPages } from "./pages.ts";
+import { refuse } from "./text.ts";
 import { createTracker } from "./tracker.ts";
 
 declare global {
 	interface Window {
 		eventferry?: ScriptTag;
+		eventferryConfig?: ScriptSettings;
 	}
 }
 
 /** Values that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on = ["", "true"];
-const off = "off";
+const on: unknown[] = ["", "true", true];
+const off: unknown[] = ["off", false];
+const known: unknown[] = [...on, ...off, "denied", "granted", "pending", undefined];
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
 function load(): void {
-	const stub = window.eventferry;
-	// The page has the script twice.
-	if (stub && "track" in stub) return;
-	const script = document.currentScript as HTMLScriptElement;
-	const { writeKey, proxy, pages, clicks, consent, debug } = script.dataset;
+	const stub: unknown = window.eventferry;
+	// The page has the script twice. Markup such as `<a id="eventferry">` has no function there.
+	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
+	// Reads past markup such as `<img name="currentScript">`, which takes a name of the document.
+	// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
+	const read = (name: string) => Reflect.get(Document.prototype, name, document);
+	const current: HTMLScriptElement | null = read("currentScript");
+	const script: HTMLScriptElement | null = current?.dataset.writeKey
+		? current
+		: read("querySelector").call(document, "script[data-write-key]");
+	// A spread copies nothing of an element whose id is the settings' name.
+	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
+	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
+	const src = (script ?? current)?.src;
+	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
-	for (const [name, value] of Object.entries(script.dataset as Record<string, string>)) {
-		const isKnown =
-			name === "writeKey" ||
-			name === "proxy" ||
-			(name in { pages, clicks, debug } && [...on, off].includes(value)) ||
-			(name === "consent" && ["denied", "granted", "pending"].includes(value));
-		if (!isKnown) warn("unknown attribute", `${name}=${value}`);
+	for (const [name, value] of Object.entries({ pages, clicks, debug, consent })) {
+		if (!known.includes(value)) warn("unknown attribute", `${name}=${value}`);
 	}
 	/** Time at which the current command was collected. */
-	let when: number | undefined;
+	let when: unknown;
 	const tracker = createTracker(
-		{
-			proxy: proxy ?? new URL(".", script.src).href,
-			writeKey,
-			// An unknown value gives no consent.
-			consent,
-			debug: on.includes(debug as string),
-		} as TrackerOptions,
-		() => when ?? Date.now(),
+		// An unknown value of `consent` gives no consent.
+		{ proxy: proxy ?? (src && new URL(".", src).href), writeKey, consent, debug: on.includes(debug) } as TrackerOptions,
+		() => readClock(when),
 	);
 	const push = (...commands: Command[]) => {
 		for (const command of commands) {
@@ -56,9 +60,9 @@ function load(): void {
 		when = undefined;
 	};
 	window.eventferry = { ...tracker, push };
-	push(...(stub ?? []));
-	if (clicks !== off) trackClicks(tracker);
-	if (on.includes(pages as string)) trackPages(tracker);
+	if (Array.isArray(stub)) push(...stub);
+	if (!off.includes(clicks)) trackClicks(tracker);
+	if (on.includes(pages)) trackPages(tracker);
 }
 
 try {

@@ -1,5 +1,6 @@
 import { within } from "./attempt.ts";
 import { readLocal, removeLocal, writeLocal } from "./local.ts";
+import { readClock } from "./originals.ts";
 
 /**
  * Longest time in ms for which a tab holds the lock. A request that is repeated uncompressed does not take as long, so an
@@ -39,11 +40,11 @@ export function createTabLock(name: string) {
 		let mine: number | undefined;
 		// Ends after `longest` even if the clock stands still.
 		for (let looks = longest / lookMs; looks && readLocal(key) !== mine; looks--) {
-			const left = (readLocal(key) as number) - Date.now();
+			const left = (readLocal(key) as number) - readClock();
 			// A lease for longer than `longest` was written under a wrong clock.
 			if (!(left > 0 && left <= longest)) {
 				// The fraction tells tabs apart that write in the same millisecond.
-				mine = Date.now() + longest - Math.random();
+				mine = readClock() + longest - Math.random();
 				// A localStorage that is denied or full cannot hold a lease.
 				if (!writeLocal(key, mine)) break;
 			}

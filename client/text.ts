@@ -11,7 +11,22 @@ export function checkText(text: unknown, max: number, name: string): void {
 	}
 }
 
-const encoder = new TextEncoder();
+// Every supported browser has TextEncoder; Jest's jsdom lacks it, and importing the package there must not throw.
+const encoder = globalThis.TextEncoder && new TextEncoder();
 
-/** Counts the bytes of a text in UTF-8. */
-export const byteLength = (text: string): number => encoder.encode(text).length;
+/** Counts the bytes of a text in UTF-8, or its UTF-16 units where nothing counts bytes. */
+export const byteLength = (text: string): number => (encoder ? encoder.encode(text) : text).length;
+
+/** Texts of missing values, which name nobody. */
+const nobody = ["", "undefined", "null", "NaN", "false", "[object Object]"];
+
+/**
+ * Reads a name or id, which may be a number, as text without white space around it. Undefined if it names nobody; a text
+ * that is too long or not printable is refused.
+ */
+export function readName(value: unknown, max: number, name: string): string | undefined {
+	const text = `${value}`.trim();
+	if (nobody.includes(text)) return;
+	checkText(text, max, name);
+	return text;
+}

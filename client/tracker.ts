@@ -7,6 +7,7 @@ import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isIdentified, type Login, readIdentity, readLogin } from "./identity.ts";
 import { readLocal, writeLocal } from "./local.ts";
 import { createNotices } from "./notices.ts";
+import { readClock } from "./originals.ts";
 import { createQueue } from "./queue.ts";
 import { checkText, refuse } from "./text.ts";
 import { createIds } from "./uuid.ts";
@@ -18,17 +19,18 @@ const idleMs = 15_000;
 
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
- * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing.
+ * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. Trackers of one
+ * write key in one window share the visitor and the consent.
  * @param now Clock of capture times, ms since the epoch.
  * @throws TypeError if `proxy` or `writeKey` is missing or invalid.
  */
 export function createTracker<Events = Record<string, Data>>(
 	options: TrackerOptions,
-	now: () => number = Date.now,
+	now: () => number = readClock,
 ): Tracker<Events> {
 	const { writeKey, proxy } = options;
 	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse("proxy: not a URL or path");
+		refuse(`proxy: not a URL or path: ${proxy}`);
 	}
 	checkText(writeKey, 200, "writeKey");
 
@@ -55,36 +57,42 @@ export function createTracker<Events = Record<string, Data>>(
 	const queue = createQueue(name, () => identity, notify);
 	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
-	const safely = (work: () => void) => {
+	const safely = (work: () => void, type?: Fact["type"]) => {
 		try {
 			work();
 		} catch (cause) {
-			notify("rejected", (cause as Error)?.message, [], cause);
+			notify("rejected", (cause as Error)?.message, [], cause, type);
 		}
 	};
 
-	const become = (next: Identity) => {
-		identity = next;
-		if (isStarted) writeLocal(name, identity);
-		queue._assign();
-	};
+	/**
+	 * Tells all copies of the tracker in this window, this one included, of a change, so that they share the visitor and
+	 * the consent: an identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
+	 */
+	const tell = (detail: unknown) => isSilent || dispatchEvent(new CustomEvent(name, { detail }));
 
 	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
 		safely(() => {
 			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
 			const { login, ...fact } = readFact({ type, ...read() });
-			if (login) become(afterLogin(identity, login, newId));
+			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext() } as Event);
+			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
 			if (isStarted && isIdentified(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
-		});
+		}, type);
 
 	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
-		if (isStarted || isSilent || consent !== "granted" || (document as { prerendering?: boolean }).prerendering) return;
+		if (
+			isStarted ||
+			isSilent ||
+			consent !== "granted" ||
+			(document as { prerendering?: unknown }).prerendering === true
+		)
+			return;
 		isStarted = true;
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
@@ -101,10 +109,19 @@ export function createTracker<Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	const optOut = () => {
-		if (isSilent) return;
-		stop();
-		writeLocal(name, optedOut);
+	const hear = ({ detail }: { detail: typeof optedOut | true | Identity }) => {
+		if (detail === optedOut) {
+			stop();
+			writeLocal(name, optedOut);
+		} else if (detail === true) {
+			consent = given = "granted";
+			writeLocal(optInKey, true);
+			start();
+		} else if (detail.anonymousId) {
+			identity = detail;
+			if (isStarted) writeLocal(name, identity);
+			queue._assign();
+		} else Object.assign(detail, { seen: identity, consent });
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
@@ -134,9 +151,12 @@ export function createTracker<Events = Record<string, Data>>(
 	};
 
 	const listen = () => {
+		addEventListener(name, hear as unknown as EventListener);
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
-		document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
-		document.addEventListener("prerenderingchange", start);
+		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
+		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
+		addEventListener("visibilitychange", () => document.visibilityState !== "visible" && leave(), true);
+		addEventListener("prerenderingchange", start, true);
 		addEventListener("pagehide", leave);
 		// Pages in the back/forward cache get no storage events.
 		addEventListener("pageshow", (event) => event.persisted && adoptStored());
@@ -149,34 +169,33 @@ export function createTracker<Events = Record<string, Data>>(
 		isSilent ||= (options.isBot ?? isBot)();
 	});
 	if (!isSilent) {
-		const stored = readLocal(name);
+		const earlier: { seen?: unknown; consent?: TrackerState["consent"] } = {};
+		tell(earlier);
+		consent = given = earlier.consent ?? given;
+		const stored = readLocal(name) ?? earlier.seen;
 		if (stored === optedOut) consent = "denied";
 		identity = initial = readIdentity(stored) ?? identity;
+		listen();
 		if (
 			options.respectGpc &&
 			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
 			!readLocal(optInKey)
 		) {
-			optOut();
+			tell(optedOut);
 		}
-		listen();
 		start();
 	}
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
 			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes, login: readLogin(input) })),
+		login: (input) => record("login", () => ({ data: input.attributes as Data, login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
 		confirmation: (data) => record("confirmation", () => ({ data })),
 		page: () => record("page", () => ({})),
-		reset: () => become({ anonymousId: newId() }),
-		optOut,
-		optIn: () => {
-			consent = given = "granted";
-			writeLocal(optInKey, true);
-			start();
-		},
+		reset: () => void tell({ anonymousId: newId() }),
+		optOut: () => void tell(optedOut),
+		optIn: () => void tell(true),
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;

@@ -1,6 +1,10 @@
-import { attempt } from "./attempt.ts";
-
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+
+/**
+ * Draws 8 random digits. `Math.random()` is good enough for ids that only tell one person's events apart, and every
+ * environment has it: pages on plain http lack `crypto.randomUUID()`, some test environments all of `crypto`.
+ */
+const randomHex = () => hex(Math.floor(Math.random() * 2 ** 32), 8);
 
 /**
  * Creates a generator of strictly increasing UUIDv7 (https://www.rfc-editor.org/rfc/rfc9562#section-5.7), so that
@@ -16,11 +20,7 @@ export function createIds(now: () => number): () => string {
 		const tick = now() * 256;
 		if (tick > last) {
 			last = tick;
-			// Pages on plain http have no `crypto.randomUUID()`.
-			// https://developer.mozilla.org/docs/Web/API/Crypto/randomUUID
-			const words = new Uint32Array(2).map(() => Math.random() * 2 ** 32);
-			attempt(() => crypto.getRandomValues(words));
-			random = hex(words[0] as number, 8) + hex(words[1] as number, 8);
+			random = randomHex() + randomHex();
 		} else last++;
 		const at = hex(last, 14);
 		return `${at.slice(0, 8)}-${at.slice(8, 12)}-7${at.slice(12)}0-8${random.slice(1, 4)}-${random.slice(4)}`;

@@ -130,6 +130,14 @@ const deadLetter = z.object({
 
 const deadLetterId = z.string().regex(/^\d+$/, "must be the id of a dead letter");
 
+/** Maximum number of items in a page. A number over 500 counts as 500. */
+const pageLimit = z.coerce
+	.number<string>()
+	.int()
+	.min(1)
+	.overwrite((limit) => Math.min(limit, 500))
+	.default(50);
+
 /** Query of `GET /admin/deadletters`. */
 export const deadLetterQuerySchema = z.object({
 	destination: z.string().optional(),
@@ -140,13 +148,7 @@ export const deadLetterQuerySchema = z.object({
 		.transform((text) => text.split(","))
 		.pipe(z.array(deadLetterId).max(500))
 		.optional(),
-	/** Maximum number of dead letters in a page. A number over 500 counts as 500. */
-	limit: z.coerce
-		.number<string>()
-		.int()
-		.min(1)
-		.overwrite((limit) => Math.min(limit, 500))
-		.default(50),
+	limit: pageLimit,
 	cursor: deadLetterId.optional(),
 });
 
@@ -169,6 +171,33 @@ export const deadLetterSelectionSchema = z
 		all: z.literal(true).optional(),
 	})
 	.refine(hasCondition, 'select dead letters by at least one field, or all of them with { "all": true }');
+
+const batchId = z.string().regex(/^\d+$/, "must be the id of a batch");
+
+/** Query of `GET /admin/journal`. */
+export const setAsideQuerySchema = z.object({ limit: pageLimit, cursor: batchId.optional() });
+
+/** Selection of batches to try again or to discard. An empty one is refused, as that of dead letters is. */
+export const setAsideSelectionSchema = z.union(
+	[z.strictObject({ ids: z.array(batchId).min(1).max(10_000) }), z.strictObject({ all: z.literal(true) })],
+	'select batches by { "ids": ["1", …] }, or all of them with { "all": true }',
+);
+
+/** Batch of accepted events that could not be sorted into lanes. */
+const setAsideBatch = z.object({
+	id: z.string(),
+	/** Label of the site. Absent if the batch cannot be read. */
+	site: z.string().optional(),
+	/** Number of events. */
+	events: z.number(),
+	/** Time at which the batch was accepted, if it is known. */
+	storedAt: at.optional(),
+	/** Message of the failure, without e-mails. */
+	reason: z.string(),
+});
+
+/** Body of `GET /admin/journal`. */
+export const setAsidePageSchema = z.object({ items: z.array(setAsideBatch), cursor: z.string().optional() });
 
 /** Body of `GET /admin/deadletters`. */
 export const deadLetterPageSchema = z.object({ items: z.array(deadLetter), cursor: z.string().optional() });
@@ -261,6 +290,8 @@ export type Stats = z.infer<typeof statsSchema>;
 export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
+export type SetAsideView = z.infer<typeof setAsideBatch>;
+export type SetAsidePageView = z.infer<typeof setAsidePageSchema>;
 export type BudgetHistory = z.infer<typeof budgetHistorySchema>;
 /** Subject of a search: an event by its id, or a person by e-mail or userId. */
 export type Wanted = z.infer<typeof searchSchema>;

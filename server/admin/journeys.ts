@@ -1,6 +1,7 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
+import { eventKey } from "../ingest/claims.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
 import { brief } from "../observe/shown.ts";
@@ -69,7 +70,6 @@ export function journeysOf(sources: JourneySources): Journey[] {
 			for (const destination of destinations) facts.destinations.add(destination);
 		}
 	}
-	for (const { site, body, reason, at } of sources.discarded) factsOfBody(site, body)?.discarded.push({ at, reason });
 	for (const step of sources.steps) {
 		for (const { receivedAt, trusted, ...event } of step.events) {
 			const facts = factsOf(step.destination.site, step.person, event);
@@ -81,6 +81,11 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	}
 	for (const owed of sources.owed) factsOfBody(owed.destination.site, owed.body)?.owed.push(owed);
 	for (const dead of sources.dead) factsOfBody(dead.site, dead.body)?.dead.push(dead);
+	const discarded = Map.groupBy(sources.discarded, ({ key }) => key);
+	for (const { site, person, event, discarded: own } of all.values()) {
+		const copies = discarded.get(eventKey(site, person, event.id)) ?? [];
+		own.push(...copies.map(({ at, reason }) => ({ at, reason })));
+	}
 
 	const timeOf = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
 	const lanes = Map.groupBy(sources.owed, ({ destination, person }) => laneKey(destination, person));

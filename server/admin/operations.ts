@@ -7,6 +7,9 @@ import {
 	liveLineSchema,
 	searchReplySchema,
 	searchSchema,
+	setAsidePageSchema,
+	setAsideQuerySchema,
+	setAsideSelectionSchema,
 	statsSchema,
 } from "../../shared/admin.ts";
 import { type Answer, bodyProblems, json, named, type Operation, ok, operatorProblems } from "../http/route.ts";
@@ -73,4 +76,24 @@ export const postReplay = operation(
 	"Delivers selected dead letters again; {} selects all",
 	inSteps("Replayed", z.object({ replayed: z.number() })),
 	selection,
+);
+
+export const getJournal = operation(
+	"Batches that could not be sorted into lanes and were set aside, the oldest first",
+	ok("A page; `cursor` leads to the next one", json(named("SetAsidePage", setAsidePageSchema))),
+	{ query: setAsideQuerySchema },
+);
+
+const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)) };
+
+export const postJournalRetry = operation(
+	"Tries selected batches that were set aside again",
+	ok("Number of batches", json(named("Retried", z.object({ retried: z.number() })))),
+	batches,
+);
+
+export const postJournalDiscard = operation(
+	"Discards selected batches that were set aside, with their events",
+	ok("Number of batches", json(named("DiscardedBatches", z.object({ discarded: z.number() })))),
+	batches,
 );

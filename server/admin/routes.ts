@@ -6,8 +6,11 @@ import {
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
 	type SearchReply,
+	type SetAsidePageView,
 	type Stats,
 	searchSchema,
+	setAsideQuerySchema,
+	setAsideSelectionSchema,
 } from "../../shared/admin.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
@@ -23,6 +26,7 @@ import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
 import { search } from "./search.ts";
+import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
 
 export interface AdminOptions extends Observed, Pick<JourneySources, "notAddressable"> {
@@ -62,7 +66,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 
 /** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, deliveries, counts, live } = options;
+	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, labelOf } = options;
 	const operatorsOnly: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -99,16 +103,28 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		// The app around the router decides how Express parses `request.query`, so it is not used.
-		const [, query = ""] = request.url.split("?");
-		const wanted = parseInput(deadLetterQuerySchema, parseQuery(query));
-		const { items, cursor } = await outbox().deadLetters(wanted);
+		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
 		response.json({ items: items.map(deadLetterView), cursor } satisfies DeadLetterPageView);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
 	const replay: RequestHandler = (request, response) =>
 		inSteps("replayed", response, (onProgress) => outbox().replay(selected(request), onProgress));
+	async function setAside(request: Request, response: Response): Promise<void> {
+		const { items, cursor } = await outbox().listSetAside(parseInput(setAsideQuerySchema, queryOf(request)));
+		response.json({ items: items.map((batch) => setAsideView(batch, labelOf)), cursor } satisfies SetAsidePageView);
+	}
+	function batches(request: Request): { ids?: string[] } {
+		const body = bodyOf(request, "send a selection as application/json");
+		const selection = parseInput(setAsideSelectionSchema, body);
+		return "ids" in selection ? selection : {};
+	}
+	async function retryBatches(request: Request, response: Response): Promise<void> {
+		response.json({ retried: await outbox().retrySetAside(batches(request)) });
+	}
+	async function discardBatches(request: Request, response: Response): Promise<void> {
+		response.json({ discarded: await outbox().discardSetAside(batches(request)) });
+	}
 	// During a stop `outbox` throws: a stream that began then would keep the server from closing.
 	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
 
@@ -125,8 +141,17 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 				delete: [operations.deleteDeadLetters, json, discard],
 			},
 			{ path: "/admin/deadletters/replay", post: [operations.postReplay, json, replay] },
+			{ path: "/admin/journal", get: [operations.getJournal, setAside] },
+			{ path: "/admin/journal/retry", post: [operations.postJournalRetry, json, retryBatches] },
+			{ path: "/admin/journal/discard", post: [operations.postJournalDiscard, json, discardBatches] },
 		],
 	};
+}
+
+/** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
+function queryOf({ url }: Request) {
+	const [, query = ""] = url.split("?");
+	return parseQuery(query);
 }
 
 /**

@@ -1,8 +1,7 @@
-import { once } from "node:events";
-import { createInterface } from "node:readline/promises";
 import * as z from "zod";
 import { providerNames } from "../providers/registry.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
+import { canAsk, confirm, idsOf, requireConsent } from "./consent.ts";
 import { adminVariables, ask } from "./operator.ts";
 import { counted, duration, err, minuteOf, out, outJson, table, visible } from "./print.ts";
 
@@ -22,19 +21,12 @@ const pageSchema = z.object({ items: z.array(letterSchema), cursor: z.string().o
 type Page = z.infer<typeof pageSchema>;
 
 /** Selects dead letters by the given arguments, which must all fit. Selects every dead letter if none is given. */
-function selected({ operands, destination, reason, id = [] }: Arguments) {
-	const given = [...id, ...operands.slice(1)];
-	const ids = given.flatMap((text) => text.split(",")).filter((text) => text !== "");
-	// An empty variable of a script must not select everything.
-	if (given.length > 0 && ids.length === 0)
-		throw new UsageError("the id of a dead letter is empty: see eventferry deadletters list");
-	const wrong = ids.find((text) => !/^\d+$/.test(text));
-	if (wrong !== undefined)
-		throw new UsageError(`"${wrong}" is not the id of a dead letter: see eventferry deadletters list`);
+function selected(given: Arguments) {
+	const { destination, reason } = given;
 	if (destination !== undefined && !providerNames.some((name) => name === destination)) {
 		throw new UsageError(`there is no destination "${destination}", only ${providerNames.join(", ")}`);
 	}
-	return { ids: ids.length > 0 ? ids : undefined, destination, reason };
+	return { ids: idsOf(given, "a dead letter"), destination, reason };
 }
 
 const isEverything = (selection: ReturnType<typeof selected>) =>
@@ -97,17 +89,6 @@ async function list(given: Arguments): Promise<void> {
 	out(count === 0 ? "no dead letters\n" : `${counted(count, "dead letter")}; ${hint}\n`);
 }
 
-/** Asks for confirmation at a terminal. */
-async function confirm(question: string): Promise<void> {
-	const terminal = createInterface({ input: process.stdin, output: process.stderr });
-	// Ctrl+D and Ctrl+C close the terminal; whether the question then fails depends on the version of Node.
-	const closed = once(terminal, "close").then(() => "\n");
-	const answered = terminal.question(`${question} [y/N] `).catch(() => "\n");
-	const answer = await Promise.race([answered, closed]).finally(() => terminal.close());
-	if (answer === "\n") err(answer);
-	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
-}
-
 /** Tells when events happened: `1 event, which happened 3 d ago`. */
 function agesOf(times: { count: number; oldest: number; newest: number }, now: number): string {
 	const [shortest, longest] = [duration(now - times.newest), duration(now - times.oldest)];
@@ -138,12 +119,8 @@ async function askFirst(given: Arguments, selection: ReturnType<typeof selected>
 	const verb = effect === "replayed" ? "replay" : "discard";
 	const isAll = isEverything(selection);
 	if (given.all && !isAll) throw new UsageError("either --all or a selection: --destination, --reason or --id");
-	const isAsked = !given.yes && process.stdin.isTTY && process.stderr.isTTY;
-	if (isAll && !isAsked && !(given.all && given.yes)) {
-		throw new UsageError(
-			`to ${verb} all dead letters without being asked, add --all --yes; else select some: --destination, --reason or --id`,
-		);
-	}
+	const isAsked = canAsk(given);
+	if (isAll) requireConsent(given, `${verb} all dead letters`, "--destination, --reason or --id");
 	if (!isAsked) return;
 	if (effect === "replayed") await confirmReplay(given, selection);
 	else if (isAll) await confirm("discard all dead letters?");

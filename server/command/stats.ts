@@ -40,8 +40,10 @@ function print({ journal, stuck, room, events, discarded, forgotten, destination
 	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
 	if (forgotten > 0)
 		out(`the store was full: ${counted(forgotten, "id or fact", "ids and facts")} of visitors were forgotten\n`);
-	if (stuck > 0)
+	if (stuck > 0) {
 		out(`${counted(stuck, "batch", "batches")} could not be sorted: see the log. Each start tries again.\n`);
+		out("List them with: eventferry journal list\n");
+	}
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
 	for (const { name, state, until, reason } of rows) {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { limits } from "../../shared/event.ts";
-import { isOriginPattern } from "../http/origins.ts";
+import { asciiOrigin, isOriginPattern } from "../http/origins.ts";
 import { text } from "../providers/options.ts";
 import { canVerifyHooks, definitions, providerNames, reporterNames } from "../providers/registry.ts";
 import { type Destinations, destinations, eventType, hasDestination } from "./destination.ts";
@@ -21,6 +21,7 @@ export const bearerToken = (hint: string) =>
 
 const origin = z
 	.string()
+	.transform(asciiOrigin)
 	.refine(
 		isOriginPattern,
 		"must be scheme://host[:port] without a path or a final slash, for example https://shop.example, or https://*.shop.example for every subdomain",

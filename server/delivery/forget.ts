@@ -7,6 +7,7 @@ import type { Guess } from "../http/rate-limit.ts";
 import { backendProblems, bodyProblems, json, named, type Operation, ok, type Route } from "../http/route.ts";
 import { backendOnly } from "../http/server-key.ts";
 import type { IngestSite } from "../ingest/ingest.ts";
+import { tidyPerson } from "../ingest/tidy-event.ts";
 import { type ForgetRequest, type Outbox, StoreUnavailableError } from "../outbox/outbox.ts";
 import type { Known } from "../providers/provider.ts";
 import { normaliseEmail, personKey } from "../stored-event.ts";
@@ -85,7 +86,7 @@ async function removeAt(
 export function forgetRoute({ sites, outbox, destinationsOf, guess, onForgotten }: ForgetOptions): Route {
 	async function forget(request: Request, response: Response): Promise<void> {
 		const hint = "send an email, a userId or both as application/json";
-		const person = parseInput(personSchema, bodyOf(request, hint));
+		const person = parseInput(personSchema, tidyPerson(bodyOf(request, hint)));
 		const site: ForgetfulSite = response.locals.site;
 		const people = { site: site.name, people: keysOf(person) };
 		const forgotten = await outbox().forget(people);

@@ -8,8 +8,22 @@ const starred = /^(https?:\/\/)\*(\.[^.*]+(?:\.[^.*]+)+)$/;
 // Guard (SECURITY.md): subdomain-labels
 const subdomains = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
+/** Matches origins of apps and browser extensions, whose schemes have no origin of their own in the URL standard. */
+const appOrigin =
+	/^(?:capacitor|ionic|tauri|app|(?:chrome|moz|safari-web|ms-browser)-extension):\/\/[a-z\d][a-z\d.-]*(?::\d+)?$/;
+
 const isOrigin = (value: string) =>
-	URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value;
+	appOrigin.test(value) || (URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value);
+
+/** Writes an origin, or a pattern of origins, in ASCII as browsers send it, if its host has other characters. */
+export function asciiOrigin(value: string): string {
+	if (!/^https?:\/\/[^/?#@\\\s]*[^\0-\x7f][^/?#@\\\s]*$/.test(value)) return value;
+	// A letter stands in for the star, which a URL cannot have.
+	const plain = value.replace("://*.", "://x.");
+	if (!URL.canParse(plain)) return value;
+	const { origin } = new URL(plain);
+	return plain === value ? origin : origin.replace("://x.", "://*.");
+}
 
 /**
  * Origin that browsers send for every page without an origin of its own, such as a sandboxed frame.
@@ -50,13 +64,14 @@ export function originAllowed(origin: string | undefined, allowed: readonly stri
 }
 
 /**
- * Lets pages of every site's origins read the answers, errors included. The body, read later, tells which site's origins
- * count for the request.
+ * Lets pages of every site's origins read the answers. The body, read later, tells which site's origins count for the
+ * request. Error answers are readable everywhere, see `sendProblem`, so that a page learns that its origin is not listed.
  */
 export function cors(allowed: readonly string[], sandbox: boolean): RequestHandler {
 	return (request, response, next) => {
 		const { origin } = request.headers;
 		response.vary("Origin");
+		response.locals.hasReadableProblems = request.method !== "OPTIONS";
 		// Guard (SECURITY.md): readable-origins
 		if (origin !== undefined && originAllowed(origin, allowed, sandbox)) {
 			response.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After" });

@@ -47,6 +47,10 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
 	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");
 	const wait = code === "store_unavailable" ? storeRetryAfter : retryAfter;
 	if (wait !== undefined) response.set("Retry-After", String(wait));
+	// Guard (SECURITY.md): readable-problems
+	if (response.locals.hasReadableProblems && !response.hasHeader("Access-Control-Allow-Origin")) {
+		response.set({ "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After" });
+	}
 	response.set("X-Content-Type-Options", "nosniff");
 	response.status(status).type("application/problem+json").send(JSON.stringify(problem));
 }

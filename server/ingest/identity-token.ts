@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { eventSchema, limits } from "../../shared/event.ts";
-import { areAttributes, isForbidden, isObject } from "./parse-event.ts";
+import { areAttributes, isForbidden } from "./parse-event.ts";
+import { isObject, tidyPerson } from "./tidy-event.ts";
 import { signToken, tokenReader } from "./token.ts";
 
 const audience = "eventferry:identity";
@@ -47,7 +48,7 @@ export async function signIdentity(
 	identity: SignedIdentity,
 	{ secret, expiresIn }: { secret: string; expiresIn: number | string },
 ): Promise<string> {
-	const { success, data, error } = identitySchema.safeParse(identity);
+	const { success, data, error } = identitySchema.safeParse(tidyPerson(identity));
 	if (!success) {
 		const [issue] = error.issues;
 		throw new TypeError(`${issue?.path.join(".") || "identity"}: ${issue?.message}`);
@@ -74,7 +75,7 @@ export function identityReader(secrets: readonly string[], now: () => number): I
 	async function identityOf(token: string): Promise<VerifiedIdentity | undefined> {
 		const claims = await read(token);
 		const times = claimsSchema.safeParse(claims);
-		const identity = identitySchema.safeParse(claims);
+		const identity = identitySchema.safeParse(tidyPerson(claims));
 		if (!times.success || !identity.success) return undefined;
 		const { exp, nbf = 0 } = times.data;
 		if (nbf > now() / 1_000 + clockToleranceSeconds) return undefined;

@@ -9,6 +9,7 @@ import {
 	type Person,
 } from "../../shared/event.ts";
 import { setsAttributes } from "../stored-event.ts";
+import { isObject } from "./tidy-event.ts";
 
 /** An event with the known fields only, as `eventSchema` returns it. */
 interface ParsedEvent {
@@ -22,8 +23,6 @@ interface ParsedEvent {
 type Json = Record<string, unknown>;
 type Is = (value: unknown) => boolean;
 
-export const isObject = (value: unknown): value is Json =>
-	typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 
 // Guard (SECURITY.md): printable-text-fast

@@ -1,6 +1,6 @@
 import { limits } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { isObject } from "./parse-event.ts";
+import { isObject } from "./tidy-event.ts";
 
 type IsSame = (a: unknown, b: unknown) => boolean;
 

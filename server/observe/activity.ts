@@ -55,7 +55,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 		},
 
 		discarded(all: Discarded[]): void {
-			for (const each of all) discarded.add({ ...each, at: now() }, each.body.length + withoutBody);
+			for (const each of all) discarded.add({ ...each, at: now() }, withoutBody);
 		},
 
 		stepped(destination: Destination, notice: Notice): void {

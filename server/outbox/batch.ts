@@ -8,6 +8,8 @@ export interface Claim {
 	cluster?: string;
 	/** True for a claim of one person: its key counts for that person only, and it is forgotten with the person. */
 	ofPerson?: boolean;
+	/** True for a claim that discards the event if it is taken, but is not taken by the event. */
+	isOnlyChecked?: boolean;
 	reason: string;
 	/** Time of the event, ms, which is compared with the term of a claim already taken. */
 	at: number;

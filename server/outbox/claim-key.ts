@@ -17,6 +17,9 @@ const personPrefix = (site: string, person: string) => digest(`${site}\n${person
 
 const bucketOf = (site: string, person: string) => digest(`bucket\n${site}\n${person}`).slice(0, bucketBytes);
 
+/** The part of a claim that its stored key depends on. */
+type Named = Pick<Claim, "key" | "cluster" | "ofPerson">;
+
 let last = { site: "", person: "", cluster: "", start: "" };
 /** Returns the first bytes of the keys of a person's claims in a cluster; cached, as events of a batch share them. */
 function clusterStart(site: string, person: string, cluster: string): string {
@@ -36,7 +39,7 @@ function clusterStart(site: string, person: string, cluster: string): string {
 export function writeKey(
 	site: string,
 	person: string,
-	{ key, cluster, ofPerson }: Claim,
+	{ key, cluster, ofPerson }: Named,
 	into: Buffer,
 	offset: number,
 ): number {
@@ -46,7 +49,7 @@ export function writeKey(
 	return keyBytes;
 }
 
-export function keyOf(site: string, person: string, claim: Claim): Buffer {
+export function keyOf(site: string, person: string, claim: Named): Buffer {
 	const key = Buffer.alloc(keyBytes);
 	writeKey(site, person, claim, key, 0);
 	return key;

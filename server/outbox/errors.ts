@@ -30,3 +30,9 @@ export const rememberedGaveWay =
 
 export const newerSchema = (found: number, known: number): StoreOpenError =>
 	new StoreOpenError(`the store has schema ${found}, this eventferry knows ${known}: use a newer eventferry`);
+
+/** Explains why a batch was set aside. V8's messages of SyntaxErrors quote the JSON, which names people. */
+export function batchFailure(error: unknown): string {
+	if (error instanceof SyntaxError) return "it is not valid JSON";
+	return error instanceof Error ? error.message : String(error);
+}

@@ -40,11 +40,16 @@ interface BundleHead {
 export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
 /** A claim without its key. */
-export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson">;
+export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson" | "isOnlyChecked">;
 
 const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.every((name, place) => name === b[place]);
 const isSameTerm = (a: Term, b: Claim) =>
-	a.until === b.until && a.at === b.at && a.since === b.since && a.reason === b.reason && a.ofPerson === b.ofPerson;
+	a.until === b.until &&
+	a.at === b.at &&
+	a.since === b.since &&
+	a.reason === b.reason &&
+	a.ofPerson === b.ofPerson &&
+	a.isOnlyChecked === b.isOnlyChecked;
 
 /** Returns the index of a route, which is added if it is new. Searches from the end: the last route is the likeliest. */
 function indexOfRoute(routes: string[][], route: string[]): number {
@@ -55,8 +60,9 @@ function indexOfRoute(routes: string[][], route: string[]): number {
 function indexOfTerm(terms: Term[], claim: Claim): number {
 	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
 	if (index >= 0) return index;
-	const { reason, at, since, until, ofPerson } = claim;
-	return terms.push({ reason, at, since, until, ...(ofPerson && { ofPerson }) }) - 1;
+	const { reason, at, since, until, ofPerson, isOnlyChecked } = claim;
+	const flags = { ...(ofPerson && { ofPerson }), ...(isOnlyChecked && { isOnlyChecked }) };
+	return terms.push({ reason, at, since, until, ...flags }) - 1;
 }
 
 const newline = Buffer.from("\n");
@@ -146,6 +152,16 @@ export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =
 	}));
 
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);
+
+/** Reads the head of a stored row; returns undefined if it cannot be read, for which a batch was set aside. */
+export function readHead(text: unknown): Head | undefined {
+	try {
+		const head = JSON.parse(String(text)) as Head;
+		return Number.isNaN(countEvents(head)) ? undefined : head;
+	} catch {
+		return undefined;
+	}
+}
 
 /** A journal row without the events of some people, and facts about the removed events. */
 export interface Remainder {

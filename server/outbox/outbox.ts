@@ -5,6 +5,7 @@ import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
 import type { ExpireRequest, Lease, Settled, Settlement, Taken, TakeRequest } from "./lease.ts";
 import type { Report } from "./report.ts";
+import type { SetAsidePage, SetAsideQuery, SetAsideSelection } from "./set-aside.ts";
 import type { OutboxStats } from "./tally.ts";
 
 export type { Batch, Claim, NewEvent } from "./batch.ts";
@@ -14,6 +15,7 @@ export type { Destination } from "./destination.ts";
 export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
 export type { Ending, Lease, Settled, Settlement, TakeRequest } from "./lease.ts";
 export type { Report, ReportedEvent } from "./report.ts";
+export type { SetAsideBatch } from "./set-aside.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
 /**
@@ -66,6 +68,12 @@ export interface Outbox {
 	replay(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
 	/** Deletes the selected dead letters, in steps like `replay`; resolves to their number. */
 	discard(selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number>;
+	/** Lists the batches that were set aside because they could not be fanned out. */
+	listSetAside(query: SetAsideQuery): Promise<SetAsidePage>;
+	/** Puts batches that were set aside back into fan-out, where their events are the last of their lanes; resolves to their number. */
+	retrySetAside(selection: SetAsideSelection): Promise<number>;
+	/** Deletes batches that were set aside, and counts their events as discarded; resolves to the number of batches. */
+	discardSetAside(selection: SetAsideSelection): Promise<number>;
 	/**
 	 * Deletes the data of people of a site, in one step: their events not fanned out, deliveries, dead letters,
 	 * `known`, links, and own claims. Leases of theirs become void. Claims on event ids stay, as hashes, so that a
@@ -145,11 +153,12 @@ export interface Forgotten {
 	known: string[];
 }
 
-/** An event that fan-out discarded because one of its claims was taken. */
+/** An event that fan-out discarded because one of its claims was taken. Its body is not read: copies cost little. */
 export interface Discarded {
 	site: string;
 	person: string;
-	body: string;
+	/** Stored key of the event's first claim, in hexadecimal, by which the event is recognised. */
+	key: string;
 	/** Reason of the claim. */
 	reason: string;
 }

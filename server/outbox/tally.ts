@@ -49,6 +49,9 @@ export const tooManyWaiting = "too_many_waiting";
 /** Reason of dead letters of untrusted events that were deleted because the store was full. */
 export const gaveWay = "store_full";
 
+/** Reason of events whose batch was set aside and then discarded by an operator. */
+export const batchDiscarded = "batch_discarded";
+
 /** Counter of the claims of untrusted events that are stored, over all sites. */
 export const untrustedClaims = "untrustedClaims";
 

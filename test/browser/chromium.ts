@@ -1,14 +1,20 @@
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from "playwright-core";
+import {
+	type Browser,
+	type BrowserContext,
+	type BrowserContextOptions,
+	type CDPSession,
+	chromium,
+	type Page as PlaywrightPage,
+} from "playwright-core";
+import { type Engine, lineOf, type Page, saysDriven, start } from "./engine.ts";
 
 const run = promisify(execFile);
 
@@ -74,16 +80,24 @@ async function findChromium(): Promise<Executable> {
 	}
 }
 
-export interface Chromium {
+export interface Chromium extends Engine {
 	browser: Browser;
-	/** Opens a visitor's context: empty storage, a desktop user agent, and no sign of automation unless `isDriven`. */
 	visitor(options?: BrowserContextOptions & { isDriven?: boolean }): Promise<BrowserContext>;
-	close(): Promise<void>;
 }
 
-/** Script that sets `navigator.webdriver` in the pages of a context. */
-const saysDriven = (isDriven: boolean) =>
-	`Object.defineProperty(Navigator.prototype, "webdriver", { get: () => ${isDriven}, configurable: true })`;
+/** A page as Playwright drives it, for stories that run in Chromium alone. */
+export const playwrightOf = (page: Page): PlaywrightPage => page as PlaywrightPage;
+
+/** Opens the Chromium DevTools protocol of a page, which other engines lack. */
+export const protocolOf = (page: Page): Promise<CDPSession> =>
+	playwrightOf(page).context().newCDPSession(playwrightOf(page));
+
+/** Starts Chromium with its profile in a folder. */
+async function startProfile(folder: string, own: string[]) {
+	const { path, libraries } = await findChromium();
+	const all = [...args, `--user-data-dir=${folder}`, "--remote-debugging-port=0", ...own];
+	return start(path, all, libraries ? { LD_LIBRARY_PATH: libraries } : {});
+}
 
 /** Starts a real Chromium: the one installed by npm, or the executable at `CHROMIUM_PATH`. */
 export async function launchChromium(): Promise<Chromium> {
@@ -100,6 +114,13 @@ export async function launchChromium(): Promise<Chromium> {
 			await context.addInitScript(saysDriven(isDriven));
 			return context;
 		},
+		async run(url, folder, isBlocked = false) {
+			const blocked = { profile: { default_content_setting_values: { cookies: 2 } } };
+			await mkdir(join(folder, "Default"), { recursive: true });
+			if (isBlocked) await writeFile(join(folder, "Default/Preferences"), JSON.stringify(blocked));
+			// Without the sign of automation that a headless browser gives.
+			return startProfile(folder, ["--disable-blink-features=AutomationControlled", url]);
+		},
 		close: () => browser.close(),
 	};
 }
@@ -113,31 +134,15 @@ export interface Profile {
 
 /** Starts a separate Chromium with its profile in a folder, so that a later one finds only data that reached the disk. */
 export async function launchProfile(folder: string): Promise<Profile> {
-	const { path, libraries } = await findChromium();
-	const own = [`--user-data-dir=${folder}`, `--user-agent=${desktopUserAgent}`, "--remote-debugging-port=0"];
-	const child = spawn(path, [...args, ...own, "about:blank"], {
-		// A process group of its own, so that all its processes can be ended.
-		detached: true,
-		stdio: ["ignore", "ignore", "pipe"],
-		env: libraries ? { ...process.env, LD_LIBRARY_PATH: libraries } : process.env,
-	});
-	const exited = once(child, "exit");
-	let address: string | undefined;
-	for await (const line of createInterface(child.stderr)) {
-		[, address] = /DevTools listening on (\S+)/.exec(line) ?? [];
-		if (address) break;
-	}
-	if (!address) throw new Error("Chromium ended before it listened");
-	child.stderr.resume();
-	const browser = await chromium.connectOverCDP(address);
+	const started = await startProfile(folder, ["about:blank"]);
+	const browser = await chromium.connectOverCDP(await lineOf(started, /DevTools listening on (\S+)/));
 	const [visitor] = browser.contexts();
 	if (!visitor) throw new Error("Chromium has no context");
 	await visitor.addInitScript(saysDriven(false));
 	return {
 		visitor,
 		async kill() {
-			if (child.pid) process.kill(-child.pid, "SIGKILL");
-			await exited;
+			await started.kill();
 			await browser.close();
 		},
 	};

@@ -377,9 +377,9 @@ describe("the console, in Chromium", () => {
 	});
 });
 
-it("the console reports a batch that was set aside", async () => {
+it("the console reports batches that were set aside, retries and discards them", async () => {
 	const folder = temporaryFolder();
-	await storeTornBatch(`${folder.path}/store.db`);
+	await storeTornBatch(`${folder.path}/store.db`, [1_000_001]);
 	const args = ["--sandbox", "--port", "0", "--store", `sqlite:${folder.path}/store.db`];
 	const proxy = await serve({ PATH: process.env.PATH ?? "" }, args);
 	const page = await openPage(`${proxy.url}/console`);
@@ -388,6 +388,16 @@ it("the console reports a batch that was set aside", async () => {
 		.getByRole("status")
 		.getByText("1 batch of events could not be sorted; the log says why. Each start of the proxy tries again.")
 		.waitFor();
+	const section = page.locator("section", { hasText: "Set aside" });
+	await section.getByText("Not sorted because: it is not valid JSON").waitFor();
+	await section.getByRole("button", { name: "Retry batch 1000001" }).click();
+	await section.getByText("1 batch will be tried again.").waitFor();
+	await section.getByRole("button", { name: "Discard all batches" }).click();
+	await page.getByRole("dialog").getByRole("button", { name: "Keep" }).click();
+	await section.getByRole("button", { name: "Discard batch 1000001" }).click();
+	await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+	await section.getByText("1 batch discarded.").waitFor();
+	await page.getByText("All is running").waitFor();
 	await closePages();
 	expect(await proxy.stop()).toBe(0);
 	folder.remove();

@@ -5,6 +5,9 @@ import { problem, scriptTag, stub } from "./site.ts";
 
 useWorld();
 
+/** Opens a page of Chromium, which lets a test into its frames. Other engines do not run this file. */
+const newPage = async () => (await world.visitor.newPage()) as Page;
+
 /** Records 100 events of 1.2 KB, more than a page may send as it goes. */
 const trackMany = (page: Page | Frame) =>
 	page.evaluate(() => {
@@ -31,7 +34,7 @@ describe("in a frame without an origin", () => {
 		world.site.policy(`frame-src 'self'; script-src ${world.site.origin} 'unsafe-inline'`);
 		world.site.pages.set("/frame", inside);
 		world.site.pages.set("/shop", `<iframe sandbox="allow-scripts" ${attributes}></iframe>`);
-		const page = await world.visitor.newPage();
+		const page = await newPage();
 		const lines: string[] = [];
 		page.on("console", (message) => message.text().startsWith("eventferry") && lines.push(message.text()));
 		await page.goto(`${world.site.origin}/shop`);
@@ -79,7 +82,7 @@ describe("the proxy's path is on the page's own origin", () => {
 			`<base href="https://cdn.example/">${stub}
 			<script src="${origin}/ferry/client.js" data-write-key="site_test" data-proxy="/ferry"></script>`,
 		);
-		const page = await world.visitor.newPage();
+		const page = await newPage();
 		await page.goto(`${origin}/based`);
 		await page.evaluate((login) => (window as unknown as Loaded).eventferry.push(login), login);
 		await page.close({ runBeforeUnload: true });
@@ -93,7 +96,7 @@ describe("the proxy's path is on the page's own origin", () => {
 			"/framed",
 			`<base href="https://cdn.example/"><iframe srcdoc="<script src='${origin}/ferry/client.js' data-write-key='site_test' data-proxy='/ferry'></script>"></iframe>`,
 		);
-		const page = await world.visitor.newPage();
+		const page = await newPage();
 		await page.goto(`${origin}/framed`);
 		const frame = page.frames()[1] as Frame;
 		await frame.evaluate(async (login) => {

@@ -1,6 +1,6 @@
-import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import type { TrackerState } from "../../client/index.ts";
+import type { Page } from "./engine.ts";
 import { call, flush, open, state, untilState, untilStored, useWorld, world } from "./page.ts";
 import { scriptTag, taken } from "./site.ts";
 

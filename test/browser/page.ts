@@ -1,25 +1,27 @@
-import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import type { Tracker } from "../../client/index.ts";
 import type { Event } from "../../shared/event.ts";
-import { type Chromium, launchChromium } from "./chromium.ts";
+import { type Engine, endAll, launchEngine, type Page, type Visitor } from "./engine.ts";
 import { type Site, startSite } from "./site.ts";
 
 /** The window of a page once the script has loaded. */
 export type Loaded = Window & { eventferry: Tracker & { push(...commands: unknown[]): void } };
 
 /** Objects shared by the tests of a file: one browser, and a new site and visitor for each test. */
-export const world = {} as { chromium: Chromium; site: Site; visitor: BrowserContext };
+export const world = {} as { engine: Engine; site: Site; visitor: Visitor };
 
 /** Sets up `world` for the tests of a file. */
 export function useWorld(): void {
 	beforeAll(async () => {
-		world.chromium = await launchChromium();
+		world.engine = await launchEngine();
 	});
-	afterAll(() => world.chromium.close());
+	afterAll(async () => {
+		await world.engine.close();
+		await endAll();
+	});
 	beforeEach(async () => {
-		world.site = await startSite();
-		world.visitor = await world.chromium.visitor();
+		world.visitor = await world.engine.visitor();
+		world.site = await startSite(world.visitor);
 	});
 	afterEach(async () => {
 		await world.visitor.close();

@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import type { Event } from "../../shared/event.ts";
 import type { ProblemCode, Rejection } from "../../shared/wire.ts";
+import type { Visitor } from "./engine.ts";
 
 export interface Batch {
 	writeKey: string;
@@ -42,12 +43,13 @@ export const scriptTag = (attributes = "") =>
 
 /**
  * Starts a site on one origin: pages, the built script, and a simulated proxy that records requests and gives the
- * answers that a test sets.
+ * answers that a test sets. Its pages begin with the visitor's preamble.
  */
-export async function startSite() {
+export async function startSite({ preamble }: Pick<Visitor, "preamble"> = {}) {
 	const script = await readFile(new URL("../../dist/client.js", import.meta.url));
 	const pages = new Map<string, string>([["/", scriptTag()]]);
 	const batches: Batch[] = [];
+	const paths: string[] = [];
 	const headers: IncomingHttpHeaders[] = [];
 	const waiters = new Set<() => void>();
 	let policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'";
@@ -56,8 +58,15 @@ export async function startSite() {
 	let mostAtOnce = 0;
 	let answer: (batch: Batch) => Answer | Promise<Answer> = taken;
 
+	/** The policy, with a nonce for the preamble if it does not allow all inline scripts. */
+	const allowingPreamble = () =>
+		preamble && !policy.includes("'unsafe-inline'")
+			? policy.replace("script-src", "script-src 'nonce-preamble'")
+			: policy;
 	const server = createServer(async (request, response) => {
 		const path = new URL(request.url ?? "", "http://site").pathname;
+		paths.push(path);
+		for (const look of waiters) look();
 		response.setHeader("Access-Control-Allow-Origin", "*");
 		if (request.method === "OPTIONS") preflights++;
 		if (request.method === "POST" && path === "/ferry/v1/batch") {
@@ -88,9 +97,12 @@ export async function startSite() {
 			response
 				.writeHead(200, {
 					"Content-Type": "text/html",
-					"Content-Security-Policy": policy,
+					// Firefox and WebKit count the icon, for which browsers ask unasked, among the page's images.
+					"Content-Security-Policy": `${allowingPreamble()}; img-src 'self'`,
 				})
-				.end(`<!doctype html><title>Shop</title>${pages.get(path)}`);
+				.end(
+					`<!doctype html>${preamble ? `<script nonce="preamble">${preamble()}</script>` : ""}<title>Shop</title>${pages.get(path)}`,
+				);
 		} else if (path === "/favicon.ico") {
 			response.writeHead(204).end();
 		} else {
@@ -107,6 +119,8 @@ export async function startSite() {
 		origin,
 		pages,
 		batches,
+		/** Paths of all requests. */
+		paths,
 		headers,
 		/** Highest number of requests that were under way at a time. */
 		mostAtOnce: () => mostAtOnce,
@@ -129,7 +143,7 @@ export async function startSite() {
 		answerWith(next: (batch: Batch) => Answer | Promise<Answer>) {
 			answer = next;
 		},
-		/** Resolves once the condition is true, which is checked at each request. */
+		/** Resolves once the condition is true, which is checked at each request and each batch. */
 		until(isTrue: () => boolean): Promise<void> {
 			return new Promise((resolve) => {
 				const look = () => {

@@ -336,7 +336,7 @@ describe("--help", () => {
 			expect(stdout).toContain(word);
 	});
 
-	test.each(["serve", "check", "snippet", "send", "deadletters", "stats"])(
+	test.each(["serve", "check", "snippet", "send", "deadletters", "journal", "stats"])(
 		"of %s has its options and examples, in 80 columns",
 		async (name) => {
 			const { code, stdout } = await runHere([name, "--help"]);

@@ -115,6 +115,16 @@ describe("the environment alone", () => {
 		expect(sites[0]?.helpcrunch).toBeUndefined();
 	});
 
+	test("takes origins of apps, and writes those with other letters than ASCII as browsers send them", async () => {
+		const given = "capacitor://localhost, https://köln.example, https://*.bücher.example";
+		const { sites } = await fromEnvironment({ ...smallest, EVENTFERRY_ORIGINS: given });
+		expect(sites[0]?.origins).toEqual([
+			"capacitor://localhost",
+			"https://xn--kln-sna.example",
+			"https://*.xn--bcher-kva.example",
+		]);
+	});
+
 	test("uses the documented base URLs of all three providers", async () => {
 		const { sites } = await fromEnvironment({
 			...smallest,

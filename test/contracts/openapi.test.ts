@@ -178,6 +178,22 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 401, init: post({}, {}) },
 		{ status: 415, init: post("{}", { ...asOperator, "content-type": "text/plain" }) },
 	],
+	"get /admin/journal": () => [
+		{ status: 200, init: { headers: asOperator }, query: "?limit=1" },
+		{ status: 400, init: { headers: asOperator }, query: "?cursor=x" },
+		{ status: 401 },
+	],
+	...Object.fromEntries(
+		["retry", "discard"].map((action) => [
+			`post /admin/journal/${action}`,
+			() => [
+				{ status: 200, init: post({ all: true }, asOperator) },
+				{ status: 400, init: post({}, asOperator) },
+				{ status: 401, init: post({ all: true }, {}) },
+				{ status: 415, init: post("{}", { ...asOperator, "content-type": "text/plain" }) },
+			],
+		]),
+	),
 	"delete /admin/deadletters": () => [
 		{ status: 200, init: remove({ destination: "vibetrace" }, asOperator) },
 		{ status: 400, init: remove({ reason: 7 }, asOperator) },

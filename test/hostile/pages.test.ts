@@ -24,7 +24,7 @@ const calls = `
 /** Opens a page of the shop, where a web server passes requests below /ferry on to the proxy. */
 async function shopPage(
 	{ url }: Built,
-	{ integrity, change = (script: string) => script } = {} as Shop,
+	{ integrity, markup = "", change = (script: string) => script } = {} as Shop,
 ): Promise<Page> {
 	const context = await chromium.visitor();
 	await context.route(`${origin}/**`, async (route) => {
@@ -43,7 +43,7 @@ async function shopPage(
 			return route.fulfill({ response });
 		}
 		const checked = integrity === undefined ? "" : ` integrity="${integrity}" crossorigin="anonymous"`;
-		const body = `<!doctype html><title>Shop</title><script src="/calls.js"></script><script src="/ferry/client.js" data-write-key="${writeKey}" data-pages${checked}></script><button data-ferry-event="clicked">x</button>`;
+		const body = `<!doctype html><title>Shop</title><script src="/calls.js"></script>${markup}<script src="/ferry/client.js" data-write-key="${writeKey}" data-pages${checked}></script><button data-ferry-event="clicked">x</button>`;
 		return route.fulfill({ contentType: "text/html", body, headers: { "content-security-policy": policy } });
 	});
 	const page = await context.newPage();
@@ -52,6 +52,8 @@ async function shopPage(
 }
 interface Shop {
 	integrity?: string;
+	/** Markup before the script. */
+	markup?: string;
 	change?: (script: string) => string;
 }
 
@@ -84,6 +86,24 @@ threats(
 				await expect.poll(async () => (await violations(broken)).join()).toMatch(directive);
 				await broken.context().close();
 			}
+		},
+		"markup without script, as of a guest book, takes names of the page and sends events elsewhere": async (built) => {
+			const elsewhere = "https://elsewhere.example";
+			const attack = `src="${elsewhere}/client.js" data-write-key="site_evil" data-proxy="${elsewhere}"`;
+			const names = ["currentScript", "querySelector", "prerendering", "title", "addEventListener", "visibilityState"];
+			const markup = [
+				...names.map((name) => `<img name="${name}" ${attack}>`),
+				`<form id="eventferry"><input name="track"></form>`,
+				`<iframe name="eventferryConfig" srcdoc="<a id=proxy href=${elsewhere}></a>"></iframe>`,
+			];
+			const page = await shopPage(built, { markup: markup.join("") });
+			const asked: string[] = [];
+			page.context().on("request", (request) => asked.push(request.url()));
+			await page.evaluate("eventferry.flush()");
+			const texts = () => built.sandbox.requests("crisp").map(({ body }) => (body as { text?: string }).text);
+			await expect.poll(texts).toContain("under a strict policy");
+			expect(asked.filter((url) => url.startsWith(elsewhere))).toEqual([]);
+			await page.context().close();
 		},
 		"the script is changed on its way to the page": async (built) => {
 			const script = await (await fetch(`${built.url}/client.js`)).text();

@@ -50,6 +50,8 @@ const names = [
 	"setInterval",
 	"clearInterval",
 	"addEventListener",
+	"dispatchEvent",
+	"Document",
 	"Date",
 	"AbortSignal",
 	"crypto",
@@ -166,7 +168,6 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		title: "Shop",
 		referrer: "https://www.google.com/",
 		currentScript: { src: `${origin}/ferry/client.js`, dataset: { writeKey, clicks: "off" } },
-		addEventListener: listen,
 	};
 	const onNotice = (notice: Notice) => options.gone(browser, notice);
 	const when = now();
@@ -196,6 +197,8 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		setInterval: timers.each,
 		clearInterval: timers.stop,
 		addEventListener: listen,
+		dispatchEvent: (event: Event) => dispatch(event.type, event),
+		Document: { prototype: document },
 		Date: { now },
 		AbortSignal: {
 			timeout(ms: number) {

@@ -1,4 +1,12 @@
-import type { BudgetHistory, DeadLetterPageView, LiveLine, SearchReply, Stats, Wanted } from "../../../shared/admin.ts";
+import type {
+	BudgetHistory,
+	DeadLetterPageView,
+	LiveLine,
+	SearchReply,
+	SetAsidePageView,
+	Stats,
+	Wanted,
+} from "../../../shared/admin.ts";
 
 import type { Ages } from "./words.ts";
 
@@ -10,6 +18,9 @@ export const codeOf = (error: unknown): string => (error instanceof Refusal ? er
 
 /** A selection of dead letters. */
 export type Selection = { ids: string[] } | { destination: string } | { all: true };
+
+/** A selection of batches that were set aside. */
+export type BatchSelection = { ids: string[] } | { all: true };
 
 export type Api = ReturnType<typeof createApi>;
 
@@ -66,6 +77,13 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 				onProgress(count);
 			}
 			throw new Refusal("store_unavailable");
+		},
+		setAside: (cursor?: string) => read<SetAsidePageView>(`journal${cursor === undefined ? "" : `?cursor=${cursor}`}`),
+		/** Retries or discards batches that were set aside; resolves to their number. */
+		async changeSetAside(kind: "retry" | "discard", which: BatchSelection): Promise<number> {
+			const init = { method: "POST", body: JSON.stringify(which) };
+			const { retried, discarded } = await read<{ retried?: number; discarded?: number }>(`journal/${kind}`, init);
+			return retried ?? discarded ?? 0;
 		},
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),

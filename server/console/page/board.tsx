@@ -8,6 +8,7 @@ import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
+import { SetAside } from "./set-aside.tsx";
 import type { View } from "./view.ts";
 import { count, counted, errorWords, fullWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
@@ -57,6 +58,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 			<main id="main" tabIndex={-1}>
 				<Search {...view} />
 				<Destinations stats={value} history={history} />
+				<SetAside {...view} />
 				<DeadLetters {...view} />
 				<Live {...view} />
 			</main>

@@ -1,5 +1,6 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type Api, codeOf, type Selection } from "./api.ts";
+import { QuestionDialog } from "./question-dialog.tsx";
 import { agesWords, counted, errorWords } from "./words.ts";
 
 /** A change that the page asks about before it is made. */
@@ -53,34 +54,15 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,
 			}),
 		dialog: question && (
-			<QuestionDialog question={question} onYes={() => void change(question)} onClose={() => setQuestion(undefined)} />
+			<QuestionDialog
+				text={question.text}
+				{...(question.kind === "replay" ? { no: "Cancel", yes: "Replay" } : { no: "Keep", yes: "Discard" })}
+				isDanger={question.kind === "discard"}
+				onYes={() => void change(question)}
+				onClose={() => setQuestion(undefined)}
+			/>
 		),
 	};
-}
-
-/** Asks before a replay, which may hurt, and before a discard, which cannot be undone. */
-function QuestionDialog({ question, onYes, onClose }: { question: Question; onYes(): void; onClose(): void }) {
-	const dialog = useRef<HTMLDialogElement>(null);
-	useEffect(() => dialog.current?.showModal(), []);
-	const close = () => dialog.current?.close();
-	const isReplay = question.kind === "replay";
-	function agree(): void {
-		close();
-		onYes();
-	}
-	return (
-		<dialog ref={dialog} onClose={onClose} aria-labelledby="question">
-			<p id="question">{question.text}</p>
-			<div class="buttons">
-				<button type="button" autofocus onClick={close}>
-					{isReplay ? "Cancel" : "Keep"}
-				</button>
-				<button type="button" class={isReplay ? "primary" : "danger"} onClick={agree}>
-					{isReplay ? "Replay" : "Discard"}
-				</button>
-			</div>
-		</dialog>
-	);
 }
 
 export type DeadLetterActions = ReturnType<typeof useDeadLetterActions>;

@@ -58,6 +58,7 @@ const reasons: Record<string, string> = {
 	unknown_person: "the provider did not find the person",
 	forgotten: "the person was forgotten",
 	store_full: "the store was full",
+	batch_discarded: "its batch had been set aside and was discarded",
 	expired: "the event had waited too long",
 	no_progress: "the event had taken too many requests",
 	unreadable: "the provider’s answers could not be read",

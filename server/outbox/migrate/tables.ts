@@ -1,5 +1,5 @@
 import { countPacked } from "../deliveries.ts";
-import { countEvents } from "../journal-row.ts";
+import { countEvents, readHead } from "../journal-row.ts";
 import type { Run } from "../postgres/connection.ts";
 import { storable } from "../postgres/text.ts";
 import { bytesOf, type Row } from "../sqlite/statements.ts";
@@ -79,13 +79,9 @@ function update(table: string, columns: Column[]) {
 	);
 }
 
-function eventsOf(head: unknown): number {
-	try {
-		return countEvents(JSON.parse(String(head)));
-	} catch {
-		// The head cannot be read, so its batch was set aside.
-		return 0;
-	}
+function eventsOf(text: unknown): number {
+	const head = readHead(text);
+	return head ? countEvents(head) : 0;
 }
 
 /** Tables to move, in an order in which no row refers to a row that is not moved yet. */

@@ -4,7 +4,7 @@ import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { addEntries, type NewEntry } from "./lanes.ts";
-import { lockWriting } from "./schema.ts";
+import type { Exclusively } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -57,7 +57,7 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 	last,
 ];
 
-export function createDeadLetters({ database, destinations, counters, notice }: Shared) {
+export function createDeadLetters({ database, destinations, counters, notice }: Shared, exclusively: Exclusively) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
@@ -90,8 +90,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 		const [end] = await database.run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
 		const range = { after: 0, last: Number(end?.id) };
 		for (let done = 0; ; ) {
-			const rows = await database.transaction(async (run) => {
-				void run(lockWriting);
+			const rows = await exclusively(async (run) => {
 				const found = await run(
 					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
 					values(selection, range),

@@ -1,24 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreUnavailableError } from "../errors.ts";
+import { batchFailure, StoreUnavailableError } from "../errors.ts";
 import { fanOutSize, retryMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
-import { codeOf } from "./connection.ts";
-import type { createFanOut } from "./fan-out.ts";
+import { type createFanOut, isOfBatch } from "./fan-out.ts";
 
-/** Delay before the next try when another process was fanning out. */
-const lookAgainMs = 20;
-
-/** Recognises a failure that a batch causes itself, because it cannot be read or stored. */
-function isOfBatch(error: unknown): boolean {
-	const cause = error instanceof StoreUnavailableError ? error.cause : error;
-	if (cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof RangeError) return true;
-	// Data exceptions, violated constraints, limits: https://www.postgresql.org/docs/current/errcodes-appendix.html
-	return /^(22|23|54)/.test(codeOf(error) ?? "");
-}
-
-/** Makes a loop that fans out in the background: it runs from `start` until the journal is empty. */
+/**
+ * Makes a loop that fans out in the background. It ends when the journal is empty or another transaction has the lock.
+ * Each transaction that had the lock is followed by a look at the journal without it, so no batch is overlooked. If the
+ * process of that transaction is gone, the next beat of another process starts a loop.
+ */
 export function createFanOutLoop(
-	{ fanOut, setAside }: ReturnType<typeof createFanOut>,
+	{ fanOut, isWaiting }: Pick<ReturnType<typeof createFanOut>, "fanOut" | "isWaiting">,
 	{ onDone, onFault }: { onDone(discarded: Discarded[]): void; onFault(message: string, error: unknown): void },
 ) {
 	const stopping = new AbortController();
@@ -29,15 +21,11 @@ export function createFanOutLoop(
 	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
-		const why = error instanceof Error ? error.message : String(error);
-		if (isOfBatch(error) && most === 1) {
-			onFault(`a batch could not be fanned out and is set aside: ${why}`, error);
-			await setAside(why).catch(() => {});
-			return;
-		}
-		onFault(`events could not be fanned out, which is tried again: ${why}`, error);
-		most = isOfBatch(error) ? 1 : Math.max(1, Math.floor(most / 4));
-		if (!isOfBatch(error)) await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
+		const cause = error instanceof StoreUnavailableError ? error.cause : error;
+		onFault(`events could not be fanned out, which is tried again: ${batchFailure(cause)}`, error);
+		const isAlone = most === 1;
+		most = isOfBatch(cause) ? 1 : Math.max(1, Math.floor(most / 4));
+		if (isAlone || !isOfBatch(cause)) await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
 	}
 
 	async function run(): Promise<void> {
@@ -45,15 +33,13 @@ export function createFanOutLoop(
 		while (isWanted && !stopping.signal.aborted) {
 			isWanted = false;
 			try {
-				const { batches, isBusy, discarded } = await fanOut(Date.now(), most);
-				if (isBusy) {
-					isWanted = true;
-					await delay(lookAgainMs, undefined, { signal: stopping.signal }).catch(() => {});
+				const { batches, isBusy, discarded, setAside } = await fanOut(Date.now(), most);
+				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.reason}`, setAside.error);
+				if (batches > 0) {
+					most = Math.min(fanOutSize, most * 2);
+					onDone(discarded);
 				}
-				if (batches === 0) continue;
-				most = Math.min(fanOutSize, most * 2);
-				isWanted = true;
-				onDone(discarded);
+				isWanted ||= !isBusy && (await isWaiting());
 			} catch (error) {
 				isWanted = true;
 				await afterFailure(error);

@@ -1,11 +1,12 @@
 import { byDestination, type Routed } from "../deliveries.ts";
+import { batchFailure } from "../errors.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
-import { bodiesOf, bundleId, removeBundles, shareBundles } from "./bundles.ts";
+import { removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
-import type { Row, Run } from "./connection.ts";
+import { codeOf, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { addEntries, type NewEntry, roomForUntrusted } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
@@ -16,9 +17,11 @@ import { storable } from "./text.ts";
 export interface FannedOut {
 	/** Number of batches; 0 if the journal is empty. */
 	batches: number;
-	/** True if another process fans out now. Waiting for it would block a connection that requests need. */
+	/** True if another transaction has the lock. Waiting for it would block a connection that requests need. */
 	isBusy: boolean;
 	discarded: Discarded[];
+	/** Failure for which the only batch was set aside. */
+	setAside?: { error: Error; reason: string };
 }
 
 interface Event extends Routed {
@@ -36,8 +39,13 @@ interface Bundle {
 interface Owed extends Bundle {
 	parts: (Omit<NewEntry, "isShared"> & { name: string })[];
 }
-/** An event that was discarded: its bundle, and its line in the bundle. */
-type DiscardedLine = Bundle & { line: number; reason: string };
+
+/** Recognises a failure that a batch causes itself, because it cannot be read or stored. */
+export function isOfBatch(error: unknown): error is Error {
+	if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) return true;
+	// Data exceptions, violated constraints, limits: https://www.postgresql.org/docs/current/errcodes-appendix.html
+	return error instanceof Error && /^(22|23|54)/.test(codeOf(error) ?? "");
+}
 
 function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: Head } {
 	const head = JSON.parse(String(text)) as Head;
@@ -55,6 +63,12 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 	}));
 	return { bundles, head };
 }
+
+/** SQL that reads the oldest batches, with about `$1` events. */
+const oldest = `SELECT id, head, keys FROM (
+	SELECT *, sum(events) OVER (ORDER BY id) - events AS before
+	FROM (SELECT * FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT $1) AS first
+) AS counted WHERE before < $1 ORDER BY id`;
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
 export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
@@ -92,17 +106,6 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		};
 	}
 
-	async function discardedOf(run: Run, lines: readonly DiscardedLine[]): Promise<Discarded[]> {
-		const told = lines.slice(-discardedTold);
-		const bodies = await bodiesOf(run, told);
-		return told.map(({ site, person, reason, line, ...bundle }) => ({
-			site,
-			person,
-			reason,
-			body: bodies.get(bundleId(bundle))?.[line] ?? "",
-		}));
-	}
-
 	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Discarded[]> {
 		const batches = rows.map(bundlesOf);
 		const all = batches.flatMap(({ bundles }) => bundles);
@@ -110,20 +113,24 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			run,
 			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
 		);
-		const discardedLines: DiscardedLine[] = [];
+		const discarded: Discarded[] = [];
 		const accepted = all.map((bundle) => {
-			const events = bundle.events.filter(({ claims: own, delivery: { place: line } }) => {
+			const { site, person } = bundle;
+			const events = bundle.events.filter(({ claims: own }) => {
 				const reason = claims.takeAll(own);
-				if (reason !== undefined) discardedLines.push({ ...bundle, line, reason });
+				if (reason !== undefined) discarded.push({ site, person, key: own[0]?.key ?? "", reason });
 				return reason === undefined;
 			});
 			return { ...bundle, events };
 		});
 		const counts = counters(run);
 		const { entries, unowed, shared } = await entriesOf(run, accepted, counts);
-		const discarded = discardedOf(run, discardedLines);
-		const done = [claims.save(), addEntries(run, entries, { destinations, counts, now }), shareBundles(run, shared)];
-		await Promise.all([...done, discarded.then(() => removeBundles(run, unowed))]);
+		await Promise.all([
+			claims.save(),
+			addEntries(run, entries, { destinations, counts, now }),
+			shareBundles(run, shared),
+			removeBundles(run, unowed),
+		]);
 		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
 		for (const { bundles, head } of batches) {
 			for (const { events } of bundles) counts.add(head.site, siteItself, "events", events.length);
@@ -131,43 +138,48 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of discardedLines) counts.add(site, siteItself, discardedFor(reason), 1);
+		for (const { site, reason } of discarded) counts.add(site, siteItself, discardedFor(reason), 1);
 		await counts.save();
-		return discarded;
+		return discarded.slice(-discardedTold);
 	}
 
-	/** Id of the oldest batch of the last attempt. Another process may have set this batch aside since. */
-	let oldest: unknown;
-
 	return {
-		/** Fans out the oldest batches, with about `most` events. */
-		fanOut(now: number, most: number): Promise<FannedOut> {
-			return transaction(async (run) => {
-				const lock = run(tryLockWriting);
-				const rows = await run(
-					`SELECT id, head, keys FROM (
-						SELECT *, sum(events) OVER (ORDER BY id) - events AS before
-						FROM (SELECT * FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT $1) AS oldest
-					) AS counted WHERE before < $1 ORDER BY id`,
-					[most],
-				);
-				const isBusy = (await lock)[0]?.is_ours !== true;
-				oldest = rows[0]?.id;
-				if (isBusy || rows.length === 0) return { batches: 0, isBusy, discarded: [] };
-				const discarded = await fanOutRows(run, rows, now);
-				await run(`SELECT ${notice}`);
-				return { batches: rows.length, isBusy, discarded };
-			});
+		/**
+		 * Fans out the oldest batches, with about `most` events. Sets aside a batch that was tried alone and failed by itself.
+		 */
+		async fanOut(now: number, most: number): Promise<FannedOut> {
+			let failed: { row: Row | undefined; error: Error } | undefined;
+			try {
+				return await transaction(async (run) => {
+					const [lock] = await run(tryLockWriting);
+					const isBusy = lock?.is_ours !== true;
+					const rows = isBusy ? [] : await run(oldest, [most]);
+					if (rows.length === 0) return { batches: 0, isBusy, discarded: [] };
+					const discarded = await fanOutRows(run, rows, now).catch((error) => {
+						if (rows.length === 1 && isOfBatch(error)) failed = { row: rows[0], error };
+						throw error;
+					});
+					await run(`SELECT ${notice}`);
+					return { batches: rows.length, isBusy, discarded };
+				});
+			} catch (error) {
+				if (!failed) throw error;
+				const { row, error: cause } = failed;
+				const setAside = { error: cause, reason: batchFailure(cause) };
+				// Another process may have changed the batch since.
+				await run("UPDATE eventferry.journal SET stuck = $1 WHERE id = $2 AND head = $3", [
+					storable(setAside.reason),
+					row?.id,
+					row?.head,
+				]);
+				return { batches: 0, isBusy: false, discarded: [], setAside };
+			}
 		},
 
-		/** Sets the oldest batch of the last attempt aside, with the reason, until a process opens the store. */
-		async setAside(reason: string): Promise<void> {
-			await run("UPDATE eventferry.journal SET stuck = $1 WHERE id = $2", [storable(reason), oldest]);
-		},
-
-		/** Puts the batches that were set aside back into fan-out. */
-		async retryStuck(): Promise<void> {
-			await run("UPDATE eventferry.journal SET stuck = NULL WHERE stuck IS NOT NULL");
+		/** Finds out whether the journal has batches to fan out. */
+		async isWaiting(): Promise<boolean> {
+			const rows = await run("SELECT id FROM eventferry.journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+			return rows.length > 0;
 		},
 	};
 }

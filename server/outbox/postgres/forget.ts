@@ -7,7 +7,7 @@ import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
 import { columns, type Database, type Run } from "./connection.ts";
 import { lockOrder } from "./lanes.ts";
-import { lockWriting } from "./schema.ts";
+import type { Exclusively } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -92,10 +92,9 @@ export async function removeForgotten({ transaction }: Pick<Database, "transacti
 	}
 }
 
-export function createForget({ database, counters }: Shared) {
+export function createForget({ database, counters }: Shared, exclusively: Exclusively) {
 	return async ({ site, people }: ForgetRequest): Promise<Forgotten[]> => {
-		const forgotten = await database.transaction(async (run) => {
-			void run(lockWriting);
+		const forgotten = await exclusively(async (run) => {
 			const counts = counters(run);
 			const result = new Map<string, Forgotten>();
 			function at(destination: string): Forgotten {

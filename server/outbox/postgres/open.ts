@@ -23,7 +23,9 @@ import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
+import { createExclusively } from "./schema.ts";
 import { createSearch } from "./search.ts";
+import { createSetAside } from "./set-aside.ts";
 import { createSettling } from "./settle.ts";
 import type { Shared } from "./shared.ts";
 import { createStats } from "./stats.ts";
@@ -73,9 +75,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		notice,
 		owner: owners.owner,
 	};
-	const fanOutOnce = createFanOut(shared);
-	await fanOutOnce.retryStuck();
-	const fanOut = createFanOutLoop(fanOutOnce, {
+	const fanOut = createFanOutLoop(createFanOut(shared), {
 		onFault(message, error) {
 			noteDiskError(error);
 			faults.tell(message);
@@ -85,6 +85,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (events.length > 0) discarded.tell(events);
 		},
 	});
+	const exclusively = createExclusively(database, fanOut.start);
 	const room = createRoom(shared, { maxBytes, onGivenWay: faults.tell });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
@@ -122,6 +123,8 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (!isClosing) scheduleBeat();
 		}, owners.beatMs);
 	}
+	const setAside = createSetAside(shared, exclusively, fanOut.start);
+	await setAside.retrySetAside({});
 	scheduleBeat();
 	fanOut.start();
 
@@ -146,10 +149,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (expired > 0) ready.tell();
 			return expired;
 		},
-		receive: createReports(shared, room, fanOut.start),
+		receive: createReports(shared, room, exclusively),
 		linked: createLinks(shared),
-		...createDeadLetters(shared),
-		forget: createForget(shared),
+		...createDeadLetters(shared, exclusively),
+		...setAside,
+		forget: createForget(shared, exclusively),
 		...createSearch(shared),
 		stats: createStats(shared, room),
 		sweep: createSweep(shared, budgets),

@@ -5,11 +5,11 @@ import { columns } from "./connection.ts";
 import { insertBatches } from "./journal.ts";
 import { link } from "./links.ts";
 import type { Room } from "./room.ts";
-import { lockWriting } from "./schema.ts";
+import type { Exclusively } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-export function createReports({ database, destinations, counters }: Shared, room: Room, onAppended: () => void) {
+export function createReports({ destinations, counters }: Shared, room: Room, exclusively: Exclusively) {
 	return async function receive(report: Report): Promise<boolean> {
 		const { site, claim, events, links, unlearn, now } = report;
 		const numbered = async <Item extends { destination: string }>(items: readonly Item[]) => {
@@ -25,8 +25,7 @@ export function createReports({ database, destinations, counters }: Shared, room
 			events.reduce((sum, { event }) => sum + event.body.length, 0),
 			true,
 		);
-		const isNew = await database.transaction(async (run) => {
-			void run(lockWriting);
+		return exclusively(async (run) => {
 			const claims = await loadClaims(run, [ownClaim, ...eventClaims]);
 			if (!claims.take(ownClaim)) return false;
 			const { batch, echoes } = withoutEchoes(report, {
@@ -49,7 +48,5 @@ export function createReports({ database, destinations, counters }: Shared, room
 			await counts.save();
 			return true;
 		});
-		if (isNew) onAppended();
-		return isNew;
 	};
 }

@@ -12,9 +12,21 @@ const writing = 2;
  * SQL that takes the lock for adding to lanes and deciding on claims, until the transaction ends. One process at a time
  * has it, so that events keep the order of the journal and each claim is decided once.
  */
-export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
-/** SQL that takes the lock of `lockWriting` if it is free. */
+const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
+/** SQL that takes the same lock if it is free. */
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
+
+/** Runs statements as a transaction under the lock for writing. */
+export type Exclusively = Database["transaction"];
+
+/** Makes transactions under the lock for writing. Calls `onReleased` after each, as fan-out does not wait for the lock. */
+export const createExclusively =
+	({ transaction }: Pick<Database, "transaction">, onReleased: () => void): Exclusively =>
+	(work) =>
+		transaction((run) => {
+			void run(lockWriting);
+			return work(run);
+		}).finally(onReleased);
 
 /**
  * SQL that creates the tables. A row of `journal` is a batch that is not fanned out, a row of `bundle` has the bodies
@@ -145,6 +157,7 @@ CREATE INDEX dead_letter_untrusted ON eventferry.dead_letter (id) WHERE NOT trus
 ALTER TABLE eventferry.claim ADD COLUMN trusted boolean NOT NULL DEFAULT false;
 DROP INDEX eventferry.claim_until;
 CREATE INDEX claim_until ON eventferry.claim (trusted, until);
+ALTER TABLE eventferry.journal ADD COLUMN stored_at timestamptz NOT NULL DEFAULT clock_timestamp();
 `;
 
 /**

@@ -1,6 +1,7 @@
 import { keyBytes } from "../claim-key.ts";
 import { isTrusted } from "../deliveries.ts";
 import type { EventHead, Term } from "../journal-row.ts";
+import type { Discarded } from "../outbox.ts";
 import { siteItself, untrustedClaims } from "../tally.ts";
 import type { createCounters } from "./counters.ts";
 import type { createDestinations } from "./destinations.ts";
@@ -105,8 +106,10 @@ export function createClaims(
 
 	/** Takes the claims of an event, unless one of them is taken; returns the term of that one. */
 	function takeForEvent(keys: Buffer, terms: Term[], trusted: boolean): Term | undefined {
-		const taken = terms.length > 1 && terms.find((term, place) => isTaken(keyAt(keys, place), term));
-		return taken || terms.find((term, place) => !take(keyAt(keys, place), term, trusted));
+		const [first, ...others] = terms;
+		const isOne = others.length === 0 && !first?.isOnlyChecked;
+		const taken = !isOne && terms.find((term, place) => isTaken(keyAt(keys, place), term));
+		return taken || terms.find((term, place) => !term.isOnlyChecked && !take(keyAt(keys, place), term, trusted));
 	}
 
 	return {
@@ -119,23 +122,24 @@ export function createClaims(
 		},
 
 		/**
-		 * Takes the claims of events, in order. Returns, by the places of the events to discard, the terms of the claims that
-		 * were taken. Tries the usual case first: one claim for each event, all with the same term and trust, none stored.
+		 * Takes the claims of events, in order. Returns, by the places of the events to discard, the reasons, and the keys of
+		 * their first claims. Tries the usual case first: one claim for each event, all with the same term and trust, none
+		 * stored.
 		 */
-		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Term> {
-			const taken = new Map<number, Term>();
+		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Pick<Discarded, "key" | "reason">> {
+			const taken = new Map<number, Pick<Discarded, "key" | "reason">>();
 			const [, flags = 0, , first] = events[0] ?? [];
 			const trusted = isTrusted(flags);
 			const term = first === undefined ? undefined : terms[first];
 			const isAlike =
 				events.length > 1 &&
 				events.every(({ length, 1: of, 3: each }) => length === 4 && each === first && isTrusted(of) === trusted);
-			if (term && isAlike && takeNew(keys, term, trusted)) return taken;
+			if (term && !term.isOnlyChecked && isAlike && takeNew(keys, term, trusted)) return taken;
 			let offset = 0;
 			for (const [place, [, flags, , ...own]] of events.entries()) {
 				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);
 				const by = takeForEvent(keys.subarray(offset), theirs, isTrusted(flags));
-				if (by) taken.set(place, by);
+				if (by) taken.set(place, { key: keys.toString("hex", offset, offset + keyBytes), reason: by.reason });
 				offset += own.length * keyBytes;
 			}
 			return taken;

@@ -47,12 +47,9 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}
-			if (taken.size > 0) {
-				const bodies = bundles.bodies(bundle);
-				for (const [place, body] of bodies.entries()) {
-					const term = taken.get(offset + place);
-					if (term) discarded.push({ site, person, body, reason: term.reason });
-				}
+			for (const place of events.keys()) {
+				const by = taken.get(offset + place);
+				if (by) discarded.push({ site, person, ...by });
 			}
 			if (owed.size > 0) bundles.owe(bundle, owed.size, now);
 			else bundles.remove(bundle);

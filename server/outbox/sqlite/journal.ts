@@ -1,9 +1,8 @@
 import { bodiesStart, type JournalRow } from "../journal-row.ts";
-import { optionalNumber } from "../row.ts";
 import type { Base } from "./base.ts";
 import type { Row } from "./statements.ts";
 
-export function createJournal({ run, get, transactions: { onRollback }, numbers, bundles, room }: Base) {
+export function createJournal({ run, get, all, transactions: { onRollback }, numbers, bundles, room }: Base) {
 	/** Number of batches to fan out; infinite until fan-out has found none: counting would delay the start. */
 	let waiting = Number.POSITIVE_INFINITY;
 	function changeWaiting(by: number): void {
@@ -14,9 +13,26 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 		});
 	}
 
-	/** Ids of the newest row that was set aside before this opening, and of the newest one tried again since. */
-	const lastSetAside = optionalNumber(get("SELECT max(id) AS id FROM journal WHERE stuck IS NOT NULL")?.id) ?? -1;
-	let lastRetried = -1;
+	/** Ids of batches set aside that are tried again, in order: those of an earlier opening, then those chosen since. */
+	let toRetry = all("SELECT id FROM journal WHERE stuck IS NOT NULL ORDER BY id").map(({ id }) => Number(id));
+	function changeToRetry(ids: number[]): void {
+		const before = toRetry;
+		toRetry = ids;
+		onRollback(() => {
+			toRetry = before;
+		});
+	}
+
+	/** Finds the next row that was set aside and is tried again. Skips rows that were discarded meanwhile. */
+	function nextToRetry(): Row | undefined {
+		for (const [place, id] of toRetry.entries()) {
+			const row = get("SELECT id, head, keys, stuck FROM journal WHERE id = ? AND stuck IS NOT NULL", [id]);
+			if (row && place > 0) changeToRetry(toRetry.slice(place));
+			if (row) return row;
+		}
+		if (toRetry.length > 0) changeToRetry([]);
+		return undefined;
+	}
 
 	return {
 		/** Stores a batch. One that is not trusted finds less room. */
@@ -27,7 +43,12 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 			let start = bodiesStart(row);
 			// Node before 24.15 and 25.9 can bind an empty array as NULL, as its data pointer is null:
 			// https://www.sqlite.org/c3ref/bind_blob.html
-			run("INSERT INTO journal (id, head, keys) VALUES (?, ?, coalesce(?, x''))", [id, head, bytes.subarray(0, start)]);
+			run("INSERT INTO journal (id, head, keys, stored_at) VALUES (?, ?, coalesce(?, x''), ?)", [
+				id,
+				head,
+				bytes.subarray(0, start),
+				Date.now(),
+			]);
 			for (const [index, { person, events, bytes: size }] of own.entries()) {
 				bundles.add({ id: id + index, site, person, events, bodies: bytes.subarray(start, start + size) });
 				start += size;
@@ -37,29 +58,25 @@ export function createJournal({ run, get, transactions: { onRollback }, numbers,
 
 		waiting: () => waiting,
 
-		/** Finds the row to fan out next: the oldest, then the oldest set aside that was not tried since the opening. */
+		/** Finds the row to fan out next: the oldest, then the next one set aside that is tried again. */
 		next(): Row | undefined {
 			const row =
-				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ??
-				get(
-					"SELECT id, head, keys, stuck FROM journal WHERE stuck IS NOT NULL AND id > ? AND id <= ? ORDER BY id LIMIT 1",
-					[lastRetried, lastSetAside],
-				);
+				get("SELECT id, head, keys, stuck FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1") ?? nextToRetry();
 			if (!row) waiting = 0;
 			return row;
 		},
 
+		/** Lets batches that were set aside be tried again. */
+		retry(ids: readonly number[]): void {
+			const added = ids.filter((id) => !toRetry.includes(id));
+			changeToRetry([...toRetry, ...added]);
+			changeWaiting(added.length);
+		},
+
 		/** Moves on to the row after this one, which is being fanned out or set aside. */
-		moveOn({ id = null, stuck }: Row): void {
-			if (stuck === null) {
-				changeWaiting(-1);
-				return;
-			}
-			const before = lastRetried;
-			lastRetried = Number(id);
-			onRollback(() => {
-				lastRetried = before;
-			});
+		moveOn({ stuck }: Row): void {
+			changeWaiting(-1);
+			if (stuck !== null) changeToRetry(toRetry.slice(1));
 		},
 	};
 }

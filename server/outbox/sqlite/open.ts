@@ -5,6 +5,7 @@ import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
+import { inSteps } from "../set-aside.ts";
 import { inMemory } from "./database.ts";
 import type { Step } from "./dead-letters.ts";
 import { type Call, type Message, type Operations, remoteOperations, type StoreData } from "./operations.ts";
@@ -124,6 +125,9 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		deadLetters: ask.deadLetters,
 		replay: (selection, onProgress) => steps((from) => ask.replayStep(selection, from, Date.now()), onProgress),
 		discard: (selection, onProgress) => steps((from) => ask.discardStep(selection, from), onProgress),
+		listSetAside: ask.listSetAside,
+		retrySetAside: ask.retrySetAside,
+		discardSetAside: async (selection) => inSteps(await ask.chosenIds(selection), ask.discardSetAside),
 		forget: ask.forget,
 		findOwed: ask.findOwed,
 		findEvents: ask.findEvents,

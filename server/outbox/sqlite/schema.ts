@@ -52,7 +52,9 @@ const schema = `
 CREATE TABLE number (next INTEGER NOT NULL) STRICT;
 INSERT INTO number VALUES (1);
 CREATE TABLE destination (id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (site, name)) STRICT;
-CREATE TABLE journal (id INTEGER PRIMARY KEY, head TEXT NOT NULL, keys BLOB NOT NULL, stuck TEXT) STRICT;
+CREATE TABLE journal (
+	id INTEGER PRIMARY KEY, head TEXT NOT NULL, keys BLOB NOT NULL, stuck TEXT, stored_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE INDEX journal_next ON journal (id) WHERE stuck IS NULL;
 CREATE TABLE bundle (
 	id INTEGER PRIMARY KEY, site TEXT NOT NULL, person TEXT NOT NULL, events INTEGER NOT NULL, bodies BLOB NOT NULL
@@ -124,6 +126,8 @@ INSERT INTO lane (id, destination, person, trusted, reserved, rank, turn, due_at
 SELECT id, destination, person, 1, reserved, rank, turn, due_at, attempts, unreadable, failing_since, requests, shown,
 	owed_since FROM former;
 DROP TABLE former;
+ALTER TABLE journal ADD COLUMN stored_at INTEGER NOT NULL DEFAULT 0;
+UPDATE journal SET stored_at = unixepoch() * 1000;
 ALTER TABLE dead_letter ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
 UPDATE dead_letter SET trusted = reserved;
 ${untrustedDeadLetters}ALTER TABLE claim ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;

@@ -9,6 +9,7 @@ import { createForget } from "./forget.ts";
 import { createReports } from "./reports.ts";
 import type { RoomOptions } from "./room.ts";
 import { createSearch } from "./search.ts";
+import { createSetAside } from "./set-aside.ts";
 import { createSettling } from "./settle.ts";
 import { createShared } from "./shared.ts";
 import { createStats } from "./stats.ts";
@@ -40,6 +41,7 @@ export function createSqliteStore(db: DatabaseSync, options?: RoomOptions) {
 		deadLetters: deadLetters.deadLetters,
 		replayStep: deadLetters.replayStep,
 		discardStep: deadLetters.discardStep,
+		...createSetAside(shared),
 		forget: createForget(shared),
 		...createSearch(shared),
 		stats: createStats(shared),

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { writeFailed } from "../errors.ts";
+import { batchFailure, writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { isBusy, openDatabase } from "./database.ts";
@@ -105,8 +105,9 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 			return done !== undefined;
 		} catch (error) {
 			if (isMachineError(error) || !transactions.isOpen()) throw error;
-			store.setAside(messageOf(error));
-			say({ kind: "fault", message: `a batch could not be fanned out and is set aside: ${messageOf(error)}` });
+			const reason = batchFailure(error);
+			store.setAside(reason);
+			say({ kind: "fault", message: `a batch could not be fanned out and is set aside: ${reason}` });
 			return true;
 		}
 	}

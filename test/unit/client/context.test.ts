@@ -39,3 +39,62 @@ test.each([
 		timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
 	});
 });
+
+/** Stubs a page of an address of its own, as the context is read anew only after a change. */
+let pages = 0;
+function stubPage(title: unknown, referrer: unknown = "https://search.example/?q=pen") {
+	const page = { title, referrer };
+	const place = { href: `https://shop.example/${++pages}` };
+	vi.stubGlobal("window", globalThis);
+	vi.stubGlobal("document", page);
+	vi.stubGlobal("location", place);
+	vi.stubGlobal("navigator", { language: "en-GB" });
+	return { page, place };
+}
+
+test.each([
+	["timezone", () => vi.stubGlobal("Intl", { DateTimeFormat: () => fail() })],
+	["timezone", () => vi.stubGlobal("Intl", undefined)],
+	["timezone", () => vi.stubGlobal("Intl", { DateTimeFormat: () => ({ resolvedOptions: () => ({ timeZone: 7 }) }) })],
+	["locale", () => vi.stubGlobal("navigator", { language: 7 })],
+	[
+		"locale",
+		() =>
+			vi.stubGlobal("navigator", {
+				get language() {
+					return fail();
+				},
+			}),
+	],
+	["title", ({ page }: Stubbed) => Object.assign(page, { title: { nodeName: "IMG" } })],
+	["title", ({ page }: Stubbed) => Object.defineProperty(page, "title", { get: fail })],
+	["referrer", ({ page }: Stubbed) => Object.assign(page, { referrer: { nodeName: "IMG" } })],
+	["url", () => vi.stubGlobal("URL", undefined)],
+] as [keyof NonNullable<ReturnType<typeof readContext>>, (stubbed: Stubbed) => void][])(
+	"a %s that cannot be read is absent, and the rest is there",
+	(part, breakIt) => {
+		const stubbed = stubPage("Shop");
+		vi.stubGlobal("Temporal", undefined);
+		breakIt(stubbed);
+		const context = readContext();
+		expect(context?.[part]).toBeUndefined();
+		const readable = Object.values(context ?? {}).filter((value) => typeof value === "string");
+		expect(readable).toHaveLength(part === "url" ? 3 : 4);
+	},
+);
+type Stubbed = ReturnType<typeof stubPage>;
+const fail = (): never => {
+	throw new Error("denied");
+};
+
+test("a page view has the title that a single-page app sets after the address", () => {
+	const { page, place } = stubPage("Before");
+	const view = readContext(true);
+	const other = readContext();
+	page.title = "After";
+	expect(JSON.parse(JSON.stringify(view))).toMatchObject({ title: "After" });
+	expect(other).toMatchObject({ title: "Before" });
+	place.href = "https://shop.example/next";
+	page.title = "Next";
+	expect(structuredClone(view)).toMatchObject({ title: "After" });
+});

@@ -23,6 +23,13 @@ describe("data", () => {
 		);
 	});
 
+	test("with half an emoji in a text or a key gets U+FFFD in its place, nested too", () => {
+		expect(track({ a: ["x\ud83d"], "\ude00": { b: "\\ud83d 😀 \u0007 \\" } }).data).toEqual({
+			a: ["x\ufffd"],
+			"\ufffd": { b: "\\ud83d 😀 \u0007 \\" },
+		});
+	});
+
 	test("may be absent", () => {
 		expect(track(undefined).data).toBeUndefined();
 		expect(track(null).data).toBeUndefined();
@@ -53,18 +60,30 @@ describe("a name", () => {
 		expect(readFact({ type: "track", name }).name).toBe(name);
 	});
 
-	test.each(["", "x".repeat(limits.nameLength + 1), "a\nb", "\u0085", "\udc00", undefined, 7])(
-		"may not be %j",
-		(name) => {
-			expect(() => readFact({ type: "track", name: name as string })).toThrow(TypeError);
-		},
-	);
+	test("with half an emoji gets U+FFFD in its place", () => {
+		expect(readFact({ type: "track", name: "Pen \ud83d" }).name).toBe("Pen \ufffd");
+	});
+
+	test.each(["", "x".repeat(limits.nameLength + 1), "a\nb", "\u0085", undefined, 7])("may not be %j", (name) => {
+		expect(() => readFact({ type: "track", name: name as string })).toThrow(TypeError);
+	});
 });
 
-test("a confirmation needs an orderId, either a string or a number", () => {
-	for (const orderId of ["A-1", 7])
-		expect(readFact({ type: "confirmation", data: { orderId } }).data).toEqual({ orderId });
-	for (const data of [undefined, {}, { orderId: "" }, { orderId: null }, { orderId: "x".repeat(201) }]) {
-		expect(() => readFact({ type: "confirmation", data })).toThrow("orderId");
+test("an orderId is text or a number, and becomes text without white space around it", () => {
+	for (const [orderId, read] of [
+		["A-1", "A-1"],
+		[" A-1\n", "A-1"],
+		[7, "7"],
+		[0, "0"],
+	]) {
+		expect(readFact({ type: "confirmation", data: { orderId } }).data).toEqual({ orderId: read });
 	}
 });
+
+test.each([undefined, "", " ", null, Number.NaN, {}, "undefined", "null", "NaN", "[object Object]", "x".repeat(201)])(
+	"%j is no orderId",
+	(orderId) => {
+		expect(() => readFact({ type: "confirmation", data: { orderId } })).toThrow("orderId");
+		expect(() => readFact({ type: "confirmation" })).toThrow("orderId: missing");
+	},
+);

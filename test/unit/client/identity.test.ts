@@ -80,6 +80,20 @@ describe("the input of login()", () => {
 		expect(readLogin({ token: "opaque" })).toEqual({ token: "opaque" });
 	});
 
+	test("takes a number for a userId, and null for a name that is not known", () => {
+		expect(readLogin({ userId: 42, email: null, token: null })).toEqual({ userId: "42" });
+		expect(readLogin({ userId: " u-1\n", email: "undefined" })).toEqual({ userId: "u-1" });
+		expect(readLogin({ token: token({ userId: 42, email: "null" }) })).toMatchObject({ userId: "42" });
+	});
+
+	test.each([undefined, null, false, Number.NaN, {}, "undefined", "null", "NaN", "[object Object]", " null "])(
+		"%j names nobody",
+		(name) => {
+			expect(() => readLogin({ userId: name as string, email: name as string })).toThrow("login: no email");
+			expect(readLogin({ userId: name as string, email: "a@b" })).toEqual({ email: "a@b" });
+		},
+	);
+
 	test.each([
 		{},
 		{ email: "" },
@@ -89,7 +103,6 @@ describe("the input of login()", () => {
 		{ userId: "a\u0000b" },
 		{ userId: "\ud800" },
 		{ userId: "x".repeat(201) },
-		{ userId: 42 as unknown as string },
 	])("%j is refused", (input) => {
 		expect(() => readLogin(input)).toThrow(TypeError);
 	});

@@ -48,8 +48,8 @@ function misuse(shop: Tracker<ShopEvents>, any: Tracker): void {
 	any.track("anything", "text");
 	// @ts-expect-error: an order has an orderId
 	any.confirmation({ total: 1 });
-	// @ts-expect-error: a userId is a text
-	any.login({ userId: 7 });
+	// @ts-expect-error: a userId is a text or a number
+	any.login({ userId: true });
 	// @ts-expect-error: no such notice
 	any.on("sent", () => {});
 }

@@ -80,7 +80,7 @@ it("a forgotten person's activity is deleted, and requests still under way are n
 		rejected: [],
 		at: 1,
 	});
-	activity.discarded([{ site: "site", person: "email:ada@example.com", body: "{}", reason: "duplicate" }]);
+	activity.discarded([{ site: "site", person: "email:ada@example.com", key: "00", reason: "duplicate" }]);
 	activity.stepped(destination, step(1));
 	activity.forget({ site: "other", people: ["email:ada@example.com"] });
 	expect(Object.values(activity.remembered()).map(({ length }) => length)).toEqual([1, 1, 1]);

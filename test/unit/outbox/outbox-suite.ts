@@ -1,5 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { claimsOfEvent } from "../../../server/ingest/claims.ts";
+import { keyOf } from "../../../server/outbox/claim-key.ts";
 import {
 	type Batch,
 	type BudgetLimits,
@@ -603,6 +605,40 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["100", "120", "140"]);
 		});
 
+		it("that is only checked discards an event if it is taken, but is not taken by the event", async () => {
+			const checked = (key: string) => ({ ...once(key), isOnlyChecked: true });
+			await append([event("ada", "1", { claims: [once("a"), checked("b")] })]);
+			await append([event("ada", "2", { claims: [checked("b")] }), event("ada", "3", { claims: [checked("a")] })]);
+			await append([event("ada", "4", { claims: [once("b")] }), event("ada", "5", { claims: [checked("b")] })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "2", "4"]);
+		});
+
+		it("keeps opened e-mails 20 minutes apart, in whatever order they arrive", async () => {
+			const minute = 60_000;
+			const { accepted, all } = { accepted: [] as number[], all: [] as number[] };
+			for (const start of [100, 75, 125, 40, 119, 121, 59, 60, 139, 140]) all.push(start);
+			for (let index = 0; index < 200; index += 1) all.push(1_000 + ((index * 7_919) % 400));
+			for (const time of all) if (accepted.every((other) => Math.abs(other - time) >= 20)) accepted.push(time);
+			const open = (time: number) =>
+				event("ada", String(time), {
+					trusted: true,
+					claims: claimsOfEvent(
+						{
+							event: { id: randomUUID(), type: "email_open", at: time * minute, person: { email: "ada@example.com" } },
+							receivedAt: 0,
+							trusted: true,
+						},
+						"ada",
+					),
+				});
+			const half = all.length / 2;
+			await append(all.slice(0, half).map(open));
+			await append(all.slice(half).map(open));
+			const { bodies } = await takeOne(0);
+			expect(bodies.map(Number)).toEqual(accepted);
+			expect(bodies.map(Number).slice(0, 4)).toEqual([100, 75, 125, 40]);
+		});
+
 		it("is exact under 50 concurrent batches", async () => {
 			const claims = [once("same order")];
 			await Promise.all(Array.from({ length: 50 }, (_, index) => append([event("ada", String(index), { claims })])));
@@ -693,6 +729,85 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
 			expect((await outbox.stats()).discarded).toEqual({ duplicate: 1 });
 			expect((await takeOne(0)).bodies).toEqual(["1"]);
+		});
+
+		it("is listed with the number of its events and the failure, the oldest first", async () => {
+			expect(await outbox.listSetAside({ limit: 10 })).toEqual({ items: [] });
+			const before = Date.now();
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			await setAside(broken("ada", "3"));
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			const item = { id: expect.stringMatching(/^\d+$/), site: "site", storedAt: expect.any(Number) };
+			const reason = expect.stringMatching(/1\.5|REAL/);
+			expect(items).toEqual([
+				{ ...item, events: 2, reason },
+				{ ...item, events: 1, reason },
+			]);
+			expect(Math.abs((items[0]?.storedAt ?? 0) - before)).toBeLessThan(60_000);
+			const first = await outbox.listSetAside({ limit: 1 });
+			expect(first).toEqual({ items: items.slice(0, 1), cursor: items[0]?.id });
+			expect(await outbox.listSetAside({ limit: 1, cursor: first.cursor })).toEqual({ items: items.slice(1) });
+		});
+
+		it("is tried again when an operator says so, and comes last in its lanes", async () => {
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			await setAside(broken("ada", "3"));
+			const [mended, still] = (await outbox.listSetAside({ limit: 10 })).items.map(({ id }) => id);
+			await append([event("bob", "later")]);
+			await outbox.forget({ site: "site", people: ["ada"] });
+			expect(await outbox.retrySetAside({ ids: [mended ?? ""] })).toBe(1);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 1 });
+			expect((await takeOne(0)).bodies).toEqual(["later", "2"]);
+			expect((await outbox.listSetAside({ limit: 10 })).items).toMatchObject([{ id: still }]);
+			expect(await outbox.retrySetAside({ ids: ["999999"] })).toBe(0);
+			expect(await outbox.retrySetAside({})).toBe(1);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 0 });
+		});
+
+		it("is set aside again, as often as it is tried, if the cause persists", async () => {
+			await setAside(broken("ada", "1"));
+			await setAside(broken("ada", "2"));
+			let faults = 0;
+			outbox.onFault((message) => {
+				if (message.includes("is set aside")) faults += 1;
+			});
+			for (const times of [2, 4, 6]) {
+				expect(await outbox.retrySetAside({})).toBe(2);
+				await expect.poll(() => faults).toBe(times);
+				await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 2 });
+			}
+			await append([event("ada", "3")]);
+			expect((await takeOne(0)).bodies).toEqual(["3"]);
+		});
+
+		it("can be discarded: its events are counted, not delivered, and may be sent again", async () => {
+			const first = event("bob", "2");
+			await setAside(broken("ada", "1"), first);
+			await setAside(broken("ada", "3"));
+			await setAside(broken("ada", "4"));
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			expect(await outbox.discardSetAside({ ids: [items[0]?.id ?? "", "999999"] })).toBe(1);
+			expect((await outbox.listSetAside({ limit: 10 })).items).toEqual(items.slice(1));
+			expect(await outbox.stats()).toMatchObject({ events: 2, discarded: { batch_discarded: 2 } });
+			expect(await outbox.discardSetAside({})).toBe(2);
+			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4, discarded: { batch_discarded: 4 } });
+			await append([first]);
+			outbox = await reopen(mend);
+			expect((await take(0)).map(({ person, bodies }) => [person, bodies])).toEqual([["bob", ["2"]]]);
+		});
+
+		it("is listed and can be discarded even if it cannot be read", async () => {
+			await append([event("ada", "0")]);
+			await setAside(broken("ada", "1"), event("bob", "2"));
+			outbox = await reopen("UPDATE journal SET head = '{ torn'");
+			await append([event("ada", "3")]);
+			await expect.poll(journalCounts).toEqual({ journal: 0, stuck: 1 });
+			const { items } = await outbox.listSetAside({ limit: 10 });
+			expect(items).toMatchObject([{ events: 2, reason: expect.stringMatching(/JSON/) }]);
+			expect(items[0]).not.toHaveProperty("site");
+			expect(await outbox.discardSetAside({})).toBe(1);
+			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4 });
+			expect((await takeOne(0)).bodies).toEqual(["0", "3"]);
 		});
 
 		it("is forgotten with its person", async () => {
@@ -1102,7 +1217,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			await append([event("ada", "1", { claims }), event("bob", "2")]);
 			expect(discardedEvents).toEqual([]);
 			await append([event("ada", "1 again", { claims })]);
-			expect(discardedEvents).toEqual([{ site: "site", person: "ada", body: "1 again", reason: "seen before" }]);
+			const key = keyOf("site", "ada", once("same id")).toString("hex");
+			expect(discardedEvents).toEqual([{ site: "site", person: "ada", key, reason: "seen before" }]);
 			stop();
 			await append([event("ada", "1 again", { claims })]);
 			expect(discardedEvents).toHaveLength(1);

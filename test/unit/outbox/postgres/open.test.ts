@@ -1,16 +1,19 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { sealBatch } from "../../../../server/outbox/journal-row.ts";
+import { bodiesStart, sealBatch } from "../../../../server/outbox/journal-row.ts";
 import { type Claim, type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
+import type { Database, Run } from "../../../../server/outbox/postgres/connection.ts";
 import { createCounters } from "../../../../server/outbox/postgres/counters.ts";
 import { openDatabase } from "../../../../server/outbox/postgres/database.ts";
 import { createDestinations } from "../../../../server/outbox/postgres/destinations.ts";
 import { createFanOut } from "../../../../server/outbox/postgres/fan-out.ts";
+import { createFanOutLoop } from "../../../../server/outbox/postgres/fan-out-loop.ts";
 import { insertBatches } from "../../../../server/outbox/postgres/journal.ts";
 import { createLeases } from "../../../../server/outbox/postgres/leases.ts";
 import { noticeFrom } from "../../../../server/outbox/postgres/notices.ts";
 import { openPostgres } from "../../../../server/outbox/postgres/open.ts";
 import { createRoom } from "../../../../server/outbox/postgres/room.ts";
+import { tryLockWriting } from "../../../../server/outbox/postgres/schema.ts";
 import { createStats } from "../../../../server/outbox/postgres/stats.ts";
 import { type Cluster, startPostgres } from "../../../support/postgres.ts";
 import { modelSuite, type Real } from "../model-suite.ts";
@@ -40,6 +43,7 @@ const asVersion1 = `
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	ALTER TABLE claim DROP COLUMN trusted;
+	ALTER TABLE journal DROP COLUMN stored_at;
 	CREATE INDEX claim_until ON claim (until);
 	DROP TABLE forgotten;
 	UPDATE schema SET version = 1;
@@ -136,24 +140,130 @@ describe("the PostgreSQL outbox", () => {
 		expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/could not be fanned out/)]));
 	});
 
-	it("sets aside only the failed batch, even if another process has already set it aside", async () => {
-		const database = await openDatabase(await cluster.database());
-		cleanups.push(() => database.end());
-		const shared = () => ({
-			database,
+	describe("fan-out in several processes", () => {
+		const bad = "INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')";
+		const good = sealBatch({ site: "site", events: [event("ada", "1")] });
+		let database: Database;
+		beforeEach(async () => {
+			database = await openDatabase(await cluster.database());
+			cleanups.push(() => database.end());
+		});
+		const sharedOn = (used: Database) => ({
+			database: used,
 			destinations: createDestinations(database),
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			owner: { id: 0, isSurelySeen: () => false },
 		});
-		const process = () => createFanOut(shared());
-		await database.run("INSERT INTO eventferry.journal VALUES (0, 1, '{ torn', '')");
-		await insertBatches(database.run, [sealBatch({ site: "site", events: [event("ada", "1")] })]);
-		const [thisProcess, otherProcess] = [process(), process()];
-		for (const { fanOut } of [thisProcess, otherProcess]) await expect(fanOut(0, 1)).rejects.toThrow(/JSON/);
-		for (const { setAside } of [thisProcess, otherProcess]) await setAside("torn");
-		expect(await thisProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
-		expect(await createStats(shared(), createRoom(shared(), {}))()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		const process = (used = database) => createFanOut(sharedOn(used));
+		const stats = () => createStats(sharedOn(database), createRoom(sharedOn(database), {}))();
+
+		it("sets aside only the failed batch", async () => {
+			await database.run(bad);
+			await insertBatches(database.run, [good]);
+			const [thisProcess, otherProcess] = [process(), process()];
+			await expect(thisProcess.fanOut(0, 2)).rejects.toThrow(/JSON/);
+			expect(await thisProcess.fanOut(0, 1)).toMatchObject({ setAside: { reason: "it is not valid JSON" } });
+			expect(await otherProcess.fanOut(0, 1)).toMatchObject({ batches: 1 });
+			expect(await stats()).toMatchObject({ journal: 0, stuck: 1, events: 1 });
+		});
+
+		it("does not set aside a batch that another process has changed since it failed", async () => {
+			await database.run(bad);
+			async function run(text: string, values?: unknown[]) {
+				await database.run("UPDATE eventferry.journal SET head = $1, keys = $2 WHERE id = 0", [
+					good.head,
+					Buffer.from(good.bytes).subarray(0, bodiesStart(good)),
+				]);
+				return database.run(text, values);
+			}
+			await process({ ...database, run }).fanOut(0, 1);
+			expect(await stats()).toMatchObject({ journal: 1, stuck: 0 });
+			expect(await process().fanOut(0, 1)).toMatchObject({ batches: 1 });
+		});
+
+		it("sets aside no batch for a failure before one was read", async () => {
+			await insertBatches(database.run, [good]);
+			const faults: string[] = [];
+			const { promise: busy, resolve: isBusy } = Promise.withResolvers<void>();
+			const { promise: free, resolve: release } = Promise.withResolvers<void>();
+			let failures = 0;
+			async function transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
+				await busy;
+				if (failures > 0 && failures < 3) {
+					failures += 1;
+					release();
+					throw new TypeError("the line is cut");
+				}
+				failures += 1;
+				return database.transaction(work);
+			}
+			const holding = database.transaction(async (run) => {
+				await run(tryLockWriting);
+				isBusy();
+				await free;
+			});
+			const loop = createFanOutLoop(process({ ...database, transaction }), {
+				onDone: () => {},
+				onFault: (message) => faults.push(message),
+			});
+			loop.start();
+			await busy;
+			await vi.waitFor(() => {
+				loop.start();
+				expect(faults).toHaveLength(2);
+			});
+			await holding;
+			await loop.stop();
+			expect(await stats()).toMatchObject({ stuck: 0 });
+		});
+
+		it("reads no bodies of discarded copies", async () => {
+			const claims = [{ key: "id", reason: "duplicate", at: 0, since: 0, until: 10 }];
+			const copy = sealBatch({ site: "site", events: [event("ada", "1", claims)] });
+			await insertBatches(database.run, [copy, copy]);
+			const texts: string[] = [];
+			const transaction = <Result>(work: (run: Run) => Promise<Result>) =>
+				database.transaction((run) =>
+					work((text, values) => {
+						texts.push(text);
+						return run(text, values);
+					}),
+				);
+			const { discarded } = await process({ ...database, transaction }).fanOut(0, 10);
+			expect(discarded).toMatchObject([{ person: "ada", reason: "duplicate" }]);
+			expect(texts.filter((text) => text.includes("bodies"))).toEqual([]);
+		});
+	});
+
+	it("reads about as many rows of the journal with four processes as with one", async () => {
+		async function rowsRead(processes: number): Promise<number> {
+			const url = await cluster.database();
+			const name = url.slice(url.lastIndexOf("/") + 1);
+			const outboxes = await Promise.all(Array.from({ length: processes }, () => openPostgres(url)));
+			const appending = Array.from({ length: 4 }, async (_, index) => {
+				for (let batch = 0; batch < 25; batch += 1) {
+					const events = [event(`person ${index}`, String(batch))];
+					await outboxes[index % processes]?.append({ site: "site", events });
+				}
+			});
+			await Promise.all(appending);
+			const remaining = () => cluster.run("SELECT FROM eventferry.journal", name);
+			await vi.waitFor(async () => expect(await remaining()).toEqual([]), { timeout: 10_000 });
+			// A connection tells its numbers when it ends, at the latest.
+			await Promise.all(outboxes.map((outbox) => outbox.close()));
+			const written = `SELECT n_tup_del, seq_tup_read + idx_tup_fetch AS read FROM pg_stat_user_tables
+				WHERE relname = 'journal'`;
+			const [row] = await vi.waitFor(async () => {
+				const rows = await cluster.run(written, name);
+				expect(rows).toMatchObject([{ n_tup_del: "100" }]);
+				return rows;
+			});
+			return Number(row?.read);
+		}
+		const alone = await rowsRead(1);
+		const together = await rowsRead(4);
+		expect(together).toBeLessThanOrEqual(alone * 1.5);
 	});
 
 	it("gives leases back while this process may be taken for dead, and reports no more lanes then", async () => {

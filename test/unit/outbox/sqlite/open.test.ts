@@ -46,6 +46,7 @@ const asVersion1 = `
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	ALTER TABLE claim DROP COLUMN trusted;
+	ALTER TABLE journal DROP COLUMN stored_at;
 	DROP INDEX claim_end_untrusted;
 	ALTER TABLE claim_end DROP COLUMN trusted;
 	DELETE FROM counter WHERE name = 'untrustedClaims';

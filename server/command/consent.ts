@@ -1,0 +1,37 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline/promises";
+import { type Arguments, CommandError, UsageError } from "./command.ts";
+import { err } from "./print.ts";
+
+/** Reads ids from `--id` and from the arguments after the action. Returns undefined if none is given. */
+export function idsOf({ command, operands, id = [] }: Arguments, ofWhat: string): string[] | undefined {
+	const given = [...id, ...operands.slice(1)];
+	const ids = given.flatMap((text) => text.split(",")).filter((text) => text !== "");
+	// An empty variable of a script must not select everything.
+	if (given.length > 0 && ids.length === 0)
+		throw new UsageError(`the id of ${ofWhat} is empty: see eventferry ${command} list`);
+	const wrong = ids.find((text) => !/^\d+$/.test(text));
+	if (wrong !== undefined)
+		throw new UsageError(`"${wrong}" is not the id of ${ofWhat}: see eventferry ${command} list`);
+	return ids.length > 0 ? ids : undefined;
+}
+
+/** Tells whether the command may ask: at a terminal, without `--yes`. */
+export const canAsk = ({ yes }: Arguments): boolean => !yes && process.stdin.isTTY && process.stderr.isTTY;
+
+/** Throws {@link UsageError} for a change of everything, unless the command can ask or has `--all --yes`. */
+export function requireConsent(given: Arguments, change: string, selections: string): void {
+	if (canAsk(given) || (given.all && given.yes)) return;
+	throw new UsageError(`to ${change} without being asked, add --all --yes; else select some: ${selections}`);
+}
+
+/** Asks for confirmation at a terminal. */
+export async function confirm(question: string): Promise<void> {
+	const terminal = createInterface({ input: process.stdin, output: process.stderr });
+	// Ctrl+D and Ctrl+C close the terminal; whether the question then fails depends on the version of Node.
+	const closed = once(terminal, "close").then(() => "\n");
+	const answered = terminal.question(`${question} [y/N] `).catch(() => "\n");
+	const answer = await Promise.race([answered, closed]).finally(() => terminal.close());
+	if (answer === "\n") err(answer);
+	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
+}
