@@ -55,7 +55,7 @@ const readBytes = 65_536;
  * their bundles, which may be large. It cuts text in the format `escape`, which leaves newlines as they are and works
  * for all bytes: https://www.postgresql.org/docs/current/functions-binarystring.html
  */
-export const readLeading = `SELECT t.lane, known.value AS known, known.used_at, (
+export const readLeading = `SELECT t.lane, known.value AS known, (
 		SELECT string_agg(lines.bodies, '\x0a' ORDER BY chosen.id) FROM (
 			SELECT *, sum(octet_length(bodies)) OVER (ORDER BY id) - octet_length(bodies) AS bytes_before FROM (
 				SELECT *, sum(count) OVER (ORDER BY id) - count AS before

@@ -1,5 +1,4 @@
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
-import { knownFreshMs } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
@@ -20,11 +19,13 @@ const beforeAll: Turn = { rank: -1, turn: -1 };
 const givenOf = (row: Row) => ({ ...lockedLaneOf(row), number: Number(row.lease) });
 type Given = ReturnType<typeof givenOf>;
 
-/** A lease that is not settled, with what the store knew of its person. */
-interface OpenLease {
-	number: number;
-	known: string | undefined;
-	knownUsedAt: number | undefined;
+/** The takes of one destination. */
+interface Takes {
+	underWay: Set<Promise<unknown>>;
+	/** Time until which a take that failed may still lease lanes: its answer was lost, or has not come. */
+	inDoubtUntil: number;
+	/** Ends once lanes of lost leases are free. */
+	freeing: Promise<unknown> | undefined;
 }
 
 /** Time after which a take that failed has surely ended in the database too, ms. */
@@ -62,18 +63,14 @@ const isPersonLeased = `coalesce((
  */
 const withoutSync = "set_config('synchronous_commit', 'off', true)";
 
-export type Leases = ReturnType<typeof createLeases>;
-
 /** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
-	/** Leases that are not settled, by the id of the lane. */
-	const open = new Map<number, OpenLease>();
-	const underWay = new Set<Promise<unknown>>();
-	/** Time until which a take that failed may still lease lanes: its answer was lost, or has not come. */
-	let inDoubtUntil = Number.NEGATIVE_INFINITY;
-	let freeing: Promise<unknown> | undefined;
+	/** Numbers of the leases that are not settled, by the id of the lane. */
+	const open = new Map<number, number>();
+	/** Takes by destination. */
+	const takes = new Map<number, Takes>();
 
 	/**
 	 * Makes lanes ready whose wait or lease is over, except those locked by another transaction; resolves to the time at
@@ -185,13 +182,14 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	/** Returns false once this process may have been taken for dead: since then it is another owner. */
 	const isHeld = (lease: Lease) => takenAs.get(lease) === owner.id && owner.isSurelySeen();
 
-	async function take(request: TakeRequest): Promise<Taken> {
-		const destination = await destinations.id(request.destination);
+	async function take(destination: number, request: TakeRequest): Promise<Taken> {
 		const as = owner.id;
 		const { given, isMore, hold, nextAt, rows } = await database.connection(async (run) => {
-			const waking = wakeUp(run, destination, request);
-			const found = await leaseAll(run, destination, request);
-			return { ...found, nextAt: await waking, rows: await read(run, destination, found.given, request.deliveries) };
+			const [nextAt, found] = await Promise.all([
+				wakeUp(run, destination, request),
+				leaseAll(run, destination, request),
+			]);
+			return { ...found, nextAt, rows: await read(run, destination, found.given, request.deliveries) };
 		});
 		const leases = given.map(
 			({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -208,13 +206,15 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			}),
 		);
 		for (const lease of leases) takenAs.set(lease, as);
-		const ends = leases.length > 0 ? request.now + request.leaseMs : Number.POSITIVE_INFINITY;
-		const next = Math.min(nextAt ?? Number.POSITIVE_INFINITY, ends);
-		const result = { hold, nextAt: Number.isFinite(next) ? next : undefined };
+		const isAny = leases.length > 0;
+		const next = Math.min(
+			nextAt ?? Number.POSITIVE_INFINITY,
+			isAny ? request.now + request.leaseMs : Number.POSITIVE_INFINITY,
+		);
+		// A lease shows that the hold was the one requested, even if it has changed since.
+		const result = { hold: isAny ? request.hold : hold, nextAt: Number.isFinite(next) ? next : undefined };
 		if (leases.every(isHeld)) {
-			for (const { lane, number, known } of leases) {
-				open.set(lane, { number, known, knownUsedAt: optionalNumber(rows.get(lane)?.used_at) });
-			}
+			for (const { lane, number } of leases) open.set(lane, number);
 			return { ...result, isMore, leases };
 		}
 		// This process may have been taken for dead meanwhile, and others may take its lanes over.
@@ -222,16 +222,30 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return { ...result, isMore: false, leases: [] };
 	}
 
+	/** Frees lanes that the store has as leased by this process, but this process has not. No take may be under way. */
+	async function freeUnknown(destination: number, { underWay }: Takes): Promise<number> {
+		await Promise.allSettled(underWay);
+		const freed = await database.run(
+			`UPDATE eventferry.lane SET state = 'ready', owner = NULL
+			WHERE destination = $1 AND state = 'leased' AND owner = $2 AND NOT id = ANY($3::bigint[]) RETURNING id`,
+			[destination, owner.id, [...open.keys()]],
+		);
+		return freed.length;
+	}
+
 	return {
 		isHeld,
 		async take(request: TakeRequest): Promise<Taken> {
-			await freeing;
-			const taking = take(request).catch((error) => {
-				inDoubtUntil = performance.now() + takeEndsMs;
+			const destination = await destinations.id(request.destination);
+			const own = takes.get(destination) ?? { underWay: new Set(), inDoubtUntil: 0, freeing: undefined };
+			takes.set(destination, own);
+			await own.freeing;
+			const taking = take(destination, request).catch((error) => {
+				own.inDoubtUntil = performance.now() + takeEndsMs;
 				throw error;
 			});
-			underWay.add(taking);
-			return taking.finally(() => underWay.delete(taking));
+			own.underWay.add(taking);
+			return taking.finally(() => own.underWay.delete(taking));
 		},
 
 		/** Counts the leases that are not settled. */
@@ -239,34 +253,24 @@ export function createLeases({ database, destinations, owner }: Shared) {
 
 		/** Notes that a lease was settled or lost. */
 		closed({ lane, number }: Pick<Lease, "lane" | "number">): void {
-			if (open.get(lane)?.number === number) open.delete(lane);
-		},
-
-		/** Tells whether the store already has this knowledge of a lease's person, and that it was used lately. */
-		isKnown({ lane, number }: Pick<Lease, "lane" | "number">, value: string, now: number): boolean {
-			const lease = open.get(lane);
-			if (lease?.number !== number || lease.known !== value || lease.knownUsedAt === undefined) return false;
-			return Math.abs(lease.knownUsedAt - now) <= knownFreshMs;
+			if (open.get(lane) === number) open.delete(lane);
 		},
 
 		/**
-		 * Frees lanes that the store has as leased by this process, but whose leases were lost on the way here because a
-		 * connection broke; resolves to their number. Takes wait meanwhile: this process does not know their leases yet.
+		 * Frees lanes whose leases were lost on the way here because a connection broke; resolves to their number. Takes of
+		 * their destination wait meanwhile.
 		 */
 		async freeLost(): Promise<number> {
-			if (performance.now() > inDoubtUntil) return 0;
-			const freed = Promise.allSettled(underWay).then(() =>
-				database.run(
-					`UPDATE eventferry.lane SET state = 'ready', owner = NULL
-					WHERE state = 'leased' AND owner = $1 AND NOT id = ANY($2::bigint[]) RETURNING id`,
-					[owner.id, [...open.keys()]],
-				),
-			);
-			freeing = freed.then(
-				() => {},
-				() => {},
-			);
-			return (await freed).length;
+			const freeing = [...takes]
+				.filter(([, own]) => !own.freeing && performance.now() < own.inDoubtUntil)
+				.map(([destination, own]) => {
+					const freed = freeUnknown(destination, own).finally(() => {
+						own.freeing = undefined;
+					});
+					own.freeing = freed.catch(() => {});
+					return freed;
+				});
+			return (await Promise.all(freeing)).reduce((sum, freed) => sum + freed, 0);
 		},
 	};
 }

@@ -90,7 +90,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settling = createGroupCommit(createSettling(shared, ends, leases), settledTogether, undefined, {
+	const settling = createGroupCommit(createSettling(shared, ends), settledTogether, undefined, {
 		...gathering,
 		mayGrow: (waiting) => leases.open() > waiting,
 	});
@@ -102,6 +102,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	let beating: NodeJS.Timeout | undefined;
 	let isClosing = false;
 	let isSkewTold = false;
+	async function freeLost(): Promise<void> {
+		if ((await leases.freeLost()) === 0) return;
+		ready.tell();
+		await database.run(`SELECT ${notice}`);
+	}
 	async function beat(): Promise<void> {
 		const at = Date.now();
 		const seen = await owners.beat();
@@ -112,9 +117,10 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
 		if (seen.hasJournal) fanOut.start();
-		const freed = seen.freed + (await leases.freeLost());
-		if (freed > 0) await database.run(`SELECT ${notice}`);
-		if (freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
+		// Not awaited: a take that hangs must not stop the beats. After a failure the next beat tries again.
+		freeLost().catch(() => {});
+		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
+		if (seen.freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
 		latestId = seen.latestId;
 	}
 	function scheduleBeat(): void {

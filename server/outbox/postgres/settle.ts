@@ -4,7 +4,6 @@ import { knownFreshMs } from "../limits.ts";
 import { columns, type Run, tellAtCommit } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
 import { type LockedLane, lockedLaneOf, lockOrder, updateLanes } from "./lanes.ts";
-import type { Leases } from "./leases.ts";
 import { link } from "./links.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -37,11 +36,7 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
-export function createSettling(
-	{ database, counters, owner }: Shared,
-	{ read, end }: Ends,
-	leases: Pick<Leases, "isKnown">,
-) {
+export function createSettling({ database, counters, owner }: Shared, { read, end }: Ends) {
 	/** Records the outcomes of several leases; returns the states of their lanes. */
 	return (settlements: readonly Settlement[]): Promise<Settled[]> =>
 		database.transaction(async (run) => {
@@ -56,7 +51,7 @@ export function createSettling(
 				run,
 				[...most].map(([id, theirs]) => ({ id, count: Math.max(...theirs.map(([, count]) => count)) })),
 			);
-			const rows = await locking;
+			const [rows, entries] = await Promise.all([locking, reading]);
 			const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
 			const held = settlements.flatMap((settlement) => {
 				const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
@@ -66,13 +61,13 @@ export function createSettling(
 			const ends = held.flatMap(({ lane, settlement: { ended, now } }): End[] =>
 				ended ? [{ lane, count: ended.count, ending: ended.ending, attempts: 1, now }] : [],
 			);
-			const after = new Map((await end(run, ends, await reading, counts)).map((each) => [each.lane.id, each]));
+			const after = new Map((await end(run, ends, entries, counts)).map((each) => [each.lane.id, each]));
 			const updated = held.flatMap(({ lane, settlement }) => {
 				const ended = after.get(lane.id);
 				return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
 			});
-			const known = held.flatMap(({ lane, settlement: { lease, known: value, now } }) =>
-				value === undefined || leases.isKnown(lease, value, now) ? [] : [{ lane, value, now }],
+			const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
+				value === undefined ? [] : [{ lane, value, now }],
 			);
 			tellAtCommit(updateLanes(run, updated));
 			if (known.length > 0) void remember(run, known);
