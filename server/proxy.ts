@@ -1,7 +1,14 @@
 import type { Router } from "express";
 import type { Logger } from "pino";
 import { createLiveStream } from "./admin/live.ts";
-import { type CheckedConfig, type CheckedSite, type Config, checkConfig, warningsOf } from "./config/config.ts";
+import {
+	type CheckedConfig,
+	type CheckedSite,
+	type Config,
+	checkConfig,
+	storeUrl,
+	warningsOf,
+} from "./config/config.ts";
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
@@ -36,8 +43,8 @@ export interface EventProxy {
 	stop(graceMs?: number): Promise<void>;
 	/**
 	 * Accepts an event of the backend, as `POST /v1/events` does. Resolves once the event is on disk. Rejects with a
-	 * TypeError for an invalid event, and with `StoreUnavailableError` if it cannot be stored. `writeKey` selects the
-	 * site; the default is the first one.
+	 * TypeError for an invalid event, and with `StoreUnavailableError` if it cannot be stored, or may be stored
+	 * where the code is `outcome_unknown`. `writeKey` selects the site; the default is the first one.
 	 */
 	track(event: BackendEvent, options?: { writeKey?: string }): Promise<void>;
 	/**
@@ -155,8 +162,9 @@ interface Running {
 
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
 async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
-	const { accounts, observers, log, now } = parts;
-	const outbox = await openOutbox(store, { maxBytes: maxStoreBytes });
+	const { accounts, observers, log } = parts;
+	const outbox = await openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
+	const now = outbox.now ?? parts.now;
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
 	const deliveries = [...accounts].flatMap(([site, own]) =>

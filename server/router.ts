@@ -24,6 +24,9 @@ export interface RouterOptions extends AdminOptions {
 	onFault(error: unknown, requestId: string | undefined): void;
 }
 
+/** Age from which a batch in the journal is a warning, as another process takes over from a broken one in 15 s, ms. */
+const oldMs = 60_000;
+
 const getHealth: Operation = {
 	summary: "Liveness of the proxy",
 	answer: ok("Alive", json(named("Health", z.object({ status: z.literal("ok") })))),
@@ -37,6 +40,7 @@ const readiness = named(
 		warnings: z.array(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
+				z.object({ code: z.literal("journal_old"), seconds: z.number() }),
 				z.object({ code: z.literal("store_full") }),
 				z.object({ code: z.literal("shared_address") }),
 				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
@@ -81,6 +85,9 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 			warnings: [
 				...(isFull ? [{ code: "store_full" }] : []),
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
+				...(stats && stats.journalAge >= oldMs
+					? [{ code: "journal_old", seconds: Math.floor(stats.journalAge / 1_000) }]
+					: []),
 				...byDestination(admin.deliveries()).flatMap(([destination, all]) => {
 					const [hold] = all.flatMap(({ dispatcher }) => dispatcher.creationHold() ?? []);
 					return hold ? [{ code: "creation_refused", destination, reason: hold.reason }] : [];

@@ -98,6 +98,8 @@ export const statsSchema = z.object({
 	now: at,
 	/** Number of batches in the journal, which are not fanned out yet. */
 	journal: z.number(),
+	/** Age of the oldest of these batches, ms; 0 without one. */
+	journalAge: z.number(),
 	/** Number of batches that cannot be fanned out, and were set aside. */
 	stuck: z.number(),
 	/** Number of events fanned out so far. */

@@ -39,6 +39,7 @@ const problemCodes = [
 	"unsupported_media_type",
 	"rate_limited",
 	"store_unavailable",
+	"outcome_unknown",
 	"internal_error",
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];

@@ -17,15 +17,21 @@ import { type Answer, bodyProblems, json, named, type Operation, ok, operatorPro
 const badQuery = ["malformed_body"] as const;
 
 /** Describes an operation that needs the admin token. */
-const operation = (summary: string, answer: Answer, input: Pick<Operation, "query" | "body"> = {}): Operation => ({
+const operation = (
+	summary: string,
+	answer: Answer,
+	{ problems = operatorProblems, ...input }: Pick<Operation, "query" | "body" | "problems"> = {},
+): Operation => ({
 	summary,
 	security: "adminToken",
 	...input,
 	answer,
-	problems: [...(input.body ? bodyProblems : []), ...(input.query ? badQuery : []), ...operatorProblems],
+	problems: [...(input.body ? bodyProblems : []), ...(input.query ? badQuery : []), ...problems],
 });
 
-const selection = { body: json(named("DeadLetterSelection", deadLetterSelectionSchema)) };
+/** Problems of an operation that changes the store. */
+const changing = { problems: [...operatorProblems, "outcome_unknown"] } as const;
+const selection = { body: json(named("DeadLetterSelection", deadLetterSelectionSchema)), ...changing };
 const step = named(
 	"Step",
 	z.object({ replayed: z.number().optional(), discarded: z.number().optional(), done: z.boolean().optional() }),
@@ -84,7 +90,7 @@ export const getJournal = operation(
 	{ query: setAsideQuerySchema },
 );
 
-const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)) };
+const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)), ...changing };
 
 export const postJournalRetry = operation(
 	"Tries selected batches that were set aside again",

@@ -1,3 +1,4 @@
+import { storeUrl } from "../config/config.ts";
 import { migrateStore } from "../outbox/migrate/migrate.ts";
 import { isStore, shownStore, sqliteFile } from "../outbox/store-url.ts";
 import { type Command, UsageError } from "./command.ts";
@@ -23,7 +24,7 @@ Examples:
 			throw new UsageError("--to must be a PostgreSQL database, for example postgres://user:password@host/database");
 		}
 		let table = "";
-		const { rows } = await migrateStore(file, to, (progress) => {
+		const { rows } = await migrateStore(file, storeUrl(to), (progress) => {
 			if (progress.table !== table) err(`${progress.table} …\n`);
 			table = progress.table;
 		});

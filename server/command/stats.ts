@@ -31,11 +31,13 @@ const reasonCounts = (discarded: Record<string, number>) =>
 		.map(([reason, count]) => `${visible(reason)} ${count}`)
 		.join(", ");
 
-function print({ journal, stuck, room, events, discarded, forgotten, destinations }: Stats, now: number): void {
+function print(
+	{ journal, journalAge, stuck, room, events, discarded, forgotten, destinations }: Stats,
+	now: number,
+): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name: visible(name), ...each }));
-	out(
-		`${counted(events, "event")} taken in${journal > 0 ? `, ${counted(journal, "batch", "batches")} not sorted yet` : ""}\n`,
-	);
+	const unsorted = `, ${counted(journal, "batch", "batches")} not sorted yet, the oldest for ${duration(journalAge)}`;
+	out(`${counted(events, "event")} taken in${journal > 0 ? unsorted : ""}\n`);
 	if (room) out(`the store takes ${sizeText(room.used)} of ${sizeText(room.max)}\n`);
 	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
 	if (forgotten > 0)

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type * as z from "zod";
+import { withTlsOf } from "../outbox/postgres/tls.ts";
+import { sqliteFile } from "../outbox/store-url.ts";
 import { isRecord } from "../providers/json.ts";
 import type { ProviderName } from "../providers/registry.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
@@ -152,7 +154,11 @@ export async function loadConfig(options: LoadOptions = {}): Promise<CheckedConf
 
 /** Warnings about a valid configuration, one line each. They contain no secret. */
 export const warningsOf = (config: CheckedConfig, env: Environment = process.env): string[] =>
-	findWarnings(config, env.PGSSLMODE);
+	findWarnings({ ...config, store: storeUrl(config.store, env) });
+
+/** Adds to a store's URL what the environment says of TLS to a database. */
+export const storeUrl = (store: string, env: Environment = process.env): string =>
+	sqliteFile(store) === undefined ? withTlsOf(env, store) : store;
 
 /** Loads only the write keys, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
 export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { trustsStrangers } from "../http/client-address.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { opaqueOrigin } from "../http/origins.ts";
+import { tlsOf } from "../outbox/postgres/tls.ts";
 import { sqliteFile } from "../outbox/store-url.ts";
 import { hasDestination } from "./destination.ts";
 import type { CheckedConfig } from "./schema.ts";
@@ -27,31 +28,31 @@ function shared(secrets: Secret[], named: (path: string) => string): string[] {
 	});
 }
 
-/** Modes of TLS by which pg encrypts, if the environment names them; with any other it does not. */
-const encrypting = ["no-verify", "prefer", "require", "verify-ca", "verify-full"];
-/** Modes of TLS that accept any certificate, in pg or in other clients of PostgreSQL. */
+/** Modes of TLS that accept any certificate; `require` too, unless a file of authorities is named. */
 const unverifying = ["no-verify", "allow", "prefer"];
 
 /**
- * Protection of the way to a database on another machine, by its URL or else `sslMode`, as pg reads them; undefined if
- * the way needs none or has TLS with a verified certificate: https://node-postgres.com/features/ssl
+ * Protection of the way to a database on another machine; undefined if it needs none or has TLS with a verified
+ * certificate: https://www.postgresql.org/docs/current/libpq-ssl.html
  */
-function weakTls(store: string, sslMode: string | undefined): "none" | "unverified" | undefined {
+function weakTls(store: string): "none" | "unverified" | undefined {
 	if (sqliteFile(store) !== undefined) return undefined;
 	const { hostname, searchParams } = new URL(store);
 	const host = searchParams.get("host") || hostname;
 	const isLocal = host === "" || /^(\/|%2f)/i.test(host) || isLoopback(`http://${host}`) || host === "::1";
 	if (isLocal) return undefined;
+	const isLax = (mode: string, authorities: string | undefined) =>
+		unverifying.includes(mode) || (mode === "require" && !authorities) ? "unverified" : undefined;
+	const { mode, authorities } = tlsOf(searchParams);
+	if (mode) return mode === "disable" ? "none" : isLax(mode, authorities);
+	// Settings of pg's own: https://node-postgres.com/features/ssl
 	const { ssl, sslmode, sslcert, sslkey, sslrootcert, sslnegotiation, uselibpqcompat } =
 		Object.fromEntries(searchParams);
-	const isLax = (mode: string) => (unverifying.includes(mode) ? "unverified" : undefined);
-	if (sslmode || sslcert || sslkey || sslrootcert) {
-		if (sslmode === "disable") return "none";
-		return uselibpqcompat === "true" && sslmode === "require" && !sslrootcert ? "unverified" : isLax(sslmode ?? "");
-	}
-	if (ssl) return ssl === "0" || ssl === "false" ? "none" : isLax(ssl);
-	if (sslnegotiation === "direct") return undefined;
-	return encrypting.includes(sslMode ?? "") ? isLax(sslMode ?? "") : "none";
+	if (sslmode === "disable") return "none";
+	if (sslmode && uselibpqcompat === "true") return isLax(sslmode, sslrootcert);
+	if (sslmode || sslcert || sslkey || sslrootcert) return isLax(sslmode ?? "", "");
+	if (ssl) return ssl === "0" || ssl === "false" ? "none" : isLax(ssl, "");
+	return sslnegotiation === "direct" ? undefined : "none";
 }
 
 /** Whether a secret repeats a part of itself, or its characters mostly follow each other, as in `aaa` or `123`. */
@@ -72,11 +73,8 @@ function isPattern(secret: string): boolean {
 	return followers.length > length * (3 / 4);
 }
 
-/**
- * Warnings about a valid configuration, one line each. They contain no secret.
- * @param sslMode The environment's `PGSSLMODE`.
- */
-export function findWarnings(config: CheckedConfig, sslMode: string | undefined): string[] {
+/** Warnings about a valid configuration, one line each. They contain no secret. */
+export function findWarnings(config: CheckedConfig): string[] {
 	const { sites, store, trustProxy } = config;
 	const named = (path: string) => nameOf(path, sites.length);
 	const secrets = secretsIn(config);
@@ -94,7 +92,7 @@ export function findWarnings(config: CheckedConfig, sslMode: string | undefined)
 	if (trustProxy !== undefined && trustsStrangers(trustProxy)) {
 		found.push(`${named("trustProxy")} names large parts of the internet: whoever is there can choose an address`);
 	}
-	const tls = weakTls(store, sslMode);
+	const tls = weakTls(store);
 	if (tls === "none") {
 		found.push(
 			`${named("store")} is on another machine and used without TLS: events and the password can be read on the way. Add sslmode=verify-full`,

@@ -18,6 +18,7 @@ export const problemStatuses: Record<ProblemCode, number> = {
 	rate_limited: 429,
 	internal_error: 500,
 	store_unavailable: 503,
+	outcome_unknown: 503,
 };
 
 /** Seconds in `Retry-After` when the store is unavailable. */
@@ -45,7 +46,7 @@ function sendProblem(response: Response, code: ProblemCode, detail: string, retr
 	codes.set(response, code);
 	const problem: Problem = { type: "about:blank", title: STATUS_CODES[status] ?? "", status, code, detail };
 	if (code === "invalid_server_key" || code === "invalid_admin_token") response.set("WWW-Authenticate", "Bearer");
-	const wait = code === "store_unavailable" ? storeRetryAfter : retryAfter;
+	const wait = status === 503 ? storeRetryAfter : retryAfter;
 	if (wait !== undefined) response.set("Retry-After", String(wait));
 	// Guard (SECURITY.md): readable-problems
 	if (response.locals.hasReadableProblems && !response.hasHeader("Access-Control-Allow-Origin")) {
@@ -64,6 +65,11 @@ const bodyErrors: Record<string, [ProblemCode, string]> = {
 	"charset.unsupported": ["unsupported_media_type", "the body's charset is not supported: send UTF-8"],
 };
 
+const storeDetails: Record<StoreUnavailableError["code"], string> = {
+	store_unavailable: "the store is not available: try again later",
+	outcome_unknown: "the store has not said whether it took this: send it again later, with the same ids",
+};
+
 /** Answers every error with a problem. Unexpected errors go to `onUnexpected`, and the client learns nothing of them. */
 export function problemHandler(onUnexpected: (error: unknown, response: Response) => void): ErrorRequestHandler {
 	return (error, _request, response, next) => {
@@ -71,7 +77,7 @@ export function problemHandler(onUnexpected: (error: unknown, response: Response
 		if (error instanceof RequestError) return sendProblem(response, error.code, error.message, error.retryAfter);
 		if (error instanceof StoreUnavailableError) {
 			onUnexpected(error, response);
-			return sendProblem(response, "store_unavailable", "the store is not available: try again later");
+			return sendProblem(response, error.code, storeDetails[error.code]);
 		}
 		// Errors of body-parser and of zlib have a status. A 4xx status means that the body is wrong.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {

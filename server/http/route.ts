@@ -75,8 +75,10 @@ export const ok = (description: string, content: Answer["content"]): Answer => (
 /** Problems of every route that reads a body. */
 export const bodyProblems: readonly ProblemCode[] = ["malformed_body", "body_too_large", "unsupported_media_type"];
 /** Problems of every route that uses the store and limits requests. */
-export const storeProblems: readonly ProblemCode[] = ["store_unavailable", "rate_limited"];
+const storeProblems: readonly ProblemCode[] = ["store_unavailable", "rate_limited"];
+/** Problems of every route that changes the store, where a commit's answer can be lost. */
+export const writeProblems: readonly ProblemCode[] = [...storeProblems, "outcome_unknown"];
 /** Problems of every route for backends. */
-export const backendProblems: readonly ProblemCode[] = ["invalid_server_key", ...storeProblems];
+export const backendProblems: readonly ProblemCode[] = ["invalid_server_key", ...writeProblems];
 /** Problems of every route for operators. */
 export const operatorProblems: readonly ProblemCode[] = ["invalid_admin_token", ...storeProblems];

@@ -4,7 +4,7 @@ import type { ReadBodies } from "../http/body-room.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess, IsCompared } from "../http/rate-limit.ts";
-import { json, named, type Operation, ok, type Route, storeProblems } from "../http/route.ts";
+import { json, named, type Operation, ok, type Route, writeProblems } from "../http/route.ts";
 import type { BodyCheck, HookBody, HookHead } from "../providers/hook.ts";
 import { definitions, type ReporterName, reporterNames } from "../providers/registry.ts";
 import { createReporting, type ReportedSite, type ReportingOptions, rulesFor } from "./reporting.ts";
@@ -43,7 +43,7 @@ function postHook(from: ReporterName): Operation {
 		...(hooks?.query && { query: hooks.query }),
 		body: hookBody,
 		answer: ok("The web hook is stored; `repeated` is true if it was stored before", hookAnswer),
-		problems: ["malformed_body", "body_too_large", "invalid_signature", ...storeProblems],
+		problems: ["malformed_body", "body_too_large", "invalid_signature", ...writeProblems],
 	};
 }
 

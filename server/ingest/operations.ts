@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { eventSchema, limits } from "../../shared/event.ts";
 import { batchReplySchema, batchSchema, eventsSchema } from "../../shared/wire.ts";
-import { backendProblems, bodyProblems, json, named, type Operation, storeProblems } from "../http/route.ts";
+import { backendProblems, bodyProblems, json, named, type Operation, writeProblems } from "../http/route.ts";
 
 const events = z.array(named("Event", eventSchema)).max(limits.batchEvents);
 const batch = named("Batch", batchSchema.extend({ events }));
@@ -17,7 +17,7 @@ export const postBatch: Operation = {
 	summary: "Events of a page, from the browser",
 	body: { "application/json": batch, "text/plain": batch },
 	answer: accepted,
-	problems: [...bodyProblems, ...storeProblems, "invalid_write_key", "origin_not_allowed"],
+	problems: [...bodyProblems, ...writeProblems, "invalid_write_key", "origin_not_allowed"],
 };
 
 export const postEvents: Operation = {

@@ -104,6 +104,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		`Ids of delivered events and facts about people that were deleted because the store was full. ${inStore}`,
 	);
 	const journal = gauge("journal_batches", `Batches on disk that are not sorted into lanes yet. ${inStore}`);
+	const journalOldest = gauge(
+		"journal_oldest_seconds",
+		`Age of the oldest batch that is not sorted into lanes yet. ${inStore}`,
+	);
 	const stuck = gauge("journal_stuck", `Batches that could not be sorted into lanes and were set aside. ${inStore}`);
 
 	const labelsOf = ({ site, name }: Destination) => ({ site: labelOf(site), destination: name });
@@ -156,6 +160,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 				full.set(stored.room.isFull ? 1 : 0);
 			}
 			journal.set(stored.journal);
+			journalOldest.set(stored.journalAge / 1_000);
 			stuck.set(stored.stuck);
 			forgotten.inc(stored.forgotten);
 			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);

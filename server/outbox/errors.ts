@@ -1,10 +1,16 @@
-/**
- * Failure of a store: the disk is full, the file is gone, the database is down. Nothing was changed, unless the store
- * failed just after a write. A caller may repeat a batch, with the same event ids, as duplicates are discarded.
- */
+/** Failure of a store: the disk is full, the file is gone, the database is down. Nothing was changed. */
 export class StoreUnavailableError extends Error {
-	override readonly name = "StoreUnavailableError";
-	readonly code = "store_unavailable";
+	override readonly name: string = "StoreUnavailableError";
+	readonly code: "store_unavailable" | "outcome_unknown" = "store_unavailable";
+}
+
+/**
+ * Failure of a store during a commit, whose answer was lost: all was changed, or nothing. A caller may repeat a batch
+ * with the same event ids, as duplicates are discarded.
+ */
+export class OutcomeUnknownError extends StoreUnavailableError {
+	override readonly name = "OutcomeUnknownError";
+	override readonly code = "outcome_unknown";
 }
 
 /** Refusal to open a store before an operator acts: another process uses it, or its schema is newer. */

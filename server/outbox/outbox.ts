@@ -24,9 +24,11 @@ export type { DestinationStats, OutboxStats } from "./tally.ts";
  * in fan-out and replays. ARCHITECTURE.md has the states of a lane and of a delivery.
  */
 export interface Outbox {
+	/** Returns the time by the clock of all processes that share the store; absent if only this process has it. */
+	now?(): number;
 	/**
-	 * Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}. The last fifth of a limited
-	 * store is for trusted batches and reports.
+	 * Stores a batch; resolves once it is durable. Rejects with {@link StoreUnavailableError}, whose code is
+	 * `outcome_unknown` if the batch may be stored. The last fifth of a limited store is for trusted batches and reports.
 	 */
 	append(batch: Batch | JournalRow): Promise<void>;
 	/**

@@ -25,6 +25,8 @@ export interface DestinationStats {
 export interface OutboxStats {
 	/** Number of batches not fanned out yet. */
 	journal: number;
+	/** Age of the oldest of these batches, ms; 0 without one. */
+	journalAge: number;
 	/** Number of batches set aside because they could not be fanned out. */
 	stuck: number;
 	/** Number of events fanned out since the store was made, with discarded ones. */

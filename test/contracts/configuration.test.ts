@@ -306,7 +306,8 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		["postgres://db.example/shop?ssl=true", {}],
 		["postgres://db.example/shop?sslrootcert=/ca.pem", {}],
 		["postgres://db.example/shop?sslnegotiation=direct", {}],
-		["postgres://db.example/shop", { PGSSLMODE: "require" }],
+		["postgres://db.example/shop", { PGSSLMODE: "verify-full" }],
+		["postgres://db.example/shop", { PGSSLMODE: "require", PGSSLROOTCERT: "/ca.pem" }],
 		["postgres://127.0.0.1:5432/shop", {}],
 		["postgres://[::1]/shop", {}],
 		["postgres:///shop?host=/run/postgresql", {}],
@@ -319,6 +320,8 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		["postgres://db.example/shop?sslmode=prefer", {}],
 		["postgres://db.example/shop?ssl=no-verify", {}],
 		["postgres://db.example/shop?uselibpqcompat=true&sslmode=require", {}],
+		["postgres://db.example/shop?sslmode=require", {}],
+		["postgres://db.example/shop", { PGSSLMODE: "require" }],
 		["postgres://db.example/shop", { PGSSLMODE: "no-verify" }],
 		["postgres://db.example/shop?ssl=no-verify&sslnegotiation=direct", {}],
 	])("a database that anybody on the way can pretend to be: %s", async (EVENTFERRY_STORE, env) => {
@@ -327,8 +330,8 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		expect(warnings.join()).not.toContain("s3cr3t");
 	});
 	test.each([
-		"postgres://db.example/shop?sslmode=require",
-		"postgres://db.example/shop?sslmode=verify-ca",
+		"postgres://db.example/shop?sslmode=require&sslrootcert=/ca.pem",
+		"postgres://db.example/shop?sslmode=verify-ca&sslrootcert=/ca.pem",
 		"postgres://db.example/shop?uselibpqcompat=true&sslmode=require&sslrootcert=/ca.pem",
 		"postgres://127.0.0.1/shop?sslmode=no-verify",
 	])("but not %s", async (EVENTFERRY_STORE) => expect(await ofVariables({ EVENTFERRY_STORE })).toEqual([]));

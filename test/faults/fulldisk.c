@@ -1,6 +1,7 @@
 /*
  * LD_PRELOAD library that simulates a full disk while the file FULLDISK_FLAG exists: a write beyond the end of a
- * file under FULLDISK_DIR fails with ENOSPC, and a write within the file succeeds.
+ * file under FULLDISK_DIR fails with ENOSPC, and a write within the file succeeds. While FULLDISK_NO_SYNC exists, a
+ * sync of such a file fails with EIO, as after a fault of the disk.
  *
  *     cc -shared -fPIC -O2 -o fulldisk.so fulldisk.c -ldl
  */
@@ -13,15 +14,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int has_no_room(int fd, off_t end) {
-	const char *flag = getenv("FULLDISK_FLAG"), *folder = getenv("FULLDISK_DIR");
+static int is_hit(int fd, const char *variable) {
+	const char *flag = getenv(variable), *folder = getenv("FULLDISK_DIR");
 	if (!flag || !folder || access(flag, F_OK)) return 0;
 	char link[64], path[4096];
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t length = readlink(link, path, sizeof path - 1);
-	if (length < 0 || (size_t)length < strlen(folder) || strncmp(path, folder, strlen(folder))) return 0;
+	return length >= 0 && (size_t)length >= strlen(folder) && !strncmp(path, folder, strlen(folder));
+}
+
+static int has_no_room(int fd, off_t end) {
 	struct stat status;
-	return !fstat(fd, &status) && end > status.st_size;
+	return is_hit(fd, "FULLDISK_FLAG") && !fstat(fd, &status) && end > status.st_size;
+}
+
+static int sync_by(const char *name, int fd) {
+	if (is_hit(fd, "FULLDISK_NO_SYNC")) {
+		errno = EIO;
+		return -1;
+	}
+	return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
+}
+
+int fsync(int fd) {
+	return sync_by("fsync", fd);
+}
+
+int fdatasync(int fd) {
+	return sync_by("fdatasync", fd);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) {

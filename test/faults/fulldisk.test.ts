@@ -124,3 +124,31 @@ for (const [name, isAvailable, make] of disks) {
 		});
 	});
 }
+
+it.skipIf(!library)(
+	`a proxy whose disk fails to sync answers outcome_unknown, and the same ids are delivered once${reason && ` (skipped: ${reason})`}`,
+	async () => {
+		const sandbox = await startSandbox();
+		sandbox.addPerson("crisp", { email: "ada@example.com" });
+		const disk = simulatedDisk();
+		const flag = `${disk.path}-no-sync`;
+		const env = { ...disk.env, FULLDISK_NO_SYNC: flag };
+		const proxy = await serve({ ...crispEnvironment(sandbox, `${disk.path}/store.db`), ...env });
+		try {
+			const events = [track("once")];
+			writeFileSync(flag, "");
+			const refused = await postEvents(proxy.url, events);
+			expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, expect.stringMatching(/^[1-9]\d*$/)]);
+			expect(await refused.json()).toMatchObject({ code: "outcome_unknown" });
+			rmSync(flag);
+			expect((await postEvents(proxy.url, events)).status).toBe(202);
+			await delivered(proxy.url);
+			const arrived = sandbox.requests("crisp").filter(({ path }) => path.includes("/people/events/"));
+			expect(arrived).toHaveLength(1);
+		} finally {
+			await proxy.kill();
+			await sandbox.stop();
+			disk.remove();
+		}
+	},
+);

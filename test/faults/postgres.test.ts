@@ -146,8 +146,8 @@ describe("three proxies on one PostgreSQL", () => {
 					email,
 				).toHaveLength(1);
 			}
-			// A fault repeats at most the four requests under way in each proxy.
-			expect(repeats).toBeLessThanOrEqual(4 * size * harmful);
+			// A fault repeats at most the eight requests of each proxy that are not settled.
+			expect(repeats).toBeLessThanOrEqual(8 * size * harmful);
 		},
 		240_000 + rounds * 20_000,
 	);
@@ -190,7 +190,7 @@ describe("three proxies on one PostgreSQL", () => {
 		stopped?.process.kill("SIGCONT");
 		proxies[0] = undefined;
 		await delivered(stopped?.url ?? "", 120_000);
-		expect(expectAll(posted)).toBeLessThanOrEqual(2 * 4);
+		expect(expectAll(posted)).toBeLessThanOrEqual(2 * 8);
 		expect((await postEvents(stopped?.url ?? "", [track("after", { person: { email: people[0] } })])).status).toBe(202);
 		await vi.waitFor(() => expect(arrived.get(people[0] ?? "")?.at(-1)).toBe("after"), { timeout: 120_000 });
 	});
@@ -227,7 +227,8 @@ describe("three proxies on one PostgreSQL", () => {
 				503,
 				expect.stringMatching(/^[1-9]\d*$/),
 			]);
-			expect(await refused.json()).toMatchObject({ code: "store_unavailable" });
+			// A session may end while it has the post.
+			expect(["store_unavailable", "outcome_unknown"]).toContain((await refused.json()).code);
 			expect([await ready(0), await ready(1), await ready(2)], outage).toEqual([503, 503, 503]);
 			await end();
 			await Promise.all(

@@ -27,7 +27,7 @@ function dayOf(arrived: number[], { requests = 2, owed = [] as string[], isKept 
 	const people = { crisp: [ada], helpcrunch: [ada], vibetrace: [ada] };
 	const owedIds = () => ({ crisp: new Set(owed), helpcrunch: new Set(owed), vibetrace: new Set(owed) });
 	const remaining: Remaining = {
-		stats: { journal: 0, stuck: 0, events: 2, discarded: {}, forgotten: 0, bytes: 0, destinations: [] },
+		stats: { journal: 0, journalAge: 0, stuck: 0, events: 2, discarded: {}, forgotten: 0, bytes: 0, destinations: [] },
 		owed: owedIds(),
 		dead: { crisp: new Map(), helpcrunch: new Map(), vibetrace: new Map() },
 	};

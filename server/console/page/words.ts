@@ -103,6 +103,7 @@ export const fullWords = (room: Stats["room"]): string | undefined =>
 
 const errors: Record<string, string> = {
 	store_unavailable: "The event store does not answer now. No accepted event is lost.",
+	outcome_unknown: "The event store did not say whether it was done. No accepted event is lost.",
 	rate_limited: "Too many requests from this address.",
 	invalid_admin_token: "The admin token is no longer accepted.",
 };

@@ -1,5 +1,6 @@
 import type { Client, ClientBase, ClientConfig, PoolClient } from "pg";
-import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { OutcomeUnknownError, StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { libpqUrls, type TlsUrls } from "./tls.ts";
 
 /** A row of PostgreSQL, with bigint read as a number. */
 export type Row = Record<string, unknown>;
@@ -10,14 +11,24 @@ export type Database = Awaited<ReturnType<typeof connect>>;
 const connectMs = 3_000;
 const answerMs = 10_000;
 /**
- * SQL that begins a transaction with time limits of its own, which hold behind a pooler as well,
- * https://www.postgresql.org/docs/current/runtime-config-client.html. A process that stops within a transaction loses
- * its locks after 3 s; others wait longer than that for a lock.
+ * Limits by which the server ends what a process leaves behind that is frozen, killed or cut off, ms:
+ * https://www.postgresql.org/docs/current/runtime-config-client.html. The server is the one to do it: a frozen process
+ * can not, and its locks stop the others. The network's limit ends a session that waits to write to its client, which
+ * the limit of a statement does not. Others wait for a lock longer than a stopped process keeps one between statements.
  */
-const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL lock_timeout = 6000;
-	SET LOCAL statement_timeout = 8000`;
-/** SQL that begins a transaction in which all reads see the store at one moment. */
-const beginSnapshot = begin.replace("BEGIN;", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;");
+const limits = {
+	idle_in_transaction_session_timeout: 3_000,
+	lock_timeout: 6_000,
+	statement_timeout: 8_000,
+	tcp_user_timeout: 6_000,
+};
+/** Limits in s after which the server ends an idle session whose client's machine is gone. */
+const keepalives = { tcp_keepalives_idle: 10, tcp_keepalives_interval: 5, tcp_keepalives_count: 3 };
+
+const beginLimited = `BEGIN; ${Object.entries(limits)
+	.map(([name, ms]) => `SET LOCAL ${name} = ${ms}`)
+	.join("; ")}`;
+const asSnapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /**
  * Settings of a session whose statements are prepared. Their plans are kept, also those made while the tables were empty
  * and reading all of a table was cheap, so every plan finds its rows by an index:
@@ -30,6 +41,7 @@ const plans = {
 	jit: "off",
 	plan_cache_mode: "force_generic_plan",
 };
+const session = { ...limits, ...keepalives, ...plans };
 /** Maximum number of connections of a process, besides the one that listens. */
 const maxConnections = 10;
 /** Object id of the type bigint in `pg_type`. */
@@ -56,22 +68,28 @@ export const codeOf = (error: unknown): string | undefined => {
 	return cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
 };
 
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message || cause.name : String(cause));
 const unavailable = (cause: unknown) =>
-	cause instanceof StoreUnavailableError
-		? cause
-		: new StoreUnavailableError(cause instanceof Error ? cause.message || cause.name : String(cause), { cause });
+	cause instanceof StoreUnavailableError ? cause : new StoreUnavailableError(messageOf(cause), { cause });
 
-const settings = {
-	idle_in_transaction_session_timeout: "3000",
-	lock_timeout: "6000",
-	statement_timeout: "8000",
-	...plans,
-};
+/**
+ * Returns the error of a statement that commits. Only an error that did not end the session says that nothing was
+ * committed: https://www.postgresql.org/docs/current/protocol-error-fields.html.
+ */
+function errorOfCommit(cause: unknown): StoreUnavailableError {
+	const isRefusal = cause instanceof Error && "severity" in cause && cause.severity === "ERROR";
+	return isRefusal ? unavailable(cause) : new OutcomeUnknownError(messageOf(cause), { cause });
+}
+
+/**
+ * Sets the limits of a session that this process has to itself. Resolves to false, with nothing set, behind a pooler,
+ * which lends its sessions to several clients, and refuses such settings as parameters of a connection.
+ */
 export async function limitSession(client: ClientBase): Promise<boolean> {
 	const { rowCount } = await client.query(
 		`SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS t (name, value)
 		WHERE pg_backend_pid() = $3`,
-		[Object.keys(settings), Object.values(settings), "processID" in client ? client.processID : null],
+		[Object.keys(session), Object.values(session), "processID" in client ? client.processID : null],
 	);
 	return rowCount !== 0;
 }
@@ -96,11 +114,26 @@ async function loadPg() {
 	}
 }
 
+/** Tells whether the server has no TLS where that is allowed. */
+async function lacksTls(Client: new (config: ClientConfig) => Client, { url, withoutTls }: TlsUrls): Promise<boolean> {
+	if (!withoutTls) return false;
+	const client = new Client({ connectionString: url, connectionTimeoutMillis: connectMs });
+	try {
+		await client.connect();
+		return false;
+	} catch (error) {
+		return messageOf(error) === "The server does not support SSL connections";
+	} finally {
+		await client.end().catch(() => {});
+	}
+}
+
 /** Makes a pool of connections to a database. It connects when it is used first. */
 export async function connect(url: string) {
+	const urls = libpqUrls(url);
 	const pg = await loadPg();
 	const config: ClientConfig = {
-		connectionString: url,
+		connectionString: (await lacksTls(pg.Client, urls)) ? urls.withoutTls : urls.url,
 		connectionTimeoutMillis: connectMs,
 		query_timeout: answerMs,
 		keepAlive: true,
@@ -150,30 +183,55 @@ export async function connect(url: string) {
 		}
 	}
 
-	async function attempt<Result>(work: (run: Run) => Promise<Result>, start = begin): Promise<Result> {
+	function begin(run: Run, client: ClientBase): void {
+		void run(limited.has(client) ? "BEGIN" : beginLimited);
+	}
+
+	/** Commits what was sent. A statement for which the caller did not wait tells why nothing was committed. */
+	async function commit(client: ClientBase, sent: readonly Promise<unknown>[] = []): Promise<void> {
+		const { command } = await client.query("COMMIT").catch((error) => Promise.reject(errorOfCommit(error)));
+		if (command === "COMMIT") return;
+		await Promise.all(sent);
+		throw new StoreUnavailableError("the transaction was rolled back");
+	}
+
+	async function attempt<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
 		return lend(async (run, client) => {
-			void run(limited.has(client) ? start.replace(/;.*/s, "") : start);
+			begin(run, client);
 			const sent: Promise<Row[]>[] = [];
 			const result = await work((text, values) => {
 				const rows = run(text, values);
 				sent.push(rows);
 				return rows;
 			});
-			const { command } = await client.query("COMMIT");
-			if (command === "COMMIT") return result;
-			// A statement for which the caller did not wait says why.
-			await Promise.all(sent);
-			throw new StoreUnavailableError("the transaction was rolled back");
+			await commit(client, sent);
+			return result;
 		});
 	}
 
 	return {
 		/** Runs one statement, as a transaction. */
 		run: ((text, values) => lend((run) => run(text, values))) as Run,
+		/** Runs one statement that writes, as a transaction. Rejects with `OutcomeUnknownError` if it may have been written. */
+		write: ((text, values) =>
+			lend(async (run, client) => {
+				if (limited.has(client)) return run(text, values).catch((error) => Promise.reject(errorOfCommit(error)));
+				begin(run, client);
+				const rows = await run(text, values);
+				await commit(client);
+				return rows;
+			})) as Run,
 		/** Runs statements on one connection, each as a transaction. */
 		connection: lend,
 		/** Runs reads that see the store at one moment. */
-		snapshot: <Result>(work: (run: Run) => Promise<Result>) => attempt(work, beginSnapshot),
+		snapshot: <Result>(work: (run: Run) => Promise<Result>): Promise<Result> =>
+			lend(async (run, client) => {
+				begin(run, client);
+				void run(asSnapshot);
+				const result = await work(run);
+				await run("COMMIT");
+				return result;
+			}),
 		/** Runs statements as a transaction, which is repeated after a conflict with another one. */
 		async transaction<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
 			for (let tries = 1; ; tries += 1) {
@@ -184,7 +242,7 @@ export async function connect(url: string) {
 				}
 			}
 		},
-		client: () => new pg.Client(config),
+		client: (): Client => new pg.Client(config),
 		end: () => pool.end(),
 	};
 }

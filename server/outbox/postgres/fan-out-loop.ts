@@ -4,6 +4,9 @@ import { fanOutSize, retryMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { type createFanOut, isOfBatch } from "./fan-out.ts";
 
+/** Delay before the next try while the lock may still be that of a failed transaction, whose connection was closed. */
+const releasedMs = 20;
+
 /**
  * Makes a loop that fans out in the background. It ends when the journal is empty or another transaction has the lock.
  * Each transaction that had the lock is followed by a look at the journal without it, so no batch is overlooked. If the
@@ -17,6 +20,8 @@ export function createFanOutLoop(
 	let running: Promise<void> | undefined;
 	let isRunning = false;
 	let isWanted = false;
+	/** True from a failure until the lock is free again. */
+	let hasFailed = false;
 	/** Maximum number of events in a transaction. Lower after a failure, as a slow database can still do small ones. */
 	let most = fanOutSize;
 
@@ -34,14 +39,20 @@ export function createFanOutLoop(
 			isWanted = false;
 			try {
 				const { batches, isBusy, discarded, setAside } = await fanOut(Date.now(), most);
+				hasFailed = setAside !== undefined || (hasFailed && isBusy);
 				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.reason}`, setAside.error);
 				if (batches > 0) {
 					most = Math.min(fanOutSize, most * 2);
 					onDone(discarded);
 				}
+				if (isBusy && hasFailed) {
+					isWanted = true;
+					await delay(releasedMs, undefined, { signal: stopping.signal }).catch(() => {});
+				}
 				isWanted ||= !isBusy && (await isWaiting());
 			} catch (error) {
 				isWanted = true;
+				hasFailed = true;
 				await afterFailure(error);
 			}
 		}

@@ -62,10 +62,10 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 	);
 }
 
-export function createJournal({ database: { run } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
+export function createJournal({ database: { write } }: Shared, { ensureRoom }: Room, onAppended: () => void) {
 	const { ask, done } = createGroupCommit<JournalRow, void>(
 		async (batches) => {
-			await insertBatches(run, batches);
+			await insertBatches(write, batches);
 			onAppended();
 			return [];
 		},

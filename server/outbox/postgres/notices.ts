@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Database } from "./connection.ts";
+import { type Database, limitSession } from "./connection.ts";
 
 const channel = "eventferry";
 /** Delay before listening again after the connection was lost. */
@@ -26,8 +26,7 @@ export function createNotices({ client }: Pick<Database, "client">, self: string
 		try {
 			await listening.connect();
 			// A pooler lends its connections to several clients: LISTEN has no effect, and a later notice confuses the pooler.
-			const { rows } = await listening.query("SELECT pg_backend_pid() AS pid");
-			if (!("processID" in listening) || rows[0]?.pid !== listening.processID) return false;
+			if (!(await limitSession(listening))) return false;
 			await listening.query(`LISTEN ${channel}`);
 			onNotice();
 			await ended;

@@ -4,6 +4,7 @@ import { unwellMs } from "../limits.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
 import { createBudgets } from "./budget.ts";
+import { aheadBy } from "./clock.ts";
 import { codeOf, type Database } from "./connection.ts";
 import { createCounters } from "./counters.ts";
 import { openDatabase } from "./database.ts";
@@ -37,7 +38,7 @@ const settledTogether = 200;
 const gathering = { ms: 10, enough: 4 };
 /** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
-/** Difference from the database's clock above which a fault is reported, as budgets and waits depend on the clock. */
+/** Difference from the database's clock above which a fault is reported, as claims depend on the clock. */
 const clockOffMs = 2_000;
 
 /** Opens a database, unless a migration to it is not finished. */
@@ -108,11 +109,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		await database.run(`SELECT ${notice}`);
 	}
 	async function beat(): Promise<void> {
-		const at = Date.now();
+		const start = Date.now();
 		const seen = await owners.beat();
 		if (seen.wasDead)
 			faults.tell("the database has not heard from this process for too long: requests under way may be sent twice");
-		const skew = Math.round(seen.time - (at + Date.now()) / 2);
+		const skew = Math.round(aheadBy({ time: seen.time, start, end: Date.now() }));
 		if (Math.abs(skew) > clockOffMs && !isSkewTold)
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
@@ -135,6 +136,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	fanOut.start();
 
 	return {
+		now: owners.now,
 		append: (batch) =>
 			journal.append(batch).catch((error) => {
 				noteDiskError(error);

@@ -1,5 +1,8 @@
+import { createClock } from "./clock.ts";
 import type { Database } from "./connection.ts";
 
+/** SQL for the time of the database, ms since the epoch. */
+const timeOfDatabase = "extract(epoch FROM clock_timestamp()) * 1000 AS time";
 /** Interval between beats, by which a process shows that it lives. */
 const beatMs = 1_500;
 /** Time without a beat after which a process is taken for dead and its leases end. */
@@ -18,13 +21,16 @@ export interface Owner {
  * decides which owners are dead. A process that slept for too long becomes another owner, and has lost its leases.
  */
 export async function createOwners({ run }: Pick<Database, "run">) {
+	const clock = createClock(() => performance.now());
 	let id = await register();
 	let seenAt = performance.now();
 	/** Start of the beats without a gap. After an outage of the database all processes look dead, until they beat again. */
 	let steadySince = seenAt;
 
 	async function register(): Promise<number> {
-		const [row] = await run("INSERT INTO eventferry.owner DEFAULT VALUES RETURNING id");
+		const start = performance.now();
+		const [row] = await run(`INSERT INTO eventferry.owner DEFAULT VALUES RETURNING id, ${timeOfDatabase}`);
+		clock.correct({ time: Number(row?.time), start, end: performance.now() });
 		return Number(row?.id);
 	}
 
@@ -48,6 +54,8 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 
 	return {
 		beatMs,
+		/** Time by the clock of the database, as far as the beats tell, ms since the epoch. */
+		now: clock.now,
 		owner: {
 			get id() {
 				return id;
@@ -61,9 +69,11 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			const [row] = await run(
 				`WITH seen AS (UPDATE eventferry.owner SET seen_at = clock_timestamp() WHERE id = $1 RETURNING id)
 				SELECT EXISTS (SELECT FROM seen) AS is_seen, EXISTS (SELECT FROM eventferry.journal WHERE stuck IS NULL) AS has_journal,
-				(SELECT last_value FROM eventferry.id) AS latest_id, extract(epoch FROM clock_timestamp()) * 1000 AS time`,
+				(SELECT last_value FROM eventferry.id) AS latest_id, ${timeOfDatabase}`,
 				[id],
 			);
+			const time = Number(row?.time);
+			clock.correct({ time, start: at, end: performance.now() });
 			const wasDead = !row?.is_seen;
 			if (wasDead) id = await register();
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
@@ -75,7 +85,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 				/** Highest id of entries and lanes; it rises when events are added to lanes. */
 				latestId: Number(row?.latest_id),
 				/** Time by the clock of the database, ms since the epoch. */
-				time: Number(row?.time),
+				time,
 				/** Number of lanes freed, because their owners are dead or stopped. */
 				freed: await free(),
 				/** True if this process was taken for dead. */

@@ -11,6 +11,8 @@ export function createStats({ database }: Shared, room: Room) {
 				run(
 					`SELECT (SELECT count(*) FROM eventferry.journal WHERE stuck IS NULL) AS journal,
 			(SELECT count(*) FROM eventferry.journal WHERE stuck IS NOT NULL) AS stuck,
+			(SELECT extract(epoch FROM clock_timestamp() - stored_at) * 1000 FROM eventferry.journal
+				WHERE stuck IS NULL ORDER BY id LIMIT 1) AS journal_age,
 			(SELECT sum(pg_total_relation_size(oid)) FROM pg_class
 				WHERE relnamespace = 'eventferry'::regnamespace AND relkind = 'r')::bigint AS bytes`,
 				),
@@ -36,6 +38,7 @@ export function createStats({ database }: Shared, room: Room) {
 		return {
 			...tally(counters, current),
 			journal: Number(store?.journal),
+			journalAge: Math.max(0, Number(store?.journal_age ?? 0)),
 			stuck: Number(store?.stuck),
 			bytes: Number(store?.bytes),
 			...(use && { room: use }),

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
-import { StoreOpenError, StoreUnavailableError } from "../errors.ts";
+import { OutcomeUnknownError, StoreOpenError, StoreUnavailableError } from "../errors.ts";
 import { sealed } from "../journal-row.ts";
 import { createListeners } from "../listeners.ts";
 import type { Discarded, Outbox } from "../outbox.ts";
@@ -23,6 +23,29 @@ const execArgv = process.execArgv.some((flag) => flag.startsWith("--input-type")
 /** Operations of deliveries, which can wait a little, as several requests are under way at a time. */
 const unhurried: ReadonlySet<keyof Operations> = new Set(["settle", "take"]);
 
+/** Operations whose callers must know whether a failed one may have changed the store. */
+const changing: ReadonlySet<keyof Operations> = new Set([
+	"append",
+	"receive",
+	"forget",
+	"replayStep",
+	"discardStep",
+	"retrySetAside",
+	"discardSetAside",
+]);
+
+interface Caller {
+	name: keyof Operations;
+	resolve(value: unknown): void;
+	reject(error: Error): void;
+}
+
+/** Makes the error of a call that failed. */
+function failureOf(message: string, name: keyof Operations, isUnknown = false, cause?: unknown): StoreUnavailableError {
+	const Failure = isUnknown && changing.has(name) ? OutcomeUnknownError : StoreUnavailableError;
+	return new Failure(message, { cause });
+}
+
 /**
  * Opens the embedded store: one SQLite file, in a thread of its own so that a slow disk never stalls HTTP. Rejects with
  * {@link StoreOpenError} if the folder is missing, another process has the file open, or its schema is newer. At
@@ -32,7 +55,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 	const path = file === inMemory ? file : resolve(file);
 	if (!existsSync(dirname(path))) throw new StoreOpenError(`the folder of the store does not exist: ${dirname(path)}`);
 	const worker = new Worker(thread, { workerData: { path, maxBytes } satisfies StoreData, execArgv });
-	const callers = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+	const callers = new Map<number, Caller>();
 	const ready = createListeners();
 	const faults = createListeners<string>();
 	const discarded = createListeners<Discarded[]>();
@@ -45,7 +68,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		for (const answer of message.answers) {
 			const caller = callers.get(answer.id);
 			callers.delete(answer.id);
-			if ("error" in answer) caller?.reject(new StoreUnavailableError(answer.error));
+			if ("error" in answer) caller?.reject(failureOf(answer.error, caller.name, answer.isUnknown));
 			else caller?.resolve(answer.value);
 		}
 		if (message.discarded.length > 0) discarded.tell(message.discarded);
@@ -53,9 +76,9 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		if (calls.length > 0) postSoon();
 	}
 
-	function end(error: Error): void {
-		ended ??= error;
-		for (const { reject } of callers.values()) reject(ended);
+	function end(message: string, cause?: unknown): void {
+		ended ??= new StoreUnavailableError(message, { cause });
+		for (const { name, reject } of callers.values()) reject(failureOf(message, name, true, cause));
 		callers.clear();
 	}
 
@@ -68,9 +91,9 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		});
 		worker.on("error", (error) => {
 			failed(error);
-			end(new StoreUnavailableError("the store's thread ended", { cause: error }));
+			end("the store's thread ended", error);
 		});
-		worker.on("exit", () => end(new StoreUnavailableError("the store is closed")));
+		worker.on("exit", () => end("the store is closed"));
 	});
 
 	let calls: Call[] = [];
@@ -96,7 +119,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 			calls.push({ id, name, args } as Call);
 			// Each message wakes the thread. Calls of deliveries are posted when the thread has answered earlier calls.
 			if (!unhurried.has(name) || callers.size < calls.length) postSoon();
-			callers.set(id, { resolve, reject });
+			callers.set(id, { name, resolve, reject });
 		});
 	});
 

@@ -35,7 +35,8 @@ export const remoteOperations = (send: (name: keyof Operations, args: unknown[])
 				send(name as keyof Operations, args),
 	});
 
-export type Answer = { id: number; value: unknown } | { id: number; error: string };
+/** Answer to a call. An error is `isUnknown` if the call's changes may be on disk. */
+export type Answer = { id: number; value: unknown } | { id: number; error: string; isUnknown?: boolean };
 
 /** A message of the thread. */
 export type Message =

@@ -15,9 +15,12 @@ export function createStats({ get, idOf, counters, room }: Shared) {
 
 	return function stats(): OutboxStats {
 		const journal = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NULL")?.n);
+		const oldest = get("SELECT stored_at FROM journal WHERE stuck IS NULL ORDER BY id LIMIT 1");
+		const journalAge = oldest ? Math.max(0, Date.now() - Number(oldest.stored_at)) : 0;
 		const stuck = Number(get("SELECT count(*) AS n FROM journal WHERE stuck IS NOT NULL")?.n);
 		const pages = get("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size");
 		const use = room.use();
-		return { ...tally(counters(), current), journal, stuck, bytes: Number(pages?.bytes), ...(use && { room: use }) };
+		const bytes = Number(pages?.bytes);
+		return { ...tally(counters(), current), journal, journalAge, stuck, bytes, ...(use && { room: use }) };
 	};
 }

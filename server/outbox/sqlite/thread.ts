@@ -20,6 +20,9 @@ const machineErrors = new Set([5, 7, 10, 13]);
 const isMachineError = (error: unknown) =>
 	error instanceof Error && "errcode" in error && machineErrors.has(Number(error.errcode) & 0xff);
 
+/** Recognises a commit that is written but perhaps not durable: IOERR_FSYNC, https://sqlite.org/rescode.html. */
+const isUnknownCommit = (error: unknown) => error instanceof Error && "errcode" in error && error.errcode === 1034;
+
 /** Calls that need room in a store of limited size. */
 const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "check"]);
 
@@ -63,7 +66,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 		} catch (error) {
 			transactions.rollback();
 			failedAt = performance.now();
-			answers = arrived.map(({ id }) => ({ id, error: messageOf(error) }));
+			answers = arrived.map(({ id }) => ({ id, error: messageOf(error), isUnknown: isUnknownCommit(error) }));
 			discarded = [];
 			if (isReady) fanOutFailed(error);
 			isReady = false;

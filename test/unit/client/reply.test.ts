@@ -46,6 +46,10 @@ test("429 and 503 wait for their Retry-After, at most a day", async () => {
 	for (const headers of [{}, { "Retry-After": "soon" }, { "Retry-After": "0" }]) {
 		expect((await empty(503, headers))._ms || undefined).toBeUndefined();
 	}
+	for (const code of ["store_unavailable", "outcome_unknown"]) {
+		const refused = new Response(JSON.stringify({ code }), { status: 503, headers: { "Retry-After": "5" } });
+		expect((await readReply(refused))._ms, code).toBe(5_000);
+	}
 	expect(await empty(500, { "Retry-After": "7" })).toEqual(failed);
 });
 

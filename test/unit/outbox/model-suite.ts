@@ -305,6 +305,7 @@ class Model {
 		const { events, discarded } = this;
 		return {
 			journal: 0,
+			journalAge: 0,
 			stuck: 0,
 			events,
 			discarded,

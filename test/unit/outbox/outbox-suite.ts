@@ -673,6 +673,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		const broken = (person: string, body: string) =>
 			event(person, body, { claims: [{ ...once(`id ${++number}`, "duplicate", unstorable), ofPerson: true }] });
 		const mend = `UPDATE journal SET head = replace(head, '${unstorable}', '15')`;
+		/** SQL that violates the primary key of a bundle, if there is one. */
+		const failsIfBundlesRemain = "INSERT INTO bundle SELECT * FROM bundle";
 		const journalCounts = async () => {
 			const { journal, stuck } = await outbox.stats();
 			return { journal, stuck };
@@ -791,6 +793,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await outbox.stats()).toMatchObject({ events: 2, discarded: { batch_discarded: 2 } });
 			expect(await outbox.discardSetAside({})).toBe(2);
 			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4, discarded: { batch_discarded: 4 } });
+			outbox = await reopen(failsIfBundlesRemain);
 			await append([first]);
 			outbox = await reopen(mend);
 			expect((await take(0)).map(({ person, bodies }) => [person, bodies])).toEqual([["bob", ["2"]]]);
@@ -807,7 +810,10 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(items[0]).not.toHaveProperty("site");
 			expect(await outbox.discardSetAside({})).toBe(1);
 			expect(await outbox.stats()).toMatchObject({ stuck: 0, events: 4 });
-			expect((await takeOne(0)).bodies).toEqual(["0", "3"]);
+			const lease = await takeOne(0);
+			expect(lease.bodies).toEqual(["0", "3"]);
+			expect(await end(lease, 0, 2)).toBe("gone");
+			outbox = await reopen(failsIfBundlesRemain);
 		});
 
 		it("is forgotten with its person", async () => {
