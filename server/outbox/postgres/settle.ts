@@ -12,8 +12,7 @@ const remember = (run: Run, known: readonly { lane: LockedLane; value: string; n
 	run(
 		`INSERT INTO eventferry.known (destination, person, value, used_at)
 		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[])
-		ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = CASE
-			WHEN abs(known.used_at - excluded.used_at) > ${knownFreshMs} THEN excluded.used_at ELSE known.used_at END
+		ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = excluded.used_at
 		WHERE known.value <> excluded.value OR abs(known.used_at - excluded.used_at) > ${knownFreshMs}`,
 		columns(
 			known,
