@@ -42,6 +42,7 @@ describe("the README's", () => {
 	test("blocks are each run, or checked, by a test", () => {
 		const covered: [start: string, where: string][] = [
 			["<script>window.eventferry = window", "test/browser/recipes.test.ts"],
+			["<script>window.eventferryConfig", "test/browser/script-tag.test.ts"],
 			["<script>window.eventferry=window", "test/contracts/command-snippet.test.ts"],
 			['import { createTracker } from "eventferry"', "test/browser/recipes.test.ts"],
 			["<TrackerProvider", "test/unit/client/react.test.ts, test/browser/recipes.test.ts"],

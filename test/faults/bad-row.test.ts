@@ -7,7 +7,7 @@ import { delivered, postEvents, type Served, serve, stats, track } from "../supp
 import { arrivalsAt, crispEnvironment, rounds } from "./connections.ts";
 
 const people = ["ada", "bob", "eve", "kim"].map((name) => `${name}@group.example`);
-const tries = Math.ceil(rounds / 2);
+const tries = Math.ceil(rounds / 3);
 
 let cluster: Cluster;
 let sandbox: Sandbox;

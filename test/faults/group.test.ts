@@ -9,7 +9,7 @@ import { type Relay, startRelay } from "./relay.ts";
 
 const [ada, bob] = ["ada@lock.example", "bob@lock.example"];
 /** Number of times that a process is frozen; the nightly form has 20. */
-const tries = Math.max(3, Math.floor(rounds / 5));
+const tries = Math.max(2, Math.floor(rounds / 5));
 /** Maximum delay of others' events, ms. */
 const longest = 15_000;
 

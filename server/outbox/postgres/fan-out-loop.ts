@@ -26,7 +26,7 @@ export function createFanOutLoop(
 	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
-		const cause = error instanceof StoreUnavailableError ? error.cause : error;
+		const cause = error instanceof StoreUnavailableError ? (error.cause ?? error) : error;
 		onFault(`events could not be fanned out, which is tried again: ${batchFailure(cause)}`, error);
 		const isAlone = most === 1;
 		most = isOfBatch(cause) ? 1 : Math.max(1, Math.floor(most / 4));

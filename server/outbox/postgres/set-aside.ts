@@ -12,7 +12,7 @@ const values = ({ ids }: SetAsideSelection) => [ids?.map(Number).filter(Number.i
 
 /** Makes the operations on batches that were set aside. `onRetried` is called when fan-out has them again. */
 export function createSetAside(
-	{ database: { run }, counters }: Shared,
+	{ database: { run, write }, counters }: Shared,
 	exclusively: Exclusively,
 	onRetried: () => void,
 ) {
@@ -44,7 +44,7 @@ export function createSetAside(
 		},
 
 		async retrySetAside(selection: SetAsideSelection): Promise<number> {
-			const rows = await run(
+			const rows = await write(
 				`UPDATE eventferry.journal SET stuck = NULL WHERE ${chosen} RETURNING id`,
 				values(selection),
 			);
