@@ -10,14 +10,14 @@ const subdomains = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
 /** Matches origins of apps and browser extensions, whose schemes have no origin of their own in the URL standard. */
 const appOrigin =
-	/^(?:capacitor|ionic|tauri|app|(?:chrome|moz|safari-web|ms-browser)-extension):\/\/[a-z\d][a-z\d.-]*(?::\d+)?$/;
+	/^(?:capacitor|ionic|tauri|wails|electron|app|ms-appx-web|vscode-webview|(?:chrome|moz|safari-web|ms-browser)-extension):\/\/[A-Za-z\d][A-Za-z\d.-]*(?::\d+)?$/;
 
 const isOrigin = (value: string) =>
 	appOrigin.test(value) || (URL.canParse(value) && /^https?:\/\//.test(value) && new URL(value).origin === value);
 
 /** Writes an origin, or a pattern of origins, in ASCII as browsers send it, if its host has other characters. */
 export function asciiOrigin(value: string): string {
-	if (!/^https?:\/\/[^/?#@\\\s]*[^\0-\x7f][^/?#@\\\s]*$/.test(value)) return value;
+	if (!/^https?:\/\/[^/?#@\\\s]*[^\0-\x7f][^/?#@\\\s]*\/?$/i.test(value)) return value;
 	// A letter stands in for the star, which a URL cannot have.
 	const plain = value.replace("://*.", "://x.");
 	if (!URL.canParse(plain)) return value;

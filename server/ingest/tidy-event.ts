@@ -1,3 +1,5 @@
+import { limits } from "../../shared/event.ts";
+
 type Json = Record<string, unknown>;
 
 export const isObject = (value: unknown): value is Json =>
@@ -41,17 +43,29 @@ function tidyId(id: unknown): unknown {
 	return /[^\0-\x7f]/.test(id.replace(trimmed, "")) ? id : trimmed;
 }
 
-/** Reads a number that may be text. Undefined if it is neither. */
+/** Reads a number that may be text. Undefined if it is neither, or too large a number. */
 function amount(value: unknown): number | undefined {
-	if (typeof value === "number") return value;
-	return typeof value === "string" && decimal.test(value.trim()) ? Number(value) : undefined;
+	const read = typeof value === "string" && decimal.test(value.trim()) ? Number(value) : value;
+	return typeof read === "number" && Number.isFinite(read) ? read : undefined;
 }
+
+/** Tells whether a value has more levels than are left, without looking further. */
+const isDeeper = (value: unknown, levels: number): boolean =>
+	typeof value === "object" &&
+	value !== null &&
+	(levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)));
 
 /** Makes a list without the items that have no readable id or quantity. Undefined if the value is no list. */
 function tidyItems(items: unknown): unknown[] | undefined {
 	if (!Array.isArray(items)) return undefined;
 	const read = items.map((item) => {
-		if (!isObject(item) || (typeof item.id !== "string" && typeof item.id !== "number")) return undefined;
+		// An item is within a list, within the data.
+		if (
+			!isObject(item) ||
+			isDeeper(item, limits.dataDepth - 2) ||
+			(typeof item.id !== "string" && typeof item.id !== "number")
+		)
+			return undefined;
 		const quantity = amount(item.quantity);
 		const price = typeof item.price === "string" ? amount(item.price) : (item.price ?? undefined);
 		return quantity === undefined ? undefined : changed(item, { quantity, price });
@@ -69,9 +83,15 @@ function tidyOrder(order: unknown): unknown {
 export function tidyPerson(person: unknown): unknown {
 	const named = withoutNulls(person);
 	if (!isObject(named)) return named;
-	const { email, userId, ids } = named;
+	const { email, userId, anonymousId, token, ids } = named;
 	const isNobody = typeof email === "string" && nobody.has(email.trim());
-	return changed(named, { email: isNobody ? undefined : email, userId: tidyId(userId), ids: withoutNulls(ids) });
+	return changed(named, {
+		email: isNobody ? undefined : email,
+		userId: tidyId(userId),
+		anonymousId: tidyId(anonymousId),
+		token: token === "" ? undefined : token,
+		ids: withoutNulls(ids),
+	});
 }
 
 /**

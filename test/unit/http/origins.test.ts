@@ -51,7 +51,9 @@ test.each([
 	"app://localhost:3000",
 	"chrome-extension://abcdefghijklmnopabcdefghijklmnop",
 	"moz-extension://0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f",
-	"safari-web-extension://0198f1c2-7d0e-7cc3-98c4-dc0c0c07398f",
+	"safari-web-extension://0198F1C2-7D0E-7CC3-98C4-DC0C0C07398F",
+	"wails://wails",
+	"vscode-webview://0198f1c2",
 ])("%s is an origin of an app or an extension", (origin) => {
 	expect(isOriginPattern(origin)).toBe(true);
 	expect(originAllowed(origin, [origin], false)).toBe(true);
@@ -69,6 +71,7 @@ test.each(["ftp://shop.example", "file://", "htps://shop.example", "javascript:/
 test.each([
 	["https://köln.example", "https://xn--kln-sna.example"],
 	["https://KÖLN.example:8443", "https://xn--kln-sna.example:8443"],
+	["HTTPS://köln.example/", "https://xn--kln-sna.example"],
 	["https://*.bücher.example", "https://*.xn--bcher-kva.example"],
 	["https://пример.испытание", "https://xn--e1afmkfd.xn--80akhbyknj4f"],
 	["https://shop.example", "https://shop.example"],

@@ -29,6 +29,8 @@ describe("a person", () => {
 		[{ userId: "undefined", email: "ada@example.com" }, { email: "ada@example.com" }],
 		[{ userId: "u-1", email: " undefined " }, { userId: "u-1" }],
 		[{ userId: "u-1", anonymousId: null, token: null, ids: null }, { userId: "u-1" }],
+		[{ userId: "u-1", anonymousId: "", token: "" }, { userId: "u-1" }],
+		[{ userId: "u-1", anonymousId: 7 }, { userId: "u-1", anonymousId: "7" }],
 	])("%j is taken", (person, expected) => {
 		expect(check({ type: "update", person })).toEqual({ ...known, type: "update", person: expected });
 	});
@@ -47,6 +49,14 @@ describe("a person", () => {
 	test.each([true, {}, [], "u\u200b", "u\ufeff", "u\u00a0", "\u2028u", "u\u0000"])("%j is no userId", (userId) => {
 		expect(check({ type: "update", person: { userId } })).toBe("invalid_event");
 	});
+});
+
+test("a purchase is kept without its too deep items and too large numbers", () => {
+	const item = (more: unknown) => ({ id: "pen", quantity: 1, more });
+	const kept = item({ a: [] });
+	expect(buy({ orderId: "A-1", items: [item({ a: { b: [{}] } }), kept] })).toEqual({ orderId: "A-1", items: [kept] });
+	const large = JSON.parse('{ "orderId": "A-1", "total": 1e999, "items": [{ "id": "pen", "quantity": 1e999 }] }');
+	expect(buy(large)).toEqual({ orderId: "A-1", items: [] });
 });
 
 test("null in the optional places of an event is absent", () => {
