@@ -50,7 +50,8 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		onChange: alarm.wake,
 	});
 
-	const isTakeDue = () => takes.readyAt() <= now() && openLeases.room(hold.probing()) > 0;
+	const room = () => openLeases.room(hold.probing(), takes.isMore());
+	const isTakeDue = () => takes.readyAt() <= now() && room() > 0;
 	/** Returns the time of the next take. If only room is lacking, a slow request may make some; changes wake the loop. */
 	const idleUntil = () =>
 		Math.min(takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY, openLeases.slowAt());
@@ -76,7 +77,7 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = isTakeDue() ? Math.min(openLeases.room(hold.probing()), purse.tokens() - openLeases.ahead()) : 0;
+		const lanes = isTakeDue() ? Math.min(room(), purse.tokens() - openLeases.ahead()) : 0;
 		if (lanes <= 0) return idleUntil();
 		await takes.take(lanes);
 		sending.begin();

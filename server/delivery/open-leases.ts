@@ -13,8 +13,10 @@ const visitorsMost = underWayMost - concurrency;
 const retriedMost = underWayMost / 2;
 /** Maximum number of requests in slots plus settlements not on disk yet. A crash repeats these and the slow requests. */
 const unsettledMost = 2 * concurrency;
-/** Maximum number of lanes leased before their requests may begin, so that none waits for a take. 0 if shared. */
+/** Maximum number of lanes leased before their requests may begin, so that none waits for a take. */
 const aheadMost = 4;
+/** Maximum from a shared store, where a take costs the same for several lanes. 0 while others may be short of lanes. */
+const aheadMostShared = 8;
 
 /**
  * A lane under lease, in one of four stages:
@@ -103,14 +105,13 @@ export function createOpenLeases({ isShared, now }: { isShared: boolean; now(): 
 			return undefined;
 		},
 
-		/** Counts the lanes that may be leased now. */
-		room(isProbing: boolean): number {
+		/** Counts the lanes that may be leased now. `isMore` tells that more were ready at the last take. */
+		room(isProbing: boolean, isMore = false): number {
 			const current = counts();
+			const ahead = isShared ? (isMore ? aheadMostShared : 0) : aheadMost;
 			// Several lanes are leased at a time rather than one by one.
-			if (current.ahead > aheadMost / 2) return 0;
-			const most = free(current, isProbing) + (isShared || isProbing ? 0 : aheadMost);
-			const unsettled = isShared ? unsettledMost - current.settling - current.inSlots : Number.POSITIVE_INFINITY;
-			return Math.max(0, Math.min(most, unsettled) - current.ahead);
+			if (current.ahead > ahead / 2) return 0;
+			return Math.max(0, free(current, isProbing) + (isProbing ? 0 : ahead) - current.ahead);
 		},
 
 		/** Returns the time at which the next request becomes slow; never if no slot is in use. */

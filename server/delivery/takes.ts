@@ -14,11 +14,15 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 	const { destination, outbox, now } = context;
 	let readyAt = 0;
 	let served = 0;
+	let isMore = false;
 	/** True if the last take was of the backend's events alone because slow requests were many. */
 	let hasPassedOver = false;
 	return {
 		/** Earliest time at which the store may have a ready lane that no take has seen. */
 		readyAt: () => (hasPassedOver && !openLeases.isCrowded() ? 0 : readyAt),
+
+		/** Tells whether the last take left ready lanes behind. */
+		isMore: () => isMore,
 
 		/** Notes that a lane may be ready from this time on. */
 		readyFrom(at: number): void {
@@ -44,6 +48,7 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 			});
 			for (const lease of taken.leases) openLeases.add(lease, reservedOnly);
 			served += taken.leases.length;
+			isMore = taken.isMore;
 			const isRefused = taken.hold !== before;
 			if (isRefused) hold.seen(before, taken.hold);
 			const nextAt = isRefused || taken.isMore ? 0 : (taken.nextAt ?? Number.POSITIVE_INFINITY);

@@ -32,10 +32,12 @@ export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]>
 }
 
 /** Length of a packed delivery, in bytes: two for the place, one for the rank, one for the flags. */
-const size = 4;
+export const deliverySize = 4;
 const highestRank = 0xff;
 
-const [reservedFlag, aloneFlag, trustedFlag] = [1, 2, 4];
+const [reservedFlag, trustedFlag] = [1, 4];
+/** Flag of an `alone` delivery, in its last byte. */
+export const aloneFlag = 2;
 type Flags = Pick<Delivery, "reserved" | "trusted" | "alone">;
 export const flagsOf = ({ reserved, trusted, alone }: Omit<Flags, "alone"> & { alone?: boolean | undefined }): number =>
 	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0) | (trusted ? trustedFlag : 0);
@@ -48,7 +50,7 @@ export const readFlags = (flags: number): Flags => ({
 });
 
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {
-	const packed = new Uint8Array(deliveries.length * size);
+	const packed = new Uint8Array(deliveries.length * deliverySize);
 	let offset = 0;
 	for (const delivery of deliveries) {
 		const { place, rank } = delivery;
@@ -56,14 +58,14 @@ export function packDeliveries(deliveries: Delivery[]): Uint8Array {
 		packed[offset + 1] = place >> 8;
 		packed[offset + 2] = Math.min(rank, highestRank);
 		packed[offset + 3] = flagsOf(delivery);
-		offset += size;
+		offset += deliverySize;
 	}
 	return packed;
 }
 
 export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	const deliveries: Delivery[] = [];
-	for (let offset = 0; offset < packed.length; offset += size) {
+	for (let offset = 0; offset < packed.length; offset += deliverySize) {
 		const [low = 0, high = 0] = [packed[offset], packed[offset + 1]];
 		const flags = readFlags(packed[offset + 3] ?? 0);
 		deliveries.push({ place: low + (high << 8), rank: packed[offset + 2] ?? highestRank, ...flags });
@@ -71,17 +73,18 @@ export function unpackDeliveries(packed: Uint8Array): Delivery[] {
 	return deliveries;
 }
 
-export const sizeToCount = (bytes: number): number => bytes / size;
+export const sizeToCount = (bytes: number): number => bytes / deliverySize;
 export const countPacked = (packed: Uint8Array): number => sizeToCount(packed.length);
 /** Splits packed deliveries after the `first` ones, without copying. */
 export const splitPacked = (packed: Uint8Array, first: number): [Uint8Array, Uint8Array] => [
-	packed.subarray(0, first * size),
-	packed.subarray(first * size),
+	packed.subarray(0, first * deliverySize),
+	packed.subarray(first * deliverySize),
 ];
 
 export function bestPacked(packed: Uint8Array): number {
 	let best = highestRank;
-	for (let offset = 2; offset < packed.length; offset += size) best = Math.min(best, packed[offset] ?? highestRank);
+	for (let offset = 2; offset < packed.length; offset += deliverySize)
+		best = Math.min(best, packed[offset] ?? highestRank);
 	return best;
 }
 

@@ -77,9 +77,9 @@ export interface Outbox {
 	/** Deletes batches that were set aside, and counts their events as discarded; resolves to the number of batches. */
 	discardSetAside(selection: SetAsideSelection): Promise<number>;
 	/**
-	 * Deletes the data of people of a site, in one step: their events not fanned out, deliveries, dead letters,
-	 * `known`, links, and own claims. Leases of theirs become void. Claims on event ids stay, as hashes, so that a
-	 * late copy of an event is still discarded. Resolves to a summary for each destination.
+	 * Deletes the data of people of a site: their events not fanned out, deliveries, dead letters, `known`, links, and
+	 * own claims. All is out of use in one step, and gone when this resolves. Leases of theirs become void. Claims on event
+	 * ids stay, as hashes, so that a late copy of an event is still discarded. Resolves to a summary for each destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
 	/** Finds the deliveries owed to people, for each person and destination in the order in which they go. */

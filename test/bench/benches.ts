@@ -13,7 +13,7 @@ export interface Bench {
 export const sections = {
 	browser: ["cost", "first", "delivery", "kill", "memory"],
 	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
-	postgres: ["lanes", "group", "ingest"],
+	postgres: ["lanes", "group", "scale", "ingest"],
 	queues: [],
 } as const;
 type BenchName = keyof typeof sections;
@@ -66,7 +66,7 @@ export const benches: Record<BenchName, Bench> = {
 		rounds: 2,
 		minutes: 4,
 		about:
-			"The same on a PostgreSQL that syncs, on the same machine as proxies and load. One and several proxies deliver together within one limit.",
+			"The same on a PostgreSQL that syncs, on the same machine as proxies and load. One and several proxies deliver together within one limit; then, as whole proxies and without a limit, to a provider that takes 20 ms for a request and four requests of each proxy at a time.",
 	},
 	queues: {
 		title: "Queues on PostgreSQL",

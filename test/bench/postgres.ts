@@ -5,13 +5,14 @@ import type { Lease, Outbox } from "../../server/outbox/outbox.ts";
 import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
-import { stopAll } from "./children.ts";
+import { type Child, start, stopAll } from "./children.ts";
 import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
+import { cpuMs } from "./queues/cpu.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
 
-const usage = `node test/bench/postgres.ts [lanes] [group] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
+const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
 Measures the store and the proxy on PostgreSQL. Only ratios within one run are comparable.\n`;
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -165,9 +166,102 @@ async function durable(cluster: Cluster): Promise<Result[]> {
 	return rate ? [{ ...rate, target: { atLeast: 0.1 } }, ...untargeted] : untargeted;
 }
 
+/** Duration of a request of the section `scale`, ms, and the requests of one process under way at a time. */
+const [requestMs, concurrency] = [20, 4];
+
+/** Reads the number of statements that the server has run. */
+async function statements(cluster: Cluster): Promise<number> {
+	const [row] = await cluster.run(
+		"SELECT sum(calls) AS calls FROM pg_stat_statements WHERE query ~ 'eventferry|BEGIN|COMMIT|SET '",
+	);
+	return Number(row?.calls);
+}
+
+/** Delivers a backlog by whole proxies to a provider that takes 20 ms, without a limit. Without a cluster: from SQLite. */
+async function scaled(count: number, cluster?: Cluster) {
+	const sink = await start("sink");
+	await sink.ask("mode", "hold");
+	const store = await cluster?.database();
+	const options = { sink: await sink.ask<string>("url"), destinations: 1, ...(store && { store }) };
+	const proxies = [await start("proxy", options)];
+	const load = await start("load");
+	const url = await proxies[0]?.ask<string>("url");
+	await load.ask("round", { url, ms: settings.ms, connections: 8, tracksOnly: true });
+	await proxies[0]?.ask("fannedOut");
+	while (proxies.length < count) proxies.push(await start("proxy", options));
+	await sink.ask("delay", requestMs);
+	await sink.ask("mode", "answer");
+	const cpuOf = async (children: Child[]) =>
+		(await Promise.all(children.map((child) => child.ask<number>("cpu")))).reduce((sum, us) => sum + us / 1_000, 0);
+	const read = async () => {
+		const { user, system } = process.cpuUsage();
+		const ours = await cpuOf(proxies);
+		return {
+			at: performance.now(),
+			events: await sink.ask<number>("answered"),
+			ours,
+			cpu: cluster ? (cpuMs() ?? Number.NaN) - (user + system) / 1_000 - (await cpuOf([sink, load])) : ours,
+			statements: cluster ? await statements(cluster) : 0,
+		};
+	};
+	const rounds = [];
+	for (let round = 0; round <= settings.rounds; round += 1) {
+		const before = await read();
+		await delay(settings.ms);
+		const after = await read();
+		const each = (name: "ours" | "cpu" | "statements") => (after[name] - before[name]) / (after.events - before.events);
+		const rate = (after.events - before.events) / ((after.at - before.at) / 1_000);
+		rounds.push({ rate, ours: each("ours"), cpu: each("cpu"), statements: each("statements") });
+	}
+	await stopAll();
+	return rounds.slice(1);
+}
+
+async function scale(cluster: Cluster): Promise<Result[]> {
+	await cluster.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+	const alone = await scaled(1);
+	const results: Result[] = [];
+	let one: number[] = [];
+	for (const count of [1, 2, 4]) {
+		const rounds = await scaled(count, cluster);
+		const name = count === 1 ? "one proxy" : `${count} proxies`;
+		const rates = rounds.map(({ rate }) => rate);
+		if (count === 1) one = rates;
+		const perSecond = (concurrency * 1_000) / requestMs;
+		const [peer, theirs] = count === 1 ? ["what the provider allows", rates.map(() => perSecond)] : ["one proxy", one];
+		const costs = { name: `${name}: CPU an event, database and all`, unit: "ms", betterIs: "lower" } as const;
+		const cpu = rounds.map((each) => each.cpu);
+		results.push(
+			{
+				name: count === 1 ? `${name}, a provider of ${requestMs} ms` : name,
+				unit: "events/s",
+				ours: rates,
+				theirs,
+				peer,
+				betterIs: "higher",
+				...(count > 1 && { target: { atLeast: 0.95 } }),
+			},
+			{ ...costs, ours: cpu, theirs: [], peer: "", target: { atMost: 1 } },
+			{ ...costs, ours: cpu, theirs: alone.map((each) => each.cpu), peer: "one proxy on SQLite" },
+			{ ...costs, name: `${name}: CPU an event, proxies`, ours: rounds.map(({ ours }) => ours), theirs: [], peer: "" },
+			{
+				name: `${name}: statements an event`,
+				unit: "",
+				ours: rounds.map((each) => each.statements),
+				theirs: [],
+				peer: "",
+				betterIs: "lower",
+				target: { atMost: 4 },
+			},
+		);
+	}
+	return results;
+}
+
 const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
 	lanes: (cluster: Cluster) => lanes(cluster, settings),
 	group,
+	scale,
 	ingest: durable,
 } satisfies Record<SectionOf<"postgres">, unknown>;
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
@@ -179,7 +273,7 @@ if (
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
 }
-const cluster = await startPostgres({ isDurable: true });
+const cluster = await startPostgres({ isDurable: true, flags: ["-c", "shared_preload_libraries=pg_stat_statements"] });
 const runs = chosen.map((name) => [name, async () => (await sections[name]?.(cluster)) ?? []]);
 const [server] = await cluster.run("SHOW server_version");
 const versions = { PostgreSQL: String(server?.server_version) };

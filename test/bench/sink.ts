@@ -12,6 +12,7 @@ const success = JSON.stringify({ error: false, reason: "ok", data: [{ id: 1 }] }
 export async function play(): Promise<Answers> {
 	let mode: Mode = "answer";
 	let answered = 0;
+	let delayMs = 0;
 	const held: ServerResponse[] = [];
 	function answer(response: ServerResponse): void {
 		answered += 1;
@@ -19,7 +20,8 @@ export async function play(): Promise<Answers> {
 	}
 	const server = createServer((request, response) => {
 		request.resume().once("end", () => {
-			if (mode === "answer") answer(response);
+			if (mode === "answer" && delayMs > 0) setTimeout(answer, delayMs, response);
+			else if (mode === "answer") answer(response);
 			else if (mode === "hold") held.push(response);
 			else response.writeHead(429, { "retry-after": "3600" }).end();
 		});
@@ -28,6 +30,10 @@ export async function play(): Promise<Answers> {
 	return {
 		url: () => url,
 		answered: () => answered,
+		/** Delays answers by some ms. */
+		delay(ms: number) {
+			delayMs = ms;
+		},
 		mode(next: Mode) {
 			mode = next;
 			if (mode === "answer") for (const response of held.splice(0)) answer(response);

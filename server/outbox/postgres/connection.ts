@@ -29,12 +29,38 @@ const beginLimited = `BEGIN; ${Object.entries(limits)
 	.map(([name, ms]) => `SET LOCAL ${name} = ${ms}`)
 	.join("; ")}`;
 const asSnapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+/**
+ * Settings of a session whose statements are prepared. Their plans are kept, also those made while the tables were empty
+ * and reading all of a table was cheap, so every plan finds its rows by an index:
+ * https://www.postgresql.org/docs/current/runtime-config-query.html
+ */
+const plans = {
+	enable_seqscan: "off",
+	enable_hashjoin: "off",
+	enable_mergejoin: "off",
+	jit: "off",
+	plan_cache_mode: "force_generic_plan",
+};
+const session = { ...limits, ...keepalives, ...plans };
 /** Maximum number of connections of a process, besides the one that listens. */
 const maxConnections = 10;
 /** Object id of the type bigint in `pg_type`. */
 const bigint = 20;
-/** serialization_failure and deadlock_detected, https://www.postgresql.org/docs/current/errcodes-appendix.html. */
-const worthAnotherTry = new Set(["40001", "40P01"]);
+/**
+ * serialization_failure, deadlock_detected, and feature_not_supported, which a prepared statement ends with once a newer
+ * version has added a column: https://www.postgresql.org/docs/current/errcodes-appendix.html.
+ */
+const worthAnotherTry = new Set(["40001", "40P01", "0A000"]);
+
+/** Names of prepared statements by their text. */
+const names = new Map<string, string>();
+
+/** Returns the name under which a statement is prepared, once in each session that runs it. */
+function nameOf(text: string): string {
+	const name = names.get(text) ?? `eventferry ${names.size}`;
+	names.set(text, name);
+	return name;
+}
 
 /** Returns the code of an error of PostgreSQL or Node. */
 export const codeOf = (error: unknown): string | undefined => {
@@ -63,13 +89,20 @@ export async function limitSession(client: ClientBase): Promise<boolean> {
 	const { rowCount } = await client.query(
 		`SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS t (name, value)
 		WHERE pg_backend_pid() = $3`,
-		[
-			Object.keys({ ...limits, ...keepalives }),
-			Object.values({ ...limits, ...keepalives }),
-			"processID" in client ? client.processID : null,
-		],
+		[Object.keys(session), Object.values(session), "processID" in client ? client.processID : null],
 	);
 	return rowCount !== 0;
+}
+
+/** Sends what is asked of a connection in one turn of the event loop together, as each write is a call of the system. */
+function sendTogether({ connection: { stream } }: Pick<Client, "connection">): void {
+	stream.cork();
+	process.nextTick(() => stream.uncork());
+}
+
+/** Leaves the failures of statements of a transaction to its commit, which tells them. */
+export function tellAtCommit(...writing: Promise<unknown>[]): void {
+	for (const each of writing) each.catch(() => {});
 }
 
 async function loadPg() {
@@ -133,7 +166,9 @@ export async function connect(url: string) {
 			throw unavailable(error);
 		}
 		const run: Run = (text, values) => {
-			const rows = client.query<Row>(text, values).then(({ rows }) => rows);
+			if ("connection" in client) sendTogether(client as PoolClient & Client);
+			const name = values && limited.has(client) ? nameOf(text) : undefined;
+			const rows = client.query<Row>({ name, text, values }).then(({ rows }) => rows);
 			// A caller that sends several statements awaits them in turn: without this, a later failure would be unhandled.
 			rows.catch(() => {});
 			return rows;
@@ -152,16 +187,24 @@ export async function connect(url: string) {
 		void run(limited.has(client) ? "BEGIN" : beginLimited);
 	}
 
-	async function commit(client: ClientBase): Promise<void> {
+	/** Commits what was sent. A statement for which the caller did not wait tells why nothing was committed. */
+	async function commit(client: ClientBase, sent: readonly Promise<unknown>[] = []): Promise<void> {
 		const { command } = await client.query("COMMIT").catch((error) => Promise.reject(errorOfCommit(error)));
-		if (command !== "COMMIT") throw new StoreUnavailableError("the transaction was rolled back");
+		if (command === "COMMIT") return;
+		await Promise.all(sent);
+		throw new StoreUnavailableError("the transaction was rolled back");
 	}
 
 	async function attempt<Result>(work: (run: Run) => Promise<Result>): Promise<Result> {
 		return lend(async (run, client) => {
 			begin(run, client);
-			const result = await work(run);
-			await commit(client);
+			const sent: Promise<Row[]>[] = [];
+			const result = await work((text, values) => {
+				const rows = run(text, values);
+				sent.push(rows);
+				return rows;
+			});
+			await commit(client, sent);
 			return result;
 		});
 	}

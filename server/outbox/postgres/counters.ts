@@ -1,4 +1,5 @@
 import { columns, type Run } from "./connection.ts";
+import type { Owner } from "./owners.ts";
 
 /** Number of rows of each counter. A process uses one, so that processes do not wait for each other to count. */
 const slots = 16;
@@ -6,9 +7,12 @@ const slots = 16;
 export type Counters = ReturnType<typeof createCounters>;
 export type Counts = ReturnType<Counters>;
 
-/** Makes the counters of this process. A transaction saves its counts at its end, to lock their rows for a short time. */
-export function createCounters() {
-	const slot = Math.floor(Math.random() * slots);
+/**
+ * Makes the counters of a process by its id as an owner: processes that started one after the other use different rows.
+ * A transaction saves its counts at its end, to lock their rows for a short time.
+ */
+export function createCounters(owner: Pick<Owner, "id">) {
+	const slot = owner.id % slots;
 	return (run: Run) => {
 		const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
 		return {

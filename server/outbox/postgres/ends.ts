@@ -5,7 +5,7 @@ import type { Ending } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
 import { counterOf } from "../tally.ts";
 import { bodiesOf, bundleId, releaseBundles } from "./bundles.ts";
-import type { Run } from "./connection.ts";
+import { type Run, tellAtCommit } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { insertDeadLetters } from "./dead-letters.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
@@ -25,6 +25,8 @@ export interface End {
 	now: number;
 }
 type Owed = Delivery & { entry: Entry };
+/** Leading entries of lanes, by the id of the lane. */
+type Leading = ReadonlyMap<number, Entry[]>;
 
 /** Deliveries of a lane that have ended, and deliveries that stay: at least the first of them, if there is any. */
 interface Left {
@@ -67,12 +69,10 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		}
 	}
 
-	/** Reads up to `count` leading deliveries of each locked lane that have not ended. */
-	async function leadingOwed(run: Run, wanted: readonly { lane: LockedLane; count: number }[]) {
-		const needed = wanted.map(({ lane, count }) => ({ id: lane.id, needed: lane.done + count }));
-		const entries = await leadingEntries(run, needed);
+	/** Returns the leading deliveries of locked lanes that have not ended. */
+	function owedOf(lanes: readonly { lane: LockedLane }[], entries: Leading) {
 		return new Map(
-			wanted.map(({ lane }) => {
+			lanes.map(({ lane }) => {
 				const own = entries.get(lane.id) ?? [];
 				const owed = own.flatMap((entry) => entry.deliveries.map((delivery): Owed => ({ ...delivery, entry })));
 				return [lane.id, { own, owed: owed.slice(lane.done) }];
@@ -85,8 +85,8 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		const best = (owed: readonly Owed[]) => Math.min(...owed.map(({ rank }) => rank));
 		const isKept = ({ lane, ended, left }: End & Left) => best(ended) > lane.rank || best(left) <= lane.rank;
 		const unsure = ends.filter((each) => each.left.length > 0 && !isKept(each));
-		const further = unsure.map(({ lane, ended }) => ({ lane, count: ended.length + lookAhead }));
-		const owed = unsure.length > 0 ? await leadingOwed(run, further) : new Map<number, { owed: Owed[] }>();
+		const further = unsure.map(({ lane, ended }) => ({ id: lane.id, needed: ended.length + lookAhead }));
+		const owed = owedOf(unsure, unsure.length > 0 ? await leadingEntries(run, further) : new Map());
 		return new Map(
 			ends.map(({ lane, ended, left }) => {
 				const found = owed.get(lane.id);
@@ -95,13 +95,23 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		);
 	}
 
-	/** Ends leading deliveries of locked lanes. Deletes empty lanes; the caller must write the others. */
-	async function end(run: Run, some: readonly End[], counts: Counts) {
-		if (some.length === 0) return [];
-		const leading = await leadingOwed(
+	/**
+	 * Reads the entries that `end` needs to end `count` deliveries of each lane. To be called after the statement that
+	 * locks the lanes; both can be sent together.
+	 */
+	const read = (run: Run, some: readonly { id: number; count: number }[]): Promise<Leading> =>
+		leadingEntries(
 			run,
-			some.map(({ lane, count }) => ({ lane, count: count + 1 })),
+			some.map(({ id, count }) => ({ id, needed: count + 1 })),
 		);
+
+	/**
+	 * Ends leading deliveries of locked lanes. Deletes empty lanes; the caller must write the others. Does not wait for the
+	 * statements that only write.
+	 */
+	async function end(run: Run, some: readonly End[], entries: Leading, counts: Counts) {
+		if (some.length === 0) return [];
+		const leading = owedOf(some, entries);
 		const ends = some.map((each) => {
 			const { lane, count, isIncluded = () => true } = each;
 			const { own, owed } = leading.get(lane.id) ?? { own: [], owed: [] };
@@ -116,12 +126,9 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
 		const removed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
-		const [isArranged] = await Promise.all([
-			arrangeLanes(run, removed),
-			insertDeadLetters(run, letters),
-			removeEntries(run, gone),
-			releaseBundles(run, gone),
-		]);
+		const arranging = arrangeLanes(run, removed);
+		tellAtCommit(insertDeadLetters(run, letters), removeEntries(run, gone), releaseBundles(run, gone));
+		const isArranged = await arranging;
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {
 			const [first] = left;
@@ -136,5 +143,5 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		});
 	}
 
-	return { end };
+	return { read, end };
 }

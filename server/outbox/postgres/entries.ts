@@ -1,7 +1,11 @@
-import { type Delivery, packDeliveries, unpackDeliveries } from "../deliveries.ts";
+import { aloneFlag, type Delivery, deliverySize, packDeliveries, unpackDeliveries } from "../deliveries.ts";
 import { optionalNumber } from "../row.ts";
 import type { BundleKey } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
+
+/** SQL for a byte of the delivery with an index among packed ones. */
+const byteOf = (packed: string, index: string, byte: number) =>
+	`get_byte(${packed}, ${deliverySize} * ${index} + ${byte})`;
 
 /** An entry: the deliveries that a lane owes of one bundle. */
 export interface Entry extends BundleKey {
@@ -31,15 +35,54 @@ export const entryOf = (row: Row): Entry => ({
 
 /**
  * SQL for a table `owed` of the leading entries of lanes. `$1` lists the lanes, `$2` the number of deliveries to read of
- * each, ended ones included. The lanes must be locked or leased: otherwise the entries may be out of date.
+ * each. The lanes must be locked by an earlier statement: otherwise the entries may be out of date.
  */
-export const leading = `unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS t (lane, needed, number)
+const leading = `unnest($1::bigint[], $2::integer[]) AS t (id, needed) JOIN eventferry.lane USING (id)
 	CROSS JOIN LATERAL (
 		SELECT * FROM (
 			SELECT *, sum(count) OVER (ORDER BY id) - count AS before
-			FROM (SELECT * FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT t.needed) AS head
-		) AS counted WHERE before < t.needed
+			FROM (SELECT * FROM eventferry.entry WHERE entry.lane = lane.id ORDER BY id LIMIT done + needed) AS head
+		) AS counted WHERE before < done + needed
 	) AS owed`;
+
+/** Bytes of bundles after which a lease shows no further bundle. */
+const readBytes = 65_536;
+
+/**
+ * SQL that reads the leading bodies of leased lanes, as lines, and the knowledge of their people at destination `$1`.
+ * `$2` lists the lanes, `$3` the ended deliveries of each first entry, `$4` the deliveries to read, `$6` the people. If
+ * `$5` is true, reading ends with the first delivery that takes a request of its own. The server cuts the bodies out of
+ * their bundles, which may be large. It cuts text in the format `escape`, which leaves newlines as they are and works
+ * for all bytes: https://www.postgresql.org/docs/current/functions-binarystring.html
+ */
+export const readLeading = `SELECT t.lane, known.value AS known, (
+		SELECT string_agg(lines.bodies, '\x0a' ORDER BY chosen.id) FROM (
+			SELECT *, sum(octet_length(bodies)) OVER (ORDER BY id) - octet_length(bodies) AS bytes_before FROM (
+				SELECT *, sum(count) OVER (ORDER BY id) - count AS before
+				FROM (SELECT * FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT t.done + wanted.most) AS head
+			) AS counted JOIN eventferry.bundle USING (batch, place) WHERE before < t.done + wanted.most
+		) AS chosen
+		CROSS JOIN LATERAL (SELECT encode(chosen.bodies, 'escape') AS text OFFSET 0) AS escaped
+		CROSS JOIN LATERAL (
+			SELECT string_agg(decode(split_part(escaped.text, E'\n',
+				1 + ${byteOf("chosen.deliveries", "i", 0)} + 256 * ${byteOf("chosen.deliveries", "i", 1)}
+			), 'escape'), '\x0a' ORDER BY i) AS bodies
+			FROM generate_series(
+				greatest(0, t.done - before)::integer, least(count, t.done + wanted.most - before)::integer - 1
+			) AS i
+		) AS lines WHERE bytes_before < ${readBytes}
+	) AS bodies
+	FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::boolean[], $6::text[]) AS t (lane, done, most, ends, person)
+	CROSS JOIN LATERAL (
+		SELECT least(t.most, (
+			SELECT before + i + 1 - t.done FROM (
+				SELECT *, sum(count) OVER (ORDER BY id) - count AS before
+				FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT t.done + t.most
+			) AS head CROSS JOIN LATERAL generate_series(0, count - 1) AS i
+			WHERE t.ends AND before + i >= t.done AND ${byteOf("deliveries", "i", 3)} & ${aloneFlag} > 0 ORDER BY id, i LIMIT 1
+		)) AS most
+	) AS wanted
+	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person`;
 
 export async function leadingEntries(
 	run: Run,

@@ -4,7 +4,7 @@ import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 
-export function createExpiry({ database, destinations, counters }: Shared, { end }: Ends) {
+export function createExpiry({ database, destinations, counters }: Shared, { read, end }: Ends) {
 	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 	return async function expire({ destination, before, now }: ExpireRequest): Promise<number> {
 		const id = await destinations.id(destination);
@@ -25,7 +25,11 @@ export function createExpiry({ database, destinations, counters }: Shared, { end
 					now,
 				}),
 			);
-			const after = await end(run, ends, counts);
+			const entries = await read(
+				run,
+				ends.map(({ lane: { id }, count }) => ({ id, count })),
+			);
+			const after = await end(run, ends, entries, counts);
 			const left = after.filter(({ isEmpty }) => !isEmpty).map(({ lane }) => lane);
 			await Promise.all([updateLanes(run, left), counts.save()]);
 			return after.reduce((sum, { ended }) => sum + ended, 0);

@@ -1,11 +1,11 @@
 import { personClaims } from "../claim-key.ts";
 import { countEvents, type Head, withoutPeople } from "../journal-row.ts";
+import { sweepSize } from "../limits.ts";
 import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
-import { columns, type Run } from "./connection.ts";
-import { entryOf } from "./entries.ts";
+import { columns, type Database, type Run } from "./connection.ts";
 import { lockOrder } from "./lanes.ts";
 import type { Exclusively } from "./schema.ts";
 import type { Shared } from "./shared.ts";
@@ -48,27 +48,53 @@ async function removeFromJournal(run: Run, site: string, people: ReadonlySet<str
 	};
 }
 
-/** Deletes the lanes of people, even if they are leased; returns the destination and the size of each. */
+/**
+ * Deletes the lanes of people, even if they are leased; returns the destination and the size of each. Their entries are
+ * left to `removeForgotten`, because a person may have hundreds of thousands.
+ */
 async function removeLanes(run: Run, site: string, people: readonly string[]) {
 	const lanes = await run(
 		`SELECT lane.id, name, done FROM eventferry.lane JOIN eventferry.destination ON destination.id = lane.destination
 		WHERE site = $1 AND person = ANY($2::text[]) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
 		[site, people],
 	);
-	const ids = [lanes.map(({ id }) => id)];
-	const entries = await run("DELETE FROM eventferry.entry WHERE lane = ANY($1::bigint[]) RETURNING *", ids);
-	void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", ids);
-	const theirs = entries.map(entryOf);
-	await releaseBundles(run, theirs);
-	return lanes.map(({ id, name, done }) => {
-		const owed = theirs.filter(({ lane }) => lane === Number(id));
-		return { name: String(name), owed: owed.reduce((sum, { deliveries }) => sum + deliveries.length, -Number(done)) };
-	});
+	const sizes = await run(
+		`WITH gone AS (DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[]) RETURNING id),
+		noted AS (INSERT INTO eventferry.forgotten SELECT id FROM gone)
+		SELECT lane, sum(count)::bigint AS owed FROM eventferry.entry WHERE lane = ANY($1::bigint[]) GROUP BY lane`,
+		[lanes.map(({ id }) => id)],
+	);
+	const owed = new Map(sizes.map((row) => [row.lane, Number(row.owed)]));
+	return lanes.map(({ id, name, done }) => ({ name: String(name), owed: (owed.get(id) ?? 0) - Number(done) }));
 }
 
-export function createForget({ counters }: Shared, exclusively: Exclusively) {
-	return ({ site, people }: ForgetRequest): Promise<Forgotten[]> =>
-		exclusively(async (run) => {
+/** Deletes the entries of forgotten lanes in steps, without the lock for writing. */
+export async function removeForgotten({ transaction }: Pick<Database, "transaction">): Promise<void> {
+	for (let removed = sweepSize; removed === sweepSize; ) {
+		removed = await transaction(async (run) => {
+			const rows = await run(
+				`DELETE FROM eventferry.entry USING (
+					SELECT entry.lane, entry.id FROM eventferry.forgotten JOIN eventferry.entry USING (lane)
+					LIMIT ${sweepSize} FOR UPDATE OF entry SKIP LOCKED
+				) AS step WHERE entry.lane = step.lane AND entry.id = step.id RETURNING batch, place, is_shared`,
+			);
+			await releaseBundles(
+				run,
+				rows.map((row) => ({ batch: Number(row.batch), place: Number(row.place), isShared: row.is_shared === true })),
+			);
+			if (rows.length < sweepSize)
+				await run(
+					`DELETE FROM eventferry.forgotten
+					WHERE NOT EXISTS (SELECT FROM eventferry.entry WHERE entry.lane = forgotten.lane)`,
+				);
+			return rows.length;
+		});
+	}
+}
+
+export function createForget({ database, counters }: Shared, exclusively: Exclusively) {
+	return async ({ site, people }: ForgetRequest): Promise<Forgotten[]> => {
+		const forgotten = await exclusively(async (run) => {
 			const counts = counters(run);
 			const result = new Map<string, Forgotten>();
 			function at(destination: string): Forgotten {
@@ -92,9 +118,16 @@ export function createForget({ counters }: Shared, exclusively: Exclusively) {
 					WHERE destination.id = ${table}.destination AND site = $1 AND person = ANY($2::text[]) RETURNING ${returning}`,
 					[site, stored],
 				);
-			for (const { name } of await removeFrom("dead_letter", "name")) {
-				at(String(name)).dead += 1;
-				counts.add(site, String(name), "dead", -1);
+			const dead = await run(
+				`WITH gone AS (
+					DELETE FROM eventferry.dead_letter USING eventferry.destination
+					WHERE destination.id = dead_letter.destination AND site = $1 AND person = ANY($2::text[]) RETURNING name
+				) SELECT name, count(*) AS count FROM gone GROUP BY name`,
+				[site, stored],
+			);
+			for (const { name, count } of dead) {
+				at(String(name)).dead += Number(count);
+				counts.add(site, String(name), "dead", -Number(count));
 			}
 			for (const { name, value } of await removeFrom("known", "name, value")) {
 				at(String(name)).known.push(restored(String(value)));
@@ -115,4 +148,7 @@ export function createForget({ counters }: Shared, exclusively: Exclusively) {
 			await counts.save();
 			return [...result.values()];
 		});
+		await removeForgotten(database);
+		return forgotten;
+	};
 }

@@ -1,3 +1,13 @@
+/** Rule by which a group waits for more items. */
+interface Gathering {
+	/** Longest wait, ms. */
+	ms: number;
+	/** Number of items that are enough. */
+	enough: number;
+	/** Tells whether more items than these may come soon. */
+	mayGrow(items: number): boolean;
+}
+
 /**
  * Makes a queue that works off items in groups: items that arrive during one group form the next, and share its
  * transaction and its sync of the disk. The weights of a group add up to `most` at most.
@@ -6,10 +16,12 @@ export function createGroupCommit<Item, Result>(
 	work: (items: Item[]) => Promise<Result[]>,
 	most: number,
 	weight: (item: Item) => number = () => 1,
+	gathering?: Gathering,
 ) {
 	let waiting: { item: Item; answer: PromiseWithResolvers<Result> }[] = [];
 	let working: Promise<void> | undefined;
 	let isWorking = false;
+	let endGathering: (() => void) | undefined;
 
 	function next(): typeof waiting {
 		let sum = 0;
@@ -22,11 +34,21 @@ export function createGroupCommit<Item, Result>(
 		return taken;
 	}
 
+	async function gather({ ms, enough, mayGrow }: Gathering): Promise<void> {
+		if (waiting.length >= enough || !mayGrow(waiting.length)) return;
+		const { promise, resolve } = Promise.withResolvers<void>();
+		endGathering = resolve;
+		const timer = setTimeout(resolve, ms);
+		await promise;
+		clearTimeout(timer);
+	}
+
 	async function workOff(): Promise<void> {
 		isWorking = true;
 		// Items of one turn of the event loop belong to one group.
 		await Promise.resolve();
 		while (waiting.length > 0) {
+			if (gathering) await gather(gathering);
 			const taken = next();
 			try {
 				const results = await work(taken.map(({ item }) => item));
@@ -43,6 +65,7 @@ export function createGroupCommit<Item, Result>(
 		ask(item: Item): Promise<Result> {
 			const answer = Promise.withResolvers<Result>();
 			waiting.push({ item, answer });
+			if (gathering && waiting.length >= gathering.enough) endGathering?.();
 			if (!isWorking) working = workOff();
 			return answer.promise;
 		},

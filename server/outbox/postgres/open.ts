@@ -34,6 +34,8 @@ import { createSweep } from "./sweep.ts";
 
 /** Maximum number of settlements in a transaction. */
 const settledTogether = 200;
+/** Wait of settlements for those of other open leases: a transaction of several costs little more than one. */
+const gathering = { ms: 10, enough: 4 };
 /** Codes of disk_full and io_error. After one, `check` rejects for a while, although its own updates may succeed. */
 const diskCodes = new Set(["53100", "58030"]);
 /** Difference from the database's clock above which a fault is reported, as claims depend on the clock. */
@@ -70,7 +72,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const shared: Shared = {
 		database,
 		destinations: createDestinations(database),
-		counters: createCounters(),
+		counters: createCounters(owners.owner),
 		notice,
 		owner: owners.owner,
 	};
@@ -89,7 +91,10 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
 	const ends = createEnds(shared);
-	const settling = createGroupCommit(createSettling(shared, ends), settledTogether);
+	const settling = createGroupCommit(createSettling(shared, ends), settledTogether, undefined, {
+		...gathering,
+		mayGrow: (waiting) => leases.open() > waiting,
+	});
 	const expire = createExpiry(shared, ends);
 	const budgets = createBudgets(shared);
 	const notices = createNotices(database, self, ready.tell);
@@ -98,6 +103,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	let beating: NodeJS.Timeout | undefined;
 	let isClosing = false;
 	let isSkewTold = false;
+	async function freeLost(): Promise<void> {
+		if ((await leases.freeLost()) === 0) return;
+		ready.tell();
+		await database.run(`SELECT ${notice}`);
+	}
 	async function beat(): Promise<void> {
 		const start = Date.now();
 		const seen = await owners.beat();
@@ -108,6 +118,8 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
 		if (seen.hasJournal) fanOut.start();
+		// Not awaited: a take that hangs must not stop the beats. After a failure the next beat tries again.
+		freeLost().catch(() => {});
 		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
 		if (seen.freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
 		latestId = seen.latestId;
@@ -131,7 +143,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 				throw error;
 			}),
 		take: leases.take,
-		settle: settling.ask,
+		async settle(settlement) {
+			const settled = await settling.ask(settlement);
+			leases.closed(settlement.lease);
+			return settled;
+		},
 		hold: createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,

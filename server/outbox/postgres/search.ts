@@ -10,21 +10,48 @@ import { restored, storable } from "./text.ts";
 /** Makes the id of an event from the id of its entries and its place in the bundle. */
 const eventId = (entry: number, place: number) => `${entry}.${place}`;
 
+/** SQL that reads the first `$2` entries of lanes, with the number of deliveries before each. */
+const firstEntries = `SELECT entry.*, sum(count) OVER (PARTITION BY lane ORDER BY id) - count AS before
+	FROM unnest($1::bigint[]) AS t (id_of_lane) CROSS JOIN LATERAL (
+		SELECT * FROM eventferry.entry WHERE lane = id_of_lane ORDER BY id LIMIT $2
+	) AS entry ORDER BY lane, id`;
+/** SQL that reads the entries of lanes with ids in `$2`, with the number of deliveries before each. */
+const wantedEntries = `SELECT wanted.*, sum(between_them) OVER (PARTITION BY lane ORDER BY id) AS before FROM (
+		SELECT *, lag(id, 1, 0::bigint) OVER (PARTITION BY lane ORDER BY id) AS previous
+		FROM eventferry.entry WHERE lane = ANY($1::bigint[]) AND id = ANY($2::bigint[])
+	) AS wanted CROSS JOIN LATERAL (
+		SELECT coalesce(sum(count), 0) AS between_them FROM eventferry.entry AS other
+		WHERE other.lane = wanted.lane AND other.id >= wanted.previous AND other.id < wanted.id
+	) AS sums ORDER BY lane, id`;
+const laneTotals =
+	"SELECT lane, sum(count) AS count FROM eventferry.entry WHERE lane = ANY($1::bigint[]) GROUP BY lane";
+
 export function createSearch({ database, destinations }: Shared) {
-	/** Finds deliveries in the lanes of one person at one destination. */
+	/** Finds deliveries in the lanes of one person at one destination, which may owe hundreds of thousands. */
 	async function owedBy(run: Run, lanes: readonly Row[], { events, limit }: OwedQuery) {
+		const ids = [lanes.map(({ id }) => id)];
 		const wanted = events && new Set(events);
-		const rows = await run("SELECT * FROM eventferry.entry WHERE lane = ANY($1::bigint[]) ORDER BY id", [
-			lanes.map(({ id }) => id),
+		const [rows, totals] = await Promise.all([
+			wanted
+				? run(wantedEntries, [...ids, [...wanted].map((event) => event.split(".")[0])])
+				: run(firstEntries, [...ids, limit]),
+			lanes.length > 1 ? run(laneTotals, ids) : [],
 		]);
-		const entries = Map.groupBy(rows.map(entryOf), ({ lane }) => lane);
+		const total = new Map(totals.map((row) => [row.lane, Number(row.count)]));
+		const entries = Map.groupBy(rows, (row) => row.lane);
+		let start = 0;
 		return lanes
-			.flatMap((lane) =>
-				(entries.get(Number(lane.id)) ?? [])
-					.flatMap((entry) => entry.deliveries.map(({ place }) => ({ lane, entry, place })))
-					.slice(Number(lane.done)),
-			)
-			.map((owed, ahead) => ({ ...owed, ahead }))
+			.flatMap((lane) => {
+				const first = start - Number(lane.done);
+				start = first + (total.get(lane.id) ?? 0);
+				return (entries.get(lane.id) ?? []).flatMap((row) => {
+					const entry = entryOf(row);
+					return entry.deliveries
+						.map(({ place }, index) => ({ lane, entry, place, index: Number(row.before) + index }))
+						.filter(({ index }) => index >= Number(lane.done))
+						.map(({ index, ...owed }) => ({ ...owed, ahead: first + index }));
+				});
+			})
 			.filter(({ entry, place }) => wanted?.has(eventId(entry.id, place)) !== false)
 			.slice(0, limit);
 	}

@@ -1,7 +1,7 @@
 import { settledLane } from "../lane.ts";
 import type { Settled, Settlement } from "../lease.ts";
 import { knownFreshMs } from "../limits.ts";
-import { columns, type Run } from "./connection.ts";
+import { columns, type Run, tellAtCommit } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
 import { type LockedLane, lockedLaneOf, lockOrder, updateLanes } from "./lanes.ts";
 import { link } from "./links.ts";
@@ -35,15 +35,22 @@ const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
  * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
-export function createSettling({ database, counters, owner }: Shared, { end }: Ends) {
+export function createSettling({ database, counters, owner }: Shared, { read, end }: Ends) {
 	/** Records the outcomes of several leases; returns the states of their lanes. */
 	return (settlements: readonly Settlement[]): Promise<Settled[]> =>
 		database.transaction(async (run) => {
-			const rows = await run(
+			const locking = run(
 				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
 				ORDER BY ${lockOrder} FOR UPDATE`,
 				[settlements.map(({ lease }) => lease.lane), owner.id],
 			);
+			const counted = settlements.map(({ lease, ended }): [number, number] => [lease.lane, ended?.count ?? 0]);
+			const most = Map.groupBy(counted, ([id]) => id);
+			const reading = read(
+				run,
+				[...most].map(([id, theirs]) => ({ id, count: Math.max(...theirs.map(([, count]) => count)) })),
+			);
+			const [rows, entries] = await Promise.all([locking, reading]);
 			const lanes = new Map(rows.map((row) => [`${row.id} ${row.lease}`, lockedLaneOf(row)]));
 			const held = settlements.flatMap((settlement) => {
 				const lane = lanes.get(`${settlement.lease.lane} ${settlement.lease.number}`);
@@ -53,7 +60,7 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 			const ends = held.flatMap(({ lane, settlement: { ended, now } }): End[] =>
 				ended ? [{ lane, count: ended.count, ending: ended.ending, attempts: 1, now }] : [],
 			);
-			const after = new Map((await end(run, ends, counts)).map((each) => [each.lane.id, each]));
+			const after = new Map((await end(run, ends, entries, counts)).map((each) => [each.lane.id, each]));
 			const updated = held.flatMap(({ lane, settlement }) => {
 				const ended = after.get(lane.id);
 				return ended?.isEmpty ? [] : [released(ended?.lane ?? lane, settlement)];
@@ -61,17 +68,16 @@ export function createSettling({ database, counters, owner }: Shared, { end }: E
 			const known = held.flatMap(({ lane, settlement: { known: value, now } }) =>
 				value === undefined ? [] : [{ lane, value, now }],
 			);
-			const saving: Promise<unknown>[] = [updateLanes(run, updated)];
-			if (known.length > 0) saving.push(remember(run, known));
+			tellAtCommit(updateLanes(run, updated));
+			if (known.length > 0) void remember(run, known);
 			for (const { lane, settlement } of held) {
 				const { site, name } = settlement.lease.destination;
 				counts.add(site, name, "leftOut", settlement.leftOut ?? 0);
 				for (const alias of settlement.aliases ?? []) {
-					saving.push(link(run, lane.destination, { alias, person: lane.person }, settlement.now));
+					void link(run, lane.destination, { alias, person: lane.person }, settlement.now);
 				}
 			}
-			saving.push(counts.save());
-			await Promise.all(saving);
+			tellAtCommit(counts.save());
 			const states = new Map(
 				held.map(({ lane, settlement }): [Settlement, Settled] => {
 					const { isEmpty = false, yields = false } = after.get(lane.id) ?? {};

@@ -1,5 +1,6 @@
 import { sweepSize } from "../limits.ts";
 import type { Budgets } from "./budget.ts";
+import { removeForgotten } from "./forget.ts";
 import type { Shared } from "./shared.ts";
 
 /** Tables to sweep, with their keys and the condition of old rows. */
@@ -48,5 +49,7 @@ export function createSweep({ database, counters }: Shared, budgets: Budgets) {
 		await sweepTable("link", before);
 		await sweepDeadLetters(before);
 		await budgets.sweepBudgetUse(now);
+		// A process that ended while it forgot somebody has left the rest.
+		await removeForgotten(database);
 	};
 }

@@ -83,15 +83,36 @@ describe("the open leases of a store of its own", () => {
 	});
 });
 
-it("the open leases of a shared store include none ahead, and at most as many as may be unsettled", () => {
-	openLeases = createOpenLeases({ isShared: true, now: () => now });
-	expect(openLeases.room(false)).toBe(4);
-	add(4);
-	for (const each of begin()) each.stage = "settling";
-	expect(openLeases.room(false)).toBe(4);
-	add(2);
-	for (const each of begin()) each.stage = "settling";
-	expect(openLeases.room(false)).toBe(2);
+describe("the open leases of a shared store", () => {
+	beforeEach(() => {
+		openLeases = createOpenLeases({ isShared: true, now: () => now });
+	});
+
+	it("include none ahead while other processes may be short of lanes", () => {
+		expect(openLeases.room(false)).toBe(4);
+		add(4);
+		for (const each of begin()) each.stage = "settling";
+		expect(openLeases.room(false)).toBe(4);
+		add(1);
+		expect(openLeases.room(false)).toBe(0);
+	});
+
+	it("include eight ahead while more lanes are ready, of which four are leased at a time", () => {
+		expect(openLeases.room(false, true)).toBe(12);
+		add(12);
+		const [first] = begin();
+		expect(openLeases.room(false, true)).toBe(0);
+		for (const each of openLeases.all().slice(1, 4)) each.stage = "settling";
+		begin();
+		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([5, 0]);
+		if (first) first.stage = "settling";
+		begin();
+		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([4, 4]);
+	});
+
+	it("include none ahead beside a probe", () => {
+		expect(openLeases.room(true, true)).toBe(1);
+	});
 });
 
 describe("slow requests", () => {

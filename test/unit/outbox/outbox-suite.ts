@@ -510,6 +510,32 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
+	it("a lease ends with the first event that takes a request of its own, unless a settlement set the number", async () => {
+		const alone = (body: string) => event("ada", body, { alone: true });
+		await append([alone("1"), event("ada", "2"), alone("3"), alone("4")]);
+		const fresh = await takeOne(0);
+		expect(fresh.bodies).toEqual(["1"]);
+		await outbox.settle({ lease: fresh, now: 0, sent: true, narrowTo: 100 });
+		const tried = await takeOne(0);
+		expect(tried.bodies).toEqual(["1", "2", "3", "4"]);
+		await outbox.settle({ lease: tried, now: 0, ended: { count: 1, ending: { kind: "delivered" } } });
+		const next = await takeOne(0);
+		expect(next.bodies).toEqual(["2", "3"]);
+		await append([event("ada", "5")]);
+		await outbox.settle({ lease: next, now: 0, ended: { count: 2, ending: { kind: "delivered" } } });
+		expect((await takeOne(0)).bodies).toEqual(["4"]);
+	});
+
+	it("a lease shows the events of its own destination and trust among others of the same batch", async () => {
+		const [crispOnly, other] = [{}, { destinations: ["helpcrunch"] }];
+		const more = [crispOnly, other, crispOnly, other, other, crispOnly];
+		await append(more.map((each, index) => event("ada", `"${index} ä\\\u0001"`, each)));
+		const lease = await takeOne(0);
+		expect(lease.bodies).toEqual([0, 2, 5].map((index) => `"${index} ä\\\u0001"`));
+		await outbox.settle({ lease, now: 0, ended: { count: 1, ending: { kind: "delivered" } } });
+		expect((await takeOne(0)).bodies).toEqual([2, 5].map((index) => `"${index} ä\\\u0001"`));
+	});
+
 	describe("a narrowed lease", () => {
 		it("shows fewer deliveries until one has ended", async () => {
 			await append(["1", "2", "3", "4"].map((body) => event("ada", body)));

@@ -1,3 +1,4 @@
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bodiesStart, sealBatch } from "../../../../server/outbox/journal-row.ts";
 import { type Claim, type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
@@ -44,6 +45,7 @@ const asVersion1 = `
 	ALTER TABLE claim DROP COLUMN trusted;
 	ALTER TABLE journal DROP COLUMN stored_at;
 	CREATE INDEX claim_until ON claim (until);
+	DROP TABLE forgotten;
 	UPDATE schema SET version = 1;
 `;
 
@@ -149,7 +151,7 @@ describe("the PostgreSQL outbox", () => {
 		const sharedOn = (used: Database) => ({
 			database: used,
 			destinations: createDestinations(database),
-			counters: createCounters(),
+			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			owner: { id: 0, isSurelySeen: () => false },
 		});
@@ -275,7 +277,7 @@ describe("the PostgreSQL outbox", () => {
 		const unseen = createLeases({
 			database,
 			destinations: createDestinations(database),
-			counters: createCounters(),
+			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			owner: { id: Number(owner?.id), isSurelySeen: () => false },
 		});
@@ -296,6 +298,62 @@ describe("the PostgreSQL outbox", () => {
 		if (!lease) throw new Error("no lane");
 		await outbox.settle({ lease, now: 0, ended: { count: lease.bodies.length, ending: { kind: "delivered" } } });
 		await vi.waitFor(large, { timeout: 60_000, interval: 100 });
+	});
+
+	it("reads only about as many bytes of a person's events as one request can use", async () => {
+		const outbox = await open(await cluster.database());
+		const bodies = Array.from({ length: 40 }, (_, index) => JSON.stringify(`${index} ${"x".repeat(15_000)}`));
+		for (const body of bodies) await outbox.append({ site: "site", events: [event("ada", body)] });
+		await fannedOut(outbox);
+		const [lease] = await take(outbox);
+		expect(lease?.bodies).toEqual(bodies.slice(0, 5));
+	});
+
+	describe("of a person with 20,000 entries", () => {
+		let outbox: Outbox;
+		let name: string;
+		beforeEach(async () => {
+			const url = await cluster.database();
+			name = url.slice(url.lastIndexOf("/") + 1);
+			outbox = await open(url);
+			await appended(outbox, event("ada", "1"), event("bob", "2"));
+			await cluster.run(
+				`INSERT INTO eventferry.bundle SELECT 1000 + n, 0, 'x' FROM generate_series(1, 20000) AS n;
+				INSERT INTO eventferry.entry (lane, id, batch, stored_at, place, count, is_shared, deliveries)
+				SELECT lane, 1000 + n, 1000 + n, 0, 0, 1, false, deliveries FROM eventferry.entry, generate_series(1, 20000) AS n
+				WHERE lane = (SELECT id FROM eventferry.lane WHERE person = 'ada')`,
+				name,
+			);
+		});
+		const left = async (table: string) =>
+			(await cluster.run(`SELECT count(*)::integer AS count FROM eventferry.${table}`, name))[0]?.count;
+
+		it("finds deliveries by their place without reading the others", async () => {
+			const query = { destinations: [crisp], people: ["ada", "bob"], limit: 2 };
+			const found = await outbox.findOwed({ ...query, events: ["1500.0", "21000.0"] });
+			expect(found.map(({ ahead, body }) => [ahead, body])).toEqual([
+				[500, "x"],
+				[20_000, "x"],
+			]);
+			expect((await outbox.findOwed(query)).map(({ person, ahead }) => [person, ahead])).toEqual([
+				["ada", 0],
+				["ada", 1],
+				["bob", 0],
+			]);
+		});
+
+		it("forgets them in steps, while others' events go on, and completes what an ended process has left", async () => {
+			const blocker = new pg.Client({ connectionString: cluster.url(name) });
+			await blocker.connect();
+			await blocker.query("BEGIN; SELECT FROM eventferry.entry WHERE id = 1500 FOR UPDATE");
+			expect(await outbox.forget({ site: "site", people: ["ada"] })).toMatchObject([{ owed: 20_001 }]);
+			await appended(outbox, event("eve", "3"));
+			expect((await take(outbox)).map(({ person }) => person)).toEqual(["bob", "eve"]);
+			expect([await left("entry"), await left("bundle"), await left("forgotten")]).toEqual([3, 3, 1]);
+			await blocker.end();
+			await outbox.sweep({ now: 0, before: 0 });
+			expect([await left("entry"), await left("bundle"), await left("forgotten")]).toEqual([2, 2, 0]);
+		});
 	});
 
 	it("needs only the documented rights: to own its schema, or to use an existing one", async () => {

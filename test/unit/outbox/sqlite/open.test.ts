@@ -124,25 +124,6 @@ describe("the SQLite outbox", () => {
 		await outbox.check();
 	});
 
-	it("shows an event marked `alone` by itself, unless a settlement set the number to show", async () => {
-		const outbox = await open(freshFile());
-		const bodies = async () => {
-			const [lease] = (await outbox.take({ ...everything, deliveries: 100 })).leases;
-			if (!lease) throw new Error("no lane");
-			return { lease, bodies: lease.bodies };
-		};
-		const alone = (body: string) => ({ ...event, body, alone: true });
-		await outbox.append({ site: "site", events: [alone("1"), { ...event, body: "2" }, alone("3"), alone("4")] });
-		await vi.waitFor(async () => expect((await outbox.stats()).journal).toBe(0));
-		const fresh = await bodies();
-		expect(fresh.bodies).toEqual(["1"]);
-		await outbox.settle({ lease: fresh.lease, now: 0, sent: true, narrowTo: 100 });
-		const tried = await bodies();
-		expect(tried.bodies).toEqual(["1", "2", "3", "4"]);
-		await outbox.settle({ lease: tried.lease, now: 0, ended: { count: 1, ending: { kind: "delivered" } } });
-		expect((await bodies()).bodies).toEqual(["2", "3"]);
-	});
-
 	it("frees the leases of a process that ended", async () => {
 		const file = freshFile();
 		const first = await open(file);
