@@ -30,7 +30,10 @@ describe("a person", () => {
 		[{ userId: "u-1", email: " undefined " }, { userId: "u-1" }],
 		[{ userId: "u-1", anonymousId: null, token: null, ids: null }, { userId: "u-1" }],
 		[{ userId: "u-1", anonymousId: "", token: "" }, { userId: "u-1" }],
-		[{ userId: "u-1", anonymousId: 7 }, { userId: "u-1", anonymousId: "7" }],
+		[
+			{ userId: "u-1", anonymousId: 7 },
+			{ userId: "u-1", anonymousId: "7" },
+		],
 	])("%j is taken", (person, expected) => {
 		expect(check({ type: "update", person })).toEqual({ ...known, type: "update", person: expected });
 	});
