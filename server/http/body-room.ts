@@ -181,12 +181,12 @@ export function createBodyRoom(senderOf: SenderOf) {
 				resize(request.body.length);
 				// Without `refuse`, the body itself has given way.
 				if (!body.refuse) return;
-				stop();
+				body.refuse = undefined;
 				next();
 			}
 			body.refuse = () =>
 				refuse(new RequestError("store_unavailable", "too many large requests at once: try again later"));
-			response.once("close", leave);
+			response.on("close", leave);
 			request.on("data", add).on("end", complete);
 		};
 }

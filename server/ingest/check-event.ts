@@ -3,7 +3,7 @@ import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { normaliseEmail, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import type { VerifiedIdentity } from "./identity-token.ts";
 import { areAttributes, isForbidden, isTooLarge, parseEvent } from "./parse-event.ts";
-import { isObject, tidyEvent } from "./tidy-event.ts";
+import { isObject, isTidy, tidyEvent } from "./tidy-event.ts";
 
 /** The sender of an event, as far as the proxy knows. */
 export interface Sender {
@@ -96,8 +96,9 @@ export function checkEvent(raw: unknown, sender: Sender): Checked {
 	const { isBackend, isInbound = false, identities, clockOffset, attributes, now } = sender;
 	const reject = (code: EventCode, message: string): Checked => ({ rejection: { id: idOf(raw), code, message } });
 
-	const tidy = tidyEvent(raw);
-	const parsed = parseEvent(tidy);
+	let parsed = isTidy(raw) ? parseEvent(raw) : undefined;
+	const tidy = parsed ? raw : tidyEvent(raw);
+	parsed ??= parseEvent(tidy);
 	const read = parsed ?? explain(tidy);
 	if ("flaw" in read) return reject("invalid_event", read.flaw);
 	const { event } = read;

@@ -94,6 +94,16 @@ export function tidyPerson(person: unknown): unknown {
 	});
 }
 
+const isTidyId = (id: unknown): boolean =>
+	id === undefined || (typeof id === "string" && id.trim().length === id.length && !nobody.has(id));
+
+/** Tells whether `tidyEvent` would change nothing in an event, provided that the schema accepts it as it is. */
+export function isTidy(raw: unknown): boolean {
+	if (!isObject(raw) || raw.type === "confirmation" || !isObject(raw.person)) return false;
+	const { userId, anonymousId } = raw.person;
+	return isTidyId(userId) && isTidyId(anonymousId);
+}
+
 /**
  * Brings an event, as programs write it, into the form of the schema: null in optional places is absent, numbers may be
  * ids and decimal text may be a number. Parts of a purchase that cannot be read are left out, so that the purchase is

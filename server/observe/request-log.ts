@@ -38,7 +38,7 @@ export function observeRequests(log: Logger, onAnswered: (answered: Answered) =>
 		}
 		const { method } = request;
 		const path = (request.baseUrl.slice(request.baseUrl.lastIndexOf("/")) + request.path).replace(/(.)\/$/, "$1");
-		response.once("close", () => {
+		response.on("close", () => {
 			const now = performance.now();
 			const { statusCode: status, writableFinished } = response;
 			const code = problemCode(response);

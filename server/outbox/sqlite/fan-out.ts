@@ -39,7 +39,8 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const bundle = start + index;
 			const offset = first;
 			first += events.length;
-			const owed = byDestination(routedOf(head, routes).filter((_, place) => !taken.has(offset + place)));
+			const routed = routedOf(head, routes);
+			const owed = byDestination(taken.size > 0 ? routed.filter((_, place) => !taken.has(offset + place)) : routed);
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
@@ -47,7 +48,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}
-			for (const place of events.keys()) {
+			for (const place of taken.size > 0 ? events.keys() : []) {
 				const by = taken.get(offset + place);
 				if (by) discarded.push({ site, person, ...by });
 			}
