@@ -47,8 +47,9 @@ const load = (): void => {
 			// Not `src` alone, which a later `<base>` changes. The page may have another `URL`.
 			proxy:
 				proxy?.trim() ||
-				attempt(() => new URL(".", new URL(source?.getAttribute("src") as string, location.href)).href) ||
-				source?.src.replace(/[^/]*$/, ""),
+				(source?.src &&
+					(attempt(() => new URL(".", new URL(source.getAttribute("src") as string, location.href)).href) ||
+						source.src.replace(/[^/]*$/, ""))),
 			writeKey,
 			consent,
 			debug: on.includes(`${debug}`),

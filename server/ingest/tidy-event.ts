@@ -83,13 +83,12 @@ function tidyOrder(order: unknown): unknown {
 export function tidyPerson(person: unknown): unknown {
 	const named = withoutNulls(person);
 	if (!isObject(named)) return named;
-	const { email, userId, anonymousId, token, ids } = named;
+	const { email, userId, anonymousId, ids } = named;
 	const isNobody = typeof email === "string" && nobody.has(email.trim());
 	return changed(named, {
 		email: isNobody ? undefined : email,
 		userId: tidyId(userId),
 		anonymousId: tidyId(anonymousId),
-		token: token === "" ? undefined : token,
 		ids: withoutNulls(ids),
 	});
 }

@@ -29,7 +29,7 @@ describe("a person", () => {
 		[{ userId: "undefined", email: "ada@example.com" }, { email: "ada@example.com" }],
 		[{ userId: "u-1", email: " undefined " }, { userId: "u-1" }],
 		[{ userId: "u-1", anonymousId: null, token: null, ids: null }, { userId: "u-1" }],
-		[{ userId: "u-1", anonymousId: "", token: "" }, { userId: "u-1" }],
+		[{ userId: "u-1", anonymousId: "" }, { userId: "u-1" }],
 		[
 			{ userId: "u-1", anonymousId: 7 },
 			{ userId: "u-1", anonymousId: "7" },
