@@ -56,6 +56,14 @@ const idOf = ({ event: { person } }: StoredEvent) => ({
 	ids: { [person.userId !== undefined ? `userId:${person.userId}` : `email:${person.email}`]: 7 },
 });
 
+/** Removes the names that Vibetrace's database could take for operators or paths, at every level. */
+function withoutOperators(value: unknown): unknown {
+	if (Array.isArray(value)) return value.map(withoutOperators);
+	if (typeof value !== "object" || value === null) return value;
+	const kept = Object.entries(value).filter(([key]) => !/[$.]/.test(key.normalize("NFKD")));
+	return Object.fromEntries(kept.map(([key, inner]) => [key, withoutOperators(inner)]));
+}
+
 describe(`every accepted event (seed ${seed})`, () => {
 	test("has its data delivered unchanged", () => {
 		let checked = 0;
@@ -64,7 +72,8 @@ describe(`every accepted event (seed ${seed})`, () => {
 				const stored = taken({ ...raw, type: "track" });
 				if (!stored) return;
 				checked += 1;
-				const { data, name } = written({ data: {}, ...raw });
+				const { name, ...given } = written(raw);
+				const data = given.data ?? {};
 				const [atCrisp, atHelpCrunch, atVibetrace] = [
 					sentFor(crisp, stored)?.body,
 					sentFor(helpcrunch, stored, idOf(stored))?.body,
@@ -73,13 +82,11 @@ describe(`every accepted event (seed ${seed})`, () => {
 				if (stored.event.person.email !== undefined) {
 					// An address that may not stay one segment of a path is not sent.
 					if (atCrisp) expect([atCrisp.text, atCrisp.data ?? {}]).toEqual([name, data]);
-					const rest = Object.fromEntries(
-						Object.entries(data).filter(
-							([key]) =>
-								!["email", "_id", "isSubscribed", "unsubscribed"].includes(key) && !/[$.]/.test(key.normalize("NFKC")),
-						),
-					);
-					expect(atVibetrace.event.generic.generic).toEqual({ ...rest, event_name: name });
+					const { email, _id, isSubscribed, unsubscribed, ...rest } = data;
+					expect(atVibetrace.event.generic.generic).toEqual({
+						...(withoutOperators(rest) as object),
+						event_name: name,
+					});
 				}
 				expect([atHelpCrunch.name, atHelpCrunch.data ?? {}, atHelpCrunch.customer]).toEqual([name, data, 7]);
 			}),
@@ -119,9 +126,12 @@ describe(`every accepted event (seed ${seed})`, () => {
 					user: { email: address },
 					event: { generic: { generic: { event_name: name } } },
 				});
-				expect(sentFor(helpcrunch, stored)?.body.filter).toEqual([
-					{ field: "customers.userId", operator: "=", value: userId },
-				]);
+				const id = userId.trim();
+				const isNobody = ["", "undefined", "null", "NaN", "[object Object]"].includes(id);
+				const named = isNobody
+					? { field: "customers.email", value: address }
+					: { field: "customers.userId", value: id };
+				expect(sentFor(helpcrunch, stored)?.body.filter).toEqual([{ operator: "=", ...named }]);
 				expect(sentFor(helpcrunch, stored, idOf(stored))?.body).toEqual({ customer: 7, name });
 			}),
 			{ numRuns, seed },
