@@ -47,6 +47,8 @@ function createFaultyCrisp(random: () => number) {
 		response.once("close", () => {
 			underWay -= 1;
 		});
+		// The proxy's probe.
+		if (request.method === "GET") return void answer(response, 200, "resolved");
 		const text: string = JSON.parse((await request.setEncoding("utf8").toArray()).join("")).text;
 		const email = decodeURIComponent(request.url?.split("/").at(-1) ?? "");
 		const fault = random() < share ? faults[Math.floor(random() * faults.length)] : undefined;
