@@ -181,7 +181,8 @@ export function createBodyRoom(senderOf: SenderOf) {
 				resize(request.body.length);
 				// Without `refuse`, the body itself has given way.
 				if (!body.refuse) return;
-				body.refuse = undefined;
+				// The listeners would keep the bytes in memory while the handler waits for the disk.
+				stop();
 				next();
 			}
 			body.refuse = () =>
