@@ -1,6 +1,6 @@
 import { parseJson } from "../http/exact-json.ts";
 import type { Lease, Settlement } from "../outbox/outbox.ts";
-import type { Known, Lane, Outcome } from "../providers/provider.ts";
+import type { Known, Lane } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { createAcceptances } from "./acceptances.ts";
 import type { Context } from "./context.ts";
@@ -17,8 +17,6 @@ export interface Attempt {
 	/** Events of the lease and the result for them. Absent if nothing was planned. */
 	step?: { events: StoredEvent[]; result: Result };
 }
-
-type Limit = Extract<Outcome, { kind: "wait" }>;
 
 /** Plans and sends one request per lease, tells the hold about the answer, and decides the settlement. */
 export function createAttempts(context: Context, hold: GroupHold, probe: Probe) {
@@ -40,10 +38,9 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 
 	const isWell = async (): Promise<boolean> => !signal.aborted && (await probe.succeeds());
 
-	/** Tells whether a limit is of one lane alone. */
-	async function isOwnLimit(limit: Limit, purpose: string, lane: number, isProbe: boolean): Promise<boolean> {
+	/** Tells whether a limit, with or without a time, is of one lane alone. */
+	async function isOwnLimit(hasTime: boolean, purpose: string, lane: number, isProbe: boolean): Promise<boolean> {
 		const isRunning = isProbe || hold.state().kind === "running";
-		const hasTime = limit.forMs !== undefined;
 		// Guard (SECURITY.md): limit-of-event
 		const isDoubtful = isRunning && acceptances.mayBeOfLane(purpose, lane, { isAfterWait: isProbe, hasTime });
 		return acceptances.isLimitOfLane(lane, isDoubtful && (await isWell()), now());
@@ -72,7 +69,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		// Guard (SECURITY.md): refusal-of-event
 		const isRefusal = outcome.kind === "paused" || outcome.isUnsure === true;
 		const isLimit = outcome.kind === "wait" && !isRefusal;
-		const isOfEvent = isLimit ? await isOwnLimit(outcome, purpose, lane, isProbe) : isRefusal && (await isWell());
+		const hasTime = isLimit && outcome.forMs !== undefined;
+		const isOfEvent = isLimit ? await isOwnLimit(hasTime, purpose, lane, isProbe) : isRefusal && (await isWell());
 		if (!isOfEvent) return result;
 		// Guard (SECURITY.md): refusal-of-account
 		const isOfAccount = !isCreation && !isLimit && acceptances.refused(purpose, lane);

@@ -9,7 +9,6 @@ import { createTakes } from "./takes.ts";
 export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "attempt"> {
 	/** Probes a destination whose pause is over. */
 	endPause(): Promise<void>;
-	/** Default: the system's timers. */
 	startTimer?: StartTimer;
 }
 
@@ -24,9 +23,8 @@ export interface FlowOptions extends Pick<SendingOptions, "purse" | "hold" | "at
  * A take resets `readyAt` when it is asked for, not when it is answered: whatever happens meanwhile causes another take.
  * The answer moves `readyAt` to the time at which the next waiting lane is due, or to a minute from now.
  *
- * Three things delay a take without changing `readyAt`: a hold, an empty budget, and no room for another lease.
- * The loop sleeps until the hold ends, the budget refills, a request becomes slow, or a request or a settlement ends.
- * After an error of the store `readyAt` is a second later.
+ * A hold, an empty budget, and a lack of room delay a take without changing `readyAt`. The loop then sleeps until the
+ * hold ends, the budget refills, or a request becomes slow or ends. An error of the store makes `readyAt` a second later.
  */
 export function startFlow(context: Context, { purse, hold, attempt, endPause, startTimer }: FlowOptions) {
 	const { outbox, now, retryMs, notify } = context;

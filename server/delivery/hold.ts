@@ -26,8 +26,7 @@ interface StoredHold {
 }
 
 /** First and longest hold, ms, if the provider does not say how long to wait. */
-const firstMs = 30_000;
-const mostMs = 900_000;
+const [firstMs, mostMs] = [30_000, 900_000];
 /** Number of failures in a row, and of lanes among them, that make an outage likely. */
 const suspectFailures = 10;
 const suspectLanes = 3;

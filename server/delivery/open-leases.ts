@@ -1,4 +1,5 @@
 import type { Lease } from "../outbox/outbox.ts";
+import type { Leased } from "./leased.ts";
 
 /** Number of slots of one destination. Each is for one request at a time, and each request for a different lane. */
 const concurrency = 4;
@@ -17,28 +18,6 @@ const unsettledMost = 2 * concurrency;
 const aheadMost = 4;
 /** Maximum from a shared store, where a take costs the same for several lanes. 0 while others may be short of lanes. */
 const aheadMostShared = 8;
-
-/**
- * A lane under lease, in one of four stages:
- *
- *     ahead ──▶ busy ──▶ settling ──▶ removed
- *       └─────▶ returning ──────────────▲
- *
- * - `ahead`: leased, request not begun
- * - `busy`: request being planned or sent
- * - `settling`: request answered, settlement not on disk yet
- * - `returning`: given back without a request, not on disk yet
- */
-export interface Leased {
-	readonly lease: Lease;
-	/** True if only lanes of the backend's events were leased. */
-	readonly reservedOnly: boolean;
-	stage: "ahead" | "busy" | "settling" | "returning";
-	/** Time at which the stage `busy` began. */
-	since: number;
-	/** Resolves once the lease is settled. Absent while `ahead`. */
-	done?: Promise<void>;
-}
 
 export type OpenLeases = ReturnType<typeof createOpenLeases>;
 

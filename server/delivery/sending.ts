@@ -3,7 +3,8 @@ import type { Attempt } from "./attempt.ts";
 import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
-import type { Leased, OpenLeases } from "./open-leases.ts";
+import type { Leased } from "./leased.ts";
+import type { OpenLeases } from "./open-leases.ts";
 
 /** Shortest wait of a lane that has failed before while too many others are tried again, ms; the longest is twice that. */
 const postponedMs = 5_000;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createOpenLeases, type Leased, type OpenLeases } from "../../../server/delivery/open-leases.ts";
+import type { Leased } from "../../../server/delivery/leased.ts";
+import { createOpenLeases, type OpenLeases } from "../../../server/delivery/open-leases.ts";
 import type { Lease } from "../../../server/outbox/outbox.ts";
 
 const leaseOf = (lane: number, attempts = 0): Lease => ({
