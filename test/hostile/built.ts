@@ -93,11 +93,12 @@ export function threats(heading: string, options: BuiltOptions, table: Threats):
 }
 
 /** Returns the median time that a visitor's batch takes, of 100 in a row, in ms. */
-async function medianOf({ batch }: Built): Promise<number> {
+export async function medianOf({ batch }: Built): Promise<number> {
 	const times: number[] = [];
 	for (let n = 0; n < 100; n += 1) {
 		const startedAt = performance.now();
-		await batch(event());
+		// A browser repeats a request on a new connection if the server has closed the idle one that it took.
+		await batch(event()).catch(() => batch(event()));
 		times.push(performance.now() - startedAt);
 	}
 	return times.toSorted((a, b) => a - b)[50] ?? 0;

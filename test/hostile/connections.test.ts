@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { expect, vi } from "vitest";
 import { batchOf, event, origin } from "../support/proxy.ts";
-import { type Built, threats } from "./built.ts";
+import { type Built, medianOf, threats } from "./built.ts";
 
 const KB = 1_024;
 const MB = KB * KB;
@@ -32,16 +32,6 @@ const filesOf = ({ pid }: Built) => readdirSync(`/proc/${pid}/fd`).length;
 const peakOf = ({ pid }: Built) =>
 	Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * KB;
 
-/** Sends an honest visitor's batches one after the other. Resolves to the median of their times, ms. */
-async function medianOf({ batch }: Built): Promise<number> {
-	const times: number[] = [];
-	for (let n = 0; n < 60; n += 1) {
-		const startedAt = performance.now();
-		await batch(event());
-		times.push(performance.now() - startedAt);
-	}
-	return times.toSorted((a, b) => a - b)[30] ?? 0;
-}
 /** Memory that a proxy occupies at most, whatever one of these attacks does. SECURITY.md promises it. */
 const memoryMost = 640 * MB;
 /**
