@@ -1,53 +1,53 @@
 /**
- * Runs test files once more in which a test failed or whose process was lost, after `npm test` wrote its results as
- * JSON. A shared machine can be too slow for a test once, not twice. Writes how many tests passed and failed, and their
- * names, as JSON, and ends with 1 if a test failed twice.
+ * Runs test files once more that did not pass, or whose process was lost. A shared machine can be too slow for a test
+ * once, not twice. Writes how many tests passed and failed, and a line for each that did not pass at once, as JSON, and
+ * ends with 1 if a file failed twice. Arguments: the results of the first run, of the second, and the file to write.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-
-interface TestFile {
-	name: string;
-	status: "passed" | "failed";
-	assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
-}
+import type { Results } from "./results.ts";
 
 const [first = "", second = "", summary = ""] = process.argv.slice(2);
-const read = (path: string): TestFile[] => (existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).testResults : []);
+const read = (path: string): Results =>
+	existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { files: [], hasOtherError: true };
 
-/** Returns the tests of a status, each with its file. */
-const testsOf = (files: TestFile[], status: string) =>
-	files.flatMap(({ name, assertionResults }) =>
-		assertionResults.filter((test) => test.status === status).map((test) => ({ name, ...test })),
-	);
+/** Returns the tests of a state, each with its file. */
+const testsOf = ({ files }: Pick<Results, "files">, state: string) =>
+	files.flatMap(({ path, tests }) => tests.filter((test) => test.state === state).map((test) => ({ path, ...test })));
 
-const done = read(first).filter(({ status }) => status === "passed");
+const before = read(first);
+/** Files that need no second run. An error of no known file may be of any. */
+const done = before.hasOtherError ? [] : before.files.filter(({ isPassed }) => isPassed);
 const again = globSync("test/**/*.test.ts")
 	.map((path) => resolve(path))
-	.filter((path) => !done.some(({ name }) => name === path));
+	.filter((path) => !done.some((file) => file.path === path));
 if (again.length > 0) {
 	process.stdout.write(`once more, as a test failed or a process was lost:\n${again.join("\n")}\n`);
-	const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${second}`];
-	spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...again, ...reporters], { stdio: "inherit" });
+	const args = ["node_modules/vitest/vitest.mjs", "run", ...again];
+	const reporters = ["--reporter=default", "--reporter=./test/ci/results.ts"];
+	const env = { ...process.env, RESULTS: second };
+	spawnSync(process.execPath, [...args, ...reporters], { stdio: "inherit", env });
 }
-const repeated = again.length > 0 ? read(second) : [];
+const repeated: Results = again.length > 0 ? read(second) : { files: [], hasOtherError: false };
 const failed = testsOf(repeated, "failed");
-const passedNow = repeated.filter(({ status }) => status === "passed").map(({ name }) => name);
-const lost = again.filter((path) => !passedNow.includes(path) && !failed.some(({ name }) => name === path));
-const words = {
-	"passed at the second try": testsOf(read(first), "failed").filter(({ name }) => passedNow.includes(name)),
+const isPassed = (path: string) => repeated.files.some((file) => file.path === path && file.isPassed);
+/** Files that did not pass the second time although none of their tests failed. */
+const broken = again.filter((path) => !isPassed(path) && !failed.some((test) => test.path === path));
+if (repeated.hasOtherError) broken.push("an error outside of all files");
+const outcomes = {
+	"passed at the second try": testsOf(before, "failed").filter(({ path }) => isPassed(path)),
 	"failed twice": failed,
 };
-const lines = Object.entries(words).flatMap(([outcome, tests]) =>
-	tests.map(({ name, fullName, failureMessages: [why = ""] }) => `${outcome}: ${name}: ${fullName}\n${why}`),
+const lines = Object.entries(outcomes).flatMap(([outcome, tests]) =>
+	tests.map(({ path, name, why }) => `${outcome}: ${path}: ${name}\n${why}`),
 );
 writeFileSync(
 	summary,
 	JSON.stringify({
-		passed: testsOf([...done, ...repeated], "passed").length,
-		failed: failed.length + lost.length,
-		lines: [...lines, ...lost.map((path) => `no result: ${path}`)],
+		passed: testsOf({ files: [...done, ...repeated.files] }, "passed").length,
+		failed: failed.length + broken.length,
+		lines: [...lines, ...broken.map((path) => `lost, or failed outside of its tests: ${path}`)],
 	}),
 );
-process.exitCode = failed.length + lost.length > 0 ? 1 : 0;
+process.exitCode = failed.length + broken.length > 0 ? 1 : 0;
