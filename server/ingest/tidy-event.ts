@@ -67,7 +67,8 @@ function tidyItems(items: unknown): unknown[] | undefined {
 		)
 			return undefined;
 		const quantity = amount(item.quantity);
-		const price = typeof item.price === "string" ? amount(item.price) : (item.price ?? undefined);
+		const isAmount = typeof item.price === "string" || typeof item.price === "number";
+		const price = isAmount ? amount(item.price) : (item.price ?? undefined);
 		return quantity === undefined ? undefined : changed(item, { quantity, price });
 	});
 	return read.every((item, index) => item === items[index]) ? items : read.filter((item) => item !== undefined);

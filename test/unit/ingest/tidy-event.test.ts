@@ -59,7 +59,9 @@ test("a purchase is kept without its too deep items and too large numbers", () =
 	const kept = item({ a: [] });
 	expect(buy({ orderId: "A-1", items: [item({ a: { b: [{}] } }), kept] })).toEqual({ orderId: "A-1", items: [kept] });
 	const large = JSON.parse('{ "orderId": "A-1", "total": 1e999, "items": [{ "id": "pen", "quantity": 1e999 }] }');
+	const dear = JSON.parse('{ "orderId": "A-1", "items": [{ "id": "pen", "quantity": 1, "price": 1e999 }] }');
 	expect(buy(large)).toEqual({ orderId: "A-1", items: [] });
+	expect(buy(dear)).toEqual({ orderId: "A-1", items: [{ id: "pen", quantity: 1 }] });
 });
 
 test("null in the optional places of an event is absent", () => {
