@@ -91,6 +91,20 @@ const openQuietly = async () => {
 	return { page, errors };
 };
 
+/** Leaves a page whose last requests get no answer, and opens the next one, which sends what is stored. */
+async function leaveAndReturn(page: Page) {
+	await page.evaluate(() => {
+		window.fetch = () => new Promise(() => {});
+	});
+	await page.goto("about:blank");
+	world.site.batches.length = 0;
+	world.site.answerWith(taken);
+	const next = await openQuietly();
+	await flush(next.page);
+	await untilState(next.page, ({ waiting }) => waiting === 0);
+	return next;
+}
+
 const failures = async (page: Page) =>
 	((await notices(page)) as { reason: string }[]).filter(({ reason }) => reason === "IndexedDB failed");
 
@@ -107,15 +121,7 @@ test.each(broken)("IndexedDB %s: events outlive the page in localStorage, with o
 	await flush(page);
 	expect(await state(page)).toMatchObject({ waiting: 3 });
 	expect(await failures(page)).toHaveLength(1);
-	await page.evaluate(() => {
-		window.fetch = () => new Promise(() => {});
-	});
-	await page.goto("about:blank");
-	world.site.batches.length = 0;
-	world.site.answerWith(taken);
-	const next = await openQuietly();
-	await flush(next.page);
-	await untilState(next.page, ({ waiting }) => waiting === 0);
+	const next = await leaveAndReturn(page);
 	expect(world.site.names()).toEqual(["login", "kept", "kept too"]);
 	expect([...errors, ...next.errors]).toEqual([]);
 	expect(await next.page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes(":event:")))).toEqual(
@@ -276,15 +282,7 @@ test("with the APIs of Chrome 85, Firefox 79 and Safari 14 alone, events are sto
 	await flush(page);
 	await untilStored(page, 2);
 	expect(await failures(page)).toEqual([]);
-	await page.evaluate(() => {
-		window.fetch = () => new Promise(() => {});
-	});
-	await page.goto("about:blank");
-	world.site.batches.length = 0;
-	world.site.answerWith(taken);
-	const next = await openQuietly();
-	await flush(next.page);
-	await untilState(next.page, ({ waiting }) => waiting === 0);
+	const next = await leaveAndReturn(page);
 	expect(world.site.names()).toEqual(["login", "kept"]);
 	expect(await failures(next.page)).toEqual([]);
 	expect([...errors, ...next.errors]).toEqual([]);

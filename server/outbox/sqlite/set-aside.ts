@@ -15,6 +15,9 @@ const values = ({ ids }: SetAsideSelection) => [ids ? JSON.stringify(ids.map(Num
 const ofBatch = "id >= ?1 AND id < ?2 AND NOT EXISTS (SELECT 1 FROM owing WHERE bundle = bundle.id)";
 
 export function createSetAside({ run, get, all, idOf, count, journal }: Shared) {
+	const chosenIds = (selection: SetAsideSelection): string[] =>
+		all(`SELECT id FROM journal WHERE ${chosen} ORDER BY id`, values(selection)).map(({ id }) => String(id));
+
 	/** Returns the range of the numbers of a batch's bundles. That of an unreadable batch ends at the next batch. */
 	function numbersOf({ id, head }: Row): [number, number] {
 		const bundles = readHead(head)?.bundles.length;
@@ -41,12 +44,11 @@ export function createSetAside({ run, get, all, idOf, count, journal }: Shared) 
 			);
 		},
 
-		chosenIds: (selection: SetAsideSelection): string[] =>
-			all(`SELECT id FROM journal WHERE ${chosen} ORDER BY id`, values(selection)).map(({ id }) => String(id)),
+		chosenIds,
 
 		retrySetAside(selection: SetAsideSelection): number {
-			const ids = all(`SELECT id FROM journal WHERE ${chosen} ORDER BY id`, values(selection));
-			journal.retry(ids.map(({ id }) => Number(id)));
+			const ids = chosenIds(selection);
+			journal.retry(ids.map(Number));
 			return ids.length;
 		},
 
