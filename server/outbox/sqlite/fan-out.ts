@@ -40,11 +40,12 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const offset = first;
 			first += events.length;
 			const routed = routedOf(head, routes);
+			const theirs = { person, lanes: lanes.ofPerson(person) };
 			const owed = byDestination(taken.size > 0 ? routed.filter((_, place) => !taken.has(offset + place)) : routed);
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
-				const added = lanes.addEntry(destination, person, { bundle, deliveries }, now, most);
+				const added = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
 				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}
