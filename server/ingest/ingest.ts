@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Response } from "express";
-import { isbot } from "isbot";
 import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { CheckedSite } from "../config/config.ts";
@@ -14,6 +13,7 @@ import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { personKey, setsAttributes } from "../stored-event.ts";
+import { isBot } from "./bots.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOfEvent } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
@@ -167,7 +167,7 @@ export function createIngest(options: IngestOptions) {
 		}
 		// Guard (SECURITY.md): write-key-limit
 		perWriteKey?.count(site.writeKey);
-		if (isbot(request.headers["user-agent"])) {
+		if (isBot(request.headers["user-agent"])) {
 			onNotice({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });
 		}
