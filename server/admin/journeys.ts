@@ -33,6 +33,8 @@ interface EventFacts {
 	copies: number;
 	destinations: Set<string>;
 	discarded: Journey["discarded"];
+	/** Destinations whose deliveries alone were discarded. */
+	dropped: { destination: string; at: number; reason: string }[];
 	steps: LaneStep[];
 	owed: OwedDelivery[];
 	dead: DeadLetter[];
@@ -48,7 +50,15 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	function factsOf(site: string, person: string, event: EventFacts["event"]): EventFacts | undefined {
 		if (!isWanted(event.id, person)) return undefined;
 		const key = JSON.stringify([site, person, event.id]);
-		const empty = { copies: 0, destinations: new Set<string>(), discarded: [], steps: [], owed: [], dead: [] };
+		const empty = {
+			copies: 0,
+			destinations: new Set<string>(),
+			discarded: [],
+			dropped: [],
+			steps: [],
+			owed: [],
+			dead: [],
+		};
 		const facts = all.get(key) ?? { site, person, event, ...empty };
 		all.set(key, facts);
 		return facts;
@@ -82,9 +92,12 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	for (const owed of sources.owed) factsOfBody(owed.destination.site, owed.body)?.owed.push(owed);
 	for (const dead of sources.dead) factsOfBody(dead.site, dead.body)?.dead.push(dead);
 	const discarded = Map.groupBy(sources.discarded, ({ key }) => key);
-	for (const { site, person, event, discarded: own } of all.values()) {
+	for (const { site, person, event, discarded: own, dropped } of all.values()) {
 		const copies = discarded.get(eventKey(site, person, event.id)) ?? [];
-		own.push(...copies.map(({ at, reason }) => ({ at, reason })));
+		for (const { at, reason, destination } of copies) {
+			if (destination === undefined) own.push({ at, reason });
+			else dropped.push({ destination, at, reason });
+		}
 	}
 
 	const timeOf = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
@@ -132,7 +145,7 @@ function journeyOf(
 	};
 }
 
-function deliveryOf({ event, steps, owed, dead }: EventFacts, destination: string): JourneyDelivery {
+function deliveryOf({ event, dropped, steps, owed, dead }: EventFacts, destination: string): JourneyDelivery {
 	const here = steps.filter((step) => step.destination.name === destination);
 	const sent = here.flatMap((step) => step.sent ?? []);
 	const attempts = sent.map(
@@ -156,5 +169,7 @@ function deliveryOf({ event, steps, owed, dead }: EventFacts, destination: strin
 	if (end && ending?.kind === "discarded") {
 		return { destination, state: "skipped", at: end.at, reason: ending.reason, attempts };
 	}
+	const drop = dropped.find((each) => each.destination === destination);
+	if (drop) return { destination, state: "skipped", at: drop.at, reason: drop.reason, attempts };
 	return { destination, state: "past", attempts };
 }
