@@ -1,5 +1,4 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
-import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { eventKey } from "../ingest/claims.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
@@ -14,8 +13,8 @@ export interface JourneySources extends ReturnType<Activity["remembered"]>, Pick
 	/** Maximum number of deliveries read per lane. `owed` lacks the rest. */
 	owedMost: number;
 	dead: DeadLetter[];
-	/** Names the destinations that cannot address an event's person. */
-	notAddressable(site: string, event: Event): string[];
+	/** Names the destinations that would get an event but for a reason, such as that they cannot address its person. */
+	skipped(site: string, stored: StoredEvent): readonly { destination: string; reason: string }[];
 	/** Subject of the search: an event's id, or people's keys. */
 	wanted: { event: string } | { people: string[] };
 }
@@ -25,8 +24,8 @@ interface EventFacts {
 	site: string;
 	person: string;
 	event: EventBrief & { at: number };
-	/** The event with its data, if one of the sources has it. */
-	whole?: Event;
+	/** The event as it is stored, if one of the sources has it. */
+	whole?: StoredEvent;
 	receivedAt?: number;
 	trusted?: boolean;
 	/** Number of copies accepted, and their destinations. */
@@ -64,9 +63,10 @@ export function journeysOf(sources: JourneySources): Journey[] {
 		return facts;
 	}
 	function factsOfBody(site: string, body: string): EventFacts | undefined {
-		const { event, receivedAt, trusted } = parseJson(body) as StoredEvent;
+		const whole = parseJson(body) as StoredEvent;
+		const { event, receivedAt, trusted } = whole;
 		const facts = factsOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
-		if (facts) Object.assign(facts, { whole: event, receivedAt: facts.receivedAt ?? receivedAt, trusted });
+		if (facts) Object.assign(facts, { whole, receivedAt: facts.receivedAt ?? receivedAt, trusted });
 		return facts;
 	}
 
@@ -111,11 +111,7 @@ const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify(
 /** Tells whether a lane may have more deliveries than were read. */
 type IsCutOff = (destination: Destination, person: string) => boolean;
 
-function journeyOf(
-	facts: EventFacts,
-	{ labelOf, notAddressable, owedMost }: JourneySources,
-	isCutOff: IsCutOff,
-): Journey {
+function journeyOf(facts: EventFacts, { labelOf, skipped, owedMost }: JourneySources, isCutOff: IsCutOff): Journey {
 	const { site, person, event, whole, receivedAt, trusted, discarded } = facts;
 	const names = new Set([
 		...facts.steps.map(({ destination }) => destination.name),
@@ -124,9 +120,9 @@ function journeyOf(
 		// If every copy was discarded, none has reached a lane.
 		...(facts.copies > discarded.length ? facts.destinations : []),
 	]);
-	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];
+	const left = whole ? skipped(site, whole).filter(({ destination }) => !names.has(destination)) : [];
 	return {
-		event: { ...event, data: whole?.data },
+		event: { ...event, data: whole?.event.data },
 		site: labelOf(site),
 		person: person.replace(/^(email|userId):/, ""),
 		receivedAt,
@@ -138,8 +134,8 @@ function journeyOf(
 				const isUnread = delivery.state === "past" && isCutOff({ site, name }, person);
 				return isUnread ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
 			}),
-			...unaddressed.map((destination): JourneyDelivery => {
-				return { destination, state: "skipped", reason: "not_addressable", attempts: [] };
+			...left.map(({ destination, reason }): JourneyDelivery => {
+				return { destination, state: "skipped", reason, attempts: [] };
 			}),
 		],
 	};

@@ -31,7 +31,7 @@ const around = (outbox: Outbox, signal: AbortSignal) => ({
 	destinations: [destination],
 	activity: createActivity({ labelOf: () => "shop", now: () => 1 }),
 	labelOf: () => "shop",
-	notAddressable: () => [],
+	skipped: () => [],
 	signal,
 });
 
@@ -74,7 +74,7 @@ it("a delivery that was discarded alone is shown as skipped there, and the event
 		},
 	];
 	const row = sealBatch({ site: "site", events });
-	options.activity.received({ kind: "batch", site: "site", accepted: 1, row, rejected: [], at: 1 });
+	options.activity.received({ kind: "batch", site: "site", accepted: 1, row, rejected: [], ordersUnread: 0, at: 1 });
 	const key = eventKey("site", person, stored.event.id);
 	options.activity.discarded([{ site: "site", person, key, reason: "duplicate_order", destination: "x" }]);
 	const { journeys } = await search({ person: ada.email }, options);
@@ -113,6 +113,7 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),
 		rejected: [],
+		ordersUnread: 0,
 		at: 1,
 	});
 	const { journeys } = await search({ person: ada.email }, options);
