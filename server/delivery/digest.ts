@@ -1,5 +1,5 @@
 import { type Event, limits, type Person } from "../../shared/event.ts";
-import { eventName } from "../providers/event-data.ts";
+import { eventData, eventName } from "../providers/event-data.ts";
 import type { Lane, Plan } from "../providers/provider.ts";
 import { type StoredEvent, setsAttributes } from "../stored-event.ts";
 
@@ -40,7 +40,7 @@ function merge(events: readonly [StoredEvent, ...StoredEvent[]]): StoredEvent {
 	const count = all.length;
 	const [name, data] =
 		byName.size === 1
-			? [withCount(eventName(last), count), { ...last.data, ...timesOf(all) }]
+			? [withCount(eventName(last), count), { ...eventData(last, "never", 0), ...timesOf(all) }]
 			: [`${count} actions`, { ...timesOf(all), actions: actionsOf(byName) }];
 	const { id, person } = events[0].event;
 	const color = isOneColor && last.color !== undefined ? { color: last.color } : {};
@@ -83,7 +83,7 @@ export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptio
 	const [update, ...updates] = run.filter(isAhead);
 	const ahead = update && plan([update, ...updates, ...rest]);
 	if (ahead?.kind === "send") {
-		const isCreation = ahead.request.purpose === "create";
+		const isCreation = ahead.request.purpose === "create" && ahead.settles === 0;
 		return { ...ahead, settles: 0, covers: isCreation ? ahead.covers : run.length, leftOut: 0 };
 	}
 	if (ahead && ahead.kind !== "done") return ahead.kind === "discard" ? { ...ahead, settles: run.length } : ahead;

@@ -1,4 +1,4 @@
-import type { Person } from "../../shared/event.ts";
+import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
 
@@ -15,6 +15,8 @@ export interface Connector {
 	readonly rights?: readonly Right[];
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
+	/** Tells whether an event may become part of a digest, if a rule says so. Absent if every event may. */
+	merges?(event: Event): boolean;
 	/**
 	 * Plans the next request for a lane, from its leading events and the knowledge of its person. Pure. Merges adjacent
 	 * updates into one request, and leaves out attributes that were last sent with the same value.
