@@ -67,6 +67,7 @@ export interface DigestOptions {
  * history of a person. One marked event alone stays as it is.
  */
 export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptions): Plan {
+	if (!lane.some(isMarked)) return plan(lane);
 	const [first] = lane;
 	const isAhead = ({ event }: StoredEvent) => requests < requestsMost && setsAttributes(event);
 	const isPart = (stored: StoredEvent) =>
