@@ -79,8 +79,6 @@ export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptio
 	const [earliest, ...others] = run.filter(isMarked);
 	if (!earliest || others.length === 0) return plan(lane);
 	const rest = [merge([earliest, ...others]), ...lane.slice(run.length)] as const;
-	/** A refused request is tried with half as many of the run's events, until the one at fault is first and alone. */
-	const ofRun = { settles: run.length, covers: run.length };
 	const [update, ...updates] = run.filter(isAhead);
 	const ahead = update && plan([update, ...updates, ...rest]);
 	if (ahead?.kind === "send") {
@@ -89,7 +87,11 @@ export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptio
 	}
 	if (ahead && ahead.kind !== "done") return ahead.kind === "discard" ? { ...ahead, settles: run.length } : ahead;
 	const digest = plan(rest);
-	if (digest.kind === "refuse" || digest.settles === 0) return digest;
-	const leftOut = (ahead?.leftOut ?? 0) + ("leftOut" in digest ? (digest.leftOut ?? 0) : 0);
-	return { ...digest, ...ofRun, ...(leftOut > 0 && { leftOut }) };
+	if (digest.kind === "discard") return { ...digest, settles: run.length };
+	if (digest.kind !== "send" || digest.settles === 0) return digest;
+	const leftOut = (ahead?.leftOut ?? 0) + (digest.leftOut ?? 0);
+	// The event behind a digest goes next: a scarce budget shall finish few lanes instead of beginning all of them.
+	const keepsTurn = run.length < lane.length;
+	// After a refusal, half as many of the run's events are sent, until the one at fault is first and alone.
+	return { ...digest, settles: run.length, covers: run.length, ...(leftOut > 0 && { leftOut }), keepsTurn };
 }

@@ -73,9 +73,10 @@ export type Known = Record<string, unknown>;
 export type Plan =
 	/**
 	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
-	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set.
+	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set. With
+	 * `keepsTurn`, the lane is served again before others of its rank.
 	 */
-	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
+	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number; keepsTurn?: boolean }
 	/** Nothing is left to send for the `settles` leading events. */
 	| { kind: "done"; settles: number; leftOut?: number }
 	/** The configuration forbids delivering the `settles` leading events. */

@@ -79,7 +79,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 				writeKey,
 				origins: [origin],
 				serverKey,
-				crisp: { ...destinations.crisp, events: crispEvents, budget: budgets.crisp, maxWait: crispWait },
+				crisp: { ...destinations.crisp, events: crispEvents, budget: budgets.crisp, reserve: 0.05, maxWait: crispWait },
 				helpcrunch: { ...destinations.helpcrunch, budget: budgets.helpcrunch },
 				vibetrace: { ...destinations.vibetrace, budget: budgets.vibetrace },
 				rules: browsing.map((event) => ({ event, to: ["crisp"], digest: true as const })),

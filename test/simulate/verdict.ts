@@ -28,7 +28,7 @@ export interface Invariant {
 const day = 86_400_000;
 const windows: Record<ProviderName, number> = { crisp: day, helpcrunch: 60_000, vibetrace: 1_000 };
 /** Share of Crisp's daily budget that is reserved for the backend's events. */
-export const reserve = 0.2;
+export const reserve = 0.05;
 /** Largest number of violations to report per invariant. */
 const mostReported = 5;
 

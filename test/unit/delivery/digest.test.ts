@@ -121,6 +121,13 @@ describe("a digest", () => {
 		}
 	});
 
+	test("keeps the turn of its lane for an event behind it", () => {
+		const behind = laneOf(track(1, "viewed"), track(2, "viewed"), track(3, "purchase"));
+		const isMarked = (each: StoredEvent) => nameOf(each) === "viewed";
+		expect(plan(behind, { isMarked }).planned).toMatchObject({ settles: 2, keepsTurn: true });
+		expect(plan(laneOf(...behind.slice(0, 2)), { isMarked }).planned).toMatchObject({ settles: 2, keepsTurn: false });
+	});
+
 	test("is not made of a single event, nor behind one that is not marked", () => {
 		const lane = laneOf(track(1, "purchase"), track(2, "viewed"), track(3, "viewed"));
 		expect(plan(lane, { isMarked: ({ event }) => event.id !== idAt(1) }).lane).toEqual(lane);
