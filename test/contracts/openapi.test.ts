@@ -168,7 +168,7 @@ const cases: Record<string, () => Case[]> = {
 	],
 	"post /admin/explain": () => [
 		{ status: 200, init: post({ type: "track", name: "x" }, asOperator) },
-		{ status: 400, init: post({ type: "track" }, asOperator) },
+		{ status: 400, init: post([{ type: "track", name: "x" }], asOperator) },
 		{ status: 401, init: post({ type: "track", name: "x" }, {}) },
 	],
 	"get /admin/deadletters": () => [
