@@ -137,11 +137,7 @@ describe("rules", () => {
 		await sandbox.until(() => sandbox.requests("crisp").some(({ status }) => status === 429));
 		await batch(event({ name: "track", person: visitor("b") }), event({ name: "urgent", person: visitor("c") }));
 		const trusted = event({ name: "trusted", person: visitor("d") });
-		await post(
-			{ events: [trusted] },
-			{ authorization: `Bearer ${serverKey}`, origin: undefined },
-			"/v1/events",
-		);
+		await post({ events: [trusted] }, { authorization: `Bearer ${serverKey}`, origin: undefined }, "/v1/events");
 		await settled(4);
 		const sent = sandbox.requests("crisp").filter(({ status }) => status !== 429);
 		const order = sent.map(({ body }) => (body as { text?: string }).text);
