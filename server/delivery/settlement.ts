@@ -82,7 +82,8 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isEndless };
 		}
 		case "rejected": {
-			const { reason, message, status } = outcome;
+			const { reason, message, status, isAgain = false } = outcome;
+			if (isAgain && !isEndless) return { ...sent, known: learnt, isOnTheWay: true };
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
 			if (isSeveral && !isEndless) return { ...sent, known: learnt, narrowTo: Math.ceil(plan.covers / 2) };

@@ -1,8 +1,9 @@
 import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { ofFirstPerson, remember, type Sent } from "./attributes.ts";
+import { ofFirstPerson, remember } from "./attributes.ts";
 import type { CommonOptions } from "./options.ts";
 import type { Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
+import type { AttributesKnown } from "./refused-names.ts";
 
 /**
  * Knowledge that a person is missing at a provider. Without it a person is assumed to exist, as most do.
@@ -19,13 +20,11 @@ interface Existence {
 }
 
 /** Knowledge of a person whom the provider's API addresses by e-mail or by the provider's own id. */
-export interface AddressedKnown extends Existence {
+export interface AddressedKnown extends Existence, AttributesKnown {
 	/** The e-mail or the id that the other fields are about. */
 	of?: string;
 	/** Id that an event gave and that the provider does not have. */
 	wrongId?: string | undefined;
-	/** Attributes as last sent. */
-	sent?: Sent;
 }
 
 /**

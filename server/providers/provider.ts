@@ -1,6 +1,7 @@
 import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
+import type { SentAttributes } from "./refused-names.ts";
 
 /** The leading events of a lane. */
 export type Lane = readonly [StoredEvent, ...StoredEvent[]];
@@ -71,11 +72,19 @@ export type Known = Record<string, unknown>;
 export type Plan =
 	/**
 	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
-	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set.
+	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set,
+	 * `refused` names those among them whose names the provider has refused.
 	 */
-	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
+	| {
+			kind: "send";
+			request: PlannedRequest;
+			settles: number;
+			covers: number;
+			leftOut?: number;
+			refused?: string[] | undefined;
+	  }
 	/** Nothing is left to send for the `settles` leading events. */
-	| { kind: "done"; settles: number; leftOut?: number }
+	| { kind: "done"; settles: number; leftOut?: number; refused?: string[] | undefined }
 	/** The configuration forbids delivering the `settles` leading events. */
 	| { kind: "discard"; settles: number; reason: string }
 	/** No request can be made from the first event. */
@@ -97,6 +106,8 @@ export interface PlannedRequest {
 	ifDelivered: Known;
 	/** Knowledge of the person after an answer that they do not exist; absent if that answer ends the event. */
 	ifMissing?: Known | undefined;
+	/** Attributes that the request sets, if it may be sent once more without some of them. */
+	attributes?: SentAttributes | undefined;
 }
 
 /** The meaning of an answer. `known` replaces the knowledge of the person. */
@@ -116,5 +127,5 @@ export type Outcome =
 	| { kind: "paused"; reason: string; status?: number }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }
-	/** This event is refused for good. */
-	| { kind: "rejected"; reason: string; message?: string | undefined; status?: number; known?: Known };
+	/** This event is refused for good; if `isAgain` is true, only this request, and `known` makes another one of the event. */
+	| { kind: "rejected"; reason: string; message?: string | undefined; status?: number; known?: Known; isAgain?: true };

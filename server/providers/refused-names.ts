@@ -1,0 +1,90 @@
+import { rememberRefused, type Sent } from "./attributes.ts";
+import type { Known, Outcome, PlannedRequest } from "./provider.ts";
+
+/**
+ * Attributes that are left out on trial, because the provider refused an update and their names may be the cause:
+ *
+ *     update ── refused, odd names in it ──▶ sent once more without them ── delivered ──▶ remembered as refused
+ *                                                                     └── refused too ──▶ they were not the cause
+ */
+export interface Doubt {
+	/** Id of the first event of the refused update. */
+	of: string;
+	names: string[];
+}
+
+/** The part of a provider's knowledge that refused attributes need. */
+export interface AttributesKnown {
+	/** Attributes as last sent or refused. */
+	sent?: Sent | undefined;
+	doubt?: Doubt | undefined;
+}
+
+/** Attributes in a request, for the case that the provider refuses it. */
+export interface SentAttributes {
+	/** The attributes, as they are remembered: the part of a name after a dot is what the site calls the attribute. */
+	fields: Record<string, unknown>;
+	/** Id of the first event that the request is made from. */
+	of: string;
+	/** Knowledge of the person before the request. */
+	before: Known & AttributesKnown;
+	now: number;
+}
+
+/** Names that every provider takes: https://help.crisp.chat/en/article/how-can-i-automatically-set-custom-data-1xh7pqk */
+export const isPlainName = (name: string): boolean => /^[a-z0-9_-]+$/.test(name);
+
+const nameOf = (field: string): string => field.slice(field.indexOf(".") + 1);
+const isPlain = (field: string) => isPlainName(nameOf(field));
+
+/** Splits attributes into those to send and those that are left out on trial. */
+export function trial<Value>(fields: Record<string, Value>, { doubt }: AttributesKnown, of: string) {
+	const isDoubted = ([name]: [string, Value]) => doubt?.of === of && doubt.names.includes(name);
+	const all = Object.entries(fields);
+	return {
+		kept: Object.fromEntries(all.filter((each) => !isDoubted(each))),
+		doubted: Object.fromEntries(all.filter(isDoubted)),
+	};
+}
+
+/** Returns the knowledge of a person after a request was delivered, with what was left out on trial as refused. */
+export const afterTrial = (sent: Sent | undefined, doubted: Record<string, unknown>, now: number): AttributesKnown => ({
+	sent: rememberRefused(sent, doubted, (field) => !isPlain(field), now),
+	doubt: undefined,
+});
+
+/** Counts attributes that are left out, and names those that the provider has refused. */
+export const leftOutOf = (unfit: number, refused: readonly string[]) => ({
+	leftOut: unfit + refused.length,
+	refused: refused.length > 0 ? refused.map(nameOf) : undefined,
+});
+
+/**
+ * Gives a refused update another try without the attributes whose names may be the cause: those that the answer names,
+ * else those that are not plain. `named` reads the names in an answer. A second refusal is final.
+ */
+export function triedAgain(
+	outcome: Outcome,
+	{ attributes }: PlannedRequest,
+	named: (complaint: string) => string[] = () => [],
+): Outcome {
+	if (outcome.kind !== "rejected" || outcome.reason === "unbuildable" || !attributes) return outcome;
+	const { fields, of, before, now } = attributes;
+	if (before.doubt?.of === of) return { ...outcome, known: { ...before, doubt: undefined } };
+	const all = Object.keys(fields);
+	const isNamed = isMentioned(`${outcome.reason} ${outcome.message ?? ""}`, named);
+	const mentioned = all.filter((field) => isNamed(nameOf(field)));
+	const names = mentioned.length > 0 ? mentioned : all.filter((field) => !isPlain(field));
+	if (names.length === 0) return outcome;
+	// Nothing would be left to send: the attributes are left out without a trial.
+	const known = names.length === all.length ? afterTrial(before.sent, fields, now) : { doubt: { of, names } };
+	return { ...outcome, known: { ...before, ...known }, isAgain: true };
+}
+
+/** Tells whether a complaint names an attribute: in quotes, at the end of a path, or as `named` reads it. */
+function isMentioned(complaint: string, named: (complaint: string) => string[]) {
+	const read = new Set(named(complaint));
+	return (name: string): boolean =>
+		read.has(name) ||
+		[`"${name}"`, `'${name}'`, `\`${name}\``, `[${name}]`].some((quoted) => complaint.includes(quoted));
+}
