@@ -69,6 +69,8 @@ const destinationStats = z.object({
 	dead: z.number(),
 	/** Number of attribute values that the provider cannot hold or the sender may not set. */
 	leftOut: z.number(),
+	/** Up to 20 names of attributes that the provider has refused since the start of this proxy. */
+	refusedNames: z.array(z.string()),
 	/** Number of events that were deliberately not delivered, by reason. */
 	discarded: counts,
 	/** Number of requests since the start of this proxy. */

@@ -4,8 +4,8 @@ import type { Known, Outcome, PlannedRequest } from "./provider.ts";
 /**
  * Attributes that are left out on trial, because the provider refused an update and their names may be the cause:
  *
- *     update ── refused, odd names in it ──▶ sent once more without them ── delivered ──▶ remembered as refused
- *                                                                     └── refused too ──▶ they were not the cause
+ *     update ── refused ──▶ sent again without odd names ── delivered ──▶ these are remembered as refused
+ *                                        └── refused, and none is left ──▶ these were not the cause
  */
 export interface Doubt {
 	/** Id of the first event of the refused update. */
@@ -24,6 +24,8 @@ export interface AttributesKnown {
 export interface SentAttributes {
 	/** The attributes, as they are remembered: the part of a name after a dot is what the site calls the attribute. */
 	fields: Record<string, unknown>;
+	/** Attributes that were left out on trial. */
+	doubted: Record<string, unknown>;
 	/** Id of the first event that the request is made from. */
 	of: string;
 	/** Knowledge of the person before the request. */
@@ -61,7 +63,7 @@ export const leftOutOf = (unfit: number, refused: readonly string[]) => ({
 
 /**
  * Gives a refused update another try without the attributes whose names may be the cause: those that the answer names,
- * else those that are not plain. `named` reads the names in an answer. A second refusal is final.
+ * else those that are not plain. `named` reads the names in an answer. Without such names a refusal is final.
  */
 export function triedAgain(
 	outcome: Outcome,
@@ -69,15 +71,19 @@ export function triedAgain(
 	named: (complaint: string) => string[] = () => [],
 ): Outcome {
 	if (outcome.kind !== "rejected" || outcome.reason === "unbuildable" || !attributes) return outcome;
-	const { fields, of, before, now } = attributes;
-	if (before.doubt?.of === of) return { ...outcome, known: { ...before, doubt: undefined } };
+	const { fields, doubted, of, before, now } = attributes;
+	const isFirst = Object.keys(doubted).length === 0;
 	const all = Object.keys(fields);
 	const isNamed = isMentioned(`${outcome.reason} ${outcome.message ?? ""}`, named);
 	const mentioned = all.filter((field) => isNamed(nameOf(field)));
-	const names = mentioned.length > 0 ? mentioned : all.filter((field) => !isPlain(field));
-	if (names.length === 0) return outcome;
+	const odd = mentioned.length > 0 && isFirst ? [] : all.filter((field) => !isPlain(field));
+	const names = [...new Set([...mentioned, ...odd])];
+	if (names.length === 0) return isFirst ? outcome : { ...outcome, known: { ...before, doubt: undefined } };
 	// Nothing would be left to send: the attributes are left out without a trial.
-	const known = names.length === all.length ? afterTrial(before.sent, fields, now) : { doubt: { of, names } };
+	const known =
+		names.length === all.length
+			? afterTrial(before.sent, { ...fields, ...doubted }, now)
+			: { doubt: { of, names: [...Object.keys(doubted), ...names] } };
 	return { ...outcome, known: { ...before, ...known }, isAgain: true };
 }
 

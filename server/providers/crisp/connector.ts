@@ -111,7 +111,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 				halfSent: isLast ? undefined : events.slice(0, count).map(({ event }) => event.id),
 				segments: undefined,
 			},
-			attributes: isProfile ? undefined : { fields: part, of, before: { ...known }, now },
+			attributes: isProfile ? undefined : { fields: part, doubted, of, before: { ...known }, now },
 		};
 		return {
 			kind: "send",

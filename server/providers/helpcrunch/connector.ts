@@ -159,7 +159,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 					: {
 							...{ ...common, purpose: "update", method: "PATCH", path, body: customerBody(fields) },
 							ifDelivered: { ...known, sentTo: id, ...afterTrial(remember(sent, fields, now), doubted, now) },
-							attributes: { fields, of: event.id, before: { ...known, sentTo: id, sent }, now },
+							attributes: { fields, doubted, of: event.id, before: { ...known, sentTo: id, sent }, now },
 						};
 			return { kind: "send", request, settles: isLast ? count : 0, covers: count, ...(isLast && settled) };
 		},

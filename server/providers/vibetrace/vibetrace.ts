@@ -135,7 +135,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			query: { upsert: "true" },
 			body: kept,
 			ifDelivered: { ...created, ...afterTrial(created.sent, doubted, now) },
-			attributes: { fields: kept, of: event.id, before: { ...known }, now },
+			attributes: { fields: kept, doubted, of: event.id, before: { ...known }, now },
 		};
 		const leaving = leftOutOf(leftOut, Object.keys(doubted));
 		return { kind: "send", request, settles: count, covers: Math.max(count, 1), ...leaving };
@@ -172,7 +172,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 					...afterTrial(remember(known.sent, fields, now), doubted, now),
 				},
 				ifMissing,
-				attributes: count > 0 ? { fields, of: first.event.id, before: { ...known }, now } : undefined,
+				attributes: count > 0 ? { fields, doubted, of: first.event.id, before: { ...known }, now } : undefined,
 			};
 			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut, refused };
 		},
