@@ -29,7 +29,7 @@ import { search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
 
-export interface AdminOptions extends Observed, Pick<JourneySources, "notAddressable"> {
+export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> {
 	/** Operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;

@@ -1,7 +1,7 @@
 import { keyBytes } from "../claim-key.ts";
 import { isTrusted } from "../deliveries.ts";
 import type { EventHead, Term } from "../journal-row.ts";
-import type { Discarded } from "../outbox.ts";
+import { takeClaims, type Unwanted, unwantedBy } from "../take-claims.ts";
 import { siteItself, untrustedClaims } from "../tally.ts";
 import type { createCounters } from "./counters.ts";
 import type { createDestinations } from "./destinations.ts";
@@ -20,8 +20,6 @@ const claimBytes = 64;
 
 type Counting = Pick<ReturnType<typeof createDestinations>, "idOf"> &
 	Pick<ReturnType<typeof createCounters>, "count" | "counted">;
-
-const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
 
 /**
  * Makes the table of claims. A sweep finds expired claims by `claim_end`, which has many keys in each row: an index of
@@ -104,14 +102,6 @@ export function createClaims(
 		}
 	}
 
-	/** Takes the claims of an event, unless one of them is taken; returns the term of that one. */
-	function takeForEvent(keys: Buffer, terms: Term[], trusted: boolean): Term | undefined {
-		const [first, ...others] = terms;
-		const isOne = others.length === 0 && !first?.isOnlyChecked;
-		const taken = !isOne && terms.find((term, place) => isTaken(keyAt(keys, place), term));
-		return taken || terms.find((term, place) => !term.isOnlyChecked && !take(keyAt(keys, place), term, trusted));
-	}
-
 	return {
 		isTaken,
 		take,
@@ -122,12 +112,12 @@ export function createClaims(
 		},
 
 		/**
-		 * Takes the claims of events, in order. Returns, by the places of the events to discard, the reasons, and the keys of
-		 * their first claims. Tries the usual case first: one claim for each event, all with the same term and trust, none
-		 * stored.
+		 * Takes the claims of events, in order. Returns, by the places of the events, what is discarded of each: the event, or
+		 * its delivery to some destinations. Tries the usual case first: one claim for each event, all with the same term and
+		 * trust, none stored.
 		 */
-		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Pick<Discarded, "key" | "reason">> {
-			const taken = new Map<number, Pick<Discarded, "key" | "reason">>();
+		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Unwanted[]> {
+			const taken = new Map<number, Unwanted[]>();
 			const [, flags = 0, , first] = events[0] ?? [];
 			const trusted = isTrusted(flags);
 			const term = first === undefined ? undefined : terms[first];
@@ -137,10 +127,20 @@ export function createClaims(
 			if (term && !term.isOnlyChecked && isAlike && takeNew(keys, term, trusted)) return taken;
 			let offset = 0;
 			for (const [place, [, flags, , ...own]] of events.entries()) {
-				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);
-				const by = takeForEvent(keys.subarray(offset), theirs, isTrusted(flags));
-				if (by) taken.set(place, { key: keys.toString("hex", offset, offset + keyBytes), reason: by.reason });
+				const from = offset;
+				const theirs = own.flatMap((each, index) => {
+					const term = terms[each];
+					return term ? { ...term, bytes: keys.subarray(from + index * keyBytes, from + (index + 1) * keyBytes) } : [];
+				});
 				offset += own.length * keyBytes;
+				const unwanted = unwantedBy(
+					takeClaims(theirs, {
+						isTaken: (claim) => isTaken(claim.bytes, claim),
+						take: (claim) => take(claim.bytes, claim, isTrusted(flags)),
+					}),
+					keys.toString("hex", from, from + keyBytes),
+				);
+				if (unwanted.length > 0) taken.set(place, unwanted);
 			}
 			return taken;
 		},
