@@ -23,7 +23,7 @@ export const accountsOf = (site: CheckedSite): Account[] =>
 
 /** Describes an account as a destination of events. */
 const placeOf = ({ provider, options: { events, maxWait } }: Account) => ({
-	...{ name: provider.name, events, maxWait },
+	...{ name: provider.name, events, maxWait, worthProfile: provider.worthProfile },
 	addresses: provider.addresses,
 });
 

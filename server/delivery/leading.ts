@@ -2,8 +2,19 @@ import { parseJson } from "../http/exact-json.ts";
 import { expiredReason } from "../outbox/lease.ts";
 import type { Lease, Settlement } from "../outbox/outbox.ts";
 import type { Known, Plan, Provider } from "../providers/provider.ts";
+import { type Matcher, matcherOf } from "../routing/pattern.ts";
 import { asRuled, hasExpired } from "../routing/ruled.ts";
 import type { StoredEvent } from "../stored-event.ts";
+
+const matchers = new WeakMap<readonly string[], Matcher[]>();
+
+/** Tells whether an event is worth a profile at a provider whose account has a list of such events. */
+function isWorthProfile({ worthProfile }: Provider, { event }: StoredEvent): boolean {
+	if (!worthProfile) return false;
+	const compiled = matchers.get(worthProfile) ?? worthProfile.map(matcherOf);
+	matchers.set(worthProfile, compiled);
+	return compiled.some((matches) => matches(event));
+}
 
 /** Leading events of a lease as they were captured, what is known of their person, and the plan for them. */
 interface Leading {
@@ -17,15 +28,18 @@ interface Leading {
  * Reads a lease, and plans the next request from its leading events as the site's rules have them. Events that a rule
  * has let expire are discarded, and those before the next such event are planned alone.
  */
-export function planLease({ bodies, known: text }: Lease, { name, plan }: Provider, now: number): Leading {
+export function planLease({ bodies, known: text, earns = false }: Lease, provider: Provider, now: number): Leading {
+	const { name, plan } = provider;
 	const captured = bodies.map((body) => parseJson(body) as StoredEvent);
 	const known: Known = text === undefined ? {} : (parseJson(text) as Known);
 	const expired = captured.map((stored) => hasExpired(stored, name, now));
 	const count = expired.includes(false) ? expired.indexOf(false) : expired.length;
 	if (count > 0) return { captured, known, plan: { kind: "discard", settles: count, reason: expiredReason } };
 	const inTime = expired.includes(true) ? captured.slice(0, expired.indexOf(true)) : captured;
-	const [first, ...rest] = inTime.map((stored) => asRuled(stored, name));
-	return { captured, known, plan: first && plan([first, ...rest], known, now) };
+	const ruled = inTime.map((stored) => asRuled(stored, name));
+	const [first, ...rest] = ruled;
+	const isWorth = earns || [...inTime, ...ruled].some((stored) => isWorthProfile(provider, stored));
+	return { captured, known, plan: first && plan([first, ...rest], known, now, isWorth) };
 }
 
 /** Discards, instead of a dead letter, an event that a rule has let expire meanwhile. */

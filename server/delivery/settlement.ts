@@ -58,6 +58,7 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 	const settlement: Settlement = { lease, now: at };
 	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
 		endingOf(1, { kind: "dead", reason, ...more });
+	if (plan.kind === "await") return { ...settlement, awaitedTo: plan.until, isOnTheWay: true };
 	if (plan.kind === "refuse") return { ...settlement, ended: dead(plan.reason, { message: plan.message }) };
 	if (plan.kind === "discard")
 		return { ...settlement, ended: endingOf(plan.settles, { kind: "discarded", reason: plan.reason }) };

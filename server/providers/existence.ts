@@ -10,7 +10,7 @@ import type { AttributesKnown } from "./refused-names.ts";
  *
  *     assumed to exist ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
  *          ▲                        │                          └── any other answer ──▶ assumed to exist
- *          └─────── after 1 h ──────┴── creation forbidden: nothing is sent
+ *          └─────── after 1 h ──────┴── creation forbidden, or no event worth a profile yet: nothing is sent
  */
 interface Existence {
 	/** Time at which the person was found missing, ms. */
@@ -70,8 +70,22 @@ export function missingOutcome(request: PlannedRequest, status: number): Outcome
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** Plans for the lane of a missing person: creates them, or discards the first event if the site forbids creation. */
-export function missingPlan({ trusted }: StoredEvent, { createPeople }: CommonOptions, create: () => Plan): Plan {
+/**
+ * Plans for the lane of a person who was found missing at `missingAt`: creates them, or discards the first event if the
+ * site forbids creation. Where a list says which events are worth a profile, the events wait for one, and after an hour
+ * the person is looked for again.
+ */
+export function missingPlan(
+	{ trusted }: StoredEvent,
+	{ createPeople }: CommonOptions,
+	isWorthProfile: boolean,
+	missingAt: number,
+	create: () => Plan,
+): Plan {
+	if (Array.isArray(createPeople)) {
+		const plan = create();
+		return plan.kind === "refuse" || isWorthProfile ? plan : { kind: "await", until: missingAt + missingMs };
+	}
 	// Guard (SECURITY.md): profile-creation
 	const mayCreate = createPeople === "always" || (createPeople === "verified" && trusted);
 	return mayCreate ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };

@@ -18,9 +18,10 @@ export interface Connector {
 	addresses(person: Person): boolean;
 	/**
 	 * Plans the next request for a lane, from its leading events and the knowledge of its person. Pure. Merges adjacent
-	 * updates into one request, and leaves out attributes that were last sent with the same value.
+	 * updates into one request, and leaves out attributes that were last sent with the same value. `isWorthProfile` tells
+	 * that an event for which a profile may be created waits, among these or further back.
 	 */
-	plan(events: Lane, known: Known, now: number): Plan;
+	plan(events: Lane, known: Known, now: number, isWorthProfile?: boolean): Plan;
 	/** Sends a planned request once, and resolves to the meaning of the answer. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
@@ -44,6 +45,8 @@ export interface Provider extends Connector {
 	readonly name: string;
 	/** The provider's name as it spells it itself. */
 	readonly title: string;
+	/** Events worth a profile, by type, name, or name with `*`; absent if the account has no list of them. */
+	readonly worthProfile?: readonly string[] | undefined;
 	/** The account's web hooks; absent if the account shares no secret with the provider. */
 	readonly hooks?: AccountHooks | undefined;
 }
@@ -85,6 +88,8 @@ export type Plan =
 	  }
 	/** Nothing is left to send for the `settles` leading events. */
 	| { kind: "done"; settles: number; leftOut?: number; refused?: string[] | undefined }
+	/** Nothing is sent for the lane until an event worth a profile comes for its person, or until a time. */
+	| { kind: "await"; until: number }
 	/** The configuration forbids delivering the `settles` leading events. */
 	| { kind: "discard"; settles: number; reason: string }
 	/** No request can be made from the first event. */

@@ -180,13 +180,15 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		},
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, stored: CrispKnown, now) {
+		plan(lane, stored: CrispKnown, now, isWorthProfile = false) {
 			const { events, first, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const plan = setsAttributes(first.event)
 				? planUpdates(events, address, known, now)
 				: planEvent(first, address, known, now);
 			if (plan.kind !== "send") return plan;
-			if (isMissing(known, now)) return missingPlan(first, config, () => planCreate(events, known, now));
+			const { missingAt = 0 } = known;
+			if (isMissing(known, now))
+				return missingPlan(first, config, isWorthProfile, missingAt, () => planCreate(events, known, now));
 			return { ...plan, request: { ...plan.request, ifMissing } };
 		},
 

@@ -110,7 +110,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 		probe: { purpose: "probe", method: "GET", path: ["customers"], query: { limit: "1" }, ifDelivered: {} },
 		addresses: () => true,
 
-		plan(lane, known: HelpCrunchKnown, now) {
+		plan(lane, known: HelpCrunchKnown, now, isWorthProfile = false) {
 			const events = ofFirstPerson(lane, (person) => JSON.stringify([person.ids?.helpcrunch, customerKey(person)]));
 			const [first] = events;
 			const { event } = first;
@@ -137,7 +137,7 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 				const address = addresses[next];
 				if (addresses.length === 0) return cannotCreate;
 				if (address) return planSearch(event.person, address, next, known, now);
-				return missingPlan(first, config, () => planCreate(events, known, now));
+				return missingPlan(first, config, isWorthProfile, missingAt, () => planCreate(events, known, now));
 			}
 			const ifWrongId = addresses.length > 0 ? { ...known, wrongId: given } : undefined;
 			const withoutId = { ...known, ids: without(known.ids, key), revivedFor: event.id };

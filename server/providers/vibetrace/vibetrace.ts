@@ -149,7 +149,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, stored: AddressedKnown, now) {
+		plan(lane, stored: AddressedKnown, now, isWorthProfile = false) {
 			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const { count, attributes, leftOut: unfit } = settableUpdates(events);
 			const { kept: fields, doubted } = trial(unsent(attributes, known.sent, now), known, first.event.id);
@@ -158,7 +158,9 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 				...Object.keys(doubted),
 			]);
 			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut, refused };
-			if (isMissing(known, now)) return missingPlan(first, config, () => planUpsert(events, known, now));
+			const { missingAt = 0 } = known;
+			if (isMissing(known, now))
+				return missingPlan(first, config, isWorthProfile, missingAt, () => planUpsert(events, known, now));
 			const { email } = first.event.person;
 			const user = id === undefined ? { email } : { _id: id };
 			const request: PlannedRequest = {

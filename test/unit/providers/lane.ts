@@ -68,6 +68,8 @@ export interface Delivery {
 	ends: string[];
 	/** Outcome for which the rest waits. */
 	held?: Outcome;
+	/** Time until which the rest waits for an event worth a profile. */
+	awaitedTo?: number;
 	/** Number of attributes left out. */
 	leftOut: number;
 	known: Known;
@@ -109,6 +111,7 @@ export async function deliverLane(
 	while (first) {
 		const { plan, outcome } = await request([first, ...rest]);
 		if (outcome && "known" in outcome && outcome.known) known = JSON.parse(JSON.stringify(outcome.known));
+		if (plan.kind === "await") return { requests, ends, awaitedTo: plan.until, known, leftOut };
 		if (plan.kind === "discard") end(plan.settles, `discarded: ${plan.reason}`);
 		else if (plan.kind === "refuse") end(1, `dead: ${plan.reason}`);
 		else if (!outcome || outcome.kind === "delivered") {
