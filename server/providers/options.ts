@@ -37,9 +37,15 @@ export const commonOptions = {
 	 * `maxWait`; without it they are discarded.
 	 */
 	createPeople: z
-		.union([z.enum(["always", "verified", "never"]), z.array(eventPattern).min(1)], {
-			error: 'must be "always", "verified", "never", or a list of types and names of events',
-		})
+		.union(
+			[
+				z.enum(["always", "verified", "never"]),
+				z.array(eventPattern).min(1, "is empty: name the events that are worth a profile"),
+			],
+			{
+				error: 'must be "always", "verified", "never", or a list of types and names of events',
+			},
+		)
 		.default("always"),
 	/**
 	 * Events to whose data the capture time is added as `occurred_at`: all events (`"always"`), events delivered more
