@@ -1,7 +1,6 @@
 import type { Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
-import type { SentAttributes } from "./refused-names.ts";
 
 /** The leading events of a lane. */
 export type Lane = readonly [StoredEvent, ...StoredEvent[]];
@@ -113,6 +112,19 @@ export interface PlannedRequest {
 	ifMissing?: Known | undefined;
 	/** Attributes that the request sets, if it may be sent once more without some of them. */
 	attributes?: SentAttributes | undefined;
+}
+
+/** Attributes in a request, for the case that the provider refuses it; see refused-names.ts. */
+interface SentAttributes {
+	/** The attributes, under the names by which they are remembered. */
+	fields: Record<string, unknown>;
+	/** Attributes that were left out on trial. */
+	doubted: Record<string, unknown>;
+	/** Id of the first event that the request is made from. */
+	of: string;
+	/** Knowledge of the person before the request. */
+	before: Known;
+	now: number;
 }
 
 /** The meaning of an answer. `known` replaces the knowledge of the person. */

@@ -1,42 +1,25 @@
 import { rememberRefused, type Sent } from "./attributes.ts";
-import type { Known, Outcome, PlannedRequest } from "./provider.ts";
+import type { Outcome, PlannedRequest } from "./provider.ts";
 
-/**
- * Attributes that are left out on trial, because the provider refused an update and their names may be the cause:
- *
- *     update ── refused ──▶ sent again without odd names ── delivered ──▶ these are remembered as refused
- *                                        └── refused, and none is left ──▶ these were not the cause
- */
-export interface Doubt {
-	/** Id of the first event of the refused update. */
-	of: string;
-	names: string[];
-}
-
-/** The part of a provider's knowledge that refused attributes need. */
+/** The part of a provider's knowledge of a person that refused attributes need. */
 export interface AttributesKnown {
 	/** Attributes as last sent or refused. */
 	sent?: Sent | undefined;
-	doubt?: Doubt | undefined;
-}
-
-/** Attributes in a request, for the case that the provider refuses it. */
-export interface SentAttributes {
-	/** The attributes, as they are remembered: the part of a name after a dot is what the site calls the attribute. */
-	fields: Record<string, unknown>;
-	/** Attributes that were left out on trial. */
-	doubted: Record<string, unknown>;
-	/** Id of the first event that the request is made from. */
-	of: string;
-	/** Knowledge of the person before the request. */
-	before: Known & AttributesKnown;
-	now: number;
+	/**
+	 * Attributes left out on trial, because the provider refused an update and their names may be the cause; `of` is the
+	 * id of the update's first event.
+	 *
+	 *     update ── refused ──▶ sent again without odd names ── delivered ──▶ these are remembered as refused
+	 *                                        └── refused, and none is left ──▶ these were not the cause
+	 */
+	doubt?: { of: string; names: string[] } | undefined;
 }
 
 /** Names that every provider takes: https://help.crisp.chat/en/article/how-can-i-automatically-set-custom-data-1xh7pqk */
 export const isPlainName = (name: string): boolean => /^[a-z0-9_-]+$/.test(name);
 
-const nameOf = (field: string): string => field.slice(field.indexOf(".") + 1);
+/** Name of an attribute for the site, without the part that a provider's fields of custom data begin with. */
+const nameOf = (field: string): string => field.replace(/^(?:data|customData)\./, "");
 const isPlain = (field: string) => isPlainName(nameOf(field));
 
 /** Splits attributes into those to send and those that are left out on trial. */
@@ -82,7 +65,7 @@ export function triedAgain(
 	// Nothing would be left to send: the attributes are left out without a trial.
 	const known =
 		names.length === all.length
-			? afterTrial(before.sent, { ...fields, ...doubted }, now)
+			? afterTrial((before as AttributesKnown).sent, { ...fields, ...doubted }, now)
 			: { doubt: { of, names: [...Object.keys(doubted), ...names] } };
 	return { ...outcome, known: { ...before, ...known }, isAgain: true };
 }
