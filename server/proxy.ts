@@ -27,7 +27,15 @@ import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { startSweeping } from "./outbox/sweeping.ts";
 import { createRouter } from "./router.ts";
-import { type Account, accountsOf, ingestSite, siteLabels, storedName, warningsOfRules } from "./sites.ts";
+import {
+	type Account,
+	accountsOf,
+	createExplain,
+	ingestSite,
+	siteLabels,
+	storedName,
+	warningsOfRules,
+} from "./sites.ts";
 import { supportsNode, UnsupportedNodeError } from "./version.ts";
 
 /** A proxy, to be mounted in an Express app or served alone. */
@@ -125,6 +133,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		guess: guesses(),
 		live,
 		isAddressShared: () => isAddressShared,
+		explain: createExplain(accounts),
 		skipped: (name, stored) => sites.find((site) => site.name === name)?.route(stored).skipped ?? [],
 		log,
 	});

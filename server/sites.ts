@@ -1,31 +1,32 @@
 import type { CheckedSite } from "./config/config.ts";
 import type { DeliveryOptions } from "./config/destination.ts";
 import type { ReportedSite } from "./inbound/index.ts";
-import type { Provider } from "./providers/provider.ts";
 import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
-import { createRouting } from "./routing/route.ts";
+import { explain } from "./routing/explain.ts";
+import { type Account, createRouting, placeOf } from "./routing/route.ts";
 import { ruleWarnings } from "./routing/warnings.ts";
-
-/** A site's account with one provider, and its delivery options. */
-export interface Account {
-	provider: Provider;
-	options: DeliveryOptions;
-}
 
 const accountsAt = <Name extends ProviderName>(
 	name: Name,
 	options: (Accounts[Name] & DeliveryOptions) | undefined,
 ): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
 
+export type { Account } from "./routing/route.ts";
+
 /** Makes a site's accounts, one for each provider in its configuration. */
 export const accountsOf = (site: CheckedSite): Account[] =>
 	providerNames.flatMap((name) => accountsAt(name, site[name]));
 
-/** Describes an account as a destination of events. */
-const placeOf = ({ provider, options: { events, maxWait } }: Account) => ({
-	...{ name: provider.name, events, maxWait, worthProfile: provider.worthProfile },
-	addresses: provider.addresses,
-});
+/** Makes the function that explains what the destinations of an event would be sent, by sites with their accounts. */
+export function createExplain(accounts: ReadonlyMap<CheckedSite, readonly Account[]>) {
+	const labels = siteLabels([...accounts.keys()]);
+	const sites = [...accounts].map(([site, destinations], index) => ({
+		site,
+		label: labels[index] ?? "",
+		destinations,
+	}));
+	return (event: unknown) => explain(event, sites, Date.now());
+}
 
 /** Warnings about the rules of sites, one line each. */
 export const warningsOfRules = (sites: Iterable<readonly [CheckedSite, readonly Account[]]>): string[] =>

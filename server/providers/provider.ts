@@ -23,6 +23,11 @@ export interface Connector {
 	plan(events: Lane, known: Known, now: number, isWorthProfile?: boolean): Plan;
 	/** Sends a planned request once, and resolves to the meaning of the answer. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
+	/**
+	 * Imagines the outcome of a request for a person who had no profile, to explain what would be sent. Absent or undefined:
+	 * unknown where `ifMissing` says what follows, else delivered.
+	 */
+	imagine?(request: PlannedRequest): Outcome | undefined;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
 }

@@ -1,14 +1,22 @@
 import type { Event, Person } from "../../shared/event.ts";
+import type { DeliveryOptions } from "../config/destination.ts";
 import type { Rule } from "../config/rule.ts";
 import type { OrderAt } from "../ingest/claims.ts";
 import type { EventRoute } from "../ingest/ingest.ts";
 import { rankOf } from "../ingest/rank.ts";
 import type { Exceptions } from "../outbox/batch.ts";
 import { expiredReason } from "../outbox/lease.ts";
+import type { Provider } from "../providers/provider.ts";
 import { type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { type Choice, createChoices, type Place } from "./choices.ts";
 import { isOfName, matcherOf, type Named } from "./pattern.ts";
 import { orderOf } from "./ruled.ts";
+
+/** An account with a provider, and the site's options for it. */
+export interface Account {
+	provider: Provider;
+	options: DeliveryOptions;
+}
 
 /** A destination to which events are routed. */
 export interface Addressed extends Place {
@@ -17,6 +25,12 @@ export interface Addressed extends Place {
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 }
+
+/** Describes an account as a destination of events. */
+export const placeOf = ({ provider, options: { events, maxWait } }: Account): Addressed => ({
+	...{ name: provider.name, events, maxWait, worthProfile: provider.worthProfile },
+	addresses: provider.addresses,
+});
 
 /** Events of one kind at one destination that gets them. */
 interface Sending {

@@ -70,6 +70,19 @@ describe.each<[Provider, number]>([
 	});
 });
 
+test("an explanation tells that an event waits, or is worth a contact", async () => {
+	await start(["confirmation"]);
+	const explained = async (each: object) => {
+		const request = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(each) };
+		const { destinations } = (await (await running.admin("/explain", request)).json()) as {
+			destinations: { crisp: { ends: string; requests: { request: string }[] } };
+		};
+		return [destinations.crisp.ends, destinations.crisp.requests.length];
+	};
+	expect(await explained({ name: "x" })).toEqual(["waits", 1]);
+	expect(await explained({ type: "confirmation", data: { orderId: "A-1" } })).toEqual(["delivered", 3]);
+});
+
 test("a person whom the provider has gets everything, whatever the list says", async () => {
 	await start(["confirmation"]);
 	running.sandbox.addPerson("crisp", ada);
