@@ -42,7 +42,8 @@ function linesOf(name: string, explained: Explained): string[] {
 		as?.expires && `expires ${as.expires}`,
 	];
 	const shown = [as?.type, as?.name && `"${as.name}"`, ...marks].filter(Boolean).join(", ");
-	const end = ends === undefined || ends === "delivered" ? [] : [`  then it ${fates[ends]} (${reason})`];
+	const end =
+		ends === undefined || ends === "delivered" ? [] : [`  then it ${fates[ends]}${reason ? ` (${reason})` : ""}`];
 	return [
 		`${name}: sent as ${shown} (${[because, rules].filter(Boolean).join("; ")})`,
 		...(note ? [`  ${note}`] : []),

@@ -60,6 +60,10 @@ export const laneOf = (row: Row): Lane => ({
 	owedSince: Number(row.owed_since),
 });
 
+/** Returns a lane whose first deliveries have expired: it goes on waiting for an event worth a profile if it did. */
+export const expiredLane = <Kept extends Lane>(lane: Kept, before: Lane | undefined): Kept =>
+	before?.shown === awaitingShown ? { ...lane, shown: awaitingShown } : lane;
+
 /**
  * Applies a settlement to a lane. If deliveries ended, `lane` is the remaining lane with the fields of `untried`; `sent`
  * and `narrowTo` are ignored then, because they concern the ended deliveries.

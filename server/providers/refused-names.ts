@@ -53,7 +53,8 @@ export function triedAgain(
 	{ attributes }: PlannedRequest,
 	named: (complaint: string) => string[] = () => [],
 ): Outcome {
-	if (outcome.kind !== "rejected" || outcome.reason === "unbuildable" || !attributes) return outcome;
+	const isOfContent = outcome.kind === "rejected" && !["unbuildable", "unknown_person"].includes(outcome.reason);
+	if (!isOfContent || !attributes) return outcome;
 	const { fields, doubted, of, before, now } = attributes;
 	const isFirst = Object.keys(doubted).length === 0;
 	const all = Object.keys(fields);

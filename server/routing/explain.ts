@@ -65,7 +65,7 @@ function requestsFor(
 	while (requests.length < requestsMost) {
 		const plan = provider.plan([stored], known, now, isWorthProfile);
 		if (plan.kind === "done") return { requests, ends: "delivered" };
-		if (plan.kind === "await") return { requests, ends: "waits", reason: "not_worth_profile" };
+		if (plan.kind === "await") return { requests, ends: "waits" };
 		if (plan.kind !== "send")
 			return { requests, ends: plan.kind === "refuse" ? "dead" : "discarded", reason: plan.reason };
 		const { method, path, query, body } = plan.request;

@@ -683,6 +683,18 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ reason }) => reason)).toEqual(["expired"]);
 		});
 
+		it("goes on waiting once its first events have expired", async () => {
+			await append([event("ada", "1")]);
+			const before = Date.now() + 1;
+			await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(before));
+			await append([event("ada", "2")]);
+			await wait();
+			expect(await outbox.expire({ destination: crisp, before, now: 5 })).toBe(1);
+			expect(await take(5)).toEqual([]);
+			await append([event("ada", "3", earns)]);
+			expect(await takeOne(5)).toMatchObject({ earns: true, bodies: ["2", "3"] });
+		});
+
 		it("is ready when a dead letter of the person is replayed", async () => {
 			await append([event("ada", "purchase")]);
 			await end(await takeOne(0), 0, 1, { kind: "dead", reason: "rejected" });

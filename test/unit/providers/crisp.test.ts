@@ -275,6 +275,13 @@ describe("a login or update", () => {
 			expect(await deliver([login({ signupDate: "y" })], known)).toMatchObject({ requests: [], leftOut: 1 });
 		});
 
+		test("and for a person who is not there twice is a dead letter for that reason", async () => {
+			const { ends } = await deliver([login({ signupDate: "x" })], {}, now, ({ path }) =>
+				path.endsWith("/profile") ? done : nobody,
+			);
+			expect(ends).toEqual(["dead: unknown_person"]);
+		});
+
 		test("is sent as it is where Crisp takes them", async () => {
 			const all = { plan: "pro", signupDate: "2026" };
 			expect(await deliver([login(all)])).toMatchObject({ requests: [data(all, 1)], leftOut: 0 });
