@@ -59,12 +59,11 @@ const isSameTerm = (a: Term, b: Claim) =>
  * last route is the likeliest.
  */
 function indexOfRoute(head: Head, { destinations, exceptions }: NewEvent): number {
-	const text = exceptions && JSON.stringify(exceptions);
-	const index = head.routes.findLastIndex((each, place) => {
-		const own = head.exceptions?.[place];
-		const isAlike = own === exceptions || (own !== undefined && JSON.stringify(own) === text);
-		return isAlike && isSameRoute(each, destinations);
-	});
+	const isAlike = (own: Exceptions | undefined) =>
+		own === exceptions || (own && exceptions && JSON.stringify(own) === JSON.stringify(exceptions));
+	const index = head.routes.findLastIndex(
+		(each, place) => isSameRoute(each, destinations) && isAlike(head.exceptions?.[place]),
+	);
 	if (index >= 0) return index;
 	const added = head.routes.push(destinations) - 1;
 	if (exceptions) head.exceptions = { ...head.exceptions, [added]: exceptions };

@@ -1,9 +1,9 @@
-import { type Event, eventSchema, type Order } from "../../shared/event.ts";
+import type { Event, Order } from "../../shared/event.ts";
+import { isOrder } from "../ingest/parse-event.ts";
 import { tidyOrder } from "../ingest/tidy-event.ts";
 import { eventData, eventName } from "../providers/event-data.ts";
+import { isRecord } from "../providers/json.ts";
 import type { Ruled, StoredEvent } from "../stored-event.ts";
-
-const orderSchema = eventSchema.options[4].shape.data;
 
 /** Reads a value by its path: names of fields and places in lists, joined by dots. */
 function valueAt(data: unknown, path: string): unknown {
@@ -26,8 +26,8 @@ export function orderOf(data: Event["data"], pick: Ruled["pick"]): Order | undef
 		const value = valueAt(data, path) ?? valueAt({ data }, path);
 		return value === undefined ? [] : [[field, value]];
 	});
-	const order = orderSchema.safeParse(tidyOrder(pick ? Object.fromEntries(picked) : data));
-	return order.success ? order.data : undefined;
+	const order = tidyOrder(pick ? Object.fromEntries(picked) : data);
+	return isRecord(order) && isOrder(order) ? (order as Order) : undefined;
 }
 
 const ruledFor = ({ ruled }: StoredEvent, destination: string): Ruled | undefined =>
