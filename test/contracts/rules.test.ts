@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { checkConfig, loadConfig } from "../../server/config/config.ts";
+import { checkConfig, loadConfig, warningsOf } from "../../server/config/config.ts";
 import type { Config } from "../../server/index.ts";
 import type { ProviderName, SandboxDestinations } from "../../server/sandbox/index.ts";
 import { commandLine } from "../support/command.ts";
@@ -237,6 +237,11 @@ describe("a configuration with rules", () => {
 
 	test.each(["0s", "-1h", "2", "h", "1.5h", "2 h", "2w", "1234567s", "2H"])("does not take %j as a time", (expires) => {
 		expect(mistakes([{ event: "x", expires }])).toContain("sites[0].rules[0].expires");
+	});
+
+	test("has no secrets in its rules, whatever the fields of events are called", () => {
+		const rules = [{ event: "x", as: "confirmation" as const, pick: { key: "secret", token: "api.key" } }];
+		expect(warningsOf(checkConfig({ sites: [{ ...site, rules }] }))).toEqual([]);
 	});
 
 	test("may be checked again once it is checked", () => {
