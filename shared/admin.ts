@@ -69,6 +69,8 @@ const destinationStats = z.object({
 	dead: z.number(),
 	/** Number of attribute values that the provider cannot hold or the sender may not set. */
 	leftOut: z.number(),
+	/** Up to 20 names of attributes that the provider has refused since the start of this proxy. */
+	refusedNames: z.array(z.string()),
 	/** Number of events that were deliberately not delivered, by reason. */
 	discarded: counts,
 	/** Number of requests since the start of this proxy. */
@@ -325,7 +327,7 @@ export const explanationSchema = z.object({
 			cost: z.number(),
 			budget: z.object({ requests: z.number(), per: z.enum(["day", "minute", "second"]) }),
 			/** End of the event; absent if it is not sent at all. */
-			ends: z.enum(["delivered", "discarded", "dead"]).optional(),
+			ends: z.enum(["delivered", "waits", "discarded", "dead"]).optional(),
 			/** Reason why it is discarded, dead or not sent, other than a rule or `events`. */
 			reason: z.string().optional(),
 		}),

@@ -26,6 +26,12 @@ const decided = ({ by }: Explained) =>
 		.map(([part, rule]) => `${part} by ${rule}`)
 		.join(", ");
 
+const fates = {
+	waits: "waits for an event that is worth a contact",
+	discarded: "is discarded",
+	dead: "is a dead letter",
+};
+
 function linesOf(name: string, explained: Explained): string[] {
 	const { sent, because, reason, as, note, requests, cost, budget, ends } = explained;
 	if (!sent) return [`${name}: not sent (${reason ?? because})`];
@@ -37,7 +43,7 @@ function linesOf(name: string, explained: Explained): string[] {
 	];
 	const shown = [as?.type, as?.name && `"${as.name}"`, ...marks].filter(Boolean).join(", ");
 	const end =
-		ends === "delivered" ? [] : [`  then it is ${ends === "dead" ? "a dead letter" : "discarded"} (${reason})`];
+		ends === undefined || ends === "delivered" ? [] : [`  then it ${fates[ends]}${reason ? ` (${reason})` : ""}`];
 	return [
 		`${name}: sent as ${shown} (${[because, rules].filter(Boolean).join("; ")})`,
 		...(note ? [`  ${note}`] : []),

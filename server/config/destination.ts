@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { OwnOptions } from "../providers/definition.ts";
+import { eventPattern } from "../providers/event-pattern.ts";
 import { commonOptions } from "../providers/options.ts";
 import { definitions, type ProviderName, providerNames } from "../providers/registry.ts";
-import { eventPattern } from "./event-pattern.ts";
 
 /** Options about deliveries, the same for every provider. */
 const deliveryOptions = {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { colors, limits } from "../../shared/event.ts";
+import { eventPattern, eventType } from "../providers/event-pattern.ts";
 import { text } from "../providers/options.ts";
-import { eventPattern, eventType } from "./event-pattern.ts";
 
 const hasAnEffect = ({
 	event: _,

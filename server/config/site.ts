@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { limits } from "../../shared/event.ts";
 import { asciiOrigin, isOriginPattern } from "../http/origins.ts";
+import { eventType } from "../providers/event-pattern.ts";
 import { text } from "../providers/options.ts";
 import { canVerifyHooks, definitions, providerNames, reporterNames } from "../providers/registry.ts";
 import { type Destinations, destinations, hasDestination } from "./destination.ts";
-import { eventType } from "./event-pattern.ts";
 import { ruleSchema } from "./rule.ts";
 
 /** Conditions under which a configuration is checked. */

@@ -85,7 +85,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		if (!plan || !outbox.isHeld(lease)) return { settlement: { lease, now: now() }, isSent: false };
 		const result = await request(plan, lease);
 		const { outcome } = result;
-		const common = { isSent: outcome !== undefined, step: { events: captured, result } };
+		const step = plan.kind === "await" ? {} : { step: { events: captured, result } };
+		const common = { isSent: outcome !== undefined, ...step };
 		const at = now();
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };

@@ -83,7 +83,7 @@ export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptio
 	const ahead = update && plan([update, ...updates, ...rest]);
 	if (ahead?.kind === "send") {
 		const isCreation = ahead.request.purpose === "create" && ahead.settles === 0;
-		return { ...ahead, settles: 0, covers: isCreation ? ahead.covers : run.length, leftOut: 0 };
+		return { ...ahead, settles: 0, covers: isCreation ? ahead.covers : run.length, leftOut: 0, refused: undefined };
 	}
 	if (ahead && ahead.kind !== "done") return ahead.kind === "discard" ? { ...ahead, settles: run.length } : ahead;
 	const digest = plan(rest);
@@ -93,5 +93,12 @@ export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptio
 	// The event behind a digest goes next: a scarce budget shall finish few lanes instead of beginning all of them.
 	const keepsTurn = run.length < lane.length;
 	// After a refusal, half as many of the run's events are sent, until the one at fault is first and alone.
-	return { ...digest, settles: run.length, covers: run.length, ...(leftOut > 0 && { leftOut }), keepsTurn };
+	return {
+		...digest,
+		settles: run.length,
+		covers: run.length,
+		...(leftOut > 0 && { leftOut }),
+		refused: ahead?.refused,
+		keepsTurn,
+	};
 }

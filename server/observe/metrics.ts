@@ -88,6 +88,12 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		"reason",
 	]);
 
+	const leftOut = counter(
+		"attributes_left_out_total",
+		`Attribute values that the provider cannot hold or refuses, or the sender may not set. ${inStore}`,
+		perDestination,
+	);
+
 	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
 	const lanes = gauge("lanes_waiting", `Lanes with deliveries owed, one per person. ${inStore}`, perDestination);
 	const owed = gauge("deliveries_waiting", `Deliveries owed. ${inStore}`, perDestination);
@@ -122,6 +128,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		lanes.set(labels, stats.lanes);
 		owed.set(labels, stats.owed);
 		oldest.set(labels, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
+		leftOut.inc(labels, stats.leftOut);
 		for (const [reason, count] of Object.entries(stats.discarded)) discarded.inc({ ...labels, reason }, count);
 	}
 
@@ -154,8 +161,8 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	async function refresh(): Promise<void> {
 		const stored = await stats();
 		up.set(stored ? 1 : 0);
-		for (const each of [duplicates, forgotten, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
-			each.reset();
+		const refreshed = [duplicates, forgotten, discarded, leftOut, dead, lanes, owed, oldest, left, state, budget];
+		for (const each of [...refreshed, perDelivered]) each.reset();
 		if (stored) {
 			bytes.set(stored.bytes);
 			if (stored.room) {

@@ -23,7 +23,7 @@ export interface Claim {
 }
 
 /** Facts about an event's deliveries at some destinations, by name, in place of the event's own. */
-export type Exceptions = Readonly<Record<string, Partial<Pick<Delivery, "rank" | "alone" | "lapses">>>>;
+export type Exceptions = Readonly<Record<string, Partial<Pick<Delivery, "rank" | "alone" | "lapses" | "earns">>>>;
 
 /** An event to be stored. */
 export interface NewEvent {

@@ -72,6 +72,7 @@ export const replayed = (row: Row): { delivery: Delivery; history: History } => 
 		trusted: Boolean(row.trusted),
 		alone: false,
 		lapses: false,
+		earns: false,
 	},
 	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });

@@ -12,6 +12,8 @@ export interface Delivery {
 	alone: boolean;
 	/** True for an event that is of no worth once it has waited too long: it is discarded then, and no dead letter. */
 	lapses: boolean;
+	/** True for an event that is worth a profile: it ends the wait of a lane for one. */
+	earns: boolean;
 }
 
 /** An event of a bundle: its delivery, the destinations that are each owed one, and what differs at some of them. */
@@ -43,14 +45,21 @@ const [reservedFlag, trustedFlag] = [1, 4];
 /** Flag of an `alone` delivery, in its last byte. */
 export const aloneFlag = 2;
 const lapsesFlag = 8;
-type Flags = Pick<Delivery, "reserved" | "trusted" | "alone" | "lapses">;
+/** Flag of a delivery that `earns`, in its last byte. */
+export const earnsFlag = 16;
+type Flags = Pick<Delivery, "reserved" | "trusted" | "alone" | "lapses" | "earns">;
 export const flagsOf = ({
 	reserved,
 	trusted,
 	alone,
 	lapses,
+	earns,
 }: { [Name in keyof Flags]?: boolean | undefined }): number =>
-	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0) | (trusted ? trustedFlag : 0) | (lapses ? lapsesFlag : 0);
+	(reserved ? reservedFlag : 0) |
+	(alone ? aloneFlag : 0) |
+	(trusted ? trustedFlag : 0) |
+	(lapses ? lapsesFlag : 0) |
+	(earns ? earnsFlag : 0);
 /** Reads whether an event is trusted. Those of version 0.1.0 have no flag for it, but may spend the reserve. */
 export const isTrusted = (flags: number): boolean => (flags & (reservedFlag | trustedFlag)) > 0;
 export const readFlags = (flags: number): Flags => ({
@@ -58,6 +67,7 @@ export const readFlags = (flags: number): Flags => ({
 	trusted: isTrusted(flags),
 	alone: (flags & aloneFlag) > 0,
 	lapses: (flags & lapsesFlag) > 0,
+	earns: (flags & earnsFlag) > 0,
 });
 
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {

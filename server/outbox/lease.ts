@@ -48,6 +48,11 @@ export interface Lease {
 	failingSince: number | undefined;
 	/** Number of answered requests since a delivery of the lane last ended; retries and waits do not count. */
 	requests: number;
+	/**
+	 * True if an event worth a profile waits for the person, in any of their lanes at the destination. Told once a lease of
+	 * the lane has been narrowed or has awaited such an event.
+	 */
+	earns?: boolean;
 	/** Bodies of the leading deliveries, at least one. */
 	bodies: string[];
 }
@@ -77,6 +82,11 @@ export interface Settlement {
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** Time until which the lane waits, although no attempt has failed. */
 	postponedTo?: number;
+	/**
+	 * Time until which the lane waits, unless an event worth a profile comes. The first time, the lane stays ready: the
+	 * next lease shows what came meanwhile.
+	 */
+	awaitedTo?: number;
 	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
 	/** Aliases of the person at the destination, to be linked. */

@@ -10,6 +10,8 @@ export interface Place {
 	name: string;
 	/** Events that are sent unless a rule says otherwise; default all but `page`. */
 	events?: readonly string[] | undefined;
+	/** Events worth a profile; absent if there is no list of them. */
+	worthProfile?: readonly string[] | undefined;
 }
 
 /** What becomes of an event at one destination. */

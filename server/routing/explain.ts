@@ -57,13 +57,15 @@ const imagined = ({ imagine }: Provider, request: PlannedRequest): Outcome =>
 function requestsFor(
 	provider: Provider,
 	stored: StoredEvent,
+	isWorthProfile: boolean,
 	now: number,
 ): Pick<Explained, "requests" | "ends" | "reason"> {
 	const requests: Explained["requests"] = [];
 	let known: Known = {};
 	while (requests.length < requestsMost) {
-		const plan = provider.plan([stored], known, now);
+		const plan = provider.plan([stored], known, now, isWorthProfile);
 		if (plan.kind === "done") return { requests, ends: "delivered" };
+		if (plan.kind === "await") return { requests, ends: "waits" };
 		if (plan.kind !== "send")
 			return { requests, ends: plan.kind === "refuse" ? "dead" : "discarded", reason: plan.reason };
 		const { method, path, query, body } = plan.request;
@@ -119,7 +121,7 @@ export function explain(raw: unknown, sites: readonly ExplainedSite[], now: numb
 		if (!route.destinations.includes(name))
 			return { ...common, sent: false, reason: skip?.reason, requests: [], cost: 0 };
 		const delivered = asRuled({ ...stored, ruled: route.ruled }, name);
-		const { requests, ...end } = requestsFor(provider, delivered, now);
+		const { requests, ...end } = requestsFor(provider, delivered, route.exceptions?.[name]?.earns === true, now);
 		const isUnread = route.unreadOrders?.includes(name) ?? false;
 		return {
 			...common,

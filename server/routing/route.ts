@@ -9,7 +9,7 @@ import { expiredReason } from "../outbox/lease.ts";
 import type { Provider } from "../providers/provider.ts";
 import { type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { type Choice, createChoices, type Place } from "./choices.ts";
-import { isOfName } from "./pattern.ts";
+import { isOfName, matcherOf, type Named } from "./pattern.ts";
 import { orderOf } from "./ruled.ts";
 
 /** An account with a provider, and the site's options for it. */
@@ -28,7 +28,7 @@ export interface Addressed extends Place {
 
 /** Describes an account as a destination of events. */
 export const placeOf = ({ provider, options: { events, maxWait } }: Account): Addressed => ({
-	...{ name: provider.name, events, maxWait },
+	...{ name: provider.name, events, maxWait, worthProfile: provider.worthProfile },
 	addresses: provider.addresses,
 });
 
@@ -39,6 +39,8 @@ interface Sending {
 	type: Event["type"];
 	ruled: Ruled | undefined;
 	rank: Event["type"];
+	/** True for events worth a profile. */
+	earns: boolean;
 	/** The same for events from which no order can be read, if they should be purchases. */
 	unread?: Sending;
 	/** True if a rule may tell the destination of the same order again. */
@@ -65,7 +67,8 @@ const isEmpty = (object: object) => Object.keys(object).length === 0;
 const mergeable: readonly Event["type"][] = ["track", "page", "email_open"];
 
 /** Chooses the events of one kind at a destination: what a rule says and cannot be is left out. */
-function sendingOf(captured: Event["type"], place: Addressed, { what }: Choice, isOrderOnce: boolean): Sending {
+function sendingOf(event: Named, place: Addressed, { what }: Choice, isOrderOnce: boolean): Sending {
+	const captured = event.type;
 	const type = what.as ?? captured;
 	const isOrder = type === "confirmation" && captured !== "confirmation";
 	const isNamed = !setsAttributes({ type });
@@ -77,23 +80,27 @@ function sendingOf(captured: Event["type"], place: Addressed, { what }: Choice, 
 		...(what.expires !== undefined && { expires: msOf(what.expires) }),
 		...(what.digest && mergeable.includes(type) && { digest: true as const }),
 	};
+	const { name = event.name ?? captured } = ruled;
+	const isWorth = (pattern: string) => [event, { type, name }].some(matcherOf(pattern));
 	const sending = {
+		earns: place.worthProfile?.some(isWorth) === true,
 		...{ place, type, rank: what.rank ?? type, isOrderOnce: isOrderOnce && type === "confirmation" },
 		ruled: isEmpty(ruled) ? undefined : ruled,
 	};
 	const { as: _, pick: __, name: ___, ...unread } = what;
 	return isOrder
-		? { ...sending, unread: sendingOf(captured, place, { isSent: true, what: unread, by: {} }, false) }
+		? { ...sending, unread: sendingOf(event, place, { isSent: true, what: unread, by: {} }, false) }
 		: sending;
 }
 
 /** Returns the facts of a delivery that differ from its event's own. */
-function exceptionOf({ place, type, rank, ruled }: Sending, captured: Event["type"], trusted: boolean) {
+function exceptionOf({ place, type, rank, ruled, earns }: Sending, captured: Event["type"], trusted: boolean) {
 	const alone = !setsAttributes({ type }) && !ruled?.digest;
 	return {
 		...(rank !== captured && { rank: rankOf(rank, trusted) }),
 		...(alone === setsAttributes({ type: captured }) && { alone }),
 		...(ruled?.expires !== undefined && ruled.expires <= place.maxWait && { lapses: true }),
+		...(earns && { earns }),
 	};
 }
 
@@ -121,9 +128,10 @@ function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted:
 export function createRouting(rules: readonly Rule[], places: readonly Addressed[]) {
 	const choose = createChoices(rules);
 	const vias = new Set(rules.flatMap(({ via }) => via ?? []));
-	const isNameOfWorth = [...rules.map(({ event }) => event), ...places.flatMap(({ events = [] }) => events)].some(
-		isOfName,
-	);
+	const isNameOfWorth = [
+		...rules.map(({ event }) => event),
+		...places.flatMap(({ events = [], worthProfile = [] }) => [...events, ...worthProfile]),
+	].some(isOfName);
 	const isAboutOrders = ({ name }: Place) =>
 		rules.some(({ as, to }) => as === "confirmation" && to?.includes(name) !== false);
 	const ordersOnce = new Set(places.filter(isAboutOrders));
@@ -138,7 +146,7 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 		if (known) return known;
 		const sendings = places.flatMap((place) => {
 			const choice = choose(event, via, place);
-			return choice.isSent ? sendingOf(event.type, place, choice, ordersOnce.has(place)) : [];
+			return choice.isSent ? sendingOf(event, place, choice, ordersOnce.has(place)) : [];
 		});
 		const isSteady = sendings.every((each) => !each.unread && !each.isOrderOnce && each.ruled?.expires === undefined);
 		const steady = isSteady ? [false, true].map((trusted) => routeOf(sendings, event.type, trusted)) : undefined;

@@ -235,6 +235,19 @@ describe("the console, in Chromium", () => {
 		await card.getByText("9,990 of 10,000 requests left today").waitFor();
 	});
 
+	it("says how many attributes were left out, and which names are refused, whatever is in them", async () => {
+		running.sandbox.addPerson("crisp", ada);
+		const body = { error: true, reason: "invalid_data" };
+		running.sandbox.fault("crisp", { status: 400, body, path: /\/data\//, times: 1 });
+		await running.batch(
+			event({ type: "login", name: undefined, person: ada, data: { plan: "pro", "<b>Name</b>": 1 } }),
+		);
+		await running.settled(1);
+		const page = await signedIn();
+		const sentence = "Left out 1 attribute value that it cannot hold or that may not be set.";
+		await page.locator(".destination").getByText(`${sentence} It refuses the names <b>Name</b>.`).waitFor();
+	});
+
 	/** Resolves to the number of the plot's pixels in the colour of its line, and that colour. */
 	const drawn = (page: Page) =>
 		page.evaluate(() => {

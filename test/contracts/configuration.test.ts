@@ -236,6 +236,15 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		expect(warnings.join()).not.toContain("s3cr3t");
 	});
 
+	test("names of attributes that a provider advises against, where there is an account with it", () => {
+		const attributes = ["plan", "signupDate", "segments", "Last Order", "last_order-2"];
+		const crisp = { websiteId: "w", identifier: "i", key: "k", createPeople: ["confirmation", "basket:*"] };
+		expect(ofSites({ sites: [{ ...site, crisp, attributes }] })).toEqual([
+			expect.stringMatching(/attributes.* names "signupDate" and "Last Order": Crisp may refuse/),
+		]);
+		expect(ofSites({ sites: [{ ...site, vibetrace: { apiKey: "v" }, attributes }] })).toEqual([]);
+	});
+
 	test("one secret in two variables, a provider's among them", async () => {
 		const EVENTFERRY_SERVER_KEY = strong("a");
 		expect(await ofVariables({ EVENTFERRY_SERVER_KEY, EVENTFERRY_ADMIN_TOKEN: strong("a") })).toEqual([
@@ -654,6 +663,16 @@ describe("a configuration file", () => {
 		[
 			"an unknown createPeople",
 			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: "x" } }] },
+			/createPeople must be "always", "verified", "never", or a list of types and names of events/,
+		],
+		[
+			"an empty list in createPeople",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: [] } }] },
+			/createPeople is empty: name the events/,
+		],
+		[
+			"something else in createPeople",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: ["confirmation", 7] } }] },
 			/createPeople/,
 		],
 		["an invalid occurredAt", { sites: [{ ...site, vibetrace: { apiKey: "v", occurredAt: true } }] }, /occurredAt/],

@@ -19,6 +19,7 @@ function sentenceOf({ sent, as, because, by, reason, ends }: Explained): string 
 	];
 	const rules = Object.entries(by).flatMap(([part, rule]) => (part === "send" ? [] : [`${part} by ${rule}`]));
 	const all = [`Sent as ${as?.type}${name}`, ...marks, because, ...rules].filter(Boolean).join(", ");
+	if (ends === "waits") return `${all}. Then it waits for an event that is worth a contact.`;
 	return ends === "delivered" ? `${all}.` : `${all}. Then given up: ${reasonWords(reason ?? "")}.`;
 }
 

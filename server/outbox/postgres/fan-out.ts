@@ -9,7 +9,7 @@ import { removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import { codeOf, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
-import { addEntries, type NewEntry, roomForUntrusted } from "./lanes.ts";
+import { addEntries, type NewEntry, roomInLanes } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -89,12 +89,15 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			}
 			owed.push({ ...bundle, parts });
 		}
-		const isUntrusted = ({ deliveries }: Owed["parts"][number]) => deliveries[0]?.trusted === false;
-		const takeRoom = await roomForUntrusted(run, owed.flatMap(({ parts }) => parts).filter(isUntrusted));
+		const takeRoom = await roomInLanes(
+			run,
+			owed.flatMap(({ parts }) => parts),
+		);
 		for (const each of owed) {
-			for (const part of each.parts.filter(isUntrusted)) {
-				const more = part.deliveries.splice(takeRoom(part, part.deliveries.length));
-				counts.add(each.site, part.name, discardedFor(tooManyWaiting), more.length);
+			for (const part of each.parts) {
+				const fitting = takeRoom(part, part.deliveries);
+				counts.add(each.site, part.name, discardedFor(tooManyWaiting), part.deliveries.length - fitting.length);
+				part.deliveries = fitting;
 			}
 			each.parts = each.parts.filter(({ deliveries }) => deliveries.length > 0);
 		}

@@ -242,6 +242,16 @@ test("events carry the person as known when they were captured", async () => {
 	expect(new Set(events.map(({ person }: { person: { anonymousId: string } }) => person.anonymousId)).size).toBe(2);
 });
 
+test("attributes that are null, and lists of labels, are sent as they are", async () => {
+	const tracker = createTracker(valid);
+	const attributes = { plan: null, segments: ["vip"], tags: [] };
+	tracker.login({ userId: "x", attributes });
+	tracker.update(attributes);
+	await tracker.flush();
+	const { events } = JSON.parse(String(request.mock.calls[0]?.[1]?.body));
+	expect(events.map(({ data }: { data: unknown }) => data)).toEqual([attributes, attributes]);
+});
+
 test("without flush(), waiting events are sent after 5 s", async () => {
 	const tracker = createTracker(valid);
 	await tracker.flush();

@@ -6,7 +6,7 @@ import { type Config, defineConfig } from "../../../server/index.ts";
 type Site = Config["sites"][number];
 /** Options of every destination. */
 interface Destination {
-	createPeople?: "always" | "verified" | "never" | undefined;
+	createPeople?: "always" | "verified" | "never" | string[] | undefined;
 	occurredAt?: "always" | "late" | "never" | undefined;
 	events?: string[] | undefined;
 	budget?: number | undefined;

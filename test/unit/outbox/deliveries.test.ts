@@ -17,6 +17,7 @@ const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
 	trusted: false,
 	alone: false,
 	lapses: false,
+	earns: false,
 	...more,
 });
 
@@ -52,13 +53,14 @@ describe("packed deliveries", () => {
 	const deliveries = [
 		delivery(0, { reserved: true, trusted: true }),
 		delivery(300, { alone: true, trusted: true, lapses: true }),
+		delivery(301, { earns: true }),
 		delivery(65_535, { rank: 1, reserved: true, trusted: true, alone: true }),
 	];
 	const packed = packDeliveries(deliveries);
 
 	it("are the same after unpacking", () => {
 		expect(unpackDeliveries(packed)).toEqual(deliveries);
-		expect(countPacked(packed)).toBe(3);
+		expect(countPacked(packed)).toBe(4);
 	});
 
 	it("that version 0.1.0 stored are trusted if they may spend the reserve", () => {

@@ -27,6 +27,45 @@ const routed = (rules: Rule[], event: StoredEvent, at = places) => createRouting
 const deliveredAs = (rules: Rule[], event: StoredEvent, name = "chat") =>
 	asRuled({ ...event, ruled: routed(rules, event).ruled }, name);
 
+describe("an event worth a profile", () => {
+	const at = [
+		place("chat", { worthProfile: ["confirmation", "basket:*"] }),
+		place("mail", { worthProfile: ["login"] }),
+		place("plain"),
+	];
+	const earning = (rules: Rule[], fields: Fields) =>
+		Object.entries(routed(rules, stored(fields), at).exceptions ?? {}).flatMap(([name, { earns }]) =>
+			earns ? [name] : [],
+		);
+
+	it.each<[string, Rule[], Fields, string[]]>([
+		["by its type", [], { type: "login" }, ["mail"]],
+		["by its name", [], { name: "basket:added" }, ["chat"]],
+		["not by another name", [], { name: "basket" }, []],
+		[
+			"by what a rule makes of it",
+			[{ event: "paid", as: "confirmation" }],
+			{ name: "paid", data: { orderId: "A" } },
+			["chat"],
+		],
+		[
+			"not by what a rule could not make of it",
+			[{ event: "paid", as: "confirmation" }],
+			{ name: "paid", data: {} },
+			[],
+		],
+		["by the name that a rule gives", [{ event: "added", name: "basket:added" }], { name: "added" }, ["chat"]],
+		[
+			"by its own name, whatever a rule makes of it",
+			[{ event: "basket:*", name: "cart" }],
+			{ name: "basket:x" },
+			["chat"],
+		],
+	])("is told %s, for each destination", (_, rules, fields, names) => {
+		expect(earning(rules, { type: "track", name: "x", ...fields } as Fields)).toEqual(names);
+	});
+});
+
 describe("a pattern", () => {
 	const track = (name: string) => ({ type: "track" as const, name });
 	it.each<[string, string[], string[]]>([
