@@ -2,7 +2,7 @@
  * Words by which crawlers and headless browsers name themselves. `[^u]bot` leaves out phones by CUBOT; `+http` comes
  * before the address of a crawler's operator.
  */
-const declared = /[^u]bots?\b|crawl|spider|slurp|headless|lighthouse|inspectiontool|\+http/i;
+const declared = /[^u]bots?\b|compatible;|crawl|spider|headless|lighthouse|http/i;
 
 /**
  * Tells whether a browser is driven by a program (`navigator.webdriver`), is headless or names itself a crawler.

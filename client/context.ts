@@ -20,9 +20,7 @@ export const stripUrl = (read: () => string): string | undefined =>
 	readText(() => {
 		const url = new URL(read());
 		url.hash = url.username = url.password = "";
-		for (const key of [...url.searchParams.keys()]) {
-			if (!key.startsWith("utm_")) url.searchParams.delete(key);
-		}
+		url.search = url.search.replace(/[?&](?!utm_)[^&]*/g, "").slice(1);
 		return url.href;
 	});
 
@@ -45,11 +43,10 @@ let context: Event["context"];
 export const readContext = (isPageView?: boolean): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
-	if (seen !== href + title) {
-		seen = href + title;
+	if (seen !== href) {
+		seen = href;
 		context = {
 			url: stripUrl(() => href),
-			title,
 			referrer: stripUrl(() => document.referrer),
 			locale: readText(() => navigator.language),
 			timezone:
@@ -59,13 +56,11 @@ export const readContext = (isPageView?: boolean): Event["context"] => {
 				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
-	return isPageView
-		? {
-				...context,
-				get title() {
-					if (href === location.href) title = readTitle();
-					return title;
-				},
-			}
-		: context;
+	return {
+		...context,
+		get title() {
+			if (isPageView && href === location.href) title = readTitle();
+			return title;
+		},
+	};
 };

@@ -14,11 +14,6 @@ const batchEvents: Limits["batchEvents"] = 100;
  * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
  */
 const batchBytes = 60_000;
-/**
- * Maximum size in bytes of the first request of a page that unloads. It fits beside `batchBytes` of the page before, as
- * pages of an origin may share the browser's limit.
- */
-const firstBytes = 4_000;
 /** Time in ms after which waiting events are sent. */
 const sendMs = 5_000;
 /** Number of waiting events from which sending starts after `gatherMs`. */
@@ -105,15 +100,13 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if (!url) return { _stop: "proxy: not a URL" };
 			const text = toJson({ writeKey, sentAt: readClock(), events });
 			// A `JSON` that was broken before this script started sends nothing rather than half of the events.
-			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
+			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped =
-				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,
-				credentials: "same-origin",
 				keepalive: isLast,
 				signal: signal as AbortSignal,
 			};
@@ -212,33 +205,33 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		} else timer ??= setTimeout(start, sendMs);
 	};
 
-	return {
-		_wake: wake,
-		/** Sends waiting events until none is left or a request fails, even during a backoff. Never rejects. */
-		async _flush() {
-			await running;
-			await start(true);
-		},
-		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
-		_leave() {
-			isLeft = true;
-			// Browsers end a request because the page goes, some of them before they tell the page.
-			if (undo) writeLocal(pauseKey, undo);
-			queue._spill();
-			if (mustWait(true)) return;
-			const sendFirst = (most: number): void => {
-				const batch = take(
-					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
-					Math.min(most, room),
-				);
-				if (!batch.length) return;
+	/** Sends waiting events until none is left or a request fails, even during a backoff. Never rejects. */
+	const flush = async () => {
+		await running;
+		await start(true);
+	};
+
+	/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
+	const leave = () => {
+		isLeft = true;
+		// Browsers end a request because the page goes, some of them before they tell the page.
+		if (undo) writeLocal(pauseKey, undo);
+		queue._spill();
+		if (mustWait(true)) return;
+		for (const wanted of [/conf/, /./]) {
+			let batch: Event[];
+			while (
+				(batch = take(
+					deliverable().filter(({ type }) => wanted.test(type)),
+					room,
+				)).length
+			) {
 				room -= size(batch);
 				for (const event of batch) leaving.add(event.id);
 				void send(batch, true);
-				sendFirst(batchBytes);
-			};
-			sendFirst(firstBytes);
-			sendFirst(batchBytes);
-		},
+			}
+		}
 	};
+
+	return [wake, flush, leave] as const;
 };

@@ -63,7 +63,7 @@ export const readLogin = (given: GivenNames): Login => {
 	} catch {}
 	read("userId", idLength);
 	read("email", emailLength);
-	if (login.email && !/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
+	if (!/^[^\s@]+@[^\s@]+$/.test(login.email as string)) delete login.email;
 	if (!isIdentified(login)) refuse("login: no email, userId or token");
 	return login;
 };

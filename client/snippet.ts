@@ -15,15 +15,15 @@ declare global {
 }
 
 /** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on = ["", "true"];
-const off = ["off", "false"];
-const known = [...on, ...off, "denied", "granted", "pending", "undefined"];
+const on = /^(true)?$/;
+const off = /^(off|false)$/;
+const known = /^(|true|off|false|denied|granted|pending|undefined)$/;
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
 const load = (): void => {
 	const stub: unknown = window.eventferry;
 	// The page has the script twice. Markup such as `<a id="eventferry">` has no function there.
-	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
+	if (attempt(() => (stub as Tracker).track.call)) return;
 	// Reads past markup such as `<img name="currentScript">`, which takes a name of the document.
 	// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
 	const current = Reflect.get(Document.prototype, "currentScript", document) as HTMLScriptElement | null;
@@ -37,7 +37,7 @@ const load = (): void => {
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
-		if (!known.includes(`${settings[name]}`)) warn("unknown attribute", `${name}=${settings[name]}`);
+		if (!known.test(settings[name] as string)) warn("unknown", `${name}=${settings[name]}`);
 	}
 	/** Time at which the current command was collected. */
 	let when: unknown;
@@ -52,7 +52,7 @@ const load = (): void => {
 						source.src.replace(/[^/]*$/, ""))),
 			writeKey,
 			consent,
-			debug: on.includes(`${debug}`),
+			debug: on.test(debug as string),
 		} as TrackerOptions,
 		() => readClock(when),
 	);
@@ -64,15 +64,15 @@ const load = (): void => {
 				(tracker[name] as (...args: unknown[]) => unknown)(...args);
 			} catch {
 				// Methods do not throw, so the tracker has none of that name.
-				warn("unknown command", command?.[0]);
+				warn("unknown", command?.[0]);
 			}
 		}
 		when = undefined;
 	};
 	window.eventferry = { ...tracker, push };
 	if (Array.isArray(stub)) push(...stub);
-	if (!off.includes(`${clicks}`)) trackClicks(tracker);
-	if (on.includes(`${pages}`)) trackPages(tracker);
+	if (!off.test(clicks as string)) trackClicks(tracker);
+	if (on.test(pages as string)) trackPages(tracker);
 };
 
 try {

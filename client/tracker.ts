@@ -2,8 +2,8 @@ import type { Event } from "../shared/event.ts";
 import { attempt } from "./attempt.ts";
 import { isBot } from "./bots.ts";
 import { readContext } from "./context.ts";
-import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
-import { type Fact, readFact } from "./facts.ts";
+import type { Data, Tracker, TrackerOptions, TrackerState, TrackOptions } from "./contract.ts";
+import { copyData, type Fact, readAttributes, readEventName, readOrder } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isIdentified, type Login, readIdentity, readLogin } from "./identity.ts";
 import { readLocal, writeLocal } from "./local.ts";
@@ -15,6 +15,8 @@ import { createIds } from "./uuid.ts";
 
 /** Value stored in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
+/** Change that copies of the tracker share: the visitor, or the consent. */
+type Change = typeof optedOut | true | Identity;
 /** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
@@ -30,9 +32,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	now: () => number = readClock,
 ): Tracker<Events> => {
 	const { writeKey, proxy } = options;
-	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse(`proxy: not a URL or path: ${proxy}`);
-	}
+	if (!/^(https?:\/\/[^/]|\/)[^\s?#]*$/.test(proxy)) refuse(`proxy: not a URL: ${proxy}`);
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
@@ -61,9 +61,9 @@ export const createTracker = <Events = Record<string, Data>>(
 		() => isStarted,
 		notify,
 	);
-	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
+	const [wake, sendAll, sendLast] = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
-	const safely = (work: () => void, type?: Fact["type"]) => {
+	const safely = (work: () => void, type?: Event["type"]) => {
 		try {
 			work();
 		} catch (cause) {
@@ -78,41 +78,36 @@ export const createTracker = <Events = Record<string, Data>>(
 	const share = (detail: unknown) => attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
 
 	/** Makes a change here and in all copies. This copy hears of it twice, or once if the page has broken events. */
-	const tell = (detail: typeof optedOut | true | Identity) => {
+	const tell = (detail: Change) => {
 		if (isSilent) return;
 		attempt(() => hear({ detail }));
 		share(detail);
 	};
 
-	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
+	const record = (type: Event["type"], read: () => Fact & { login?: Login }) =>
 		safely(() => {
 			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
-			const { login, ...fact } = readFact({ type, ...read() });
+			const { login, ...fact } = read();
+			fact.data = copyData(fact.data);
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
-			if (isStarted && isIdentified(person)) flusher._wake();
+			queue._capture({ id: newId(), type, at: now(), ...fact, person, context: readContext(type === "page") } as Event);
+			if (isStarted && isIdentified(person)) wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
 		}, type);
 
 	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
-		if (
-			isStarted ||
-			isSilent ||
-			consent !== "granted" ||
-			(document as { prerendering?: unknown }).prerendering === true
-		)
-			return;
+		if (isStarted || consent !== "granted" || (document as { prerendering?: unknown }).prerendering === true) return;
 		isStarted = true;
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
 		queue._assign();
 		// A newcomer's store is empty, and is not read because its first use takes 1 ms. A failed read is repeated, and its
 		// error reported, before events are sent.
-		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
+		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(wake, wake);
 	};
 
 	const stop = () => {
@@ -122,7 +117,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	const hear = ({ detail }: { detail: typeof optedOut | true | Identity }) => {
+	const hear = ({ detail }: { detail: Change }) => {
 		if (detail === optedOut) {
 			stop();
 			writeLocal(name, optedOut);
@@ -147,17 +142,17 @@ export const createTracker = <Events = Record<string, Data>>(
 		if (!isStarted) return start();
 		identity = newer;
 		queue._assign(true);
-		flusher._wake();
+		wake();
 	};
 
 	const flush = async () => {
-		if (isStarted) await flusher._flush();
+		if (isStarted) await sendAll();
 	};
 
 	const leave = () => {
 		if (!isStarted) return;
 		isLeaving = true;
-		flusher._leave();
+		sendLast();
 		setTimeout(() => {
 			isLeaving = false;
 		});
@@ -175,7 +170,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		addEventListener("pageshow", (event) => event.persisted && adoptStored());
 		addEventListener("storage", (event) => event.key === name && adoptStored());
 		addEventListener("online", flush);
-		attempt(() => setInterval(() => isStarted && flusher._wake(), idleMs));
+		attempt(() => setInterval(() => isStarted && wake(), idleMs));
 	};
 
 	safely(() => {
@@ -201,14 +196,18 @@ export const createTracker = <Events = Record<string, Data>>(
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes as Data, login: readLogin(input) })),
+			record("track", () => ({
+				name: readEventName(name),
+				data: data as Fact["data"],
+				color: (options as TrackOptions | undefined)?.color,
+			})),
+		login: (input) => record("login", () => ({ data: readAttributes(input.attributes), login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
-		confirmation: (data) => record("confirmation", () => ({ data })),
+		confirmation: (order) => record("confirmation", () => ({ data: readOrder(order) })),
 		page: () => record("page", () => ({})),
-		reset: () => void tell({ anonymousId: newId() }),
-		optOut: () => void tell(optedOut),
-		optIn: () => void tell(true),
+		reset: () => tell({ anonymousId: newId() }),
+		optOut: () => tell(optedOut),
+		optIn: () => tell(true),
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;

@@ -10,10 +10,17 @@ export const createIds = (now: () => number): (() => string) => {
 	// `Math.random()` is good enough for ids that only tell one person's events apart, and every environment has it:
 	// pages on plain http lack `crypto.randomUUID()`, some test environments all of `crypto`. Decimal digits are
 	// hexadecimal digits too.
-	const random = Math.random().toFixed(15).replace(/..(...)/, "0-8$1-");
+	const random = Math.random()
+		.toFixed(15)
+		.replace(/..(...)/, "0-8$1-");
 	return () => {
 		const tick = now() * 256;
 		last = tick > last ? tick : last + 1;
-		return last.toString(16).padStart(14, "0").replace(/(.{8})(....)/, "$1-$2-7") + random;
+		return (
+			last
+				.toString(16)
+				.padStart(14, "0")
+				.replace(/(.{8})(....)/, "$1-$2-7") + random
+		);
 	};
 };
