@@ -127,7 +127,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const event of events) leaving.add(event.id);
-					return { _cause: 1, _isLost: true };
+					refuse("no answer");
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
@@ -219,13 +219,12 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		queue._spill();
 		if (mustWait(true)) return;
 		for (const wanted of [/conf/, /./]) {
-			let batch: Event[];
-			while (
-				(batch = take(
+			for (;;) {
+				const batch = take(
 					deliverable().filter(({ type }) => wanted.test(type)),
 					room,
-				)).length
-			) {
+				);
+				if (!batch.length) break;
 				room -= size(batch);
 				for (const event of batch) leaving.add(event.id);
 				void send(batch, true);

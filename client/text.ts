@@ -1,3 +1,5 @@
+import { attempt } from "./attempt.ts";
+
 /** Throws the TypeError that becomes a `rejected` notice. */
 export const refuse = (reason: string): never => {
 	throw new TypeError(reason);
@@ -9,11 +11,9 @@ export const checkText = (text: unknown, max: number, name: string): string =>
 		? refuse(`${name}: not 1-${max} printable characters`)
 		: text;
 
-// Every supported browser has TextEncoder; Jest's jsdom lacks it, and importing the package there must not throw.
-const encoder = globalThis.TextEncoder && new TextEncoder();
-
-/** Counts the bytes of a text in UTF-8, or its UTF-16 units where nothing counts bytes. */
-export const byteLength = (text: string): number => (encoder ? encoder.encode(text) : text).length;
+/** Counts the bytes of a text in UTF-8, or its UTF-16 units without TextEncoder, as in Jest's jsdom. */
+export const byteLength = (text: string): number =>
+	(attempt(() => new TextEncoder().encode(text)) ?? text).length;
 
 /** Texts of missing values, which name nobody. */
 const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;

@@ -129,7 +129,7 @@ export const createTracker = <Events = Record<string, Data>>(
 			identity = detail;
 			if (isStarted) writeLocal(name, identity);
 			queue._assign();
-		} else Object.assign(detail, { seen: identity, consent });
+		} else Object.assign(detail, { person: identity, consent });
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
@@ -163,7 +163,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
 		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
 		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
-		addEventListener("visibilitychange", () => document.visibilityState !== "visible" && leave(), true);
+		addEventListener("visibilitychange", () => document.hidden && leave(), true);
 		addEventListener("prerenderingchange", start, true);
 		addEventListener("pagehide", leave);
 		// Pages in the back/forward cache get no storage events.
@@ -177,10 +177,10 @@ export const createTracker = <Events = Record<string, Data>>(
 		isSilent ||= (options.isBot ?? isBot)();
 	});
 	if (!isSilent) {
-		const earlier: { seen?: unknown; consent?: TrackerState["consent"] } = {};
+		const earlier: { person?: unknown; consent?: TrackerState["consent"] } = {};
 		share(earlier);
 		consent = given = earlier.consent ?? given;
-		const stored = readLocal(name) ?? earlier.seen;
+		const stored = readLocal(name) ?? earlier.person;
 		if (stored === optedOut) consent = "denied";
 		identity = initial = readIdentity(stored) ?? identity;
 		listen();
