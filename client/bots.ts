@@ -9,5 +9,5 @@ const declared = /[^u]bots?\b|compatible;|crawl|spider|headless|lighthouse|http/
  * False when in doubt, so that no visitor is lost.
  */
 export const isBot = (browser: Pick<Navigator, "webdriver" | "userAgent"> = navigator): boolean => {
-	return !!browser.webdriver || declared.test(browser.userAgent);
+	return browser.webdriver || declared.test(browser.userAgent);
 };

@@ -29,7 +29,7 @@ export const stripUrl = (read: () => string): string | undefined =>
  * have taken the name.
  * https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
  */
-type WithTemporal = { Temporal: { Now: { timeZoneId(): string } } };
+declare const Temporal: { Now: { timeZoneId(): string } };
 
 /** Address and title of the page when `context` was read. */
 let seen: string | undefined;
@@ -52,8 +52,7 @@ export const readContext = (isPageView?: boolean): Event["context"] => {
 			timezone:
 				// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
 				// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
-				readText(() => (window as unknown as WithTemporal).Temporal.Now.timeZoneId()) ??
-				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
+				readText(() => Temporal.Now.timeZoneId()) ?? readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
 	return {

@@ -28,13 +28,12 @@ const timeoutMs = 10_000;
 /** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
 
-/** Pause in sending, shared by all tabs in localStorage. `failures` is 0 if the proxy asked for the pause. */
-interface Pause {
-	until: number;
-	failures: number;
-	/** True after a compressed body has failed, as a firewall may refuse gzip, and until an uncompressed one fails too. */
-	isPlain?: boolean | undefined;
-}
+/**
+ * Pause in sending, shared by all tabs in localStorage: the time at which it ends, the number of failures, which is 0 if
+ * the proxy asked for the pause, and true after a compressed body has failed, as a firewall may refuse gzip, until an
+ * uncompressed one fails too.
+ */
+type Pause = [until: number, failures: number, isPlain?: boolean | undefined];
 
 const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
@@ -47,7 +46,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const here = attempt(() => [location.origin, window.origin].find((origin) => origin !== "null"));
 	// Without `URL`, in whose place pages have an address of theirs.
 	const url = path[0] === "/" ? here && here + path : path;
-	let pause: Pause = { until: 0, failures: 0 };
+	let pause: Pause = [0, 0];
 	/** The pause before the last request, if the browser ended that without an answer. */
 	let undo: Pause | undefined;
 	/** True after the page was hidden or left, until it sends again. */
@@ -69,12 +68,12 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const mustWait = (isEager?: boolean): boolean => {
 		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
-		const left = pause.until - readClock();
-		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
+		const left = pause[0] - readClock();
+		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause[1]));
 	};
 
-	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
-		pause = { until: readClock() + ms, failures, isPlain };
+	const wait = (ms: number, failures: number, isPlain = pause[2]) => {
+		pause = [readClock() + ms, failures, isPlain];
 		writeLocal(pauseKey, pause);
 	};
 
@@ -103,7 +102,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause.isPlain && text.length > largeBody && url.startsWith(`${here}/`);
+			isZipped = !isLast && !pause[2] && text.length > largeBody && url.startsWith(`${here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,
@@ -127,7 +126,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
 					for (const event of events) leaving.add(event.id);
-					refuse("no answer");
+					return { _cause: 1, _isLost: true };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
@@ -146,7 +145,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 				return !rejection;
 			});
 			largest = batchEvents;
-			if (pause.failures) wait(0, 0);
+			if (pause[1]) wait(0, 0);
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
@@ -160,14 +159,14 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
 		} else if (isZipped && !reply._isLost) {
-			wait(0, pause.failures, true);
+			wait(0, pause[1], true);
 			return send(events, isLast, isEager);
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
 		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1, isZipped);
+			wait(backoff(pause[1], Math.random()), pause[1] + 1, isZipped);
 		}
 		return false;
 	};
@@ -200,7 +199,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events are not sent sooner.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue._pending.size >= manyEvents && pause.until < readClock()) {
+		if (!isTried && queue._pending.size >= manyEvents && pause[0] < readClock()) {
 			gathering ??= setTimeout(start, gatherMs);
 		} else timer ??= setTimeout(start, sendMs);
 	};

@@ -31,5 +31,5 @@ export const toJson = (value: unknown): string => {
  */
 export const readClock = (time?: unknown): number => {
 	const ms = attempt(() => Math.floor((time ?? Date.now()) as number)) as number;
-	return ms > 0 && ms < 1e14 ? ms : Math.floor(performance.timeOrigin + performance.now());
+	return ms > 0 && ms < 1e14 ? ms : readClock(performance.timeOrigin + performance.now());
 };

@@ -32,7 +32,7 @@ const load = (): void => {
 		: (Document.prototype.querySelector.call(document, "script[data-write-key]") as HTMLScriptElement | null);
 	// A spread copies nothing of an element whose id is the settings' name.
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
-	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
+	const { writeKey, proxy, pages, clicks, debug } = settings;
 	const source = script?.src ? script : current;
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
@@ -44,14 +44,13 @@ const load = (): void => {
 	const tracker = createTracker(
 		// An unknown value of `consent` gives no consent.
 		{
+			...settings,
 			// Not `src` alone, which a later `<base>` changes. The page may have another `URL`.
 			proxy:
 				proxy?.trim() ||
 				(source?.src &&
 					(attempt(() => new URL(".", new URL(source.getAttribute("src") as string, location.href)).href) ||
 						source.src.replace(/[^/]*$/, ""))),
-			writeKey,
-			consent,
 			debug: on.test(debug as string),
 		} as TrackerOptions,
 		() => readClock(when),

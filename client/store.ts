@@ -60,7 +60,7 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 				// Only the first failure is reported, not the failures of other calls under way.
 				if (!tries && !isBroken) {
 					isBroken = true;
-					onLost(cause ?? "failed");
+					onLost(cause);
 				}
 			}
 		}

@@ -12,8 +12,7 @@ export const checkText = (text: unknown, max: number, name: string): string =>
 		: text;
 
 /** Counts the bytes of a text in UTF-8, or its UTF-16 units without TextEncoder, as in Jest's jsdom. */
-export const byteLength = (text: string): number =>
-	(attempt(() => new TextEncoder().encode(text)) ?? text).length;
+export const byteLength = (text: string): number => (attempt(() => new TextEncoder().encode(text)) ?? text).length;
 
 /** Texts of missing values, which name nobody. */
 const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;

@@ -47,7 +47,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	let identity = newcomer;
 	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
-	let isSilent = typeof document !== "object";
+	let isSilent: boolean | undefined = typeof document !== "object";
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
@@ -63,14 +63,6 @@ export const createTracker = <Events = Record<string, Data>>(
 	);
 	const [wake, sendAll, sendLast] = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
-	const safely = (work: () => void, type?: Event["type"]) => {
-		try {
-			work();
-		} catch (cause) {
-			notify("rejected", (cause as Error)?.message, [], cause, type);
-		}
-	};
-
 	/**
 	 * Tells all copies of the tracker in this window of a change, so that they share the visitor and the consent: an
 	 * identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
@@ -84,8 +76,8 @@ export const createTracker = <Events = Record<string, Data>>(
 		share(detail);
 	};
 
-	const record = (type: Event["type"], read: () => Fact & { login?: Login }) =>
-		safely(() => {
+	const record = (type: Event["type"], read: () => Fact & { login?: Login }) => {
+		try {
 			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
 			const { login, ...fact } = read();
 			fact.data = copyData(fact.data);
@@ -96,7 +88,10 @@ export const createTracker = <Events = Record<string, Data>>(
 			if (isStarted && isIdentified(person)) wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
-		}, type);
+		} catch (cause) {
+			notify("rejected", (cause as Error)?.message, [], cause, type);
+		}
+	};
 
 	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
@@ -173,9 +168,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		attempt(() => setInterval(() => isStarted && wake(), idleMs));
 	};
 
-	safely(() => {
-		isSilent ||= (options.isBot ?? isBot)();
-	});
+	isSilent ||= attempt(options.isBot ?? isBot);
 	if (!isSilent) {
 		const earlier: { person?: unknown; consent?: TrackerState["consent"] } = {};
 		share(earlier);

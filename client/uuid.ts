@@ -14,8 +14,7 @@ export const createIds = (now: () => number): (() => string) => {
 		.toFixed(15)
 		.replace(/..(...)/, "0-8$1-");
 	return () => {
-		const tick = now() * 256;
-		last = tick > last ? tick : last + 1;
+		last = Math.max(last + 1, now() * 256);
 		return (
 			last
 				.toString(16)

@@ -257,7 +257,7 @@ test("without flush(), waiting events are sent after 5 s", async () => {
 async function inOutage() {
 	vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 	vi.spyOn(Math, "random").mockReturnValue(1);
-	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: 0, failures: 9 }));
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, "[0,9]");
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "1" });
 	request.mockImplementation(down);
@@ -295,7 +295,7 @@ test("a tab stops waiting once another tab has found that the outage is over", a
 });
 
 test("a pause stored under a wrong clock neither stops sending nor causes a busy loop", async () => {
-	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify({ until: Date.now() + 1e12, failures: 0 }));
+	localStorage.setItem(`eventferry:${valid.writeKey}:pause`, JSON.stringify([Date.now() + 1e12, 0]));
 	const timers = vi.spyOn(globalThis, "setTimeout");
 	const tracker = createTracker(valid);
 	tracker.login({ userId: "1" });
