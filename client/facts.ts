@@ -39,7 +39,13 @@ export const readAttributes = (attributes: Fact["data"]): Fact["data"] =>
  * @throws TypeError if it has no `orderId`.
  */
 export const readOrder = (order: OrderInput): Data => {
-	const orderId = readName(order?.orderId, idLength, "orderId") ?? refuse("orderId: missing");
-	const sayable = Object.entries(order).filter(([, value]) => attempt(() => [toJson(value)]));
-	return { ...Object.fromEntries(sayable), orderId };
+	const data: Data = {};
+	for (const key in order) {
+		attempt(() => {
+			toJson(order[key]);
+			data[key] = order[key];
+		});
+	}
+	data.orderId = readName(order?.orderId, idLength, "orderId") ?? refuse("orderId: missing");
+	return data;
 };

@@ -14,6 +14,11 @@ const batchEvents: Limits["batchEvents"] = 100;
  * https://developer.mozilla.org/docs/Web/API/RequestInit#keepalive
  */
 const batchBytes = 60_000;
+/**
+ * Maximum size in bytes of the first request of a page that unloads. It fits beside `batchBytes` of the page before, as
+ * pages of an origin may share the browser's limit.
+ */
+const firstBytes = 4_000;
 /** Time in ms after which waiting events are sent. */
 const sendMs = 5_000;
 /** Number of waiting events from which sending starts after `gatherMs`. */
@@ -140,7 +145,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		if (reply._rejected) {
 			const taken = events.filter((event) => {
 				const rejection = reply._rejected?.find((rejection) => rejection?.id === event.id);
-				if (rejection?.code === "identity_token_expired") expiredTokens.add(event.person.token);
+				if (/expired/.test(rejection?.code as string)) expiredTokens.add(event.person.token);
 				else if (rejection) void queue._settle("rejected", [event], `${rejection.code}: ${rejection.message}`);
 				return !rejection;
 			});
@@ -217,17 +222,15 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		if (undo) writeLocal(pauseKey, undo);
 		queue._spill();
 		if (mustWait(true)) return;
-		for (const wanted of [/conf/, /./]) {
-			for (;;) {
-				const batch = take(
-					deliverable().filter(({ type }) => wanted.test(type)),
-					room,
-				);
-				if (!batch.length) break;
-				room -= size(batch);
-				for (const event of batch) leaving.add(event.id);
-				void send(batch, true);
-			}
+		// Three requests have room for more events than there are in `batchBytes`.
+		for (const most of [firstBytes, batchBytes, batchBytes]) {
+			const batch = take(
+				deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
+				Math.min(most, room),
+			);
+			room -= size(batch);
+			for (const event of batch) leaving.add(event.id);
+			if (batch.length) void send(batch, true);
 		}
 	};
 

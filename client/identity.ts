@@ -50,7 +50,7 @@ export const readLogin = (given: GivenNames): Login => {
 	const login: Login = {};
 	let signed: GivenNames | null | undefined;
 	const read = (name: keyof Login, max: number) => {
-		const text = readName(given[name], max, name) ?? readName(signed?.[name], max, name);
+		const text = readName(given[name] ?? signed?.[name], max, name);
 		// Only fields with a value are set: the login is spread over the identity, and undefined would erase a name.
 		if (text) login[name] = text;
 	};

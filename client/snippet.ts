@@ -16,7 +16,7 @@ declare global {
 
 /** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
 const on = /^(true)?$/;
-const off = /^(off|false)$/;
+const off = /^o?f/;
 const known = /^(|true|off|false|denied|granted|pending|undefined)$/;
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
@@ -37,7 +37,7 @@ const load = (): void => {
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
-		if (!known.test(settings[name] as string)) warn("unknown", `${name}=${settings[name]}`);
+		if (!known.test(settings[name] as string)) warn("unknown attribute", `${name}=${settings[name]}`);
 	}
 	/** Time at which the current command was collected. */
 	let when: unknown;
@@ -63,7 +63,7 @@ const load = (): void => {
 				(tracker[name] as (...args: unknown[]) => unknown)(...args);
 			} catch {
 				// Methods do not throw, so the tracker has none of that name.
-				warn("unknown", command?.[0]);
+				warn("unknown command", command?.[0]);
 			}
 		}
 		when = undefined;

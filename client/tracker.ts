@@ -47,7 +47,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	let identity = newcomer;
 	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
-	let isSilent: boolean | undefined = typeof document !== "object";
+	const isSilent = typeof document !== "object" || attempt(options.isBot ?? isBot);
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
@@ -78,7 +78,8 @@ export const createTracker = <Events = Record<string, Data>>(
 
 	const record = (type: Event["type"], read: () => Fact & { login?: Login }) => {
 		try {
-			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
+			const why = isSilent ? "bot" : consent === "denied" && optedOut;
+			if (why) return notify("dropped", why);
 			const { login, ...fact } = read();
 			fact.data = copyData(fact.data);
 			if (login) tell(afterLogin(identity, login, newId));
@@ -158,7 +159,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
 		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
 		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
-		addEventListener("visibilitychange", () => document.hidden && leave(), true);
+		addEventListener("visibilitychange", () => document.visibilityState !== "visible" && leave(), true);
 		addEventListener("prerenderingchange", start, true);
 		addEventListener("pagehide", leave);
 		// Pages in the back/forward cache get no storage events.
@@ -168,7 +169,6 @@ export const createTracker = <Events = Record<string, Data>>(
 		attempt(() => setInterval(() => isStarted && wake(), idleMs));
 	};
 
-	isSilent ||= attempt(options.isBot ?? isBot);
 	if (!isSilent) {
 		const earlier: { person?: unknown; consent?: TrackerState["consent"] } = {};
 		share(earlier);
