@@ -228,9 +228,11 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 				deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 				Math.min(most, room),
 			);
-			room -= size(batch);
-			for (const event of batch) leaving.add(event.id);
-			if (batch.length) void send(batch, true);
+			if (batch.length) {
+				room -= size(batch);
+				for (const event of batch) leaving.add(event.id);
+				void send(batch, true);
+			}
 		}
 	};
 
