@@ -113,33 +113,30 @@ export const createTracker = <Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	const hear = ({ detail }: { detail: Change }) => {
+	/** @param isFollower True if another tab has stored the change, which another page's consent does not end. */
+	const hear = ({ detail }: { detail: Change }, isFollower?: boolean) => {
+		// A follower writes nothing back, as tabs would answer each other for ever.
 		if (detail === optedOut) {
 			stop();
-			writeLocal(name, optedOut);
+			if (!isFollower) writeLocal(name, optedOut);
 		} else if (detail === true) {
 			consent = given = "granted";
 			writeLocal(optInKey, true);
 			start();
-		} else if (detail.anonymousId) {
+		} else if (detail?.anonymousId) {
+			if (isFollower) {
+				consent = given;
+				if (!isStarted) return start();
+				wake();
+			}
 			identity = detail;
-			if (isStarted) writeLocal(name, identity);
-			queue._assign();
-		} else Object.assign(detail, { person: identity, consent });
+			if (isStarted && !isFollower) writeLocal(name, identity);
+			queue._assign(isFollower);
+		} else if (detail) Object.assign(detail, { person: identity, consent });
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
-	const adoptStored = () => {
-		const stored = readLocal(name);
-		if (stored === optedOut) stop();
-		const newer = readIdentity(stored);
-		if (!newer) return;
-		consent = given;
-		if (!isStarted) return start();
-		identity = newer;
-		queue._assign(true);
-		wake();
-	};
+	const adoptStored = () => hear({ detail: readLocal(name) as Change }, true);
 
 	const flush = async () => {
 		if (isStarted) await sendAll();
