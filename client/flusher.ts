@@ -136,7 +136,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
+		}).catch((cause) => ({ _cause: cause, _isLost: asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
 			for (const event of events) leaving.delete(event.id);

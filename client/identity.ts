@@ -1,4 +1,5 @@
 import type { Limits, Person } from "../shared/event.ts";
+import { attempt } from "./attempt.ts";
 import { parseJson } from "./originals.ts";
 import { readName, refuse } from "./text.ts";
 
@@ -55,12 +56,12 @@ export const readLogin = (given: GivenNames): Login => {
 		if (text) login[name] = text;
 	};
 	read("token", 4_096);
-	try {
+	signed = attempt(() => {
 		// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
 		// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
 		const claims = (login.token as string).split(".")[1] as string;
-		signed = parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
-	} catch {}
+		return parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
+	});
 	read("userId", idLength);
 	read("email", emailLength);
 	if (!/^[^\s@]+@[^\s@]+$/.test(login.email as string)) delete login.email;

@@ -55,7 +55,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		// An event that the store lacks now was not delivered by another tab.
 		stored.clear();
-		for (const id of events.keys()) saved.set(id, undefined);
+		saved.forEach((_, id) => saved.set(id, undefined));
 		void save();
 	});
 
@@ -63,7 +63,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter((event) => events.has(event.id));
 		if (taken.length) {
-			if (taken.some((event) => saved.has(event.id))) removal = remove(taken.map((event) => event.id));
+			if (saved.size) removal = remove(taken.map((event) => event.id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}

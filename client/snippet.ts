@@ -15,7 +15,7 @@ declare global {
 }
 
 /** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on = /^(true)?$/;
+const on = /^(|true)$/;
 const off = /^o?f/;
 const known = /^(|true|off|false|denied|granted|pending|undefined)$/;
 

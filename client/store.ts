@@ -46,9 +46,9 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 	const attempt = async <Result>(
 		work: () => Promise<Result>,
 		fallback: () => Result,
-		isForced = !isBroken,
+		tries = isBroken ? 0 : 2,
 	): Promise<Result> => {
-		for (let tries = isForced ? 2 : 0; tries--; ) {
+		while (tries--) {
 			try {
 				const result = await within(timeoutMs, work);
 				// After another call has failed, nobody reads what this one has written to IndexedDB.
@@ -86,7 +86,7 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 		const erased = attempt<unknown>(
 			() => change(work),
 			() => {},
-			true,
+			2,
 		);
 		// Does not wait for a failed IndexedDB, which may use up the timeout again.
 		if (!isBroken) await erased;

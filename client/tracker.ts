@@ -67,13 +67,11 @@ export const createTracker = <Events = Record<string, Data>>(
 	 * Tells all copies of the tracker in this window of a change, so that they share the visitor and the consent: an
 	 * identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
 	 */
-	const share = (detail: unknown) => attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
-
-	/** Makes a change here and in all copies. This copy hears of it twice, or once if the page has broken events. */
 	const tell = (detail: Change) => {
 		if (isSilent) return;
+		// This copy hears of it twice, or once if the page has broken events.
 		attempt(() => hear({ detail }));
-		share(detail);
+		attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
 	};
 
 	const record = (type: Event["type"], read: () => Fact & { login?: Login }) => {
@@ -167,9 +165,9 @@ export const createTracker = <Events = Record<string, Data>>(
 	};
 
 	if (!isSilent) {
-		const earlier: { person?: unknown; consent?: TrackerState["consent"] } = {};
-		share(earlier);
-		consent = given = earlier.consent ?? given;
+		const earlier = {} as { person: unknown; consent: TrackerState["consent"] };
+		tell(earlier as never);
+		consent = given = earlier.consent;
 		const stored = readLocal(name) ?? earlier.person;
 		if (stored === optedOut) consent = "denied";
 		identity = initial = readIdentity(stored) ?? identity;
