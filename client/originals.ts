@@ -22,7 +22,7 @@ export const toJson = (value: unknown): string => {
 		} satisfies Replacer);
 	const json: string = stringify(value, replacer as never);
 	// A lone surrogate is escaped as `\ud...`. Matches escaped backslashes too, as `ud` after one of them is text.
-	return json?.includes("\\ud") ? json.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept) : json;
+	return json?.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept);
 };
 
 /**

@@ -55,7 +55,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		// An event that the store lacks now was not delivered by another tab.
 		stored.clear();
-		saved.forEach((_, id) => saved.set(id, undefined));
+		for (const id of saved.keys()) saved.set(id, undefined);
 		void save();
 	});
 
@@ -88,7 +88,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 			void settle(
 				"dropped",
 				all().filter((event) => !kept.has(event)),
-				"too many or old",
+				"old or too many",
 			);
 			const unsaved = all().filter(isUnsaved);
 			isSaving = isOpen() && unsaved.length > 0;

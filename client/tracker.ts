@@ -174,8 +174,8 @@ export const createTracker = <Events = Record<string, Data>>(
 		listen();
 		if (
 			options.respectGpc &&
-			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
-			!readLocal(optInKey)
+			!readLocal(optInKey) &&
+			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
 		) {
 			tell(optedOut);
 		}
@@ -185,8 +185,8 @@ export const createTracker = <Events = Record<string, Data>>(
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
 			record("track", () => ({
-				name: readEventName(name),
 				data: data as Fact["data"],
+				name: readEventName(name),
 				color: (options as TrackOptions | undefined)?.color,
 			})),
 		login: (input) => record("login", () => ({ data: readAttributes(input.attributes), login: readLogin(input) })),
