@@ -2,7 +2,7 @@ import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
-import { readLeading } from "./entries.ts";
+import { readLeading, selectEarning } from "./entries.ts";
 import { lockedLaneOf } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
@@ -171,6 +171,13 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return new Map(rows.map((row) => [Number(row.lane), row]));
 	}
 
+	/** Finds the lanes for whose people an event worth a profile waits, among those whose leases are narrowed. */
+	async function earning(run: Run, given: readonly Given[]): Promise<ReadonlySet<number>> {
+		const narrowed = given.filter(({ shown }) => shown !== undefined);
+		const rows = narrowed.length > 0 ? await run(selectEarning, [narrowed.map(({ id }) => id)]) : [];
+		return new Set(rows.map(({ id }) => Number(id)));
+	}
+
 	/** Gives up leases for which nothing was sent. */
 	const giveBack = (leases: readonly Lease[]) =>
 		database.run(
@@ -184,12 +191,16 @@ export function createLeases({ database, destinations, owner }: Shared) {
 
 	async function take(destination: number, request: TakeRequest): Promise<Taken> {
 		const as = owner.id;
-		const { given, isMore, hold, nextAt, rows } = await database.connection(async (run) => {
+		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
 			const [nextAt, found] = await Promise.all([
 				wakeUp(run, destination, request),
 				leaseAll(run, destination, request),
 			]);
-			return { ...found, nextAt, rows: await read(run, destination, found.given, request.deliveries) };
+			const [rows, earns] = await Promise.all([
+				read(run, destination, found.given, request.deliveries),
+				earning(run, found.given),
+			]);
+			return { ...found, nextAt, rows, earns };
 		});
 		const leases = given.map(
 			({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -202,6 +213,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				unreadable,
 				failingSince,
 				requests,
+				...(earns.has(id) && { earns: true }),
 				bodies: linesOf(rows.get(id)?.bodies),
 			}),
 		);

@@ -1,6 +1,7 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
+import { awaitingShown, lookAhead, untrustedMost } from "../limits.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 import type { Row } from "./statements.ts";
@@ -38,6 +39,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			[person, destination],
 		);
 		return Number(changes) > 0;
+	}
+
+	/** Makes lanes of a person ready that wait for an event worth a profile. */
+	function endAwaiting(destination: number, person: string): void {
+		run(
+			`UPDATE lane SET shown = ${lookAhead}, due_at = 0 WHERE person = ? AND destination = ? AND shown = ${awaitingShown}`,
+			[person, destination],
+		);
 	}
 
 	/** Upper bounds of the deliveries of lanes with many entries: what a lane owed when counted, and was added since. */
@@ -93,7 +102,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		/** Reads what `addEntry` needs of all lanes of a person; `bytes` are null in a lane with many entries. */
 		ofPerson: (person: string): Row[] =>
 			all(
-				`SELECT id, destination, trusted, reserved, rank,
+				`SELECT id, destination, trusted, reserved, rank, shown,
 				(SELECT iif(count(*) < ${fewEntries}, sum(length(deliveries)), NULL) FROM
 					(SELECT deliveries FROM entry WHERE entry.lane = lane.id LIMIT ${fewEntries})) AS bytes
 				FROM lane WHERE person = ?`,
@@ -102,7 +111,8 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 
 		/**
 		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
-		 * of deliveries added: the first ones, until the lane owes `most`.
+		 * of deliveries added: the first ones, until the lane owes `most`. A lane that waits for an event worth a profile owes
+		 * at most as many as an untrusted one, and takes such an event nevertheless.
 		 */
 		addEntry(
 			destination: number,
@@ -118,9 +128,11 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			const there = lanes.filter((lane) => lane.destination === destination);
 			const found = there.find(({ trusted, reserved }) => trusted === trust[0] && reserved === trust[1]);
 			const id = found ? Number(found.id) : numbers();
-			const owed = found ? owedAtMost(found, most - wanted.length) : 0;
-			const room = most - owed;
-			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
+			const isAwaiting = found?.shown === awaitingShown;
+			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
+			const room = limit - (found ? owedAtMost(found, limit - wanted.length) : 0);
+			const isFitting = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
+			const deliveries = wanted.length > room ? wanted.filter(isFitting) : wanted;
 			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
@@ -131,14 +143,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				);
 				count(destination, "lanes", 1);
 				if (there.length > 0) arrange(destination, person);
-			} else {
-				if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
-				if (owedMost.has(id)) owedMost.set(id, owed + deliveries.length);
-			}
+			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
+			const counted = owedMost.get(id);
+			if (counted !== undefined) owedMost.set(id, counted + deliveries.length);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
+			if (history || deliveries.some(({ earns }) => earns)) endAwaiting(destination, person);
 			return deliveries.length;
 		},
 
