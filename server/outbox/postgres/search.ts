@@ -82,7 +82,9 @@ export function createSearch({ database, destinations }: Shared) {
 							body: bodies.get(bundleId(entry))?.[place] ?? "",
 							ahead,
 							state: lane.state as OwedDelivery["state"],
-							...(lane.state !== "ready" && { dueAt: Number(lane.due_at) }),
+							...(lane.state !== "ready" && {
+								dueAt: Number((lane.state === "leased" && lane.leased_until) || lane.due_at),
+							}),
 							attempts: Number(lane.attempts),
 						});
 					}

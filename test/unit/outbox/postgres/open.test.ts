@@ -37,16 +37,22 @@ async function open(url: string, options?: { maxBytes: number }): Promise<Outbox
 }
 
 const asVersion1 = `
-	ALTER TABLE lane DROP COLUMN behind, DROP COLUMN trusted, ADD UNIQUE (destination, person);
+	ALTER TABLE lane DROP COLUMN behind, DROP COLUMN trusted, DROP COLUMN asleep,
+		DROP COLUMN leased_until, ADD UNIQUE (destination, person);
+	DROP INDEX IF EXISTS lane_person, lane_next_reserved, lane_longest_reserved;
 	CREATE INDEX lane_rank ON lane (destination, rank, turn) WHERE state = 'ready';
 	CREATE INDEX lane_turn ON lane (destination, turn) WHERE state = 'ready';
+	CREATE INDEX lane_due ON lane (destination, due_at) WHERE state <> 'ready';
+	CREATE INDEX lane_leased ON lane (owner) WHERE state = 'leased';
 	DROP INDEX dead_letter_untrusted;
 	ALTER TABLE dead_letter DROP COLUMN trusted;
 	ALTER TABLE claim DROP COLUMN trusted;
 	ALTER TABLE journal DROP COLUMN stored_at;
+	ALTER TABLE bundle DROP COLUMN ends;
+	ALTER TABLE owner DROP COLUMN revision;
 	CREATE INDEX claim_until ON claim (until);
 	DROP TABLE forgotten;
-	UPDATE schema SET version = 1;
+	ALTER TABLE schema DROP COLUMN revision;
 `;
 
 describe("the PostgreSQL outbox", () => {
@@ -153,7 +159,7 @@ describe("the PostgreSQL outbox", () => {
 			destinations: createDestinations(database),
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
-			owner: { id: 0, isSurelySeen: () => false },
+			owner: { id: 0, knownTo: 0, isSurelySeen: () => false },
 		});
 		const process = (used = database) => createFanOut(sharedOn(used));
 		const stats = () => createStats(sharedOn(database), createRoom(sharedOn(database), {}))();
@@ -279,7 +285,7 @@ describe("the PostgreSQL outbox", () => {
 			destinations: createDestinations(database),
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
-			owner: { id: Number(owner?.id), isSurelySeen: () => false },
+			owner: { id: Number(owner?.id), knownTo: Number(owner?.id), isSurelySeen: () => false },
 		});
 		const taken = await unseen.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
 		expect(taken).toMatchObject({ leases: [], isMore: false });
