@@ -390,6 +390,17 @@ describe("the PostgreSQL outbox", () => {
 		}
 	});
 
+	it("lets a lane go on that an older process has left behind", async () => {
+		const url = await cluster.database();
+		const first = await open(url);
+		await appended(first, event("ada", "1"));
+		await cluster.run("UPDATE eventferry.lane SET behind = true", url.slice(url.lastIndexOf("/") + 1));
+		expect(await take(first)).toEqual([]);
+		const second = await open(url);
+		await second.check();
+		expect(await take(second)).toMatchObject([{ bodies: ["1"] }]);
+	});
+
 	it("refuses a database of a newer version", async () => {
 		const url = await cluster.database();
 		await (await open(url)).close();
