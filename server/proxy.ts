@@ -64,7 +64,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	for (const warning of warningsOf(checked)) log.warn(warning);
-	const now = steadyClock(Date.now, () => performance.now());
+	const steady = steadyClock(Date.now, () => performance.now());
+	/** Time by which the store is read: of the database, if several processes share it. */
+	const now = () => running?.outbox.now?.() ?? steady();
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
 	const inFlight = createInFlight();
@@ -130,7 +132,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now });
+		const opened = await run(checked, { accounts, observers, log, now: steady });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {

@@ -74,6 +74,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		database,
 		destinations: createDestinations(database),
 		counters: createCounters(owners.owner),
+		now: owners.now,
 		notice,
 		owner: owners.owner,
 	};
@@ -88,6 +89,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	const fanOut = createFanOutLoop(
 		{ fanOut: fanOutUnlessOutdated, isWaiting },
 		{
+			now: owners.now,
 			onFault(message, error) {
 				noteDiskError(error);
 				faults.tell(message);

@@ -159,6 +159,7 @@ describe("the PostgreSQL outbox", () => {
 			destinations: createDestinations(database),
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
+			now: Date.now,
 			owner: { id: 0, knownTo: 0, isSurelySeen: () => false },
 		});
 		const process = (used = database) => createFanOut(sharedOn(used));
@@ -211,6 +212,7 @@ describe("the PostgreSQL outbox", () => {
 				await free;
 			});
 			const loop = createFanOutLoop(process({ ...database, transaction }), {
+				now: Date.now,
 				onDone: () => {},
 				onFault: (message) => faults.push(message),
 			});
@@ -285,6 +287,7 @@ describe("the PostgreSQL outbox", () => {
 			destinations: createDestinations(database),
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
+			now: Date.now,
 			owner: { id: Number(owner?.id), knownTo: Number(owner?.id), isSurelySeen: () => false },
 		});
 		const taken = await unseen.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
