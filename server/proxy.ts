@@ -71,7 +71,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
-	const now = steadyClock(Date.now, () => performance.now());
+	const steady = steadyClock(Date.now, () => performance.now());
+	/** Time by which the store is read: of the database, if several processes share it. */
+	const now = () => running?.outbox.now?.() ?? steady();
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
 	for (const warning of [...warningsOf(checked), ...warningsOfRules(accounts)]) log.warn(warning);
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
@@ -139,7 +141,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now });
+		const opened = await run(checked, { accounts, observers, log, now: steady });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {

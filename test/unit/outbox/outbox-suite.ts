@@ -1421,6 +1421,16 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
+	it("a step of a search ends after some bytes, too", async () => {
+		const long = "x".repeat(200_000);
+		for (let batch = 0; batch < 50; batch += 1) await append([event("ada", `${batch} needle ${long}`, backend)]);
+		const first = await outbox.findEvents({ text: "needle" });
+		expect(first.events.length).toBeLessThan(50);
+		const second = await outbox.findEvents({ text: "needle", cursor: first.cursor });
+		expect(second.cursor).toBeUndefined();
+		expect(new Set([...first.events, ...second.events].map(({ body }) => body)).size).toBe(50);
+	});
+
 	describe("a discarded event", () => {
 		it("is reported with the reason", async () => {
 			const discardedEvents: Discarded[] = [];
