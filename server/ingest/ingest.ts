@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Response } from "express";
-import { isbot } from "isbot";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { CheckedSite } from "../config/config.ts";
 import type { ReadBodies } from "../http/body-room.ts";
@@ -13,6 +12,7 @@ import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent, setsAttributes } from "../stored-event.ts";
+import { isBot } from "./bots.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOfEvent, type OrderAt } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
@@ -184,7 +184,7 @@ export function createIngest(options: IngestOptions) {
 		}
 		// Guard (SECURITY.md): write-key-limit
 		perWriteKey?.count(site.writeKey);
-		if (isbot(request.headers["user-agent"])) {
+		if (isBot(request.headers["user-agent"])) {
 			onNotice({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });
 		}

@@ -158,9 +158,15 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	const bare = await control({ kind: "ky", sink: answering.url });
 	const load = await start("load");
 	// Send tracks only: an update without changes costs no request, so requests would not measure the work.
-	const backlog: Load = { url: await urlOf(proxy), ms: 500, connections: 8, tracksOnly: true };
-	await load.ask("round", backlog);
-	await proxy.ask("fannedOut");
+	const batches: Load = { url: await urlOf(proxy), ms: 250, connections: 8, tracksOnly: true };
+	const waiting = () => proxy.ask<number>("waiting");
+	/** Posts events until at least so many wait for each destination. */
+	async function fill(backlog: number): Promise<void> {
+		while ((await waiting()) < backlog) {
+			await load.ask("round", batches);
+			await proxy.ask("fannedOut");
+		}
+	}
 
 	/**
 	 * Runs `work`; resolves to the rate of requests that the sink answered meanwhile, and to the CPU time per request in
@@ -185,11 +191,14 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	}
 	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measure>>>[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
+		// More than any round delivers.
+		await fill(10 * ms);
 		const proxyMeasured = await measure(proxy, sink, async () => {
 			await sink.ask("mode", "answer");
 			await new Promise((done) => setTimeout(done, ms));
 			await sink.ask("mode", "hold");
 		});
+		if ((await waiting()) === 0) throw new Error("the proxy ran out of events to deliver");
 		// The sink holds the proxy's requests under way, so that the proxy is idle while the loops run.
 		const bareMeasured = await measure(bare, answering.sink, () =>
 			bare.ask("run", { ms, loops: concurrency * destinations }),

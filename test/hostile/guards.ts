@@ -163,7 +163,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
-	"a provider sends our key elsewhere by a redirect": { "no-redirects": replaced(/"manual"/, '"follow"') },
+	"a provider sends our key elsewhere by a redirect":
+		"requests go through undici's dispatcher, which has no code that follows redirects",
 	"a provider's answer is a page, or reaches an object's prototype": { "no-sniffing": gone },
 	"an answer moves the cursor of the operator's terminal": { "terminal-text": value("/(?!)/gu") },
 	"a provider is spoken to in the clear": { https: always },
