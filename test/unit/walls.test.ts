@@ -17,7 +17,7 @@ const order = [
 		["config"],
 		["ingest"],
 		["delivery"],
-		["inbound"],
+		["inbound", "segment"],
 		["crisp"],
 		["observe"],
 		["admin"],
