@@ -98,23 +98,17 @@ export function createSegment(options: SegmentOptions): Route[] {
 		return batches;
 	}
 
-	async function acceptOfBackend(site: IngestSite, calls: Calls): Promise<unknown> {
-		const translated = translateAll(calls, false);
-		const { storing } = await addEmails(site, translated);
-		return Promise.all([storing, ...batchesOf(translated).map((events) => ingest.accept(site, events))]);
-	}
-
-	async function acceptOfPage(request: Request, response: Response, calls: Calls): Promise<unknown> {
-		const writeKey = ownerOf(response)?.site.writeKey ?? calls.writeKey;
-		if (writeKey === undefined)
+	/** Finds the site of a page's calls, and checks all that ingest checks before it takes events of a page. */
+	function siteOfPage(request: Request, response: Response, { calls, writeKey }: Calls): IngestSite {
+		const key = ownerOf(response)?.site.writeKey ?? writeKey;
+		if (key === undefined)
 			throw new RequestError("invalid_write_key", "send a key, as the user of Basic authorization or as writeKey");
-		const batches = Math.max(1, Math.ceil(calls.calls.length / limits.batchEvents));
-		const site = ingest.siteOfPage(request, writeKey, batches);
-		// A larger batch counts as the requests that it would be at /v1/batch.
+		const batches = Math.max(1, Math.ceil(calls.length / limits.batchEvents));
+		const site = ingest.siteOfPage(request, key, batches);
+		// A large batch counts as the requests that it would be at /v1/batch.
 		// Guard (SECURITY.md): segment-batch-cost
 		for (let more = 1; more < batches; more += 1) limitAddress(request, response, () => {});
-		const translated = translateAll(calls, site.identity === "verified");
-		return Promise.all(batchesOf(translated).map((events) => ingest.acceptOfPage(request, site, events, 0)));
+		return site;
 	}
 
 	const receive =
@@ -122,7 +116,15 @@ export function createSegment(options: SegmentOptions): Route[] {
 		async (request, response) => {
 			const calls = readCalls(readBody(request, bodyBytes).json, type);
 			const owner = ownerOf(response);
-			await (owner?.isBackend ? acceptOfBackend(owner.site, calls) : acceptOfPage(request, response, calls));
+			const isBackend = owner?.isBackend ?? false;
+			const site = owner?.isBackend ? owner.site : siteOfPage(request, response, calls);
+			const translated = translateAll(calls, !isBackend && site.identity === "verified");
+			// Guard (SECURITY.md): user-ids-of-backend
+			const learnt = isBackend ? await addEmails(site, translated) : undefined;
+			const batches = batchesOf(translated);
+			const accept = (events: unknown[]) =>
+				isBackend ? ingest.accept(site, events) : ingest.acceptOfPage(request, site, events, 0);
+			await Promise.all([learnt?.storing, ...batches.map(accept)]);
 			response.json({ success: true });
 		};
 

@@ -30,6 +30,11 @@ threats(
 			for (let n = 0; n < 20; n += 1) expect((await post(batchOf())).status).toBe(202);
 			await isLimited(await post(batchOf()));
 		},
+		"a large batch of Segment's API costs less than many": async ({ post }) => {
+			const send = (count: number) => post({ writeKey, batch: Array(count).fill({}) }, {}, "/segment/v1/batch");
+			expect((await send(1_901)).status).toBe(200);
+			await isLimited(await send(1));
+		},
 		"a sender makes up other addresses for itself": async ({ post }) => {
 			const all = Array.from({ length: 25 }, (_, n) => ({
 				"x-forwarded-for": `198.51.100.${n}`,
@@ -183,6 +188,17 @@ threats(
 		"a batch has too many events": async ({ post }) => {
 			const response = await post(batchOf(...Array.from({ length: 101 }, () => event())));
 			expect(await problemOf(response)).toMatchObject({ status: 400, code: "malformed_body" });
+		},
+		"a batch of Segment's API has too many calls, or is too large": async ({ post, url }) => {
+			const send = (body: unknown, headers = {}) => post(body, headers, "/segment/v1/batch");
+			const response = await send({ writeKey, batch: Array(2_501).fill({}) });
+			expect(await problemOf(response)).toMatchObject({ status: 400, code: "malformed_body" });
+			const tooLarge = { status: 413, code: "body_too_large" };
+			const large = JSON.stringify({ writeKey, batch: [], pad: "x".repeat(512 * KB) });
+			expect(await problemOf(await send(large))).toMatchObject(tooLarge);
+			expect(await problemOf(await send(gzipSync(large), { "content-encoding": "gzip" }))).toMatchObject(tooLarge);
+			const init = { method: "POST", headers: { origin }, body: new Blob([large]).stream(), duplex: "half" };
+			expect(await problemOf(await fetch(`${url}/segment/v1/batch`, init as RequestInit))).toMatchObject(tooLarge);
 		},
 		"data is nested so deep that it can be read and not written": async (built) => {
 			const { post, settled } = built;
