@@ -33,6 +33,12 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 	create: createVibetraceConnector,
 };
 
+/**
+ * Standard events that Vibetrace refuses without a `cartId`, which trackers often do not give. They are sent as generic
+ * events then.
+ */
+const eventsOfCart = new Set(["addtocart", "checkout"]);
+
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
 /** Spells a name as a tolerant reader may: without case, outer white space, accents, characters' forms and invisible ones. */
@@ -107,7 +113,8 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
 		}
 		if (event.type === "confirmation") return { confirmation: data };
-		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
+		const isStandard = event.type === "track" && config.standardEvents.includes(event.name);
+		if (isStandard && (data.cartId != null || !eventsOfCart.has(event.name))) return { [event.name]: data };
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 
