@@ -15,7 +15,10 @@ const metrics = async () => (await fetch(`${shop.url}/ferry/metrics`)).text();
 describe("the proxy takes the calls of", () => {
 	test.each(["segment", "rudderstack"])("%s's library for browsers, from another origin", async (library) => {
 		const script = await bundle(`../test/browser/libraries/${library}.ts`);
-		shop = await startShop({ page: '<!doctype html><title>Shop</title><script type="module" src="/bundle.js"></script>', script });
+		shop = await startShop({
+			page: '<!doctype html><title>Shop</title><script type="module" src="/bundle.js"></script>',
+			script,
+		});
 		const context = await chromium.visitor();
 		const page = await context.newPage();
 		const errors: string[] = [];
