@@ -86,26 +86,35 @@ const emailOf = (...values: unknown[]): string | undefined =>
 export const emailOfUserId = ({ userId }: Translated["person"]): string | undefined =>
 	textOf(userId)?.includes("@") ? emailOf(userId) : undefined;
 
+/**
+ * Leaves out lists of products that are none, so that the rest of a purchase is kept. The `sku` names a product that has
+ * no other id.
+ */
+const shopProperties = (properties: Json): Json => ({
+	...properties,
+	product_id: properties.product_id ?? properties.sku,
+	items: Array.isArray(properties.items) ? properties.items : undefined,
+	products: Array.isArray(properties.products) ? properties.products : undefined,
+});
+
+/** Makes attributes of traits. The name of a company stands for it, and the e-mail names the person. */
+function attributesOf({ email: _, company, ...traits }: Json): Json {
+	return { ...readTraits(traits), company: isObject(company) ? company.name : company };
+}
+
 /** Makes the type, the name and the data of a call's event. */
 function eventOf(call: Json, type: unknown, traits: Json): Json | Unused {
 	const properties = objectOf(call.properties);
 	const { name, category } = call;
-	if (type === "identify") {
-		const { email: _, ...attributes } = readTraits(traits);
-		return { type: "login", data: attributes };
-	}
+	if (type === "identify") return { type: "login", data: attributesOf(traits) };
 	if (type === "page") return { type: "page", data: viewData(properties, { name, category }) };
 	if (type === "screen") {
 		return textOf(name) ? { type: "page", data: viewData(properties, { name, category }) } : "screen_without_name";
 	}
 	if (type !== "track") return unusedTypes.has(type) ? (type as Unused) : "unknown_type";
-	const shop = typeof call.event === "string" ? readShopEvent(call.event, properties) : undefined;
-	if (shop?.name !== "confirmation")
-		return { type: "track", name: shop?.name ?? call.event, data: shop?.data ?? properties };
-	// A purchase without the id of its order is no confirmation, and stays the event that it was.
-	return shop.data.orderId == null
-		? { type: "track", name: call.event, data: properties }
-		: { type: "confirmation", data: shop.data };
+	const shop = typeof call.event === "string" ? readShopEvent(call.event, shopProperties(properties)) : undefined;
+	if (shop?.name === "confirmation") return { type: "confirmation", data: shop.data };
+	return { type: "track", name: shop?.name ?? call.event, data: shop?.data ?? properties };
 }
 
 /** Makes an event of a call of Segment's API. Returns the reason if that is not possible; the call may be anything. */

@@ -33,11 +33,13 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 	create: createVibetraceConnector,
 };
 
-/**
- * Standard events that Vibetrace refuses without a `cartId`, which trackers often do not give. They are sent as generic
- * events then.
- */
-const eventsOfCart = new Set(["addtocart", "checkout"]);
+/** Fields without which Vibetrace refuses a standard event, and which trackers often do not give. */
+const requiredFields = new Map([
+	["viewcategory", "category"],
+	["search", "query"],
+	["addtocart", "cartId"],
+	["checkout", "cartId"],
+]);
 
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
@@ -113,8 +115,10 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
 		}
 		if (event.type === "confirmation") return { confirmation: data };
-		const isStandard = event.type === "track" && config.standardEvents.includes(event.name);
-		if (isStandard && (data.cartId != null || !eventsOfCart.has(event.name))) return { [event.name]: data };
+		if (event.type === "track" && config.standardEvents.includes(event.name)) {
+			const required = requiredFields.get(event.name);
+			if (required === undefined || data[required] != null) return { [event.name]: data };
+		}
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 

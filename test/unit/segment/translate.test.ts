@@ -20,7 +20,7 @@ describe("a call becomes", () => {
 		],
 		[
 			"a login of context.traits, which yield to the traits",
-			{ type: "identify", traits: { plan: "pro" }, context: { traits: { plan: "free", ...ada, last_name: "L" } } },
+			{ type: "identify", traits: { plan: "pro" }, context: { traits: { plan: "free", ...ada, lastName: "L" } } },
 			{ type: "login", data: { plan: "pro", lastname: "L" } },
 		],
 		[
@@ -43,6 +43,11 @@ describe("a call becomes", () => {
 			{ type: "confirmation", data: { orderId: "A-1", total: 20.5, items: [{ id: "s", quantity: 1 }] } },
 		],
 		[
+			"a purchase of whose products nothing can be read",
+			{ type: "track", event: "Order Completed", properties: { order_id: 7, products: "two", items: null } },
+			{ type: "confirmation", data: { orderId: 7 } },
+		],
+		[
 			"a track of a purchase without the id of its order",
 			{ type: "track", event: "Order Completed", properties: { revenue: 3 } },
 			{ type: "track", name: "Order Completed", data: { revenue: 3 } },
@@ -50,7 +55,7 @@ describe("a call becomes", () => {
 		[
 			"a standard event of a shop",
 			{ type: "track", event: "Product Added", properties: { sku: "s" } },
-			{ type: "track", name: "addtocart", data: { itemId: "s" } },
+			{ type: "track", name: "addtocart", data: { itemId: "s", product_id: "s", sku: "s" } },
 		],
 		[
 			"a page view, without what may be secret in an address",
