@@ -97,6 +97,20 @@ const shopProperties = (properties: Json): Json => ({
 	products: Array.isArray(properties.products) ? properties.products : undefined,
 });
 
+/** Makes the event of a track by the table of shop events. What is about no shop stays as it is. */
+function trackOf(name: unknown, properties: Json): Json {
+	if (typeof name === "string") {
+		try {
+			const read = readShopEvent(name, shopProperties(properties));
+			if (read.name === "confirmation" && name !== read.name) return { type: "confirmation", data: read.data };
+			if (read.name !== name) return { type: "track", ...read };
+		} catch {
+			// An amount is an object that cannot become a number, such as `{ "toString": 1 }`.
+		}
+	}
+	return { type: "track", name, data: properties };
+}
+
 /** Makes attributes of traits. The name of a company stands for it, and the e-mail names the person. */
 function attributesOf({ email: _, company, ...traits }: Json): Json {
 	return { ...readTraits(traits), company: isObject(company) ? company.name : company };
@@ -112,9 +126,7 @@ function eventOf(call: Json, type: unknown, traits: Json): Json | Unused {
 		return textOf(name) ? { type: "page", data: viewData(properties, { name, category }) } : "screen_without_name";
 	}
 	if (type !== "track") return unusedTypes.has(type) ? (type as Unused) : "unknown_type";
-	const shop = typeof call.event === "string" ? readShopEvent(call.event, shopProperties(properties)) : undefined;
-	if (shop?.name === "confirmation") return { type: "confirmation", data: shop.data };
-	return { type: "track", name: shop?.name ?? call.event, data: shop?.data ?? properties };
+	return trackOf(call.event, properties);
 }
 
 /** Makes an event of a call of Segment's API. Returns the reason if that is not possible; the call may be anything. */

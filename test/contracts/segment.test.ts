@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, test, vi } from "vitest";
 import type { SandboxDestinations } from "../../server/sandbox/index.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { browserAgent, origin, problemOf, type RunningProxy, runProxy, serverKey, writeKey } from "../support/proxy.ts";
 
 let running: RunningProxy;
@@ -279,6 +280,25 @@ describe("the e-mail of a userId", () => {
 			expect(destinations.crisp?.discarded).toEqual({ not_addressable: 1 });
 		},
 	);
+
+	it("is that of all proxies that share a PostgreSQL, also for requests that overlap", async () => {
+		const cluster = await startPostgres();
+		const store = await cluster.database();
+		running = await runProxy({ config: { store } });
+		const other = await runProxy({ config: { store } });
+		const headers = { origin: undefined, authorization: basic(serverKey) };
+		for (let n = 0; n < 20; n += 1) {
+			const calls = [identify(`u-${n}`, `u${n}@example.com`), tracks(`u-${n}`, "at once")];
+			for (const response of await Promise.all(calls.map((call) => backend(call, call.type))))
+				await isSuccess(response);
+			await isSuccess(await other.post(tracks(`u-${n}`, "elsewhere"), headers, "/segment/v1/track"));
+		}
+		const { destinations } = await running.settled(60);
+		expect(destinations.crisp).toMatchObject({ delivered: 60, discarded: {} });
+		await other.stop();
+		await running.proxy.stop();
+		await cluster.stop();
+	});
 
 	it("is of one site only", async () => {
 		const other = {

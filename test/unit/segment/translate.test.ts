@@ -48,6 +48,21 @@ describe("a call becomes", () => {
 			{ type: "confirmation", data: { orderId: 7 } },
 		],
 		[
+			"a track of a purchase with an amount that cannot be read as one",
+			{ type: "track", event: "Order Completed", properties: { order_id: 7, total: { toString: 1, valueOf: 1 } } },
+			{ type: "track", name: "Order Completed", data: { order_id: 7, total: { toString: 1, valueOf: 1 } } },
+		],
+		[
+			"a track that has the name of a type",
+			{ type: "track", event: "confirmation", properties: { orderId: 7 } },
+			{ type: "track", name: "confirmation", data: { orderId: 7 } },
+		],
+		[
+			"a track about no shop, whose properties stay as they are",
+			{ type: "track", event: "Tea Brewed", properties: { sku: "s", items: "two", firstName: "Ada" } },
+			{ type: "track", name: "Tea Brewed", data: { sku: "s", items: "two", firstName: "Ada" } },
+		],
+		[
 			"a track of a purchase without the id of its order",
 			{ type: "track", event: "Order Completed", properties: { revenue: 3 } },
 			{ type: "track", name: "Order Completed", data: { revenue: 3 } },
