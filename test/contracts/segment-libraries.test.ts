@@ -43,7 +43,8 @@ describe("the proxy takes the calls of", () => {
 		running = await runProxy({ site: (destinations) => destinations, base: "/ferry" });
 		const [host, path] = [new URL(running.url).origin, "/ferry/segment/v1/batch"];
 		const analytics = new Analytics({ writeKey: serverKey, host, path, maxEventsInBatch: 1 });
-		analytics.identify({ userId: "u-1", traits: ada });
+		// Requests of their own may overtake each other.
+		await new Promise((answered) => analytics.identify({ userId: "u-1", traits: ada }, answered));
 		analytics.track({ userId: "u-1", event: "Signed Up", properties: { from: "ad" } });
 		analytics.track({ userId: "u-1", event: "Order Completed", properties: order });
 		await analytics.closeAndFlush();
@@ -53,7 +54,8 @@ describe("the proxy takes the calls of", () => {
 	test("RudderStack's library for Node, with its host alone", async () => {
 		running = await runProxy({ site: (destinations) => destinations, base: "/ferry" });
 		const analytics = new Rudderstack(serverKey, { dataPlaneUrl: `${running.url}/segment` });
-		analytics.identify({ userId: "u-1", traits: ada });
+		// Requests of their own may overtake each other.
+		await new Promise((answered) => analytics.identify({ userId: "u-1", traits: ada }, answered));
 		analytics.track({ userId: "u-1", event: "Signed Up", properties: { from: "ad" } });
 		analytics.track({ userId: "u-1", event: "Order Completed", properties: order });
 		analytics.track({ anonymousId: "a-1", event: "Seen by nobody" });
