@@ -44,7 +44,7 @@ describe("the proxy takes the calls of", () => {
 		const [host, path] = [new URL(running.url).origin, "/ferry/segment/v1/batch"];
 		const analytics = new Analytics({ writeKey: serverKey, host, path, maxEventsInBatch: 1 });
 		// Requests of their own may overtake each other.
-		await new Promise((answered) => analytics.identify({ userId: "u-1", traits: ada }, answered));
+		await new Promise<void>((answered) => analytics.identify({ userId: "u-1", traits: ada }, () => answered()));
 		analytics.track({ userId: "u-1", event: "Signed Up", properties: { from: "ad" } });
 		analytics.track({ userId: "u-1", event: "Order Completed", properties: order });
 		await analytics.closeAndFlush();
@@ -55,7 +55,7 @@ describe("the proxy takes the calls of", () => {
 		running = await runProxy({ site: (destinations) => destinations, base: "/ferry" });
 		const analytics = new Rudderstack(serverKey, { dataPlaneUrl: `${running.url}/segment` });
 		// Requests of their own may overtake each other.
-		await new Promise((answered) => analytics.identify({ userId: "u-1", traits: ada }, answered));
+		await new Promise<void>((answered) => analytics.identify({ userId: "u-1", traits: ada }, () => answered()));
 		analytics.track({ userId: "u-1", event: "Signed Up", properties: { from: "ad" } });
 		analytics.track({ userId: "u-1", event: "Order Completed", properties: order });
 		analytics.track({ anonymousId: "a-1", event: "Seen by nobody" });
