@@ -49,6 +49,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const unused = counter("segment_calls_unused_total", "Calls of Segment's API that make no event, by reason.", [
 		"reason",
 	]);
+	const unread = counter(
+		"orders_unread_total",
+		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
+	);
 	const duplicates = counter(
 		"events_duplicate_total",
 		`Accepted events discarded as duplicates, by reason. ${inStore}`,
@@ -197,6 +201,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 				return;
 			}
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
+			unread.inc(notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });
 			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},
