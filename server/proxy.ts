@@ -27,6 +27,7 @@ import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { startSweeping } from "./outbox/sweeping.ts";
 import { createRouter } from "./router.ts";
+import { createSegment } from "./segment/routes.ts";
 import {
 	type Account,
 	accountsOf,
@@ -71,7 +72,9 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
-	const now = steadyClock(Date.now, () => performance.now());
+	const steady = steadyClock(Date.now, () => performance.now());
+	/** Time by which the store is read: of the database, if several processes share it. */
+	const now = () => running?.outbox.now?.() ?? steady();
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
 	for (const warning of [...warningsOf(checked), ...warningsOfRules(accounts)]) log.warn(warning);
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
@@ -99,15 +102,16 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
 	const readBodies = createBodyRoom(senderOf);
 	const receiving = { sites, outbox, admit: inFlight.admit, readBodies, now: Date.now };
-	const ingest = createIngest({
+	const visiting = {
 		...receiving,
-		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		limitBytes: limitBytes(rateLimit.bytesPerAddress, senderOf),
-		perWriteKey: rateLimit.perWriteKey,
 		onNotice: observers.ingested,
-	});
+	};
+	const guess = guesses();
+	const ingest = createIngest({ ...visiting, guess, perWriteKey: rateLimit.perWriteKey });
+	const segment = createSegment({ ...visiting, guess, ingest });
 	const inbound = createInbound({
 		...receiving,
 		limitGuesses: guesses,
@@ -126,7 +130,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const router = createRouter({
 		...observed,
 		...observers,
-		v1Routes: [...ingest.routes, forget, ...inbound.routes],
+		eventRoutes: [...ingest.routes, forget, ...inbound.routes, ...segment],
 		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,
@@ -139,7 +143,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now });
+		const opened = await run(checked, { accounts, observers, log, now: steady });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {

@@ -12,10 +12,11 @@ import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import { moveSegmentRequests } from "./segment/routes.ts";
 
 export interface RouterOptions extends AdminOptions {
-	/** The routes under `/v1`. */
-	v1Routes: Route[];
+	/** The routes for events and people, under `/v1` and `/segment`. */
+	eventRoutes: Route[];
 	metrics: Metrics;
 	log: Logger;
 	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
@@ -41,6 +42,7 @@ const readiness = named(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
 				z.object({ code: z.literal("journal_old"), seconds: z.number() }),
+				z.object({ code: z.literal("newer_schema") }),
 				z.object({ code: z.literal("store_full") }),
 				z.object({ code: z.literal("shared_address") }),
 				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
@@ -59,7 +61,7 @@ const getReadiness: Operation = {
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
-export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
 	let checking: ReturnType<Outbox["check"]> | undefined;
 	/** Checks the store; undefined: it is down. Requests that come meanwhile share the answer, as anybody may send them. */
 	async function checkStore() {
@@ -83,6 +85,7 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 			store: store ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
 			warnings: [
+				...(stats?.isOutdated ? [{ code: "newer_schema" }] : []),
 				...(isFull ? [{ code: "store_full" }] : []),
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
 				...(stats && stats.journalAge >= oldMs
@@ -99,7 +102,7 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 
 	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
-		...v1Routes,
+		...eventRoutes,
 		snippetRoute(),
 		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
 		{ path: "/readyz", get: [getReadiness, answerReady] },
@@ -118,10 +121,11 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 		inTurn(request, response, () => observe(request, response, next)),
 	);
 	// Guard (SECURITY.md): no-sniffing
-	router.use(["/v1", "/admin"], noSniffing);
+	router.use(["/v1", "/segment", "/admin"], noSniffing);
 	router.use("/admin", operatorsOnly);
+	router.use(moveSegmentRequests);
 	mount(router, all);
-	router.use(["/v1", "/admin"], nothingHere);
+	router.use(["/v1", "/segment", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }

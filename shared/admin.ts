@@ -104,6 +104,8 @@ export const statsSchema = z.object({
 	journalAge: z.number(),
 	/** Number of batches that cannot be fanned out, and were set aside. */
 	stuck: z.number(),
+	/** True if a newer eventferry has changed the store, so that this one takes nothing in. */
+	isOutdated: z.boolean().optional(),
 	/** Number of events fanned out so far. */
 	events: z.number(),
 	/** Size of the store on disk, in bytes. */

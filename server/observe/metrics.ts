@@ -19,8 +19,8 @@ const getMetrics: Operation = {
 
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** Routes whose requests are timed: all below `/v1`. */
-const timedRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
+/** Routes whose requests are timed: all that take events or forget people. */
+const timedRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks", "/segment/v1"];
 /** Age up to which the store's stats are reused, ms. */
 const statsReusedMs = 1_000;
 const states = ["running", "waiting", "paused"] as const;
@@ -38,6 +38,9 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
 	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const unused = counter("segment_calls_unused_total", "Calls of Segment's API that make no event, by reason.", [
+		"reason",
+	]);
 	const unread = counter(
 		"orders_unread_total",
 		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
@@ -191,6 +194,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	return {
 		ingested(notice: IngestNotice): void {
 			if (notice.kind === "bots") return void bots.inc({}, notice.events);
+			if (notice.kind === "unused") {
+				for (const reason of notice.reasons) unused.inc({ reason });
+				return;
+			}
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
 			unread.inc({}, notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });

@@ -12,6 +12,8 @@ export const awaitingShown = 1_000;
 export const expireLanes = 200;
 /** Number of dead letters, events or rows in a step of a replay, discard, search or migration. */
 export const stepSize = 500;
+/** Number of bytes of bodies after which a step of a search ends. */
+export const stepBytes = 8_388_608;
 /** Maximum number of rows that a step of a sweep deletes from a table. */
 export const sweepSize = 5_000;
 /** Maximum number of events that a transaction fans out, unless a single batch has more. */

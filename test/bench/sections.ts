@@ -44,23 +44,28 @@ interface Round {
 	fanOutMs: number;
 }
 
-/** Runs the same load on both servers in turn, after one warm-up round. */
-async function alternate(controlServer: Child, proxy: Child, { ms, rounds }: Settings): Promise<Round[]> {
+/** Runs the same load on both servers in turn, after one warm-up round; on the proxy as events or as Segment's calls. */
+async function alternate(
+	controlServer: Child,
+	proxy: Child,
+	{ ms, rounds }: Settings,
+	asSegment = false,
+): Promise<Round[]> {
 	const load = await start("load");
 	const [controlUrl, proxyUrl] = [await urlOf(controlServer), await urlOf(proxy)];
-	const runLoad = (url: string) =>
-		load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false } satisfies Load);
-	async function measure<More>(server: Child, url: string, after: () => Promise<More>) {
+	const runLoad = (url: string, asSegment: boolean) =>
+		load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false, asSegment } satisfies Load);
+	async function measure<More>(server: Child, url: string, asSegment: boolean, after: () => Promise<More>) {
 		const before = await server.ask<number>("cpu");
-		const loaded = await runLoad(url);
+		const loaded = await runLoad(url, asSegment);
 		const more = await after();
 		return { ...loaded, ...more, cpu: ((await server.ask<number>("cpu")) - before) / loaded.events };
 	}
 	const measured: Round[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
-		const control = await measure(controlServer, controlUrl, async () => ({}));
+		const control = await measure(controlServer, controlUrl, false, async () => ({}));
 		const fannedOut = async () => ({ fanOutMs: await proxy.ask<number>("fannedOut") });
-		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, fannedOut);
+		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, asSegment, fannedOut);
 		measured.push({ control, proxy: proxyMeasured, fanOutMs });
 	}
 	return measured.slice(1);
@@ -110,6 +115,15 @@ export async function ingest(settings: Settings, store?: string): Promise<Result
 		},
 		fanOut(rounds, "fan-out behind the last 202"),
 	];
+}
+
+/** Ingest by Segment's API ÷ ingest by `/v1/batch`, of the same events by two proxies in turn. */
+export async function segment(settings: Settings): Promise<Result[]> {
+	const { destinations } = settings;
+	const { url: sink } = await startSink("refuse");
+	const [direct, door] = [await proxyTo({ sink, destinations }), await proxyTo({ sink, destinations })];
+	const rounds = await alternate(direct, door, settings, true);
+	return ratesAndCosts(rounds, "durable ingest by Segment's API", "/v1/batch", 0.7);
 }
 
 /** Compiles the LD_PRELOAD library that slows every fsync; undefined without a C compiler. */

@@ -18,7 +18,7 @@ const order = [
 		["ingest"],
 		["routing"],
 		["delivery"],
-		["inbound"],
+		["inbound", "segment"],
 		["crisp"],
 		["observe"],
 		["admin"],

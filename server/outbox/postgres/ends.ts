@@ -142,6 +142,8 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 				...untried,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
 				rank: ranks.get(lane.id) ?? lane.rank,
+				// A lane of version 0.1.0 has events with and without the right to the reserve.
+				reserved: first?.reserved === true,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
 			return { lane: after, isEmpty, yields: isArranged(lane), ended: ended.length };

@@ -3,17 +3,18 @@ import { type ExpireRequest, expiredReason } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
+import { isLeased } from "./owners.ts";
 import type { Shared } from "./shared.ts";
 
-export function createExpiry({ database, destinations, counters }: Shared, { read, end }: Ends) {
+export function createExpiry({ database, destinations, counters, owner }: Shared, { read, end }: Ends) {
 	/** Ends deliveries that were fanned out before a time as dead letters, in some lanes that are not leased. */
 	return async function expire({ destination, before: storedBefore, now }: ExpireRequest): Promise<number> {
 		const id = await destinations.id(destination);
 		return database.transaction(async (run) => {
 			const rows = await run(
-				`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND state <> 'leased'
+				`SELECT * FROM eventferry.lane WHERE destination = $1 AND owed_since < $2 AND NOT (${isLeased("lane", "$3")})
 				ORDER BY owed_since LIMIT ${expireLanes} FOR UPDATE SKIP LOCKED`,
-				[id, storedBefore],
+				[id, storedBefore, owner.knownTo],
 			);
 			const counts = counters(run);
 			const ends = rows.map(

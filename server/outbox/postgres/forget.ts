@@ -1,7 +1,7 @@
 import { personClaims } from "../claim-key.ts";
 import { countEvents, type Head, withoutPeople } from "../journal-row.ts";
 import { sweepSize } from "../limits.ts";
-import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason, userIdLinks } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
@@ -49,7 +49,7 @@ async function removeFromJournal(run: Run, site: string, people: ReadonlySet<str
 }
 
 /**
- * Deletes the lanes of people, even if they are leased; returns the destination and the size of each. Their entries are
+ * Deletes the lanes of people, even if they are leased; returns the id, destination and size of each. Their entries are
  * left to `removeForgotten`, because a person may have hundreds of thousands.
  */
 async function removeLanes(run: Run, site: string, people: readonly string[]) {
@@ -65,7 +65,11 @@ async function removeLanes(run: Run, site: string, people: readonly string[]) {
 		[lanes.map(({ id }) => id)],
 	);
 	const owed = new Map(sizes.map((row) => [row.lane, Number(row.owed)]));
-	return lanes.map(({ id, name, done }) => ({ name: String(name), owed: (owed.get(id) ?? 0) - Number(done) }));
+	return lanes.map(({ id, name, done }) => ({
+		id: Number(id),
+		name: String(name),
+		owed: (owed.get(id) ?? 0) - Number(done),
+	}));
 }
 
 /** Deletes the entries of forgotten lanes in steps, without the lock for writing. */
@@ -92,8 +96,14 @@ export async function removeForgotten({ transaction }: Pick<Database, "transacti
 	}
 }
 
-export function createForget({ database, counters }: Shared, exclusively: Exclusively) {
+/** Makes the forgetting of people. `onRemoved` is called with the ids of the lanes that are gone. */
+export function createForget(
+	{ database, counters }: Shared,
+	exclusively: Exclusively,
+	onRemoved: (lanes: number[]) => void,
+) {
 	return async ({ site, people }: ForgetRequest): Promise<Forgotten[]> => {
+		let lanes: Awaited<ReturnType<typeof removeLanes>> = [];
 		const forgotten = await exclusively(async (run) => {
 			const counts = counters(run);
 			const result = new Map<string, Forgotten>();
@@ -107,7 +117,8 @@ export function createForget({ database, counters }: Shared, exclusively: Exclus
 			counts.add(site, siteItself, "events", journal.events);
 
 			const stored = people.map(storable);
-			for (const { name, owed } of await removeLanes(run, site, stored)) {
+			lanes = await removeLanes(run, site, stored);
+			for (const { name, owed } of lanes) {
 				at(name).owed += owed;
 				counts.add(site, name, "owed", -owed);
 				counts.add(site, name, "lanes", -1);
@@ -134,6 +145,11 @@ export function createForget({ database, counters }: Shared, exclusively: Exclus
 			}
 			void removeFrom("link", "name");
 			void run(
+				`DELETE FROM eventferry.link USING eventferry.destination
+				WHERE destination.id = link.destination AND site = $1 AND name = $2 AND alias = ANY($3::text[])`,
+				[site, userIdLinks, stored],
+			);
+			void run(
 				`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
 				WHERE key BETWEEN t.first AND t.last`,
 				columns(
@@ -148,6 +164,7 @@ export function createForget({ database, counters }: Shared, exclusively: Exclus
 			await counts.save();
 			return [...result.values()];
 		});
+		onRemoved(lanes.map(({ id }) => id));
 		await removeForgotten(database);
 		return forgotten;
 	};

@@ -1,13 +1,14 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
 import { type Lane, laneOf, type Trust, trustOf } from "../lane.ts";
-import { awaitingShown, lookAhead, untrustedMost } from "../limits.ts";
+import { awaitingShown, lookAhead, stepSize, untrustedMost } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { type BundleKey, bundleId } from "./bundles.ts";
-import { columns, type Row, type Run } from "./connection.ts";
+import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
+import { olderOwners } from "./schema.ts";
 
 /** An entry to be added to the end of a lane. */
 export interface NewEntry extends BundleKey {
@@ -62,19 +63,37 @@ export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<
 	return (place) => found.has(placeOf(place));
 }
 
+/**
+ * Lets lanes go on that still wait for a lane with more trust that is gone. A process of an older revision deletes lanes
+ * without a look at the person's others.
+ */
+export const arrangeLeftLanes = ({ transaction }: Pick<Database, "transaction">) =>
+	transaction(async (run) => {
+		const rows = await run(
+			`SELECT DISTINCT destination, person FROM eventferry.lane WHERE behind AND NOT EXISTS (
+				SELECT FROM eventferry.lane AS better WHERE better.destination = lane.destination AND better.person = lane.person
+				AND (better.trusted, better.reserved) > (lane.trusted, lane.reserved)
+			) LIMIT ${stepSize}`,
+		);
+		await arrangeLanes(
+			run,
+			rows.map(({ destination, person }) => ({ destination: Number(destination), person: String(person) })),
+		);
+		return rows.length;
+	});
+
 /** Finds and locks the existing lanes of the people of entries. */
-async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<Map<string, GrowingLane>> {
+async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<GrowingLane[]> {
 	const found = await run(
 		`SELECT id, destination, person, trusted, reserved, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
 		ORDER BY ${lockOrder} FOR UPDATE OF lane`,
 		placeColumns(entries),
 	);
-	const lanes = found.map((row): GrowingLane => {
+	return found.map((row): GrowingLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
 		return { id, destination, person: String(row.person), ...trustOf(row), rank, storedRank: rank };
 	});
-	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
 }
 
 async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): Promise<void> {
@@ -109,7 +128,8 @@ async function endAwaiting(run: Run, places: readonly Place[]): Promise<void> {
 
 /**
  * Adds entries to the ends of their lanes, in order, and counts their deliveries. The caller must hold the lock of
- * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id.
+ * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id. While a
+ * process of an older revision takes part, a person has one lane at a destination, the one that it would choose.
  */
 export async function addEntries(
 	run: Run,
@@ -119,10 +139,16 @@ export async function addEntries(
 	if (added.length === 0) return;
 	// An id for each entry, and one for its lane if that is new.
 	const needed = 2 * added.length;
-	const [lanes, [last]] = await Promise.all([
+	const [found, [last]] = await Promise.all([
 		findLanes(run, added),
-		run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]),
+		run(
+			`SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id, EXISTS (SELECT ${olderOwners}) AS has_older`,
+			[needed],
+		),
 	]);
+	const hasOlder = last?.has_older === true;
+	const nameOf = hasOlder ? placeOf : keyOf;
+	const lanes = new Map(found.sort((a, b) => a.id - b.id).map((lane) => [nameOf(lane), lane]));
 	let nextId = Number(last?.id) - needed;
 	const ids = new Map<string, number>();
 	const entries = added.map(({ batch, place, destination, person, deliveries, isShared, history }) => {
@@ -130,13 +156,13 @@ export async function addEntries(
 		const id = ids.get(bundle) ?? ++nextId;
 		ids.set(bundle, id);
 		const { trusted = false, reserved = false } = deliveries[0] ?? {};
-		const key = keyOf({ destination, person, trusted, reserved });
+		const key = nameOf({ destination, person, trusted, reserved });
 		const rank = bestRank(deliveries);
 		const lane = lanes.get(key) ?? {
 			id: ++nextId,
 			destination,
 			person,
-			trusted,
+			trusted: trusted || hasOlder,
 			reserved,
 			rank,
 			storedRank: undefined,
@@ -221,12 +247,12 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 	if (lanes.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
-			owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
+			reserved = t.reserved, owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
 			failing_since = t.failing_since, requests = t.requests, shown = t.shown, done = t.done,
 			turn = CASE WHEN t.moves THEN nextval('eventferry.turn') ELSE lane.turn END
-		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::bigint[],
-			$7::integer[], $8::integer[], $9::bigint[], $10::integer[], $11::integer[], $12::integer[], $13::boolean[])
-			AS t (id, state, owner, due_at, rank, owed_since, attempts, unreadable, failing_since, requests,
+		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::boolean[], $7::bigint[],
+			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[], $14::boolean[])
+			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests,
 				shown, done, moves)
 		WHERE lane.id = t.id`,
 		columns(
@@ -236,6 +262,7 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 			"owner",
 			"dueAt",
 			"rank",
+			"reserved",
 			"owedSince",
 			"attempts",
 			"unreadable",

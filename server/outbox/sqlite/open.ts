@@ -145,6 +145,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		expire: ask.expire,
 		receive: ask.receive,
 		linked: ask.linked,
+		link: ask.link,
 		deadLetters: ask.deadLetters,
 		replay: (selection, onProgress) => steps((from) => ask.replayStep(selection, from, Date.now()), onProgress),
 		discard: (selection, onProgress) => steps((from) => ask.discardStep(selection, from), onProgress),

@@ -2,9 +2,17 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { migrateStore } from "../../../server/outbox/migrate/migrate.ts";
-import type { Claim, Lease, NewEvent, Outbox, OutboxStats } from "../../../server/outbox/outbox.ts";
+import {
+	type Claim,
+	type Lease,
+	type NewEvent,
+	type Outbox,
+	type OutboxStats,
+	userIdLinks,
+} from "../../../server/outbox/outbox.ts";
 import { openPostgres } from "../../../server/outbox/postgres/open.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
+import { runHere } from "../../support/command.ts";
 import { type Cluster, startPostgres } from "../../support/postgres.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
@@ -50,6 +58,7 @@ async function fill(outbox: Outbox): Promise<void> {
 	}
 	await outbox.advance({ destination: crisp, limits, want: 7, now: 0 });
 	await outbox.hold({ destination: helpcrunch, from: undefined, to: "waiting" });
+	await outbox.link({ site: "site", links: [{ destination: userIdLinks, alias: "userId:1", person: "ada" }], now: 5 });
 	await outbox.append({
 		site: "other",
 		events: [event("eve", "x", { destinations: [] })],
@@ -139,9 +148,11 @@ describe("a store moved from a file into PostgreSQL", () => {
 		expect(await after.budgetUse({ since: 0 })).toEqual(await before.budgetUse({ since: 0 }));
 		const advance = { destination: crisp, limits, want: 1_000, now: 1 };
 		expect(await after.advance(advance)).toEqual(await before.advance(advance));
-		expect(await after.linked({ destination: crisp, alias: "alias 2", now: 0 })).toBe(
-			await before.linked({ destination: crisp, alias: "alias 2", now: 0 }),
+		expect(await after.linked({ destination: crisp, aliases: ["alias 2"], now: 0 })).toEqual(
+			await before.linked({ destination: crisp, aliases: ["alias 2"], now: 0 }),
 		);
+		const userIds = { destination: { site: "site", name: userIdLinks }, aliases: ["userId:1"], now: 0 };
+		expect(await after.linked(userIds)).toEqual(new Map([["userId:1", "ada"]]));
 		for (const outbox of [before, after]) {
 			await outbox.append({ site: "site", events: people.map((person) => event(person, "1")) });
 			await outbox.append({ site: "site", events: [event("ada", "new")] });
@@ -192,5 +203,35 @@ describe("a store moved from a file into PostgreSQL", () => {
 		}
 		const refused = migrate("--from", `sqlite:${copy}`, "--to", url);
 		expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/empty database/)]);
+	});
+});
+
+it("`eventferry migrate --schema` brings a store of either kind up to date", async () => {
+	const migrate = (...args: string[]) => runHere(["migrate", "--schema", ...args]);
+	const url = await cluster.database();
+	for (let run = 0; run < 2; run += 1) {
+		const done = await migrate("--to", url);
+		expect([done.code, done.stdout]).toEqual([
+			0,
+			expect.stringMatching(/^postgres:\/\/postgres:\*\*\*@.* is up to date\n$/),
+		]);
+		expect(JSON.parse((await migrate("--to", url, "--json")).stdout)).toMatchObject({ ok: true, older: 0 });
+	}
+	const folder = temporaryFolder();
+	const file = `${folder.path}/store.db`;
+	await (await openSqlite(file)).close();
+	expect((await migrate("--to", `sqlite:${file}`)).code).toBe(0);
+	expect(await migrate("--to", `sqlite:${folder.path}/none.db`)).toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/no store/),
+	});
+	folder.remove();
+	for (const args of [[], ["--to", "mysql://db"], ["--from", `sqlite:${file}`, "--to", url]]) {
+		expect((await migrate(...args)).code).toBe(2);
+	}
+	await cluster.run("UPDATE eventferry.schema SET version = 99", url.slice(url.lastIndexOf("/") + 1));
+	expect(await migrate("--to", url)).toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/use a newer eventferry/),
 	});
 });
