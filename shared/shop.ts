@@ -1,91 +1,61 @@
 type Data = Record<string, unknown>;
 
 /**
- * Standard names of shop events, by the names that GA4 and Segment give them, in lower case. `confirmation` is the type of
- * a purchase; the others are names of `track` events.
+ * Standard names of shop events, each with the names that GA4 and Segment give it, in lower case without spaces and `_`.
+ * `confirmation` is the type of a purchase; the others are names of `track` events.
  */
-const standardNames: Record<string, string> = {
-	purchase: "confirmation",
-	"order completed": "confirmation",
-	"completed order": "confirmation",
-	view_item: "viewitem",
-	"product viewed": "viewitem",
-	"viewed product": "viewitem",
-	view_item_list: "viewcategory",
-	"product list viewed": "viewcategory",
-	"viewed product category": "viewcategory",
-	search: "search",
-	view_search_results: "search",
-	"products searched": "search",
-	add_to_cart: "addtocart",
-	"product added": "addtocart",
-	"added product": "addtocart",
-	begin_checkout: "checkout",
-	"checkout started": "checkout",
+const standardNames: Record<string, RegExp> = {
+	confirmation: /^(purchase|ordercompleted)$/,
+	viewitem: /^(viewitem|productviewed)$/,
+	viewcategory: /^(viewitemlist|productlistviewed)$/,
+	search: /^(search|productssearched)$/,
+	addtocart: /^(addtocart|productadded)$/,
+	checkout: /^(begincheckout|checkoutstarted)$/,
 };
 
-/** Names of fields, each with other names that stand in for it, the preferred ones first. */
-const orderFields = { orderId: ["transaction_id", "order_id"], total: ["value", "revenue"], items: ["products"] };
-const otherFields = {
-	items: ["products"],
-	itemId: ["product_id", "item_id", "sku"],
-	cartId: ["cart_id"],
-	category: ["item_list_name", "item_list_id", "list_id"],
-	query: ["search_term"],
-};
-const itemFields = { id: ["item_id", "product_id", "sku", "item_name", "name"] };
-const traitFields = { firstname: ["firstName", "first_name"], lastname: ["lastName", "last_name"] };
+/** Reads an amount that may be text. Returns what is no number as it is. */
+const readAmount = (value: unknown) => Number(value) || value;
 
-/** Copies an object, with each missing field moved from the first other name that has a value. */
-const renamed = (object: Data, fields: Record<string, string[]>): Data => {
-	const copy = { ...object };
-	for (const name in fields) {
-		const other = copy[name] == null && fields[name]?.find((each) => copy[each] != null);
-		if (other) {
-			copy[name] = copy[other];
-			delete copy[other];
-		}
-	}
-	return copy;
-};
-
-/** Reads the amounts of an object that are decimal text as numbers. Changes the object. */
-const withNumbers = (object: Data): Data => {
-	for (const name of ["total", "value", "revenue", "tax", "shipping", "discount", "subtotal", "price", "quantity"]) {
-		const value = object[name];
-		if (typeof value === "string" && /^\s*-?\d+(\.\d+)?\s*$/.test(value)) object[name] = Number(value);
-	}
-	return object;
-};
-
-/** Makes an item of its id, name, price, and quantity, which is 1 if it is not given. Empty if it has no id. */
-const readItem = (item: unknown): Data[] => {
-	if (typeof item !== "object" || !item) return [];
-	const { name, item_name } = item as Data;
-	const { id, price, quantity } = withNumbers(renamed(item as Data, itemFields));
-	return id == null ? [] : [{ id, name: name ?? item_name, price, quantity: quantity ?? 1 }];
-};
+/** Makes an item of its id, name, price, and quantity, which is 1 if it is not given. */
+const readItem = ({
+	item_id,
+	product_id = item_id,
+	sku,
+	id = product_id ?? sku,
+	item_name,
+	name = item_name,
+	price,
+	quantity = 1,
+}: Data) => ({ id, name, price: readAmount(price), quantity: readAmount(quantity) });
 
 /**
  * Reads an event of GA4 or Segment about a shop: its standard name, and its data under the names that eventferry has for
- * them. Undefined if the event is about something else. The data is copied.
+ * them. Undefined if the event is about something else, or a purchase without the id of its order.
  */
-export const readShopEvent = (name: string, data: Data): { name: string; data: Data } | undefined => {
-	const standard = standardNames[name.toLowerCase()];
-	// A name such as "constructor" finds what every object has.
-	if (typeof standard !== "string") return;
-	const read = withNumbers(renamed(data, standard === "confirmation" ? orderFields : otherFields));
-	if (Array.isArray(read.items)) {
-		const items = read.items.flatMap(readItem);
-		read.items = items;
-		if (standard !== "confirmation") read.itemId ??= items[0]?.id;
+export const readShopEvent = (event: string, given: Data): { name: string; data: Data } | undefined => {
+	for (const name in standardNames) {
+		if (!standardNames[name]?.test(event.toLowerCase().replace(/[ _]/g, ""))) continue;
+		const {
+			products,
+			items = products,
+			transaction_id,
+			order_id,
+			orderId = transaction_id ?? order_id,
+			value,
+			revenue,
+			total = value ?? revenue,
+			...rest
+		} = given;
+		const read = (items as Data[] | undefined)?.filter((item) => item).map(readItem);
+		if (name !== "confirmation")
+			return { name, data: { itemId: rest.product_id ?? read?.[0]?.id, ...given, items: read } };
+		if (orderId) return { name, data: { ...rest, orderId, total: readAmount(total), items: read } };
 	}
-	return { name: standard, data: read };
 };
 
-/** Makes attributes of Segment's traits. The company's name stands for the company. */
-export const readTraits = (traits: Data): Data => {
-	const { company, ...rest } = renamed(traits, traitFields);
-	const name = (company as Data | null | undefined)?.name ?? company;
-	return name == null ? rest : { ...rest, company: name };
-};
+/** Makes attributes of Segment's traits. */
+export const readTraits = ({ firstName, lastName, ...rest }: Data): Data => ({
+	firstname: firstName,
+	lastname: lastName,
+	...rest,
+});
