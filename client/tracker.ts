@@ -18,6 +18,9 @@ const optedOut = "opted out";
 /** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
+/** Last argument of the methods that record an event, which `adopt()` alone gives: the vendor whose call it was. */
+type Origin = Pick<NonNullable<Event["context"]>, "via">;
+
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
  * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. Trackers of one
@@ -84,14 +87,16 @@ export const createTracker = <Events = Record<string, Data>>(
 		share(detail);
 	};
 
-	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
+	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }, origin?: Origin) =>
 		safely(() => {
 			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
 			const { login, ...fact } = readFact({ type, ...read() });
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
+			const context = readContext(type === "page" || !!origin?.via);
+			if (origin?.via) Object.assign(context as object, { via: origin.via });
+			queue._capture({ id: newId(), at: now(), ...fact, person, context } as Event);
 			if (isStarted && isIdentified(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
@@ -201,11 +206,16 @@ export const createTracker = <Events = Record<string, Data>>(
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes as Data, login: readLogin(input) })),
-		update: (data) => record("update", () => ({ data })),
-		confirmation: (data) => record("confirmation", () => ({ data })),
-		page: () => record("page", () => ({})),
+			record(
+				"track",
+				() => ({ name, data: data as Data, color: (options as Fact | undefined)?.color }),
+				options as Origin,
+			),
+		login: (input, origin?: Origin) =>
+			record("login", () => ({ data: input.attributes as Data, login: readLogin(input) }), origin),
+		update: (data, origin?: Origin) => record("update", () => ({ data }), origin),
+		confirmation: (data, origin?: Origin) => record("confirmation", () => ({ data }), origin),
+		page: (origin?: Origin) => record("page", () => ({}), origin),
 		reset: () => void tell({ anonymousId: newId() }),
 		optOut: () => void tell(optedOut),
 		optIn: () => void tell(true),

@@ -31,6 +31,8 @@ export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: bool
 		route(event) {
 			const route = { destinations: [] as string[], notAddressable: [] as string[] };
 			for (const { provider, options } of accounts) {
+				// The provider's own script in the page has sent it the event.
+				if (provider.name === event.context?.via) continue;
 				// Page views are delivered only if `events` lists them, because they would use up a daily budget.
 				if (!(options.events?.includes(event.type) ?? event.type !== "page")) continue;
 				(provider.addresses(event.person) ? route.destinations : route.notAddressable).push(provider.name);

@@ -117,6 +117,8 @@ const common = {
 			referrer: contextText,
 			locale: contextText,
 			timezone: contextText,
+			/** Name of the vendor whose call in the page was observed. A destination of that name has the event already. */
+			via: contextText,
 		})
 		.optional(),
 };

@@ -1,49 +1,52 @@
 type Data = Record<string, unknown>;
 
 /**
- * Standard names of shop events, each with the names that GA4 and Segment give it, in lower case without spaces and `_`.
+ * Standard names of shop events, by the names that GA4 and Segment give them, in lower case without spaces and `_`.
  * `confirmation` is the type of a purchase; the others are names of `track` events.
  */
-const standardNames: Record<string, RegExp> = {
-	confirmation: /^(purchase|ordercompleted)$/,
-	viewitem: /^(viewitem|productviewed)$/,
-	viewcategory: /^(viewitemlist|productlistviewed)$/,
-	search: /^(search|productssearched)$/,
-	addtocart: /^(addtocart|productadded)$/,
-	checkout: /^(begincheckout|checkoutstarted)$/,
+const standardNames: Record<string, string | null> = {
+	// Without it, a name such as "constructor" would find what every object has.
+	__proto__: null,
+	purchase: "confirmation",
+	ordercompleted: "confirmation",
+	viewitem: "viewitem",
+	productviewed: "viewitem",
+	viewitemlist: "viewcategory",
+	productlistviewed: "viewcategory",
+	productssearched: "search",
+	addtocart: "addtocart",
+	productadded: "addtocart",
+	begincheckout: "checkout",
+	checkoutstarted: "checkout",
 };
 
 /** Reads an amount that may be text. Returns what is no number as it is. */
-const readAmount = (value: unknown) => Number(value) || value;
+const readAmount = (value: unknown) => +(value as string) || value;
 
 /** Makes an item of its id, name, price, and quantity, which is 1 if it is not given. */
-const readItem = ({
-	item_id,
-	product_id = item_id,
-	sku,
-	id = product_id ?? sku,
-	item_name,
-	name = item_name,
-	price,
-	quantity = 1,
-}: Data) => ({ id, name, price: readAmount(price), quantity: readAmount(quantity) });
+const readItem = (item: Data) => ({
+	id: item.id ?? item.item_id ?? item.product_id ?? item.sku,
+	name: item.name ?? item.item_name,
+	price: readAmount(item.price),
+	quantity: readAmount(item.quantity ?? 1),
+});
 
 /**
- * Reads an event of GA4 or Segment about a shop: its standard name, and its data under the names that eventferry has for
- * them. Undefined if the event is about something else, or a purchase without the id of its order.
+ * Reads an event of GA4 or Segment. One about a shop gets its standard name, and its data the names that eventferry has
+ * for them; any other stays as it is, as does a purchase without the id of its order.
  */
-export const readShopEvent = (event: string, given: Data): { name: string; data: Data } | undefined => {
-	for (const name in standardNames) {
-		if (!standardNames[name]?.test(event.toLowerCase().replace(/[ _]/g, ""))) continue;
+export const readShopEvent = (event: string, given: Data): { name: string; data: Data } => {
+	const name = standardNames[event.toLowerCase().replace(/[ _]/g, "")];
+	if (name) {
 		const {
 			products,
 			items = products,
-			transaction_id,
 			order_id,
-			orderId = transaction_id ?? order_id,
-			value,
+			transaction_id = order_id,
+			orderId = transaction_id,
 			revenue,
-			total = value ?? revenue,
+			value = revenue,
+			total = value,
 			...rest
 		} = given;
 		const read = (items as Data[] | undefined)?.filter((item) => item).map(readItem);
@@ -51,6 +54,7 @@ export const readShopEvent = (event: string, given: Data): { name: string; data:
 			return { name, data: { itemId: rest.product_id ?? read?.[0]?.id, ...given, items: read } };
 		if (orderId) return { name, data: { ...rest, orderId, total: readAmount(total), items: read } };
 	}
+	return { name: event, data: given };
 };
 
 /** Makes attributes of Segment's traits. */

@@ -98,7 +98,7 @@ function personOf(raw: unknown): Person | undefined {
 	return person;
 }
 
-const contextNames = ["url", "title", "referrer", "locale", "timezone"] as const;
+const contextNames = ["url", "title", "referrer", "locale", "timezone", "via"] as const;
 
 function contextOf(raw: unknown): Event["context"] {
 	if (!isObject(raw)) return undefined;

@@ -26,6 +26,21 @@ describe("eventferry snippet", () => {
 		);
 	});
 
+	test("with --adopt prints a second tag, with the hash of the file that observes other trackers", async () => {
+		const { url } = await commands.serve();
+		const served = Buffer.from(await (await fetch(`${url}/adopt.js`)).arrayBuffer());
+		const { code, stdout, stderr } = await commands.run(
+			["snippet", "--adopt", "--url", url],
+			commands.validEnvironment(),
+		);
+		expect([code, stderr]).toEqual([0, ""]);
+		const [, tag, adopting] = stdout.trimEnd().split("\n");
+		expect(tag).toContain(`src="${url}/client.js"`);
+		expect(adopting).toBe(
+			`<script async src="${url}/adopt.js" integrity="${sri(served)}" crossorigin="anonymous" data-adopt="crisp helpcrunch vibetrace ga4 segment"></script>`,
+		);
+	});
+
 	test("uses its own file if no proxy answers, and says so", async () => {
 		const own = await readFile("dist/client.js");
 		const { code, stdout, stderr } = await commands.run(

@@ -79,9 +79,14 @@ describe("readShopEvent", () => {
 		expect(data).toEqual(before);
 	});
 
-	it.each(["Signed up", "Order Completed", "constructor", "__proto__", "purchases", ""])("leaves %j alone", (name) =>
-		expect(readShopEvent(name, {})).toBeUndefined(),
+	it.each(["Signed up", "constructor", "__proto__", "purchases", ""])("leaves %j alone", (name) =>
+		expect(readShopEvent(name, { items: 7 })).toEqual({ name, data: { items: 7 } }),
 	);
+});
+
+test("readShopEvent leaves a purchase without the id of its order alone", () => {
+	const purchase = { name: "Order Completed", data: { revenue: 7 } };
+	expect(readShopEvent(purchase.name, purchase.data)).toEqual(purchase);
 });
 
 test("readTraits names attributes as eventferry does", () =>
