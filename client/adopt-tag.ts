@@ -1,3 +1,4 @@
+import type { Anything } from "./adopt/vendors.ts";
 import { observe } from "./adopt.ts";
 import { attempt } from "./attempt.ts";
 
@@ -12,9 +13,10 @@ attempt(() => {
 	// Tag Manager removes attributes of scripts.
 	const settings =
 		(document.querySelector("script[data-adopt]") as HTMLScriptElement | null)?.dataset ?? window.eventferryConfig;
-	window.eventferryAdopted ||= observe(
-		// biome-ignore lint/suspicious/noAssignInExpressions: shorter
-		(...command) => (window.eventferry ||= []).push(command as never),
-		settings?.adopt?.split(" ") ?? [],
-	);
+	window.eventferryAdopted ||= observe((method, ...args) => {
+		const ferry = (window.eventferry ??= []) as Anything;
+		// Loaded, its methods cost less than push().
+		if (ferry[method]) ferry[method](...args);
+		else ferry.push([method, ...args]);
+	}, settings?.adopt?.split(" ") ?? []);
 });

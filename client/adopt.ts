@@ -10,7 +10,7 @@ const { apply, defineProperty, getOwnPropertyDescriptor } = Reflect;
 /** Interval in ms between searches for what the page has put in the place of an observed property. */
 const lookMs = 1_000;
 /** Number of calls that are remembered until the vendor's script comes, which may repeat them. */
-const maxSaid = 100;
+const maxSaid = 99;
 
 /** Starts to observe vendors. Returns a function that ends it. */
 export const observe = (say: Say, names: readonly string[]): (() => void) => {
@@ -72,7 +72,7 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 		let known: Call[] = [];
 		const hear = (call: Call) => {
 			if (!timer || known.some((other) => other[0] === call[0] && other[1] === call[1] && other[2] === call[2])) return;
-			said = [call, ...said.slice(0, maxSaid)];
+			if (said.push(call) > maxSaid) said.shift();
 			try {
 				read(...call);
 			} catch {
@@ -109,6 +109,7 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 					return value;
 				}
 				known = said;
+				said = [];
 				setTimeout(() => {
 					known = [];
 				});

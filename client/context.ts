@@ -39,10 +39,10 @@ let context: Event["context"];
 
 /**
  * Reads the context of the page. To save time it is read anew only after a change of address or title.
- * @param isOwn True for an object of the event's own, whose title is read each time that the event is serialised, until
- * the address changes: a single-page app sets the title after the address.
+ * @param isPageView True to read the title each time that the event is serialised, until the address changes: a
+ * single-page app sets the title after the address.
  */
-export const readContext = (isOwn?: boolean): Event["context"] => {
+export const readContext = (isPageView?: boolean): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
 	if (seen !== href + title) {
@@ -59,7 +59,7 @@ export const readContext = (isOwn?: boolean): Event["context"] => {
 				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
-	return isOwn
+	return isPageView
 		? {
 				...context,
 				get title() {

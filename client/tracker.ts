@@ -94,8 +94,8 @@ export const createTracker = <Events = Record<string, Data>>(
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			const context = readContext(type === "page" || !!origin?.via);
-			if (origin?.via) Object.assign(context as object, { via: origin.via });
+			let context = readContext(type === "page");
+			if (origin?.via) context = { ...context, via: origin.via };
 			queue._capture({ id: newId(), at: now(), ...fact, person, context } as Event);
 			if (isStarted && isIdentified(person)) flusher._wake();
 			if (isLeaving) queueMicrotask(leave);
