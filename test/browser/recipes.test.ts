@@ -88,7 +88,7 @@ describe("the recipe for", () => {
 		shop = await startShop({
 			page: `<!doctype html><title>Shop</title><script>
 				window.dataLayer = [{ user_data: { email: "ada@example.com" } }];
-				dataLayer.push({ ecommerce: null }, { event: "add_to_cart", ecommerce: { items: [{ item_id: "iphone-x" }] } });
+				dataLayer.push({ ecommerce: null }, { event: "view_item", ecommerce: { items: [{ item_id: "iphone-x" }] } });
 			</script><body><script>${container}</script><button onclick='dataLayer.push({ event: "purchase",
 				ecommerce: { transaction_id: "A-1001", value: "99.90", items: [{ item_id: "iphone-x", quantity: "1" }] } })'>Buy</button>`,
 		});
@@ -98,7 +98,7 @@ describe("the recipe for", () => {
 		await page.goto("about:blank");
 		const person = { email: "ada@example.com" };
 		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
-			await shop.sandbox.waitFor({ destination, person, name: "addtocart", data: { itemId: "iphone-x" } });
+			await shop.sandbox.waitFor({ destination, person, name: "viewitem", data: { itemId: "iphone-x" } });
 			await shop.sandbox.waitFor({
 				destination,
 				person,
