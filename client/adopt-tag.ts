@@ -14,6 +14,7 @@ attempt(() => {
 	const settings =
 		(document.querySelector("script[data-adopt]") as HTMLScriptElement | null)?.dataset ?? window.eventferryConfig;
 	window.eventferryAdopted ||= observe((method, ...args) => {
+		// biome-ignore lint/suspicious/noAssignInExpressions: shorter
 		const ferry = (window.eventferry ??= []) as Anything;
 		// Loaded, its methods cost less than push().
 		if (ferry[method]) ferry[method](...args);

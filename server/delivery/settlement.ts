@@ -74,7 +74,7 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 		case "delivered": {
 			const isOnTheWay = plan.settles === 0;
 			if (isOnTheWay && isEndless) return { ...sent, ended: dead("no_progress") };
-			return { ...sent, known: learnt, ...delivered, isOnTheWay };
+			return { ...sent, known: learnt, ...delivered, isOnTheWay: isOnTheWay || plan.keepsTurn === true };
 		}
 		case "unknownPerson": {
 			const ended = isEndless ? dead("no_progress") : undefined;

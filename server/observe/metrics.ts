@@ -46,6 +46,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
 	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const unread = counter(
+		"orders_unread_total",
+		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
+	);
 	const duplicates = counter(
 		"events_duplicate_total",
 		`Accepted events discarded as duplicates, by reason. ${inStore}`,
@@ -190,6 +194,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		ingested(notice: IngestNotice): void {
 			if (notice.kind === "bots") return void bots.inc(notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
+			unread.inc(notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });
 			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},

@@ -71,6 +71,7 @@ export const replayed = (row: Row): { delivery: Delivery; history: History } => 
 		reserved: Boolean(row.reserved),
 		trusted: Boolean(row.trusted),
 		alone: false,
+		lapses: false,
 	},
 	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });

@@ -1,3 +1,4 @@
+import type { Delivery } from "./deliveries.ts";
 import type { Destination } from "./destination.ts";
 
 /** A request for leases. */
@@ -56,6 +57,15 @@ export type Ending =
 	| { kind: "delivered" }
 	| { kind: "dead"; reason: string; message?: string | undefined; status?: number | undefined }
 	| { kind: "discarded"; reason: string };
+
+/** Reason of deliveries that ended because they had waited too long. */
+export const expiredReason = "expired";
+
+/** Returns the ending of one delivery among several: one that lapses is discarded where others expire as dead letters. */
+export const endingOf = (ending: Ending, { lapses }: Pick<Delivery, "lapses">): Ending =>
+	lapses && ending.kind === "dead" && ending.reason === expiredReason
+		? { kind: "discarded", reason: expiredReason }
+		: ending;
 
 /** The outcome of a lease. */
 export interface Settlement {

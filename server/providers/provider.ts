@@ -1,4 +1,4 @@
-import type { Person } from "../../shared/event.ts";
+import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
 
@@ -15,6 +15,8 @@ export interface Connector {
 	readonly rights?: readonly Right[];
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
+	/** Tells whether an event may become part of a digest, if a rule says so. Absent if every event may. */
+	merges?(event: Event): boolean;
 	/**
 	 * Plans the next request for a lane, from its leading events and the knowledge of its person. Pure. Merges adjacent
 	 * updates into one request, and leaves out attributes that were last sent with the same value.
@@ -22,6 +24,11 @@ export interface Connector {
 	plan(events: Lane, known: Known, now: number): Plan;
 	/** Sends a planned request once, and resolves to the meaning of the answer. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
+	/**
+	 * Imagines the outcome of a request for a person who had no profile, to explain what would be sent. Absent or undefined:
+	 * unknown where `ifMissing` says what follows, else delivered.
+	 */
+	imagine?(request: PlannedRequest): Outcome | undefined;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
 }
@@ -71,9 +78,10 @@ export type Known = Record<string, unknown>;
 export type Plan =
 	/**
 	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
-	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set.
+	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set. With
+	 * `keepsTurn`, the lane is served again before others of its rank.
 	 */
-	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
+	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number; keepsTurn?: boolean }
 	/** Nothing is left to send for the `settles` leading events. */
 	| { kind: "done"; settles: number; leftOut?: number }
 	/** The configuration forbids delivering the `settles` leading events. */

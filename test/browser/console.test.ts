@@ -321,6 +321,24 @@ describe("the console, in Chromium", () => {
 		await page.getByText("Nothing found for nobody@example.com.").waitFor();
 	});
 
+	it("explains what an event would cause at each destination, markup in it included, and sends nothing", async () => {
+		const page = await signedIn();
+		await page.getByLabel("An event, as JSON").fill('{"name":"<b>bold</b>","data":{"total":12}}');
+		await page.getByRole("button", { name: "Explain" }).click();
+		const explained = page.locator(".explained");
+		await explained.getByRole("heading", { name: "Crisp" }).waitFor();
+		const text = await explained.innerText();
+		expect(text).toContain("Sent as track “<b>bold</b>”, by default.");
+		expect(text).toMatch(/POST \/website\/[\w-]+\/people\/events\/visitor%40example\.com · answered: nobody found/);
+		expect(text).toContain("Costs 3 requests of 10000 a day.");
+		expect(await explained.locator("b").count()).toBe(0);
+		await page.getByLabel("An event, as JSON").fill("{");
+		await page.keyboard.press("Tab");
+		await page.keyboard.press("Enter");
+		await page.getByText("This is not JSON.").waitFor();
+		expect(running.sandbox.requests()).toEqual([]);
+	});
+
 	it("can be used with the keyboard alone", async () => {
 		await deadLetter("by keyboard");
 		const page = await openPage(`${running.url}/console`);

@@ -44,6 +44,7 @@ const everything = {
 	HELPCRUNCH_BASE_URL: "http://localhost:1/v1",
 	VIBETRACE_API_KEY: "v",
 	VIBETRACE_BASE_URL: "https://eu.example/v1",
+	VIBETRACE_EVENTS: "login, basket:*",
 };
 
 const fromEnvironment = (env: Record<string, string | undefined>) => loadConfig({ file: false, env });
@@ -102,7 +103,7 @@ describe("the environment alone", () => {
 					serverKey: "sk",
 					crisp: { websiteId: "w", identifier: "i", key: "k", tier: "plugin", baseUrl: "http://127.0.0.1:1/crisp/v1" },
 					helpcrunch: { apiKey: "h", baseUrl: "http://localhost:1/v1" },
-					vibetrace: { apiKey: "v", baseUrl: "https://eu.example/v1" },
+					vibetrace: { apiKey: "v", baseUrl: "https://eu.example/v1", events: ["login", "basket:*"] },
 				},
 			],
 		});
@@ -646,9 +647,9 @@ describe("a configuration file", () => {
 		["an unknown destination", { sites: [{ ...site, intercom: {} }] }, /intercom/],
 		["an unknown option of a destination", { sites: [{ ...site, vibetrace: { apiKey: "v", key: "v" } }] }, /"key"/],
 		[
-			"an unknown event type",
-			{ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["x"] } }] },
-			/events.* one of track, /,
+			"an event that is no text",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["x", 7] } }] },
+			/VIBETRACE_EVENTS entry 2 must be text: a type \(track, /,
 		],
 		[
 			"an unknown createPeople",

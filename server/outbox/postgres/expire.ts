@@ -1,4 +1,4 @@
-import type { ExpireRequest } from "../lease.ts";
+import { type ExpireRequest, expiredReason } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { End, Ends } from "./ends.ts";
 import { lockedLaneOf, updateLanes } from "./lanes.ts";
@@ -20,7 +20,7 @@ export function createExpiry({ database, destinations, counters }: Shared, { rea
 					lane: lockedLaneOf(row),
 					count: lookAhead,
 					isIncluded: ({ entry }) => entry.storedAt < before,
-					ending: { kind: "dead", reason: "expired" },
+					ending: { kind: "dead", reason: expiredReason },
 					attempts: 0,
 					now,
 				}),

@@ -3,6 +3,7 @@ import { batchFailure } from "../errors.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
+import { routeWithout, takeClaims, unwantedBy } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import { removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
@@ -59,7 +60,7 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 		person: bundle.person,
 		batch: Number(id),
 		place,
-		events: routedOf(bundle, head.routes).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
+		events: routedOf(bundle, head).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
 	}));
 	return { bundles, head };
 }
@@ -116,10 +117,11 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		const discarded: Discarded[] = [];
 		const accepted = all.map((bundle) => {
 			const { site, person } = bundle;
-			const events = bundle.events.filter(({ claims: own }) => {
-				const reason = claims.takeAll(own);
-				if (reason !== undefined) discarded.push({ site, person, key: own[0]?.key ?? "", reason });
-				return reason === undefined;
+			const events = bundle.events.map((event) => {
+				const { claims: own, route } = event;
+				const unwanted = unwantedBy(takeClaims(own, claims), own[0]?.key ?? "");
+				for (const each of unwanted) discarded.push({ site, person, ...each });
+				return { ...event, route: routeWithout(route, unwanted) };
 			});
 			return { ...bundle, events };
 		});
@@ -138,7 +140,8 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of discarded) counts.add(site, siteItself, discardedFor(reason), 1);
+		for (const { site, reason, destination = siteItself } of discarded)
+			counts.add(site, destination, discardedFor(reason), 1);
 		await counts.save();
 		return discarded.slice(-discardedTold);
 	}

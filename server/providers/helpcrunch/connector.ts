@@ -136,6 +136,12 @@ export function createHelpCrunchConnector(config: HelpCrunchConfig): Connector {
 			return request.purpose === "list" ? afterList(outcome, answer) : outcome;
 		},
 
+		imagine(request) {
+			if (!isLookup(request) || request.purpose !== "create") return undefined;
+			const answer = { kind: "reply", status: 201, json: { id: 0 }, empty: false, retryAfterMs: undefined } as const;
+			return afterLookup({ kind: "delivered", known: request.ifDelivered }, answer, request);
+		},
+
 		remove: removeCustomers,
 	};
 }

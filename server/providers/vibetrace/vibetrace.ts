@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Person } from "../../../shared/event.ts";
+import type { Event, Person } from "../../../shared/event.ts";
 import { isSigned, type StoredEvent } from "../../stored-event.ts";
 import { leadingUpdates, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect, errorTexts } from "../classify.ts";
@@ -94,6 +94,8 @@ const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
  */
 function createVibetraceConnector(config: VibetraceConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
+	const isStandard = (event: Event): event is Extract<Event, { type: "track" }> =>
+		event.type === "track" && config.standardEvents.includes(event.name);
 
 	/**
 	 * Makes the value of `event` in a request: an object with one key, Vibetrace's type of the event. Tells of each name
@@ -107,7 +109,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
 		}
 		if (event.type === "confirmation") return { confirmation: data };
-		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
+		if (isStandard(event)) return { [event.name]: data };
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 
@@ -135,6 +137,8 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		allowance: { requests: 10, per: "second" },
 		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
+		// A standard event means one product, search or basket; a digest would be none of them.
+		merges: (event) => !isStandard(event),
 
 		plan(lane, stored: AddressedKnown, now) {
 			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);

@@ -16,6 +16,7 @@ const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
 	reserved: false,
 	trusted: false,
 	alone: false,
+	lapses: false,
 	...more,
 });
 
@@ -32,10 +33,25 @@ it("a bundle's deliveries are grouped by destination, in the order of its events
 	]);
 });
 
+it("a delivery has its own rank and flags where its event has an exception, and nowhere else", () => {
+	const owed = byDestination([
+		{
+			delivery: delivery(0, { alone: true }),
+			route: ["crisp", "constructor", "vibetrace"],
+			exceptions: { crisp: { rank: 7, alone: false }, vibetrace: { lapses: true } },
+		},
+	]);
+	expect([...owed]).toEqual([
+		["crisp", [delivery(0, { rank: 7 })]],
+		["constructor", [delivery(0, { alone: true })]],
+		["vibetrace", [delivery(0, { alone: true, lapses: true })]],
+	]);
+});
+
 describe("packed deliveries", () => {
 	const deliveries = [
 		delivery(0, { reserved: true, trusted: true }),
-		delivery(300, { alone: true, trusted: true }),
+		delivery(300, { alone: true, trusted: true, lapses: true }),
 		delivery(65_535, { rank: 1, reserved: true, trusted: true, alone: true }),
 	];
 	const packed = packDeliveries(deliveries);

@@ -28,6 +28,8 @@ const limits = { cap: 8, reserve: 0, bucket: 8, windowMs: 1_024, windowOffsetMs:
 interface Entry {
 	body: string;
 	rank: number;
+	/** True to be discarded instead of expiring as a dead letter. */
+	lapses?: boolean;
 	/** 2 for the backend, 1 for a verified visitor, 0 for anybody else. */
 	trust: number;
 	/** Bounds of the real time at which it was stored. */
@@ -133,7 +135,19 @@ class Model {
 		});
 	}
 
-	/** Takes an event's claims. If one is held, takes none and returns its reason. */
+	/** Takes an event's claims. Returns the reason and, for a claim of one destination, that destination of each held one. */
+	claimAll(site: string, person: string, claims: Claim[]): { reason: string; destination?: string | undefined }[] {
+		const groups = Map.groupBy(claims, ({ destination }) => destination);
+		const whole = this.claim(site, person, groups.get(undefined) ?? []);
+		groups.delete(undefined);
+		if (whole !== undefined) return [{ reason: whole }];
+		return [...groups].flatMap(([destination, own]) => {
+			const reason = this.claim(site, person, own);
+			return reason === undefined ? [] : [{ reason, destination }];
+		});
+	}
+
+	/** Takes some claims. If one is held, takes none and returns its reason. */
 	claim(site: string, person: string, claims: Claim[]): string | undefined {
 		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
 		for (const claim of claims) {
@@ -160,11 +174,18 @@ class Model {
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
 		this.events += events.length;
-		for (const { person, body, destinations: to, rank, reserved, trusted, claims } of events) {
+		for (const { person, body, destinations: to, rank: own, reserved, trusted, claims, exceptions = {} } of events) {
 			const trust = reserved ? 2 : Number(trusted);
-			const reason = this.claim(site, person, claims);
-			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
-			else for (const name of to) this.owe({ site, name }, person, { body: body.toString(), rank, trust, stored });
+			const held = this.claimAll(site, person, claims);
+			for (const { reason, destination: name } of held) {
+				const counts = name === undefined ? this.discarded : this.account({ site, name }).discarded;
+				counts[reason] = (counts[reason] ?? 0) + 1;
+			}
+			for (const name of to) {
+				if (held.some(({ destination = name }) => destination === name)) continue;
+				const { rank = own, lapses = false } = exceptions[name] ?? {};
+				this.owe({ site, name }, person, { body: body.toString(), rank, lapses, trust, stored });
+			}
 		}
 	}
 
@@ -255,9 +276,14 @@ class Model {
 			const old = lane.entries.filter(({ stored }) => stored.to < before).length;
 			if (old === 0) continue;
 			for (const entry of this.end(lane, old)) {
+				expired += 1;
+				const { discarded } = this.account(destination);
+				if (entry.lapses) {
+					discarded.expired = (discarded.expired ?? 0) + 1;
+					continue;
+				}
 				const unpromised = { status: undefined, attempts: undefined, firstAt: entry.past?.firstAt };
 				this.dead.push({ ...lane, entry, reason: "expired", ...unpromised, lastAt: this.now, id: "" });
-				expired += 1;
 			}
 		}
 		return expired;
@@ -381,6 +407,7 @@ const newEvent = fc.record({
 	person: fc.constantFrom(...persons),
 	to: fc.constantFrom(["crisp"], names, ["crisp"], ["helpcrunch"], []),
 	rank: fc.nat(3),
+	exceptions: fc.constantFrom(undefined, undefined, { crisp: { rank: 0 } }, { crisp: { lapses: true, rank: 3 } }),
 	trust: fc.constantFrom(0, 0, 1, 2),
 	ago: fc.constantFrom(0, 50, 100),
 	once: fc.uniqueArray(
@@ -389,6 +416,7 @@ const newEvent = fc.record({
 			opens: fc.boolean(),
 			ms: fc.constantFrom(50, 100),
 			ofPerson: fc.boolean(),
+			destination: fc.constantFrom(undefined, undefined, ...names),
 		}),
 		{ maxLength: 2, selector: ({ key }) => key },
 	),
@@ -402,14 +430,15 @@ const append = fc
 	})
 	.map(({ site, events, crash }) =>
 		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
-			const batch = events.map(({ person, to, rank, trust, ago, once }): NewEvent => {
+			const batch = events.map(({ person, to, rank, exceptions, trust, ago, once }): NewEvent => {
 				const body = String(++model.lastBody);
 				const at = Math.max(0, model.now - ago);
 				const claims = [
 					{ key: `id ${body}`, reason: "duplicate", at, since: 0, until: 1e9 },
-					...once.map(({ key, opens, ms, ofPerson }) => ({
+					...once.map(({ key, opens, ms, ofPerson, destination }) => ({
 						key,
 						ofPerson,
+						...(destination && { destination }),
 						reason: key,
 						at,
 						since: opens ? at : 0,
@@ -424,6 +453,7 @@ const append = fc
 					rank,
 					reserved: trust === 2,
 					trusted: trust > 0,
+					exceptions,
 					claims,
 				};
 			});
@@ -641,7 +671,7 @@ const deadLetters = selection.map(({ by, choice, remove }) =>
 		model.dead = model.dead.filter((dead) => !matches.includes(dead));
 		if (remove) return;
 		for (const { destination: to, person, entry, attempts, firstAt = 0 } of matches) {
-			model.owe(to, person, { ...entry, stored, past: { attempts, firstAt } });
+			model.owe(to, person, { ...entry, lapses: false, stored, past: { attempts, firstAt } });
 		}
 	}),
 );

@@ -265,6 +265,16 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await persons({ lanes: 12 })).indexOf("old")).toBe(9);
 		});
 
+		it("goes by an event's own rank at a destination, where it has one", async () => {
+			const destinations = ["crisp", "helpcrunch"];
+			await append([
+				event("ada", "1", { rank: 2, destinations }),
+				event("bob", "1", { rank: 3, destinations, exceptions: { crisp: { rank: 1 } } }),
+			]);
+			expect(await persons()).toEqual(["bob", "ada"]);
+			expect(await persons({ destination: { site: "site", name: "helpcrunch" } })).toEqual(["ada", "bob"]);
+		});
+
 		it("counts to ten across several takes", async () => {
 			await append([event("old", "1", { rank: 9 }), event("ada", "1"), event("bob", "1")]);
 			expect(await persons({ lanes: 1, served: 8 })).toEqual(["ada"]);
@@ -561,6 +571,22 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(leased && (await end(leased, 5, 1))).toBe("gone");
 		});
 
+		it("discards entries that lapse instead, and counts both", async () => {
+			const exceptions = { crisp: { lapses: true } };
+			await append([event("ada", "1", { exceptions }), event("ada", "2"), event("ada", "3", { exceptions })]);
+			expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 5 })).toBe(3);
+			const { items } = await outbox.deadLetters({ limit: 10 });
+			expect(items.map(({ body }) => body)).toEqual(["2"]);
+			const [stats] = (await outbox.stats()).destinations;
+			expect(stats).toMatchObject({ owed: 0, lanes: 0, dead: 1, discarded: { expired: 2 } });
+		});
+
+		it("makes a dead letter of an entry that lapses if it was rejected before", async () => {
+			await append([event("ada", "1", { exceptions: { crisp: { lapses: true } } })]);
+			await end(await takeOne(0), 0, 1, { kind: "dead", reason: "rejected" });
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ reason }) => reason)).toEqual(["rejected"]);
+		});
+
 		it("is announced, as the person's next lane may be ready then", async () => {
 			await append([event("ada", "purchase", backend), event("ada", "visit")]);
 			const old = await takeOne(0);
@@ -590,6 +616,39 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const claims = [{ ...once("order"), ofPerson: true }];
 			await append([event("ada", "1", { claims }), event("bob", "a", { claims }), event("ada", "2", { claims })]);
 			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["1"], ["a"]]);
+		});
+
+		it("of one destination discards the delivery to it alone, counts it there, and tells of it", async () => {
+			const told: Discarded[] = [];
+			outbox.onDiscarded((discarded) => told.push(...discarded));
+			const atCrisp = { ...once("order at crisp", "duplicate_order"), destination: "crisp" };
+			const order = (body: string, destinations: string[], id: Claim) =>
+				event("ada", body, { destinations, claims: [id, atCrisp] });
+			const id = once("second");
+			await append([order("1", ["crisp", "helpcrunch"], once("first")), order("2", ["crisp", "helpcrunch"], id)]);
+			await append([order("3", ["crisp"], once("third"))]);
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+			expect((await take(0, { site: "site", name: "helpcrunch" }))[0]?.bodies).toEqual(["1", "2"]);
+			const { destinations, discarded } = await outbox.stats();
+			expect(discarded).toEqual({});
+			const counts = destinations.map(({ destination, owed, discarded }) => [destination.name, owed, discarded]);
+			expect(counts).toEqual([
+				["crisp", 1, { duplicate_order: 2 }],
+				["helpcrunch", 2, {}],
+			]);
+			expect(told.map(({ destination, reason }) => [destination, reason])).toEqual([
+				["crisp", "duplicate_order"],
+				["crisp", "duplicate_order"],
+			]);
+			expect(told[0]?.key).toBe(keyOf("site", "ada", id).toString("hex"));
+		});
+
+		it("of a destination is not taken by an event that another claim discards", async () => {
+			const atCrisp = { ...once("order at crisp"), destination: "crisp" };
+			const id = once("same id");
+			await append([event("ada", "1", { claims: [id] }), event("ada", "2", { claims: [id, atCrisp] })]);
+			await append([event("ada", "3", { claims: [once("its own"), atCrisp] })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
 		});
 
 		it("is not taken by an event that another claim discards", async () => {
