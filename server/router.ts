@@ -6,7 +6,7 @@ import { consoleRoutes } from "./console/serve-console.ts";
 import { inTurn } from "./http/in-turn.ts";
 import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
-import { snippetRoute } from "./http/snippet-file.ts";
+import { scriptRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
@@ -103,7 +103,8 @@ export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFau
 	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
 		...eventRoutes,
-		snippetRoute(),
+		scriptRoute("client.js"),
+		scriptRoute("adopt.js"),
 		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
 		{ path: "/readyz", get: [getReadiness, answerReady] },
 		metrics.route,

@@ -4,9 +4,9 @@ type Data = Record<string, unknown>;
  * Standard names of shop events, by the names that GA4 and Segment give them, in lower case without spaces and `_`.
  * `confirmation` is the type of a purchase; the others are names of `track` events.
  */
-const standardNames: Record<string, string | null> = {
-	// Without it, a name such as "constructor" would find what every object has.
-	__proto__: null,
+const standardNames: Record<string, string> = {
+	// Every object has one, which would be found for an event of this name.
+	constructor: "",
 	purchase: "confirmation",
 	ordercompleted: "confirmation",
 	viewitem: "viewitem",

@@ -173,6 +173,7 @@ const cases: Record<string, () => Case[]> = {
 	"post /v1/hooks/crisp": () => hook("crisp"),
 	"post /v1/hooks/helpcrunch": () => hook("helpcrunch"),
 	"get /client.js": () => [{ status: 200 }],
+	"get /adopt.js": () => [{ status: 200 }],
 	"get /healthz": () => [{ status: 200 }],
 	"get /readyz": () => [{ status: 200 }],
 	"get /metrics": () => [{ status: 200 }],
