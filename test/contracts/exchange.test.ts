@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createHold } from "../../server/delivery/hold.ts";
@@ -319,6 +320,16 @@ describe("an exchange", () => {
 	])("reads %s", async (_, body, expected) => {
 		raw(200, body);
 		expect(await exchange()).toMatchObject({ kind: "reply", status: 200, ...expected });
+	});
+
+	test.each([
+		["gzip", gzipSync],
+		["br", brotliCompressSync],
+	])("unpacks an answer in %s, up to 64 KB", async (encoding, pack) => {
+		raw(200, pack('{"a":1}'), { "content-encoding": encoding });
+		expect(await exchange()).toMatchObject({ json: { a: 1 } });
+		raw(200, pack(JSON.stringify({ a: "x".repeat(65_536) })), { "content-encoding": encoding });
+		expect(await exchange()).toMatchObject({ status: 200, json: undefined, empty: false });
 	});
 
 	test("reads no more of an endless answer than it needs", async () => {

@@ -44,8 +44,8 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const routed = routedOf(head, whole);
 			if (taken.size > 0)
 				for (const [place, each] of routed.entries()) each.route = routeWithout(each.route, taken.get(offset + place));
-			const owed = byDestination(routed);
 			const theirs = { person, lanes: lanes.ofPerson(person) };
+			const owed = byDestination(routed);
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;

@@ -130,8 +130,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			const id = found ? Number(found.id) : numbers();
 			const isAwaiting = found?.shown === awaitingShown;
 			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
-			const owed = found ? owedAtMost(found, limit - wanted.length) : 0;
-			const room = limit - owed;
+			const room = limit - (found ? owedAtMost(found, limit - wanted.length) : 0);
 			const isFitting = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
 			const deliveries = wanted.length > room ? wanted.filter(isFitting) : wanted;
 			if (deliveries.length === 0) return 0;
@@ -144,10 +143,9 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				);
 				count(destination, "lanes", 1);
 				if (there.length > 0) arrange(destination, person);
-			} else {
-				if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
-				if (owedMost.has(id)) owedMost.set(id, owed + deliveries.length);
-			}
+			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
+			const counted = owedMost.get(id);
+			if (counted !== undefined) owedMost.set(id, counted + deliveries.length);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
