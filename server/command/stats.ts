@@ -56,6 +56,10 @@ function print(
 	for (const row of rows) {
 		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}: ${reasonCounts(row.discarded)}\n`);
 	}
+	for (const { name, leftOut, refusedNames } of rows) {
+		if (leftOut > 0) out(`left out at ${name}: ${counted(leftOut, "attribute value")}\n`);
+		for (const refused of refusedNames) out(`  it refuses the name ${visible(refused)}\n`);
+	}
 	const budgets = rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each })));
 	out(`\n${table(budgetColumns, budgets)}`);
 }

@@ -27,6 +27,8 @@ export function secretsIn(value: unknown, path: string[] = []): Secret[] {
 	if (Array.isArray(value)) return value.flatMap((each, index) => secretsIn(each, [...path, String(index)]));
 	if (!isRecord(value)) return [];
 	return Object.entries(value).flatMap(([name, inner]) => {
+		// Names of fields in rules are those of the site's events.
+		if (name === "rules") return [];
 		const place = [...path, name];
 		if (!isSecret(name)) return secretsIn(inner, place);
 		const values = [inner].flat().filter((each) => typeof each === "string");

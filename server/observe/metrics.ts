@@ -46,6 +46,10 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
 	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const unread = counter(
+		"orders_unread_total",
+		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
+	);
 	const duplicates = counter(
 		"events_duplicate_total",
 		`Accepted events discarded as duplicates, by reason. ${inStore}`,
@@ -84,6 +88,12 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		"reason",
 	]);
 
+	const leftOut = counter(
+		"attributes_left_out_total",
+		`Attribute values that the provider cannot hold or refuses, or the sender may not set. ${inStore}`,
+		perDestination,
+	);
+
 	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
 	const lanes = gauge("lanes_waiting", `Lanes with deliveries owed, one per person. ${inStore}`, perDestination);
 	const owed = gauge("deliveries_waiting", `Deliveries owed. ${inStore}`, perDestination);
@@ -118,6 +128,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		lanes.set(labels, stats.lanes);
 		owed.set(labels, stats.owed);
 		oldest.set(labels, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
+		leftOut.inc(labels, stats.leftOut);
 		for (const [reason, count] of Object.entries(stats.discarded)) discarded.inc({ ...labels, reason }, count);
 	}
 
@@ -150,8 +161,8 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	async function refresh(): Promise<void> {
 		const stored = await stats();
 		up.set(stored ? 1 : 0);
-		for (const each of [duplicates, forgotten, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
-			each.reset();
+		const refreshed = [duplicates, forgotten, discarded, leftOut, dead, lanes, owed, oldest, left, state, budget];
+		for (const each of [...refreshed, perDelivered]) each.reset();
 		if (stored) {
 			bytes.set(stored.bytes);
 			if (stored.room) {
@@ -190,6 +201,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		ingested(notice: IngestNotice): void {
 			if (notice.kind === "bots") return void bots.inc(notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
+			unread.inc(notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });
 			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
 		},

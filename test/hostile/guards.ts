@@ -115,6 +115,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"a visitor claims somebody else's order": { "order-id-of-site": always },
 	"a visitor sets attributes that the site does not allow": { "allowed-attributes": never },
+	"a visitor gives themselves a label that starts an automation": { "page-labels": never },
 	"a flood of invented people uses up the day's requests": { "budget-reserve": never },
 	"forged events keep a person's purchase from the reserve": { "lane-of-trust": value("[0, 0]") },
 	"forged events hold up a person's purchase": { "lane-of-trust": value("[0, 0]") },

@@ -16,6 +16,7 @@ const order = [
 		["providers"],
 		["config"],
 		["ingest"],
+		["routing"],
 		["delivery"],
 		["inbound"],
 		["crisp"],

@@ -3,6 +3,7 @@ import { sizeText } from "../../../shared/size.ts";
 import type { Api } from "./api.ts";
 import { DeadLetters } from "./dead-letters.tsx";
 import { Destinations } from "./destinations.tsx";
+import { Explain } from "./explain.tsx";
 import { Live } from "./live.tsx";
 import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
@@ -61,6 +62,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 				<Destinations stats={value} history={history} />
 				<SetAside {...view} />
 				<DeadLetters {...view} />
+				<Explain api={api} />
 				<Live {...view} />
 			</main>
 			<footer class="quiet">

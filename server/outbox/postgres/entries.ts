@@ -1,4 +1,4 @@
-import { aloneFlag, type Delivery, deliverySize, packDeliveries, unpackDeliveries } from "../deliveries.ts";
+import { aloneFlag, type Delivery, deliverySize, earnsFlag, packDeliveries, unpackDeliveries } from "../deliveries.ts";
 import { optionalNumber } from "../row.ts";
 import { type BundleKey, linesOf } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
@@ -132,6 +132,19 @@ export const readLeading = `SELECT t.lane, known.value AS known, (
 		OFFSET 0
 	) AS wanted
 	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person`;
+
+/**
+ * SQL that selects those of the lanes `$1` for whose person an event worth a profile waits, in any of their lanes at the
+ * destination.
+ */
+export const selectEarning = `SELECT own.id FROM eventferry.lane AS own WHERE own.id = ANY($1::bigint[]) AND EXISTS (
+	SELECT FROM eventferry.lane AS each CROSS JOIN LATERAL (
+		SELECT deliveries, count, sum(count) OVER (ORDER BY id) - count AS before
+		FROM eventferry.entry WHERE entry.lane = each.id
+	) AS owed CROSS JOIN LATERAL generate_series(0, count - 1) AS i
+	WHERE each.destination = own.destination AND each.person = own.person
+	AND before + i >= each.done AND ${byteOf("deliveries", "i", 3)} & ${earnsFlag} > 0
+)`;
 
 export async function leadingEntries(
 	run: Run,

@@ -1,7 +1,7 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
 import { type Lane, laneOf, type Trust, trustOf } from "../lane.ts";
-import { stepSize, untrustedMost } from "../limits.ts";
+import { awaitingShown, lookAhead, stepSize, untrustedMost } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { type BundleKey, bundleId } from "./bundles.ts";
 import { columns, type Database, type Row, type Run } from "./connection.ts";
@@ -115,6 +115,17 @@ async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): 
 	);
 }
 
+/** Makes lanes of people ready that wait for an event worth a profile. */
+async function endAwaiting(run: Run, places: readonly Place[]): Promise<void> {
+	if (places.length === 0) return;
+	await run(
+		`UPDATE eventferry.lane SET shown = ${lookAhead}, state = CASE state WHEN 'waiting' THEN 'ready' ELSE state END
+		FROM unnest($1::integer[], $2::text[]) AS t (destination, person)
+		WHERE lane.destination = t.destination AND lane.person = t.person AND shown = ${awaitingShown}`,
+		placeColumns(places),
+	);
+}
+
 /**
  * Adds entries to the ends of their lanes, in order, and counts their deliveries. The caller must hold the lock of
  * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id. While a
@@ -164,7 +175,8 @@ export async function addEntries(
 	const several = [...Map.groupBy(lanes.values(), placeOf).values()].filter(
 		(theirs) => theirs.length > 1 && theirs.some(({ storedRank }) => storedRank === undefined),
 	);
-	const saving = [insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)];
+	const worth = added.filter(({ deliveries, history }) => history || deliveries.some(({ earns }) => earns));
+	const saving = [insertEntries(run, entries), saveLanes(run, [...lanes.values()], now), endAwaiting(run, worth)];
 	await Promise.all([...saving, arrangeLanes(run, several.flat())]);
 	for (const { destination, deliveries } of added) {
 		const { site, name } = await destinations.byId(destination);
@@ -177,29 +189,35 @@ export async function addEntries(
 }
 
 /**
- * Returns a function that takes some of the room for untrusted deliveries in a person's lane at a destination, and tells
- * how many of them fit. The caller must hold the lock of `lockWriting`.
+ * Returns a function that takes room for deliveries in a person's lane at a destination, and returns those that fit. Room
+ * is limited in untrusted lanes, and in lanes that wait for an event worth a profile, which take such an event
+ * nevertheless. The caller must hold the lock of `lockWriting`.
  */
-export async function roomForUntrusted(run: Run, places: readonly Place[]) {
-	const found =
+export async function roomInLanes(run: Run, places: readonly Place[]) {
+	const rows =
 		places.length === 0
 			? []
 			: await run(
-					`SELECT destination, person, (SELECT sum(count) FROM eventferry.entry WHERE entry.lane = lane.id) - done AS owed
+					`SELECT destination, person, trusted, reserved, shown, CASE WHEN NOT trusted OR shown = ${awaitingShown}
+						THEN (SELECT sum(count) FROM eventferry.entry WHERE entry.lane = lane.id) - done ELSE 0 END AS owed
 					FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
-					USING (destination, person) WHERE NOT trusted`,
+					USING (destination, person)`,
 					placeColumns(places),
 				);
-	const owed = new Map(
-		found.map((row) => [
-			placeOf({ destination: Number(row.destination), person: String(row.person) }),
-			Number(row.owed),
+	const lanes = new Map(
+		rows.map((row) => [
+			keyOf({ destination: Number(row.destination), person: String(row.person), ...trustOf(row) }),
+			{ owed: Number(row.owed), isAwaiting: Number(row.shown) === awaitingShown },
 		]),
 	);
-	return (place: Place, count: number): number => {
-		const before = owed.get(placeOf(place)) ?? 0;
-		const fitting = Math.min(count, Math.max(0, untrustedMost - before));
-		owed.set(placeOf(place), before + fitting);
+	return (place: Place, deliveries: Delivery[]): Delivery[] => {
+		const { trusted = false, reserved = false } = deliveries[0] ?? {};
+		const key = keyOf({ ...place, trusted, reserved });
+		const { owed, isAwaiting } = lanes.get(key) ?? { owed: 0, isAwaiting: false };
+		if (trusted && !isAwaiting) return deliveries;
+		const room = untrustedMost - owed;
+		const fitting = deliveries.filter(({ earns }, index) => index < room || (isAwaiting && earns));
+		lanes.set(key, { owed: owed + fitting.length, isAwaiting });
 		return fitting;
 	};
 }

@@ -2,7 +2,7 @@ import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import { columns, type Row, type Run, tellAtCommit } from "./connection.ts";
-import { firstBodies, readFirst, readLeading, type Shown } from "./entries.ts";
+import { firstBodies, readFirst, readLeading, type Shown, selectEarning } from "./entries.ts";
 import { lockedLaneOf } from "./lanes.ts";
 import { isLeased } from "./owners.ts";
 import type { Shared } from "./shared.ts";
@@ -209,6 +209,13 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return { ...later, given: [...found.given, ...later.given] };
 	}
 
+	/** Finds the lanes for whose people an event worth a profile waits, among those whose leases are narrowed. */
+	async function earning(run: Run, given: readonly Given[]): Promise<ReadonlySet<number>> {
+		const narrowed = given.filter(({ shown }) => shown !== undefined);
+		const rows = narrowed.length > 0 ? await run(selectEarning, [narrowed.map(({ id }) => id)]) : [];
+		return new Set(rows.map(({ id }) => Number(id)));
+	}
+
 	/** Reads the bodies of leased lanes, and what is known of their people. Only the owner of a lease removes deliveries. */
 	async function read(run: Run, destination: number, given: readonly Given[], deliveries: number) {
 		const shownOf = ({ done, shown }: Given): Shown => ({
@@ -264,9 +271,13 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			),
 			held: isInDoubt ? [...open.keys(), ...request.holding] : undefined,
 		};
-		const { given, isMore, hold, nextAt, rows } = await database.connection(async (run) => {
+		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
 			const found = await leaseDue(run, destination, request, takes, own);
-			return { ...found, rows: await read(run, destination, found.given, request.deliveries) };
+			const [rows, earns] = await Promise.all([
+				read(run, destination, found.given, request.deliveries),
+				earning(run, found.given),
+			]);
+			return { ...found, rows, earns };
 		});
 		const leases = given.map(
 			({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -279,6 +290,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				unreadable,
 				failingSince,
 				requests,
+				...(earns.has(id) && { earns: true }),
 				bodies: rows.get(id)?.bodies ?? [],
 			}),
 		);

@@ -1,6 +1,7 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
+import { awaitingShown, lookAhead, untrustedMost } from "../limits.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
 
@@ -35,6 +36,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			[person, destination],
 		);
 		return Number(changes) > 0;
+	}
+
+	/** Makes lanes of a person ready that wait for an event worth a profile. */
+	function endAwaiting(destination: number, person: string): void {
+		run(
+			`UPDATE lane SET shown = ${lookAhead}, due_at = 0 WHERE person = ? AND destination = ? AND shown = ${awaitingShown}`,
+			[person, destination],
+		);
 	}
 
 	/** Upper bounds of the deliveries that lanes owe: what a lane owed when it was counted, and what was added since. */
@@ -85,7 +94,8 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 
 		/**
 		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
-		 * of deliveries added: the first ones, until the lane owes `most`.
+		 * of deliveries added: the first ones, until the lane owes `most`. A lane that waits for an event worth a profile owes
+		 * at most as many as an untrusted one, and takes such an event nevertheless.
 		 */
 		addEntry(
 			destination: number,
@@ -99,12 +109,15 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			// Guard (SECURITY.md): lane-of-trust
 			const trust = [first.trusted ? 1 : 0, first.reserved ? 1 : 0];
 			const found = get(
-				"SELECT id, rank FROM lane WHERE person = ? AND destination = ? AND trusted = ? AND reserved = ?",
+				"SELECT id, rank, shown FROM lane WHERE person = ? AND destination = ? AND trusted = ? AND reserved = ?",
 				[person, destination, ...trust],
 			);
 			const id = found ? Number(found.id) : numbers();
-			const room = most - (found && Number.isFinite(most) ? owedAtMost(id, most - wanted.length) : 0);
-			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
+			const isAwaiting = found?.shown === awaitingShown;
+			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
+			const room = limit - (found && Number.isFinite(limit) ? owedAtMost(id, limit - wanted.length) : 0);
+			const isFitting = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
+			const deliveries = wanted.length > room ? wanted.filter(isFitting) : wanted;
 			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
@@ -121,11 +134,12 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				]);
 				if (others) arrange(destination, person);
 			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
-			if (Number.isFinite(most)) owedMost.set(id, most - room + deliveries.length);
+			if (Number.isFinite(limit)) owedMost.set(id, limit - room + deliveries.length);
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
+			if (history || deliveries.some(({ earns }) => earns)) endAwaiting(destination, person);
 			return deliveries.length;
 		},
 
