@@ -99,6 +99,16 @@ export default [
 		output: { file: "dist/client/index.js", format: "es", sourcemap: true },
 	},
 	{
+		input: "client/adopt.ts",
+		plugins: [clientTypescript, letOnly, minified(true)],
+		output: { file: "dist/client/adopt.js", format: "es", sourcemap: true },
+	},
+	{
+		input: "client/adopt-tag.ts",
+		plugins: [clientTypescript, letOnly, minified(false)],
+		output: { file: "dist/adopt.js", format: "iife", strict: false },
+	},
+	{
 		input: "client/react.ts",
 		external: ["react"],
 		plugins: [clientTypescript],

@@ -143,4 +143,6 @@ export interface ScriptSettings {
 	clicks?: boolean | string;
 	consent?: TrackerOptions["consent"];
 	debug?: boolean | string;
+	/** Trackers that `/adopt.js` observes, separated by spaces: `"crisp ga4"`. Read by that script alone. */
+	adopt?: string;
 }

@@ -107,7 +107,8 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped = !isLast && !pause[2] && text.length > largeBody && url.startsWith(`${here}/`);
+			isZipped =
+				!isLast && !pause[2] && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,

@@ -20,6 +20,9 @@ type Change = typeof optedOut | true | Identity;
 /** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
+/** Last argument of the methods that record an event, which `adopt()` alone gives: the vendor whose call it was. */
+type Origin = Pick<NonNullable<Event["context"]>, "via">;
+
 /**
  * Creates the tracker of a page. `Events` maps event names to the types of their data; by default every name and every
  * JSON object is allowed. Without a document, as in server-side rendering, the tracker records nothing. Trackers of one
@@ -74,7 +77,7 @@ export const createTracker = <Events = Record<string, Data>>(
 		attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
 	};
 
-	const record = (type: Event["type"], read: () => Fact & { login?: Login }) => {
+	const record = (type: Event["type"], read: () => Fact & { login?: Login }, origin?: Origin) => {
 		try {
 			const why = isSilent ? "bot" : consent === "denied" && optedOut;
 			if (why) return notify("dropped", why);
@@ -83,7 +86,8 @@ export const createTracker = <Events = Record<string, Data>>(
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), type, at: now(), ...fact, person, context: readContext(type === "page") } as Event);
+			const context = { ...readContext(type === "page"), via: origin?.via };
+			queue._capture({ id: newId(), type, at: now(), ...fact, person, context } as Event);
 			if (isStarted && isIdentified(person)) wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
@@ -184,15 +188,20 @@ export const createTracker = <Events = Record<string, Data>>(
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record("track", () => ({
-				data: data as Fact["data"],
-				name: readEventName(name),
-				color: (options as TrackOptions | undefined)?.color,
-			})),
-		login: (input) => record("login", () => ({ data: readAttributes(input.attributes), login: readLogin(input) })),
-		update: (data) => record("update", () => ({ data })),
-		confirmation: (order) => record("confirmation", () => ({ data: readOrder(order) })),
-		page: () => record("page", () => ({})),
+			record(
+				"track",
+				() => ({
+					data: data as Fact["data"],
+					name: readEventName(name),
+					color: (options as TrackOptions | undefined)?.color,
+				}),
+				options as Origin,
+			),
+		login: (input, origin?: Origin) =>
+			record("login", () => ({ data: readAttributes(input.attributes), login: readLogin(input) }), origin),
+		update: (data, origin?: Origin) => record("update", () => ({ data }), origin),
+		confirmation: (order, origin?: Origin) => record("confirmation", () => ({ data: readOrder(order) }), origin),
+		page: (origin?: Origin) => record("page", () => ({}), origin),
 		reset: () => tell({ anonymousId: newId() }),
 		optOut: () => tell(optedOut),
 		optIn: () => tell(true),

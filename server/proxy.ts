@@ -27,6 +27,7 @@ import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { startSweeping } from "./outbox/sweeping.ts";
 import { createRouter } from "./router.ts";
+import { createSegment } from "./segment/routes.ts";
 import {
 	type Account,
 	accountsOf,
@@ -101,15 +102,16 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const guesses = () => limitGuesses(rateLimit.perAddress, senderOf);
 	const readBodies = createBodyRoom(senderOf);
 	const receiving = { sites, outbox, admit: inFlight.admit, readBodies, now: Date.now };
-	const ingest = createIngest({
+	const visiting = {
 		...receiving,
-		guess: guesses(),
 		sandbox,
 		limitAddress: limitRequests(rateLimit.perAddress, senderOf),
 		limitBytes: limitBytes(rateLimit.bytesPerAddress, senderOf),
-		perWriteKey: rateLimit.perWriteKey,
 		onNotice: observers.ingested,
-	});
+	};
+	const guess = guesses();
+	const ingest = createIngest({ ...visiting, guess, perWriteKey: rateLimit.perWriteKey });
+	const segment = createSegment({ ...visiting, guess, ingest });
 	const inbound = createInbound({
 		...receiving,
 		limitGuesses: guesses,
@@ -128,7 +130,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const router = createRouter({
 		...observed,
 		...observers,
-		v1Routes: [...ingest.routes, forget, ...inbound.routes],
+		eventRoutes: [...ingest.routes, forget, ...inbound.routes, ...segment],
 		outbox: inFlight.unlessStopping(outbox),
 		adminToken,
 		sandbox,

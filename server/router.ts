@@ -6,16 +6,17 @@ import { consoleRoutes } from "./console/serve-console.ts";
 import { inTurn } from "./http/in-turn.ts";
 import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
-import { snippetRoute } from "./http/snippet-file.ts";
+import { scriptRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import { moveSegmentRequests } from "./segment/routes.ts";
 
 export interface RouterOptions extends AdminOptions {
-	/** The routes under `/v1`. */
-	v1Routes: Route[];
+	/** The routes for events and people, under `/v1` and `/segment`. */
+	eventRoutes: Route[];
 	metrics: Metrics;
 	log: Logger;
 	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
@@ -60,7 +61,7 @@ const getReadiness: Operation = {
 };
 
 /** Makes the proxy's router, to be mounted anywhere. Leaves unknown paths to the app around it. */
-export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
+export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFault, ...admin }: RouterOptions): Router {
 	let checking: ReturnType<Outbox["check"]> | undefined;
 	/** Checks the store; undefined: it is down. Requests that come meanwhile share the answer, as anybody may send them. */
 	async function checkStore() {
@@ -101,8 +102,9 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 
 	const { operatorsOnly, routes } = createAdmin(admin);
 	const described: Route[] = [
-		...v1Routes,
-		snippetRoute(),
+		...eventRoutes,
+		scriptRoute("client.js"),
+		scriptRoute("adopt.js"),
 		{ path: "/healthz", get: [getHealth, (_request, response) => void response.json({ status: "ok" })] },
 		{ path: "/readyz", get: [getReadiness, answerReady] },
 		metrics.route,
@@ -120,10 +122,11 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 		inTurn(request, response, () => observe(request, response, next)),
 	);
 	// Guard (SECURITY.md): no-sniffing
-	router.use(["/v1", "/admin"], noSniffing);
+	router.use(["/v1", "/segment", "/admin"], noSniffing);
 	router.use("/admin", operatorsOnly);
+	router.use(moveSegmentRequests);
 	mount(router, all);
-	router.use(["/v1", "/admin"], nothingHere);
+	router.use(["/v1", "/segment", "/admin"], nothingHere);
 	router.use(problemHandler((error, response) => onFault(error, requestId(response))));
 	return router;
 }

@@ -117,7 +117,7 @@ const common = {
 			referrer: contextText,
 			locale: contextText,
 			timezone: contextText,
-			/** Tracker whose call was taken over, by its name. */
+			/** Name of the vendor whose call in the page was observed. A destination of that name has the event already. */
 			via: contextText,
 		})
 		.optional(),

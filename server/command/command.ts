@@ -20,6 +20,7 @@ const options = {
 	destination: { type: "string", value: "D", help: `only those for ${names}` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
+	adopt: { type: "boolean", help: "a tag more, which observes the calls of other trackers" },
 	all: { type: "boolean", help: "all of them, without --destination, --reason and --id" },
 	yes: { type: "boolean", short: "y", help: "ask nothing" },
 	json: { type: "boolean", help: "print JSON" },

@@ -29,17 +29,18 @@ interface Share {
 	maxBytes: number;
 }
 
-const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
+/** Functions that unpack bytes, by the name of the encoding. They throw a RangeError for more than `maxOutputLength`. */
+export const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
 	["identity", (bytes) => bytes],
 	["gzip", gunzipSync],
 	["deflate", inflateSync],
 	["br", brotliDecompressSync],
 ]);
 
-const tooLarge = () => new RequestError("body_too_large", `the body is larger than ${limits.bodyBytes / 1_024} KB`);
+const tooLarge = (most: number) => new RequestError("body_too_large", `the body is larger than ${most / 1_024} KB`);
 
 /** Returns the function that unpacks a complete body of a request. Throws `unsupported_media_type` if there is none. */
-function unpackerOf({ headers }: Request, isPlain: boolean): (bytes: Buffer) => Buffer {
+function unpackerOf({ headers }: Request, isPlain: boolean, most: number): (bytes: Buffer) => Buffer {
 	const encoding = headers["content-encoding"]?.toLowerCase() ?? "identity";
 	const unpack = unpackers.get(encoding);
 	if (!unpack || (isPlain && encoding !== "identity")) {
@@ -48,27 +49,27 @@ function unpackerOf({ headers }: Request, isPlain: boolean): (bytes: Buffer) => 
 	return (bytes) => {
 		try {
 			// Guard (SECURITY.md): unpacked-size
-			return unpack(bytes, { maxOutputLength: limits.bodyBytes });
+			return unpack(bytes, { maxOutputLength: most });
 		} catch (cause) {
-			if (cause instanceof RangeError) throw tooLarge();
+			if (cause instanceof RangeError) throw tooLarge(most);
 			throw new RequestError("malformed_body", "the body cannot be decompressed", { cause });
 		}
 	};
 }
 
 /** Collects chunks of a body in one buffer: a million chunks of one byte take no more memory than one large chunk. */
-function collector(length: number | undefined) {
+function collector(length: number | undefined, most: number) {
 	let buffer: Buffer = Buffer.alloc(0);
 	let size = 0;
 	return {
 		add(chunk: Buffer): void {
 			const end = size + chunk.length;
 			// Guard (SECURITY.md): body-size
-			if (end > limits.bodyBytes) throw tooLarge();
+			if (end > most) throw tooLarge(most);
 			if (size === 0) buffer = chunk;
 			else {
 				if (end > buffer.length) {
-					const grown = Buffer.allocUnsafe(Math.min(2 * end, length ?? limits.bodyBytes));
+					const grown = Buffer.allocUnsafe(Math.min(2 * end, length ?? most));
 					buffer.copy(grown, 0, 0, size);
 					buffer = grown;
 				}
@@ -136,17 +137,21 @@ export function createBodyRoom(senderOf: SenderOf) {
 
 	/**
 	 * Makes a handler that reads bodies of some media types, or of any, into a Buffer, and decompresses them once they are
-	 * complete. Bodies after a checked server key (`isBackend`) may take the whole room. `isPlain` refuses compressed ones.
+	 * complete. Bodies after a checked server key (`isBackend`) may take the whole room. `isPlain` refuses compressed ones,
+	 * `most` is the largest size of one body, in bytes.
 	 */
-	return (types?: string[], { isBackend = false, isPlain = false } = {}): RequestHandler =>
+	return (
+		types?: string[],
+		{ isBackend = false, isPlain = false, most = limits.bodyBytes as number } = {},
+	): RequestHandler =>
 		(request, response, next) => {
 			// The app around the router may have read the body.
 			if (!request.readable || (types && !request.is(types))) return next();
 			const length = Number(request.headers["content-length"]);
 			// Guard (SECURITY.md): announced-body-size
-			if (length > limits.bodyBytes) throw tooLarge();
-			const unpack = unpackerOf(request, isPlain);
-			const collect = collector(length || undefined);
+			if (length > most) throw tooLarge(most);
+			const unpack = unpackerOf(request, isPlain, most);
+			const collect = collector(length || undefined, most);
 			const { body, resize, leave } = isBackend ? enter("backend", roomBytes) : enter(senderOf(request), shareBytes);
 
 			function stop(): void {

@@ -80,16 +80,23 @@ export function cors(allowed: readonly string[], sandbox: boolean): RequestHandl
 	};
 }
 
-/** Answers preflights: https://fetch.spec.whatwg.org/#cors-preflight-fetch */
-export function preflight(allowed: readonly string[], sandbox: boolean): RequestHandler {
+/**
+ * Answers preflights: https://fetch.spec.whatwg.org/#cors-preflight-fetch. `method` and `headers` are those that a page
+ * may use.
+ */
+export function preflight(
+	allowed: readonly string[],
+	sandbox: boolean,
+	{ method = "POST", headers = "content-type, content-encoding" } = {},
+): RequestHandler {
 	return ({ headers: { origin } }, response) => {
 		if (origin === undefined || !originAllowed(origin, allowed, sandbox)) {
 			throw new RequestError("origin_not_allowed", "no site has this page's origin in its `origins`");
 		}
 		response
 			.set({
-				"Access-Control-Allow-Methods": "POST",
-				"Access-Control-Allow-Headers": "content-type, content-encoding",
+				"Access-Control-Allow-Methods": method,
+				"Access-Control-Allow-Headers": headers,
 				"Access-Control-Max-Age": "86400",
 			})
 			.sendStatus(204);

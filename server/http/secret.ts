@@ -8,3 +8,9 @@ export function sameSecret(given: string, expected: string): boolean {
 
 /** Extracts the token of an `Authorization: Bearer …` header. */
 export const bearer = (header: string | undefined): string | undefined => header?.match(/^Bearer +(\S+)$/i)?.[1];
+
+/** Extracts the user of an `Authorization: Basic …` header. Undefined if there is no such header. */
+export function basicUser(header: string | undefined): string | undefined {
+	const encoded = header?.match(/^Basic +([\w+/=-]*)$/i)?.[1];
+	return encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString().split(":", 1)[0];
+}

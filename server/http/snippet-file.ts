@@ -4,32 +4,45 @@ import { digestOf, readBuilt } from "./built-file.ts";
 import { RequestError } from "./problem.ts";
 import { type Operation, ok, type Route } from "./route.ts";
 
-/** Seconds that browsers and CDNs may use the snippet before they revalidate it by its ETag. */
+/** Seconds that browsers and CDNs may use a script before they revalidate it by its ETag. */
 const maxAge = 3_600;
 
-/** Reads the snippet as it is served. Undefined if it has not been built. */
-export const readSnippet = (): Buffer | undefined => readBuilt("client.js");
+/** Names of the scripts that pages load: the snippet, and what observes the calls of other trackers. */
+export type ScriptName = "client.js" | "adopt.js";
 
-const getSnippet: Operation = {
-	summary: "The browser snippet",
-	answer: ok("The script", { "text/javascript": null }),
+/** Reads a script as it is served. Undefined if it has not been built. */
+export const readScript = (name: ScriptName): Buffer | undefined => readBuilt(name);
+
+const summaries: Record<ScriptName, string> = {
+	"client.js": "The browser snippet",
+	"adopt.js": "The script that observes the calls of other trackers in a page",
 };
 
-/** Makes the route `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */
-export const snippetRoute = (): Route => ({ path: "/client.js", get: [getSnippet, serveSnippet()] });
+const getScript = (name: ScriptName): Operation => ({
+	summary: summaries[name],
+	answer: ok("The script", { "text/javascript": null }),
+});
 
-function serveSnippet(): RequestHandler {
-	const plain = readSnippet();
+/** Makes the route of a script, which is sent as Brotli, gzip or plain, compressed once, at the first request. */
+export const scriptRoute = (name: ScriptName): Route => ({
+	path: `/${name}`,
+	get: [getScript(name), serveScript(name)],
+});
+
+const encodings = (plain: Buffer) => ({
+	br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+	gzip: gzipSync(plain, { level: 9 }),
+	identity: plain,
+});
+
+function serveScript(name: ScriptName): RequestHandler {
+	const plain = readScript(name);
 	if (!plain) {
 		return () => {
-			throw new RequestError("not_found", "client.js has not been built: run npm run build");
+			throw new RequestError("not_found", `${name} has not been built: run npm run build`);
 		};
 	}
-	const bodies = {
-		br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
-		gzip: gzipSync(plain, { level: 9 }),
-		identity: plain,
-	};
+	let bodies: ReturnType<typeof encodings> | undefined;
 	const digest = digestOf(plain);
 	return (request, response) => {
 		// Browsers accept all their encodings with the same weight, so the smallest is sent:
@@ -48,6 +61,7 @@ function serveSnippet(): RequestHandler {
 			"X-Content-Type-Options": "nosniff",
 		});
 		if (encoding !== "identity") response.set("Content-Encoding", encoding);
+		bodies ??= encodings(plain);
 		response.send(bodies[encoding]);
 	};
 }

@@ -61,11 +61,10 @@ export function createReporting({ outbox, ingest, now, report }: ReportingOption
 	async function keysOf(site: ReportedSite, from: ReporterName, { person, aliases }: Hook): Promise<string[]> {
 		const { email, userId } = person;
 		const keys = [personKey({ email }), personKey({ userId })].flatMap((key) => key ?? []).filter(isShort);
-		for (const alias of aliases.filter(isShort)) {
-			const linked = await outbox().linked({ destination: { site: site.name, name: from }, alias, now: now() });
-			if (linked !== undefined && !keys.includes(linked)) keys.push(linked);
-		}
-		return keys;
+		const short = aliases.filter(isShort);
+		if (short.length === 0) return keys;
+		const linked = await outbox().linked({ destination: { site: site.name, name: from }, aliases: short, now: now() });
+		return [...new Set([...keys, ...short.flatMap((alias) => linked.get(alias) ?? [])])];
 	}
 
 	/** Makes the event of a rule and a report. */

@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Response } from "express";
-import { isbot } from "isbot";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { CheckedSite } from "../config/config.ts";
 import type { ReadBodies } from "../http/body-room.ts";
@@ -13,6 +12,7 @@ import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent, setsAttributes } from "../stored-event.ts";
+import { isBot } from "./bots.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
 import { claimsOfEvent, type OrderAt } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
@@ -64,7 +64,10 @@ export interface IngestOptions {
 
 export type IngestNotice =
 	/** The accepted events of a batch are on disk. `commitMs` is the time of storing; absent if ingest stored none. */
-	({ kind: "batch"; site: string; commitMs?: number | undefined } & SealedBatch) | { kind: "bots"; events: number };
+	| ({ kind: "batch"; site: string; commitMs?: number | undefined } & SealedBatch)
+	| { kind: "bots"; events: number }
+	/** Calls of another tracker from which no event can be made, by the reason. */
+	| { kind: "unused"; reasons: readonly string[] };
 
 export type Ingest = ReturnType<typeof createIngest>;
 
@@ -87,8 +90,14 @@ interface SealedBatch extends Pick<CheckedEvents, "rejected" | "ordersUnread" | 
 
 type Pieces = NonNullable<ReadBody["pieces"]>;
 
-/** Clock errors of browsers up to this, ms, are not corrected, as network latency looks the same. */
+/** Clock errors of senders up to this, ms, are not corrected, as network latency looks the same. */
 const clockToleranceMs = 60_000;
+
+/** Computes the correction of a sender's capture times, ms, from the time of sending by its clock. */
+export function clockOffset(sentAt: number, now: number): number {
+	const offset = now - sentAt;
+	return Math.abs(offset) > clockToleranceMs ? offset : 0;
+}
 
 /**
  * Makes the routes that accept events, `POST /v1/batch` and `POST /v1/events`. Checks all that needs no store, and gives
@@ -172,28 +181,44 @@ export function createIngest(options: IngestOptions) {
 		pieces?: Pieces,
 	): Promise<BatchReply> => append(site, seal(site, check(site, raw, sender, pieces)));
 
-	async function fromBrowser(request: Request, response: Response): Promise<void> {
-		const { json, pieces } = readBody(request);
-		const { writeKey, sentAt, events } = parseInput(batchSchema, json);
+	/** Finds the site of a page's batches. Throws for a wrong write key or origin, and for too many batches. */
+	function siteOfPage({ headers: { origin } }: Request, writeKey: string, batches = 1): IngestSite {
 		// Guard (SECURITY.md): write-key
 		const site = sites.find((each) => sameSecret(writeKey, each.writeKey));
 		if (!site) throw new RequestError("invalid_write_key", "no site has this write key");
 		// Guard (SECURITY.md): origin-of-site
-		if (!originAllowed(request.headers.origin, site.origins, sandbox)) {
+		if (!originAllowed(origin, site.origins, sandbox)) {
 			throw new RequestError("origin_not_allowed", "this page's origin is not in the site's `origins`");
 		}
 		// Guard (SECURITY.md): write-key-limit
-		perWriteKey?.count(site.writeKey);
-		if (isbot(request.headers["user-agent"])) {
+		perWriteKey?.count(site.writeKey, batches);
+		return site;
+	}
+
+	/** Accepts events of a page, unless they are a bot's, which are counted only. Resolves once they are on disk. */
+	async function acceptOfPage(
+		{ headers }: Request,
+		site: IngestSite,
+		events: unknown[],
+		clockOffset: number,
+		pieces?: Pieces,
+	): Promise<BatchReply> {
+		if (isBot(headers["user-agent"])) {
 			onNotice({ kind: "bots", events: events.length });
-			return answer(response, { accepted: 0, rejected: [] });
+			return { accepted: 0, rejected: [] };
 		}
-		const offset = now() - sentAt;
-		const clockOffset = Math.abs(offset) > clockToleranceMs ? offset : 0;
 		// Guard (SECURITY.md): verified-identity
 		const identities = await identitiesOf.get(site)?.(events);
-		const sender = { isBackend: false, identities, clockOffset };
-		return accept(site, events, sender, pieces).then((reply) => answer(response, reply));
+		return accept(site, events, { isBackend: false, identities, clockOffset }, pieces);
+	}
+
+	async function fromBrowser(request: Request, response: Response): Promise<void> {
+		const { json, pieces } = readBody(request);
+		const { writeKey, sentAt, events } = parseInput(batchSchema, json);
+		const site = siteOfPage(request, writeKey);
+		return acceptOfPage(request, site, events, clockOffset(sentAt, now()), pieces).then((reply) =>
+			answer(response, reply),
+		);
 	}
 
 	async function fromBackend(request: Request, response: Response): Promise<void> {
@@ -224,6 +249,8 @@ export function createIngest(options: IngestOptions) {
 		routes,
 		/** Accepts events of the backend without HTTP. Resolves once they are on disk. */
 		accept: (site: IngestSite, events: unknown[]) => accept(site, events, { isBackend: true, clockOffset: 0 }),
+		siteOfPage,
+		acceptOfPage,
 		/** Checks events of an opened e-mail or a report. They are not delivered to `from`, which has reported them. */
 		check: (site: IngestSite, events: unknown[], from?: string): CheckedEvents =>
 			check(site, events, { isBackend: false, isInbound: true, clockOffset: 0 }, [], from),

@@ -78,7 +78,8 @@ function copy(from: Json, name: string, into: object, is: Is): boolean {
 	return true;
 }
 
-function personOf(raw: unknown): Person | undefined {
+/** Parses a person. Undefined if a name of theirs is refused. */
+export function parsePerson(raw: unknown): Person | undefined {
 	if (!isObject(raw)) return undefined;
 	const person: Person = {};
 	const { email } = raw;
@@ -156,7 +157,7 @@ export function parseEvent(raw: unknown): ParsedEvent | undefined {
 		if (bytes === Number.POSITIVE_INFINITY) return undefined;
 		if (key === "data") dataBytesAtMost = bytes;
 	}
-	const person = personOf(raw.person);
+	const person = parsePerson(raw.person);
 	if (!person) return undefined;
 	const event: Json = { id: raw.id.toLowerCase(), at: raw.at, person };
 	if (!copy(raw, "color", event, (color) => colors.some((known) => known === color))) return undefined;

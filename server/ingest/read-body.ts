@@ -63,8 +63,11 @@ function parse(bytes: Buffer): ReadBody {
 
 const charsetOf = (type = "") => /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1] ?? "utf-8";
 
-/** Parses a request's body, unless the app around the router has parsed it already. Removes it from the request. */
-export function readBody(request: Request): ReadBody {
+/**
+ * Parses a request's body of at most `most` bytes, unless the app around the router has parsed it already. Removes it
+ * from the request.
+ */
+export function readBody(request: Request, most: number = limits.bodyBytes): ReadBody {
 	const { body } = request;
 	// Lets the garbage collector free the body while the handler waits for the disk.
 	request.body = undefined;
@@ -74,8 +77,8 @@ export function readBody(request: Request): ReadBody {
 	}
 	if (typeof body === "string" || Buffer.isBuffer(body)) {
 		// Guard (SECURITY.md): text-body-size
-		if (Buffer.byteLength(body) > limits.bodyBytes) {
-			throw new RequestError("body_too_large", "the body is larger than 256 KB");
+		if (Buffer.byteLength(body) > most) {
+			throw new RequestError("body_too_large", `the body is larger than ${most / 1_024} KB`);
 		}
 		return parse(Buffer.from(body as string));
 	}

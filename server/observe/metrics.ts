@@ -1,5 +1,4 @@
 import type { RequestHandler } from "express";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import { type Operation, ok, type Route } from "../http/route.ts";
@@ -7,6 +6,7 @@ import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 import type { Observed } from "./observed.ts";
+import { contentType, createRegistry } from "./prometheus.ts";
 import type { Answered } from "./request-log.ts";
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -19,8 +19,8 @@ const getMetrics: Operation = {
 
 const localSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const remoteSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-/** Routes whose requests are timed: all below `/v1`. */
-const timedRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks"];
+/** Routes whose requests are timed: all that take events or forget people. */
+const timedRoutes = ["/v1/batch", "/v1/events", "/v1/people", "/v1/open.gif", "/v1/hooks", "/segment/v1"];
 /** Age up to which the store's stats are reused, ms. */
 const statsReusedMs = 1_000;
 const states = ["running", "waiting", "paused"] as const;
@@ -29,23 +29,18 @@ const perDestination = ["site", "destination"] as const;
 const inStore = "From the store: the same on every proxy that shares it.";
 
 /**
- * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats). Does not use
- * the default registry, which is the surrounding app's. Labels come from the code and the configuration only, so that no
+ * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats). Labels come from the code and the configuration only, so that no
  * visitor or provider can add time series.
  */
 export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
-	const registry = new Registry();
-	const registers = [registry];
-	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-		new Counter({ name: `eventferry_${name}`, help, labelNames, registers });
-	const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-		new Gauge({ name: `eventferry_${name}`, help, labelNames, registers });
-	const histogram = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[] = []) =>
-		new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
+	const { counter, gauge, histogram, text } = createRegistry("eventferry_");
 
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
 	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const unused = counter("segment_calls_unused_total", "Calls of Segment's API that make no event, by reason.", [
+		"reason",
+	]);
 	const unread = counter(
 		"orders_unread_total",
 		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
@@ -132,8 +127,7 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		for (const [reason, count] of Object.entries(stats.discarded)) discarded.inc({ ...labels, reason }, count);
 	}
 
-	async function showRunning(stored: DestinationStats[]): Promise<void> {
-		const counts = (await delivered.get()).values;
+	function showRunning(stored: DestinationStats[]): void {
 		for (const { destination, limits, dispatcher } of deliveries()) {
 			const labels = labelsOf(destination);
 			// Shows 0 before the first event: a missing series would not trigger alerts.
@@ -143,8 +137,8 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			budget.set(labels, limits.cap);
 			left.set(labels, budgetLeft(limits, stats?.budget, now()));
 			for (const each of states) state.set({ ...labels, state: each }, dispatcher.state().kind === each ? 1 : 0);
-			const done = counts.find((each) => each.labels.site === labels.site && each.labels.destination === name)?.value;
-			if (done) perDelivered.set(labels, dispatcher.requests() / done);
+			const done = delivered.get(labels);
+			if (done > 0) perDelivered.set(labels, dispatcher.requests() / done);
 		}
 	}
 
@@ -160,31 +154,31 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 
 	async function refresh(): Promise<void> {
 		const stored = await stats();
-		up.set(stored ? 1 : 0);
+		up.set({}, stored ? 1 : 0);
 		const refreshed = [duplicates, forgotten, discarded, leftOut, dead, lanes, owed, oldest, left, state, budget];
 		for (const each of [...refreshed, perDelivered]) each.reset();
 		if (stored) {
-			bytes.set(stored.bytes);
+			bytes.set({}, stored.bytes);
 			if (stored.room) {
-				roomUsed.set(stored.room.used);
-				roomMost.set(stored.room.max);
-				full.set(stored.room.isFull ? 1 : 0);
+				roomUsed.set({}, stored.room.used);
+				roomMost.set({}, stored.room.max);
+				full.set({}, stored.room.isFull ? 1 : 0);
 			}
-			journal.set(stored.journal);
-			journalOldest.set(stored.journalAge / 1_000);
-			stuck.set(stored.stuck);
-			forgotten.inc(stored.forgotten);
+			journal.set({}, stored.journal);
+			journalOldest.set({}, stored.journalAge / 1_000);
+			stuck.set({}, stored.stuck);
+			forgotten.inc({}, stored.forgotten);
 			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);
 			for (const each of stored.destinations) showStored(each);
 		}
-		await showRunning(stored?.destinations ?? []);
+		showRunning(stored?.destinations ?? []);
 	}
 
 	let rendering: Promise<string> | undefined;
 	/** Shares one rendering among simultaneous requests, because a refresh resets gauges before it sets them. */
 	function render(): Promise<string> {
 		rendering ??= refresh()
-			.then(() => registry.metrics())
+			.then(text)
 			.finally(() => {
 				rendering = undefined;
 			});
@@ -192,18 +186,22 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	}
 
 	const answer: RequestHandler = async (_request, response) => {
-		const text = await render();
-		response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+		const metrics = await render();
+		response.set({ "Content-Type": contentType, "Cache-Control": "no-store" }).send(metrics);
 	};
 	const route: Route = { path: "/metrics", get: [getMetrics, answer] };
 
 	return {
 		ingested(notice: IngestNotice): void {
-			if (notice.kind === "bots") return void bots.inc(notice.events);
+			if (notice.kind === "bots") return void bots.inc({}, notice.events);
+			if (notice.kind === "unused") {
+				for (const reason of notice.reasons) unused.inc({ reason });
+				return;
+			}
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
-			unread.inc(notice.ordersUnread);
+			unread.inc({}, notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });
-			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
+			if (notice.commitMs !== undefined) commitSeconds.observe({}, notice.commitMs / 1_000);
 		},
 
 		delivering(destination: Destination, notice: Notice): void {

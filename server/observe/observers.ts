@@ -48,7 +48,7 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 			metrics.ingested(notice);
 			activity.received(notice);
 			if (notice.kind === "bots") counts.bots += notice.events;
-			else {
+			else if (notice.kind === "batch") {
 				counts.accepted += notice.accepted;
 				counts.rejected += notice.rejected.length;
 				counts.orders_unread += notice.ordersUnread;

@@ -53,13 +53,13 @@ function parametersOf(query: z.ZodObject): Json[] {
 	}));
 }
 
-function operationOf(operation: Operation): Json {
+function operationOf(operation: Operation, variables: Json[]): Json {
 	const { summary, security, query, body, answer, unavailable } = operation;
 	const answers = [answer, ...(unavailable ? [unavailable] : [])];
 	return {
 		summary,
 		security: security && [{ [security]: [] }],
-		parameters: query && parametersOf(query),
+		parameters: query || variables.length > 0 ? [...variables, ...(query ? parametersOf(query) : [])] : undefined,
 		requestBody: body && { required: true, content: contentOf(body) },
 		responses: {
 			...Object.fromEntries(
@@ -71,11 +71,20 @@ function operationOf(operation: Operation): Json {
 	};
 }
 
+/** Matches the variable parts of a route's path, as Express writes them. */
+const variable = /:(\w+)/g;
+
 function pathOf(route: Route): Json {
+	const variables = [...route.path.matchAll(variable)].map(([, name]) => ({
+		name,
+		in: "path",
+		required: true,
+		schema: { type: "string" },
+	}));
 	return Object.fromEntries(
 		methods.flatMap((method) => {
 			const [operation] = route[method] ?? [];
-			return operation ? [[method, operationOf(operation)]] : [];
+			return operation ? [[method, operationOf(operation, variables)]] : [];
 		}),
 	);
 }
@@ -93,7 +102,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
 		},
 		// This document is served at the path where the proxy is mounted.
 		servers: [{ url: "." }],
-		paths: Object.fromEntries(routes.map((route) => [route.path, pathOf(route)])),
+		paths: Object.fromEntries(routes.map((route) => [route.path.replace(variable, "{$1}"), pathOf(route)])),
 		components: {
 			schemas: components(),
 			securitySchemes: {

@@ -4,7 +4,7 @@ import type { DeadLetterPage, DeadLetterQuery, DeadLetterSelection } from "./dea
 import type { Destination, HoldChange } from "./destination.ts";
 import type { JournalRow } from "./journal-row.ts";
 import type { ExpireRequest, Lease, Settled, Settlement, Taken, TakeRequest } from "./lease.ts";
-import type { Report } from "./report.ts";
+import type { Link, Report } from "./report.ts";
 import type { SetAsidePage, SetAsideQuery, SetAsideSelection } from "./set-aside.ts";
 import type { OutboxStats } from "./tally.ts";
 
@@ -14,7 +14,7 @@ export type { DeadLetter, DeadLetterSelection } from "./dead-letter.ts";
 export type { Destination } from "./destination.ts";
 export { StoreOpenError, StoreUnavailableError } from "./errors.ts";
 export type { Ending, Lease, Settled, Settlement, TakeRequest } from "./lease.ts";
-export type { Report, ReportedEvent } from "./report.ts";
+export { type Report, type ReportedEvent, userIdLinks } from "./report.ts";
 export type { SetAsideBatch } from "./set-aside.ts";
 export type { DestinationStats, OutboxStats } from "./tally.ts";
 
@@ -48,8 +48,10 @@ export interface Outbox {
 	expire(request: ExpireRequest): Promise<number>;
 	/** Stores a report in one step, durable before it resolves. Resolves to false, with nothing stored, for a repeat. */
 	receive(report: Report): Promise<boolean>;
-	/** Finds the person of a destination's alias, if a report or a settlement has linked it. */
-	linked(request: { destination: Destination; alias: string; now: number }): Promise<string | undefined>;
+	/** Finds the people of a destination's aliases, as far as these are linked; resolves to their keys by alias. */
+	linked(request: LinkedRequest): Promise<Map<string, string>>;
+	/** Stores links of a site, each in place of the link of the same alias. Durable before it resolves. */
+	link(request: LinkRequest): Promise<void>;
 	/** Returns false once another process may have taken the lane over, so that no request may be sent for it. */
 	isHeld(lease: Lease): boolean;
 	/** True for a store from which other processes may deliver as well. */
@@ -77,8 +79,8 @@ export interface Outbox {
 	/** Deletes batches that were set aside, and counts their events as discarded; resolves to the number of batches. */
 	discardSetAside(selection: SetAsideSelection): Promise<number>;
 	/**
-	 * Deletes the data of people of a site: their events not fanned out, deliveries, dead letters, `known`, links, and
-	 * own claims. All is out of use in one step, and gone when this resolves. Leases of theirs become void. Claims on event
+	 * Deletes the data of people of a site: their events not fanned out, deliveries, dead letters, `known`, links to them
+	 * and of their userIds, and own claims. All is out of use in one step, and gone when this resolves. Leases of theirs become void. Claims on event
 	 * ids stay, as hashes, so that a late copy of an event is still discarded. Resolves to a summary for each destination.
 	 */
 	forget(request: ForgetRequest): Promise<Forgotten[]>;
@@ -103,6 +105,19 @@ export interface Outbox {
 	 */
 	check(): Promise<{ isFull: boolean }>;
 	close(): Promise<void>;
+}
+
+export interface LinkedRequest {
+	destination: Destination;
+	aliases: readonly string[];
+	now: number;
+}
+
+export interface LinkRequest {
+	site: string;
+	/** At most one link of each alias. */
+	links: readonly Link[];
+	now: number;
 }
 
 export interface OwedQuery {

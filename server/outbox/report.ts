@@ -1,6 +1,9 @@
 import type { Batch, Claim, NewEvent } from "./batch.ts";
 import { type JournalRow, sealBatch } from "./journal-row.ts";
 
+/** Destination of the links from userIds, each as a person's key, to the same people by e-mail. No account has this name. */
+export const userIdLinks = "user ids";
+
 /** Maps a destination's alias of a person, such as a chat session, to the person's key. */
 export interface Link {
 	destination: string;
@@ -8,6 +11,10 @@ export interface Link {
 	/** Key of the person. */
 	person: string;
 }
+
+/** Counts the characters of links, about the bytes that they add to a store. */
+export const linkBytes = (links: readonly Link[]): number =>
+	links.reduce((sum, { alias, person }) => sum + alias.length + person.length, 0);
 
 /** A provider's report about people, and the changes that follow from it. */
 export interface Report {

@@ -48,6 +48,7 @@ export function createChoices(rules: readonly Rule[]) {
 				by[effect] = index;
 			}
 		}
-		return { isSent: what.send ?? isListed(event, place), what, by };
+		// The tracker that an event is taken over from has it already, if it is the destination's own.
+		return { isSent: what.send ?? (via !== place.name && isListed(event, place)), what, by };
 	};
 }

@@ -127,7 +127,7 @@ function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted:
  */
 export function createRouting(rules: readonly Rule[], places: readonly Addressed[]) {
 	const choose = createChoices(rules);
-	const vias = new Set(rules.flatMap(({ via }) => via ?? []));
+	const vias = new Set([...rules.flatMap(({ via }) => via ?? []), ...places.map(({ name }) => name)]);
 	const isNameOfWorth = [
 		...rules.map(({ event }) => event),
 		...places.flatMap(({ events = [], worthProfile = [] }) => [...events, ...worthProfile]),

@@ -38,6 +38,16 @@ export const event = (index: number, email = `visitor${"0".repeat(8)}@example.co
 	},
 });
 
+/** Says an event as a call of Segment's API. */
+function callOf({ id, at, person, context, ...rest }: ReturnType<typeof event>) {
+	const { email, anonymousId } = person;
+	const { url, title, referrer, locale, timezone } = context;
+	const { type, name, data } = rest as { type?: string; name?: string; data?: unknown };
+	const spoken = type === "update" ? { type: "identify", traits: data } : { type, event: name, properties: data };
+	const about = { traits: { email }, page: { url, title, referrer }, locale, timezone };
+	return { messageId: id, timestamp: new Date(at).toISOString(), anonymousId, ...spoken, context: about };
+}
+
 const digits = (value: number, length: number) => value.toString(16).padStart(length, "0");
 
 /** Number of batches that share the time in their ids; a real batch is captured over some seconds too. */
@@ -47,12 +57,13 @@ const batchesAtATime = 16;
  * Returns a function that makes batches at almost no CPU cost: it overwrites ids and the person in one buffer. Ids are
  * UUIDv7 like the browser's, so they start with the time: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
  */
-export function createBatches(connection: number, tracksOnly: boolean): () => Buffer {
+export function createBatches(connection: number, tracksOnly: boolean, asSegment = false): () => Buffer {
 	const blank = "00000000-0000-7000-8000-";
 	const events = Array.from({ length: batchSize }, (_, index) =>
 		event(tracksOnly ? 0 : index, undefined, `${blank}${digits(index, 12)}`),
 	);
-	const body = Buffer.from(JSON.stringify({ writeKey, sentAt: Date.now(), events }));
+	const list = asSegment ? { batch: events.map(callOf) } : { events };
+	const body = Buffer.from(JSON.stringify({ writeKey, sentAt: Date.now(), ...list }));
 	const places = (text: string, offset: number) =>
 		events
 			.map((_, index) => index)

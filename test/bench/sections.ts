@@ -44,23 +44,28 @@ interface Round {
 	fanOutMs: number;
 }
 
-/** Runs the same load on both servers in turn, after one warm-up round. */
-async function alternate(controlServer: Child, proxy: Child, { ms, rounds }: Settings): Promise<Round[]> {
+/** Runs the same load on both servers in turn, after one warm-up round; on the proxy as events or as Segment's calls. */
+async function alternate(
+	controlServer: Child,
+	proxy: Child,
+	{ ms, rounds }: Settings,
+	asSegment = false,
+): Promise<Round[]> {
 	const load = await start("load");
 	const [controlUrl, proxyUrl] = [await urlOf(controlServer), await urlOf(proxy)];
-	const runLoad = (url: string) =>
-		load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false } satisfies Load);
-	async function measure<More>(server: Child, url: string, after: () => Promise<More>) {
+	const runLoad = (url: string, asSegment: boolean) =>
+		load.ask<Loaded>("round", { url, ms, connections, tracksOnly: false, asSegment } satisfies Load);
+	async function measure<More>(server: Child, url: string, asSegment: boolean, after: () => Promise<More>) {
 		const before = await server.ask<number>("cpu");
-		const loaded = await runLoad(url);
+		const loaded = await runLoad(url, asSegment);
 		const more = await after();
 		return { ...loaded, ...more, cpu: ((await server.ask<number>("cpu")) - before) / loaded.events };
 	}
 	const measured: Round[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
-		const control = await measure(controlServer, controlUrl, async () => ({}));
+		const control = await measure(controlServer, controlUrl, false, async () => ({}));
 		const fannedOut = async () => ({ fanOutMs: await proxy.ask<number>("fannedOut") });
-		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, fannedOut);
+		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, asSegment, fannedOut);
 		measured.push({ control, proxy: proxyMeasured, fanOutMs });
 	}
 	return measured.slice(1);
@@ -112,6 +117,15 @@ export async function ingest(settings: Settings, store?: string): Promise<Result
 	];
 }
 
+/** Ingest by Segment's API ÷ ingest by `/v1/batch`, of the same events by two proxies in turn. */
+export async function segment(settings: Settings): Promise<Result[]> {
+	const { destinations } = settings;
+	const { url: sink } = await startSink("refuse");
+	const [direct, door] = [await proxyTo({ sink, destinations }), await proxyTo({ sink, destinations })];
+	const rounds = await alternate(direct, door, settings, true);
+	return ratesAndCosts(rounds, "durable ingest by Segment's API", "/v1/batch", 0.7);
+}
+
 /** Compiles the LD_PRELOAD library that slows every fsync; undefined without a C compiler. */
 function slowSync(): { library: string; remove(): void } | undefined {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
@@ -158,9 +172,15 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	const bare = await control({ kind: "ky", sink: answering.url });
 	const load = await start("load");
 	// Send tracks only: an update without changes costs no request, so requests would not measure the work.
-	const backlog: Load = { url: await urlOf(proxy), ms: 500, connections: 8, tracksOnly: true };
-	await load.ask("round", backlog);
-	await proxy.ask("fannedOut");
+	const batches: Load = { url: await urlOf(proxy), ms: 250, connections: 8, tracksOnly: true };
+	const waiting = () => proxy.ask<number>("waiting");
+	/** Posts events until at least so many wait for each destination. */
+	async function fill(backlog: number): Promise<void> {
+		while ((await waiting()) < backlog) {
+			await load.ask("round", batches);
+			await proxy.ask("fannedOut");
+		}
+	}
 
 	/**
 	 * Runs `work`; resolves to the rate of requests that the sink answered meanwhile, and to the CPU time per request in
@@ -185,11 +205,14 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	}
 	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measure>>>[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
+		// More than any round delivers.
+		await fill(10 * ms);
 		const proxyMeasured = await measure(proxy, sink, async () => {
 			await sink.ask("mode", "answer");
 			await new Promise((done) => setTimeout(done, ms));
 			await sink.ask("mode", "hold");
 		});
+		if ((await waiting()) === 0) throw new Error("the proxy ran out of events to deliver");
 		// The sink holds the proxy's requests under way, so that the proxy is idle while the loops run.
 		const bareMeasured = await measure(bare, answering.sink, () =>
 			bare.ask("run", { ms, loops: concurrency * destinations }),

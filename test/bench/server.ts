@@ -5,10 +5,11 @@ import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
-import { delivery, ingest, latency, type Settings, slowDisk } from "./sections.ts";
+import { delivery, ingest, latency, type Settings, segment, slowDisk } from "./sections.ts";
 
 const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	ingest,
+	segment,
 	slowDisk,
 	delivery,
 	latency,

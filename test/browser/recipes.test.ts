@@ -64,6 +64,51 @@ describe("the recipe for", () => {
 		await buy(await visit());
 	});
 
+	test.each([
+		["React", "react-analytics/main.tsx"],
+		["Vue", "vue-analytics/main.ts"],
+	])("%s, whose calls of another tracker stay", async (_framework, entry) => {
+		shop = await startShop({ page: emptyPage, script: await bundle(entry) });
+		await buy(await visit());
+	});
+
+	test("Google Tag Manager, which puts one tag beside a data layer", async () => {
+		const tag = await readFile(example("google-tag-manager/tag.html"), "utf8");
+		// Tag Manager makes the scripts of a Custom HTML tag anew, without their data- attributes, and takes the data layer.
+		const container = `const holder = document.createElement("div");
+			holder.innerHTML = ${JSON.stringify(tag).replaceAll("</", "<\\/")};
+			for (const given of holder.querySelectorAll("script")) {
+				const script = document.createElement("script");
+				if (given.src) script.src = given.src;
+				script.text = given.text;
+				document.body.append(script);
+			}
+			const { push } = dataLayer;
+			dataLayer.push = (...items) => push.apply(dataLayer, items);`;
+		shop = await startShop({
+			page: `<!doctype html><title>Shop</title><script>
+				window.dataLayer = [{ user_data: { email: "ada@example.com" } }];
+				dataLayer.push({ ecommerce: null }, { event: "view_item", ecommerce: { items: [{ item_id: "iphone-x" }] } });
+			</script><body><script>${container}</script><button onclick='dataLayer.push({ event: "purchase",
+				ecommerce: { transaction_id: "A-1001", value: "99.90", items: [{ item_id: "iphone-x", quantity: "1" }] } })'>Buy</button>`,
+		});
+		const { page, errors } = await visit();
+		await page.getByRole("button", { name: "Buy" }).click();
+		await page.waitForFunction("window.eventferry.flush && window.eventferryAdopted");
+		await page.goto("about:blank");
+		const person = { email: "ada@example.com" };
+		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
+			await shop.sandbox.waitFor({ destination, person, name: "viewitem", data: { itemId: "iphone-x" } });
+			await shop.sandbox.waitFor({
+				destination,
+				person,
+				type: "confirmation",
+				data: { orderId: "A-1001", total: 99.9 },
+			});
+		}
+		expect(errors).toEqual([]);
+	});
+
 	test("Next's app router, rendered on a server and hydrated without a mismatch", async () => {
 		const imports = 'import Layout from "./layout"; import Page from "./page"; const app = <Layout><Page /></Layout>;';
 		const server = await bundle(

@@ -46,7 +46,12 @@ export const scriptTag = (attributes = "") =>
  * answers that a test sets. Its pages begin with the visitor's preamble.
  */
 export async function startSite({ preamble }: Pick<Visitor, "preamble"> = {}) {
-	const script = await readFile(new URL("../../dist/client.js", import.meta.url));
+	const built = (name: string) => readFile(new URL(`../../dist/${name}`, import.meta.url));
+	/** Scripts by their paths: the built ones, and others that a test adds. */
+	const scripts = new Map<string, Buffer | string>([
+		["/ferry/client.js", await built("client.js")],
+		["/ferry/adopt.js", await built("adopt.js")],
+	]);
 	const pages = new Map<string, string>([["/", scriptTag()]]);
 	const batches: Batch[] = [];
 	const paths: string[] = [];
@@ -91,8 +96,8 @@ export async function startSite({ preamble }: Pick<Visitor, "preamble"> = {}) {
 			});
 			if (reply.isCut) response.write(text.slice(0, text.length / 2), () => response.destroy());
 			else response.end(text);
-		} else if (path === "/ferry/client.js") {
-			response.writeHead(200, { "Content-Type": "text/javascript" }).end(script);
+		} else if (scripts.has(path)) {
+			response.writeHead(200, { "Content-Type": "text/javascript" }).end(scripts.get(path));
 		} else if (pages.has(path)) {
 			response
 				.writeHead(200, {
@@ -118,6 +123,7 @@ export async function startSite({ preamble }: Pick<Visitor, "preamble"> = {}) {
 	return {
 		origin,
 		pages,
+		scripts,
 		batches,
 		/** Paths of all requests. */
 		paths,

@@ -26,6 +26,20 @@ describe("eventferry snippet", () => {
 		);
 	});
 
+	test("with --adopt prints a second tag, with the hash of the file that observes other trackers", async () => {
+		const own = await readFile("dist/adopt.js");
+		const { code, stdout } = await commands.run(
+			["snippet", "--adopt", "--url", unusedUrl],
+			commands.validEnvironment(),
+		);
+		expect(code).toBe(0);
+		const [, tag, adopting] = stdout.trimEnd().split("\n");
+		expect(tag).toContain(`src="${unusedUrl}/client.js"`);
+		expect(adopting).toBe(
+			`<script async src="${unusedUrl}/adopt.js" integrity="${sri(own)}" crossorigin="anonymous" data-adopt="crisp helpcrunch vibetrace ga4 segment"></script>`,
+		);
+	});
+
 	test("uses its own file if no proxy answers, and says so", async () => {
 		const own = await readFile("dist/client.js");
 		const { code, stdout, stderr } = await commands.run(

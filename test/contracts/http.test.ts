@@ -231,6 +231,7 @@ describe("a running proxy", () => {
 			["GET", "/v1/events", "POST"],
 			["PATCH", "/v1/events", "POST"],
 			["POST", "/client.js", "GET"],
+			["POST", "/adopt.js", "GET"],
 			["POST", "/healthz", "GET"],
 			["DELETE", "/readyz", "GET"],
 			["POST", "/admin/stats", "GET"],
@@ -1240,64 +1241,69 @@ describe("a proxy mounted in another app", () => {
 	});
 });
 
-describe.skipIf(!existsSync(new URL("../../dist/client.js", import.meta.url)))("/client.js", () => {
-	let running: RunningProxy;
-	beforeAll(async () => {
-		running = await runProxy();
-	});
-	afterAll(() => running.stop());
-	const get = (accept?: string, more: Record<string, string> = {}) => {
-		const { hostname, port } = new URL(running.url);
-		const headers = { ...(accept !== undefined && { "accept-encoding": accept }), ...more };
-		return new Promise<{ status: number; headers: Record<string, string | undefined>; body: Buffer }>((done, fail) => {
-			rawRequest({ hostname, port, path: "/client.js", headers }, async (response) => {
-				const chunks: Buffer[] = [];
-				for await (const chunk of response) chunks.push(chunk);
-				done({
-					status: response.statusCode ?? 0,
-					headers: response.headers as Record<string, string | undefined>,
-					body: Buffer.concat(chunks),
-				});
-			})
-				.on("error", fail)
-				.end();
+describe.skipIf(!existsSync(new URL("../../dist/client.js", import.meta.url))).each(["/client.js", "/adopt.js"])(
+	"%s",
+	(path) => {
+		let running: RunningProxy;
+		beforeAll(async () => {
+			running = await runProxy();
 		});
-	};
-	const plainly = (body: Buffer) => body;
+		afterAll(() => running.stop());
+		const get = (accept?: string, more: Record<string, string> = {}) => {
+			const { hostname, port } = new URL(running.url);
+			const headers = { ...(accept !== undefined && { "accept-encoding": accept }), ...more };
+			return new Promise<{ status: number; headers: Record<string, string | undefined>; body: Buffer }>(
+				(done, fail) => {
+					rawRequest({ hostname, port, path, headers }, async (response) => {
+						const chunks: Buffer[] = [];
+						for await (const chunk of response) chunks.push(chunk);
+						done({
+							status: response.statusCode ?? 0,
+							headers: response.headers as Record<string, string | undefined>,
+							body: Buffer.concat(chunks),
+						});
+					})
+						.on("error", fail)
+						.end();
+				},
+			);
+		};
+		const plainly = (body: Buffer) => body;
 
-	test.each([
-		["br, gzip", "br", brotliDecompressSync],
-		["gzip, deflate, br", "br", brotliDecompressSync],
-		["gzip", "gzip", gunzipSync],
-		["gzip, br;q=0", "gzip", gunzipSync],
-		["identity", undefined, plainly],
-		["br;q=0, gzip;q=0", undefined, plainly],
-		[undefined, undefined, plainly],
-	])("with Accept-Encoding %s is sent as %s", async (accept, encoding, decode) => {
-		const plain = (await get("identity")).body.toString();
-		const { status, headers, body } = await get(accept);
-		expect([status, headers["content-encoding"]]).toEqual([200, encoding]);
-		expect(decode(body).toString()).toBe(plain);
-		expect(headers["content-type"]).toMatch(/^(text|application)\/javascript(;|$)/);
-		expect(headers["cache-control"]).toMatch(/max-age=\d+/);
-		expect(headers.vary).toMatch(/accept-encoding/i);
-		expect(headers.etag).toMatch(/^(W\/)?".+"$/);
-		expect(Number(headers["content-length"])).toBe(body.length);
-	});
+		test.each([
+			["br, gzip", "br", brotliDecompressSync],
+			["gzip, deflate, br", "br", brotliDecompressSync],
+			["gzip", "gzip", gunzipSync],
+			["gzip, br;q=0", "gzip", gunzipSync],
+			["identity", undefined, plainly],
+			["br;q=0, gzip;q=0", undefined, plainly],
+			[undefined, undefined, plainly],
+		])("with Accept-Encoding %s is sent as %s", async (accept, encoding, decode) => {
+			const plain = (await get("identity")).body.toString();
+			const { status, headers, body } = await get(accept);
+			expect([status, headers["content-encoding"]]).toEqual([200, encoding]);
+			expect(decode(body).toString()).toBe(plain);
+			expect(headers["content-type"]).toMatch(/^(text|application)\/javascript(;|$)/);
+			expect(headers["cache-control"]).toMatch(/max-age=\d+/);
+			expect(headers.vary).toMatch(/accept-encoding/i);
+			expect(headers.etag).toMatch(/^(W\/)?".+"$/);
+			expect(Number(headers["content-length"])).toBe(body.length);
+		});
 
-	test("is a 304 for its current ETag, and sent whole for another", async () => {
-		for (const accept of ["br", "gzip", "identity"]) {
-			const { headers } = await get(accept);
-			const again = await get(accept, { "if-none-match": headers.etag ?? "" });
-			expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, headers.etag]);
-			expect((await get(accept, { "if-none-match": '"other"' })).status).toBe(200);
-		}
-	});
+		test("is a 304 for its current ETag, and sent whole for another", async () => {
+			for (const accept of ["br", "gzip", "identity"]) {
+				const { headers } = await get(accept);
+				const again = await get(accept, { "if-none-match": headers.etag ?? "" });
+				expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, headers.etag]);
+				expect((await get(accept, { "if-none-match": '"other"' })).status).toBe(200);
+			}
+		});
 
-	test("may be loaded by pages of every origin", async () => {
-		const response = await fetch(`${running.url}/client.js`, { headers: { origin: "https://anywhere.example" } });
-		expect(response.headers.get("access-control-allow-origin")).toMatch(/^(\*|https:\/\/anywhere\.example)$/);
-		const head = await fetch(`${running.url}/client.js`, { method: "HEAD" });
-		expect([head.status, (await head.text()).length]).toEqual([200, 0]);
-	});
-});
+		test("may be loaded by pages of every origin", async () => {
+			const response = await fetch(`${running.url}${path}`, { headers: { origin: "https://anywhere.example" } });
+			expect(response.headers.get("access-control-allow-origin")).toMatch(/^(\*|https:\/\/anywhere\.example)$/);
+			const head = await fetch(`${running.url}${path}`, { method: "HEAD" });
+			expect([head.status, (await head.text()).length]).toEqual([200, 0]);
+		});
+	},
+);

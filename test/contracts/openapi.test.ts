@@ -121,6 +121,18 @@ const hook = (path: "crisp" | "helpcrunch"): Case[] => {
 };
 const large = "x".repeat(300_000);
 
+const call = { messageId: "m", event: "Signed Up", userId: "u-1", traits: { email: "ada@example.com" } };
+/** Requests to a route of Segment's API; the body is a call, or holds several. */
+const segment = (body: object): Case[] => [
+	{ status: 200, init: post(body, { authorization: `Basic ${btoa(`${serverKey}:`)}` }) },
+	{ status: 200, init: post({ ...body, writeKey: "site_shop" }, asPage) },
+	{ status: 400, init: post([], asPage) },
+	{ status: 401, init: post({ ...body, writeKey: "another" }, asPage) },
+	{ status: 403, init: post({ ...body, writeKey: "site_shop" }, { ...asPage, origin: "https://evil.example" }) },
+	{ status: 413, init: post({ ...body, large: large + large }, asPage) },
+	{ status: 415, init: post(body, { ...asPage, "content-type": "application/json; charset=utf-16" }) },
+];
+
 /** Requests of each kind to every route, with the expected status. */
 const cases: Record<string, () => Case[]> = {
 	"post /v1/batch": () => [
@@ -147,10 +159,21 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 413, init: remove({ email: large }, asBackend) },
 		{ status: 415, init: remove("a", { ...asBackend, "content-type": "text/plain" }) },
 	],
+	...Object.fromEntries(
+		["identify", "track", "page", "screen", "group", "alias", ..."itpsga"].map((path) => [
+			`post /segment/v1/${path}`,
+			() => segment(call),
+		]),
+	),
+	"post /segment/v1/batch": () => segment({ batch: [{ type: "track", ...call }] }),
+	"post /segment/v1/b": () => segment({ batch: [] }),
+	"get /segment/v1/projects/{key}/settings": () => [{ status: 404 }],
+	"get /segment/sourceConfig": () => [{ status: 200, query: "?writeKey=site_shop" }, { status: 404 }],
 	"get /v1/open.gif": () => [{ status: 200, query: "?t=forged" }, { status: 200 }],
 	"post /v1/hooks/crisp": () => hook("crisp"),
 	"post /v1/hooks/helpcrunch": () => hook("helpcrunch"),
 	"get /client.js": () => [{ status: 200 }],
+	"get /adopt.js": () => [{ status: 200 }],
 	"get /healthz": () => [{ status: 200 }],
 	"get /readyz": () => [{ status: 200 }],
 	"get /metrics": () => [{ status: 200 }],

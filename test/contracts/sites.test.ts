@@ -58,6 +58,18 @@ describe("one proxy for several sites, from one configuration file", () => {
 		expect(blogSandbox.requests("vibetrace")).toEqual([]);
 	});
 
+	test("an event of a provider's own script in the page does not go to that provider again", async () => {
+		const of = (via: string) =>
+			event({ name: `via ${via}`, person: { email: `${via}@example.com` }, context: { via } });
+		const sent = await post("site_shop", "https://shop.example", of("crisp"), of("vibetrace"), of("ga4"), of("nobody"));
+		expect(sent.status).toBe(202);
+		const arrived = (destination: "crisp" | "vibetrace") =>
+			eventsAt(commands.sandbox, destination).flatMap((each) => each.split(" via ")[1] ?? []);
+		await commands.sandbox.until(() => [...arrived("crisp"), ...arrived("vibetrace")].length === 6);
+		expect(arrived("crisp").toSorted()).toEqual(["ga4", "nobody", "vibetrace"]);
+		expect(arrived("vibetrace").toSorted()).toEqual(["crisp", "ga4", "nobody"]);
+	});
+
 	test("one site's pages cannot use another's write key", async () => {
 		for (const [writeKey, origin] of [
 			["site_shop", "https://blog.example"],

@@ -54,6 +54,18 @@ threats(
 	},
 );
 
+threats(
+	"large batches of one address",
+	{ config: { rateLimit: { perAddress: 20 } } },
+	{
+		"a large batch of Segment's API costs less than many": async ({ post }) => {
+			const send = (count: number) => post({ writeKey, batch: Array(count).fill({}) }, {}, "/segment/v1/batch");
+			expect((await send(1_901)).status).toBe(200);
+			await isLimited(await send(1));
+		},
+	},
+);
+
 const long = (name: string) => `${name}-`.padEnd(32, "0123456789");
 threats(
 	"guesses from the address of the secrets' owner",
@@ -183,6 +195,17 @@ threats(
 		"a batch has too many events": async ({ post }) => {
 			const response = await post(batchOf(...Array.from({ length: 101 }, () => event())));
 			expect(await problemOf(response)).toMatchObject({ status: 400, code: "malformed_body" });
+		},
+		"a batch of Segment's API has too many calls, or is too large": async ({ post, url }) => {
+			const send = (body: unknown, headers = {}) => post(body, headers, "/segment/v1/batch");
+			const response = await send({ writeKey, batch: Array(2_501).fill({}) });
+			expect(await problemOf(response)).toMatchObject({ status: 400, code: "malformed_body" });
+			const tooLarge = { status: 413, code: "body_too_large" };
+			const large = JSON.stringify({ writeKey, batch: [], pad: "x".repeat(512 * KB) });
+			expect(await problemOf(await send(large))).toMatchObject(tooLarge);
+			expect(await problemOf(await send(gzipSync(large), { "content-encoding": "gzip" }))).toMatchObject(tooLarge);
+			const init = { method: "POST", headers: { origin }, body: new Blob([large]).stream(), duplex: "half" };
+			expect(await problemOf(await fetch(`${url}/segment/v1/batch`, init as RequestInit))).toMatchObject(tooLarge);
 		},
 		"data is nested so deep that it can be read and not written": async (built) => {
 			const { post, settled } = built;

@@ -36,6 +36,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a page of another origin reads what the proxy answers": { "readable-origins": always, "readable-problems": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
 	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
+	"a visitor sends as the backend by Segment's API": { "segment-keys": replaced(/&&[^)]*\)[^)]*\)/, "") },
 	"a visitor reads a secret in the page, where it is also the write key": { "public-secret": never },
 	"an operator's route is asked by somebody else": { "admin-token": always },
 	"a path is spelled so that a reverse proxy's rule for it does not match": {
@@ -77,6 +78,11 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 		"text-body-size": never,
 	},
 	"a batch has too many events": { "batch-size": replaced(/\.max\(.*\)/s, "") },
+	"a batch of Segment's API has too many calls, or is too large": {
+		"segment-calls": larger,
+		"segment-body-size": larger,
+	},
+	"a large batch of Segment's API costs less than many": { "segment-batch-cost": gone },
 	"data is nested so deep that it can be read and not written": { "data-depth": never, "data-depth-fast": never },
 	"data is large, or has very many keys": { "event-limits": larger },
 	"a name, an id or an address is very long": { "event-limits": larger },
@@ -107,6 +113,9 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"a visitor sets fields of a profile that are not theirs": { "crisp-fields": always, "helpcrunch-fields": always },
 	"a visitor gives a provider's own id of somebody else": {
 		"person-fields": replaced(/^(.*) = \{\}/, "$1 = { ids: $1.ids }"),
+	},
+	"a visitor is sent what a backend said of somebody else's userId": {
+		"user-ids-of-backend": replaced(/= \w+ \?/, "= true ?"),
 	},
 	"a visitor says that an e-mail was opened": { "email-open-sender": never },
 	"a visitor uses up the id of somebody else's event": {
@@ -163,7 +172,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
-	"a provider sends our key elsewhere by a redirect": { "no-redirects": replaced(/"manual"/, '"follow"') },
+	"a provider sends our key elsewhere by a redirect":
+		"requests go through undici's dispatcher, which has no code that follows redirects",
 	"a provider's answer is a page, or reaches an object's prototype": { "no-sniffing": gone },
 	"an answer moves the cursor of the operator's terminal": { "terminal-text": value("/(?!)/gu") },
 	"a provider is spoken to in the clear": { https: always },

@@ -1,7 +1,7 @@
 import { expect, vi } from "vitest";
 import { signIdentity } from "../../server/index.ts";
 import type { SandboxRequest } from "../../server/sandbox/index.ts";
-import { event, serverKey } from "../support/proxy.ts";
+import { event, serverKey, writeKey } from "../support/proxy.ts";
 import { type Built, threats } from "./built.ts";
 
 const someone = (name: string) => ({ email: `${name}@example.com`, userId: `u-${name}` });
@@ -112,6 +112,23 @@ threats(
 				expect(people.find(({ email }) => email === "victim@example.com")?.events).toEqual([]);
 				expect(people.find(({ email }) => email === "thief@example.com")?.events).toHaveLength(1);
 			}
+		},
+		"a visitor is sent what a backend said of somebody else's userId": async (built) => {
+			const { post, settled, sandbox } = built;
+			const before = (await settled(0)).events;
+			const call = async (path: string, body: object, isBackend: boolean) => {
+				const authorization = `Basic ${Buffer.from(`${isBackend ? serverKey : writeKey}:`).toString("base64")}`;
+				const headers = isBackend ? { origin: undefined, authorization } : { authorization };
+				expect((await post({ userId: "u-hidden", ...body }, headers, `/segment/v1/${path}`)).status).toBe(200);
+			};
+			await call("identify", { traits: { email: "hidden@example.com" } }, true);
+			await call("identify", { traits: { email: "snoop@example.com" } }, false);
+			await call("track", { event: "told by the backend" }, true);
+			await call("track", { event: "told by the page" }, false);
+			await settled(before + 4);
+			const told = (email: string) => sandbox.people("crisp").find((person) => person.email === email)?.events ?? [];
+			expect(told("hidden@example.com").map(({ name }) => name)).toEqual(["told by the backend"]);
+			expect(told("snoop@example.com")).toEqual([]);
 		},
 		"a visitor says that an e-mail was opened": async ({ batch }) => {
 			const { accepted, rejected } = await batch(event({ type: "email_open" }));

@@ -89,6 +89,40 @@ threats(
 			await settled(0);
 			expect(JSON.stringify(sandbox.requests())).not.toContain("forged");
 		},
+		"a visitor sends as the backend by Segment's API": async ({ post, settled, sandbox }) => {
+			const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+			const call = { event: "forged", traits: { email: "ada@example.com" } };
+			const wrong = [
+				"x:",
+				":",
+				"",
+				`:${serverKey}`,
+				`x${serverKey}:`,
+				`${serverKey}x:`,
+				` ${serverKey}:`,
+				`${adminToken}:`,
+			];
+			for (const authorization of [
+				...wrong.map(basic),
+				`Bearer ${serverKey}`,
+				`Basic ${serverKey}`,
+				"Basic",
+				undefined,
+			]) {
+				for (const path of ["/segment/v1/track", "/segment/v1/batch", "/v1/batch"]) {
+					const response = await post({ ...call, batch: [{ type: "track", ...call }] }, { authorization }, path);
+					expect([400, 401], `${path} ${authorization}`).toContain(response.status);
+				}
+			}
+			// A write key is a page's wherever it stands.
+			for (const changes of [{ authorization: basic(`${writeKey}:`) }, {}]) {
+				const response = await post({ ...call, writeKey }, { origin: undefined, ...changes }, "/segment/v1/track");
+				expect(await problemOf(response)).toMatchObject({ status: 403, code: "origin_not_allowed" });
+			}
+			expect((await post({ ...call, writeKey: serverKey }, {}, "/segment/v1/track")).status).toBe(401);
+			await settled(0);
+			expect(JSON.stringify(sandbox.requests())).not.toContain("forged");
+		},
 		"an operator's route is asked by somebody else": async (built) => {
 			const given = [undefined, "Bearer ", `Bearer ${serverKey}`, `Basic ${adminToken}`, `Bearer ${adminToken}x`];
 			for (const path of ["/admin/stats", "/admin/deadletters", "/ADMIN/stats", "//admin/stats", "/admin/./stats"]) {

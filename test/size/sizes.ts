@@ -13,6 +13,7 @@ export async function withSizes(readme: string): Promise<string> {
 	const rows = {
 		"the script tag's file": script,
 		"`createTracker` from npm, idb-keyval included": size(output[0].code),
+		"`/adopt.js`, for all five trackers": size(readFileSync("dist/adopt.js")),
 		"`eventferry/react`": size(readFileSync("dist/client/react.js")),
 	};
 	const replaced = Object.entries(rows).reduce(

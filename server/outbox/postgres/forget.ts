@@ -1,7 +1,7 @@
 import { personClaims } from "../claim-key.ts";
 import { countEvents, type Head, withoutPeople } from "../journal-row.ts";
 import { sweepSize } from "../limits.ts";
-import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason, userIdLinks } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import { releaseBundles, removeBundles } from "./bundles.ts";
 import { loadClaims } from "./claims.ts";
@@ -144,6 +144,11 @@ export function createForget(
 				at(String(name)).known.push(restored(String(value)));
 			}
 			void removeFrom("link", "name");
+			void run(
+				`DELETE FROM eventferry.link USING eventferry.destination
+				WHERE destination.id = link.destination AND site = $1 AND name = $2 AND alias = ANY($3::text[])`,
+				[site, userIdLinks, stored],
+			);
 			void run(
 				`DELETE FROM eventferry.claim USING unnest($1::uuid[], $2::uuid[]) AS t (first, last)
 				WHERE key BETWEEN t.first AND t.last`,

@@ -176,7 +176,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			return expired;
 		},
 		receive: createReports(shared, room, exclusively),
-		linked: createLinks(shared),
+		...createLinks(shared, room),
 		...createDeadLetters(shared, exclusively),
 		...setAside,
 		forget: createForget(shared, exclusively, leases.removed),

@@ -45,10 +45,11 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			if (taken.size > 0)
 				for (const [place, each] of routed.entries()) each.route = routeWithout(each.route, taken.get(offset + place));
 			const owed = byDestination(routed);
+			const theirs = { person, lanes: lanes.ofPerson(person) };
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
-				const added = lanes.addEntry(destination, person, { bundle, deliveries }, now, most);
+				const added = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
 				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}

@@ -1,6 +1,6 @@
 import { personClaims } from "../claim-key.ts";
 import { type Head, withoutPeople } from "../journal-row.ts";
-import { type ForgetRequest, type Forgotten, forgottenReason } from "../outbox.ts";
+import { type ForgetRequest, type Forgotten, forgottenReason, userIdLinks } from "../outbox.ts";
 import { discardedFor, siteItself } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf } from "./statements.ts";
@@ -53,6 +53,7 @@ export function createForget({ run, all, idOf, namesOf, count, bundles, claims, 
 			count(idOf(site, siteItself), "events", journal.events);
 			for (const name of namesOf(site)) forgetAt(site, person, at(name));
 			run("DELETE FROM link WHERE site = ? AND person = ?", [site, person]);
+			run("DELETE FROM link WHERE site = ? AND destination = ? AND alias = ?", [site, userIdLinks, person]);
 			run("DELETE FROM claim WHERE key BETWEEN ? AND ?", personClaims(site, person));
 		}
 		for (const { destination, owed, dead } of result.values()) {

@@ -1,5 +1,5 @@
-import type { Destination } from "../destination.ts";
 import { linkFreshMs } from "../limits.ts";
+import type { LinkedRequest } from "../outbox.ts";
 import type { Link } from "../report.ts";
 import type { Statements } from "./statements.ts";
 
@@ -11,12 +11,16 @@ export function createLinks({ run, get }: Statements) {
 	return {
 		link,
 
-		linked({ destination: { site, name }, alias, now }: { destination: Destination; alias: string; now: number }) {
-			const found = get("SELECT * FROM link WHERE site = ? AND destination = ? AND alias = ?", [site, name, alias]);
-			if (!found) return undefined;
-			const person = String(found.person);
-			if (Number(found.used_at) < now - linkFreshMs) link(site, { destination: name, alias, person }, now);
-			return person;
+		linked({ destination: { site, name }, aliases, now }: LinkedRequest): Map<string, string> {
+			const people = new Map<string, string>();
+			for (const alias of aliases) {
+				const found = get("SELECT * FROM link WHERE site = ? AND destination = ? AND alias = ?", [site, name, alias]);
+				if (!found) continue;
+				const person = String(found.person);
+				if (Number(found.used_at) < now - linkFreshMs) link(site, { destination: name, alias, person }, now);
+				people.set(alias, person);
+			}
+			return people;
 		},
 	};
 }

@@ -1,5 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { JournalRow } from "../journal-row.ts";
+import type { LinkRequest } from "../outbox.ts";
+import { linkBytes } from "../report.ts";
 import { createBudgets } from "./budget.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createEnds } from "./ends.ts";
@@ -38,6 +40,10 @@ export function createSqliteStore(db: DatabaseSync, options?: RoomOptions) {
 		expire: createExpiry(shared, ends),
 		receive: createReports(shared),
 		linked: links.linked,
+		link({ site, links: all, now }: LinkRequest): void {
+			room.ensureRoom(linkBytes(all), true);
+			for (const each of all) links.link(site, each, now);
+		},
 		deadLetters: deadLetters.deadLetters,
 		replayStep: deadLetters.replayStep,
 		discardStep: deadLetters.discardStep,

@@ -24,7 +24,7 @@ const isMachineError = (error: unknown) =>
 const isUnknownCommit = (error: unknown) => error instanceof Error && "errcode" in error && error.errcode === 1034;
 
 /** Calls that need room in a store of limited size. */
-const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "check"]);
+const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "link", "check"]);
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 

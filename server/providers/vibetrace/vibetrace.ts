@@ -34,6 +34,14 @@ export const vibetrace: ProviderDefinition<typeof options> = {
 	create: createVibetraceConnector,
 };
 
+/** Fields without which Vibetrace refuses a standard event, and which trackers often do not give. */
+const requiredFields = new Map([
+	["viewcategory", "category"],
+	["search", "query"],
+	["addtocart", "cartId"],
+	["checkout", "cartId"],
+]);
+
 /** Attributes that decide consent or identity at Vibetrace. A browser must not set them. */
 const privileged = new Set(["email", "_id", "issubscribed", "unsubscribed"]);
 /** Spells a name as a tolerant reader may: without case, outer white space, accents, characters' forms and invisible ones. */
@@ -118,7 +126,10 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
 		}
 		if (event.type === "confirmation") return { confirmation: data };
-		if (isStandard(event)) return { [event.name]: data };
+		if (isStandard(event)) {
+			const required = requiredFields.get(event.name);
+			if (required === undefined || data[required] != null) return { [event.name]: data };
+		}
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 

@@ -167,6 +167,7 @@ const nearlyEvent = fc.constantFrom(...eventTypes).chain((type) =>
 				referrer: contextText,
 				locale: contextText,
 				timezone: contextText,
+				via: contextText,
 			}),
 		),
 		name: type === "track" ? often(id, "", filled(120), filled(121)) : maybe(id),

@@ -2,7 +2,14 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { migrateStore } from "../../../server/outbox/migrate/migrate.ts";
-import type { Claim, Lease, NewEvent, Outbox, OutboxStats } from "../../../server/outbox/outbox.ts";
+import {
+	type Claim,
+	type Lease,
+	type NewEvent,
+	type Outbox,
+	type OutboxStats,
+	userIdLinks,
+} from "../../../server/outbox/outbox.ts";
 import { openPostgres } from "../../../server/outbox/postgres/open.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import { runHere } from "../../support/command.ts";
@@ -51,6 +58,7 @@ async function fill(outbox: Outbox): Promise<void> {
 	}
 	await outbox.advance({ destination: crisp, limits, want: 7, now: 0 });
 	await outbox.hold({ destination: helpcrunch, from: undefined, to: "waiting" });
+	await outbox.link({ site: "site", links: [{ destination: userIdLinks, alias: "userId:1", person: "ada" }], now: 5 });
 	await outbox.append({
 		site: "other",
 		events: [event("eve", "x", { destinations: [] })],
@@ -140,9 +148,11 @@ describe("a store moved from a file into PostgreSQL", () => {
 		expect(await after.budgetUse({ since: 0 })).toEqual(await before.budgetUse({ since: 0 }));
 		const advance = { destination: crisp, limits, want: 1_000, now: 1 };
 		expect(await after.advance(advance)).toEqual(await before.advance(advance));
-		expect(await after.linked({ destination: crisp, alias: "alias 2", now: 0 })).toBe(
-			await before.linked({ destination: crisp, alias: "alias 2", now: 0 }),
+		expect(await after.linked({ destination: crisp, aliases: ["alias 2"], now: 0 })).toEqual(
+			await before.linked({ destination: crisp, aliases: ["alias 2"], now: 0 }),
 		);
+		const userIds = { destination: { site: "site", name: userIdLinks }, aliases: ["userId:1"], now: 0 };
+		expect(await after.linked(userIds)).toEqual(new Map([["userId:1", "ada"]]));
 		for (const outbox of [before, after]) {
 			await outbox.append({ site: "site", events: people.map((person) => event(person, "1")) });
 			await outbox.append({ site: "site", events: [event("ada", "new")] });

@@ -18,6 +18,7 @@ import {
 	type ReportedEvent,
 	type Settlement,
 	type TakeRequest,
+	userIdLinks,
 } from "../../../server/outbox/outbox.ts";
 
 const crisp = { site: "site", name: "crisp" };
@@ -1164,7 +1165,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			...more,
 		});
 		const plain = (each: NewEvent): ReportedEvent => ({ event: each, unless: [], marks: [] });
-		const linked = (alias: string, now = 0) => outbox.linked({ destination: crisp, alias, now });
+		const linked = async (alias: string, now = 0) =>
+			(await outbox.linked({ destination: crisp, aliases: [alias], now })).get(alias);
 
 		it("is received once, even if repeated concurrently and after a restart", async () => {
 			const events = [plain(event("ada", "1"))];
@@ -1233,12 +1235,14 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await takeOne(0)).toMatchObject({ known: undefined, bodies: ["1"] });
 			expect((await take(0, helpcrunch))[0]).toMatchObject({ known: "{}", bodies: ["1"] });
 			expect(await linked("profile")).toBeUndefined();
-			expect(await outbox.linked({ destination: helpcrunch, alias: "profile", now: 0 })).toBe("ada");
+			const aliases = { destination: helpcrunch, aliases: ["profile"], now: 0 };
+			expect(await outbox.linked(aliases)).toEqual(new Map([["profile", "ada"]]));
 		});
 	});
 
 	describe("a link", () => {
-		const linked = (alias: string, now = 0) => outbox.linked({ destination: crisp, alias, now });
+		const linked = async (alias: string, now = 0) =>
+			(await outbox.linked({ destination: crisp, aliases: [alias], now })).get(alias);
 		const link = async (person: string, now = 0) => {
 			await append([event(person, "1")]);
 			const lease = (await take(now)).find((each) => each.person === person);
@@ -1252,6 +1256,43 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await linked("profile of ada")).toBe("ada");
 			await outbox.forget({ site: "site", people: ["ada"] });
 			expect([await linked("profile of ada"), await linked("profile of bob")]).toEqual([undefined, "bob"]);
+		});
+
+		const byUserId = (...aliases: string[]) =>
+			outbox.linked({ destination: { site: "site", name: userIdLinks }, aliases, now: 0 });
+		const linkUserIds = (links: Record<string, string>, site = "site") =>
+			outbox.link({
+				site,
+				links: Object.entries(links).map(([alias, person]) => ({ destination: userIdLinks, alias, person })),
+				now: 0,
+			});
+
+		it("can be stored by itself, replaces the link of the same alias, and is there after a restart", async () => {
+			await linkUserIds({ "userId:1": "email:ada", "userId:2": "email:bob" });
+			await linkUserIds({ "userId:1": "email:ada@new", "userId:3\0": "email:eve" });
+			await linkUserIds({ "userId:1": "email:other" }, "another site");
+			outbox = await reopen();
+			expect(await byUserId("userId:1", "userId:2", "userId:3\0", "userId:4")).toEqual(
+				new Map([
+					["userId:1", "email:ada@new"],
+					["userId:2", "email:bob"],
+					["userId:3\0", "email:eve"],
+				]),
+			);
+		});
+
+		it("of a userId is deleted with the userId, and with the e-mail", async () => {
+			await linkUserIds({ "userId:1": "email:ada", "userId:2": "email:bob", "userId:3": "email:eve" });
+			await outbox.forget({ site: "site", people: ["userId:1"] });
+			await outbox.forget({ site: "site", people: ["email:bob"] });
+			expect(await byUserId("userId:1", "userId:2", "userId:3")).toEqual(new Map([["userId:3", "email:eve"]]));
+		});
+
+		it("of userIds can be stored by many at once, in any order", async () => {
+			const ids = Array.from({ length: 50 }, (_, place) => `userId:${place}`);
+			const all = (order: string[]) => linkUserIds(Object.fromEntries(order.map((id) => [id, `email:${id}`])));
+			await Promise.all(Array.from({ length: 20 }, (_, turn) => all(turn % 2 ? ids : ids.toReversed())));
+			expect((await byUserId(...ids)).size).toBe(50);
 		});
 
 		it("is deleted after a long time without use", async () => {
@@ -1586,7 +1627,8 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const known = new Map((await take(now)).map((lease) => [lease.person, lease.known]));
 			expect(known.get("p0")).toHaveLength(8_000);
 			expect(known.get("p1")).toBeUndefined();
-			expect(await outbox.linked({ destination: crisp, alias: "session of p0", now })).toBe("p0");
+			const aliases = ["session of p0"];
+			expect(await outbox.linked({ destination: crisp, aliases, now })).toEqual(new Map([["session of p0", "p0"]]));
 		});
 	});
 

@@ -84,6 +84,16 @@ describe("an event", () => {
 			{ type: "track", name: "viewitem", data: { itemId: 5 } },
 			{ viewitem: { itemId: 5 } },
 		],
+		[
+			"a standard event of a basket stands under its own key",
+			{ type: "track", name: "addtocart", data: { cartId: 7, itemId: 5 } },
+			{ addtocart: { cartId: 7, itemId: 5 } },
+		],
+		[
+			"a standard event of a basket without the basket's id, which Vibetrace would refuse, is generic",
+			{ type: "track", name: "addtocart", data: { cartId: null, itemId: 5 } },
+			generic("addtocart", { cartId: null, itemId: 5 }),
+		],
 		["a standard event that is not configured is generic", { type: "track", name: "search" }, generic("search")],
 		["a name that every object inherits is generic", { type: "track", name: "toString" }, generic("toString")],
 		[

@@ -123,7 +123,10 @@ describe("the PostgreSQL outbox", () => {
 		for (const lease of leases) {
 			const ending = { kind: "dead", reason: lease.person, message: lease.person } as const;
 			await outbox.settle({ lease, now: 0, known: lease.person, aliases: [lease.person], ended: { count: 1, ending } });
-			expect(await outbox.linked({ destination: crisp, alias: lease.person, now: 0 })).toBe(lease.person);
+			const { person } = lease;
+			expect(await outbox.linked({ destination: crisp, aliases: [person], now: 0 })).toEqual(
+				new Map([[person, person]]),
+			);
 		}
 		const { items } = await outbox.deadLetters({ limit: 100 });
 		expect(items.map(({ reason, message }) => [reason, message])).toEqual(odd.map((text) => [text, text]));
