@@ -1,10 +1,12 @@
 import type { CheckedSite } from "./config/config.ts";
 import type { DeliveryOptions } from "./config/destination.ts";
+import type { OnBlocked } from "./destinations/loop-watch.ts";
+import { createOwn } from "./destinations/own.ts";
 import type { ReportedSite } from "./inbound/index.ts";
 import type { Provider } from "./providers/provider.ts";
 import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
 
-/** A site's account with one provider, and its delivery options. */
+/** A site's account with one provider or destination of its own, and its delivery options. */
 export interface Account {
 	provider: Provider;
 	options: DeliveryOptions;
@@ -15,9 +17,14 @@ const accountsAt = <Name extends ProviderName>(
 	options: (Accounts[Name] & DeliveryOptions) | undefined,
 ): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
 
-/** Makes a site's accounts, one for each provider in its configuration. */
-export const accountsOf = (site: CheckedSite): Account[] =>
-	providerNames.flatMap((name) => accountsAt(name, site[name]));
+/** Makes a site's accounts, one for each provider and destination of its own in its configuration. */
+export const accountsOf = (site: CheckedSite, onBlocked: OnBlocked = () => {}): Account[] => [
+	...providerNames.flatMap((name) => accountsAt(name, site[name])),
+	...Object.entries(site.destinations ?? {}).map(([name, own]) => ({
+		provider: createOwn(name, own, onBlocked),
+		options: { ...own, budget: undefined },
+	})),
+];
 
 /** Returns a site's name in the store. Names in sandbox mode differ, so that its events never reach real accounts. */
 export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);

@@ -7,7 +7,7 @@ import { definitions, type ProviderName, providerNames } from "../providers/regi
 export const eventType = z.enum(eventTypes, `must be one of ${eventTypes.join(", ")}`);
 
 /** Options about deliveries, the same for every provider. */
-const deliveryOptions = {
+export const deliveryOptions = {
 	/** Types of events that are delivered; default all but `page`. */
 	events: z.array(eventType).optional(),
 	/** Maximum of requests per day, minute or second, whichever the provider's limit is for; default: that limit. */
@@ -44,5 +44,6 @@ export const destinations = Object.fromEntries(
 ) as Destinations;
 
 /** Whether a site's events are delivered anywhere. */
-export const hasDestination = (site: { [Name in ProviderName]?: object | undefined }): boolean =>
-	providerNames.some((name) => site[name] !== undefined);
+export const hasDestination = (
+	site: { [Name in ProviderName]?: object | undefined } & { destinations?: object | undefined },
+): boolean => providerNames.some((name) => site[name] !== undefined) || Object.keys(site.destinations ?? {}).length > 0;

@@ -155,7 +155,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	}
 
 	/** Reads the bodies of leased lanes, and what is known of their people. Only the owner of a lease removes deliveries. */
-	async function read(run: Run, destination: number, given: readonly Given[], deliveries: number) {
+	async function read(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
+		const { deliveries, isMixed } = request;
 		if (given.length === 0) return new Map<number, Row>();
 		const rows = await run(readLeading, [
 			destination,
@@ -164,7 +165,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				"id",
 				"done",
 				({ shown = deliveries }) => Math.min(deliveries, shown),
-				({ shown }) => shown === undefined,
+				({ shown }) => !isMixed && shown === undefined,
 				"person",
 			),
 		]);
@@ -189,7 +190,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				wakeUp(run, destination, request),
 				leaseAll(run, destination, request),
 			]);
-			return { ...found, nextAt, rows: await read(run, destination, found.given, request.deliveries) };
+			return { ...found, nextAt, rows: await read(run, destination, found.given, request) };
 		});
 		const leases = given.map(
 			({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
