@@ -7,7 +7,12 @@ import { providerNames } from "../providers/registry.ts";
 import { type DeliveryOptions, deliveryOptions } from "./destination.ts";
 
 const aFunction = <Key extends "send" | "plan" | "probe" | "remove">(_name: Key) =>
-	z.custom<NonNullable<OwnDestination[Key]>>((value) => typeof value === "function", "must be a function").optional();
+	z
+		.custom<NonNullable<OwnDestination[Key]>>((value) => typeof value === "function", {
+			error: "must be a function",
+			abort: false,
+		})
+		.optional();
 
 /** Length of a URL, in characters. */
 const urlMost = 2_048;
