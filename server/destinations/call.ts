@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setMaxListeners } from "node:events";
 import type { Known, Outcome } from "../providers/provider.ts";
 import { AnswerError, readAnswer } from "./answer.ts";
@@ -9,6 +10,12 @@ import { type OnBlocked, watchLoop } from "./loop-watch.ts";
 /** Time limit of a call, ms. */
 // Guard (SECURITY.md): own-timeout
 const timeoutMs = 10_000;
+
+/** Name of the destination whose function has started what runs now. */
+const current = new AsyncLocalStorage<string>();
+
+/** Returns the destination whose function started what runs now, or threw the error that nobody handled. */
+export const currentDestination = (): string | undefined => current.getStore();
 
 /** A function of a destination, for words: "slack: send threw …". */
 interface Called {
@@ -53,7 +60,7 @@ export async function callFunction(
 			const sending = { fetch: boundedFetch(limit.signal), signal: limit.signal, known };
 			let answering: unknown;
 			try {
-				answering = call(sending);
+				answering = current.run(destination, call, sending);
 			} finally {
 				watch.waits();
 			}

@@ -1,12 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { defineDestination, type OwnDestination } from "../../server/index.ts";
 import type { Event } from "../../shared/event.ts";
 import { listen } from "../bench/listen.ts";
+import { runHere } from "../support/command.ts";
+import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { event, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
-import { postEvents, serve, temporaryFolder, track } from "../support/served.ts";
+import { postEvents, serve, stats, temporaryFolder, track } from "../support/served.ts";
 
 let running: RunningProxy | undefined;
 const closing: (() => void)[] = [];
@@ -352,6 +354,13 @@ describe("a faulty function", () => {
 					hangs: { send: () => new Promise(() => {}) },
 					blocks: { send() { block(1500); return { kind: "delivered" }; } },
 					later: { async send() { await null; block(1500); return { kind: "delivered" }; } },
+					careless: {
+						send() {
+							setTimeout(() => { throw new Error("later") }, 10);
+							void (async () => { await null; throw new Error("floating"); })();
+							return { kind: "delivered" };
+						},
+					},
 					forgetful: { send(event, { fetch }) { void fetch("http://127.0.0.1:1"); } },
 					good: { send: (event, { fetch }) => fetch(${JSON.stringify(url)}, { method: "POST", body: event.id }) },
 				} }],
@@ -370,13 +379,9 @@ describe("a faulty function", () => {
 				.split("\n")
 				.filter((line) => line.includes("blocked the event loop"));
 		await vi.waitFor(() => expect(logged().join("\n")).toMatch(/"destinations":\["blocks"\]/), { timeout: 15_000 });
-		const stats = async () => {
-			const answer = await fetch(`${served.url}/admin/stats`, { headers: { authorization: "Bearer admin-token" } });
-			return ((await answer.json()) as { destinations: Record<string, object> }).destinations;
-		};
 		await vi.waitFor(
 			async () =>
-				expect(await stats()).toMatchObject({
+				expect((await stats(served.url)).destinations).toMatchObject({
 					hangs: { waiting: 2, delivered: 0, dead: 0 },
 					blocks: { delivered: 2 },
 					later: { delivered: 2 },
@@ -386,6 +391,8 @@ describe("a faulty function", () => {
 			{ timeout: 15_000 },
 		);
 		expect(logged().join("\n")).toMatch(/"later"/);
+		const left = served.output().match(/"destination":"careless","error":"Error","msg":".*nobody handled/g);
+		expect(left).toHaveLength(4);
 		expect(await served.stop()).toBe(0);
 		folder.remove();
 	});
@@ -425,5 +432,96 @@ describe("a faulty function", () => {
 		await proxy.batch(of("ada@example.com"));
 		await proxy.settled(1);
 		expect(seen).toEqual([200, "the answer is longer than 65536 bytes", 302]);
+	});
+});
+
+describe("a proxy that shares its store with another one", () => {
+	let cluster: Cluster;
+	beforeAll(async () => {
+		cluster = await startPostgres();
+	});
+	afterAll(() => cluster.stop());
+
+	test("leaves a destination alone that only the other one has, and says so", { timeout: 60_000 }, async () => {
+		const folder = temporaryFolder();
+		const { url, received } = await server(() => [200]);
+		const store = await cluster.database();
+		const start = async (file: string, destinations: string) => {
+			const config = join(folder.path, file);
+			await writeFile(
+				config,
+				`let calls = 0;
+				export default { port: 0, store: ${JSON.stringify(store)}, adminToken: "admin-token", sites: [{
+					writeKey: "site_test", origins: ["https://shop.example"], serverKey: "server-key", destinations: ${destinations},
+				}] };`,
+			);
+			return serve({ PATH: process.env.PATH ?? "" }, ["--config", config]);
+		};
+		const post = `(event, { fetch }) => fetch(${JSON.stringify(url)}, { method: "POST", body: event.name })`;
+		const first = await start("first.mjs", `{ late: { send: () => ({ kind: "wait", retryAfter: 3600 }) } }`);
+		await postEvents(first.url, [track("early")]);
+		await vi.waitFor(async () => expect((await stats(first.url)).destinations.late.waiting).toBe(1), {
+			timeout: 15_000,
+		});
+		const other = await start("other.mjs", `{ other: { send: ${post} } }`);
+		await vi.waitFor(
+			() => expect(other.output()).toMatch(/"destination":"late","waiting":1,.*this proxy does not have/),
+			{
+				timeout: 15_000,
+			},
+		);
+		expect(await (await fetch(`${other.url}/readyz`)).json()).toMatchObject({
+			destinations: { other: "running" },
+			warnings: [{ code: "destination_missing", destination: "late", waiting: 1 }],
+		});
+		await postEvents(other.url, [track("other")]);
+		await vi.waitFor(() => expect(received.map(({ body }) => body)).toEqual(["other"]), { timeout: 15_000 });
+		expect((await stats(first.url)).destinations.late).toMatchObject({ waiting: 1, dead: 0 });
+		expect([await first.stop(), await other.stop()]).toEqual([0, 0]);
+		folder.remove();
+	});
+});
+
+describe("the command", () => {
+	test("checks, lists and replays destinations of one's own by name", { timeout: 60_000 }, async () => {
+		const folder = temporaryFolder();
+		const config = join(folder.path, "shop.config.mjs");
+		const { url } = await server(() => [204]);
+		await writeFile(
+			config,
+			`let isFixed = false;
+			export default {
+				port: 0, store: "sqlite:${folder.path}/store.db", adminToken: "admin-token",
+				sites: [{ writeKey: "site_test", origins: ["https://shop.example"], serverKey: "server-key", destinations: {
+					refuses: { send: () => ({ kind: isFixed ? "delivered" : (isFixed = true, "rejected"), reason: "once" }) },
+					probed: { send: () => ({ kind: "delivered" }), probe: ({ fetch }) => fetch(${JSON.stringify(url)}) },
+					wrong: { send: () => ({ kind: "delivered" }), probe: () => new Response(null, { status: 401 }) },
+				} }],
+			};`,
+		);
+		const checked = await runHere(["check", "--live", "--config", config]);
+		expect(checked.code).toBe(1);
+		expect(checked.stdout).toMatch(/refuses is not checked: it has no probe/);
+		expect(checked.stdout).toMatch(/probed accepts the credentials/);
+		expect(checked.stdout).toMatch(/wrong refuses the credentials \(401 http_401\).*\n +see destinations\.wrong/);
+		const served = await serve({ PATH: process.env.PATH ?? "" }, ["--config", config]);
+		const keys = { EVENTFERRY_URL: served.url, EVENTFERRY_ADMIN_TOKEN: "admin-token" };
+		await postEvents(served.url, [track("played")]);
+		const dead = async () => (await stats(served.url)).destinations.refuses.dead;
+		await vi.waitFor(async () => expect(await dead()).toBe(1), { timeout: 15_000 });
+		const listed = await runHere(["deadletters", "list", "--destination", "refuses"], keys);
+		expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/refuses .* once +played/) });
+		const wrong = await runHere(["deadletters", "list", "--destination", "refused"], keys);
+		expect(wrong.stderr).toMatch(/no destination "refused", only crisp, helpcrunch, vibetrace, refuses, probed, wrong/);
+		const replayed = await runHere(["deadletters", "replay", "--destination", "refuses"], keys);
+		expect(replayed).toMatchObject({ code: 0, stdout: "replayed 1 dead letter\n" });
+		await vi.waitFor(
+			async () => expect((await stats(served.url)).destinations.refuses).toMatchObject({ delivered: 1, dead: 0 }),
+			{ timeout: 15_000 },
+		);
+		const metrics = await (await fetch(`${served.url}/metrics`)).text();
+		expect(metrics).toMatch(/eventferry_delivered_total\{site="shop\.example",destination="refuses"\} 1/);
+		expect(await served.stop()).toBe(0);
+		folder.remove();
 	});
 });

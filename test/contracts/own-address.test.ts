@@ -213,6 +213,18 @@ describe("a destination's configuration", () => {
 		expect(await mistakesOf({ [name]: { send } })).toEqual({});
 	});
 
+	test("is told of a secret that is the write key, whatever the destination's name", async () => {
+		const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+		const sites = [
+			{ writeKey: key, origins: [origin], destinations: { keycloak: { url: "https://a.example", secret: key } } },
+		];
+		await expect(loadConfig({ file: false, env: {}, defaults: { sites } })).rejects.toMatchObject({
+			mistakes: [
+				{ name: "sites[0].destinations.keycloak.secret", message: expect.stringMatching(/must not be a write key/) },
+			],
+		});
+	});
+
 	test("may allow a private address, and a loopback one needs no leave", async () => {
 		expect(
 			await mistakesOf({
