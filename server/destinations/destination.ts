@@ -119,9 +119,9 @@ export const defaultBudget: Allowance = { requests: 10, per: "second" };
 export const batchMost = 100;
 
 /** Lets an editor check a destination of your own, and infers the types of its functions' arguments. */
-export function defineDestination(destination: EventFunction): EventFunction;
-export function defineDestination(destination: BatchFunction): BatchFunction;
 export function defineDestination(destination: PlannedFunctions): PlannedFunctions;
+export function defineDestination(destination: BatchFunction): BatchFunction;
+export function defineDestination(destination: EventFunction): EventFunction;
 export function defineDestination(destination: AddressDestination): AddressDestination;
 export function defineDestination(destination: OwnDestination): OwnDestination {
 	return destination;
