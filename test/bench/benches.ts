@@ -12,7 +12,18 @@ export interface Bench {
 /** Sections of each bench. Each section can be run alone. */
 export const sections = {
 	browser: ["cost", "first", "delivery", "kill", "memory"],
-	server: ["ingest", "slowDisk", "delivery", "latency", "limit", "hog", "deadDestination", "blockedPeople", "growth"],
+	server: [
+		"ingest",
+		"slowDisk",
+		"delivery",
+		"ownFunction",
+		"latency",
+		"limit",
+		"hog",
+		"deadDestination",
+		"blockedPeople",
+		"growth",
+	],
 	postgres: ["lanes", "group", "scale", "ingest"],
 	queues: [],
 } as const;

@@ -5,12 +5,13 @@ import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
-import { delivery, ingest, latency, type Settings, slowDisk } from "./sections.ts";
+import { delivery, ingest, latency, ownFunction, type Settings, slowDisk } from "./sections.ts";
 
 const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	ingest,
 	slowDisk,
 	delivery,
+	ownFunction,
 	latency,
 	limit,
 	hog,
