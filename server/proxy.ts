@@ -12,7 +12,7 @@ import {
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
-import type { OnBlocked } from "./destinations/loop-watch.ts";
+import type { OnOwnFault } from "./destinations/loop-watch.ts";
 import { createBodyRoom } from "./http/body-room.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
@@ -67,13 +67,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	for (const warning of warningsOf(checked)) log.warn(warning);
 	const now = steadyClock(Date.now, () => performance.now());
-	const onBlocked: OnBlocked = (destinations, ms) =>
-		observers.logFault(
-			"a destination's function blocked the event loop",
-			{ destinations, ms },
-			`blocked ${destinations}`,
-		);
-	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site, onBlocked)]));
+	const onFault: OnOwnFault = (fault) => observers.ownFault(fault);
+	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site, onFault)]));
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
 	const inFlight = createInFlight();
 	let running: Running | undefined;

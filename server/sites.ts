@@ -1,6 +1,6 @@
 import type { CheckedSite } from "./config/config.ts";
 import type { DeliveryOptions } from "./config/destination.ts";
-import type { OnBlocked } from "./destinations/loop-watch.ts";
+import type { OnOwnFault } from "./destinations/loop-watch.ts";
 import { createOwn } from "./destinations/own.ts";
 import type { ReportedSite } from "./inbound/index.ts";
 import type { Provider } from "./providers/provider.ts";
@@ -18,10 +18,10 @@ const accountsAt = <Name extends ProviderName>(
 ): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
 
 /** Makes a site's accounts, one for each provider and destination of its own in its configuration. */
-export const accountsOf = (site: CheckedSite, onBlocked: OnBlocked = () => {}): Account[] => [
+export const accountsOf = (site: CheckedSite, onFault: OnOwnFault = () => {}): Account[] => [
 	...providerNames.flatMap((name) => accountsAt(name, site[name])),
 	...Object.entries(site.destinations ?? {}).map(([name, own]) => ({
-		provider: createOwn(name, own, onBlocked),
+		provider: createOwn(name, own, onFault),
 		options: { ...own, budget: undefined },
 	})),
 ];

@@ -9,7 +9,7 @@ import { version } from "../version.ts";
 import { isPublicHost, mayConnect } from "./address-range.ts";
 import type { AddressDestination, Answer } from "./destination.ts";
 import { connectFunction } from "./function.ts";
-import type { OnBlocked } from "./loop-watch.ts";
+import type { OnOwnFault } from "./loop-watch.ts";
 
 /** Maximum size of an answer that is read, in bytes. */
 const replyBytes = 65_536;
@@ -34,6 +34,7 @@ function publicLookup(url: string): LookupFunction {
 /** Signs a body: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
 function sign(secret: string, id: string, timestamp: number, body: string): string {
 	const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+	// Guard (SECURITY.md): own-signature
 	return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
 }
 
@@ -56,7 +57,7 @@ function headersOf({ headers }: http.IncomingMessage): Record<string, string> {
 }
 
 /** Connects to an address that gets each event as a POST, signed if there is a secret. Follows no redirect. */
-export function connectAddress(name: string, own: AddressDestination, onBlocked: OnBlocked): Connector {
+export function connectAddress(name: string, own: AddressDestination, onFault: OnOwnFault): Connector {
 	const { url, secret, allowPrivate = false, budget } = own;
 	const { Agent, request } = new URL(url).protocol === "https:" ? https : http;
 	const agent = new Agent({ keepAlive: true });
@@ -97,5 +98,5 @@ export function connectAddress(name: string, own: AddressDestination, onBlocked:
 		}
 	}
 
-	return connectFunction(name, { budget, send: (event, { signal }) => send(event, signal) }, onBlocked);
+	return connectFunction(name, { budget, send: (event, { signal }) => send(event, signal) }, onFault);
 }

@@ -3,9 +3,9 @@ import { setMaxListeners } from "node:events";
 import type { Known, Outcome } from "../providers/provider.ts";
 import { AnswerError, readAnswer } from "./answer.ts";
 import { boundedFetch } from "./bounded-fetch.ts";
-import { describeError } from "./clean.ts";
+import { describeError, placeOf } from "./clean.ts";
 import type { Sending } from "./destination.ts";
-import { type OnBlocked, watchLoop } from "./loop-watch.ts";
+import { type OnOwnFault, watchLoop } from "./loop-watch.ts";
 
 /** Time limit of a call, ms. */
 // Guard (SECURITY.md): own-timeout
@@ -22,7 +22,7 @@ interface Called {
 	destination: string;
 	/** Name of the function. */
 	name: "send" | "probe" | "remove";
-	onBlocked: OnBlocked;
+	onFault: OnOwnFault;
 }
 
 /**
@@ -30,7 +30,7 @@ interface Called {
  * function heeds its signal. Never rejects.
  */
 export async function callFunction(
-	{ destination, name, onBlocked }: Called,
+	{ destination, name, onFault }: Called,
 	known: Known,
 	ifDelivered: Known,
 	stop: AbortSignal,
@@ -52,7 +52,7 @@ export async function callFunction(
 	const timer = setTimeout(abort, timeoutMs);
 	stop.addEventListener("abort", abort, { once: true });
 	if (stop.aborted) abort();
-	const watch = watchLoop(destination, onBlocked);
+	const watch = watchLoop(destination, onFault);
 
 	async function outcomeOf(): Promise<Outcome> {
 		let answer: unknown;
@@ -66,6 +66,7 @@ export async function callFunction(
 			}
 			answer = await answering;
 		} catch (thrown) {
+			onFault({ kind: "threw", destination, error: placeOf(thrown) });
 			return { kind: "retry", reason: "threw", message: says(`threw ${describeError(thrown)}`) };
 		}
 		try {

@@ -31,3 +31,12 @@ export function describeError(thrown: unknown): string {
 	const inner = cause instanceof Error ? ` (${"code" in cause ? cause.code : cause.message})` : "";
 	return clean(`${name}${code}: ${message}${inner}`);
 }
+
+/** Describes what was thrown without its message, which may quote the event: `TypeError at slack.mjs:12`. */
+export function placeOf(thrown: unknown): string {
+	if (!(thrown instanceof Error)) return typeof thrown;
+	const { name, stack = "", message } = thrown;
+	const frames = stack.slice(stack.indexOf(message) + message.length);
+	const [, file, line] = /([^\s/\\(]+\.[cm]?[jt]s)(?:\?[^:\s]*)?:(\d+):\d+/.exec(frames) ?? [];
+	return clean(file === undefined ? name : `${name} at ${file}:${line}`);
+}

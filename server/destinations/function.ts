@@ -2,7 +2,7 @@ import type { Event } from "../../shared/event.ts";
 import type { Connector, Known, Lane, Outcome, PlannedRequest, Removal, Send } from "../providers/provider.ts";
 import { callFunction } from "./call.ts";
 import { defaultBudget, type FunctionDestination, type Sending } from "./destination.ts";
-import type { OnBlocked } from "./loop-watch.ts";
+import type { OnOwnFault } from "./loop-watch.ts";
 import { planWith } from "./plan.ts";
 
 const probe: PlannedRequest = { purpose: "probe", method: "GET", path: [], ifDelivered: {} };
@@ -24,7 +24,7 @@ function removalOf(outcome: Outcome): Removal {
 }
 
 /** Connects to a destination of functions. Every call gets copies, so that no function changes what is stored. */
-export function connectFunction(name: string, own: FunctionDestination, onBlocked: OnBlocked): Connector {
+export function connectFunction(name: string, own: FunctionDestination, onFault: OnOwnFault): Connector {
 	const { budget = defaultBudget } = own;
 
 	/** Calls `send` in the form in which the destination has it. */
@@ -37,7 +37,7 @@ export function connectFunction(name: string, own: FunctionDestination, onBlocke
 	function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
 		const { purpose, ifDelivered } = request;
 		const known = structuredClone(own.plan ? {} : ifDelivered);
-		const called = { destination: name, onBlocked };
+		const called = { destination: name, onFault };
 		if (purpose === "probe")
 			return callFunction({ ...called, name: "probe" }, {}, {}, signal, (sending) => own.probe?.(sending));
 		if (purpose !== "remove")

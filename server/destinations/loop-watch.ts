@@ -3,12 +3,17 @@ const everyMs = 250;
 /** Delay from which the loop counts as blocked, ms. */
 const blockedMs = 1_000;
 
-/** Told of a blocked loop, with the names of the destinations one of which has blocked it. */
-export type OnBlocked = (destinations: readonly string[], ms: number) => void;
+/** A fault of a destination's function, for the log. */
+export type OwnFault =
+	/** One of these destinations has blocked the loop. */
+	| { kind: "blocked"; destinations: readonly string[]; ms: number }
+	/** The function threw an error of this name, in a file at a line if that is known. */
+	| { kind: "threw"; destination: string; error: string };
+export type OnOwnFault = (fault: OwnFault) => void;
 
 interface Call {
 	name: string;
-	onBlocked: OnBlocked;
+	onFault: OnOwnFault;
 	startedAt: number;
 	hasEnded: boolean;
 }
@@ -32,7 +37,8 @@ function createLoopWatch() {
 		const late = performance.now() - due;
 		if (late > blockedMs) {
 			const names = [...new Set([...calls].map(({ name }) => name))];
-			for (const tell of new Set([...calls].map(({ onBlocked }) => onBlocked))) tell(names, Math.round(late));
+			for (const tell of new Set([...calls].map(({ onFault }) => onFault)))
+				tell({ kind: "blocked", destinations: names, ms: Math.round(late) });
 		}
 		// A call that has ended since the last look may be why this one is late.
 		for (const call of calls) if (call.hasEnded) calls.delete(call);
@@ -40,8 +46,8 @@ function createLoopWatch() {
 		if (calls.size > 0) arm();
 	}
 
-	return (name: string, onBlocked: OnBlocked) => {
-		const call: Call = { name, onBlocked, startedAt: performance.now(), hasEnded: false };
+	return (name: string, onFault: OnOwnFault) => {
+		const call: Call = { name, onFault, startedAt: performance.now(), hasEnded: false };
 		if (!isArmed) arm();
 		calls.add(call);
 		return {
@@ -49,7 +55,7 @@ function createLoopWatch() {
 			waits(): void {
 				const ms = performance.now() - call.startedAt;
 				if (ms <= blockedMs) return;
-				onBlocked([name], Math.round(ms));
+				onFault({ kind: "blocked", destinations: [name], ms: Math.round(ms) });
 				due += ms;
 			},
 			/** Notes that the function is done, or is not waited for any more. */

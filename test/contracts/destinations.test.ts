@@ -361,6 +361,7 @@ describe("a faulty function", () => {
 							return { kind: "delivered" };
 						},
 					},
+					throws: { send() { throw new TypeError("of ada@example.com"); } },
 					forgetful: { send(event, { fetch }) { void fetch("http://127.0.0.1:1"); } },
 					good: { send: (event, { fetch }) => fetch(${JSON.stringify(url)}, { method: "POST", body: event.id }) },
 				} }],
@@ -391,6 +392,8 @@ describe("a faulty function", () => {
 			{ timeout: 15_000 },
 		);
 		expect(logged().join("\n")).toMatch(/"later"/);
+		expect(served.output()).toMatch(/"destination":"throws","error":"TypeError at shop\.config\.mjs:\d+"/);
+		expect(served.output()).not.toContain("of ada");
 		const left = served.output().match(/"destination":"careless","error":"Error","msg":".*nobody handled/g);
 		expect(left).toHaveLength(4);
 		expect(await served.stop()).toBe(0);

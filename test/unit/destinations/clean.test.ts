@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { clean, cleanReason, describeError } from "../../../server/destinations/clean.ts";
+import { clean, cleanReason, describeError, placeOf } from "../../../server/destinations/clean.ts";
 
 it.each([
 	[
@@ -31,4 +31,9 @@ it("a long text is cleaned in linear time", () => {
 	const before = performance.now();
 	for (const part of ["a", "a1", "a@", "https://", "eyJ", "-"]) clean(part.repeat(1_000_000));
 	expect(performance.now() - before).toBeLessThan(500);
+});
+
+it("an error is placed by its name, file and line, whatever its message quotes", () => {
+	expect(placeOf(new RangeError("secret at other.mjs:1:1"))).toMatch(/^RangeError at clean\.test\.ts:\d+$/);
+	expect(placeOf("secret")).toBe("string");
 });
