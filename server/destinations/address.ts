@@ -9,10 +9,8 @@ import { version } from "../version.ts";
 import { isPublicHost, mayConnect } from "./address-range.ts";
 import type { AddressDestination, Answer } from "./destination.ts";
 import { connectFunction } from "./function.ts";
+import { replyBytes } from "./limits.ts";
 import type { OnOwnFault } from "./loop-watch.ts";
-
-/** Maximum size of an answer that is read, in bytes. */
-const replyBytes = 65_536;
 
 /** An address that may not be connected to. */
 class PrivateAddressError extends Error {

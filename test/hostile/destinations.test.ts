@@ -68,7 +68,8 @@ beforeAll(async () => {
 			sites: [{ writeKey: "site_test", origins: ["https://shop.example"], serverKey: "server-key", destinations: {
 				private: { url: "https://hooks.example:${inner}/in" },
 				redirected: { url: "${url}/redirects" },
-				redirects: { send: (event, { fetch }) => fetch("${url}/redirects") },
+				redirects: { send: (event, { fetch }) => fetch(new Request("${url}/redirects")) },
+				plainly: { send: (event, { fetch }) => fetch("${url}/redirects") },
 				signed: { url: "${url}/signed", secret: "${secret}" },
 				hangs: { send: () => first("hangs") ? new Promise(() => {}) : { kind: "delivered" } },
 				large: { send: async (event, { fetch }) => rejected((await (await fetch("${url}/large")).text().catch(() => "cut")).length) },
@@ -122,7 +123,8 @@ test("an address of one's own leads into a private network, by its number or by 
 
 test("an address of one's own leads elsewhere by a redirect", async () => {
 	await soon(async () => expect(await letter("redirected")).toMatchObject({ reason: "http_307" }));
-	await soon(async () => expect(await letter("redirects")).toMatchObject({ reason: "http_307" }));
+	for (const name of ["redirects", "plainly"])
+		await soon(async () => expect(await letter(name)).toMatchObject({ reason: "http_307" }));
 	expect(astray).toEqual([]);
 });
 
