@@ -67,7 +67,7 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		if (isOfAccount) return result;
 		// Guard (SECURITY.md): creation-hold
 		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;
-		const areOthersAccepted = acceptances.hasOther(purpose, lane, failingSince);
+		const areOthersAccepted = doubts.isFault(outcome, purpose, lane, failingSince);
 		return { ...result, isOfEvent: true, areOthersAccepted, postponedTo: held?.until };
 	}
 

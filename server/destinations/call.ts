@@ -36,6 +36,7 @@ export async function callFunction(
 	stop: AbortSignal,
 	call: (sending: Sending) => unknown,
 ): Promise<Outcome> {
+	if (stop.aborted) return { kind: "retry", reason: "stopped" };
 	const says = (what: string) => `${destination}: ${name} ${what}`;
 	const limit = new AbortController();
 	setMaxListeners(0, limit.signal);
@@ -51,7 +52,6 @@ export async function callFunction(
 	const abort = () => limit.abort();
 	const timer = setTimeout(abort, timeoutMs);
 	stop.addEventListener("abort", abort, { once: true });
-	if (stop.aborted) abort();
 	const watch = watchLoop(destination, onFault);
 
 	async function outcomeOf(): Promise<Outcome> {

@@ -265,6 +265,20 @@ describe("an attempt", () => {
 			expect((await limited()).failed).toBeUndefined();
 		});
 
+		it("without a probe counts an attempt if others are accepted meanwhile, and never gives the event up for it", async () => {
+			hasProbe = false;
+			isProbing = true;
+			isOurProbe = true;
+			const { limited, other } = startTwo();
+			expect((await limited()).failed).toBeUndefined();
+			expect((await limited()).failed).toBeUndefined();
+			await other();
+			expect((await limited()).failed).toMatchObject({ dueAt: expect.any(Number) });
+			await other();
+			expect((await limited(1, { attempts: 9, failingSince: 1 })).ended).toBeUndefined();
+			expect((await limited(7)).failed).toBeUndefined();
+		});
+
 		it("doubts it after a wait, at any lane", async () => {
 			isWell = true;
 			isProbing = true;
