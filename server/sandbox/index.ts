@@ -18,7 +18,7 @@ export {
 	DestinationTestError,
 	type DestinationTestOptions,
 	testDestination,
-} from "./destination/test-destination.ts";
+} from "./destination/testing.ts";
 export type { Fault } from "./faults.ts";
 export type { HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
 export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";
