@@ -12,7 +12,6 @@ const compress = {
 	// Unsafe for code that tells a function from a method or a template from a sum, as ours does not.
 	unsafe: true,
 	unsafe_arrows: true,
-	unsafe_methods: true,
 	negate_iife: false,
 	// Numbers instead of true and false. No value that is compared with a variable, or handed to the page, is a boolean.
 	booleans_as_integers: true,

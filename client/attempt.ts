@@ -19,7 +19,7 @@ export const within = <Result>(
 		work(limit?.signal).then(resolve, reject);
 		attempt(() =>
 			setTimeout(() => {
-				reject();
+				reject("no answer");
 				limit?.abort();
 			}, ms),
 		);

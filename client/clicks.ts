@@ -22,7 +22,8 @@ export const trackClicks = (tracker: Tracker): void => {
 		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
 		for (const key in others) {
-			if (/^ferry[A-Z]/.test(key)) data[key.charAt(5).toLowerCase() + key.slice(6)] = others[key];
+			if (/^ferry[A-Z]/.test(key))
+				data[key.replace(/ferry./, (start) => (start[5] as string).toLowerCase())] = others[key];
 		}
 		tracker.track(ferryEvent as string, data);
 	};

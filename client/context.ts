@@ -20,9 +20,7 @@ export const stripUrl = (read: () => string): string | undefined =>
 	readText(() => {
 		const url = new URL(read());
 		url.hash = url.username = url.password = "";
-		for (const key of [...url.searchParams.keys()]) {
-			if (!key.startsWith("utm_")) url.searchParams.delete(key);
-		}
+		url.search = url.search.replace(/[?&](?!utm_)[^&]*/g, "").slice(1);
 		return url.href;
 	});
 
@@ -31,7 +29,7 @@ export const stripUrl = (read: () => string): string | undefined =>
  * have taken the name.
  * https://html.spec.whatwg.org/multipage/nav-history-apis.html#named-access-on-the-window-object
  */
-type WithTemporal = { Temporal: { Now: { timeZoneId(): string } } };
+declare const Temporal: { Now: { timeZoneId(): string } };
 
 /** Address and title of the page when `context` was read. */
 let seen: string | undefined;
@@ -45,27 +43,23 @@ let context: Event["context"];
 export const readContext = (isPageView?: boolean): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
-	if (seen !== href + title) {
-		seen = href + title;
+	if (seen !== href) {
+		seen = href;
 		context = {
 			url: stripUrl(() => href),
-			title,
 			referrer: stripUrl(() => document.referrer),
 			locale: readText(() => navigator.language),
 			timezone:
 				// Temporal first, as the first use of `Intl` in a page takes Chromium 9 ms.
 				// https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/Temporal/Now/timeZoneId
-				readText(() => (window as unknown as WithTemporal).Temporal.Now.timeZoneId()) ??
-				readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
+				readText(() => Temporal.Now.timeZoneId()) ?? readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
-	return isPageView
-		? {
-				...context,
-				get title() {
-					if (href === location.href) title = readTitle();
-					return title;
-				},
-			}
-		: context;
+	return {
+		...context,
+		get title() {
+			if (isPageView && href === location.href) title = readTitle();
+			return title;
+		},
+	};
 };

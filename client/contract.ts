@@ -40,7 +40,7 @@ export interface TrackOptions {
 
 /** Visitor as the site knows them: at least one of `email`, `userId` and `token` (see `signIdentity`). */
 export interface LoginInput extends GivenNames {
-	/** Attributes of the person. */
+	/** Attributes of the person; null unsets one. */
 	attributes?: Data | null | undefined;
 }
 
@@ -88,7 +88,7 @@ export interface Tracker<Events = Record<string, Data>> {
 	track<Name extends keyof Events & string>(name: Name, ...rest: TrackArguments<Events[Name]>): void;
 	/** Names the visitor. Held events become theirs; a login as another person than before starts a new identity. */
 	login(person: LoginInput): void;
-	/** Sets attributes of the current person. */
+	/** Sets attributes of the current person; null unsets one. */
 	update(attributes: Data): void;
 	/** Records a purchase. A repeated `orderId` counts once. */
 	confirmation(order: OrderInput): void;

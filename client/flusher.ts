@@ -33,13 +33,12 @@ const timeoutMs = 10_000;
 /** Length in characters from which a body is compressed. */
 const largeBody = 2_000;
 
-/** Pause in sending, shared by all tabs in localStorage. `failures` is 0 if the proxy asked for the pause. */
-interface Pause {
-	until: number;
-	failures: number;
-	/** True after a compressed body has failed, as a firewall may refuse gzip, and until an uncompressed one fails too. */
-	isPlain?: boolean | undefined;
-}
+/**
+ * Pause in sending, shared by all tabs in localStorage: the time at which it ends, the number of failures, which is 0 if
+ * the proxy asked for the pause, and true after a compressed body has failed, as a firewall may refuse gzip, until an
+ * uncompressed one fails too.
+ */
+type Pause = [until: number, failures: number, isPlain?: boolean | undefined];
 
 const size = (value: unknown) => byteLength(toJson(value)) + 1;
 
@@ -52,7 +51,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const here = attempt(() => [location.origin, window.origin].find((origin) => origin !== "null"));
 	// Without `URL`, in whose place pages have an address of theirs.
 	const url = path[0] === "/" ? here && here + path : path;
-	let pause: Pause = { until: 0, failures: 0 };
+	let pause: Pause = [0, 0];
 	/** The pause before the last request, if the browser ended that without an answer. */
 	let undo: Pause | undefined;
 	/** True after the page was hidden or left, until it sends again. */
@@ -74,12 +73,12 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const mustWait = (isEager?: boolean): boolean => {
 		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
-		const left = pause.until - readClock();
-		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause.failures));
+		const left = pause[0] - readClock();
+		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause[1]));
 	};
 
-	const wait = (ms: number, failures: number, isPlain = pause.isPlain) => {
-		pause = { until: readClock() + ms, failures, isPlain };
+	const wait = (ms: number, failures: number, isPlain = pause[2]) => {
+		pause = [readClock() + ms, failures, isPlain];
 		writeLocal(pauseKey, pause);
 	};
 
@@ -105,15 +104,13 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			if (!url) return { _stop: "proxy: not a URL" };
 			const text = toJson({ writeKey, sentAt: readClock(), events });
 			// A `JSON` that was broken before this script started sends nothing rather than half of the events.
-			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON: broken");
+			if ((parseJson(text) as { events: Event[] }).events.length !== events.length) refuse("JSON");
 			// To another origin, the Content-Encoding header would cost a preflight; a string sent as text/plain does not.
 			// https://developer.mozilla.org/docs/Web/HTTP/Guides/CORS#simple_requests
-			isZipped =
-				!isLast && !pause.isPlain && text.length > largeBody && window.origin !== "null" && url.startsWith(`${here}/`);
+			isZipped = !isLast && !pause[2] && text.length > largeBody && url.startsWith(`${here}/`);
 			const request: RequestInit = {
 				method: "POST",
 				body: text,
-				credentials: "same-origin",
 				keepalive: isLast,
 				signal: signal as AbortSignal,
 			};
@@ -139,7 +136,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause, _isLost: !!asked }));
+		}).catch((cause) => ({ _cause: cause, _isLost: asked }));
 		undo = (reply._cause && pause) as typeof undo;
 		if (isLast) {
 			for (const event of events) leaving.delete(event.id);
@@ -148,12 +145,12 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		if (reply._rejected) {
 			const taken = events.filter((event) => {
 				const rejection = reply._rejected?.find((rejection) => rejection?.id === event.id);
-				if (rejection?.code === "identity_token_expired") expiredTokens.add(event.person.token);
+				if (/expired/.test(rejection?.code as string)) expiredTokens.add(event.person.token);
 				else if (rejection) void queue._settle("rejected", [event], `${rejection.code}: ${rejection.message}`);
 				return !rejection;
 			});
 			largest = batchEvents;
-			if (pause.failures) wait(0, 0);
+			if (pause[1]) wait(0, 0);
 			await queue._settle("delivered", taken, "accepted");
 			return deliverable().length >= (isEager ? 1 : manyEvents);
 		}
@@ -167,14 +164,14 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
 		} else if (isZipped && !reply._isLost) {
-			wait(0, pause.failures, true);
+			wait(0, pause[1], true);
 			return send(events, isLast, isEager);
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
 		} else if (!reply._cause || !isLeft) {
 			notify("error", "not delivered yet");
-			wait(backoff(pause.failures, Math.random()), pause.failures + 1, isZipped);
+			wait(backoff(pause[1], Math.random()), pause[1] + 1, isZipped);
 		}
 		return false;
 	};
@@ -207,38 +204,37 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	 * @param isTried True after an attempt to send, or the error of a failed read; then 20 events are not sent sooner.
 	 */
 	const wake = (isTried?: unknown) => {
-		if (!isTried && queue._pending.size >= manyEvents && pause.until < readClock()) {
+		if (!isTried && queue._pending.size >= manyEvents && pause[0] < readClock()) {
 			gathering ??= setTimeout(start, gatherMs);
 		} else timer ??= setTimeout(start, sendMs);
 	};
 
-	return {
-		_wake: wake,
-		/** Sends waiting events until none is left or a request fails, even during a backoff. Never rejects. */
-		async _flush() {
-			await running;
-			await start(true);
-		},
-		/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
-		_leave() {
-			isLeft = true;
-			// Browsers end a request because the page goes, some of them before they tell the page.
-			if (undo) writeLocal(pauseKey, undo);
-			queue._spill();
-			if (mustWait(true)) return;
-			const sendFirst = (most: number): void => {
-				const batch = take(
-					deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
-					Math.min(most, room),
-				);
-				if (!batch.length) return;
+	/** Sends waiting events until none is left or a request fails, even during a backoff. Never rejects. */
+	const flush = async () => {
+		await running;
+		await start(true);
+	};
+
+	/** Sends as many events as fit in keepalive requests, purchases first. May overtake a request under way. */
+	const leave = () => {
+		isLeft = true;
+		// Browsers end a request because the page goes, some of them before they tell the page.
+		if (undo) writeLocal(pauseKey, undo);
+		queue._spill();
+		if (mustWait(true)) return;
+		// Three requests have room for more events than there are in `batchBytes`.
+		for (const most of [firstBytes, batchBytes, batchBytes]) {
+			const batch = take(
+				deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
+				Math.min(most, room),
+			);
+			if (batch.length) {
 				room -= size(batch);
 				for (const event of batch) leaving.add(event.id);
 				void send(batch, true);
-				sendFirst(batchBytes);
-			};
-			sendFirst(firstBytes);
-			sendFirst(batchBytes);
-		},
+			}
+		}
 	};
+
+	return [wake, flush, leave] as const;
 };

@@ -1,4 +1,5 @@
 import type { Limits, Person } from "../shared/event.ts";
+import { attempt } from "./attempt.ts";
 import { parseJson } from "./originals.ts";
 import { readName, refuse } from "./text.ts";
 
@@ -50,20 +51,20 @@ export const readLogin = (given: GivenNames): Login => {
 	const login: Login = {};
 	let signed: GivenNames | null | undefined;
 	const read = (name: keyof Login, max: number) => {
-		const text = readName(given[name], max, name) ?? readName(signed?.[name], max, name);
+		const text = readName(given[name] ?? signed?.[name], max, name);
 		// Only fields with a value are set: the login is spread over the identity, and undefined would erase a name.
 		if (text) login[name] = text;
 	};
 	read("token", 4_096);
-	try {
+	signed = attempt(() => {
 		// The claims of the token (a JWT), which only the proxy verifies. atob() gives one character for each byte, and
 		// escape() makes UTF-8 of them: https://developer.mozilla.org/docs/Glossary/Base64#the_unicode_problem
 		const claims = (login.token as string).split(".")[1] as string;
-		signed = parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
-	} catch {}
+		return parseJson(decodeURIComponent(escape(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))))) as GivenNames;
+	});
 	read("userId", idLength);
 	read("email", emailLength);
-	if (login.email && !/^[^\s@]+@[^\s@]+$/.test(login.email)) refuse("email: not an address");
+	if (!/^[^\s@]+@[^\s@]+$/.test(login.email as string)) delete login.email;
 	if (!isIdentified(login)) refuse("login: no email, userId or token");
 	return login;
 };

@@ -22,7 +22,7 @@ export const toJson = (value: unknown): string => {
 		} satisfies Replacer);
 	const json: string = stringify(value, replacer as never);
 	// A lone surrogate is escaped as `\ud...`. Matches escaped backslashes too, as `ud` after one of them is text.
-	return json?.includes("\\ud") ? json.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept) : json;
+	return json?.replace(/(\\\\)|\\ud.../g, (_, kept = "\ufffd") => kept);
 };
 
 /**
@@ -31,5 +31,5 @@ export const toJson = (value: unknown): string => {
  */
 export const readClock = (time?: unknown): number => {
 	const ms = attempt(() => Math.floor((time ?? Date.now()) as number)) as number;
-	return ms > 0 && ms < 1e14 ? ms : Math.floor(performance.timeOrigin + performance.now());
+	return ms > 0 && ms < 1e14 ? ms : readClock(performance.timeOrigin + performance.now());
 };

@@ -24,14 +24,13 @@ export type Queue = ReturnType<typeof createQueue>;
  */
 export const createQueue = (name: string, visitor: () => Identity, isOpen: () => boolean, notify: Notify) => {
 	const events = new Map<string, Event>();
-	/** Ids of events whose latest version is not stored. */
-	const unsaved = new Set<string>();
 	/**
-	 * Ids of events that may be in the store, and must be removed from it once settled. Undefined: their first write has
-	 * begun. True: they are written, so an event that the store lacks later was delivered by another tab. False: the
-	 * store failed or was made anew and may lack them, so they are written again.
+	 * Versions of events that were last given to the store, by id. Such an event must be removed from it once settled.
+	 * Undefined: the store may have lost it.
 	 */
-	const stored = new Map<string, boolean | undefined>();
+	const saved = new Map<string, Event | undefined>();
+	/** Ids of events that were written, so that an event that the store lacks was delivered by another tab. */
+	const stored = new Set<string>();
 	/** Latest removal from the store. It ends last, as the store works in order. */
 	let removal: Promise<void> | undefined;
 	let isSaving = false;
@@ -46,17 +45,17 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 
 	const forget = ({ id }: { id: string }) => {
 		events.delete(id);
-		unsaved.delete(id);
+		saved.delete(id);
 		stored.delete(id);
 	};
 
-	const store = createEventStore(name, (cause) => {
+	const isUnsaved = (event: Event) => saved.get(event.id) !== event;
+
+	const [read, write, spill, remove, wipe] = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
-		for (const id of events.keys()) {
-			unsaved.add(id);
-			// An event that the store lacks now was not delivered by another tab.
-			stored.set(id, false);
-		}
+		// An event that the store lacks now was not delivered by another tab.
+		stored.clear();
+		for (const id of saved.keys()) saved.set(id, undefined);
 		void save();
 	});
 
@@ -64,7 +63,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter((event) => events.has(event.id));
 		if (taken.length) {
-			if (taken.some((event) => stored.has(event.id))) removal = store._remove(taken.map((event) => event.id));
+			if (saved.size) removal = remove(taken.map((event) => event.id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
@@ -73,12 +72,8 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 
 	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
-		for (const event of written) {
-			unsaved.delete(event.id);
-			stored.set(event.id, stored.get(event.id));
-		}
-		for (const event of await store._write(written, stored, events))
-			if (events.has(event.id)) stored.set(event.id, true);
+		for (const event of written) saved.set(event.id, event);
+		for (const { id } of await write(written, stored, events)) if (events.has(id)) stored.add(id);
 	};
 
 	/** Stores unsaved events 400 ms after their capture, and drops old or surplus events. Never rejects. */
@@ -93,10 +88,11 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 			void settle(
 				"dropped",
 				all().filter((event) => !kept.has(event)),
-				"too many or old",
+				"old or too many",
 			);
-			isSaving = isOpen() && unsaved.size > 0;
-			if (isSaving) await put(all().filter((event) => unsaved.has(event.id)));
+			const unsaved = all().filter(isUnsaved);
+			isSaving = isOpen() && unsaved.length > 0;
+			if (isSaving) await put(unsaved);
 		}
 	};
 
@@ -118,13 +114,34 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 			else others.push(event);
 			// Inserts the event anew, so that the map is in order of capture.
 			events.delete(event.id);
-			const isChanged = toJson(after) !== toJson(before);
-			events.set(event.id, isChanged ? { ...event, person: after } : event);
-			if (isChanged) unsaved.add(event.id);
+			events.set(event.id, toJson(after) === toJson(before) ? event : { ...event, person: after });
 		}
 		if (isFollower) others.forEach(forget);
 		else void settle("dropped", others, "reset");
 		void save();
+	};
+
+	const capture = (event: Event) => {
+		events.set(event.id, event);
+		void save();
+	};
+
+	/** Reads from the store: adds the events of other tabs, and forgets events that other tabs have delivered. */
+	const sync = async () => {
+		if (!isOpen()) return;
+		// An event that is settled while the store is read must not come back.
+		const before = new Map(events);
+		const found = await read((there) => {
+			for (const id of stored) if (!there.has(id)) forget({ id });
+			return (id) => !before.has(id) && !events.has(id);
+		});
+		for (const event of found as (Event | null | undefined)[]) {
+			if (!isOpen() || !event?.person || events.has(event.id)) continue;
+			events.set(event.id, event);
+			saved.set(event.id, event);
+			stored.add(event.id);
+		}
+		if (found.length) assign();
 	};
 
 	return {
@@ -132,39 +149,20 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 		_list: list,
 		_settle: settle,
 		_assign: assign,
-		_capture(event: Event) {
-			events.set(event.id, event);
-			unsaved.add(event.id);
-			void save();
-		},
-		/** Reads from the store: adds the events of other tabs, and forgets events that other tabs have delivered. */
-		async _sync() {
-			if (!isOpen()) return;
-			// An event that is settled while the store is read must not come back.
-			const before = new Map(events);
-			const found = await store._read((there) => {
-				for (const [id, isThere] of stored) if (isThere && !there.has(id)) forget({ id });
-				return (id) => !before.has(id) && !events.has(id);
-			});
-			for (const event of found as (Event | null | undefined)[]) {
-				if (!isOpen() || !event?.person || events.has(event.id)) continue;
-				events.set(event.id, event);
-				stored.set(event.id, true);
-			}
-			if (found.length) assign();
-		},
+		_capture: capture,
+		_sync: sync,
 		/** Writes unsaved events to localStorage at once, for a page that unloads. */
 		_spill() {
 			if (!isOpen()) return;
-			const unwritten = all().filter((event) => unsaved.has(event.id) || !stored.get(event.id));
-			for (const event of store._spill(unwritten)) stored.set(event.id, true);
+			const unwritten = all().filter((event) => isUnsaved(event) || !stored.has(event.id));
+			for (const event of spill(unwritten)) stored.add(event.id);
 			// Writes to IndexedDB too, as localStorage may be full.
 			if (unwritten.length) void put(unwritten);
 		},
 		/** Deletes all events, in the store too. */
 		_wipe() {
 			all().forEach(forget);
-			void store._wipe();
+			void wipe();
 		},
 	};
 };

@@ -15,7 +15,7 @@ export interface Reply {
 	/** Error of the browser, which ended the request without an answer. */
 	_cause?: unknown;
 	/** True if a request was made and had no answer. */
-	_isLost?: boolean;
+	_isLost?: unknown;
 }
 
 /**

@@ -15,15 +15,15 @@ declare global {
 }
 
 /** Texts that switch an attribute on. Frameworks write `true` where HTML needs no value. */
-const on = ["", "true"];
-const off = ["off", "false"];
-const known = [...on, ...off, "denied", "granted", "pending", "undefined"];
+const on = /^(|true)$/;
+const off = /^o?f/;
+const known = /^(|true|off|false|denied|granted|pending|undefined)$/;
 
 /** Creates the tracker that the script tag's attributes describe, and carries out the commands collected so far. */
 const load = (): void => {
 	const stub: unknown = window.eventferry;
 	// The page has the script twice. Markup such as `<a id="eventferry">` has no function there.
-	if (stub instanceof Object && (stub as Tracker).track instanceof Function) return;
+	if (attempt(() => (stub as Tracker).track.call)) return;
 	// Reads past markup such as `<img name="currentScript">`, which takes a name of the document.
 	// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
 	const current = Reflect.get(Document.prototype, "currentScript", document) as HTMLScriptElement | null;
@@ -32,27 +32,26 @@ const load = (): void => {
 		: (Document.prototype.querySelector.call(document, "script[data-write-key]") as HTMLScriptElement | null);
 	// A spread copies nothing of an element whose id is the settings' name.
 	const settings: ScriptSettings = { ...window.eventferryConfig, ...script?.dataset };
-	const { writeKey, proxy, pages, clicks, consent, debug } = settings;
+	const { writeKey, proxy, pages, clicks, debug } = settings;
 	const source = script?.src ? script : current;
 	if (!writeKey) refuse("no data-write-key");
 	// Regular expressions are avoided, as the first one takes a tenth of the script's start-up time.
 	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
-		if (!known.includes(`${settings[name]}`)) warn("unknown attribute", `${name}=${settings[name]}`);
+		if (!known.test(settings[name] as string)) warn("unknown attribute", `${name}=${settings[name]}`);
 	}
 	/** Time at which the current command was collected. */
 	let when: unknown;
 	const tracker = createTracker(
 		// An unknown value of `consent` gives no consent.
 		{
+			...settings,
 			// Not `src` alone, which a later `<base>` changes. The page may have another `URL`.
 			proxy:
 				proxy?.trim() ||
 				(source?.src &&
 					(attempt(() => new URL(".", new URL(source.getAttribute("src") as string, location.href)).href) ||
 						source.src.replace(/[^/]*$/, ""))),
-			writeKey,
-			consent,
-			debug: on.includes(`${debug}`),
+			debug: on.test(debug as string),
 		} as TrackerOptions,
 		() => readClock(when),
 	);
@@ -71,8 +70,8 @@ const load = (): void => {
 	};
 	window.eventferry = { ...tracker, push };
 	if (Array.isArray(stub)) push(...stub);
-	if (!off.includes(`${clicks}`)) trackClicks(tracker);
-	if (on.includes(`${pages}`)) trackPages(tracker);
+	if (!off.test(clicks as string)) trackClicks(tracker);
+	if (on.test(pages as string)) trackPages(tracker);
 };
 
 try {

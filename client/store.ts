@@ -46,9 +46,9 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 	const attempt = async <Result>(
 		work: () => Promise<Result>,
 		fallback: () => Result,
-		isForced = !isBroken,
+		tries = isBroken ? 0 : 2,
 	): Promise<Result> => {
-		for (let tries = isForced ? 2 : 0; tries--; ) {
+		while (tries--) {
 			try {
 				const result = await within(timeoutMs, work);
 				// After another call has failed, nobody reads what this one has written to IndexedDB.
@@ -60,7 +60,7 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 				// Only the first failure is reported, not the failures of other calls under way.
 				if (!tries && !isBroken) {
 					isBroken = true;
-					onLost(cause ?? "failed");
+					onLost(cause);
 				}
 			}
 		}
@@ -86,62 +86,64 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 		const erased = attempt<unknown>(
 			() => change(work),
 			() => {},
-			true,
+			2,
 		);
 		// Does not wait for a failed IndexedDB, which may use up the timeout again.
 		if (!isBroken) await erased;
 	};
 
-	return {
-		_spill: spill,
-		/** Reads the selected events, first from localStorage, which has the newer copies. */
-		_read: (select: Select): Promise<Event[]> =>
-			attempt(
-				async () => {
-					const events = await transact("readonly");
-					const ids = (await promisifyRequest(events.getAllKeys())) as string[];
-					// Nothing can move from localStorage to IndexedDB during this transaction, so no event is missed.
-					const isWanted = select(new Set([...ids, ...localKeys(prefix)]));
-					return [
-						...readSpilled(isWanted),
-						...(await Promise.all(ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id))))),
-					];
-				},
-				() => readSpilled(select(new Set(localKeys(prefix)))),
-			),
-		/**
-		 * Writes events. Skips an event that was stored and is gone, as another tab has delivered it. If IndexedDB fails,
-		 * writes the events that are still `pending` to localStorage. Resolves to the events that need no further write.
-		 */
-		_write: (
-			written: Event[],
-			wasStored: ReadonlyMap<string, boolean | undefined>,
-			pending: ReadonlyMap<string, Event>,
-		): Promise<Event[]> =>
-			attempt(
-				async () => {
-					await change(async (events) => {
-						await Promise.all(
-							written.map(
-								async (event) =>
-									(!wasStored.get(event.id) ||
-										readLocal(prefix + event.id) ||
-										(await promisifyRequest(events.getKey(event.id)))) &&
-									events.put(event, event.id),
-							),
-						);
-						// Commits without delay, as a page that unloads aborts its transactions.
-						// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
-						events.transaction.commit?.();
-					});
-					// A write that ends after its time limit must not remove the copies that have replaced it.
-					if (!isBroken) for (const event of written) removeLocal(prefix + event.id);
-					return written;
-				},
-				() => spill(written.filter((event) => pending.has(event.id))),
-			),
-		/** Deletes events. Resolves when no other tab can read them any more. */
-		_remove: (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id))),
-		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
-	};
+	/** Reads the selected events, first from localStorage, which has the newer copies. */
+	const read = (select: Select): Promise<Event[]> =>
+		attempt(
+			async () => {
+				const events = await transact("readonly");
+				const ids = (await promisifyRequest(events.getAllKeys())) as string[];
+				// Nothing can move from localStorage to IndexedDB during this transaction, so no event is missed.
+				const isWanted = select(new Set([...ids, ...localKeys(prefix)]));
+				return [
+					...readSpilled(isWanted),
+					...(await Promise.all(ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id))))),
+				];
+			},
+			() => readSpilled(select(new Set(localKeys(prefix)))),
+		);
+
+	/**
+	 * Writes events. Skips an event that was stored and is gone, as another tab has delivered it. If IndexedDB fails,
+	 * writes the events that are still `pending` to localStorage. Resolves to the events that need no further write.
+	 */
+	const write = (
+		written: Event[],
+		stored: ReadonlySet<string>,
+		pending: ReadonlyMap<string, Event>,
+	): Promise<Event[]> =>
+		attempt(
+			async () => {
+				await change(async (events) => {
+					await Promise.all(
+						written.map(
+							async (event) =>
+								(!stored.has(event.id) ||
+									readLocal(prefix + event.id) ||
+									(await promisifyRequest(events.getKey(event.id)))) &&
+								events.put(event, event.id),
+						),
+					);
+					// Commits without delay, as a page that unloads aborts its transactions.
+					// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
+					events.transaction.commit?.();
+				});
+				// A write that ends after its time limit must not remove the copies that have replaced it.
+				if (!isBroken) for (const event of written) removeLocal(prefix + event.id);
+				return written;
+			},
+			() => spill(written.filter((event) => pending.has(event.id))),
+		);
+
+	/** Deletes events. Resolves when no other tab can read them any more. */
+	const remove = (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id)));
+
+	const wipe = () => erase(localKeys(prefix), (events) => events.clear());
+
+	return [read, write, spill, remove, wipe] as const;
 };

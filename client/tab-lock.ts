@@ -33,18 +33,15 @@ export const createTabLock = (name: string) => {
 		// Pages on plain http have no Web Locks, and use a lease instead: a time in localStorage, at which it ends.
 		// https://developer.mozilla.org/docs/Web/API/Web_Locks_API
 		const key = `${name}:lease`;
-		let mine: number | undefined;
-		// Ends after `longest` even if the clock stands still.
-		for (let looks = longest / lookMs; looks && readLocal(key) !== mine; looks--) {
-			const left = (readLocal(key) as number) - readClock();
-			// A lease for longer than `longest` was written under a wrong clock.
-			if (!(left > 0 && left <= longest)) {
-				// The fraction tells tabs apart that write in the same millisecond.
-				mine = readClock() + longest - Math.random();
-				// A localStorage that is denied or full cannot hold a lease.
-				if (!writeLocal(key, mine)) break;
-			}
+		const left = (readLocal(key) as number) - readClock();
+		// A lease for longer than `longest` was written under a wrong clock.
+		if (left > 0 && left <= longest) return false;
+		// The fraction tells tabs apart that write in the same millisecond.
+		const mine = readClock() + longest - Math.random();
+		// A localStorage that is denied or full cannot hold a lease.
+		if (writeLocal(key, mine)) {
 			await new Promise((resolve) => setTimeout(resolve, lookMs));
+			if (readLocal(key) !== mine) return false;
 		}
 		return work().finally(() => removeLocal(key));
 	};

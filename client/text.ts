@@ -1,21 +1,18 @@
+import { attempt } from "./attempt.ts";
+
 /** Throws the TypeError that becomes a `rejected` notice. */
 export const refuse = (reason: string): never => {
 	throw new TypeError(reason);
 };
 
 /** Refuses a value that is not a text of 1 to `max` UTF-16 units, or has control characters or lone surrogates. */
-export const checkText = (text: unknown, max: number, name: string): void => {
-	// Plain ASCII is let through before `\p`, whose first use costs a page 0.15 ms.
-	if (typeof text !== "string" || !text || text.length > max || (/[^ -~]/.test(text) && /[\p{Cc}\p{Cs}]/u.test(text))) {
-		refuse(`${name}: not 1-${max} printable characters`);
-	}
-};
+export const checkText = (text: unknown, max: number, name: string): string =>
+	typeof text !== "string" || !text || text.length > max || /[^ -~\xa0-\uffff]/.test(text)
+		? refuse(`${name}: not 1-${max} printable characters`)
+		: text;
 
-// Every supported browser has TextEncoder; Jest's jsdom lacks it, and importing the package there must not throw.
-const encoder = globalThis.TextEncoder && new TextEncoder();
-
-/** Counts the bytes of a text in UTF-8, or its UTF-16 units where nothing counts bytes. */
-export const byteLength = (text: string): number => (encoder ? encoder.encode(text) : text).length;
+/** Counts the bytes of a text in UTF-8, or its UTF-16 units without TextEncoder, as in Jest's jsdom. */
+export const byteLength = (text: string): number => (attempt(() => new TextEncoder().encode(text)) ?? text).length;
 
 /** Texts of missing values, which name nobody. */
 const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;
@@ -25,9 +22,7 @@ const nobody = /^(undefined|null|NaN|false|\[object Object])?$/;
  * that is too long or not printable is refused.
  */
 export const readName = (value: unknown, max: number, name: string): string | undefined => {
-	if (typeof value !== "string" && !Number.isFinite(value)) return;
+	if (!/str|num/.test(typeof value)) return;
 	const text = `${value}`.trim();
-	if (nobody.test(text)) return;
-	checkText(text, max, name);
-	return text;
+	if (!nobody.test(text)) return checkText(text, max, name);
 };

@@ -2,8 +2,8 @@ import type { Event } from "../shared/event.ts";
 import { attempt } from "./attempt.ts";
 import { isBot } from "./bots.ts";
 import { readContext } from "./context.ts";
-import type { Data, Tracker, TrackerOptions, TrackerState } from "./contract.ts";
-import { type Fact, readFact } from "./facts.ts";
+import type { Data, Tracker, TrackerOptions, TrackerState, TrackOptions } from "./contract.ts";
+import { copyData, type Fact, readAttributes, readEventName, readOrder } from "./facts.ts";
 import { createFlusher } from "./flusher.ts";
 import { afterLogin, type Identity, isIdentified, type Login, readIdentity, readLogin } from "./identity.ts";
 import { readLocal, writeLocal } from "./local.ts";
@@ -15,6 +15,8 @@ import { createIds } from "./uuid.ts";
 
 /** Value stored in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
+/** Change that copies of the tracker share: the visitor, or the consent. */
+type Change = typeof optedOut | true | Identity;
 /** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
@@ -30,9 +32,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	now: () => number = readClock,
 ): Tracker<Events> => {
 	const { writeKey, proxy } = options;
-	if (!/^(https?:\/\/[^\s/?#]|\/)[^\s?#]*$/.test(proxy)) {
-		refuse(`proxy: not a URL or path: ${proxy}`);
-	}
+	if (!/^(https?:\/\/[^/]|\/)[^\s?#]*$/.test(proxy)) refuse(`proxy: not a URL: ${proxy}`);
 	checkText(writeKey, 200, "writeKey");
 
 	const name = `eventferry:${writeKey}`;
@@ -47,7 +47,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	let identity = newcomer;
 	/** Identity that this page began with, to tell whether the page has changed it. */
 	let initial = identity;
-	let isSilent = typeof document !== "object";
+	const isSilent = typeof document !== "object" || attempt(options.isBot ?? isBot);
 	let isStarted = false;
 	/**
 	 * True while listeners of `pagehide` or `visibilitychange` run. Events that the page's listeners capture then are sent
@@ -61,58 +61,47 @@ export const createTracker = <Events = Record<string, Data>>(
 		() => isStarted,
 		notify,
 	);
-	const flusher = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
-
-	const safely = (work: () => void, type?: Fact["type"]) => {
-		try {
-			work();
-		} catch (cause) {
-			notify("rejected", (cause as Error)?.message, [], cause, type);
-		}
-	};
+	const [wake, sendAll, sendLast] = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
 	/**
 	 * Tells all copies of the tracker in this window of a change, so that they share the visitor and the consent: an
 	 * identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
 	 */
-	const share = (detail: unknown) => attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
-
-	/** Makes a change here and in all copies. This copy hears of it twice, or once if the page has broken events. */
-	const tell = (detail: typeof optedOut | true | Identity) => {
+	const tell = (detail: Change) => {
 		if (isSilent) return;
+		// This copy hears of it twice, or once if the page has broken events.
 		attempt(() => hear({ detail }));
-		share(detail);
+		attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
 	};
 
-	const record = (type: Fact["type"], read: () => Omit<Fact, "type"> & { login?: Login }) =>
-		safely(() => {
-			if (isSilent || consent === "denied") return notify("dropped", isSilent ? "bot" : optedOut);
-			const { login, ...fact } = readFact({ type, ...read() });
+	const record = (type: Event["type"], read: () => Fact & { login?: Login }) => {
+		try {
+			const why = isSilent ? "bot" : consent === "denied" && optedOut;
+			if (why) return notify("dropped", why);
+			const { login, ...fact } = read();
+			fact.data = copyData(fact.data);
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			queue._capture({ id: newId(), at: now(), ...fact, person, context: readContext(type === "page") } as Event);
-			if (isStarted && isIdentified(person)) flusher._wake();
+			queue._capture({ id: newId(), type, at: now(), ...fact, person, context: readContext(type === "page") } as Event);
+			if (isStarted && isIdentified(person)) wake();
 			if (isLeaving) queueMicrotask(leave);
 			isLeaving = false;
-		}, type);
+		} catch (cause) {
+			notify("rejected", (cause as Error)?.message, [], cause, type);
+		}
+	};
 
 	/** Begins to store and send events, unless it has begun or consent or prerendering forbids it. */
 	const start = () => {
-		if (
-			isStarted ||
-			isSilent ||
-			consent !== "granted" ||
-			(document as { prerendering?: unknown }).prerendering === true
-		)
-			return;
+		if (isStarted || consent !== "granted" || (document as { prerendering?: unknown }).prerendering === true) return;
 		isStarted = true;
 		// Another tab may have identified the visitor meanwhile.
 		if (identity === initial) identity = readIdentity(readLocal(name)) ?? identity;
 		queue._assign();
 		// A newcomer's store is empty, and is not read because its first use takes 1 ms. A failed read is repeated, and its
 		// error reported, before events are sent.
-		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(flusher._wake, flusher._wake);
+		if (!writeLocal(name, identity) || identity !== newcomer) queue._sync().then(wake, wake);
 	};
 
 	const stop = () => {
@@ -122,42 +111,39 @@ export const createTracker = <Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	const hear = ({ detail }: { detail: typeof optedOut | true | Identity }) => {
+	/** @param isFollower True if another tab has stored the change, which another page's consent does not end. */
+	const hear = ({ detail }: { detail: Change }, isFollower?: boolean) => {
+		// A follower writes nothing back, as tabs would answer each other for ever.
 		if (detail === optedOut) {
 			stop();
-			writeLocal(name, optedOut);
+			if (!isFollower) writeLocal(name, optedOut);
 		} else if (detail === true) {
 			consent = given = "granted";
 			writeLocal(optInKey, true);
 			start();
-		} else if (detail.anonymousId) {
+		} else if (detail?.anonymousId) {
+			if (isFollower) {
+				consent = given;
+				if (!isStarted) return start();
+				wake();
+			}
 			identity = detail;
-			if (isStarted) writeLocal(name, identity);
-			queue._assign();
-		} else Object.assign(detail, { seen: identity, consent });
+			if (isStarted && !isFollower) writeLocal(name, identity);
+			queue._assign(isFollower);
+		} else if (detail) Object.assign(detail, { person: identity, consent });
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
-	const adoptStored = () => {
-		const stored = readLocal(name);
-		if (stored === optedOut) stop();
-		const newer = readIdentity(stored);
-		if (!newer) return;
-		consent = given;
-		if (!isStarted) return start();
-		identity = newer;
-		queue._assign(true);
-		flusher._wake();
-	};
+	const adoptStored = () => hear({ detail: readLocal(name) as Change }, true);
 
 	const flush = async () => {
-		if (isStarted) await flusher._flush();
+		if (isStarted) await sendAll();
 	};
 
 	const leave = () => {
 		if (!isStarted) return;
 		isLeaving = true;
-		flusher._leave();
+		sendLast();
 		setTimeout(() => {
 			isLeaving = false;
 		});
@@ -175,24 +161,21 @@ export const createTracker = <Events = Record<string, Data>>(
 		addEventListener("pageshow", (event) => event.persisted && adoptStored());
 		addEventListener("storage", (event) => event.key === name && adoptStored());
 		addEventListener("online", flush);
-		attempt(() => setInterval(() => isStarted && flusher._wake(), idleMs));
+		attempt(() => setInterval(() => isStarted && wake(), idleMs));
 	};
 
-	safely(() => {
-		isSilent ||= (options.isBot ?? isBot)();
-	});
 	if (!isSilent) {
-		const earlier: { seen?: unknown; consent?: TrackerState["consent"] } = {};
-		share(earlier);
-		consent = given = earlier.consent ?? given;
-		const stored = readLocal(name) ?? earlier.seen;
+		const earlier = {} as { person: unknown; consent: TrackerState["consent"] };
+		tell(earlier as never);
+		consent = given = earlier.consent;
+		const stored = readLocal(name) ?? earlier.person;
 		if (stored === optedOut) consent = "denied";
 		identity = initial = readIdentity(stored) ?? identity;
 		listen();
 		if (
 			options.respectGpc &&
-			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl &&
-			!readLocal(optInKey)
+			!readLocal(optInKey) &&
+			(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
 		) {
 			tell(optedOut);
 		}
@@ -201,14 +184,18 @@ export const createTracker = <Events = Record<string, Data>>(
 
 	return {
 		track: (name, data?: unknown, options?: unknown) =>
-			record("track", () => ({ name, data: data as Data, color: (options as Fact | undefined)?.color })),
-		login: (input) => record("login", () => ({ data: input.attributes as Data, login: readLogin(input) })),
+			record("track", () => ({
+				data: data as Fact["data"],
+				name: readEventName(name),
+				color: (options as TrackOptions | undefined)?.color,
+			})),
+		login: (input) => record("login", () => ({ data: readAttributes(input.attributes), login: readLogin(input) })),
 		update: (data) => record("update", () => ({ data })),
-		confirmation: (data) => record("confirmation", () => ({ data })),
+		confirmation: (order) => record("confirmation", () => ({ data: readOrder(order) })),
 		page: () => record("page", () => ({})),
-		reset: () => void tell({ anonymousId: newId() }),
-		optOut: () => void tell(optedOut),
-		optIn: () => void tell(true),
+		reset: () => tell({ anonymousId: newId() }),
+		optOut: () => tell(optedOut),
+		optIn: () => tell(true),
 		flush,
 		state() {
 			const { token, isNew, ...visitor } = identity;

@@ -8,12 +8,18 @@ export const createIds = (now: () => number): (() => string) => {
 	/** Time of the last id, in 256ths of a millisecond. */
 	let last = -1;
 	// `Math.random()` is good enough for ids that only tell one person's events apart, and every environment has it:
-	// pages on plain http lack `crypto.randomUUID()`, some test environments all of `crypto`.
-	const random = "0-8xxx-xxxxxxxxxxxx".replace(/x/g, () => ((Math.random() * 16) & 15).toString(16));
+	// pages on plain http lack `crypto.randomUUID()`, some test environments all of `crypto`. Decimal digits are
+	// hexadecimal digits too.
+	const random = Math.random()
+		.toFixed(15)
+		.replace(/..(...)/, "0-8$1-");
 	return () => {
-		const tick = now() * 256;
-		last = tick > last ? tick : last + 1;
-		const at = last.toString(16).padStart(14, "0");
-		return `${at.slice(0, 8)}-${at.slice(8, 12)}-7${at.slice(12)}${random}`;
+		last = Math.max(last + 1, now() * 256);
+		return (
+			last
+				.toString(16)
+				.padStart(14, "0")
+				.replace(/(.{8})(....)/, "$1-$2-7") + random
+		);
 	};
 };

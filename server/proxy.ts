@@ -29,7 +29,15 @@ import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
 import { startSweeping } from "./outbox/sweeping.ts";
 import { createRouter } from "./router.ts";
-import { type Account, accountsOf, ingestSite, siteLabels, storedName } from "./sites.ts";
+import {
+	type Account,
+	accountsOf,
+	createExplain,
+	ingestSite,
+	siteLabels,
+	storedName,
+	warningsOfRules,
+} from "./sites.ts";
 import { supportsNode, UnsupportedNodeError } from "./version.ts";
 
 /** A proxy, to be mounted in an Express app or served alone. */
@@ -65,10 +73,12 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
-	for (const warning of warningsOf(checked)) log.warn(warning);
-	const now = steadyClock(Date.now, () => performance.now());
+	const steady = steadyClock(Date.now, () => performance.now());
+	/** Time by which the store is read: of the database, if several processes share it. */
+	const now = () => running?.outbox.now?.() ?? steady();
 	const onFault: OnOwnFault = (fault) => observers.ownFault(fault);
 	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site, onFault)]));
+	for (const warning of [...warningsOf(checked), ...warningsOfRules(accounts)]) log.warn(warning);
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
 	const inFlight = createInFlight();
 	let running: Running | undefined;
@@ -128,12 +138,13 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		guess: guesses(),
 		live,
 		isAddressShared: () => isAddressShared,
-		notAddressable: (name, event) => sites.find((site) => site.name === name)?.route(event).notAddressable ?? [],
+		explain: createExplain(accounts),
+		skipped: (name, stored) => sites.find((site) => site.name === name)?.route(stored).skipped ?? [],
 		log,
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now });
+		const opened = await run(checked, { accounts, observers, log, now: steady });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {

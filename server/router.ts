@@ -42,6 +42,7 @@ const readiness = named(
 			z.discriminatedUnion("code", [
 				z.object({ code: z.literal("stuck_batches"), count: z.number() }),
 				z.object({ code: z.literal("journal_old"), seconds: z.number() }),
+				z.object({ code: z.literal("newer_schema") }),
 				z.object({ code: z.literal("store_full") }),
 				z.object({ code: z.literal("shared_address") }),
 				z.object({ code: z.literal("destination_missing"), destination: z.string(), waiting: z.number() }),
@@ -85,6 +86,7 @@ export function createRouter({ v1Routes, metrics, log, isAddressShared, onFault,
 			store: store ? "ok" : "unavailable",
 			destinations: Object.fromEntries(states),
 			warnings: [
+				...(stats?.isOutdated ? [{ code: "newer_schema" }] : []),
 				...(isFull ? [{ code: "store_full" }] : []),
 				...(stats?.stuck ? [{ code: "stuck_batches", count: stats.stuck }] : []),
 				...(stats && stats.journalAge >= oldMs

@@ -11,8 +11,6 @@ import { createLog } from "./observe/log.ts";
 import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
 import { createProxy } from "./proxy.ts";
 import { createApp } from "./router.ts";
-import { startSandbox } from "./sandbox/index.ts";
-import { sandboxPage } from "./sandbox/page.ts";
 
 /** Time for requests under way to finish after SIGTERM, ms. Container runtimes kill after 10 s. */
 const graceMs = 9_000;
@@ -40,6 +38,10 @@ interface ServeOptions {
 
 /** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
+	const [{ startSandbox }, { sandboxPage }] = await Promise.all([
+		import("./sandbox/index.ts"),
+		import("./sandbox/page.ts"),
+	]);
 	const sandbox = await startSandbox();
 	const accounts = Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]);
 	const config = await loadConfig({

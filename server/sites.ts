@@ -3,19 +3,17 @@ import type { DeliveryOptions } from "./config/destination.ts";
 import type { OnOwnFault } from "./destinations/loop-watch.ts";
 import { createOwn } from "./destinations/own.ts";
 import type { ReportedSite } from "./inbound/index.ts";
-import type { Provider } from "./providers/provider.ts";
 import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
-
-/** A site's account with one provider or destination of its own, and its delivery options. */
-export interface Account {
-	provider: Provider;
-	options: DeliveryOptions;
-}
+import { explain } from "./routing/explain.ts";
+import { type Account, createRouting, placeOf } from "./routing/route.ts";
+import { ruleWarnings } from "./routing/warnings.ts";
 
 const accountsAt = <Name extends ProviderName>(
 	name: Name,
 	options: (Accounts[Name] & DeliveryOptions) | undefined,
 ): Account[] => (options ? [{ provider: createProvider(name, options), options }] : []);
+
+export type { Account } from "./routing/route.ts";
 
 /** Makes a site's accounts, one for each provider and destination of its own in its configuration. */
 export const accountsOf = (site: CheckedSite, onFault: OnOwnFault = () => {}): Account[] => [
@@ -26,6 +24,23 @@ export const accountsOf = (site: CheckedSite, onFault: OnOwnFault = () => {}): A
 	})),
 ];
 
+/** Makes the function that explains what the destinations of an event would be sent, by sites with their accounts. */
+export function createExplain(accounts: ReadonlyMap<CheckedSite, readonly Account[]>) {
+	const labels = siteLabels([...accounts.keys()]);
+	const sites = [...accounts].map(([site, destinations], index) => ({
+		site,
+		label: labels[index] ?? "",
+		destinations,
+	}));
+	return (event: unknown) => explain(event, sites, Date.now());
+}
+
+/** Warnings about the rules of sites, one line each. */
+export const warningsOfRules = (sites: Iterable<readonly [CheckedSite, readonly Account[]]>): string[] =>
+	[...sites].flatMap(([{ rules }, accounts], index) =>
+		ruleWarnings(rules, accounts.map(placeOf), `sites[${index}].rules`),
+	);
+
 /** Returns a site's name in the store. Names in sandbox mode differ, so that its events never reach real accounts. */
 export const storedName = ({ writeKey }: CheckedSite, sandbox: boolean) => (sandbox ? `sandbox ${writeKey}` : writeKey);
 
@@ -35,15 +50,7 @@ export function ingestSite(site: CheckedSite, accounts: Account[], sandbox: bool
 		...site,
 		name: storedName(site, sandbox),
 		hooks: new Map(accounts.flatMap(({ provider: { name, hooks } }) => (hooks ? [[name, hooks]] : []))),
-		route(event) {
-			const route = { destinations: [] as string[], notAddressable: [] as string[] };
-			for (const { provider, options } of accounts) {
-				// Page views are delivered only if `events` lists them, because they would use up a daily budget.
-				if (!(options.events?.includes(event.type) ?? event.type !== "page")) continue;
-				(provider.addresses(event.person) ? route.destinations : route.notAddressable).push(provider.name);
-			}
-			return route;
-		},
+		route: createRouting(site.rules, accounts.map(placeOf)),
 	};
 }
 

@@ -1,4 +1,4 @@
-import type { Event, Person } from "../shared/event.ts";
+import type { Color, Event, Person } from "../shared/event.ts";
 
 /** An event as it is stored, with the facts that the proxy established when it accepted the event. */
 export interface StoredEvent {
@@ -9,6 +9,23 @@ export interface StoredEvent {
 	signed?: true | string[];
 	/** Time of acceptance by the proxy's clock, ms since the epoch. */
 	receivedAt: number;
+	/** Changes that the site's rules make at some destinations, by name. The event itself stays as it was captured. */
+	ruled?: Readonly<Record<string, Ruled>> | undefined;
+	/** True for an event that may be merged with its neighbours. Set only while it is planned for one destination. */
+	digest?: true | undefined;
+}
+
+/** Changes that a site's rules make to an event at one destination. */
+export interface Ruled {
+	/** Name of the event there. */
+	name?: string | undefined;
+	as?: "track" | "confirmation" | undefined;
+	/** Paths in the event's data of the fields of a confirmation, by field. */
+	pick?: Readonly<Record<string, string>> | undefined;
+	color?: Color | undefined;
+	/** Time after capture, ms, after which the event is not delivered. */
+	expires?: number | undefined;
+	digest?: true | undefined;
 }
 
 /** Tells whether the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */

@@ -69,6 +69,8 @@ const destinationStats = z.object({
 	dead: z.number(),
 	/** Number of attribute values that the provider cannot hold or the sender may not set. */
 	leftOut: z.number(),
+	/** Up to 20 names of attributes that the provider has refused since the start of this proxy. */
+	refusedNames: z.array(z.string()),
 	/** Number of events that were deliberately not delivered, by reason. */
 	discarded: counts,
 	/** Number of requests since the start of this proxy. */
@@ -102,6 +104,8 @@ export const statsSchema = z.object({
 	journalAge: z.number(),
 	/** Number of batches that cannot be fanned out, and were set aside. */
 	stuck: z.number(),
+	/** True if a newer eventferry has changed the store, so that this one takes nothing in. */
+	isOutdated: z.boolean().optional(),
 	/** Number of events fanned out so far. */
 	events: z.number(),
 	/** Size of the store on disk, in bytes. */
@@ -284,6 +288,58 @@ export const searchReplySchema = z.object({
 	since: at,
 });
 
+/** Answer of `POST /admin/explain`: what each destination would be sent for a person who is not known yet. */
+export const explanationSchema = z.object({
+	/** Label of the site. */
+	site: z.string(),
+	/** The event, with the fields that were filled in. */
+	event: eventSchema,
+	destinations: z.record(
+		z.string(),
+		z.object({
+			title: z.string(),
+			sent: z.boolean(),
+			/** Words that say why it is sent or not. */
+			because: z.string(),
+			/** The rule that decided, `rules[0]`, by what it decided: `send`, `name`, `as`, …. */
+			by: z.record(z.string(), z.string()),
+			/** The event as the destination gets it. */
+			as: z
+				.object({
+					type: z.enum(eventTypes),
+					name: z.string().optional(),
+					digest: z.boolean().optional(),
+					rank: z.enum(eventTypes).optional(),
+					expires: z.string().optional(),
+				})
+				.optional(),
+			note: z.string().optional(),
+			requests: z.array(
+				z.object({
+					/** Method and path, below the provider's base URL. */
+					request: z.string(),
+					body: z.record(z.string(), z.unknown()).optional(),
+					/** Number of requests that it takes from the budget. */
+					cost: z.number(),
+					/** The answer that is assumed. */
+					answer: z.enum(["delivered", "unknown_person"]),
+				}),
+			),
+			/** Number of requests taken from the budget in all. */
+			cost: z.number(),
+			budget: z.object({ requests: z.number(), per: z.enum(["day", "minute", "second"]) }),
+			/** End of the event; absent if it is not sent at all. */
+			ends: z.enum(["delivered", "waits", "discarded", "dead"]).optional(),
+			/** Reason why it is discarded, dead or not sent, other than a rule or `events`. */
+			reason: z.string().optional(),
+		}),
+	),
+});
+
+/** Body of `POST /admin/explain`: an event as people write it, which is checked by itself. */
+export const explainedEventSchema = z.record(z.string(), z.unknown());
+
+export type Explanation = z.infer<typeof explanationSchema>;
 export type Attempt = z.infer<typeof attempt>;
 export type EventBrief = z.infer<typeof eventBrief>;
 export type LiveLine = z.infer<typeof liveLineSchema>;

@@ -117,6 +117,8 @@ const common = {
 			referrer: contextText,
 			locale: contextText,
 			timezone: contextText,
+			/** Tracker whose call was taken over, by its name. */
+			via: contextText,
 		})
 		.optional(),
 };

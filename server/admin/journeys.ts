@@ -1,5 +1,4 @@
 import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
-import type { Event } from "../../shared/event.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { eventKey } from "../ingest/claims.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
@@ -14,8 +13,8 @@ export interface JourneySources extends ReturnType<Activity["remembered"]>, Pick
 	/** Maximum number of deliveries read per lane. `owed` lacks the rest. */
 	owedMost: number;
 	dead: DeadLetter[];
-	/** Names the destinations that cannot address an event's person. */
-	notAddressable(site: string, event: Event): string[];
+	/** Names the destinations that would get an event but for a reason, such as that they cannot address its person. */
+	skipped(site: string, stored: StoredEvent): readonly { destination: string; reason: string }[];
 	/** Subject of the search: an event's id, or people's keys. */
 	wanted: { event: string } | { people: string[] };
 }
@@ -25,14 +24,16 @@ interface EventFacts {
 	site: string;
 	person: string;
 	event: EventBrief & { at: number };
-	/** The event with its data, if one of the sources has it. */
-	whole?: Event;
+	/** The event as it is stored, if one of the sources has it. */
+	whole?: StoredEvent;
 	receivedAt?: number;
 	trusted?: boolean;
 	/** Number of copies accepted, and their destinations. */
 	copies: number;
 	destinations: Set<string>;
 	discarded: Journey["discarded"];
+	/** Destinations whose deliveries alone were discarded. */
+	dropped: { destination: string; at: number; reason: string }[];
 	steps: LaneStep[];
 	owed: OwedDelivery[];
 	dead: DeadLetter[];
@@ -48,15 +49,24 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	function factsOf(site: string, person: string, event: EventFacts["event"]): EventFacts | undefined {
 		if (!isWanted(event.id, person)) return undefined;
 		const key = JSON.stringify([site, person, event.id]);
-		const empty = { copies: 0, destinations: new Set<string>(), discarded: [], steps: [], owed: [], dead: [] };
+		const empty = {
+			copies: 0,
+			destinations: new Set<string>(),
+			discarded: [],
+			dropped: [],
+			steps: [],
+			owed: [],
+			dead: [],
+		};
 		const facts = all.get(key) ?? { site, person, event, ...empty };
 		all.set(key, facts);
 		return facts;
 	}
 	function factsOfBody(site: string, body: string): EventFacts | undefined {
-		const { event, receivedAt, trusted } = parseJson(body) as StoredEvent;
+		const whole = parseJson(body) as StoredEvent;
+		const { event, receivedAt, trusted } = whole;
 		const facts = factsOf(site, personKey(event.person) ?? "", { ...brief(event), at: event.at });
-		if (facts) Object.assign(facts, { whole: event, receivedAt: facts.receivedAt ?? receivedAt, trusted });
+		if (facts) Object.assign(facts, { whole, receivedAt: facts.receivedAt ?? receivedAt, trusted });
 		return facts;
 	}
 
@@ -82,9 +92,12 @@ export function journeysOf(sources: JourneySources): Journey[] {
 	for (const owed of sources.owed) factsOfBody(owed.destination.site, owed.body)?.owed.push(owed);
 	for (const dead of sources.dead) factsOfBody(dead.site, dead.body)?.dead.push(dead);
 	const discarded = Map.groupBy(sources.discarded, ({ key }) => key);
-	for (const { site, person, event, discarded: own } of all.values()) {
+	for (const { site, person, event, discarded: own, dropped } of all.values()) {
 		const copies = discarded.get(eventKey(site, person, event.id)) ?? [];
-		own.push(...copies.map(({ at, reason }) => ({ at, reason })));
+		for (const { at, reason, destination } of copies) {
+			if (destination === undefined) own.push({ at, reason });
+			else dropped.push({ destination, at, reason });
+		}
 	}
 
 	const timeOf = (facts: EventFacts) => facts.receivedAt ?? facts.event.at;
@@ -98,11 +111,7 @@ const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify(
 /** Tells whether a lane may have more deliveries than were read. */
 type IsCutOff = (destination: Destination, person: string) => boolean;
 
-function journeyOf(
-	facts: EventFacts,
-	{ labelOf, notAddressable, owedMost }: JourneySources,
-	isCutOff: IsCutOff,
-): Journey {
+function journeyOf(facts: EventFacts, { labelOf, skipped, owedMost }: JourneySources, isCutOff: IsCutOff): Journey {
 	const { site, person, event, whole, receivedAt, trusted, discarded } = facts;
 	const names = new Set([
 		...facts.steps.map(({ destination }) => destination.name),
@@ -111,9 +120,9 @@ function journeyOf(
 		// If every copy was discarded, none has reached a lane.
 		...(facts.copies > discarded.length ? facts.destinations : []),
 	]);
-	const unaddressed = whole ? notAddressable(site, whole).filter((name) => !names.has(name)) : [];
+	const left = whole ? skipped(site, whole).filter(({ destination }) => !names.has(destination)) : [];
 	return {
-		event: { ...event, data: whole?.data },
+		event: { ...event, data: whole?.event.data },
 		site: labelOf(site),
 		person: person.replace(/^(email|userId):/, ""),
 		receivedAt,
@@ -125,14 +134,14 @@ function journeyOf(
 				const isUnread = delivery.state === "past" && isCutOff({ site, name }, person);
 				return isUnread ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
 			}),
-			...unaddressed.map((destination): JourneyDelivery => {
-				return { destination, state: "skipped", reason: "not_addressable", attempts: [] };
+			...left.map(({ destination, reason }): JourneyDelivery => {
+				return { destination, state: "skipped", reason, attempts: [] };
 			}),
 		],
 	};
 }
 
-function deliveryOf({ event, steps, owed, dead }: EventFacts, destination: string): JourneyDelivery {
+function deliveryOf({ event, dropped, steps, owed, dead }: EventFacts, destination: string): JourneyDelivery {
 	const here = steps.filter((step) => step.destination.name === destination);
 	const sent = here.flatMap((step) => step.sent ?? []);
 	const attempts = sent.map(
@@ -156,5 +165,7 @@ function deliveryOf({ event, steps, owed, dead }: EventFacts, destination: strin
 	if (end && ending?.kind === "discarded") {
 		return { destination, state: "skipped", at: end.at, reason: ending.reason, attempts };
 	}
+	const drop = dropped.find((each) => each.destination === destination);
+	if (drop) return { destination, state: "skipped", at: drop.at, reason: drop.reason, attempts };
 	return { destination, state: "past", attempts };
 }

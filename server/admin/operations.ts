@@ -4,6 +4,8 @@ import {
 	deadLetterPageSchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	explainedEventSchema,
+	explanationSchema,
 	liveLineSchema,
 	searchReplySchema,
 	searchSchema,
@@ -88,6 +90,12 @@ export const getJournal = operation(
 	"Batches that could not be sorted into lanes and were set aside, the oldest first",
 	ok("A page; `cursor` leads to the next one", json(named("SetAsidePage", setAsidePageSchema))),
 	{ query: setAsideQuerySchema },
+);
+
+export const postExplain = operation(
+	"Explains what each destination would be sent for an event, without sending it",
+	ok("Requests, by destination", json(named("Explanation", explanationSchema))),
+	{ body: json(named("ExplainedEvent", explainedEventSchema)) },
 );
 
 const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)), ...changing };

@@ -5,6 +5,8 @@ import {
 	type DeadLetterPageView,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	type Explanation,
+	explainedEventSchema,
 	type SearchReply,
 	type SetAsidePageView,
 	type Stats,
@@ -29,7 +31,7 @@ import { search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
 
-export interface AdminOptions extends Observed, Pick<JourneySources, "notAddressable"> {
+export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> {
 	/** Operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
@@ -39,6 +41,8 @@ export interface AdminOptions extends Observed, Pick<JourneySources, "notAddress
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
 	live: LiveStream;
+	/** Explains what an event's destinations would be sent, or tells the event's flaw. */
+	explain(event: unknown): Explanation | { flaw: string };
 }
 
 /** Time that a search may take, ms. */
@@ -125,6 +129,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	async function discardBatches(request: Request, response: Response): Promise<void> {
 		response.json({ discarded: await outbox().discardSetAside(batches(request)) });
 	}
+	function explain(request: Request, response: Response): void {
+		const body = bodyOf(request, "send an event as application/json");
+		const explanation = options.explain(parseInput(explainedEventSchema, body));
+		if ("flaw" in explanation) throw new RequestError("malformed_body", explanation.flaw);
+		response.json(explanation satisfies Explanation);
+	}
 	// During a stop `outbox` throws: a stream that began then would keep the server from closing.
 	const unlessStopping: RequestHandler = (_request, _response, next) => next(void outbox());
 
@@ -135,6 +145,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.answer] },
 			{ path: "/admin/budget", get: [operations.getBudget, budget] },
 			{ path: "/admin/search", post: [operations.postSearch, json, find] },
+			{ path: "/admin/explain", post: [operations.postExplain, json, explain] },
 			{
 				path: "/admin/deadletters",
 				get: [operations.getDeadLetters, deadLetters],

@@ -6,7 +6,7 @@ import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/ou
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
 import { type JourneySources, journeysOf } from "./journeys.ts";
 
-export interface SearchOptions extends Pick<JourneySources, "labelOf" | "notAddressable"> {
+export interface SearchOptions extends Pick<JourneySources, "labelOf" | "skipped"> {
 	outbox: Outbox;
 	destinations: Destination[];
 	activity: Activity;

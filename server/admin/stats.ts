@@ -1,17 +1,18 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { RunningDestination } from "../delivery/start-delivery.ts";
+import type { Activity } from "../observe/activity.ts";
 import { byDestination, type Observed, worstState } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 
 /** Joins the numbers of the store and of this process, by destination. */
 export function statsView(
 	{ destinations: stored, ...store }: OutboxStats,
-	observed: Observed,
+	observed: Observed & { activity: Pick<Activity, "refused"> },
 ): Omit<Stats, "sinceStart"> {
 	const destinations = byDestination(observed.deliveries()).map(([name, running]) => {
 		const numbers = stored.filter(({ destination }) => destination.name === name);
-		return [name, destinationStats(numbers, running, observed)];
+		return [name, { ...destinationStats(numbers, running, observed), refusedNames: observed.activity.refused(name) }];
 	});
 	return { now: observed.now(), ...store, destinations: Object.fromEntries(destinations) };
 }
@@ -21,7 +22,7 @@ function destinationStats(
 	stored: DestinationStats[],
 	running: RunningDestination[],
 	{ labelOf, now }: Observed,
-): DestinationNumbers {
+): Omit<DestinationNumbers, "refusedNames"> {
 	const sum = <Item>(items: Item[], numberOf: (item: Item) => number) =>
 		items.reduce((total, item) => total + numberOf(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];

@@ -4,7 +4,7 @@ import { accountVariables, type CheckedConfig, loadConfig, readVariable, warning
 import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Connector, Outcome, Right } from "../providers/provider.ts";
-import { type Account, accountsOf } from "../sites.ts";
+import { type Account, accountsOf, warningsOfRules } from "../sites.ts";
 import { type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
@@ -121,11 +121,11 @@ ${variablesHelp}`,
 	async run(given) {
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
-		for (const warning of [...warningsOf(config), ...(await runningWarnings(config))]) err(`eventferry: ${warning}\n`);
+		const all = config.sites.map((site) => [site, accountsOf(site)] as const);
+		for (const warning of [...warningsOf(config), ...warningsOfRules(all), ...(await runningWarnings(config))])
+			err(`eventferry: ${warning}\n`);
 		const sites = await Promise.all(
-			config.sites.map(async (site) => {
-				const { writeKey, origins } = site;
-				const accounts = accountsOf(site);
+			all.map(async ([{ writeKey, origins }, accounts]) => {
 				const destinations = accounts.map(({ provider }) => provider.name);
 				const live = given.live ? await Promise.all(accounts.map(askLive)) : undefined;
 				return { writeKey, origins, destinations, live };

@@ -12,6 +12,7 @@ const options = {
 	store: { type: "string", value: "URL", help: "sqlite:FILE or postgres://…; default sqlite:./eventferry.db" },
 	from: { type: "string", value: "URL", help: "the store to move: sqlite:FILE" },
 	to: { type: "string", value: "URL", help: "the store to move to: postgres://…" },
+	schema: { type: "boolean", help: "bring the store at --to up to date" },
 	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
 	live: { type: "boolean", help: "ask each provider whether it accepts the credentials" },
 	url: { type: "string", value: "URL", help: "address of the proxy; default http://127.0.0.1:8788" },

@@ -5,6 +5,7 @@ import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
 import { briefOf, type Command, CommandError, checkArguments, helpOf, parseArguments, UsageError } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
+import { explainCommand } from "./explain.ts";
 import { journalCommand } from "./journal.ts";
 import { migrateCommand } from "./migrate.ts";
 import { err, out, outJson } from "./print.ts";
@@ -18,6 +19,7 @@ const commands: Command[] = [
 	checkCommand,
 	snippetCommand,
 	sendCommand,
+	explainCommand,
 	deadLettersCommand,
 	journalCommand,
 	statsCommand,

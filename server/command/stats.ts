@@ -32,12 +32,14 @@ const reasonCounts = (discarded: Record<string, number>) =>
 		.join(", ");
 
 function print(
-	{ journal, journalAge, stuck, room, events, discarded, forgotten, destinations }: Stats,
+	{ journal, journalAge, stuck, isOutdated, room, events, discarded, forgotten, destinations }: Stats,
 	now: number,
 ): void {
 	const rows = Object.entries(destinations).map(([name, each]) => ({ name: visible(name), ...each }));
 	const unsorted = `, ${counted(journal, "batch", "batches")} not sorted yet, the oldest for ${duration(journalAge)}`;
 	out(`${counted(events, "event")} taken in${journal > 0 ? unsorted : ""}\n`);
+	if (isOutdated)
+		out("a newer eventferry has changed the store: this proxy takes in and delivers nothing, replace it\n");
 	if (room) out(`the store takes ${sizeText(room.used)} of ${sizeText(room.max)}\n`);
 	if (room?.isFull) out("the store is full: events of unverified visitors are refused until there is room\n");
 	if (forgotten > 0)
@@ -53,6 +55,10 @@ function print(
 	}
 	for (const row of rows) {
 		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}: ${reasonCounts(row.discarded)}\n`);
+	}
+	for (const { name, leftOut, refusedNames } of rows) {
+		if (leftOut > 0) out(`left out at ${name}: ${counted(leftOut, "attribute value")}\n`);
+		for (const refused of refusedNames) out(`  it refuses the name ${visible(refused)}\n`);
 	}
 	const budgets = rows.flatMap(({ name, budget }) => budget.map((each) => ({ name, ...each })));
 	out(`\n${table(budgetColumns, budgets)}`);

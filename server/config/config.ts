@@ -63,7 +63,7 @@ export function checkConfig(config: unknown, { needsDestination = false } = {}):
 		result.error.issues.map(({ path, message }) => {
 			const place = path.join(".");
 			// Only the whole list has a variable.
-			const [, list, entry] = /^(.*\.(?:origins|identitySecrets))\.(\d+)$/.exec(place) ?? [];
+			const [, list, entry] = /^(.*\.(?:origins|identitySecrets|events))\.(\d+)$/.exec(place) ?? [];
 			if (list === undefined) return { name: nameOf(place, siteCount), message };
 			return { name: nameOf(list, siteCount), message: `entry ${Number(entry) + 1} ${message}` };
 		}),

@@ -1,15 +1,13 @@
 import * as z from "zod";
-import { eventTypes } from "../../shared/event.ts";
 import type { OwnOptions } from "../providers/definition.ts";
+import { eventPattern } from "../providers/event-pattern.ts";
 import { commonOptions } from "../providers/options.ts";
 import { definitions, type ProviderName, providerNames } from "../providers/registry.ts";
 
-export const eventType = z.enum(eventTypes, `must be one of ${eventTypes.join(", ")}`);
-
 /** Options about deliveries, the same for every provider. */
 export const deliveryOptions = {
-	/** Types of events that are delivered; default all but `page`. */
-	events: z.array(eventType).optional(),
+	/** Events that are delivered, by type, name, or name with `*`; default all but `page`. */
+	events: z.array(eventPattern).optional(),
 	/** Maximum of requests per day, minute or second, whichever the provider's limit is for; default: that limit. */
 	budget: z.int("must be a whole number of requests, 1 or more").min(1, "must be 1 or more").optional(),
 	/** Time of day in UTC at which the day of a daily budget starts; default `00:00Z`. */

@@ -30,6 +30,8 @@ export function secretsIn(value: unknown, path: string[] = []): Secret[] {
 	if (Array.isArray(value)) return value.flatMap((each, index) => secretsIn(each, [...path, String(index)]));
 	if (!isRecord(value)) return [];
 	return Object.entries(value).flatMap(([name, inner]) => {
+		// Names of fields in rules are those of the site's events.
+		if (name === "rules") return [];
 		const place = [...path, name];
 		// A destination of your own may have such a name.
 		if (!isSecret(name) || isRecord(inner)) return secretsIn(inner, place);

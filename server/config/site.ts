@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { limits } from "../../shared/event.ts";
 import { asciiOrigin, isOriginPattern } from "../http/origins.ts";
+import { eventType } from "../providers/event-pattern.ts";
 import { text } from "../providers/options.ts";
 import { canVerifyHooks, definitions, providerNames, reporterNames } from "../providers/registry.ts";
-import { type Destinations, destinations, eventType, hasDestination } from "./destination.ts";
+import { type Destinations, destinations, hasDestination } from "./destination.ts";
 import { type OwnDestinations, ownDestinations } from "./own-destination.ts";
+import { ruleSchema } from "./rule.ts";
 
 /** Conditions under which a configuration is checked. */
 export interface Circumstances {
@@ -78,6 +80,8 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 	attributes: z.array(z.string()).optional(),
 	/** Rules for web hooks; default none. */
 	inbound: z.array(inboundRuleSchema).default([]),
+	/** Rules about what goes where, and as what. All that match an event apply, later ones first; default none. */
+	rules: z.array(ruleSchema).default([]),
 });
 
 type OwnOption = {

@@ -42,6 +42,7 @@ const conversions: Record<string, (text: string) => unknown> = {
 	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
 	origins: list,
 	identitySecrets: list,
+	events: list,
 };
 const variableAt = (name: string, path: string): Variable => ({
 	name,
@@ -52,7 +53,8 @@ const variableAt = (name: string, path: string): Variable => ({
 function variablesOf(provider: ProviderName): Variable[] {
 	const { variables, options } = definitions[provider];
 	const schemas: Record<string, z.core.$ZodType> = options;
-	return Object.entries(variables).map(([name, option]) => {
+	const own = { ...variables, [`${provider.toUpperCase()}_EVENTS`]: "events" };
+	return Object.entries(own).map(([name, option]) => {
 		const schema = schemas[option];
 		const isCredential = schema !== undefined && !z.safeParse(schema, undefined).success;
 		return { ...variableAt(name, `sites.0.${provider}.${option}`), account: provider, isCredential };

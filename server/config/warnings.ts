@@ -3,6 +3,7 @@ import { isLoopback } from "../http/loopback.ts";
 import { opaqueOrigin } from "../http/origins.ts";
 import { tlsOf } from "../outbox/postgres/tls.ts";
 import { sqliteFile } from "../outbox/store-url.ts";
+import { definitions, providerNames } from "../providers/registry.ts";
 import { hasDestination } from "./destination.ts";
 import type { CheckedConfig } from "./schema.ts";
 import { isCredential, isOneAccount, type Secret, secretsIn } from "./secrets.ts";
@@ -98,6 +99,14 @@ export function findWarnings(config: CheckedConfig): string[] {
 		);
 	}
 	for (const [index, site] of sites.entries()) {
+		for (const name of providerNames) {
+			const { title, isOddName } = definitions[name];
+			const odd = site[name] && isOddName ? (site.attributes ?? []).filter((each) => isOddName(each)) : [];
+			if (odd.length === 0) continue;
+			found.push(
+				`${named(`sites.${index}.attributes`)} names ${all.format(odd.map((each) => JSON.stringify(each)))}: ${title} may refuse it, and it is left out then. Use lowercase letters, digits, _ and -`,
+			);
+		}
 		if (!hasDestination(site)) {
 			found.push(`${named(`sites.${index}.destinations`)} are missing: events are accepted, but delivered nowhere`);
 		}

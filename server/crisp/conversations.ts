@@ -19,6 +19,16 @@ export interface Routing {
 const assignment = (to: Assignee) =>
 	typeof to === "object" && to !== null ? to : ({ assigned: { user_id: to } } as ConversationRoutingAssignUpdate);
 
+type State = Parameters<Official["changeConversationState"]>[2];
+type User = Parameters<Official["changeConversationState"]>[3];
+
+/** Body of a change to a conversation, with who made it. */
+type Change<Field extends object> = Field & { user?: User; origin?: string };
+
+/** Returns the body of a change that is given as a body or as a value, with who made it. */
+const changeOf = <Field extends object>(given: unknown, name: keyof Field, user?: User, origin?: string) =>
+	({ user, origin, ...(typeof given === "object" && given !== null ? given : { [name]: given }) }) as Change<Field>;
+
 const one = "/website/{website_id}/conversation/{session_id}";
 
 /** `websiteConversations`: https://docs.crisp.chat/references/rest-api/v1/#website-conversations */
@@ -52,7 +62,18 @@ export const websiteConversations = {
 			...args: Parameters<Official["sendMessageInConversation"]>
 		): Promise<{ fingerprint?: number }> => official.sendMessageInConversation(...args),
 	},
-	setState: { route: `PATCH ${one}/state`, officialName: "changeConversationState" },
+	setState: {
+		route: `PATCH ${one}/state`,
+		officialName: "changeConversationState",
+		note: "`state` may be in an object",
+		call: (
+			official: Official,
+			...[websiteId, sessionId, given, ...by]: [string, string, State | Change<{ state: State }>, User?, string?]
+		): Promise<unknown> => {
+			const { state, user, origin } = changeOf<{ state: State }>(given, "state", ...by);
+			return official.changeConversationState(websiteId, sessionId, state, user, origin);
+		},
+	},
 	getRouting: {
 		route: `GET ${one}/routing`,
 		officialName: "getConversationRoutingAssign",
@@ -66,7 +87,18 @@ export const websiteConversations = {
 		call: (official: Official, websiteId: string, sessionId: string, assign: Assignee): Promise<unknown> =>
 			official.assignConversationRouting(websiteId, sessionId, assignment(assign)),
 	},
-	setBlock: { route: `PATCH ${one}/block`, officialName: "blockIncomingMessagesForConversation" },
+	setBlock: {
+		route: `PATCH ${one}/block`,
+		officialName: "blockIncomingMessagesForConversation",
+		note: "`blocked` may be in an object",
+		call: (
+			official: Official,
+			...[websiteId, sessionId, given, ...by]: [string, string, boolean | Change<{ blocked: boolean }>, User?, string?]
+		): Promise<unknown> => {
+			const { blocked, user, origin } = changeOf<{ blocked: boolean }>(given, "blocked", ...by);
+			return official.blockIncomingMessagesForConversation(websiteId, sessionId, blocked, user, origin);
+		},
+	},
 	deleteOne: { route: `DELETE ${one}`, officialName: "removeConversation" },
 	acknowledgeMessages: {
 		route: `PATCH ${one}/read`,

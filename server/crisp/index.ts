@@ -4,7 +4,7 @@ import { createListeners } from "../outbox/listeners.ts";
 import { type CrispEventName, isCrispEventName, isHookOnly } from "../providers/crisp/event-names.ts";
 import { authenticated, type CrispAccess, loadCrispApi } from "./client.ts";
 import { CrispError, crispError } from "./error.ts";
-import type { Bound, Method, Section, Withdrawn } from "./method.ts";
+import type { Bound, Callee, Method, Section, Withdrawn } from "./method.ts";
 import { sections } from "./sections.ts";
 import { type MissedEvents, openSocket } from "./socket.ts";
 
@@ -61,8 +61,10 @@ export function createCrisp({ hooks, ...access }: CrispOptions): CrispClient {
 		}
 		return async (...args: never) => {
 			try {
-				const { website } = await client();
-				if (entry.call) return await entry.call(website, ...args);
+				const rest = await client();
+				const { website } = rest;
+				const callee: Callee = Object.assign(Object.create(website), { rest });
+				if (entry.call) return await entry.call(callee, ...args);
 				return await (website[entry.officialName] as (...args: never) => Promise<unknown>)(...args);
 			} catch (error) {
 				throw crispError(error);

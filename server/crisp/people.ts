@@ -1,5 +1,5 @@
-import type { PeopleProfileNew, PeopleProfileUpdateCard } from "crisp-api";
-import type { Official, Section } from "./method.ts";
+import type { PeopleProfile, PeopleProfileNew, PeopleProfileUpdateCard } from "crisp-api";
+import type { Callee, Official, Section } from "./method.ts";
 
 /** Custom data: an object of scalars, alone or as `data` in another object. */
 export type CustomData =
@@ -16,24 +16,31 @@ function wrapped(data: CustomData): Record<string, boolean | string | number> {
 	return (isWrapped ? data : { data }) as Record<string, boolean | string | number>;
 }
 
-/** Search and order of a list of profiles. */
+/** Search, order and size of a page of profiles. */
 export interface ProfilesQuery {
 	sort_field?: string;
 	sort_order?: string;
 	search_operator?: "and" | "or";
 	search_filter?: string;
 	search_text?: string;
+	/** Profiles to a page, 20 to 50; default 20. */
+	per_page?: number | string;
 }
+
+/** Page of a list, from 1, as a number or as text. */
+type Page = number | string;
 
 /** Arguments for a page of a list. The first client documented a person's id before the page, to no effect. */
 type OfPage<More extends unknown[] = []> =
-	| [websiteId: string, page?: number, ...more: More]
-	| [websiteId: string, peopleId: unknown, page: number, ...more: More];
+	| [websiteId: string, page?: Page, ...more: More]
+	| [websiteId: string, peopleId: unknown, page: Page, ...more: More];
+
+const pageOf = (value: unknown): number | undefined => (/^\d+$/.test(String(value)) ? Number(value) : undefined);
 
 /** Reads the page and the argument after it, with or without the person's id. */
 function pageIn([first, second, third]: unknown[]): { page: number; more: unknown } {
-	const [page, more] = typeof second === "number" ? [second, third] : [first, second];
-	return { page: typeof page === "number" ? page : 1, more };
+	const page = pageOf(second);
+	return page === undefined ? { page: pageOf(first) ?? 1, more: second } : { page, more: third };
 }
 
 const segmentFilter = (segments: readonly string[]) =>
@@ -76,11 +83,11 @@ export const websitePeople = {
 		route: `GET ${people}/profiles/{page}`,
 		officialName: "listPeopleProfiles",
 		note: "`peopleId` has no effect and may be left out",
-		call: (official: Official, ...[websiteId, ...rest]: OfPage<[query?: ProfilesQuery]>) => {
-			const { page, more } = pageIn(rest);
-			const { sort_field, sort_order, search_operator, search_filter, search_text } = (more ?? {}) as ProfilesQuery;
-			const search = [sort_field, sort_order, search_operator, search_filter, search_text] as const;
-			return official.listPeopleProfiles(websiteId, page, ...search);
+		// The official method has no argument for `per_page`.
+		call: ({ rest }: Callee, ...[websiteId, ...given]: OfPage<[query?: ProfilesQuery]>): Promise<PeopleProfile[]> => {
+			const { page, more } = pageIn(given);
+			const path = ["website", websiteId, "people", "profiles", String(page)];
+			return rest.get(rest.prepareRestUrl(path), { ...(more as ProfilesQuery | undefined) });
 		},
 	},
 	removePeopleProfile: { route: `DELETE ${profile}`, officialName: "removePeopleProfile" },

@@ -1,12 +1,12 @@
-import { parseJson } from "../http/exact-json.ts";
 import type { Lease, Settlement } from "../outbox/outbox.ts";
-import type { Known, Lane } from "../providers/provider.ts";
+import type { Plan } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { createAcceptances } from "./acceptances.ts";
 import type { Context } from "./context.ts";
 import { createCreations } from "./creations.ts";
 import { createDoubts } from "./doubts.ts";
 import type { GroupHold } from "./group-hold.ts";
+import { planLease, withoutExpired } from "./leading.ts";
 import type { Probe } from "./probe.ts";
 import { learntAliases, type Result, settlementOf, tellHold } from "./settlement.ts";
 
@@ -38,10 +38,9 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		await hold.tell((each) => (isWell ? each.answered(now()) : each.pause(outcome.reason, now())), isProbe);
 	}
 
-	/** Plans and sends the next request of a lane. Sends nothing while another process probes the destination. */
-	async function request(events: Lane, known: Known, lease: Lease): Promise<Result> {
+	/** Sends the planned request of a lane. Sends nothing while another process probes the destination. */
+	async function request(plan: Plan, lease: Lease): Promise<Result> {
 		const { lane, attempts, failingSince = now() } = lease;
-		const plan = provider.plan(events, known, now());
 		if (plan.kind !== "send") return { plan };
 		const { purpose } = plan.request;
 		const isCreation = purpose === "create";
@@ -72,12 +71,12 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 	}
 
 	async function attempt(lease: Lease): Promise<Attempt> {
-		const [first, ...rest] = lease.bodies.map((body) => parseJson(body) as StoredEvent);
-		if (!first || !outbox.isHeld(lease)) return { settlement: { lease, now: now() }, isSent: false };
-		const known: Known = lease.known === undefined ? {} : (parseJson(lease.known) as Known);
-		const result = await request([first, ...rest], known, lease);
+		const { captured, known, plan } = planLease(lease, provider, now());
+		if (!plan || !outbox.isHeld(lease)) return { settlement: { lease, now: now() }, isSent: false };
+		const result = await request(plan, lease);
 		const { outcome } = result;
-		const common = { isSent: outcome !== undefined, step: { events: [first, ...rest], result } };
+		const step = plan.kind === "await" ? {} : { step: { events: captured, result } };
+		const common = { isSent: outcome !== undefined, ...step };
 		const at = now();
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };
@@ -88,7 +87,8 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 			outcome?.kind === "wait" || (outcome?.kind === "paused" && !probe.exists && !result.isOfEvent);
 		const postponedTo = isTurnOfOthers ? Math.max(hold.until(), at + ownWait) + 1_000 : result.postponedTo;
 		const aliases = learntAliases(provider, known, outcome);
-		return { settlement: { ...settlementOf(lease, { ...result, postponedTo }, at, random), aliases }, ...common };
+		const settlement = settlementOf(lease, { ...result, postponedTo }, at, random);
+		return { settlement: { ...withoutExpired(settlement, captured, provider.name), aliases }, ...common };
 	}
 
 	return {

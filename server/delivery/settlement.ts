@@ -59,6 +59,7 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 	const settlement: Settlement = { lease, now: at, known: learnt };
 	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
 		endingOf(1, { kind: "dead", reason, ...more });
+	if (plan.kind === "await") return { ...settlement, awaitedTo: plan.until, isOnTheWay: true };
 	if (plan.kind === "refuse") return { ...settlement, ended: dead(plan.reason, { message: plan.message }) };
 	if (plan.kind === "discard")
 		return { ...settlement, ended: endingOf(plan.settles, { kind: "discarded", reason: plan.reason }) };
@@ -74,7 +75,7 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 		case "delivered": {
 			const isOnTheWay = plan.settles === 0;
 			if (isOnTheWay && isEndless) return { ...sent, ended: dead("no_progress") };
-			return { ...sent, ...delivered, isOnTheWay };
+			return { ...sent, ...delivered, isOnTheWay: isOnTheWay || plan.keepsTurn === true };
 		}
 		case "unknownPerson": {
 			const ended = isEndless ? dead("no_progress") : undefined;
@@ -82,7 +83,8 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			return { ...sent, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isEndless };
 		}
 		case "rejected": {
-			const { reason, message, status } = outcome;
+			const { reason, message, status, isAgain = false } = outcome;
+			if (isAgain && !isEndless) return { ...sent, isOnTheWay: true };
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
 			if (isSeveral && !isEndless) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };

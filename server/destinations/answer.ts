@@ -90,7 +90,7 @@ async function readResponse(response: Response, known: Known): Promise<Outcome> 
 	if (isSuccess || status === 401 || status === 403 || status === 408 || status === 429 || status >= 500)
 		drop(response);
 	if (isSuccess) return { kind: "delivered", known, status };
-	const forMs = retryAfterMs(response.headers.get("retry-after"));
+	const forMs = retryAfterMs(response.headers.get("retry-after") ?? undefined);
 	if (status === 429) return { kind: "wait", reason, status, forMs };
 	if (status === 401 || status === 403) return { kind: "paused", reason, status };
 	if (status === 408 || status >= 500) return { kind: "retry", reason, status, forMs };

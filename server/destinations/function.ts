@@ -63,7 +63,7 @@ export function connectFunction(name: string, own: FunctionDestination, onFault:
 
 	return {
 		allowance: budget,
-		...(!own.plan && { batch: own.batch ?? 1 }),
+		...(own.batch !== undefined && { batch: own.batch }),
 		...(own.probe && { probe }),
 		...(own.remove && { remove }),
 		addresses: () => true,

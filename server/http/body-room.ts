@@ -29,7 +29,8 @@ interface Share {
 	maxBytes: number;
 }
 
-const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
+/** Functions that unpack bytes, by the name of the encoding. They throw a RangeError for more than `maxOutputLength`. */
+export const unpackers = new Map<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>([
 	["identity", (bytes) => bytes],
 	["gzip", gunzipSync],
 	["deflate", inflateSync],

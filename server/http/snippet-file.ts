@@ -15,8 +15,14 @@ const getSnippet: Operation = {
 	answer: ok("The script", { "text/javascript": null }),
 };
 
-/** Makes the route `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once at the start. */
+/** Makes the route `GET /client.js`: the snippet as Brotli, gzip or plain, compressed once, at the first request. */
 export const snippetRoute = (): Route => ({ path: "/client.js", get: [getSnippet, serveSnippet()] });
+
+const encodings = (plain: Buffer) => ({
+	br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+	gzip: gzipSync(plain, { level: 9 }),
+	identity: plain,
+});
 
 function serveSnippet(): RequestHandler {
 	const plain = readSnippet();
@@ -25,11 +31,7 @@ function serveSnippet(): RequestHandler {
 			throw new RequestError("not_found", "client.js has not been built: run npm run build");
 		};
 	}
-	const bodies = {
-		br: brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
-		gzip: gzipSync(plain, { level: 9 }),
-		identity: plain,
-	};
+	let bodies: ReturnType<typeof encodings> | undefined;
 	const digest = digestOf(plain);
 	return (request, response) => {
 		// Browsers accept all their encodings with the same weight, so the smallest is sent:
@@ -48,6 +50,7 @@ function serveSnippet(): RequestHandler {
 			"X-Content-Type-Options": "nosniff",
 		});
 		if (encoding !== "identity") response.set("Content-Encoding", encoding);
+		bodies ??= encodings(plain);
 		response.send(bodies[encoding]);
 	};
 }

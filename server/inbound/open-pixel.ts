@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import type { Request, Response } from "express";
-import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import { type Operation, ok, type Route } from "../http/route.ts";
 import type { Ingest, IngestSite } from "../ingest/ingest.ts";
@@ -51,7 +50,8 @@ const isShown = (request: Request) =>
  */
 export function openPixel({ sites, ingest, now, isWithinLimit, onFault }: OpenPixelOptions): Route {
 	const read = openReader(sites, now);
-	const recent = new LRUCache<string, true>({ max: opensRemembered, ttl: repeatMs });
+	/** Ends of the times in which opens count as repeats, by `performance.now()`, the earliest first. */
+	const recent = new Map<string, number>();
 
 	async function record(token: string): Promise<void> {
 		const open = await read(token);
@@ -63,8 +63,12 @@ export function openPixel({ sites, ingest, now, isWithinLimit, onFault }: OpenPi
 		const checked = ingest.check(site, [{ id, type: "email_open", at, person: { email }, data }]);
 		const [event] = checked.events;
 		const key = `${site.name}\n${event?.person}`;
-		if (!event || recent.has(key)) return;
-		recent.set(key, true);
+		const current = performance.now();
+		if (!event || current < (recent.get(key) ?? 0)) return;
+		recent.delete(key);
+		recent.set(key, current + repeatMs);
+		const [oldest = key] = recent.keys();
+		if (recent.size > opensRemembered) recent.delete(oldest);
 		try {
 			await ingest.store(site, checked);
 		} catch (error) {

@@ -1,5 +1,6 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
+import { isLabelName, labelNames } from "../providers/labels.ts";
 import { normaliseEmail, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import type { VerifiedIdentity } from "./identity-token.ts";
 import { areAttributes, isForbidden, isTooLarge, parseEvent } from "./parse-event.ts";
@@ -15,7 +16,7 @@ export interface Sender {
 	identities?: ReadonlyMap<string, VerifiedIdentity> | undefined;
 	/** Correction of capture times, ms. 0 if the sender's clock is right. */
 	clockOffset: number;
-	/** Attributes that a browser may set. Undefined: all. */
+	/** Attributes that a browser may set. Undefined: all but labels, which start automations. */
 	attributes: string[] | undefined;
 	now: number;
 }
@@ -45,6 +46,10 @@ function withAttributes(event: Event, allowed: string[] | undefined, signed: Ver
 	// Guard (SECURITY.md): allowed-attributes
 	if (allowed && event.data) {
 		event.data = Object.fromEntries(Object.entries(event.data).filter(([name]) => allowed.includes(name)));
+	}
+	// Guard (SECURITY.md): page-labels
+	if (!allowed && labelNames.some((name) => event.data?.[name] !== undefined)) {
+		event.data = Object.fromEntries(Object.entries(event.data ?? {}).filter(([name]) => !isLabelName(name)));
 	}
 	if (event.type === "login" && signed) event.data = { ...event.data, ...signed };
 }

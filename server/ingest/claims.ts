@@ -20,21 +20,32 @@ function idClaim(person: string, id: string): Pick<Claim, "key" | "cluster"> {
 export const eventKey = (site: string, person: string, id: string): string =>
 	keyOf(site, person, idClaim(person, id)).toString("hex");
 
+/** A purchase at one destination, which a rule may make of another event. */
+export interface OrderAt {
+	destination: string;
+	orderId: string | number;
+}
+
+/** Makes the claims of a purchase, at one destination or everywhere. */
+function orderClaims({ orderId, destination }: Partial<OrderAt>, { trusted, receivedAt: at }: StoredEvent): Claim[] {
+	const where = destination === undefined ? "" : ` at ${destination}`;
+	const once = { reason: "duplicate_order", at, since: 0, until: at + 400 * day, ...(destination && { destination }) };
+	const claims: Claim[] = [{ ...once, key: `order${where}\n${orderId}`, ofPerson: true }];
+	// Guard (SECURITY.md): order-id-of-site
+	if (trusted) claims.push({ ...once, key: `trusted order${where}\n${orderId}` });
+	return claims;
+}
+
 /**
  * Derives an event's claims: on its id for 31 days, on a purchase's orderId for 400 days, on opening an e-mail for 20
  * minutes. Each claim is the person's alone, so that nobody can use up another's id. A trusted purchase also claims its
- * orderId in the whole site.
+ * orderId in the whole site. `orders` are claimed at their destinations only.
  */
-export function claimsOfEvent({ event, trusted, receivedAt }: StoredEvent, person: string): Claim[] {
-	const at = receivedAt;
-	const once = (key: string, reason: string, days: number) => ({ key, reason, at, since: 0, until: at + days * day });
+export function claimsOfEvent(stored: StoredEvent, person: string, orders: readonly OrderAt[] = []): Claim[] {
+	const { event, receivedAt: at } = stored;
 	const claims: Claim[] = [{ ...idClaim(person, event.id), reason: "duplicate", at, since: 0, until: at + 31 * day }];
-	if (event.type === "confirmation") {
-		const { orderId } = event.data;
-		claims.push({ ...once(`order\n${orderId}`, "duplicate_order", 400), ofPerson: true });
-		// Guard (SECURITY.md): order-id-of-site
-		if (trusted) claims.push(once(`trusted order\n${orderId}`, "duplicate_order", 400));
-	}
+	if (event.type === "confirmation") claims.push(...orderClaims({ orderId: event.data.orderId }, stored));
+	for (const order of orders) claims.push(...orderClaims(order, stored));
 	if (event.type === "email_open") {
 		const { at } = event;
 		const slot = Math.floor(at / openMs);

@@ -1,6 +1,4 @@
 import type { Request, RequestHandler, Response } from "express";
-import { isbot } from "isbot";
-import type { Event } from "../../shared/event.ts";
 import { type BatchReply, batchSchema, eventsSchema, type Rejection } from "../../shared/wire.ts";
 import type { CheckedSite } from "../config/config.ts";
 import type { ReadBodies } from "../http/body-room.ts";
@@ -13,9 +11,10 @@ import { sameSecret } from "../http/secret.ts";
 import { backendOnly } from "../http/server-key.ts";
 import { type JournalRow, sealBatch } from "../outbox/journal-row.ts";
 import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
-import { personKey, setsAttributes } from "../stored-event.ts";
+import { personKey, type StoredEvent, setsAttributes } from "../stored-event.ts";
+import { isBot } from "./bots.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
-import { claimsOfEvent } from "./claims.ts";
+import { claimsOfEvent, type OrderAt } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
 import { postBatch, postEvents } from "./operations.ts";
 import { rankOf } from "./rank.ts";
@@ -27,8 +26,18 @@ export interface IngestSite
 	extends Pick<CheckedSite, "writeKey" | "origins" | "serverKey" | "identity" | "identitySecrets" | "attributes"> {
 	/** The name in the store. */
 	name: string;
-	/** Names the destinations of an event, and separately those that cannot address its person. */
-	route(event: Event): { destinations: string[]; notAddressable: string[] };
+	/** Decides where an event goes, and as what. */
+	route(stored: StoredEvent): EventRoute;
+}
+
+/** The destinations of an event, and the changes that the site's rules make there. */
+export interface EventRoute extends Pick<NewEvent, "destinations" | "exceptions">, Pick<StoredEvent, "ruled"> {
+	/** Destinations that would get the event but for a reason, which is counted. */
+	skipped: readonly { destination: string; reason: string }[];
+	/** Purchases to be told to one destination once. */
+	orders?: readonly OrderAt[];
+	/** Destinations at which the event stays as it was captured, as no order can be read from it. */
+	unreadOrders?: readonly string[];
 }
 
 export interface IngestOptions {
@@ -62,18 +71,18 @@ export type Ingest = ReturnType<typeof createIngest>;
 /** A checked batch: its accepted events as the outbox takes them, and its rejections. */
 interface CheckedEvents extends Pick<Batch, "events" | "skipped"> {
 	rejected: Rejection[];
+	/** Number of purchases that a rule could not make of an event, as no order can be read from it. */
+	ordersUnread: number;
 	at: number;
 }
 
 /**
  * A checked batch, encoded. Holds bytes: long-lived objects would cost the garbage collector more than the checks.
  */
-interface SealedBatch {
+interface SealedBatch extends Pick<CheckedEvents, "rejected" | "ordersUnread" | "at"> {
 	accepted: number;
 	/** The accepted events. Undefined if there are none. */
 	row: JournalRow | undefined;
-	rejected: Rejection[];
-	at: number;
 }
 
 type Pieces = NonNullable<ReadBody["pieces"]>;
@@ -103,7 +112,8 @@ export function createIngest(options: IngestOptions) {
 		const receivedAt = now();
 		const rejected: Rejection[] = [];
 		const events: NewEvent[] = [];
-		const skipped = new Map<string, number>();
+		const skipped = new Map<string, NonNullable<Batch["skipped"]>[number]>();
+		let ordersUnread = 0;
 		const from: Sender = { ...sender, attributes: site.attributes, now: receivedAt };
 		for (const [index, each] of raw.entries()) {
 			const checked = checkEvent(each, from);
@@ -114,28 +124,35 @@ export function createIngest(options: IngestOptions) {
 			const { stored } = checked;
 			const person = personKey(stored.event.person);
 			if (person === undefined) throw new Error("unreachable: a checked event has a person");
-			const { destinations, notAddressable } = site.route(stored.event);
-			const others = (names: string[]) => names.filter((name) => name !== reportedBy);
-			for (const destination of others(notAddressable)) skipped.set(destination, (skipped.get(destination) ?? 0) + 1);
+			const { destinations, exceptions, ruled, orders, unreadOrders, ...route } = site.route(stored);
+			for (const { destination, reason } of route.skipped) {
+				if (destination === reportedBy) continue;
+				const counted = skipped.get(`${destination} ${reason}`);
+				if (counted) counted.count += 1;
+				else skipped.set(`${destination} ${reason}`, { destination, reason, count: 1 });
+			}
+			ordersUnread += unreadOrders?.length ?? 0;
+			if (ruled) stored.ruled = ruled;
 			events.push({
 				person,
 				body: storedBody(stored, each, pieces[index]),
-				destinations: others(destinations),
-				claims: claimsOfEvent(stored, person),
-				rank: rankOf(stored),
+				destinations: reportedBy === undefined ? destinations : destinations.filter((name) => name !== reportedBy),
+				exceptions,
+				claims: claimsOfEvent(stored, person, orders),
+				rank: rankOf(stored.event.type, stored.trusted),
 				// Guard (SECURITY.md): reserve-of-backend
 				reserved: sender.isBackend,
 				trusted: stored.trusted,
 				alone: !setsAttributes(stored.event),
 			});
 		}
-		const counted = [...skipped].map(([destination, count]) => ({ destination, reason: "not_addressable", count }));
-		return { events, skipped: counted.length > 0 ? counted : undefined, rejected, at: receivedAt };
+		const counted = skipped.size > 0 ? [...skipped.values()] : undefined;
+		return { events, skipped: counted, rejected, ordersUnread, at: receivedAt };
 	}
 
-	function seal({ name }: IngestSite, { events, skipped, rejected, at }: CheckedEvents): SealedBatch {
+	function seal({ name }: IngestSite, { events, skipped, ...rest }: CheckedEvents): SealedBatch {
 		const row = events.length > 0 ? sealBatch({ site: name, events, skipped }) : undefined;
-		return { accepted: events.length, row, rejected, at };
+		return { accepted: events.length, row, ...rest };
 	}
 
 	/** Appends the accepted events of a batch to the journal. Resolves once they are on disk. */
@@ -167,7 +184,7 @@ export function createIngest(options: IngestOptions) {
 		}
 		// Guard (SECURITY.md): write-key-limit
 		perWriteKey?.count(site.writeKey);
-		if (isbot(request.headers["user-agent"])) {
+		if (isBot(request.headers["user-agent"])) {
 			onNotice({ kind: "bots", events: events.length });
 			return answer(response, { accepted: 0, rejected: [] });
 		}

@@ -98,7 +98,7 @@ function personOf(raw: unknown): Person | undefined {
 	return person;
 }
 
-const contextNames = ["url", "title", "referrer", "locale", "timezone"] as const;
+const contextNames = ["url", "title", "referrer", "locale", "timezone", "via"] as const;
 
 function contextOf(raw: unknown): Event["context"] {
 	if (!isObject(raw)) return undefined;
@@ -113,7 +113,8 @@ function contextOf(raw: unknown): Event["context"] {
 
 const isItem = (raw: unknown) =>
 	isObject(raw) && (typeof raw.id === "string" || isNumber(raw.id)) && isNumber(raw.quantity);
-const isOrder = ({ orderId, total, items }: Json) =>
+/** Tells whether tidy data is that of a purchase. */
+export const isOrder = ({ orderId, total, items }: Json): boolean =>
 	(isId(orderId) || isNumber(orderId)) &&
 	(total === undefined || isNumber(total)) &&
 	(items === undefined || (Array.isArray(items) && items.every(isItem)));

@@ -26,13 +26,23 @@ function encoded(text: string): Buffer {
 	return last.bytes;
 }
 
+const closing = Buffer.from("}");
+const ruledBytes = new WeakMap<object, Buffer>();
+/** Encodes what rules make of an event, with the end of its body. Events of one kind have the same object. */
+function encodedRuled(ruled: NonNullable<StoredEvent["ruled"]>): Buffer {
+	const bytes = ruledBytes.get(ruled) ?? Buffer.from(`,"ruled":${JSON.stringify(ruled)}}`);
+	ruledBytes.set(ruled, bytes);
+	return bytes;
+}
+
 /**
  * Serialises a checked event for the store. Reuses the received bytes, which is faster, if the check changed nothing and
  * white space does not make them too long.
  */
 export function storedBody(stored: StoredEvent, raw: unknown, piece: Uint8Array | undefined): string | Uint8Array {
-	const { event, ...rest } = stored;
+	const { event, ruled, ...rest } = stored;
 	const isUnchanged = piece && piece.length <= limits.dataBytes && isObject(raw) && hasSame(raw, event, isAlike);
 	if (!isUnchanged) return JSON.stringify(stored);
-	return Buffer.concat([opening, piece, encoded(`,${JSON.stringify(rest).slice(1)}`)]);
+	const parts = [opening, piece, encoded(`,${JSON.stringify(rest).slice(1, -1)}`)];
+	return Buffer.concat([...parts, ruled ? encodedRuled(ruled) : closing]);
 }

@@ -74,7 +74,8 @@ function tidyItems(items: unknown): unknown[] | undefined {
 	return read.every((item, index) => item === items[index]) ? items : read.filter((item) => item !== undefined);
 }
 
-function tidyOrder(order: unknown): unknown {
+/** Brings the data of a purchase, as programs write it, into the form of the schema. */
+export function tidyOrder(order: unknown): unknown {
 	if (!isObject(order)) return order ?? undefined;
 	const { orderId, total, items } = order;
 	return changed(order, { orderId: tidyId(orderId), total: amount(total), items: tidyItems(items) });

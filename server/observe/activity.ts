@@ -33,6 +33,9 @@ const latestShown = 100;
 /** Number of events listed for one request at most. */
 const eventsListed = 20;
 
+/** Maximum number of refused names remembered for one provider. */
+const refusedKept = 20;
+
 /** Estimated size of an event without its body, bytes. */
 const withoutBody = 200;
 
@@ -46,7 +49,15 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
 	const watchers = createListeners<LiveDelivery>();
+	/** Names of attributes that were refused, by the provider's name. */
+	const refused = new Map<string, Set<string>>();
 	const startedAt = now();
+
+	function remember(provider: string, names: readonly string[]): void {
+		const all = refused.get(provider) ?? new Set();
+		refused.set(provider, all);
+		for (const name of names) if (all.size < refusedKept) all.add(name);
+	}
 
 	return {
 		received(notice: IngestNotice): void {
@@ -62,6 +73,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 			if (notice.kind !== "step") return;
 			const { at, person, events, result, isSettled, ended } = notice;
 			const covers = result.plan.kind === "send" ? result.plan.covers : 1;
+			if (ended && "refused" in result.plan) remember(destination.name, result.plan.refused ?? []);
 			const about = events.slice(0, Math.max(covers, ended?.count ?? 0));
 			const [first] = about;
 			if (!first) return;
@@ -94,6 +106,9 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 			// A step that was not settled may belong to a person who has been forgotten meanwhile.
 			if (isSettled) steps.add(step, 1 + about.length);
 		},
+
+		/** Lists names of attributes that a provider has refused. */
+		refused: (provider: string): string[] => [...(refused.get(provider) ?? [])],
 
 		/** Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. */
 		watch(listener: (delivery: LiveDelivery) => void) {

@@ -1,5 +1,4 @@
 import type { RequestHandler } from "express";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import { type Operation, ok, type Route } from "../http/route.ts";
@@ -7,6 +6,7 @@ import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import type { Destination, DestinationStats, OutboxStats } from "../outbox/outbox.ts";
 import type { Observed } from "./observed.ts";
+import { contentType, createRegistry } from "./prometheus.ts";
 import type { Answered } from "./request-log.ts";
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -29,23 +29,19 @@ const perDestination = ["site", "destination"] as const;
 const inStore = "From the store: the same on every proxy that shares it.";
 
 /**
- * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats). Does not use
- * the default registry, which is the surrounding app's. Labels come from the code and the configuration only, so that no
+ * Makes the proxy's metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats). Labels come from the code and the configuration only, so that no
  * visitor or provider can add time series.
  */
 export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
-	const registry = new Registry();
-	const registers = [registry];
-	const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-		new Counter({ name: `eventferry_${name}`, help, labelNames, registers });
-	const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
-		new Gauge({ name: `eventferry_${name}`, help, labelNames, registers });
-	const histogram = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[] = []) =>
-		new Histogram({ name: `eventferry_${name}`, help, buckets, labelNames, registers });
+	const { counter, gauge, histogram, text } = createRegistry("eventferry_");
 
 	const accepted = counter("events_accepted_total", "Events accepted: on disk and answered 202.", ["site"]);
 	const rejected = counter("events_rejected_total", "Events rejected, by code.", ["code"]);
 	const bots = counter("events_from_bots_total", "Events of self-declared crawlers, which are not stored.");
+	const unread = counter(
+		"orders_unread_total",
+		"Purchases that a rule could not make of an event at a destination, as no order can be read from it.",
+	);
 	const duplicates = counter(
 		"events_duplicate_total",
 		`Accepted events discarded as duplicates, by reason. ${inStore}`,
@@ -84,6 +80,12 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		"reason",
 	]);
 
+	const leftOut = counter(
+		"attributes_left_out_total",
+		`Attribute values that the provider cannot hold or refuses, or the sender may not set. ${inStore}`,
+		perDestination,
+	);
+
 	const dead = gauge("dead_letters", `Dead letters kept. ${inStore}`, perDestination);
 	const lanes = gauge("lanes_waiting", `Lanes with deliveries owed, one per person. ${inStore}`, perDestination);
 	const owed = gauge("deliveries_waiting", `Deliveries owed. ${inStore}`, perDestination);
@@ -118,11 +120,11 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		lanes.set(labels, stats.lanes);
 		owed.set(labels, stats.owed);
 		oldest.set(labels, stats.oldestAt === undefined ? 0 : Math.max(0, (now() - stats.oldestAt) / 1_000));
+		leftOut.inc(labels, stats.leftOut);
 		for (const [reason, count] of Object.entries(stats.discarded)) discarded.inc({ ...labels, reason }, count);
 	}
 
-	async function showRunning(stored: DestinationStats[]): Promise<void> {
-		const counts = (await delivered.get()).values;
+	function showRunning(stored: DestinationStats[]): void {
 		for (const { destination, limits, dispatcher } of deliveries()) {
 			const labels = labelsOf(destination);
 			// Shows 0 before the first event: a missing series would not trigger alerts.
@@ -132,8 +134,8 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 			budget.set(labels, limits.cap);
 			left.set(labels, budgetLeft(limits, stats?.budget, now()));
 			for (const each of states) state.set({ ...labels, state: each }, dispatcher.state().kind === each ? 1 : 0);
-			const done = counts.find((each) => each.labels.site === labels.site && each.labels.destination === name)?.value;
-			if (done) perDelivered.set(labels, dispatcher.requests() / done);
+			const done = delivered.get(labels);
+			if (done > 0) perDelivered.set(labels, dispatcher.requests() / done);
 		}
 	}
 
@@ -149,31 +151,31 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 
 	async function refresh(): Promise<void> {
 		const stored = await stats();
-		up.set(stored ? 1 : 0);
-		for (const each of [duplicates, forgotten, discarded, dead, lanes, owed, oldest, left, state, budget, perDelivered])
-			each.reset();
+		up.set({}, stored ? 1 : 0);
+		const refreshed = [duplicates, forgotten, discarded, leftOut, dead, lanes, owed, oldest, left, state, budget];
+		for (const each of [...refreshed, perDelivered]) each.reset();
 		if (stored) {
-			bytes.set(stored.bytes);
+			bytes.set({}, stored.bytes);
 			if (stored.room) {
-				roomUsed.set(stored.room.used);
-				roomMost.set(stored.room.max);
-				full.set(stored.room.isFull ? 1 : 0);
+				roomUsed.set({}, stored.room.used);
+				roomMost.set({}, stored.room.max);
+				full.set({}, stored.room.isFull ? 1 : 0);
 			}
-			journal.set(stored.journal);
-			journalOldest.set(stored.journalAge / 1_000);
-			stuck.set(stored.stuck);
-			forgotten.inc(stored.forgotten);
+			journal.set({}, stored.journal);
+			journalOldest.set({}, stored.journalAge / 1_000);
+			stuck.set({}, stored.stuck);
+			forgotten.inc({}, stored.forgotten);
 			for (const [reason, count] of Object.entries(stored.discarded)) duplicates.inc({ reason }, count);
 			for (const each of stored.destinations) showStored(each);
 		}
-		await showRunning(stored?.destinations ?? []);
+		showRunning(stored?.destinations ?? []);
 	}
 
 	let rendering: Promise<string> | undefined;
 	/** Shares one rendering among simultaneous requests, because a refresh resets gauges before it sets them. */
 	function render(): Promise<string> {
 		rendering ??= refresh()
-			.then(() => registry.metrics())
+			.then(text)
 			.finally(() => {
 				rendering = undefined;
 			});
@@ -181,17 +183,18 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 	}
 
 	const answer: RequestHandler = async (_request, response) => {
-		const text = await render();
-		response.set({ "Content-Type": registry.contentType, "Cache-Control": "no-store" }).send(text);
+		const metrics = await render();
+		response.set({ "Content-Type": contentType, "Cache-Control": "no-store" }).send(metrics);
 	};
 	const route: Route = { path: "/metrics", get: [getMetrics, answer] };
 
 	return {
 		ingested(notice: IngestNotice): void {
-			if (notice.kind === "bots") return void bots.inc(notice.events);
+			if (notice.kind === "bots") return void bots.inc({}, notice.events);
 			accepted.inc({ site: labelOf(notice.site) }, notice.accepted);
+			unread.inc({}, notice.ordersUnread);
 			for (const { code } of notice.rejected) rejected.inc({ code });
-			if (notice.commitMs !== undefined) commitSeconds.observe(notice.commitMs / 1_000);
+			if (notice.commitMs !== undefined) commitSeconds.observe({}, notice.commitMs / 1_000);
 		},
 
 		delivering(destination: Destination, notice: Notice): void {

@@ -14,6 +14,7 @@ const zeroCounts = {
 	accepted: 0,
 	rejected: 0,
 	bots: 0,
+	orders_unread: 0,
 	hooks_taken: 0,
 	hooks_repeated: 0,
 	hooks_unknown_event: 0,
@@ -57,6 +58,7 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 			else {
 				counts.accepted += notice.accepted;
 				counts.rejected += notice.rejected.length;
+				counts.orders_unread += notice.ordersUnread;
 			}
 		},
 		reported(notice: InboundNotice): void {

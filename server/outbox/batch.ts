@@ -1,3 +1,5 @@
+import type { Delivery } from "./deliveries.ts";
+
 /**
  * An idempotency key with an expiry. Fan-out takes the claims of each event; if one is taken already, it discards the
  * event and counts it under the claim's `reason`.
@@ -10,6 +12,8 @@ export interface Claim {
 	ofPerson?: boolean;
 	/** True for a claim that discards the event if it is taken, but is not taken by the event. */
 	isOnlyChecked?: boolean;
+	/** Destination that alone gets no delivery if the claim is taken; absent for a claim that discards the event. */
+	destination?: string;
 	reason: string;
 	/** Time of the event, ms, which is compared with the term of a claim already taken. */
 	at: number;
@@ -17,6 +21,9 @@ export interface Claim {
 	since: number;
 	until: number;
 }
+
+/** Facts about an event's deliveries at some destinations, by name, in place of the event's own. */
+export type Exceptions = Readonly<Record<string, Partial<Pick<Delivery, "rank" | "alone" | "lapses" | "earns">>>>;
 
 /** An event to be stored. */
 export interface NewEvent {
@@ -34,6 +41,8 @@ export interface NewEvent {
 	trusted: boolean;
 	/** True for an event that always takes a request of its own. A lease shows no delivery after it; see `Settlement.narrowTo`. */
 	alone?: boolean;
+	/** Facts that differ at some of the destinations, by name. */
+	exceptions?: Exceptions | undefined;
 	claims: Claim[];
 }
 

@@ -71,6 +71,8 @@ export const replayed = (row: Row): { delivery: Delivery; history: History } => 
 		reserved: Boolean(row.reserved),
 		trusted: Boolean(row.trusted),
 		alone: false,
+		lapses: false,
+		earns: false,
 	},
 	history: { attempts: Number(row.attempts), firstAt: Number(row.first_at) },
 });

@@ -10,22 +10,28 @@ export interface Delivery {
 	trusted: boolean;
 	/** True for an event that always takes a request of its own. */
 	alone: boolean;
+	/** True for an event that is of no worth once it has waited too long: it is discarded then, and no dead letter. */
+	lapses: boolean;
+	/** True for an event that is worth a profile: it ends the wait of a lane for one. */
+	earns: boolean;
 }
 
-/** An event of a bundle: its delivery, and the destinations that are each owed one. */
+/** An event of a bundle: its delivery, the destinations that are each owed one, and what differs at some of them. */
 export interface Routed {
 	delivery: Delivery;
 	route: readonly string[];
+	exceptions?: Readonly<Record<string, Partial<Delivery>>> | undefined;
 }
 
 /** Groups the deliveries of a bundle by destination, in the order of the events. */
 export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]> {
 	const owed = new Map<string, Delivery[]>();
-	for (const { delivery, route } of events) {
+	for (const { delivery, route, exceptions } of events) {
 		for (const name of route) {
+			const own = exceptions && Object.hasOwn(exceptions, name) ? { ...delivery, ...exceptions[name] } : delivery;
 			const others = owed.get(name);
-			if (others) others.push(delivery);
-			else owed.set(name, [delivery]);
+			if (others) others.push(own);
+			else owed.set(name, [own]);
 		}
 	}
 	return owed;
@@ -38,15 +44,30 @@ const highestRank = 0xff;
 const [reservedFlag, trustedFlag] = [1, 4];
 /** Flag of an `alone` delivery, in its last byte. */
 export const aloneFlag = 2;
-type Flags = Pick<Delivery, "reserved" | "trusted" | "alone">;
-export const flagsOf = ({ reserved, trusted, alone }: Omit<Flags, "alone"> & { alone?: boolean | undefined }): number =>
-	(reserved ? reservedFlag : 0) | (alone ? aloneFlag : 0) | (trusted ? trustedFlag : 0);
+const lapsesFlag = 8;
+/** Flag of a delivery that `earns`, in its last byte. */
+export const earnsFlag = 16;
+type Flags = Pick<Delivery, "reserved" | "trusted" | "alone" | "lapses" | "earns">;
+export const flagsOf = ({
+	reserved,
+	trusted,
+	alone,
+	lapses,
+	earns,
+}: { [Name in keyof Flags]?: boolean | undefined }): number =>
+	(reserved ? reservedFlag : 0) |
+	(alone ? aloneFlag : 0) |
+	(trusted ? trustedFlag : 0) |
+	(lapses ? lapsesFlag : 0) |
+	(earns ? earnsFlag : 0);
 /** Reads whether an event is trusted. Those of version 0.1.0 have no flag for it, but may spend the reserve. */
 export const isTrusted = (flags: number): boolean => (flags & (reservedFlag | trustedFlag)) > 0;
 export const readFlags = (flags: number): Flags => ({
 	reserved: (flags & reservedFlag) > 0,
 	trusted: isTrusted(flags),
 	alone: (flags & aloneFlag) > 0,
+	lapses: (flags & lapsesFlag) > 0,
+	earns: (flags & earnsFlag) > 0,
 });
 
 export function packDeliveries(deliveries: Delivery[]): Uint8Array {

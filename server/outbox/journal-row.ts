@@ -1,5 +1,5 @@
 import { transcode } from "node:buffer";
-import type { Batch, Claim, NewEvent } from "./batch.ts";
+import type { Batch, Claim, Exceptions, NewEvent } from "./batch.ts";
 import { keyBytes, writeKey } from "./claim-key.ts";
 import { flagsOf, isTrusted, type Routed, readFlags } from "./deliveries.ts";
 
@@ -24,6 +24,8 @@ export interface Head {
 	site: string;
 	/** Lists of destinations; events refer to them by index. */
 	routes: string[][];
+	/** Facts that differ at some destinations of a route, by the index of the route. */
+	exceptions?: Record<number, Exceptions>;
 	/** Terms of claims; events refer to them by index. */
 	terms: Term[];
 	bundles: BundleHead[];
@@ -40,7 +42,7 @@ interface BundleHead {
 export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
 /** A claim without its key. */
-export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson" | "isOnlyChecked">;
+export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson" | "isOnlyChecked" | "destination">;
 
 const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.every((name, place) => name === b[place]);
 const isSameTerm = (a: Term, b: Claim) =>
@@ -49,20 +51,31 @@ const isSameTerm = (a: Term, b: Claim) =>
 	a.since === b.since &&
 	a.reason === b.reason &&
 	a.ofPerson === b.ofPerson &&
-	a.isOnlyChecked === b.isOnlyChecked;
+	a.isOnlyChecked === b.isOnlyChecked &&
+	a.destination === b.destination;
 
-/** Returns the index of a route, which is added if it is new. Searches from the end: the last route is the likeliest. */
-function indexOfRoute(routes: string[][], route: string[]): number {
-	const index = routes.findLastIndex((each) => isSameRoute(each, route));
-	return index < 0 ? routes.push(route) - 1 : index;
+/**
+ * Returns the index of an event's route, which is added with its exceptions if it is new. Searches from the end: the
+ * last route is the likeliest.
+ */
+function indexOfRoute(head: Head, { destinations, exceptions }: NewEvent): number {
+	const isAlike = (own: Exceptions | undefined) =>
+		own === exceptions || (own && exceptions && JSON.stringify(own) === JSON.stringify(exceptions));
+	const index = head.routes.findLastIndex(
+		(each, place) => isSameRoute(each, destinations) && isAlike(head.exceptions?.[place]),
+	);
+	if (index >= 0) return index;
+	const added = head.routes.push(destinations) - 1;
+	if (exceptions) head.exceptions = { ...head.exceptions, [added]: exceptions };
+	return added;
 }
 
 function indexOfTerm(terms: Term[], claim: Claim): number {
 	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
 	if (index >= 0) return index;
-	const { reason, at, since, until, ofPerson, isOnlyChecked } = claim;
+	const { reason, at, since, until, ofPerson, isOnlyChecked, destination } = claim;
 	const flags = { ...(ofPerson && { ofPerson }), ...(isOnlyChecked && { isOnlyChecked }) };
-	return terms.push({ reason, at, since, until, ...flags }) - 1;
+	return terms.push({ reason, at, since, until, ...flags, ...(destination !== undefined && { destination }) }) - 1;
 }
 
 const newline = Buffer.from("\n");
@@ -91,7 +104,8 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 	const lines: NewEvent["body"][][] = [];
 	let claims = 0;
 	let lastTrust: number | undefined;
-	for (const { person, body, rank, reserved, trusted, alone, destinations, claims: own } of events) {
+	for (const each of events) {
+		const { person, body, rank, reserved, trusted, alone, claims: own } = each;
 		const trust = (reserved ? 1 : 0) + (trusted ? 2 : 0);
 		if (hasNewline(body)) throw new TypeError("an event's body must be one line");
 		let bundle = head.bundles.at(-1);
@@ -102,7 +116,7 @@ export function sealBatch({ site, events, skipped }: Batch): JournalRow {
 		}
 		lastTrust = trust;
 		lines.at(-1)?.push(body);
-		const event: EventHead = [rank, flagsOf({ reserved, trusted, alone }), indexOfRoute(head.routes, destinations)];
+		const event: EventHead = [rank, flagsOf({ reserved, trusted, alone }), indexOfRoute(head, each)];
 		for (const claim of own) event.push(indexOfTerm(head.terms, claim));
 		bundle.events.push(event);
 		claims += own.length;
@@ -145,10 +159,14 @@ export function eventsIn(row: JournalRow): (Pick<NewEvent, "person" | "destinati
 	});
 }
 
-export const routedOf = ({ events }: BundleHead, routes: string[][]): Routed[] =>
+export const routedOf = (
+	{ events }: BundleHead,
+	{ routes, exceptions }: Pick<Head, "routes" | "exceptions">,
+): Routed[] =>
 	events.map(([rank, flags, route], place) => ({
 		delivery: { place, rank, ...readFlags(flags) },
 		route: routes[route] ?? [],
+		exceptions: exceptions?.[route],
 	}));
 
 export const countEvents = ({ bundles }: Head): number => bundles.reduce((sum, { events }) => sum + events.length, 0);

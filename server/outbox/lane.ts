@@ -1,5 +1,6 @@
 import type { Delivery } from "./deliveries.ts";
 import type { Lease, Settlement } from "./lease.ts";
+import { awaitingShown, lookAhead } from "./limits.ts";
 import { optionalNumber, type Row } from "./row.ts";
 
 /** The sender of an event, as far as it matters for its turn. Deliveries of a lane have the same. */
@@ -59,16 +60,24 @@ export const laneOf = (row: Row): Lane => ({
 	owedSince: Number(row.owed_since),
 });
 
+/** Returns a lane whose first deliveries have expired: it goes on waiting for an event worth a profile if it did. */
+export const expiredLane = <Kept extends Lane>(lane: Kept, before: Lane | undefined): Kept =>
+	before?.shown === awaitingShown ? { ...lane, shown: awaitingShown } : lane;
+
 /**
  * Applies a settlement to a lane. If deliveries ended, `lane` is the remaining lane with the fields of `untried`; `sent`
  * and `narrowTo` are ignored then, because they concern the ended deliveries.
  */
 export function settledLane<Kept extends Lane>(
 	lane: Kept,
-	{ ended, failed, postponedTo = 0, narrowTo, sent, now }: Omit<Settlement, "lease">,
+	{ ended, failed, postponedTo = 0, awaitedTo, narrowTo, sent, now }: Omit<Settlement, "lease">,
 ): Kept {
+	const isAwaiting = lane.shown === awaitingShown;
+	// An event worth a profile that came during the lease has changed `shown`.
+	if (awaitedTo !== undefined) return { ...lane, shown: awaitingShown, dueAt: isAwaiting ? awaitedTo : 0 };
 	const requests = lane.requests + (sent ? 1 : 0);
-	const counted = ended ? lane : { ...lane, requests, shown: narrowTo ?? lane.shown };
+	const shown = isAwaiting ? lookAhead : lane.shown;
+	const counted = ended ? lane : { ...lane, requests, shown: narrowTo ?? shown };
 	if (!failed) return { ...counted, dueAt: postponedTo };
 	return {
 		...counted,

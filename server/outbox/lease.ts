@@ -1,3 +1,4 @@
+import type { Delivery } from "./deliveries.ts";
 import type { Destination } from "./destination.ts";
 
 /** A request for leases. */
@@ -49,6 +50,11 @@ export interface Lease {
 	failingSince: number | undefined;
 	/** Number of answered requests since a delivery of the lane last ended; retries and waits do not count. */
 	requests: number;
+	/**
+	 * True if an event worth a profile waits for the person, in any of their lanes at the destination. Told once a lease of
+	 * the lane has been narrowed or has awaited such an event.
+	 */
+	earns?: boolean;
 	/** Bodies of the leading deliveries, at least one. */
 	bodies: string[];
 }
@@ -58,6 +64,15 @@ export type Ending =
 	| { kind: "delivered" }
 	| { kind: "dead"; reason: string; message?: string | undefined; status?: number | undefined }
 	| { kind: "discarded"; reason: string };
+
+/** Reason of deliveries that ended because they had waited too long. */
+export const expiredReason = "expired";
+
+/** Returns the ending of one delivery among several: one that lapses is discarded where others expire as dead letters. */
+export const endingOf = (ending: Ending, { lapses }: Pick<Delivery, "lapses">): Ending =>
+	lapses && ending.kind === "dead" && ending.reason === expiredReason
+		? { kind: "discarded", reason: expiredReason }
+		: ending;
 
 /** The outcome of a lease. */
 export interface Settlement {
@@ -69,6 +84,11 @@ export interface Settlement {
 	failed?: { dueAt: number; unreadable?: boolean };
 	/** Time until which the lane waits, although no attempt has failed. */
 	postponedTo?: number;
+	/**
+	 * Time until which the lane waits, unless an event worth a profile comes. The first time, the lane stays ready: the
+	 * next lease shows what came meanwhile.
+	 */
+	awaitedTo?: number;
 	/** JSON that the provider shall remember of the person, in place of the old. */
 	known?: string | undefined;
 	/** Aliases of the person at the destination, to be linked. */

@@ -3,10 +3,17 @@ export const lookAhead = 100;
 /** Maximum number of untrusted deliveries that wait for one person at one destination. Fan-out discards what is more. */
 // Guard (SECURITY.md): untrusted-waiting
 export const untrustedMost = 500;
+/**
+ * Value of `shown` of a lane that waits for an event worth a profile, or is about to. More than a lease shows, so that it
+ * differs from every limit.
+ */
+export const awaitingShown = 1_000;
 /** Maximum number of lanes in a step of expiry. */
 export const expireLanes = 200;
 /** Number of dead letters, events or rows in a step of a replay, discard, search or migration. */
 export const stepSize = 500;
+/** Number of bytes of bodies after which a step of a search ends. */
+export const stepBytes = 8_388_608;
 /** Maximum number of rows that a step of a sweep deletes from a table. */
 export const sweepSize = 5_000;
 /** Maximum number of events that a transaction fans out, unless a single batch has more. */

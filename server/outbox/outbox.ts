@@ -155,7 +155,7 @@ export interface Forgotten {
 	known: string[];
 }
 
-/** An event that fan-out discarded because one of its claims was taken. Its body is not read: copies cost little. */
+/** An event, or its delivery to one destination, that fan-out discarded because a claim was taken. Its body is not read: copies cost little. */
 export interface Discarded {
 	site: string;
 	person: string;
@@ -163,6 +163,8 @@ export interface Discarded {
 	key: string;
 	/** Reason of the claim. */
 	reason: string;
+	/** Destination whose delivery alone was discarded; absent if the event was. */
+	destination?: string | undefined;
 }
 
 /** Reason under which deliveries of forgotten people are counted as discarded. */

@@ -37,6 +37,8 @@ export interface OutboxStats {
 	forgotten: number;
 	/** Size of the store on disk, in bytes. */
 	bytes: number;
+	/** True if a newer eventferry has changed the store, so that this one takes nothing in; absent otherwise. */
+	isOutdated?: boolean;
 	/** Use of the store's room; absent if its size is not limited. */
 	room?: RoomUse;
 	destinations: DestinationStats[];

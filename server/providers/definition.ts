@@ -17,6 +17,8 @@ export interface ProviderDefinition<Own extends OwnOptions> {
 	readonly options: Own;
 	/** Environment variables, each with the option that it sets. */
 	readonly variables: Readonly<Record<string, (keyof Own & string) | "budget">>;
+	/** Tells whether the provider's documentation rules a name of an attribute out. Absent if it says nothing of names. */
+	isOddName?(name: string): boolean;
 	/** Absent if the provider has no web hooks. */
 	readonly hooks?: HookSource<AccountOf<Own>>;
 	/** Connects to an account. Sends nothing. */

@@ -4,8 +4,8 @@ import type { CommonOptions } from "./options.ts";
 /** Delay of delivery, ms, after which `occurredAt: "late"` adds the capture time. */
 const lateMs = 60_000;
 
-/** Name of an event at the providers: the `name` of a `track`, the type of any other. */
-export const eventName = (event: Event): string => (event.type === "track" ? event.name : event.type);
+/** Name of an event at the providers: that of a `track` or a rule, else the type. */
+export const eventName = (event: Event): string => ("name" in event ? event.name : event.type);
 
 /**
  * Data of an event as it is delivered; undefined if there is none. A page view gets its address and title, and events

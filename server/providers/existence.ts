@@ -1,15 +1,16 @@
 import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import { ofFirstPerson, remember, type Sent } from "./attributes.ts";
+import { ofFirstPerson, remember } from "./attributes.ts";
 import type { CommonOptions } from "./options.ts";
 import type { Lane, Outcome, Plan, PlannedRequest } from "./provider.ts";
+import type { AttributesKnown } from "./refused-names.ts";
 
 /**
  * Knowledge that a person is missing at a provider. Without it a person is assumed to exist, as most do.
  *
  *     assumed to exist ── 404 ──▶ missing ── create ──▶ revived for that event ── 404 for the same event ──▶ given up
  *          ▲                        │                          └── any other answer ──▶ assumed to exist
- *          └─────── after 1 h ──────┴── creation forbidden: nothing is sent
+ *          └─────── after 1 h ──────┴── creation forbidden, or no event worth a profile yet: nothing is sent
  */
 interface Existence {
 	/** Time at which the person was found missing, ms. */
@@ -19,13 +20,11 @@ interface Existence {
 }
 
 /** Knowledge of a person whom the provider's API addresses by e-mail or by the provider's own id. */
-export interface AddressedKnown extends Existence {
+export interface AddressedKnown extends Existence, AttributesKnown {
 	/** The e-mail or the id that the other fields are about. */
 	of?: string;
 	/** Id that an event gave and that the provider does not have. */
 	wrongId?: string | undefined;
-	/** Attributes as last sent. */
-	sent?: Sent;
 }
 
 /**
@@ -71,8 +70,22 @@ export function missingOutcome(request: PlannedRequest, status: number): Outcome
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
-/** Plans for the lane of a missing person: creates them, or discards the first event if the site forbids creation. */
-export function missingPlan({ trusted }: StoredEvent, { createPeople }: CommonOptions, create: () => Plan): Plan {
+/**
+ * Plans for the lane of a person who was found missing at `missingAt`: creates them, or discards the first event if the
+ * site forbids creation. Where a list says which events are worth a profile, the events wait for one, and after an hour
+ * the person is looked for again.
+ */
+export function missingPlan(
+	{ trusted }: StoredEvent,
+	{ createPeople }: CommonOptions,
+	isWorthProfile: boolean,
+	missingAt: number,
+	create: () => Plan,
+): Plan {
+	if (Array.isArray(createPeople)) {
+		const plan = create();
+		return plan.kind === "refuse" || isWorthProfile ? plan : { kind: "await", until: missingAt + missingMs };
+	}
 	// Guard (SECURITY.md): profile-creation
 	const mayCreate = createPeople === "always" || (createPeople === "verified" && trusted);
 	return mayCreate ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };

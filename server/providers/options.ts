@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { isLoopback } from "../http/loopback.ts";
+import { eventPattern } from "./event-pattern.ts";
 
 /** Text of 1 to 4,096 printable ASCII characters. The hint completes the sentence "… is missing:". */
 export const text = (hint: string) =>
@@ -31,9 +32,21 @@ export const baseUrl = z
 export const commonOptions = {
 	/**
 	 * Events that may create a profile for a person who has none: all events (`"always"`, the default), events
-	 * of your backend and of verified visitors (`"verified"`), or none (`"never"`).
+	 * of your backend and of verified visitors (`"verified"`), none (`"never"`), or those of a list of types, names and
+	 * names with `*`, whoever sends them. With a list, a person's other events wait for one of these, at most 500 and for
+	 * `maxWait`; without it they are discarded.
 	 */
-	createPeople: z.enum(["always", "verified", "never"], 'must be "always", "verified" or "never"').default("always"),
+	createPeople: z
+		.union(
+			[
+				z.enum(["always", "verified", "never"]),
+				z.array(eventPattern).min(1, "is empty: name the events that are worth a profile"),
+			],
+			{
+				error: 'must be "always", "verified", "never", or a list of types and names of events',
+			},
+		)
+		.default("always"),
 	/**
 	 * Events to whose data the capture time is added as `occurred_at`: all events (`"always"`), events delivered more
 	 * than a minute after their capture (`"late"`, the default), or none (`"never"`).

@@ -1,4 +1,4 @@
-import type { Person } from "../../shared/event.ts";
+import type { Event, Person } from "../../shared/event.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { AccountHooks } from "./hook.ts";
 
@@ -23,13 +23,21 @@ export interface Connector {
 	readonly batch?: number;
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
+	/** Tells whether an event may become part of a digest, if a rule says so. Absent if every event may. */
+	merges?(event: Event): boolean;
 	/**
 	 * Plans the next request for a lane, from its leading events and the knowledge of its person. Pure. Merges adjacent
-	 * updates into one request, and leaves out attributes that were last sent with the same value.
+	 * updates into one request, and leaves out attributes that were last sent with the same value. `isWorthProfile` tells
+	 * that an event for which a profile may be created waits, among these or further back.
 	 */
-	plan(events: Lane, known: Known, now: number): Plan;
+	plan(events: Lane, known: Known, now: number, isWorthProfile?: boolean): Plan;
 	/** Sends a planned request once, and resolves to the meaning of the answer. Never rejects. */
 	send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome>;
+	/**
+	 * Imagines the outcome of a request for a person who had no profile, to explain what would be sent. Absent or undefined:
+	 * unknown where `ifMissing` says what follows, else delivered.
+	 */
+	imagine?(request: PlannedRequest): Outcome | undefined;
 	/** Deletes every profile of a person. Rejects only if `send` does. Absent if no route for it is known. */
 	remove?(person: Person, known: readonly Known[], send: Send): Promise<Removal>;
 }
@@ -51,6 +59,8 @@ export interface Provider extends Connector {
 	readonly name: string;
 	/** The provider's name as it spells it itself. */
 	readonly title: string;
+	/** Events worth a profile, by type, name, or name with `*`; absent if the account has no list of them. */
+	readonly worthProfile?: readonly string[] | undefined;
 	/** The account's web hooks; absent if the account shares no secret with the provider. */
 	readonly hooks?: AccountHooks | undefined;
 }
@@ -79,11 +89,23 @@ export type Known = Record<string, unknown>;
 export type Plan =
 	/**
 	 * Send a request that is made from the `covers` leading events. Its delivery settles the `settles` leading events (0
-	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set.
+	 * if it only prepares for the first one). `leftOut` counts attributes that cannot be held or may not be set,
+	 * `refused` names those among them whose names the provider has refused. With `keepsTurn`, the lane is served again
+	 * before others of its rank.
 	 */
-	| { kind: "send"; request: PlannedRequest; settles: number; covers: number; leftOut?: number }
+	| {
+			kind: "send";
+			request: PlannedRequest;
+			settles: number;
+			covers: number;
+			leftOut?: number;
+			refused?: string[] | undefined;
+			keepsTurn?: boolean;
+	  }
 	/** Nothing is left to send for the `settles` leading events. */
-	| { kind: "done"; settles: number; leftOut?: number }
+	| { kind: "done"; settles: number; leftOut?: number; refused?: string[] | undefined }
+	/** Nothing is sent for the lane until an event worth a profile comes for its person, or until a time. */
+	| { kind: "await"; until: number }
 	/** The configuration forbids delivering the `settles` leading events. */
 	| { kind: "discard"; settles: number; reason: string }
 	/** No request can be made from the first event. */
@@ -105,6 +127,21 @@ export interface PlannedRequest {
 	ifDelivered: Known;
 	/** Knowledge of the person after an answer that they do not exist; absent if that answer ends the event. */
 	ifMissing?: Known | undefined;
+	/** Attributes that the request sets, if it may be sent once more without some of them. */
+	attributes?: SentAttributes | undefined;
+}
+
+/** Attributes in a request, for the case that the provider refuses it; see refused-names.ts. */
+interface SentAttributes {
+	/** The attributes, under the names by which they are remembered. */
+	fields: Record<string, unknown>;
+	/** Attributes that were left out on trial. */
+	doubted: Record<string, unknown>;
+	/** Id of the first event that the request is made from. */
+	of: string;
+	/** Knowledge of the person before the request. */
+	before: Known;
+	now: number;
 }
 
 /** The meaning of an answer. `known` replaces the knowledge of the person. `message` is kept in the dead letter. */
@@ -142,5 +179,12 @@ export type Outcome =
 	| { kind: "paused"; reason: string; status?: number; known?: Known | undefined }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }
-	/** This event is refused for good. */
-	| { kind: "rejected"; reason: string; message?: string | undefined; status?: number; known?: Known | undefined };
+	/** This event is refused for good; if `isAgain` is true, only this request, and `known` makes another one of the event. */
+	| {
+			kind: "rejected";
+			reason: string;
+			message?: string | undefined;
+			status?: number;
+			known?: Known | undefined;
+			isAgain?: true;
+	  };

@@ -39,6 +39,7 @@ export function createProvider<Name extends ProviderName>(name: Name, account: A
 	const connector = create(account);
 	return {
 		...{ name, title, ...connector },
+		worthProfile: Array.isArray(account.createPeople) ? account.createPeople : undefined,
 		plan: (...lane) => buildable(connector.plan(...lane)),
 		hooks: canVerifyHooks(name, account) ? hooks?.create(account) : undefined,
 	};

@@ -35,7 +35,11 @@ export interface SandboxOptions {
 		crispPerDay?: number;
 		/** Requests HelpCrunch admits in a minute from the first. Default 120, as documented. */
 		helpcrunchPerMinute?: number;
+		/** People that Crisp's plan has room for; more are refused. Default: no limit. */
+		crispContacts?: number;
 	};
+	/** Names of custom attributes that each provider takes. An update with another one is refused. Default: all names. */
+	attributeNames?: Partial<Record<ProviderName, RegExp>>;
 }
 
 /** Credentials and base URLs of the simulated providers, for a site's configuration. Each sandbox makes its own. */
@@ -86,6 +90,8 @@ export interface Sandbox {
 	stop(): Promise<void>;
 }
 
+const anyName = /^/;
+
 const unreadable: ErrorRequestHandler = (error: { status?: number; message: string }, _request, response, _next) => {
 	response.status(error.status ?? 500).json({ error: error.message });
 };
@@ -95,13 +101,20 @@ const unreadable: ErrorRequestHandler = (error: { status?: number; message: stri
  * refuse everything else, and keep all data in memory. Crisp is simulated as far as its Node client reaches, the
  * others as far as people and their events go.
  */
-export async function startSandbox({ port = 0, limits = {} }: SandboxOptions = {}): Promise<Sandbox> {
+export async function startSandbox({
+	port = 0,
+	limits = {},
+	attributeNames = {},
+}: SandboxOptions = {}): Promise<Sandbox> {
 	const app = express().disable("x-powered-by").disable("etag").enable("case sensitive routing");
 	const server = createServer(app);
 	const providers = {
-		crisp: simulateCrisp(limits.crispPerDay ?? 10_000, server),
-		helpcrunch: simulateHelpcrunch(limits.helpcrunchPerMinute ?? 120),
-		vibetrace: simulateVibetrace(),
+		crisp: simulateCrisp(limits.crispPerDay ?? 10_000, server, {
+			contacts: limits.crispContacts ?? Number.POSITIVE_INFINITY,
+			names: attributeNames.crisp ?? anyName,
+		}),
+		helpcrunch: simulateHelpcrunch(limits.helpcrunchPerMinute ?? 120, attributeNames.helpcrunch ?? anyName),
+		vibetrace: simulateVibetrace(attributeNames.vibetrace ?? anyName),
 	};
 	const faults = { crisp: createFaults(), helpcrunch: createFaults(), vibetrace: createFaults() };
 	const record = createRecord();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import express from "express";
 import { createProxy, defineDestination } from "../../server/index.ts";
+import type { Stats } from "../../shared/admin.ts";
 import type { Answers } from "./child.ts";
 import { origin, writeKey } from "./events.ts";
 import { listen } from "./listen.ts";
@@ -56,6 +57,10 @@ export async function play({ sink, destinations, only, store }: ProxyOptions): P
 	});
 	await proxy.start();
 	const url = await listen(createServer(express().use(proxy.router)));
+	async function stats(): Promise<Stats> {
+		const answer = await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } });
+		return (await answer.json()) as Stats;
+	}
 
 	return {
 		url: () => `${url}/v1/batch`,
@@ -63,11 +68,14 @@ export async function play({ sink, destinations, only, store }: ProxyOptions): P
 		async fannedOut() {
 			const since = performance.now();
 			for (;;) {
-				const answer = await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } });
-				const { journal } = (await answer.json()) as { journal: number };
+				const { journal } = await stats();
 				if (journal === 0) return performance.now() - since;
 				await delay(5);
 			}
+		},
+		/** Resolves to the number of events that wait for the destination with the fewest. */
+		async waiting(): Promise<number> {
+			return Math.min(...Object.values((await stats()).destinations).map(({ waiting }) => waiting));
 		},
 		stop: () => proxy.stop(0),
 	};

@@ -180,11 +180,14 @@ const measureAnswers = (proxy: Child, sink: Child, ms: number) =>
 		await sink.ask("mode", "hold");
 	});
 
-/** Has a proxy accept events for some time. Tracks only: an update without changes would cost no request. */
-async function fill(proxy: Child, ms = 500): Promise<void> {
+/** Has a proxy accept events until so many wait for each destination. Tracks only: an update may cost no request. */
+async function fill(proxy: Child, backlog: number): Promise<void> {
 	const load = await start("load");
-	await load.ask("round", { url: await urlOf(proxy), ms, connections: 8, tracksOnly: true } satisfies Load);
-	await proxy.ask("fannedOut");
+	const batches: Load = { url: await urlOf(proxy), ms: 250, connections: 8, tracksOnly: true };
+	while ((await proxy.ask<number>("waiting")) < backlog) {
+		await load.ask("round", batches);
+		await proxy.ask("fannedOut");
+	}
 }
 
 /** Rate of requests to the providers' stand-in ÷ rate of bare `ky` loops of the same concurrency. */
@@ -193,11 +196,13 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 	const proxy = await proxyTo({ sink: url, destinations });
 	const answering = await startSink("answer");
 	const bare = await control({ kind: "ky", sink: answering.url });
-	await fill(proxy);
 
 	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measureRequests>>>[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
+		// More than any round delivers.
+		await fill(proxy, 10 * ms);
 		const proxyMeasured = await measureAnswers(proxy, sink, ms);
+		if ((await proxy.ask<number>("waiting")) === 0) throw new Error("the proxy ran out of events to deliver");
 		// The sink holds the proxy's requests under way, so that the proxy is idle while the loops run.
 		const bareMeasured = await measureRequests(bare, answering.sink, () =>
 			bare.ask("run", { ms, loops: concurrency * destinations }),
@@ -222,13 +227,15 @@ export async function ownFunction({ ms, rounds }: Settings): Promise<Result[]> {
 	async function startOne(only: "crisp" | "function") {
 		const { sink, url } = await startSink("hold");
 		const proxy = await proxyTo({ sink: url, destinations: 1, only });
-		await fill(proxy, 3_000);
 		return { sink, proxy };
 	}
 	const [own, crisp] = [await startOne("function"), await startOne("crisp")];
 	const ours: number[] = [];
 	const theirs: number[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
+		// More than any round delivers.
+		await fill(own.proxy, 10 * ms);
+		await fill(crisp.proxy, 10 * ms);
 		const [mine, other] = [
 			await measureAnswers(own.proxy, own.sink, ms),
 			await measureAnswers(crisp.proxy, crisp.sink, ms),

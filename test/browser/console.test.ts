@@ -235,6 +235,19 @@ describe("the console, in Chromium", () => {
 		await card.getByText("9,990 of 10,000 requests left today").waitFor();
 	});
 
+	it("says how many attributes were left out, and which names are refused, whatever is in them", async () => {
+		running.sandbox.addPerson("crisp", ada);
+		const body = { error: true, reason: "invalid_data" };
+		running.sandbox.fault("crisp", { status: 400, body, path: /\/data\//, times: 1 });
+		await running.batch(
+			event({ type: "login", name: undefined, person: ada, data: { plan: "pro", "<b>Name</b>": 1 } }),
+		);
+		await running.settled(1);
+		const page = await signedIn();
+		const sentence = "Left out 1 attribute value that it cannot hold or that may not be set.";
+		await page.locator(".destination").getByText(`${sentence} It refuses the names <b>Name</b>.`).waitFor();
+	});
+
 	/** Resolves to the number of the plot's pixels in the colour of its line, and that colour. */
 	const drawn = (page: Page) =>
 		page.evaluate(() => {
@@ -319,6 +332,24 @@ describe("the console, in Chromium", () => {
 		await page.keyboard.type("nobody@example.com");
 		await page.keyboard.press("Enter");
 		await page.getByText("Nothing found for nobody@example.com.").waitFor();
+	});
+
+	it("explains what an event would cause at each destination, markup in it included, and sends nothing", async () => {
+		const page = await signedIn();
+		await page.getByLabel("An event, as JSON").fill('{"name":"<b>bold</b>","data":{"total":12}}');
+		await page.getByRole("button", { name: "Explain" }).click();
+		const explained = page.locator(".explained");
+		await explained.getByRole("heading", { name: "Crisp" }).waitFor();
+		const text = await explained.innerText();
+		expect(text).toContain("Sent as track “<b>bold</b>”, by default.");
+		expect(text).toMatch(/POST \/website\/[\w-]+\/people\/events\/visitor%40example\.com · answered: nobody found/);
+		expect(text).toContain("Costs 3 requests of 10000 a day.");
+		expect(await explained.locator("b").count()).toBe(0);
+		await page.getByLabel("An event, as JSON").fill("{");
+		await page.keyboard.press("Tab");
+		await page.keyboard.press("Enter");
+		await page.getByText("This is not JSON.").waitFor();
+		expect(running.sandbox.requests()).toEqual([]);
 	});
 
 	it("can be used with the keyboard alone", async () => {

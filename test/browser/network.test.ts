@@ -102,7 +102,7 @@ test("a backoff grows with each failure, has jitter, and survives a reload", asy
 	for (let n = 0; n < 6; n++) {
 		const start = Date.now();
 		await flush(page);
-		const { until, failures } = await pause();
+		const [until, failures] = await pause();
 		expect(failures).toBe(n + 1);
 		waits.push(Math.floor((until - start) / 900));
 	}
@@ -155,8 +155,8 @@ test("five page views on a healthy proxy, each left while a request is under way
 		});
 		await world.site.until(() => world.site.names().filter((name) => name === "page").length >= n);
 		expect(await notices(page)).toEqual([]);
-		const { failures = 0, until = 0 } = await page.evaluate(() =>
-			JSON.parse(localStorage["eventferry:site_test:pause"] ?? "{}"),
+		const [until = 0, failures = 0] = await page.evaluate(() =>
+			JSON.parse(localStorage["eventferry:site_test:pause"] ?? "[]"),
 		);
 		expect({ failures, isPaused: until > Date.now() }).toEqual({ failures: 0, isPaused: false });
 	}

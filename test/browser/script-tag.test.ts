@@ -183,7 +183,7 @@ describe("the script without document.currentScript, or without attributes", () 
 	test("says what is missing", async () => {
 		world.site.pages.set("/", `${settings()}<script type="module">import "/ferry/client.js"</script>`);
 		const { lines } = await visit(world.site, "/");
-		await expect.poll(() => lines).toEqual(["eventferry: TypeError: proxy: not a URL or path: undefined"]);
+		await expect.poll(() => lines).toEqual(["eventferry: TypeError: proxy: not a URL: undefined"]);
 	});
 });
 

@@ -262,6 +262,25 @@ describe("eventferry stats", () => {
 	});
 });
 
+describe("eventferry stats of attributes that were left out", () => {
+	test("counts them, and names those that are refused, without their control characters", async () => {
+		const body = { error: true, reason: "invalid_data" };
+		commands.sandbox.fault("crisp", { status: 400, body, path: /\/data\//, times: 1 });
+		const person = { email: "ada@example.com" };
+		commands.sandbox.addPerson("crisp", person);
+		const data = { plan: "pro", "bad\u001b[2J": 1 };
+		const login = { id: crypto.randomUUID(), type: "login", at: Date.now(), person, data };
+		expect((await postEvents(url, [login], serverKey)).status).toBe(202);
+		await expect
+			.poll(() => json("stats"), { timeout: 60_000 })
+			.toMatchObject({ destinations: { crisp: { leftOut: 1 } } });
+		const { stdout } = await run("stats");
+		expect(stdout).toMatch(/^left out at crisp: 1 attribute value\n {2}it refuses the name bad.*$/m);
+		expect(stdout).not.toContain("\u001b");
+		expect(longest(stdout)).toBeLessThanOrEqual(80);
+	});
+});
+
 describe("eventferry stats of a proxy that has set a batch aside", () => {
 	test("reports the batch, as text and in JSON", async () => {
 		const file = join(commands.folder, "torn.db");

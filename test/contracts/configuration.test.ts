@@ -44,6 +44,7 @@ const everything = {
 	HELPCRUNCH_BASE_URL: "http://localhost:1/v1",
 	VIBETRACE_API_KEY: "v",
 	VIBETRACE_BASE_URL: "https://eu.example/v1",
+	VIBETRACE_EVENTS: "login, basket:*",
 };
 
 const fromEnvironment = (env: Record<string, string | undefined>) => loadConfig({ file: false, env });
@@ -102,7 +103,7 @@ describe("the environment alone", () => {
 					serverKey: "sk",
 					crisp: { websiteId: "w", identifier: "i", key: "k", tier: "plugin", baseUrl: "http://127.0.0.1:1/crisp/v1" },
 					helpcrunch: { apiKey: "h", baseUrl: "http://localhost:1/v1" },
-					vibetrace: { apiKey: "v", baseUrl: "https://eu.example/v1" },
+					vibetrace: { apiKey: "v", baseUrl: "https://eu.example/v1", events: ["login", "basket:*"] },
 				},
 			],
 		});
@@ -233,6 +234,15 @@ describe("a weak set-up is accepted with a warning that names its variable, and 
 		const warnings = await ofVariables(env);
 		expect(warnings).toEqual([expect.stringMatching(`^${name} has fewer than 32 characters`)]);
 		expect(warnings.join()).not.toContain("s3cr3t");
+	});
+
+	test("names of attributes that a provider advises against, where there is an account with it", () => {
+		const attributes = ["plan", "signupDate", "segments", "Last Order", "last_order-2"];
+		const crisp = { websiteId: "w", identifier: "i", key: "k", createPeople: ["confirmation", "basket:*"] };
+		expect(ofSites({ sites: [{ ...site, crisp, attributes }] })).toEqual([
+			expect.stringMatching(/attributes.* names "signupDate" and "Last Order": Crisp may refuse/),
+		]);
+		expect(ofSites({ sites: [{ ...site, vibetrace: { apiKey: "v" }, attributes }] })).toEqual([]);
 	});
 
 	test("one secret in two variables, a provider's among them", async () => {
@@ -646,13 +656,23 @@ describe("a configuration file", () => {
 		["an unknown destination", { sites: [{ ...site, intercom: {} }] }, /intercom/],
 		["an unknown option of a destination", { sites: [{ ...site, vibetrace: { apiKey: "v", key: "v" } }] }, /"key"/],
 		[
-			"an unknown event type",
-			{ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["x"] } }] },
-			/events.* one of track, /,
+			"an event that is no text",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", events: ["x", 7] } }] },
+			/VIBETRACE_EVENTS entry 2 must be text: a type \(track, /,
 		],
 		[
 			"an unknown createPeople",
 			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: "x" } }] },
+			/createPeople must be "always", "verified", "never", or a list of types and names of events/,
+		],
+		[
+			"an empty list in createPeople",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: [] } }] },
+			/createPeople is empty: name the events/,
+		],
+		[
+			"something else in createPeople",
+			{ sites: [{ ...site, vibetrace: { apiKey: "v", createPeople: ["confirmation", 7] } }] },
 			/createPeople/,
 		],
 		["an invalid occurredAt", { sites: [{ ...site, vibetrace: { apiKey: "v", occurredAt: true } }] }, /occurredAt/],

@@ -306,9 +306,18 @@ describe("createCrisp", () => {
 			await paths(listPeopleProfiles(website, email, 3, { search_text: "Ada" })),
 			await paths(listPeopleSegments(website)),
 			await paths(listPeopleSegments(website, email, 3)),
+			await paths(listPeopleProfiles(website, "3")),
+			await paths(listPeopleProfiles(website, email, "3")),
+			await paths(listPeopleProfiles(website, email, "3", { per_page: 50 })),
+			await paths(listPeopleProfiles(website, "3", { per_page: "50", search_text: "Ada" })),
+			await paths(listPeopleSegments(website, "3")),
+			await paths(listPeopleSegments(website, email, "3")),
 		].flat();
-		expect(each.map(([page]) => page)).toEqual(["1", "3", "3", "3", "3", "3", "1", "3"]);
-		expect(each.map(([, query]) => query)).toEqual(["", "", "", "", "search_text=Ada", "search_text=Ada", "", ""]);
+		expect(each.map(([page]) => page)).toEqual(["1", "3", "3", "3", "3", "3", "1", ...Array(7).fill("3")]);
+		expect(each.map(([, query]) => query)).toEqual([
+			...["", "", "", "", "search_text=Ada", "search_text=Ada", "", ""],
+			...["", "", "per_page=50", "per_page=50&search_text=Ada", "", ""],
+		]);
 	});
 
 	it("resolves to whether a profile exists", async () => {
@@ -319,6 +328,30 @@ describe("createCrisp", () => {
 		const fault = sandbox.fault("crisp", { status: 500 });
 		await expect(crisp.websitePeople.checkPeopleProfileExists(website, email)).rejects.toMatchObject({ status: 500 });
 		fault();
+	});
+
+	it("sets a conversation's state and block, given alone or in an object, and says by whom", async () => {
+		const { create, setState, setBlock } = crisp.websiteConversations;
+		const id = String((await create(website)).session_id);
+		const user = { type: "website", nickname: "Shop" } as const;
+		await setState(website, id, "resolved");
+		await setState(website, id, { state: "pending" });
+		await setBlock(website, id, true);
+		await setBlock(website, id, { blocked: false });
+		await setBlock(website, id, { blocked: true, origin: "chat" });
+		await setState(website, id, "resolved", user, "chat");
+		expect(
+			sandbox
+				.requests("crisp")
+				.slice(-6)
+				.map(({ body }) => body),
+		).toEqual([
+			...[{ state: "resolved" }, { state: "pending" }, { blocked: true }, { blocked: false }],
+			...[
+				{ blocked: true, origin: "chat" },
+				{ state: "resolved", user, origin: "chat" },
+			],
+		]);
 	});
 
 	it("assigns a conversation to an operator by id, and to nobody", async () => {

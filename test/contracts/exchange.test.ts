@@ -212,8 +212,8 @@ describe("Retry-After", () => {
 	const now = Date.UTC(2026, 10, 23, 12);
 	const day = 86_400_000;
 
-	test.each<[string | null, number | undefined]>([
-		[null, undefined],
+	test.each<[string | undefined, number | undefined]>([
+		[undefined, undefined],
 		["1", 1_000],
 		[" 120 ", 120_000],
 		["86400", day],

@@ -166,6 +166,11 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 400, init: post({}, asOperator) },
 		{ status: 401, init: post({ person: "ada@example.com" }, {}) },
 	],
+	"post /admin/explain": () => [
+		{ status: 200, init: post({ type: "track", name: "x" }, asOperator) },
+		{ status: 400, init: post([{ type: "track", name: "x" }], asOperator) },
+		{ status: 401, init: post({ type: "track", name: "x" }, {}) },
+	],
 	"get /admin/deadletters": () => [
 		{ status: 200, init: { headers: asOperator }, query: "?limit=1&destination=crisp&reason=http_400" },
 		{ status: 400, init: { headers: asOperator }, query: "?limit=0" },

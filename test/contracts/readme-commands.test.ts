@@ -69,7 +69,7 @@ describe("the README's", () => {
 	});
 
 	test("commands work as described", async () => {
-		await shell(here(blockWith("eventferry check --live")).replace(/^eventferry migrate.*$/m, ""));
+		await shell(here(blockWith("eventferry check --live")).replace(/^eventferry migrate.*$/gm, ""));
 		await commands.sandbox.waitFor({ name: "invoice:paid", data: { total: 12 } });
 	});
 

@@ -252,3 +252,39 @@ describe("a lock that another session holds", () => {
 		await vi.waitFor(async () => expect(await ready()).toEqual([200, []]), { timeout: 60_000, interval: 50 });
 	});
 });
+
+it("a proxy that meets a newer schema says so, takes in and delivers nothing, and loses nothing", async () => {
+	const proxy = await start("proxy");
+	const ready = async () => {
+		const answer = await fetch(`${proxy.url}/readyz`);
+		const { warnings } = await answer.json();
+		return [answer.status, warnings];
+	};
+	expect((await post(proxy, "before")).status).toBe(202);
+	await arrival("before");
+	await cluster.run("UPDATE eventferry.schema SET version = version + 1", name);
+	await vi.waitFor(async () => expect(await ready()).toEqual([503, [{ code: "newer_schema" }]]), { timeout: 60_000 });
+	const refused = await post(proxy, "refused");
+	expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, expect.stringMatching(/^[1-9]\d*$/)]);
+	expect(await refused.json()).toMatchObject({ code: "store_unavailable" });
+	expect(proxy.output()).toContain("use a newer eventferry");
+	const told = await fetch(`${proxy.url}/admin/stats`, { headers: { Authorization: "Bearer admin-token" } });
+	expect(await told.json()).toMatchObject({ isOutdated: true });
+	// What a newer process has stored meanwhile is not fanned out by this one.
+	await cluster.run(`INSERT INTO eventferry.journal (id, events, head, keys) SELECT 0, 1, '{"not": "read"}', ''`, name);
+	await vi.waitFor(
+		async () =>
+			expect(
+				(await cluster.run("SELECT max(seen_at) > now() - interval '1 s' AS is_new FROM eventferry.owner", name))[0]
+					?.is_new,
+			).toBe(true),
+		{ timeout: 60_000 },
+	);
+	expect(await cluster.run("SELECT id, stuck FROM eventferry.journal", name)).toEqual([{ id: "0", stuck: null }]);
+	await cluster.run("DELETE FROM eventferry.journal", name);
+	await cluster.run("UPDATE eventferry.schema SET version = version - 1", name);
+	await vi.waitFor(async () => expect(await ready()).toEqual([200, []]), { timeout: 60_000 });
+	expect((await post(proxy, "after")).status).toBe(202);
+	await arrival("after");
+	expect(arrived.get(ada)).toEqual(["before", "after"]);
+});

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
+import { hasPgBouncer, type PgBouncer, startPgBouncer } from "../support/pgbouncer.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import { delivered, postEvents, type Served, serve, temporaryFolder, track } from "../support/served.ts";
 import { ballastIn } from "./ballast.ts";
@@ -13,13 +14,26 @@ const people = ["ada", "bob", "eve", "kim", "lou", "max"].map((name) => `${name}
 const size = 3;
 
 let cluster: Cluster;
+let pooler: PgBouncer | undefined;
 beforeAll(async () => {
 	cluster = await startPostgres();
 	await cluster.run("CREATE ROLE ferry LOGIN PASSWORD 'secret'");
+	if (hasPgBouncer) pooler = await startPgBouncer(cluster, { ferry: "secret" });
 });
-afterAll(() => cluster.stop());
+afterAll(async () => {
+	await pooler?.stop();
+	await cluster.stop();
+});
 
-describe("three proxies on one PostgreSQL", () => {
+const group = "three proxies on one PostgreSQL";
+const leftOut = hasPgBouncer ? "" : " (left out: it is not installed)";
+describe(group, () => groupTests(() => cluster.port));
+describe.skipIf(!hasPgBouncer)(`${group} behind PgBouncer in transaction mode${leftOut}`, () =>
+	groupTests(() => pooler?.port ?? 0),
+);
+
+/** Tests a group whose proxies each reach the database over a relay to a port. */
+function groupTests(port: () => number): void {
 	let sandbox: Sandbox;
 	let relays: Relay[];
 	let envs: Record<string, string>[];
@@ -34,7 +48,7 @@ describe("three proxies on one PostgreSQL", () => {
 		name = url.slice(url.lastIndexOf("/") + 1);
 		// Give the role no more rights than the proxy needs.
 		await cluster.run("CREATE SCHEMA eventferry AUTHORIZATION ferry", name);
-		relays = await Promise.all(Array.from({ length: size }, () => startRelay(cluster.port)));
+		relays = await Promise.all(Array.from({ length: size }, () => startRelay(port())));
 		envs = relays.map(({ port }) => ({
 			...crispEnvironment(sandbox, ""),
 			EVENTFERRY_STORE: `postgres://ferry:secret@127.0.0.1:${port}/${name}`,
@@ -244,7 +258,7 @@ describe("three proxies on one PostgreSQL", () => {
 		await allDelivered();
 		expectAll(posted);
 	});
-});
+}
 
 /** Mounts a small disk in memory for a database; returns undefined if this user may not mount one. */
 function smallDisk() {

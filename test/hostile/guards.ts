@@ -115,6 +115,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"a visitor claims somebody else's order": { "order-id-of-site": always },
 	"a visitor sets attributes that the site does not allow": { "allowed-attributes": never },
+	"a visitor gives themselves a label that starts an automation": { "page-labels": never },
 	"a flood of invented people uses up the day's requests": { "budget-reserve": never },
 	"forged events keep a person's purchase from the reserve": { "lane-of-trust": value("[0, 0]") },
 	"forged events hold up a person's purchase": { "lane-of-trust": value("[0, 0]") },
@@ -162,7 +163,8 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"a provider's small answer becomes a large one when it is unpacked": { "answer-size": value("1e12") },
 	"a provider answers slowly, or never": { "answer-timeout": larger },
-	"a provider sends our key elsewhere by a redirect": { "no-redirects": replaced(/"manual"/, '"follow"') },
+	"a provider sends our key elsewhere by a redirect":
+		"requests go through undici's dispatcher, which has no code that follows redirects",
 	"a provider's answer is a page, or reaches an object's prototype": { "no-sniffing": gone },
 	"an answer moves the cursor of the operator's terminal": { "terminal-text": value("/(?!)/gu") },
 	"a provider is spoken to in the clear": { https: always },

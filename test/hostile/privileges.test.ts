@@ -90,6 +90,16 @@ threats(
 			for (const body of bodiesOf(changes))
 				for (const name of namesIn(body)) if (!/^\d+$/.test(name)) expect(allowed).toContain(name);
 		},
+		"a visitor gives themselves a label that starts an automation": async (built) => {
+			const { sandbox } = built;
+			const person = someone("labels");
+			const labels = { segments: ["start-automation"], tags: ["start-automation"] };
+			const types = ["login", "update", "login"];
+			await sent(built, ...types.map((type) => event({ type, person, data: { ...labels, seen: type } })));
+			const all = JSON.stringify([sandbox.requests(), sandbox.people("crisp"), sandbox.people("helpcrunch")]);
+			expect(all).toContain("seen");
+			expect(all).not.toContain("start-automation");
+		},
 		"a visitor gives a provider's own id of somebody else": async (built) => {
 			const { sandbox } = built;
 			const crisp = sandbox.addPerson("crisp", { email: "victim@example.com" });

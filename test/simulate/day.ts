@@ -5,6 +5,7 @@ import type { Event } from "../../shared/event.ts";
 import type { SimulatedClock } from "./clock.ts";
 import { createLedger } from "./ledger.ts";
 import { createNetwork } from "./network.ts";
+import { browsing, crispEvents } from "./outcome.ts";
 import { type Budgets, startProviders } from "./providers.ts";
 import { createRandom } from "./random.ts";
 import { readRemaining } from "./remaining.ts";
@@ -78,9 +79,10 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 				writeKey,
 				origins: [origin],
 				serverKey,
-				crisp: { ...destinations.crisp, budget: budgets.crisp, maxWait: crispWait },
+				crisp: { ...destinations.crisp, events: crispEvents, budget: budgets.crisp, reserve: 0.05, maxWait: crispWait },
 				helpcrunch: { ...destinations.helpcrunch, budget: budgets.helpcrunch },
 				vibetrace: { ...destinations.vibetrace, budget: budgets.vibetrace },
+				rules: browsing.map((event) => ({ event, to: ["crisp"], digest: true as const })),
 			},
 		],
 	};

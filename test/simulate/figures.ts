@@ -34,7 +34,13 @@ export const countBy = <Item>(items: Iterable<Item>, keyOf: (item: Item) => stri
 
 const reasonOf = ({ outcome }: Delivery): string => ("reason" in outcome ? outcome.reason : "");
 
-const purposes: Record<string, string> = { event: "events", update: "updates", create: "creates", search: "lookups" };
+const purposes: Record<string, string> = {
+	event: "events",
+	digest: "digests",
+	update: "updates",
+	create: "creates",
+	search: "lookups",
+};
 
 /** Names the purpose of a request, or the failure it met. */
 export function spentOn({ purpose, status }: Seen): string {

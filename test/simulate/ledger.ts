@@ -9,6 +9,8 @@ export interface Entry {
 	/** Number of the visitor, or a negative number for another source. */
 	source: number;
 	type: Event["type"];
+	/** Name of a tracked event. */
+	name?: string | undefined;
 	/** Time of capture by the true clock, in ms since the epoch. */
 	at: number;
 	/** Attributes that the event sets. */
@@ -51,7 +53,7 @@ export type Fate =
 	| `dropped: ${string}`
 	| `rejected: ${string}`;
 
-type Captured = Pick<Event, "type" | "at" | "data" | "context">;
+type Captured = Pick<Event, "type" | "at" | "data" | "context"> & { name?: string };
 type Sent = Captured & Pick<Event, "id" | "person">;
 
 /** Key of an event among its source's. It includes the URL, because two tabs may open in the same millisecond. */
@@ -86,8 +88,9 @@ export function createLedger() {
 		unanswered: (source: number, body: string) => refuse(source, body, "posted by a program while the proxy was down"),
 		nextNumber: () => entries.length + 1,
 		/** Enters an event that `source` captured. `event.at` is the time by its own clock, `entry.at` the true time. */
-		capture(source: number, event: Captured, entry: Omit<Entry, "n" | "source" | "type" | "copies">): Entry {
-			const made: Entry = { n: entries.length + 1, source, type: event.type, copies: 0, ...entry };
+		capture(source: number, event: Captured, entry: Omit<Entry, "n" | "source" | "type" | "name" | "copies">): Entry {
+			const { type, name } = event;
+			const made: Entry = { n: entries.length + 1, source, type, name, copies: 0, ...entry };
 			entries.push(made);
 			const known = bySource.get(source) ?? new Map<string, Entry>();
 			bySource.set(source, known.set(keyOf(event), made));

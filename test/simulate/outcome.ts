@@ -3,6 +3,15 @@ import type { Accepted, Entry } from "./ledger.ts";
 import { destinations } from "./providers.ts";
 import type { Remaining } from "./remaining.ts";
 
+/** Names of the events that Crisp gets as digests. */
+export const browsing: readonly string[] = ["product:viewed", "search", "basket:item:added"];
+
+/** Types and names of the events that the shop spends Crisp's requests on. */
+export const crispEvents: string[] = ["confirmation", "login", "update", ...browsing];
+
+const isWanted = ({ type, name = type }: Entry, destination: ProviderName): boolean =>
+	destination === "crisp" ? crispEvents.includes(name) : type !== "page";
+
 /** Outcome of an accepted event at one destination. */
 export type Outcome =
 	/** Delivered at `at`; undefined if the provider keeps no time for it. */
@@ -22,11 +31,25 @@ export type Arrivals = Map<number | string, number[]>;
 
 const minute = 60_000;
 
-/** Collects the arrivals at a provider from its people. */
+/** Recognises a digest at a provider; no other event of the simulation has a count. */
+const isDigest = ({ data }: SandboxPerson["events"][number]): boolean => data?.count !== undefined;
+
+/** Counts the events of each name that a person's digests at a provider stand for. */
+export function digestedOf({ events }: SandboxPerson): Map<string, number> {
+	const counts = new Map<string, number>();
+	for (const digest of events.filter(isDigest)) {
+		const own = [{ name: digest.name.replace(/ ×\d+$/, ""), count: digest.data?.count }];
+		const parts = (digest.data?.actions ?? own) as { name: string; count: number }[];
+		for (const { name, count } of parts) counts.set(name, (counts.get(name) ?? 0) + count);
+	}
+	return counts;
+}
+
+/** Collects the arrivals at a provider from its people, except those of digests. */
 export function arrivalsOf(people: SandboxPerson[]): Arrivals {
 	const arrivals: Arrivals = new Map();
 	for (const { events } of people) {
-		for (const { name, data, at } of events) {
+		for (const { name, data, at } of events.filter((event) => !isDigest(event))) {
 			const key = name === "confirmation" ? String(data?.orderId) : Number(data?.n);
 			arrivals.set(key, [...(arrivals.get(key) ?? []), at]);
 		}
@@ -60,7 +83,7 @@ function discardedOf(accepted: (Entry & { accepted: Accepted })[]): Map<Entry, s
 	return discarded;
 }
 
-/** Lists the outcome of each accepted event at each destination, except page views, which no destination asks for. */
+/** Lists the outcome of each accepted event at each destination that asks for it. */
 export function deliveriesOf(
 	entries: Entry[],
 	remaining: Remaining,
@@ -78,9 +101,9 @@ export function deliveriesOf(
 		if (reason !== undefined) return { kind: "dead", reason };
 		return { kind: "delivered", at: arrivals[name].get(entry.orderId ?? entry.n)?.[0] };
 	};
-	return accepted
-		.filter(({ type }) => type !== "page")
-		.flatMap((entry) =>
-			destinations.map((destination) => ({ entry, destination, outcome: outcomeOf(entry, destination) })),
-		);
+	return accepted.flatMap((entry) =>
+		destinations
+			.filter((destination) => isWanted(entry, destination))
+			.map((destination) => ({ entry, destination, outcome: outcomeOf(entry, destination) })),
+	);
 }

@@ -20,7 +20,7 @@ export interface Budgets {
 /** Record of a request at a provider, small enough to keep all of them. */
 export interface Seen {
 	at: number;
-	/** Purpose of the request: `event`, `create`, `search`, `update`. */
+	/** Purpose of the request: `event`, `digest`, `create`, `search`, `update`. */
 	purpose: string;
 	/** E-mail of the person, if the request contains it. */
 	email: string | undefined;
@@ -33,8 +33,8 @@ const minute = 60_000;
 /** Time that a provider takes to answer. */
 const latencyMs = 120;
 
-const purposeOf = ({ method, path }: SandboxRequest): string => {
-	if (/\/event/.test(path)) return "event";
+const purposeOf = ({ method, path, body }: SandboxRequest): string => {
+	if (/\/event/.test(path)) return JSON.stringify(body)?.includes('"first_at"') ? "digest" : "event";
 	if (/search$/.test(path)) return "search";
 	if (method === "POST" || method === "PUT") return "create";
 	return method === "PATCH" ? "update" : method.toLowerCase();
@@ -44,8 +44,9 @@ function read(request: SandboxRequest): Seen {
 	const { at, status, path, body } = request;
 	const text = JSON.stringify(body) ?? "";
 	const email = /[\w.-]+@example\.com/.exec(decodeURIComponent(path) + text)?.[0];
-	const n = /"n":(\d+)/.exec(text)?.[1];
-	return { at, purpose: purposeOf(request), email, n: n === undefined ? undefined : Number(n), status };
+	const purpose = purposeOf(request);
+	const n = purpose === "digest" ? undefined : /"n":(\d+)/.exec(text)?.[1];
+	return { at, purpose, email, n: n === undefined ? undefined : Number(n), status };
 }
 
 /** Starts the three providers and records their requests. Other scripts use `others` requests of Crisp's quota. */

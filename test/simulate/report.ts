@@ -1,5 +1,5 @@
 import { crispWait } from "./day.ts";
-import { classFigures, countBy, destinationFigures } from "./figures.ts";
+import { classFigures, countBy, destinationFigures, spentOn } from "./figures.ts";
 import type { Delivery } from "./outcome.ts";
 import type { Evidence, Invariant } from "./verdict.ts";
 import { reserve } from "./verdict.ts";
@@ -100,7 +100,26 @@ ${table(
 `;
 }
 
-function theRanks({ deliveries, budgets }: ReportInput): string {
+/** Compares the requests of the day with those that all events would need, if each person were served once, at midnight. */
+function theArithmetic({ deliveries, seen, budgets }: Pick<ReportInput, "deliveries" | "seen" | "budgets">): string {
+	const wanted = deliveries.filter(
+		({ destination, outcome }) => destination === "crisp" && outcome.kind !== "discarded",
+	);
+	const personOf = ({ entry }: Delivery) => entry.accepted.person;
+	const people = new Set(wanted.map(personOf)).size;
+	const served = new Set(wanted.filter(({ outcome }) => outcome.kind === "delivered").map(personOf)).size;
+	const spent = countBy(seen.crisp, spentOn);
+	const unknown = Math.round((people * (spent.creates ?? 0)) / Math.max(1, served));
+	const purchases = wanted.filter(({ entry }) => entry.type === "confirmation").length;
+	const purchasesOf = (trusted: boolean) => {
+		const own = wanted.filter(({ entry }) => entry.type === "confirmation" && (entry.trusted ?? false) === trusted);
+		return `${number(own.filter(({ outcome }) => outcome.kind === "delivered").length)} of ${number(own.length)}`;
+	};
+	const needed = 2 * people + 2 * unknown + purchases;
+	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the browsing of a person that waits to a digest (\`digest\`). What the requests allow: ${number(people)} people have something for Crisp, and about ${number(unknown)} of them are unknown there. Somebody known costs an update and a digest, somebody unknown a refused request and a creation more, and each purchase one: ${number(needed)} requests if everybody were served once, at midnight, so ${number(budgets.crisp)} pay for ${share(budgets.crisp, needed)} of it. Less is reached, because nothing is delayed: at night requests are plenty and events go one by one, and in the evening most purchases come, each with the person's earlier events before it. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day, of those that came from browsers first ${purchasesOf(false)}.`;
+}
+
+function theRanks({ deliveries, seen, budgets }: ReportInput): string {
 	const figures = classFigures(deliveries, "crisp");
 	return `## Effect of the ranks
 Crisp allows ${number(budgets.crisp)} requests on this day, and the shop has more events than that. People with more valuable events had their turn sooner, and the last ${reserve * 100} % of the requests were reserved for the backend's events. The last column shows the same number of deliveries in order of arrival.
@@ -113,7 +132,7 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}Why not more of the purchases: a person unknown to Crisp costs three requests for the first event: one that is refused, one that creates the person, and the event itself. A shop this far over its quota should choose the events that Crisp gets (\`events: ["confirmation", "login"]\`).
+)}${theArithmetic({ deliveries, seen, budgets })}
 
 `;
 }

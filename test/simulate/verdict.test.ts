@@ -34,7 +34,7 @@ function dayOf(arrived: number[], { requests = 2, owed = [] as string[], isKept 
 	const arrivals = { crisp: arrivalsOf([ada]), helpcrunch: arrivalsOf([ada]), vibetrace: arrivalsOf([ada]) };
 	const request: Seen = { at, purpose: "event", email: "ada@example.com", n: 1, status: 200 };
 	const seen = { crisp: Array.from({ length: requests }, () => request), helpcrunch: [], vibetrace: [] };
-	const budgets = { crisp: 10, helpcrunch: 120, vibetrace: 10 };
+	const budgets = { crisp: 20, helpcrunch: 120, vibetrace: 10 };
 	const deliveries = deliveriesOf(ledger.entries, remaining, arrivals);
 	return verdict({ startAt: at, budgets, ledger, remaining, deliveries, arrivals, people, seen });
 }
@@ -82,12 +82,12 @@ describe("the verdict on a simulated day", () => {
 			{},
 			"each sender's events of a person arrived at each provider in the order in which the proxy accepted them",
 		],
-		["an overdrawn budget", [1, 2], { requests: 11 }, "no destination got more requests than its budget"],
+		["an overdrawn budget", [1, 2], { requests: 21 }, "no destination got more requests than its budget"],
 		[
 			"a reserve spent on a visitor",
 			[1, 2],
-			{ requests: 9 },
-			"the last 20 % of Crisp's daily budget were spent on the backend's events alone",
+			{ requests: 20 },
+			"the last 5 % of Crisp's daily budget were spent on the backend's events alone",
 		],
 	])("reports %s", (_, arrived, options, expected) => {
 		expect(broken(arrived, options)).toContain(expected);

@@ -1,6 +1,6 @@
 import type { ProviderName, SandboxPerson } from "../../server/sandbox/index.ts";
 import type { Accepted, Ledger } from "./ledger.ts";
-import type { Arrivals, Delivery, Outcome } from "./outcome.ts";
+import { type Arrivals, browsing, type Delivery, digestedOf, type Outcome } from "./outcome.ts";
 import { type Budgets, destinations, type Seen } from "./providers.ts";
 import type { Remaining } from "./remaining.ts";
 
@@ -28,7 +28,7 @@ export interface Invariant {
 const day = 86_400_000;
 const windows: Record<ProviderName, number> = { crisp: day, helpcrunch: 60_000, vibetrace: 1_000 };
 /** Share of Crisp's daily budget that is reserved for the backend's events. */
-export const reserve = 0.2;
+export const reserve = 0.05;
 /** Largest number of violations to report per invariant. */
 const mostReported = 5;
 
@@ -45,10 +45,39 @@ function capturedAccounted({ ledger }: Evidence): Invariant {
 	};
 }
 
+/** Tells whether an event may arrive as a part of a digest. */
+const isDigestible = ({ entry: { name = "", trusted = false }, destination }: Delivery) =>
+	destination === "crisp" && !trusted && browsing.includes(name);
+
+/** Checks that the digests and single events of each person account once for every delivered event that may be merged. */
+function digestsAccounted({ deliveries, people }: Evidence): Invariant {
+	const owed = new Map<string, number>();
+	const add = (person: string, name: string, count: number) => {
+		const key = `${name} of ${person}`;
+		owed.set(key, (owed.get(key) ?? 0) + count);
+	};
+	const own = deliveries.filter(isDigestible);
+	for (const { entry, outcome } of own)
+		if (outcome.kind === "delivered") add(entry.accepted.person, entry.name ?? "", 1);
+	for (const person of people.crisp) {
+		for (const [name, count] of digestedOf(person)) add(`email:${person.email}`, name, -count);
+		for (const { name, data } of person.events)
+			if (browsing.includes(name) && data?.count === undefined) add(`email:${person.email}`, name, -1);
+	}
+	return {
+		statement: "each event that a rule marks for a digest arrived at Crisp in one digest, or alone",
+		checked: own.length,
+		broken: [...owed]
+			.filter(([, count]) => count !== 0)
+			.map(([key, count]) => `${key}: the counts at Crisp differ by ${count} from the deliveries`),
+	};
+}
+
 /** Checks that each accepted event arrived at a provider once, or not at all if it waits, is dead or was discarded. */
 function deliveredOnce({ deliveries, arrivals }: Evidence): Invariant {
 	const broken: string[] = [];
-	for (const { entry, destination, outcome } of deliveries) {
+	for (const delivery of deliveries.filter((each) => !isDigestible(each))) {
+		const { entry, destination, outcome } = delivery;
 		if (entry.type === "login" || entry.type === "update" || outcome.kind === "discarded") continue;
 		const times = arrivals[destination].get(entry.orderId ?? entry.n)?.length ?? 0;
 		const expected = outcome.kind === "delivered" ? 1 : 0;
@@ -199,7 +228,7 @@ function reserveKept({ seen, budgets, ledger, startAt }: Evidence): Invariant {
 	const free = budgets.crisp - Math.floor(budgets.crisp * reserve);
 	const today = seen.crisp.filter(({ at }) => at < startAt + day);
 	const isUntrusted = ({ n, purpose, email = "" }: Seen) =>
-		n !== undefined ? !trusted.has(n) : purpose === "update" || !backendEmails.has(email);
+		n !== undefined ? !trusted.has(n) : ["update", "digest"].includes(purpose) || !backendEmails.has(email);
 	const broken = today
 		.slice(free)
 		.filter(isUntrusted)
@@ -236,6 +265,7 @@ export const verdict = (evidence: Evidence): Invariant[] =>
 	[
 		capturedAccounted,
 		deliveredOnce,
+		digestsAccounted,
 		counted,
 		inOrder,
 		latestAttributes,

@@ -18,6 +18,9 @@ export interface Day {
 }
 
 /** Kind of visitor: bots run the page's scripts, newcomers log in today, members are logged in on every page. */
+/** An event as a page captures it, without its time and place. */
+type Named = Pick<Event, "type" | "data"> & { name?: string };
+
 type Kind = "bot" | "glance" | "browse" | "newcomer" | "member";
 
 export interface Visitor {
@@ -81,12 +84,12 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 	/** Returns true if an opt-out applies to a page, or to one that is opened now. */
 	const isOptedOut = (page?: Page) => visitor.hasOptedOut && (browser.has.localStorage || page === visitor.optedOutOn);
 
-	function capture(page: Page, event: Pick<Event, "type" | "data">, rest: Partial<Entry> = {}): void {
+	function capture(page: Page, event: Named, rest: Partial<Entry> = {}): void {
 		const context = { url: page.url };
 		ledger.capture(visitor.index, { ...event, at: page.now(), context }, { at: clock.now(), ...rest });
 	}
 
-	function record(page: Page, event: Pick<Event, "type" | "data">, command: Command, rest: Partial<Entry> = {}): void {
+	function record(page: Page, event: Named, command: Command, rest: Partial<Entry> = {}): void {
 		if (kind === "bot") counts.byBots += 1;
 		else if (isOptedOut(page)) counts.optedOut += 1;
 		else capture(page, event, rest);
@@ -95,7 +98,7 @@ export async function visit(day: Day, visitor: Visitor): Promise<void> {
 
 	function track(page: Page, name: string, more: Record<string, unknown> = {}): void {
 		const data = { n: ledger.nextNumber(), ...more };
-		record(page, { type: "track", data }, ["track", name, data]);
+		record(page, { type: "track", name, data }, ["track", name, data]);
 	}
 
 	function login(page: Page): void {

@@ -24,7 +24,8 @@ export interface Cluster {
 	stop(): Promise<void>;
 }
 
-async function freePort(): Promise<number> {
+/** Finds a port that nothing listens on. */
+export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
 	await new Promise((listening) => server.once("listening", listening));
 	const address = server.address();

@@ -7,7 +7,12 @@ import { join } from "node:path";
 import express, { type Express } from "express";
 import { vi } from "vitest";
 import { type Config, createProxy, type EventProxy } from "../../server/index.ts";
-import { type Sandbox, type SandboxDestinations, startSandbox } from "../../server/sandbox/index.ts";
+import {
+	type Sandbox,
+	type SandboxDestinations,
+	type SandboxOptions,
+	startSandbox,
+} from "../../server/sandbox/index.ts";
 
 export const origin = "https://shop.example";
 export const writeKey = "site_shop";
@@ -69,6 +74,8 @@ interface Options {
 	app?: Express;
 	/** False leaves `proxy.start()` to the test. */
 	start?: boolean;
+	/** Options of the sandbox. */
+	simulated?: SandboxOptions;
 }
 
 /** Requests to the proxy at this URL, which must have the keys of this file. */
@@ -116,8 +123,9 @@ export async function runProxy({
 	base = "",
 	app = express(),
 	start = true,
+	simulated,
 }: Options = {}): Promise<RunningProxy> {
-	const sandbox = await startSandbox();
+	const sandbox = await startSandbox(simulated);
 	const { destinations } = sandbox;
 	const folder = await mkdtemp(join(tmpdir(), "eventferry-"));
 	const proxy = createProxy({

@@ -17,6 +17,7 @@ const order = [
 		["destinations"],
 		["config"],
 		["ingest"],
+		["routing"],
 		["delivery"],
 		["inbound"],
 		["crisp"],

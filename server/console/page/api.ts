@@ -1,6 +1,7 @@
 import type {
 	BudgetHistory,
 	DeadLetterPageView,
+	Explanation,
 	LiveLine,
 	SearchReply,
 	SetAsidePageView,
@@ -15,6 +16,10 @@ class Refusal extends Error {}
 
 /** Returns the proxy's code for a refused call, or `unreachable`. */
 export const codeOf = (error: unknown): string => (error instanceof Refusal ? error.message : "unreachable");
+
+/** Returns the proxy's words for a mistake in the call; undefined for any other failure. */
+export const detailOf = (error: unknown): string | undefined =>
+	codeOf(error) === "malformed_body" && error instanceof Refusal ? String(error.cause) : undefined;
 
 /** A selection of dead letters. */
 export type Selection = { ids: string[] } | { destination: string } | { all: true };
@@ -33,9 +38,9 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		const url = new URL(`admin/${path}`, document.baseURI);
 		const response = await fetch(url, { ...init, headers, cache: "no-store" });
 		if (response.ok) return response;
-		const { code = "unreachable" } = await response.json().catch(() => ({}));
+		const { code = "unreachable", detail } = await response.json().catch(() => ({}));
 		if (response.status === 401) onRefused();
-		throw new Refusal(code);
+		throw new Refusal(code, { cause: detail });
 	}
 
 	const read = async <Body>(path: string, init?: RequestInit): Promise<Body> => (await ask(path, init)).json();
@@ -87,6 +92,7 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		},
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),
+		explain: (event: unknown) => read<Explanation>("explain", { method: "POST", body: JSON.stringify(event) }),
 		/** Calls `onLine` with each line. Resolves when the stream has ended. */
 		async live(onLine: (line: LiveLine) => void, signal: AbortSignal): Promise<void> {
 			const response = await ask("live", { signal });

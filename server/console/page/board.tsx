@@ -3,6 +3,7 @@ import { sizeText } from "../../../shared/size.ts";
 import type { Api } from "./api.ts";
 import { DeadLetters } from "./dead-letters.tsx";
 import { Destinations } from "./destinations.tsx";
+import { Explain } from "./explain.tsx";
 import { Live } from "./live.tsx";
 import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
@@ -10,13 +11,14 @@ import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
 import { SetAside } from "./set-aside.tsx";
 import type { View } from "./view.ts";
-import { count, counted, errorWords, fullWords, stuckWords, type Titles, type Tone } from "./words.ts";
+import { count, counted, errorWords, fullWords, outdatedWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
 const budgetEveryMs = 30_000;
 
 /** Sums up the state of the store and of all destinations in a few words. */
-function summaryOf({ stuck, room, destinations }: Stats): readonly [string, Tone] {
+function summaryOf({ isOutdated, stuck, room, destinations }: Stats): readonly [string, Tone] {
+	if (isOutdated) return ["Out of date", "bad"];
 	if (room?.isFull) return ["The store is full", "bad"];
 	if (stuck > 0) return [`${counted(stuck, "batch", "batches")} set aside`, "bad"];
 	const all = Object.values(destinations);
@@ -53,13 +55,14 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 			<p class="banner" role="status">
 				{error !== undefined
 					? `${errorWords(error)} Trying again.`
-					: value && (fullWords(value.room) ?? stuckWords(value.stuck))}
+					: value && (outdatedWords(value.isOutdated) ?? fullWords(value.room) ?? stuckWords(value.stuck))}
 			</p>
 			<main id="main" tabIndex={-1}>
 				<Search {...view} />
 				<Destinations stats={value} history={history} />
 				<SetAside {...view} />
 				<DeadLetters {...view} />
+				<Explain api={api} />
 				<Live {...view} />
 			</main>
 			<footer class="quiet">

@@ -2,7 +2,7 @@ import type { BudgetHistory, DestinationNumbers, Stats } from "../../../shared/a
 import { BudgetPlot } from "./budget-plot.tsx";
 import { Pill } from "./pill.tsx";
 import { duration, timeOf } from "./times.ts";
-import { count, reasonWords, stateWords } from "./words.ts";
+import { count, counted, reasonWords, stateWords } from "./words.ts";
 
 type Budget = DestinationNumbers["budget"][number];
 
@@ -39,7 +39,7 @@ interface CardProps {
 }
 
 function Card({ name, numbers, history, now }: CardProps) {
-	const { title, lanes, oldestAt, delivered, dead, budget, creationHold } = numbers;
+	const { title, lanes, oldestAt, delivered, dead, budget, creationHold, leftOut, refusedNames } = numbers;
 	const sentence = stateSentence(numbers);
 	return (
 		<li class="card destination">
@@ -51,6 +51,12 @@ function Card({ name, numbers, history, now }: CardProps) {
 				<p class="sentence">
 					Creates no people, because {reasonWords(creationHold.reason)}. Events of people it does not know wait; the
 					next try is at {timeOf(creationHold.until)}. Check the rights of its credentials and the limits of its plan.
+				</p>
+			)}
+			{leftOut > 0 && (
+				<p class="sentence">
+					Left out {counted(leftOut, "attribute value")} that it cannot hold or that may not be set.
+					{refusedNames.length > 0 && <> It refuses the names {refusedNames.join(", ")}.</>}
 				</p>
 			)}
 			<dl class="figures">

@@ -101,6 +101,12 @@ export const fullWords = (room: Stats["room"]): string | undefined =>
 		? "The store is full: events of unverified visitors are refused until others are delivered, or the store may be larger (EVENTFERRY_MAX_STORE_BYTES)."
 		: undefined;
 
+/** Tells that a newer eventferry uses the store; undefined unless one does. */
+export const outdatedWords = (isOutdated: Stats["isOutdated"]): string | undefined =>
+	isOutdated
+		? "A newer eventferry has changed the store: this process takes in and delivers nothing. What it has is kept, and the newer ones deliver it. Replace it by the newer version."
+		: undefined;
+
 const errors: Record<string, string> = {
 	store_unavailable: "The event store does not answer now. No accepted event is lost.",
 	outcome_unknown: "The event store did not say whether it was done. No accepted event is lost.",

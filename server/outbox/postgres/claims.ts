@@ -70,9 +70,6 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		isTaken,
 		set,
 		take,
-		/** Takes the claims of an event, unless one of them is taken; returns the reason of that one. */
-		takeAll: (claims: readonly KeyedClaim[]): string | undefined =>
-			(claims.find(isTaken) ?? claims.find((each) => !each.isOnlyChecked && !take(each)))?.reason,
 		async save(): Promise<void> {
 			if (changed.size === 0) return;
 			await run(

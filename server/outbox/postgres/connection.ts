@@ -128,14 +128,17 @@ async function lacksTls(Client: new (config: ClientConfig) => Client, { url, wit
 	}
 }
 
-/** Makes a pool of connections to a database. It connects when it is used first. */
-export async function connect(url: string) {
+/**
+ * Makes a pool of connections to a database. It connects when it is used first. With `isPatient`, waits for the answer
+ * to a statement for as long as the server works on it.
+ */
+export async function connect(url: string, { isPatient = false } = {}) {
 	const urls = libpqUrls(url);
 	const pg = await loadPg();
 	const config: ClientConfig = {
 		connectionString: (await lacksTls(pg.Client, urls)) ? urls.withoutTls : urls.url,
 		connectionTimeoutMillis: connectMs,
-		query_timeout: answerMs,
+		...(!isPatient && { query_timeout: answerMs }),
 		keepAlive: true,
 		application_name: "eventferry",
 		types: {

@@ -1,17 +1,25 @@
 import { StoreOpenError } from "../errors.ts";
 import { connect, type Database } from "./connection.ts";
-import { prepare } from "./schema.ts";
+import { type Prepared, prepare } from "./schema.ts";
 
-/** Connects to a database and prepares it. Rejects with {@link StoreOpenError}. */
-export async function openDatabase(url: string): Promise<Database> {
-	const database = await connect(url);
+async function opened(url: string, isPatient: boolean): Promise<{ database: Database; prepared: Prepared }> {
+	const database = await connect(url, { isPatient });
 	try {
-		await prepare(database);
-		return database;
+		return { database, prepared: await prepare(database, { isPatient }) };
 	} catch (error) {
 		await database.end();
 		if (error instanceof StoreOpenError) throw error;
 		const why = error instanceof Error ? error.message : String(error);
 		throw new StoreOpenError(`the database cannot be used: ${why}`, { cause: error });
 	}
+}
+
+/** Connects to a database and prepares it. Rejects with {@link StoreOpenError}. */
+export const openDatabase = async (url: string): Promise<Database> => (await opened(url, false)).database;
+
+/** Brings the schema of a database up to date, however long that takes. Rejects with {@link StoreOpenError}. */
+export async function upgradeDatabase(url: string): Promise<Prepared> {
+	const { database, prepared } = await opened(url, true);
+	await database.end();
+	return prepared;
 }

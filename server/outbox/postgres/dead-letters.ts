@@ -57,7 +57,7 @@ const values = ({ destination, reason, ids, since, before }: DeadLetterSelection
 	last,
 ];
 
-export function createDeadLetters({ database, destinations, counters, notice }: Shared, exclusively: Exclusively) {
+export function createDeadLetters({ database, destinations, counters, notice, now }: Shared, exclusively: Exclusively) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
@@ -78,7 +78,7 @@ export function createDeadLetters({ database, destinations, counters, notice }: 
 			entries.map(({ place }) => place),
 			bodies,
 		]);
-		await addEntries(run, entries, { destinations, counts, now: Date.now() });
+		await addEntries(run, entries, { destinations, counts, now: now() });
 	}
 
 	/** Goes through a selection step by step, each in a transaction; resolves to the number of dead letters done. */

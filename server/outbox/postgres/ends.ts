@@ -1,7 +1,7 @@
 import type { NewDeadLetter } from "../dead-letter.ts";
 import type { Delivery } from "../deliveries.ts";
 import { untried } from "../lane.ts";
-import type { Ending } from "../lease.ts";
+import { type Ending, endingOf } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
 import { counterOf } from "../tally.ts";
 import { bodiesOf, bundleId, releaseBundles } from "./bundles.ts";
@@ -41,19 +41,24 @@ async function deadLettersOf(run: Run, ends: readonly (End & { ended: Owed[] })[
 		run,
 		dead.flatMap(({ ended }) => ended.map(({ entry }) => entry)),
 	);
-	return dead.flatMap(({ lane, ended, ending, attempts, now }) =>
-		ended.map(({ entry, place, rank, reserved, trusted }, index) => ({
-			destination: lane.destination,
-			person: lane.person,
-			body: bodies.get(bundleId(entry))?.[place] ?? "",
-			rank,
-			reserved,
-			trusted,
-			ending,
-			attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
-			firstAt: entry.firstAt ?? lane.failingSince ?? now,
-			at: now,
-		})),
+	return dead.flatMap(({ lane, ended, ending: common, attempts, now }) =>
+		ended.flatMap((delivery, index) => {
+			const { entry, place, rank, reserved, trusted } = delivery;
+			const ending = endingOf(common, delivery);
+			if (ending.kind !== "dead") return [];
+			return {
+				destination: lane.destination,
+				person: lane.person,
+				body: bodies.get(bundleId(entry))?.[place] ?? "",
+				rank,
+				reserved,
+				trusted,
+				ending,
+				attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
+				firstAt: entry.firstAt ?? lane.failingSince ?? now,
+				at: now,
+			};
+		}),
 	);
 }
 
@@ -64,7 +69,7 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 		for (const { lane, ending, ended, isEmpty } of ends) {
 			const { site, name } = await destinations.byId(lane.destination);
 			counts.add(site, name, "owed", -ended.length);
-			counts.add(site, name, counterOf(ending), ended.length);
+			for (const delivery of ended) counts.add(site, name, counterOf(endingOf(ending, delivery)), 1);
 			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
 	}
@@ -137,6 +142,8 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 				...untried,
 				done: first ? first.entry.deliveries.findIndex(({ place }) => place === first.place) : 0,
 				rank: ranks.get(lane.id) ?? lane.rank,
+				// A lane of version 0.1.0 has events with and without the right to the reserve.
+				reserved: first?.reserved === true,
 				owedSince: first?.entry.storedAt ?? 0,
 			};
 			return { lane: after, isEmpty, yields: isArranged(lane), ended: ended.length };

@@ -1,6 +1,6 @@
-import { aloneFlag, type Delivery, deliverySize, packDeliveries, unpackDeliveries } from "../deliveries.ts";
+import { aloneFlag, type Delivery, deliverySize, earnsFlag, packDeliveries, unpackDeliveries } from "../deliveries.ts";
 import { optionalNumber } from "../row.ts";
-import type { BundleKey } from "./bundles.ts";
+import { type BundleKey, linesOf } from "./bundles.ts";
 import { columns, type Row, type Run } from "./connection.ts";
 
 /** SQL for a byte of the delivery with an index among packed ones. */
@@ -48,6 +48,54 @@ const leading = `unnest($1::bigint[], $2::integer[]) AS t (id, needed) JOIN even
 /** Bytes of bundles after which a lease shows no further bundle. */
 const readBytes = 65_536;
 
+/** Bytes of a bundle up to which a lease reads it whole. */
+const smallBytes = 8_192;
+
+/**
+ * SQL that reads what most leases show, at a fraction of the cost of `readLeading`, which has the same parameters: the
+ * next body, if it takes a request of its own; else all of its bundle, if that is small. The number `single` is the
+ * place of that body in the bundle, and `bodies` is null if it takes `readLeading` to tell.
+ */
+export const readFirst = `SELECT t.lane, known.value AS known, first.deliveries, single,
+	CASE WHEN single IS NOT NULL THEN substring(
+		bodies FROM coalesce(ends[single] + 2, 1) FOR ends[single + 1] - coalesce(ends[single] + 1, 0)
+	) WHEN octet_length(bodies) <= ${smallBytes} THEN bodies END AS bodies,
+	CASE WHEN single IS NULL THEN EXISTS (
+		SELECT FROM eventferry.entry WHERE entry.lane = t.lane AND entry.id > first.id
+	) END AS has_more
+	FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::boolean[], $6::text[]) AS t (lane, done, most, ends_alone, person)
+	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person
+	CROSS JOIN LATERAL (
+		SELECT id, batch, place, deliveries, CASE
+			WHEN octet_length(deliveries) > ${deliverySize} * t.done
+			AND (t.most = 1 OR t.ends_alone AND ${byteOf("deliveries", "t.done", 3)} & ${aloneFlag} > 0)
+			THEN ${byteOf("deliveries", "t.done", 0)} + 256 * ${byteOf("deliveries", "t.done", 1)}
+		END AS single
+		FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT 1
+	) AS first
+	JOIN eventferry.bundle USING (batch, place)`;
+
+/** What a lease of a lane may show. */
+export interface Shown {
+	/** Number of deliveries of the first entry that have ended. */
+	done: number;
+	/** Maximum number of deliveries. */
+	most: number;
+	/** True to end with the first delivery that takes a request of its own. */
+	endsAlone: boolean;
+}
+
+/** Returns the bodies that a row of `readFirst` has for a lease; undefined if it takes `readLeading` to tell. */
+export function firstBodies(row: Row, { done, most, endsAlone }: Shown): string[] | undefined {
+	if (row.bodies === null) return undefined;
+	const lines = linesOf(row.bodies);
+	if (row.single !== null) return lines;
+	const pending = entryOf(row).deliveries.slice(done, done + most);
+	const alone = endsAlone ? pending.findIndex((each) => each.alone) : -1;
+	if (alone < 0 && pending.length < most && row.has_more === true) return undefined;
+	return pending.slice(0, alone < 0 ? undefined : alone + 1).map(({ place }) => lines[place] ?? "");
+}
+
 /**
  * SQL that reads the leading bodies of leased lanes, as lines, and the knowledge of their people at destination `$1`.
  * `$2` lists the lanes, `$3` the ended deliveries of each first entry, `$4` the deliveries to read, `$6` the people. If
@@ -81,8 +129,22 @@ export const readLeading = `SELECT t.lane, known.value AS known, (
 			) AS head CROSS JOIN LATERAL generate_series(0, count - 1) AS i
 			WHERE t.ends AND before + i >= t.done AND ${byteOf("deliveries", "i", 3)} & ${aloneFlag} > 0 ORDER BY id, i LIMIT 1
 		)) AS most
+		OFFSET 0
 	) AS wanted
 	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person`;
+
+/**
+ * SQL that selects those of the lanes `$1` for whose person an event worth a profile waits, in any of their lanes at the
+ * destination.
+ */
+export const selectEarning = `SELECT own.id FROM eventferry.lane AS own WHERE own.id = ANY($1::bigint[]) AND EXISTS (
+	SELECT FROM eventferry.lane AS each CROSS JOIN LATERAL (
+		SELECT deliveries, count, sum(count) OVER (ORDER BY id) - count AS before
+		FROM eventferry.entry WHERE entry.lane = each.id
+	) AS owed CROSS JOIN LATERAL generate_series(0, count - 1) AS i
+	WHERE each.destination = own.destination AND each.person = own.person
+	AND before + i >= each.done AND ${byteOf("deliveries", "i", 3)} & ${earnsFlag} > 0
+)`;
 
 export async function leadingEntries(
 	run: Run,

@@ -14,7 +14,11 @@ const releasedMs = 20;
  */
 export function createFanOutLoop(
 	{ fanOut, isWaiting }: Pick<ReturnType<typeof createFanOut>, "fanOut" | "isWaiting">,
-	{ onDone, onFault }: { onDone(discarded: Discarded[]): void; onFault(message: string, error: unknown): void },
+	{
+		now,
+		onDone,
+		onFault,
+	}: { now(): number; onDone(discarded: Discarded[]): void; onFault(message: string, error: unknown): void },
 ) {
 	const stopping = new AbortController();
 	let running: Promise<void> | undefined;
@@ -38,7 +42,7 @@ export function createFanOutLoop(
 		while (isWanted && !stopping.signal.aborted) {
 			isWanted = false;
 			try {
-				const { batches, isBusy, discarded, setAside } = await fanOut(Date.now(), most);
+				const { batches, isBusy, discarded, setAside } = await fanOut(now(), most);
 				hasFailed = setAside !== undefined || (hasFailed && isBusy);
 				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.reason}`, setAside.error);
 				if (batches > 0) {

@@ -3,12 +3,13 @@ import { batchFailure } from "../errors.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
+import { routeWithout, takeClaims, unwantedBy } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import { removeBundles, shareBundles } from "./bundles.ts";
 import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import { codeOf, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
-import { addEntries, type NewEntry, roomForUntrusted } from "./lanes.ts";
+import { addEntries, type NewEntry, roomInLanes } from "./lanes.ts";
 import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -59,7 +60,7 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 		person: bundle.person,
 		batch: Number(id),
 		place,
-		events: routedOf(bundle, head.routes).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
+		events: routedOf(bundle, head).map((event) => ({ ...event, claims: claims.next().value ?? [] })),
 	}));
 	return { bundles, head };
 }
@@ -88,12 +89,15 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			}
 			owed.push({ ...bundle, parts });
 		}
-		const isUntrusted = ({ deliveries }: Owed["parts"][number]) => deliveries[0]?.trusted === false;
-		const takeRoom = await roomForUntrusted(run, owed.flatMap(({ parts }) => parts).filter(isUntrusted));
+		const takeRoom = await roomInLanes(
+			run,
+			owed.flatMap(({ parts }) => parts),
+		);
 		for (const each of owed) {
-			for (const part of each.parts.filter(isUntrusted)) {
-				const more = part.deliveries.splice(takeRoom(part, part.deliveries.length));
-				counts.add(each.site, part.name, discardedFor(tooManyWaiting), more.length);
+			for (const part of each.parts) {
+				const fitting = takeRoom(part, part.deliveries);
+				counts.add(each.site, part.name, discardedFor(tooManyWaiting), part.deliveries.length - fitting.length);
+				part.deliveries = fitting;
 			}
 			each.parts = each.parts.filter(({ deliveries }) => deliveries.length > 0);
 		}
@@ -116,10 +120,11 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		const discarded: Discarded[] = [];
 		const accepted = all.map((bundle) => {
 			const { site, person } = bundle;
-			const events = bundle.events.filter(({ claims: own }) => {
-				const reason = claims.takeAll(own);
-				if (reason !== undefined) discarded.push({ site, person, key: own[0]?.key ?? "", reason });
-				return reason === undefined;
+			const events = bundle.events.map((event) => {
+				const { claims: own, route } = event;
+				const unwanted = unwantedBy(takeClaims(own, claims), own[0]?.key ?? "");
+				for (const each of unwanted) discarded.push({ site, person, ...each });
+				return { ...event, route: routeWithout(route, unwanted) };
 			});
 			return { ...bundle, events };
 		});
@@ -138,7 +143,8 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 				counts.add(head.site, destination, discardedFor(reason), count);
 			}
 		}
-		for (const { site, reason } of discarded) counts.add(site, siteItself, discardedFor(reason), 1);
+		for (const { site, reason, destination = siteItself } of discarded)
+			counts.add(site, destination, discardedFor(reason), 1);
 		await counts.save();
 		return discarded.slice(-discardedTold);
 	}

@@ -49,7 +49,7 @@ async function removeFromJournal(run: Run, site: string, people: ReadonlySet<str
 }
 
 /**
- * Deletes the lanes of people, even if they are leased; returns the destination and the size of each. Their entries are
+ * Deletes the lanes of people, even if they are leased; returns the id, destination and size of each. Their entries are
  * left to `removeForgotten`, because a person may have hundreds of thousands.
  */
 async function removeLanes(run: Run, site: string, people: readonly string[]) {
@@ -65,7 +65,11 @@ async function removeLanes(run: Run, site: string, people: readonly string[]) {
 		[lanes.map(({ id }) => id)],
 	);
 	const owed = new Map(sizes.map((row) => [row.lane, Number(row.owed)]));
-	return lanes.map(({ id, name, done }) => ({ name: String(name), owed: (owed.get(id) ?? 0) - Number(done) }));
+	return lanes.map(({ id, name, done }) => ({
+		id: Number(id),
+		name: String(name),
+		owed: (owed.get(id) ?? 0) - Number(done),
+	}));
 }
 
 /** Deletes the entries of forgotten lanes in steps, without the lock for writing. */
@@ -92,8 +96,14 @@ export async function removeForgotten({ transaction }: Pick<Database, "transacti
 	}
 }
 
-export function createForget({ database, counters }: Shared, exclusively: Exclusively) {
+/** Makes the forgetting of people. `onRemoved` is called with the ids of the lanes that are gone. */
+export function createForget(
+	{ database, counters }: Shared,
+	exclusively: Exclusively,
+	onRemoved: (lanes: number[]) => void,
+) {
 	return async ({ site, people }: ForgetRequest): Promise<Forgotten[]> => {
+		let lanes: Awaited<ReturnType<typeof removeLanes>> = [];
 		const forgotten = await exclusively(async (run) => {
 			const counts = counters(run);
 			const result = new Map<string, Forgotten>();
@@ -107,7 +117,8 @@ export function createForget({ database, counters }: Shared, exclusively: Exclus
 			counts.add(site, siteItself, "events", journal.events);
 
 			const stored = people.map(storable);
-			for (const { name, owed } of await removeLanes(run, site, stored)) {
+			lanes = await removeLanes(run, site, stored);
+			for (const { name, owed } of lanes) {
 				at(name).owed += owed;
 				counts.add(site, name, "owed", -owed);
 				counts.add(site, name, "lanes", -1);
@@ -148,6 +159,7 @@ export function createForget({ database, counters }: Shared, exclusively: Exclus
 			await counts.save();
 			return [...result.values()];
 		});
+		onRemoved(lanes.map(({ id }) => id));
 		await removeForgotten(database);
 		return forgotten;
 	};

@@ -9,6 +9,7 @@ import type { Shared } from "./shared.ts";
 const bytesAtOnce = 4_000_000;
 /** Maximum number of batches in one commit. */
 const batchesAtOnce = 200;
+const newline = 10;
 
 /** Joins pieces into one value, with their starts counted from 1: an array would have to escape its elements. */
 function joined(pieces: readonly Uint8Array[]) {
@@ -19,6 +20,13 @@ function joined(pieces: readonly Uint8Array[]) {
 		return next - length;
 	});
 	return { bytes: Buffer.concat(pieces), starts, lengths };
+}
+
+/** Returns the places at which the lines of a bundle end, as an array of PostgreSQL. */
+function endsOf(bodies: Uint8Array): string {
+	const ends: number[] = [];
+	for (let end = bodies.indexOf(newline); end >= 0; end = bodies.indexOf(newline, end + 1)) ends.push(end);
+	return `{${[...ends, bodies.length].join()}}`;
 }
 
 /** Stores batches, with ids in the order given. */
@@ -41,9 +49,10 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 			INSERT INTO eventferry.journal (id, events, head, keys)
 			SELECT id, events, convert_from(substring($2::bytea FROM head_start FOR head_length), 'UTF8'),
 				substring($5::bytea FROM keys_start FOR keys_length) FROM batch
-		) INSERT INTO eventferry.bundle (batch, place, bodies)
-		SELECT batch.id, t.place, substring($8::bytea FROM t.start FOR t.length)
-		FROM unnest($9::integer[], $10::integer[], $11::integer[], $12::integer[]) AS t (number, place, start, length)
+		) INSERT INTO eventferry.bundle (batch, place, bodies, ends)
+		SELECT batch.id, t.place, substring($8::bytea FROM t.start FOR t.length), t.ends::integer[]
+		FROM unnest($9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::text[])
+			AS t (number, place, start, length, ends)
 		JOIN batch ON batch.number = t.number`,
 		[
 			batches.map((batch) => batch.bundles.reduce((sum, { events }) => sum + events, 0)),
@@ -58,6 +67,7 @@ export async function insertBatches(run: Run, batches: readonly JournalRow[]): P
 			bundles.map(({ place }) => place),
 			bodies.starts,
 			bodies.lengths,
+			bundles.map((bundle) => endsOf(bundle.bodies)),
 		],
 	);
 }

@@ -1,13 +1,14 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery } from "../deliveries.ts";
 import { type Lane, laneOf, type Trust, trustOf } from "../lane.ts";
-import { untrustedMost } from "../limits.ts";
+import { awaitingShown, lookAhead, stepSize, untrustedMost } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { type BundleKey, bundleId } from "./bundles.ts";
-import { columns, type Row, type Run } from "./connection.ts";
+import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
+import { olderOwners } from "./schema.ts";
 
 /** An entry to be added to the end of a lane. */
 export interface NewEntry extends BundleKey {
@@ -62,19 +63,37 @@ export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<
 	return (place) => found.has(placeOf(place));
 }
 
+/**
+ * Lets lanes go on that still wait for a lane with more trust that is gone. A process of an older revision deletes lanes
+ * without a look at the person's others.
+ */
+export const arrangeLeftLanes = ({ transaction }: Pick<Database, "transaction">) =>
+	transaction(async (run) => {
+		const rows = await run(
+			`SELECT DISTINCT destination, person FROM eventferry.lane WHERE behind AND NOT EXISTS (
+				SELECT FROM eventferry.lane AS better WHERE better.destination = lane.destination AND better.person = lane.person
+				AND (better.trusted, better.reserved) > (lane.trusted, lane.reserved)
+			) LIMIT ${stepSize}`,
+		);
+		await arrangeLanes(
+			run,
+			rows.map(({ destination, person }) => ({ destination: Number(destination), person: String(person) })),
+		);
+		return rows.length;
+	});
+
 /** Finds and locks the existing lanes of the people of entries. */
-async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<Map<string, GrowingLane>> {
+async function findLanes(run: Run, entries: readonly NewEntry[]): Promise<GrowingLane[]> {
 	const found = await run(
 		`SELECT id, destination, person, trusted, reserved, rank FROM eventferry.lane
 		JOIN unnest($1::integer[], $2::text[]) AS t (destination, person) USING (destination, person)
 		ORDER BY ${lockOrder} FOR UPDATE OF lane`,
 		placeColumns(entries),
 	);
-	const lanes = found.map((row): GrowingLane => {
+	return found.map((row): GrowingLane => {
 		const [id, destination, rank] = [Number(row.id), Number(row.destination), Number(row.rank)];
 		return { id, destination, person: String(row.person), ...trustOf(row), rank, storedRank: rank };
 	});
-	return new Map(lanes.map((lane) => [keyOf(lane), lane]));
 }
 
 async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): Promise<void> {
@@ -96,9 +115,21 @@ async function saveLanes(run: Run, lanes: readonly GrowingLane[], now: number): 
 	);
 }
 
+/** Makes lanes of people ready that wait for an event worth a profile. */
+async function endAwaiting(run: Run, places: readonly Place[]): Promise<void> {
+	if (places.length === 0) return;
+	await run(
+		`UPDATE eventferry.lane SET shown = ${lookAhead}, state = CASE state WHEN 'waiting' THEN 'ready' ELSE state END
+		FROM unnest($1::integer[], $2::text[]) AS t (destination, person)
+		WHERE lane.destination = t.destination AND lane.person = t.person AND shown = ${awaitingShown}`,
+		placeColumns(places),
+	);
+}
+
 /**
  * Adds entries to the ends of their lanes, in order, and counts their deliveries. The caller must hold the lock of
- * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id.
+ * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id. While a
+ * process of an older revision takes part, a person has one lane at a destination, the one that it would choose.
  */
 export async function addEntries(
 	run: Run,
@@ -108,10 +139,16 @@ export async function addEntries(
 	if (added.length === 0) return;
 	// An id for each entry, and one for its lane if that is new.
 	const needed = 2 * added.length;
-	const [lanes, [last]] = await Promise.all([
+	const [found, [last]] = await Promise.all([
 		findLanes(run, added),
-		run("SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id", [needed]),
+		run(
+			`SELECT setval('eventferry.id', nextval('eventferry.id') + $1::bigint) AS id, EXISTS (SELECT ${olderOwners}) AS has_older`,
+			[needed],
+		),
 	]);
+	const hasOlder = last?.has_older === true;
+	const nameOf = hasOlder ? placeOf : keyOf;
+	const lanes = new Map(found.sort((a, b) => a.id - b.id).map((lane) => [nameOf(lane), lane]));
 	let nextId = Number(last?.id) - needed;
 	const ids = new Map<string, number>();
 	const entries = added.map(({ batch, place, destination, person, deliveries, isShared, history }) => {
@@ -119,13 +156,13 @@ export async function addEntries(
 		const id = ids.get(bundle) ?? ++nextId;
 		ids.set(bundle, id);
 		const { trusted = false, reserved = false } = deliveries[0] ?? {};
-		const key = keyOf({ destination, person, trusted, reserved });
+		const key = nameOf({ destination, person, trusted, reserved });
 		const rank = bestRank(deliveries);
 		const lane = lanes.get(key) ?? {
 			id: ++nextId,
 			destination,
 			person,
-			trusted,
+			trusted: trusted || hasOlder,
 			reserved,
 			rank,
 			storedRank: undefined,
@@ -138,7 +175,8 @@ export async function addEntries(
 	const several = [...Map.groupBy(lanes.values(), placeOf).values()].filter(
 		(theirs) => theirs.length > 1 && theirs.some(({ storedRank }) => storedRank === undefined),
 	);
-	const saving = [insertEntries(run, entries), saveLanes(run, [...lanes.values()], now)];
+	const worth = added.filter(({ deliveries, history }) => history || deliveries.some(({ earns }) => earns));
+	const saving = [insertEntries(run, entries), saveLanes(run, [...lanes.values()], now), endAwaiting(run, worth)];
 	await Promise.all([...saving, arrangeLanes(run, several.flat())]);
 	for (const { destination, deliveries } of added) {
 		const { site, name } = await destinations.byId(destination);
@@ -151,29 +189,35 @@ export async function addEntries(
 }
 
 /**
- * Returns a function that takes some of the room for untrusted deliveries in a person's lane at a destination, and tells
- * how many of them fit. The caller must hold the lock of `lockWriting`.
+ * Returns a function that takes room for deliveries in a person's lane at a destination, and returns those that fit. Room
+ * is limited in untrusted lanes, and in lanes that wait for an event worth a profile, which take such an event
+ * nevertheless. The caller must hold the lock of `lockWriting`.
  */
-export async function roomForUntrusted(run: Run, places: readonly Place[]) {
-	const found =
+export async function roomInLanes(run: Run, places: readonly Place[]) {
+	const rows =
 		places.length === 0
 			? []
 			: await run(
-					`SELECT destination, person, (SELECT sum(count) FROM eventferry.entry WHERE entry.lane = lane.id) - done AS owed
+					`SELECT destination, person, trusted, reserved, shown, CASE WHEN NOT trusted OR shown = ${awaitingShown}
+						THEN (SELECT sum(count) FROM eventferry.entry WHERE entry.lane = lane.id) - done ELSE 0 END AS owed
 					FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
-					USING (destination, person) WHERE NOT trusted`,
+					USING (destination, person)`,
 					placeColumns(places),
 				);
-	const owed = new Map(
-		found.map((row) => [
-			placeOf({ destination: Number(row.destination), person: String(row.person) }),
-			Number(row.owed),
+	const lanes = new Map(
+		rows.map((row) => [
+			keyOf({ destination: Number(row.destination), person: String(row.person), ...trustOf(row) }),
+			{ owed: Number(row.owed), isAwaiting: Number(row.shown) === awaitingShown },
 		]),
 	);
-	return (place: Place, count: number): number => {
-		const before = owed.get(placeOf(place)) ?? 0;
-		const fitting = Math.min(count, Math.max(0, untrustedMost - before));
-		owed.set(placeOf(place), before + fitting);
+	return (place: Place, deliveries: Delivery[]): Delivery[] => {
+		const { trusted = false, reserved = false } = deliveries[0] ?? {};
+		const key = keyOf({ ...place, trusted, reserved });
+		const { owed, isAwaiting } = lanes.get(key) ?? { owed: 0, isAwaiting: false };
+		if (trusted && !isAwaiting) return deliveries;
+		const room = untrustedMost - owed;
+		const fitting = deliveries.filter(({ earns }, index) => index < room || (isAwaiting && earns));
+		lanes.set(key, { owed: owed + fitting.length, isAwaiting });
 		return fitting;
 	};
 }
@@ -203,12 +247,12 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 	if (lanes.length === 0) return;
 	await run(
 		`UPDATE eventferry.lane SET state = t.state, owner = t.owner, due_at = t.due_at, rank = t.rank,
-			owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
+			reserved = t.reserved, owed_since = t.owed_since, attempts = t.attempts, unreadable = t.unreadable,
 			failing_since = t.failing_since, requests = t.requests, shown = t.shown, done = t.done,
 			turn = CASE WHEN t.moves THEN nextval('eventferry.turn') ELSE lane.turn END
-		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::bigint[],
-			$7::integer[], $8::integer[], $9::bigint[], $10::integer[], $11::integer[], $12::integer[], $13::boolean[])
-			AS t (id, state, owner, due_at, rank, owed_since, attempts, unreadable, failing_since, requests,
+		FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::boolean[], $7::bigint[],
+			$8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[], $14::boolean[])
+			AS t (id, state, owner, due_at, rank, reserved, owed_since, attempts, unreadable, failing_since, requests,
 				shown, done, moves)
 		WHERE lane.id = t.id`,
 		columns(
@@ -218,6 +262,7 @@ export async function updateLanes(run: Run, lanes: readonly LockedLane[]): Promi
 			"owner",
 			"dueAt",
 			"rank",
+			"reserved",
 			"owedSince",
 			"attempts",
 			"unreadable",

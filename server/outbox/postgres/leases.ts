@@ -1,9 +1,10 @@
 import { type Lease, type Taken, type TakeRequest, tillLongest } from "../lease.ts";
 import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
-import { columns, type Row, type Run } from "./connection.ts";
-import { readLeading } from "./entries.ts";
+import { columns, type Row, type Run, tellAtCommit } from "./connection.ts";
+import { firstBodies, readFirst, readLeading, type Shown, selectEarning } from "./entries.ts";
 import { lockedLaneOf } from "./lanes.ts";
+import { isLeased } from "./owners.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
@@ -19,13 +20,21 @@ const beforeAll: Turn = { rank: -1, turn: -1 };
 const givenOf = (row: Row) => ({ ...lockedLaneOf(row), number: Number(row.lease) });
 type Given = ReturnType<typeof givenOf>;
 
+/** A lease that is not settled. */
+interface Open {
+	destination: number;
+	/** Number of the lease. */
+	number: number;
+	until: number;
+}
+
 /** The takes of one destination. */
 interface Takes {
 	underWay: Set<Promise<unknown>>;
 	/** Time until which a take that failed may still lease lanes: its answer was lost, or has not come. */
 	inDoubtUntil: number;
-	/** Ends once lanes of lost leases are free. */
-	freeing: Promise<unknown> | undefined;
+	/** Time from which a waiting lane may be due. */
+	wakeAt: number;
 }
 
 /** Time after which a take that failed has surely ended in the database too, ms. */
@@ -45,7 +54,21 @@ interface Found {
 	/** True if a further lane was found ready. */
 	isMore: boolean;
 	hold: string | undefined;
+	/** Time at which the next waiting lane is due. */
+	nextAt: number | undefined;
 }
+
+/** Leases of this process as a take begins. */
+interface Own {
+	/** Leases that have run out. */
+	overdue: [lane: number, number: number][];
+	/** Lanes that this process has leased, if others that the store has as leased by it are free: their answer was lost. */
+	held: number[] | undefined;
+}
+
+/** Returns SQL that tells whether a lane is leased, other than by a lease that this process has lost. */
+const isTaken = (lane: string) =>
+	`${isLeased(lane, "$7")} AND NOT (${lane}.owner = $4 AND $8::bigint[] IS NOT NULL AND NOT ${lane}.id = ANY($8))`;
 
 /**
  * SQL that tells whether another lane of a lane's person is leased at its destination: one of events with less trust,
@@ -54,8 +77,14 @@ interface Found {
  */
 const isPersonLeased = `coalesce((
 	SELECT true FROM eventferry.lane AS other WHERE other.destination = lane.destination AND other.person = lane.person
-	AND other.state = 'leased' LIMIT 1
+	AND other.id <> lane.id AND ${isTaken("other")} LIMIT 1
 ), false)`;
+
+/** SQL for the time at which the next waiting lane is due. */
+const nextDue = `(
+	SELECT due_at FROM eventferry.lane WHERE destination = $1 AND asleep AND NOT id = ANY($2::bigint[])
+	ORDER BY due_at LIMIT 1
+)`;
 
 /**
  * SQL by which a transaction does not wait for the disk when it commits. A crash of the database then forgets the latest
@@ -67,63 +96,70 @@ const withoutSync = "set_config('synchronous_commit', 'off', true)";
 export function createLeases({ database, destinations, owner }: Shared) {
 	/** Id of the owner under which each lease was taken. */
 	const takenAs = new WeakMap<Lease, number>();
-	/** Numbers of the leases that are not settled, by the id of the lane. */
-	const open = new Map<number, number>();
+	/** Leases that are not settled, by the id of the lane. */
+	const open = new Map<number, Open>();
 	/** Takes by destination. */
 	const takes = new Map<number, Takes>();
 
-	/**
-	 * Makes lanes ready whose wait or lease is over, except those locked by another transaction; resolves to the time at
-	 * which the next one is due.
-	 */
-	async function wakeUp(run: Run, destination: number, { now, holding }: TakeRequest): Promise<number | undefined> {
-		const [row] = await run(
+	/** Makes lanes ready whose wait is over, or whose lease has run out, except those locked by another transaction. */
+	const wakeUp = (run: Run, destination: number, { now, holding }: TakeRequest, { overdue }: Own) =>
+		run(
 			`WITH due AS (
-				SELECT id FROM eventferry.lane
-				WHERE destination = $1 AND state <> 'ready' AND due_at <= $2 AND NOT id = ANY($3::bigint[])
-				AND (state = 'waiting' OR owner = $4) FOR UPDATE SKIP LOCKED
+				SELECT id FROM eventferry.lane WHERE destination = $1 AND asleep AND due_at <= $2 AND NOT id = ANY($3::bigint[])
+				FOR UPDATE SKIP LOCKED
+			), over AS (
+				SELECT id FROM eventferry.lane JOIN unnest($4::bigint[], $5::bigint[]) AS t (id, lease) USING (id, lease)
+				WHERE state = 'leased' AND owner = $6 FOR UPDATE OF lane SKIP LOCKED
 			), woken AS (
-				UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM due WHERE lane.id = due.id
-			) SELECT ${withoutSync}, (
-				SELECT due_at FROM eventferry.lane WHERE destination = $1 AND state <> 'ready'
-				AND NOT id = ANY($3::bigint[]) AND (state = 'waiting' OR owner = $4) AND NOT id IN (SELECT id FROM due)
-				ORDER BY due_at LIMIT 1
-			) AS next_at`,
-			[destination, now, holding, owner.id],
+				UPDATE eventferry.lane SET state = 'ready', owner = NULL, due_at = 0
+				FROM (SELECT id FROM due UNION ALL SELECT id FROM over) AS t WHERE lane.id = t.id
+			) SELECT ${withoutSync}`,
+			[
+				destination,
+				now,
+				holding,
+				...columns(
+					overdue,
+					([lane]) => lane,
+					([, number]) => number,
+				),
+				owner.id,
+			],
 		);
-		return optionalNumber(row?.next_at);
-	}
 
 	/**
 	 * Locks and leases lanes; a later statement reads their deliveries. Locks one more, to see whether there is one. Starts
 	 * at `after`: an index keeps the old entries of updated rows until vacuum, so a scan from the start would pass all lanes
 	 * that were leased lately. https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
 	 */
-	async function lease(run: Run, destination: number, request: TakeRequest, wanted: Wanted): Promise<Found> {
-		const { reservedOnly, hold, now, leaseMs, holding } = request;
+	async function lease(run: Run, destination: number, request: TakeRequest, wanted: Wanted, own: Own): Promise<Found> {
+		const { reservedOnly, hold, holding } = request;
 		const { lanes, isLongest, after } = wanted;
-		const [order, isAfter] = isLongest ? ["turn", "turn > $7"] : ["rank, turn", "(rank, turn) > ($8::integer, $7)"];
+		const [order, isAfter] = isLongest ? ["turn", "turn > $6"] : ["rank, turn", "(rank, turn) > ($10::integer, $6)"];
 		const rows = await run(
 			`WITH chosen AS (
 				SELECT id, rank, turn FROM eventferry.lane
-				WHERE destination = $1 AND state = 'ready' AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${isAfter}
-				AND NOT (trusted AND ${isPersonLeased}) AND NOT id = ANY($6::bigint[])
+				WHERE destination = $1 AND NOT asleep AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${isAfter}
+				AND NOT (${isTaken("lane")})
+				AND NOT (trusted AND ${isPersonLeased}) AND NOT id = ANY($2::bigint[])
 				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
 				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
-				ORDER BY ${order} LIMIT $2 + 1 FOR UPDATE SKIP LOCKED
+				ORDER BY ${order} LIMIT $3::integer + 1 FOR UPDATE SKIP LOCKED
 			), leased AS (
-				UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, due_at = $3
-				FROM (SELECT id AS chosen_id FROM chosen ORDER BY ${order} LIMIT $2) AS t WHERE lane.id = chosen_id RETURNING lane.*
-			) SELECT ${withoutSync}, destination.hold, (SELECT count(*) FROM chosen) > $2 AS is_more, leased.*
+				UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, leased_until = $9
+				FROM (SELECT id AS chosen_id FROM chosen ORDER BY ${order} LIMIT $3) AS t WHERE lane.id = chosen_id RETURNING lane.*
+			) SELECT ${withoutSync}, destination.hold, (SELECT count(*) FROM chosen) > $3 AS is_more, ${nextDue} AS next_at, leased.*
 			FROM eventferry.destination LEFT JOIN leased ON true WHERE destination.id = $1`,
 			[
 				destination,
+				holding,
 				lanes,
-				now + leaseMs,
 				owner.id,
 				hold === undefined ? null : storable(hold),
-				holding,
 				after.turn,
+				owner.knownTo,
+				own.held,
+				request.now + request.leaseMs,
 				...(isLongest ? [] : [after.rank]),
 			],
 		);
@@ -132,48 +168,89 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			given: given.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn),
 			isMore: rows[0]?.is_more === true,
 			hold: optionalText(rows[0]?.hold),
+			nextAt: optionalNumber(rows[0]?.next_at),
 		};
 	}
 
 	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
-	async function leaseAll(run: Run, destination: number, request: TakeRequest): Promise<Found> {
-		const all: Found = { given: [], isMore: false, hold: undefined };
+	async function leaseAll(run: Run, destination: number, request: TakeRequest, own: Own): Promise<Found> {
+		const all: Found = { given: [], isMore: false, hold: undefined, nextAt: undefined };
 		const last = { byRank: beforeAll, byWaiting: beforeAll };
 		while (all.given.length < request.lanes) {
 			const byRank = tillLongest(request.served + all.given.length);
 			const isLongest = byRank === 0;
 			const by = isLongest ? "byWaiting" : "byRank";
 			const lanes = Math.min(isLongest ? 1 : byRank, request.lanes - all.given.length);
-			const { given, isMore, hold } = await lease(run, destination, request, { lanes, isLongest, after: last[by] });
+			const { given, ...rest } = await lease(run, destination, request, { lanes, isLongest, after: last[by] }, own);
+			Object.assign(all, rest);
 			all.given.push(...given);
-			all.isMore = isMore;
-			all.hold = hold;
 			if (given.length < lanes) break;
 			last[by] = given.at(-1) ?? beforeAll;
 		}
 		return all;
 	}
 
+	/** Leases lanes, those first whose wait is over. */
+	async function leaseDue(run: Run, destination: number, request: TakeRequest, takes: Takes, own: Own): Promise<Found> {
+		const isDue = takes.wakeAt <= request.now || own.overdue.length > 0;
+		if (isDue) tellAtCommit(wakeUp(run, destination, request, own));
+		const found = await leaseAll(run, destination, request, own);
+		takes.wakeAt = found.nextAt ?? Number.POSITIVE_INFINITY;
+		const left = request.lanes - found.given.length;
+		if (isDue || left === 0 || takes.wakeAt > request.now) return found;
+		const given = found.given.length;
+		const later = await leaseDue(
+			run,
+			destination,
+			{ ...request, lanes: left, served: request.served + given },
+			takes,
+			own,
+		);
+		return { ...later, given: [...found.given, ...later.given] };
+	}
+
+	/** Finds the lanes for whose people an event worth a profile waits, among those whose leases are narrowed. */
+	async function earning(run: Run, given: readonly Given[]): Promise<ReadonlySet<number>> {
+		const narrowed = given.filter(({ shown }) => shown !== undefined);
+		const rows = narrowed.length > 0 ? await run(selectEarning, [narrowed.map(({ id }) => id)]) : [];
+		return new Set(rows.map(({ id }) => Number(id)));
+	}
+
 	/** Reads the bodies of leased lanes, and what is known of their people. Only the owner of a lease removes deliveries. */
 	async function read(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
 		const { deliveries, isMixed } = request;
-		if (given.length === 0) return new Map<number, Row>();
-		const rows = await run(readLeading, [
+		const shownOf = ({ done, shown }: Given): Shown => ({
+			done,
+			most: Math.min(deliveries, shown ?? deliveries),
+			endsAlone: !isMixed && shown === undefined,
+		});
+		const values = (some: readonly Given[]) => [
 			destination,
 			...columns(
-				given,
+				some,
 				"id",
 				"done",
-				({ shown = deliveries }) => Math.min(deliveries, shown),
-				({ shown }) => !isMixed && shown === undefined,
+				(lane) => shownOf(lane).most,
+				(lane) => shownOf(lane).endsAlone,
 				"person",
 			),
-		]);
-		return new Map(rows.map((row) => [Number(row.lane), row]));
+		];
+		if (given.length === 0) return new Map<number, { known: unknown; bodies: string[] }>();
+		const rows = new Map((await run(readFirst, values(given))).map((row) => [Number(row.lane), row]));
+		const found = new Map(
+			given.map((lane) => {
+				const row = rows.get(lane.id);
+				return [lane.id, { known: row?.known, bodies: row && firstBodies(row, shownOf(lane)) }];
+			}),
+		);
+		const others = given.filter(({ id }) => found.get(id)?.bodies === undefined);
+		const further = others.length > 0 ? await run(readLeading, values(others)) : [];
+		for (const row of further) found.set(Number(row.lane), { known: row.known, bodies: linesOf(row.bodies) });
+		return found;
 	}
 
-	/** Gives up leases for which nothing was sent. */
-	const giveBack = (leases: readonly Lease[]) =>
+	/** Gives up leases. */
+	const giveBack = (leases: readonly Pick<Lease, "lane" | "number">[]) =>
 		database.run(
 			`UPDATE eventferry.lane SET state = 'ready', owner = NULL FROM unnest($1::bigint[], $2::bigint[]) AS t (id, lease)
 			WHERE lane.id = t.id AND lane.lease = t.lease AND state = 'leased' AND owner = $3`,
@@ -183,14 +260,25 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	/** Returns false once this process may have been taken for dead: since then it is another owner. */
 	const isHeld = (lease: Lease) => takenAs.get(lease) === owner.id && owner.isSurelySeen();
 
-	async function take(destination: number, request: TakeRequest): Promise<Taken> {
+	/** Returns the leases of this process that run at a destination, and may be waited for. */
+	const runningAt = (destination: number, { holding }: TakeRequest) =>
+		[...open].filter(([lane, each]) => each.destination === destination && !holding.includes(lane));
+
+	async function take(destination: number, request: TakeRequest, takes: Takes, isInDoubt: boolean): Promise<Taken> {
 		const as = owner.id;
-		const { given, isMore, hold, nextAt, rows } = await database.connection(async (run) => {
-			const [nextAt, found] = await Promise.all([
-				wakeUp(run, destination, request),
-				leaseAll(run, destination, request),
+		const own: Own = {
+			overdue: runningAt(destination, request).flatMap(([lane, { number, until }]) =>
+				until <= request.now ? [[lane, number]] : [],
+			),
+			held: isInDoubt ? [...open.keys(), ...request.holding] : undefined,
+		};
+		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
+			const found = await leaseDue(run, destination, request, takes, own);
+			const [rows, earns] = await Promise.all([
+				read(run, destination, found.given, request),
+				earning(run, found.given),
 			]);
-			return { ...found, nextAt, rows: await read(run, destination, found.given, request) };
+			return { ...found, rows, earns };
 		});
 		const leases = given.map(
 			({ id, number, person, attempts, unreadable, failingSince, requests }): Lease => ({
@@ -203,45 +291,36 @@ export function createLeases({ database, destinations, owner }: Shared) {
 				unreadable,
 				failingSince,
 				requests,
-				bodies: linesOf(rows.get(id)?.bodies),
+				...(earns.has(id) && { earns: true }),
+				bodies: rows.get(id)?.bodies ?? [],
 			}),
 		);
 		for (const lease of leases) takenAs.set(lease, as);
-		const isAny = leases.length > 0;
-		const next = Math.min(
-			nextAt ?? Number.POSITIVE_INFINITY,
-			isAny ? request.now + request.leaseMs : Number.POSITIVE_INFINITY,
-		);
 		// A lease shows that the hold was the one requested, even if it has changed since.
-		const result = { hold: isAny ? request.hold : hold, nextAt: Number.isFinite(next) ? next : undefined };
-		if (leases.every(isHeld)) {
-			for (const { lane, number } of leases) open.set(lane, number);
-			return { ...result, isMore, leases };
+		const seen = { hold: leases.length > 0 ? request.hold : hold };
+		if (!leases.every(isHeld)) {
+			// This process may have been taken for dead meanwhile, and others may take its lanes over.
+			await giveBack(leases);
+			return { ...seen, nextAt, isMore: false, leases: [] };
 		}
-		// This process may have been taken for dead meanwhile, and others may take its lanes over.
-		await giveBack(leases);
-		return { ...result, isMore: false, leases: [] };
+		const until = request.now + request.leaseMs;
+		for (const { lane, number } of leases) open.set(lane, { destination, number, until });
+		const ends = runningAt(destination, request).flatMap(([, each]) => (each.until > request.now ? each.until : []));
+		const next = Math.min(nextAt ?? Number.POSITIVE_INFINITY, ...ends);
+		return { ...seen, nextAt: Number.isFinite(next) ? next : undefined, isMore, leases };
 	}
 
-	/** Frees lanes that the store has as leased by this process, but this process has not. No take may be under way. */
-	async function freeUnknown(destination: number, { underWay }: Takes): Promise<number> {
-		await Promise.allSettled(underWay);
-		const freed = await database.run(
-			`UPDATE eventferry.lane SET state = 'ready', owner = NULL
-			WHERE destination = $1 AND state = 'leased' AND owner = $2 AND NOT id = ANY($3::bigint[]) RETURNING id`,
-			[destination, owner.id, [...open.keys()]],
-		);
-		return freed.length;
-	}
+	const isInDoubt = ({ inDoubtUntil }: Takes) => performance.now() < inDoubtUntil;
 
 	return {
 		isHeld,
 		async take(request: TakeRequest): Promise<Taken> {
 			const destination = await destinations.id(request.destination);
-			const own = takes.get(destination) ?? { underWay: new Set(), inDoubtUntil: 0, freeing: undefined };
+			const own = takes.get(destination) ?? { underWay: new Set(), inDoubtUntil: 0, wakeAt: 0 };
 			takes.set(destination, own);
-			await own.freeing;
-			const taking = take(destination, request).catch((error) => {
+			// What another take is just leasing is not open yet, and would look lost.
+			while (isInDoubt(own) && own.underWay.size > 0) await Promise.allSettled(own.underWay);
+			const taking = take(destination, request, own, isInDoubt(own)).catch((error) => {
 				own.inDoubtUntil = performance.now() + takeEndsMs;
 				throw error;
 			});
@@ -252,26 +331,24 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		/** Counts the leases that are not settled. */
 		open: () => open.size,
 
-		/** Notes that a lease was settled or lost. */
-		closed({ lane, number }: Pick<Lease, "lane" | "number">): void {
-			if (open.get(lane) === number) open.delete(lane);
+		/** Notes that a lease was settled or lost, and until when its lane waits. */
+		closed({ lane, number }: Pick<Lease, "lane" | "number">, dueAt = Number.POSITIVE_INFINITY): void {
+			const found = open.get(lane);
+			if (found?.number !== number) return;
+			open.delete(lane);
+			const own = takes.get(found.destination);
+			if (own) own.wakeAt = Math.min(own.wakeAt, dueAt);
 		},
 
-		/**
-		 * Frees lanes whose leases were lost on the way here because a connection broke; resolves to their number. Takes of
-		 * their destination wait meanwhile.
-		 */
-		async freeLost(): Promise<number> {
-			const freeing = [...takes]
-				.filter(([, own]) => !own.freeing && performance.now() < own.inDoubtUntil)
-				.map(([destination, own]) => {
-					const freed = freeUnknown(destination, own).finally(() => {
-						own.freeing = undefined;
-					});
-					own.freeing = freed.catch(() => {});
-					return freed;
-				});
-			return (await Promise.all(freeing)).reduce((sum, freed) => sum + freed, 0);
+		/** Notes that lanes are gone, so that nothing waits for the ends of their leases. */
+		removed(lanes: readonly number[]): void {
+			for (const lane of lanes) open.delete(lane);
 		},
+
+		/** Gives up all leases, when this process stops. */
+		leave: () => giveBack([...open].map(([lane, { number }]) => ({ lane, number }))),
+
+		/** Tells whether lanes may be leased by this process only in the store. The next take of theirs leases them again. */
+		mayHaveLost: (): boolean => [...takes.values()].some(isInDoubt),
 	};
 }

@@ -18,13 +18,14 @@ import { createForget } from "./forget.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { createHolds } from "./holds.ts";
 import { createJournal } from "./journal.ts";
+import { arrangeLeftLanes } from "./lanes.ts";
 import { createLeases } from "./leases.ts";
 import { createLinks } from "./links.ts";
 import { createNotices, noticeFrom } from "./notices.ts";
 import { createOwners } from "./owners.ts";
 import { createReports } from "./reports.ts";
 import { createRoom } from "./room.ts";
-import { createExclusively } from "./schema.ts";
+import { createExclusively, refusalOf } from "./schema.ts";
 import { createSearch } from "./search.ts";
 import { createSetAside } from "./set-aside.ts";
 import { createSettling } from "./settle.ts";
@@ -73,20 +74,33 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		database,
 		destinations: createDestinations(database),
 		counters: createCounters(owners.owner),
+		now: owners.now,
 		notice,
 		owner: owners.owner,
 	};
-	const fanOut = createFanOutLoop(createFanOut(shared), {
-		onFault(message, error) {
-			noteDiskError(error);
-			faults.tell(message);
+	/** Reason why this process may use the store no more: a newer one has changed the schema. */
+	let refusal: StoreOpenError | undefined;
+	function ensureCurrent(): void {
+		if (refusal) throw new StoreUnavailableError(refusal.message);
+	}
+	const { fanOut: fanOutOnce, isWaiting } = createFanOut(shared);
+	const fanOutUnlessOutdated: typeof fanOutOnce = async (now, most) =>
+		refusal ? { batches: 0, isBusy: true, discarded: [] } : fanOutOnce(now, most);
+	const fanOut = createFanOutLoop(
+		{ fanOut: fanOutUnlessOutdated, isWaiting },
+		{
+			now: owners.now,
+			onFault(message, error) {
+				noteDiskError(error);
+				faults.tell(message);
+			},
+			onDone(events) {
+				ready.tell();
+				if (events.length > 0) discarded.tell(events);
+			},
 		},
-		onDone(events) {
-			ready.tell();
-			if (events.length > 0) discarded.tell(events);
-		},
-	});
-	const exclusively = createExclusively(database, fanOut.start);
+	);
+	const exclusively = createExclusively(database, { ensureCurrent, onReleased: fanOut.start });
 	const room = createRoom(shared, { maxBytes, onGivenWay: faults.tell });
 	const journal = createJournal(shared, room, fanOut.start);
 	const leases = createLeases(shared);
@@ -97,17 +111,15 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 	});
 	const expire = createExpiry(shared, ends);
 	const budgets = createBudgets(shared);
+	const stats = createStats(shared, room);
 	const notices = createNotices(database, self, ready.tell);
 
 	let latestId = 0;
 	let beating: NodeJS.Timeout | undefined;
 	let isClosing = false;
 	let isSkewTold = false;
-	async function freeLost(): Promise<void> {
-		if ((await leases.freeLost()) === 0) return;
-		ready.tell();
-		await database.run(`SELECT ${notice}`);
-	}
+	/** True until the lanes of older processes were looked after once they are gone. */
+	let hadOlder = true;
 	async function beat(): Promise<void> {
 		const start = Date.now();
 		const seen = await owners.beat();
@@ -117,11 +129,14 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		if (Math.abs(skew) > clockOffMs && !isSkewTold)
 			faults.tell(`the clock of this machine is ${skew / 1_000} s off the clock of the database: set both by NTP`);
 		isSkewTold = Math.abs(skew) > clockOffMs;
+		const wasRefused = refusal !== undefined;
+		refusal = refusalOf(seen.version);
+		if (refusal) return void faults.tell(`nothing is taken in or delivered: ${refusal.message}`);
 		if (seen.hasJournal) fanOut.start();
-		// Not awaited: a take that hangs must not stop the beats. After a failure the next beat tries again.
-		freeLost().catch(() => {});
-		if (seen.freed > 0) await database.run(`SELECT ${notice}`);
-		if (seen.freed > 0 || seen.wasDead || seen.latestId !== latestId) ready.tell();
+		const arranged = hadOlder ? await arrangeLeftLanes(database) : 0;
+		hadOlder = seen.hasOlder || arranged > 0;
+		const isNew = seen.areOthersNew || seen.wasDead || seen.latestId !== latestId || arranged > 0;
+		if (isNew || wasRefused || leases.mayHaveLost()) ready.tell();
 		latestId = seen.latestId;
 	}
 	function scheduleBeat(): void {
@@ -137,15 +152,18 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 
 	return {
 		now: owners.now,
-		append: (batch) =>
-			journal.append(batch).catch((error) => {
+		async append(batch) {
+			ensureCurrent();
+			await journal.append(batch).catch((error) => {
 				noteDiskError(error);
 				throw error;
-			}),
-		take: leases.take,
+			});
+		},
+		take: async (request) =>
+			refusal ? { leases: [], hold: request.hold, isMore: false, nextAt: undefined } : leases.take(request),
 		async settle(settlement) {
 			const settled = await settling.ask(settlement);
-			leases.closed(settlement.lease);
+			leases.closed(settlement.lease, settlement.failed?.dueAt ?? settlement.postponedTo);
 			return settled;
 		},
 		hold: createHolds(shared),
@@ -161,9 +179,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 		linked: createLinks(shared),
 		...createDeadLetters(shared, exclusively),
 		...setAside,
-		forget: createForget(shared, exclusively),
+		forget: createForget(shared, exclusively, leases.removed),
 		...createSearch(shared),
-		stats: createStats(shared, room),
+		async stats() {
+			return { ...(await stats()), ...(refusal && { isOutdated: true }) };
+		},
 		sweep: createSweep(shared, budgets),
 		isHeld: leases.isHeld,
 		isShared: true,
@@ -174,6 +194,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			if (performance.now() - failedAt < unwellMs) throw new StoreUnavailableError(writeFailed);
 			await room.ensureRoom(0, true);
 			await beat();
+			ensureCurrent();
 			return { isFull: (await room.use())?.isFull ?? false };
 		},
 		async close() {
@@ -182,7 +203,11 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			clearTimeout(beating);
 			await Promise.all([journal.done(), settling.done(), fanOut.stop()]);
 			// If the database is down, others take this process for dead later.
-			await owners.leave().catch(() => {});
+			await leases
+				.leave()
+				.then(owners.leave)
+				.then(() => database.run(`SELECT ${notice}`))
+				.catch(() => {});
 			await Promise.all([notices.close(), database.end()]);
 		},
 	};

@@ -29,19 +29,18 @@ function estimated(table: keyof typeof rowBytes, bytes = rowBytes[table]): strin
 }
 const tables = ["lane", "entry", "claim", "known", "link"] as const;
 
+/** SQL for rows that were not used since `$1`. */
+const unused = "used_at < $1";
+
 /**
  * Tables of what is remembered, in the order in which they give way: key, SQL for the rows that may and for the first of
  * these, and number at a time.
  */
 const remembered = [
-	{ table: "claim", key: "key", may: () => "NOT trusted", first: "until", most: 1_000 },
-	{ table: "known", key: "destination, person", may: unusedSince, first: "used_at", most: yieldSize },
-	{ table: "link", key: "destination, alias", may: unusedSince, first: "used_at", most: yieldSize },
+	{ table: "claim", key: "key", may: "NOT trusted", first: "until", most: 1_000 },
+	{ table: "known", key: "destination, person", may: unused, first: "used_at", most: yieldSize },
+	{ table: "link", key: "destination, alias", may: unused, first: "used_at", most: yieldSize },
 ] as const;
-
-function unusedSince(before: number): string {
-	return `used_at < ${before}`;
-}
 
 export interface RoomOptions {
 	maxBytes?: number | undefined;
@@ -56,7 +55,7 @@ export type Room = ReturnType<typeof createRoom>;
  * table again, but does not make the table smaller.
  */
 export function createRoom(
-	{ database, counters }: { database: Pick<Database, "run" | "transaction">; counters: Counters },
+	{ database, counters, now }: { database: Pick<Database, "run" | "transaction">; counters: Counters; now(): number },
 	{ maxBytes, onGivenWay }: RoomOptions,
 ) {
 	const limits = createRoomLimits(maxBytes);
@@ -125,15 +124,16 @@ export function createRoom(
 	 * the rows unused for longest. Resolves to their number.
 	 */
 	async function yieldRemembered(): Promise<number> {
-		const before = Date.now() - neededMs;
+		const before = now() - neededMs;
 		for (const { table, key, may, first, most } of remembered) {
 			if (table === "claim" && claimsUsed <= limits.claims) continue;
 			const deleted = await database.transaction(async (run) => {
 				const rows = await run(
 					`DELETE FROM eventferry.${table} WHERE (${key}) IN (
-						SELECT ${key} FROM eventferry.${table} WHERE ${may(before)} ORDER BY ${first} LIMIT ${most}
+						SELECT ${key} FROM eventferry.${table} WHERE ${may} ORDER BY ${first} LIMIT ${most}
 						FOR UPDATE SKIP LOCKED
 					) RETURNING ${rowBytes[table]} AS bytes`,
+					may === unused ? [before] : [],
 				);
 				const counts = counters(run);
 				counts.add("", siteItself, forgotten, rows.length);

@@ -1,4 +1,4 @@
-import { stepSize } from "../limits.ts";
+import { stepBytes, stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { bodiesOf, bundleId, linesOf } from "./bundles.ts";
 import type { Row, Run } from "./connection.ts";
@@ -82,7 +82,9 @@ export function createSearch({ database, destinations }: Shared) {
 							body: bodies.get(bundleId(entry))?.[place] ?? "",
 							ahead,
 							state: lane.state as OwedDelivery["state"],
-							...(lane.state !== "ready" && { dueAt: Number(lane.due_at) }),
+							...(lane.state !== "ready" && {
+								dueAt: Number((lane.state === "leased" && lane.leased_until) || lane.due_at),
+							}),
 							attempts: Number(lane.attempts),
 						});
 					}
@@ -97,25 +99,28 @@ export function createSearch({ database, destinations }: Shared) {
 				(SELECT done FROM eventferry.lane WHERE lane.id = entry.lane
 					AND entry.id = (SELECT min(id) FROM eventferry.entry AS other WHERE other.lane = entry.lane)) AS done
 				FROM (
-					SELECT *, sum(count) OVER (ORDER BY id DESC) - count AS before
-					FROM (SELECT * FROM eventferry.entry WHERE $2::bigint IS NULL OR id < $2 ORDER BY id DESC LIMIT ${stepSize}) AS latest
-				) AS entry JOIN eventferry.bundle USING (batch, place) WHERE before < ${stepSize} ORDER BY id DESC`,
+					SELECT *, sum(count) OVER latest - count AS before, sum(bytes) OVER latest - bytes AS bytes_before
+					FROM (
+						SELECT entry.*, octet_length(bodies) AS bytes FROM eventferry.entry JOIN eventferry.bundle USING (batch, place)
+						WHERE $2::bigint IS NULL OR id < $2 ORDER BY id DESC LIMIT ${stepSize}
+					) AS latest WINDOW latest AS (ORDER BY id DESC ROWS UNBOUNDED PRECEDING)
+				) AS entry JOIN eventferry.bundle USING (batch, place)
+				WHERE before < ${stepSize} AND bytes_before < ${stepBytes} ORDER BY id DESC`,
 				[Buffer.from(text), cursor],
 			);
 			const last = rows.at(-1);
+			const [more] = last ? await database.run("SELECT FROM eventferry.entry WHERE id < $1 LIMIT 1", [last.id]) : [];
 			// Entries of one bundle have the same id in all lanes, so that an event is found once.
 			const found = new Map<string, string>();
-			let looked = 0;
 			for (const row of rows) {
 				const { id, deliveries } = entryOf(row);
-				looked += deliveries.length;
 				const lines = linesOf(row.bodies);
 				for (const { place } of deliveries.slice(Number(row.done)).reverse()) {
 					if (lines[place]?.includes(text)) found.set(eventId(id, place), lines[place]);
 				}
 			}
 			const events = [...found].map(([id, body]) => ({ id, body }));
-			return { events, ...(last && looked >= stepSize && { cursor: String(last.id) }) };
+			return { events, ...(last && more && { cursor: String(last.id) }) };
 		},
 	};
 }

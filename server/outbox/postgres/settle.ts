@@ -24,12 +24,11 @@ const remember = (run: Run, known: readonly { lane: LockedLane; value: string; n
 	);
 
 /** Applies a settlement to a lane, and ends its lease. */
-const released = (lane: LockedLane, settlement: Settlement): LockedLane => ({
-	...settledLane(lane, settlement),
-	state: settlement.failed || settlement.postponedTo ? "waiting" : "ready",
-	owner: undefined,
-	moves: !settlement.isOnTheWay,
-});
+function released(lane: LockedLane, settlement: Settlement): LockedLane {
+	const settled = settledLane(lane, settlement);
+	const state = settled.dueAt > 0 ? "waiting" : "ready";
+	return { ...settled, state, owner: undefined, moves: !settlement.isOnTheWay };
+}
 
 /**
  * Makes the settlement of leases. It locks lanes first and reads their entries in later statements, which see entries

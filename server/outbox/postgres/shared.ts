@@ -10,6 +10,8 @@ export interface Shared {
 	counters: Counters;
 	/** This process as an owner of leases; it gets another id after it was taken for dead. */
 	owner: Owner;
+	/** Returns the time by the clock of the database, ms since the epoch. */
+	now(): number;
 	/** SQL that notifies the other processes once its transaction is committed. */
 	notice: string;
 }

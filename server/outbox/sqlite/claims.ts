@@ -1,7 +1,7 @@
 import { keyBytes } from "../claim-key.ts";
 import { isTrusted } from "../deliveries.ts";
 import type { EventHead, Term } from "../journal-row.ts";
-import type { Discarded } from "../outbox.ts";
+import { takeClaims, type Unwanted, unwantedBy } from "../take-claims.ts";
 import { siteItself, untrustedClaims } from "../tally.ts";
 import type { createCounters } from "./counters.ts";
 import type { createDestinations } from "./destinations.ts";
@@ -21,7 +21,15 @@ const claimBytes = 64;
 type Counting = Pick<ReturnType<typeof createDestinations>, "idOf"> &
 	Pick<ReturnType<typeof createCounters>, "count" | "counted">;
 
-const keyAt = (keys: Buffer, place: number) => keys.subarray(place * keyBytes, (place + 1) * keyBytes);
+/** Counts the events from a place on that have one claim each, with the same term and trust. */
+function countAlike(events: EventHead[], from: number): number {
+	const [, flags = 0, , term] = events[from] ?? [];
+	const isAlike = ({ length, 1: of, 3: each }: EventHead) =>
+		length === 4 && each === term && isTrusted(of) === isTrusted(flags);
+	let place = from;
+	for (let next = events[place]; next && isAlike(next); next = events[place]) place += 1;
+	return place - from;
+}
 
 /**
  * Makes the table of claims. A sweep finds expired claims by `claim_end`, which has many keys in each row: an index of
@@ -104,12 +112,17 @@ export function createClaims(
 		}
 	}
 
-	/** Takes the claims of an event, unless one of them is taken; returns the term of that one. */
-	function takeForEvent(keys: Buffer, terms: Term[], trusted: boolean): Term | undefined {
-		const [first, ...others] = terms;
-		const isOne = others.length === 0 && !first?.isOnlyChecked;
-		const taken = !isOne && terms.find((term, place) => isTaken(keyAt(keys, place), term));
-		return taken || terms.find((term, place) => !term.isOnlyChecked && !take(keyAt(keys, place), term, trusted));
+	/** Takes the claims of an event, whose keys come first in `keys`; returns what is discarded. */
+	function takeForEvent([, flags, , ...own]: EventHead, keys: Buffer, terms: Term[]): Unwanted[] {
+		const claims = own.flatMap((each, index) => {
+			const term = terms[each];
+			return term ? { ...term, bytes: keys.subarray(index * keyBytes, (index + 1) * keyBytes) } : [];
+		});
+		const claiming = {
+			isTaken: (claim: (typeof claims)[number]) => isTaken(claim.bytes, claim),
+			take: (claim: (typeof claims)[number]) => take(claim.bytes, claim, isTrusted(flags)),
+		};
+		return unwantedBy(takeClaims(claims, claiming), keys.toString("hex", 0, keyBytes));
 	}
 
 	return {
@@ -122,25 +135,26 @@ export function createClaims(
 		},
 
 		/**
-		 * Takes the claims of events, in order. Returns, by the places of the events to discard, the reasons, and the keys of
-		 * their first claims. Tries the usual case first: one claim for each event, all with the same term and trust, none
-		 * stored.
+		 * Takes the claims of events, in order. Returns, by the places of the events, what is discarded of each: the event, or
+		 * its delivery to some destinations. Tries the usual case first: several events in a row with one claim each, all with
+		 * the same term and trust, none stored.
 		 */
-		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Pick<Discarded, "key" | "reason">> {
-			const taken = new Map<number, Pick<Discarded, "key" | "reason">>();
-			const [, flags = 0, , first] = events[0] ?? [];
-			const trusted = isTrusted(flags);
-			const term = first === undefined ? undefined : terms[first];
-			const isAlike =
-				events.length > 1 &&
-				events.every(({ length, 1: of, 3: each }) => length === 4 && each === first && isTrusted(of) === trusted);
-			if (term && !term.isOnlyChecked && isAlike && takeNew(keys, term, trusted)) return taken;
+		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Unwanted[]> {
+			const taken = new Map<number, Unwanted[]>();
 			let offset = 0;
-			for (const [place, [, flags, , ...own]] of events.entries()) {
-				const theirs = own.map((each) => terms[each]).filter((each) => each !== undefined);
-				const by = takeForEvent(keys.subarray(offset), theirs, isTrusted(flags));
-				if (by) taken.set(place, { key: keys.toString("hex", offset, offset + keyBytes), reason: by.reason });
-				offset += own.length * keyBytes;
+			for (let place = 0; place < events.length; ) {
+				const alike = countAlike(events, place);
+				const rest = keys.subarray(offset);
+				const term = terms[events[place]?.[3] ?? -1];
+				const trusted = isTrusted(events[place]?.[1] ?? 0);
+				const isTaken =
+					alike > 1 && term && !term.isOnlyChecked && takeNew(rest.subarray(0, alike * keyBytes), term, trusted);
+				for (const end = place + Math.max(1, alike); place < end; place += 1) {
+					const event = events[place] ?? [0, 0, 0];
+					const unwanted = isTaken ? [] : takeForEvent(event, keys.subarray(offset), terms);
+					if (unwanted.length > 0) taken.set(place, unwanted);
+					offset += (event.length - 3) * keyBytes;
+				}
 			}
 			return taken;
 		},

@@ -3,24 +3,29 @@ import type { Transactions } from "./transaction.ts";
 
 /** Makes the counters, which are summed up in memory and written once in each transaction. */
 export function createCounters({ run, get, all }: Statements, { onRollback, beforeCommit }: Transactions) {
-	const sums = new Map<string, { destination: number; name: string; by: number }>();
+	/** Sums by name, by destination. */
+	const sums = new Map<number, Map<string, number>>();
 
 	function add(destination: number, name: string, by: number): void {
-		const key = `${destination} ${name}`;
-		const sum = sums.get(key);
-		if (sum) sum.by += by;
-		else sums.set(key, { destination, name, by });
+		let own = sums.get(destination);
+		if (!own) {
+			own = new Map();
+			sums.set(destination, own);
+		}
+		own.set(name, (own.get(name) ?? 0) + by);
 	}
 
 	function write(): void {
-		for (const { destination, name, by } of sums.values()) {
-			if (by === 0) continue;
-			run("INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value", [
-				destination,
-				name,
-				by,
-			]);
-			onRollback(() => add(destination, name, by));
+		for (const [destination, own] of sums) {
+			for (const [name, by] of own) {
+				if (by === 0) continue;
+				run("INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value", [
+					destination,
+					name,
+					by,
+				]);
+				onRollback(() => add(destination, name, by));
+			}
 		}
 		sums.clear();
 	}

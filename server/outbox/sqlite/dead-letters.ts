@@ -92,7 +92,8 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 				bundles.add({ id: bundle, site, person, events: 1, bodies: Buffer.from(String(row.body)) });
 				bundles.owe(bundle, 1, now);
 				const { delivery, history } = replayed(row);
-				lanes.addEntry(destinationOf(row), person, { bundle, deliveries: [delivery], history }, now);
+				const theirs = { person, lanes: lanes.ofPerson(person) };
+				lanes.addEntry(destinationOf(row), theirs, { bundle, deliveries: [delivery], history }, now);
 			});
 		},
 

@@ -1,6 +1,6 @@
 import { bestPacked, countPacked, splitPacked, unpackDeliveries } from "../deliveries.ts";
 import { type Lane, untried } from "../lane.ts";
-import type { Ending } from "../lease.ts";
+import { type Ending, endingOf } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
@@ -11,27 +11,34 @@ import { bytesOf } from "./statements.ts";
 export type Ends = ReturnType<typeof createEnds>;
 
 export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLetters: DeadLetters) {
-	/** Ends up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the entry. */
+	/**
+	 * Ends and counts up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the
+	 * entry.
+	 */
 	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", [lane.id]);
-		if (!entry) return { count: 0, left: undefined };
+		if (!entry) return { done: 0, left: undefined };
 		const bundle = Number(entry.bundle);
 		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
+		const { destination, person } = lane;
 		if (ending.kind === "dead") {
-			const { destination, person } = lane;
 			const bodies = bundles.bodies(bundle);
 			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
-			for (const [index, { place, alone: _, ...delivery }] of unpackDeliveries(ended).entries()) {
+			for (const [index, delivery] of unpackDeliveries(ended).entries()) {
+				const { place, rank, reserved, trusted } = delivery;
+				const own = endingOf(ending, delivery);
+				count(destination, counterOf(own), 1);
+				if (own.kind !== "dead") continue;
 				const attempts = Number(entry.past_attempts) + attemptsOf(index);
-				const body = bodies[place] ?? "";
-				deadLetters.add({ destination, person, body, ...delivery, attempts, firstAt, at: now, ending });
+				const letter = { destination, person, body: bodies[place] ?? "", rank, reserved, trusted, attempts };
+				deadLetters.add({ ...letter, firstAt, at: now, ending: own });
 			}
-		}
-		const count = countPacked(ended);
+		} else count(destination, counterOf(ending), countPacked(ended));
+		const done = countPacked(ended);
 		if (left.length === 0) {
 			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", [lane.id, bundle]);
 			bundles.release(bundle);
-			return { count, left: undefined };
+			return { done, left: undefined };
 		}
 		run("UPDATE entry SET deliveries = ?, rank = ? WHERE lane = ? AND bundle = ?", [
 			left,
@@ -39,7 +46,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			lane.id,
 			bundle,
 		]);
-		return { count, left };
+		return { done, left };
 	}
 
 	/**
@@ -53,10 +60,9 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 			// The attempts of a lane were made for its first delivery.
 			const tried = done === 0 ? lane.attempts : 0;
 			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
-			({ count: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
+			({ done: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
 		}
 		count(lane.destination, "owed", -done);
-		count(lane.destination, counterOf(ending), done);
 		// The rest of the entry has as good a rank: the rank and the age of the lane stay.
 		if (rest && bestPacked(rest) <= lane.rank) {
 			Object.assign(lane, untried);

@@ -30,6 +30,16 @@ export function createEntries({ get, each }: Statements) {
 			return entry ? deliveriesOf(entry) : [];
 		},
 
+		/** Tells whether an event worth a profile waits for a person at a destination. */
+		earns({ destination, person }: Lane): boolean {
+			const rows = each(
+				"SELECT deliveries FROM entry JOIN lane ON lane.id = entry.lane WHERE person = ? AND destination = ?",
+				[person, destination],
+			);
+			for (const row of rows) if (deliveriesOf(row).some(({ earns }) => earns)) return true;
+			return false;
+		},
+
 		/** Reads the deliveries of a lane, bundle by bundle. */
 		*owed({ id }: Lane): IterableIterator<{ bundle: number; deliveries: Delivery[] }> {
 			for (const entry of each("SELECT bundle, deliveries FROM entry WHERE lane = ? ORDER BY bundle", [id]))

@@ -1,5 +1,5 @@
-import { laneOf } from "../lane.ts";
-import type { ExpireRequest } from "../lease.ts";
+import { expiredLane, laneOf } from "../lane.ts";
+import { type ExpireRequest, expiredReason } from "../lease.ts";
 import { expireLanes, lookAhead } from "../limits.ts";
 import type { Ends } from "./ends.ts";
 import { deliveriesOf } from "./entries.ts";
@@ -21,7 +21,8 @@ export function createExpiry({ all, idOf, lanes, leases }: Shared, { end }: Ends
 				[lane.id, storedBefore],
 			);
 			const deliveries = entries.reduce((sum, entry) => sum + deliveriesOf(entry).length, 0);
-			if (!end(lane, deliveries, { kind: "dead", reason: "expired" }, now, 0).isEmpty) lanes.write(lane, before);
+			if (!end(lane, deliveries, { kind: "dead", reason: expiredReason }, now, 0).isEmpty)
+				lanes.write(expiredLane(lane, before), before);
 			expired += deliveries;
 		}
 		return expired;

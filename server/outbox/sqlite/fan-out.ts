@@ -2,6 +2,7 @@ import { byDestination } from "../deliveries.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold, untrustedMost } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
+import { routeWithout } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
@@ -27,7 +28,8 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 	}
 
 	function fanOutRow(row: Row, now: number): FannedOut {
-		const { site, routes, terms, bundles: heads, skipped = [] } = JSON.parse(String(row.head)) as Head;
+		const whole = JSON.parse(String(row.head)) as Head;
+		const { site, terms, bundles: heads, skipped = [] } = whole;
 		const start = firstBundle(row, heads.length);
 		const keys = bytesOf(row.keys);
 		const all = heads.flatMap(({ events }) => events);
@@ -39,25 +41,26 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 			const bundle = start + index;
 			const offset = first;
 			first += events.length;
-			const routed = routedOf(head, routes);
-			const owed = byDestination(taken.size > 0 ? routed.filter((_, place) => !taken.has(offset + place)) : routed);
+			const routed = routedOf(head, whole);
+			if (taken.size > 0)
+				for (const [place, each] of routed.entries()) each.route = routeWithout(each.route, taken.get(offset + place));
+			const owed = byDestination(routed);
+			const theirs = { person, lanes: lanes.ofPerson(person) };
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
-				const added = lanes.addEntry(destination, person, { bundle, deliveries }, now, most);
+				const added = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
 				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}
-			for (const place of taken.size > 0 ? events.keys() : []) {
-				const by = taken.get(offset + place);
-				if (by) discarded.push({ site, person, ...by });
-			}
+			for (const place of taken.size > 0 ? events.keys() : [])
+				for (const by of taken.get(offset + place) ?? []) discarded.push({ site, person, ...by });
 			if (owed.size > 0) bundles.owe(bundle, owed.size, now);
 			else bundles.remove(bundle);
 		}
-		const itself = idOf(site, siteItself);
-		count(itself, "events", all.length);
-		for (const { reason } of taken.values()) count(itself, discardedFor(reason), 1);
+		count(idOf(site, siteItself), "events", all.length);
+		for (const { reason, destination = siteItself } of discarded)
+			count(idOf(site, destination), discardedFor(reason), 1);
 		for (const { destination, reason, count: by } of skipped) count(idOf(site, destination), discardedFor(reason), by);
 		run("DELETE FROM journal WHERE id = ?", [row.id ?? null]);
 		return { events: all.length, discarded: discarded.slice(-discardedTold) };

@@ -1,14 +1,18 @@
 import type { History } from "../dead-letter.ts";
 import { bestRank, type Delivery, packDeliveries, sizeToCount } from "../deliveries.ts";
 import { type Lane, laneOf } from "../lane.ts";
+import { awaitingShown, lookAhead, untrustedMost } from "../limits.ts";
 import type { Base } from "./base.ts";
 import { deliveriesOf } from "./entries.ts";
+import type { Row } from "./statements.ts";
 
 /** Longest wait of a lane. A longer one shows that the clock was set back. */
 const longestWaitMs = 900_000;
 
+/** Number of entries from which the deliveries of a lane are counted apart, and remembered. */
+const fewEntries = 8;
 /** Maximum number of lanes whose deliveries are remembered as counted. */
-const lanesCounted = 10_000;
+const lanesCounted = 1_000;
 
 /** An entry to be added to a lane. */
 export interface NewEntry {
@@ -37,16 +41,28 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		return Number(changes) > 0;
 	}
 
-	/** Upper bounds of the deliveries that lanes owe: what a lane owed when it was counted, and what was added since. */
+	/** Makes lanes of a person ready that wait for an event worth a profile. */
+	function endAwaiting(destination: number, person: string): void {
+		run(
+			`UPDATE lane SET shown = ${lookAhead}, due_at = 0 WHERE person = ? AND destination = ? AND shown = ${awaitingShown}`,
+			[person, destination],
+		);
+	}
+
+	/** Upper bounds of the deliveries of lanes with many entries: what a lane owed when counted, and was added since. */
 	const owedMost = new Map<number, number>();
 
 	/** Returns an upper bound of the deliveries that a lane owes, which are counted if the bound is above a limit. */
-	function owedAtMost(lane: number, limit: number): number {
+	function owedAtMost({ id, bytes }: Row, limit: number): number {
+		if (bytes !== null || limit === Number.POSITIVE_INFINITY) return sizeToCount(Number(bytes));
+		const lane = Number(id);
 		const most = owedMost.get(lane);
 		if (most !== undefined && most <= limit) return most;
 		if (owedMost.size >= lanesCounted) owedMost.clear();
-		const owed = get("SELECT sum(length(deliveries)) AS bytes FROM entry WHERE lane = ?", [lane]);
-		return sizeToCount(Number(owed?.bytes));
+		const counted = get("SELECT sum(length(deliveries)) AS bytes FROM entry WHERE lane = ?", [lane]);
+		const owed = sizeToCount(Number(counted?.bytes));
+		owedMost.set(lane, owed);
+		return owed;
 	}
 
 	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
@@ -83,13 +99,24 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 				run("UPDATE lane SET due_at = ?2 WHERE destination = ?1 AND due_at > 0 AND due_at > ?2", [id, latest]);
 		},
 
+		/** Reads what `addEntry` needs of all lanes of a person; `bytes` are null in a lane with many entries. */
+		ofPerson: (person: string): Row[] =>
+			all(
+				`SELECT id, destination, trusted, reserved, rank, shown,
+				(SELECT iif(count(*) < ${fewEntries}, sum(length(deliveries)), NULL) FROM
+					(SELECT deliveries FROM entry WHERE entry.lane = lane.id LIMIT ${fewEntries})) AS bytes
+				FROM lane WHERE person = ?`,
+				[person],
+			),
+
 		/**
 		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
-		 * of deliveries added: the first ones, until the lane owes `most`.
+		 * of deliveries added: the first ones, until the lane owes `most`. A lane that waits for an event worth a profile owes
+		 * at most as many as an untrusted one, and takes such an event nevertheless.
 		 */
 		addEntry(
 			destination: number,
-			person: string,
+			{ person, lanes }: { person: string; lanes: Row[] },
 			{ bundle, deliveries: wanted, history }: NewEntry,
 			now: number,
 			most = Number.POSITIVE_INFINITY,
@@ -97,14 +124,16 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			const [first] = wanted;
 			if (!first) return 0;
 			// Guard (SECURITY.md): lane-of-trust
-			const trust = [first.trusted ? 1 : 0, first.reserved ? 1 : 0];
-			const found = get(
-				"SELECT id, rank FROM lane WHERE person = ? AND destination = ? AND trusted = ? AND reserved = ?",
-				[person, destination, ...trust],
-			);
+			const trust = [first.trusted ? 1 : 0, first.reserved ? 1 : 0] as const;
+			const there = lanes.filter((lane) => lane.destination === destination);
+			const found = there.find(({ trusted, reserved }) => trusted === trust[0] && reserved === trust[1]);
 			const id = found ? Number(found.id) : numbers();
-			const room = most - (found && Number.isFinite(most) ? owedAtMost(id, most - wanted.length) : 0);
-			const deliveries = wanted.length > room ? wanted.slice(0, Math.max(0, room)) : wanted;
+			const isAwaiting = found?.shown === awaitingShown;
+			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
+			const owed = found ? owedAtMost(found, limit - wanted.length) : 0;
+			const room = limit - owed;
+			const isFitting = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
+			const deliveries = wanted.length > room ? wanted.filter(isFitting) : wanted;
 			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
@@ -114,18 +143,16 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 					[id, destination, person, rank, ...trust, now],
 				);
 				count(destination, "lanes", 1);
-				const others = get("SELECT 1 FROM lane WHERE person = ? AND destination = ? AND id <> ? LIMIT 1", [
-					person,
-					destination,
-					id,
-				]);
-				if (others) arrange(destination, person);
-			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
-			if (Number.isFinite(most)) owedMost.set(id, most - room + deliveries.length);
+				if (there.length > 0) arrange(destination, person);
+			} else {
+				if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
+				if (owedMost.has(id)) owedMost.set(id, owed + deliveries.length);
+			}
 			const packed = packDeliveries(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
+			if (history || deliveries.some(({ earns }) => earns)) endAwaiting(destination, person);
 			return deliveries.length;
 		},
 

@@ -57,7 +57,8 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 		const who = [destination.site, destination.name, person];
 		const known = get("SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?", who);
 		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), !isMixed && shown === undefined);
-		const tried = { attempts, unreadable, failingSince, requests };
+		const earns = shown !== undefined && entries.earns(lane);
+		const tried = { attempts, unreadable, failingSince, requests, ...(earns && { earns }) };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };
 	}
 

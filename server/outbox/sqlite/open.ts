@@ -105,11 +105,11 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		calls = [];
 	}
 
-	/** Posts calls of one turn of the event loop together, so that they share a commit. */
+	/** Posts the calls of one turn of the event loop together, those of several sockets too, so that they share a commit. */
 	function postSoon(): void {
 		if (isPosting) return;
 		isPosting = true;
-		process.nextTick(post);
+		setImmediate(post);
 	}
 
 	const ask = remoteOperations((name, args) => {

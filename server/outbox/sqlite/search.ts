@@ -1,5 +1,5 @@
 import type { Lane } from "../lane.ts";
-import { stepSize } from "../limits.ts";
+import { stepBytes, stepSize } from "../limits.ts";
 import type { FoundEvents, OwedDelivery, OwedQuery } from "../outbox.ts";
 import { linesOf } from "./bundles.ts";
 import type { Shared } from "./shared.ts";
@@ -54,8 +54,9 @@ export function createSearch({ each, idOf, namesOf, bundles, entries, lanes, lea
 		findEvents({ text, cursor }: { text: string; cursor?: string }): FoundEvents {
 			const found: FoundEvents["events"] = [];
 			let looked = 0;
+			let bytes = 0;
 			const rows = each(
-				`SELECT id, site, person, events, CASE WHEN instr(bodies, ?1) > 0 THEN bodies END AS bodies FROM bundle
+				`SELECT id, site, person, events, length(bodies) AS bytes, CASE WHEN instr(bodies, ?1) > 0 THEN bodies END AS bodies FROM bundle
 				WHERE ?2 IS NULL OR id < ?2 ORDER BY id DESC`,
 				[Buffer.from(text), cursor === undefined ? null : Number(cursor)],
 			);
@@ -68,7 +69,8 @@ export function createSearch({ each, idOf, namesOf, bundles, entries, lanes, lea
 						if (owed.has(place) && body.includes(text)) found.push({ id, body });
 				}
 				looked += Number(row.events);
-				if (looked >= stepSize) return { events: found, cursor: String(bundle) };
+				bytes += Number(row.bytes);
+				if (looked >= stepSize || bytes >= stepBytes) return { events: found, cursor: String(bundle) };
 			}
 			return { events: found };
 		},

@@ -1,12 +1,13 @@
 import { limits, type Person } from "../../../shared/event.ts";
 import { type StoredEvent, setsAttributes } from "../../stored-event.ts";
-import { leadingUpdates, nameAhead, remember, unsent } from "../attributes.ts";
-import { classify, type Dialect } from "../classify.ts";
+import { labelKeys, leadingUpdates, nameAhead, refusedAmong, remember, unsent, unsentLabels } from "../attributes.ts";
+import { classify, type Dialect, unreadable } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
 import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
 import type { Connector, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
+import { afterTrial, leftOutOf, trial, triedAgain } from "../refused-names.ts";
 import { removeAll } from "../removal.ts";
 import type { CrispConfig } from "./options.ts";
 import { attributePaths, bodyOf } from "./profile.ts";
@@ -20,7 +21,12 @@ export interface CrispKnown extends AddressedKnown {
 	id?: string;
 	/** Ids of the updates whose profile fields are sent and whose custom data is not. */
 	halfSent?: string[] | undefined;
+	/** Segments of the profile, to which others are to be added, and the time of reading them. */
+	segments?: { all: string[]; at: number } | undefined;
 }
+
+/** Time in ms for which the segments read from a profile are used. */
+const segmentsFreshMs = 60_000;
 
 const dialect: Dialect = {
 	complaint: (json) => ({
@@ -39,7 +45,7 @@ const dialect: Dialect = {
 		// The token's tier is not admitted: https://github.com/crisp-im/node-crisp-api/issues/56
 		{ reason: /^(not_subscribed|restricted_route_tier)$/, means: "paused" },
 		{ purpose: ["create"], status: [409], means: alreadyThere },
-		{ purpose: ["event", "update", "remove"], status: [404], means: "unknownPerson" },
+		{ purpose: ["event", "update", "read", "remove"], status: [404], means: "unknownPerson" },
 	],
 	succeeded: (json) => json.error !== true,
 };
@@ -63,33 +69,57 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	});
 	const pathOf = (...path: string[]) => ["website", config.websiteId, "people", ...path];
 
-	/** Plans updates as up to two requests, each with changes only: the profile's fields, then the custom data. */
+	/**
+	 * Plans updates as up to three requests, each with changes only: one that reads the profile's segments if some are to be
+	 * added, as a list replaces the one before; the profile's fields and segments; then the custom data.
+	 */
 	function planUpdates(lane: readonly StoredEvent[], address: string, known: CrispKnown, now: number): Plan {
 		// Updates whose profile fields are sent go on with their custom data, even if after a refusal the lane has fewer
 		// updates than the first request had. Otherwise the first request would be repeated for ever.
 		const firstUnsent = lane.findIndex(({ event }) => !known.halfSent?.includes(event.id));
 		const events = firstUnsent > 0 ? lane.slice(0, firstUnsent) : lane;
-		const { count, attributes, leftOut } = leadingUpdates(events);
-		const changed = Object.entries(unsent(attributePaths(attributes), known.sent, now));
+		const of = lane[0]?.event.id ?? "";
+		const { count, attributes, labels, leftOut: unfit } = leadingUpdates(events, { label: "segments" });
+		const { paths, leftOut: unsettable } = attributePaths(attributes);
+		const { kept, doubted } = trial(unsent(paths, known.sent, now), known, of);
+		const changed = Object.entries(kept);
 		const data = changed.filter(([path]) => path.startsWith("data."));
 		const profile = firstUnsent === 0 ? changed.filter(([path]) => !path.startsWith("data.")) : [];
-		if (profile.length + data.length === 0) return { kind: "done", settles: count, leftOut };
-		const isProfile = profile.length > 0;
+		const segments = firstUnsent === 0 ? unsentLabels(labels, known.sent, now) : [];
+		const refused = [...refusedAmong(paths, known.sent, now), ...Object.keys(doubted)];
+		const settled = leftOutOf(unfit + unsettable, refused);
+		if (profile.length + data.length + segments.length === 0) return { kind: "done", settles: count, ...settled };
+		const { all = [], at = 0 } = known.segments ?? {};
+		if (segments.length > 0 && now - at > segmentsFreshMs) {
+			const ifDelivered = { ...known, missingAt: undefined, segments: { all: [], at: now } };
+			const request = { purpose: "read", method: "GET", path: pathOf("profile", address), ifDelivered } as const;
+			return { kind: "send", request, settles: 0, covers: count };
+		}
+		const isProfile = profile.length + segments.length > 0;
 		const isLast = !isProfile || data.length === 0;
 		const part = Object.fromEntries(isProfile ? profile : data);
+		const sent = remember(known.sent, { ...part, ...labelKeys(segments) }, now);
 		const request: PlannedRequest = {
 			purpose: "update",
 			method: "PATCH",
 			path: pathOf(isProfile ? "profile" : "data", address),
-			body: bodyOf(part),
+			body: { ...bodyOf(part), ...(segments.length > 0 && { segments: [...new Set([...all, ...segments])] }) },
 			ifDelivered: {
 				...known,
+				...(isProfile ? { sent } : afterTrial(sent, doubted, now)),
 				missingAt: undefined,
-				sent: remember(known.sent, part, now),
 				halfSent: isLast ? undefined : events.slice(0, count).map(({ event }) => event.id),
+				segments: undefined,
 			},
+			attributes: isProfile ? undefined : { fields: part, doubted, of, before: { ...known }, now },
 		};
-		return { kind: "send", request, settles: isLast ? count : 0, covers: count, leftOut: isLast ? leftOut : 0 };
+		return {
+			kind: "send",
+			request,
+			settles: isLast ? count : 0,
+			covers: count,
+			...(isLast ? settled : leftOutOf(0, [])),
+		};
 	}
 
 	function planEvent({ event }: StoredEvent, address: string, known: CrispKnown, now: number): Plan {
@@ -112,12 +142,13 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
 		const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
+		const { labels } = leadingUpdates(events, { label: "segments" });
 		const request: PlannedRequest = {
 			purpose: "create",
 			method: "POST",
 			path: pathOf("profile"),
-			body: { email, person: { nickname } },
-			ifDelivered: ifCreated(known, event, { "person.nickname": nickname }, now),
+			body: { email, person: { nickname }, segments: labels.length > 0 ? labels : undefined },
+			ifDelivered: ifCreated(known, event, { "person.nickname": nickname, ...labelKeys(labels) }, now),
 		};
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
@@ -149,22 +180,31 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		},
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
-		plan(lane, stored: CrispKnown, now) {
+		plan(lane, stored: CrispKnown, now, isWorthProfile = false) {
 			const { events, first, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const plan = setsAttributes(first.event)
 				? planUpdates(events, address, known, now)
 				: planEvent(first, address, known, now);
 			if (plan.kind !== "send") return plan;
-			if (isMissing(known, now)) return missingPlan(first, config, () => planCreate(events, known, now));
+			const { missingAt = 0 } = known;
+			if (isMissing(known, now))
+				return missingPlan(first, config, isWorthProfile, missingAt, () => planCreate(events, known, now));
 			return { ...plan, request: { ...plan.request, ifMissing } };
 		},
 
 		async send(request, signal) {
 			const answer = await exchange(request, signal);
-			const outcome = classify(answer, request, dialect);
-			const data = request.purpose === "create" && answer.kind === "reply" ? answer.json?.data : undefined;
-			const id = isRecord(data) ? textOf(data.people_id) : undefined;
-			return outcome.kind === "delivered" && id !== undefined && id.length <= limits.idLength
+			const outcome = triedAgain(classify(answer, request, dialect), request);
+			if (outcome.kind !== "delivered" || answer.kind !== "reply") return outcome;
+			const data = isRecord(answer.json?.data) ? answer.json.data : undefined;
+			if (request.purpose === "read") {
+				if (!data) return unreadable(answer.status);
+				const { segments } = outcome.known as CrispKnown;
+				const all = Array.isArray(data.segments) ? data.segments.filter((each) => typeof each === "string") : [];
+				return { ...outcome, known: { ...outcome.known, segments: { ...segments, all } } };
+			}
+			const id = request.purpose === "create" ? textOf(data?.people_id) : undefined;
+			return id !== undefined && id.length <= limits.idLength
 				? { ...outcome, known: { ...outcome.known, id } }
 				: outcome;
 		},

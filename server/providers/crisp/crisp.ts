@@ -1,4 +1,5 @@
 import type { ReportingDefinition } from "../definition.ts";
+import { isPlainName } from "../refused-names.ts";
 import { createCrispConnector } from "./connector.ts";
 import { crispHooks } from "./hooks.ts";
 import { options } from "./options.ts";
@@ -17,6 +18,7 @@ export const crisp: ReportingDefinition<typeof options> = {
 		CRISP_HOOK_SECRET: "hookSecret",
 		CRISP_HOOK_KEY: "hookKey",
 	},
+	isOddName: (name) => !isPlainName(name),
 	hooks: crispHooks,
 	create: createCrispConnector,
 };

@@ -1,20 +1,27 @@
-import { splitName } from "../attributes.ts";
+import { splitName, type Value } from "../attributes.ts";
 import type { Scalar } from "../json.ts";
 
 /** Attributes that are fields of a profile's `person`. All others except name and company are custom data. */
 const personFields = new Set(["phone", "avatar", "gender", "address", "website"]);
 
-/** Assigns attributes to their paths in Crisp: `{ phone: 1, plan: "pro" }` → `{ "person.phone": "1", "data.plan": "pro" }`. */
-export function attributePaths(attributes: Record<string, Scalar>): Record<string, Scalar> {
+/**
+ * Assigns attributes to their paths in Crisp: `{ phone: 1, plan: "pro" }` → `{ "person.phone": "1", "data.plan": "pro" }`.
+ * An empty value unsets custom data: https://help.crisp.chat/en/article/how-can-i-automatically-set-custom-data-1xh7pqk.
+ * Nothing says how to unset other fields; `leftOut` counts these.
+ */
+export function attributePaths(attributes: Record<string, Value>): { paths: Record<string, Scalar>; leftOut: number } {
 	const { name, rest } = splitName(attributes);
-	const paths: Record<string, Scalar> = name === undefined ? {} : { "person.nickname": name };
+	const paths: Record<string, Scalar> = typeof name === "string" ? { "person.nickname": name } : {};
+	let leftOut = name === null ? 1 : 0;
 	for (const [attribute, value] of Object.entries(rest)) {
+		const isField = personFields.has(attribute) || attribute === "company";
+		if (isField && value === null) leftOut += 1;
 		// Guard (SECURITY.md): crisp-fields
-		if (personFields.has(attribute)) paths[`person.${attribute}`] = String(value);
+		else if (personFields.has(attribute)) paths[`person.${attribute}`] = String(value);
 		else if (attribute === "company") paths["company.name"] = String(value);
-		else paths[`data.${attribute}`] = value;
+		else paths[`data.${attribute}`] = value ?? "";
 	}
-	return paths;
+	return { paths, leftOut };
 }
 
 /** Turns paths into a request's body: `{ "person.phone": "1" }` → `{ person: { phone: "1" } }`. */

@@ -1,4 +1,4 @@
-import { splitName } from "../attributes.ts";
+import { splitName, type Value } from "../attributes.ts";
 import type { Scalar } from "../json.ts";
 
 /** Attributes that are fields of a customer. All others except name and locale are custom data. */
@@ -7,13 +7,17 @@ const customerFields = new Set(["phone", "company"]);
 /** Reads the ISO 639-1 code that HelpCrunch takes: `en-GB` → `en`. Undefined if there is none. */
 const languageOf = (value: Scalar) => /^([a-z]{2})(?:[-_]|$)/i.exec(String(value))?.[1]?.toLowerCase();
 
-/** Assigns attributes to fields of a customer: `{ phone: 1, plan: "pro" }` → `{ phone: "1", "customData.plan": "pro" }`. */
-export function fieldsOf(attributes: Record<string, Scalar>): Record<string, Scalar> {
+/**
+ * Assigns attributes to fields of a customer: `{ phone: 1, plan: "pro" }` → `{ phone: "1", "customData.plan": "pro" }`.
+ * Null clears a field: https://docs.helpcrunch.com/en/rest-api-v1/update-customer-v1
+ */
+export function fieldsOf(attributes: Record<string, Value>): Record<string, Value> {
 	const { name, rest } = splitName(attributes);
-	const fields: Record<string, Scalar> = name === undefined ? {} : { name };
+	const fields: Record<string, Value> = name === undefined ? {} : { name };
 	for (const [attribute, value] of Object.entries(rest)) {
-		const language = attribute === "locale" ? languageOf(value) : undefined;
+		const language = attribute === "locale" && value !== null ? languageOf(value) : undefined;
 		if (language !== undefined) fields.locale = language;
+		else if (value === null && (attribute === "locale" || customerFields.has(attribute))) fields[attribute] = null;
 		// Guard (SECURITY.md): helpcrunch-fields
 		else if (customerFields.has(attribute)) fields[attribute] = String(value);
 		else fields[`customData.${attribute}`] = value;
@@ -22,7 +26,7 @@ export function fieldsOf(attributes: Record<string, Scalar>): Record<string, Sca
 }
 
 /** Turns fields into a request's body: `{ "customData.plan": "pro" }` → `{ customData: [{ property: "plan", value: "pro" }] }`. */
-export function customerBody(fields: Record<string, Scalar>): Record<string, unknown> {
+export function customerBody(fields: Record<string, Value>): Record<string, unknown> {
 	const custom = Object.entries(fields).filter(([name]) => name.startsWith("customData."));
 	const own = Object.entries(fields).filter(([name]) => !name.startsWith("customData."));
 	const customData = custom.map(([name, value]) => ({ property: name.slice("customData.".length), value }));

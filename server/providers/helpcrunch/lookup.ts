@@ -1,12 +1,12 @@
 import type { Person } from "../../../shared/event.ts";
-import type { Sent } from "../attributes.ts";
 import { unreadable } from "../classify.ts";
 import type { HttpAnswer } from "../exchange.ts";
 import type { Known, Outcome, PlannedRequest } from "../provider.ts";
+import type { AttributesKnown } from "../refused-names.ts";
 import { type Address, customerKey, isCustomer, isPerson, pickCustomer } from "./customers.ts";
 
 /** Knowledge of a lane's people. They have one e-mail or one userId in common, and may differ in the other. */
-export interface HelpCrunchKnown {
+export interface HelpCrunchKnown extends AttributesKnown {
 	/** HelpCrunch's ids, by the customer's key. Events name customers by id only. */
 	ids?: Record<string, number>;
 	/** Number of addresses searched without finding a customer, and the time of the last search, by the customer's key. */
@@ -17,8 +17,7 @@ export interface HelpCrunchKnown {
 	revivedFor?: string;
 	/** Event for which a creation returned no id. `isRefused` is true if no customer can have been created. */
 	notCreated?: { for: string; isRefused: boolean };
-	/** Attributes as last sent to the customer `sentTo`. */
-	sent?: Sent;
+	/** Customer to whom the attributes were sent. */
 	sentTo?: number;
 }
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import type { Person } from "../../../shared/event.ts";
+import type { Event, Person } from "../../../shared/event.ts";
 import { isSigned, type StoredEvent } from "../../stored-event.ts";
-import { leadingUpdates, remember, unsent } from "../attributes.ts";
+import { leadingUpdates, refusedAmong, remember, unsent } from "../attributes.ts";
 import { classify, type Dialect, errorTexts } from "../classify.ts";
 import type { AccountOf, ProviderDefinition } from "../definition.ts";
 import { eventData, eventName } from "../event-data.ts";
@@ -10,6 +10,7 @@ import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing,
 import { isRecord } from "../json.ts";
 import { baseUrl, text } from "../options.ts";
 import type { Connector, Lane, Plan, PlannedRequest } from "../provider.ts";
+import { afterTrial, leftOutOf, trial, triedAgain } from "../refused-names.ts";
 
 /** Options of a site's Vibetrace account. */
 const options = {
@@ -86,6 +87,14 @@ const dialect: Dialect = {
 	succeeded: (json) => !("errors" in json),
 };
 
+/** Merges a lane's leading updates, without what Vibetrace has no words for: unset attributes and labels. */
+function settableUpdates(events: readonly StoredEvent[]) {
+	const { count, attributes, leftOut } = leadingUpdates(events, { maySet });
+	const set = Object.entries(attributes).filter(([, value]) => value !== null);
+	const unset = Object.keys(attributes).length - set.length;
+	return { count, attributes: Object.fromEntries(set), leftOut: leftOut + unset };
+}
+
 const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
 
 /**
@@ -94,6 +103,8 @@ const idOf = ({ ids }: Person): string | undefined => ids?.vibetrace;
  */
 function createVibetraceConnector(config: VibetraceConfig): Connector {
 	const exchange = createExchange(config.baseUrl, { Authorization: config.apiKey });
+	const isStandard = (event: Event): event is Extract<Event, { type: "track" }> =>
+		event.type === "track" && config.standardEvents.includes(event.name);
 
 	/**
 	 * Makes the value of `event` in a request: an object with one key, Vibetrace's type of the event. Tells of each name
@@ -107,7 +118,7 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 			else data[name] = isSigned(stored, name) ? value : withoutOperators(value, onLeftOut);
 		}
 		if (event.type === "confirmation") return { confirmation: data };
-		if (event.type === "track" && config.standardEvents.includes(event.name)) return { [event.name]: data };
+		if (isStandard(event)) return { [event.name]: data };
 		return { generic: { generic: { ...data, event_name: eventName(event) } } };
 	}
 
@@ -116,16 +127,20 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
-		const { count, attributes, leftOut } = leadingUpdates(events, maySet);
+		const { count, attributes, leftOut } = settableUpdates(events);
+		const { kept, doubted } = trial(attributes, known, event.id);
+		const created = ifCreated(known, event, kept, now);
 		const request: PlannedRequest = {
 			purpose: "create",
 			method: "PUT",
 			path: ["user", email],
 			query: { upsert: "true" },
-			body: attributes,
-			ifDelivered: ifCreated(known, event, attributes, now),
+			body: kept,
+			ifDelivered: { ...created, ...afterTrial(created.sent, doubted, now) },
+			attributes: { fields: kept, doubted, of: event.id, before: { ...known }, now },
 		};
-		return { kind: "send", request, settles: count, covers: Math.max(count, 1), leftOut };
+		const leaving = leftOutOf(leftOut, Object.keys(doubted));
+		return { kind: "send", request, settles: count, covers: Math.max(count, 1), ...leaving };
 	}
 
 	return {
@@ -135,14 +150,21 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 		allowance: { requests: 10, per: "second" },
 		probe: { purpose: "probe", method: "GET", path: ["user", "eventferry-check@example.com"], ifDelivered: {} },
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
+		// A standard event means one product, search or basket; a digest would be none of them.
+		merges: (event) => !isStandard(event),
 
-		plan(lane, stored: AddressedKnown, now) {
+		plan(lane, stored: AddressedKnown, now, isWorthProfile = false) {
 			const { events, first, id, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
-			const { count, attributes, leftOut: attributesLeftOut } = leadingUpdates(events, maySet);
-			let leftOut = attributesLeftOut;
-			const fields = unsent(attributes, known.sent, now);
-			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut };
-			if (isMissing(known, now)) return missingPlan(first, config, () => planUpsert(events, known, now));
+			const { count, attributes, leftOut: unfit } = settableUpdates(events);
+			const { kept: fields, doubted } = trial(unsent(attributes, known.sent, now), known, first.event.id);
+			let { leftOut, refused } = leftOutOf(unfit, [
+				...refusedAmong(attributes, known.sent, now),
+				...Object.keys(doubted),
+			]);
+			if (count > 0 && Object.keys(fields).length === 0) return { kind: "done", settles: count, leftOut, refused };
+			const { missingAt = 0 } = known;
+			if (isMissing(known, now))
+				return missingPlan(first, config, isWorthProfile, missingAt, () => planUpsert(events, known, now));
 			const { email } = first.event.person;
 			const user = id === undefined ? { email } : { _id: id };
 			const request: PlannedRequest = {
@@ -150,12 +172,17 @@ function createVibetraceConnector(config: VibetraceConfig): Connector {
 				method: "POST",
 				path: ["event"],
 				body: { user, event: count > 0 ? { update: fields } : payload(first, now, () => (leftOut += 1)) },
-				ifDelivered: { ...known, missingAt: undefined, sent: remember(known.sent, fields, now) },
+				ifDelivered: {
+					...known,
+					missingAt: undefined,
+					...afterTrial(remember(known.sent, fields, now), doubted, now),
+				},
 				ifMissing,
+				attributes: count > 0 ? { fields, doubted, of: first.event.id, before: { ...known }, now } : undefined,
 			};
-			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut };
+			return { kind: "send", request, settles: Math.max(count, 1), covers: Math.max(count, 1), leftOut, refused };
 		},
 
-		send: async (request, signal) => classify(await exchange(request, signal), request, dialect),
+		send: async (request, signal) => triedAgain(classify(await exchange(request, signal), request, dialect), request),
 	};
 }

@@ -5,7 +5,7 @@ import { createQuota, type SimulatedProvider } from "../provider.ts";
 import { literalRouter, type Routes, send, serve } from "../routes.ts";
 import { answer, refuse, valid } from "./answers.ts";
 import { createConversations } from "./conversations.ts";
-import { peopleRoutes } from "./people.ts";
+import { type PeopleLimits, peopleRoutes } from "./people.ts";
 import { type CrispRelay, createRelay } from "./relay.ts";
 import { newWebsite } from "./schemas.ts";
 import { createWebsite } from "./website.ts";
@@ -26,7 +26,7 @@ interface SimulatedCrisp extends SimulatedProvider<CrispCredentials> {
 }
 
 /** Simulates Crisp's routes for people, conversations, a website and its operators, and its socket on `server`. */
-export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
+export function simulateCrisp(perDay: number, server: Server, limits: PeopleLimits): SimulatedCrisp {
 	const credentials: CrispCredentials = {
 		websiteId: randomUUID(),
 		identifier: randomUUID(),
@@ -60,7 +60,7 @@ export function simulateCrisp(perDay: number, server: Server): SimulatedCrisp {
 		if (request.params.website === websiteId) next();
 		else send(response, refuse(404, "not_subscribed"));
 	});
-	const ofWebsite: Routes = { ...peopleRoutes(people), ...conversations.routes, ...website.routes };
+	const ofWebsite: Routes = { ...peopleRoutes(people, limits), ...conversations.routes, ...website.routes };
 	const routes: Routes = {
 		// At Crisp only an operator may create a website.
 		"/website": { post: valid(newWebsite, () => answer("added", { website_id: randomUUID() }, 201)) },

@@ -9,8 +9,26 @@ const updated = answer("updated");
 const exists = refuse(409, "people_exists");
 const card = (person: SandboxPerson) => ({ people_id: person.id, email: person.email, ...person.profile });
 
+// Undocumented: Crisp's answer when its plan has no room for more contacts.
+const full = refuse(402, "people_limit_reached");
+
+export interface PeopleLimits {
+	/** Maximum number of people. */
+	contacts: number;
+	/** Names of custom data that are accepted. */
+	names: RegExp;
+}
+
 /** Crisp's routes for people and their events, under `/website/{website_id}`. */
-export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
+export function peopleRoutes(people: ReturnType<typeof createPeople>, { contacts, names }: PeopleLimits): Routes {
+	/** Stores custom data; an empty value deletes its key. */
+	function keepData(person: SandboxPerson, data: Record<string, unknown>, before: Record<string, unknown> = {}) {
+		if (!Object.keys(data).every((name) => name.search(names) >= 0)) return refuse(400, "invalid_data");
+		const all = Object.entries({ ...before, ...data });
+		person.attributes = Object.fromEntries(all.filter(([, value]) => value !== ""));
+		return updated;
+	}
+
 	/** Makes a handler for the person in the path, a people_id or an e-mail. */
 	const ofPerson = about(({ person = "" }) => people.find(person), refuse(404, "not_found"));
 
@@ -41,6 +59,7 @@ export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 		"/people/profile": {
 			post: valid(wholeCard, (body) => {
 				if (people.find(body.email)) return exists;
+				if (people.all().length >= contacts) return full;
 				const person = people.add(randomUUID(), {});
 				keepCard(person, body);
 				return answer("added", { people_id: person.id }, 201);
@@ -57,14 +76,8 @@ export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 		},
 		"/people/data/:person": {
 			get: ofPerson(anything, ({ attributes }) => answer("resolved", { data: attributes })),
-			put: ofPerson(peopleData, (person, { data }) => {
-				person.attributes = data;
-				return updated;
-			}),
-			patch: ofPerson(peopleData, (person, { data }) => {
-				Object.assign(person.attributes, data);
-				return updated;
-			}),
+			put: ofPerson(peopleData, (person, { data }) => keepData(person, data)),
+			patch: ofPerson(peopleData, (person, { data }) => keepData(person, data, person.attributes)),
 		},
 		"/people/profiles/:page": {
 			get({ params, query }) {
@@ -75,7 +88,8 @@ export function peopleRoutes(people: ReturnType<typeof createPeople>): Routes {
 					const holds = conditions.data.map((condition) => meets(card(person), condition));
 					return isAny ? holds.some(Boolean) : holds.every(Boolean);
 				});
-				return answer("listed", pageOf(found, params.page).map(card));
+				const size = Math.min(50, Math.max(20, Number(query.per_page ?? 20)));
+				return answer("listed", pageOf(found, params.page, size).map(card));
 			},
 		},
 		"/people/suggest/segments/:page": {

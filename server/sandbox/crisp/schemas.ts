@@ -82,8 +82,9 @@ export const conversationMessage = z.looseObject({
 });
 
 /** `PATCH conversation/{session_id}/…` */
-export const conversationState = z.strictObject({ state: z.enum(["pending", "unresolved", "resolved"]) });
-export const conversationBlock = z.strictObject({ blocked: z.boolean() });
+const by = { user: anyObject.optional(), origin: text.optional() };
+export const conversationState = z.strictObject({ state: z.enum(["pending", "unresolved", "resolved"]), ...by });
+export const conversationBlock = z.strictObject({ blocked: z.boolean(), ...by });
 export const conversationRouting = z.strictObject({
 	assigned: z.strictObject({ user_id: text.nullable() }),
 	silent: z.boolean().optional(),

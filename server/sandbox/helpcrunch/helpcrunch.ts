@@ -2,7 +2,15 @@ import { randomBytes } from "node:crypto";
 import { createPeople, type SandboxPerson } from "../people.ts";
 import { createQuota, type SimulatedProvider } from "../provider.ts";
 import { anything, handlers, literalRouter, type Reply, type Routes, send, serve } from "../routes.ts";
-import { customData, customer, customerEvent, customerSearch, type Violation, violations } from "./schemas.ts";
+import {
+	customData,
+	customer,
+	customerEvent,
+	customerSearch,
+	customerTags,
+	type Violation,
+	violations,
+} from "./schemas.ts";
 import { compare, field, matches, rendered } from "./search.ts";
 
 /** Credentials of the simulated HelpCrunch, for a site's configuration. */
@@ -25,8 +33,11 @@ const { valid, about } = handlers((error) => refuse(400, ...violations(error)));
 
 const unixSeconds = () => String(Math.floor(Date.now() / 1000));
 
-/** Simulates HelpCrunch's routes for events and customers. At HelpCrunch, userIds are unique, e-mails are not. */
-export function simulateHelpcrunch(perMinute: number): SimulatedProvider<HelpcrunchCredentials> {
+/**
+ * Simulates HelpCrunch's routes for events and customers. At HelpCrunch, userIds are unique, e-mails are not. `names`
+ * matches the custom attributes that are declared.
+ */
+export function simulateHelpcrunch(perMinute: number, names: RegExp): SimulatedProvider<HelpcrunchCredentials> {
 	const credentials: HelpcrunchCredentials = { apiKey: randomBytes(32).toString("base64url") };
 	const people = createPeople();
 	const quota = createQuota(perMinute, minute);
@@ -45,18 +56,26 @@ export function simulateHelpcrunch(perMinute: number): SimulatedProvider<Helpcru
 		notFound("Customer not found"),
 	);
 
-	/** Writes the given fields; returns false when another customer has the userId. */
-	const write = (person: SandboxPerson, body: Record<string, unknown>): boolean => {
-		const { email, userId, customData: attributes = [], ...profile } = body;
+	/** Writes the given fields; returns the refusal of an attribute that is not declared, or of another's userId. */
+	const write = (person: SandboxPerson, body: Record<string, unknown>): Reply | undefined => {
+		const { email, userId, customData: given = [], ...profile } = body;
+		const attributes = customData.parse(given);
+		const unknown = attributes.findIndex(({ property }) => property.search(names) < 0);
+		if (unknown >= 0)
+			return refuse(400, { code: `customData[${unknown}].property`, message: "This attribute does not exist." });
 		if (typeof userId === "string") {
-			if (people.all().some((other) => other !== person && other.userId === userId)) return false;
+			if (people.all().some((other) => other !== person && other.userId === userId)) return userIdTaken;
 			person.userId = userId;
 		} else if (userId === null) delete person.userId;
 		if (email !== undefined) people.readdress(person, typeof email === "string" ? email : undefined);
 		Object.assign(person.profile, profile);
-		for (const { property, value } of customData.parse(attributes)) person.attributes[property] = value;
-		return true;
+		for (const { property, value } of attributes) {
+			if (value === null) delete person.attributes[property];
+			else person.attributes[property] = value;
+		}
+		return undefined;
 	};
+	const tagsOf = ({ profile }: SandboxPerson) => (profile.tags ?? []) as { name: string }[];
 
 	const routes: Routes = {
 		"/events": {
@@ -86,18 +105,31 @@ export function simulateHelpcrunch(perMinute: number): SimulatedProvider<Helpcru
 			},
 			post: valid(customer, (body) => {
 				const person = add({});
-				if (write(person, body)) return answer(rendered(person), 201);
+				const refusal = write(person, body);
+				if (!refusal) return answer(rendered(person), 201);
 				people.remove(person);
-				return userIdTaken;
+				return refusal;
+			}),
+		},
+		"/customers/:id/tags": {
+			// Adds tags to those that the customer has; unknown tags are created.
+			put: ofCustomer(customerTags, (person, { tags }) => {
+				const others = tagsOf(person).filter(({ name }) => !tags.some((tag) => tag.name === name));
+				person.profile.tags = [...others, ...tags];
+				return answer(rendered(person));
+			}),
+			delete: ofCustomer(customerTags, (person, { tags }) => {
+				person.profile.tags = tagsOf(person).filter(({ name }) => !tags.some((tag) => tag.name === name));
+				return answer(rendered(person));
 			}),
 		},
 		"/customers/:id": {
 			get: ofCustomer(anything, (person) => answer(rendered(person))),
-			patch: ofCustomer(customer, (person, body) => (write(person, body) ? answer(rendered(person)) : userIdTaken)),
+			patch: ofCustomer(customer, (person, body) => write(person, body) ?? answer(rendered(person))),
 			put: ofCustomer(customer, (person, body) => {
 				// PUT nulls the fields it leaves out; the older half of the documentation page says otherwise.
 				person.profile = {};
-				return write(person, { email: null, userId: null, ...body }) ? answer(rendered(person)) : userIdTaken;
+				return write(person, { email: null, userId: null, ...body }) ?? answer(rendered(person));
 			}),
 			delete: ofCustomer(anything, (person) => {
 				people.remove(person);

@@ -46,11 +46,16 @@ export const customData = z.array(z.strictObject({ property: text.min(1, blank),
 	error: typed("array"),
 });
 
+const tags = z.array(z.strictObject({ name: text.min(1, blank), color: text.optional() }), { error: typed("array") });
+
+/** `PUT` and `DELETE /customers/{id}/tags`. */
+export const customerTags = z.strictObject({ tags });
+
 /** `POST /customers`, `PATCH` and `PUT /customers/{id}`: no field is required, `null` clears one. */
 export const customer = z
 	.strictObject({
 		...nullable,
-		tags: z.array(z.strictObject({ name: text.min(1, blank), color: text.optional() })),
+		tags,
 		customData,
 	})
 	.partial();

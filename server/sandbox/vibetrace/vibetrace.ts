@@ -19,8 +19,11 @@ const unknownUser = (status: number) => refuse(status, "User not found", "This e
 
 const { valid } = handlers(() => malformed("Please send user attributes as an object"));
 
-/** Simulates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. */
-export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
+/**
+ * Simulates Vibetrace's routes for events and users. Vibetrace documents no limit of requests. `names` matches the
+ * attributes that are accepted.
+ */
+export function simulateVibetrace(names: RegExp): SimulatedProvider<VibetraceCredentials> {
 	const credentials: VibetraceCredentials = { apiKey: randomBytes(24).toString("hex") };
 	const people = createPeople();
 	const orders = new Set<string>();
@@ -37,8 +40,12 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 		person.events.push({ type, name: String(name ?? type), data, at: Date.now() });
 	};
 
+	const areNamed = (attributes: Record<string, unknown>) =>
+		Object.keys(attributes).every((name) => name.search(names) >= 0);
+
 	/** Sets attributes of a user, and adds the user if there is none. */
 	function save(email: string, known: SandboxPerson | undefined, attributes: Record<string, unknown>): Reply {
+		if (!areNamed(attributes)) return invalidUser("Please send valid attributes");
 		const person = known ?? people.add(newId(), { email });
 		assign(person, attributes);
 		const results = [{ message: known ? "User updated" : "User created", email: person.email }];
@@ -53,6 +60,7 @@ export function simulateVibetrace(): SimulatedProvider<VibetraceCredentials> {
 				const person = people.find("email" in event.user ? event.user.email : event.user._id);
 				// Undocumented status: the documentation says only "you will receive an error".
 				if (!person) return unknownUser(400);
+				if (event.type === "update" && !areNamed(event.payload)) return invalidUser("Please send valid attributes");
 				record(person, event);
 				const results = { message: "Event created", email: "Event was created for the specified user" };
 				return { status: 200, body: { results } };

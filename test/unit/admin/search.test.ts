@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { search } from "../../../server/admin/search.ts";
+import { eventKey } from "../../../server/ingest/claims.ts";
 import { createActivity } from "../../../server/observe/activity.ts";
 import { sealBatch } from "../../../server/outbox/journal-row.ts";
 import type { DeadLetter, Outbox, OwedDelivery } from "../../../server/outbox/outbox.ts";
@@ -30,7 +31,7 @@ const around = (outbox: Outbox, signal: AbortSignal) => ({
 	destinations: [destination],
 	activity: createActivity({ labelOf: () => "shop", now: () => 1 }),
 	labelOf: () => "shop",
-	notAddressable: () => [],
+	skipped: () => [],
 	signal,
 });
 
@@ -55,6 +56,33 @@ it("a search stops querying once it has found enough, returns 50 journeys and re
 	const found = await search({ person: ada.email }, around(outbox, new AbortController().signal));
 	expect([found.journeys.length, found.isComplete]).toEqual([50, false]);
 	expect(asked.letters).toBe(3);
+});
+
+it("a delivery that was discarded alone is shown as skipped there, and the event as delivered elsewhere", async () => {
+	const person = "email:ada@example.com";
+	const outbox = {
+		findOwed: async () => [],
+		deadLetters: async () => ({ items: [] }),
+		stats: async () => ({ journal: 0 }),
+	} as unknown as Outbox;
+	const options = around(outbox, new AbortController().signal);
+	const stored = storedEvent({ person: ada, name: "purchase" });
+	const events = [
+		{
+			...{ person, body: JSON.stringify(stored), destinations: ["x", "y"], claims: [] },
+			...{ rank: 0, reserved: false, trusted: false },
+		},
+	];
+	const row = sealBatch({ site: "site", events });
+	options.activity.received({ kind: "batch", site: "site", accepted: 1, row, rejected: [], ordersUnread: 0, at: 1 });
+	const key = eventKey("site", person, stored.event.id);
+	options.activity.discarded([{ site: "site", person, key, reason: "duplicate_order", destination: "x" }]);
+	const { journeys } = await search({ person: ada.email }, options);
+	expect(journeys[0]?.discarded).toEqual([]);
+	expect(journeys[0]?.deliveries).toMatchObject([
+		{ destination: "x", state: "skipped", reason: "duplicate_order" },
+		{ destination: "y", state: "past" },
+	]);
 });
 
 it("an event behind more waiting events than a search reads is shown as waiting, not as delivered", async () => {
@@ -85,6 +113,7 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),
 		rejected: [],
+		ordersUnread: 0,
 		at: 1,
 	});
 	const { journeys } = await search({ person: ada.email }, options);

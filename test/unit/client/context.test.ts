@@ -7,7 +7,7 @@ test.each([
 	["https://shop.example/#access_token=secret", "https://shop.example/"],
 	[
 		"https://shop.example/?q=pen&utm_source=mail&utm_medium=a%20b",
-		"https://shop.example/?utm_source=mail&utm_medium=a+b",
+		"https://shop.example/?utm_source=mail&utm_medium=a%20b",
 	],
 	["https://shop.example/?q=1&q=2", "https://shop.example/"],
 	["https://ada:secret@shop.example/", "https://shop.example/"],

@@ -97,14 +97,19 @@ describe("the input of login()", () => {
 	test.each([
 		{},
 		{ email: "" },
+		{ email: "n/a" },
 		{ email: "nobody" },
 		{ email: "a@b c" },
 		{ email: `${"a".repeat(254)}@b` },
 		{ userId: "a\u0000b" },
-		{ userId: "\ud800" },
 		{ userId: "x".repeat(201) },
 	])("%j is refused", (input) => {
 		expect(() => readLogin(input)).toThrow(TypeError);
+	});
+
+	test("keeps the other names beside an e-mail that is no address", () => {
+		expect(readLogin({ userId: "1", email: "n/a" })).toEqual({ userId: "1" });
+		expect(readLogin({ token: token({ email: "a@b" }), email: "n/a" })).toMatchObject({ token: expect.anything() });
 	});
 });
 

@@ -79,7 +79,7 @@ test("beyond 1,000 waiting events the oldest are dropped, with a notice", async 
 	await tick();
 	expect(pending.size).toBe(1_000);
 	expect(pending.has(first.id)).toBe(false);
-	expect(notices).toEqual(["dropped too many or old 1"]);
+	expect(notices).toEqual(["dropped old or too many 1"]);
 });
 
 test("beyond 500 held events the oldest are dropped, and waiting events do not count", async () => {
@@ -88,7 +88,7 @@ test("beyond 500 held events the oldest are dropped, and waiting events do not c
 	for (let n = 0; n < 502; n++) capture(event({ anonymousId: "a" }));
 	await tick();
 	expect([list(false).length, list(true).length]).toEqual([500, 1]);
-	expect(notices).toEqual(["dropped too many or old 2"]);
+	expect(notices).toEqual(["dropped old or too many 2"]);
 });
 
 test("a login assigns held events to the person and releases them in order", () => {
@@ -208,7 +208,7 @@ test("an event older than 30 days is dropped with a notice", async () => {
 	await tick();
 	await sync();
 	expect(pending.size).toBe(1);
-	expect(notices).toEqual(["dropped too many or old 1"]);
+	expect(notices).toEqual(["dropped old or too many 1"]);
 });
 
 test("an event not yet stored when its page closes is there on the next page", async () => {

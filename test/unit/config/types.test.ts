@@ -4,12 +4,11 @@ import type { configSchema } from "../../../server/config/schema.ts";
 import { type Config, defineConfig } from "../../../server/index.ts";
 
 type Site = Config["sites"][number];
-type EventType = "track" | "login" | "update" | "page" | "confirmation" | "email_open";
 /** Options of every destination. */
 interface Destination {
-	createPeople?: "always" | "verified" | "never" | undefined;
+	createPeople?: "always" | "verified" | "never" | string[] | undefined;
 	occurredAt?: "always" | "late" | "never" | undefined;
-	events?: EventType[] | undefined;
+	events?: string[] | undefined;
 	budget?: number | undefined;
 	dayStartsAt?: string | undefined;
 	reserve?: number | undefined;

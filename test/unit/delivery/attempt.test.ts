@@ -78,6 +78,23 @@ describe("an attempt", () => {
 		});
 	}
 
+	it("lets a lane wait for an event worth a profile, at no cost and without a step", async () => {
+		plan = () => ({ kind: "await", until: 9_000 });
+		const { attempt, sent } = start();
+		const { settlement, ...rest } = await attempt(leaseOf());
+		expect(settlement).toMatchObject({ awaitedTo: 9_000, isOnTheWay: true });
+		expect([rest, sent(), reported]).toEqual([{ isSent: false }, 0, 0]);
+	});
+
+	it("plans another request of an event of which one was refused", async () => {
+		outcome = { kind: "rejected", reason: "invalid_data", known: { doubt: {} }, isAgain: true };
+		const { settlement } = await start().attempt(leaseOf());
+		expect(settlement).toMatchObject({ known: '{"doubt":{}}', isOnTheWay: true, sent: true });
+		expect(settlement.ended).toBeUndefined();
+		const often = await start().attempt({ ...leaseOf(), requests: 15 });
+		expect(often.settlement).toMatchObject({ ended: { ending: { kind: "dead", reason: "invalid_data" } } });
+	});
+
 	it("settles the lease, reports to the hold, and links learnt aliases to the person when it delivers", async () => {
 		outcome = { kind: "delivered", known: { session: "session_1" } };
 		const { attempt, sent } = start();

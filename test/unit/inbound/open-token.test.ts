@@ -8,7 +8,7 @@ const sites = Array.from(
 	{ length: 200 },
 	(_, index): IngestSite => ({
 		...{ name: `${index}`, writeKey: `${index}`, origins: [], identity: "open", identitySecrets: [secretOf(index)] },
-		route: () => ({ destinations: [], notAddressable: [] }),
+		route: () => ({ destinations: [], skipped: [] }),
 	}),
 );
 const email = "ada@example.com";

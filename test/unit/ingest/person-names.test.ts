@@ -12,7 +12,7 @@ const userIdSchema = eventSchema.options[0].shape.person.shape.userId;
 const secret = "x".repeat(32);
 const site: IngestSite = {
 	...{ name: "shop", writeKey: "shop", origins: [], identity: "verified", identitySecrets: [secret] },
-	route: () => ({ destinations: [], notAddressable: [] }),
+	route: () => ({ destinations: [], skipped: [] }),
 };
 
 test("only A-Z are folded, so that no address becomes another one", () => {

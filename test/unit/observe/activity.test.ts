@@ -78,6 +78,7 @@ it("a forgotten person's activity is deleted, and requests still under way are n
 		accepted: 1,
 		row: sealBatch({ site: "site", events }),
 		rejected: [],
+		ordersUnread: 0,
 		at: 1,
 	});
 	activity.discarded([{ site: "site", person: "email:ada@example.com", key: "00", reason: "duplicate" }]);

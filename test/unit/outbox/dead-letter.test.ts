@@ -51,7 +51,7 @@ it("no cursor means the first page, and a cursor larger than any id is accepted"
 });
 
 it("a replayed dead letter keeps its rank, its trust, its right to the reserve and its history", () => {
-	const delivery = { place: 0, rank: 3, reserved: true, trusted: true, alone: false };
+	const delivery = { place: 0, rank: 3, reserved: true, trusted: true, alone: false, lapses: false, earns: false };
 	const history = { attempts: 2, firstAt: 10 };
 	expect(replayed(row(1, { rank: 3, reserved: 1, trusted: 1 }))).toEqual({ delivery, history });
 	expect(replayed(row(1, { rank: 3, reserved: true, trusted: true }))).toEqual({ delivery, history });

@@ -16,6 +16,8 @@ const delivery = (place: number, more: Partial<Delivery> = {}): Delivery => ({
 	reserved: false,
 	trusted: false,
 	alone: false,
+	lapses: false,
+	earns: false,
 	...more,
 });
 
@@ -32,17 +34,33 @@ it("a bundle's deliveries are grouped by destination, in the order of its events
 	]);
 });
 
+it("a delivery has its own rank and flags where its event has an exception, and nowhere else", () => {
+	const owed = byDestination([
+		{
+			delivery: delivery(0, { alone: true }),
+			route: ["crisp", "constructor", "vibetrace"],
+			exceptions: { crisp: { rank: 7, alone: false }, vibetrace: { lapses: true } },
+		},
+	]);
+	expect([...owed]).toEqual([
+		["crisp", [delivery(0, { rank: 7 })]],
+		["constructor", [delivery(0, { alone: true })]],
+		["vibetrace", [delivery(0, { alone: true, lapses: true })]],
+	]);
+});
+
 describe("packed deliveries", () => {
 	const deliveries = [
 		delivery(0, { reserved: true, trusted: true }),
-		delivery(300, { alone: true, trusted: true }),
+		delivery(300, { alone: true, trusted: true, lapses: true }),
+		delivery(301, { earns: true }),
 		delivery(65_535, { rank: 1, reserved: true, trusted: true, alone: true }),
 	];
 	const packed = packDeliveries(deliveries);
 
 	it("are the same after unpacking", () => {
 		expect(unpackDeliveries(packed)).toEqual(deliveries);
-		expect(countPacked(packed)).toBe(3);
+		expect(countPacked(packed)).toBe(4);
 	});
 
 	it("that version 0.1.0 stored are trusted if they may spend the reserve", () => {

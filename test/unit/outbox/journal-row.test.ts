@@ -6,6 +6,7 @@ import {
 	countEvents,
 	eventsIn,
 	type Head,
+	routedOf,
 	sealBatch,
 	withoutPeople,
 } from "../../../server/outbox/journal-row.ts";
@@ -46,6 +47,24 @@ describe("a sealed batch", () => {
 			{ person: "ada", body: '{"n":1}', destinations: ["crisp"] },
 			{ person: "ada", body: '{"n":2}', destinations: [] },
 			{ person: "bob", body: '{"text":"é\u{1f600}"}', destinations: ["crisp", "vibetrace"] },
+		]);
+	});
+
+	it("has the exceptions of each route, once for alike events", () => {
+		const special = () => ({
+			...event("ada", "1", ["crisp", "own"]),
+			exceptions: { crisp: { rank: 3, lapses: true } },
+		});
+		const plain = event("ada", "2", ["crisp", "own"]);
+		const other = { ...plain, exceptions: { own: { alone: false } } };
+		const row = sealBatch({ site: "shop", events: [special(), plain, special(), other] });
+		const head = JSON.parse(row.head) as Head;
+		expect(head.routes).toHaveLength(3);
+		expect(head.bundles.flatMap((bundle) => routedOf(bundle, head)).map(({ exceptions }) => exceptions)).toEqual([
+			{ crisp: { rank: 3, lapses: true } },
+			undefined,
+			{ crisp: { rank: 3, lapses: true } },
+			{ own: { alone: false } },
 		]);
 	});
 

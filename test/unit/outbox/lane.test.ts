@@ -53,6 +53,14 @@ it("a lane is read alike from SQLite's numbers and PostgreSQL's booleans", () =>
 	});
 });
 
+it("a lane awaits an event only if none came since it was last leased", () => {
+	expect(settledLane(tried, { now: 1, awaitedTo: 9 })).toMatchObject({ dueAt: 0, attempts: tried.attempts });
+	const waiting = settledLane(settledLane(tried, { now: 1, awaitedTo: 9 }), { now: 1, awaitedTo: 9 });
+	expect(waiting.dueAt).toBe(9);
+	expect(settledLane({ ...waiting, shown: 100 }, { now: 1, awaitedTo: 9 }).dueAt).toBe(0);
+	expect(settledLane(waiting, { now: 1, isOnTheWay: true }).shown).toBe(100);
+});
+
 const tried: Lane = {
 	id: 1,
 	destination: 1,

@@ -5,6 +5,7 @@ import { migrateStore } from "../../../server/outbox/migrate/migrate.ts";
 import type { Claim, Lease, NewEvent, Outbox, OutboxStats } from "../../../server/outbox/outbox.ts";
 import { openPostgres } from "../../../server/outbox/postgres/open.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
+import { runHere } from "../../support/command.ts";
 import { type Cluster, startPostgres } from "../../support/postgres.ts";
 import { temporaryFolder } from "../../support/served.ts";
 
@@ -192,5 +193,35 @@ describe("a store moved from a file into PostgreSQL", () => {
 		}
 		const refused = migrate("--from", `sqlite:${copy}`, "--to", url);
 		expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/empty database/)]);
+	});
+});
+
+it("`eventferry migrate --schema` brings a store of either kind up to date", async () => {
+	const migrate = (...args: string[]) => runHere(["migrate", "--schema", ...args]);
+	const url = await cluster.database();
+	for (let run = 0; run < 2; run += 1) {
+		const done = await migrate("--to", url);
+		expect([done.code, done.stdout]).toEqual([
+			0,
+			expect.stringMatching(/^postgres:\/\/postgres:\*\*\*@.* is up to date\n$/),
+		]);
+		expect(JSON.parse((await migrate("--to", url, "--json")).stdout)).toMatchObject({ ok: true, older: 0 });
+	}
+	const folder = temporaryFolder();
+	const file = `${folder.path}/store.db`;
+	await (await openSqlite(file)).close();
+	expect((await migrate("--to", `sqlite:${file}`)).code).toBe(0);
+	expect(await migrate("--to", `sqlite:${folder.path}/none.db`)).toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/no store/),
+	});
+	folder.remove();
+	for (const args of [[], ["--to", "mysql://db"], ["--from", `sqlite:${file}`, "--to", url]]) {
+		expect((await migrate(...args)).code).toBe(2);
+	}
+	await cluster.run("UPDATE eventferry.schema SET version = 99", url.slice(url.lastIndexOf("/") + 1));
+	expect(await migrate("--to", url)).toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/use a newer eventferry/),
 	});
 });

@@ -28,6 +28,10 @@ const limits = { cap: 8, reserve: 0, bucket: 8, windowMs: 1_024, windowOffsetMs:
 interface Entry {
 	body: string;
 	rank: number;
+	/** True to be discarded instead of expiring as a dead letter. */
+	lapses?: boolean;
+	/** True if it ends a lane's wait for an event worth a profile. */
+	earns?: boolean;
 	/** 2 for the backend, 1 for a verified visitor, 0 for anybody else. */
 	trust: number;
 	/** Bounds of the real time at which it was stored. */
@@ -52,6 +56,8 @@ interface Lane {
 	failingSince: number | undefined;
 	requests: number;
 	shown: number;
+	/** True if the lane waits for an event worth a profile, or is about to. */
+	isAwaiting: boolean;
 }
 
 interface Dead {
@@ -107,7 +113,12 @@ class Model {
 
 	owe(destination: Destination, person: string, entry: Entry): void {
 		this.account(destination).isKnown = true;
-		const { trust } = entry;
+		const { trust, earns, past } = entry;
+		for (const each of this.lanesOf(destination)) {
+			if (each.person !== person || !each.isAwaiting || !(earns || past)) continue;
+			Object.assign(each, { shown: 100, isAwaiting: false });
+			if (each.state === "waiting") each.state = "ready";
+		}
 		const lane = this.lanesOf(destination).find((each) => each.person === person && each.trust === trust);
 		if (lane) {
 			lane.entries.push(entry);
@@ -130,10 +141,23 @@ class Model {
 			failingSince: undefined,
 			requests: 0,
 			shown: Number.POSITIVE_INFINITY,
+			isAwaiting: false,
 		});
 	}
 
-	/** Takes an event's claims. If one is held, takes none and returns its reason. */
+	/** Takes an event's claims. Returns the reason and, for a claim of one destination, that destination of each held one. */
+	claimAll(site: string, person: string, claims: Claim[]): { reason: string; destination?: string | undefined }[] {
+		const groups = Map.groupBy(claims, ({ destination }) => destination);
+		const whole = this.claim(site, person, groups.get(undefined) ?? []);
+		groups.delete(undefined);
+		if (whole !== undefined) return [{ reason: whole }];
+		return [...groups].flatMap(([destination, own]) => {
+			const reason = this.claim(site, person, own);
+			return reason === undefined ? [] : [{ reason, destination }];
+		});
+	}
+
+	/** Takes some claims. If one is held, takes none and returns its reason. */
 	claim(site: string, person: string, claims: Claim[]): string | undefined {
 		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
 		for (const claim of claims) {
@@ -160,12 +184,25 @@ class Model {
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
 		this.events += events.length;
-		for (const { person, body, destinations: to, rank, reserved, trusted, claims } of events) {
+		for (const { person, body, destinations: to, rank: own, reserved, trusted, claims, exceptions = {} } of events) {
 			const trust = reserved ? 2 : Number(trusted);
-			const reason = this.claim(site, person, claims);
-			if (reason !== undefined) this.discarded[reason] = (this.discarded[reason] ?? 0) + 1;
-			else for (const name of to) this.owe({ site, name }, person, { body: body.toString(), rank, trust, stored });
+			const held = this.claimAll(site, person, claims);
+			for (const { reason, destination: name } of held) {
+				const counts = name === undefined ? this.discarded : this.account({ site, name }).discarded;
+				counts[reason] = (counts[reason] ?? 0) + 1;
+			}
+			for (const name of to) {
+				if (held.some(({ destination = name }) => destination === name)) continue;
+				const { rank = own, lapses = false, earns = false } = exceptions[name] ?? {};
+				this.owe({ site, name }, person, { body: body.toString(), rank, lapses, earns, trust, stored });
+			}
 		}
+	}
+
+	/** Tells whether a lease of a lane tells of an event worth a profile. */
+	earns({ destination, person, shown }: Lane): boolean {
+		const theirs = this.lanesOf(destination).filter((lane) => lane.person === person);
+		return shown < Number.POSITIVE_INFINITY && theirs.some(({ entries }) => entries.some(({ earns }) => earns));
 	}
 
 	/** Returns the lanes that may be leased. */
@@ -197,13 +234,24 @@ class Model {
 		const ended = lane.entries.splice(0, count);
 		Object.assign(lane, { attempts: 0, unreadable: 0, failingSince: undefined, requests: 0 });
 		lane.shown = Number.POSITIVE_INFINITY;
+		lane.isAwaiting = false;
 		lane.rank = Math.min(...lane.entries.map(({ rank }) => rank));
 		if (lane.entries.length === 0) this.lanes = this.lanes.filter((each) => each !== lane);
 		return ended;
 	}
 
-	settle(lane: Lane, { ended, failed, known, narrowTo, sent, isOnTheWay, leftOut = 0 }: Settlement): void {
+	settle(lane: Lane, settlement: Settlement): void {
+		const { ended, failed, known, awaitedTo, narrowTo, sent, isOnTheWay, leftOut = 0 } = settlement;
 		const account = this.account(lane.destination);
+		if (awaitedTo !== undefined) {
+			lane.state = lane.isAwaiting ? "waiting" : "ready";
+			lane.dueAt = awaitedTo;
+			lane.isAwaiting = true;
+			lane.shown = 1_000;
+			return;
+		}
+		if (lane.isAwaiting) lane.shown = 100;
+		lane.isAwaiting = false;
 		if (known !== undefined) {
 			const key = `${keyOf(lane.destination)} ${lane.person}`;
 			const was = this.known.get(key);
@@ -254,10 +302,18 @@ class Model {
 		for (const lane of this.lanesOf(destination).filter(({ state }) => state !== "leased")) {
 			const old = lane.entries.filter(({ stored }) => stored.to < before).length;
 			if (old === 0) continue;
-			for (const entry of this.end(lane, old)) {
+			const { shown, isAwaiting } = lane;
+			const ended = this.end(lane, old);
+			if (isAwaiting) Object.assign(lane, { shown, isAwaiting });
+			for (const entry of ended) {
+				expired += 1;
+				const { discarded } = this.account(destination);
+				if (entry.lapses) {
+					discarded.expired = (discarded.expired ?? 0) + 1;
+					continue;
+				}
 				const unpromised = { status: undefined, attempts: undefined, firstAt: entry.past?.firstAt };
 				this.dead.push({ ...lane, entry, reason: "expired", ...unpromised, lastAt: this.now, id: "" });
-				expired += 1;
 			}
 		}
 		return expired;
@@ -381,6 +437,13 @@ const newEvent = fc.record({
 	person: fc.constantFrom(...persons),
 	to: fc.constantFrom(["crisp"], names, ["crisp"], ["helpcrunch"], []),
 	rank: fc.nat(3),
+	exceptions: fc.constantFrom(
+		undefined,
+		undefined,
+		{ crisp: { rank: 0 } },
+		{ crisp: { lapses: true, rank: 3 } },
+		{ crisp: { earns: true } },
+	),
 	trust: fc.constantFrom(0, 0, 1, 2),
 	ago: fc.constantFrom(0, 50, 100),
 	once: fc.uniqueArray(
@@ -389,6 +452,7 @@ const newEvent = fc.record({
 			opens: fc.boolean(),
 			ms: fc.constantFrom(50, 100),
 			ofPerson: fc.boolean(),
+			destination: fc.constantFrom(undefined, undefined, ...names),
 		}),
 		{ maxLength: 2, selector: ({ key }) => key },
 	),
@@ -402,14 +466,15 @@ const append = fc
 	})
 	.map(({ site, events, crash }) =>
 		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
-			const batch = events.map(({ person, to, rank, trust, ago, once }): NewEvent => {
+			const batch = events.map(({ person, to, rank, exceptions, trust, ago, once }): NewEvent => {
 				const body = String(++model.lastBody);
 				const at = Math.max(0, model.now - ago);
 				const claims = [
 					{ key: `id ${body}`, reason: "duplicate", at, since: 0, until: 1e9 },
-					...once.map(({ key, opens, ms, ofPerson }) => ({
+					...once.map(({ key, opens, ms, ofPerson, destination }) => ({
 						key,
 						ofPerson,
+						...(destination && { destination }),
 						reason: key,
 						at,
 						since: opens ? at : 0,
@@ -424,6 +489,7 @@ const append = fc
 					rank,
 					reserved: trust === 2,
 					trusted: trust > 0,
+					exceptions,
 					claims,
 				};
 			});
@@ -494,6 +560,7 @@ async function takeBoth(
 			unreadable: lane.unreadable,
 			failingSince: lane.failingSince,
 			requests: lane.requests,
+			...(model.earns(lane) && { earns: true }),
 			bodies: lane.entries.slice(0, Math.min(request.deliveries, lane.shown)).map(({ body }) => body),
 		})),
 	);
@@ -527,7 +594,10 @@ const take = fc
 	})
 	.map((request) => command(`take ${JSON.stringify(request)}`, (model, real) => takeBoth(model, real, request)));
 
-type Draft = Omit<Settlement, "lease" | "now" | "failed"> & { failed?: { inMs: number; unreadable: boolean } };
+type Draft = Omit<Settlement, "lease" | "now" | "failed" | "awaitedTo"> & {
+	failed?: { inMs: number; unreadable: boolean };
+	awaitMs?: number;
+};
 const draft: fc.Arbitrary<Draft> = fc.oneof(
 	fc.record({
 		ended: fc.record({ count: fc.integer({ min: 1, max: 3 }), ending: fc.constant({ kind: "delivered" as const }) }),
@@ -548,6 +618,7 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
 	}),
 	fc.constant<Draft>({ ended: { count: 1, ending: { kind: "discarded", reason: "unknown_person" } } }),
 	fc.record({ narrowTo: fc.constantFrom(1, 2), sent: fc.constant(true) }),
+	fc.record({ awaitMs: fc.constantFrom(50, 700), isOnTheWay: fc.constant(true) }),
 	fc.constant<Draft>({ known: '{"is":3}', sent: true }),
 	fc.constant<Draft>({ known: '{"is":4}', sent: true, isOnTheWay: true }),
 	fc.constant<Draft>({ ended: { count: 1, ending: { kind: "delivered" } }, sent: true, leftOut: 2 }),
@@ -558,10 +629,11 @@ async function settleBoth(
 	model: Model,
 	{ outbox }: Real,
 	{ lane, lease }: Model["held"][number],
-	{ failed, ended, ...rest }: Draft,
+	{ failed, ended, awaitMs, ...rest }: Draft,
 ): Promise<void> {
 	const settlement: Settlement = { lease, now: model.now, ...rest };
 	if (ended) settlement.ended = { ...ended, count: Math.min(ended.count, lease.bodies.length) };
+	if (awaitMs !== undefined) settlement.awaitedTo = model.now + awaitMs;
 	if (failed) settlement.failed = { dueAt: model.now + failed.inMs, unreadable: failed.unreadable };
 	const isHeld = model.lanes.includes(lane) && lane.state === "leased" && lane.lease === lease.number;
 	const settled = await outbox.settle(settlement);
@@ -641,7 +713,7 @@ const deadLetters = selection.map(({ by, choice, remove }) =>
 		model.dead = model.dead.filter((dead) => !matches.includes(dead));
 		if (remove) return;
 		for (const { destination: to, person, entry, attempts, firstAt = 0 } of matches) {
-			model.owe(to, person, { ...entry, stored, past: { attempts, firstAt } });
+			model.owe(to, person, { ...entry, lapses: false, earns: false, stored, past: { attempts, firstAt } });
 		}
 	}),
 );

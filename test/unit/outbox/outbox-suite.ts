@@ -265,6 +265,16 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await persons({ lanes: 12 })).indexOf("old")).toBe(9);
 		});
 
+		it("goes by an event's own rank at a destination, where it has one", async () => {
+			const destinations = ["crisp", "helpcrunch"];
+			await append([
+				event("ada", "1", { rank: 2, destinations }),
+				event("bob", "1", { rank: 3, destinations, exceptions: { crisp: { rank: 1 } } }),
+			]);
+			expect(await persons()).toEqual(["bob", "ada"]);
+			expect(await persons({ destination: { site: "site", name: "helpcrunch" } })).toEqual(["ada", "bob"]);
+		});
+
 		it("counts to ten across several takes", async () => {
 			await append([event("old", "1", { rank: 9 }), event("ada", "1"), event("bob", "1")]);
 			expect(await persons({ lanes: 1, served: 8 })).toEqual(["ada"]);
@@ -561,6 +571,153 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		});
 	});
 
+	describe("a lane that waits for an event worth a profile", () => {
+		const earns = { exceptions: { crisp: { earns: true } } };
+		const awaiting = (lease: Lease, now: number, until = 9_000) =>
+			outbox.settle({ lease, now, awaitedTo: until, isOnTheWay: true });
+		/** Lets the person's lane wait: once for what came before, and once until the time. */
+		async function wait(now = 0): Promise<void> {
+			await awaiting(await takeOne(now), now);
+			const second = await takeOne(now);
+			expect(second.earns).toBeUndefined();
+			expect(await awaiting(second, now)).toBe("remains");
+			expect(await take(now)).toEqual([]);
+		}
+		const waiting = async () => (await outbox.stats()).destinations.map(({ owed, discarded }) => ({ owed, discarded }));
+
+		it("shows all of its events, and is due at its time", async () => {
+			await append([event("ada", "1", { alone: true }), event("ada", "2", { alone: true })]);
+			await wait();
+			const { leases, nextAt } = await outbox.take({ ...takeOptions, destination: crisp, now: 8_999 });
+			expect([leases, nextAt]).toEqual([[], 9_000]);
+			expect((await takeOne(9_000)).bodies).toEqual(["1", "2"]);
+		});
+
+		it("goes on waiting when other events come", async () => {
+			await append([event("ada", "1")]);
+			await wait();
+			await append([event("ada", "2"), event("bob", "a", earns)]);
+			expect((await take(1)).map(({ person }) => person)).toEqual(["bob"]);
+		});
+
+		it("is ready as soon as one comes, and is told of it", async () => {
+			await append([event("ada", "1", { alone: true })]);
+			await wait();
+			await append([event("ada", "2", { ...earns, alone: true })]);
+			expect(await takeOne(1)).toMatchObject({ earns: true, bodies: ["1", "2"] });
+		});
+
+		it.each([
+			["backend", "visitor", backend, {}],
+			["backend", "verified visitor", backend, verified],
+			["verified visitor", "visitor", verified, {}],
+		])("of the %s is ready as soon as one of the %s comes", async (_, __, own, other) => {
+			await append([event("ada", "1", own)]);
+			await wait();
+			await append([event("ada", "2", { ...earns, ...other })]);
+			expect(await takeOne(1)).toMatchObject({ earns: true, bodies: ["1"] });
+		});
+
+		it("of a visitor is ready once one of the backend was delivered", async () => {
+			await append([event("ada", "1")]);
+			await wait();
+			await append([event("ada", "2", { ...earns, ...backend })]);
+			const purchase = await takeOne(1);
+			expect(purchase.bodies).toEqual(["2"]);
+			expect(await end(purchase, 1, 1)).toBe("yields");
+			expect((await takeOne(1)).bodies).toEqual(["1"]);
+		});
+
+		it("misses none that comes while it is leased", async () => {
+			await append([event("ada", "1")]);
+			const first = await takeOne(0);
+			await append([event("ada", "2", earns)]);
+			await awaiting(first, 0);
+			const second = await takeOne(0);
+			expect(second).toMatchObject({ earns: true, bodies: ["1", "2"] });
+			await end(second, 0, 2);
+			await append([event("ada", "3")]);
+			await awaiting(await takeOne(1), 1);
+			const last = await takeOne(1);
+			await append([event("ada", "4", earns)]);
+			expect(await awaiting(last, 1)).toBe("remains");
+			expect(await takeOne(1)).toMatchObject({ earns: true });
+		});
+
+		it("is told of one that is further back than a lease shows, and of none that has ended", async () => {
+			const many = Array.from({ length: 150 }, (_, n) => event("ada", String(n), n === 0 || n === 140 ? earns : {}));
+			await append(many);
+			const first = await takeOne(0);
+			await outbox.settle({ lease: first, now: 0, narrowTo: 100, sent: true });
+			expect(await takeOne(0)).toMatchObject({ earns: true });
+			await outbox.settle({
+				lease: await takeOne(2_000),
+				now: 2_000,
+				ended: { count: 100, ending: { kind: "delivered" } },
+			});
+			await outbox.settle({
+				lease: await takeOne(2_000),
+				now: 2_000,
+				ended: { count: 41, ending: { kind: "delivered" } },
+			});
+			await outbox.settle({ lease: await takeOne(2_000), now: 2_000, narrowTo: 100, sent: true });
+			expect((await takeOne(2_000)).earns).toBeUndefined();
+		});
+
+		it("waits after a failure like any other", async () => {
+			await append([event("ada", "1")]);
+			await wait();
+			await append([event("ada", "2", earns)]);
+			await outbox.settle({ lease: await takeOne(1), now: 1, failed: { dueAt: 5_000 } });
+			await append([event("ada", "3", earns)]);
+			expect(await take(4_999)).toEqual([]);
+			expect(await take(5_000)).toHaveLength(1);
+		});
+
+		it.each([
+			["a visitor's", {}],
+			["the backend's", backend],
+		])("owes at most 500 of %s events, and takes one worth a profile nevertheless", async (_, trust) => {
+			await append([event("ada", "first", trust)]);
+			await wait();
+			for (let batch = 0; batch < 6; batch += 1)
+				await append(Array.from({ length: 100 }, (_, n) => event("ada", `${batch} ${n}`, trust)));
+			expect(await waiting()).toMatchObject([{ owed: 500, discarded: { too_many_waiting: 101 } }]);
+			expect(await take(1)).toEqual([]);
+			await append([event("ada", "purchase", { ...trust, ...earns }), event("ada", "visit", trust)]);
+			expect(await waiting()).toMatchObject([{ owed: 501, discarded: { too_many_waiting: 102 } }]);
+			expect(await takeOne(1)).toMatchObject({ earns: true });
+		});
+
+		it("expires like any other", async () => {
+			await append([event("ada", "1")]);
+			await wait();
+			expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 5 })).toBe(1);
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ reason }) => reason)).toEqual(["expired"]);
+		});
+
+		it("goes on waiting once its first events have expired", async () => {
+			await append([event("ada", "1")]);
+			const before = Date.now() + 1;
+			await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(before));
+			await append([event("ada", "2")]);
+			await wait();
+			expect(await outbox.expire({ destination: crisp, before, now: 5 })).toBe(1);
+			expect(await take(5)).toEqual([]);
+			await append([event("ada", "3", earns)]);
+			expect(await takeOne(5)).toMatchObject({ earns: true, bodies: ["2", "3"] });
+		});
+
+		it("is ready when a dead letter of the person is replayed", async () => {
+			await append([event("ada", "purchase")]);
+			await end(await takeOne(0), 0, 1, { kind: "dead", reason: "rejected" });
+			await append([event("ada", "1")]);
+			await wait();
+			await outbox.replay({});
+			expect((await takeOne(1)).bodies).toEqual(["1", "purchase"]);
+		});
+	});
+
 	describe("expiry", () => {
 		it("makes dead letters of entries that have waited too long, and of no others", async () => {
 			await append([event("ada", "1"), event("bob", "1")]);
@@ -572,6 +729,22 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const { items } = await outbox.deadLetters({ limit: 10 });
 			expect(items.map(({ reason, body }) => [reason, body])).toEqual([["expired", "1"]]);
 			expect(leased && (await end(leased, 5, 1))).toBe("gone");
+		});
+
+		it("discards entries that lapse instead, and counts both", async () => {
+			const exceptions = { crisp: { lapses: true } };
+			await append([event("ada", "1", { exceptions }), event("ada", "2"), event("ada", "3", { exceptions })]);
+			expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 5 })).toBe(3);
+			const { items } = await outbox.deadLetters({ limit: 10 });
+			expect(items.map(({ body }) => body)).toEqual(["2"]);
+			const [stats] = (await outbox.stats()).destinations;
+			expect(stats).toMatchObject({ owed: 0, lanes: 0, dead: 1, discarded: { expired: 2 } });
+		});
+
+		it("makes a dead letter of an entry that lapses if it was rejected before", async () => {
+			await append([event("ada", "1", { exceptions: { crisp: { lapses: true } } })]);
+			await end(await takeOne(0), 0, 1, { kind: "dead", reason: "rejected" });
+			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ reason }) => reason)).toEqual(["rejected"]);
 		});
 
 		it("is announced, as the person's next lane may be ready then", async () => {
@@ -603,6 +776,39 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const claims = [{ ...once("order"), ofPerson: true }];
 			await append([event("ada", "1", { claims }), event("bob", "a", { claims }), event("ada", "2", { claims })]);
 			expect((await take(0)).map(({ bodies }) => bodies)).toEqual([["1"], ["a"]]);
+		});
+
+		it("of one destination discards the delivery to it alone, counts it there, and tells of it", async () => {
+			const told: Discarded[] = [];
+			outbox.onDiscarded((discarded) => told.push(...discarded));
+			const atCrisp = { ...once("order at crisp", "duplicate_order"), destination: "crisp" };
+			const order = (body: string, destinations: string[], id: Claim) =>
+				event("ada", body, { destinations, claims: [id, atCrisp] });
+			const id = once("second");
+			await append([order("1", ["crisp", "helpcrunch"], once("first")), order("2", ["crisp", "helpcrunch"], id)]);
+			await append([order("3", ["crisp"], once("third"))]);
+			expect((await takeOne(0)).bodies).toEqual(["1"]);
+			expect((await take(0, { site: "site", name: "helpcrunch" }))[0]?.bodies).toEqual(["1", "2"]);
+			const { destinations, discarded } = await outbox.stats();
+			expect(discarded).toEqual({});
+			const counts = destinations.map(({ destination, owed, discarded }) => [destination.name, owed, discarded]);
+			expect(counts).toEqual([
+				["crisp", 1, { duplicate_order: 2 }],
+				["helpcrunch", 2, {}],
+			]);
+			expect(told.map(({ destination, reason }) => [destination, reason])).toEqual([
+				["crisp", "duplicate_order"],
+				["crisp", "duplicate_order"],
+			]);
+			expect(told[0]?.key).toBe(keyOf("site", "ada", id).toString("hex"));
+		});
+
+		it("of a destination is not taken by an event that another claim discards", async () => {
+			const atCrisp = { ...once("order at crisp"), destination: "crisp" };
+			const id = once("same id");
+			await append([event("ada", "1", { claims: [id] }), event("ada", "2", { claims: [id, atCrisp] })]);
+			await append([event("ada", "3", { claims: [once("its own"), atCrisp] })]);
+			expect((await takeOne(0)).bodies).toEqual(["1", "3"]);
 		});
 
 		it("is not taken by an event that another claim discards", async () => {
@@ -1226,6 +1432,16 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(bodies.size).toBe(12);
 			expect(steps).toBeGreaterThan(1);
 		});
+	});
+
+	it("a step of a search ends after some bytes, too", async () => {
+		const long = "x".repeat(200_000);
+		for (let batch = 0; batch < 50; batch += 1) await append([event("ada", `${batch} needle ${long}`, backend)]);
+		const first = await outbox.findEvents({ text: "needle" });
+		expect(first.events.length).toBeLessThan(50);
+		const second = await outbox.findEvents({ text: "needle", cursor: first.cursor });
+		expect(second.cursor).toBeUndefined();
+		expect(new Set([...first.events, ...second.events].map(({ body }) => body)).size).toBe(50);
 	});
 
 	describe("a discarded event", () => {

@@ -1,6 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { leadingUpdates, nameAhead, remember, splitName, unsent } from "../../../server/providers/attributes.ts";
+import {
+	labelKeys,
+	leadingUpdates,
+	nameAhead,
+	remember,
+	splitName,
+	unsent,
+	unsentLabels,
+	type Value,
+} from "../../../server/providers/attributes.ts";
 import { isScalar, type Scalar } from "../../../server/providers/json.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { eventSchema } from "../../../shared/event.ts";
@@ -30,12 +39,12 @@ const attributes = fc.dictionary(name, scalar, { noNullPrototype: true });
 describe("updates at the head of a lane", () => {
 	test("are merged, later values winning", () => {
 		const lane = [stored("login", { plan: "free", seats: 1 }), stored("update", { plan: "pro" })];
-		expect(leadingUpdates(lane)).toEqual({ count: 2, attributes: { plan: "pro", seats: 1 }, leftOut: 0 });
+		expect(leadingUpdates(lane)).toEqual({ count: 2, attributes: { plan: "pro", seats: 1 }, labels: [], leftOut: 0 });
 	});
 
 	test("end before the first other event", () => {
 		const lane = [stored("login", { plan: "free" }), stored("track"), stored("update", { plan: "pro" })];
-		expect(leadingUpdates(lane)).toEqual({ count: 1, attributes: { plan: "free" }, leftOut: 0 });
+		expect(leadingUpdates(lane)).toEqual({ count: 1, attributes: { plan: "free" }, labels: [], leftOut: 0 });
 	});
 
 	test("are none if another event comes first", () => {
@@ -43,22 +52,32 @@ describe("updates at the head of a lane", () => {
 	});
 
 	test("leave out and count values that are not scalars", () => {
-		const data = { tags: ["a"], address: { city: "London" }, left: null, plan: "pro", paid: false, seats: 0, note: "" };
+		const data = { list: ["a"], address: { city: "London" }, plan: "pro", paid: false, seats: 0, note: "" };
 		expect(leadingUpdates([stored("login", data)])).toEqual({
 			count: 1,
 			attributes: { plan: "pro", paid: false, seats: 0, note: "" },
-			leftOut: 3,
+			labels: [],
+			leftOut: 2,
 		});
 	});
 
-	test("yield each attribute's last scalar, whatever their data", () => {
+	test.each<[Record<string, unknown>[], Record<string, Value>]>([
+		[[{ plan: "pro" }, { plan: null }], { plan: null }],
+		[[{ plan: null }, { plan: "pro" }], { plan: "pro" }],
+		[[{ plan: null }, { plan: {} }], { plan: null }],
+	])("%j unset and set %j", (datas, merged) => {
+		expect(leadingUpdates(datas.map((data) => stored("update", data))).attributes).toEqual(merged);
+	});
+
+	test("yield each attribute's last scalar or null, whatever their data", () => {
 		return fc.assert(
 			fc.property(
 				fc.array(fc.dictionary(fc.constantFrom("a", "b", "toString"), fc.jsonValue(), { noNullPrototype: true })),
 				(datas) => {
-					const expected: Record<string, Scalar> = {};
+					const expected: Record<string, Value> = {};
 					for (const data of datas) {
-						for (const [name, value] of Object.entries(data)) if (isScalar(value)) expected[name] = value;
+						for (const [name, value] of Object.entries(data))
+							if (value === null || isScalar(value)) expected[name] = value;
 					}
 					const merged = leadingUpdates(datas.map((data) => stored("update", data)));
 					expect(merged.attributes).toEqual(expected);
@@ -66,6 +85,46 @@ describe("updates at the head of a lane", () => {
 				},
 			),
 		);
+	});
+});
+
+describe("labels of updates", () => {
+	const labelled = (...lists: unknown[]) =>
+		leadingUpdates(
+			lists.map((segments) => stored("update", { segments })),
+			{ label: "segments" },
+		);
+	const many = (count: number, prefix = "s") => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+
+	test.each<[string, unknown[], string[], number]>([
+		["are a list of text", [["vip", "new"]], ["vip", "new"], 0],
+		["are trimmed, and each counts once", [[" vip ", "vip"]], ["vip"], 0],
+		["of several updates add up", [["a"], ["b", "a"]], ["a", "b"], 0],
+		["are none in an empty list", [[]], [], 0],
+		["are not what is no text", [["a", 7, null, {}, ["x"], true]], ["a"], 5],
+		["are not empty, too long or unprintable", [["", " ", "x".repeat(121), "a\u0007", "\ud800", "ok"]], ["ok"], 5],
+		["are at most 20 of an update", [many(23)], many(20), 3],
+		["are not a single text", ["vip"], [], 1],
+		["are not an object", [{ length: 1, 0: "vip" }], [], 1],
+		["cannot be unset", [null], [], 1],
+	])("%s", (_, lists, labels, leftOut) => expect(labelled(...lists)).toMatchObject({ labels, leftOut }));
+
+	test("are at most 20 of updates that are merged", () => {
+		expect(labelled(many(15), many(5, "t"), many(1, "u"))).toMatchObject({ count: 2, leftOut: 0 });
+	});
+
+	test("of another provider are left out, and never an attribute", () => {
+		const data = { segments: ["a"], tags: ["b"], plan: "pro" };
+		const { labels, attributes, leftOut } = leadingUpdates([stored("login", data)], { label: "tags" });
+		expect({ labels, attributes, leftOut }).toEqual({ labels: ["b"], attributes: { plan: "pro" }, leftOut: 1 });
+		expect(leadingUpdates([stored("login", data)])).toMatchObject({ labels: [], leftOut: 2 });
+	});
+
+	test("are not sent again within 30 days, and remembered without their text", () => {
+		const sent = remember({}, labelKeys(["vip"]), now);
+		expect(unsentLabels(["vip", "new"], sent, now + 30 * day - 1)).toEqual(["new"]);
+		expect(unsentLabels(["vip"], sent, now + 30 * day)).toEqual(["vip"]);
+		expect(JSON.stringify(sent)).not.toContain("vip");
 	});
 });
 
@@ -133,6 +192,15 @@ describe("a person's name", () => {
 		[{ plan: "pro" }, undefined],
 		[{}, undefined],
 	])("of %j is %j", (given, name) => expect(splitName(given).name).toBe(name));
+
+	test.each<[Record<string, Value>, string | null | undefined, Record<string, Value>]>([
+		[{ name: null }, null, {}],
+		[{ nickname: null, plan: null }, null, { plan: null }],
+		[{ firstname: null, lastname: null }, null, {}],
+		[{ firstname: null }, undefined, { firstname: null }],
+		[{ name: null, nickname: "ada" }, "ada", { name: null }],
+		[{ firstname: "Ada", lastname: null }, undefined, { firstname: "Ada", lastname: null }],
+	])("of %j, some of them unset, is %j", (given, name, rest) => expect(splitName(given)).toEqual({ name, rest }));
 
 	// With the fields of an empty form, Crisp would get a nickname of one space.
 	test.each<[Record<string, Scalar>, string | undefined]>([

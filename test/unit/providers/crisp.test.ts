@@ -204,20 +204,113 @@ describe("a login or update", () => {
 		],
 		[
 			"attributes named like fields of Crisp's API are custom data",
-			{ email: "eve@example.com", segments: "vip", notepad: "x", "person.nickname": "y", data: "z", active: 1 },
-			[
-				data(
-					{ email: "eve@example.com", segments: "vip", notepad: "x", "person.nickname": "y", data: "z", active: 1 },
-					1,
-				),
-			],
+			{ email: "eve@example.com", notepad: "x", "person.nickname": "y", data: "z", active: 1 },
+			[data({ email: "eve@example.com", notepad: "x", "person.nickname": "y", data: "z", active: 1 }, 1)],
 		],
 		["a value that is not a scalar is left out", { tags: ["a"], plan: "pro" }, [data({ plan: "pro" }, 1)]],
 		["without attributes costs no request", {}, []],
-		["without usable attributes costs no request", { tags: ["a"], more: null }, []],
+		["without usable attributes costs no request", { tags: ["a"], segments: "vip", more: {}, phone: null }, []],
+		["an unset attribute is an empty value", { plan: null, seats: 1 }, [data({ plan: "", seats: 1 }, 1)]],
+		["a field of the profile cannot be unset", { phone: null, name: null, plan: "pro" }, [data({ plan: "pro" }, 1)]],
 	])("%s", async (_, attributes, requests) => {
 		expect((await deliver([login(attributes)])).requests).toEqual(requests);
 		expect((await deliver([update(attributes)])).requests).toEqual(requests);
+	});
+
+	test("adds segments to those of the profile, with its fields, and each once in 30 days", async () => {
+		const at = (known: Known, ...events: StoredEvent[]) =>
+			deliver(events, known, now, ({ method }) =>
+				method === "GET" ? [200, { error: false, data: { segments: ["old", 7] } }] : done,
+			);
+		const read = { ...profile(undefined, 0), method: "GET" };
+		const first = await at(
+			{},
+			login({ segments: ["vip", "old"], phone: "1", plan: "pro" }),
+			update({ segments: ["b"] }),
+		);
+		const segments = ["old", "vip", "b"];
+		expect(first.requests).toEqual([read, profile({ person: { phone: "1" }, segments }, 0), data({ plan: "pro" }, 2)]);
+		expect(JSON.stringify(first.known)).not.toContain("vip");
+		expect((await at(first.known, login({ segments: ["vip"] }))).requests).toEqual([]);
+		const second = await at(first.known, login({ segments: ["vip", "new"] }));
+		expect(second.requests).toEqual([read, profile({ segments: ["old", "new"] }, 1)]);
+	});
+
+	test("reads the segments anew if adding them has waited for a minute", async () => {
+		const events: [StoredEvent] = [login({ segments: ["vip"] })];
+		const known = await learn(crisp, events[0], [[200, { error: false, data: { segments: ["old"] } }]], { now });
+		expect(sent(crisp.plan(events, known, now + minute))).toMatchObject({ method: "PATCH" });
+		expect(sent(crisp.plan(events, known, now + minute + 1))).toMatchObject({ method: "GET" });
+	});
+
+	describe("with names that Crisp refuses", () => {
+		/** Simulates Crisp refusing custom data by its names, without saying which. */
+		const lowercase =
+			(isName = /^[a-z0-9_-]+$/) =>
+			({ body }: Sent): Reply =>
+				Object.keys((body?.data as object) ?? {}).every((name) => isName.test(name))
+					? done
+					: [400, { error: true, reason: "invalid_data", data: {} }];
+
+		test("is sent once more without them, and they are left out for 30 days", async () => {
+			const all = { plan: "pro", signupDate: "2026", "Last Order": 1, phone: "1" };
+			const first = await deliver([login(all), track("x")], {}, now, lowercase());
+			const { plan, signupDate, "Last Order": last } = all;
+			expect(first.requests).toEqual([
+				profile({ person: { phone: "1" } }, 0),
+				data({ plan, signupDate, "Last Order": last }, 1),
+				data({ plan }, 1),
+				event({ text: "x" }),
+			]);
+			expect(first).toMatchObject({ ends: ["delivered", "delivered"], leftOut: 2 });
+			const changed = login({ ...all, plan: "max", signupDate: "2027" });
+			const second = await deliver([changed], first.known, now, lowercase());
+			expect(second).toMatchObject({ requests: [data({ plan: "max" }, 1)], leftOut: 2 });
+			expect((await deliver([changed], second.known, now + 30 * day, lowercase())).requests).toHaveLength(3);
+		});
+
+		test("alone costs one request, and the login is delivered", async () => {
+			const { requests, ends, leftOut, known } = await deliver([login({ signupDate: "x" })], {}, now, lowercase());
+			expect([requests.length, ends, leftOut]).toEqual([1, ["delivered"], 1]);
+			expect(await deliver([login({ signupDate: "y" })], known)).toMatchObject({ requests: [], leftOut: 1 });
+		});
+
+		test("and for a person who is not there twice is a dead letter for that reason", async () => {
+			const { ends } = await deliver([login({ signupDate: "x" })], {}, now, ({ path }) =>
+				path.endsWith("/profile") ? done : nobody,
+			);
+			expect(ends).toEqual(["dead: unknown_person"]);
+		});
+
+		test("is sent as it is where Crisp takes them", async () => {
+			const all = { plan: "pro", signupDate: "2026" };
+			expect(await deliver([login(all)])).toMatchObject({ requests: [data(all, 1)], leftOut: 0 });
+		});
+
+		test("loses none of them if something else is refused", async () => {
+			const isBad = ({ body }: Sent) => JSON.stringify(body).includes("bad");
+			const lane = [login({ signupDate: "1" }), update({ plan: "bad" }), update({ seatCount: 3 })];
+			const { requests, ends, leftOut } = await deliver(lane, {}, now, (request) => (isBad(request) ? [400] : done));
+			expect(ends).toEqual(["delivered", "dead: http_400", "delivered"]);
+			expect(leftOut).toBe(0);
+			const accepted = requests
+				.filter((request) => !isBad(request))
+				.flatMap(({ body }) => Object.keys(body.data ?? {}));
+			expect(accepted).toEqual(["signupDate", "seatCount"]);
+		});
+
+		test("and a refusal that names one loses no other, and only with that value", async () => {
+			const isBad = ({ body }: Sent) => JSON.stringify(body).includes('"seats":"many"');
+			const refusal: Reply = [
+				400,
+				{ error: true, reason: "invalid_data", data: { message: 'value of "seats" is invalid' } },
+			];
+			const reply = (request: Sent) => (isBad(request) ? refusal : done);
+			const first = await deliver([login({ seats: "many", signupDate: "2026" })], {}, now, reply);
+			expect(first.requests.at(-1)).toEqual(data({ signupDate: "2026" }, 1));
+			expect(first.leftOut).toBe(1);
+			expect((await deliver([login({ seats: 3 })], first.known, now, reply)).requests).toEqual([data({ seats: 3 }, 1)]);
+		});
 	});
 
 	test("counts attributes left out once, even if it takes two requests", () => {
@@ -321,6 +414,12 @@ describe("a person who does not exist at Crisp", async () => {
 
 	test("is created with a nickname from the e-mail, then sent the event again", async () => {
 		expect((await deliver([track("x")], missing)).requests).toEqual([creation("ada"), event({ text: "x" })]);
+	});
+
+	test("is created with the segments of a waiting login", async () => {
+		const lane = await deliver([login({ segments: ["vip"], plan: "pro" })], missing);
+		const { body, ...rest } = creation("ada");
+		expect(lane.requests).toEqual([{ ...rest, body: { ...body, segments: ["vip"] } }, data({ plan: "pro" }, 1)]);
 	});
 
 	test("is created with the name from a waiting login", async () => {

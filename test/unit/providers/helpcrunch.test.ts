@@ -60,7 +60,7 @@ function having(...customers: Customer[]) {
 			customers.push(created);
 			return [201, created];
 		}
-		const id = method === "PATCH" ? Number(path.split("/")[1]) : body.customer;
+		const id = method !== "POST" ? Number(path.split("/")[1]) : body.customer;
 		return customers.some((customer) => customer.id === id) ? [200, {}] : gone;
 	};
 }
@@ -81,6 +81,12 @@ const afterMissing = ({ email, userId }: Person) => {
 	return learn(helpcrunch, track("before", { ...(email && { email }), ...(userId && { userId }) }), nobody, { now });
 };
 
+const tagged = (tags: string[], settles: number) => ({
+	method: "PUT",
+	path: "customers/7/tags",
+	body: { tags: tags.map((name) => ({ name })) },
+	settles,
+});
 const event = (body: object, customer = 7) => ({
 	method: "POST",
 	path: "events",
@@ -281,9 +287,24 @@ describe("a login or update", async () => {
 			{ "customData.name": "x" },
 			[patch(custom({ "customData.name": "x" }), 1)],
 		],
-		["a value that is not a scalar is left out", { tags: ["a"], plan: "pro" }, [patch(custom({ plan: "pro" }), 1)]],
+		[
+			"a value that is not a scalar is left out",
+			{ list: ["a"], segments: ["b"], plan: "pro" },
+			[patch(custom({ plan: "pro" }), 1)],
+		],
 		["without attributes costs no request", {}, []],
-		["without usable attributes costs no request", { tags: ["a"], more: null }, []],
+		["without usable attributes costs no request", { segments: ["a"], tags: "vip", more: {} }, []],
+		[
+			"null clears a field",
+			{ name: null, phone: null, locale: null, plan: null, seats: 1 },
+			[patch({ name: null, phone: null, locale: null, ...custom({ plan: null, seats: 1 }) }, 1)],
+		],
+		["tags are added", { tags: ["vip", "new"] }, [tagged(["vip", "new"], 1)]],
+		[
+			"tags are added before the rest",
+			{ tags: ["vip"], plan: "pro" },
+			[tagged(["vip"], 0), patch(custom({ plan: "pro" }), 1)],
+		],
 	])("%s", async (_, attributes, requests) => {
 		expect((await deliver([login(attributes)])).requests).toEqual(requests);
 		expect((await deliver([update(attributes)])).requests).toEqual(requests);
@@ -329,9 +350,41 @@ describe("a login or update", async () => {
 		expect((await deliver([other], known)).requests).toEqual([patch(custom({ plan: "pro" }), 1, 9)]);
 	});
 
+	test("adds each tag once in 30 days", async () => {
+		const { known } = await deliver([login({ tags: ["vip"] }), update({ tags: ["vip", "b"] })]);
+		expect((await deliver([login({ tags: ["b", "vip"] })], known)).requests).toEqual([]);
+		expect((await deliver([login({ tags: ["c", "vip"] })], known)).requests).toEqual([tagged(["c"], 1)]);
+	});
+
+	test.each(["customData[1].property", "customData.1.value"])(
+		"with an attribute that HelpCrunch refuses as %s is sent once more without it",
+		async (code) => {
+			const reply = ({ body }: Sent): Reply =>
+				JSON.stringify(body).includes("undeclared")
+					? [
+							400,
+							{
+								errors: [
+									{ code: "invalid_request", message: "Invalid" },
+									{ code, message: "This is not right." },
+								],
+							},
+						]
+					: [200, { id: 7 }];
+			const attributes = { planName: "pro", undeclared: 1, phone: "1" };
+			const first = await deliver([login(attributes), track("x")], found, now, reply);
+			expect(first.requests.slice(1)).toEqual([
+				patch({ phone: "1", ...custom({ planName: "pro" }) }, 1),
+				event({ name: "x" }),
+			]);
+			expect(first).toMatchObject({ ends: ["delivered", "delivered"], leftOut: 1 });
+			expect((await deliver([login(attributes)], first.known, now, reply)).requests).toEqual([]);
+		},
+	);
+
 	test("counts attributes left out", () => {
-		expect(helpcrunch.plan([login({ plan: "pro", tags: [], more: {} })], found, now)).toMatchObject({ leftOut: 2 });
-		expect(helpcrunch.plan([login({ tags: [] })], found, now)).toEqual({ kind: "done", settles: 1, leftOut: 1 });
+		expect(helpcrunch.plan([login({ plan: "pro", tags: [7], more: {} })], found, now)).toMatchObject({ leftOut: 2 });
+		expect(helpcrunch.plan([login({ tags: {} })], found, now)).toEqual({ kind: "done", settles: 1, leftOut: 1 });
 	});
 });
 

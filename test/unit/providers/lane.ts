@@ -68,6 +68,10 @@ export interface Delivery {
 	ends: string[];
 	/** Outcome for which the rest waits. */
 	held?: Outcome;
+	/** Time until which the rest waits for an event worth a profile. */
+	awaitedTo?: number;
+	/** Number of attributes left out. */
+	leftOut: number;
 	known: Known;
 }
 
@@ -84,6 +88,7 @@ export async function deliverLane(
 	const requests: Sent[] = [];
 	const ends: string[] = [];
 	let known: Known = before;
+	let leftOut = 0;
 	let [first, ...rest] = lane;
 
 	async function request(events: readonly [StoredEvent, ...StoredEvent[]]): Promise<{ plan: Plan; outcome?: Outcome }> {
@@ -91,7 +96,10 @@ export async function deliverLane(
 		if (plan.kind !== "send") return { plan };
 		if (requests.push(sent(plan)) > most) throw new Error(`More than ${most} requests: ${JSON.stringify(requests)}`);
 		const outcome = await send(provider, plan.request, replies(sent(plan)));
-		if (outcome.kind !== "rejected" || plan.covers === 1) return { plan, outcome };
+		if (outcome.kind !== "rejected") return { plan, outcome };
+		if (outcome.known) known = JSON.parse(JSON.stringify(outcome.known));
+		if (outcome.isAgain) return request(events);
+		if (plan.covers === 1 || outcome.reason === "unknown_person") return { plan, outcome };
 		return request([events[0], ...events.slice(1, Math.ceil(plan.covers / 2))]);
 	}
 	function end(count: number, how: string): void {
@@ -103,11 +111,15 @@ export async function deliverLane(
 	while (first) {
 		const { plan, outcome } = await request([first, ...rest]);
 		if (outcome && "known" in outcome && outcome.known) known = JSON.parse(JSON.stringify(outcome.known));
+		if (plan.kind === "await") return { requests, ends, awaitedTo: plan.until, known, leftOut };
 		if (plan.kind === "discard") end(plan.settles, `discarded: ${plan.reason}`);
 		else if (plan.kind === "refuse") end(1, `dead: ${plan.reason}`);
-		else if (!outcome || outcome.kind === "delivered") end(plan.settles, "delivered");
+		else if (!outcome || outcome.kind === "delivered") {
+			leftOut += plan.leftOut ?? 0;
+			end(plan.settles, "delivered");
+		} else if (outcome.kind === "rejected" && outcome.isAgain) continue;
 		else if (outcome.kind === "rejected") end(1, `dead: ${outcome.reason}`);
-		else if (outcome.kind !== "unknownPerson") return { requests, ends, held: outcome, known };
+		else if (outcome.kind !== "unknownPerson") return { requests, ends, held: outcome, known, leftOut };
 	}
-	return { requests, ends, known };
+	return { requests, ends, known, leftOut };
 }

@@ -178,7 +178,8 @@ describe("a login or update", () => {
 		],
 		["leaves out values that are not scalars", { tags: ["a"], plan: "pro" }, [event({ update: { plan: "pro" } })]],
 		["without attributes costs no request", {}, []],
-		["without usable attributes costs no request", { tags: ["a"], more: null }, []],
+		["without usable attributes costs no request", { tags: ["a"], segments: ["b"], more: null }, []],
+		["leaves out what is unset", { phone: null, plan: "pro" }, [event({ update: { plan: "pro" } })]],
 	])("%s", async (_, attributes, requests) => {
 		for (const make of both) expect((await deliver([make(attributes)])).requests).toEqual(requests);
 	});
@@ -267,6 +268,19 @@ describe("a login or update", () => {
 		]);
 	});
 
+	test("does not send what a later update unsets", async () => {
+		const { requests, leftOut } = await deliver([login({ plan: "pro", seats: 1 }), update({ plan: null })]);
+		expect([requests, leftOut]).toEqual([[event({ update: { seats: 1 } }, 2)], 1]);
+	});
+
+	test("with a name that Vibetrace refuses is sent once more without it", async () => {
+		const reply = ({ body }: Sent): Reply =>
+			JSON.stringify(body).includes("planName") ? [400, { errors: [{ message: "Invalid data format" }] }] : done;
+		const { requests, ends, leftOut } = await deliver([login({ planName: "pro", seats: 1 })], {}, now, reply);
+		expect(requests.at(-1)).toEqual(event({ update: { seats: 1 } }));
+		expect([requests.length, ends, leftOut]).toEqual([2, ["delivered"], 1]);
+	});
+
 	test("with a refused attribute becomes a dead letter without costing its neighbours", async () => {
 		const events = [login({ a: 1 }), update({ plan: "bad" }), update({ b: 2 })];
 		const lane = await deliver(events, {}, now, ({ body }) =>
@@ -310,6 +324,19 @@ describe("a person who does not exist at Vibetrace", async () => {
 
 	test("is created without attributes about consent, then sent the event again", async () => {
 		expect((await deliver([track("x")], missing)).requests).toEqual([upsert({}, 0), event(generic("x"))]);
+	});
+
+	test("is created once more without a name that Vibetrace refuses", async () => {
+		const missing = await learn(vibetrace, login({}), [], { now });
+		const reply = ({ method, body }: Sent): Reply => {
+			if (method !== "PUT") return [404];
+			return JSON.stringify(body).includes("planName")
+				? [400, { errors: [{ message: "Error validating user attributes" }] }]
+				: done;
+		};
+		const { requests, ends, leftOut } = await deliver([login({ planName: "pro", seats: 1 })], missing, now, reply);
+		expect(requests.at(-1)).toEqual(upsert({ seats: 1 }, 1));
+		expect([requests.length, ends, leftOut]).toEqual([3, ["delivered"], 1]);
 	});
 
 	test("is created with the attributes of waiting updates, which settles them", async () => {

@@ -1,0 +1,84 @@
+import type { Rule } from "../config/rule.ts";
+import { setsAttributes } from "../stored-event.ts";
+import { createChoices, effects, type Place } from "./choices.ts";
+import { isOfName, matcherOf, type Named } from "./pattern.ts";
+
+const list = new Intl.ListFormat("en-GB", { type: "conjunction" });
+
+const hasStar = (pattern: string) => pattern.includes("*");
+
+/** Makes an event that a pattern matches, and that others match only if they match all its events. */
+const exampleOf = (pattern: string): Named =>
+	isOfName(pattern) ? { type: "track", name: pattern } : { type: pattern as Named["type"] };
+
+/** Tells whether a pattern surely matches every event that another one matches. */
+function covers(wide: string, narrow: string): boolean {
+	if (wide === narrow || wide === "*") return true;
+	// The star of the narrow pattern stands for any text, as no literal part of the wide one has a star.
+	return narrow !== "*" && (narrow !== "track" || wide === "track") && matcherOf(wide)(exampleOf(narrow));
+}
+
+/** Parts of a rule that it has. */
+const effectsOf = (rule: Rule) => effects.filter((effect) => rule[effect] !== undefined);
+
+/** Tells whether later rules replace all that a rule says, at each of its destinations. */
+function isShadowed(rule: Rule, later: readonly Rule[], names: readonly string[]): boolean {
+	const replaces = (other: Rule, name: string) =>
+		(other.via === undefined || other.via === rule.via) &&
+		other.to?.includes(name) !== false &&
+		covers(other.event, rule.event);
+	return names.every((name) =>
+		effectsOf(rule).every((effect) => later.some((other) => other[effect] !== undefined && replaces(other, name))),
+	);
+}
+
+/** Tells whether events that a rule is about are surely sent to none of its destinations. */
+function isNeverSent(rule: Rule, rules: readonly Rule[], places: readonly Place[]): boolean {
+	// Names decide whether the events of a wide pattern are sent.
+	if (rule.event === "track" || hasStar(rule.event) || rule.send !== undefined) return false;
+	const choose = createChoices(rules);
+	const vias = rule.via === undefined ? [undefined, ...rules.map(({ via }) => via)] : [rule.via];
+	return places.every((place) => vias.every((via) => !choose(exampleOf(rule.event), via, place).isSent));
+}
+
+/** Finds rules that can have no effect, one line each. Names no rule that may have one. `path` leads to the rules. */
+export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], path: string): string[] {
+	return rules.flatMap((rule, index) => {
+		const its = `${path}[${index}]`;
+		const own = places.filter(({ name }) => rule.to?.includes(name) !== false);
+		const unknown = rule.to?.filter((name) => !places.some((place) => place.name === name)) ?? [];
+		const found: string[] = [];
+		if (unknown.length > 0) {
+			const has = places.length > 0 ? list.format(places.map(({ name }) => name)) : "none";
+			found.push(`${its}.to names ${list.format(unknown)}, but the destinations of this site are: ${has}`);
+		}
+		if (own.length === 0) return found;
+		if (
+			isShadowed(
+				rule,
+				rules.slice(index + 1),
+				own.map(({ name }) => name),
+			)
+		)
+			return [...found, `${its} (${rule.event}) has no effect: later rules replace all that it says`];
+		if (isNeverSent(rule, rules, own)) {
+			const to = list.format(own.map(({ name }) => name));
+			return [
+				...found,
+				`${its} (${rule.event}) has no effect: its events are not sent to ${to}. Add send: true, or name them in events`,
+			];
+		}
+		const isExact = !isOfName(rule.event) && rule.event !== "*";
+		const mayChange = rules.some(({ as }) => as !== undefined);
+		const isOfAttributes = isExact && setsAttributes({ type: rule.event }) && !mayChange;
+		if (isOfAttributes && (rule.name !== undefined || rule.color !== undefined))
+			found.push(
+				`${its} (${rule.event}) gives a name or a color, which a ${rule.event} does not have. Add as: "track"`,
+			);
+		if (rule.digest && (isOfAttributes || (rule.event === "confirmation" && !mayChange)))
+			found.push(`${its} (${rule.event}) has digest, but a ${rule.event} is never merged`);
+		if (rule.pick && !rules.some(({ as }) => as === "confirmation"))
+			found.push(`${its} (${rule.event}) has pick, which is for a purchase alone. Add as: "confirmation"`);
+		return found;
+	});
+}

@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { checkConfig } from "../../../server/config/config.ts";
+import { accountsOf, createExplain } from "../../../server/sites.ts";
+import { eventTypes } from "../../../shared/event.ts";
+
+const secret = "credential-of-an-account";
+const { sites } = checkConfig({
+	sites: [
+		{
+			writeKey: "site_a",
+			origins: ["https://a.example"],
+			crisp: { websiteId: "w", identifier: secret, key: secret, createPeople: "verified" },
+			helpcrunch: { apiKey: secret },
+			vibetrace: { apiKey: secret, events: ["*"] },
+			rules: [
+				{ event: "x*", as: "confirmation" },
+				{ event: "login", to: ["vibetrace"], as: "track" },
+				{ event: "page", send: true, digest: true, expires: "2h" },
+			],
+		},
+	],
+});
+const explain = createExplain(new Map(sites.map((site) => [site, accountsOf(site)])));
+
+const event = fc.record(
+	{
+		type: fc.constantFrom(...eventTypes, "purchase"),
+		name: fc.oneof(fc.constantFrom("x", "y"), fc.string()),
+		at: fc.oneof(fc.constant(Date.now()), fc.integer()),
+		person: fc.oneof(
+			fc.record({ email: fc.emailAddress(), userId: fc.string({ minLength: 1 }) }, { requiredKeys: [] }),
+			fc.constant({ userId: "7", ids: { crisp: "p", helpcrunch: 7, vibetrace: "v" } }),
+			fc.jsonValue(),
+		),
+		data: fc.oneof(fc.constant({ orderId: "A" }), fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue()),
+		context: fc.jsonValue(),
+	},
+	{ requiredKeys: [] },
+);
+
+it("an explanation is total: of any JSON it tells the flaw, or follows the requests to an end", () => {
+	fc.assert(
+		fc.property(fc.oneof(event, event, fc.jsonValue()), (raw) => {
+			const before = JSON.stringify(raw);
+			const explanation = explain(raw);
+			expect(JSON.stringify(raw)).toBe(before);
+			if ("flaw" in explanation) {
+				expect(explanation.flaw).not.toBe("");
+				return;
+			}
+			expect(JSON.stringify(explanation)).not.toContain(secret);
+			expect(Object.keys(explanation.destinations)).toEqual(["crisp", "helpcrunch", "vibetrace"]);
+			for (const { sent, requests, cost, ends, reason } of Object.values(explanation.destinations)) {
+				expect(cost).toBe(requests.length);
+				expect(ends !== undefined).toBe(sent);
+				expect(reason).not.toBe("no_progress");
+				if (ends === "delivered") expect(requests.at(-1)?.answer ?? "delivered").toBe("delivered");
+				if (!sent) expect(cost).toBe(0);
+			}
+		}),
+		{ numRuns: 1_000 },
+	);
+});
+
+it("tells that a visitor's event creates nobody where only verified ones may", () => {
+	const explanation = explain({ name: "y" });
+	expect("flaw" in explanation ? {} : explanation.destinations.crisp).toMatchObject({
+		...{ sent: true, ends: "discarded", reason: "unknown_person", cost: 1 },
+	});
+});
