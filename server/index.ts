@@ -10,6 +10,18 @@ export {
 	createCrisp,
 	type MissedEvents,
 } from "./crisp/index.ts";
+export {
+	type AddressDestination,
+	type Answer,
+	type BatchFunction,
+	defineDestination,
+	type EventFunction,
+	type FunctionDestination,
+	type OwnDestination,
+	type OwnOutcome,
+	type PlannedFunctions,
+	type Sending,
+} from "./destinations/destination.ts";
 export type { HookListener, ReceivedHook } from "./inbound/index.ts";
 export { type OpenUrlOptions, type SignedOpen, signOpenUrl } from "./inbound/open-token.ts";
 export { type SignedIdentity, signIdentity } from "./ingest/identity-token.ts";

@@ -12,6 +12,7 @@ import {
 import { steadyClock } from "./delivery/clock.ts";
 import { forgetRoute } from "./delivery/forget.ts";
 import { type RunningDestination, startDelivery } from "./delivery/start-delivery.ts";
+import type { OnOwnFault } from "./destinations/loop-watch.ts";
 import { createBodyRoom } from "./http/body-room.ts";
 import { clientAddress } from "./http/client-address.ts";
 import { createInFlight } from "./http/in-flight.ts";
@@ -22,6 +23,7 @@ import { createIngest } from "./ingest/ingest.ts";
 import { type BackendEvent, createTrack } from "./ingest/track.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
+import { tellMissing } from "./observe/missing.ts";
 import { createObservers, type Observers } from "./observe/observers.ts";
 import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
@@ -75,7 +77,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const steady = steadyClock(Date.now, () => performance.now());
 	/** Time by which the store is read: of the database, if several processes share it. */
 	const now = () => running?.outbox.now?.() ?? steady();
-	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site)]));
+	const onFault: OnOwnFault = (fault) => observers.ownFault(fault);
+	const accounts = new Map(checked.sites.map((site) => [site, accountsOf(site, onFault)]));
 	for (const warning of [...warningsOf(checked), ...warningsOfRules(accounts)]) log.warn(warning);
 	const sites = [...accounts].map(([site, own]) => ingestSite(site, own, sandbox));
 	const inFlight = createInFlight();
@@ -186,11 +189,13 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
+	const stopTelling = tellMissing(outbox, deliveries, log);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });
 	return {
 		outbox,
 		deliveries,
 		async end(graceMs) {
+			stopTelling();
 			stopSweeping();
 			await Promise.all(deliveries.map(({ dispatcher }) => dispatcher.stop(graceMs)));
 		},

@@ -8,6 +8,7 @@ import { problemHandler, RequestError } from "./http/problem.ts";
 import { json, mount, named, type Operation, ok, type Route } from "./http/route.ts";
 import { scriptRoute } from "./http/snippet-file.ts";
 import type { Metrics } from "./observe/metrics.ts";
+import { missingDestinations } from "./observe/missing.ts";
 import { byDestination, worstState } from "./observe/observed.ts";
 import { observeRequests, requestId } from "./observe/request-log.ts";
 import { openApiRoute } from "./openapi/document.ts";
@@ -45,6 +46,7 @@ const readiness = named(
 				z.object({ code: z.literal("newer_schema") }),
 				z.object({ code: z.literal("store_full") }),
 				z.object({ code: z.literal("shared_address") }),
+				z.object({ code: z.literal("destination_missing"), destination: z.string(), waiting: z.number() }),
 				z.object({ code: z.literal("creation_refused"), destination: z.string(), reason: z.string() }),
 			]),
 		),
@@ -95,6 +97,9 @@ export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFau
 					const [hold] = all.flatMap(({ dispatcher }) => dispatcher.creationHold() ?? []);
 					return hold ? [{ code: "creation_refused", destination, reason: hold.reason }] : [];
 				}),
+				...missingDestinations(stats, admin.deliveries()).map(({ name: destination, waiting }) => ({
+					...{ code: "destination_missing", destination, waiting },
+				})),
 				...(isAddressShared() ? [{ code: "shared_address" }] : []),
 			],
 		});

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config/config.ts";
+import { currentDestination } from "./destinations/call.ts";
 import { boundConnections } from "./http/connections.ts";
 import { inTurn } from "./http/in-turn.ts";
 import { hiding } from "./observe/hiding.ts";
@@ -68,6 +69,13 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
+		const destination = currentDestination();
+		if (destination !== undefined) {
+			// Only its name: the message may quote the event.
+			const name = error instanceof Error ? error.name : typeof error;
+			log.error({ destination, error: name }, "a destination's function left an error that nobody handled");
+			return;
+		}
 		// Node would print every property of the error, which may include a request with its headers.
 		log.fatal({ err: error }, "stopped by an error that nobody handled; accepted events are on disk");
 		process.exit(1);

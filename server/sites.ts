@@ -1,5 +1,7 @@
 import type { CheckedSite } from "./config/config.ts";
 import type { DeliveryOptions } from "./config/destination.ts";
+import type { OnOwnFault } from "./destinations/loop-watch.ts";
+import { createOwn } from "./destinations/own.ts";
 import type { ReportedSite } from "./inbound/index.ts";
 import { type Accounts, createProvider, type ProviderName, providerNames } from "./providers/registry.ts";
 import { explain } from "./routing/explain.ts";
@@ -13,9 +15,14 @@ const accountsAt = <Name extends ProviderName>(
 
 export type { Account } from "./routing/route.ts";
 
-/** Makes a site's accounts, one for each provider in its configuration. */
-export const accountsOf = (site: CheckedSite): Account[] =>
-	providerNames.flatMap((name) => accountsAt(name, site[name]));
+/** Makes a site's accounts, one for each provider and destination of its own in its configuration. */
+export const accountsOf = (site: CheckedSite, onFault: OnOwnFault = () => {}): Account[] => [
+	...providerNames.flatMap((name) => accountsAt(name, site[name])),
+	...Object.entries(site.destinations ?? {}).map(([name, own]) => ({
+		provider: createOwn(name, own, onFault),
+		options: { ...own, budget: undefined },
+	})),
+];
 
 /** Makes the function that explains what the destinations of an event would be sent, by sites with their accounts. */
 export function createExplain(accounts: ReadonlyMap<CheckedSite, readonly Account[]>) {

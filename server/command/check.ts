@@ -59,6 +59,10 @@ async function askRight({ name: right, request }: Right, send: Connector["send"]
 
 /** Sends a provider's probe, and asks for each right. The answer is in words that follow the destination's name. */
 async function askLive({ provider }: Account) {
+	if (!provider.probe) {
+		const answer = "is not checked: it has no probe";
+		return { destination: provider.name, ok: true, isTaken: false, answer, status: undefined, ms: 0, rights: [] };
+	}
 	const before = performance.now();
 	const outcome = await provider.send(provider.probe, new AbortController().signal);
 	const ms = Math.round(performance.now() - before);

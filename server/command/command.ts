@@ -17,7 +17,7 @@ const options = {
 	live: { type: "boolean", help: "ask each provider whether it accepts the credentials" },
 	url: { type: "string", value: "URL", help: "address of the proxy; default http://127.0.0.1:8788" },
 	email: { type: "string", value: "E", help: "the person's e-mail" },
-	destination: { type: "string", value: "D", help: `only those for ${names}` },
+	destination: { type: "string", value: "D", help: `only those for ${names}, or your own` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
 	adopt: { type: "boolean", help: "a tag more, which observes the calls of other trackers" },

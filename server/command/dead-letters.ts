@@ -23,10 +23,21 @@ type Page = z.infer<typeof pageSchema>;
 /** Selects dead letters by the given arguments, which must all fit. Selects every dead letter if none is given. */
 function selected(given: Arguments) {
 	const { destination, reason } = given;
-	if (destination !== undefined && !providerNames.some((name) => name === destination)) {
-		throw new UsageError(`there is no destination "${destination}", only ${providerNames.join(", ")}`);
-	}
 	return { ids: idsOf(given, "a dead letter"), destination, reason };
+}
+
+const namesSchema = z
+	.object({ destinations: z.record(z.string(), z.unknown()) })
+	.transform(({ destinations }) => Object.keys(destinations));
+
+/** Checks the name of a destination; asks the proxy for those that are not providers. Throws {@link UsageError}. */
+async function checkDestination({ destination, url }: Arguments): Promise<void> {
+	const isAmong = (names: readonly string[]) => destination === undefined || names.includes(destination);
+	if (isAmong(providerNames)) return;
+	const own = await ask(url, { key: "EVENTFERRY_ADMIN_TOKEN", answer: namesSchema, path: "/admin/stats" });
+	if (isAmong(own)) return;
+	const all = [...new Set([...providerNames, ...own])];
+	throw new UsageError(`there is no destination "${destination}", only ${all.join(", ")}`);
 }
 
 const isEverything = (selection: ReturnType<typeof selected>) =>
@@ -187,6 +198,7 @@ Examples:
 		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
 		if (!perform)
 			throw new UsageError(`deadletters needs list, show, replay or discard${action && `, not "${action}"`}`);
+		await checkDestination(given);
 		await perform(given);
 		return 0;
 	},

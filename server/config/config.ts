@@ -3,7 +3,6 @@ import type * as z from "zod";
 import { withTlsOf } from "../outbox/postgres/tls.ts";
 import { sqliteFile } from "../outbox/store-url.ts";
 import { isRecord } from "../providers/json.ts";
-import type { ProviderName } from "../providers/registry.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type CheckedConfig, type Config, configSchema } from "./schema.ts";
@@ -20,6 +19,8 @@ type Environment = Record<string, string | undefined>;
 export const defineConfig = (config: Config): Config => config;
 
 const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
+
+const property = (value: unknown, name: string): unknown => asRecord(value)[name];
 
 const sitesIn = (config: unknown): unknown[] => {
 	const { sites } = asRecord(config);
@@ -97,7 +98,7 @@ export interface LoadOptions {
 	file?: string | false | undefined;
 	/** Default `process.env`. */
 	env?: Environment;
-	/** Whether variables of the providers' accounts are read; default true. */
+	/** Whether variables of accounts are read; default true. */
 	accounts?: boolean;
 	/** Configuration to start from if `file` is `false`. */
 	defaults?: Record<string, unknown>;
@@ -113,7 +114,7 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 	if (file !== false) config = await readConfigFile(file).catch((error) => addMistakes(fileMistakes, error));
 	const settings: (Variable & { value: unknown })[] = [];
 	for (const variable of variables) {
-		if (variable.provider !== undefined && !accounts) continue;
+		if (variable.account !== undefined && !accounts) continue;
 		try {
 			const text = readVariable(variable.name, env);
 			if (text !== undefined) settings.push({ ...variable, value: variable.convert(text) });
@@ -122,12 +123,12 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 		}
 	}
 	const sites = sitesIn(config);
-	/** Whether the site has an account with the provider; else its base URL and budget in the environment are ignored. */
-	const hasAccount = (provider: ProviderName) =>
-		asRecord(sites[0])[provider] !== undefined ||
-		settings.some((each) => each.provider === provider && each.isCredential);
-	for (const { name, path, provider, value } of settings) {
-		if (provider !== undefined && !hasAccount(provider)) continue;
+	/** Whether the site has the account; else its base URL and budget in the environment are ignored. */
+	const hasAccount = (account: string) =>
+		account.split(".").reduce(property, sites[0]) !== undefined ||
+		settings.some((each) => each.account === account && each.isCredential);
+	for (const { name, path, account, value } of settings) {
+		if (account !== undefined && !hasAccount(account)) continue;
 		if (path.startsWith("sites.") && sites.length > 1) {
 			mistakes.push({ name, message: "is for one site, but the configuration file has several: set it there" });
 		} else config = withValue(config, path.split("."), value);

@@ -5,7 +5,7 @@ import { commonOptions } from "../providers/options.ts";
 import { definitions, type ProviderName, providerNames } from "../providers/registry.ts";
 
 /** Options about deliveries, the same for every provider. */
-const deliveryOptions = {
+export const deliveryOptions = {
 	/** Events that are delivered, by type, name, or name with `*`; default all but `page`. */
 	events: z.array(eventPattern).optional(),
 	/** Maximum of requests per day, minute or second, whichever the provider's limit is for; default: that limit. */
@@ -42,5 +42,6 @@ export const destinations = Object.fromEntries(
 ) as Destinations;
 
 /** Whether a site's events are delivered anywhere. */
-export const hasDestination = (site: { [Name in ProviderName]?: object | undefined }): boolean =>
-	providerNames.some((name) => site[name] !== undefined);
+export const hasDestination = (
+	site: { [Name in ProviderName]?: object | undefined } & { destinations?: object | undefined },
+): boolean => providerNames.some((name) => site[name] !== undefined) || Object.keys(site.destinations ?? {}).length > 0;

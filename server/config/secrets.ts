@@ -1,4 +1,5 @@
 import { isRecord } from "../providers/json.ts";
+import { providerNames } from "../providers/registry.ts";
 import { variables } from "./variables.ts";
 
 /** A secret in a configuration. */
@@ -14,10 +15,12 @@ export interface Secret {
 
 const isSecret = (name: string) => name !== "writeKey" && /key|token|secret/i.test(name);
 
+const isProvider = (account: string | undefined) => providerNames.some((name) => name === account);
+
 /** Names of the options whose secrets a provider makes, each for one account. */
 const credentials = new Set(
 	variables
-		.filter(({ isCredential }) => isCredential)
+		.filter(({ isCredential, account }) => isCredential && isProvider(account))
 		.map(({ path }) => path.replace(/^.*\./, ""))
 		.filter(isSecret),
 );
@@ -30,7 +33,8 @@ export function secretsIn(value: unknown, path: string[] = []): Secret[] {
 		// Names of fields in rules are those of the site's events.
 		if (name === "rules") return [];
 		const place = [...path, name];
-		if (!isSecret(name)) return secretsIn(inner, place);
+		// A destination of your own may have such a name.
+		if (!isSecret(name) || isRecord(inner)) return secretsIn(inner, place);
 		const values = [inner].flat().filter((each) => typeof each === "string");
 		return values.map((each) => ({ path: place.join("."), name, value: each, holder: value }));
 	});

@@ -5,6 +5,7 @@ import { eventType } from "../providers/event-pattern.ts";
 import { text } from "../providers/options.ts";
 import { canVerifyHooks, definitions, providerNames, reporterNames } from "../providers/registry.ts";
 import { type Destinations, destinations, hasDestination } from "./destination.ts";
+import { type OwnDestinations, ownDestinations } from "./own-destination.ts";
 import { ruleSchema } from "./rule.ts";
 
 /** Conditions under which a configuration is checked. */
@@ -83,7 +84,12 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 	rules: z.array(ruleSchema).default([]),
 });
 
-export type SiteSchema = z.ZodObject<ReturnType<typeof siteOptions> & Destinations, z.core.$strict>;
+type OwnOption = {
+	/** Destinations of your own, by name: functions, and addresses that get signed web hooks. */
+	destinations: OwnDestinations;
+};
+
+export type SiteSchema = z.ZodObject<ReturnType<typeof siteOptions> & Destinations & OwnOption, z.core.$strict>;
 
 /** Condition of the checks of a whole site: they run even if an option is wrong, so that all is reported at once. */
 const isObject = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
@@ -93,10 +99,10 @@ const titles = either.format(providerNames.map((name) => definitions[name].title
 /** The schema of a site. */
 export const siteSchema = (circumstances: Circumstances): SiteSchema =>
 	z
-		.strictObject({ ...siteOptions(circumstances), ...destinations })
+		.strictObject({ ...siteOptions(circumstances), ...destinations, destinations: ownDestinations })
 		.refine((site) => !circumstances.needsDestination || hasDestination(site), {
 			path: ["destinations"],
-			message: `are missing: set the credentials of ${titles}`,
+			message: `are missing: set the credentials of ${titles}, or WEBHOOK_URL`,
 			when: isObject,
 		})
 		.refine(({ identity, identitySecrets }) => identity !== "verified" || identitySecrets?.length, {

@@ -8,9 +8,9 @@ export interface Variable {
 	path: string;
 	/** Converts the variable's text to the option's value. Leaves unsuitable text as it is, for the schema to refuse. */
 	convert(text: string): unknown;
-	/** Provider whose account has the option; absent for all other options. */
-	provider?: ProviderName;
-	/** Whether the option is required in an account. */
+	/** Path of the account that has the option, within its site; absent for all other options. */
+	account?: string;
+	/** Whether the option makes an account; else it is ignored without one. */
 	isCredential?: boolean;
 }
 
@@ -57,14 +57,26 @@ function variablesOf(provider: ProviderName): Variable[] {
 	return Object.entries(own).map(([name, option]) => {
 		const schema = schemas[option];
 		const isCredential = schema !== undefined && !z.safeParse(schema, undefined).success;
-		return { ...variableAt(name, `sites.0.${provider}.${option}`), provider, isCredential };
+		return { ...variableAt(name, `sites.0.${provider}.${option}`), account: provider, isCredential };
 	});
 }
+
+/** Variables of the one destination of your own that the environment can name. */
+const webhook = "destinations.webhook";
+const webhookVariables = [
+	["WEBHOOK_URL", "url"],
+	["WEBHOOK_SECRET", "secret"],
+].map(([name = "", option]) => ({
+	...variableAt(name, `sites.0.${webhook}.${option}`),
+	account: webhook,
+	isCredential: true,
+}));
 
 /** All variables that set options, in the order in which help texts list them. */
 export const variables: readonly Variable[] = [
 	...Object.entries(ownPaths).map(([name, path]) => variableAt(name, path)),
 	...providerNames.flatMap(variablesOf),
+	...webhookVariables,
 ];
 
 /** Names an option for people: by its variable if it has one and there is one site at most, else by its path. */
@@ -80,8 +92,9 @@ export const configVariables = [...variables.map(({ name }) => name), "EVENTFERR
 
 /** Lists the variables of a destination's address and credentials, to be checked if the provider refuses them. */
 export function accountVariables(destination: string): string[] {
+	if (webhook.endsWith(`.${destination}`)) return webhookVariables.map(({ name }) => name);
 	const provider = providerNames.find((name) => name === destination);
-	if (provider === undefined) return [];
+	if (provider === undefined) return [`destinations.${destination}`];
 	const secrets: readonly string[] = definitions[provider].hooks?.secrets ?? [];
 	return Object.entries(definitions[provider].variables)
 		.filter(([, option]) => option !== "budget" && !secrets.includes(option))

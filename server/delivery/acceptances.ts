@@ -1,5 +1,7 @@
 /** Number of lanes refused, before any was accepted, from which a refusal is taken for one of the account. */
 const lanesOfAccount = 30;
+/** Number of people refused in a row from which, without a probe, a refusal is taken for one of the account. */
+const peopleOfAccount = 3;
 /** Maximum number of lanes that are remembered as limited. */
 const limitedMost = 1_000;
 
@@ -16,6 +18,8 @@ interface Accepted {
 export function createAcceptances() {
 	const accepted = new Map<string, Accepted[]>();
 	const refused = new Map<string, Set<number>>();
+	/** People refused since a request was last accepted, up to three. */
+	const refusedInTurn = new Set<string>();
 	/** Times at which lanes met a limit that was not known to be theirs alone. */
 	const limited = new Map<number, number>();
 	/** Lanes that met a limit of their own since a request was last accepted. */
@@ -34,6 +38,7 @@ export function createAcceptances() {
 			refused.delete(purpose);
 			limited.delete(lane);
 			limitedInTurn.clear();
+			refusedInTurn.clear();
 		},
 
 		/** Records a refusal. Tells whether it seems to be of the account: many lanes were refused, and none accepted yet. */
@@ -43,6 +48,12 @@ export function createAcceptances() {
 			refused.set(purpose, lanes);
 			if (lanes.size < lanesOfAccount) lanes.add(lane);
 			return lanes.size >= lanesOfAccount;
+		},
+
+		/** Records a refusal where no probe can tell. Tells whether it seems to be of the account: three people met it. */
+		refusedPerson(person: string): boolean {
+			if (refusedInTurn.size < peopleOfAccount) refusedInTurn.add(person);
+			return refusedInTurn.size >= peopleOfAccount;
 		},
 
 		hasOther,

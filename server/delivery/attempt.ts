@@ -4,6 +4,7 @@ import type { StoredEvent } from "../stored-event.ts";
 import { createAcceptances } from "./acceptances.ts";
 import type { Context } from "./context.ts";
 import { createCreations } from "./creations.ts";
+import { createDoubts } from "./doubts.ts";
 import type { GroupHold } from "./group-hold.ts";
 import { planLease, withoutExpired } from "./leading.ts";
 import type { Probe } from "./probe.ts";
@@ -23,6 +24,7 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 	const { provider, outbox, now, random, signal, notify } = context;
 	const creations = createCreations(context);
 	const acceptances = createAcceptances();
+	const doubts = createDoubts(context, hold, probe, acceptances);
 	let sent = 0;
 
 	/** Tells the hold about an outcome. After many failures, the probe decides whether the destination is out of order. */
@@ -36,18 +38,9 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		await hold.tell((each) => (isWell ? each.answered(now()) : each.pause(outcome.reason, now())), isProbe);
 	}
 
-	const isWell = async (): Promise<boolean> => !signal.aborted && (await probe.succeeds());
-
-	/** Tells whether a limit, with or without a time, is of one lane alone. */
-	async function isOwnLimit(hasTime: boolean, purpose: string, lane: number, isProbe: boolean): Promise<boolean> {
-		const isRunning = isProbe || hold.state().kind === "running";
-		// Guard (SECURITY.md): limit-of-event
-		const isDoubtful = isRunning && acceptances.mayBeOfLane(purpose, lane, { isAfterWait: isProbe, hasTime });
-		return acceptances.isLimitOfLane(lane, isDoubtful && (await isWell()), now());
-	}
-
 	/** Sends the planned request of a lane. Sends nothing while another process probes the destination. */
-	async function request(plan: Plan, { lane, attempts, failingSince = now() }: Lease): Promise<Result> {
+	async function request(plan: Plan, lease: Lease): Promise<Result> {
+		const { lane, attempts, failingSince = now() } = lease;
 		if (plan.kind !== "send") return { plan };
 		const { purpose } = plan.request;
 		const isCreation = purpose === "create";
@@ -66,17 +59,14 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		}
 		if (outcome.kind !== "paused" && outcome.kind !== "wait") return result;
 		// Guard (SECURITY.md): refusal-of-event
-		const isRefusal = outcome.kind === "paused" || outcome.isUnsure === true;
-		const isLimit = outcome.kind === "wait" && !isRefusal;
-		const hasTime = isLimit && outcome.forMs !== undefined;
-		const isOfEvent = isLimit ? await isOwnLimit(hasTime, purpose, lane, isProbe) : isRefusal && (await isWell());
+		const isOfEvent = await doubts.isOfEvent(outcome, purpose, lease, isProbe);
 		if (!isOfEvent) return result;
 		// Guard (SECURITY.md): refusal-of-account
-		const isOfAccount = !isCreation && !isLimit && acceptances.refused(purpose, lane);
+		const isOfAccount = !isCreation && !doubts.isLimit(outcome) && acceptances.refused(purpose, lane);
 		if (isOfAccount) return result;
 		// Guard (SECURITY.md): creation-hold
 		const held = isCreation ? creations.refused(lane, outcome.reason) : undefined;
-		const areOthersAccepted = acceptances.hasOther(purpose, lane, failingSince);
+		const areOthersAccepted = doubts.isFault(outcome, purpose, lane, failingSince);
 		return { ...result, isOfEvent: true, areOthersAccepted, postponedTo: held?.until };
 	}
 
@@ -91,9 +81,11 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		// A request cut off by the stop says nothing about the destination.
 		if (signal.aborted && outcome?.kind === "retry") return { settlement: { lease, now: at }, ...common };
 		await tell(lease.lane, result);
-		// After the limit another lane is tried first: the answer may be to the content of this one's event.
+		// After the hold another lane is tried first: the answer may be to the content of this one's event.
 		const ownWait = outcome?.kind === "wait" && result.isOfEvent ? (outcome.forMs ?? 0) : 0;
-		const postponedTo = outcome?.kind === "wait" ? Math.max(hold.until(), at + ownWait) + 1_000 : result.postponedTo;
+		const isTurnOfOthers =
+			outcome?.kind === "wait" || (outcome?.kind === "paused" && !probe.exists && !result.isOfEvent);
+		const postponedTo = isTurnOfOthers ? Math.max(hold.until(), at + ownWait) + 1_000 : result.postponedTo;
 		const aliases = learntAliases(provider, known, outcome);
 		const settlement = settlementOf(lease, { ...result, postponedTo }, at, random);
 		return { settlement: { ...withoutExpired(settlement, captured, provider.name), aliases }, ...common };

@@ -68,7 +68,7 @@ async function removeAt(
 	person: Someone,
 	known: string[],
 ): Promise<Omit<Forgetting, "queued" | "deadLetters">> {
-	if (!provider.remove) return { profile: "not_supported", reason: "the provider has no known API to delete a person" };
+	if (!provider.remove) return { profile: "not_supported", reason: "the destination has no way to delete a person" };
 	// A request under way could create the person anew.
 	await dispatcher.quiet(keysOf(person));
 	try {

@@ -81,7 +81,8 @@ export function createGroupHold({ outbox, destination, provider, now, retryMs, s
 		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
 		until: () => (isFresh && hold.state().kind === "paused" ? 0 : Math.min(hold.until(), latest)),
 		probing: () => hold.probing(),
-		isPaused: () => hold.isPaused(),
+		/** Tells whether the hold is a pause that the provider's own probe ends. Without a probe, an event does. */
+		isPaused: () => provider.probe !== undefined && hold.isPaused(),
 		isSuspect: () => hold.isSuspect(),
 		/** Returns the hold as last seen in the store. */
 		stored: () => stored,

@@ -1,4 +1,4 @@
-import type { Outcome } from "../providers/provider.ts";
+import type { Outcome, PlannedRequest } from "../providers/provider.ts";
 import type { Purse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import type { GroupHold } from "./group-hold.ts";
@@ -21,26 +21,30 @@ export function createProbe({ provider, now, signal, notify }: Context, purse: P
 	let succeededAt = Number.NEGATIVE_INFINITY;
 	let asking: Promise<boolean> | undefined;
 
-	async function send(): Promise<Outcome> {
+	async function send(request: PlannedRequest): Promise<Outcome> {
 		purse.spend();
 		sent += 1;
 		const startedAt = now();
-		const outcome = await provider.send(provider.probe, signal);
+		const outcome = await provider.send(request, signal);
 		if (outcome.kind === "delivered") succeededAt = now();
 		notify({ kind: "probe", outcome, ms: now() - startedAt });
 		return outcome;
 	}
 
 	async function ask(): Promise<boolean> {
+		if (!provider.probe) return false;
 		await purse.fill();
-		return purse.tokens() > 0 && (await send()).kind === "delivered";
+		return purse.tokens() > 0 && (await send(provider.probe)).kind === "delivered";
 	}
 
 	return {
 		/** Number of probes sent so far. */
 		sent: () => sent,
 
-		/** Tells whether the destination takes requests. Simultaneous questions share one probe. */
+		/** False if the provider has no probe. */
+		exists: provider.probe !== undefined,
+
+		/** Tells whether the destination takes requests, for sure. Simultaneous questions share one probe. */
 		async succeeds(): Promise<boolean> {
 			if (now() - succeededAt < keptMs) return true;
 			asking ??= ask().finally(() => {
@@ -51,8 +55,8 @@ export function createProbe({ provider, now, signal, notify }: Context, purse: P
 
 		/** Probes a destination whose pause is over, unless another process does. The purse must have a token. */
 		async endPause(): Promise<void> {
-			if (!(await hold.probe())) return;
-			const outcome = await send();
+			if (!provider.probe || !(await hold.probe())) return;
+			const outcome = await send(provider.probe);
 			const isWell = outcome.kind === "delivered";
 			const change = (each: Hold) => (isWell ? each.released(now()) : tellHold(each, outcome, noLane, now()));
 			if (!signal.aborted) await hold.tell(change, true);

@@ -55,7 +55,8 @@ const endingOf = (count: number, ending: Ending) => (count > 0 ? { count, ending
 /** Decides the settlement of a lease by the tables in ARCHITECTURE.md. Pure; `at` is ms since the epoch. */
 export function settlementOf(lease: Lease, result: Result, at: number, random: () => number): Settlement {
 	const { plan, outcome, isOfEvent = false, areOthersAccepted = false, postponedTo } = result;
-	const settlement: Settlement = { lease, now: at };
+	const learnt = outcome && "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
+	const settlement: Settlement = { lease, now: at, known: learnt };
 	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
 		endingOf(1, { kind: "dead", reason, ...more });
 	if (plan.kind === "await") return { ...settlement, awaitedTo: plan.until, isOnTheWay: true };
@@ -68,27 +69,26 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 	if (!outcome) return { ...settlement, isOnTheWay: true };
 	const failed = { dueAt: (postponedTo ?? at) + fullJitter(lease.attempts + 1, random) };
 	const isTooLong = at - (lease.failingSince ?? at) >= failingMostMs;
-	const learnt = "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const sent: Settlement = { ...settlement, sent: true };
 	const isEndless = lease.requests + 1 >= requestsPerEvent;
 	switch (outcome.kind) {
 		case "delivered": {
 			const isOnTheWay = plan.settles === 0;
 			if (isOnTheWay && isEndless) return { ...sent, ended: dead("no_progress") };
-			return { ...sent, known: learnt, ...delivered, isOnTheWay: isOnTheWay || plan.keepsTurn === true };
+			return { ...sent, ...delivered, isOnTheWay: isOnTheWay || plan.keepsTurn === true };
 		}
 		case "unknownPerson": {
 			const ended = isEndless ? dead("no_progress") : undefined;
 			// Shows later events too: they may hold the name with which the person is created.
-			return { ...sent, known: learnt, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isEndless };
+			return { ...sent, narrowTo: deliveriesPerLease, ended, isOnTheWay: !isEndless };
 		}
 		case "rejected": {
 			const { reason, message, status, isAgain = false } = outcome;
-			if (isAgain && !isEndless) return { ...sent, known: learnt, isOnTheWay: true };
+			if (isAgain && !isEndless) return { ...sent, isOnTheWay: true };
 			// Several updates were refused as one request. Half as many are sent next, to find the one at fault.
 			const isSeveral = plan.covers > 1 && reason !== "unknown_person";
-			if (isSeveral && !isEndless) return { ...sent, known: learnt, narrowTo: Math.ceil(plan.covers / 2) };
-			return { ...sent, known: learnt, ended: dead(reason, { status, message }) };
+			if (isSeveral && !isEndless) return { ...sent, narrowTo: Math.ceil(plan.covers / 2) };
+			return { ...sent, ended: dead(reason, { status, message }) };
 		}
 		case "wait":
 		case "paused": {
@@ -101,10 +101,10 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 			return { ...settlement, failed };
 		}
 		case "retry": {
-			const { reason, status, unreadable = false } = outcome;
+			const { reason, message, status, unreadable = false, forMs = 0 } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
-			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status }) };
-			return { ...settlement, failed: { ...failed, unreadable } };
+			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status, message }) };
+			return { ...settlement, failed: { dueAt: failed.dueAt + forMs, unreadable } };
 		}
 	}
 }

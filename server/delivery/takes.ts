@@ -11,7 +11,7 @@ const takeAgainMs = 60_000;
 
 /** Leases lanes, and remembers when to lease more. flow.ts tells when `readyAt` changes. */
 export function createTakes(context: Context, openLeases: OpenLeases, purse: Purse, hold: GroupHold) {
-	const { destination, outbox, now } = context;
+	const { destination, provider, outbox, now } = context;
 	let readyAt = 0;
 	let served = 0;
 	let isMore = false;
@@ -38,7 +38,8 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 			const taken = await outbox.take({
 				destination,
 				lanes,
-				deliveries: deliveriesPerLease,
+				deliveries: provider.batch ?? deliveriesPerLease,
+				isMixed: provider.batch !== undefined,
 				served,
 				reservedOnly,
 				hold: before,

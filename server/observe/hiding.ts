@@ -3,6 +3,8 @@ import type { CheckedConfig } from "../config/config.ts";
 /** Length of the shortest secret that is hidden: a shorter one would match parts of every line. */
 const shortestHidden = 6;
 const hidden = "***";
+/** Length from which a part of a destination's address may be a credential. */
+const longPart = 16;
 /** Matches e-mails, percent-encoded ones too, and JWTs. Captures JSON escapes first, so that they stay as they are. */
 const personal =
 	/(\\(?:u[\da-f]{4}|.))|[^\s"'<>()[\]{}:;,/\\@=?&]{1,100}(?:@|%40)[^\s"'<>()[\]{}:;,/\\@=?&]+|\beyJ[\w-]{1,512}\.[\w-]{0,8192}\.[\w-]*/gi;
@@ -10,6 +12,7 @@ const personal =
 /** Collects the secrets of a configuration by the names of its fields, and the Basic credentials made of them. */
 function collectSecrets(value: unknown, name = ""): string[] {
 	if (typeof value === "string") {
+		if (name === "url") return value.split(/[/?&=]/).filter((part) => part.length >= longPart && !part.includes("."));
 		const password = name === "store" && URL.canParse(value) ? [new URL(value).password] : [];
 		return name !== "writeKey" && /key|token|secret|identifier/i.test(name) ? [value] : password;
 	}

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Notice } from "../delivery/dispatcher.ts";
+import type { OwnFault } from "../destinations/loop-watch.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
@@ -43,6 +44,12 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 			if (!(error instanceof StoreUnavailableError)) {
 				logFault("a request could not be handled", { err: error, requestId }, kindOfError(error));
 			} else if (isUp()) logFault("the store is not available", { reason: error.message });
+		},
+		/** Logs a fault of a destination's function, each destination's once a minute. */
+		ownFault({ kind, ...fault }: OwnFault): void {
+			const what = kind === "blocked" ? "blocked the event loop" : "threw";
+			const who = "destination" in fault ? fault.destination : fault.destinations.join();
+			logFault(`a destination's function ${what}`, fault, `${kind} ${who}`);
 		},
 		ingested(notice: IngestNotice): void {
 			metrics.ingested(notice);

@@ -8,6 +8,8 @@ export interface TakeRequest {
 	lanes: number;
 	/** Maximum number of deliveries of each lane. */
 	deliveries: number;
+	/** True if one request may deliver events of any kind: a lease does not end with an `alone` delivery then. */
+	isMixed?: boolean;
 	/** Number of lanes leased before; every tenth lease goes to the lane that has waited longest. */
 	served: number;
 	/** Restricts the leases to lanes that may spend the reserve. */

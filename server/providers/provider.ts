@@ -9,10 +9,18 @@ export type Lane = readonly [StoredEvent, ...StoredEvent[]];
 export interface Connector {
 	/** Limit of the provider, from which the default budget and the length of a wait after a limit follow. */
 	readonly allowance: Allowance;
-	/** A cheap request that changes nothing. Its success proves that the address and the credentials are right. */
-	readonly probe: PlannedRequest;
+	/**
+	 * A cheap request that changes nothing. Its success proves that the address and the credentials are right. Without one,
+	 * events tell: a refusal pauses the destination once three people in a row have met it.
+	 */
+	readonly probe?: PlannedRequest;
 	/** The rights that deliveries need, beside that of the probe. Absent if the provider knows no separate rights. */
 	readonly rights?: readonly Right[];
+	/**
+	 * Maximum number of leading events that a plan is shown, of any types. Without it a plan is shown up to 100, which end
+	 * with the first that does not only set attributes.
+	 */
+	readonly batch?: number;
 	/** Tells whether events of this person can be delivered. */
 	addresses(person: Person): boolean;
 	/** Tells whether an event may become part of a digest, if a rule says so. Absent if every event may. */
@@ -113,8 +121,8 @@ export interface PlannedRequest {
 	method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 	/** Path segments, not encoded. */
 	path: readonly string[];
-	query?: Record<string, string>;
-	body?: Record<string, unknown>;
+	query?: Record<string, string> | undefined;
+	body?: Record<string, unknown> | undefined;
 	/** Knowledge of the person after delivery. */
 	ifDelivered: Known;
 	/** Knowledge of the person after an answer that they do not exist; absent if that answer ends the event. */
@@ -136,22 +144,47 @@ interface SentAttributes {
 	now: number;
 }
 
-/** The meaning of an answer. `known` replaces the knowledge of the person. */
+/** The meaning of an answer. `known` replaces the knowledge of the person. `message` is kept in the dead letter. */
 export type Outcome =
 	| { kind: "delivered"; known: Known; status?: number }
-	/** Try again later. An `unreadable` answer may be a success, so the event is repeated a few times only. */
-	| { kind: "retry"; reason: string; status?: number; unreadable?: true }
+	/**
+	 * Try again later, after `forMs` at the earliest. An `unreadable` answer may be a success, so the event is repeated a
+	 * few times only.
+	 */
+	| {
+			kind: "retry";
+			reason: string;
+			message?: string;
+			status?: number;
+			unreadable?: true;
+			forMs?: number | undefined;
+			known?: Known | undefined;
+	  }
 	/**
 	 * A limit is reached: no request to this destination for a while, for `forMs` if the provider said so. `isUnsure` is
 	 * true if the answer may mean a limit of this request alone; the probe decides, as for `paused`.
 	 */
-	| { kind: "wait"; reason: string; status?: number; forMs?: number | undefined; isUnsure?: true }
+	| {
+			kind: "wait";
+			reason: string;
+			status?: number;
+			forMs?: number | undefined;
+			isUnsure?: true;
+			known?: Known | undefined;
+	  }
 	/**
 	 * Credentials, account or plan are refused. If the probe succeeds afterwards, the refusal is of this request alone, or
 	 * of all that create profiles.
 	 */
-	| { kind: "paused"; reason: string; status?: number }
+	| { kind: "paused"; reason: string; status?: number; known?: Known | undefined }
 	/** The person does not exist. `known` makes the next plan find or create them. */
 	| { kind: "unknownPerson"; known: Known; status?: number }
 	/** This event is refused for good; if `isAgain` is true, only this request, and `known` makes another one of the event. */
-	| { kind: "rejected"; reason: string; message?: string | undefined; status?: number; known?: Known; isAgain?: true };
+	| {
+			kind: "rejected";
+			reason: string;
+			message?: string | undefined;
+			status?: number;
+			known?: Known | undefined;
+			isAgain?: true;
+	  };

@@ -13,6 +13,12 @@ import { type ExpectedEvent, findDelivery, type SandboxDelivery } from "./wait-f
 
 export type { CrispCredentials } from "./crisp/crisp.ts";
 export type { CrispRelay } from "./crisp/relay.ts";
+export {
+	type DestinationCheck,
+	DestinationTestError,
+	type DestinationTestOptions,
+	testDestination,
+} from "./destination/testing.ts";
 export type { Fault } from "./faults.ts";
 export type { HelpcrunchCredentials } from "./helpcrunch/helpcrunch.ts";
 export type { NewPerson, SandboxEvent, SandboxPerson } from "./people.ts";

@@ -17,6 +17,7 @@ export const sections = {
 		"segment",
 		"slowDisk",
 		"delivery",
+		"ownFunction",
 		"latency",
 		"limit",
 		"hog",

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import express from "express";
-import { createProxy } from "../../server/index.ts";
+import { createProxy, defineDestination } from "../../server/index.ts";
 import type { Stats } from "../../shared/admin.ts";
 import type { Answers } from "./child.ts";
 import { origin, writeKey } from "./events.ts";
@@ -15,6 +15,8 @@ export interface ProxyOptions {
 	sink: string;
 	/** Number of destinations that each event goes to, 1 to 3. */
 	destinations: number;
+	/** The only destination: Crisp, or a function that posts events; default as many providers as `destinations` says. */
+	only?: "crisp" | "function";
 	/** URL of the store; default: a new SQLite file. */
 	store?: string;
 }
@@ -24,7 +26,7 @@ const adminToken = "bench";
 const budget = 1_000_000_000;
 
 /** Runs the proxy as a user would; by default with a new store in the system's temporary folder. */
-export async function play({ sink, destinations, store }: ProxyOptions): Promise<Answers> {
+export async function play({ sink, destinations, only, store }: ProxyOptions): Promise<Answers> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 	const all = {
@@ -32,8 +34,21 @@ export async function play({ sink, destinations, store }: ProxyOptions): Promise
 		crisp: { websiteId: "website", identifier: "identifier", key: "key", baseUrl: `${sink}/crisp`, budget },
 		helpcrunch: { apiKey: "key", baseUrl: `${sink}/helpcrunch`, budget },
 	};
+	const own = defineDestination({
+		budget: { requests: budget, per: "second" },
+		send({ type, data, ...event }, { fetch }) {
+			const body = JSON.stringify({ name: "name" in event ? event.name : type, data });
+			const headers = { Authorization: "Bearer key", "Content-Type": "application/json" };
+			return fetch(`${sink}/own`, { method: "POST", headers, body });
+		},
+	});
+	const chosen = {
+		crisp: { crisp: all.crisp },
+		function: { destinations: { own } },
+		all: Object.fromEntries(Object.entries(all).slice(0, destinations)),
+	}[only ?? "all"];
 	const proxy = createProxy({
-		sites: [{ writeKey, origins: [origin], ...Object.fromEntries(Object.entries(all).slice(0, destinations)) }],
+		sites: [{ writeKey, origins: [origin], ...chosen }],
 		store: store ?? `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		// All requests come from one address.

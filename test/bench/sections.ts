@@ -164,63 +164,67 @@ export async function slowDisk(settings: Settings): Promise<Result[]> {
 	}
 }
 
+/**
+ * Runs `work`; resolves to the rate of requests that the sink answered meanwhile, and to the CPU time per request in
+ * µs, of the whole process and of its main thread.
+ */
+async function measureRequests(server: Child, sink: Child, work: () => Promise<unknown>) {
+	const readCounters = async () => ({
+		answered: await sink.ask<number>("answered"),
+		cpu: await server.ask<number>("cpu"),
+		mainCpu: await server.ask<number>("mainCpu"),
+		now: performance.now(),
+	});
+	const before = await readCounters();
+	await work();
+	const after = await readCounters();
+	const requests = after.answered - before.answered;
+	return {
+		rate: requests / ((after.now - before.now) / 1_000),
+		cpu: (after.cpu - before.cpu) / requests,
+		mainCpu: (after.mainCpu - before.mainCpu) / requests,
+	};
+}
+
+/** Has a sink answer for some time; resolves to the proxy's rate and CPU time meanwhile. The sink holds requests then. */
+const measureAnswers = (proxy: Child, sink: Child, ms: number) =>
+	measureRequests(proxy, sink, async () => {
+		await sink.ask("mode", "answer");
+		await new Promise((done) => setTimeout(done, ms));
+		await sink.ask("mode", "hold");
+	});
+
+/** Has a proxy accept events until so many wait for each destination. Tracks only: an update may cost no request. */
+async function fill(proxy: Child, backlog: number): Promise<void> {
+	const load = await start("load");
+	const batches: Load = { url: await urlOf(proxy), ms: 250, connections: 8, tracksOnly: true };
+	while ((await proxy.ask<number>("waiting")) < backlog) {
+		await load.ask("round", batches);
+		await proxy.ask("fannedOut");
+	}
+}
+
 /** Rate of requests to the providers' stand-in ÷ rate of bare `ky` loops of the same concurrency. */
 export async function delivery({ ms, rounds, destinations }: Settings): Promise<Result[]> {
 	const { sink, url } = await startSink("hold");
 	const proxy = await proxyTo({ sink: url, destinations });
 	const answering = await startSink("answer");
 	const bare = await control({ kind: "ky", sink: answering.url });
-	const load = await start("load");
-	// Send tracks only: an update without changes costs no request, so requests would not measure the work.
-	const batches: Load = { url: await urlOf(proxy), ms: 250, connections: 8, tracksOnly: true };
-	const waiting = () => proxy.ask<number>("waiting");
-	/** Posts events until at least so many wait for each destination. */
-	async function fill(backlog: number): Promise<void> {
-		while ((await waiting()) < backlog) {
-			await load.ask("round", batches);
-			await proxy.ask("fannedOut");
-		}
-	}
 
-	/**
-	 * Runs `work`; resolves to the rate of requests that the sink answered meanwhile, and to the CPU time per request in
-	 * µs, of the whole process and of its main thread.
-	 */
-	async function measure(server: Child, sink: Child, work: () => Promise<unknown>) {
-		const readCounters = async () => ({
-			answered: await sink.ask<number>("answered"),
-			cpu: await server.ask<number>("cpu"),
-			mainCpu: await server.ask<number>("mainCpu"),
-			now: performance.now(),
-		});
-		const before = await readCounters();
-		await work();
-		const after = await readCounters();
-		const requests = after.answered - before.answered;
-		return {
-			rate: requests / ((after.now - before.now) / 1_000),
-			cpu: (after.cpu - before.cpu) / requests,
-			mainCpu: (after.mainCpu - before.mainCpu) / requests,
-		};
-	}
-	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measure>>>[] = [];
+	const measured: Record<"proxy" | "bare", Awaited<ReturnType<typeof measureRequests>>>[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
 		// More than any round delivers.
-		await fill(10 * ms);
-		const proxyMeasured = await measure(proxy, sink, async () => {
-			await sink.ask("mode", "answer");
-			await new Promise((done) => setTimeout(done, ms));
-			await sink.ask("mode", "hold");
-		});
-		if ((await waiting()) === 0) throw new Error("the proxy ran out of events to deliver");
+		await fill(proxy, 10 * ms);
+		const proxyMeasured = await measureAnswers(proxy, sink, ms);
+		if ((await proxy.ask<number>("waiting")) === 0) throw new Error("the proxy ran out of events to deliver");
 		// The sink holds the proxy's requests under way, so that the proxy is idle while the loops run.
-		const bareMeasured = await measure(bare, answering.sink, () =>
+		const bareMeasured = await measureRequests(bare, answering.sink, () =>
 			bare.ask("run", { ms, loops: concurrency * destinations }),
 		);
 		if (round > 0) measured.push({ proxy: proxyMeasured, bare: bareMeasured });
 	}
 	const name = `delivery, ${destinations} destinations`;
-	const both = (value: (measured: Awaited<ReturnType<typeof measure>>) => number) => ({
+	const both = (value: (measured: Awaited<ReturnType<typeof measureRequests>>) => number) => ({
 		ours: measured.map(({ proxy }) => value(proxy)),
 		theirs: measured.map(({ bare }) => value(bare)),
 		peer: "bare ky loops",
@@ -229,6 +233,41 @@ export async function delivery({ ms, rounds, destinations }: Settings): Promise<
 		{ name, unit: "requests/s", ...both(({ rate }) => rate), betterIs: "higher", target: { atLeast: 0.8 } },
 		{ name: `${name}: CPU a request`, unit: "µs", ...both(({ cpu }) => cpu), betterIs: "lower" },
 		{ name: `${name}: CPU of the main thread`, unit: "µs", ...both(({ mainCpu }) => mainCpu), betterIs: "lower" },
+	];
+}
+
+/** CPU time per request of a proxy that delivers to a function ÷ of one that delivers to Crisp. */
+export async function ownFunction({ ms, rounds }: Settings): Promise<Result[]> {
+	async function startOne(only: "crisp" | "function") {
+		const { sink, url } = await startSink("hold");
+		const proxy = await proxyTo({ sink: url, destinations: 1, only });
+		return { sink, proxy };
+	}
+	const [own, crisp] = [await startOne("function"), await startOne("crisp")];
+	const ours: number[] = [];
+	const theirs: number[] = [];
+	for (let round = 0; round <= rounds; round += 1) {
+		// More than any round delivers.
+		await fill(own.proxy, 10 * ms);
+		await fill(crisp.proxy, 10 * ms);
+		const [mine, other] = [
+			await measureAnswers(own.proxy, own.sink, ms),
+			await measureAnswers(crisp.proxy, crisp.sink, ms),
+		];
+		if (round === 0) continue;
+		ours.push(mine.cpu);
+		theirs.push(other.cpu);
+	}
+	return [
+		{
+			name: "delivery to a function: CPU a request",
+			unit: "µs",
+			ours,
+			theirs,
+			peer: "delivery to Crisp",
+			betterIs: "lower",
+			target: { atMost: 1.1 },
+		},
 	];
 }
 

@@ -5,13 +5,14 @@ import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
-import { delivery, ingest, latency, type Settings, segment, slowDisk } from "./sections.ts";
+import { delivery, ingest, latency, ownFunction, type Settings, segment, slowDisk } from "./sections.ts";
 
 const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	ingest,
 	segment,
 	slowDisk,
 	delivery,
+	ownFunction,
 	latency,
 	limit,
 	hog,

@@ -56,6 +56,7 @@ describe("the README's", () => {
 			["curl https://shop.example/ferry/v1/events", "here"],
 			["import { signOpenUrl }", "test/contracts/inbound.test.ts"],
 			["curl https://shop.example/ferry/v1/people", "here"],
+			["import { defineDestination }", "test/unit/readme.test.ts"],
 			["// eventferry.config.mjs", "test/unit/readme.test.ts"],
 			["eventferry check --live", "here"],
 			["import { createCrisp }", "test/contracts/crisp-events.test.ts"],

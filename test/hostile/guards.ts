@@ -178,6 +178,19 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"an answer moves the cursor of the operator's terminal": { "terminal-text": value("/(?!)/gu") },
 	"a provider is spoken to in the clear": { https: always },
 
+	// Destinations of one's own
+	"an address of one's own leads into a private network, by its number or by DNS": {
+		"own-private-addresses": replaced(/\.filter\(.*\)/s, ""),
+		"own-private-literals": never,
+	},
+	"an address of one's own leads elsewhere by a redirect": { "own-redirects": replaced(/redirect: "manual", /, "") },
+	"an address of one's own is spoken to in the clear": { "own-https": always },
+	"somebody else posts what seems to be ours to an address": { "own-signature": replaced(/\.update\([^)]*\)/, "") },
+	"a destination's function never ends, or its answer has no end": { "own-timeout": larger, "own-answer-size": larger },
+	"a destination's function changes the event that others get":
+		"each attempt parses the event anew, so that no copy need be taken out to keep the others' events whole",
+	"what a function throws has keys or addresses in it": { "own-errors": value("/(?!)/g") },
+
 	// Leaks
 	"keys, tokens and e-mails are in a log or an answer": { "masked-credentials": value("(text) => text") },
 	"another user of the machine reads the store": { "store-created": gone, "store-mode": gone },

@@ -1,10 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { configSchema } from "../../server/config/schema.ts";
+import { defineDestination } from "../../server/destinations/destination.ts";
+import { testDestination } from "../../server/sandbox/index.ts";
 import { withMeasured } from "../bench/comparison.ts";
 import { page } from "../bench/docs.ts";
 import { withFigures } from "../bench/figures.ts";
 import { readMeasured } from "../bench/record.ts";
+import { blockWith } from "../support/readme.ts";
 
 const readme = readFileSync("README.md", "utf8");
 
@@ -28,4 +31,17 @@ it("the README's configuration file is valid", () => {
 		/```js\n\/\/ eventferry\.config\.mjs[\s\S]*?defineConfig\((\{[\s\S]*?\})\);\n```/.exec(readme) ?? [];
 	const config = new Function(`return ${file.replaceAll("…", "x")}`)();
 	expect(configSchema({ sandbox: false, needsDestination: true }).safeParse(config).error?.issues).toBeUndefined();
+});
+
+it("the README's destinations are valid, and pass testDestination", async () => {
+	const block = blockWith("import { defineDestination }").replace(/^import .*$/m, "");
+	const env = { SLACK_URL: "https://hooks.slack.com/x", WAREHOUSE_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" };
+	const destinations = new Function("defineDestination", "process", `${block}; return destinations;`)(
+		defineDestination,
+		{ env },
+	);
+	const sites = [{ writeKey: "site_shop", origins: ["https://shop.example"], destinations }];
+	const { error } = configSchema({ sandbox: false, needsDestination: true }).safeParse({ sites });
+	expect(error?.issues).toBeUndefined();
+	await testDestination(destinations.slack);
 });

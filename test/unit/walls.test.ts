@@ -14,6 +14,7 @@ const order = [
 		["outbox/migrate", "outbox/open.ts"],
 		["http"],
 		["providers"],
+		["destinations"],
 		["config"],
 		["ingest"],
 		["routing"],

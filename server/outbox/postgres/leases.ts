@@ -217,11 +217,12 @@ export function createLeases({ database, destinations, owner }: Shared) {
 	}
 
 	/** Reads the bodies of leased lanes, and what is known of their people. Only the owner of a lease removes deliveries. */
-	async function read(run: Run, destination: number, given: readonly Given[], deliveries: number) {
+	async function read(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
+		const { deliveries, isMixed } = request;
 		const shownOf = ({ done, shown }: Given): Shown => ({
 			done,
 			most: Math.min(deliveries, shown ?? deliveries),
-			endsAlone: shown === undefined,
+			endsAlone: !isMixed && shown === undefined,
 		});
 		const values = (some: readonly Given[]) => [
 			destination,
@@ -274,7 +275,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
 			const found = await leaseDue(run, destination, request, takes, own);
 			const [rows, earns] = await Promise.all([
-				read(run, destination, found.given, request.deliveries),
+				read(run, destination, found.given, request),
 				earning(run, found.given),
 			]);
 			return { ...found, rows, earns };

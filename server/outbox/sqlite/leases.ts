@@ -49,14 +49,14 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 		return next();
 	}
 
-	function lease(lane: Lane, { destination, deliveries, now, leaseMs }: TakeRequest): Lease {
+	function lease(lane: Lane, { destination, deliveries, isMixed, now, leaseMs }: TakeRequest): Lease {
 		const { id, person, attempts, unreadable, failingSince, requests, shown } = lane;
 		const number = numbers();
 		held.set(id, { destination: lane.destination, person, number, dueAt: now + leaseMs });
 		onRollback(() => held.delete(id));
 		const who = [destination.site, destination.name, person];
 		const known = get("SELECT value FROM known WHERE site = ? AND destination = ? AND person = ?", who);
-		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), shown === undefined);
+		const bodies = entries.bodies(lane, Math.min(deliveries, shown ?? deliveries), !isMixed && shown === undefined);
 		const earns = shown !== undefined && entries.earns(lane);
 		const tried = { attempts, unreadable, failingSince, requests, ...(earns && { earns }) };
 		return { destination, lane: id, number, person, known: known && String(known.value), ...tried, bodies };

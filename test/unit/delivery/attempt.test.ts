@@ -14,6 +14,8 @@ describe("an attempt", () => {
 	let isOurProbe: boolean;
 	/** True if the provider's own probe succeeds. */
 	let isWell: boolean;
+	/** False if the provider has no probe. */
+	let hasProbe: boolean;
 	let aborting: AbortController;
 	let faults: unknown[];
 	/** Number of answers reported to the hold. */
@@ -30,6 +32,7 @@ describe("an attempt", () => {
 		isProbing = false;
 		isOurProbe = false;
 		isWell = false;
+		hasProbe = true;
 		aborting = new AbortController();
 		faults = [];
 		reported = 0;
@@ -67,7 +70,12 @@ describe("an attempt", () => {
 			signal: aborting.signal,
 			notify: (notice) => notice.kind === "fault" && faults.push([notice.message, notice.error]),
 		});
-		return createAttempts(context, hold, { sent: () => 0, succeeds: async () => isWell, endPause: async () => {} });
+		return createAttempts(context, hold, {
+			sent: () => 0,
+			exists: hasProbe,
+			succeeds: async () => isWell,
+			endPause: async () => {},
+		});
 	}
 
 	it("lets a lane wait for an event worth a profile, at no cost and without a step", async () => {
@@ -162,6 +170,37 @@ describe("an attempt", () => {
 		expect([settlement.failed, settlement.ended]).toEqual([undefined, undefined]);
 	});
 
+	it("without a probe counts a refusal against the event until three people in a row have met it", async () => {
+		outcome = { kind: "paused", reason: "http_401", status: 401 };
+		hasProbe = false;
+		const { attempt } = start();
+		const of = async (person: string) => (await attempt({ ...leaseOf(), person })).settlement;
+		for (const person of ["ada", "bob", "bob"]) expect((await of(person)).failed).toBeDefined();
+		// After the pause, another person's event is tried first.
+		for (const person of ["eve", "ada"]) {
+			const { postponedTo, failed, ended } = await of(person);
+			expect([postponedTo, failed, ended]).toEqual([1_005, undefined, undefined]);
+		}
+		const refusal = outcome;
+		outcome = { kind: "delivered", known: {} };
+		await of("fay");
+		outcome = refusal;
+		expect((await of("eve")).failed).toBeDefined();
+	});
+
+	it("stores what is learnt from an answer of any kind", async () => {
+		const known = { step: 1 };
+		for (const kind of ["retry", "wait", "paused", "rejected"] as const) {
+			outcome = { kind, reason: "own", known };
+			expect((await start().attempt(leaseOf())).settlement.known).toBe(JSON.stringify(known));
+		}
+	});
+
+	it("tries again as late as the answer says", async () => {
+		outcome = { kind: "retry", reason: "http_503", forMs: 60_000 };
+		expect((await start().attempt(leaseOf())).settlement.failed).toMatchObject({ dueAt: 60_005 });
+	});
+
 	it("sends half as many updates next if several are refused as one request", async () => {
 		plan = () => ({
 			kind: "send",
@@ -241,6 +280,20 @@ describe("an attempt", () => {
 			await limited();
 			await other();
 			expect((await limited()).failed).toBeUndefined();
+		});
+
+		it("without a probe counts an attempt if others are accepted meanwhile, and never gives the event up for it", async () => {
+			hasProbe = false;
+			isProbing = true;
+			isOurProbe = true;
+			const { limited, other } = startTwo();
+			expect((await limited()).failed).toBeUndefined();
+			expect((await limited()).failed).toBeUndefined();
+			await other();
+			expect((await limited()).failed).toMatchObject({ dueAt: expect.any(Number) });
+			await other();
+			expect((await limited(1, { attempts: 9, failingSince: 1 })).ended).toBeUndefined();
+			expect((await limited(7)).failed).toBeUndefined();
 		});
 
 		it("doubts it after a wait, at any lane", async () => {

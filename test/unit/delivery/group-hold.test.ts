@@ -3,6 +3,7 @@ import { createGroupHold, type GroupHold } from "../../../server/delivery/group-
 import type { DestinationState, Hold } from "../../../server/delivery/hold.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
+import type { PlannedRequest } from "../../../server/providers/provider.ts";
 import { temporaryFolder } from "../../support/served.ts";
 import { contextOf, destination } from "./lanes.ts";
 
@@ -22,11 +23,12 @@ describe("a hold shared by several processes", () => {
 		folder.remove();
 	});
 
-	const joinGroup = (): GroupHold =>
+	const probe = { purpose: "probe", method: "GET", path: [], ifDelivered: {} } as const;
+	const joinGroup = (probes: { probe?: PlannedRequest } = { probe }): GroupHold =>
 		createGroupHold(
 			contextOf({
 				outbox,
-				provider: { allowance: { requests: 10_000, per: "day" } },
+				provider: { allowance: { requests: 10_000, per: "day" }, ...probes },
 				now: () => now,
 				notify: (notice) => notice.kind === "state" && states.push(notice.state),
 			}),
@@ -50,6 +52,13 @@ describe("a hold shared by several processes", () => {
 	const limited = (hold: Hold) => hold.wait("quota", 60_000, now);
 	const refused = (hold: Hold) => hold.pause("invalid_session", now);
 	const answered = (hold: Hold) => hold.answered(now);
+
+	it("is no pause that a probe ends where there is no probe: the next event ends it", async () => {
+		const [with_, without] = [joinGroup(), joinGroup({})];
+		await with_.tell(refused, false);
+		await look(without);
+		expect([with_.isPaused(), without.isPaused(), without.probing()]).toEqual([true, false, true]);
+	});
 
 	it("is set by one process and known to all before their next request", async () => {
 		const [ada, bob] = [joinGroup(), joinGroup()];

@@ -97,5 +97,5 @@ export const contextOf = ({ outbox, provider, ...parts }: Parts): Context => ({
 	retryMs: 1,
 	...parts,
 	outbox: outbox as Outbox,
-	provider: provider as Provider,
+	provider: (provider ?? {}) as Provider,
 });

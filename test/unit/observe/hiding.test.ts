@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { checkConfig } from "../../../server/config/config.ts";
 import { hiding } from "../../../server/observe/hiding.ts";
 
+const ownSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const config = checkConfig({
 	adminToken: 'admin"secret',
 	sites: [
@@ -13,6 +14,9 @@ const config = checkConfig({
 			crisp: { websiteId: "website-id", identifier: "crisp-identifier", key: "crisp-secret" },
 			helpcrunch: { apiKey: "helpcrunch-secret" },
 			vibetrace: { apiKey: "vibetrace-secret" },
+			destinations: {
+				keycloak: { url: "https://hooks.example/in/T0123456789abcdefg?token=query-token-0123", secret: ownSecret },
+			},
 		},
 	],
 });
@@ -29,6 +33,9 @@ describe("a log line hides", () => {
 			`Basic ${btoa("crisp-identifier:crisp-secret")}`,
 			btoa("crisp-identifier:crisp-secret"),
 		],
+		["the secret of an address", `key ${ownSecret}`, "MfKQ"],
+		["the parts of an address that may be credentials", "to /in/T0123456789abcdefg", "T0123456789abcdefg"],
+		["the query of an address", "token=query-token-0123", "query-token-0123"],
 		["an e-mail", "no such person: ada@example.com!", "ada"],
 		["an e-mail in a path", "/people/events/ada.l%40example.com/list", "ada.l"],
 		["an e-mail with umlauts", "jürgen@müller.example", "jürgen"],

@@ -537,6 +537,19 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		expect((await takeOne(0)).bodies).toEqual(["4"]);
 	});
 
+	it("a lease of mixed events does not end before its number", async () => {
+		await append(["1", "2", "3"].map((body) => event("ada", body, { alone: true })));
+		const { leases } = await outbox.take({
+			...takeOptions,
+			destination: crisp,
+			lanes: 1,
+			deliveries: 2,
+			isMixed: true,
+			now: 0,
+		});
+		expect(leases.map(({ bodies }) => bodies)).toEqual([["1", "2"]]);
+	});
+
 	it("a lease shows the events of its own destination and trust among others of the same batch", async () => {
 		const [crispOnly, other] = [{}, { destinations: ["helpcrunch"] }];
 		const more = [crispOnly, other, crispOnly, other, other, crispOnly];
