@@ -43,7 +43,7 @@ export function planLease(lease: Lease, provider: Provider, now: number): Leadin
 	if (!first) return { captured, known, plan: undefined };
 	const isWorth = earns || [...inTime, ...ruled].some((stored) => isWorthProfile(provider, stored));
 	const isMarked = ({ digest, event }: StoredEvent) => digest === true && provider.merges?.(event) !== false;
-	const plan = (lane: Lane) => provider.plan(lane, known, now, isWorth);
+	const plan = (lane: Lane, before = known) => provider.plan(lane, before, now, isWorth);
 	return { captured, known, plan: planDigest([first, ...rest], { isMarked, plan, requests }) };
 }
 
