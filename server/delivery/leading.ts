@@ -51,5 +51,5 @@ export function planLease(lease: Lease, provider: Provider, now: number): Leadin
 export function withoutExpired(settlement: Settlement, [first]: readonly StoredEvent[], name: string): Settlement {
 	const { ended, now } = settlement;
 	if (ended?.ending.kind !== "dead" || !first || !hasExpired(first, name, now)) return settlement;
-	return { ...settlement, ended: { count: ended.count, ending: { kind: "discarded", reason: expiredReason } } };
+	return { ...settlement, ended: { count: 1, ending: { kind: "discarded", reason: expiredReason } } };
 }

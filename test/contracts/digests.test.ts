@@ -99,6 +99,15 @@ describe("digests", () => {
 		expect(dead.items.map((item) => item.event.id)).toEqual([events[0]?.id]);
 	});
 
+	test("a digest whose answers cannot be read is repeated as often as one event, not once more for each of it", async () => {
+		await start();
+		running.sandbox.fault("crisp", { status: 200, body: "<html>", path: /events/ });
+		const { accepted } = await running.batch(...history("search", "search", "product:viewed", "search"));
+		const { destinations } = await running.settled(accepted);
+		expect(destinations.crisp).toMatchObject({ delivered: 0, dead: 4 });
+		expect(requests()).toHaveLength(3);
+	});
+
 	test("each event of a digest keeps its own once and its own journey", async () => {
 		await start();
 		const events = history("product:viewed", "product:viewed", "search");

@@ -63,6 +63,17 @@ it("an explanation is total: of any JSON it tells the flaw, or follows the reque
 	);
 });
 
+it("tells that a destination's own tracker has sent an event, whatever its `events` say", () => {
+	const { crisp, vibetrace } = Object(explain({ name: "y", context: { via: "crisp" } })).destinations;
+	expect(crisp).toMatchObject({ sent: false, because: "its own tracker has sent it" });
+	expect(vibetrace).toMatchObject({ sent: true, because: "events lists it" });
+	const other = Object(explain({ name: "y", context: { via: "vibetrace" } })).destinations;
+	expect(other.vibetrace).toMatchObject({ sent: false, because: "its own tracker has sent it" });
+	expect(Object(explain({ type: "page", context: { via: "crisp" } })).destinations.crisp).toMatchObject({
+		...{ sent: true, because: "rules[2] says send: true" },
+	});
+});
+
 it("tells that a visitor's event creates nobody where only verified ones may", () => {
 	const explanation = explain({ name: "y" });
 	expect("flaw" in explanation ? {} : explanation.destinations.crisp).toMatchObject({
