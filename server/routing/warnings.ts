@@ -79,7 +79,7 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 			found.push(
 				`${its} (${rule.event}) gives a name or a color, which a ${rule.event} does not have. Add as: "track"`,
 			);
-		if (rule.digest && (isOfAttributes || (rule.event === "confirmation" && !mayChange)))
+		if (rule.digest && isExact && (setsAttributes({ type: rule.event }) || rule.event === "confirmation"))
 			found.push(`${its} (${rule.event}) has digest, but a ${rule.event} is never merged`);
 		if (rule.pick && !rules.some(({ as }) => as === "confirmation"))
 			found.push(`${its} (${rule.event}) has pick, which is for a purchase alone. Add as: "confirmation"`);

@@ -58,6 +58,7 @@ it("a part that the events of a rule cannot have is named", () => {
 	expect(warnings({ event: "login", name: "Hello" })[0]).toMatch(/which a login does not have/);
 	expect(warnings({ event: "login", name: "Hello", as: "track" })).toEqual(nothing);
 	expect(warnings({ event: "confirmation", digest: true })[0]).toMatch(/is never merged/);
+	expect(warnings({ event: "login", digest: true, as: "track" })[0]).toMatch(/has digest, but a login is never merged/);
 	expect(warnings({ event: "x", pick: { orderId: "id" } })[0]).toMatch(/for a purchase alone/);
 });
 
