@@ -129,13 +129,17 @@ export function explain(raw: unknown, sites: readonly ExplainedSite[], now: numb
 		const delivered = asRuled({ ...stored, ruled: route.ruled }, name);
 		const { requests, ...end } = requestsFor(provider, delivered, route.exceptions?.[name]?.earns === true, now);
 		const isUnread = route.unreadOrders?.includes(name) ?? false;
+		const isMerged = delivered.digest === true && provider.merges?.(delivered.event) !== false;
+		// Parts of rules that the event cannot have at this destination decide nothing.
+		const idle = [...(isUnread ? ["name", "as", "pick"] : []), ...(isMerged ? [] : ["digest"])];
 		return {
 			...common,
+			by: Object.fromEntries(Object.entries(common.by).filter(([part]) => !idle.includes(part))),
 			sent: true,
 			as: {
 				type: delivered.event.type,
 				...(!setsAttributes(delivered.event) && { name: eventName(delivered.event) }),
-				...(delivered.digest && { digest: true }),
+				...(isMerged && { digest: true }),
 				...(choice.what.rank && { rank: choice.what.rank }),
 				...(choice.what.expires && { expires: choice.what.expires }),
 			},

@@ -74,6 +74,26 @@ it("tells that a destination's own tracker has sent an event, whatever its `even
 	});
 });
 
+it("tells of no part of a rule that the event cannot have at a destination", () => {
+	const rules = [
+		{ event: "*", digest: true },
+		{ event: "viewitem", color: "blue" },
+		{ event: "x*", as: "confirmation", name: "Bought", pick: { orderId: "id" } },
+	];
+	const [site] = sites;
+	const checked = checkConfig({ sites: [{ ...site, vibetrace: { apiKey: secret }, rules }] }).sites;
+	const ask = createExplain(new Map(checked.map((each) => [each, accountsOf(each)])));
+	const at = (event: object) => Object(ask(event)).destinations;
+	const view = at({ name: "viewitem" });
+	expect(view.crisp).toMatchObject({ as: { digest: true }, by: { digest: "rules[0]", color: "rules[1]" } });
+	expect(view.vibetrace.as).toEqual({ type: "track", name: "viewitem" });
+	expect(view.vibetrace.by).toEqual({ color: "rules[1]" });
+	expect(at({ name: "xy" }).crisp.by).toEqual({});
+	expect(at({ name: "xy", data: { id: "A-1" } }).crisp.by).toEqual({
+		...{ as: "rules[2]", name: "rules[2]", pick: "rules[2]" },
+	});
+});
+
 it("tells that a visitor's event creates nobody where only verified ones may", () => {
 	const explanation = explain({ name: "y" });
 	expect("flaw" in explanation ? {} : explanation.destinations.crisp).toMatchObject({
