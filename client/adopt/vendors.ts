@@ -69,7 +69,7 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				// All else, such as `on` or `config`, is about the chat.
 				if (verb !== "set") return;
 				if (field === "email") login(first);
-				else if (subject === "user") sayEvent("update", { [field as string]: first });
+				else if (/^u/.test(subject as string)) sayEvent("update", { [field as string]: first });
 				else if (field === "segments") sayEvent("update", { segments: lists[0] });
 				else if (field === "data") sayEvent("update", Object.fromEntries(lists as [string, unknown][]));
 				else if (field === "event")
@@ -125,9 +125,7 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 		],
 		/** Reads Segment's or RudderStack's `analytics`: https://segment.com/docs/connections/spec/ */
 		segment: [
-			(method, ...args) => {
-				// Segment's stub adds a description of the page to the arguments.
-				const [first, second] = args.filter((each) => each?.__t !== "bpc");
+			(method, first, second) => {
 				if (method === "identify") {
 					const { email = first, ...traits } = (isObject(first) ? first : second) ?? {};
 					login(email, first, traits);

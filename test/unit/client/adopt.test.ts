@@ -328,6 +328,8 @@ const rows: Record<Adopted, Row[]> = {
 		["the start", gtag, ["js", new Date(0)]],
 		["a consent", gtag, ["consent", "default", { ad_storage: "denied" }]],
 		["Tag Manager's own events", ga4, { event: "gtm.js", "gtm.start": 1 }],
+		["an event with a length", ga4, { event: "video", length: 90 }, ["track", "video", { length: 90 }]],
+		["an event whose items are no list", ga4, { event: "view_item", items: {} }, ["track", "viewitem", {}]],
 		["an emptied object", ga4, { ecommerce: null }],
 		["a function", ga4, () => {}],
 	],
@@ -517,6 +519,43 @@ describe("each call is said once", () => {
 		script();
 		old.track = (...args: unknown[]) => page.analytics.track(...args);
 		old.track("a");
+		expect(names()).toEqual(["a"]);
+	});
+});
+
+describe("Segment's own library", () => {
+	/** Calls its methods for what is pushed, as https://github.com/segmentio/analytics-next does. */
+	class Analytics {
+		track(...args: unknown[]) {
+			saw.push(["track", ...args]);
+		}
+		push(args: [string, ...unknown[]]) {
+			const method = args.shift() as "track";
+			this[method]?.(...args);
+		}
+	}
+
+	test("is heard by its methods and by its push, once each", () => {
+		const { stub } = methodsOf("analytics");
+		stub();
+		start("segment");
+		page.analytics = new Analytics();
+		page.analytics.track("a");
+		page.analytics.push(["track", "b", { n: 1 }]);
+		expect(names()).toEqual(["a", "b"]);
+		expect(saw).toEqual([
+			["track", "a"],
+			["track", "b", { n: 1 }],
+		]);
+	});
+
+	test("makes the queued calls again without the description of the page", () => {
+		const { stub } = methodsOf("analytics");
+		stub();
+		start("segment");
+		page.analytics.track("a", { __t: "bpc" });
+		page.analytics = new Analytics();
+		page.analytics.track("a");
 		expect(names()).toEqual(["a"]);
 	});
 });
