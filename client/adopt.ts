@@ -118,19 +118,19 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 				});
 				const queue = value.q ?? value;
 				if (queue.map) ofItems(queue).forEach(hear);
-				else hasCome = true;
-				if (value.call) return wrap(value, (args) => [args]);
-				if (value.push)
-					intercept(value, "push", (push) => {
-						hasCome ||= push !== [].push;
-						return wrap(push, ofItems);
-					});
-				// A stub pushes what its methods are called with. Segment's library has both, and no list.
-				if (!queue.map)
+				else {
+					hasCome = true;
+					// A stub pushes what its methods are called with. Segment's library has both, and no list.
 					for (const method of ["identify", "track", "page", "reset", "event"])
 						intercept(value, method, (called) =>
 							wrap(called, (args) => [method === "event" ? args : [method, ...args]]),
 						);
+				}
+				if (value.call) return wrap(value, (args) => [args]);
+				intercept(value, "push", (push) => {
+					hasCome ||= push !== [].push;
+					return wrap(push, ofItems);
+				});
 				return value;
 			});
 		}

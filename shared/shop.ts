@@ -50,7 +50,7 @@ export const readShopEvent = (event: string, given: Data): { name: string; data:
 			...rest
 		} = given;
 		// A page may give anything for a list.
-		const read = (items as Partial<Data[]> | undefined)?.filter?.((item) => item).map(readItem);
+		const read = (items as Data[] | undefined)?.filter?.((item) => item).map(readItem);
 		if (name !== "confirmation")
 			return { name, data: { itemId: rest.product_id ?? read?.[0]?.id, ...given, items: read } };
 		if (orderId) return { name, data: { ...rest, orderId, total: readAmount(total), items: read } };
