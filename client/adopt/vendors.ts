@@ -19,7 +19,7 @@ export type Vendor = [
 ];
 
 /** Returns an object. Null, of which no field can be read, for anything else, as text has a field for each letter. */
-const objectOf = (value: Anything): Anything => (Object(value) === value && !value.map ? value : null);
+const objectOf = (value: Anything): Anything => (Object(value) === value && !value.flatMap ? value : null);
 /** Returns an e-mail. False for anything else, such as its hash. */
 const readEmail = (value: Anything): string | false => /^\s*[^\s@]+@[^\s@]+\s*$/.test(value) && value;
 

@@ -34,7 +34,10 @@ test("Segment's own library is heard before and after it has replaced its stub, 
 	const adopting = '<script src="/ferry/adopt.js" data-adopt="segment"></script>';
 	world.site.pages.set("/", adopting + stub + scriptTag().replace("<script ", "<script async ") + snippet + library);
 	const page = await open();
-	await page.waitForFunction("window.analytics?.initialized && window.eventferry?.flush");
+	await page.waitForFunction(() => {
+		const { analytics, eventferry } = window as unknown as Record<string, { initialized?: true; flush?: unknown }>;
+		return !!analytics?.initialized && !!eventferry?.flush;
+	});
 	await page.evaluate("analytics.track('late'), analytics.push(['track', 'pushed', { n: 1 }])");
 	await page.evaluate(
 		"new Promise((resolve) => setTimeout(resolve, 100)).then(() => (analytics.track('last'), eventferry.flush()))",

@@ -356,6 +356,7 @@ const rows: Record<Adopted, Row[]> = {
 		["a consent", gtag, ["consent", "default", { ad_storage: "denied" }]],
 		["Tag Manager's own events", ga4, { event: "gtm.js", "gtm.start": 1 }],
 		["an event with a length", ga4, { event: "video", length: 90 }, ["track", "video", { length: 90 }]],
+		["an event with a map", ga4, { event: "open", map: "city" }, ["track", "open", { map: "city" }]],
 		["an event whose items are no list", ga4, { event: "view_item", items: {} }, ["track", "viewitem", {}]],
 		["an emptied object", ga4, { ecommerce: null }],
 		["a function", ga4, () => {}],
