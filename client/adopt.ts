@@ -70,8 +70,10 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 		 * vendor's script starts, those that it may make again to empty the queue.
 		 */
 		let known: Call[] = [];
-		const hear = (call: Call) => {
-			if (!timer || known.some((other) => other[0] === call[0] && other[1] === call[1] && other[2] === call[2])) return;
+		const hear = (given: Call) => {
+			// Segment's stub adds a description of the page to the arguments.
+			const call = given.filter((each) => each?.__t !== "bpc");
+			if (!timer || known.some((other) => [0, 1, 2].every((index) => other[index] === call[index]))) return;
 			if (said.push(call) > maxSaid) said.shift();
 			try {
 				read(...call);
@@ -100,7 +102,8 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 		/** Lists the calls in pushed items: a list of arguments is one, and so is an object, or each of its fields. */
 		const ofItems = (items: Anything[]): Call[] =>
 			items.flatMap((item) =>
-				item?.length ? [Array.from(item)] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
+				// Events may have a `length` of their own.
+				item?.[0] ? [Array.from(item)] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
 			);
 		for (const name of globals) {
 			intercept(window, name, (value) => {
@@ -115,18 +118,19 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 				});
 				const queue = value.q ?? value;
 				if (queue.map) ofItems(queue).forEach(hear);
-				else hasCome = true;
-				if (value.call) return wrap(value, (args) => [args]);
-				if (value.push)
-					intercept(value, "push", (push) => {
-						hasCome ||= push !== [].push;
-						return wrap(push, ofItems);
-					});
-				else
+				else {
+					hasCome = true;
+					// A stub pushes what its methods are called with. Segment's library has both, and no list.
 					for (const method of ["identify", "track", "page", "reset", "event"])
 						intercept(value, method, (called) =>
 							wrap(called, (args) => [method === "event" ? args : [method, ...args]]),
 						);
+				}
+				if (value.call) return wrap(value, (args) => [args]);
+				intercept(value, "push", (push) => {
+					hasCome ||= push !== [].push;
+					return wrap(push, ofItems);
+				});
 				return value;
 			});
 		}

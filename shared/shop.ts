@@ -21,7 +21,7 @@ const standardNames: Record<string, string> = {
 };
 
 /** Reads an amount that may be text. Returns what is no number as it is. */
-const readAmount = (value: unknown) => +(value as string) || value;
+const readAmount = (value: unknown) => ((value as string)?.trim && +(value as string)) || value;
 
 /** Makes an item of its id, name, price, and quantity, which is 1 if it is not given. */
 const readItem = (item: Data) => ({
@@ -49,7 +49,8 @@ export const readShopEvent = (event: string, given: Data): { name: string; data:
 			total = value,
 			...rest
 		} = given;
-		const read = (items as Data[] | undefined)?.filter((item) => item).map(readItem);
+		// A page may give anything for a list.
+		const read = (items as Data[] | undefined)?.filter?.((item) => item).map(readItem);
 		if (name !== "confirmation")
 			return { name, data: { itemId: rest.product_id ?? read?.[0]?.id, ...given, items: read } };
 		if (orderId) return { name, data: { ...rest, orderId, total: readAmount(total), items: read } };

@@ -18,12 +18,13 @@ export type Vendor = [
 	isNoDestination?: unknown,
 ];
 
-const isObject = (value: unknown): value is Data => Object(value) === value;
+/** Returns an object. Null, of which no field can be read, for anything else, as text has a field for each letter. */
+const objectOf = (value: Anything): Anything => (Object(value) === value && !value.flatMap ? value : null);
 /** Returns an e-mail. False for anything else, such as its hash. */
 const readEmail = (value: Anything): string | false => /^\s*[^\s@]+@[^\s@]+\s*$/.test(value) && value;
 
 /** Lists the innermost lists: pages nest the arguments of Crisp's calls too little, down to none. */
-const innermost = (list: Anything): Call[] => (list[0]?.map ? list.flatMap(innermost) : [list]);
+const innermost = (list: Anything): Call[] => (list?.[0]?.map ? list.flatMap(innermost) : [list ?? ""]);
 
 /**
  * Makes the readers of the vendors' calls, which say to the tracker what the calls mean. The tracker refuses what is
@@ -69,12 +70,11 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				// All else, such as `on` or `config`, is about the chat.
 				if (verb !== "set") return;
 				if (field === "email") login(first);
-				else if (subject === "user") sayEvent("update", { [field as string]: first });
+				else if (/^u/.test(subject as string)) sayEvent("update", { [field as string]: first });
 				else if (field === "segments") sayEvent("update", { segments: lists[0] });
 				else if (field === "data") sayEvent("update", Object.fromEntries(lists as [string, unknown][]));
 				else if (field === "event")
-					for (const [event, data, color] of lists)
-						say("track", event, isObject(data) ? data : {}, { via: via(), color });
+					for (const [event, data, color] of lists) say("track", event, objectOf(data) ?? {}, { via: via(), color });
 			},
 			["$crisp"],
 		],
@@ -84,8 +84,8 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				// Reads the methods updateUser, updateUserData and userAuth. https://docs.helpcrunch.com/en/developers/user-entity-format
 				const user = method === "init" ? (second ?? first).user : /^u/.test(method) && first;
 				if (user) {
-					const { email, user_id, custom_data, signature, security_hash, ...rest } = user;
-					login(email, user_id, { ...rest, ...custom_data });
+					const { email, user_id, custom_data, signature, security_hash, ...rest } = objectOf(user);
+					login(email, user_id, { ...rest, ...objectOf(custom_data) });
 				} else if (method === "trackEvent") sayEvent("track", first, second);
 				else if (method === "logOut") reset();
 			},
@@ -95,7 +95,7 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 		vibetrace: [
 			(type, payload = {}) => {
 				// The payload of `generic` is nested twice, and older pages put the fields of an order there.
-				const { generic, ...own } = payload;
+				const { generic, ...own } = objectOf(payload);
 				const { event_name, email, ...data } = { ...own, ...generic };
 				if (/^(generic|event)$/.test(type)) sayEvent("track", event_name, data);
 				else if (type === "login") login(email, "", data);
@@ -111,26 +111,22 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 		 */
 		ga4: [
 			(command, name, parameters = {}) => {
-				const given = isObject(command) ? command : command === "set" ? { [name]: parameters, ...name } : parameters;
-				const { event = command === "event" && name, ecommerce, user_id, user_data, ...rest } = given;
+				const given = objectOf(command) ?? (command === "set" ? { [name]: parameters, ...name } : parameters);
+				const { event = command === "event" && name, user_id, user_data, ecommerce, ...rest } = given;
 				const email = readEmail(user_data?.email);
 				if (user_id || email) login(email, user_id);
-				if (event && !/^gtm\./.test(event)) {
-					if (event === "page_view") sayEvent("page");
-					else track(event, { ...rest, ...ecommerce });
-				}
+				if (event === "page_view") sayEvent("page");
+				else if (event && !/^gtm\./.test(event)) track(event, { ...rest, ...ecommerce });
 			},
 			["dataLayer"],
 			true,
 		],
 		/** Reads Segment's or RudderStack's `analytics`: https://segment.com/docs/connections/spec/ */
 		segment: [
-			(method, ...args) => {
-				// Segment's stub adds a description of the page to the arguments.
-				const [first, second] = args.filter((each) => each?.__t !== "bpc");
+			(method, first, second) => {
 				if (method === "identify") {
-					const { email = first, ...traits } = (isObject(first) ? first : second) ?? {};
-					login(email, first, traits);
+					const { email, ...traits } = objectOf(first) ?? objectOf(second) ?? {};
+					login(email ?? first, first, traits);
 				} else if (method === "track") track(first, second);
 				else if (method === "page") sayEvent("page");
 				else if (method === "reset") reset();

@@ -40,7 +40,8 @@ function timeOf(value: unknown): number | undefined {
 }
 
 /** Makes an event's id of a message's id, the same each time. Random without one. */
-function idOf(messageId: unknown): string {
+function idOf(given: unknown): string {
+	const messageId = typeof given === "number" ? String(given) : given;
 	if (typeof messageId !== "string" || messageId === "") return randomUUID();
 	if (uuid.test(messageId)) return messageId;
 	const digits = hash("sha256", `segment\n${messageId}`);
@@ -105,7 +106,7 @@ function trackOf(name: unknown, properties: Json): Json {
 			if (read.name === "confirmation" && name !== read.name) return { type: "confirmation", data: read.data };
 			if (read.name !== name) return { type: "track", ...read };
 		} catch {
-			// An amount is an object that cannot become a number, such as `{ "toString": 1 }`.
+			// An amount is an object that only looks like text, and cannot become a number.
 		}
 	}
 	return { type: "track", name, data: properties };

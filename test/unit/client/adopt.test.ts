@@ -147,6 +147,9 @@ const bought = [{ id: "sku-1", name: "Tea", price: 4.5, quantity: 2 }];
 const email = "ada@example.com";
 const hash = "b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514";
 
+/** Call that the tracker refuses, without data. */
+const refused = (name: Adopted) => ["track", name];
+
 type Row = [what: string, vendor: Vendor, given: unknown, ...said: unknown[][]];
 const rows: Record<Adopted, Row[]> = {
 	crisp: [
@@ -225,6 +228,16 @@ const rows: Record<Adopted, Row[]> = {
 		["a reset", crisp, ["do", "session:reset"], ["reset"]],
 		["a reset with a reload", crisp, ["do", "session:reset", [false]], ["reset"]],
 		["calls about the chat", crisp, ["do", "chat:open"]],
+		[
+			"events, one of which is none",
+			crisp,
+			["set", "session:event", [[["a"], null, ["b"]]]],
+			["track", "a", {}],
+			// Refused by the tracker.
+			["track", null, {}],
+			["track", "b", {}],
+		],
+		["an event with a list for data", crisp, ["set", "session:event", [[["a", ["b"]]]]], ["track", "a", {}]],
 		["a setting", crisp, ["config", "hide:on:away", [true]]],
 		["a message", crisp, ["set", "message:text", ["hello"]]],
 	],
@@ -251,6 +264,16 @@ const rows: Record<Adopted, Row[]> = {
 		["updateUserData", helpcrunch, ["updateUserData", { roles: "admin" }], ["update", { roles: "admin" }]],
 		["trackEvent", helpcrunch, ["trackEvent", "Signed up", { plan: "pro" }], ["track", "Signed up", { plan: "pro" }]],
 		["logOut", helpcrunch, ["logOut"], ["reset"]],
+		...["text", ["7"], 7].flatMap((user): Row[] => [
+			[`a user that is ${JSON.stringify(user)}`, helpcrunch, ["updateUser", user], refused("helpcrunch")],
+			[`settings with such a user`, helpcrunch, ["init", { user }], refused("helpcrunch")],
+		]),
+		[
+			"attributes that are text",
+			helpcrunch,
+			["updateUser", { email, custom_data: "pro" }],
+			["login", { email, attributes: {} }],
+		],
 		["calls about the chat", helpcrunch, ["openChat"]],
 	],
 	vibetrace: [
@@ -287,6 +310,10 @@ const rows: Record<Adopted, Row[]> = {
 			["login", { email, attributes: { firstname: "Ada" } }],
 		],
 		["an update", vibetrace, { update: { firstname: "Ada" } }, ["update", { firstname: "Ada" }]],
+		...["sku-1", ["sku-1"], null].flatMap((payload): Row[] => [
+			[`an event with ${JSON.stringify(payload)}`, vibetrace, { viewitem: payload }, refused("vibetrace")],
+			[`an update with ${JSON.stringify(payload)}`, vibetrace, { update: payload }, refused("vibetrace")],
+		]),
 		["an event of the site's own", vibetrace, { wishlist: { itemId: 1 } }, ["track", "wishlist", { itemId: 1 }]],
 	],
 	ga4: [
@@ -328,6 +355,9 @@ const rows: Record<Adopted, Row[]> = {
 		["the start", gtag, ["js", new Date(0)]],
 		["a consent", gtag, ["consent", "default", { ad_storage: "denied" }]],
 		["Tag Manager's own events", ga4, { event: "gtm.js", "gtm.start": 1 }],
+		["an event with a length", ga4, { event: "video", length: 90 }, ["track", "video", { length: 90 }]],
+		["an event with a map", ga4, { event: "open", map: "city" }, ["track", "open", { map: "city" }]],
+		["an event whose items are no list", ga4, { event: "view_item", items: {} }, ["track", "viewitem", {}]],
 		["an emptied object", ga4, { ecommerce: null }],
 		["a function", ga4, () => {}],
 	],
@@ -358,6 +388,17 @@ const rows: Record<Adopted, Row[]> = {
 			),
 			row("traits of a nobody", ["identify", { plan: "pro" }], ["update", { plan: "pro" }]),
 			row("traits after null", ["identify", null, { plan: "pro" }], ["update", { plan: "pro" }]),
+			row("a user whose traits are text", ["identify", "7", "pro"], ["login", { userId: "7", attributes: {} }]),
+			row(
+				"a user whose traits are a function",
+				["identify", "7", () => {}],
+				["login", { userId: "7", attributes: {} }],
+			),
+			row(
+				"a user whose id is an e-mail, with an empty one",
+				["identify", email, { email: null }],
+				["login", { email, attributes: {} }],
+			),
 			row("an event", ["track", "Signed up", { plan: "pro" }], ["track", "Signed up", { plan: "pro" }]),
 			row("an event without data", ["track", "Signed up"], ["track", "Signed up", {}]),
 			row(
@@ -517,6 +558,43 @@ describe("each call is said once", () => {
 		script();
 		old.track = (...args: unknown[]) => page.analytics.track(...args);
 		old.track("a");
+		expect(names()).toEqual(["a"]);
+	});
+});
+
+describe("Segment's own library", () => {
+	/** Calls its methods for what is pushed, as https://github.com/segmentio/analytics-next does. */
+	class Analytics {
+		track(...args: unknown[]) {
+			saw.push(["track", ...args]);
+		}
+		push(args: [string, ...unknown[]]) {
+			const method = args.shift() as "track";
+			this[method]?.(...args);
+		}
+	}
+
+	test("is heard by its methods and by its push, once each", () => {
+		const { stub } = methodsOf("analytics");
+		stub();
+		start("segment");
+		page.analytics = new Analytics();
+		page.analytics.track("a");
+		page.analytics.push(["track", "b", { n: 1 }]);
+		expect(names()).toEqual(["a", "b"]);
+		expect(saw).toEqual([
+			["track", "a"],
+			["track", "b", { n: 1 }],
+		]);
+	});
+
+	test("makes the queued calls again without the description of the page", () => {
+		const { stub } = methodsOf("analytics");
+		stub();
+		start("segment");
+		page.analytics.track("a", { __t: "bpc" });
+		page.analytics = new Analytics();
+		page.analytics.track("a");
 		expect(names()).toEqual(["a"]);
 	});
 });

@@ -49,8 +49,13 @@ describe("a call becomes", () => {
 		],
 		[
 			"a track of a purchase with an amount that cannot be read as one",
+			{ type: "track", event: "Order Completed", properties: { order_id: 7, total: { trim: 1, toString: 1 } } },
+			{ type: "track", name: "Order Completed", data: { order_id: 7, total: { trim: 1, toString: 1 } } },
+		],
+		[
+			"a purchase with an amount that is an object, which ingest leaves out",
 			{ type: "track", event: "Order Completed", properties: { order_id: 7, total: { toString: 1, valueOf: 1 } } },
-			{ type: "track", name: "Order Completed", data: { order_id: 7, total: { toString: 1, valueOf: 1 } } },
+			{ type: "confirmation", data: { orderId: 7, total: { toString: 1, valueOf: 1 } } },
 		],
 		[
 			"a track that has the name of a type",
@@ -191,7 +196,12 @@ describe("the id of an event", () => {
 		expect(idOf("ajs-next-1795929775096-34f46cc8")).not.toBe(id);
 	});
 
-	it.each([undefined, null, "", 7, {}])("is new for the message id %j", (messageId) =>
+	it.each([7, 0])("is the same each time for the number %j, and that of its text", (messageId) => {
+		expect(idOf(messageId)).toBe(idOf(messageId));
+		expect(idOf(messageId)).toBe(idOf(String(messageId)));
+	});
+
+	it.each([undefined, null, "", {}])("is new for the message id %j", (messageId) =>
 		expect(idOf(messageId)).not.toBe(idOf(messageId)),
 	);
 });

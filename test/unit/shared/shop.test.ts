@@ -84,6 +84,20 @@ describe("readShopEvent", () => {
 	);
 });
 
+const unreadable = { toString: 1 };
+it.each([
+	["a list that is none", { items: { 0: item } }, {}],
+	["a list that is text", { products: "sku-1" }, {}],
+	["items that are none", { items: [7, "x", null, unreadable] }, { items: Array(3).fill({ quantity: 1 }) }],
+	["a total that cannot become a number", { value: unreadable }, { total: unreadable }],
+	["a price that cannot become a number", { items: [{ price: 1n }] }, { items: [{ price: 1n, quantity: 1 }] }],
+	["a total that is true", { value: true }, { total: true }],
+	["a quantity that is a list", { items: [{ quantity: [5] }] }, { items: [{ quantity: [5] }] }],
+])("readShopEvent keeps a purchase with %s", (_what, data, expected) => {
+	const read = readShopEvent("purchase", { transaction_id: "A-1", ...data });
+	expect(read).toEqual({ name: "confirmation", data: { orderId: "A-1", ...expected } });
+});
+
 test("readShopEvent leaves a purchase without the id of its order alone", () => {
 	const purchase = { name: "Order Completed", data: { revenue: 7 } };
 	expect(readShopEvent(purchase.name, purchase.data)).toEqual(purchase);
