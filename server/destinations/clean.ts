@@ -23,20 +23,31 @@ export const clean = (text: string): string =>
 			.replace(secrets, (_found, scheme = "", host = "", kind = "") => (scheme ? `${scheme}${host}/…` : `${kind}***`)),
 	);
 
-/** Describes what was thrown by its name, code and message, and its cause's. */
-export function describeError(thrown: unknown): string {
-	if (!(thrown instanceof Error)) return `${typeof thrown}, which is no error`;
-	const { name, message, cause } = thrown;
-	const code = "code" in thrown && typeof thrown.code === "string" ? ` ${thrown.code}` : "";
+/** Makes a description of what was thrown, of which each part may throw again when it is read. */
+function described(thrown: unknown, describe: (error: Error) => string, other: string): string {
+	try {
+		return thrown instanceof Error ? clean(describe(thrown)) : other;
+	} catch {
+		return "an error that cannot be read";
+	}
+}
+
+function words(error: Error): string {
+	const { name, message, cause } = error;
+	const code = "code" in error && typeof error.code === "string" ? ` ${error.code}` : "";
 	const inner = cause instanceof Error ? ` (${"code" in cause ? cause.code : cause.message})` : "";
-	return clean(`${name}${code}: ${message}${inner}`);
+	return `${name}${code}: ${message}${inner}`;
+}
+
+/** Describes what was thrown by its name, code and message, and its cause's. */
+export const describeError = (thrown: unknown): string =>
+	described(thrown, words, `${typeof thrown}, which is no error`);
+
+function place({ name, stack = "", message }: Error): string {
+	const frames = stack.slice(stack.indexOf(message) + message.length);
+	const [, file, line] = /([^\s/\\(]+\.[cm]?[jt]s)(?:\?[^:\s]*)?:(\d+):\d+/.exec(frames) ?? [];
+	return file === undefined ? name : `${name} at ${file}:${line}`;
 }
 
 /** Describes what was thrown without its message, which may quote the event: `TypeError at slack.mjs:12`. */
-export function placeOf(thrown: unknown): string {
-	if (!(thrown instanceof Error)) return typeof thrown;
-	const { name, stack = "", message } = thrown;
-	const frames = stack.slice(stack.indexOf(message) + message.length);
-	const [, file, line] = /([^\s/\\(]+\.[cm]?[jt]s)(?:\?[^:\s]*)?:(\d+):\d+/.exec(frames) ?? [];
-	return clean(file === undefined ? name : `${name} at ${file}:${line}`);
-}
+export const placeOf = (thrown: unknown): string => described(thrown, place, typeof thrown);

@@ -37,3 +37,17 @@ it("an error is placed by its name, file and line, whatever its message quotes",
 	expect(placeOf(new RangeError("secret at other.mjs:1:1"))).toMatch(/^RangeError at clean\.test\.ts:\d+$/);
 	expect(placeOf("secret")).toBe("string");
 });
+
+it.each<[string, () => unknown]>([
+	["a message that throws", () => Object.defineProperty(new Error("x"), "message", { get: () => fail() })],
+	["a name that is a symbol", () => Object.assign(new Error("x"), { name: Symbol("x") })],
+	["a stack that is no text", () => Object.assign(new Error("x"), { stack: null, name: Symbol("x") })],
+	["a prototype that throws", () => new Proxy({}, { getPrototypeOf: () => fail() })],
+])("an error with %s is described nevertheless", (_what, make) => {
+	expect(describeError(make())).toBe("an error that cannot be read");
+	expect(placeOf(make())).toBe("an error that cannot be read");
+});
+
+function fail(): never {
+	throw new Error("hostile");
+}
