@@ -17,7 +17,7 @@ export async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8
 const unreadable = () =>
 	new ReadableStream({
 		start: (controller) =>
-			controller.error(new Error(`the answer is longer than ${replyBytes} bytes, packed or broken off`)),
+			controller.error(new Error(`the answer is longer than ${replyBytes} bytes, or packed, or broken off`)),
 	});
 
 const bodiless = new Set([204, 205, 304]);

@@ -457,7 +457,7 @@ describe("a faulty function", () => {
 		});
 		await proxy.batch(of("ada@example.com"));
 		await proxy.settled(1);
-		expect(seen).toEqual([200, "the answer is longer than 65536 bytes, packed or broken off", 302]);
+		expect(seen).toEqual([200, "the answer is longer than 65536 bytes, or packed, or broken off", 302]);
 	});
 });
 
