@@ -5,23 +5,32 @@ const lookedAt = 2_000;
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 /**
- * Matches what the text of an error may repeat: addresses, whose path or query often is a credential; credentials;
- * e-mails; long runs of letters and digits. Captures the scheme and host of an address, and the scheme of a credential.
+ * Patterns of what a text may repeat: addresses, whose path or query often is a credential; credentials; e-mails.
+ * Captures the scheme and host of an address, and the scheme of a credential.
  */
+const personal = String.raw`\b(?:(https?:\/\/)(?:[^\s"'<>/?#]*@)?([^\s"'<>/?#]*)[^\s"'<>]*|(Bearer |Basic )[^\s"']+)|[^\s"'<>(),;:=/\\?&@]{1,100}(?:@|%40)[^\s"'<>(),;:=/\\?&]+`;
+/** Matches these in the text of an error, and all long runs of letters, or of letters and digits. */
 // Guard (SECURITY.md): own-errors
-const secrets =
-	/\b(?:(https?:\/\/)(?:[^\s"'<>/?#@]*@)?([^\s"'<>/?#]*)[^\s"'<>]*|(Bearer |Basic )[^\s"']+)|[^\s"'<>(),;:=/\\?&@]{1,100}(?:@|%40)[^\s"'<>(),;:=/\\?&]+|[\w+/=~.-]{24,}|(?=[a-z_-]*\d)(?=[\d_-]*[a-z])[\w-]{12,}/gi;
+const secrets = new RegExp(String.raw`${personal}|[\w+/=~.-]{24,}|(?=[a-z_-]*\d)(?=[\d_-]*[a-z])[\w-]{12,}`, "gi");
+/** Matches them in the words of the author, whose codes may be long, and what looks like a key for sure. */
+const secretsInWords = new RegExp(
+	String.raw`${personal}|\b(?:sk|pk|rk|whsec|xox\w|gh\w)[_-](?=[a-z_-]*\d)[\w-]{8,}|(?=[a-z+/=~._-]*\d)[\w+/=~.-]{24,}`,
+	"gi",
+);
 
-/** Makes a text that its author chose fit to be shown: on one line, clipped, without control characters. */
-export const cleanReason = (text: string): string => text.slice(0, kept).replace(unprintable, " ").trim();
-
-/** Makes any text fit to be shown, without addresses, credentials and e-mails. */
-export const clean = (text: string): string =>
-	cleanReason(
+const line = (text: string): string => text.slice(0, kept).replace(unprintable, " ").trim();
+const without = (text: string, pattern: RegExp): string =>
+	line(
 		text
 			.slice(0, lookedAt)
-			.replace(secrets, (_found, scheme = "", host = "", kind = "") => (scheme ? `${scheme}${host}/…` : `${kind}***`)),
+			.replace(pattern, (_found, scheme = "", host = "", kind = "") => (scheme ? `${scheme}${host}/…` : `${kind}***`)),
 	);
+
+/** Makes a text that its author chose fit to be shown: on one line, clipped, without what is a secret for sure. */
+export const cleanReason = (text: string): string => without(text, secretsInWords);
+
+/** Makes any text fit to be shown, without addresses, credentials and e-mails. */
+export const clean = (text: string): string => without(text, secrets);
 
 /** Makes a description of what was thrown, of which each part may throw again when it is read. */
 function described(thrown: unknown, describe: (error: Error) => string, other: string): string {

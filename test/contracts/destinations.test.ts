@@ -358,6 +358,7 @@ describe("a faulty function", () => {
 					careless: {
 						send() {
 							setTimeout(() => { throw new Error("later") }, 10);
+							setTimeout(() => { throw Object.assign(new Error("later"), { name: Symbol("odd") }) }, 10);
 							void (async () => { await null; throw new Error("floating"); })();
 							return { kind: "delivered" };
 						},
@@ -395,8 +396,11 @@ describe("a faulty function", () => {
 		expect(logged().join("\n")).toMatch(/"later"/);
 		expect(served.output()).toMatch(/"destination":"throws","error":"TypeError at shop\.config\.mjs:\d+"/);
 		expect(served.output()).not.toContain("of ada");
-		const left = served.output().match(/"destination":"careless","error":"Error","msg":".*nobody handled/g);
+		const left = served
+			.output()
+			.match(/"destination":"careless","error":"Error at shop\.config\.mjs:\d+","msg":".*nobody handled/g);
 		expect(left).toHaveLength(4);
+		expect(served.output()).toMatch(/"destination":"careless","error":"an error that cannot be read"/);
 		expect(await served.stop()).toBe(0);
 		folder.remove();
 	});

@@ -19,7 +19,16 @@ it.each([
 it("a reason of the author's keeps its words, on one line of at most 300 characters", () => {
 	expect(cleanReason(` over\tquota ${"x".repeat(400)}`)).toHaveLength(299);
 	expect(cleanReason("over\nquota")).toBe("over quota");
+	for (const code of ["subscription_limit_reached", "http_429_limit_exceeded", "no sku-1234567890"])
+		expect(cleanReason(code)).toBe(code);
 });
+
+it.each([
+	["no ada@example.com at https://h.example/T0/tok3n?key=1", "no *** at https://h.example/…"],
+	["key sk_live_51Habcdefghij is wrong", "key *** is wrong"],
+	["Bearer abc.def.ghi was refused", "Bearer *** was refused"],
+	["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "***"],
+])("a reason of the author's has no secrets: %s", (text, shown) => expect(cleanReason(text)).toBe(shown));
 
 it("an error is described with its code and cause, and what is no error by its type", () => {
 	const cause = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
@@ -29,7 +38,8 @@ it("an error is described with its code and cause, and what is no error by its t
 
 it("a long text is cleaned in linear time", () => {
 	const before = performance.now();
-	for (const part of ["a", "a1", "a@", "https://", "eyJ", "-"]) clean(part.repeat(1_000_000));
+	for (const part of ["a", "a1", "a@", "https://", "eyJ", "-"])
+		for (const each of [clean, cleanReason]) each(part.repeat(1_000_000));
 	expect(performance.now() - before).toBeLessThan(500);
 });
 
