@@ -36,11 +36,12 @@ let seen: string | undefined;
 let context: Event["context"];
 
 /**
- * Reads the context of the page. To save time it is read anew only after a change of address or title.
+ * Reads the context of the page. To save time it is read anew only after a change of address, but for the title.
  * @param isPageView True to read the title each time that the event is serialised, until the address changes: a
  * single-page app sets the title after the address.
+ * @param via Name of the tracker whose call was taken over.
  */
-export const readContext = (isPageView?: boolean): Event["context"] => {
+export const readContext = (isPageView?: boolean, via?: string): Event["context"] => {
 	const { href } = location;
 	let title = readTitle();
 	if (seen !== href) {
@@ -57,6 +58,7 @@ export const readContext = (isPageView?: boolean): Event["context"] => {
 	}
 	return {
 		...context,
+		via,
 		get title() {
 			if (isPageView && href === location.href) title = readTitle();
 			return title;

@@ -42,7 +42,7 @@ export const createNotices = (debug?: boolean) => {
 
 	const notify: Notify = (kind, reason, events = [], cause, type = events[0]?.type) => {
 		// A refused login or purchase is a mistake in the page, which its developer must see.
-		if (debug || (kind === "rejected" && /login|conf/.test(type as string))) warn(kind, reason);
+		if (debug || (kind === "rejected" && /login|conf/.test(type as string))) warn(`${kind}:`, reason);
 		// Calls listeners in microtasks: one that throws interrupts nothing, and the browser still reports its error.
 		for (const [wanted, listener] of listeners) {
 			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));

@@ -86,7 +86,7 @@ export const createTracker = <Events = Record<string, Data>>(
 			if (login) tell(afterLogin(identity, login, newId));
 			const { isNew, ...person } = identity;
 			if (options.beforeLogin === "drop" && !isIdentified(person)) return notify("dropped", "before login");
-			const context = { ...readContext(type === "page"), via: origin?.via };
+			const context = readContext(type === "page", origin?.via);
 			queue._capture({ id: newId(), type, at: now(), ...fact, person, context } as Event);
 			if (isStarted && isIdentified(person)) wake();
 			if (isLeaving) queueMicrotask(leave);

@@ -119,8 +119,9 @@ export function createSegment(options: SegmentOptions): Route[] {
 			const isBackend = owner?.isBackend ?? false;
 			const site = owner?.isBackend ? owner.site : siteOfPage(request, response, calls);
 			const translated = translateAll(calls, !isBackend && site.identity === "verified");
+			let learnt: Awaited<ReturnType<typeof addEmails>> | undefined;
 			// Guard (SECURITY.md): user-ids-of-backend
-			const learnt = isBackend ? await addEmails(site, translated) : undefined;
+			if (isBackend) learnt = await addEmails(site, translated);
 			const batches = batchesOf(translated);
 			const accept = (events: unknown[]) =>
 				isBackend ? ingest.accept(site, events) : ingest.acceptOfPage(request, site, events, 0);

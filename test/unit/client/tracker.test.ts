@@ -111,7 +111,7 @@ test("debug logs notices to the console without ids and e-mails", async () => {
 	tracker.track("n", { email: "ada@example.com", toJSON: () => [] });
 	await tracker.flush();
 	const said = lines.mock.calls.map((parts) => parts.join(" "));
-	expect(said).toEqual(["eventferry: rejected data: not an object", "eventferry: delivered accepted"]);
+	expect(said).toEqual(["eventferry: rejected: data: not an object", "eventferry: delivered: accepted"]);
 });
 
 test("a console that throws stops nothing: no method throws, and events are delivered", async () => {
@@ -392,9 +392,9 @@ test("a refused login or purchase is a line in the console without debug, and no
 	await expect
 		.poll(() => lines.mock.calls.map((parts) => parts.join(" ")))
 		.toEqual([
-			"eventferry: rejected login: no email, userId or token",
-			"eventferry: rejected orderId: missing",
-			"eventferry: rejected invalid_event: no",
+			"eventferry: rejected: login: no email, userId or token",
+			"eventferry: rejected: orderId: missing",
+			"eventferry: rejected: invalid_event: no",
 		]);
 });
 
