@@ -14,6 +14,14 @@ describe("what is remembered", () => {
 	});
 });
 
+it.each([
+	[0, undefined],
+	[1.5, 1_500],
+	[1e300, 86_400_000],
+])("a wait of %d s is one of %s ms", async (retryAfter, forMs) => {
+	expect(await readAnswer({ kind: "wait", retryAfter }, {}, signal)).toMatchObject({ kind: "wait", forMs });
+});
+
 describe("a response", () => {
 	it("of a failed network is tried again", async () => {
 		expect(await readAnswer(Response.error(), {}, signal)).toMatchObject({ kind: "retry", status: 0 });
