@@ -44,6 +44,7 @@ const typeWords: Record<string, string> = {
 	boolean: "true or false",
 	number: "a number",
 	object: "an object",
+	record: "an object",
 	string: "text",
 };
 
@@ -117,7 +118,8 @@ async function gather({ file, env = process.env, accounts = true, defaults = {},
 		if (variable.account !== undefined && !accounts) continue;
 		try {
 			const text = readVariable(variable.name, env);
-			if (text !== undefined) settings.push({ ...variable, value: variable.convert(text) });
+			const value = text === undefined ? undefined : variable.convert(text);
+			if (value !== undefined) settings.push({ ...variable, value });
 		} catch (error) {
 			addMistakes(mistakes, error);
 		}

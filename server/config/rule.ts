@@ -57,9 +57,8 @@ type RuleSchema = z.ZodObject<typeof rule, z.core.$strict>;
 /** A rule about what goes where, and as what. */
 export type Rule = z.output<RuleSchema>;
 
-export const ruleSchema: RuleSchema = z
-	.strictObject(rule)
-	.refine(
-		hasAnEffect,
-		"says only which events it is about: give it send, name, as, pick, color, expires, digest or rank",
-	);
+export const ruleSchema: RuleSchema = z.strictObject(rule).refine(hasAnEffect, {
+	message: "says only which events it is about: give it send, name, as, pick, color, expires, digest or rank",
+	// Runs even if a part is wrong, so that all is reported at once.
+	when: ({ value }) => typeof value === "object" && value !== null && !Array.isArray(value),
+});

@@ -6,7 +6,10 @@ export interface Variable {
 	name: string;
 	/** Path of the option in the configuration. */
 	path: string;
-	/** Converts the variable's text to the option's value. Leaves unsuitable text as it is, for the schema to refuse. */
+	/**
+	 * Converts the variable's text to the option's value; undefined counts as unset. Leaves unsuitable text as it is, for the
+	 * schema to refuse.
+	 */
 	convert(text: string): unknown;
 	/** Path of the account that has the option, within its site; absent for all other options. */
 	account?: string;
@@ -42,7 +45,8 @@ const conversions: Record<string, (text: string) => unknown> = {
 	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
 	origins: list,
 	identitySecrets: list,
-	events: list,
+	// Commas alone are no choice of no event: it would stop all deliveries.
+	events: (text) => (list(text).length > 0 ? list(text) : undefined),
 };
 const variableAt = (name: string, path: string): Variable => ({
 	name,

@@ -40,7 +40,7 @@ const pageOf = (value: unknown): number | undefined => (/^\d+$/.test(String(valu
 /** Reads the page and the argument after it, with or without the person's id. */
 function pageIn([first, second, third]: unknown[]): { page: number; more: unknown } {
 	const page = pageOf(second);
-	return page === undefined ? { page: pageOf(first) ?? 1, more: second } : { page, more: third };
+	return page === undefined ? { page: pageOf(first) ?? 1, more: second ?? third } : { page, more: third };
 }
 
 const segmentFilter = (segments: readonly string[]) =>

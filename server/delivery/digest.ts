@@ -1,6 +1,6 @@
 import { type Event, limits, type Person } from "../../shared/event.ts";
 import { eventData, eventName } from "../providers/event-data.ts";
-import type { Lane, Plan } from "../providers/provider.ts";
+import type { Known, Lane, Plan } from "../providers/provider.ts";
 import { type StoredEvent, setsAttributes } from "../stored-event.ts";
 
 /** Maximum number of names in a digest's list, so that the list stays as small as the data of one event. */
@@ -55,50 +55,64 @@ const requestsMost = 8;
 export interface DigestOptions {
 	/** Tells whether a rule marks an event for a digest. */
 	isMarked(stored: StoredEvent): boolean;
-	/** Plans the next request for a lane, as the provider does. */
-	plan(lane: Lane): Plan;
+	/** Plans the next request for a lane, as the provider does; `known` stands for what is known of the person by default. */
+	plan(lane: Lane, known?: Known): Plan;
 	/** Number of requests for the first event so far. */
 	requests: number;
 }
 
 /**
- * Plans the next request of a lane whose leading events may belong to a digest. All marked events before the first other
- * event become one. Logins and updates between them are sent before it, as one request: attributes have no place in the
- * history of a person. One marked event alone stays as it is.
+ * Counts the updates that may go ahead of a digest: those of one request that the provider will know to be sent, as they
+ * are settled with the digest. `next` plans what comes after the request.
  */
-export function planDigest(lane: Lane, { isMarked, plan, requests }: DigestOptions): Plan {
+function updatesAhead(plan: Plan, next: (known: Known) => Plan): number {
+	if (plan.kind === "done") return plan.settles;
+	if (plan.kind === "discard" || plan.kind === "refuse") return 0;
+	if (plan.kind !== "send" || plan.settles === 0) return Number.POSITIVE_INFINITY;
+	return next(plan.request.ifDelivered).kind === "done" ? plan.settles : 0;
+}
+
+/**
+ * Plans the next request of a lane whose leading events may belong to a digest, `most` of them. All marked events before
+ * the first other event become one. Logins and updates between them are sent before it, as one request: attributes have
+ * no place in the history of a person. One marked event alone stays as it is.
+ */
+export function planDigest(lane: Lane, options: DigestOptions, most = lane.length): Plan {
+	const { isMarked, plan, requests } = options;
 	if (!lane.some(isMarked)) return plan(lane);
 	const [first] = lane;
 	const isAhead = ({ event }: StoredEvent) => requests < requestsMost && setsAttributes(event);
-	const isPart = (stored: StoredEvent) =>
+	const isPart = (stored: StoredEvent, place: number) =>
+		place < most &&
 		(isMarked(stored) || isAhead(stored)) &&
 		stored.trusted === first.trusted &&
 		isSamePerson(stored.event.person, first.event.person);
-	const end = lane.findIndex((stored) => !isPart(stored));
+	const end = lane.findIndex((stored, place) => !isPart(stored, place));
 	const run = end < 0 ? lane : lane.slice(0, end);
 	const [earliest, ...others] = run.filter(isMarked);
 	if (!earliest || others.length === 0) return plan(lane);
 	const rest = [merge([earliest, ...others]), ...lane.slice(run.length)] as const;
-	const [update, ...updates] = run.filter(isAhead);
-	const ahead = update && plan([update, ...updates, ...rest]);
+	const updates = run.filter(isAhead);
+	const [update, ...more] = updates;
+	const inFront = update && ([update, ...more, ...rest] as const);
+	const ahead = inFront && plan(inFront);
+	const left = ahead && updates[updatesAhead(ahead, (known) => plan(inFront, known))];
+	if (left) return planDigest(lane, options, run.indexOf(left));
 	if (ahead?.kind === "send") {
 		const isCreation = ahead.request.purpose === "create" && ahead.settles === 0;
 		return { ...ahead, settles: 0, covers: isCreation ? ahead.covers : run.length, leftOut: 0, refused: undefined };
 	}
-	if (ahead && ahead.kind !== "done") return ahead.kind === "discard" ? { ...ahead, settles: run.length } : ahead;
+	if (ahead && ahead.kind !== "done") return ahead;
 	const digest = plan(rest);
-	if (digest.kind === "discard") return { ...digest, settles: run.length };
-	if (digest.kind !== "send" || digest.settles === 0) return digest;
+	if (!("settles" in digest) || digest.settles === 0) return digest;
+	// A plan may settle events behind the digest too.
+	const settles = run.length + digest.settles - 1;
+	if (digest.kind === "discard") return { ...digest, settles };
 	const leftOut = (ahead?.leftOut ?? 0) + (digest.leftOut ?? 0);
-	// The event behind a digest goes next: a scarce budget shall finish few lanes instead of beginning all of them.
-	const keepsTurn = run.length < lane.length;
+	const settled = { ...(leftOut > 0 && { leftOut }), refused: ahead?.refused };
+	if (digest.kind === "done") return { ...digest, settles, ...settled };
 	// After a refusal, half as many of the run's events are sent, until the one at fault is first and alone.
-	return {
-		...digest,
-		settles: run.length,
-		covers: run.length,
-		...(leftOut > 0 && { leftOut }),
-		refused: ahead?.refused,
-		keepsTurn,
-	};
+	const covers = run.length + digest.covers - 1;
+	// The event behind a digest goes next: a scarce budget shall finish few lanes instead of beginning all of them.
+	return { ...digest, settles, covers, ...settled, keepsTurn: settles < lane.length };
 }

@@ -43,7 +43,7 @@ export function planLease(lease: Lease, provider: Provider, now: number): Leadin
 	if (!first) return { captured, known, plan: undefined };
 	const isWorth = earns || [...inTime, ...ruled].some((stored) => isWorthProfile(provider, stored));
 	const isMarked = ({ digest, event }: StoredEvent) => digest === true && provider.merges?.(event) !== false;
-	const plan = (lane: Lane) => provider.plan(lane, known, now, isWorth);
+	const plan = (lane: Lane, before = known) => provider.plan(lane, before, now, isWorth);
 	return { captured, known, plan: planDigest([first, ...rest], { isMarked, plan, requests }) };
 }
 
@@ -51,5 +51,5 @@ export function planLease(lease: Lease, provider: Provider, now: number): Leadin
 export function withoutExpired(settlement: Settlement, [first]: readonly StoredEvent[], name: string): Settlement {
 	const { ended, now } = settlement;
 	if (ended?.ending.kind !== "dead" || !first || !hasExpired(first, name, now)) return settlement;
-	return { ...settlement, ended: { count: ended.count, ending: { kind: "discarded", reason: expiredReason } } };
+	return { ...settlement, ended: { count: 1, ending: { kind: "discarded", reason: expiredReason } } };
 }

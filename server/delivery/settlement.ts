@@ -57,8 +57,8 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 	const { plan, outcome, isOfEvent = false, areOthersAccepted = false, postponedTo } = result;
 	const learnt = outcome && "known" in outcome && outcome.known ? JSON.stringify(outcome.known) : undefined;
 	const settlement: Settlement = { lease, now: at, known: learnt };
-	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}) =>
-		endingOf(1, { kind: "dead", reason, ...more });
+	const dead = (reason: string, more: { status?: number | undefined; message?: string | undefined } = {}, count = 1) =>
+		endingOf(count, { kind: "dead", reason, ...more });
 	if (plan.kind === "await") return { ...settlement, awaitedTo: plan.until, isOnTheWay: true };
 	if (plan.kind === "refuse") return { ...settlement, ended: dead(plan.reason, { message: plan.message }) };
 	if (plan.kind === "discard")
@@ -103,7 +103,9 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 		case "retry": {
 			const { reason, message, status, unreadable = false, forMs = 0 } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
-			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status, message }) };
+			// Each event of the request may have been delivered as often as the first.
+			const count = isTooOften ? Math.max(1, plan.settles) : 1;
+			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status, message }, count) };
 			return { ...settlement, failed: { dueAt: failed.dueAt + forMs, unreadable } };
 		}
 	}

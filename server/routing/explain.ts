@@ -84,8 +84,14 @@ function requestsFor(
 }
 
 /** Says in words why an event is sent or not. */
-function because({ isSent, by }: Choice, events: readonly string[] | undefined, type: string): string {
+function because(
+	{ isSent, by }: Choice,
+	events: readonly string[] | undefined,
+	type: string,
+	isOwnTracker: boolean,
+): string {
 	if (by.send !== undefined) return `rules[${by.send}] says send: ${isSent}`;
+	if (isOwnTracker) return "its own tracker has sent it";
 	if (events) return `events ${isSent ? "lists it" : "does not list it"}`;
 	return isSent ? "by default" : `a ${type} is sent only if events or a rule says so`;
 }
@@ -113,7 +119,7 @@ export function explain(raw: unknown, sites: readonly ExplainedSite[], now: numb
 		const choice = choose(event, event.context?.via, { name, events: options.events });
 		const common = {
 			title,
-			because: because(choice, options.events, event.type),
+			because: because(choice, options.events, event.type, event.context?.via === name),
 			by: Object.fromEntries(Object.entries(choice.by).map(([part, index]) => [part, `rules[${index}]`])),
 			budget: { requests: options.budget ?? allowance.requests, per: allowance.per },
 		};
@@ -123,13 +129,17 @@ export function explain(raw: unknown, sites: readonly ExplainedSite[], now: numb
 		const delivered = asRuled({ ...stored, ruled: route.ruled }, name);
 		const { requests, ...end } = requestsFor(provider, delivered, route.exceptions?.[name]?.earns === true, now);
 		const isUnread = route.unreadOrders?.includes(name) ?? false;
+		const isMerged = delivered.digest === true && provider.merges?.(delivered.event) !== false;
+		// Parts of rules that the event cannot have at this destination decide nothing.
+		const idle = [...(isUnread ? ["name", "as", "pick"] : []), ...(isMerged ? [] : ["digest"])];
 		return {
 			...common,
+			by: Object.fromEntries(Object.entries(common.by).filter(([part]) => !idle.includes(part))),
 			sent: true,
 			as: {
 				type: delivered.event.type,
 				...(!setsAttributes(delivered.event) && { name: eventName(delivered.event) }),
-				...(delivered.digest && { digest: true }),
+				...(isMerged && { digest: true }),
 				...(choice.what.rank && { rank: choice.what.rank }),
 				...(choice.what.expires && { expires: choice.what.expires }),
 			},

@@ -63,8 +63,8 @@ const kindsMost = 1_000;
 
 const isEmpty = (object: object) => Object.keys(object).length === 0;
 
-/** Types of events that may be merged where a rule says so. */
-const mergeable: readonly Event["type"][] = ["track", "page", "email_open"];
+/** Tells whether events of a type may be merged where a rule says so: no purchase, login or update, as whatever it is sent. */
+const isMergeable = (type: Event["type"]): boolean => ["track", "page", "email_open"].includes(type);
 
 /** Chooses the events of one kind at a destination: what a rule says and cannot be is left out. */
 function sendingOf(event: Named, place: Addressed, { what }: Choice, isOrderOnce: boolean): Sending {
@@ -78,7 +78,7 @@ function sendingOf(event: Named, place: Addressed, { what }: Choice, isOrderOnce
 		...(isOrder && what.pick && { pick: what.pick }),
 		...(isNamed && what.color && { color: what.color }),
 		...(what.expires !== undefined && { expires: msOf(what.expires) }),
-		...(what.digest && mergeable.includes(type) && { digest: true as const }),
+		...(what.digest && [captured, type].every(isMergeable) && { digest: true as const }),
 	};
 	const { name = event.name ?? captured } = ruled;
 	const isWorth = (pattern: string) => [event, { type, name }].some(matcherOf(pattern));
@@ -87,7 +87,7 @@ function sendingOf(event: Named, place: Addressed, { what }: Choice, isOrderOnce
 		...{ place, type, rank: what.rank ?? type, isOrderOnce: isOrderOnce && type === "confirmation" },
 		ruled: isEmpty(ruled) ? undefined : ruled,
 	};
-	const { as: _, pick: __, name: ___, ...unread } = what;
+	const { as: _, pick: __, name: ___, digest: ____, ...unread } = what;
 	return isOrder
 		? { ...sending, unread: sendingOf(event, place, { isSent: true, what: unread, by: {} }, false) }
 		: sending;

@@ -32,17 +32,21 @@ function isShadowed(rule: Rule, later: readonly Rule[], names: readonly string[]
 	);
 }
 
+type Choose = ReturnType<typeof createChoices>;
+type Tracker = Rule["via"];
+
 /** Tells whether events that a rule is about are surely sent to none of its destinations. */
-function isNeverSent(rule: Rule, rules: readonly Rule[], places: readonly Place[]): boolean {
+function isNeverSent(rule: Rule, choose: Choose, trackers: readonly Tracker[], places: readonly Place[]): boolean {
 	// Names decide whether the events of a wide pattern are sent.
 	if (rule.event === "track" || hasStar(rule.event) || rule.send !== undefined) return false;
-	const choose = createChoices(rules);
-	const vias = rule.via === undefined ? [undefined, ...rules.map(({ via }) => via)] : [rule.via];
+	const vias = rule.via === undefined ? trackers : [rule.via];
 	return places.every((place) => vias.every((via) => !choose(exampleOf(rule.event), via, place).isSent));
 }
 
 /** Finds rules that can have no effect, one line each. Names no rule that may have one. `path` leads to the rules. */
 export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], path: string): string[] {
+	const choose = createChoices(rules);
+	const trackers = [...new Set([undefined, ...rules.map(({ via }) => via)])];
 	return rules.flatMap((rule, index) => {
 		const its = `${path}[${index}]`;
 		const own = places.filter(({ name }) => rule.to?.includes(name) !== false);
@@ -61,7 +65,7 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 			)
 		)
 			return [...found, `${its} (${rule.event}) has no effect: later rules replace all that it says`];
-		if (isNeverSent(rule, rules, own)) {
+		if (isNeverSent(rule, choose, trackers, own)) {
 			const to = list.format(own.map(({ name }) => name));
 			return [
 				...found,
@@ -75,7 +79,7 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 			found.push(
 				`${its} (${rule.event}) gives a name or a color, which a ${rule.event} does not have. Add as: "track"`,
 			);
-		if (rule.digest && (isOfAttributes || (rule.event === "confirmation" && !mayChange)))
+		if (rule.digest && isExact && (setsAttributes({ type: rule.event }) || rule.event === "confirmation"))
 			found.push(`${its} (${rule.event}) has digest, but a ${rule.event} is never merged`);
 		if (rule.pick && !rules.some(({ as }) => as === "confirmation"))
 			found.push(`${its} (${rule.event}) has pick, which is for a purchase alone. Add as: "confirmation"`);

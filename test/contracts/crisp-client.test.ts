@@ -310,13 +310,23 @@ describe("createCrisp", () => {
 			await paths(listPeopleProfiles(website, email, "3")),
 			await paths(listPeopleProfiles(website, email, "3", { per_page: 50 })),
 			await paths(listPeopleProfiles(website, "3", { per_page: "50", search_text: "Ada" })),
+			// As JavaScript may call it.
+			await paths(
+				(listPeopleProfiles as (...given: unknown[]) => Promise<unknown>)(website, email, undefined, { per_page: 50 }),
+			),
+			await paths(
+				(listPeopleProfiles as (...given: unknown[]) => Promise<unknown>)(website, undefined, null, { per_page: 50 }),
+			),
 			await paths(listPeopleSegments(website, "3")),
 			await paths(listPeopleSegments(website, email, "3")),
 		].flat();
-		expect(each.map(([page]) => page)).toEqual(["1", "3", "3", "3", "3", "3", "1", ...Array(7).fill("3")]);
+		expect(each.map(([page]) => page)).toEqual([
+			...["1", "3", "3", "3", "3", "3", "1", "3"],
+			...["3", "3", "3", "3", "1", "1", "3", "3"],
+		]);
 		expect(each.map(([, query]) => query)).toEqual([
 			...["", "", "", "", "search_text=Ada", "search_text=Ada", "", ""],
-			...["", "", "per_page=50", "per_page=50&search_text=Ada", "", ""],
+			...["", "", "per_page=50", "per_page=50&search_text=Ada", "per_page=50", "per_page=50", "", ""],
 		]);
 	});
 

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import type { Event } from "../../shared/event.ts";
 import { event, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 
 const ada = { email: "ada@example.com" };
@@ -98,6 +99,15 @@ describe("digests", () => {
 		expect(dead.items.map((item) => item.event.id)).toEqual([events[0]?.id]);
 	});
 
+	test("a digest whose answers cannot be read is repeated as often as one event, not once more for each of it", async () => {
+		await start();
+		running.sandbox.fault("crisp", { status: 200, body: "<html>", path: /events/ });
+		const { accepted } = await running.batch(...history("search", "search", "product:viewed", "search"));
+		const { destinations } = await running.settled(accepted);
+		expect(destinations.crisp).toMatchObject({ delivered: 0, dead: 4 });
+		expect(requests()).toHaveLength(3);
+	});
+
 	test("each event of a digest keeps its own once and its own journey", async () => {
 		await start();
 		const events = history("product:viewed", "product:viewed", "search");
@@ -137,5 +147,57 @@ describe("digests", () => {
 		await running.settled(2);
 		expect(arrived("vibetrace")).toEqual(["viewitem", "viewitem"]);
 		expect(arrived("crisp")).toEqual(["viewitem ×2"]);
+	});
+
+	test("no update between its events is lost, if one request cannot have the labels of all", async () => {
+		await start();
+		const labels = (from: number) => Array.from({ length: 15 }, (_, index) => `label ${from + index}`);
+		const update = (from: number, data: object) => ({
+			...{ type: "update", data: { segments: labels(from), tags: labels(from), ...data } },
+		});
+		const events = history("search", update(0, { a: 1 }), update(15, { b: 2 }), "search", "search");
+		await running.post({ events }, { authorization: `Bearer ${serverKey}`, origin: undefined }, "/v1/events");
+		await running.settled(5);
+		const [[atCrisp], [atHelpCrunch]] = [running.sandbox.people("crisp"), running.sandbox.people("helpcrunch")];
+		expect(atCrisp?.attributes).toEqual({ a: 1, b: 2 });
+		expect(atHelpCrunch?.attributes).toEqual({ a: 1, b: 2 });
+		expect(atCrisp?.profile.segments).toHaveLength(30);
+		expect(atHelpCrunch?.profile.tags).toHaveLength(30);
+	});
+
+	test("more attributes than are remembered cost one request each time", async () => {
+		await start();
+		const update = { type: "update", data: Object.fromEntries(Array.from({ length: 250 }, (_, at) => [`a${at}`, at])) };
+		const { accepted } = await running.batch(...history("search", "search", update, "search", update, "search"));
+		await running.settled(accepted);
+		expect(arrived()).toEqual(["search ×2", "search", "search"]);
+		expect(requests()).toHaveLength(5);
+	});
+});
+
+describe("digests at a destination of your own", () => {
+	async function own(options: object): Promise<(string | undefined)[][]> {
+		const calls: (string | undefined)[][] = [];
+		const send = (given: Event | Event[]) => {
+			calls.push([given].flat().map((each) => ("name" in each ? each.name : each.type)));
+			return { kind: "delivered" as const };
+		};
+		const rules = [{ event: "search", digest: true as const }];
+		running = await runProxy({
+			site: { crisp: undefined, rules, destinations: { own: { ...options, send } as never } },
+		});
+		const purchase = { type: "confirmation", data: { orderId: "A-1" } };
+		const kinds = ["search", "search", { type: "update", data: { a: 1 } }, "search", "search", "other", purchase];
+		const { accepted } = await running.batch(...history(...kinds));
+		await running.settled(accepted);
+		return calls;
+	}
+
+	test("end at an update, which is sent once and in its place", async () => {
+		expect(await own({})).toEqual([["search ×2"], ["update"], ["search ×2"], ["other"], ["confirmation"]]);
+	});
+
+	test("are sent once, with the events behind them that one call takes", async () => {
+		expect(await own({ batch: 10 })).toEqual([["search ×2", "update", "search", "search", "other", "confirmation"]]);
 	});
 });

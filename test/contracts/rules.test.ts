@@ -216,6 +216,8 @@ describe("a configuration with rules", () => {
 			{ event: "x", digest: false, rank: "purchase" },
 			{ name: "y", sends: true },
 			{ event: "x", name: "a\nb", send: "yes" },
+			{ event: "", to: "crisp" },
+			{ event: "x", as: "confirmation", pick: "order.id" },
 		]);
 		for (const part of [
 			'sites[0].rules[0].as must be "track" or "confirmation"',
@@ -230,6 +232,10 @@ describe("a configuration with rules", () => {
 			'sites[0].rules[5] has no option "sends"',
 			"sites[0].rules[6].name must not have control characters",
 			"sites[0].rules[6].send must be true or false",
+			"sites[0].rules[7].event is empty",
+			"sites[0].rules[7].to must be a list",
+			"sites[0].rules[7] says only which events it is about",
+			"sites[0].rules[8].pick must be an object",
 		])
 			expect(message).toContain(part);
 		expect(mistakes({})).toContain("sites[0].rules must be a list");
@@ -269,6 +275,11 @@ describe("the environment alone", () => {
 		expect(sites[0]?.crisp?.events).toEqual(["confirmation", "login", "basket:*"]);
 		expect(sites[0]?.helpcrunch?.events).toEqual(["*"]);
 		expect(sites[0]?.vibetrace?.events).toBeUndefined();
+	});
+
+	test.each([",", " ", " , ,", "\t"])("chooses no events by %j, which counts as unset", async (nothing) => {
+		const { sites } = await load({ CRISP_EVENTS: nothing });
+		expect(sites[0]?.crisp?.events).toBeUndefined();
 	});
 
 	test("is ignored without the destination's credentials, and refused by the variable's name", async () => {

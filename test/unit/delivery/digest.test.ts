@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { planDigest } from "../../../server/delivery/digest.ts";
-import type { Lane, Plan, PlannedRequest } from "../../../server/providers/provider.ts";
+import type { Known, Lane, Plan, PlannedRequest } from "../../../server/providers/provider.ts";
 import type { StoredEvent } from "../../../server/stored-event.ts";
 import { type Event, limits } from "../../../shared/event.ts";
 
@@ -31,22 +31,36 @@ const nameOf = ({ event }: StoredEvent) => (event.type === "track" ? event.name 
 const all = ({ event }: StoredEvent) => event.type === "track";
 const request: PlannedRequest = { purpose: "event", method: "POST", path: [], ifDelivered: {} };
 
-/** Plans a lane by a provider that sends one event, or the leading updates, and shows the lane that it was given. */
+/**
+ * Plans a lane by a provider that sends one event, or the leading updates, and shows the lane that it was given. What is
+ * known of the person are the updates that were sent, unless the provider is `forgetful`.
+ */
 function plan(
 	lane: Lane,
-	{ isMarked = all, requests = 0, updates = "send" as "send" | "done", purpose = "event" } = {},
+	{
+		isMarked = all,
+		requests = 0,
+		updates = "send" as Plan["kind"],
+		purpose = "event",
+		most = 100,
+		forgetful = false,
+	} = {},
 ) {
 	const seen: Lane[] = [];
 	const planned = planDigest(lane, {
 		isMarked,
 		requests,
-		plan(given): Plan {
-			seen.push(given);
+		plan(given, known: Known = {}): Plan {
+			if (Object.keys(known).length === 0) seen.push(given);
 			const other = given.findIndex(({ event }) => event.type !== "login");
-			const count = other < 0 ? given.length : other;
-			if (count > 0 && updates === "done") return { kind: "done", settles: count, leftOut: 1 };
+			const count = Math.min(most, other < 0 ? given.length : other);
+			const isSent = count > 0 && (updates === "done" || known.sent === count);
+			if (isSent) return { kind: "done", settles: count, leftOut: 1 };
+			if (count > 0 && updates === "discard") return { kind: "discard", settles: 1, reason: "unwanted" };
+			if (count > 0 && updates === "refuse") return { kind: "refuse", reason: "wrong", message: "" };
 			const settles = purpose === "create" ? 0 : Math.max(1, count);
-			return { kind: "send", request: { ...request, purpose }, settles, covers: Math.max(1, settles) };
+			const ifDelivered = forgetful ? {} : { sent: count };
+			return { kind: "send", request: { ...request, purpose, ifDelivered }, settles, covers: Math.max(1, settles) };
 		},
 	});
 	return { planned, lane: seen.at(-1) ?? lane };
@@ -149,6 +163,30 @@ describe("logins and updates between the events of a digest", () => {
 		const { lane, planned } = plan(between, { updates: "done" });
 		expect(lane.map(nameOf)).toEqual(["3 actions"]);
 		expect(planned).toMatchObject({ kind: "send", settles: 5, covers: 5, leftOut: 1 });
+	});
+
+	test("are sent in their places if the provider would not know that they are sent", () => {
+		const { lane, planned } = plan(between, { forgetful: true });
+		expect(lane).toEqual(between);
+		expect(planned).toMatchObject({ settles: 1, covers: 1 });
+		const views = laneOf(track(1, "a"), track(2, "a"), login(3, {}), track(4, "a"));
+		const digest = plan(views, { forgetful: true });
+		expect(digest.lane.map(nameOf)).toEqual(["a ×2", "login", "a"]);
+		expect(digest.planned).toMatchObject({ settles: 2, covers: 2 });
+	});
+
+	test.each(["send", "done"] as const)("end the digest where one request cannot have all of them: %s", (updates) => {
+		const views = laneOf(track(1, "a"), track(2, "a"), login(3, {}), login(4, {}), track(5, "a"));
+		const { lane, planned } = plan(views, { updates, most: 1 });
+		const isDone = updates === "done";
+		expect(lane.map(nameOf)).toEqual([...(isDone ? [] : ["login"]), "a ×2", "login", "a"]);
+		expect(planned).toMatchObject({ kind: "send", settles: isDone ? 3 : 0, covers: 3 });
+	});
+
+	test.each(["discard", "refuse"] as const)("take no other event with them if they end otherwise: %s", (updates) => {
+		const { lane, planned } = plan(between, { updates });
+		expect(lane).toEqual(between);
+		expect(planned).toMatchObject({ kind: "send", settles: 1 });
 	});
 
 	test("are sent in their places if that makes no progress", () => {

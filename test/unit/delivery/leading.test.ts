@@ -64,6 +64,9 @@ it("an event that expires while it is refused is discarded instead of becoming a
 	expect(settle(1_499, short)).toEqual(dead.ending);
 	expect(settle(1_500, short)).toEqual({ kind: "discarded", reason: "expired" });
 	expect(settle(9_999, stored("a"))).toEqual(dead.ending);
+	const several = { ...dead, count: 3 };
+	expect(withoutExpired({ lease, now: 1_500, ended: several }, [short], "chat").ended?.count).toBe(1);
+	expect(withoutExpired({ lease, now: 1_499, ended: several }, [short], "chat").ended?.count).toBe(3);
 	const delivered = { count: 1, ending: { kind: "delivered" } } as const;
 	expect(withoutExpired({ lease, now: 9_999, ended: delivered }, [short], "chat").ended).toEqual(delivered);
 });

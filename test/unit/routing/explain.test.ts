@@ -63,6 +63,37 @@ it("an explanation is total: of any JSON it tells the flaw, or follows the reque
 	);
 });
 
+it("tells that a destination's own tracker has sent an event, whatever its `events` say", () => {
+	const { crisp, vibetrace } = Object(explain({ name: "y", context: { via: "crisp" } })).destinations;
+	expect(crisp).toMatchObject({ sent: false, because: "its own tracker has sent it" });
+	expect(vibetrace).toMatchObject({ sent: true, because: "events lists it" });
+	const other = Object(explain({ name: "y", context: { via: "vibetrace" } })).destinations;
+	expect(other.vibetrace).toMatchObject({ sent: false, because: "its own tracker has sent it" });
+	expect(Object(explain({ type: "page", context: { via: "crisp" } })).destinations.crisp).toMatchObject({
+		...{ sent: true, because: "rules[2] says send: true" },
+	});
+});
+
+it("tells of no part of a rule that the event cannot have at a destination", () => {
+	const rules = [
+		{ event: "*", digest: true },
+		{ event: "viewitem", color: "blue" },
+		{ event: "x*", as: "confirmation", name: "Bought", pick: { orderId: "id" } },
+	];
+	const [site] = sites;
+	const checked = checkConfig({ sites: [{ ...site, vibetrace: { apiKey: secret }, rules }] }).sites;
+	const ask = createExplain(new Map(checked.map((each) => [each, accountsOf(each)])));
+	const at = (event: object) => Object(ask(event)).destinations;
+	const view = at({ name: "viewitem" });
+	expect(view.crisp).toMatchObject({ as: { digest: true }, by: { digest: "rules[0]", color: "rules[1]" } });
+	expect(view.vibetrace.as).toEqual({ type: "track", name: "viewitem" });
+	expect(view.vibetrace.by).toEqual({ color: "rules[1]" });
+	expect(at({ name: "xy" }).crisp.by).toEqual({});
+	expect(at({ name: "xy", data: { id: "A-1" } }).crisp.by).toEqual({
+		...{ as: "rules[2]", name: "rules[2]", pick: "rules[2]" },
+	});
+});
+
 it("tells that a visitor's event creates nobody where only verified ones may", () => {
 	const explanation = explain({ name: "y" });
 	expect("flaw" in explanation ? {} : explanation.destinations.crisp).toMatchObject({

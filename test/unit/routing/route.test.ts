@@ -210,6 +210,14 @@ describe("rules", () => {
 		}
 		const purchase: Rule[] = [{ event: "x", as: "confirmation", digest: true }];
 		expect(deliveredAs(purchase, stored({ data: { orderId: 1 } })).digest).toBeUndefined();
+		// Nor one without a readable order, nor what was captured as one of these and is sent as a track.
+		expect(deliveredAs(purchase, stored({ data: {} })).digest).toBeUndefined();
+		for (const type of ["login", "update", "confirmation"] as const) {
+			const event = stored({ type, data: type === "confirmation" ? { orderId: "1" } : {} });
+			const asTrack: Rule[] = [...rules, { event: type, as: "track" }];
+			expect(deliveredAs(asTrack, event)).toMatchObject({ event: { type: "track" } });
+			expect(deliveredAs(asTrack, event).digest).toBeUndefined();
+		}
 	});
 
 	it("let events expire some time after their capture", () => {

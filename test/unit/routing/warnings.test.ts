@@ -58,6 +58,7 @@ it("a part that the events of a rule cannot have is named", () => {
 	expect(warnings({ event: "login", name: "Hello" })[0]).toMatch(/which a login does not have/);
 	expect(warnings({ event: "login", name: "Hello", as: "track" })).toEqual(nothing);
 	expect(warnings({ event: "confirmation", digest: true })[0]).toMatch(/is never merged/);
+	expect(warnings({ event: "login", digest: true, as: "track" })[0]).toMatch(/has digest, but a login is never merged/);
 	expect(warnings({ event: "x", pick: { orderId: "id" } })[0]).toMatch(/for a purchase alone/);
 });
 
@@ -70,4 +71,9 @@ it("a shop's rules are right", () => {
 			{ event: "page", to: ["mail"], send: true },
 		),
 	).toEqual(nothing);
+});
+
+it("a thousand rules are looked through at once, though none of their events is sent", () => {
+	const rules = Array.from({ length: 1_000 }, (_, index): Rule => ({ event: `x${index}`, to: ["mail"], name: "y" }));
+	expect(warnings(...rules)).toHaveLength(1_000);
 });
