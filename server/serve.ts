@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config/config.ts";
 import { currentDestination } from "./destinations/call.ts";
+import { placeOf } from "./destinations/clean.ts";
 import { boundConnections } from "./http/connections.ts";
 import { inTurn } from "./http/in-turn.ts";
 import { hiding } from "./observe/hiding.ts";
@@ -71,9 +72,7 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 	process.on("uncaughtException", (error) => {
 		const destination = currentDestination();
 		if (destination !== undefined) {
-			// Only its name: the message may quote the event.
-			const name = error instanceof Error ? error.name : typeof error;
-			log.error({ destination, error: name }, "a destination's function left an error that nobody handled");
+			log.error({ destination, error: placeOf(error) }, "a destination's function left an error that nobody handled");
 			return;
 		}
 		// Node would print every property of the error, which may include a request with its headers.

@@ -22,6 +22,6 @@ export function postgresRows(connectionString) {
 			return query(insert, [ids, times, types, people, column((event) => JSON.stringify(event))]);
 		},
 		probe: () => query("SELECT FROM events LIMIT 1"),
-		remove: (person) => query("DELETE FROM events WHERE person = $1", [personOf(person)]),
+		remove: ({ email, userId }) => query("DELETE FROM events WHERE person IN ($1, $2)", [email, userId]),
 	});
 }

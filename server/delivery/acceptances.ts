@@ -20,6 +20,8 @@ export function createAcceptances() {
 	const refused = new Map<string, Set<number>>();
 	/** People refused since a request was last accepted, up to three. */
 	const refusedInTurn = new Set<string>();
+	/** Those of them who have let others go first since the last refusal. */
+	const yielded = new Set<string>();
 	/** Times at which lanes met a limit that was not known to be theirs alone. */
 	const limited = new Map<number, number>();
 	/** Lanes that met a limit of their own since a request was last accepted. */
@@ -52,8 +54,16 @@ export function createAcceptances() {
 
 		/** Records a refusal where no probe can tell. Tells whether it seems to be of the account: three people met it. */
 		refusedPerson(person: string): boolean {
+			yielded.clear();
 			if (refusedInTurn.size < peopleOfAccount) refusedInTurn.add(person);
 			return refusedInTurn.size >= peopleOfAccount;
+		},
+
+		/** Tells whether a person was refused lately, so that another one is tried first. True once after each refusal. */
+		yields(person: string): boolean {
+			const isTurnOfOthers = refusedInTurn.has(person) && !yielded.has(person);
+			if (isTurnOfOthers) yielded.add(person);
+			return isTurnOfOthers;
 		},
 
 		hasOther,

@@ -45,6 +45,7 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const { purpose } = plan.request;
 		const isCreation = purpose === "create";
 		const isProbe = hold.probing();
+		if (isProbe && !probe.exists && acceptances.yields(lease.person)) return { plan, postponedTo: now() + 1_000 };
 		if (isProbe && !(await hold.probe())) return { plan };
 		const heldUntil = isCreation ? creations.begin() : 0;
 		// People who were refused themselves are tried after the others, which are tried in no foreseeable order.

@@ -64,7 +64,8 @@ export function connectAddress(name: string, own: AddressDestination, onFault: O
 	function post(headers: Record<string, string | number>, body: string, signal: AbortSignal) {
 		return new Promise<http.IncomingMessage>((resolve, reject) => {
 			request(url, { method: "POST", agent, headers, signal, ...guard }, resolve)
-				.once("error", reject)
+				// Once there is an answer, its body tells of errors.
+				.on("error", reject)
 				.end(body);
 		});
 	}

@@ -1,12 +1,11 @@
 import * as z from "zod";
 import { retryAfterMs } from "../providers/exchange.ts";
-import { isRecord } from "../providers/json.ts";
+import { isRecord, parseObject } from "../providers/json.ts";
 import type { Known, Outcome } from "../providers/provider.ts";
 import { readBytes } from "./bounded-fetch.ts";
 import { clean, cleanReason } from "./clean.ts";
+import { knownBytes } from "./limits.ts";
 
-/** Maximum size of what a function remembers of a person, in bytes of JSON. */
-const knownBytes = 8_192;
 const dayMs = 86_400_000;
 
 /** A mistake in what a function returned. Its message contains nothing of the value. */
@@ -17,15 +16,18 @@ export class AnswerError extends Error {
 /** Copies knowledge as JSON, so that it is the same when it is read again. Throws {@link AnswerError}. */
 function storable(known: unknown): Known {
 	if (!isRecord(known)) throw new AnswerError("known must be a JSON object");
-	let text: string;
+	let text: string | undefined;
 	try {
 		text = JSON.stringify(known);
 	} catch {
 		throw new AnswerError("known must be a JSON object, without cycles and BigInts");
 	}
-	const bytes = Buffer.byteLength(text);
+	const bytes = Buffer.byteLength(text ?? "");
 	if (bytes > knownBytes) throw new AnswerError(`known is ${bytes} bytes of JSON, more than ${knownBytes}`);
-	return JSON.parse(text);
+	// It may have become anything by a toJSON of its own.
+	const stored = parseObject(text);
+	if (!stored) throw new AnswerError("known must be a JSON object");
+	return stored;
 }
 
 const answerSchema = z.object({
@@ -45,7 +47,8 @@ function readObject(answer: object, before: Known): Outcome {
 	const { kind, retryAfter, reason = "" } = parsed.data;
 	const known = parsed.data.known === undefined ? undefined : storable(parsed.data.known);
 	const told = { reason: cleanReason(reason) || kind, known };
-	const forMs = retryAfter === undefined ? undefined : Math.min(retryAfter * 1_000, dayMs);
+	// As with the header, 0 is no time: a wait would end at once.
+	const forMs = retryAfter ? Math.min(retryAfter * 1_000, dayMs) : undefined;
 	switch (kind) {
 		case "delivered":
 			return { kind, known: known ?? before };
@@ -70,10 +73,13 @@ const isResponse = (answer: object): answer is Response =>
 		"headers" in answer &&
 		typeof (answer.headers as Headers)?.get === "function");
 
-/** Reads the text of an answer if nobody has, up to 64 KB. */
-async function textOf({ body, bodyUsed }: Response): Promise<string> {
+/** Reads the text of an answer if nobody has, up to 64 KB, until the call's signal is aborted. */
+async function textOf({ body, bodyUsed }: Response, signal: AbortSignal): Promise<string> {
 	if (!(body instanceof ReadableStream) || bodyUsed || body.locked) return "";
-	const bytes = await readBytes(body).catch(() => undefined);
+	const aborted = new Promise<undefined>((resolve) => {
+		signal.addEventListener("abort", () => resolve(undefined), { once: true });
+	});
+	const bytes = await Promise.race([readBytes(body).catch(() => undefined), aborted]);
 	return new TextDecoder().decode(bytes);
 }
 
@@ -83,7 +89,7 @@ function drop({ body, bodyUsed }: Response): void {
 }
 
 /** Tells the meaning of a response by its status. */
-async function readResponse(response: Response, known: Known): Promise<Outcome> {
+async function readResponse(response: Response, known: Known, signal: AbortSignal): Promise<Outcome> {
 	const { status } = response;
 	const reason = `http_${status}`;
 	const isSuccess = status >= 200 && status < 300;
@@ -93,16 +99,20 @@ async function readResponse(response: Response, known: Known): Promise<Outcome> 
 	const forMs = retryAfterMs(response.headers.get("retry-after") ?? undefined);
 	if (status === 429) return { kind: "wait", reason, status, forMs };
 	if (status === 401 || status === 403) return { kind: "paused", reason, status };
-	if (status === 408 || status >= 500) return { kind: "retry", reason, status, forMs };
-	return { kind: "rejected", reason, status, message: clean(await textOf(response)) || undefined };
+	// A status below 200 is that of no answer, as of Response.error().
+	if (status === 408 || status >= 500 || status < 200) return { kind: "retry", reason, status, forMs };
+	return { kind: "rejected", reason, status, message: clean(await textOf(response, signal)) || undefined };
 }
 
-/** Tells the meaning of what a function returned. Rejects with {@link AnswerError} if it means nothing. */
-export async function readAnswer(answer: unknown, known: Known): Promise<Outcome> {
+/**
+ * Tells the meaning of what a function returned, at the latest when the call's signal is aborted. Rejects with
+ * {@link AnswerError} if it means nothing.
+ */
+export async function readAnswer(answer: unknown, known: Known, signal: AbortSignal): Promise<Outcome> {
 	if (answer === undefined) throw new AnswerError("it returned nothing: return a Response or { kind: … }");
 	if (typeof answer !== "object" || answer === null || Array.isArray(answer))
 		throw new AnswerError(
 			`it returned ${answer === null ? "null" : Array.isArray(answer) ? "a list" : `a ${typeof answer}`}: return a Response or { kind: … }`,
 		);
-	return isResponse(answer) ? readResponse(answer, known) : readObject(answer, known);
+	return isResponse(answer) ? readResponse(answer, known, signal) : readObject(answer, known);
 }

@@ -16,18 +16,23 @@ export async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8
 /** A body whose reading fails. */
 const unreadable = () =>
 	new ReadableStream({
-		start: (controller) => controller.error(new Error(`the answer is longer than ${replyBytes} bytes, or packed`)),
+		start: (controller) =>
+			controller.error(new Error(`the answer is longer than ${replyBytes} bytes, or packed, or broken off`)),
 	});
 
 const bodiless = new Set([204, 205, 304]);
 
-/** Makes a response of what was read of it. */
-const responseOf = (bytes: Uint8Array<ArrayBuffer> | undefined, init: ResponseInit): Response =>
-	new Response(bodiless.has(init.status ?? 200) ? null : (bytes ?? unreadable()), init);
+/** Makes a response of what was read of it. A `Response` refuses some status texts that servers send. */
+function responseOf(bytes: Uint8Array<ArrayBuffer> | undefined, { statusText = "", ...init }: ResponseInit): Response {
+	const isText = /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText);
+	const body = bodiless.has(init.status ?? 200) ? null : (bytes ?? unreadable());
+	return new Response(body, { ...init, statusText: isText ? statusText : "" });
+}
 
 /** Copies a response with its body, which is read now, so that its connection can be used again. */
 async function read({ body, status, statusText, headers }: Response): Promise<Response> {
-	return responseOf(body ? await readBytes(body) : new Uint8Array(), { status, statusText, headers });
+	const bytes = body ? await readBytes(body).catch(() => undefined) : new Uint8Array();
+	return responseOf(bytes, { status, statusText, headers });
 }
 
 const signalOf = (input: string | URL | Request, init: RequestInit): AbortSignal | undefined =>

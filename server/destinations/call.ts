@@ -10,6 +10,8 @@ import { type OnOwnFault, watchLoop } from "./loop-watch.ts";
 /** Time limit of a call, ms. */
 // Guard (SECURITY.md): own-timeout
 const timeoutMs = 10_000;
+/** Time in which a status that came before the limit may still be returned, ms. */
+const graceMs = 100;
 
 /** Name of the destination whose function has started what runs now. */
 const current = new AsyncLocalStorage<string>();
@@ -40,14 +42,15 @@ export async function callFunction(
 	const says = (what: string) => `${destination}: ${name} ${what}`;
 	const limit = new AbortController();
 	setMaxListeners(0, limit.signal);
+	const cutOff = (): Outcome =>
+		stop.aborted
+			? { kind: "retry", reason: "stopped" }
+			: { kind: "retry", reason: "timeout", message: says(`did not end within ${timeoutMs / 1_000} s`) };
+	let grace: NodeJS.Timeout | undefined;
 	const cut = new Promise<Outcome>((resolve) => {
-		limit.signal.addEventListener("abort", () =>
-			resolve(
-				stop.aborted
-					? { kind: "retry", reason: "stopped" }
-					: { kind: "retry", reason: "timeout", message: says(`did not end within ${timeoutMs / 1_000} s`) },
-			),
-		);
+		limit.signal.addEventListener("abort", () => {
+			grace = setTimeout(() => resolve(cutOff()), graceMs);
+		});
 	});
 	const abort = () => limit.abort();
 	const timer = setTimeout(abort, timeoutMs);
@@ -70,7 +73,7 @@ export async function callFunction(
 			return { kind: "retry", reason: "threw", message: says(`threw ${describeError(thrown)}`) };
 		}
 		try {
-			return await readAnswer(answer, ifDelivered);
+			return await readAnswer(answer, ifDelivered, limit.signal);
 		} catch (thrown) {
 			const why = thrown instanceof AnswerError ? thrown.message : "its answer cannot be read";
 			return { kind: "rejected", reason: "invalid_answer", message: says(`is wrong: ${why}`) };
@@ -78,8 +81,11 @@ export async function callFunction(
 	}
 
 	try {
-		return await Promise.race([outcomeOf(), cut]);
+		const outcome = await Promise.race([outcomeOf(), cut]);
+		// The status is the answer, also where the body has no end. Whatever else is said now comes too late.
+		return limit.signal.aborted && outcome.status === undefined ? cutOff() : outcome;
 	} finally {
+		clearTimeout(grace);
 		watch.end();
 		clearTimeout(timer);
 		stop.removeEventListener("abort", abort);

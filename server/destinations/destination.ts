@@ -16,7 +16,7 @@ export interface Sending {
 
 /**
  * An answer that says by itself what it means. `known`, a JSON object of at most 8 KB, is remembered of the person in
- * place of the old. `reason` is shown to operators, up to 300 characters of it.
+ * place of the old. `reason` is shown to operators, up to 300 characters of it, without addresses, e-mails and keys.
  */
 export type OwnOutcome =
 	| { kind: "delivered"; known?: Known; reason?: string }

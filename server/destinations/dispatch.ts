@@ -26,7 +26,7 @@ interface PlainRequest {
 	body: string | Uint8Array | null;
 }
 
-/** An answer; its `body` is undefined if it is too long or packed. */
+/** An answer; its `body` is undefined if it is too long, packed or broken off. */
 interface Answered {
 	status: number;
 	statusText: string;
@@ -76,7 +76,10 @@ function headersOf(raw: Buffer[]): Headers {
 	return headers;
 }
 
-/** Sends a request through a dispatcher, which follows no redirect. Reads up to 64 KB of the answer. */
+/**
+ * Sends a request through a dispatcher, which follows no redirect. Reads up to 64 KB of the answer. Rejects only if the
+ * signal is aborted, or the network fails, before the answer begins.
+ */
 export function dispatch(dispatcher: Dispatcher, request: PlainRequest, signal: AbortSignal): Promise<Answered> {
 	const { url, method, headers, body } = request;
 	return new Promise((resolve, reject) => {
@@ -86,6 +89,7 @@ export function dispatch(dispatcher: Dispatcher, request: PlainRequest, signal: 
 		let head: Omit<Answered, "body"> | undefined;
 		let abort = () => {};
 		function stop(): void {
+			end(undefined);
 			reject(signal.reason);
 			abort();
 		}
@@ -114,7 +118,7 @@ export function dispatch(dispatcher: Dispatcher, request: PlainRequest, signal: 
 			},
 			onComplete: () => end(Buffer.concat(chunks)),
 			onError(error) {
-				signal.removeEventListener("abort", stop);
+				end(undefined);
 				reject(new TypeError("fetch failed", { cause: error }));
 			},
 		});

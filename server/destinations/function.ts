@@ -68,7 +68,7 @@ export function connectFunction(name: string, own: FunctionDestination, onFault:
 		...(own.remove && { remove }),
 		addresses: () => true,
 		plan: (lane, known, now) =>
-			own.plan ? planWith(name, own.plan.bind(own), lane, known, now) : planCall(lane, known, own.batch),
+			own.plan ? planWith(name, own.plan.bind(own), lane, known, now, onFault) : planCall(lane, known, own.batch),
 		send,
 	};
 }

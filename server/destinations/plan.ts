@@ -2,9 +2,16 @@ import * as z from "zod";
 import { parseObject } from "../providers/json.ts";
 import type { Known, Lane, Plan } from "../providers/provider.ts";
 import { clean, describeError } from "./clean.ts";
+import { knownBytes } from "./limits.ts";
+import { type OnOwnFault, watchLoop } from "./loop-watch.ts";
 
 const count = z.int().min(0);
-const known = z.record(z.string(), z.unknown());
+const object = z.record(z.string(), z.unknown());
+const known = object.superRefine((value, context) => {
+	const bytes = Buffer.byteLength(JSON.stringify(value));
+	if (bytes > knownBytes)
+		context.addIssue({ code: "custom", message: `is ${bytes} bytes of JSON, more than ${knownBytes}` });
+});
 const reason = z.string().transform((text) => clean(text) || "unnamed");
 
 const requestSchema = z.object({
@@ -12,7 +19,7 @@ const requestSchema = z.object({
 	method: z.enum(["GET", "POST", "PATCH", "PUT", "DELETE"]),
 	path: z.array(z.string()),
 	query: z.record(z.string(), z.string()).optional(),
-	body: known.optional(),
+	body: object.optional(),
 	ifDelivered: known,
 	ifMissing: known.optional(),
 });
@@ -35,6 +42,7 @@ export function planWith(
 	lane: Lane,
 	before: Known,
 	now: number,
+	onFault: OnOwnFault,
 ): Plan {
 	const wrong = (why: string): Plan => ({
 		kind: "refuse",
@@ -42,10 +50,18 @@ export function planWith(
 		message: `${destination}: plan ${why}`,
 	});
 	let made: unknown;
+	const watch = watchLoop(destination, onFault);
 	try {
 		made = plan(structuredClone(lane) as Lane, structuredClone(before), now);
 	} catch (thrown) {
 		return wrong(`threw ${describeError(thrown)}`);
+	} finally {
+		watch.waits();
+		watch.end();
+	}
+	if (made instanceof Promise) {
+		made.catch(() => {});
+		return wrong("returned a promise: it must plan at once");
 	}
 	const copy = toJson(made);
 	if (!copy) return wrong("returned no plan");

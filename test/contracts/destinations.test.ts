@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { defineDestination, type OwnDestination } from "../../server/index.ts";
@@ -357,6 +358,7 @@ describe("a faulty function", () => {
 					careless: {
 						send() {
 							setTimeout(() => { throw new Error("later") }, 10);
+							setTimeout(() => { throw Object.assign(new Error("later"), { name: Symbol("odd") }) }, 10);
 							void (async () => { await null; throw new Error("floating"); })();
 							return { kind: "delivered" };
 						},
@@ -394,8 +396,11 @@ describe("a faulty function", () => {
 		expect(logged().join("\n")).toMatch(/"later"/);
 		expect(served.output()).toMatch(/"destination":"throws","error":"TypeError at shop\.config\.mjs:\d+"/);
 		expect(served.output()).not.toContain("of ada");
-		const left = served.output().match(/"destination":"careless","error":"Error","msg":".*nobody handled/g);
+		const left = served
+			.output()
+			.match(/"destination":"careless","error":"Error at shop\.config\.mjs:\d+","msg":".*nobody handled/g);
 		expect(left).toHaveLength(4);
+		expect(served.output()).toMatch(/"destination":"careless","error":"an error that cannot be read"/);
 		expect(await served.stop()).toBe(0);
 		folder.remove();
 	});
@@ -417,6 +422,28 @@ describe("a faulty function", () => {
 		expect(calls).toBe(2);
 	});
 
+	test.each([
+		["has no end", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"],
+		["breaks off", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
+		["has a status text of many letters", "HTTP/1.1 200 成功\r\ncontent-length: 0\r\n\r\n"],
+	])("has delivered an event by a 200 that %s", { timeout: 40_000 }, async (_what, answer) => {
+		const receiver = createTcpServer((socket) => {
+			socket.on("error", () => {});
+			socket.on("data", () => socket.write(answer));
+		});
+		const url = await listen(receiver as never);
+		closing.push(() => receiver.close());
+		const proxy = await run({
+			plain: { send: (each, { fetch }) => fetch(url, { method: "POST", body: each.id }) },
+			whole: { send: (_each, { fetch }) => fetch(new Request(url)) },
+			address: { url },
+		});
+		await proxy.batch(of("ada@example.com"));
+		const { destinations } = await proxy.settled(1);
+		for (const name of ["plain", "whole", "address"])
+			expect(destinations[name]).toMatchObject({ delivered: 1, dead: 0, requests: 1 });
+	});
+
 	test("reads 64 KB of an answer at most, and follows no redirect", async () => {
 		const { url } = await server((body) =>
 			body === "large" ? [200, "x".repeat(65_537)] : [302, "", { location: "https://elsewhere.example" }],
@@ -434,7 +461,7 @@ describe("a faulty function", () => {
 		});
 		await proxy.batch(of("ada@example.com"));
 		await proxy.settled(1);
-		expect(seen).toEqual([200, "the answer is longer than 65536 bytes, or packed", 302]);
+		expect(seen).toEqual([200, "the answer is longer than 65536 bytes, or packed, or broken off", 302]);
 	});
 });
 

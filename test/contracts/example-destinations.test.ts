@@ -130,6 +130,12 @@ describe("examples/destinations", () => {
 		]);
 		expect(await deliver(destination)).toBe("deleted");
 		expect(await cluster.run("SELECT FROM events", database)).toEqual([]);
+		await cluster.run(
+			"INSERT INTO events (id, person) VALUES (gen_random_uuid(), 'ada@example.com'), (gen_random_uuid(), '7')",
+			database,
+		);
+		await destination.remove?.({ email: "ada@example.com", userId: "7" }, {} as never);
+		expect(await cluster.run("SELECT person FROM events", database)).toEqual([]);
 	});
 
 	test("are taken by a configuration", async () => {

@@ -42,6 +42,16 @@ describe("testDestination", () => {
 		expect(local.filter(({ result }) => result === "skipped")).toHaveLength(6);
 	});
 
+	test("takes a response of another library", async () => {
+		const send = defineDestination({
+			async send(event, { fetch }) {
+				const { status, headers } = await fetch(url, post(event));
+				return { status, headers } as Response;
+			},
+		});
+		expect(await testDestination(send)).toContainEqual({ name: "429", result: "passed", problems: [] });
+	});
+
 	test("answers as a service does whose answer the function reads", async () => {
 		const destination = defineDestination({
 			events: ["checkout:*"],
@@ -106,6 +116,35 @@ describe("testDestination", () => {
 				/^429: send says rejected \(no\)/,
 				/^500: send says rejected \(no\) after a 500: the event would be a dead letter at once/,
 			],
+		],
+		[
+			"says why by what is no text",
+			{ send: () => ({ kind: "delivered", reason: 5 }) },
+			[/^delivers: send is wrong: reason must be text/],
+		],
+		[
+			"waits for a text",
+			{ send: () => ({ kind: "wait", retryAfter: "7" }) },
+			[/^delivers: send is wrong: retryAfter must be a number of seconds/],
+		],
+		[
+			"remembers a date",
+			{ send: () => ({ kind: "delivered", known: new Date() }) },
+			[/^delivers: send is wrong: known must be a JSON object/],
+		],
+		[
+			"throws what cannot be read",
+			{
+				send() {
+					throw Object.assign(new Error(), { name: Symbol("x") });
+				},
+			},
+			[/^delivers: send threw an error that cannot be read/],
+		],
+		[
+			"plans nothing",
+			{ plan: () => undefined, send: () => ({ kind: "delivered" }) },
+			[/^delivers: send is wrong: plan returned no plan/],
 		],
 		["never ends", { send: () => new Promise(() => {}) }, [/^delivers: send does not end/]],
 		[

@@ -32,6 +32,15 @@ export interface CallOptions {
 
 const endless = Symbol("endless");
 
+/** Names what was thrown, of which each part may throw again when it is read. */
+export function nameOf(thrown: unknown): string {
+	try {
+		return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `${typeof thrown}, which is no error`;
+	} catch {
+		return "an error that cannot be read";
+	}
+}
+
 /** Calls a function as the proxy does, with a `fetch` that reaches nobody. */
 export async function callOnce(
 	call: (sending: object) => unknown,
@@ -63,8 +72,14 @@ export async function callOnce(
 		const common = { sent, leftUnderWay: underWay(), isEndless: result === endless, blockedMs: blocked };
 		return result === endless ? { kind: "retry", ...common } : { ...verdictOf(result), ...common };
 	} catch (thrown) {
-		const threw = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : `${typeof thrown}, which is no error`;
-		return { kind: "retry", threw, sent, leftUnderWay: underWay(), isEndless: false, blockedMs: blocked };
+		return {
+			kind: "retry",
+			threw: nameOf(thrown),
+			sent,
+			leftUnderWay: underWay(),
+			isEndless: false,
+			blockedMs: blocked,
+		};
 	} finally {
 		clearTimeout(timer);
 		clearTimeout(last);

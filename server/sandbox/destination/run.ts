@@ -1,4 +1,4 @@
-import { type Called, type CallOptions, callOnce } from "./call.ts";
+import { type Called, type CallOptions, callOnce, nameOf } from "./call.ts";
 import type { TestEvent } from "./events.ts";
 
 type Function = (...given: never[]) => unknown;
@@ -45,9 +45,10 @@ export async function deliver(
 		try {
 			made = plan.call(destination, structuredClone(lane), structuredClone(known), Date.now());
 		} catch (thrown) {
-			const why = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : typeof thrown;
-			return joined(calls, { ...none, kind: "rejected", wrong: `plan threw ${why}` });
+			return joined(calls, { ...none, kind: "rejected", wrong: `plan threw ${nameOf(thrown)}` });
 		}
+		if (typeof made?.kind !== "string")
+			return joined(calls, { ...none, kind: "rejected", wrong: "plan returned no plan" });
 		if (made.kind === "done" || made.kind === "discard") return joined(calls, { ...none, kind: "delivered", known });
 		if (made.kind !== "send") return joined(calls, { ...none, kind: "rejected", reason: "refuse" });
 		const request = structuredClone(made.request);

@@ -15,27 +15,43 @@ export interface Verdict {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
 	typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** A `Response` of Node or of any library that has the same shape. */
+const isResponse = (answer: unknown): answer is Response =>
+	answer instanceof Response ||
+	(isRecord(answer) && typeof answer.status === "number" && typeof (answer.headers as Headers)?.get === "function");
+
 function kindOf(status: number): string {
 	if (status >= 200 && status < 300) return "delivered";
 	if (status === 429) return "wait";
 	if (status === 401 || status === 403) return "paused";
-	return status === 408 || status >= 500 ? "retry" : "rejected";
+	return status === 408 || status >= 500 || status < 200 ? "retry" : "rejected";
 }
 
 function wrongKnown(known: unknown): string | undefined {
 	if (known === undefined) return undefined;
 	if (!isRecord(known)) return "known must be a JSON object";
 	try {
-		const bytes = Buffer.byteLength(JSON.stringify(known));
+		const text = JSON.stringify(known);
+		// A toJSON makes anything of it.
+		if (!text?.startsWith("{")) return "known must be a JSON object";
+		const bytes = Buffer.byteLength(text);
 		return bytes > knownBytes ? `known is ${bytes} bytes of JSON, more than ${knownBytes}` : undefined;
 	} catch {
 		return "known must be a JSON object, without cycles and BigInts";
 	}
 }
 
+/** Says what is wrong with the other fields of an answer. */
+function wrongField({ retryAfter, reason }: Record<string, unknown>): string | undefined {
+	if (reason !== undefined && typeof reason !== "string") return "reason must be text";
+	if (retryAfter === undefined) return undefined;
+	if (typeof retryAfter !== "number" || !Number.isFinite(retryAfter)) return "retryAfter must be a number of seconds";
+	return retryAfter < 0 ? "retryAfter must be 0 or more" : undefined;
+}
+
 /** Tells the meaning of what a function returned, by the proxy's rules. */
 export function verdictOf(answer: unknown): Verdict {
-	if (answer instanceof Response) {
+	if (isResponse(answer)) {
 		const retryAfter = Number(answer.headers.get("retry-after") ?? Number.NaN);
 		return { kind: kindOf(answer.status), reason: `http_${answer.status}`, retryAfter };
 	}
@@ -46,7 +62,7 @@ export function verdictOf(answer: unknown): Verdict {
 			wrong: `it returned neither a Response nor a { kind } of ${kinds.slice(0, 5).join(", ")}`,
 		};
 	const { kind, known, retryAfter, reason } = answer;
-	const wrong = wrongKnown(known);
+	const wrong = wrongKnown(known) ?? wrongField(answer);
 	return {
 		kind: String(kind),
 		...(wrong !== undefined ? { wrong } : isRecord(known) && { known }),
