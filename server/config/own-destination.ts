@@ -2,6 +2,7 @@ import * as z from "zod";
 import { isPublicHost } from "../destinations/address-range.ts";
 import { batchMost, type OwnDestination } from "../destinations/destination.ts";
 import { isLoopback } from "../http/loopback.ts";
+import { isRecord } from "../providers/json.ts";
 import { text } from "../providers/options.ts";
 import { providerNames } from "../providers/registry.ts";
 import { type DeliveryOptions, deliveryOptions } from "./destination.ts";
@@ -99,6 +100,18 @@ function checkTogether(own: Own, context: z.RefinementCtx): void {
 		wrong("batch", "does not go with plan, which tells how many events it covers");
 }
 
+const methods = ["send", "plan", "probe", "remove"] as const;
+
+/** Binds the functions of a destination to it, so that an instance of a class keeps its fields when it is checked. */
+function bound(value: unknown): unknown {
+	if (!isRecord(value)) return value;
+	const own = methods.flatMap((name) => {
+		const method = value[name];
+		return typeof method === "function" ? [[name, method.bind(value)]] : [];
+	});
+	return { ...value, ...Object.fromEntries(own) };
+}
+
 const isObject = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
 const name = /^[a-z][a-z0-9_-]{0,31}$/;
 
@@ -118,6 +131,6 @@ export type OwnDestinations = z.ZodOptional<
 >;
 
 export const ownDestinations = z
-	.record(z.string(), ownSchema.superRefine(checkTogether, { when: isObject }))
+	.record(z.string(), z.preprocess(bound, ownSchema.superRefine(checkTogether, { when: isObject })))
 	.superRefine(checkNames, { when: isObject })
 	.optional() as unknown as OwnDestinations;

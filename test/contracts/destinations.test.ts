@@ -58,6 +58,21 @@ async function server(answer: (body: string) => [status: number, body?: string, 
 	return { url, received };
 }
 
+test("an instance of a class keeps its private fields", async () => {
+	const sent: string[] = [];
+	class Own {
+		#add = (type: string) => sent.push(type);
+		send({ type }: Event) {
+			this.#add(type);
+			return { kind: "delivered" } as const;
+		}
+	}
+	const proxy = await run({ own: new Own() });
+	await proxy.batch(event());
+	await proxy.settled(1);
+	expect(sent).toEqual(["track"]);
+});
+
 const of = (email: string, changes: object = {}) => event({ person: { email }, ...changes });
 
 describe("a function destination", () => {
