@@ -13,6 +13,9 @@ import { type Relay, startRelay } from "./relay.ts";
 const people = ["ada", "bob", "eve", "kim", "lou", "max"].map((name) => `${name}@group.example`);
 const size = 3;
 
+/** Starts a proxy as a supervisor would: again, if its first connection was cut while it started. */
+const start = (env: Record<string, string>): Promise<Served> => serve(env).catch(() => serve(env));
+
 let cluster: Cluster;
 let pooler: PgBouncer | undefined;
 beforeAll(async () => {
@@ -53,7 +56,7 @@ function groupTests(port: () => number): void {
 			...crispEnvironment(sandbox, ""),
 			EVENTFERRY_STORE: `postgres://ferry:secret@127.0.0.1:${port}/${name}`,
 		}));
-		proxies = await Promise.all(envs.map((env) => serve(env)));
+		proxies = await Promise.all(envs.map(start));
 	});
 	afterEach(async () => {
 		for (const proxy of proxies) proxy?.process.kill("SIGCONT");
@@ -95,7 +98,7 @@ function groupTests(port: () => number): void {
 				async kill(index) {
 					await proxies[index]?.kill();
 					proxies[index] = undefined;
-					proxies[index] = await serve(envs[index] ?? {});
+					proxies[index] = await start(envs[index] ?? {});
 				},
 				async cut(index) {
 					relays[index]?.cut();
@@ -177,12 +180,6 @@ function groupTests(port: () => number): void {
 				),
 			),
 		);
-		const leased = () =>
-			cluster.run(
-				"SELECT count(DISTINCT owner)::int AS owners, count(*)::int AS lanes FROM eventferry.lane WHERE state = 'leased'",
-				name,
-			);
-		await vi.waitFor(async () => expect((await leased())[0]?.lanes).toBe(people.length), { timeout: 120_000 });
 		// Wait until Crisp has all requests: a proxy stopped while it sends a request still sends it when it wakes.
 		const allArrived = (requests: unknown[]) => requests.length >= people.length;
 		await sandbox.until(allArrived, { destination: "crisp", timeoutMs: 120_000 });
