@@ -20,7 +20,7 @@ export function createAcceptances() {
 	const refused = new Map<string, Set<number>>();
 	/** People refused since a request was last accepted, up to three. */
 	const refusedInTurn = new Set<string>();
-	/** Those of them who have let others go first since the last refusal. */
+	/** People among them who have let others go first since the last refusal. */
 	const yielded = new Set<string>();
 	/** Times at which lanes met a limit that was not known to be theirs alone. */
 	const limited = new Map<number, number>();

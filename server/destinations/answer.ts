@@ -47,7 +47,7 @@ function readObject(answer: object, before: Known): Outcome {
 	const { kind, retryAfter, reason = "" } = parsed.data;
 	const known = parsed.data.known === undefined ? undefined : storable(parsed.data.known);
 	const told = { reason: cleanReason(reason) || kind, known };
-	// As with the header, 0 is no time: a wait would end at once.
+	// Takes 0 for no time, as in the header: a wait would end at once.
 	const forMs = retryAfter ? Math.min(retryAfter * 1_000, dayMs) : undefined;
 	switch (kind) {
 		case "delivered":

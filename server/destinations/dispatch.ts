@@ -57,7 +57,7 @@ export function plainRequest(input: string | URL | Request, init: RequestInit): 
 	const url = new URL(input as string | URL);
 	if (!/^https?:$/.test(url.protocol) || url.username || url.password) return undefined;
 	const headers = new Headers(init.headers);
-	// As `fetch` does, except that the answer is not packed.
+	// Sets the headers of `fetch`, but asks for an answer that is not packed.
 	if (typeof body === "string" && !headers.has("content-type")) headers.set("content-type", "text/plain;charset=UTF-8");
 	for (const [name, value] of [
 		["accept", "*/*"],

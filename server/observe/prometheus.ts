@@ -9,7 +9,7 @@ interface Series<Value> {
 	value: Value;
 }
 
-/** What a histogram counts: values up to each bucket's bound that are above the bounds before, and their sum. */
+/** Counts of a histogram: for each bucket, the values above the bound before and up to its own; and the sum of all. */
 interface Distribution {
 	buckets: number[];
 	sum: number;

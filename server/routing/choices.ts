@@ -14,7 +14,7 @@ export interface Place {
 	worthProfile?: readonly string[] | undefined;
 }
 
-/** What becomes of an event at one destination. */
+/** Fate of an event at one destination. */
 export interface Choice {
 	isSent: boolean;
 	what: Pick<Rule, Effect>;

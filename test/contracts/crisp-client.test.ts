@@ -310,7 +310,7 @@ describe("createCrisp", () => {
 			await paths(listPeopleProfiles(website, email, "3")),
 			await paths(listPeopleProfiles(website, email, "3", { per_page: 50 })),
 			await paths(listPeopleProfiles(website, "3", { per_page: "50", search_text: "Ada" })),
-			// As JavaScript may call it.
+			// Calls it as JavaScript may.
 			await paths(
 				(listPeopleProfiles as (...given: unknown[]) => Promise<unknown>)(website, email, undefined, { per_page: 50 }),
 			),

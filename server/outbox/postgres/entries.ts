@@ -75,7 +75,7 @@ export const readFirst = `SELECT t.lane, known.value AS known, first.deliveries,
 	) AS first
 	JOIN eventferry.bundle USING (batch, place)`;
 
-/** What a lease of a lane may show. */
+/** Deliveries that a lease of a lane may show. */
 export interface Shown {
 	/** Number of deliveries of the first entry that have ended. */
 	done: number;

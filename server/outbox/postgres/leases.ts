@@ -318,7 +318,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 			const destination = await destinations.id(request.destination);
 			const own = takes.get(destination) ?? { underWay: new Set(), inDoubtUntil: 0, wakeAt: 0 };
 			takes.set(destination, own);
-			// What another take is just leasing is not open yet, and would look lost.
+			// Leases of another take under way are not open yet, and would look lost.
 			while (isInDoubt(own) && own.underWay.size > 0) await Promise.allSettled(own.underWay);
 			const taking = take(destination, request, own, isInDoubt(own)).catch((error) => {
 				own.inDoubtUntil = performance.now() + takeEndsMs;

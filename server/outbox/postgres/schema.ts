@@ -308,7 +308,7 @@ type Parts = Pick<Database, "run" | "transaction">;
 
 /**
  * Prepares a database for the outbox: creates the schema `eventferry` or brings it up to date, one process at a time.
- * What only processes of an older revision need goes once none of them is registered. Without `isPatient`, ends when a
+ * Drops the parts that only older revisions need once none of their processes is registered. Without `isPatient`, ends when a
  * step takes longer than a statement may. Rejects with {@link StoreOpenError}.
  */
 export async function prepare(database: Parts, { isPatient = false } = {}): Promise<Prepared> {

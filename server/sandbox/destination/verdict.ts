@@ -5,7 +5,7 @@ const kinds = ["delivered", "retry", "wait", "rejected", "paused", "unknownPerso
 /** The meaning that the proxy gives to what a function returned or threw. */
 export interface Verdict {
 	kind: string;
-	/** What is wrong with the answer itself. */
+	/** Mistakes of the answer itself. */
 	wrong?: string;
 	known?: Record<string, unknown>;
 	retryAfter?: number;
