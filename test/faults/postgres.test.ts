@@ -180,6 +180,12 @@ function groupTests(port: () => number): void {
 				),
 			),
 		);
+		const leased = () =>
+			cluster.run(
+				"SELECT count(DISTINCT owner)::int AS owners, count(*)::int AS lanes FROM eventferry.lane WHERE state = 'leased'",
+				name,
+			);
+		await vi.waitFor(async () => expect((await leased())[0]?.lanes).toBe(people.length), { timeout: 120_000 });
 		// Wait until Crisp has all requests: a proxy stopped while it sends a request still sends it when it wakes.
 		const allArrived = (requests: unknown[]) => requests.length >= people.length;
 		await sandbox.until(allArrived, { destination: "crisp", timeoutMs: 120_000 });

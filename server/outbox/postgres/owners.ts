@@ -79,7 +79,8 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			clock.correct({ time, start: at, end: performance.now() });
 			const wasDead = !row?.is_seen;
 			if (wasDead) id = await register();
-			knownTo = Math.max(id, Number(row?.known_to));
+			// Never falls: the ids of owners that are gone may be higher than those that are left.
+			knownTo = Math.max(knownTo, id, Number(row?.known_to));
 			const areOthersNew = others !== row?.others;
 			others = String(row?.others);
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
