@@ -24,6 +24,7 @@ export const sections = {
 		"deadDestination",
 		"blockedPeople",
 		"growth",
+		"footprint",
 	],
 	postgres: ["lanes", "group", "scale", "ingest"],
 	queues: ["queues", "ingest"],

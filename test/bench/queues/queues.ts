@@ -100,10 +100,11 @@ async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefi
 	return measured;
 }
 
-/** Targets beside the peers that promise an order on PostgreSQL. */
+/** Targets beside the peers that promise an order on PostgreSQL, and beside a quick one that promises none. */
 const targets = new Map<Queue, Target>([
-	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: 20 }]),
+	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: queue.name.endsWith("1000") ? 2 : 20 }]),
 	[graphileWorker, { atLeast: 50 }],
+	...bullMq.slice(-1).map((queue): [Queue, Target] => [queue, { atLeast: 0.8 }]),
 ]);
 
 function resultsOf(ours: Measured, peers: Measured[]): Result[] {
