@@ -52,10 +52,12 @@ const destinationStats = z.object({
 	/** Name of the destination for people to read. */
 	title: z.string(),
 	state: z.enum(["running", "waiting", "paused"]),
-	/** Time before which the wait or pause does not end. */
+	/** Time before which the wait or pause does not end. Absent in an operator's pause. */
 	until: at.optional(),
-	/** Reason of the wait or pause. */
+	/** Reason of the wait or pause; `operator` for an operator's pause. */
 	reason: z.string().optional(),
+	/** Time at which an operator paused the destination. Absent unless one did. */
+	pausedAt: at.optional(),
 	/** Hold of requests that create profiles, if the destination refuses just these. */
 	creationHold: z.object({ reason: z.string(), until: at }).optional(),
 	/** Number of events owed to the destination. */
@@ -120,6 +122,9 @@ export const statsSchema = z.object({
 	sinceStart: counts,
 	destinations: z.record(z.string(), destinationStats),
 });
+
+/** Answer of `POST /admin/destinations/{name}/pause` and `/resume`. */
+export const pauseReplySchema = z.object({ destination: z.string(), state: z.enum(["running", "waiting", "paused"]) });
 
 /** Event that could not be delivered to a destination. */
 const deadLetter = z.object({
@@ -344,6 +349,7 @@ export type Attempt = z.infer<typeof attempt>;
 export type EventBrief = z.infer<typeof eventBrief>;
 export type LiveLine = z.infer<typeof liveLineSchema>;
 export type LiveDelivery = Extract<LiveLine, { kind: "delivery" }>;
+export type PauseReply = z.infer<typeof pauseReplySchema>;
 export type Stats = z.infer<typeof statsSchema>;
 export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;

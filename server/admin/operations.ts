@@ -7,6 +7,7 @@ import {
 	explainedEventSchema,
 	explanationSchema,
 	liveLineSchema,
+	pauseReplySchema,
 	searchReplySchema,
 	searchSchema,
 	setAsidePageSchema,
@@ -96,6 +97,19 @@ export const postExplain = operation(
 	"Explains what each destination would be sent for an event, without sending it",
 	ok("Requests, by destination", json(named("Explanation", explanationSchema))),
 	{ body: json(named("ExplainedEvent", explainedEventSchema)) },
+);
+
+const holding = { problems: [...operatorProblems, "not_found", "outcome_unknown"] } as const;
+const held = ok("The state of the destination afterwards", json(named("PauseReply", pauseReplySchema)));
+export const postPause = operation(
+	"Pauses a destination, of every site that has it, until it is resumed; events for it are kept",
+	held,
+	holding,
+);
+export const postResume = operation(
+	"Resumes a destination: ends an operator's pause, or tries one that paused by itself at once",
+	held,
+	holding,
 );
 
 const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)), ...changing };

@@ -1,5 +1,6 @@
 import { parse as parseQuery } from "node:querystring";
 import type { Request, RequestHandler, Response } from "express";
+import type { Logger } from "pino";
 import {
 	type BudgetHistory,
 	type DeadLetterPageView,
@@ -27,6 +28,7 @@ import { deadLetterView } from "./dead-letter.ts";
 import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
+import { pauseRoutes } from "./pauses.ts";
 import { search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
@@ -41,6 +43,8 @@ export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> 
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
 	live: LiveStream;
+	/** Receives a line for each act of an operator. */
+	log: Logger;
 	/** Explains what an event's destinations would be sent, or tells the event's flaw. */
 	explain(event: unknown): Explanation | { flaw: string };
 }
@@ -152,6 +156,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 				delete: [operations.deleteDeadLetters, json, discard],
 			},
 			{ path: "/admin/deadletters/replay", post: [operations.postReplay, json, replay] },
+			...pauseRoutes(options, options.log),
 			{ path: "/admin/journal", get: [operations.getJournal, setAside] },
 			{ path: "/admin/journal/retry", post: [operations.postJournalRetry, json, retryBatches] },
 			{ path: "/admin/journal/discard", post: [operations.postJournalDiscard, json, discardBatches] },

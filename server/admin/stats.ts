@@ -32,6 +32,7 @@ function destinationStats(
 		title: running[0]?.provider.title ?? "",
 		state: state.kind,
 		...(state.kind !== "running" && { until: state.until, reason: state.reason }),
+		...("since" in state && { pausedAt: state.since }),
 		creationHold: running.map(({ dispatcher }) => dispatcher.creationHold()).find((hold) => hold !== undefined),
 		waiting: sum(stored, ({ owed }) => owed),
 		lanes: sum(stored, ({ lanes }) => lanes),

@@ -50,7 +50,8 @@ function print(
 	}
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
-	for (const { name, state, until, reason } of rows) {
+	for (const { name, state, until, reason, pausedAt } of rows) {
+		if (pausedAt !== undefined) out(`${name} was paused by an operator at ${minuteOf(pausedAt)} UTC\n`);
 		if (until !== undefined) out(`${name} is ${state} until ${minuteOf(until)} UTC: ${visible(reason ?? "")}\n`);
 	}
 	for (const row of rows) {

@@ -92,6 +92,8 @@ interface Case {
 	status: number;
 	init?: RequestInit;
 	query?: string;
+	/** Value of the variable part of the path. */
+	name?: string;
 	/** True if only some events of the body are valid: the request is accepted, but the schema refuses the body. */
 	isMixed?: true;
 }
@@ -222,6 +224,16 @@ const cases: Record<string, () => Case[]> = {
 			],
 		]),
 	),
+	...Object.fromEntries(
+		["pause", "resume"].map((action) => [
+			`post /admin/destinations/{name}/${action}`,
+			() => [
+				{ status: 200, name: "crisp", init: { method: "POST", headers: asOperator } },
+				{ status: 404, name: "nobody", init: { method: "POST", headers: asOperator } },
+				{ status: 401, name: "crisp", init: { method: "POST" } },
+			],
+		]),
+	),
 	"delete /admin/deadletters": () => [
 		{ status: 200, init: remove({ destination: "vibetrace" }, asOperator) },
 		{ status: 400, init: remove({ reason: 7 }, asOperator) },
@@ -264,8 +276,8 @@ describe("/openapi.json", () => {
 		const [method = "", path = ""] = name.split(" ");
 		const operation = document.paths[path]?.[method];
 		if (!operation) throw new Error("the document lacks this route");
-		for (const { status, init = {}, query = "" } of cases[name]?.() ?? []) {
-			const response = await fetch(running.url + path + query, init);
+		for (const { status, init = {}, query = "", name: value = "" } of cases[name]?.() ?? []) {
+			const response = await fetch(running.url + path.replace("{name}", value) + query, init);
 			const label = `${name} ${status}`;
 			expect(response.status, label).toBe(status);
 			const described = operation.responses[status]?.content ?? {};

@@ -26,7 +26,7 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	const context = contextOf({ outbox });
 	const takes = createTakes(context, openLeases, createPurse(context), hold);
 	await takes.take(4);
-	expect([known, takes.readyAt(), openLeases.all()]).toEqual([stored, 0, []]);
+	expect([known, takes.due() > 0, openLeases.all()]).toEqual([stored, true, []]);
 	await takes.take(4);
-	expect([takes.readyAt(), openLeases.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
+	expect([takes.idleUntil(), openLeases.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
 });

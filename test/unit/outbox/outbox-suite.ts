@@ -496,6 +496,13 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await change("a", "b")).toEqual({ changed: false, hold: undefined });
 		});
 
+		it("can be read, by itself", async () => {
+			expect(await outbox.holdOf(crisp)).toBeUndefined();
+			await change(undefined, "a");
+			expect(await outbox.holdOf(crisp)).toBe("a");
+			expect(await outbox.holdOf({ ...crisp, site: "another" })).toBeUndefined();
+		});
+
 		it("is set by exactly one of many concurrent callers", async () => {
 			const all = await Promise.all(Array.from({ length: 20 }, (_, index) => change(undefined, String(index))));
 			expect(all.filter(({ changed }) => changed)).toHaveLength(1);
