@@ -14,7 +14,7 @@ import { openApiRoute } from "./openapi/document.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { moveSegmentRequests } from "./segment/routes.ts";
 
-export interface RouterOptions extends AdminOptions {
+export interface RouterOptions extends Omit<AdminOptions, "requestsPerEvent"> {
 	/** The routes for events and people, under `/v1` and `/segment`. */
 	eventRoutes: Route[];
 	metrics: Metrics;
@@ -103,7 +103,7 @@ export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFau
 		});
 	};
 
-	const { operatorsOnly, routes } = createAdmin({ ...admin, log });
+	const { operatorsOnly, routes } = createAdmin({ ...admin, log, requestsPerEvent: metrics.requestsPerEvent });
 	const described: Route[] = [
 		...eventRoutes,
 		scriptRoute("client.js"),

@@ -48,6 +48,30 @@ export const liveLineSchema = z.discriminatedUnion("kind", [
 	z.object({ kind: z.literal("heartbeat"), at }),
 ]);
 
+/** Why events wait at a destination, and until when. */
+const wait = z.object({
+	for: z.enum([
+		/** Nothing but their turn: requests are being sent. */
+		"turn",
+		/** The next attempt of lanes that failed. */
+		"retry",
+		/** The budget, which refills evenly. */
+		"budget",
+		/** The next window of the budget, as the rest of this one is kept for the backend's events. */
+		"reserve",
+		/** The end of a wait that the destination asked for. */
+		"limit",
+		/** The end of a pause after refusals or an outage. */
+		"pause",
+		/** The operator who paused the destination. */
+		"operator",
+	]),
+	/** Time of the next request. Absent while an operator's pause lasts. */
+	nextAt: at.optional(),
+	/** Time at which all events that wait now will have been sent, at this rate. Absent while an operator's pause lasts. */
+	doneAt: at.optional(),
+});
+
 const destinationStats = z.object({
 	/** Name of the destination for people to read. */
 	title: z.string(),
@@ -62,6 +86,8 @@ const destinationStats = z.object({
 	creationHold: z.object({ reason: z.string(), until: at }).optional(),
 	/** Number of events owed to the destination. */
 	waiting: z.number(),
+	/** Why they wait, and until when. Absent if none waits. */
+	wait: wait.optional(),
 	/** Number of people whose events are owed to the destination. */
 	lanes: z.number(),
 	/** Arrival of the oldest event owed. */
@@ -264,6 +290,8 @@ const delivery = z.object({
 	ahead: z.number().optional(),
 	/** Time of the next attempt. */
 	dueAt: at.optional(),
+	/** Why the destination's events wait, and until when, while this one does. */
+	wait: wait.optional(),
 	deadLetter: deadLetter.omit({ event: true, destination: true }).optional(),
 	attempts: z.array(attempt),
 });
@@ -350,6 +378,7 @@ export type EventBrief = z.infer<typeof eventBrief>;
 export type LiveLine = z.infer<typeof liveLineSchema>;
 export type LiveDelivery = Extract<LiveLine, { kind: "delivery" }>;
 export type PauseReply = z.infer<typeof pauseReplySchema>;
+export type Wait = z.infer<typeof wait>;
 export type Stats = z.infer<typeof statsSchema>;
 export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;

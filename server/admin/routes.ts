@@ -32,8 +32,9 @@ import { pauseRoutes } from "./pauses.ts";
 import { search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
+import type { WaitSources } from "./waits.ts";
 
-export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> {
+export interface AdminOptions extends Observed, WaitSources, Pick<JourneySources, "skipped"> {
 	/** Operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
@@ -106,8 +107,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		const closed = new AbortController();
 		response.once("close", () => closed.abort());
 		const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
-		const destinations = deliveries().map(({ destination }) => destination);
-		const within = { ...options, outbox: outbox(), destinations, signal };
+		const within = { ...options, outbox: outbox(), running: deliveries(), signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {

@@ -330,3 +330,53 @@ describe("the operators' routes", () => {
 		expect((await running.admin("/budget", { method: "PUT" })).status).toBe(405);
 	});
 });
+
+describe("what waits", () => {
+	const limited = async (budget: number) => {
+		await running.stop();
+		running = await runProxy({ site: ({ crisp }) => ({ crisp: { ...crisp, budget } }) });
+		known();
+	};
+	const statsNow = async () => answerOf(statsSchema, await running.admin("/stats"));
+
+	it("for a budget comes with the time of the next request, and of the last one at this rate", async () => {
+		await limited(2);
+		const events = Array.from({ length: 4 }, () => event({ person: ada }));
+		await running.batch(...events);
+		await running.sandbox.until((requests) => requests.length === 2);
+		const { wait } = await vi.waitFor(async () => {
+			const { now, destinations } = await statsNow();
+			expect(destinations.crisp).toMatchObject({ waiting: 2, wait: { for: "budget" } });
+			return { now, wait: destinations.crisp?.wait };
+		});
+		const { nextAt = 0, doneAt = 0 } = wait ?? {};
+		const tomorrow = new Date().setUTCHours(24, 0, 0, 0);
+		expect([nextAt >= tomorrow - 1_000, doneAt > nextAt, doneAt <= tomorrow + 86_400_000]).toEqual([true, true, true]);
+		const journey = await found({ event: events[3]?.id }, "waiting");
+		expect(journey.deliveries[0]?.wait).toEqual(wait);
+	});
+
+	it("for an operator has no times, and what does not wait has no reason", async () => {
+		expect((await statsNow()).destinations.crisp?.wait).toBeUndefined();
+		known();
+		await running.admin("/destinations/crisp/pause", { method: "POST" });
+		const sent = event({ person: ada });
+		await running.batch(sent);
+		expect((await found({ event: sent.id }, "waiting")).deliveries[0]?.wait).toEqual({ for: "operator" });
+		expect((await statsNow()).destinations.crisp?.wait).toEqual({ for: "operator" });
+	});
+
+	it("for another attempt says when that is", async () => {
+		known();
+		running.sandbox.fault("crisp", { status: 503 });
+		await running.batch(event({ person: ada }));
+		await vi.waitFor(
+			async () => {
+				const { now, destinations } = await statsNow();
+				const { wait } = destinations.crisp ?? {};
+				expect([wait?.for, (wait?.nextAt ?? 0) > now]).toEqual(["retry", true]);
+			},
+			{ timeout: 60_000, interval: 20 },
+		);
+	});
+});

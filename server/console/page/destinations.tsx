@@ -1,8 +1,8 @@
 import type { BudgetHistory, DestinationNumbers, Stats } from "../../../shared/admin.ts";
 import { BudgetPlot } from "./budget-plot.tsx";
 import { Pill } from "./pill.tsx";
-import { duration, timeOf } from "./times.ts";
-import { count, counted, reasonWords, stateWords } from "./words.ts";
+import { duration, timeOf, whenOf } from "./times.ts";
+import { count, counted, reasonWords, stateWords, waitWords } from "./words.ts";
 
 type Budget = DestinationNumbers["budget"][number];
 
@@ -17,8 +17,10 @@ function Left({ limit, left, perMs }: Budget) {
 }
 
 /** Explains the state of a destination that is not running. */
-function stateSentence({ state, until = 0, reason }: DestinationNumbers): string | undefined {
+function stateSentence({ state, until = 0, reason, pausedAt }: DestinationNumbers, now: number): string | undefined {
 	if (state === "running") return undefined;
+	if (pausedAt !== undefined)
+		return `An operator paused it at ${whenOf(pausedAt, now)}. Its events wait until it is resumed; nothing is lost.`;
 	const why = reason === undefined ? "" : `, because ${reasonWords(reason)}`;
 	const held = state === "paused" ? "Paused" : "Waiting";
 	return `${held} until ${timeOf(until)}${why}; then requests are tried again. Nothing is lost meanwhile.`;
@@ -39,14 +41,16 @@ interface CardProps {
 }
 
 function Card({ name, numbers, history, now }: CardProps) {
-	const { title, lanes, oldestAt, delivered, dead, budget, creationHold, leftOut, refusedNames } = numbers;
-	const sentence = stateSentence(numbers);
+	const { title, lanes, oldestAt, delivered, dead, budget, creationHold, leftOut, refusedNames, wait } = numbers;
+	const sentence = stateSentence(numbers, now);
+	const waiting = waitWords(wait, now);
 	return (
 		<li class="card destination">
 			<h3>
 				{title} <Pill words={stateWords[numbers.state]} />
 			</h3>
 			{sentence && <p class="sentence">{sentence}</p>}
+			{waiting && <p class="sentence">{waiting}</p>}
 			{creationHold && (
 				<p class="sentence">
 					Creates no people, because {reasonWords(creationHold.reason)}. Events of people it does not know wait; the
@@ -79,7 +83,7 @@ function Card({ name, numbers, history, now }: CardProps) {
 								<div class={left < limit / 10 ? "low" : ""} style={{ width: `${(100 * left) / limit}%` }} />
 							</div>
 						)}
-						{history && used && <BudgetPlot history={history} used={used.used} label={title} />}
+						{history && used && <BudgetPlot history={history} budget={used} label={title} />}
 					</div>
 				);
 			})}

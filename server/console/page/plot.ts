@@ -6,6 +6,8 @@ export interface Slots {
 	starts: number[];
 	counts: number[];
 	stepMs: number;
+	/** Number of requests per slot for which the budget lasts, drawn as a line. Undefined for no line. */
+	limit?: number | undefined;
 }
 
 const height = 96;
@@ -15,7 +17,7 @@ const hour = 3_600;
 /** Draws a day's requests. Calls `onPoint` with the slot under the pointer. Returns a function that removes the plot. */
 export function drawPlot(
 	element: HTMLElement,
-	{ starts, counts, stepMs }: Slots,
+	{ starts, counts, stepMs, limit }: Slots,
 	onPoint: (slot: number | undefined) => void,
 ): () => void {
 	const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -24,9 +26,9 @@ export function drawPlot(
 	function draw(): void {
 		plot?.destroy();
 		// A canvas does not inherit the page's colours and font.
-		const { stroke, fill, color, outlineColor, fontFamily } = getComputedStyle(element);
+		const { stroke, fill, color, outlineColor, columnRuleColor, fontFamily } = getComputedStyle(element);
 		const axis = { stroke: color, font: `11px ${fontFamily}`, ticks: { show: false } };
-		const max = Math.max(...counts);
+		const max = Math.max(limit ?? 0, ...counts);
 		plot = new UPlot(
 			{
 				width: Math.max(element.clientWidth, 1),
@@ -65,10 +67,11 @@ export function drawPlot(
 						points: { show: false },
 						...(UPlot.paths.stepped && { paths: UPlot.paths.stepped({ align: 1, extend: true }) }),
 					},
+					{ stroke: columnRuleColor, width: 1, dash: [4, 3], points: { show: false } },
 				],
 				hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
 			},
-			[starts.map((at) => at / 1_000), counts],
+			[starts.map((at) => at / 1_000), counts, starts.map(() => limit ?? null)],
 			element,
 		);
 	}

@@ -96,6 +96,7 @@ export function Search({ api, stats, titles, reload }: View) {
 								journey={journey}
 								titles={titles}
 								isHeld={(destination) => (stats?.destinations[destination]?.state ?? "running") !== "running"}
+								now={stats?.now ?? 0}
 								actions={actions}
 							/>
 						))}

@@ -1,5 +1,5 @@
-import type { Attempt, EventBrief, JourneyDelivery, Stats } from "../../../shared/admin.ts";
-import { duration } from "./times.ts";
+import type { Attempt, EventBrief, JourneyDelivery, Stats, Wait } from "../../../shared/admin.ts";
+import { duration, locale, whenOf } from "./times.ts";
 
 /** The tone of a text, shown as a colour. The text must say the same without it. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
@@ -7,7 +7,7 @@ export type Tone = "good" | "wait" | "bad" | "quiet";
 /** A destination's name for people, by its name in the API: `crisp` is "Crisp". */
 export type Titles = (destination: string) => string;
 
-export const count = (number: number): string => number.toLocaleString();
+export const count = (number: number): string => number.toLocaleString(locale);
 export const counted = (number: number, one: string, many = `${one}s`): string =>
 	`${count(number)} ${number === 1 ? one : many}`;
 
@@ -74,6 +74,30 @@ const reasons: Record<string, string> = {
 export function reasonWords(reason: string): string {
 	const status = /^http_(\d+)$/.exec(reason)?.[1];
 	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `the provider answered ${status}`;
+}
+
+/** Words for what a destination's events wait for. Empty where its state says it. */
+const causes: Record<Wait["for"], string> = {
+	turn: "",
+	retry: "All wait for another attempt: ",
+	budget: "They wait for the budget, which refills evenly: ",
+	reserve: "The rest of the budget is kept for the backend’s events: ",
+	limit: "",
+	pause: "",
+	operator: "",
+};
+
+/** Time from which it is worth telling when a backlog will be done, ms. */
+const shortMs = 60_000;
+
+/** Tells when the next request goes and when all are sent. Undefined if an operator must act, or it is a matter of moments. */
+export function waitWords(wait: Wait | undefined, now: number): string | undefined {
+	if (wait?.nextAt === undefined || wait.doneAt === undefined) {
+		return wait?.nextAt === undefined ? undefined : `Next request at ${whenOf(wait.nextAt, now)}.`;
+	}
+	const done = `at this rate done by ${whenOf(wait.doneAt, now)}.`;
+	if (wait.nextAt > now) return `${causes[wait.for]}Next request at ${whenOf(wait.nextAt, now)}, ${done}`;
+	return wait.doneAt - now < shortMs ? undefined : `Requests are being sent, ${done}`;
 }
 
 /** Number of events, and when the first and the last of them happened, ms since the epoch. */

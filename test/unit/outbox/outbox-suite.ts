@@ -453,7 +453,18 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		it("reports its use in the current window", async () => {
 			await append([event("ada", "1")]);
 			await advance(4, 1_500);
-			expect((await outbox.stats()).destinations[0]?.budget).toEqual({ used: 4, windowStart: 1_000 });
+			expect((await outbox.stats()).destinations[0]?.budget).toMatchObject({ used: 4, windowStart: 1_000 });
+		});
+
+		it("reports when the first lane is due, if all lanes wait for another attempt", async () => {
+			const dueAt = async () => (await outbox.stats()).destinations[0]?.nextDueAt;
+			await append([event("ada", "1"), event("bob", "2")]);
+			expect(await dueAt()).toBeUndefined();
+			const [first, second] = await take(0);
+			await outbox.settle({ lease: first as Lease, now: 0, failed: { dueAt: 700 } });
+			expect(await dueAt()).toBeUndefined();
+			await outbox.settle({ lease: second as Lease, now: 0, failed: { dueAt: 900 } });
+			expect(await dueAt()).toBe(700);
 		});
 
 		it("reports its use of the last day in slots of ten minutes, even across a restart", async () => {
