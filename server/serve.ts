@@ -37,6 +37,15 @@ interface ServeOptions {
 	sandbox: boolean;
 }
 
+/** Tells what the sandbox is and where to begin. Not on stdout, where scripts read the one line with the address. */
+const sandboxWords = (url: string) => `
+This is the sandbox: Crisp, HelpCrunch and Vibetrace are simulated, and nothing leaves this computer.
+  The shop      ${url}/         browse, log in, buy, and see what each provider receives
+  The console   ${url}/console  what an operator sees: no token is needed here
+  Make Crisp fail with the switches on the shop's page (an outage, 429, a refused key, slow answers), or with
+    curl ${url}/sandbox/switches --json '{ "destination": "crisp", "trouble": "outage" }'   ("none" ends it)
+`;
+
 /** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
 	const [{ startSandbox }, { sandboxPage }] = await Promise.all([
@@ -94,7 +103,9 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		const address = server.address();
 		const port = typeof address === "object" && address ? address.port : config.port;
 		const host = isIP(config.host) === 6 ? `[${config.host}]` : config.host;
-		process.stdout.write(`eventferry listening on http://${host}:${port}\n`);
+		const url = `http://${host}:${port}`;
+		process.stdout.write(`eventferry listening on ${url}\n`);
+		if (sandbox) process.stderr.write(sandboxWords(url));
 
 		await stopped;
 		const closed = once(server, "close");

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type RequestHandler, Router } from "express";
 import type { Sandbox } from "./index.ts";
 import type { SandboxRequest } from "./record.ts";
+import { sandboxSwitches } from "./switches.ts";
 
 const folder = fileURLToPath(new URL("./public/", import.meta.url));
 const maxPastRequests = 200;
@@ -24,7 +25,9 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 		response.type("html").send(page);
 	});
 
-	for (const file of ["shop.css", "shop.js", "shop.svg"])
+	router.use(sandboxSwitches(sandbox));
+
+	for (const file of ["shop.css", "shop.js", "switches.js", "shop.svg"])
 		router.get(`/sandbox/${file}`, (_request, response) => response.sendFile(file, { root: folder }));
 
 	router.get("/sandbox/log", (_request, response) => {

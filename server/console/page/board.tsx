@@ -10,6 +10,7 @@ import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
 import { SetAside } from "./set-aside.tsx";
+import { timeZone } from "./times.ts";
 import type { View } from "./view.ts";
 import { count, counted, errorWords, fullWords, outdatedWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
@@ -46,6 +47,7 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 					<Mark /> eventferry <span class="quiet">console</span>
 				</h1>
 				<p class="summary">{value && <Pill words={summaryOf(value)} />}</p>
+				<p class="quiet">Times are in {timeZone(value?.now ?? Date.now())}</p>
 				{onLeave && (
 					<button type="button" onClick={onLeave}>
 						Sign out
