@@ -29,7 +29,7 @@ import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
 import { pauseRoutes } from "./pauses.ts";
-import { search } from "./search.ts";
+import { keysOf, search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
 import type { WaitSources } from "./waits.ts";
@@ -93,7 +93,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 
 	const json = jsonBody(1_048_576);
 	const selected = (request: Request) =>
-		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json"));
+		withPeople(parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json")));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), options);
@@ -111,8 +111,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
-		response.json({ items: items.map(deadLetterView), cursor } satisfies DeadLetterPageView);
+		const query = withPeople(parseInput(deadLetterQuerySchema, queryOf(request)));
+		const signal = AbortSignal.timeout(searchMs);
+		let page = await outbox().deadLetters(query);
+		while (page.items.length === 0 && page.cursor !== undefined && !signal.aborted && !response.destroyed)
+			page = await outbox().deadLetters({ ...query, cursor: page.cursor });
+		response.json({ items: page.items.map(deadLetterView), cursor: page.cursor } satisfies DeadLetterPageView);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
@@ -163,6 +167,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		],
 	};
 }
+
+/** Replaces the name of a person by the keys of the people that it may mean. */
+const withPeople = <Selection extends { person?: string | undefined }>({ person, ...rest }: Selection) => ({
+	...rest,
+	...(person !== undefined && { people: keysOf(person) }),
+});
 
 /** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
 function queryOf({ url }: Request) {

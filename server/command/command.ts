@@ -58,6 +58,9 @@ export class CommandError extends Error {
 	readonly code = "failed";
 }
 
+/** Ends the process after Ctrl+C, with 128 and the number of SIGINT, as shells do. */
+export const interrupt = (): never => process.exit(130);
+
 /** Parses a command line. Throws {@link UsageError}. */
 export function parseArguments(args: string[]) {
 	try {

@@ -2,8 +2,18 @@ import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
+import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
-import { briefOf, type Command, CommandError, checkArguments, helpOf, parseArguments, UsageError } from "./command.ts";
+import {
+	briefOf,
+	type Command,
+	CommandError,
+	checkArguments,
+	helpOf,
+	interrupt,
+	parseArguments,
+	UsageError,
+} from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { explainCommand } from "./explain.ts";
 import { journalCommand } from "./journal.ts";
@@ -24,6 +34,7 @@ const commands: Command[] = [
 	journalCommand,
 	statsCommand,
 	migrateCommand,
+	backupCommand,
 ];
 
 const titles = new Intl.ListFormat("en-GB").format(providerNames.map((name) => definitions[name].title));
@@ -37,7 +48,8 @@ ${commands.map(briefOf).join("")}
 
 ${serveExamples}
 ${variablesHelp}
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 after Ctrl+C
+(serve ends in order then, with 0).
 `;
 
 function commandOf(name: string | undefined): Command {
@@ -67,6 +79,8 @@ export async function run(args: string[]): Promise<number> {
 		else {
 			const command = commandOf(given.command);
 			checkArguments(command, given);
+			// After Ctrl+C `serve` ends in order.
+			if (command !== serveCommand) process.once("SIGINT", interrupt);
 			return await command.run(given);
 		}
 		return 0;
@@ -74,5 +88,7 @@ export async function run(args: string[]): Promise<number> {
 		if (json && error instanceof ConfigError) outJson({ ok: false, mistakes: error.mistakes });
 		err(`eventferry: ${explain(error)}\n`);
 		return error instanceof ConfigError || error instanceof UsageError ? 2 : 1;
+	} finally {
+		process.off("SIGINT", interrupt);
 	}
 }

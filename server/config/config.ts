@@ -5,7 +5,7 @@ import { sqliteFile } from "../outbox/store-url.ts";
 import { isRecord } from "../providers/json.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
-import { type CheckedConfig, type Config, configSchema } from "./schema.ts";
+import { type CheckedConfig, type Config, configSchema, storeSchema } from "./schema.ts";
 import { nameOf, unknownNames, type Variable, variables } from "./variables.ts";
 import { findWarnings } from "./warnings.ts";
 
@@ -170,4 +170,14 @@ export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]
 	return sitesIn(config)
 		.map((site) => asRecord(site).writeKey)
 		.filter((key) => typeof key === "string");
+}
+
+/** Loads only the store's URL, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
+export async function loadStore(options: LoadOptions = {}): Promise<string> {
+	const { config, mistakes, fileMistakes } = await gather({ ...options, accounts: false });
+	const { data, error } = storeSchema.safeParse(asRecord(config).store, { error: defaultMessage });
+	const wrong = error?.issues.map(({ message }) => ({ name: nameOf("store", 1), message })) ?? [];
+	const all = [...fileMistakes, ...mistakes, ...wrong];
+	if (data === undefined || all.length > 0) throw new ConfigError(all);
+	return data;
 }

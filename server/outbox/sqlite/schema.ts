@@ -137,11 +137,10 @@ INSERT INTO counter SELECT last_insert_rowid(), '${untrustedClaims}', coalesce(s
 `;
 
 /**
- * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no
- * shared memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
+ * Settings of a connection, https://sqlite.org/pragma.html. A negative cache_size is in KiB, wal_autocheckpoint in
+ * pages, journal_size_limit in bytes.
  */
 const pragmas = [
-	"locking_mode = EXCLUSIVE",
 	"auto_vacuum = INCREMENTAL",
 	"journal_mode = WAL",
 	"synchronous = FULL",
@@ -152,12 +151,11 @@ const pragmas = [
 ];
 
 /**
- * Prepares a database for the outbox: locks it for this process, makes every commit sync the disk (with `synchronous =
- * NORMAL`, a power failure would lose acknowledged batches), and creates the tables. Throws {@link StoreOpenError}.
+ * Prepares a database for the outbox: makes every commit sync the disk (with `synchronous = NORMAL`, a power failure
+ * would lose acknowledged batches), and creates the tables. Throws {@link StoreOpenError}.
  */
 export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
 	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
-	// The first write takes the lock, which locking_mode = EXCLUSIVE keeps until the file is closed.
 	db.exec("BEGIN IMMEDIATE");
 	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
 	if (found === moved && allowMoved) {
