@@ -37,18 +37,9 @@ interface ServeOptions {
 	sandbox: boolean;
 }
 
-/** Tells what the sandbox is and where to begin. Not on stdout, where scripts read the one line with the address. */
-const sandboxWords = (url: string) => `
-This is the sandbox: Crisp, HelpCrunch and Vibetrace are simulated, and nothing leaves this computer.
-  The shop      ${url}/         browse, log in, buy, and see what each provider receives
-  The console   ${url}/console  what an operator sees: no token is needed here
-  Make Crisp fail with the switches on the shop's page (an outage, 429, a refused key, slow answers), or with
-    curl ${url}/sandbox/switches --json '{ "destination": "crisp", "trouble": "outage" }'   ("none" ends it)
-`;
-
 /** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
-	const [{ startSandbox }, { sandboxPage }] = await Promise.all([
+	const [{ startSandbox }, { sandboxPage, sandboxWords }] = await Promise.all([
 		import("./sandbox/index.ts"),
 		import("./sandbox/page.ts"),
 	]);
@@ -64,7 +55,7 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
 		throw error;
 	});
 	const page = sandboxPage({ sandbox, writeKey: config.sites[0]?.writeKey ?? "" });
-	return { config, routers: [page], stop: () => sandbox.stop() };
+	return { config, routers: [page], words: sandboxWords, stop: () => sandbox.stop() };
 }
 
 /**
@@ -73,9 +64,9 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
  */
 export async function serve({ file, overrides, sandbox }: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
-	const { config, routers, stop } = sandbox
+	const { config, routers, words, stop } = sandbox
 		? await sandboxSetup(overrides)
-		: { config: await loadConfig({ file, overrides }), routers: [], stop: async () => {} };
+		: { config: await loadConfig({ file, overrides }), routers: [], words: () => "", stop: async () => {} };
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
@@ -105,7 +96,7 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		const host = isIP(config.host) === 6 ? `[${config.host}]` : config.host;
 		const url = `http://${host}:${port}`;
 		process.stdout.write(`eventferry listening on ${url}\n`);
-		if (sandbox) process.stderr.write(sandboxWords(url));
+		process.stderr.write(words(url));
 
 		await stopped;
 		const closed = once(server, "close");

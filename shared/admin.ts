@@ -336,6 +336,36 @@ export const searchReplySchema = z.object({
 	since: at,
 });
 
+/** Body of `POST /admin/exchanges`: the event, and whether to show what is about its person. */
+export const exchangeQuerySchema = z.strictObject({
+	event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()),
+	show: z.boolean().default(false),
+});
+
+/** Answer of `POST /admin/exchanges`: the requests for an event that this proxy remembers, the oldest first. */
+export const exchangeReplySchema = z.object({
+	exchanges: z.array(
+		z.object({
+			at,
+			site: z.string(),
+			destination: z.string(),
+			/** Method and path. Parts that name the person are left out unless `show` is true. */
+			request: z.string(),
+			/** Body of the request, up to 16 KB: JSON, or text if it is clipped. Values are masked unless `show` is true. */
+			sent: z.unknown().optional(),
+			/** Body of the answer, up to 16 KB, in the same way. Absent if there was none. */
+			answer: z.unknown().optional(),
+			outcome: z.enum(outcomes),
+			status: z.number().optional(),
+			ms: z.number(),
+		}),
+	),
+	/** True if values are masked. */
+	isMasked: z.boolean(),
+	/** Time from which this proxy remembers requests. */
+	since: at,
+});
+
 /** Answer of `POST /admin/explain`: what each destination would be sent for a person who is not known yet. */
 export const explanationSchema = z.object({
 	/** Label of the site. */
@@ -387,6 +417,7 @@ export const explanationSchema = z.object({
 /** Body of `POST /admin/explain`: an event as people write it, which is checked by itself. */
 export const explainedEventSchema = z.record(z.string(), z.unknown());
 
+export type ExchangeReply = z.infer<typeof exchangeReplySchema>;
 export type Explanation = z.infer<typeof explanationSchema>;
 export type Attempt = z.infer<typeof attempt>;
 export type EventBrief = z.infer<typeof eventBrief>;

@@ -4,6 +4,8 @@ import {
 	deadLetterPageSchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	exchangeQuerySchema,
+	exchangeReplySchema,
 	explainedEventSchema,
 	explanationSchema,
 	liveLineSchema,
@@ -67,6 +69,12 @@ export const postSearch = operation(
 	"Journeys of an event, or of a person's events",
 	ok("Journeys, the latest first", json(named("SearchReply", searchReplySchema))),
 	{ body: json(named("Search", searchSchema)) },
+);
+
+export const postExchanges = operation(
+	"Requests for an event and their answers, without credentials and masked unless asked for, from this proxy's memory",
+	ok("Requests and answers, the oldest first", json(named("ExchangeReply", exchangeReplySchema))),
+	{ body: json(named("ExchangeQuery", exchangeQuerySchema)) },
 );
 
 export const getDeadLetters = operation(

@@ -6,7 +6,9 @@ import {
 	type DeadLetterPageView,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	type ExchangeReply,
 	type Explanation,
+	exchangeQuerySchema,
 	explainedEventSchema,
 	type SearchReply,
 	type SetAsidePageView,
@@ -25,6 +27,7 @@ import type { Activity } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
+import { exchangeView } from "./exchanges.ts";
 import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
@@ -46,6 +49,8 @@ export interface AdminOptions extends Observed, WaitSources, Pick<JourneySources
 	live: LiveStream;
 	/** Receives a line for each act of an operator. */
 	log: Logger;
+	/** Removes the configuration's secrets from a text. */
+	hideSecrets(text: string): string;
 	/** Explains what an event's destinations would be sent, or tells the event's flaw. */
 	explain(event: unknown): Explanation | { flaw: string };
 }
@@ -75,7 +80,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 
 /** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, labelOf } = options;
+	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, activity, labelOf } = options;
 	const operatorsOnly: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -137,6 +142,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	async function discardBatches(request: Request, response: Response): Promise<void> {
 		response.json({ discarded: await outbox().discardSetAside(batches(request)) });
 	}
+	function exchanges(request: Request, response: Response): void {
+		const body = bodyOf(request, "send an event's id as application/json");
+		const { event, show } = parseInput(exchangeQuerySchema, body);
+		const views = activity.exchanges(event).map((each) => exchangeView(each, { ...options, show }));
+		response.json({ exchanges: views, isMasked: !show, since: activity.since() } satisfies ExchangeReply);
+	}
 	function explain(request: Request, response: Response): void {
 		const body = bodyOf(request, "send an event as application/json");
 		const explanation = options.explain(parseInput(explainedEventSchema, body));
@@ -153,6 +164,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.answer] },
 			{ path: "/admin/budget", get: [operations.getBudget, budget] },
 			{ path: "/admin/search", post: [operations.postSearch, json, find] },
+			{ path: "/admin/exchanges", post: [operations.postExchanges, json, exchanges] },
 			{ path: "/admin/explain", post: [operations.postExplain, json, explain] },
 			{
 				path: "/admin/deadletters",

@@ -1,14 +1,16 @@
 import type { EventBrief, LiveDelivery } from "../../shared/admin.ts";
+import { masked } from "../../shared/masking.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import type { Outcome } from "../providers/provider.ts";
+import { createExchanges } from "./exchanges.ts";
 import { scrub } from "./log.ts";
 import type { Observed } from "./observed.ts";
 import { createRecent } from "./recent.ts";
-import { brief, masked, shownRequest } from "./shown.ts";
+import { brief, shownRequest } from "./shown.ts";
 
 /** One step of a lane: at most one request, and the end of some of its events. */
 export interface LaneStep {
@@ -39,15 +41,21 @@ const refusedKept = 20;
 /** Estimated size of an event without its body, bytes. */
 const withoutBody = 200;
 
+interface ActivityOptions extends Pick<Observed, "labelOf" | "now"> {
+	/** True to remember the bodies of requests and answers, if there are operators who may see them. */
+	keepsBodies?: boolean;
+}
+
 /**
  * Remembers recent activity of this process, for operators to watch and search. The memory is bounded and ends with the
  * process; deliveries do not depend on it.
  */
-export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now">) {
+export function createActivity({ labelOf, now, keepsBodies = false }: ActivityOptions) {
 	// Keeps batches as bytes: they cost the garbage collector less than objects.
 	const received = createRecent<JournalRow>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
+	const exchanges = createExchanges();
 	const watchers = createListeners<LiveDelivery>();
 	/** Names of attributes that were refused, by the provider's name. */
 	const refused = new Map<string, Set<string>>();
@@ -104,8 +112,13 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 				watchers.tell(step.sent);
 			}
 			// A step that was not settled may belong to a person who has been forgotten meanwhile.
-			if (isSettled) steps.add(step, 1 + about.length);
+			if (!isSettled) return;
+			steps.add(step, 1 + about.length);
+			if (keepsBodies) exchanges.add(destination, notice);
 		},
+
+		/** Lists the remembered requests for an event, with their answers. */
+		exchanges: exchanges.of,
 
 		/** Lists names of attributes that a provider has refused. */
 		refused: (provider: string): string[] => [...(refused.get(provider) ?? [])],
@@ -128,6 +141,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 
 		/** Removes the activity of people of a site, by their keys. */
 		forget({ site, people }: ForgetRequest): void {
+			exchanges.forget({ site, people });
 			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
 			received.remove((row) => row.site === site && row.bundles.some(({ person }) => people.includes(person)));
 			discarded.remove(isTheirs);

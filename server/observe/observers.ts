@@ -28,7 +28,7 @@ export type Observers = ReturnType<typeof createObservers>;
  * Passes notices of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true from
  * the end of a start to the beginning of a stop: a store that fails in between is a fault.
  */
-export function createObservers(observed: Observed, log: Logger, isUp: () => boolean) {
+export function createObservers(observed: Observed & { keepsBodies: boolean }, log: Logger, isUp: () => boolean) {
 	const metrics = createMetrics(observed);
 	const activity = createActivity(observed);
 	const counts = { ...zeroCounts };

@@ -2,13 +2,6 @@ import type { EventBrief } from "../../shared/admin.ts";
 import type { Event, Person } from "../../shared/event.ts";
 import type { PlannedRequest } from "../providers/provider.ts";
 
-/** Masks a person, for pages that others may see: `a***@example.com`, `u***`. */
-export function masked({ email, userId = "" }: Person): string {
-	const at = email?.lastIndexOf("@") ?? -1;
-	const first = ([text = ""]: Iterable<string>) => `${text}***`;
-	return email === undefined ? first(userId) : first(email) + email.slice(at);
-}
-
 /** Shortens an event to its id, type and name. */
 export const brief = (event: Event): EventBrief => ({
 	id: event.id,

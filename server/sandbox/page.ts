@@ -9,6 +9,15 @@ import { sandboxSwitches } from "./switches.ts";
 const folder = fileURLToPath(new URL("./public/", import.meta.url));
 const maxPastRequests = 200;
 
+/** Tells what the sandbox is and where to begin. Not on stdout, where scripts read the one line with the address. */
+export const sandboxWords = (url: string) => `
+This is the sandbox: Crisp, HelpCrunch and Vibetrace are simulated, and nothing leaves this computer.
+  The shop      ${url}/         browse, log in, buy, and see what each provider receives
+  The console   ${url}/console  what an operator sees: no token is needed here
+  Make Crisp fail with the switches on the shop's page (an outage, 429, a refused key, slow answers), or with
+    curl ${url}/sandbox/switches --json '{ "destination": "crisp", "trouble": "outage" }'   ("none" ends it)
+`;
+
 /**
  * The shop page of `serve --sandbox`: a small shop that uses the real snippet, beside a live log of what the simulated
  * providers received. Belongs at the root of the app that also serves `/client.js` and `/v1/batch`.

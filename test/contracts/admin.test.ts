@@ -3,13 +3,14 @@ import type * as z from "zod";
 import {
 	budgetHistorySchema,
 	deadLetterPageSchema,
+	exchangeReplySchema,
 	type LiveDelivery,
 	liveLineSchema,
 	type SearchReply,
 	searchReplySchema,
 	statsSchema,
 } from "../../shared/admin.ts";
-import { event, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
+import { adminToken, event, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 
 let running: RunningProxy;
 beforeEach(async () => {
@@ -354,7 +355,10 @@ describe("dead letters", () => {
 
 	it("are discarded and replayed by the same", async () => {
 		expect(await change("DELETE", "", { person: "bob@example.com", name: "sale" })).toEqual([200, { discarded: 1 }]);
-		expect(await change("DELETE", "", { person: "bob@example.com", since: at + 3_600_000 })).toEqual([200, { discarded: 0 }]);
+		expect(await change("DELETE", "", { person: "bob@example.com", since: at + 3_600_000 })).toEqual([
+			200,
+			{ discarded: 0 },
+		]);
 		expect(await change("DELETE", "", { person: "" })).toMatchObject([400, { code: "malformed_body" }]);
 		expect((await names("")).toSorted()).toEqual(["login", "sale", "view"]);
 		running.sandbox.clear();
@@ -440,5 +444,76 @@ describe("what waits", () => {
 			},
 			{ timeout: 60_000, interval: 20 },
 		);
+	});
+});
+
+describe("POST /admin/exchanges", () => {
+	const exchanges = async (event: unknown, more: object = {}) =>
+		answerOf(
+			exchangeReplySchema,
+			await running.admin("/exchanges", {
+				method: "POST",
+				headers: { "content-type": "application/json" },
+				body: JSON.stringify({ event, ...more }),
+			}),
+		);
+	const sent = async (more: object = {}) => {
+		known();
+		const each = event({ person: ada, data: { note: "for Ada", total: 12 }, ...more });
+		await running.batch(each);
+		await running.settled(1);
+		return each.id;
+	};
+
+	it("tells what was sent and answered: masked, unless it is asked to show all", async () => {
+		const id = await sent();
+		const hidden = await exchanges(id);
+		expect(hidden).toMatchObject({
+			isMasked: true,
+			exchanges: [
+				{
+					destination: "crisp",
+					site: "shop.example",
+					request: "POST /website/…/people/events/…",
+					sent: { text: "basket:item:added", data: { note: "f***", total: 12 } },
+					answer: { error: false, reason: "dispatched" },
+					outcome: "delivered",
+					status: 200,
+				},
+			],
+		});
+		expect(JSON.stringify(hidden)).not.toMatch(/ada|Ada/);
+		const shown = await exchanges(id.toUpperCase(), { show: true });
+		expect(shown).toMatchObject({ isMasked: false, exchanges: [{ sent: { data: { note: "for Ada" } } }] });
+		expect(shown.exchanges[0]?.request).toMatch(/^POST \/website\/[\w-]+\/people\/events\/ada%40example\.com$/);
+	});
+
+	it("shows no credential, though the provider repeats them all, and the event holds one", async () => {
+		const { key, identifier } = running.sandbox.destinations.crisp;
+		const secrets = [key, btoa(`${identifier}:${key}`), serverKey, adminToken];
+		running.sandbox.fault("crisp", {
+			status: 400,
+			body: { error: true, reason: "no", data: { message: secrets.join(" ") } },
+		});
+		const id = await sent({ data: { note: secrets.join(" "), list: secrets } });
+		const text = JSON.stringify(await exchanges(id, { show: true }));
+		expect(text).toContain("***");
+		for (const secret of secrets) expect(text).not.toContain(secret);
+	});
+
+	it("no longer has those of a forgotten person, and never those of others", async () => {
+		const id = await sent();
+		expect((await exchanges(id)).exchanges).toHaveLength(1);
+		await fetch(`${running.url}/v1/people`, {
+			method: "DELETE",
+			headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+			body: JSON.stringify(ada),
+		});
+		expect((await exchanges(id, { show: true })).exchanges).toEqual([]);
+	});
+
+	it("is for operators alone", async () => {
+		const response = await fetch(`${running.url}/admin/exchanges`, { method: "POST" });
+		expect([response.status, (await problemOf(response)).code]).toEqual([401, "invalid_admin_token"]);
 	});
 });

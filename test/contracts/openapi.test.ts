@@ -42,6 +42,8 @@ interface Document {
 let running: RunningProxy;
 let sandbox: Sandbox;
 let document: Document;
+/** Id of an event that was sent. */
+let sentId: string;
 beforeAll(async () => {
 	sandbox = await startSandbox();
 	const { crisp, helpcrunch } = sandbox.destinations;
@@ -55,7 +57,9 @@ beforeAll(async () => {
 	// Delivers an event, makes a dead letter and lets a destination wait, so that answers have all their parts.
 	const person = { email: "ada@example.com" };
 	const clear = sandbox.fault("crisp", { status: 400, times: 1, body: { error: true, data: { message: "no" } } });
-	await running.batch(event({ person, data: { a: 1 } }), event({ person }), event({ person }));
+	const sent = event({ person, data: { a: 1 } });
+	sentId = sent.id;
+	await running.batch(sent, event({ person }), event({ person }));
 	await running.settled(3);
 	clear();
 	sandbox.fault("helpcrunch", { status: 429, retryAfter: 60, times: 1 });
@@ -190,6 +194,12 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 200, init: post({ person: "ada@example.com" }, asOperator) },
 		{ status: 400, init: post({}, asOperator) },
 		{ status: 401, init: post({ person: "ada@example.com" }, {}) },
+	],
+	"post /admin/exchanges": () => [
+		{ status: 200, init: post({ event: sentId }, asOperator) },
+		{ status: 200, init: post({ event: sentId, show: true }, asOperator) },
+		{ status: 400, init: post({ event: "7" }, asOperator) },
+		{ status: 401, init: post({ event: sentId }, {}) },
 	],
 	"post /admin/explain": () => [
 		{ status: 200, init: post({ type: "track", name: "x" }, asOperator) },
