@@ -194,8 +194,8 @@ const pageLimit = z.coerce
 	.overwrite((limit) => Math.min(limit, 500))
 	.default(50);
 
-/** Query of `GET /admin/deadletters`. */
-export const deadLetterQuerySchema = z.object({
+/** Query of `GET /admin/deadletters/groups`. */
+export const deadLetterGroupsQuerySchema = z.object({
 	...deadLetterConditions,
 	/** Start of the period in which the last attempt was made, ms since the epoch. */
 	since: z
@@ -203,6 +203,11 @@ export const deadLetterQuerySchema = z.object({
 		.regex(/^\d{1,15}$/, "must be a time in ms since the epoch")
 		.transform(Number)
 		.optional(),
+});
+
+/** Query of `GET /admin/deadletters`. */
+export const deadLetterQuerySchema = deadLetterGroupsQuerySchema.extend({
+	order: z.enum(["oldest", "newest"]).default("oldest"),
 	/** Ids separated by commas. */
 	ids: z
 		.string()
@@ -211,6 +216,25 @@ export const deadLetterQuerySchema = z.object({
 		.optional(),
 	limit: pageLimit,
 	cursor: deadLetterId.optional(),
+});
+
+/** Body of `GET /admin/deadletters/groups`: dead letters by destination and reason, the most first. */
+export const deadLetterGroupsSchema = z.object({
+	/** At most 100 groups. */
+	groups: z.array(
+		z.object({
+			destination: z.string(),
+			reason: z.string(),
+			count: z.number(),
+			/** Times at which the first and the last of the events happened. */
+			oldest: at,
+			newest: at,
+		}),
+	),
+	/** Number of all dead letters counted, those of further groups included. */
+	count: z.number(),
+	/** False if counting took too long: there are more. */
+	isComplete: z.boolean(),
 });
 
 // Guard (SECURITY.md): empty-selection
@@ -428,6 +452,7 @@ export type Wait = z.infer<typeof wait>;
 export type Stats = z.infer<typeof statsSchema>;
 export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;
+export type DeadLetterGroups = z.infer<typeof deadLetterGroupsSchema>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
 export type SetAsideView = z.infer<typeof setAsideBatch>;
 export type SetAsidePageView = z.infer<typeof setAsidePageSchema>;

@@ -1,6 +1,8 @@
 import * as z from "zod";
 import {
 	budgetHistorySchema,
+	deadLetterGroupsQuerySchema,
+	deadLetterGroupsSchema,
 	deadLetterPageSchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
@@ -78,9 +80,15 @@ export const postExchanges = operation(
 );
 
 export const getDeadLetters = operation(
-	"Dead letters, the oldest first",
+	"Dead letters, the oldest first unless the order says otherwise",
 	ok("A page; `cursor` leads to the next one", json(named("DeadLetterPage", deadLetterPageSchema))),
 	{ query: deadLetterQuerySchema },
+);
+
+export const getDeadLetterGroups = operation(
+	"Numbers of dead letters by destination and reason",
+	ok("Groups, the largest first", json(named("DeadLetterGroups", deadLetterGroupsSchema))),
+	{ query: deadLetterGroupsQuerySchema },
 );
 
 export const deleteDeadLetters = operation(

@@ -3,7 +3,9 @@ import type { Request, RequestHandler, Response } from "express";
 import type { Logger } from "pino";
 import {
 	type BudgetHistory,
+	type DeadLetterGroups,
 	type DeadLetterPageView,
+	deadLetterGroupsQuerySchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
 	type ExchangeReply,
@@ -27,6 +29,7 @@ import type { Activity } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
+import { groupDeadLetters } from "./dead-letter-groups.ts";
 import { exchangeView } from "./exchanges.ts";
 import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
@@ -109,19 +112,23 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	}
 	async function find(request: Request, response: Response): Promise<void> {
 		const body = bodyOf(request, "send an event or a person to search for as application/json");
-		const closed = new AbortController();
-		response.once("close", () => closed.abort());
-		const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
+		const signal = signalOf(response);
 		const within = { ...options, outbox: outbox(), running: deliveries(), signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const query = withPeople(parseInput(deadLetterQuerySchema, queryOf(request)));
+		const { order, ...given } = parseInput(deadLetterQuerySchema, queryOf(request));
+		const query = { ...withPeople(given), newestFirst: order === "newest" };
 		const signal = AbortSignal.timeout(searchMs);
 		let page = await outbox().deadLetters(query);
 		while (page.items.length === 0 && page.cursor !== undefined && !signal.aborted && !response.destroyed)
 			page = await outbox().deadLetters({ ...query, cursor: page.cursor });
 		response.json({ items: page.items.map(deadLetterView), cursor: page.cursor } satisfies DeadLetterPageView);
+	}
+	async function groups(request: Request, response: Response): Promise<void> {
+		const selection = withPeople(parseInput(deadLetterGroupsQuerySchema, queryOf(request)));
+		const signal = signalOf(response);
+		response.json((await groupDeadLetters(outbox(), selection, signal)) satisfies DeadLetterGroups);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
@@ -171,6 +178,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 				get: [operations.getDeadLetters, deadLetters],
 				delete: [operations.deleteDeadLetters, json, discard],
 			},
+			{ path: "/admin/deadletters/groups", get: [operations.getDeadLetterGroups, groups] },
 			{ path: "/admin/deadletters/replay", post: [operations.postReplay, json, replay] },
 			...pauseRoutes(options, options.log),
 			{ path: "/admin/journal", get: [operations.getJournal, setAside] },
@@ -178,6 +186,13 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			{ path: "/admin/journal/discard", post: [operations.postJournalDiscard, json, discardBatches] },
 		],
 	};
+}
+
+/** Makes a signal that ends a long look through the store: after a time, or when the client is gone. */
+function signalOf(response: Response): AbortSignal {
+	const closed = new AbortController();
+	response.once("close", () => closed.abort());
+	return AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
 }
 
 /** Replaces the name of a person by the keys of the people that it may mean. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type * as z from "zod";
 import {
 	budgetHistorySchema,
+	deadLetterGroupsSchema,
 	deadLetterPageSchema,
 	exchangeReplySchema,
 	type LiveDelivery,
@@ -351,6 +352,36 @@ describe("dead letters", () => {
 	it.each(["person=", "since=", "since=yesterday", "since=-1", "person=%E2%80%8B"])("are not by %s", async (query) => {
 		const response = await running.admin(`/deadletters?${query}`);
 		expect([response.status, (await problemOf(response)).code]).toEqual([400, "malformed_body"]);
+	});
+
+	it("come in the opposite order, page by page, if the newest are asked for first", async () => {
+		const page = async (query: string) => answerOf(deadLetterPageSchema, await running.admin(`/deadletters?${query}`));
+		const ids = (await page("")).items.map(({ id }) => id);
+		const first = await page("order=newest&limit=3");
+		const second = await page(`order=newest&limit=3&cursor=${first.cursor}`);
+		expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids.toReversed());
+		expect(second.cursor).toBeUndefined();
+		expect((await running.admin("/deadletters?order=latest")).status).toBe(400);
+	});
+
+	it("are counted by destination and reason", async () => {
+		running.sandbox.clear();
+		running.sandbox.fault("crisp", { status: 422, body: { error: true, reason: "other" }, times: 1 });
+		await running.batch(event({ name: "sale", at: at - 3_600_000, person: { email: "eve@example.com" } }));
+		await running.settled(5);
+		const groups = async (query = "") =>
+			answerOf(deadLetterGroupsSchema, await running.admin(`/deadletters/groups?${query}`));
+		const all = await groups();
+		expect(all).toMatchObject({
+			count: 5,
+			isComplete: true,
+			groups: [
+				{ destination: "crisp", reason: "invalid_data", count: 4 },
+				{ destination: "crisp", reason: "other", count: 1, oldest: at - 3_600_000, newest: at - 3_600_000 },
+			],
+		});
+		expect(await groups("name=sale&reason=invalid_data")).toMatchObject({ count: 2, groups: [{ count: 2 }] });
+		expect(await groups("destination=nobody")).toEqual({ groups: [], count: 0, isComplete: true });
 	});
 
 	it("are discarded and replayed by the same", async () => {

@@ -213,6 +213,11 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 400, init: { headers: asOperator }, query: "?since=yesterday" },
 		{ status: 401 },
 	],
+	"get /admin/deadletters/groups": () => [
+		{ status: 200, init: { headers: asOperator }, query: "?destination=crisp&since=1" },
+		{ status: 400, init: { headers: asOperator }, query: "?since=yesterday" },
+		{ status: 401 },
+	],
 	"post /admin/deadletters/replay": () => [
 		{ status: 200, init: post({ destination: "vibetrace" }, asOperator) },
 		{ status: 200, init: post({ person: "ada@example.com", name: "none", since: 0 }, asOperator) },

@@ -1166,6 +1166,20 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 					pages.push(await outbox.deadLetters({ limit: 1, ...selection, cursor }));
 				expect(pages.map(({ items }) => items.length)).toEqual([0, 0, 1]);
 			}
+			const names: string[] = [];
+			let cursor: string | undefined;
+			do {
+				const page = await outbox.deadLetters({ limit: 300, cursor, newestFirst: true });
+				names.push(...page.items.map(({ body }) => body));
+				cursor = page.cursor;
+			} while (cursor !== undefined);
+			expect(names).toEqual(bodies.toReversed());
+			const [first] = bodies;
+			const old = { limit: 1, newestFirst: true, name: "0" };
+			let found = await outbox.deadLetters(old);
+			while (found.items.length === 0 && found.cursor)
+				found = await outbox.deadLetters({ ...old, cursor: found.cursor });
+			expect(found.items.map(({ body }) => body)).toEqual([first]);
 			expect((await outbox.deadLetters({ limit: 1, reason: "other" })).items).toEqual([]);
 			const { items } = await outbox.deadLetters({ limit: 500 });
 			expect(items.map(({ body }) => body)).toEqual(bodies.slice(0, 500));
