@@ -23,7 +23,7 @@ import { createIngest } from "./ingest/ingest.ts";
 import { type BackendEvent, createTrack } from "./ingest/track.ts";
 import { hiding, hidingSecrets } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
-import { tellMissing } from "./observe/missing.ts";
+import { watchStats } from "./observe/missing.ts";
 import { createObservers, type Observers } from "./observe/observers.ts";
 import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
@@ -191,13 +191,13 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
-	const stopTelling = tellMissing(outbox, deliveries, log);
+	const stopWatching = watchStats(outbox, deliveries, log, observers.history.looked);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });
 	return {
 		outbox,
 		deliveries,
 		async end(graceMs) {
-			stopTelling();
+			stopWatching();
 			stopSweeping();
 			await Promise.all(deliveries.map(({ dispatcher }) => dispatcher.stop(graceMs)));
 		},

@@ -302,6 +302,34 @@ export const budgetHistorySchema = z.object({
 	),
 });
 
+/** Numbers by slot; null where nothing is known. */
+const series = z.array(z.number().nullable());
+
+/**
+ * Body of `GET /admin/history`: the last 24 hours of each destination in slots of `stepMs`, as this proxy has seen them
+ * since `since`. Every series begins at `from`.
+ */
+export const historySchema = z.object({
+	from: at,
+	to: at,
+	stepMs: z.number(),
+	since: at,
+	destinations: z.record(
+		z.string(),
+		z.object({
+			/** Events delivered. */
+			delivered: series,
+			/** Requests that failed, were refused or met a limit. */
+			failed: series,
+			/** Mean and longest duration of the requests, ms. */
+			meanMs: series,
+			slowestMs: series,
+			/** People whose events waited. */
+			waiting: series,
+		}),
+	),
+});
+
 /** Body of `POST /admin/search`. The route is a POST, so that a person's e-mail does not appear in a URL. */
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
@@ -456,6 +484,7 @@ export type DeadLetterGroups = z.infer<typeof deadLetterGroupsSchema>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
 export type SetAsideView = z.infer<typeof setAsideBatch>;
 export type SetAsidePageView = z.infer<typeof setAsidePageSchema>;
+export type History = z.infer<typeof historySchema>;
 export type BudgetHistory = z.infer<typeof budgetHistorySchema>;
 /** Subject of a search: an event by its id, or a person by e-mail or userId. */
 export type Wanted = z.infer<typeof searchSchema>;

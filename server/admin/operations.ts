@@ -10,6 +10,7 @@ import {
 	exchangeReplySchema,
 	explainedEventSchema,
 	explanationSchema,
+	historySchema,
 	liveLineSchema,
 	pauseReplySchema,
 	searchReplySchema,
@@ -65,6 +66,11 @@ export const getLive = operation(
 export const getBudget = operation(
 	"Requests taken from each budget in the last 24 hours",
 	ok("Numbers of requests, by time", json(named("BudgetHistory", budgetHistorySchema))),
+);
+
+export const getHistory = operation(
+	"Deliveries, failures, durations and people waiting in the last 24 hours, as this proxy has seen them",
+	ok("Numbers by destination and time", json(named("History", historySchema))),
 );
 
 export const postSearch = operation(

@@ -12,6 +12,7 @@ import {
 	type Explanation,
 	exchangeQuerySchema,
 	explainedEventSchema,
+	type History,
 	type SearchReply,
 	type SetAsidePageView,
 	type Stats,
@@ -26,6 +27,7 @@ import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import type { Activity } from "../observe/activity.ts";
+import type { createHistory } from "../observe/history.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
@@ -49,6 +51,7 @@ export interface AdminOptions extends Observed, WaitSources, Pick<JourneySources
 	/** Counts since the start, by name. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
+	history: Pick<ReturnType<typeof createHistory>, "read">;
 	live: LiveStream;
 	/** Receives a line for each act of an operator. */
 	log: Logger;
@@ -83,7 +86,7 @@ function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Requ
 
 /** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, activity, labelOf } = options;
+	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, activity, history, labelOf } = options;
 	const operatorsOnly: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -109,6 +112,10 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	}
 	async function budget(_request: Request, response: Response): Promise<void> {
 		response.json((await budgetHistory(options)) satisfies BudgetHistory);
+	}
+	function past(_request: Request, response: Response): void {
+		const names = new Set(deliveries().map(({ provider }) => provider.name));
+		response.json(history.read([...names]) satisfies History);
 	}
 	async function find(request: Request, response: Response): Promise<void> {
 		const body = bodyOf(request, "send an event or a person to search for as application/json");
@@ -170,6 +177,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			{ path: "/admin/stats", get: [operations.getStats, stats] },
 			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.answer] },
 			{ path: "/admin/budget", get: [operations.getBudget, budget] },
+			{ path: "/admin/history", get: [operations.getHistory, past] },
 			{ path: "/admin/search", post: [operations.postSearch, json, find] },
 			{ path: "/admin/exchanges", post: [operations.postExchanges, json, exchanges] },
 			{ path: "/admin/explain", post: [operations.postExplain, json, explain] },

@@ -190,6 +190,7 @@ const cases: Record<string, () => Case[]> = {
 	"get /admin/stats": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"get /admin/live": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"get /admin/budget": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
+	"get /admin/history": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"post /admin/search": () => [
 		{ status: 200, init: post({ person: "ada@example.com" }, asOperator) },
 		{ status: 400, init: post({}, asOperator) },
