@@ -28,6 +28,9 @@ const attempt = z.object({
 	ms: z.number(),
 });
 
+/** Query of `GET /admin/live`: whether to name people in full. */
+export const liveQuerySchema = z.object({ show: z.enum(["true", "false"]).default("false") });
+
 /** Line of `GET /admin/live`. */
 export const liveLineSchema = z.discriminatedUnion("kind", [
 	/** Request to a provider, with its outcome. */
@@ -37,7 +40,7 @@ export const liveLineSchema = z.discriminatedUnion("kind", [
 		/** Label of the site, which is not its write key. */
 		site: z.string(),
 		destination: z.string(),
-		/** Masked name of the person: `a***@example.com`. */
+		/** Name of the person, masked unless `show` is true: `a***@example.com`. */
 		person: z.string(),
 		/** First 20 events that the request delivers. */
 		events: z.array(eventBrief),

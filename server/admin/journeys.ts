@@ -3,7 +3,7 @@ import { parseJson } from "../http/exact-json.ts";
 import { eventKey } from "../ingest/claims.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
-import { brief } from "../observe/shown.ts";
+import { brief, nameOf } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
 
@@ -130,7 +130,7 @@ function journeyOf(
 	return {
 		event: { ...event, data: whole?.event.data },
 		site: labelOf(site),
-		person: person.replace(/^(email|userId):/, ""),
+		person: nameOf(person),
 		receivedAt,
 		trusted,
 		discarded,

@@ -12,6 +12,7 @@ import {
 	explanationSchema,
 	historySchema,
 	liveLineSchema,
+	liveQuerySchema,
 	pauseReplySchema,
 	searchReplySchema,
 	searchSchema,
@@ -61,6 +62,7 @@ export const getLive = operation(
 	ok("A line of JSON for each request, until either side ends the stream", {
 		"application/x-ndjson": named("LiveLine", liveLineSchema),
 	}),
+	{ query: liveQuerySchema },
 );
 
 export const getBudget = operation(

@@ -1,4 +1,3 @@
-import { parse as parseQuery } from "node:querystring";
 import type { Request, RequestHandler, Response } from "express";
 import type { Logger } from "pino";
 import {
@@ -21,7 +20,7 @@ import {
 	setAsideSelectionSchema,
 } from "../../shared/admin.ts";
 import { isLoopback } from "../http/loopback.ts";
-import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
+import { bodyOf, jsonBody, parseInput, queryOf } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
@@ -208,12 +207,6 @@ const withPeople = <Selection extends { person?: string | undefined }>({ person,
 	...rest,
 	...(person !== undefined && { people: keysOf(person) }),
 });
-
-/** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
-function queryOf({ url }: Request) {
-	const [, query = ""] = url.split("?");
-	return parseQuery(query);
-}
 
 /**
  * Answers with the number of dead letters changed. To a client that accepts `application/x-ndjson`, sends a line after

@@ -16,6 +16,9 @@ export interface Backlog {
 	nextDueAt: number | undefined;
 }
 
+/** Difference up to which two ends of a wait are one, ms. */
+const togetherMs = 2_000;
+
 type Cause = Pick<Wait, "for"> & { nextAt: number };
 
 /** Returns the time until which the destination's own state holds requests. */
@@ -69,7 +72,8 @@ export function forecast(backlog: Backlog, now: number): Wait | undefined {
 	const due: Cause = { for: "retry", nextAt: Math.max(now, nextDueAt) };
 	const causes = [heldUntil(state, now), budgetedAt(backlog, now), due];
 	const nextAt = Math.max(...causes.map((each) => each.nextAt));
-	const cause = nextAt > now ? causes.find((each) => each.nextAt === nextAt) : undefined;
+	// Lanes that met a limit wait a moment longer than the destination, which is the cause.
+	const cause = nextAt > now ? causes.find((each) => each.nextAt >= Math.max(now + 1, nextAt - togetherMs)) : undefined;
 	const requests = Math.max(1, Math.ceil(owed * requestsPerEvent));
 	return { for: cause?.for ?? "turn", nextAt, doneAt: lastAt(requests, backlog, nextAt) };
 }

@@ -10,7 +10,7 @@ import { createExchanges } from "./exchanges.ts";
 import { scrub } from "./log.ts";
 import type { Observed } from "./observed.ts";
 import { createRecent } from "./recent.ts";
-import { brief, shownRequest } from "./shown.ts";
+import { brief, nameOf, shownRequest } from "./shown.ts";
 
 /** One step of a lane: at most one request, and the end of some of its events. */
 export interface LaneStep {
@@ -22,6 +22,12 @@ export interface LaneStep {
 	sent?: LiveDelivery;
 	/** Ending of the first `count` events. Undefined if none of them ended. */
 	ended: { count: number; ending: Ending } | undefined;
+}
+
+/** A request as it is shown, and the key of its person. */
+interface Sent {
+	sent: LiveDelivery;
+	person: string;
 }
 
 export type Activity = ReturnType<typeof createActivity>;
@@ -56,7 +62,7 @@ export function createActivity({ labelOf, now, keepsBodies = false }: ActivityOp
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
 	const exchanges = createExchanges();
-	const watchers = createListeners<LiveDelivery>();
+	const watchers = createListeners<Sent>();
 	/** Names of attributes that were refused, by the provider's name. */
 	const refused = new Map<string, Set<string>>();
 	const startedAt = now();
@@ -109,7 +115,7 @@ export function createActivity({ labelOf, now, keepsBodies = false }: ActivityOp
 					reason: reason && scrub(reason),
 					ms: result.ms ?? 0,
 				};
-				watchers.tell(step.sent);
+				watchers.tell({ sent: step.sent, person });
 			}
 			// A step that was not settled may belong to a person who has been forgotten meanwhile.
 			if (!isSettled) return;
@@ -123,10 +129,14 @@ export function createActivity({ labelOf, now, keepsBodies = false }: ActivityOp
 		/** Lists names of attributes that a provider has refused. */
 		refused: (provider: string): string[] => [...(refused.get(provider) ?? [])],
 
-		/** Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. */
-		watch(listener: (delivery: LiveDelivery) => void) {
-			const stop = watchers.add(listener);
-			const latest = steps.all().flatMap(({ sent }) => sent ?? []);
+		/**
+		 * Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. People
+		 * are masked unless `show` is true.
+		 */
+		watch(listener: (delivery: LiveDelivery) => void, show = false) {
+			const view = ({ sent, person }: Sent) => (show ? { ...sent, person: nameOf(person) } : sent);
+			const stop = watchers.add((each) => listener(view(each)));
+			const latest = steps.all().flatMap(({ sent, person }) => (sent ? [view({ sent, person })] : []));
 			return { latest: latest.slice(-latestShown), stop };
 		},
 

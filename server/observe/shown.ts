@@ -2,6 +2,9 @@ import type { EventBrief } from "../../shared/admin.ts";
 import type { Event, Person } from "../../shared/event.ts";
 import type { PlannedRequest } from "../providers/provider.ts";
 
+/** Names a person by their key: the e-mail, or the userId. */
+export const nameOf = (key: string): string => key.replace(/^(email|userId):/, "");
+
 /** Shortens an event to its id, type and name. */
 export const brief = (event: Event): EventBrief => ({
 	id: event.id,

@@ -1,7 +1,12 @@
 import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
+import type { Api } from "./api.ts";
+import { Copy } from "./copy.tsx";
 import { type DeadLetterActions, DeadLetterButtons } from "./dead-letter-actions.tsx";
+import { Exchanges } from "./exchanges.tsx";
+import { Json } from "./json.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
+import type { Show } from "./view.ts";
 import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles, waitWords } from "./words.ts";
 
 /** Explains the state of a delivery in a sentence. */
@@ -51,7 +56,9 @@ const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
 
 interface JourneyProps {
 	journey: Journey;
+	api: Api;
 	titles: Titles;
+	show: Show;
 	/** Tells whether a destination is paused or waiting. */
 	isHeld(destination: string): boolean;
 	/** Time by the proxy's clock. */
@@ -60,7 +67,7 @@ interface JourneyProps {
 }
 
 /** Shows one event from its capture to its deliveries. */
-export function JourneyCard({ journey, titles, isHeld, now, actions }: JourneyProps) {
+export function JourneyCard({ journey, api, titles, show, isHeld, now, actions }: JourneyProps) {
 	const { event, person, site, receivedAt, trusted, discarded, deliveries } = journey;
 	const what = eventWords(event);
 	return (
@@ -68,10 +75,12 @@ export function JourneyCard({ journey, titles, isHeld, now, actions }: JourneyPr
 			<h3>
 				<bdi>{what}</bdi>{" "}
 				<span class="quiet">
-					of <bdi>{person}</bdi> · {site}
+					of <bdi>{show.person(person)}</bdi> · {site}
 				</span>
 			</h3>
-			<p class="quiet id">{event.id}</p>
+			<p class="quiet id">
+				{event.id} <Copy text={event.id} what={`the id of ${what}`} />
+			</p>
 			<ul class="steps">
 				<li>Happened at {timeOf(event.at)}</li>
 				{receivedAt !== undefined && (
@@ -107,10 +116,11 @@ export function JourneyCard({ journey, titles, isHeld, now, actions }: JourneyPr
 					)}
 				</div>
 			))}
+			<Exchanges api={api} event={event.id} titles={titles} show={show} />
 			{event.data && (
 				<details>
 					<summary>The event’s data</summary>
-					<pre>{JSON.stringify(event.data, null, 2)}</pre>
+					<Json value={event.data} what={`the data of ${what}`} show={show} />
 				</details>
 			)}
 		</li>

@@ -92,11 +92,11 @@ const shortMs = 60_000;
 
 /** Tells when the next request goes and when all are sent. Undefined if an operator must act, or it is a matter of moments. */
 export function waitWords(wait: Wait | undefined, now: number): string | undefined {
-	if (wait?.nextAt === undefined || wait.doneAt === undefined) {
-		return wait?.nextAt === undefined ? undefined : `Next request at ${whenOf(wait.nextAt, now)}.`;
-	}
+	if (wait?.nextAt === undefined) return undefined;
+	if (wait.doneAt === undefined) return `Next request at ${whenOf(wait.nextAt, now)}.`;
 	const done = `at this rate done by ${whenOf(wait.doneAt, now)}.`;
-	if (wait.nextAt > now) return `${causes[wait.for]}Next request at ${whenOf(wait.nextAt, now)}, ${done}`;
+	const cause = causes[wait.for];
+	if (wait.nextAt > now) return `${cause}${cause ? "next" : "Next"} request at ${whenOf(wait.nextAt, now)}, ${done}`;
 	return wait.doneAt - now < shortMs ? undefined : `Requests are being sent, ${done}`;
 }
 
@@ -105,12 +105,14 @@ export interface Ages {
 	count: number;
 	oldest: number;
 	newest: number;
+	/** True if there are more than were counted. */
+	isAtLeast?: boolean;
 }
 
 /** Tells how old events are, in a sentence. */
-export function agesWords({ count, oldest, newest }: Ages, now: number): string {
+export function agesWords({ count, oldest, newest, isAtLeast }: Ages, now: number): string {
 	const [longest, shortest] = [duration(now - oldest), duration(now - newest)];
-	return `${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
+	return `${isAtLeast ? "At least " : ""}${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
 }
 
 /** Tells how many batches were set aside; undefined for none. */

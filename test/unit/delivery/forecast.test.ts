@@ -68,13 +68,15 @@ describe("a backlog", () => {
 		const waits = [
 			forecast(backlog({ state: limit }), noon),
 			forecast(backlog({ state: pause, nextDueAt: noon - 1 }), noon),
-			forecast(backlog({ state: pause, nextDueAt: until + 1 }), noon),
+			forecast(backlog({ state: pause, nextDueAt: until + 60_000 }), noon),
+			forecast(backlog({ state: limit, nextDueAt: until + 1_000 }), noon),
 			forecast(backlog({ state: { ...pause, until: noon - 1 } }), noon),
 		];
 		expect(waits).toEqual([
 			{ for: "limit", nextAt: until, doneAt: until },
 			{ for: "pause", nextAt: until, doneAt: until },
-			{ for: "retry", nextAt: until + 1, doneAt: until + 1 },
+			{ for: "retry", nextAt: until + 60_000, doneAt: until + 60_000 },
+			{ for: "limit", nextAt: until + 1_000, doneAt: until + 1_000 },
 			{ for: "turn", nextAt: noon, doneAt: noon },
 		]);
 	});
