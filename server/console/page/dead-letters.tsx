@@ -72,8 +72,8 @@ function Letter({ letter, titles, show, link, actions }: LetterProps) {
 					</span>
 				</p>
 				<p>
-					<a href={addressOf({ ...link, event: event.id })} aria-label={`Journey of ${what}`}>
-						Its journey
+					<a href={addressOf({ ...link, event: event.id })}>
+						Its journey<span class="unseen">, of {what}</span>
 					</a>
 				</p>
 				<details>

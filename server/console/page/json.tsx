@@ -15,11 +15,9 @@ export function Json({ value, what, show, plain = [] }: Props) {
 	const text = typeof value === "string" && show.isOpen ? value : show.json(value, plain);
 	return (
 		<div class="json">
-			{/* A scrollable region must be focusable for keyboards. */}
+			{/* A scrollable text must be focusable for keyboards. */}
 			{/* biome-ignore lint/a11y/noNoninteractiveTabindex: see above */}
-			<section tabIndex={0} aria-label={what}>
-				<pre>{text}</pre>
-			</section>
+			<pre tabIndex={0}>{text}</pre>
 			<Copy text={text} what={what} />
 		</div>
 	);
