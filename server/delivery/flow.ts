@@ -59,7 +59,8 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		await hold.settled();
 		const heldUntil = hold.until();
 		if (heldUntil > now()) return wait(heldUntil);
-		if (takes.due() <= 0 && openLeases.ahead() === 0) return takes.idleUntil();
+		const at = now();
+		if (takes.due(at) <= 0 && openLeases.ahead() === 0) return takes.idleUntil(at);
 		const refillAt = await purse.fill();
 		if (refillAt !== undefined) return wait(refillAt);
 		if (hold.isPaused()) {
@@ -69,8 +70,8 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = Math.min(takes.due(), purse.tokens() - openLeases.ahead());
-		if (lanes <= 0) return takes.idleUntil();
+		const lanes = Math.min(takes.due(at), purse.tokens() - openLeases.ahead());
+		if (lanes <= 0) return takes.idleUntil(at);
 		await takes.take(lanes);
 		sending.begin();
 		return undefined;

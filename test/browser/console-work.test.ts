@@ -130,6 +130,32 @@ describe("the console, at work", () => {
 		expect(await whole()).not.toMatch(/ada@/);
 	});
 
+	it("shows destinations of one’s own as it shows the providers: cards, pauses, explanations", async () => {
+		await pages.closePages();
+		await running.stop();
+		const own = { send: async () => ({ kind: "delivered" as const }) };
+		running = await runProxy({
+			base: "/some/ferry",
+			site: { crisp: undefined, destinations: { slack: own, hook: { url: "https://hooks.example/x" } } },
+		});
+		await running.admin("/destinations/hook/pause", { method: "POST" });
+		await running.batch(event({ name: "sale", person: ada }));
+		const page = await signedIn();
+		const cards = page.locator(".destination");
+		await cards
+			.filter({ hasText: "slack" })
+			.getByText(/^1 event delivered/)
+			.waitFor();
+		await cards.filter({ hasText: "hook" }).getByRole("button", { name: "Resume hook" }).waitFor();
+		await page.locator("tbody tr", { hasText: "slack" }).getByRole("link", { name: "sale" }).click();
+		await page.locator(".journey").getByText("An operator has paused hook: it waits until that is resumed.").waitFor();
+		await page.getByLabel("An event, as JSON").fill('{"name":"sale"}');
+		await page.getByRole("button", { name: "Explain" }).click();
+		const explained = page.locator(".explained");
+		for (const name of ["slack", "hook"]) await explained.getByRole("heading", { name }).waitFor();
+		expect(await explained.innerText()).toContain("Sent as track “sale”, by default.");
+	});
+
 	it("copies an event’s id and what was sent", async () => {
 		const sale = event({ name: "sale", person: ada });
 		await running.batch(sale);
