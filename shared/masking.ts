@@ -15,6 +15,10 @@ function maskedEmail(email: string): string {
 export const masked = ({ email, userId = "" }: Named): string =>
 	email === undefined ? first(userId) : maskedEmail(email);
 
+/** Masks the e-mails within a text, such as a provider's message. */
+export const maskedText = (text: string): string =>
+	text.replace(/[^\s@"'<>(),;:=]{1,100}@[^\s@"'<>(),;:=]+/g, maskedEmail);
+
 /** Keys whose text is a word of an API, not of a person. */
 const plainKeys = new Set(["code", "error", "field", "operator", "property", "reason", "status", "type"]);
 const email = /^[^\s@]+@[^\s@]+$/;

@@ -50,7 +50,7 @@ export interface AdminOptions extends Observed, WaitSources, Pick<JourneySources
 	/** Counts since the start, by name. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
-	history: Pick<ReturnType<typeof createHistory>, "read">;
+	history: Pick<ReturnType<typeof createHistory>, "read" | "looked">;
 	live: LiveStream;
 	/** Receives a line for each act of an operator. */
 	log: Logger;
@@ -106,7 +106,9 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		withPeople(parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json")));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
-		const view = statsView(await outbox().stats(), options);
+		const stored = await outbox().stats();
+		history.looked(stored);
+		const view = statsView(stored, options);
 		response.json({ ...view, sinceStart: counts } satisfies Stats);
 	}
 	async function budget(_request: Request, response: Response): Promise<void> {

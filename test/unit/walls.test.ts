@@ -147,7 +147,8 @@ const walls: Wall[] = [
 			shown(
 				outside(tree, "server/console/page").filter(
 					({ from, typesOnly }) =>
-						!/^(preact|preact\/hooks|uplot|shared\/(size|masking)\.ts)$/.test(from) && !(typesOnly && from.startsWith("shared/")),
+						!/^(preact|preact\/hooks|uplot|shared\/(size|masking)\.ts)$/.test(from) &&
+						!(typesOnly && from.startsWith("shared/")),
 				),
 			),
 		example: [

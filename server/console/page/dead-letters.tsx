@@ -61,10 +61,10 @@ function Letter({ letter, titles, show, link, actions }: LetterProps) {
 					</span>
 				</p>
 				<p>
-					Not delivered because <bdi>{reasonWords(reason)}</bdi>
+					Not delivered because <bdi>{show.text(reasonWords(reason))}</bdi>
 					{message !== undefined && message !== reason && (
 						<>
-							: <bdi>{message}</bdi>
+							: <bdi>{show.text(message)}</bdi>
 						</>
 					)}
 					<span class="quiet">

@@ -109,7 +109,7 @@ export function JourneyCard({ journey, api, titles, show, isHeld, now, actions }
 						</ol>
 					)}
 					<p>
-						<bdi>{sentenceOf(delivery, { titles, isHeld, now })}</bdi>
+						<bdi>{show.text(sentenceOf(delivery, { titles, isHeld, now }) ?? "")}</bdi>
 					</p>
 					{delivery.deadLetter && (
 						<DeadLetterButtons actions={actions} which={{ ids: [delivery.deadLetter.id] }} what={what} />

@@ -1,5 +1,5 @@
 import type { Stats } from "../../../shared/admin.ts";
-import { masked, maskedJson } from "../../../shared/masking.ts";
+import { masked, maskedJson, maskedText } from "../../../shared/masking.ts";
 import type { Api } from "./api.ts";
 import type { Link } from "./link.ts";
 import type { Titles } from "./words.ts";
@@ -24,6 +24,8 @@ export interface Show {
 	isOpen: boolean;
 	/** Name of a person, who is an e-mail or a userId. */
 	person(name: string): string;
+	/** Text of a provider, which may name a person. */
+	text(text: string): string;
 	/** JSON on several lines. Texts in `plain` are not about a person. */
 	json(value: unknown, plain?: readonly string[]): string;
 }
@@ -31,5 +33,6 @@ export interface Show {
 export const createShow = (isOpen: boolean): Show => ({
 	isOpen,
 	person: (name) => (isOpen ? name : masked(name.includes("@") ? { email: name } : { userId: name })),
+	text: (text) => (isOpen ? text : maskedText(text)),
 	json: (value, plain) => JSON.stringify(isOpen ? value : maskedJson(value, plain), null, 2),
 });

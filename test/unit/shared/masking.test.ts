@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Person } from "../../../shared/event.ts";
-import { masked, maskedJson } from "../../../shared/masking.ts";
+import { masked, maskedJson, maskedText } from "../../../shared/masking.ts";
 
 describe("a masked person", () => {
 	test.each([
@@ -38,4 +38,9 @@ test("JSON keeps its form, and shows no text, long number or e-mail of a person"
 test("a key named like a prototype's is a key", () => {
 	const parsed = JSON.parse('{"__proto__":{"a":"secret"}}');
 	expect(JSON.stringify(maskedJson(parsed))).toBe('{"__proto__":{"a":"s***"}}');
+});
+
+test("a text keeps its words, but for e-mails", () => {
+	const text = 'user "ada@example.com" (bob@b.example) has no e-mail @ home';
+	expect(maskedText(text)).toBe('user "a***@example.com" (b***@b.example) has no e-mail @ home');
 });
