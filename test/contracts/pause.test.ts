@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { statsSchema } from "../../shared/admin.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
-import { event, origin, problemOf, type RunningProxy, runProxy } from "../support/proxy.ts";
+import { event, origin, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 import { delivered, environment, postEvents, type Served, serve, track } from "../support/served.ts";
 
 const post = { method: "POST" };
@@ -95,6 +95,38 @@ describe("a destination that an operator pauses", () => {
 			timeout: 20_000,
 			interval: 20,
 		});
+	});
+
+	test("goes on after an answer that came during the pause, whatever it was", async () => {
+		running = await runProxy();
+		for (const answer of [{ status: 401 }, { status: 503 }, { status: 429, retryAfter: 1 }]) {
+			const person = { email: `${crypto.randomUUID()}@example.com` };
+			running.sandbox.addPerson("crisp", person);
+			const clear = running.sandbox.fault("crisp", { ...answer, delayMs: 300, times: 1 });
+			const before = crispRequests();
+			await running.batch(event({ person }));
+			await running.sandbox.until((requests) => requests.length > before);
+			await order("pause");
+			await running.sandbox.until((requests) => requests[before]?.status === answer.status);
+			await order("resume");
+			clear();
+			await vi.waitFor(async () => expect((await stats()).crisp).toMatchObject({ waiting: 0, dead: 0 }), {
+				timeout: 30_000,
+				interval: 20,
+			});
+		}
+	});
+
+	test("is not asked to delete a person's profile, and the answer says why", async () => {
+		running = await runProxy();
+		await order("pause");
+		const response = await fetch(`${running.url}/v1/people`, {
+			method: "DELETE",
+			headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+			body: JSON.stringify({ email: "ada@example.com" }),
+		});
+		expect((await response.json()).destinations.crisp).toMatchObject({ profile: "failed", reason: "operator" });
+		expect(crispRequests()).toBe(0);
 	});
 
 	test("must be one of a site's, and the operator must have the token", async () => {

@@ -17,7 +17,7 @@ function sentenceOf(starts: number[], counts: number[], stepMs: number): string 
 	if (total === 0) return "no requests in the last 24 hours";
 	const max = Math.max(...counts);
 	const at = starts[counts.indexOf(max)] ?? 0;
-	return `${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${max}`;
+	return `${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${count(max)}`;
 }
 
 /** Plots the requests to one destination in the last 24 hours, and the budget's rate. */
