@@ -11,6 +11,7 @@ import {
 	searchReplySchema,
 	statsSchema,
 } from "../../shared/admin.ts";
+import { runHere } from "../support/command.ts";
 import { adminToken, event, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 
 let running: RunningProxy;
@@ -449,6 +450,10 @@ describe("what waits", () => {
 		const { nextAt = 0, doneAt = 0 } = wait ?? {};
 		const tomorrow = new Date().setUTCHours(24, 0, 0, 0);
 		expect([nextAt >= tomorrow - 1_000, doneAt > nextAt, doneAt <= tomorrow + 86_400_000]).toEqual([true, true, true]);
+		const told = await runHere(["stats", "--url", running.url], { EVENTFERRY_ADMIN_TOKEN: adminToken });
+		expect(told.stdout).toMatch(
+			/^crisp: 2 events wait for the budget\. The next request goes at [\d-]+ [\d:]+ UTC; at this rate all are sent by [\d-]+ [\d:]+ UTC$/m,
+		);
 		const journey = await found({ event: events[3]?.id }, "waiting");
 		expect(journey.deliveries[0]?.wait).toEqual(wait);
 	});

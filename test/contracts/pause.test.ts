@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Sandbox, startSandbox } from "../../server/sandbox/index.ts";
 import { statsSchema } from "../../shared/admin.ts";
+import { runHere } from "../support/command.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
-import { event, origin, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
+import { adminToken, event, origin, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 import { delivered, environment, postEvents, type Served, serve, track } from "../support/served.ts";
 
 const post = { method: "POST" };
@@ -42,6 +43,8 @@ describe("a destination that an operator pauses", () => {
 		expect(crisp).toMatchObject({ state: "paused", reason: "operator", waiting: 2, dead: 0 });
 		expect([crisp?.until, Math.abs(Date.now() - (crisp?.pausedAt ?? 0)) < 60_000]).toEqual([undefined, true]);
 		expect(crispRequests()).toBe(0);
+		const told = await runHere(["stats", "--url", running.url], { EVENTFERRY_ADMIN_TOKEN: adminToken });
+		expect(told.stdout).toMatch(/^crisp was paused by an operator at [\d-]+ [\d:]+ UTC$/m);
 		expect(await json(order("resume"))).toEqual({ destination: "crisp", state: "running" });
 		expect(await json(order("resume"))).toEqual({ destination: "crisp", state: "running" });
 		await running.settled(2);
