@@ -21,9 +21,9 @@ import { createStartStop } from "./http/start-stop.ts";
 import { createInbound, type HookListener } from "./inbound/index.ts";
 import { createIngest } from "./ingest/ingest.ts";
 import { type BackendEvent, createTrack } from "./ingest/track.ts";
-import { hiding } from "./observe/hiding.ts";
+import { hiding, hidingSecrets } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
-import { tellMissing } from "./observe/missing.ts";
+import { watchStats } from "./observe/missing.ts";
 import { createObservers, type Observers } from "./observe/observers.ts";
 import { openOutbox } from "./outbox/open.ts";
 import { type Outbox, StoreUnavailableError } from "./outbox/outbox.ts";
@@ -91,7 +91,8 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	const deliveries = () => running?.deliveries ?? [];
 	const isUp = () => running !== undefined && !inFlight.isStopping();
 	const observed = { outbox, deliveries, labelOf: labelsOf(checked), now };
-	const observers = createObservers(observed, log, isUp);
+	const keepsBodies = adminToken !== undefined || sandbox;
+	const observers = createObservers({ ...observed, keepsBodies }, log, isUp);
 	const live = createLiveStream(observers.activity, now);
 
 	let isAddressShared = false;
@@ -141,6 +142,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 		live,
 		isAddressShared: () => isAddressShared,
 		explain: createExplain(accounts),
+		hideSecrets: hidingSecrets(checked),
 		skipped: (name, stored) => sites.find((site) => site.name === name)?.route(stored).skipped ?? [],
 		log,
 	});
@@ -189,13 +191,13 @@ async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Part
 			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
-	const stopTelling = tellMissing(outbox, deliveries, log);
+	const stopWatching = watchStats(outbox, deliveries, log, observers.history.looked);
 	const stopSweeping = startSweeping(outbox, { served: deliveries, now, log, expired: observers.metrics.expired });
 	return {
 		outbox,
 		deliveries,
 		async end(graceMs) {
-			stopTelling();
+			stopWatching();
 			stopSweeping();
 			await Promise.all(deliveries.map(({ dispatcher }) => dispatcher.stop(graceMs)));
 		},

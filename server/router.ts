@@ -1,5 +1,4 @@
 import express, { type Express, type RequestHandler, Router } from "express";
-import type { Logger } from "pino";
 import * as z from "zod";
 import { type AdminOptions, createAdmin } from "./admin/routes.ts";
 import { consoleRoutes } from "./console/serve-console.ts";
@@ -15,11 +14,10 @@ import { openApiRoute } from "./openapi/document.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { moveSegmentRequests } from "./segment/routes.ts";
 
-export interface RouterOptions extends AdminOptions {
+export interface RouterOptions extends Omit<AdminOptions, "requestsPerEvent"> {
 	/** The routes for events and people, under `/v1` and `/segment`. */
 	eventRoutes: Route[];
 	metrics: Metrics;
-	log: Logger;
 	/** Tells whether visitors behind a proxy share its address, because their own is not read. */
 	isAddressShared(): boolean;
 	/** Receives unexpected errors, with the request's id. The client is told nothing of them. */
@@ -105,7 +103,7 @@ export function createRouter({ eventRoutes, metrics, log, isAddressShared, onFau
 		});
 	};
 
-	const { operatorsOnly, routes } = createAdmin(admin);
+	const { operatorsOnly, routes } = createAdmin({ ...admin, log, requestsPerEvent: metrics.requestsPerEvent });
 	const described: Route[] = [
 		...eventRoutes,
 		scriptRoute("client.js"),

@@ -39,7 +39,7 @@ interface ServeOptions {
 
 /** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
 async function sandboxSetup(overrides: Record<string, unknown>) {
-	const [{ startSandbox }, { sandboxPage }] = await Promise.all([
+	const [{ startSandbox }, { sandboxPage, sandboxWords }] = await Promise.all([
 		import("./sandbox/index.ts"),
 		import("./sandbox/page.ts"),
 	]);
@@ -55,7 +55,7 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
 		throw error;
 	});
 	const page = sandboxPage({ sandbox, writeKey: config.sites[0]?.writeKey ?? "" });
-	return { config, routers: [page], stop: () => sandbox.stop() };
+	return { config, routers: [page], words: sandboxWords, stop: () => sandbox.stop() };
 }
 
 /**
@@ -64,9 +64,9 @@ async function sandboxSetup(overrides: Record<string, unknown>) {
  */
 export async function serve({ file, overrides, sandbox }: ServeOptions): Promise<number> {
 	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
-	const { config, routers, stop } = sandbox
+	const { config, routers, words, stop } = sandbox
 		? await sandboxSetup(overrides)
-		: { config: await loadConfig({ file, overrides }), routers: [], stop: async () => {} };
+		: { config: await loadConfig({ file, overrides }), routers: [], words: () => "", stop: async () => {} };
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
@@ -94,7 +94,9 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		const address = server.address();
 		const port = typeof address === "object" && address ? address.port : config.port;
 		const host = isIP(config.host) === 6 ? `[${config.host}]` : config.host;
-		process.stdout.write(`eventferry listening on http://${host}:${port}\n`);
+		const url = `http://${host}:${port}`;
+		process.stdout.write(`eventferry listening on ${url}\n`);
+		process.stderr.write(words(url));
 
 		await stopped;
 		const closed = once(server, "close");

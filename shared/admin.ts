@@ -28,6 +28,9 @@ const attempt = z.object({
 	ms: z.number(),
 });
 
+/** Query of `GET /admin/live`: whether to name people in full. */
+export const liveQuerySchema = z.object({ show: z.enum(["true", "false"]).default("false") });
+
 /** Line of `GET /admin/live`. */
 export const liveLineSchema = z.discriminatedUnion("kind", [
 	/** Request to a provider, with its outcome. */
@@ -37,7 +40,7 @@ export const liveLineSchema = z.discriminatedUnion("kind", [
 		/** Label of the site, which is not its write key. */
 		site: z.string(),
 		destination: z.string(),
-		/** Masked name of the person: `a***@example.com`. */
+		/** Name of the person, masked unless `show` is true: `a***@example.com`. */
 		person: z.string(),
 		/** First 20 events that the request delivers. */
 		events: z.array(eventBrief),
@@ -48,18 +51,46 @@ export const liveLineSchema = z.discriminatedUnion("kind", [
 	z.object({ kind: z.literal("heartbeat"), at }),
 ]);
 
+/** Why events wait at a destination, and until when. */
+const wait = z.object({
+	for: z.enum([
+		/** Nothing but their turn: requests are being sent. */
+		"turn",
+		/** The next attempt of lanes that failed. */
+		"retry",
+		/** The budget, which refills evenly. */
+		"budget",
+		/** The next window of the budget, as the rest of this one is kept for the backend's events. */
+		"reserve",
+		/** The end of a wait that the destination asked for. */
+		"limit",
+		/** The end of a pause after refusals or an outage. */
+		"pause",
+		/** The operator who paused the destination. */
+		"operator",
+	]),
+	/** Time of the next request. Absent while an operator's pause lasts. */
+	nextAt: at.optional(),
+	/** Time at which all events that wait now will have been sent, at this rate. Absent while an operator's pause lasts. */
+	doneAt: at.optional(),
+});
+
 const destinationStats = z.object({
 	/** Name of the destination for people to read. */
 	title: z.string(),
 	state: z.enum(["running", "waiting", "paused"]),
-	/** Time before which the wait or pause does not end. */
+	/** Time before which the wait or pause does not end. Absent in an operator's pause. */
 	until: at.optional(),
-	/** Reason of the wait or pause. */
+	/** Reason of the wait or pause; `operator` for an operator's pause. */
 	reason: z.string().optional(),
+	/** Time at which an operator paused the destination. Absent unless one did. */
+	pausedAt: at.optional(),
 	/** Hold of requests that create profiles, if the destination refuses just these. */
 	creationHold: z.object({ reason: z.string(), until: at }).optional(),
 	/** Number of events owed to the destination. */
 	waiting: z.number(),
+	/** Why they wait, and until when. Absent if none waits. */
+	wait: wait.optional(),
 	/** Number of people whose events are owed to the destination. */
 	lanes: z.number(),
 	/** Arrival of the oldest event owed. */
@@ -121,6 +152,9 @@ export const statsSchema = z.object({
 	destinations: z.record(z.string(), destinationStats),
 });
 
+/** Answer of `POST /admin/destinations/{name}/pause` and `/resume`. */
+export const pauseReplySchema = z.object({ destination: z.string(), state: z.enum(["running", "waiting", "paused"]) });
+
 /** Event that could not be delivered to a destination. */
 const deadLetter = z.object({
 	id: z.string(),
@@ -163,8 +197,8 @@ const pageLimit = z.coerce
 	.overwrite((limit) => Math.min(limit, 500))
 	.default(50);
 
-/** Query of `GET /admin/deadletters`. */
-export const deadLetterQuerySchema = z.object({
+/** Query of `GET /admin/deadletters/groups`. */
+export const deadLetterGroupsQuerySchema = z.object({
 	...deadLetterConditions,
 	/** Start of the period in which the last attempt was made, ms since the epoch. */
 	since: z
@@ -172,6 +206,11 @@ export const deadLetterQuerySchema = z.object({
 		.regex(/^\d{1,15}$/, "must be a time in ms since the epoch")
 		.transform(Number)
 		.optional(),
+});
+
+/** Query of `GET /admin/deadletters`. */
+export const deadLetterQuerySchema = deadLetterGroupsQuerySchema.extend({
+	order: z.enum(["oldest", "newest"]).default("oldest"),
 	/** Ids separated by commas. */
 	ids: z
 		.string()
@@ -180,6 +219,25 @@ export const deadLetterQuerySchema = z.object({
 		.optional(),
 	limit: pageLimit,
 	cursor: deadLetterId.optional(),
+});
+
+/** Body of `GET /admin/deadletters/groups`: dead letters by destination and reason, the most first. */
+export const deadLetterGroupsSchema = z.object({
+	/** At most 100 groups. */
+	groups: z.array(
+		z.object({
+			destination: z.string(),
+			reason: z.string(),
+			count: z.number(),
+			/** Times at which the first and the last of the events happened. */
+			oldest: at,
+			newest: at,
+		}),
+	),
+	/** Number of all dead letters counted, those of further groups included. */
+	count: z.number(),
+	/** False if counting took too long: there are more. */
+	isComplete: z.boolean(),
 });
 
 // Guard (SECURITY.md): empty-selection
@@ -247,6 +305,34 @@ export const budgetHistorySchema = z.object({
 	),
 });
 
+/** Numbers by slot; null where nothing is known. */
+const series = z.array(z.number().nullable());
+
+/**
+ * Body of `GET /admin/history`: the last 24 hours of each destination in slots of `stepMs`, as this proxy has seen them
+ * since `since`. Every series begins at `from`.
+ */
+export const historySchema = z.object({
+	from: at,
+	to: at,
+	stepMs: z.number(),
+	since: at,
+	destinations: z.record(
+		z.string(),
+		z.object({
+			/** Events delivered. */
+			delivered: series,
+			/** Requests that failed, were refused or met a limit. */
+			failed: series,
+			/** Mean and longest duration of the requests, ms. */
+			meanMs: series,
+			slowestMs: series,
+			/** People whose events waited. */
+			waiting: series,
+		}),
+	),
+});
+
 /** Body of `POST /admin/search`. The route is a POST, so that a person's e-mail does not appear in a URL. */
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
@@ -274,6 +360,8 @@ const delivery = z.object({
 	ahead: z.number().optional(),
 	/** Time of the next attempt. */
 	dueAt: at.optional(),
+	/** Why the destination's events wait, and until when, while this one does. */
+	wait: wait.optional(),
 	deadLetter: deadLetter.omit({ event: true, destination: true }).optional(),
 	attempts: z.array(attempt),
 });
@@ -300,6 +388,36 @@ export const searchReplySchema = z.object({
 	/** Number of batches that are not fanned out yet, whose events a search does not find. */
 	journal: z.number(),
 	/** Time from which this proxy remembers deliveries. */
+	since: at,
+});
+
+/** Body of `POST /admin/exchanges`: the event, and whether to show what is about its person. */
+export const exchangeQuerySchema = z.strictObject({
+	event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()),
+	show: z.boolean().default(false),
+});
+
+/** Answer of `POST /admin/exchanges`: the requests for an event that this proxy remembers, the oldest first. */
+export const exchangeReplySchema = z.object({
+	exchanges: z.array(
+		z.object({
+			at,
+			site: z.string(),
+			destination: z.string(),
+			/** Method and path. Parts that name the person are left out unless `show` is true. */
+			request: z.string(),
+			/** Body of the request, up to 16 KB: JSON, or text if it is clipped. Values are masked unless `show` is true. */
+			sent: z.unknown().optional(),
+			/** Body of the answer, up to 16 KB, in the same way. Absent if there was none. */
+			answer: z.unknown().optional(),
+			outcome: z.enum(outcomes),
+			status: z.number().optional(),
+			ms: z.number(),
+		}),
+	),
+	/** True if values are masked. */
+	isMasked: z.boolean(),
+	/** Time from which this proxy remembers requests. */
 	since: at,
 });
 
@@ -354,17 +472,22 @@ export const explanationSchema = z.object({
 /** Body of `POST /admin/explain`: an event as people write it, which is checked by itself. */
 export const explainedEventSchema = z.record(z.string(), z.unknown());
 
+export type ExchangeReply = z.infer<typeof exchangeReplySchema>;
 export type Explanation = z.infer<typeof explanationSchema>;
 export type Attempt = z.infer<typeof attempt>;
 export type EventBrief = z.infer<typeof eventBrief>;
 export type LiveLine = z.infer<typeof liveLineSchema>;
 export type LiveDelivery = Extract<LiveLine, { kind: "delivery" }>;
+export type PauseReply = z.infer<typeof pauseReplySchema>;
+export type Wait = z.infer<typeof wait>;
 export type Stats = z.infer<typeof statsSchema>;
 export type DestinationNumbers = z.infer<typeof destinationStats>;
 export type DeadLetterView = z.infer<typeof deadLetter>;
+export type DeadLetterGroups = z.infer<typeof deadLetterGroupsSchema>;
 export type DeadLetterPageView = z.infer<typeof deadLetterPageSchema>;
 export type SetAsideView = z.infer<typeof setAsideBatch>;
 export type SetAsidePageView = z.infer<typeof setAsidePageSchema>;
+export type History = z.infer<typeof historySchema>;
 export type BudgetHistory = z.infer<typeof budgetHistorySchema>;
 /** Subject of a search: an event by its id, or a person by e-mail or userId. */
 export type Wanted = z.infer<typeof searchSchema>;

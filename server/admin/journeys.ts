@@ -1,9 +1,9 @@
-import type { Attempt, EventBrief, Journey, JourneyDelivery } from "../../shared/admin.ts";
+import type { Attempt, EventBrief, Journey, JourneyDelivery, Wait } from "../../shared/admin.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { eventKey } from "../ingest/claims.ts";
 import type { Activity, LaneStep } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
-import { brief } from "../observe/shown.ts";
+import { brief, nameOf } from "../observe/shown.ts";
 import type { DeadLetter, Destination, OwedDelivery } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent } from "../stored-event.ts";
 
@@ -13,6 +13,8 @@ export interface JourneySources extends ReturnType<Activity["remembered"]>, Pick
 	/** Maximum number of deliveries read per lane. `owed` lacks the rest. */
 	owedMost: number;
 	dead: DeadLetter[];
+	/** Why events wait at destinations. */
+	waits: (Destination & { wait: Wait | undefined })[];
 	/** Names the destinations that would get an event but for a reason, such as that they cannot address its person. */
 	skipped(site: string, stored: StoredEvent): readonly { destination: string; reason: string }[];
 	/** Subject of the search: an event's id, or people's keys. */
@@ -111,7 +113,11 @@ const laneKey = ({ site, name }: Destination, person: string) => JSON.stringify(
 /** Tells whether a lane may have more deliveries than were read. */
 type IsCutOff = (destination: Destination, person: string) => boolean;
 
-function journeyOf(facts: EventFacts, { labelOf, skipped, owedMost }: JourneySources, isCutOff: IsCutOff): Journey {
+function journeyOf(
+	facts: EventFacts,
+	{ labelOf, skipped, owedMost, waits }: JourneySources,
+	isCutOff: IsCutOff,
+): Journey {
 	const { site, person, event, whole, receivedAt, trusted, discarded } = facts;
 	const names = new Set([
 		...facts.steps.map(({ destination }) => destination.name),
@@ -124,7 +130,7 @@ function journeyOf(facts: EventFacts, { labelOf, skipped, owedMost }: JourneySou
 	return {
 		event: { ...event, data: whole?.event.data },
 		site: labelOf(site),
-		person: person.replace(/^(email|userId):/, ""),
+		person: nameOf(person),
 		receivedAt,
 		trusted,
 		discarded,
@@ -132,7 +138,9 @@ function journeyOf(facts: EventFacts, { labelOf, skipped, owedMost }: JourneySou
 			...[...names].sort().map((name) => {
 				const delivery = deliveryOf(facts, name);
 				const isUnread = delivery.state === "past" && isCutOff({ site, name }, person);
-				return isUnread ? { ...delivery, state: "waiting" as const, ahead: owedMost } : delivery;
+				if (delivery.state !== "waiting" && !isUnread) return delivery;
+				const wait = waits.find((each) => each.site === site && each.name === name)?.wait;
+				return { ...delivery, wait, ...(isUnread && { state: "waiting" as const, ahead: owedMost }) };
 			}),
 			...left.map(({ destination, reason }): JourneyDelivery => {
 				return { destination, state: "skipped", reason, attempts: [] };

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LiveLine } from "../../shared/admin.ts";
+import { type LiveLine, liveQuerySchema } from "../../shared/admin.ts";
+import { parseInput, queryOf } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Activity } from "../observe/activity.ts";
 
@@ -20,6 +21,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 		if (viewers.size >= viewersMost) {
 			throw new RequestError("rate_limited", "too many live streams: close one", { retryAfter: heartbeatMs / 1_000 });
 		}
+		const { show } = parseInput(liveQuerySchema, queryOf(request));
 		response.writeHead(200, {
 			"Content-Type": "application/x-ndjson; charset=utf-8",
 			"Cache-Control": "no-store, no-transform",
@@ -35,7 +37,7 @@ export function createLiveStream(activity: Activity, now: () => number) {
 			if (response.writableLength > unsentBytesMost) response.destroy();
 			else response.write(`${JSON.stringify(line)}\n`);
 		};
-		const { latest, stop } = activity.watch(write);
+		const { latest, stop } = activity.watch(write, show === "true");
 		for (const each of latest) write(each);
 		const beat = () => write({ kind: "heartbeat", at: now() });
 		if (latest.length === 0) beat();

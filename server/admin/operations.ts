@@ -1,12 +1,19 @@
 import * as z from "zod";
 import {
 	budgetHistorySchema,
+	deadLetterGroupsQuerySchema,
+	deadLetterGroupsSchema,
 	deadLetterPageSchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	exchangeQuerySchema,
+	exchangeReplySchema,
 	explainedEventSchema,
 	explanationSchema,
+	historySchema,
 	liveLineSchema,
+	liveQuerySchema,
+	pauseReplySchema,
 	searchReplySchema,
 	searchSchema,
 	setAsidePageSchema,
@@ -55,11 +62,17 @@ export const getLive = operation(
 	ok("A line of JSON for each request, until either side ends the stream", {
 		"application/x-ndjson": named("LiveLine", liveLineSchema),
 	}),
+	{ query: liveQuerySchema },
 );
 
 export const getBudget = operation(
 	"Requests taken from each budget in the last 24 hours",
 	ok("Numbers of requests, by time", json(named("BudgetHistory", budgetHistorySchema))),
+);
+
+export const getHistory = operation(
+	"Deliveries, failures, durations and people waiting in the last 24 hours, as this proxy has seen them",
+	ok("Numbers by destination and time", json(named("History", historySchema))),
 );
 
 export const postSearch = operation(
@@ -68,10 +81,22 @@ export const postSearch = operation(
 	{ body: json(named("Search", searchSchema)) },
 );
 
+export const postExchanges = operation(
+	"Requests for an event and their answers, without credentials and masked unless asked for, from this proxy's memory",
+	ok("Requests and answers, the oldest first", json(named("ExchangeReply", exchangeReplySchema))),
+	{ body: json(named("ExchangeQuery", exchangeQuerySchema)) },
+);
+
 export const getDeadLetters = operation(
-	"Dead letters, the oldest first",
+	"Dead letters, the oldest first unless the order says otherwise",
 	ok("A page; `cursor` leads to the next one", json(named("DeadLetterPage", deadLetterPageSchema))),
 	{ query: deadLetterQuerySchema },
+);
+
+export const getDeadLetterGroups = operation(
+	"Numbers of dead letters by destination and reason",
+	ok("Groups, the largest first", json(named("DeadLetterGroups", deadLetterGroupsSchema))),
+	{ query: deadLetterGroupsQuerySchema },
 );
 
 export const deleteDeadLetters = operation(
@@ -96,6 +121,19 @@ export const postExplain = operation(
 	"Explains what each destination would be sent for an event, without sending it",
 	ok("Requests, by destination", json(named("Explanation", explanationSchema))),
 	{ body: json(named("ExplainedEvent", explainedEventSchema)) },
+);
+
+const holding = { problems: [...operatorProblems, "not_found", "outcome_unknown"] } as const;
+const held = ok("The state of the destination afterwards", json(named("PauseReply", pauseReplySchema)));
+export const postPause = operation(
+	"Pauses a destination, of every site that has it, until it is resumed; events for it are kept",
+	held,
+	holding,
+);
+export const postResume = operation(
+	"Resumes a destination: ends an operator's pause, or tries one that paused by itself at once",
+	held,
+	holding,
 );
 
 const batches = { body: json(named("SetAsideSelection", setAsideSelectionSchema)), ...changing };

@@ -1,12 +1,17 @@
-import { parse as parseQuery } from "node:querystring";
 import type { Request, RequestHandler, Response } from "express";
+import type { Logger } from "pino";
 import {
 	type BudgetHistory,
+	type DeadLetterGroups,
 	type DeadLetterPageView,
+	deadLetterGroupsQuerySchema,
 	deadLetterQuerySchema,
 	deadLetterSelectionSchema,
+	type ExchangeReply,
 	type Explanation,
+	exchangeQuerySchema,
 	explainedEventSchema,
+	type History,
 	type SearchReply,
 	type SetAsidePageView,
 	type Stats,
@@ -14,24 +19,29 @@ import {
 	setAsideQuerySchema,
 	setAsideSelectionSchema,
 } from "../../shared/admin.ts";
-import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
+import { bodyOf, jsonBody, parseInput, queryOf } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
 import { fromThisMachine } from "../http/this-machine.ts";
 import type { Activity } from "../observe/activity.ts";
+import type { createHistory } from "../observe/history.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
 import { deadLetterView } from "./dead-letter.ts";
+import { groupDeadLetters } from "./dead-letter-groups.ts";
+import { exchangeView } from "./exchanges.ts";
 import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
+import { pauseRoutes } from "./pauses.ts";
 import { keysOf, search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
+import type { WaitSources } from "./waits.ts";
 
-export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> {
+export interface AdminOptions extends Observed, WaitSources, Pick<JourneySources, "skipped"> {
 	/** Operators' token. Undefined: `/admin` is closed, except in sandbox mode. */
 	adminToken: string | undefined;
 	sandbox: boolean;
@@ -40,7 +50,12 @@ export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> 
 	/** Counts since the start, by name. */
 	counts: Readonly<Record<string, number>>;
 	activity: Activity;
+	history: Pick<ReturnType<typeof createHistory>, "read" | "looked">;
 	live: LiveStream;
+	/** Receives a line for each act of an operator. */
+	log: Logger;
+	/** Removes the configuration's secrets from a text. */
+	hideSecrets(text: string): string;
 	/** Explains what an event's destinations would be sent, or tells the event's flaw. */
 	explain(event: unknown): Explanation | { flaw: string };
 }
@@ -50,7 +65,7 @@ const searchMs = 10_000;
 
 /** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
-	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, labelOf } = options;
+	const { outbox, adminToken, sandbox, guess, deliveries, counts, live, activity, history, labelOf } = options;
 	const operatorsOnly: RequestHandler = (request, _response, next) => {
 		const isOpen = sandbox && fromThisMachine(request);
 		const given = bearer(request.headers.authorization) ?? "";
@@ -71,23 +86,27 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		withPeople(parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json")));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
-		const view = statsView(await outbox().stats(), options);
+		const stored = await outbox().stats();
+		history.looked(stored);
+		const view = statsView(stored, options);
 		response.json({ ...view, sinceStart: counts } satisfies Stats);
 	}
 	async function budget(_request: Request, response: Response): Promise<void> {
 		response.json((await budgetHistory(options)) satisfies BudgetHistory);
 	}
+	function past(_request: Request, response: Response): void {
+		const names = new Set(deliveries().map(({ provider }) => provider.name));
+		response.json(history.read([...names]) satisfies History);
+	}
 	async function find(request: Request, response: Response): Promise<void> {
 		const body = bodyOf(request, "send an event or a person to search for as application/json");
-		const closed = new AbortController();
-		response.once("close", () => closed.abort());
-		const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
-		const destinations = deliveries().map(({ destination }) => destination);
-		const within = { ...options, outbox: outbox(), destinations, signal };
+		const signal = signalOf(response);
+		const within = { ...options, outbox: outbox(), running: deliveries(), signal };
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const query = withPeople(parseInput(deadLetterQuerySchema, queryOf(request)));
+		const { order, ...given } = parseInput(deadLetterQuerySchema, queryOf(request));
+		const query = { ...withPeople(given), newestFirst: order === "newest" };
 		const signal = AbortSignal.timeout(searchMs);
 		const items: DeadLetterPageView["items"] = [];
 		let { cursor } = query;
@@ -97,6 +116,11 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			({ cursor } = page);
 		} while (cursor !== undefined && items.length < query.limit && !signal.aborted && !response.destroyed);
 		response.json({ items, cursor } satisfies DeadLetterPageView);
+	}
+	async function groups(request: Request, response: Response): Promise<void> {
+		const selection = withPeople(parseInput(deadLetterGroupsQuerySchema, queryOf(request)));
+		const signal = signalOf(response);
+		response.json((await groupDeadLetters(outbox(), selection, signal)) satisfies DeadLetterGroups);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
@@ -117,6 +141,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	async function discardBatches(request: Request, response: Response): Promise<void> {
 		response.json({ discarded: await outbox().discardSetAside(batches(request)) });
 	}
+	function exchanges(request: Request, response: Response): void {
+		const body = bodyOf(request, "send an event's id as application/json");
+		const { event, show } = parseInput(exchangeQuerySchema, body);
+		const views = activity.exchanges(event).map((each) => exchangeView(each, { ...options, show }));
+		response.json({ exchanges: views, isMasked: !show, since: activity.since() } satisfies ExchangeReply);
+	}
 	function explain(request: Request, response: Response): void {
 		const body = bodyOf(request, "send an event as application/json");
 		const explanation = options.explain(parseInput(explainedEventSchema, body));
@@ -132,14 +162,18 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 			{ path: "/admin/stats", get: [operations.getStats, stats] },
 			{ path: "/admin/live", get: [operations.getLive, unlessStopping, live.answer] },
 			{ path: "/admin/budget", get: [operations.getBudget, budget] },
+			{ path: "/admin/history", get: [operations.getHistory, past] },
 			{ path: "/admin/search", post: [operations.postSearch, json, find] },
+			{ path: "/admin/exchanges", post: [operations.postExchanges, json, exchanges] },
 			{ path: "/admin/explain", post: [operations.postExplain, json, explain] },
 			{
 				path: "/admin/deadletters",
 				get: [operations.getDeadLetters, deadLetters],
 				delete: [operations.deleteDeadLetters, json, discard],
 			},
+			{ path: "/admin/deadletters/groups", get: [operations.getDeadLetterGroups, groups] },
 			{ path: "/admin/deadletters/replay", post: [operations.postReplay, json, replay] },
+			...pauseRoutes(options, options.log),
 			{ path: "/admin/journal", get: [operations.getJournal, setAside] },
 			{ path: "/admin/journal/retry", post: [operations.postJournalRetry, json, retryBatches] },
 			{ path: "/admin/journal/discard", post: [operations.postJournalDiscard, json, discardBatches] },
@@ -147,17 +181,18 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 	};
 }
 
+/** Makes a signal that ends a long look through the store: after a time, or when the client is gone. */
+function signalOf(response: Response): AbortSignal {
+	const closed = new AbortController();
+	response.once("close", () => closed.abort());
+	return AbortSignal.any([closed.signal, AbortSignal.timeout(searchMs)]);
+}
+
 /** Replaces the name of a person by the keys of the people that it may mean. */
 const withPeople = <Selection extends { person?: string | undefined }>({ person, ...rest }: Selection) => ({
 	...rest,
 	...(person !== undefined && { people: keysOf(person) }),
 });
-
-/** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
-function queryOf({ url }: Request) {
-	const [, query = ""] = url.split("?");
-	return parseQuery(query);
-}
 
 /**
  * Answers with the number of dead letters changed. To a client that accepts `application/x-ndjson`, sends a line after

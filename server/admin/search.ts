@@ -1,14 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SearchReply, Wanted } from "../../shared/admin.ts";
+import type { RunningDestination } from "../delivery/start-delivery.ts";
 import { parseJson } from "../http/exact-json.ts";
 import type { Activity } from "../observe/activity.ts";
-import type { DeadLetter, Destination, Outbox, OwedDelivery } from "../outbox/outbox.ts";
+import type { DeadLetter, Outbox, OwedDelivery } from "../outbox/outbox.ts";
 import { normaliseEmail, personKey, type StoredEvent } from "../stored-event.ts";
 import { type JourneySources, journeysOf } from "./journeys.ts";
+import { type WaitSources, waitsBy } from "./waits.ts";
 
-export interface SearchOptions extends Pick<JourneySources, "labelOf" | "skipped"> {
+export interface SearchOptions extends Pick<JourneySources, "labelOf" | "skipped">, WaitSources {
 	outbox: Outbox;
-	destinations: Destination[];
+	running: RunningDestination[];
 	activity: Activity;
 	/** Ends the search early. */
 	signal: AbortSignal;
@@ -26,7 +28,8 @@ export const keysOf = (text: string): string[] => [`email:${normaliseEmail(text)
 const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 
 /** Finds the deliveries owed of an event or a person. */
-async function findOwed(wanted: Wanted, { outbox, destinations, signal }: SearchOptions): Promise<OwedDelivery[]> {
+async function findOwed(wanted: Wanted, { outbox, running, signal }: SearchOptions): Promise<OwedDelivery[]> {
+	const destinations = running.map(({ destination }) => destination);
 	if ("person" in wanted) {
 		return outbox.findOwed({ destinations, people: keysOf(wanted.person), limit: foundMost });
 	}
@@ -76,21 +79,24 @@ async function findDead(wanted: Wanted, { outbox, signal }: SearchOptions) {
  * that it blocks nothing. The signal ends the search early; the reply is then marked as incomplete.
  */
 export async function search(wanted: Wanted, options: SearchOptions): Promise<SearchReply> {
-	const { outbox, activity, signal } = options;
+	const { outbox, running, activity, signal } = options;
 	const owed = await findOwed(wanted, options);
 	const { dead, isAll } = await findDead(wanted, options);
+	const stats = await outbox.stats();
+	const waitOf = waitsBy(stats, options);
 	const journeys = journeysOf({
 		...options,
 		...activity.remembered(),
 		owed,
 		owedMost: foundMost,
 		dead,
+		waits: running.map((each) => ({ ...each.destination, wait: waitOf(each) })),
 		wanted: "event" in wanted ? wanted : { people: keysOf(wanted.person) },
 	});
 	return {
 		journeys: journeys.slice(0, journeysMost),
 		isComplete: isAll && !signal.aborted && journeys.length <= journeysMost,
-		journal: (await outbox.stats()).journal,
+		journal: stats.journal,
 		since: activity.since(),
 	};
 }

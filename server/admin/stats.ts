@@ -1,18 +1,23 @@
 import type { DestinationNumbers, Stats } from "../../shared/admin.ts";
 import { budgetLeft } from "../delivery/budget.ts";
+import { joinWaits } from "../delivery/forecast.ts";
 import type { RunningDestination } from "../delivery/start-delivery.ts";
 import type { Activity } from "../observe/activity.ts";
 import { byDestination, type Observed, worstState } from "../observe/observed.ts";
 import type { DestinationStats, OutboxStats } from "../outbox/outbox.ts";
+import { type WaitSources, waitsBy } from "./waits.ts";
 
 /** Joins the numbers of the store and of this process, by destination. */
 export function statsView(
 	{ destinations: stored, ...store }: OutboxStats,
-	observed: Observed & { activity: Pick<Activity, "refused"> },
+	observed: Observed & WaitSources & { activity: Pick<Activity, "refused"> },
 ): Omit<Stats, "sinceStart"> {
+	const waitOf = waitsBy({ destinations: stored }, observed);
 	const destinations = byDestination(observed.deliveries()).map(([name, running]) => {
 		const numbers = stored.filter(({ destination }) => destination.name === name);
-		return [name, { ...destinationStats(numbers, running, observed), refusedNames: observed.activity.refused(name) }];
+		const wait = joinWaits(running.flatMap((each) => waitOf(each) ?? []));
+		const refusedNames = observed.activity.refused(name);
+		return [name, { ...destinationStats(numbers, running, observed), wait, refusedNames }];
 	});
 	return { now: observed.now(), ...store, destinations: Object.fromEntries(destinations) };
 }
@@ -22,7 +27,7 @@ function destinationStats(
 	stored: DestinationStats[],
 	running: RunningDestination[],
 	{ labelOf, now }: Observed,
-): Omit<DestinationNumbers, "refusedNames"> {
+): Omit<DestinationNumbers, "refusedNames" | "wait"> {
 	const sum = <Item>(items: Item[], numberOf: (item: Item) => number) =>
 		items.reduce((total, item) => total + numberOf(item), 0);
 	const reasons = [...new Set(stored.flatMap(({ discarded }) => Object.keys(discarded)))];
@@ -32,6 +37,7 @@ function destinationStats(
 		title: running[0]?.provider.title ?? "",
 		state: state.kind,
 		...(state.kind !== "running" && { until: state.until, reason: state.reason }),
+		...("since" in state && { pausedAt: state.since }),
 		creationHold: running.map(({ dispatcher }) => dispatcher.creationHold()).find((hold) => hold !== undefined),
 		waiting: sum(stored, ({ owed }) => owed),
 		lanes: sum(stored, ({ lanes }) => lanes),

@@ -1,4 +1,4 @@
-import { type DestinationNumbers, type Stats, statsSchema } from "../../shared/admin.ts";
+import { type DestinationNumbers, type Stats, statsSchema, type Wait } from "../../shared/admin.ts";
 import { sizeText } from "../../shared/size.ts";
 import type { Command } from "./command.ts";
 import { adminVariables, ask } from "./operator.ts";
@@ -16,6 +16,17 @@ const columns = (now: number) => [
 	{ title: "DELIVERED", width: 12, value: ({ delivered }: Row) => delivered },
 	{ title: "DEAD", width: 9, value: ({ dead }: Row) => dead },
 ];
+
+/** Words for what events wait for; an operator's pause has its own line. */
+const waitWords: Record<Wait["for"], string> = {
+	turn: "",
+	retry: "for another attempt",
+	budget: "for the budget",
+	reserve: "as the rest of the budget is kept for the backend's events",
+	limit: "as it asked for",
+	pause: "for the end of its pause",
+	operator: "",
+};
 
 type Budget = Row["budget"][number] & { name: string };
 const budgetColumns = [
@@ -50,8 +61,14 @@ function print(
 	}
 	if (Object.keys(discarded).length > 0) out(`discarded: ${reasonCounts(discarded)}\n`);
 	out(`\n${table(columns(now), rows)}`);
-	for (const { name, state, until, reason } of rows) {
+	for (const { name, state, until, reason, pausedAt } of rows) {
+		if (pausedAt !== undefined) out(`${name} was paused by an operator at ${minuteOf(pausedAt)} UTC\n`);
 		if (until !== undefined) out(`${name} is ${state} until ${minuteOf(until)} UTC: ${visible(reason ?? "")}\n`);
+	}
+	for (const { name, waiting, wait } of rows) {
+		if (wait?.nextAt === undefined || wait.doneAt === undefined || wait.for === "turn") continue;
+		out(`${name}: ${counted(waiting, "event waits", "events wait")} ${waitWords[wait.for]}. The next request goes at `);
+		out(`${minuteOf(wait.nextAt)} UTC; at this rate all are sent by ${minuteOf(wait.doneAt)} UTC\n`);
 	}
 	for (const row of rows) {
 		if (Object.keys(row.discarded).length > 0) out(`not sent to ${row.name}: ${reasonCounts(row.discarded)}\n`);

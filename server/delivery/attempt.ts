@@ -86,7 +86,9 @@ export function createAttempts(context: Context, hold: GroupHold, probe: Probe) 
 		const ownWait = outcome?.kind === "wait" && result.isOfEvent ? (outcome.forMs ?? 0) : 0;
 		const isTurnOfOthers =
 			outcome?.kind === "wait" || (outcome?.kind === "paused" && !probe.exists && !result.isOfEvent);
-		const postponedTo = isTurnOfOthers ? Math.max(hold.until(), at + ownWait) + 1_000 : result.postponedTo;
+		// An operator's pause has no end. The lane then waits for nothing else.
+		const heldUntil = Number.isFinite(hold.until()) ? hold.until() : at;
+		const postponedTo = isTurnOfOthers ? Math.max(heldUntil, at + ownWait) + 1_000 : result.postponedTo;
 		const aliases = learntAliases(provider, known, outcome);
 		const settlement = settlementOf(lease, { ...result, postponedTo }, at, random);
 		return { settlement: { ...withoutExpired(settlement, captured, provider.name), aliases }, ...common };

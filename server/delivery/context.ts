@@ -1,8 +1,8 @@
 import type { BudgetLimits, Destination, Outbox, Settlement } from "../outbox/outbox.ts";
 import type { Outcome, Provider } from "../providers/provider.ts";
 import type { StoredEvent } from "../stored-event.ts";
-import type { CreationHold, DestinationState } from "./hold.ts";
 import type { Result } from "./settlement.ts";
+import type { CreationHold, DestinationState } from "./state.ts";
 
 /** A destination, and everything that all parts of its dispatcher use. */
 export interface Context {

@@ -1,6 +1,6 @@
 import { doubling } from "./backoff.ts";
 import type { Context } from "./context.ts";
-import type { CreationHold } from "./hold.ts";
+import type { CreationHold } from "./state.ts";
 
 /** First and longest hold of creations, ms. */
 const firstMs = 30_000;

@@ -1,8 +1,10 @@
+import { StoreUnavailableError } from "../outbox/outbox.ts";
 import { createAttempts } from "./attempt.ts";
 import { createPurse } from "./budget.ts";
 import type { Context } from "./context.ts";
 import { startFlow } from "./flow.ts";
 import { createGroupHold } from "./group-hold.ts";
+import type { Hold } from "./hold.ts";
 import { createSend } from "./other-requests.ts";
 import { createProbe } from "./probe.ts";
 
@@ -25,7 +27,18 @@ export function startDispatcher(options: Omit<Context, "signal" | "retryMs">) {
 	const probe = createProbe(context, purse, hold);
 	const { attempt, sent, creationHold } = createAttempts(context, hold, probe);
 	const flow = startFlow(context, { purse, hold, attempt, endPause: probe.endPause });
+
+	/** Changes the hold for an operator. Rejects if that is not stored. */
+	async function order(make: (hold: Hold) => void): Promise<void> {
+		if (!(await hold.order(make))) throw new StoreUnavailableError("the proxy is stopping");
+		flow.wake();
+	}
+
 	return {
+		/** Stops requests until `resume`, in all processes that share the store. */
+		pause: () => order((each) => each.pauseByOperator(context.now())),
+		/** Ends an operator's pause, or tries a destination that paused by itself at once. */
+		resume: () => order((each) => each.resume(context.now())),
 		state: hold.state,
 		/** Hold of the requests that create profiles, if the provider refuses just these. */
 		creationHold,

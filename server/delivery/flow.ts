@@ -48,26 +48,21 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		onChange: alarm.wake,
 	});
 
-	const room = () => openLeases.room(hold.probing(), takes.isMore());
-	const isTakeDue = () => takes.readyAt() <= now() && room() > 0;
-	/** Returns the time of the next take. If only room is lacking, a slow request may make some; changes wake the loop. */
-	const idleUntil = () =>
-		Math.min(takes.readyAt() > now() ? takes.readyAt() : Number.POSITIVE_INFINITY, openLeases.slowAt());
+	/** Gives the lanes back until a time. Resolves to the time of the next look. */
+	function wait(until: number): Promise<number> {
+		sending.giveBack();
+		return hold.readWhileWaiting(until);
+	}
 
 	/** Takes lanes and begins requests, as many as allowed. Resolves to the time of the next look; undefined: at once. */
 	async function look(): Promise<number | undefined> {
 		await hold.settled();
 		const heldUntil = hold.until();
-		if (heldUntil > now()) {
-			sending.giveBack();
-			return heldUntil;
-		}
-		if (!isTakeDue() && openLeases.ahead() === 0) return idleUntil();
+		if (heldUntil > now()) return wait(heldUntil);
+		const at = now();
+		if (takes.due(at) <= 0 && openLeases.ahead() === 0) return takes.idleUntil(at);
 		const refillAt = await purse.fill();
-		if (refillAt !== undefined) {
-			sending.giveBack();
-			return refillAt;
-		}
+		if (refillAt !== undefined) return wait(refillAt);
 		if (hold.isPaused()) {
 			await endPause();
 			return undefined;
@@ -75,8 +70,8 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 		sending.begin();
 		// False if meanwhile the last tokens were spent or became void, the hold changed, or the flow was stopped.
 		if (!sending.mayBegin()) return undefined;
-		const lanes = isTakeDue() ? Math.min(room(), purse.tokens() - openLeases.ahead()) : 0;
-		if (lanes <= 0) return idleUntil();
+		const lanes = Math.min(takes.due(at), purse.tokens() - openLeases.ahead());
+		if (lanes <= 0) return takes.idleUntil(at);
 		await takes.take(lanes);
 		sending.begin();
 		return undefined;
@@ -106,6 +101,9 @@ export function startFlow(context: Context, { purse, hold, attempt, endPause, st
 			sending.giveBack(isTheirs);
 			await sending.settled(isTheirs);
 		},
+
+		/** Looks anew, as the hold has changed. */
+		wake: alarm.wake,
 
 		/** Takes no more lanes and begins no more requests. Resolves once all leases are settled. */
 		async stop(): Promise<void> {

@@ -1,29 +1,6 @@
 import type { Allowance } from "../providers/provider.ts";
 import { doubling } from "./backoff.ts";
-
-/** State of a destination: it takes requests, has reached a limit, or is out of order. `until` is ms since the epoch. */
-export type DestinationState =
-	| { kind: "running" }
-	| { kind: "waiting"; until: number; reason: string }
-	| { kind: "paused"; until: number; reason: string };
-
-/** A hold of the requests that create profiles. */
-export interface CreationHold {
-	reason: string;
-	/** Time from which one creation is tried, ms since the epoch. */
-	until: number;
-}
-
-/** Hold as it is stored. */
-interface StoredHold {
-	state: DestinationState;
-	/** Number of holds in a row. */
-	holds: number;
-	/** Number of failed requests in a row. */
-	failures: number;
-	/** Lanes of these failures, up to three. */
-	failingLanes: number[];
-}
+import { type DestinationState, operatorReason, type StoredHold } from "./state.ts";
 
 /** First and longest hold, ms, if the provider does not say how long to wait. */
 const [firstMs, mostMs] = [30_000, 900_000];
@@ -44,7 +21,8 @@ export type Hold = ReturnType<typeof createHold>;
  * @param isProbe True if the changes follow from the answer to a probe.
  */
 export function createHold(allowance: Allowance, stored?: string, isProbe = false) {
-	let { state, holds, failures, failingLanes }: StoredHold = stored === undefined ? fresh : JSON.parse(stored);
+	let { state, holds, failures, failingLanes, pausedAt }: StoredHold =
+		stored === undefined ? fresh : JSON.parse(stored);
 
 	/** Wait after a limit that names no time. It doubles with a daily allowance: the limit may be of a shorter time. */
 	function unspecifiedWait(now: number): number {
@@ -69,14 +47,15 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 	}
 
 	return {
-		state: () => state,
+		state: (): DestinationState =>
+			pausedAt === undefined ? state : { kind: "paused", reason: operatorReason, since: pausedAt },
 		/** Text to store; undefined if nothing holds the destination and nothing failed. */
 		stored: (): string | undefined =>
-			state.kind === "running" && failures === 0 && holds === 0
+			state.kind === "running" && failures === 0 && holds === 0 && pausedAt === undefined
 				? undefined
-				: JSON.stringify({ state, holds, failures, failingLanes } satisfies StoredHold),
-		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. */
-		until: () => (state.kind === "running" ? 0 : state.until),
+				: JSON.stringify({ state, holds, failures, failingLanes, pausedAt } satisfies StoredHold),
+		/** Time from which requests may be sent, ms since the epoch; 0 if nothing holds them. An operator's pause is endless. */
+		until: () => (pausedAt === undefined ? (state.kind === "running" ? 0 : state.until) : Number.POSITIVE_INFINITY),
 		/** Tells whether the next request is a probe, which goes alone. */
 		probing: () => state.kind !== "running",
 		holds: () => holds,
@@ -108,6 +87,15 @@ export function createHold(allowance: Allowance, stored?: string, isProbe = fals
 		},
 		/** Records refused credentials or an outage. */
 		pause,
+		/** Pauses for an operator, until `resume`. Answers meanwhile change only the state below the pause. */
+		pauseByOperator(now: number): void {
+			pausedAt ??= now;
+		},
+		/** Ends an operator's pause, and the wait before the probe of any other pause. A provider's limit stays. */
+		resume(now: number): void {
+			pausedAt = undefined;
+			if (state.kind === "paused") state = { ...state, until: Math.min(state.until, now) };
+		},
 		/** Records a failed request of a lane. Lengthens a pause. */
 		failed(lane: number, reason: string, now: number): void {
 			failures += 1;

@@ -17,7 +17,8 @@ export function createSend({ provider, now, signal }: Context, purse: Purse, hol
 		for (;;) {
 			if (signal.aborted) return { kind: "wait", reason: "stopped" };
 			const held = hold.state();
-			if (held.kind !== "running" && held.until > now()) return { kind: "wait", reason: held.reason };
+			const { until = Number.POSITIVE_INFINITY } = held.kind === "running" ? { until: 0 } : held;
+			if (held.kind !== "running" && until > now()) return { kind: "wait", reason: held.reason };
 			const refillAt = await purse.fill();
 			if (purse.tokens() > 0) {
 				purse.spend();

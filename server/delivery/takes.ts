@@ -17,12 +17,18 @@ export function createTakes(context: Context, openLeases: OpenLeases, purse: Pur
 	let isMore = false;
 	/** True if the last take was of the backend's events alone because slow requests were many. */
 	let hasPassedOver = false;
+	/** Returns the earliest time at which the store may have a ready lane that no take has seen. */
+	const isReadyAt = () => (hasPassedOver && !openLeases.isCrowded() ? 0 : readyAt);
 	return {
-		/** Earliest time at which the store may have a ready lane that no take has seen. */
-		readyAt: () => (hasPassedOver && !openLeases.isCrowded() ? 0 : readyAt),
+		/** Counts the lanes for which there is room, if it is time for a take at `at`; else returns 0. */
+		due: (at: number): number => (isReadyAt() <= at ? openLeases.room(hold.probing(), isMore) : 0),
 
-		/** Tells whether the last take left ready lanes behind. */
-		isMore: () => isMore,
+		/**
+		 * Returns the time of the next take. If it is past at `at`, only room is lacking: a slow request may make some, and
+		 * changes wake the loop. One look must ask at one time, or a take that becomes due in between is missed.
+		 */
+		idleUntil: (at: number): number =>
+			Math.min(isReadyAt() > at ? isReadyAt() : Number.POSITIVE_INFINITY, openLeases.slowAt()),
 
 		/** Notes that a lane may be ready from this time on. */
 		readyFrom(at: number): void {

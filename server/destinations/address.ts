@@ -97,5 +97,7 @@ export function connectAddress(name: string, own: AddressDestination, onFault: O
 		}
 	}
 
-	return connectFunction(name, { budget, send: (event, { signal }) => send(event, signal) }, onFault);
+	return connectFunction(name, { budget, send: (event, { signal }) => send(event, signal) }, onFault, {
+		isAddress: true,
+	});
 }

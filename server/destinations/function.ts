@@ -7,10 +7,11 @@ import { planWith } from "./plan.ts";
 
 const probe: PlannedRequest = { purpose: "probe", method: "GET", path: [], ifDelivered: {} };
 
-/** Plans the call with the leading event, or with up to `batch` events. */
-function planCall(lane: Lane, known: Known, batch: number | undefined) {
+/** Plans the call with the leading event, or with up to `batch` events. An address gets the event itself. */
+function planCall(lane: Lane, known: Known, batch: number | undefined, isAddress: boolean) {
 	const events = lane.slice(0, batch ?? 1).map(({ event }) => event);
-	const body = batch === undefined ? { event: events[0] } : { events };
+	const [event] = events;
+	const body = batch !== undefined ? { events } : isAddress ? { ...event } : { event };
 	const request: PlannedRequest = { purpose: "event", method: "POST", path: [], body, ifDelivered: known };
 	return { kind: "send", request, settles: events.length, covers: events.length } as const;
 }
@@ -38,15 +39,22 @@ function createBoundedReasons() {
 }
 
 /** Connects to a destination of functions. Every call gets copies, so that no function changes what is stored. */
-export function connectFunction(name: string, own: FunctionDestination, onFault: OnOwnFault): Connector {
+export function connectFunction(
+	name: string,
+	own: FunctionDestination,
+	onFault: OnOwnFault,
+	{ isAddress = false } = {},
+): Connector {
 	const { budget = defaultBudget } = own;
 	const boundReason = createBoundedReasons();
 
 	/** Calls `send` in the form in which the destination has it. */
 	function sendCopy(request: PlannedRequest, sending: Sending) {
 		if (own.plan) return own.send(structuredClone(request), sending);
-		const { event, events } = structuredClone(request.body) as { event: Event; events: [Event, ...Event[]] };
-		return own.batch === undefined ? own.send(event, sending) : own.send(events, sending);
+		const body = structuredClone(request.body);
+		const { event, events } = body as { event: Event; events: [Event, ...Event[]] };
+		if (own.batch !== undefined) return own.send(events, sending);
+		return own.send(isAddress ? (body as unknown as Event) : event, sending);
 	}
 
 	function send(request: PlannedRequest, signal: AbortSignal): Promise<Outcome> {
@@ -85,7 +93,7 @@ export function connectFunction(name: string, own: FunctionDestination, onFault:
 		plan: (lane, known, now) =>
 			own.plan
 				? boundReason(planWith(name, own.plan.bind(own), lane, known, now, onFault))
-				: planCall(lane, known, own.batch),
+				: planCall(lane, known, own.batch, isAddress),
 		send,
 	};
 }

@@ -1,3 +1,4 @@
+import { parse as parseQuery } from "node:querystring";
 import express, { type Request, type RequestHandler } from "express";
 import type * as z from "zod";
 import { RequestError } from "./problem.ts";
@@ -22,4 +23,10 @@ export function parseInput<Output>(schema: z.ZodType<Output>, value: unknown): O
 	if (result.success) return result.data;
 	const [issue] = result.error.issues;
 	throw new RequestError("malformed_body", `${issue?.path.join(".") || "the request"}: ${issue?.message}`);
+}
+
+/** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
+export function queryOf({ url = "" }: { url?: string | undefined }): ReturnType<typeof parseQuery> {
+	const [, query = ""] = url.split("?");
+	return parseQuery(query);
 }

@@ -79,6 +79,8 @@ export function problemHandler(onUnexpected: (error: unknown, response: Response
 			onUnexpected(error, response);
 			return sendProblem(response, error.code, storeDetails[error.code]);
 		}
+		// Express throws for a path that cannot be percent-decoded; no route has such a path.
+		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
 		// Errors of body-parser and of zlib have a status. A 4xx status means that the body is wrong.
 		if (typeof error?.status === "number" && error.status >= 400 && error.status < 500) {
 			if (error.type === "entity.too.large") {
@@ -87,8 +89,6 @@ export function problemHandler(onUnexpected: (error: unknown, response: Response
 			const [code, detail] = bodyErrors[error.type] ?? ["malformed_body", "the body is not valid JSON in UTF-8"];
 			return sendProblem(response, code, detail);
 		}
-		// Express throws for a path that cannot be percent-decoded; no route has such a path.
-		if (error instanceof URIError) return sendProblem(response, "not_found", "there is nothing here");
 		onUnexpected(error, response);
 		sendProblem(response, "internal_error", "unexpected error: the proxy's log has its cause");
 	};

@@ -1,14 +1,16 @@
 import type { EventBrief, LiveDelivery } from "../../shared/admin.ts";
+import { masked } from "../../shared/masking.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { eventsIn, type JournalRow } from "../outbox/journal-row.ts";
 import { createListeners } from "../outbox/listeners.ts";
 import type { Destination, Discarded, Ending, ForgetRequest } from "../outbox/outbox.ts";
 import type { Outcome } from "../providers/provider.ts";
+import { createExchanges } from "./exchanges.ts";
 import { scrub } from "./log.ts";
 import type { Observed } from "./observed.ts";
 import { createRecent } from "./recent.ts";
-import { brief, masked, shownRequest } from "./shown.ts";
+import { brief, nameOf, shownRequest } from "./shown.ts";
 
 /** One step of a lane: at most one request, and the end of some of its events. */
 export interface LaneStep {
@@ -20,6 +22,12 @@ export interface LaneStep {
 	sent?: LiveDelivery;
 	/** Ending of the first `count` events. Undefined if none of them ended. */
 	ended: { count: number; ending: Ending } | undefined;
+}
+
+/** A request as it is shown, and the key of its person. */
+interface Sent {
+	sent: LiveDelivery;
+	person: string;
 }
 
 export type Activity = ReturnType<typeof createActivity>;
@@ -39,16 +47,22 @@ const refusedKept = 20;
 /** Estimated size of an event without its body, bytes. */
 const withoutBody = 200;
 
+interface ActivityOptions extends Pick<Observed, "labelOf" | "now"> {
+	/** True to remember the bodies of requests and answers, if there are operators who may see them. */
+	keepsBodies?: boolean;
+}
+
 /**
  * Remembers recent activity of this process, for operators to watch and search. The memory is bounded and ends with the
  * process; deliveries do not depend on it.
  */
-export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now">) {
+export function createActivity({ labelOf, now, keepsBodies = false }: ActivityOptions) {
 	// Keeps batches as bytes: they cost the garbage collector less than objects.
 	const received = createRecent<JournalRow>(bodiesKept);
 	const discarded = createRecent<Discarded & { at: number }>(bodiesKept);
 	const steps = createRecent<LaneStep>(stepEventsKept);
-	const watchers = createListeners<LiveDelivery>();
+	const exchanges = createExchanges();
+	const watchers = createListeners<Sent>();
 	/** Names of attributes that were refused, by the provider's name. */
 	const refused = new Map<string, Set<string>>();
 	const startedAt = now();
@@ -101,19 +115,28 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 					reason: reason && scrub(reason),
 					ms: result.ms ?? 0,
 				};
-				watchers.tell(step.sent);
+				watchers.tell({ sent: step.sent, person });
 			}
 			// A step that was not settled may belong to a person who has been forgotten meanwhile.
-			if (isSettled) steps.add(step, 1 + about.length);
+			if (!isSettled) return;
+			steps.add(step, 1 + about.length);
+			if (keepsBodies) exchanges.add(destination, notice);
 		},
+
+		/** Lists the remembered requests for an event, with their answers. */
+		exchanges: exchanges.of,
 
 		/** Lists names of attributes that a provider has refused. */
 		refused: (provider: string): string[] => [...(refused.get(provider) ?? [])],
 
-		/** Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. */
-		watch(listener: (delivery: LiveDelivery) => void) {
-			const stop = watchers.add(listener);
-			const latest = steps.all().flatMap(({ sent }) => sent ?? []);
+		/**
+		 * Calls the listener with each request to a provider. Returns the latest requests, and `stop` to end the calls. People
+		 * are masked unless `show` is true.
+		 */
+		watch(listener: (delivery: LiveDelivery) => void, show = false) {
+			const view = ({ sent, person }: Sent) => (show ? { ...sent, person: nameOf(person) } : sent);
+			const stop = watchers.add((each) => listener(view(each)));
+			const latest = steps.all().flatMap(({ sent, person }) => (sent ? [view({ sent, person })] : []));
 			return { latest: latest.slice(-latestShown), stop };
 		},
 
@@ -128,6 +151,7 @@ export function createActivity({ labelOf, now }: Pick<Observed, "labelOf" | "now
 
 		/** Removes the activity of people of a site, by their keys. */
 		forget({ site, people }: ForgetRequest): void {
+			exchanges.forget({ site, people });
 			const isTheirs = (each: { site: string; person: string }) => each.site === site && people.includes(each.person);
 			received.remove((row) => row.site === site && row.bundles.some(({ person }) => people.includes(person)));
 			discarded.remove(isTheirs);

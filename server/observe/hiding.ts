@@ -23,18 +23,23 @@ function collectSecrets(value: unknown, name = ""): string[] {
 	return [...basic, ...Object.entries(value).flatMap(([inner, each]) => collectSecrets(each, inner))];
 }
 
+/** Makes a function that removes a configuration's secrets from a text. */
+export function hidingSecrets(config: CheckedConfig): (text: string) => string {
+	const spellings = collectSecrets(config)
+		.filter((secret) => secret.length >= shortestHidden)
+		.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
+		.toSorted((a, b) => b.length - a.length);
+	return (text) => spellings.reduce((safe, secret) => safe.replaceAll(secret, hidden), text);
+}
+
 /**
  * Makes a filter that removes a configuration's secrets, and all e-mails and JWTs, from a line of JSON. It is the last
  * line of defence: code should not log them in the first place.
  */
 export function hiding(config: CheckedConfig): (line: string) => string {
-	const spellings = collectSecrets(config)
-		.filter((secret) => secret.length >= shortestHidden)
-		.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
-		.toSorted((a, b) => b.length - a.length);
+	const hideSecrets = hidingSecrets(config);
 	return (line) => {
-		let safe = line;
-		for (const secret of spellings) safe = safe.replaceAll(secret, hidden);
+		const safe = hideSecrets(line);
 		// Guard (SECURITY.md): log-lines
 		return safe.replace(personal, (_found, escaped?: string) => escaped ?? hidden);
 	};

@@ -1,6 +1,7 @@
 import type { RequestHandler } from "express";
 import { budgetLeft } from "../delivery/budget.ts";
 import type { Notice } from "../delivery/dispatcher.ts";
+import type { RunningDestination } from "../delivery/start-delivery.ts";
 import { type Operation, ok, type Route } from "../http/route.ts";
 import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
@@ -230,6 +231,12 @@ export function createMetrics({ outbox, deliveries, labelOf, now }: Observed) {
 		},
 
 		stats,
+
+		/** Returns the number of requests sent per event delivered, since the start; 1 until ten were delivered. */
+		requestsPerEvent({ destination, dispatcher }: RunningDestination): number {
+			const done = delivered.get(labelsOf(destination));
+			return done < 10 ? 1 : dispatcher.requests() / done;
+		},
 
 		route,
 	};

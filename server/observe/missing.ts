@@ -25,15 +25,21 @@ export function missingDestinations(
 	return [...missing].map(([name, waiting]) => ({ name, waiting }));
 }
 
-/** Logs each missing destination once. Looks at once and every minute; returns a function that stops it. */
-export function tellMissing(
+/**
+ * Looks at the store's stats at once and every minute: logs each missing destination once, and hands the stats to
+ * `onLook`. Returns a function that stops it.
+ */
+export function watchStats(
 	outbox: Outbox,
 	deliveries: readonly Pick<RunningDestination, "destination">[],
 	log: Logger,
+	onLook: (stats: OutboxStats) => void,
 ): () => void {
 	const told = new Set<string>();
 	async function look(): Promise<void> {
-		for (const { name, waiting } of missingDestinations(await outbox.stats(), deliveries)) {
+		const stats = await outbox.stats();
+		onLook(stats);
+		for (const { name, waiting } of missingDestinations(stats, deliveries)) {
 			if (told.has(name)) continue;
 			told.add(name);
 			log.warn(

@@ -22,7 +22,8 @@ export function logNotice(log: Logger, notice: Exclude<Notice, { kind: "fault" |
 		} else log.info("the destination creates people again");
 	} else if (notice.state.kind === "running") {
 		log.info("the destination runs again");
-	} else {
+	} else if (notice.state.until !== undefined) {
+		// An operator's pause is logged where it is ordered.
 		const { kind, reason, until } = notice.state;
 		const state =
 			kind === "paused" ? "is paused: check its credentials and that it can be reached." : "asked us to wait.";

@@ -1,5 +1,5 @@
-import type { DestinationState } from "../delivery/hold.ts";
 import type { RunningDestination } from "../delivery/start-delivery.ts";
+import type { DestinationState } from "../delivery/state.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 
 /** Parts of the proxy that metrics and operators' routes read. */

@@ -5,6 +5,7 @@ import type { InboundNotice } from "../inbound/index.ts";
 import type { IngestNotice } from "../ingest/ingest.ts";
 import { type Destination, StoreUnavailableError } from "../outbox/outbox.ts";
 import { createActivity } from "./activity.ts";
+import { createHistory } from "./history.ts";
 import { createMetrics } from "./metrics.ts";
 import { createFaultLog, kindOfError, logNotice } from "./notice-log.ts";
 import type { Observed } from "./observed.ts";
@@ -28,14 +29,16 @@ export type Observers = ReturnType<typeof createObservers>;
  * Passes notices of ingest, inbound and the dispatchers on to metrics, counts, activity and the log. `isUp` is true from
  * the end of a start to the beginning of a stop: a store that fails in between is a fault.
  */
-export function createObservers(observed: Observed, log: Logger, isUp: () => boolean) {
+export function createObservers(observed: Observed & { keepsBodies: boolean }, log: Logger, isUp: () => boolean) {
 	const metrics = createMetrics(observed);
 	const activity = createActivity(observed);
+	const history = createHistory(observed);
 	const counts = { ...zeroCounts };
 	const logFault = createFaultLog(log, observed.now);
 	return {
 		metrics,
 		activity,
+		history,
 		counts,
 		/** Logs a fault, the same message at most once a minute. */
 		logFault,
@@ -68,6 +71,7 @@ export function createObservers(observed: Observed, log: Logger, isUp: () => boo
 		delivering(destination: Destination, notice: Notice): void {
 			metrics.delivering(destination, notice);
 			activity.stepped(destination, notice);
+			if (notice.kind === "step") history.stepped(destination.name, notice);
 			if (notice.kind === "fault") logFault(`${destination.name}: ${notice.message}`, { err: notice.error });
 			else if (notice.kind !== "step" && notice.kind !== "probe")
 				logNotice(log.child({ destination: destination.name }), notice);

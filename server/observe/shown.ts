@@ -2,12 +2,8 @@ import type { EventBrief } from "../../shared/admin.ts";
 import type { Event, Person } from "../../shared/event.ts";
 import type { PlannedRequest } from "../providers/provider.ts";
 
-/** Masks a person, for pages that others may see: `a***@example.com`, `u***`. */
-export function masked({ email, userId = "" }: Person): string {
-	const at = email?.lastIndexOf("@") ?? -1;
-	const first = ([text = ""]: Iterable<string>) => `${text}***`;
-	return email === undefined ? first(userId) : first(email) + email.slice(at);
-}
+/** Names a person by their key: the e-mail, or the userId. */
+export const nameOf = (key: string): string => key.replace(/^(email|userId):/, "");
 
 /** Shortens an event to its id, type and name. */
 export const brief = (event: Event): EventBrief => ({

@@ -40,12 +40,13 @@ export interface DeadLetterSelection {
 }
 
 /**
- * A query for a page of the selection, the oldest first. A page is looked for among some hundred dead letters, so it may
+ * A query for a page of the selection, the oldest first or, if so asked, the newest. A page is looked for among some hundred dead letters, so it may
  * have none and still a cursor.
  */
 export interface DeadLetterQuery extends DeadLetterSelection {
 	limit: number;
 	cursor?: string | undefined;
+	newestFirst?: boolean | undefined;
 }
 
 /** A dead letter to be stored. */
@@ -86,7 +87,15 @@ export const replayed = (row: Row): { delivery: Delivery; history: History } => 
 });
 
 /** Reads a cursor: the id of the last dead letter before the page. */
-export const readCursor = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
+export const readCursor = (cursor: string | undefined, newestFirst = false): number =>
+	Math.min(Number(cursor ?? (newestFirst ? Number.MAX_SAFE_INTEGER : 0)), Number.MAX_SAFE_INTEGER);
+
+/** Ids of a page: above `after`, up to `last`. `end` is the last id that is looked at in the order of the page. */
+export const rangeOf = (start: number, end: number | undefined, newestFirst: boolean) =>
+	newestFirst ? { after: (end ?? 1) - 1, last: start - 1 } : { after: start, last: end ?? Number.MAX_SAFE_INTEGER };
+
+/** Words of SQL for a page's order, and for an id that comes later in it. */
+export const orderOf = (newestFirst: boolean) => (newestFirst ? (["DESC", "<"] as const) : (["ASC", ">"] as const));
 
 /** Makes the filter of rows by the name of their event. `read` decodes stored text. */
 export function isNamed(name: string | undefined, read = (stored: string): string => stored): (row: Row) => boolean {

@@ -39,6 +39,8 @@ export interface Outbox {
 	take(request: TakeRequest): Promise<Taken>;
 	/** Changes the hold of a destination from `from` to `to` if it is `from` (compare and swap). Durable. */
 	hold(change: HoldChange): Promise<{ changed: boolean; hold: string | undefined }>;
+	/** Reads the hold of a destination. */
+	holdOf(destination: Destination): Promise<string | undefined>;
 	/** Takes requests from a budget; they cannot be given back. Durable before it resolves. */
 	advance(request: AdvanceRequest): Promise<Advance>;
 	/**

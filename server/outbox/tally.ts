@@ -1,3 +1,4 @@
+import type { BudgetState } from "./budget-window.ts";
 import type { Destination } from "./destination.ts";
 import type { Ending } from "./lease.ts";
 import type { RoomUse } from "./room.ts";
@@ -5,14 +6,16 @@ import type { Row } from "./row.ts";
 
 export interface DestinationStats {
 	destination: Destination;
-	/** Requests taken from the budget in its current window, and the start of that window. */
-	budget?: { used: number; windowStart: number };
+	/** State of the budget as it was last used; absent before the first use. */
+	budget?: BudgetState;
 	/** Number of deliveries owed. */
 	owed: number;
 	/** Number of lanes. */
 	lanes: number;
 	/** Time at which the oldest delivery was fanned out. */
 	oldestAt: number | undefined;
+	/** Time at which the first lane is due; absent unless all lanes wait for another attempt. */
+	nextDueAt?: number | undefined;
 	delivered: number;
 	/** Number of dead letters. */
 	dead: number;
@@ -72,11 +75,11 @@ const isFigure = (name: string): name is (typeof figures)[number] => figures.som
 
 /**
  * Adds up the statistics of a store from its counters, rows of `site`, `destination`, `name` and `value`. `current`
- * looks up the budget and the oldest delivery of a destination, which are not counters.
+ * looks up the budget, the oldest delivery and the next time of a destination, which are not counters.
  */
 export function tally(
 	counters: Iterable<Row>,
-	current: (site: string, name: string) => Pick<DestinationStats, "budget" | "oldestAt">,
+	current: (site: string, name: string) => Pick<DestinationStats, "budget" | "oldestAt" | "nextDueAt">,
 ): Pick<OutboxStats, "events" | "discarded" | "forgotten" | "destinations"> {
 	let [events, gone] = [0, 0];
 	const discarded: Record<string, number> = {};

@@ -1,4 +1,5 @@
 import ky from "ky";
+import { noteAnswer } from "./answers.ts";
 import { parseObject } from "./json.ts";
 import { isPathSegment, unbuildable } from "./path-segment.ts";
 import type { PlannedRequest } from "./provider.ts";
@@ -85,7 +86,8 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 	const common = { retry: 0, timeout: false, redirect: "manual" } as const;
 	const bodiless = ky.create({ ...common, headers: { Accept: "*/*", "User-Agent": "eventferry", ...headers } });
 	const withJson = bodiless.extend({ headers: { "Content-Type": "application/json" } });
-	return async ({ method, path, query, body }, signal) => {
+	return async (planned, signal) => {
+		const { method, path, query, body } = planned;
 		const url = buildUrl(baseUrl, path, query);
 		if (url === undefined) return { kind: "unbuildable", reason: unbuildable };
 		const timeout = AbortSignal.timeout(timeoutMs);
@@ -102,10 +104,12 @@ export function createExchange(baseUrl: string, headers: Record<string, string>)
 			if (!received.answer) throw new Error("unreachable: ky has called fetch");
 			const { status, text, retryAfter } = received.answer;
 			if (text === undefined && signal.aborted) return { kind: "failure", reason: "stopped" };
+			const safe = text === undefined ? undefined : mask(text);
+			if (safe !== undefined) noteAnswer(planned, safe);
 			return {
 				kind: "reply",
 				status,
-				json: parseObject(text === undefined ? undefined : mask(text)),
+				json: parseObject(safe),
 				empty: text?.trim() === "",
 				retryAfterMs: retryAfterMs(retryAfter),
 			};

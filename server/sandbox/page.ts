@@ -4,9 +4,19 @@ import { fileURLToPath } from "node:url";
 import { type RequestHandler, Router } from "express";
 import type { Sandbox } from "./index.ts";
 import type { SandboxRequest } from "./record.ts";
+import { sandboxSwitches } from "./switches.ts";
 
 const folder = fileURLToPath(new URL("./public/", import.meta.url));
 const maxPastRequests = 200;
+
+/** Tells what the sandbox is and where to begin. Not on stdout, where scripts read the one line with the address. */
+export const sandboxWords = (url: string) => `
+This is the sandbox: Crisp, HelpCrunch and Vibetrace are simulated, and nothing leaves this computer.
+  The shop      ${url}/         browse, log in, buy, and see what each provider receives
+  The console   ${url}/console  what an operator sees: no token is needed here
+  Make Crisp fail with the switches on the shop's page (an outage, 429, a refused key, slow answers), or with
+    curl ${url}/sandbox/switches --json '{ "destination": "crisp", "trouble": "outage" }'   ("none" ends it)
+`;
 
 /**
  * The shop page of `serve --sandbox`: a small shop that uses the real snippet, beside a live log of what the simulated
@@ -24,7 +34,9 @@ export function sandboxPage({ sandbox, writeKey }: { sandbox: Sandbox; writeKey:
 		response.type("html").send(page);
 	});
 
-	for (const file of ["shop.css", "shop.js", "shop.svg"])
+	router.use(sandboxSwitches(sandbox));
+
+	for (const file of ["shop.css", "shop.js", "switches.js", "shop.svg"])
 		router.get(`/sandbox/${file}`, (_request, response) => response.sendFile(file, { root: folder }));
 
 	router.get("/sandbox/log", (_request, response) => {

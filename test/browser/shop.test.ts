@@ -144,4 +144,31 @@ describe("the shop of `eventferry serve --sandbox`, in Chromium", () => {
 		expect(errors).toEqual([]);
 		expect(JSON.stringify(requests.map(({ headers }) => headers))).not.toMatch(/Basic \w|Bearer \w/);
 	});
+
+	it("a switch makes a provider fail, the page says that the event waits, and it arrives once the switch is off", async () => {
+		const page = await (await chromium.visitor({ viewport: { width: 390, height: 800 } })).newPage();
+		page.setDefaultTimeout(60_000);
+		await page.goto(proxy.url);
+		await page.waitForFunction(() => "state" in (window as unknown as { eventferry: object }).eventferry);
+		await page.fill("#email", "bob@example.com");
+		const crisp = page.getByRole("group", { name: "Crisp" });
+		await crisp.getByText("Requests go out.").waitFor();
+		await crisp.getByLabel("Key refused (401)").check();
+		await page.click("#login");
+		await crisp.getByText(/Paused because of .* 1 event waits/).waitFor();
+		await page
+			.getByRole("group", { name: "HelpCrunch" })
+			.getByText(/Requests go out.*delivered/)
+			.waitFor();
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+		await page.reload();
+		expect(await crisp.getByLabel("Key refused (401)").isChecked()).toBe(true);
+		await crisp.getByLabel("Works").check();
+		await crisp.getByRole("button", { name: "Try again now" }).click();
+		await crisp.getByText(/^Requests go out\..*delivered so far\.$/).waitFor();
+		const newest = page.locator("#log li", { hasText: "Crisp" }).first();
+		await newest.locator("summary").click();
+		await newest.getByText("authorization: Basic ***").waitFor();
+		await page.close();
+	});
 });

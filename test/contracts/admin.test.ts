@@ -2,14 +2,17 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type * as z from "zod";
 import {
 	budgetHistorySchema,
+	deadLetterGroupsSchema,
 	deadLetterPageSchema,
+	exchangeReplySchema,
 	type LiveDelivery,
 	liveLineSchema,
 	type SearchReply,
 	searchReplySchema,
 	statsSchema,
 } from "../../shared/admin.ts";
-import { event, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
+import { runHere } from "../support/command.ts";
+import { adminToken, event, problemOf, type RunningProxy, runProxy, serverKey } from "../support/proxy.ts";
 
 let running: RunningProxy;
 beforeEach(async () => {
@@ -352,6 +355,36 @@ describe("dead letters", () => {
 		expect([response.status, (await problemOf(response)).code]).toEqual([400, "malformed_body"]);
 	});
 
+	it("come in the opposite order, page by page, if the newest are asked for first", async () => {
+		const page = async (query: string) => answerOf(deadLetterPageSchema, await running.admin(`/deadletters?${query}`));
+		const ids = (await page("")).items.map(({ id }) => id);
+		const first = await page("order=newest&limit=3");
+		const second = await page(`order=newest&limit=3&cursor=${first.cursor}`);
+		expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids.toReversed());
+		expect(second.cursor).toBeUndefined();
+		expect((await running.admin("/deadletters?order=latest")).status).toBe(400);
+	});
+
+	it("are counted by destination and reason", async () => {
+		running.sandbox.clear();
+		running.sandbox.fault("crisp", { status: 422, body: { error: true, reason: "other" }, times: 1 });
+		await running.batch(event({ name: "sale", at: at - 3_600_000, person: { email: "eve@example.com" } }));
+		await running.settled(5);
+		const groups = async (query = "") =>
+			answerOf(deadLetterGroupsSchema, await running.admin(`/deadletters/groups?${query}`));
+		const all = await groups();
+		expect(all).toMatchObject({
+			count: 5,
+			isComplete: true,
+			groups: [
+				{ destination: "crisp", reason: "invalid_data", count: 4 },
+				{ destination: "crisp", reason: "other", count: 1, oldest: at - 3_600_000, newest: at - 3_600_000 },
+			],
+		});
+		expect(await groups("name=sale&reason=invalid_data")).toMatchObject({ count: 2, groups: [{ count: 2 }] });
+		expect(await groups("destination=nobody")).toEqual({ groups: [], count: 0, isComplete: true });
+	});
+
 	it("are discarded and replayed by the same", async () => {
 		expect(await change("DELETE", "", { person: "bob@example.com", name: "sale" })).toEqual([200, { discarded: 1 }]);
 		expect(await change("DELETE", "", { person: "bob@example.com", since: at + 3_600_000 })).toEqual([
@@ -393,5 +426,130 @@ describe("the operators' routes", () => {
 			{ site: "shop.example", destination: "crisp", limit: 10_000, perMs: 86_400_000, used: [{ used: 10 }] },
 		]);
 		expect((await running.admin("/budget", { method: "PUT" })).status).toBe(405);
+	});
+});
+
+describe("what waits", () => {
+	const limited = async (budget: number) => {
+		await running.stop();
+		running = await runProxy({ site: ({ crisp }) => ({ crisp: { ...crisp, budget } }) });
+		known();
+	};
+	const statsNow = async () => answerOf(statsSchema, await running.admin("/stats"));
+
+	it("for a budget comes with the time of the next request, and of the last one at this rate", async () => {
+		await limited(2);
+		const events = Array.from({ length: 4 }, () => event({ person: ada }));
+		await running.batch(...events);
+		await running.sandbox.until((requests) => requests.length === 2);
+		const { wait } = await vi.waitFor(async () => {
+			const { now, destinations } = await statsNow();
+			expect(destinations.crisp).toMatchObject({ waiting: 2, wait: { for: "budget" } });
+			return { now, wait: destinations.crisp?.wait };
+		});
+		const { nextAt = 0, doneAt = 0 } = wait ?? {};
+		const tomorrow = new Date().setUTCHours(24, 0, 0, 0);
+		expect([nextAt >= tomorrow - 1_000, doneAt > nextAt, doneAt <= tomorrow + 86_400_000]).toEqual([true, true, true]);
+		const told = await runHere(["stats", "--url", running.url], { EVENTFERRY_ADMIN_TOKEN: adminToken });
+		expect(told.stdout).toMatch(
+			/^crisp: 2 events wait for the budget\. The next request goes at [\d-]+ [\d:]+ UTC; at this rate all are sent by [\d-]+ [\d:]+ UTC$/m,
+		);
+		const journey = await found({ event: events[3]?.id }, "waiting");
+		expect(journey.deliveries[0]?.wait).toEqual(wait);
+	});
+
+	it("for an operator has no times, and what does not wait has no reason", async () => {
+		expect((await statsNow()).destinations.crisp?.wait).toBeUndefined();
+		known();
+		await running.admin("/destinations/crisp/pause", { method: "POST" });
+		const sent = event({ person: ada });
+		await running.batch(sent);
+		expect((await found({ event: sent.id }, "waiting")).deliveries[0]?.wait).toEqual({ for: "operator" });
+		expect((await statsNow()).destinations.crisp?.wait).toEqual({ for: "operator" });
+	});
+
+	it("for another attempt says when that is", async () => {
+		known();
+		running.sandbox.fault("crisp", { status: 503 });
+		await running.batch(event({ person: ada }));
+		await vi.waitFor(
+			async () => {
+				const { now, destinations } = await statsNow();
+				const { wait } = destinations.crisp ?? {};
+				expect([wait?.for, (wait?.nextAt ?? 0) > now]).toEqual(["retry", true]);
+			},
+			{ timeout: 60_000, interval: 20 },
+		);
+	});
+});
+
+describe("POST /admin/exchanges", () => {
+	const exchanges = async (event: unknown, more: object = {}) =>
+		answerOf(
+			exchangeReplySchema,
+			await running.admin("/exchanges", {
+				method: "POST",
+				headers: { "content-type": "application/json" },
+				body: JSON.stringify({ event, ...more }),
+			}),
+		);
+	const sent = async (more: object = {}) => {
+		known();
+		const each = event({ person: ada, data: { note: "for Ada", total: 12 }, ...more });
+		await running.batch(each);
+		await running.settled(1);
+		return each.id;
+	};
+
+	it("tells what was sent and answered: masked, unless it is asked to show all", async () => {
+		const id = await sent();
+		const hidden = await exchanges(id);
+		expect(hidden).toMatchObject({
+			isMasked: true,
+			exchanges: [
+				{
+					destination: "crisp",
+					site: "shop.example",
+					request: "POST /website/…/people/events/…",
+					sent: { text: "basket:item:added", data: { note: "f***", total: 12 } },
+					answer: { error: false, reason: "dispatched" },
+					outcome: "delivered",
+					status: 200,
+				},
+			],
+		});
+		expect(JSON.stringify(hidden)).not.toMatch(/ada|Ada/);
+		const shown = await exchanges(id.toUpperCase(), { show: true });
+		expect(shown).toMatchObject({ isMasked: false, exchanges: [{ sent: { data: { note: "for Ada" } } }] });
+		expect(shown.exchanges[0]?.request).toMatch(/^POST \/website\/[\w-]+\/people\/events\/ada%40example\.com$/);
+	});
+
+	it("shows no credential, though the provider repeats them all, and the event holds one", async () => {
+		const { key, identifier } = running.sandbox.destinations.crisp;
+		const secrets = [key, btoa(`${identifier}:${key}`), serverKey, adminToken];
+		running.sandbox.fault("crisp", {
+			status: 400,
+			body: { error: true, reason: "no", data: { message: secrets.join(" ") } },
+		});
+		const id = await sent({ data: { note: secrets.join(" "), list: secrets } });
+		const text = JSON.stringify(await exchanges(id, { show: true }));
+		expect(text).toContain("***");
+		for (const secret of secrets) expect(text).not.toContain(secret);
+	});
+
+	it("no longer has those of a forgotten person, and never those of others", async () => {
+		const id = await sent();
+		expect((await exchanges(id)).exchanges).toHaveLength(1);
+		await fetch(`${running.url}/v1/people`, {
+			method: "DELETE",
+			headers: { "content-type": "application/json", authorization: `Bearer ${serverKey}` },
+			body: JSON.stringify(ada),
+		});
+		expect((await exchanges(id, { show: true })).exchanges).toEqual([]);
+	});
+
+	it("is for operators alone", async () => {
+		const response = await fetch(`${running.url}/admin/exchanges`, { method: "POST" });
+		expect([response.status, (await problemOf(response)).code]).toEqual([401, "invalid_admin_token"]);
 	});
 });

@@ -155,6 +155,23 @@ describe("eventferry serve", () => {
 		expect(namesTaken()).toEqual(["kept"]);
 	});
 
+	test("says with --sandbox what is simulated, and leads to the shop, the console and the switches", async () => {
+		const { url, child, exit, stdout, stderr } = await serve(["--sandbox", "--port", "0"], {});
+		const json = { "content-type": "application/json" };
+		const body = '{ "destination": "crisp", "trouble": "outage" }';
+		expect(
+			await (await fetch(`${url}/sandbox/switches`, { method: "POST", headers: json, body })).json(),
+		).toMatchObject({
+			crisp: "outage",
+		});
+		child.kill("SIGTERM");
+		await exit;
+		expect(await stdout()).toBe(`eventferry listening on ${url}\n`);
+		const words = await stderr;
+		for (const part of ["Crisp, HelpCrunch and Vibetrace are simulated", `${url}/ `, `${url}/console`, body])
+			expect(words).toContain(part);
+	});
+
 	test("needs no configuration with --sandbox, and accepts events from pages on this machine", async () => {
 		const { url } = await serve(["--sandbox", "--port", "0"], {
 			CRISP_KEY: "real",

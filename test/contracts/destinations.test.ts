@@ -4,6 +4,7 @@ import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { defineDestination, type OwnDestination } from "../../server/index.ts";
+import { explanationSchema } from "../../shared/admin.ts";
 import type { Event } from "../../shared/event.ts";
 import { listen } from "../bench/listen.ts";
 import { runHere } from "../support/command.ts";
@@ -71,6 +72,79 @@ test("an instance of a class keeps its private fields", async () => {
 	await proxy.batch(event());
 	await proxy.settled(1);
 	expect(sent).toEqual(["track"]);
+});
+
+describe("destinations of one's own, for operators", () => {
+	const secretPath = "hook-token-0123456789abcdef";
+	const taking = { send: async () => ({ kind: "delivered" as const }) };
+	const post = (proxy: RunningProxy, path: string, body: object) =>
+		proxy.admin(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+	test("are explained: functions, lists of events, plans and addresses, with what each would get", async () => {
+		const proxy = await run({
+			one: { ...taking, events: ["sale"] },
+			several: { ...taking, batch: 5, budget: { requests: 420, per: "day" } },
+			planned: {
+				plan: ([{ event: first }]) => ({
+					kind: "send",
+					request: { purpose: "event", method: "PUT", path: ["people", first.person.email ?? ""], ifDelivered: {} },
+					settles: 1,
+					covers: 1,
+				}),
+				...taking,
+			},
+			hook: { url: `https://hooks.example/${secretPath}` },
+			other: { ...taking, events: ["login"] },
+		});
+		const answer = await post(proxy, "/explain", {
+			name: "sale",
+			person: { email: "ada@example.com" },
+			data: { a: 1 },
+		});
+		const { event: explained, destinations } = explanationSchema.parse(await answer.json());
+		const requests = Object.entries(destinations).map(([name, { title, sent, requests }]) => [
+			...[name, title, sent],
+			...requests.map(({ request, body }) => [request, body]),
+		]);
+		expect(requests.slice(1)).toEqual([
+			["one", "one", true, ["POST /", { event: explained }]],
+			["several", "several", true, ["POST /", { events: [explained] }]],
+			["planned", "planned", true, ["PUT /people/ada%40example.com", undefined]],
+			["hook", "hook", true, ["POST /", explained]],
+			["other", "other", false],
+		]);
+		expect(destinations.several?.budget).toEqual({ requests: 420, per: "day" });
+		expect(JSON.stringify(destinations)).not.toContain(secretPath);
+	});
+
+	test("have what was sent, a journey and a state, as the providers do, without the secret of an address", async () => {
+		const { url } = await server((body) => (body.includes("bad") ? [422, `no ${secretPath}`] : [200]));
+		const proxy = await run({ one: taking, hook: { url: `${url}/${secretPath}` } });
+		const bad = of("ada@example.com", { name: "bad" });
+		await proxy.batch(bad);
+		await proxy.settled(1);
+		const exchanges = await (await post(proxy, "/exchanges", { event: bad.id, show: true })).json();
+		expect(exchanges.exchanges).toEqual(
+			expect.arrayContaining([
+				expect.objectContaining({ destination: "one", sent: { event: expect.objectContaining({ id: bad.id }) } }),
+				expect.objectContaining({ destination: "hook", sent: expect.objectContaining({ name: "bad" }), status: 422 }),
+			]),
+		);
+		const { journeys } = await (await post(proxy, "/search", { event: bad.id })).json();
+		const states = journeys[0].deliveries.map((each: { destination: string; state: string }) => [
+			each.destination,
+			each.state,
+		]);
+		expect(states).toEqual(
+			expect.arrayContaining([
+				["one", "delivered"],
+				["hook", "dead"],
+			]),
+		);
+		const { destinations } = await (await proxy.admin("/history")).json();
+		expect(Object.keys(destinations).toSorted()).toEqual(["crisp", "hook", "one"]);
+		expect(JSON.stringify([exchanges, journeys])).not.toContain(secretPath);
+	});
 });
 
 const of = (email: string, changes: object = {}) => event({ person: { email }, ...changes });

@@ -545,6 +545,8 @@ describe("a running proxy", () => {
 			["GET", "/admin/journal"],
 			["POST", "/admin/journal/retry"],
 			["POST", "/admin/journal/discard"],
+			["POST", "/admin/destinations/crisp/pause"],
+			["POST", "/admin/destinations/crisp/resume"],
 			["GET", "/admin/nothing"],
 			["GET", "/ADMIN/stats"],
 			["GET", "/admin/./stats"],

@@ -42,6 +42,8 @@ interface Document {
 let running: RunningProxy;
 let sandbox: Sandbox;
 let document: Document;
+/** Id of an event that was sent. */
+let sentId: string;
 beforeAll(async () => {
 	sandbox = await startSandbox();
 	const { crisp, helpcrunch } = sandbox.destinations;
@@ -55,7 +57,9 @@ beforeAll(async () => {
 	// Delivers an event, makes a dead letter and lets a destination wait, so that answers have all their parts.
 	const person = { email: "ada@example.com" };
 	const clear = sandbox.fault("crisp", { status: 400, times: 1, body: { error: true, data: { message: "no" } } });
-	await running.batch(event({ person, data: { a: 1 } }), event({ person }), event({ person }));
+	const sent = event({ person, data: { a: 1 } });
+	sentId = sent.id;
+	await running.batch(sent, event({ person }), event({ person }));
 	await running.settled(3);
 	clear();
 	sandbox.fault("helpcrunch", { status: 429, retryAfter: 60, times: 1 });
@@ -92,6 +96,8 @@ interface Case {
 	status: number;
 	init?: RequestInit;
 	query?: string;
+	/** Value of the variable part of the path. */
+	name?: string;
 	/** True if only some events of the body are valid: the request is accepted, but the schema refuses the body. */
 	isMixed?: true;
 }
@@ -184,10 +190,17 @@ const cases: Record<string, () => Case[]> = {
 	"get /admin/stats": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"get /admin/live": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"get /admin/budget": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
+	"get /admin/history": () => [{ status: 200, init: { headers: asOperator } }, { status: 401 }],
 	"post /admin/search": () => [
 		{ status: 200, init: post({ person: "ada@example.com" }, asOperator) },
 		{ status: 400, init: post({}, asOperator) },
 		{ status: 401, init: post({ person: "ada@example.com" }, {}) },
+	],
+	"post /admin/exchanges": () => [
+		{ status: 200, init: post({ event: sentId }, asOperator) },
+		{ status: 200, init: post({ event: sentId, show: true }, asOperator) },
+		{ status: 400, init: post({ event: "7" }, asOperator) },
+		{ status: 401, init: post({ event: sentId }, {}) },
 	],
 	"post /admin/explain": () => [
 		{ status: 200, init: post({ type: "track", name: "x" }, asOperator) },
@@ -198,6 +211,11 @@ const cases: Record<string, () => Case[]> = {
 		{ status: 200, init: { headers: asOperator }, query: "?limit=1&destination=crisp&reason=http_400" },
 		{ status: 200, init: { headers: asOperator }, query: "?person=ada@example.com&name=purchase&since=1795500000000" },
 		{ status: 400, init: { headers: asOperator }, query: "?limit=0" },
+		{ status: 400, init: { headers: asOperator }, query: "?since=yesterday" },
+		{ status: 401 },
+	],
+	"get /admin/deadletters/groups": () => [
+		{ status: 200, init: { headers: asOperator }, query: "?destination=crisp&since=1" },
 		{ status: 400, init: { headers: asOperator }, query: "?since=yesterday" },
 		{ status: 401 },
 	],
@@ -222,6 +240,16 @@ const cases: Record<string, () => Case[]> = {
 				{ status: 400, init: post({}, asOperator) },
 				{ status: 401, init: post({ all: true }, {}) },
 				{ status: 415, init: post("{}", { ...asOperator, "content-type": "text/plain" }) },
+			],
+		]),
+	),
+	...Object.fromEntries(
+		["pause", "resume"].map((action) => [
+			`post /admin/destinations/{name}/${action}`,
+			() => [
+				{ status: 200, name: "crisp", init: { method: "POST", headers: asOperator } },
+				{ status: 404, name: "nobody", init: { method: "POST", headers: asOperator } },
+				{ status: 401, name: "crisp", init: { method: "POST" } },
 			],
 		]),
 	),
@@ -267,8 +295,8 @@ describe("/openapi.json", () => {
 		const [method = "", path = ""] = name.split(" ");
 		const operation = document.paths[path]?.[method];
 		if (!operation) throw new Error("the document lacks this route");
-		for (const { status, init = {}, query = "" } of cases[name]?.() ?? []) {
-			const response = await fetch(running.url + path + query, init);
+		for (const { status, init = {}, query = "", name: value = "" } of cases[name]?.() ?? []) {
+			const response = await fetch(running.url + path.replace("{name}", value) + query, init);
 			const label = `${name} ${status}`;
 			expect(response.status, label).toBe(status);
 			const described = operation.responses[status]?.content ?? {};

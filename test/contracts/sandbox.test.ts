@@ -290,9 +290,53 @@ describe("the shop page", () => {
 		expect(html).not.toMatch(/<script>|style=|\son\w+=|https?:/);
 	});
 
-	test.each(["shop.css", "shop.js", "shop.svg"])("serves %s and nothing beside it", async (file) => {
+	test.each(["shop.css", "shop.js", "switches.js", "shop.svg"])("serves %s and nothing beside it", async (file) => {
 		expect((await fetch(`${url}/sandbox/${file}`)).status).toBe(200);
 		expect((await fetch(`${url}/sandbox/shop.html`)).status).toBe(404);
+	});
+
+	const throwSwitch = (body: unknown, type = "application/json") =>
+		fetch(`${url}/sandbox/switches`, { method: "POST", headers: { "content-type": type }, body: JSON.stringify(body) });
+
+	test("has switches that make a provider fail until they are off", async () => {
+		const works = { crisp: "none", helpcrunch: "none", vibetrace: "none" };
+		expect(await (await fetch(`${url}/sandbox/switches`)).json()).toEqual(works);
+		const outcomes: unknown[] = [];
+		for (const trouble of ["outage", "limit", "refused", "none"]) {
+			const on = await throwSwitch({ destination: "vibetrace", trouble });
+			expect(await on.json()).toEqual({ ...works, vibetrace: trouble });
+			const answer = await getAda();
+			outcomes.push([answer.status, answer.headers.get("retry-after")]);
+		}
+		expect(outcomes).toEqual([
+			[503, null],
+			[429, "20"],
+			[401, null],
+			[404, null],
+		]);
+		await throwSwitch({ destination: "vibetrace", trouble: "slow" });
+		const startedAt = performance.now();
+		await getAda();
+		expect(performance.now() - startedAt).toBeGreaterThan(3_900);
+		expect((await listHelpcrunch()).status).toBe(200);
+	});
+
+	test("takes only switches that it has, and none from a page of another origin", async () => {
+		for (const body of [
+			{},
+			[],
+			{ destination: "crisp", trouble: "fire" },
+			{ destination: "__proto__", trouble: "slow" },
+		])
+			expect((await throwSwitch(body)).status).toBe(400);
+		// A page can send text across origins without asking first.
+		expect((await throwSwitch({ destination: "vibetrace", trouble: "outage" }, "text/plain")).status).toBe(400);
+		expect((await getAda()).status).toBe(404);
+		const asked = await fetch(`${url}/sandbox/switches`, {
+			method: "OPTIONS",
+			headers: { origin: "https://evil.example" },
+		});
+		expect(asked.headers.get("access-control-allow-origin")).toBeNull();
 	});
 
 	test("has a log that replays received requests, goes on live, masks credentials and ends with the sandbox", async () => {

@@ -68,7 +68,8 @@ threats("leaks", everything, {
 			body: { errors: [{ message: vibetrace, description: vibetrace }] },
 			times: 1,
 		});
-		await batch(event({ person }), event({ person, type: "login", data: { name: "Ada" } }), event({ person }));
+		const first = event({ person });
+		await batch(first, event({ person, type: "login", data: { name: "Ada" } }), event({ person }));
 		await read(post(`{"writeKey":"${writeKey}","person":"${planted.email}"`));
 		await read(post({ writeKey: planted.serverKey, sentAt: 1, events: [{ email: planted.email }] }));
 		await read(post({ writeKey, sentAt: 1, events: [event({ person, name: "" }), event({ person: { email: "x" } })] }));
@@ -85,6 +86,13 @@ threats("leaks", everything, {
 		const { email: _, encodedEmail: __, ...keys } = planted;
 		for (const path of ["/stats", "/deadletters", "/deadletters?limit=0"])
 			expectNone(await (await admin(path)).text(), keys);
+		const json = { "content-type": "application/json" };
+		for (const show of [true, false]) {
+			const body = JSON.stringify({ event: first.id, show });
+			const exchanges = await (await admin("/exchanges", { method: "POST", headers: json, body })).text();
+			expect(exchanges.includes("was refused")).toBe(show);
+			expectNone(exchanges, show ? keys : planted);
+		}
 		expectNone(answers.join("\n"), planted);
 		expectNone(output(), planted);
 		expect(output()).not.toContain("eyJwbGFudGVkIjoxfQ");

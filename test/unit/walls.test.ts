@@ -142,12 +142,13 @@ const walls: Wall[] = [
 		],
 	},
 	{
-		name: "the console's page imports only preact, uplot, shared/size.ts and types of shared/",
+		name: "the console's page imports only preact, uplot, shared/size.ts, shared/masking.ts and types of shared/",
 		violations: (tree) =>
 			shown(
 				outside(tree, "server/console/page").filter(
 					({ from, typesOnly }) =>
-						!/^(preact|preact\/hooks|uplot|shared\/size\.ts)$/.test(from) && !(typesOnly && from.startsWith("shared/")),
+						!/^(preact|preact\/hooks|uplot|shared\/(size|masking)\.ts)$/.test(from) &&
+						!(typesOnly && from.startsWith("shared/")),
 				),
 			),
 		example: [

@@ -1,7 +1,10 @@
 import type {
 	BudgetHistory,
+	DeadLetterGroups,
 	DeadLetterPageView,
+	ExchangeReply,
 	Explanation,
+	History,
 	LiveLine,
 	SearchReply,
 	SetAsidePageView,
@@ -21,8 +24,22 @@ export const codeOf = (error: unknown): string => (error instanceof Refusal ? er
 export const detailOf = (error: unknown): string | undefined =>
 	codeOf(error) === "malformed_body" && error instanceof Refusal ? String(error.cause) : undefined;
 
-/** A selection of dead letters. */
-export type Selection = { ids: string[] } | { destination: string } | { all: true };
+/** Conditions of dead letters, all of which must be met. */
+export interface Filter {
+	destination?: string;
+	reason?: string;
+	name?: string;
+	/** Start of the period of the last attempt, ms since the epoch. */
+	since?: number;
+}
+
+/** A selection of dead letters: some, those that meet conditions, or without any condition all. */
+export type Selection = { ids: string[] } | Filter;
+
+const queryOf = (filter: object) =>
+	new URLSearchParams(
+		Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+	);
 
 /** A selection of batches that were set aside. */
 export type BatchSelection = { ids: string[] } | { all: true };
@@ -48,33 +65,37 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 	return {
 		stats: () => read<Stats>("stats"),
 		budget: () => read<BudgetHistory>("budget"),
-		deadLetters({ destination, cursor }: { destination?: string; cursor?: string }) {
-			const query = new URLSearchParams({ ...(destination && { destination }), ...(cursor && { cursor }) });
-			return read<DeadLetterPageView>(`deadletters?${query}`);
-		},
+		history: () => read<History>("history"),
+		pause: (destination: string) => ask(`destinations/${encodeURIComponent(destination)}/pause`, { method: "POST" }),
+		resume: (destination: string) => ask(`destinations/${encodeURIComponent(destination)}/resume`, { method: "POST" }),
+		/** Reads a page of dead letters, the newest first. */
+		deadLetters: (filter: Filter, cursor?: string) =>
+			read<DeadLetterPageView>(`deadletters?${queryOf({ ...filter, cursor, order: "newest" })}`),
+		deadLetterGroups: (filter: Filter) => read<DeadLetterGroups>(`deadletters/groups?${queryOf(filter)}`),
 		/** Reads how many dead letters are selected, and when their events happened. The times are infinite for none. */
 		async ages(which: Selection): Promise<Ages> {
 			const ages = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY };
-			let cursor: string | undefined;
-			do {
-				const query = new URLSearchParams({ limit: "500", ...(cursor && { cursor }) });
-				if ("ids" in which) query.set("ids", which.ids.join());
-				if ("destination" in which) query.set("destination", which.destination);
-				const page = await read<DeadLetterPageView>(`deadletters?${query}`);
-				ages.count += page.items.length;
-				for (const { event } of page.items) {
-					ages.oldest = Math.min(ages.oldest, event.at);
-					ages.newest = Math.max(ages.newest, event.at);
-				}
-				cursor = page.cursor;
-			} while (cursor !== undefined);
-			return ages;
+			if ("ids" in which) {
+				const { items } = await read<DeadLetterPageView>(
+					`deadletters?${queryOf({ ids: which.ids.join(), limit: 500 })}`,
+				);
+				const times = items.map(({ event }) => event.at);
+				return { count: items.length, oldest: Math.min(...times), newest: Math.max(...times) };
+			}
+			const { groups, count, isComplete } = await read<DeadLetterGroups>(`deadletters/groups?${queryOf(which)}`);
+			for (const { oldest, newest } of groups) {
+				ages.oldest = Math.min(ages.oldest, oldest);
+				ages.newest = Math.max(ages.newest, newest);
+			}
+			return { ...ages, count, isAtLeast: !isComplete };
 		},
 		/** Replays or discards dead letters in steps. Resolves to their number. */
 		async change(kind: "replay" | "discard", which: Selection, onProgress: (done: number) => void): Promise<number> {
 			const [method, path] = kind === "replay" ? ["POST", "deadletters/replay"] : ["DELETE", "deadletters"];
 			const headers = { Accept: "application/x-ndjson" };
-			const response = await ask(path, { method, headers, body: JSON.stringify(which) });
+			const isAll = Object.values(which).every((value) => value === undefined);
+			const body = JSON.stringify(isAll ? { all: true } : which);
+			const response = await ask(path, { method, headers, body });
 			for await (const line of linesOf(response)) {
 				const { replayed, discarded, done } = line as { replayed?: number; discarded?: number; done?: true };
 				const count = replayed ?? discarded ?? 0;
@@ -92,10 +113,13 @@ export function createApi(token: string | undefined, onRefused: () => void) {
 		},
 		search: (wanted: Wanted, signal: AbortSignal) =>
 			read<SearchReply>("search", { method: "POST", body: JSON.stringify(wanted), signal }),
+		/** Reads what was sent for an event and what was answered, masked unless `show` is true. */
+		exchanges: (event: string, show: boolean) =>
+			read<ExchangeReply>("exchanges", { method: "POST", body: JSON.stringify({ event, show }) }),
 		explain: (event: unknown) => read<Explanation>("explain", { method: "POST", body: JSON.stringify(event) }),
-		/** Calls `onLine` with each line. Resolves when the stream has ended. */
-		async live(onLine: (line: LiveLine) => void, signal: AbortSignal): Promise<void> {
-			const response = await ask("live", { signal });
+		/** Calls `onLine` with each line, in which people are masked unless `show` is true. Resolves when the stream has ended. */
+		async live(show: boolean, onLine: (line: LiveLine) => void, signal: AbortSignal): Promise<void> {
+			const response = await ask(`live?show=${show}`, { signal });
 			for await (const line of linesOf(response)) onLine(line as LiveLine);
 		},
 	};

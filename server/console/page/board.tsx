@@ -1,16 +1,19 @@
+import { useMemo, useState } from "preact/hooks";
 import type { Stats } from "../../../shared/admin.ts";
 import { sizeText } from "../../../shared/size.ts";
 import type { Api } from "./api.ts";
 import { DeadLetters } from "./dead-letters.tsx";
 import { Destinations } from "./destinations.tsx";
 import { Explain } from "./explain.tsx";
+import { useLink } from "./link.ts";
 import { Live } from "./live.tsx";
 import { Mark } from "./mark.tsx";
 import { Pill } from "./pill.tsx";
 import { usePolled } from "./polled.ts";
 import { Search } from "./search.tsx";
 import { SetAside } from "./set-aside.tsx";
-import type { View } from "./view.ts";
+import { timeZone } from "./times.ts";
+import { createShow, type View } from "./view.ts";
 import { count, counted, errorWords, fullWords, outdatedWords, stuckWords, type Titles, type Tone } from "./words.ts";
 
 const statsEveryMs = 2_000;
@@ -30,11 +33,21 @@ function summaryOf({ isOutdated, stuck, room, destinations }: Stats): readonly [
 	return ["All is running", "good"];
 }
 
+/** A switch between masked people and whole names, for the page as a whole. */
+const ShowSwitch = ({ isOn, onSwitch }: { isOn: boolean; onSwitch(isOn: boolean): void }) => (
+	<button type="button" role="switch" aria-checked={isOn} onClick={() => onSwitch(!isOn)}>
+		Show people
+	</button>
+);
+
 export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | undefined }) {
 	const { value, error, reload } = usePolled(api.stats, statsEveryMs);
-	const { value: history } = usePolled(api.budget, budgetEveryMs);
+	const budgets = usePolled(api.budget, budgetEveryMs);
+	const history = usePolled(api.history, budgetEveryMs);
+	const [isShown, setShown] = useState(false);
+	const show = useMemo(() => createShow(isShown), [isShown]);
 	const titles: Titles = (name) => value?.destinations[name]?.title ?? name;
-	const view: View = { api, stats: value, titles, reload };
+	const view: View = { api, stats: value, titles, reload, show, ...useLink() };
 
 	return (
 		<>
@@ -46,6 +59,8 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 					<Mark /> eventferry <span class="quiet">console</span>
 				</h1>
 				<p class="summary">{value && <Pill words={summaryOf(value)} />}</p>
+				<p class="quiet">Times are in {timeZone(value?.now ?? Date.now())}</p>
+				<ShowSwitch isOn={isShown} onSwitch={setShown} />
 				{onLeave && (
 					<button type="button" onClick={onLeave}>
 						Sign out
@@ -59,7 +74,13 @@ export function Board({ api, onLeave }: { api: Api; onLeave: (() => void) | unde
 			</p>
 			<main id="main" tabIndex={-1}>
 				<Search {...view} />
-				<Destinations stats={value} history={history} />
+				<Destinations
+					{...view}
+					budgets={budgets.value}
+					history={history.value}
+					// The banner tells that the proxy does not answer at all.
+					error={error === undefined ? (budgets.error ?? history.error) : undefined}
+				/>
 				<SetAside {...view} />
 				<DeadLetters {...view} />
 				<Explain api={api} />

@@ -1,45 +1,46 @@
-import { useEffect, useRef, useState } from "preact/hooks";
 import type { BudgetHistory } from "../../../shared/admin.ts";
-import { drawPlot, type Slots } from "./plot.ts";
+import { DayPlot } from "./day-plot.tsx";
 import { minuteOf } from "./times.ts";
-import { counted } from "./words.ts";
+import { count, counted } from "./words.ts";
 
-type Used = BudgetHistory["budgets"][number]["used"];
+type Budget = BudgetHistory["budgets"][number];
 
-/** Lists all slots of the day, including those without requests. */
-function slotsOf({ from, to, stepMs }: BudgetHistory, used: Used): Slots {
-	const starts = Array.from({ length: Math.round((to - from) / stepMs) }, (_, index) => from + index * stepMs);
-	const usedAt = new Map(used.map((each) => [each.at, each.used]));
-	return { starts, counts: starts.map((at) => usedAt.get(at) ?? 0), stepMs };
-}
+/** Tells the height of the plot's line: the rate at which the budget refills. */
+const limitWords = (limit: number | undefined): string =>
+	limit === undefined
+		? "far below the budget"
+		: `the line: the ${count(Math.round(limit * 10) / 10)} in 10 minutes for which the budget lasts`;
 
-/** Describes the day in a sentence, for readers who cannot see the plot. */
-function sentenceOf({ starts, counts, stepMs }: Slots, label: string): string {
+/** Describes the day in a sentence. */
+function sentenceOf(starts: number[], counts: number[], stepMs: number): string {
 	const total = counts.reduce((sum, each) => sum + each, 0);
-	if (total === 0) return `${label}: no requests in the last 24 hours`;
+	if (total === 0) return "no requests in the last 24 hours";
 	const max = Math.max(...counts);
 	const at = starts[counts.indexOf(max)] ?? 0;
-	return `${label}: ${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${max}`;
+	return `${counted(total, "request")} in the last 24 hours, most between ${minuteOf(at)} and ${minuteOf(at + stepMs)}: ${count(max)}`;
 }
 
-/** Plots the requests to one destination in the last 24 hours. */
-export function BudgetPlot({ history, used, label }: { history: BudgetHistory; used: Used; label: string }) {
-	const place = useRef<HTMLDivElement>(null);
-	const [pointed, setPointed] = useState<number>();
-	const slots = slotsOf(history, used);
-	const drawn = JSON.stringify(slots.counts) + history.from;
-	// Redraws when the numbers change, not whenever their objects are new.
-	useEffect(() => (place.current ? drawPlot(place.current, slots, setPointed) : undefined), [drawn]);
-
-	const at = pointed === undefined ? undefined : slots.starts[pointed];
+/** Plots the requests to one destination in the last 24 hours, and the budget's rate. */
+export function BudgetPlot({ history, budget, label }: { history: BudgetHistory; budget: Budget; label: string }) {
+	const { from, to, stepMs } = history;
+	const { used, limit, perMs } = budget;
+	const starts = Array.from({ length: Math.round((to - from) / stepMs) }, (_, index) => from + index * stepMs);
+	const usedAt = new Map(used.map((each) => [each.at, each.used]));
+	const counts = starts.map((at) => usedAt.get(at) ?? 0);
+	const refill = (limit * stepMs) / perMs;
+	// A line far above would flatten everything else. A budget per day is always worth seeing.
+	const isNear = perMs >= 86_400_000 || Math.max(...counts) * 8 >= refill;
+	const line = isNear ? refill : undefined;
+	const series = [
+		{ values: counts, tone: "plain", form: "steps" } as const,
+		...(isNear ? [{ values: starts.map(() => refill), tone: "bad", form: "dashes" } as const] : []),
+	];
 	return (
-		<figure>
-			<figcaption>
-				{at === undefined || pointed === undefined
-					? "Budget used in the last 24 hours"
-					: `${minuteOf(at)} to ${minuteOf(at + slots.stepMs)}: ${counted(slots.counts[pointed] ?? 0, "request")}`}
-			</figcaption>
-			<div ref={place} class="plot" role="img" aria-label={sentenceOf(slots, label)} />
-		</figure>
+		<DayPlot
+			slots={{ starts, stepMs, series }}
+			caption={`Requests in the last 24 hours; ${limitWords(line)}`}
+			sentence={`${label}: ${sentenceOf(starts, counts, stepMs)}; ${limitWords(line)}`}
+			wordsAt={(slot) => counted(counts[slot] ?? 0, "request")}
+		/>
 	);
 }

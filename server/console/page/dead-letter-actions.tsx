@@ -41,18 +41,24 @@ export function useDeadLetterActions(api: Api, onChange: () => void) {
 		return "";
 	}
 
+	/** Says how many events are deleted, and asks for confirmation. */
+	async function askDiscard(which: Selection, what: string): Promise<string> {
+		const ages = "ids" in which ? { count: 1 } : await api.ages(which);
+		if (ages.count === 0) return "There is nothing to discard any more.";
+		const events = `${"isAtLeast" in ages && ages.isAtLeast ? "At least " : ""}${counted(ages.count, "event")}`;
+		const are = ages.count === 1 ? "is" : "are";
+		const text = `Discard ${what}? ${events} ${are} deleted for good and cannot be brought back.`;
+		setQuestion({ kind: "discard", which, text });
+		return "";
+	}
+
 	return {
 		message,
 		isBusy,
 		/** Asks for confirmation first. */
 		replay: (which: Selection, what: string) => void tell(() => askReplay(which, what)),
 		/** Asks for confirmation first. */
-		discard: (which: Selection, what: string) =>
-			setQuestion({
-				kind: "discard",
-				which,
-				text: `Discard ${what}? It is deleted for good and cannot be brought back.`,
-			}),
+		discard: (which: Selection, what: string) => void tell(() => askDiscard(which, what)),
 		dialog: question && (
 			<QuestionDialog
 				text={question.text}
@@ -72,22 +78,24 @@ interface ButtonsProps {
 	which: Selection;
 	/** Name of the selected dead letters. */
 	what: string;
+	/** Label of the buttons after the verb, for a list; default "all". */
+	label?: string;
 	isDisabled?: boolean;
 }
 
 /** Buttons that replay or discard one dead letter or, if `which` has no ids, all of a list. */
-export function DeadLetterButtons({ actions, which, what, isDisabled = false }: ButtonsProps) {
+export function DeadLetterButtons({ actions, which, what, label = "all", isDisabled = false }: ButtonsProps) {
 	const isOne = "ids" in which;
 	const disabled = actions.isBusy || isDisabled;
-	const labelled = (verb: string) => ({ disabled, "aria-label": isOne ? `${verb} ${what}` : `${verb} all` });
+	const labelled = (verb: string) => ({ disabled, "aria-label": isOne ? `${verb} ${what}` : `${verb} ${label}` });
 	const named = isOne ? `“${what}”` : what;
 	return (
 		<div class="buttons">
 			<button type="button" {...labelled("Replay")} onClick={() => actions.replay(which, named)}>
-				{isOne ? "Replay" : "Replay all"}
+				{isOne || label !== "all" ? "Replay" : "Replay all"}
 			</button>
 			<button type="button" {...labelled("Discard")} class="danger" onClick={() => actions.discard(which, named)}>
-				{isOne ? "Discard" : "Discard all"}
+				{isOne || label !== "all" ? "Discard" : "Discard all"}
 			</button>
 		</div>
 	);

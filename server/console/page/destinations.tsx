@@ -1,8 +1,11 @@
-import type { BudgetHistory, DestinationNumbers, Stats } from "../../../shared/admin.ts";
+import type { BudgetHistory, DestinationNumbers, History } from "../../../shared/admin.ts";
 import { BudgetPlot } from "./budget-plot.tsx";
+import { HistoryPlots } from "./history-plots.tsx";
+import { Pause } from "./pause.tsx";
 import { Pill } from "./pill.tsx";
-import { duration, timeOf } from "./times.ts";
-import { count, counted, reasonWords, stateWords } from "./words.ts";
+import { duration, timeOf, whenOf } from "./times.ts";
+import type { View } from "./view.ts";
+import { count, counted, errorWords, reasonWords, stateWords, waitWords } from "./words.ts";
 
 type Budget = DestinationNumbers["budget"][number];
 
@@ -17,8 +20,10 @@ function Left({ limit, left, perMs }: Budget) {
 }
 
 /** Explains the state of a destination that is not running. */
-function stateSentence({ state, until = 0, reason }: DestinationNumbers): string | undefined {
+function stateSentence({ state, until = 0, reason, pausedAt }: DestinationNumbers, now: number): string | undefined {
 	if (state === "running") return undefined;
+	if (pausedAt !== undefined)
+		return `An operator paused it at ${whenOf(pausedAt, now)}. Its events wait until it is resumed; nothing is lost.`;
 	const why = reason === undefined ? "" : `, because ${reasonWords(reason)}`;
 	const held = state === "paused" ? "Paused" : "Waiting";
 	return `${held} until ${timeOf(until)}${why}; then requests are tried again. Nothing is lost meanwhile.`;
@@ -31,22 +36,28 @@ const Figure = ({ name, figure, isBad = false }: { name: string; figure: string;
 	</div>
 );
 
-interface CardProps {
+interface Histories {
+	budgets: BudgetHistory | undefined;
+	history: History | undefined;
+}
+
+interface CardProps extends Histories, Pick<View, "api" | "reload"> {
 	name: string;
 	numbers: DestinationNumbers;
-	history: BudgetHistory | undefined;
 	now: number;
 }
 
-function Card({ name, numbers, history, now }: CardProps) {
-	const { title, lanes, oldestAt, delivered, dead, budget, creationHold, leftOut, refusedNames } = numbers;
-	const sentence = stateSentence(numbers);
+function Card({ name, numbers, budgets, history, now, api, reload }: CardProps) {
+	const { title, lanes, oldestAt, delivered, dead, budget, creationHold, leftOut, refusedNames, wait } = numbers;
+	const sentence = stateSentence(numbers, now);
+	const waiting = waitWords(wait, now);
 	return (
 		<li class="card destination">
 			<h3>
 				{title} <Pill words={stateWords[numbers.state]} />
 			</h3>
 			{sentence && <p class="sentence">{sentence}</p>}
+			{waiting && <p class="sentence">{waiting}</p>}
 			{creationHold && (
 				<p class="sentence">
 					Creates no people, because {reasonWords(creationHold.reason)}. Events of people it does not know wait; the
@@ -67,7 +78,7 @@ function Card({ name, numbers, history, now }: CardProps) {
 			</dl>
 			{budget.map((each) => {
 				const { label, limit, left, perMs } = each;
-				const used = history?.budgets.find(({ destination, site }) => destination === name && site === label);
+				const used = budgets?.budgets.find(({ destination, site }) => destination === name && site === label);
 				return (
 					<div class="budget" key={label}>
 						<p>
@@ -79,23 +90,35 @@ function Card({ name, numbers, history, now }: CardProps) {
 								<div class={left < limit / 10 ? "low" : ""} style={{ width: `${(100 * left) / limit}%` }} />
 							</div>
 						)}
-						{history && used && <BudgetPlot history={history} used={used.used} label={title} />}
+						{budgets && used && <BudgetPlot history={budgets} budget={used} label={title} />}
 					</div>
 				);
 			})}
+			{history && <HistoryPlots history={history} name={name} title={title} />}
+			<Pause api={api} name={name} numbers={numbers} onChange={reload} />
 		</li>
 	);
 }
 
-/** Shows each destination: its state, waiting people, budget, and the requests of the last 24 hours. */
-export function Destinations({ stats, history }: { stats: Stats | undefined; history: BudgetHistory | undefined }) {
+interface Props extends Histories, Pick<View, "api" | "stats" | "reload"> {
+	/** Code of the error for which the plots are not up to date. */
+	error: string | undefined;
+}
+
+/** Shows each destination: its state, waiting people, budget, and numbers of the last 24 hours. */
+export function Destinations({ stats, error, ...shared }: Props) {
 	return (
 		<section aria-labelledby="destinations-title">
-			<h2 id="destinations-title">Destinations</h2>
+			<div class="heading">
+				<h2 id="destinations-title">Destinations</h2>
+				<p class="quiet" role="status">
+					{error !== undefined && `The plots are not up to date. ${errorWords(error)}`}
+				</p>
+			</div>
 			{!stats && <p class="quiet">Loading…</p>}
 			<ul class="cards">
 				{Object.entries(stats?.destinations ?? {}).map(([name, numbers]) => (
-					<Card key={name} name={name} numbers={numbers} history={history} now={stats?.now ?? 0} />
+					<Card key={name} name={name} numbers={numbers} now={stats?.now ?? 0} {...shared} />
 				))}
 			</ul>
 		</section>

@@ -1,10 +1,14 @@
 import { useRef, useState } from "preact/hooks";
 import type { Explanation } from "../../../shared/admin.ts";
 import { codeOf, detailOf } from "./api.ts";
-import type { View } from "./view.ts";
-import { counted, errorWords, reasonWords } from "./words.ts";
+import { Json } from "./json.tsx";
+import { createShow, type View } from "./view.ts";
+import { count, counted, errorWords, reasonWords } from "./words.ts";
 
 const example = '{ "type": "track", "name": "purchase", "data": { "total": 12 } }';
+
+/** The event is the operator's own. */
+const asWritten = createShow(true);
 
 type Explained = Explanation["destinations"][string];
 
@@ -38,13 +42,13 @@ function Destination({ explained }: { explained: Explained }) {
 							<bdi>{request}</bdi>
 						</code>
 						{answer === "unknown_person" && <span class="quiet"> · answered: nobody found</span>}
-						{body && <pre>{JSON.stringify(body, null, 2)}</pre>}
+						{body && <Json value={body} what="what would be sent" show={asWritten} />}
 					</li>
 				))}
 			</ol>
 			{requests.length > 0 && (
 				<p class="quiet">
-					Costs {counted(cost, "request")} of {budget.requests} a {budget.per}.
+					Costs {counted(cost, "request")} of {count(budget.requests)} a {budget.per}.
 				</p>
 			)}
 		</li>

@@ -1,14 +1,26 @@
 import type { Attempt, Journey, JourneyDelivery } from "../../../shared/admin.ts";
+import type { Api } from "./api.ts";
+import { Copy } from "./copy.tsx";
 import { type DeadLetterActions, DeadLetterButtons } from "./dead-letter-actions.tsx";
+import { Exchanges } from "./exchanges.tsx";
+import { Json } from "./json.tsx";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
+import type { Show } from "./view.ts";
+import { counted, deliveryWords, eventWords, outcomeWords, reasonWords, type Titles, waitWords } from "./words.ts";
 
 /** Explains the state of a delivery in a sentence. */
 function sentenceOf(
-	{ destination, state, at, reason, ahead = 0, dueAt, deadLetter }: JourneyDelivery,
-	{ titles, isHeld }: Pick<JourneyProps, "titles" | "isHeld">,
+	{ destination, state, at, reason, ahead = 0, dueAt, deadLetter, wait }: JourneyDelivery,
+	{ titles, isHeld, now }: Pick<JourneyProps, "titles" | "isHeld" | "now">,
 ): string | undefined {
+	function placeOf(): string {
+		if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "is" : "are"} sent first.`;
+		if (wait?.for === "operator")
+			return `An operator has paused ${titles(destination)}: it waits until that is resumed.`;
+		if (isHeld(destination)) return `The event waits until ${titles(destination)} takes requests again.`;
+		return dueAt === undefined ? "This is the person’s next event." : `The next try is at ${timeOf(dueAt)}.`;
+	}
 	const because = reason === undefined ? "" : ` because ${reasonWords(reason)}`;
 	switch (state) {
 		case "delivered":
@@ -16,9 +28,7 @@ function sentenceOf(
 		case "sending":
 			return "A request is under way.";
 		case "waiting":
-			if (ahead > 0) return `${counted(ahead, "event")} of this person ${ahead === 1 ? "is" : "are"} sent first.`;
-			if (isHeld(destination)) return `The event waits until ${titles(destination)} takes requests again.`;
-			return dueAt === undefined ? "This is the person’s next event." : `The next try is at ${timeOf(dueAt)}.`;
+			return [placeOf(), waitWords(wait, now)].filter(Boolean).join(" ");
 		case "dead":
 			return `Given up at ${timeOf(at ?? 0)}${because}${deadLetter?.message === undefined ? "" : `: ${deadLetter.message}`}.`;
 		case "skipped":
@@ -46,14 +56,18 @@ const AttemptLine = ({ at, request, outcome, status, reason, ms }: Attempt) => (
 
 interface JourneyProps {
 	journey: Journey;
+	api: Api;
 	titles: Titles;
+	show: Show;
 	/** Tells whether a destination is paused or waiting. */
 	isHeld(destination: string): boolean;
+	/** Time by the proxy's clock. */
+	now: number;
 	actions: DeadLetterActions;
 }
 
 /** Shows one event from its capture to its deliveries. */
-export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) {
+export function JourneyCard({ journey, api, titles, show, isHeld, now, actions }: JourneyProps) {
 	const { event, person, site, receivedAt, trusted, discarded, deliveries } = journey;
 	const what = eventWords(event);
 	return (
@@ -61,10 +75,12 @@ export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) 
 			<h3>
 				<bdi>{what}</bdi>{" "}
 				<span class="quiet">
-					of <bdi>{person}</bdi> · {site}
+					of <bdi>{show.person(person)}</bdi> · {site}
 				</span>
 			</h3>
-			<p class="quiet id">{event.id}</p>
+			<p class="quiet id">
+				{event.id} <Copy text={event.id} what={`the id of ${what}`} />
+			</p>
 			<ul class="steps">
 				<li>Happened at {timeOf(event.at)}</li>
 				{receivedAt !== undefined && (
@@ -93,17 +109,18 @@ export function JourneyCard({ journey, titles, isHeld, actions }: JourneyProps) 
 						</ol>
 					)}
 					<p>
-						<bdi>{sentenceOf(delivery, { titles, isHeld })}</bdi>
+						<bdi>{show.text(sentenceOf(delivery, { titles, isHeld, now }) ?? "")}</bdi>
 					</p>
 					{delivery.deadLetter && (
 						<DeadLetterButtons actions={actions} which={{ ids: [delivery.deadLetter.id] }} what={what} />
 					)}
 				</div>
 			))}
+			<Exchanges api={api} event={event.id} titles={titles} show={show} />
 			{event.data && (
 				<details>
 					<summary>The event’s data</summary>
-					<pre>{JSON.stringify(event.data, null, 2)}</pre>
+					<Json value={event.data} what={`the data of ${what}`} show={show} />
 				</details>
 			)}
 		</li>

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 import type { Api } from "./api.ts";
+import { addressOf, type Link } from "./link.ts";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
 import type { View } from "./view.ts";
@@ -17,7 +18,7 @@ interface Row extends LiveDelivery {
 }
 
 /** Follows the live stream and connects again when it ends. Shows new rows once a frame. */
-function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
+function useLive(api: Api, isShown: boolean): { rows: Row[]; isConnected: boolean } {
 	const [rows, setRows] = useState<Row[]>([]);
 	const [isConnected, setConnected] = useState(false);
 	useEffect(() => {
@@ -31,17 +32,21 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 				// Each connection begins with the latest requests.
 				shown = [];
 				await api
-					.live((line) => {
-						setConnected(true);
-						waitMs = minWaitMs;
-						if (line.kind !== "delivery") return;
-						last += 1;
-						shown = [{ ...line, key: last }, ...shown].slice(0, maxRows);
-						frame ||= requestAnimationFrame(() => {
-							frame = 0;
-							setRows(shown);
-						});
-					}, leaving.signal)
+					.live(
+						isShown,
+						(line) => {
+							setConnected(true);
+							waitMs = minWaitMs;
+							if (line.kind !== "delivery") return;
+							last += 1;
+							shown = [{ ...line, key: last }, ...shown].slice(0, maxRows);
+							frame ||= requestAnimationFrame(() => {
+								frame = 0;
+								setRows(shown);
+							});
+						},
+						leaving.signal,
+					)
 					.catch(() => {});
 				if (leaving.signal.aborted) return;
 				setConnected(false);
@@ -54,21 +59,24 @@ function useLive(api: Api): { rows: Row[]; isConnected: boolean } {
 			leaving.abort();
 			cancelAnimationFrame(frame);
 		};
-	}, [api]);
+	}, [api, isShown]);
 	return { rows, isConnected };
 }
 
-function What({ events: [first], count }: LiveDelivery) {
+function What({ row: { events, count }, link }: { row: LiveDelivery; link: Link }) {
+	const [first] = events;
 	if (!first) return null;
 	return (
 		<>
-			<bdi>{eventWords(first)}</bdi>
+			<a href={addressOf({ ...link, event: first.id })} title="Its journey, and what was sent and answered">
+				<bdi>{eventWords(first)}</bdi>
+			</a>
 			{count > 1 && <span class="quiet"> and {counted(count - 1, "other")}</span>}
 		</>
 	);
 }
 
-function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
+function LiveRow({ row, titles, link }: { row: Row; titles: Titles; link: Link }) {
 	const { at, person, destination, request, outcome, status, reason, ms } = row;
 	const why = outcome !== "delivered" && outcome !== "unknownPerson" && reason !== undefined;
 	return (
@@ -77,7 +85,7 @@ function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
 				<time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time>
 			</td>
 			<td class="what">
-				<What {...row} />
+				<What row={row} link={link} />
 			</td>
 			<td class="who">
 				<bdi>{person}</bdi>
@@ -102,8 +110,8 @@ function LiveRow({ row, titles }: { row: Row; titles: Titles }) {
 }
 
 /** Shows requests to providers as they happen. */
-export function Live({ api, titles }: View) {
-	const { rows, isConnected } = useLive(api);
+export function Live({ api, titles, link, show }: View) {
+	const { rows, isConnected } = useLive(api, show.isOpen);
 	const [frozen, setFrozen] = useState<Row[]>();
 	const shown = frozen ?? rows;
 	return (
@@ -138,7 +146,7 @@ export function Live({ api, titles }: View) {
 						</thead>
 						<tbody>
 							{shown.map((row) => (
-								<LiveRow key={row.key} row={row} titles={titles} />
+								<LiveRow key={row.key} row={row} titles={titles} link={link} />
 							))}
 						</tbody>
 					</table>

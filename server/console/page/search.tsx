@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { SearchReply, Wanted } from "../../../shared/admin.ts";
 import { codeOf } from "./api.ts";
 import { useDeadLetterActions } from "./dead-letter-actions.tsx";
@@ -26,8 +26,9 @@ function summaryOf({ journeys, isComplete, journal, since }: SearchReply, text: 
 }
 
 /** Searches for an event, or for all events of a person. */
-export function Search({ api, stats, titles, reload }: View) {
+export function Search({ api, stats, titles, reload, link, go, show }: View) {
 	const input = useRef<HTMLInputElement>(null);
+	const summary = useRef<HTMLParagraphElement>(null);
 	const asking = useRef<AbortController | undefined>(undefined);
 	const [found, setFound] = useState<Found>();
 
@@ -52,9 +53,23 @@ export function Search({ api, stats, titles, reload }: View) {
 		reload();
 	});
 
-	function submit(event: SubmitEvent): void {
-		event.preventDefault();
-		void look();
+	// Follows links to an event. A person's name is never part of the page's address.
+	useEffect(() => {
+		const { current } = input;
+		if (link.event === undefined || !current) return;
+		current.value = link.event;
+		void look().then(() => {
+			summary.current?.scrollIntoView({ block: "start" });
+			summary.current?.focus();
+		});
+	}, [link.event]);
+
+	function submit(submitted: SubmitEvent): void {
+		submitted.preventDefault();
+		const text = input.current?.value.trim() ?? "";
+		const event = uuid.test(text) ? text : undefined;
+		go({ event });
+		if (event === undefined || event === link.event) void look();
 	}
 
 	return (
@@ -82,7 +97,7 @@ export function Search({ api, stats, titles, reload }: View) {
 					</div>
 				</form>
 			</search>
-			<p class="quiet" role="status">
+			<p class="quiet" role="status" ref={summary} tabIndex={-1}>
 				{found?.kind === "looking" && "Looking…"}
 				{found?.kind === "failed" && errorWords(found.code)}
 				{found?.kind === "found" && summaryOf(found.reply, found.text)} {actions.message}
@@ -94,8 +109,11 @@ export function Search({ api, stats, titles, reload }: View) {
 							<JourneyCard
 								key={journey.site + journey.person + journey.event.id}
 								journey={journey}
+								api={api}
 								titles={titles}
+								show={show}
 								isHeld={(destination) => (stats?.destinations[destination]?.state ?? "running") !== "running"}
+								now={stats?.now ?? 0}
 								actions={actions}
 							/>
 						))}
@@ -104,6 +122,7 @@ export function Search({ api, stats, titles, reload }: View) {
 						type="button"
 						onClick={() => {
 							setFound(undefined);
+							go({ event: undefined });
 							if (input.current) input.current.value = "";
 							input.current?.focus();
 						}}

@@ -68,7 +68,7 @@ export function SetAside({ api, stats, reload }: View) {
 		if (stuck > 0) {
 			api.setAside().then(
 				(loaded) => isOver || setPage(loaded),
-				() => {},
+				(error) => isOver || setMessage(`Not loaded. ${errorWords(codeOf(error))}`),
 			);
 		}
 		return () => {
@@ -91,8 +91,10 @@ export function SetAside({ api, stats, reload }: View) {
 
 	async function more(): Promise<void> {
 		if (page?.cursor === undefined) return;
-		const next = await api.setAside(page.cursor).catch(() => undefined);
-		if (next) setPage({ items: [...page.items, ...next.items], cursor: next.cursor });
+		await api.setAside(page.cursor).then(
+			(next) => setPage({ items: [...page.items, ...next.items], cursor: next.cursor }),
+			(error) => setMessage(`Not loaded. ${errorWords(codeOf(error))}`),
+		);
 	}
 
 	const actions: Actions = {

@@ -1,5 +1,5 @@
-import type { Attempt, EventBrief, JourneyDelivery, Stats } from "../../../shared/admin.ts";
-import { duration } from "./times.ts";
+import type { Attempt, EventBrief, JourneyDelivery, Stats, Wait } from "../../../shared/admin.ts";
+import { duration, locale, whenOf } from "./times.ts";
 
 /** The tone of a text, shown as a colour. The text must say the same without it. */
 export type Tone = "good" | "wait" | "bad" | "quiet";
@@ -7,7 +7,7 @@ export type Tone = "good" | "wait" | "bad" | "quiet";
 /** A destination's name for people, by its name in the API: `crisp` is "Crisp". */
 export type Titles = (destination: string) => string;
 
-export const count = (number: number): string => number.toLocaleString();
+export const count = (number: number): string => number.toLocaleString(locale);
 export const counted = (number: number, one: string, many = `${one}s`): string =>
 	`${count(number)} ${number === 1 ? one : many}`;
 
@@ -76,17 +76,43 @@ export function reasonWords(reason: string): string {
 	return status === undefined ? (reasons[reason] ?? `“${reason}”`) : `the provider answered ${status}`;
 }
 
+/** Words for what a destination's events wait for. Empty where its state says it. */
+const causes: Record<Wait["for"], string> = {
+	turn: "",
+	retry: "All wait for another attempt: ",
+	budget: "They wait for the budget, which refills evenly: ",
+	reserve: "The rest of the budget is kept for the backend’s events: ",
+	limit: "",
+	pause: "",
+	operator: "",
+};
+
+/** Time from which it is worth telling when a backlog will be done, ms. */
+const shortMs = 60_000;
+
+/** Tells when the next request goes and when all are sent. Undefined if an operator must act, or it is a matter of moments. */
+export function waitWords(wait: Wait | undefined, now: number): string | undefined {
+	if (wait?.nextAt === undefined) return undefined;
+	if (wait.doneAt === undefined) return `Next request at ${whenOf(wait.nextAt, now)}.`;
+	const done = `at this rate done by ${whenOf(wait.doneAt, now)}.`;
+	const cause = causes[wait.for];
+	if (wait.nextAt > now) return `${cause}${cause ? "next" : "Next"} request at ${whenOf(wait.nextAt, now)}, ${done}`;
+	return wait.doneAt - now < shortMs ? undefined : `Requests are being sent, ${done}`;
+}
+
 /** Number of events, and when the first and the last of them happened, ms since the epoch. */
 export interface Ages {
 	count: number;
 	oldest: number;
 	newest: number;
+	/** True if there are more than were counted. */
+	isAtLeast?: boolean;
 }
 
 /** Tells how old events are, in a sentence. */
-export function agesWords({ count, oldest, newest }: Ages, now: number): string {
+export function agesWords({ count, oldest, newest, isAtLeast }: Ages, now: number): string {
 	const [longest, shortest] = [duration(now - oldest), duration(now - newest)];
-	return `${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
+	return `${isAtLeast ? "At least " : ""}${counted(count, "event")} happened ${longest === shortest ? "" : `between ${shortest} and `}${longest} ago.`;
 }
 
 /** Tells how many batches were set aside; undefined for none. */

@@ -1,4 +1,13 @@
-import { type DeadLetterQuery, isNamed, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
+import {
+	type DeadLetterQuery,
+	isNamed,
+	type NewDeadLetter,
+	orderOf,
+	pageOf,
+	rangeOf,
+	readCursor,
+	replayed,
+} from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
@@ -47,7 +56,8 @@ const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON desti
 	AND ($3::bigint[] IS NULL OR dead_letter.id = ANY($3))
 	AND ($4::bigint IS NULL OR last_at >= $4) AND ($5::bigint IS NULL OR last_at < $5)
 	AND ($6::text[] IS NULL OR person = ANY($6))
-	AND dead_letter.id > $7 AND dead_letter.id <= $8 ORDER BY dead_letter.id`;
+	AND dead_letter.id > $7 AND dead_letter.id <= $8`;
+const oldestFirst = "ORDER BY dead_letter.id";
 const values = ({ destination, reason, ids, since, before, people }: DeadLetterSelection, { after, last }: Range) => [
 	destination,
 	reason === undefined ? undefined : storable(reason),
@@ -60,13 +70,12 @@ const values = ({ destination, reason, ids, since, before, people }: DeadLetterS
 ];
 
 /** Finds the last id to look at in a step after another, so that a step stays short; undefined if it is the last of all. */
-async function endAfter(run: Run, after: number, { ids }: DeadLetterSelection): Promise<number | undefined> {
+async function endAfter(run: Run, start: number, { ids }: DeadLetterSelection, newestFirst = false) {
 	if (ids) return undefined;
-	const [next] = await run(
-		`SELECT id FROM eventferry.dead_letter WHERE id > $1 ORDER BY id LIMIT 1 OFFSET ${stepSize}`,
-		[after],
-	);
-	return next && Number(next.id) - 1;
+	const [order, isLater] = orderOf(newestFirst);
+	const where = `WHERE id ${isLater} $1 ORDER BY id ${order} LIMIT 1 OFFSET ${stepSize}`;
+	const [next] = await run(`SELECT id FROM eventferry.dead_letter ${where}`, [start]);
+	return next && Number(next.id) + (newestFirst ? 1 : -1);
 }
 
 export function createDeadLetters({ database, destinations, counters, notice, now }: Shared, exclusively: Exclusively) {
@@ -105,7 +114,7 @@ export function createDeadLetters({ database, destinations, counters, notice, no
 			const { after, named } = await exclusively(async (run) => {
 				const end = Math.min((await endAfter(run, range.after, selection)) ?? range.last, range.last);
 				const found = await run(
-					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
+					`SELECT dead_letter.*, site, name ${chosen} ${oldestFirst} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
 					values(selection, { after: range.after, last: end }),
 				);
 				const named = found.filter(isNamed(selection.name, restored));
@@ -126,14 +135,15 @@ export function createDeadLetters({ database, destinations, counters, notice, no
 	}
 
 	return {
-		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const after = readCursor(cursor);
-			const end = await endAfter(database.run, after, selection);
+		async deadLetters({ limit, cursor, newestFirst = false, ...selection }: DeadLetterQuery) {
+			const start = readCursor(cursor, newestFirst);
+			const end = await endAfter(database.run, start, selection, newestFirst);
+			const [order] = orderOf(newestFirst);
 			const most = selection.name === undefined ? limit : stepSize;
 			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at
-				${chosen} LIMIT $9`,
-				[...values(selection, { after, last: end ?? Number.MAX_SAFE_INTEGER }), most + 1],
+				${chosen} ORDER BY dead_letter.id ${order} LIMIT $9`,
+				[...values(selection, rangeOf(start, end, newestFirst)), most + 1],
 			);
 			return pageOf(rows.filter(isNamed(selection.name, restored)), { limit, end, read: restored });
 		},

@@ -166,7 +166,7 @@ export async function openPostgres(url: string, { maxBytes }: { maxBytes?: numbe
 			leases.closed(settlement.lease, settlement.failed?.dueAt ?? settlement.postponedTo);
 			return settled;
 		},
-		hold: createHolds(shared),
+		...createHolds(shared),
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
 		async expire(request) {

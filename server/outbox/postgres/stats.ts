@@ -1,3 +1,4 @@
+import { budgetStateOf } from "../budget-window.ts";
 import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Room } from "./room.ts";
@@ -21,8 +22,10 @@ export function createStats({ database }: Shared, room: Room) {
 			GROUP BY site, destination, name ORDER BY site, destination, name`,
 				),
 				run(
-					`SELECT site, name, used, window_start,
-			(SELECT min(owed_since) FROM eventferry.lane WHERE lane.destination = destination.id) AS oldest_at
+					`SELECT site, name, used, window_start, tokens, refilled_at,
+			(SELECT min(owed_since) FROM eventferry.lane WHERE lane.destination = destination.id) AS oldest_at,
+			CASE WHEN (SELECT id FROM eventferry.lane WHERE lane.destination = destination.id AND NOT behind AND NOT asleep LIMIT 1)
+				IS NULL THEN (SELECT min(due_at) FROM eventferry.lane WHERE lane.destination = destination.id AND asleep) END AS next_due_at
 			FROM eventferry.destination`,
 				),
 			]),
@@ -31,8 +34,9 @@ export function createStats({ database }: Shared, room: Room) {
 			const row = destinations.find((each) => each.site === site && each.name === name);
 			const hasBudget = row !== undefined && row.window_start !== null;
 			return {
-				...(hasBudget && { budget: { used: Number(row.used), windowStart: Number(row.window_start) } }),
+				...(hasBudget && { budget: budgetStateOf(row) }),
 				oldestAt: optionalNumber(row?.oldest_at),
+				nextDueAt: optionalNumber(row?.next_due_at),
 			};
 		}
 		return {

@@ -1,5 +1,14 @@
 import type { SQLInputValue } from "node:sqlite";
-import { type DeadLetterQuery, isNamed, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
+import {
+	type DeadLetterQuery,
+	isNamed,
+	type NewDeadLetter,
+	orderOf,
+	pageOf,
+	rangeOf,
+	readCursor,
+	replayed,
+} from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
@@ -40,10 +49,12 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 	];
 
 	/** Last id to look at in one step after another, so that a step stays short. Undefined if it is the last of all. */
-	function endAfter(after: number, { ids }: DeadLetterSelection): number | undefined {
+	function endAfter(start: number, { ids }: DeadLetterSelection, newestFirst = false): number | undefined {
 		if (ids) return undefined;
-		const next = get(`SELECT id FROM dead_letter WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${stepSize}`, [after]);
-		return next && Number(next.id) - 1;
+		const [order, isLater] = orderOf(newestFirst);
+		const where = `WHERE id ${isLater} ? ORDER BY id ${order} LIMIT 1 OFFSET ${stepSize}`;
+		const next = get(`SELECT id FROM dead_letter ${where}`, [start]);
+		return next && Number(next.id) + (newestFirst ? 1 : -1);
 	}
 
 	const begin = (): Step => ({
@@ -82,16 +93,16 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 			);
 		},
 
-		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const after = readCursor(cursor);
-			const end = endAfter(after, selection);
+		deadLetters({ limit, cursor, newestFirst = false, ...selection }: DeadLetterQuery) {
+			const start = readCursor(cursor, newestFirst);
+			const end = endAfter(start, selection, newestFirst);
+			const { after, last } = rangeOf(start, end, newestFirst);
+			const [order] = orderOf(newestFirst);
 			const most = selection.name === undefined ? limit : stepSize;
-			const rows = all(`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?7 AND id <= ?8 ORDER BY id LIMIT ?9`, [
-				...values(selection),
-				after,
-				end ?? Number.MAX_SAFE_INTEGER,
-				most + 1,
-			]);
+			const rows = all(
+				`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?7 AND id <= ?8 ORDER BY id ${order} LIMIT ?9`,
+				[...values(selection), after, last, most + 1],
+			);
 			return pageOf(rows.filter(isNamed(selection.name)), { limit, end });
 		},
 

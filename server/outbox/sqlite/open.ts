@@ -140,6 +140,7 @@ export async function openSqlite(file: string, { maxBytes }: { maxBytes?: number
 		settle: ({ lease: { destination, lane, number, person }, ...rest }) =>
 			ask.settle({ lease: { destination, lane, number, person }, ...rest }),
 		hold: ask.hold,
+		holdOf: ask.holdOf,
 		advance: ask.advance,
 		budgetUse: ask.budgetUse,
 		expire: ask.expire,

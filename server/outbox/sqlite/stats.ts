@@ -1,3 +1,4 @@
+import { budgetStateOf } from "../budget-window.ts";
 import { optionalNumber } from "../row.ts";
 import { type OutboxStats, tally } from "../tally.ts";
 import type { Shared } from "./shared.ts";
@@ -5,11 +6,15 @@ import type { Shared } from "./shared.ts";
 export function createStats({ get, idOf, counters, room }: Shared) {
 	/** Looks up the statistics of a destination that are not counters. */
 	function current(site: string, name: string) {
-		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [idOf(site, name)]);
-		const budget = get("SELECT used, window_start FROM budget WHERE site = ? AND destination = ?", [site, name]);
+		const id = idOf(site, name);
+		const oldest = get("SELECT min(owed_since) AS at FROM lane WHERE destination = ?", [id]);
+		const ready = get("SELECT id FROM lane WHERE destination = ? AND due_at = 0 AND behind = 0 LIMIT 1", [id]);
+		const due = ready ?? get("SELECT min(due_at) AS at FROM lane WHERE destination = ? AND due_at > 0", [id]);
+		const budget = get("SELECT * FROM budget WHERE site = ? AND destination = ?", [site, name]);
 		return {
-			...(budget && { budget: { used: Number(budget.used), windowStart: Number(budget.window_start) } }),
+			...(budget && { budget: budgetStateOf(budget) }),
 			oldestAt: optionalNumber(oldest?.at),
+			nextDueAt: optionalNumber(due?.at),
 		};
 	}
 

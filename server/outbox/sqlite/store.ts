@@ -36,6 +36,7 @@ export function createSqliteStore(db: DatabaseSync, options?: RoomOptions) {
 		take: leases.take,
 		settle: createSettling(shared, ends),
 		hold: holds.hold,
+		holdOf: holds.holdOf,
 		advance: budgets.advance,
 		budgetUse: budgets.budgetUse,
 		expire: createExpiry(shared, ends),

@@ -83,6 +83,13 @@ function element(tag, className, text) {
 	return made;
 }
 
+/** Names the event in a request's body, wherever its provider wants it. */
+const nameOf = (body) =>
+	body?.text ??
+	body?.event?.generic?.generic?.event_name ??
+	Object.keys(body?.event ?? {})[0] ??
+	(typeof body?.customer === "number" ? body.name : undefined);
+
 function showRequest({ at, destination, method, path, query, headers, body, status }) {
 	const row = element("li", `request ${destination}`, "");
 	const line = element("p", "line", "");
@@ -92,10 +99,15 @@ function showRequest({ at, destination, method, path, query, headers, body, stat
 		element("span", ok ? "status ok" : "status", status ?? "no answer"),
 		element("time", "", new Date(at).toLocaleTimeString("en-GB")),
 	);
-	row.append(line, element("p", "path", `${method} ${path}${query ? `?${query}` : ""}`));
-	if (headers.authorization) row.append(element("p", "header", `authorization: ${headers.authorization}`));
+	// Ids of accounts say nothing to a reader, and break lines on a phone.
+	const shown = decodeURIComponent(path).replace(/[\da-f-]{36}/, "…");
+	row.append(line, element("p", "path", `${method} ${shown}${query ? `?${query}` : ""}`));
+	const details = element("details", "", "");
+	details.append(element("summary", "", nameOf(body) ?? "What was sent"));
+	if (headers.authorization) details.append(element("p", "header", `authorization: ${headers.authorization}`));
 	if (body !== undefined)
-		row.append(element("pre", "", typeof body === "string" ? body : JSON.stringify(body, null, 2)));
+		details.append(element("pre", "", typeof body === "string" ? body : JSON.stringify(body, null, 2)));
+	if (details.children.length > 1) row.append(details);
 	const log = find("#log");
 	log.prepend(row);
 	if (log.children.length > maxRequests) log.lastElementChild.remove();

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { search } from "../../../server/admin/search.ts";
+import type { RunningDestination } from "../../../server/delivery/start-delivery.ts";
 import { eventKey } from "../../../server/ingest/claims.ts";
 import { createActivity } from "../../../server/observe/activity.ts";
 import { sealBatch } from "../../../server/outbox/journal-row.ts";
@@ -7,6 +8,7 @@ import type { DeadLetter, Outbox, OwedDelivery } from "../../../server/outbox/ou
 import { storedEvent } from "../../support/one-event.ts";
 
 const destination = { site: "site", name: "x" };
+const running = { destination } as RunningDestination;
 const ada = { email: "ada@example.com" };
 
 /** A store with endless dead letters and waiting events. Counts the queries for each. */
@@ -22,13 +24,15 @@ function endless(letters: DeadLetter[] = []) {
 			asked.letters += 1;
 			return { items: letters, cursor: String(asked.letters) };
 		},
-		stats: async () => ({ journal: 0 }),
+		stats: async () => ({ journal: 0, destinations: [] }),
 	} as unknown as Outbox;
 	return { asked, outbox };
 }
 const around = (outbox: Outbox, signal: AbortSignal) => ({
 	outbox,
-	destinations: [destination],
+	running: [running],
+	now: () => 1,
+	requestsPerEvent: () => 1,
 	activity: createActivity({ labelOf: () => "shop", now: () => 1 }),
 	labelOf: () => "shop",
 	skipped: () => [],
@@ -63,7 +67,7 @@ it("a delivery that was discarded alone is shown as skipped there, and the event
 	const outbox = {
 		findOwed: async () => [],
 		deadLetters: async () => ({ items: [] }),
-		stats: async () => ({ journal: 0 }),
+		stats: async () => ({ journal: 0, destinations: [] }),
 	} as unknown as Outbox;
 	const options = around(outbox, new AbortController().signal);
 	const stored = storedEvent({ person: ada, name: "purchase" });
@@ -100,7 +104,7 @@ it("an event behind more waiting events than a search reads is shown as waiting,
 	const outbox = {
 		findOwed: async () => owed,
 		deadLetters: async () => ({ items: [] }),
-		stats: async () => ({ journal: 0 }),
+		stats: async () => ({ journal: 0, destinations: [] }),
 	} as unknown as Outbox;
 	const options = around(outbox, new AbortController().signal);
 	const last = { ...storedEvent({ person: ada, name: "last" }), receivedAt: Date.now() + 1_000 };

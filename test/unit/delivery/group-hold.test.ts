@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGroupHold, type GroupHold } from "../../../server/delivery/group-hold.ts";
-import type { DestinationState, Hold } from "../../../server/delivery/hold.ts";
+import type { Hold } from "../../../server/delivery/hold.ts";
+import type { DestinationState } from "../../../server/delivery/state.ts";
 import type { Outbox } from "../../../server/outbox/outbox.ts";
 import { openSqlite } from "../../../server/outbox/sqlite/open.ts";
 import type { PlannedRequest } from "../../../server/providers/provider.ts";
@@ -152,5 +153,29 @@ describe("a hold shared by several processes", () => {
 		const other = joinGroup();
 		await look(other);
 		expect(other.until()).toBe(60_000);
+	});
+
+	it("of an operator is endless, also for a fresh process, and is read by one that waits and leases nothing", async () => {
+		const [ada, fresh] = [joinGroup(), joinGroup()];
+		expect(await ada.order((each) => each.pauseByOperator(now))).toBe(true);
+		now = 1_000;
+		expect(await fresh.readWhileWaiting(3_600_000)).toBe(now);
+		expect([fresh.state(), fresh.until()]).toEqual([
+			{ kind: "paused", reason: "operator", since: 0 },
+			Number.POSITIVE_INFINITY,
+		]);
+		now = 10 * 86_400_000;
+		expect([ada.until(), fresh.until()]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+		expect(await fresh.probe()).toBe(false);
+		await ada.order((each) => each.resume(now));
+		await look(fresh);
+		expect([ada.state(), fresh.state()]).toEqual([{ kind: "running" }, { kind: "running" }]);
+	});
+
+	it("that an operator orders and the store cannot keep is an error, and later changes are made", async () => {
+		const hold = joinGroup();
+		await outbox.close();
+		await expect(hold.order((each) => each.pauseByOperator(now))).rejects.toThrow("closed");
+		expect([hold.isChanging(), hold.state()]).toEqual([false, { kind: "running" }]);
 	});
 });

@@ -86,4 +86,37 @@ describe("a destination", () => {
 		later.answered(90_000);
 		expect(later.stored()).toBeUndefined();
 	});
+
+	describe("paused by an operator", () => {
+		it("stays paused whatever is answered, and through the store, until it is resumed", () => {
+			const before = createHold(daily);
+			before.pauseByOperator(5);
+			before.pauseByOperator(9);
+			const hold = createHold(daily, before.stored());
+			hold.answered(10);
+			hold.wait("quota", 1, 11);
+			hold.answered(60_000);
+			expect([hold.state(), hold.until()]).toEqual([
+				{ kind: "paused", reason: "operator", since: 5 },
+				Number.POSITIVE_INFINITY,
+			]);
+			hold.resume(60_001);
+			expect([hold.state(), hold.until(), hold.stored()]).toEqual([{ kind: "running" }, 0, undefined]);
+		});
+
+		it("goes on with the limit that the provider named before, once it is resumed", () => {
+			const hold = createHold(daily);
+			hold.wait("quota", 60_000, 0);
+			hold.pauseByOperator(1);
+			hold.resume(2);
+			expect(hold.state()).toEqual({ kind: "waiting", reason: "quota", until: 60_000 });
+		});
+	});
+
+	it("that paused by itself is probed at once when an operator resumes it", () => {
+		const hold = createHold(daily);
+		hold.pause("invalid_session", 0);
+		hold.resume(7);
+		expect([hold.until(), hold.probing(), hold.isPaused()]).toEqual([7, true, true]);
+	});
 });

@@ -75,6 +75,8 @@ export const running: GroupHold = {
 	stored: () => undefined,
 	seen: () => {},
 	tell: async () => {},
+	readWhileWaiting: async (until) => until,
+	order: async () => true,
 };
 
 /** Fails the test if the notice is a fault. */

@@ -26,7 +26,21 @@ it("a take refused because of an unknown hold learns of the hold, and is due aga
 	const context = contextOf({ outbox });
 	const takes = createTakes(context, openLeases, createPurse(context), hold);
 	await takes.take(4);
-	expect([known, takes.readyAt(), openLeases.all()]).toEqual([stored, 0, []]);
+	expect([known, takes.due(0) > 0, openLeases.all()]).toEqual([stored, true, []]);
 	await takes.take(4);
-	expect([takes.readyAt(), openLeases.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
+	expect([takes.idleUntil(0), openLeases.all()]).toMatchObject([60_000, [{ lease: { lane: 1 } }]]);
+});
+
+it("a take that becomes due while the loop looks is not missed", async () => {
+	let now = 0;
+	const context = contextOf({ now: () => now++ });
+	const takes = createTakes(
+		context,
+		createOpenLeases({ isShared: false, now: () => now }),
+		createPurse(context),
+		running,
+	);
+	await takes.take(1).catch(() => {});
+	takes.readyFrom(5);
+	expect([takes.due(4), takes.idleUntil(4)]).toEqual([0, 5]);
 });

@@ -1,9 +1,13 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Notice } from "../../../server/delivery/dispatcher.ts";
 import { createActivity } from "../../../server/observe/activity.ts";
 import { sealBatch } from "../../../server/outbox/journal-row.ts";
+import { noteAnswer } from "../../../server/providers/answers.ts";
+import type { Plan } from "../../../server/providers/provider.ts";
 import type { LiveDelivery } from "../../../shared/admin.ts";
 import { storedEvent } from "../../support/one-event.ts";
+
+type Step = Extract<Notice, { kind: "step" }>;
 
 const destination = { site: "site", name: "x" };
 const ada = { email: "ada@example.com" };
@@ -88,4 +92,50 @@ it("a forgotten person's activity is deleted, and requests still under way are n
 	activity.forget({ site: "site", people: ["email:ada@example.com"] });
 	activity.stepped(destination, step(1, { isSettled: false, ended: undefined }));
 	expect(Object.values(activity.remembered()).map(({ length }) => length)).toEqual([0, 0, 0]);
+});
+
+describe("requests and answers", () => {
+	const watching = (keepsBodies = true) => createActivity({ labelOf: () => "shop.example", now: () => 1, keepsBodies });
+	const sent = (body: Record<string, unknown>, more: Partial<Step> = {}) => {
+		const base = step(1) as Step;
+		const request = { ...(base.result.plan as Extract<Plan, { kind: "send" }>).request, body };
+		noteAnswer(request, "x".repeat(70_000));
+		return { ...base, result: { ...base.result, plan: { ...base.result.plan, request } as Plan }, ...more };
+	};
+	const idOf = ({ events: [first] }: Step) => first?.event.id ?? "";
+
+	it("are remembered with their event, clipped, and only where operators may see them", () => {
+		const each = sent({ text: "y".repeat(20_000) });
+		const [activity, closed] = [watching(), watching(false)];
+		for (const one of [activity, closed]) one.stepped(destination, each);
+		const [kept] = activity.exchanges(idOf(each));
+		expect([kept?.sent?.length, kept?.answer?.length]).toEqual([16_384, 16_384]);
+		expect([activity.exchanges(crypto.randomUUID()), closed.exchanges(idOf(each))]).toEqual([[], []]);
+	});
+
+	it("are bounded in number and in bytes, the oldest going first", () => {
+		for (const [size, most] of [
+			[1, 2_000],
+			[16_000, 125],
+		] as const) {
+			const activity = watching();
+			const all = Array.from({ length: most + 100 }, (_, at) => sent({ text: "y".repeat(size) }, { at }));
+			for (const each of all) activity.stepped(destination, each);
+			const kept = all.filter((each) => activity.exchanges(idOf(each)).length > 0);
+			expect(kept.length).toBeLessThanOrEqual(most);
+			expect(kept.at(-1)).toBe(all.at(-1));
+			expect(activity.exchanges(idOf(all[0] as Step))).toEqual([]);
+		}
+	});
+
+	it("of a forgotten person are deleted, and those under way are not remembered", () => {
+		const activity = watching();
+		const each = sent({ a: 1 });
+		activity.stepped(destination, each);
+		activity.forget({ site: "other", people: [each.person] });
+		expect(activity.exchanges(idOf(each))).toHaveLength(1);
+		activity.forget({ site: "site", people: [each.person] });
+		activity.stepped(destination, { ...each, isSettled: false });
+		expect(activity.exchanges(idOf(each))).toEqual([]);
+	});
 });

@@ -356,7 +356,7 @@ class Model {
 			return [
 				{
 					destination,
-					...(budget && { budget: { used: budget.used, windowStart: budget.windowStart } }),
+					...(budget && { budget: { ...budget, tokens: expect.closeTo(budget.tokens) } }),
 					owed: lanes.reduce((sum, { entries }) => sum + entries.length, 0),
 					lanes: lanes.length,
 					oldestAt: lanes.length > 0 ? expect.any(Number) : undefined,
@@ -388,6 +388,12 @@ export interface Real {
 	outbox: Outbox;
 	reopen(): Promise<Outbox>;
 }
+
+/** Leaves out when lanes are due, as the stores notice the ends of waits and leases at different times. */
+const withoutDue = ({ destinations, ...stats }: OutboxStats) => ({
+	...stats,
+	destinations: destinations.map(({ nextDueAt: _, ...rest }) => rest),
+});
 
 async function fannedOut(outbox: Outbox): Promise<void> {
 	// Each call is answered between two transactions of the fan-out, so the loop ends.
@@ -429,7 +435,7 @@ function command(name: string, run: (model: Model, real: Real) => Promise<void>)
 		check: () => true,
 		async run(model, real) {
 			await run(model, real);
-			expect(await real.outbox.stats()).toEqual(model.stats());
+			expect(withoutDue(await real.outbox.stats())).toEqual(model.stats());
 		},
 		toString: () => name,
 	};
@@ -793,7 +799,7 @@ async function drain(model: Model, real: Real): Promise<void> {
 		}
 	}
 	await sameDead(model, real);
-	expect(await real.outbox.stats()).toEqual(model.stats());
+	expect(withoutDue(await real.outbox.stats())).toEqual(model.stats());
 }
 
 /** Compares an outbox with the plain model in random sequences of commands. `openFresh` opens an empty store. */

@@ -453,7 +453,18 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 		it("reports its use in the current window", async () => {
 			await append([event("ada", "1")]);
 			await advance(4, 1_500);
-			expect((await outbox.stats()).destinations[0]?.budget).toEqual({ used: 4, windowStart: 1_000 });
+			expect((await outbox.stats()).destinations[0]?.budget).toMatchObject({ used: 4, windowStart: 1_000 });
+		});
+
+		it("reports when the first lane is due, if all lanes wait for another attempt", async () => {
+			const dueAt = async () => (await outbox.stats()).destinations[0]?.nextDueAt;
+			await append([event("ada", "1"), event("bob", "2")]);
+			expect(await dueAt()).toBeUndefined();
+			const [first, second] = await take(0);
+			await outbox.settle({ lease: first as Lease, now: 0, failed: { dueAt: 700 } });
+			expect(await dueAt()).toBeUndefined();
+			await outbox.settle({ lease: second as Lease, now: 0, failed: { dueAt: 900 } });
+			expect(await dueAt()).toBe(700);
 		});
 
 		it("reports its use of the last day in slots of ten minutes, even across a restart", async () => {
@@ -494,6 +505,13 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(await change(undefined, "b")).toEqual({ changed: false, hold: "a" });
 			expect(await change("a", undefined)).toEqual({ changed: true, hold: undefined });
 			expect(await change("a", "b")).toEqual({ changed: false, hold: undefined });
+		});
+
+		it("can be read, by itself", async () => {
+			expect(await outbox.holdOf(crisp)).toBeUndefined();
+			await change(undefined, "a");
+			expect(await outbox.holdOf(crisp)).toBe("a");
+			expect(await outbox.holdOf({ ...crisp, site: "another" })).toBeUndefined();
 		});
 
 		it("is set by exactly one of many concurrent callers", async () => {
@@ -1148,6 +1166,20 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 					pages.push(await outbox.deadLetters({ limit: 1, ...selection, cursor }));
 				expect(pages.map(({ items }) => items.length)).toEqual([0, 0, 1]);
 			}
+			const names: string[] = [];
+			let cursor: string | undefined;
+			do {
+				const page = await outbox.deadLetters({ limit: 300, cursor, newestFirst: true });
+				names.push(...page.items.map(({ body }) => body));
+				cursor = page.cursor;
+			} while (cursor !== undefined);
+			expect(names).toEqual(bodies.toReversed());
+			const [first] = bodies;
+			const old = { limit: 1, newestFirst: true, name: "0" };
+			let found = await outbox.deadLetters(old);
+			while (found.items.length === 0 && found.cursor)
+				found = await outbox.deadLetters({ ...old, cursor: found.cursor });
+			expect(found.items.map(({ body }) => body)).toEqual([first]);
 			expect((await outbox.deadLetters({ limit: 1, reason: "other" })).items).toEqual([]);
 			const { items } = await outbox.deadLetters({ limit: 500 });
 			expect(items.map(({ body }) => body)).toEqual(bodies.slice(0, 500));

@@ -43,7 +43,7 @@ describe("the statistics of a store", () => {
 
 	it("ask once per destination for figures that no counter holds", () => {
 		const asked: string[] = [];
-		const budget = { used: 1, windowStart: 2 };
+		const budget = { used: 1, windowStart: 2, tokens: 3, refilledAt: 4 };
 		const counters = [counter("shop", "crisp", "owed", 1), counter("shop", "crisp", "dead", 1)];
 		const { destinations } = tally(counters, (site, name) => {
 			asked.push(`${site} ${name}`);
