@@ -41,14 +41,22 @@ const options = (circumstances: Circumstances) => ({
 			isStore,
 			"must be sqlite: and a file, for example sqlite:./eventferry.db, or the URL of a PostgreSQL database, for example postgres://user:password@host/database (percent-encoded: %40 for an @ in the password)",
 		)
+		.refine(
+			(store) => !/\/\/user:password@host\//.test(store),
+			"is still the address of an example: name your own database, with its user and password",
+		)
 		.default("sqlite:./eventferry.db"),
-	/** Secret for `/admin/*`. Without it these routes refuse every request. */
+	/** Secret for `/admin/*`, best 32 random characters or more. Without it these routes refuse every request. */
 	adminToken: bearerToken("a secret for /admin").optional(),
-	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */
+	/**
+	 * Proxies in front whose `X-Forwarded-For` is believed: their number (`1`, or `true`), or their addresses (`loopback`,
+	 * `10.0.0.0/8`); default none.
+	 */
 	trustProxy: trustProxy.optional(),
 	/**
-	 * Bytes that events, people and dead letters may take: a number, or text such as `512M`; default `4G`. Beyond, events
-	 * are answered 503. The last fifth is for the backend, verified visitors and web hooks.
+	 * Bytes that events, people and dead letters may take: a number, or one with `k`, `M` or `G` of 1,024, such as
+	 * `512M`; default `4G`. Beyond, events are answered 503. The last fifth is for the backend, verified visitors and web
+	 * hooks.
 	 */
 	maxStoreBytes: size(1_048_576, "must be 1048576 (1 MB) or more").default(4_294_967_296),
 	/** Limits of requests and bytes a minute. */

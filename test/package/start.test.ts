@@ -1,0 +1,135 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { afterAll, expect, test } from "vitest";
+import { startSandbox } from "../../server/sandbox/index.ts";
+import { launchChromium } from "../browser/chromium.ts";
+import { blocksOf } from "../support/readme.ts";
+import { temporaryFolder } from "../support/served.ts";
+
+const run = promisify(execFile);
+const { path: folder, remove } = temporaryFolder();
+const started: ChildProcess[] = [];
+afterAll(async () => {
+	for (const child of started.filter(({ exitCode }) => exitCode === null)) {
+		const ended = once(child, "exit");
+		// The shell's whole group, as Ctrl-C would.
+		process.kill(-(child.pid ?? 0), "SIGTERM");
+		await ended;
+	}
+	remove();
+});
+
+async function freePort(): Promise<string> {
+	const server = createServer().listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as AddressInfo;
+	server.close();
+	await once(server, "close");
+	return String(port);
+}
+
+test("the start page, word for word, leads from nothing to an event at each provider, and to one from a page", async () => {
+	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder]);
+	const { version } = JSON.parse(await readFile("package.json", "utf8"));
+	const project = join(folder, "project");
+	await mkdir(join(project, "page"), { recursive: true });
+	const sandbox = await startSandbox();
+	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
+	const keys: Record<string, string> = {
+		CRISP_WEBSITE_ID: crisp.websiteId,
+		CRISP_IDENTIFIER: crisp.identifier,
+		CRISP_KEY: crisp.key,
+		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
+		VIBETRACE_API_KEY: vibetrace.apiKey,
+	};
+	const [proxyPort, pagePort] = [await freePort(), await freePort()];
+	/** The page's text, with the tarball, the sandbox's keys and free ports in their places. */
+	const ours = (text: string) =>
+		text
+			.replace("npm install eventferry express", `npm install ../eventferry-${version}.tgz express`)
+			.replaceAll(/^(\w+)=…$/gm, (line, name) => (keys[name] ? `${name}=${keys[name]}` : line))
+			.replaceAll("8788", proxyPort)
+			.replaceAll("8080", pagePort);
+	const env = {
+		HOME: folder,
+		PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+		...Object.fromEntries(["audit", "fund"].map((name) => [`npm_config_${name}`, "false"])),
+		npm_config_prefer_offline: "true",
+		npm_config_cache: (await run("npm", ["config", "get", "cache"])).stdout.trim(),
+		npm_config_registry: (await run("npm", ["config", "get", "registry"])).stdout.trim(),
+		npm_config_omit: "peer",
+	};
+	/** What the first terminal has set before the proxy is started in it. */
+	let before = "";
+	const start = (script: string) => {
+		const child = spawn("sh", ["-ec", script], {
+			cwd: project,
+			env,
+			detached: true,
+			stdio: ["ignore", "pipe", "inherit"],
+		});
+		started.push(child);
+		return child;
+	};
+	const outputs: string[] = [];
+	const chromium = await launchChromium();
+	try {
+		for (const { language, text } of blocksOf("docs/start.md")) {
+			const script = ours(text);
+			if (language === "html") await writeFile(join(project, "page/index.html"), script);
+			else if (script.includes("eventferry serve")) {
+				const [line] = await once(createInterface(start(before + script).stdout), "line");
+				expect(line).toBe(`eventferry listening on http://127.0.0.1:${proxyPort}`);
+				before = "";
+			} else if (script.includes("express.static")) start(script);
+			else {
+				if (script.includes("eventferry check")) {
+					const bases = Object.entries(sandbox.destinations);
+					const lines = bases.map(([name, { baseUrl }]) => `${name.toUpperCase()}_BASE_URL=${baseUrl}\n`);
+					await appendFile(
+						join(project, ".env"),
+						`${lines.join("")}PORT=${proxyPort}\nEVENTFERRY_URL=http://127.0.0.1:${proxyPort}\n`,
+					);
+					[before = ""] = script.split(/^(?=npx)/m);
+				}
+				const { stdout } = await run("sh", ["-ec", script], { cwd: project, env });
+				outputs.push(stdout);
+			}
+		}
+		expect(outputs.join("")).toMatch(/crisp accepts the credentials[\s\S]*helpcrunch accepts[\s\S]*vibetrace accepts/);
+		const person = { email: "ada@example.com" };
+		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const)
+			await sandbox.waitFor({ destination, person, name: "hello" });
+
+		const page = await (await chromium.visitor()).newPage();
+		await expect
+			.poll(() =>
+				fetch(`http://localhost:${pagePort}`).then(
+					({ status }) => status,
+					() => 0,
+				),
+			)
+			.toBe(200);
+		await page.goto(`http://localhost:${pagePort}`);
+		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const)
+			await sandbox.waitFor({ destination, person, name: "page opened", data: { page: "start" } });
+
+		const [, adminToken = ""] =
+			/^EVENTFERRY_ADMIN_TOKEN=(.*)$/m.exec(await readFile(join(project, ".env"), "utf8")) ?? [];
+		await page.goto(`http://127.0.0.1:${proxyPort}/console`);
+		await page.fill("#token", adminToken);
+		await page.keyboard.press("Enter");
+		await page.getByText("page opened").first().waitFor();
+		// The folder that the page serves has no secret in it.
+		expect((await fetch(`http://localhost:${pagePort}/.env`)).status).toBe(404);
+	} finally {
+		await chromium.close();
+		await sandbox.stop();
+	}
+});
