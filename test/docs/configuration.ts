@@ -32,7 +32,7 @@ const delivery: Record<string, Facts> = {
 	events: ["", ["login", "confirmation", "basket:*"]],
 	budget: ["requests", 8000],
 	dayStartsAt: ["UTC", "06:00Z"],
-	reserve: ["part, 0 to 1", 0.3],
+	reserve: ["parts of 1", 0.3],
 	maxWait: ["ms", 259_200_000],
 };
 const account: Record<string, Facts> = {
@@ -85,11 +85,11 @@ function sections(): Section[] {
 			shape: without(root, ["sites", "rateLimit"]),
 			docs: docsIn("server/config/schema.ts"),
 			facts: {
-				port: ["", 8788],
+				port: ["", 9000],
 				host: ["", "0.0.0.0"],
 				store: ["", "postgres://ferry:password@db.internal/shop"],
 				adminToken: ["", "c2d4…"],
-				trustProxy: ["proxies, or addresses", 1],
+				trustProxy: ["proxies", 1],
 				maxStoreBytes: ["bytes", "512M"],
 				logLevel: ["", "warn"],
 				sandbox: ["", false],
@@ -151,7 +151,7 @@ function sections(): Section[] {
 				as: ["", "confirmation"],
 				pick: ["", { orderId: "order.id" }],
 				color: ["", "green"],
-				expires: ["a number with s, m, h or d", "2h"],
+				expires: ["s, m, h or d", "2h"],
 				digest: ["", true],
 				rank: ["", "confirmation"],
 			},
@@ -217,14 +217,16 @@ function row(section: Section, name: string, schema: z.core.$ZodType): string {
 			? providerNames.flatMap((provider) => variableOf(`sites.0.${provider}.${name}`) ?? [])
 			: [variableOf(`${section.path}${name}`) ?? []].flat();
 	const key = [name, ...names].map(code).join("<br>");
-	return `| ${[key, cell(doc), defaultOf(schema, doc), unit, cell(code(example))].join(" | ")} |\n`;
+	const given = [defaultOf(schema, doc), unit && `in ${unit}`, `such as ${cell(code(example))}`].filter(Boolean);
+	return `| ${key} | ${cell(doc)} | ${given.join("<br>")} |
+`;
 }
 
 function table(section: Section): string {
 	const rows = Object.entries(section.shape).map(([name, schema]) => row(section, name, schema));
 	const surplus = Object.keys(section.facts).filter((name) => !(name in section.shape));
 	if (surplus.length > 0) throw new Error(`${section.title} has no ${surplus}`);
-	return `## ${section.title}\n\n${section.place[0]?.toUpperCase()}${section.place.slice(1)}.\n\n| option | means | default | unit | example |\n|---|---|---|---|---|\n${rows.join("")}`;
+	return `## ${section.title}\n\n${section.place[0]?.toUpperCase()}${section.place.slice(1)}.\n\n| option, variable | means | default, unit, example |\n|---|---|---|\n${rows.join("")}`;
 }
 
 /** A configuration that consists of all examples, to be checked by the schema. */
