@@ -70,6 +70,7 @@ export default defineConfig({
 				api: "API",
 				http: "HTTP",
 				command: "Command",
+				metrics: "Metrics",
 				crisp: "Crisp beyond events",
 				testing: "In your own tests",
 				runtimes: "Serverless, Deno, Bun, Jest",

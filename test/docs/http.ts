@@ -38,8 +38,8 @@ interface Document {
 	components: { schemas: Record<string, Schema> };
 }
 
-/** Resolves to the document that a proxy with every route serves. */
-async function openApi(): Promise<Document> {
+/** Resolves to what a proxy with every route, whose store is closed, serves at a path. */
+export async function served(path: string): Promise<string> {
 	const key = "0".repeat(64);
 	const proxy = createProxy({
 		logLevel: "silent",
@@ -55,8 +55,7 @@ async function openApi(): Promise<Document> {
 	const server = express().use(proxy.router).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	try {
-		const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/openapi.json`);
-		return (await response.json()) as Document;
+		return await (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`)).text();
 	} finally {
 		server.close();
 		server.closeAllConnections();
@@ -149,7 +148,7 @@ const groups: [title: string, paths: RegExp][] = [
 
 /** Resolves to the text of docs/http.md. */
 export async function httpPage(): Promise<string> {
-	const { paths, components } = await openApi();
+	const { paths, components }: Document = JSON.parse(await served("/openapi.json"));
 	const sections = groups.map(([title, pattern]) => {
 		const operations = Object.entries(paths)
 			.filter(([path]) => pattern.test(path))
