@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { appendFile, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
@@ -34,28 +35,13 @@ async function freePort(): Promise<string> {
 	return String(port);
 }
 
-test("the start page, word for word, leads from nothing to an event at each provider, and to one from a page", async () => {
+/** Packs the package, and prepares an empty project whose shell is as a reader's. */
+async function reader() {
 	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder]);
 	const { version } = JSON.parse(await readFile("package.json", "utf8"));
-	const project = join(folder, "project");
-	await mkdir(join(project, "page"), { recursive: true });
-	const sandbox = await startSandbox();
-	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
-	const keys: Record<string, string> = {
-		CRISP_WEBSITE_ID: crisp.websiteId,
-		CRISP_IDENTIFIER: crisp.identifier,
-		CRISP_KEY: crisp.key,
-		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
-		VIBETRACE_API_KEY: vibetrace.apiKey,
-	};
+	const project = await mkdtemp(join(folder, "project-"));
+	await mkdir(join(project, "page"));
 	const [proxyPort, pagePort] = [await freePort(), await freePort()];
-	/** The page's text, with the tarball, the sandbox's keys and free ports in their places. */
-	const ours = (text: string) =>
-		text
-			.replace("npm install eventferry express", `npm install ../eventferry-${version}.tgz express`)
-			.replaceAll(/^(\w+)=…$/gm, (line, name) => (keys[name] ? `${name}=${keys[name]}` : line))
-			.replaceAll("8788", proxyPort)
-			.replaceAll("8080", pagePort);
 	const env = {
 		HOME: folder,
 		PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
@@ -65,63 +51,92 @@ test("the start page, word for word, leads from nothing to an event at each prov
 		npm_config_registry: (await run("npm", ["config", "get", "registry"])).stdout.trim(),
 		npm_config_omit: "peer",
 	};
+	return {
+		project,
+		proxyPort,
+		pagePort,
+		/** A text of a page with the tarball and free ports in their places. */
+		ours: (text: string) =>
+			text
+				.replace("npm install eventferry express", `npm install ../eventferry-${version}.tgz express`)
+				.replaceAll("8788", proxyPort)
+				.replaceAll("8080", pagePort),
+		/** Starts what stays, as in a terminal of its own. */
+		start(script: string, more: Record<string, string> = {}) {
+			const child = spawn("sh", ["-ec", script], {
+				cwd: project,
+				env: { ...env, ...more },
+				detached: true,
+				stdio: ["ignore", "pipe", "inherit"],
+			});
+			started.push(child);
+			return child;
+		},
+		/** Runs what ends. Resolves to its output. */
+		run: async (script: string) => (await run("sh", ["-ec", script], { cwd: project, env })).stdout,
+	};
+}
+
+/** Resolves once a server answers. */
+const answers = (url: string) =>
+	expect
+		.poll(() =>
+			fetch(url).then(
+				({ status }) => status,
+				() => 0,
+			),
+		)
+		.toBe(200);
+
+test("the start page, word for word, leads from nothing to an event at each provider, and to one from a page", async () => {
+	const { project, proxyPort, pagePort, ours, start, run } = await reader();
+	const sandbox = await startSandbox();
+	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
+	const keys: Record<string, string> = {
+		CRISP_WEBSITE_ID: crisp.websiteId,
+		CRISP_IDENTIFIER: crisp.identifier,
+		CRISP_KEY: crisp.key,
+		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
+		VIBETRACE_API_KEY: vibetrace.apiKey,
+	};
+	const filled = (text: string) =>
+		ours(text).replaceAll(/^(\w+)=…$/gm, (line, name) => (keys[name] ? `${name}=${keys[name]}` : line));
 	/** What the first terminal has set before the proxy is started in it. */
 	let before = "";
-	const start = (script: string) => {
-		const child = spawn("sh", ["-ec", script], {
-			cwd: project,
-			env,
-			detached: true,
-			stdio: ["ignore", "pipe", "inherit"],
-		});
-		started.push(child);
-		return child;
-	};
-	const outputs: string[] = [];
+	let output = "";
 	const chromium = await launchChromium();
 	try {
 		for (const { language, text } of blocksOf("docs/start.md")) {
-			const script = ours(text);
+			const script = filled(text);
 			if (language === "html") await writeFile(join(project, "page/index.html"), script);
 			else if (script.includes("eventferry serve")) {
 				const [line] = await once(createInterface(start(before + script).stdout), "line");
 				expect(line).toBe(`eventferry listening on http://127.0.0.1:${proxyPort}`);
-				before = "";
 			} else if (script.includes("express.static")) start(script);
 			else {
 				if (script.includes("eventferry check")) {
 					const bases = Object.entries(sandbox.destinations);
 					const lines = bases.map(([name, { baseUrl }]) => `${name.toUpperCase()}_BASE_URL=${baseUrl}\n`);
-					await appendFile(
-						join(project, ".env"),
-						`${lines.join("")}PORT=${proxyPort}\nEVENTFERRY_URL=http://127.0.0.1:${proxyPort}\n`,
-					);
+					const port = `PORT=${proxyPort}\nEVENTFERRY_URL=http://127.0.0.1:${proxyPort}\n`;
+					await appendFile(join(project, ".env"), `${lines.join("")}${port}`);
 					[before = ""] = script.split(/^(?=npx)/m);
 				}
-				const { stdout } = await run("sh", ["-ec", script], { cwd: project, env });
-				outputs.push(stdout);
+				output += await run(script);
 			}
 		}
-		expect(outputs.join("")).toMatch(/crisp accepts the credentials[\s\S]*helpcrunch accepts[\s\S]*vibetrace accepts/);
+		expect(output).toMatch(/crisp accepts the credentials[\s\S]*helpcrunch accepts[\s\S]*vibetrace accepts/);
 		const person = { email: "ada@example.com" };
 		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const)
 			await sandbox.waitFor({ destination, person, name: "hello" });
 
 		const page = await (await chromium.visitor()).newPage();
-		await expect
-			.poll(() =>
-				fetch(`http://localhost:${pagePort}`).then(
-					({ status }) => status,
-					() => 0,
-				),
-			)
-			.toBe(200);
+		await answers(`http://localhost:${pagePort}`);
 		await page.goto(`http://localhost:${pagePort}`);
 		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const)
 			await sandbox.waitFor({ destination, person, name: "page opened", data: { page: "start" } });
 
-		const [, adminToken = ""] =
-			/^EVENTFERRY_ADMIN_TOKEN=(.*)$/m.exec(await readFile(join(project, ".env"), "utf8")) ?? [];
+		const settings = await readFile(join(project, ".env"), "utf8");
+		const [, adminToken = ""] = /^EVENTFERRY_ADMIN_TOKEN=(.*)$/m.exec(settings) ?? [];
 		await page.goto(`http://127.0.0.1:${proxyPort}/console`);
 		await page.fill("#token", adminToken);
 		await page.keyboard.press("Enter");
@@ -131,5 +146,30 @@ test("the start page, word for word, leads from nothing to an event at each prov
 	} finally {
 		await chromium.close();
 		await sandbox.stop();
+	}
+});
+
+test("a page of one's own is in the sandbox's console within five steps", async () => {
+	const { project, proxyPort, pagePort, ours, start, run } = await reader();
+	const text = readFileSync("docs/testing.md", "utf8");
+	const [, section = ""] = /^## Your own page, without an account\n([\s\S]*?)^## /m.exec(text) ?? [];
+	expect(section.match(/^\d\. /gm)).toHaveLength(5);
+	const [, install = ""] = /^1\..*`(npm.*)`/m.exec(section) ?? [];
+	await run(ours(install));
+	const [serve, html, files] = blocksOf("docs/testing.md").filter((block) => section.includes(block.text));
+	const [line] = await once(createInterface(start(ours(serve?.text ?? ""), { PORT: proxyPort }).stdout), "line");
+	expect(line).toContain(`eventferry listening on http://127.0.0.1:${proxyPort}`);
+	await writeFile(join(project, "page/index.html"), ours(html?.text ?? ""));
+	start(ours(files?.text ?? ""));
+	await answers(`http://localhost:${pagePort}`);
+	const chromium = await launchChromium();
+	try {
+		const page = await (await chromium.visitor()).newPage();
+		await page.goto(`http://localhost:${pagePort}`);
+		const log = await (await chromium.visitor()).newPage();
+		await log.goto(`http://127.0.0.1:${proxyPort}/console`);
+		await log.getByText("page opened").first().waitFor();
+	} finally {
+		await chromium.close();
 	}
 });
