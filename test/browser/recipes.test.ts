@@ -173,7 +173,7 @@ describe("the pages'", () => {
 	});
 
 	test("single-page app in docs/browser.md works as described", async () => {
-		const contents = blockWith('import { createTracker } from "eventferry"', "docs/browser.md");
+		const contents = blockWith("await tracker.flush()", "docs/browser.md");
 		shop = await startShop({ page: emptyPage, script: await bundle({ contents, folder: "react" }) });
 		const { errors } = await visit();
 		await shop.sandbox.waitFor({ person, name: "basket:item:added" });

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -39,7 +39,7 @@ const shell = (script: string) =>
 	run("sh", ["-ec", script], { cwd: commands.folder, env: environment() as NodeJS.ProcessEnv });
 const here = (script: string) => script.replaceAll("https://shop.example/ferry", url);
 
-/** Each block of code of a page, by its beginning, with the test that runs or checks it. */
+/** Each block of code of a page, by its beginning, with the test that runs or checks it, or the example that it shows. */
 const covered: Record<string, [start: string, where: string][]> = {
 	"README.md": [
 		["npm ci && npm start", "CI, test/browser/shop.test.ts"],
@@ -58,6 +58,9 @@ const covered: Record<string, [start: string, where: string][]> = {
 		['<script async src="/assets/eventferry.js"', "test/browser/script-tag.test.ts"],
 		['import { createTracker } from "eventferry"', "test/browser/recipes.test.ts"],
 		["<TrackerProvider", "test/unit/client/react.test.ts, test/browser/recipes.test.ts"],
+		["import { createTracker, type Tracker }", "examples/vue/tracker.ts"],
+		['"use client"', "examples/next/app/tracking.tsx"],
+		["/** Rewrites /ferry", "examples/next/next.config.mjs"],
 		["import { signIdentity }", "test/contracts/identity.test.ts"],
 		["tracker.login({ token })", "test/contracts/identity.test.ts"],
 		["<script>\n  // Wherever your consent tool", "test/browser/recipes.test.ts"],
@@ -114,6 +117,14 @@ describe("the pages'", () => {
 	test.each(pageFiles)("blocks of code, in %s, are each run, or checked, by a test", (page) => {
 		const unclaimed = blocksOf(page).filter(({ text }) => !covered[page]?.some(([start]) => text.startsWith(start)));
 		expect(unclaimed).toEqual([]);
+	});
+
+	test("examples are those of examples/", () => {
+		const shown = Object.entries(covered).flatMap(([page, all]) =>
+			all.filter(([, where]) => where.startsWith("examples/")).map(([start, file]) => ({ page, start, file })),
+		);
+		expect(shown.length).toBeGreaterThan(2);
+		for (const { page, start, file } of shown) expect(blockWith(start, page)).toBe(readFileSync(file, "utf8"));
 	});
 
 	test("variables exist", () => {
