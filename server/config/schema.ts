@@ -41,10 +41,6 @@ const options = (circumstances: Circumstances) => ({
 			isStore,
 			"must be sqlite: and a file, for example sqlite:./eventferry.db, or the URL of a PostgreSQL database, for example postgres://user:password@host/database (percent-encoded: %40 for an @ in the password)",
 		)
-		.refine(
-			(store) => !/\/\/user:password@host\//.test(store),
-			"is still the address of an example: name your own database, with its user and password",
-		)
 		.default("sqlite:./eventferry.db"),
 	/** Secret for `/admin/*`, best 32 random characters or more. Without it these routes refuse every request. */
 	adminToken: bearerToken("a secret for /admin").optional(),

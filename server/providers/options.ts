@@ -2,18 +2,11 @@ import * as z from "zod";
 import { isLoopback } from "../http/loopback.ts";
 import { eventPattern } from "./event-pattern.ts";
 
-/** Matches what examples have in place of a reader's own value: `…`, `...`, `<your key>`. */
-const placeholder = /…|\.{3}|^<.*>$/;
-
 /** Text of 1 to 4,096 printable ASCII characters. The hint completes the sentence "… is missing:". */
 export const text = (hint: string) =>
 	z
 		.string({ error: ({ input }) => (input === undefined ? `is missing: ${hint}` : `must be text: ${hint}`) })
 		.min(1, `is empty: ${hint}`)
-		.refine((value) => !placeholder.test(value), {
-			error: `is still the placeholder of an example: ${hint}`,
-			abort: true,
-		})
 		.max(4_096, "must be at most 4096 characters long")
 		.regex(/^[\x20-\x7e]*$/, "must be printable ASCII without line breaks");
 
