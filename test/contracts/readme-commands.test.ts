@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { configVariables } from "../../server/config/config.ts";
+import { problemStatuses } from "../../server/http/problem.ts";
 import { type CommandLine, cli, commandLine, type Environment } from "../support/command.ts";
 import { blocksOf, blockWith, pageFiles } from "../support/readme.ts";
 
@@ -138,6 +139,20 @@ describe("the pages'", () => {
 			)
 			.filter(([, name = ""]) => !configVariables.includes(name.replace(/_FILE$/, "")));
 		expect(unknown).toEqual([]);
+		const listed = readFileSync("docs/configuration.md", "utf8");
+		expect(configVariables.filter((name) => !listed.includes(`\`${name}\``))).toEqual([]);
+	});
+
+	test("readers find every code of a problem, and every warning of /readyz", () => {
+		const explained = (page: string, codes: string[]) => {
+			const text = readFileSync(page, "utf8");
+			return codes.filter((code) => !text.includes(`\`${code}\``));
+		};
+		expect(explained("docs/troubleshooting.md", Object.keys(problemStatuses))).toEqual([]);
+		const router = readFileSync("server/router.ts", "utf8");
+		const warnings = [...router.matchAll(/z\.literal\("(\w+)"\)/g)].map(([, code = ""]) => code);
+		expect(warnings.length).toBeGreaterThan(5);
+		expect(explained("docs/operating.md", warnings)).toEqual([]);
 	});
 
 	test("commands work as described", async () => {

@@ -64,11 +64,29 @@ export async function served(path: string): Promise<string> {
 
 const nameOf = (ref: string) => ref.replace(/^.*\//, "");
 
+/** Writes alternatives; the properties that all of them share stand before. */
+function union(several: Schema[], indent: string): string {
+	const [{ properties = {}, required = [] } = {}] = several;
+	const isShared = ([name, schema]: [string, Schema]) =>
+		several.every(
+			(each) =>
+				JSON.stringify(each.properties?.[name]) === JSON.stringify(schema) &&
+				Boolean(each.required?.includes(name)) === required.includes(name),
+		);
+	const shared = Object.fromEntries(Object.entries(properties).filter(isShared));
+	if (Object.keys(shared).length < 2) return [...new Set(several.map((each) => shape(each, indent)))].join(" | ");
+	const own = several.map((each) => {
+		const rest = Object.entries(each.properties ?? {}).filter(([name]) => !(name in shared));
+		return `${indent}  | ${shape({ ...each, properties: Object.fromEntries(rest) }, `${indent}  `)}\n`;
+	});
+	return `${shape({ properties: shared, required }, indent)} & (\n${own.join("")}${indent})`;
+}
+
 /** Writes a schema as TypeScript writes a type. */
 function shape(schema: Schema, indent = ""): string {
 	if (schema.$ref) return nameOf(schema.$ref);
 	const several = schema.oneOf ?? schema.anyOf;
-	if (several) return [...new Set(several.map((each) => shape(each, indent)))].join(" | ");
+	if (several) return union(several, indent);
 	if (schema.const !== undefined) return JSON.stringify(schema.const);
 	if (schema.enum) return schema.enum.map((each) => JSON.stringify(each)).join(" | ");
 	if (schema.items) {
