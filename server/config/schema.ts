@@ -42,7 +42,7 @@ const options = (circumstances: Circumstances) => ({
 			"must be sqlite: and a file, for example sqlite:./eventferry.db, or the URL of a PostgreSQL database, for example postgres://user:password@host/database (percent-encoded: %40 for an @ in the password)",
 		)
 		.default("sqlite:./eventferry.db"),
-	/** Secret for `/admin/*`, best 32 random characters or more. Without it these routes refuse every request. */
+	/** Secret for `/admin/*`. Without it these routes refuse every request. */
 	adminToken: bearerToken("a secret for /admin").optional(),
 	/**
 	 * Proxies in front whose `X-Forwarded-For` is believed: their number (`1`, or `true`), or their addresses (`loopback`,

@@ -263,6 +263,7 @@ By environment, where one site is enough, or by a file \`eventferry.config.mjs\`
 - Every mistake is reported at once, by name, and exits with 2, as a secret that is the write key.
 - What is weak but works (short or repeated secrets, origins of strangers, a database in the clear) is a warning of \`eventferry check\` and at the start.
 - A destination exists as soon as its key does.
+- Make secrets at random, of 32 characters or more: \`openssl rand -hex 32\`.
 
 \`\`\`js
 // eventferry.config.mjs: several sites, and what a variable cannot say
