@@ -100,13 +100,13 @@ export const getDeadLetterGroups = operation(
 );
 
 export const deleteDeadLetters = operation(
-	"Discards selected dead letters; {} selects all",
+	"Discards selected dead letters; `all: true` selects all",
 	inSteps("Discarded", z.object({ discarded: z.number() })),
 	selection,
 );
 
 export const postReplay = operation(
-	"Delivers selected dead letters again; {} selects all",
+	"Delivers selected dead letters again; `all: true` selects all",
 	inSteps("Replayed", z.object({ replayed: z.number() })),
 	selection,
 );

@@ -47,11 +47,15 @@ const options = (circumstances: Circumstances) => ({
 	store: storeSchema,
 	/** Secret for `/admin/*`. Without it these routes refuse every request. */
 	adminToken: bearerToken("a secret for /admin").optional(),
-	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */
+	/**
+	 * Proxies in front whose `X-Forwarded-For` is believed: their number (`1`, or `true`), or their addresses (`loopback`,
+	 * `10.0.0.0/8`); default none.
+	 */
 	trustProxy: trustProxy.optional(),
 	/**
-	 * Bytes that events, people and dead letters may take: a number, or text such as `512M`; default `4G`. Beyond, events
-	 * are answered 503. The last fifth is for the backend, verified visitors and web hooks.
+	 * Bytes that events, people and dead letters may take: a number, or one with `k`, `M` or `G` of 1,024, such as
+	 * `512M`; default `4G`. Beyond, events are answered 503. The last fifth is for the backend, verified visitors and web
+	 * hooks.
 	 */
 	maxStoreBytes: size(1_048_576, "must be 1048576 (1 MB) or more").default(4_294_967_296),
 	/** Limits of requests and bytes a minute. */

@@ -60,8 +60,9 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 		"must be at most 100 characters long",
 	),
 	/**
-	 * Origins of the site's pages, for example `https://shop.example`, or `https://*.shop.example` for every subdomain.
-	 * `"null"` takes events from sandboxed frames, those of other sites included.
+	 * Origins of the site's pages, for example `https://shop.example`; `https://*.shop.example` is every subdomain, not
+	 * `shop.example` itself; `capacitor://localhost` and the like are apps and extensions. `"null"` takes
+	 * events from sandboxed frames, those of other sites included.
 	 */
 	origins: sandbox
 		? z.array(origin).default([])
@@ -70,7 +71,7 @@ const siteOptions = ({ sandbox }: Circumstances) => ({
 					error: ({ input }) => `${input === undefined ? "is missing" : "must be a list"}: ${originsHint}`,
 				})
 				.min(1, `is empty: ${originsHint}`),
-	/** Secret with which the site's backend sends events to `POST /v1/events`. */
+	/** Secret with which the site's backend sends events to `POST /v1/events`, best 32 random characters or more. */
 	serverKey: bearerToken("the secret your backend sends").optional(),
 	/** Identity of visitors: `"open"` (default) believes the page, `"verified"` only a token signed by your backend. */
 	identity: z.enum(["open", "verified"], 'must be "open" or "verified"').default("open"),

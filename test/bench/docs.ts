@@ -72,7 +72,7 @@ function figureTable(results: Result[]): string {
 }
 
 const picture = (name: string, description: string) =>
-	`<picture><source media="(prefers-color-scheme: dark)" srcset="benchmarks-${name}-dark.svg"><img alt="${description}" src="benchmarks-${name}.svg"></picture>\n\n`;
+	`<picture><source media="(prefers-color-scheme: dark)" srcset="./benchmarks-${name}-dark.svg"><img alt="${description}" src="./benchmarks-${name}.svg"></picture>\n\n`;
 
 const resultsOf = ({ sections }: BenchRecord) => Object.values(sections).flatMap(({ results }) => results);
 /** Measured benches with their records, in the order of `benches`. */
@@ -141,7 +141,7 @@ const intro = `# Benchmarks
 
 What \`npm run bench\` measured last, written by it. eventferry's makers wrote the benches too, so read them as such: they are in \`test/bench\`, and one command repeats them.
 
-Only ratios mean anything: ours ÷ a peer's, measured in turn, in one run, on one machine. Seconds, rates and CPU times are shown for context; on another machine all of them are different. A median stands before the lowest and the highest of its rounds; a target is met when the median meets it, and targets are older than the run. The raw numbers are in [benchmarks.json](benchmarks.json).
+Only ratios mean anything: ours ÷ a peer's, measured in turn, in one run, on one machine. Seconds, rates and CPU times are shown for context; on another machine all of them are different. A median stands before the lowest and the highest of its rounds; a target is met when the median meets it, and targets are older than the run. The raw numbers are in [benchmarks.json](https://github.com/eventferry/eventferry/blob/main/docs/benchmarks.json).
 
 `;
 

@@ -45,7 +45,7 @@ function figures(measured: Measured): string {
 	return `| \`npm run bench\`, medians of one run | eventferry | beside |
 |---|---|---|
 ${lines.join("")}
-${met} of its ${targeted.length} targets are met. [docs/benchmarks.md](docs/benchmarks.md), in the repository, has all of them with their spreads, those that are missed, and what others do better. Only ratios within one run mean anything.
+${met} of its ${targeted.length} targets are met. [docs/benchmarks.md](docs/benchmarks.md) has all of them with their spreads, those that are missed, and what others do better. Only ratios within one run mean anything.
 `;
 }
 

@@ -132,11 +132,11 @@ describe("the recipe for", () => {
 	});
 });
 
-describe("the README's", () => {
+describe("the pages'", () => {
 	const person = { email: "ada@example.com" };
 
-	test("first lines work as described", async () => {
-		const page = blockWith("window.eventferry = window").replace("https://shop.example", "");
+	test.each(["README.md", "docs/browser.md"])("tag in %s works as described", async (from) => {
+		const page = blockWith("window.eventferry = window", from).replace("https://shop.example", "");
 		shop = await startShop({ page: `<!doctype html>${page}` });
 		const { page: opened, errors } = await visit();
 		await opened.waitForFunction("!Array.isArray(window.eventferry)");
@@ -147,8 +147,33 @@ describe("the README's", () => {
 		expect(errors).toEqual([]);
 	});
 
-	test("single-page app works as described", async () => {
+	test("single-page app in the README works as described", async () => {
 		const contents = blockWith('import { createTracker } from "eventferry"');
+		shop = await startShop({ page: emptyPage, script: await bundle({ contents, folder: "react" }) });
+		const { page, errors } = await visit();
+		await page.goto("about:blank");
+		await shop.sandbox.waitFor({ person, name: "basket:item:added" });
+		await shop.sandbox.waitFor({ person, type: "confirmation", data: { orderId: "A-1001" } });
+		expect(errors).toEqual([]);
+	});
+
+	test("consent tool in docs/browser.md works as described", async () => {
+		const tool = blockWith("Wherever your consent tool", "docs/browser.md");
+		const page = blockWith("window.eventferry = window", "docs/browser.md")
+			.replace("https://shop.example", "")
+			.replace("data-write-key", 'data-consent="pending" data-write-key');
+		shop = await startShop({ page: `<!doctype html>${page}${tool}` });
+		const { page: opened, errors } = await visit();
+		await opened.waitForFunction("!Array.isArray(window.eventferry)");
+		expect(await opened.evaluate("eventferry.state().consent")).toBe("pending");
+		await opened.evaluate("onChoice(true)");
+		await opened.goto("about:blank");
+		await shop.sandbox.waitFor({ person, name: "basket:item:added" });
+		expect(errors).toEqual([]);
+	});
+
+	test("single-page app in docs/browser.md works as described", async () => {
+		const contents = blockWith("await tracker.flush()", "docs/browser.md");
 		shop = await startShop({ page: emptyPage, script: await bundle({ contents, folder: "react" }) });
 		const { errors } = await visit();
 		await shop.sandbox.waitFor({ person, name: "basket:item:added" });

@@ -3,6 +3,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { adminToken, event, origin, type RunningProxy, runProxy, serverKey, writeKey } from "../support/proxy.ts";
 
 const alerts = readFileSync("examples/alerts.yml", "utf8");
+const dashboard: {
+	panels: { targets: { expr: string; legendFormat: string }[] }[];
+	templating: { list: { query: unknown }[] };
+} = JSON.parse(readFileSync("examples/grafana.json", "utf8"));
 
 describe("GET /metrics", () => {
 	let running: RunningProxy;
@@ -112,6 +116,32 @@ describe("GET /metrics", () => {
 		running = await runProxy();
 		const all = await Promise.all(Array.from({ length: 50 }, text));
 		expect(new Set(all.map((each) => each.split("\n").length)).size).toBe(1);
+	});
+
+	it("has every metric and label in the example dashboard", async () => {
+		running = await runProxy();
+		const repeated = event();
+		await running.batch(repeated, event(), { id: "x" });
+		await running.batch(repeated);
+		await running.settled(2);
+		await vi.waitFor(async () => expect(await text()).toMatch(/duplicate_total\{reason/), { timeout: 60_000 });
+		const shown = await text();
+		const metrics = new Set([...shown.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
+		const labels = new Set([...shown.matchAll(/[{,](\w+)="/g)].map(([, name]) => name));
+		const targets = dashboard.panels.flatMap((panel) => panel.targets);
+		const asked = [...targets.map(({ expr }) => expr), JSON.stringify(dashboard.templating.list)].join("\n");
+		const askedMetrics = [...asked.matchAll(/\beventferry_\w+/g)].map(([name]) => name.replace(/_bucket$/, ""));
+		expect(new Set(askedMetrics).size).toBeGreaterThan(20);
+		expect(askedMetrics.filter((name) => !metrics.has(name))).toEqual([]);
+		const grouped = (expr: string) =>
+			[...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = ""]) => list.split(", "));
+		const selected = [...asked.matchAll(/[{,](\w+)=~?"/g)].map(([, name = ""]) => name);
+		const used = [...targets.flatMap(({ expr }) => grouped(expr)), ...selected];
+		expect(new Set(used).size).toBeGreaterThan(6);
+		expect(used.filter((name) => !labels.has(name))).toEqual([]);
+		// A legend can only name what its query keeps.
+		for (const { expr, legendFormat } of targets)
+			for (const [, name = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) expect(grouped(expr), expr).toContain(name);
 	});
 
 	it("has every metric in the example alerts, and two proxies in one process share none", async () => {

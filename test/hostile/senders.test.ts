@@ -139,7 +139,7 @@ threats(
 				expect((await raw(built, method, path)).status).toBe(401);
 		},
 		"a path is spelled so that a reverse proxy's rule for it does not match": async (built) => {
-			const [, rule = ""] = /`(\^\/ferry\/[^`]*admin[^`]*)`/.exec(readFileSync("README.md", "utf8")) ?? [];
+			const [, rule = ""] = /`(\^\/ferry\/[^`]*admin[^`]*)`/.exec(readFileSync("docs/server.md", "utf8")) ?? [];
 			const authorization = `Bearer ${adminToken}`;
 			for (const path of ["/metrics", "/readyz", "/openapi.json", "/console", "/admin/stats"]) {
 				expect((await raw(built, "GET", path, { authorization })).status, path).toBe(200);

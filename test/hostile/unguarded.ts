@@ -17,7 +17,7 @@ for (const each of [
 	"shared",
 	"test",
 	"dist",
-	"README.md",
+	"docs",
 	"package.json",
 	"tsconfig.json",
 	"vitest.config.ts",

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { globSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -22,17 +22,20 @@ afterAll(() => own.remove());
 const folder = () => join(own.project, "node_modules/eventferry");
 
 describe("the published package", () => {
-	test("contains the build, its types, licences and documents, and nothing else", () => {
+	test("contains the build, its types, licences, documents and examples, and nothing else", () => {
 		const files = readdirSync(folder(), { recursive: true, withFileTypes: true })
 			.filter((entry) => entry.isFile())
 			.map((entry) => join(entry.parentPath, entry.name).slice(folder().length + 1));
-		expect(files.filter((file) => !file.startsWith("dist/")).toSorted()).toEqual([
+		expect(files.filter((file) => !/^(dist|docs|examples)\//.test(file)).toSorted()).toEqual([
 			"CHANGELOG.md",
 			"LICENSE",
 			"README.md",
 			"SECURITY.md",
 			"package.json",
 		]);
+		const documents = files.filter((file) => file.startsWith("docs/"));
+		expect(documents.toSorted()).toEqual(globSync("docs/*.{md,png,svg}").toSorted());
+		expect(documents.length).toBeGreaterThan(25);
 		const unexpected = files.filter(
 			(file) => file.startsWith("dist/") && !/\.(js|js\.map|d\.ts|html|css|svg|txt)$/.test(file),
 		);
