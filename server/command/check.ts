@@ -29,6 +29,7 @@ export function outcomeWords(outcome: Outcome): string {
 			return `has reached a limit and takes no requests for now (${answer}): try again later`;
 		case "retry":
 			if (outcome.reason === "timeout") return "did not answer in 10 s: is its address right, and reachable from here?";
+			if (outcome.reason === "threw") return `cannot be asked (${visible(outcome.message ?? answer)})`;
 			if (status === undefined) return `cannot be reached (${answer}): is its address right, and reachable from here?`;
 			if (status >= 500 || status === 408) return `has an error of its own (${answer}): try again later`;
 			return `answers ${status}, but not as its API should: is its address right?`;

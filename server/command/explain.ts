@@ -66,6 +66,7 @@ export const explainCommand: Command = {
 who is not known there yet, what they cost, and which rules decided. Needs only
 the configuration: asks no proxy and no provider, opens no store. id, at and
 person may be left out. With several sites, "writeKey" names one of them.
+"backend": true explains an event of your backend instead of a page's.
 
 Examples:
   eventferry explain '{"type":"track","name":"purchase","data":{"total":12}}'

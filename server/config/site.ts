@@ -110,11 +110,18 @@ export const siteSchema = (circumstances: Circumstances): SiteSchema =>
 			message: 'is missing: the secret that your backend signs identities with, needed as identity is "verified"',
 			when: isObject,
 		})
-		.superRefine((site, context) => {
-			for (const [index, { from }] of site.inbound.entries()) {
-				if (canVerifyHooks(from, site[from])) continue;
-				const secrets = definitions[from].hooks?.secrets.map((secret) => `${from}.${secret}`) ?? [];
-				const message = `needs ${either.format(secrets)}: without it, no web hook of ${definitions[from].title} can be verified`;
-				context.addIssue({ code: "custom", path: ["inbound", index, "from"], message });
-			}
-		});
+		.superRefine(
+			(site, context) => {
+				if (!Array.isArray(site.inbound)) return;
+				for (const [index, rule] of site.inbound.entries()) {
+					const from = reporterNames.find((name) => name === rule?.from);
+					if (!from || canVerifyHooks(from, site[from])) continue;
+					const secrets = definitions[from].hooks?.secrets.map((secret) => `${from}.${secret}`) ?? [];
+					const message = `needs ${either.format(secrets)}: without it, no web hook of ${definitions[from].title} can be verified`;
+					context.addIssue({ code: "custom", path: ["inbound", index, "from"], message });
+				}
+			},
+			{
+				when: isObject,
+			},
+		);

@@ -113,4 +113,6 @@ const simplified = (name: string) => name.replaceAll("_", "").replace(/S$/, "");
 export const unknownNames = (names: string[]): { name: string; meant: string | undefined }[] =>
 	names
 		.filter((name) => prefixes.has(prefixOf(name)) && !configVariables.includes(name.replace(/_FILE$/, "")))
-		.map((name) => ({ name, meant: configVariables.find((each) => simplified(each) === simplified(name)) }));
+		.map((name) => ({ name, meant: configVariables.find((each) => simplified(each) === simplified(name)) }))
+		// Other tools have variables for their web hooks, too.
+		.filter(({ name, meant }) => meant !== undefined || prefixOf(name) !== "WEBHOOK_");

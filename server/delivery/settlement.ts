@@ -103,8 +103,8 @@ export function settlementOf(lease: Lease, result: Result, at: number, random: (
 		case "retry": {
 			const { reason, message, status, unreadable = false, forMs = 0 } = outcome;
 			const isTooOften = unreadable && lease.unreadable + 1 >= unreadableAttempts;
-			// Each event of the request may have been delivered as often as the first.
-			const count = isTooOften ? Math.max(1, plan.settles) : 1;
+			// Each event of the request has failed, or may have been delivered, as often as the first.
+			const count = Math.max(1, plan.settles);
 			if (isTooOften || isTooLong) return { ...sent, ended: dead(reason, { status, message }, count) };
 			return { ...settlement, failed: { dueAt: failed.dueAt + forMs, unreadable } };
 		}

@@ -4,12 +4,12 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { LookupFunction } from "node:net";
 import type { Event } from "../../shared/event.ts";
+import { answerBytes } from "../providers/node-dispatch.ts";
 import type { Connector } from "../providers/provider.ts";
 import { version } from "../version.ts";
 import { isPublicHost, mayConnect } from "./address-range.ts";
 import type { AddressDestination, Answer } from "./destination.ts";
 import { connectFunction } from "./function.ts";
-import { replyBytes } from "./limits.ts";
 import type { OnOwnFault } from "./loop-watch.ts";
 
 /** An address that may not be connected to. */
@@ -42,7 +42,7 @@ async function readText(response: http.IncomingMessage): Promise<string> {
 	let bytes = 0;
 	for await (const chunk of response) {
 		bytes += chunk.length;
-		if (bytes > replyBytes) break;
+		if (bytes > answerBytes) break;
 		chunks.push(chunk);
 	}
 	return Buffer.concat(chunks).toString();

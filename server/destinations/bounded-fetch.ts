@@ -1,5 +1,5 @@
-import { dispatch, dispatcherOfNode, plainRequest } from "./dispatch.ts";
-import { replyBytes } from "./limits.ts";
+import { answerBytes, dispatch, dispatcherOfNode } from "../providers/node-dispatch.ts";
+import { plainRequest } from "./plain-request.ts";
 
 /** Reads up to 64 KB of a body; resolves to undefined if there is more. */
 export async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -7,7 +7,7 @@ export async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8
 	let bytes = 0;
 	for await (const chunk of body) {
 		bytes += chunk.byteLength;
-		if (bytes > replyBytes) return undefined;
+		if (bytes > answerBytes) return undefined;
 		chunks.push(chunk);
 	}
 	return Buffer.concat(chunks);
@@ -17,7 +17,7 @@ export async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8
 const unreadable = () =>
 	new ReadableStream({
 		start: (controller) =>
-			controller.error(new Error(`the answer is longer than ${replyBytes} bytes, or packed, or broken off`)),
+			controller.error(new Error(`the answer is longer than ${answerBytes} bytes, or packed, or broken off`)),
 	});
 
 const bodiless = new Set([204, 205, 304]);
@@ -35,6 +35,14 @@ async function read({ body, status, statusText, headers }: Response): Promise<Re
 	return responseOf(bytes, { status, statusText, headers });
 }
 
+/** Reads raw headers: names and values in turn. */
+function headersOf(raw: Buffer[]): Headers {
+	const headers = new Headers();
+	for (let place = 0; place + 1 < raw.length; place += 2)
+		headers.append(String(raw[place]), raw[place + 1]?.toString("latin1") ?? "");
+	return headers;
+}
+
 const signalOf = (input: string | URL | Request, init: RequestInit): AbortSignal | undefined =>
 	init.signal ?? (input instanceof Request ? input.signal : undefined);
 
@@ -43,8 +51,9 @@ async function send(input: string | URL | Request, init: RequestInit, signal: Ab
 	const dispatcher = dispatcherOfNode();
 	const plain = dispatcher && plainRequest(input, init);
 	if (plain) {
-		const { body, ...head } = await dispatch(dispatcher, plain, signal);
-		return responseOf(body, head);
+		const { body, headers: raw, ...head } = await dispatch(dispatcher, plain, [signal]);
+		const headers = headersOf(raw);
+		return responseOf(headers.has("content-encoding") ? undefined : body, { ...head, headers });
 	}
 	// Guard (SECURITY.md): own-redirects
 	const response = await fetch(input, { ...init, redirect: "manual", signal });

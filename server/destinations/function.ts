@@ -1,5 +1,5 @@
 import type { Event } from "../../shared/event.ts";
-import type { Connector, Known, Lane, Outcome, PlannedRequest, Removal, Send } from "../providers/provider.ts";
+import type { Connector, Known, Lane, Outcome, Plan, PlannedRequest, Removal, Send } from "../providers/provider.ts";
 import { callFunction } from "./call.ts";
 import { defaultBudget, type FunctionDestination, type Sending } from "./destination.ts";
 import type { OnOwnFault } from "./loop-watch.ts";
@@ -23,9 +23,24 @@ function removalOf(outcome: Outcome): Removal {
 	return { kind: "failed", reason: outcome.reason, status: outcome.status };
 }
 
+/** Maximum number of reasons for which a destination's `plan` discards: each is a label of a metric. */
+const reasonsMost = 20;
+
+/** Names the reason `other` once a destination has used 20 others. */
+function createBoundedReasons() {
+	const used = new Set<string>();
+	return (plan: Plan): Plan => {
+		if (plan.kind !== "discard" || used.has(plan.reason)) return plan;
+		if (used.size >= reasonsMost) return { ...plan, reason: "other" };
+		used.add(plan.reason);
+		return plan;
+	};
+}
+
 /** Connects to a destination of functions. Every call gets copies, so that no function changes what is stored. */
 export function connectFunction(name: string, own: FunctionDestination, onFault: OnOwnFault): Connector {
 	const { budget = defaultBudget } = own;
+	const boundReason = createBoundedReasons();
 
 	/** Calls `send` in the form in which the destination has it. */
 	function sendCopy(request: PlannedRequest, sending: Sending) {
@@ -68,7 +83,9 @@ export function connectFunction(name: string, own: FunctionDestination, onFault:
 		...(own.remove && { remove }),
 		addresses: () => true,
 		plan: (lane, known, now) =>
-			own.plan ? planWith(name, own.plan.bind(own), lane, known, now, onFault) : planCall(lane, known, own.batch),
+			own.plan
+				? boundReason(planWith(name, own.plan.bind(own), lane, known, now, onFault))
+				: planCall(lane, known, own.batch),
 		send,
 	};
 }

@@ -77,6 +77,13 @@ export const budgetSlotOf = (now: number): number => now - (now % budgetSlotMs);
 const skewMs = 60_000;
 
 /**
+ * Time by which a window's requests are spread over more than the window. A provider counts its own windows, often from
+ * the first request on, and sees requests earlier or later than they were sent: at the exact rate one in two of its
+ * windows would hold a request too many. 0.8 % of a minute, nothing of a day.
+ */
+const spareMsOf = (windowMs: number): number => Math.min(500, windowMs / 120);
+
+/**
  * Takes requests from a budget. Pure, so that every store decides alike. If the clock was set back by up to a window,
  * the stored window goes on: nothing is lost and nothing is granted twice.
  */
@@ -90,7 +97,7 @@ export function advanceBudget(
 	const used = isGoingOn ? before.used : 0;
 	const until = windowStart + windowMs;
 
-	const perMs = cap / windowMs;
+	const perMs = cap / (windowMs + spareMsOf(windowMs));
 	const { refilledAt: last = now, tokens: saved = bucket } = before ?? {};
 	const isBehind = last > now && last - now <= skewMs;
 	const refilledAt = isBehind ? last : now;
@@ -100,9 +107,14 @@ export function advanceBudget(
 	const reservedOnly = free <= 0;
 	const left = reservedOnly ? cap - used : free;
 	const granted = Math.max(0, Math.min(want, Math.floor(tokens), left));
-	const nextAt = left <= 0 ? until : refilledAt + Math.ceil(Math.max(0, granted + 1 - tokens) / perMs);
+	// A spent window saves up nothing but the next one's first request. Otherwise every window would begin with a burst
+	// and end with a wait, and a provider whose windows begin at other times would see more than it allows.
+	const isSpent = used + granted >= cap;
+	const refillsFrom = isSpent ? Math.max(refilledAt, Math.ceil(until + spareMsOf(windowMs) - 1 / perMs)) : refilledAt;
+	const kept = isSpent ? 0 : tokens - granted;
+	const nextAt = refillsFrom + Math.ceil(Math.max(0, 1 - kept) / perMs);
 	return {
-		state: { windowStart, used: used + granted, tokens: tokens - granted, refilledAt },
+		state: { windowStart, used: used + granted, tokens: kept, refilledAt: refillsFrom },
 		advance: { granted, reservedOnly, until, nextAt },
 	};
 }

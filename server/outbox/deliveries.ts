@@ -23,8 +23,16 @@ export interface Routed {
 	exceptions?: Readonly<Record<string, Partial<Delivery>>> | undefined;
 }
 
-/** Groups the deliveries of a bundle by destination, in the order of the events. */
-export function byDestination(events: Iterable<Routed>): Map<string, Delivery[]> {
+/**
+ * Groups the deliveries of a bundle by destination, in the order of the events. Destinations that are owed the same share
+ * one list.
+ */
+export function byDestination(events: readonly Routed[]): Map<string, readonly Delivery[]> {
+	const [head] = events;
+	if (head && events.every(({ route, exceptions }) => route === head.route && exceptions === undefined)) {
+		const all = events.map(({ delivery }) => delivery);
+		return new Map(head.route.map((name) => [name, all]));
+	}
 	const owed = new Map<string, Delivery[]>();
 	for (const { delivery, route, exceptions } of events) {
 		for (const name of route) {
@@ -70,7 +78,7 @@ export const readFlags = (flags: number): Flags => ({
 	earns: (flags & earnsFlag) > 0,
 });
 
-export function packDeliveries(deliveries: Delivery[]): Uint8Array {
+export function packDeliveries(deliveries: readonly Delivery[]): Uint8Array {
 	const packed = new Uint8Array(deliveries.length * deliverySize);
 	let offset = 0;
 	for (const delivery of deliveries) {
@@ -109,5 +117,5 @@ export function bestPacked(packed: Uint8Array): number {
 	return best;
 }
 
-export const bestRank = (deliveries: Delivery[]): number =>
+export const bestRank = (deliveries: readonly Delivery[]): number =>
 	deliveries.reduce((best, { rank }) => Math.min(best, rank), highestRank);

@@ -24,7 +24,7 @@ export const reporterNames = providerNames.filter(
 /** Tells whether an account holds a secret with which the provider's web hooks can be verified. */
 export function canVerifyHooks<Name extends ProviderName>(name: Name, account: Accounts[Name] | undefined): boolean {
 	const secrets = definitions[name].hooks?.secrets ?? [];
-	return account !== undefined && secrets.some((secret) => account[secret] !== undefined);
+	return secrets.some((secret) => account?.[secret] !== undefined);
 }
 
 /** Refuses a planned request that has no URL, so that it costs no budget and says nothing about the provider. */

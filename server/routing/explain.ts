@@ -38,10 +38,10 @@ function completed(raw: Record<string, unknown>, now: number): Record<string, un
 	};
 }
 
-/** Checks an event as one of the site's pages; one with ids of people at the providers as one of the backend's. */
-function checked(site: ExplainedSite["site"], raw: Record<string, unknown>, now: number) {
+/** Checks an event, as one of the backend's also where it has ids of people at the providers. */
+function checked(site: ExplainedSite["site"], raw: Record<string, unknown>, isOfBackend: boolean, now: number) {
 	const event = completed(raw, now);
-	const isBackend = isRecord(event.person) && event.person.ids !== undefined;
+	const isBackend = isOfBackend || (isRecord(event.person) && event.person.ids !== undefined);
 	const isInbound = event.type === "email_open";
 	return checkEvent(event, { isBackend, isInbound, clockOffset: 0, attributes: site.attributes, now });
 }
@@ -99,15 +99,17 @@ function because(
 /**
  * Explains what each destination of a site would be sent for an event of a person who is not known yet, request by
  * request, and which rules decided. Sends nothing. `raw` may lack `id`, `at` and `person`, and may have the `writeKey` of
- * a site other than the first. Returns the flaw of an event that would be refused.
+ * a site other than the first; with `backend: true` it is an event of the backend instead of a page's. Returns the flaw of
+ * an event that would be refused.
  */
 export function explain(raw: unknown, sites: readonly ExplainedSite[], now: number): Explanation | { flaw: string } {
 	if (!isRecord(raw)) return { flaw: 'an event is an object, for example {"type":"track","name":"purchase"}' };
-	const { writeKey, ...fields } = raw;
+	const { writeKey, backend, ...fields } = raw;
+	if (backend !== undefined && typeof backend !== "boolean") return { flaw: "backend: must be true or false" };
 	const found = sites.find(({ site }) => writeKey === undefined || site.writeKey === writeKey);
 	if (!found) return { flaw: "writeKey: no site has this write key" };
 	const { site, label, destinations } = found;
-	const result = checked(site, fields, now);
+	const result = checked(site, fields, backend === true, now);
 	if ("rejection" in result) return { flaw: result.rejection.message };
 	const stored: StoredEvent = { ...result.stored, trusted: result.stored.trusted || site.identity === "verified" };
 	const { event } = stored;

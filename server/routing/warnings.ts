@@ -33,20 +33,21 @@ function isShadowed(rule: Rule, later: readonly Rule[], names: readonly string[]
 }
 
 type Choose = ReturnType<typeof createChoices>;
-type Tracker = Rule["via"];
 
 /** Tells whether events that a rule is about are surely sent to none of its destinations. */
-function isNeverSent(rule: Rule, choose: Choose, trackers: readonly Tracker[], places: readonly Place[]): boolean {
+function isNeverSent(rule: Rule, choose: Choose, rules: readonly Rule[], places: readonly Place[]): boolean {
 	// Names decide whether the events of a wide pattern are sent.
 	if (rule.event === "track" || hasStar(rule.event) || rule.send !== undefined) return false;
-	const vias = rule.via === undefined ? trackers : [rule.via];
-	return places.every((place) => vias.every((via) => !choose(exampleOf(rule.event), via, place).isSent));
+	const example = exampleOf(rule.event);
+	// An event of any other tracker meets the same rules as one of none.
+	const others = () => rules.filter(({ event, send }) => send && matcherOf(event)(example)).map(({ via }) => via);
+	const vias = rule.via === undefined ? new Set([undefined, ...others()]) : [rule.via];
+	return places.every((place) => [...vias].every((via) => !choose(example, via, place).isSent));
 }
 
 /** Finds rules that can have no effect, one line each. Names no rule that may have one. `path` leads to the rules. */
 export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], path: string): string[] {
 	const choose = createChoices(rules);
-	const trackers = [...new Set([undefined, ...rules.map(({ via }) => via)])];
 	return rules.flatMap((rule, index) => {
 		const its = `${path}[${index}]`;
 		const own = places.filter(({ name }) => rule.to?.includes(name) !== false);
@@ -65,7 +66,7 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 			)
 		)
 			return [...found, `${its} (${rule.event}) has no effect: later rules replace all that it says`];
-		if (isNeverSent(rule, choose, trackers, own)) {
+		if (isNeverSent(rule, choose, rules, own)) {
 			const to = list.format(own.map(({ name }) => name));
 			return [
 				...found,

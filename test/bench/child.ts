@@ -9,6 +9,7 @@ export const roles = {
 	controls: () => import("./controls.ts"),
 	sink: () => import("./sink.ts"),
 	latency: () => import("./latency.ts"),
+	door: () => import("./queues/door.ts"),
 };
 
 const [role, options = "{}"] = process.argv.slice(2);

@@ -75,14 +75,15 @@ it("the README gets the figures: peers from the best to the worst, each ratio wi
 	const text = withFigures(readme, {
 		...measured,
 		queues: bench({ sections: { queues: section([delivered("pg-boss", [1]), delivered("BullMQ", [40])]) } }),
-		postgres: bench({
+		server: bench({
 			sections: {
-				lanes: section([{ ...size("10,000 waiting", [4_000]), name: "leased lanes", target: { atMost: 1 } }]),
+				...measured.server?.sections,
+				latency: section([{ ...size("a handler", [4_000]), name: "post to provider", target: { atMost: 1 } }]),
 			},
 		}),
 	});
 	expect(text).toContain("| delivered in each person's order, 9 waiting, events/s | 30 | BullMQ: 40; pg-boss: 1 |\n");
-	expect(text).toContain("| leased lanes | 1.25 × 10,000 waiting | asked for ≤ 1: missed |\n");
+	expect(text).toContain("| post to provider | 1.25 × a handler | asked for ≤ 1: missed |\n");
 	expect(text).toContain("2 of its 4 targets are met");
 	expect(text).toMatch(/^before\n<!-- measured[\s\S]*<!-- \/measured -->\nafter\n$/);
 	expect(text).not.toContain("old");

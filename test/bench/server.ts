@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import type { SectionOf } from "./benches.ts";
 import { stopAll } from "./children.ts";
 import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
+import { footprint } from "./footprint.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
@@ -19,6 +20,7 @@ const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	deadDestination,
 	blockedPeople,
 	growth,
+	footprint,
 } satisfies Record<SectionOf<"server">, unknown>;
 
 const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3] [--json]

@@ -5,7 +5,8 @@ import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { boundedFetch } from "../../server/destinations/bounded-fetch.ts";
-import { dispatcherOfNode, plainRequest } from "../../server/destinations/dispatch.ts";
+import { plainRequest } from "../../server/destinations/plain-request.ts";
+import { dispatcherOfNode } from "../../server/providers/node-dispatch.ts";
 
 let answer: RequestListener;
 const server = createServer((request, response) => answer(request, response));

@@ -120,6 +120,8 @@ describe("eventferry check --live", () => {
 		const { stdout } = await live({ ...commands.validEnvironment(), CRISP_BASE_URL: `${await nowhere()}/v1` });
 		expect(stdout).toMatch(/cannot be reached \(network\): is its address right/);
 		expect(outcomeWords({ kind: "retry", reason: "timeout" })).toMatch(/did not answer in 10 s/);
+		const threw = { kind: "retry", reason: "threw", message: "slack: probe threw TypeError" } as const;
+		expect(outcomeWords(threw)).toBe("cannot be asked (slack: probe threw TypeError)");
 	});
 
 	test("shows no control characters from an answer", () => {

@@ -463,6 +463,18 @@ describe("a mistake is refused with the name of its variable", () => {
 		const message = await refusal(loadConfig({ file: rules, env: { CRISP_BASE_URL: "http://127.0.0.1" } }));
 		expect(message).toMatch(/sites\[0\]\.inbound\[0\]\.from needs crisp\.hookSecret or crisp\.hookKey: .* Crisp /);
 		expect(message).toMatch(/sites\[0\]\.inbound\[1\]\.from needs helpcrunch\.hookSecret: .* HelpCrunch /);
+		for (const rules of [
+			[null, { from: "crisp", event: "x", as: "track" }],
+			[7, { from: "crisp" }],
+		]) {
+			const wrong = await fileOf("wrong.json", {
+				sites: [{ ...site, serverKey: "white space", crisp, inbound: rules }],
+			});
+			const both = await refusal(loadConfig({ file: wrong, env: {} }));
+			expect(both).toMatch(/EVENTFERRY_SERVER_KEY must not contain white space/);
+			expect(both).toMatch(/inbound\[1\]\.from needs crisp\.hookSecret/);
+			expect(both).toMatch(/inbound\[0\]/);
+		}
 		const silent = await fileOf("silent.json", withRules("vibetrace"));
 		expect(await refusal(loadConfig({ file: silent, env: {} }))).toMatch(/from must be "crisp" or "helpcrunch"/);
 		const heard = { file: await fileOf("heard.json", withRules("crisp")), env: { CRISP_HOOK_KEY: "k" } };

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import type { EventFunction } from "../../server/destinations/destination.ts";
 import { defineDestination } from "../../server/index.ts";
 import { type DestinationTestError, testDestination } from "../../server/sandbox/index.ts";
 import { temporaryFolder } from "../support/served.ts";
@@ -38,6 +39,11 @@ describe("testDestination", () => {
 			send: (request, { fetch }) => fetch(url, post(request.body)),
 		});
 		expect(await testDestination(planned)).toHaveLength(9);
+		for (const status of [404, 410]) {
+			const send: EventFunction["send"] = (event, { fetch }) => fetch(url, post(event));
+			const checks = await testDestination(defineDestination({ send, remove: () => new Response(null, { status }) }));
+			expect(checks.find(({ name }) => name === "remove")?.result).toBe("passed");
+		}
 		const local = await testDestination({ batch: 5, send: () => ({ kind: "delivered", known: { n: 1 } }) });
 		expect(local.filter(({ result }) => result === "skipped")).toHaveLength(6);
 	});

@@ -188,7 +188,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	},
 	"an address of one's own is spoken to in the clear": { "own-https": always },
 	"somebody else posts what seems to be ours to an address": { "own-signature": replaced(/\.update\([^)]*\)/, "") },
-	"a destination's function never ends, or its answer has no end": { "own-timeout": larger, "own-answer-size": larger },
+	"a destination's function never ends, or its answer has no end": { "own-timeout": larger, "answer-size": larger },
 	"a destination's function changes the event that others get":
 		"each attempt parses the event anew, so that no copy need be taken out to keep the others' events whole",
 	"what a function throws has keys or addresses in it": { "own-errors": value("/(?!)/g") },

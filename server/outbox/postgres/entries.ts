@@ -11,7 +11,7 @@ const byteOf = (packed: string, index: string, byte: number) =>
 export interface Entry extends BundleKey {
 	lane: number;
 	id: number;
-	deliveries: Delivery[];
+	deliveries: readonly Delivery[];
 	storedAt: number;
 	/** Time of the first attempt of a replayed dead letter. */
 	firstAt: number | undefined;

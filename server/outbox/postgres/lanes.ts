@@ -15,7 +15,7 @@ export interface NewEntry extends BundleKey {
 	destination: number;
 	/** Key of the person, as it is stored. */
 	person: string;
-	deliveries: Delivery[];
+	deliveries: readonly Delivery[];
 	/** True if other lanes owe events of the bundle as well. */
 	isShared: boolean;
 	history?: History;
@@ -210,7 +210,7 @@ export async function roomInLanes(run: Run, places: readonly Place[]) {
 			{ owed: Number(row.owed), isAwaiting: Number(row.shown) === awaitingShown },
 		]),
 	);
-	return (place: Place, deliveries: Delivery[]): Delivery[] => {
+	return (place: Place, deliveries: readonly Delivery[]): readonly Delivery[] => {
 		const { trusted = false, reserved = false } = deliveries[0] ?? {};
 		const key = keyOf({ ...place, trusted, reserved });
 		const { owed, isAwaiting } = lanes.get(key) ?? { owed: 0, isAwaiting: false };

@@ -18,6 +18,10 @@ const keysAtOnce = 5_000;
 /** Bytes that a claim takes in both tables, about. */
 const claimBytes = 64;
 
+/** Takes claims that none has. A text put together for each call would be hashed for each call. */
+const takeNewSql = `INSERT INTO claim SELECT substr(?1, 1 + ${keyBytes} * n, ${keyBytes}), ?2, ?3, ?5 FROM ordinal
+	WHERE n < ?4 ON CONFLICT DO NOTHING`;
+
 type Counting = Pick<ReturnType<typeof createDestinations>, "idOf"> &
 	Pick<ReturnType<typeof createCounters>, "count" | "counted">;
 
@@ -96,11 +100,7 @@ export function createClaims(
 				for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
 					const some = keys.subarray(from, from + ordinals * keyBytes);
 					const count = some.length / keyBytes;
-					const { changes } = run(
-						`INSERT INTO claim SELECT substr(?1, 1 + ${keyBytes} * n, ${keyBytes}), ?2, ?3, ?5 FROM ordinal WHERE n < ?4
-						ON CONFLICT DO NOTHING`,
-						[some, since, until, count, Number(trusted)],
-					);
+					const { changes } = run(takeNewSql, [some, since, until, count, Number(trusted)]);
 					if (Number(changes) < count) throw new IsTaken();
 				}
 				addEnd(keys, until, trusted);

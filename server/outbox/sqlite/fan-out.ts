@@ -50,7 +50,7 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
 				const added = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
-				count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
+				if (added < deliveries.length) count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
 				if (added === 0) owed.delete(name);
 			}
 			for (const place of taken.size > 0 ? events.keys() : [])

@@ -14,10 +14,16 @@ const fewEntries = 8;
 /** Maximum number of lanes whose deliveries are remembered as counted. */
 const lanesCounted = 1_000;
 
+/** What `addEntry` needs of all lanes of a person. A text put together for each call would be hashed for each call. */
+const ofPersonSql = `SELECT id, destination, trusted, reserved, rank, shown,
+	(SELECT iif(count(*) < ${fewEntries}, sum(length(deliveries)), NULL) FROM
+		(SELECT deliveries FROM entry WHERE entry.lane = lane.id LIMIT ${fewEntries})) AS bytes
+	FROM lane WHERE person = ?`;
+
 /** An entry to be added to a lane. */
 export interface NewEntry {
 	bundle: number;
-	deliveries: Delivery[];
+	deliveries: readonly Delivery[];
 	history?: History;
 }
 
@@ -65,6 +71,14 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		return owed;
 	}
 
+	let lastPacked: { deliveries: readonly Delivery[]; packed: Uint8Array } | undefined;
+
+	/** Packs deliveries; those of a bundle are often the same list at each of its destinations. */
+	function pack(deliveries: readonly Delivery[]): Uint8Array {
+		if (lastPacked?.deliveries !== deliveries) lastPacked = { deliveries, packed: packDeliveries(deliveries) };
+		return lastPacked.packed;
+	}
+
 	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
 	function write(lane: Lane, { turn: _, ...before }: Lane): void {
 		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
@@ -100,14 +114,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		},
 
 		/** Reads what `addEntry` needs of all lanes of a person; `bytes` are null in a lane with many entries. */
-		ofPerson: (person: string): Row[] =>
-			all(
-				`SELECT id, destination, trusted, reserved, rank, shown,
-				(SELECT iif(count(*) < ${fewEntries}, sum(length(deliveries)), NULL) FROM
-					(SELECT deliveries FROM entry WHERE entry.lane = lane.id LIMIT ${fewEntries})) AS bytes
-				FROM lane WHERE person = ?`,
-				[person],
-			),
+		ofPerson: (person: string): Row[] => all(ofPersonSql, [person]),
 
 		/**
 		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
@@ -121,32 +128,33 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			now: number,
 			most = Number.POSITIVE_INFINITY,
 		): number {
-			const [first] = wanted;
+			const first = wanted[0];
 			if (!first) return 0;
 			// Guard (SECURITY.md): lane-of-trust
-			const trust = [first.trusted ? 1 : 0, first.reserved ? 1 : 0] as const;
-			const there = lanes.filter((lane) => lane.destination === destination);
-			const found = there.find(({ trusted, reserved }) => trusted === trust[0] && reserved === trust[1]);
+			const [trusted, reserved] = [first.trusted ? 1 : 0, first.reserved ? 1 : 0];
+			const found = lanes.find(
+				(lane) => lane.destination === destination && lane.trusted === trusted && lane.reserved === reserved,
+			);
 			const id = found ? Number(found.id) : numbers();
 			const isAwaiting = found?.shown === awaitingShown;
 			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
 			const room = limit - (found ? owedAtMost(found, limit - wanted.length) : 0);
-			const isFitting = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
-			const deliveries = wanted.length > room ? wanted.filter(isFitting) : wanted;
+			const deliveries =
+				wanted.length > room ? wanted.filter(({ earns }, index) => index < room || (isAwaiting && earns)) : wanted;
 			if (deliveries.length === 0) return 0;
 			const rank = bestRank(deliveries);
 			if (!found) {
 				run(
 					`INSERT INTO lane (id, destination, person, rank, trusted, reserved, turn, owed_since)
 					VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?1, ?7)`,
-					[id, destination, person, rank, ...trust, now],
+					[id, destination, person, rank, trusted, reserved, now],
 				);
 				count(destination, "lanes", 1);
-				if (there.length > 0) arrange(destination, person);
+				if (lanes.some((lane) => lane.destination === destination)) arrange(destination, person);
 			} else if (rank < Number(found.rank)) run("UPDATE lane SET rank = ? WHERE id = ?", [rank, id]);
 			const counted = owedMost.get(id);
 			if (counted !== undefined) owedMost.set(id, counted + deliveries.length);
-			const packed = packDeliveries(deliveries);
+			const packed = pack(deliveries);
 			const { attempts = 0, firstAt = null } = history ?? {};
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);

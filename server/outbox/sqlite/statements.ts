@@ -8,8 +8,11 @@ export type Statements = ReturnType<typeof createStatements>;
 export function createStatements(db: DatabaseSync) {
 	const prepared = new Map<string, StatementSync>();
 	function sql(text: string): StatementSync {
-		const statement = prepared.get(text) ?? db.prepare(text);
-		prepared.set(text, statement);
+		let statement = prepared.get(text);
+		if (!statement) {
+			statement = db.prepare(text);
+			prepared.set(text, statement);
+		}
 		return statement;
 	}
 	return {

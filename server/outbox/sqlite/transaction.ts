@@ -9,9 +9,14 @@ export function createTransactions(db: DatabaseSync) {
 		for (const undo of undos.splice(place).reverse()) undo();
 	};
 	const beforeCommits: (() => void)[] = [];
+	const savepoint = db.prepare("SAVEPOINT one");
+	const release = db.prepare("RELEASE one");
+	/** True from `begin` to the end of the transaction. Asking the database takes longer than most changes in memory. */
+	let hasBegun = false;
 
 	function rollback(): void {
 		if (db.isTransaction) db.exec("ROLLBACK");
+		hasBegun = false;
 		undoFrom(0);
 	}
 
@@ -19,7 +24,7 @@ export function createTransactions(db: DatabaseSync) {
 		isOpen: () => db.isTransaction,
 		/** Registers a function that undoes a change in memory if the current work is rolled back. */
 		onRollback(undo: () => void): void {
-			if (db.isTransaction) undos.push(undo);
+			if (hasBegun) undos.push(undo);
 		},
 		/** Registers work to do before each commit. */
 		beforeCommit(work: () => void): void {
@@ -27,12 +32,14 @@ export function createTransactions(db: DatabaseSync) {
 		},
 		begin(): void {
 			db.exec("BEGIN IMMEDIATE");
+			hasBegun = true;
 		},
 		/** Commits; rolls back and throws if that fails. */
 		commit(): void {
 			try {
 				for (const work of beforeCommits) work();
 				db.exec("COMMIT");
+				hasBegun = false;
 				undos.length = 0;
 			} catch (error) {
 				rollback();
@@ -46,10 +53,10 @@ export function createTransactions(db: DatabaseSync) {
 		 */
 		savepoint<Result>(work: () => Result): Result {
 			const place = undos.length;
-			db.exec("SAVEPOINT one");
+			savepoint.run();
 			try {
 				const result = work();
-				db.exec("RELEASE one");
+				release.run();
 				return result;
 			} catch (error) {
 				if (db.isTransaction) {

@@ -181,6 +181,8 @@ export async function testDestination(
 			answer,
 			known: {},
 		});
+		// The proxy takes these answers of `remove` for a person who has no profile.
+		if (name === "remove" && /^http_(404|410)$/.test(called.reason ?? "")) return [];
 		return undelivered(called, "its request").map((problem) => problem.replace(/^send/, name));
 	}
 }

@@ -1,21 +1,26 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Cluster, startPostgres } from "../../support/postgres.ts";
+import type { SectionOf } from "../benches.ts";
+import { stopAll } from "../children.ts";
 import { type Fail, measure } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
 import bullMq from "./bullmq.ts";
 import { cpuMs } from "./cpu.ts";
 import eventferry from "./eventferry.ts";
 import graphileWorker from "./graphile-worker.ts";
+import { ingest } from "./ingest.ts";
 import pgBoss from "./pg-boss.ts";
 import type { Job, OpenQueue, Queue } from "./queue.ts";
 import { redisVersion } from "./redis.ts";
 import { createWatch } from "./watch.ts";
 
-const usage = `npm run bench:queues -- [--rounds N] [--waiting N] [--people N] [--seconds S] [--json]
-Measures eventferry's lanes on PostgreSQL beside other queues, with a receiver that does nothing.
+const usage = `npm run bench:queues -- [queues] [ingest] [--rounds N] [--waiting N] [--people N] [--seconds S] [--json]
+Measures eventferry's lanes on PostgreSQL beside other queues, with a receiver that does nothing, and its ingest
+beside the same route in front of what others keep events in.
 Only ratios within one run are comparable.\n`;
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+	allowPositionals: true,
 	options: {
 		rounds: { type: "string", default: "3" },
 		/** Number of events waiting at the start of each round. */
@@ -34,7 +39,16 @@ const settings = {
 	people: Number(values.people),
 	ms: Number(values.seconds) * 1_000,
 };
-if (values.help || Object.values(settings).some((value) => !(value > 0))) {
+const sections: Record<string, (cluster: Cluster, fail: Fail) => Promise<Result[]>> = {
+	queues,
+	ingest: (cluster: Cluster, fail: Fail) => ingest(cluster, settings, fail),
+} satisfies Record<SectionOf<"queues">, unknown>;
+const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
+if (
+	values.help ||
+	chosen.some((name) => !(name in sections)) ||
+	Object.values(settings).some((value) => !(value > 0))
+) {
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
 }
@@ -86,10 +100,11 @@ async function opened(queue: Queue, cluster: Cluster): Promise<Measured | undefi
 	return measured;
 }
 
-/** Targets beside the peers that promise an order on PostgreSQL. */
+/** Targets beside the peers that promise an order on PostgreSQL, and beside a quick one that promises none. */
 const targets = new Map<Queue, Target>([
-	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: 20 }]),
+	...pgBoss.map((queue): [Queue, Target] => [queue, { atLeast: queue.name.endsWith("1000") ? 2 : 20 }]),
 	[graphileWorker, { atLeast: 50 }],
+	...bullMq.slice(-1).map((queue): [Queue, Target] => [queue, { atLeast: 0.8 }]),
 ]);
 
 function resultsOf(ours: Measured, peers: Measured[]): Result[] {
@@ -154,6 +169,7 @@ const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.
 const cluster = await startPostgres({ isDurable: true });
 const [server] = await cluster.run("SHOW server_version");
 const versions = { PostgreSQL: String(server?.server_version), Redis: redisVersion() ?? "none", ...dependencies };
-const isDone = await measure({ queues: (fail) => queues(cluster, fail) }, { json: values.json, versions });
+const runs = chosen.map((name) => [name, async (fail: Fail) => (await sections[name]?.(cluster, fail)) ?? []]);
+const isDone = await measure(Object.fromEntries(runs), { json: values.json, versions, after: stopAll });
 await cluster.stop();
 process.exit(isDone ? 0 : 1);

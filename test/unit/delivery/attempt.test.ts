@@ -106,6 +106,21 @@ describe("an attempt", () => {
 		expect([sent(), reported, faults]).toEqual([1, 1, []]);
 	});
 
+	it("gives up all events of a request that has failed for three days", async () => {
+		plan = () => ({
+			kind: "send",
+			request: { purpose: "event", method: "POST", path: [], ifDelivered: {} },
+			settles: 3,
+			covers: 3,
+		});
+		outcome = { kind: "retry", reason: "http_500", status: 500 };
+		const { attempt } = start();
+		const failing = (ms: number) => ({ ...leaseOf(), attempts: 9, failingSince: 5 - ms });
+		const { settlement } = await attempt(failing(3 * 86_400_000));
+		expect(settlement.ended).toEqual({ count: 3, ending: { kind: "dead", reason: "http_500", status: 500 } });
+		expect((await attempt(failing(3 * 86_400_000 - 1))).settlement.ended).toBeUndefined();
+	});
+
 	it("sends nothing for a lease that may have been lost", async () => {
 		isHeld = false;
 		const { attempt, sent } = start();

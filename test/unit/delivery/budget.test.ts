@@ -16,7 +16,7 @@ it("an unused token returns to the purse only within its own window", async () =
 	purse.putBack(first);
 	expect(purse.tokens()).toBe(1);
 	purse.spend();
-	now = 1_000;
+	now = 1_100;
 	await purse.fill();
 	purse.spend();
 	purse.putBack(first);

@@ -1,4 +1,6 @@
 import { expect, it, vi } from "vitest";
+import { defineDestination } from "../../../server/destinations/destination.ts";
+import { connectFunction } from "../../../server/destinations/function.ts";
 import { planWith } from "../../../server/destinations/plan.ts";
 import type { Lane } from "../../../server/providers/provider.ts";
 
@@ -29,6 +31,26 @@ it("a plan that is a promise is refused, and its rejection handled", async () =>
 	await new Promise((resolve) => setImmediate(resolve));
 	process.off("unhandledRejection", unhandled);
 	expect(unhandled).not.toHaveBeenCalled();
+});
+
+it("a plan discards for at most 20 reasons, each a label of a metric", () => {
+	let count = 0;
+	const send = async () => new Response();
+	const own = defineDestination({
+		plan() {
+			count += 1;
+			return { kind: "discard", settles: 1, reason: `order ${count}` };
+		},
+		send,
+	});
+	const connector = connectFunction("own", own, vi.fn());
+	const reasons = Array.from({ length: 50 }, () => connector.plan(lane, {}, 0)).map(
+		(made) => "reason" in made && made.reason,
+	);
+	expect(new Set(reasons)).toEqual(new Set([...reasons.slice(0, 20), "other"]));
+	expect(reasons.slice(0, 2)).toEqual(["order 1", "order 2"]);
+	count = 0;
+	expect(connector.plan(lane, {}, 0)).toMatchObject({ reason: "order 1" });
 });
 
 it("a plan that blocks the loop is named", () => {

@@ -7,23 +7,68 @@ const limits = { cap: 1_000, reserve: 0, bucket: 100, windowMs: 10_000, windowOf
 describe("a budget", () => {
 	it("starts with a full bucket, and refills evenly", () => {
 		const first = advanceBudget(undefined, { limits, want: 200, now: 0 });
-		expect(first.advance).toEqual({ granted: 100, reservedOnly: false, until: 10_000, nextAt: 10 });
-		const second = advanceBudget(first.state, { limits, want: 200, now: 500 });
+		expect(first.advance).toEqual({ granted: 100, reservedOnly: false, until: 10_000, nextAt: 11 });
+		const second = advanceBudget(first.state, { limits, want: 200, now: 505 });
 		expect(second.advance.granted).toBe(50);
 	});
 
 	it("tells when the next request will be granted", () => {
 		const { state } = advanceBudget(undefined, { limits, want: 100, now: 0 });
 		const { advance } = advanceBudget(state, { limits, want: 1, now: 3 });
-		expect(advance).toMatchObject({ granted: 0, nextAt: 10 });
+		expect(advance).toMatchObject({ granted: 0, nextAt: 11 });
 		expect(advanceBudget(state, { limits, want: 1, now: advance.nextAt }).advance.granted).toBe(1);
 	});
 
-	it("stops at its cap until the window ends", () => {
+	it("stops at its cap until the window ends, and saves up nothing meanwhile", () => {
 		const spent: BudgetState = { windowStart: 0, used: 1_000, tokens: 100, refilledAt: 9_000 };
-		expect(advanceBudget(spent, { limits, want: 1, now: 9_500 }).advance).toMatchObject({ granted: 0, nextAt: 10_000 });
-		expect(advanceBudget(spent, { limits, want: 1, now: 10_000 }).advance.granted).toBe(1);
+		const { state, advance } = advanceBudget(spent, { limits, want: 1, now: 9_500 });
+		expect(advance.granted).toBe(0);
+		expect(advance.nextAt).toBeGreaterThanOrEqual(10_000);
+		expect(advance.nextAt).toBeLessThan(10_100);
+		expect(advanceBudget(state, { limits, want: 10, now: advance.nextAt }).advance.granted).toBe(1);
 	});
+
+	it.each([
+		["windows that begin with the first request", 120, 60_000],
+		["windows that begin with the first request", 10, 1_000],
+		["any minute", 120, 60_000],
+		["any second", 10, 1_000],
+	])(
+		"is nearly all used, and seldom refused, by a provider that counts %s: %i requests a window",
+		(kind, cap, windowMs) => {
+			const windows = 200;
+			const saturated = { cap, reserve: 0, bucket: Math.ceil(cap / 6), windowMs, windowOffsetMs: 0 };
+			let random = 1;
+			const latency = () => {
+				random = (random * 48_271) % 2_147_483_647;
+				return ((random / 2_147_483_647) * windowMs) / 200;
+			};
+			let state: BudgetState | undefined;
+			let counted: number[] = [];
+			let delivered = 0;
+			let refused = 0;
+			for (let now = 0.61 * windowMs; now < windows * windowMs; ) {
+				const taken = advanceBudget(state, { limits: saturated, want: 1, now: Math.ceil(now) });
+				state = taken.state;
+				if (taken.advance.granted === 0) {
+					now = Math.max(Math.ceil(now) + 1, taken.advance.nextAt);
+					continue;
+				}
+				const at = now + latency();
+				if (kind.startsWith("any")) counted = counted.filter((earlier) => earlier > at - windowMs);
+				else if (at >= (counted[0] ?? 0) + windowMs) counted = [];
+				if (counted.length < cap) {
+					counted.push(at);
+					delivered += 1;
+				} else {
+					refused += 1;
+					now = (Math.floor(now / windowMs) + 1) * windowMs;
+				}
+			}
+			expect(delivered).toBeGreaterThan(0.96 * cap * windows);
+			expect(refused).toBeLessThan(windows / 50);
+		},
+	);
 
 	it("starts its day at the configured offset", () => {
 		const day = { ...limits, windowMs: 86_400_000, windowOffsetMs: 6 * 3_600_000 };
@@ -44,10 +89,9 @@ describe("a budget", () => {
 
 	it("keeps its window if the clock is set back a little, and starts anew if it is set back far", () => {
 		const spent: BudgetState = { windowStart: 20_000, used: 1_000, tokens: 100, refilledAt: 20_000 };
-		expect(advanceBudget(spent, { limits, want: 1, now: 19_000 }).advance).toMatchObject({
-			granted: 0,
-			nextAt: 30_000,
-		});
+		const { advance } = advanceBudget(spent, { limits, want: 1, now: 19_000 });
+		expect(advance).toMatchObject({ granted: 0, until: 30_000 });
+		expect(advance.nextAt).toBeGreaterThanOrEqual(30_000);
 		expect(advanceBudget(spent, { limits, want: 1, now: 100 }).advance.granted).toBe(1);
 	});
 

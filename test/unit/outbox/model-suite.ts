@@ -319,16 +319,26 @@ class Model {
 		return expired;
 	}
 
-	/** Returns the tokens that a bucket under a cap grants. */
+	/** Returns the tokens that a bucket under a cap grants. A spent window saves up only the next one's first token. */
 	advance(destination: Destination, want: number): number {
 		const account = this.account(destination);
+		const spareMs = limits.windowMs / 120;
+		const perMs = limits.cap / (limits.windowMs + spareMs);
 		const windowStart = Math.floor(this.now / limits.windowMs) * limits.windowMs;
 		const before = account.budget;
 		const used = before?.windowStart === windowStart ? before.used : 0;
-		const refill = before ? ((this.now - before.refilledAt) * limits.cap) / limits.windowMs : 0;
+		const refill = before ? Math.max(0, this.now - before.refilledAt) * perMs : 0;
 		const tokens = Math.min(limits.bucket, (before?.tokens ?? limits.bucket) + refill);
 		const granted = Math.min(want, Math.floor(tokens), limits.cap - used);
-		account.budget = { used: used + granted, tokens: tokens - granted, windowStart, refilledAt: this.now };
+		const refilledAt = Math.max(this.now, before?.refilledAt ?? 0);
+		const isSpent = used + granted === limits.cap;
+		const nextFirstAt = Math.ceil(windowStart + limits.windowMs + spareMs - 1 / perMs);
+		account.budget = {
+			used: used + granted,
+			tokens: isSpent ? 0 : tokens - granted,
+			windowStart,
+			refilledAt: isSpent ? Math.max(refilledAt, nextFirstAt) : refilledAt,
+		};
 		return granted;
 	}
 

@@ -33,6 +33,7 @@ const event = fc.record(
 			fc.constant({ userId: "7", ids: { crisp: "p", helpcrunch: 7, vibetrace: "v" } }),
 			fc.jsonValue(),
 		),
+		backend: fc.oneof(fc.boolean(), fc.boolean(), fc.jsonValue()),
 		data: fc.oneof(fc.constant({ orderId: "A" }), fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue()),
 		context: fc.jsonValue(),
 	},
@@ -99,4 +100,17 @@ it("tells that a visitor's event creates nobody where only verified ones may", (
 	expect("flaw" in explanation ? {} : explanation.destinations.crisp).toMatchObject({
 		...{ sent: true, ends: "discarded", reason: "unknown_person", cost: 1 },
 	});
+});
+
+it("labels and creations of the backend are explained as they are sent, and not as a page's", () => {
+	const login = { type: "login", data: { segments: ["vip"], plan: "pro" } };
+	const bodies = (raw: object) => {
+		const explanation = explain(raw);
+		if ("flaw" in explanation) throw new Error(explanation.flaw);
+		return explanation.destinations.crisp?.requests.map(({ body }) => JSON.stringify(body));
+	};
+	expect(bodies({ ...login, backend: true })?.join()).toContain('"segments":["vip"]');
+	expect(bodies({ ...login, backend: false })?.join()).not.toContain("vip");
+	expect(bodies(login)).toEqual(bodies({ ...login, backend: false }));
+	expect(explain({ ...login, backend: "yes" })).toEqual({ flaw: "backend: must be true or false" });
 });
