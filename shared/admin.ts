@@ -134,6 +134,25 @@ const deadLetter = z.object({
 	lastAt: at,
 });
 
+/** Name of a person: an e-mail or a userId. */
+const personName = z
+	.string()
+	.refine((text) => !invisible.test(text), "has zero-width, bidirectional or blank characters")
+	.trim()
+	.min(1, "must be an e-mail or a userId")
+	.max(300, "must have at most 300 characters")
+	.refine((text) => !text.includes("@") || !isAmbiguous(text), "has characters that may be taken for ASCII ones");
+
+/** Conditions of dead letters, all of which must be met. */
+const deadLetterConditions = {
+	destination: z.string().optional(),
+	reason: z.string().optional(),
+	/** Person whom the event is about. */
+	person: personName.optional(),
+	/** Name of the event; of one without a name, its type. */
+	name: z.string().optional(),
+};
+
 const deadLetterId = z.string().regex(/^\d+$/, "must be the id of a dead letter");
 
 /** Maximum number of items in a page. A number over 500 counts as 500. */
@@ -146,8 +165,13 @@ const pageLimit = z.coerce
 
 /** Query of `GET /admin/deadletters`. */
 export const deadLetterQuerySchema = z.object({
-	destination: z.string().optional(),
-	reason: z.string().optional(),
+	...deadLetterConditions,
+	/** Start of the period in which the last attempt was made, ms since the epoch. */
+	since: z
+		.string()
+		.regex(/^\d{1,15}$/, "must be a time in ms since the epoch")
+		.transform(Number)
+		.optional(),
 	/** Ids separated by commas. */
 	ids: z
 		.string()
@@ -167,9 +191,8 @@ const hasCondition = (selection: object) => Object.keys(selection).length > 0;
  */
 export const deadLetterSelectionSchema = z
 	.strictObject({
+		...deadLetterConditions,
 		ids: z.array(deadLetterId).min(1).max(10_000).optional(),
-		destination: z.string().optional(),
-		reason: z.string().optional(),
 		/** Start of the period in which the last attempt was made, ms since the epoch. */
 		since: z.number().optional(),
 		/** End of that period, exclusive, ms since the epoch. */
@@ -227,15 +250,7 @@ export const budgetHistorySchema = z.object({
 /** Body of `POST /admin/search`. The route is a POST, so that a person's e-mail does not appear in a URL. */
 export const searchSchema = z.union([
 	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
-	z.strictObject({
-		person: z
-			.string()
-			.refine((text) => !invisible.test(text), "has zero-width, bidirectional or blank characters")
-			.trim()
-			.min(1, "must be an e-mail or a userId")
-			.max(300, "must have at most 300 characters")
-			.refine((text) => !text.includes("@") || !isAmbiguous(text), "has characters that may be taken for ASCII ones"),
-	}),
+	z.strictObject({ person: personName }),
 ]);
 
 /** State of an event at one destination. */

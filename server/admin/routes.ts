@@ -14,12 +14,12 @@ import {
 	setAsideQuerySchema,
 	setAsideSelectionSchema,
 } from "../../shared/admin.ts";
-import { isLoopback } from "../http/loopback.ts";
 import { bodyOf, jsonBody, parseInput } from "../http/parse-request.ts";
 import { RequestError } from "../http/problem.ts";
 import type { Guess, IsCompared } from "../http/rate-limit.ts";
 import type { Route } from "../http/route.ts";
 import { bearer, sameSecret } from "../http/secret.ts";
+import { fromThisMachine } from "../http/this-machine.ts";
 import type { Activity } from "../observe/activity.ts";
 import type { Observed } from "../observe/observed.ts";
 import { budgetHistory } from "./budget-history.ts";
@@ -27,7 +27,7 @@ import { deadLetterView } from "./dead-letter.ts";
 import type { JourneySources } from "./journeys.ts";
 import type { LiveStream } from "./live.ts";
 import * as operations from "./operations.ts";
-import { search } from "./search.ts";
+import { keysOf, search } from "./search.ts";
 import { setAsideView } from "./set-aside.ts";
 import { statsView } from "./stats.ts";
 
@@ -47,26 +47,6 @@ export interface AdminOptions extends Observed, Pick<JourneySources, "skipped"> 
 
 /** Time that a search may take, ms. */
 const searchMs = 10_000;
-
-/**
- * Recognises requests that need no token in sandbox mode: sent from this machine, not through a proxy on it, not by a
- * page of another origin, and to a loopback name (against https://en.wikipedia.org/wiki/DNS_rebinding).
- */
-function fromThisMachine({ headers: { host, origin, ...headers }, socket }: Request): boolean {
-	const isLocal = /^(::1|(::ffff:)?127\.[\d.]+)$/.test(socket.remoteAddress ?? "");
-	const isForwarded = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
-	return (
-		isLocal &&
-		// Guard (SECURITY.md): sandbox-not-forwarded
-		!isForwarded &&
-		host !== undefined &&
-		!host.includes("@") &&
-		// Guard (SECURITY.md): sandbox-host
-		isLoopback(`http://${host}`) &&
-		// Guard (SECURITY.md): sandbox-origin
-		(origin === undefined || origin === `http://${host}`)
-	);
-}
 
 /** Makes the operators' routes, and the handler that refuses everybody else below `/admin`. */
 export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHandler; routes: Route[] } {
@@ -88,7 +68,7 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 
 	const json = jsonBody(1_048_576);
 	const selected = (request: Request) =>
-		parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json"));
+		withPeople(parseInput(deadLetterSelectionSchema, bodyOf(request, "send a selection as application/json")));
 
 	async function stats(_request: Request, response: Response): Promise<void> {
 		const view = statsView(await outbox().stats(), options);
@@ -107,8 +87,16 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		response.json((await search(parseInput(searchSchema, body), within)) satisfies SearchReply);
 	}
 	async function deadLetters(request: Request, response: Response): Promise<void> {
-		const { items, cursor } = await outbox().deadLetters(parseInput(deadLetterQuerySchema, queryOf(request)));
-		response.json({ items: items.map(deadLetterView), cursor } satisfies DeadLetterPageView);
+		const query = withPeople(parseInput(deadLetterQuerySchema, queryOf(request)));
+		const signal = AbortSignal.timeout(searchMs);
+		const items: DeadLetterPageView["items"] = [];
+		let { cursor } = query;
+		do {
+			const page = await outbox().deadLetters({ ...query, limit: query.limit - items.length, cursor });
+			items.push(...page.items.map(deadLetterView));
+			({ cursor } = page);
+		} while (cursor !== undefined && items.length < query.limit && !signal.aborted && !response.destroyed);
+		response.json({ items, cursor } satisfies DeadLetterPageView);
 	}
 	const discard: RequestHandler = (request, response) =>
 		inSteps("discarded", response, (onProgress) => outbox().discard(selected(request), onProgress));
@@ -158,6 +146,12 @@ export function createAdmin(options: AdminOptions): { operatorsOnly: RequestHand
 		],
 	};
 }
+
+/** Replaces the name of a person by the keys of the people that it may mean. */
+const withPeople = <Selection extends { person?: string | undefined }>({ person, ...rest }: Selection) => ({
+	...rest,
+	...(person !== undefined && { people: keysOf(person) }),
+});
 
 /** Parses the query. The app around the router decides how Express parses `request.query`, so that is not used. */
 function queryOf({ url }: Request) {

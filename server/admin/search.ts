@@ -22,7 +22,7 @@ const foundMost = 200;
 const pageSize = 500;
 
 /** Returns the keys of the people that a text may name. */
-const keysOf = (text: string) => [`email:${normaliseEmail(text)}`, `userId:${text}`];
+export const keysOf = (text: string): string[] => [`email:${normaliseEmail(text)}`, `userId:${text}`];
 const eventOf = (body: string) => (parseJson(body) as StoredEvent).event;
 
 /** Finds the deliveries owed of an event or a person. */

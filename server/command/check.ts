@@ -1,14 +1,15 @@
 import { isIP } from "node:net";
 import * as z from "zod";
-import { accountVariables, type CheckedConfig, loadConfig, readVariable, warningsOf } from "../config/config.ts";
+import { accountVariables, type CheckedConfig, loadConfig, readOwn, warningsOf } from "../config/config.ts";
 import { ignoredHeader } from "../http/client-address.ts";
 import { shownStore } from "../outbox/store-url.ts";
 import type { Connector, Outcome, Right } from "../providers/provider.ts";
 import { type Account, accountsOf, warningsOfRules } from "../sites.ts";
-import { type Command, CommandError } from "./command.ts";
+import { type Command, CommandError, UsageError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { counted, duration, err, out, outJson, visible } from "./print.ts";
 import { overridesOf, variablesHelp, warnOfUnknownVariables } from "./serve.ts";
+import { waitForEvent, waitMs } from "./wait.ts";
 
 /** Time limit for the answer of a proxy that runs already, ms. */
 const readinessMs = 2_000;
@@ -58,6 +59,8 @@ async function askRight({ name: right, request }: Right, send: Connector["send"]
 	return { right, state: "held" };
 }
 
+type LiveAnswer = Awaited<ReturnType<typeof askLive>>;
+
 /** Sends a provider's probe, and asks for each right. The answer is in words that follow the destination's name. */
 async function askLive({ provider }: Account) {
 	if (!provider.probe) {
@@ -92,11 +95,16 @@ const readinessSchema = z.object({ warnings: z.array(z.object({ code: z.string()
 /** Warnings of a running proxy that `check` passes on. */
 const runningWords: Record<string, string> = { shared_address: ignoredHeader, store_full: fullWords };
 
+/** URL of the running proxy: `EVENTFERRY_URL`, else where the configuration lets it listen. */
+function runningUrl({ host, port }: CheckedConfig): string {
+	const address = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+	return proxyUrl(readOwn("EVENTFERRY_URL") ?? `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`);
+}
+
 /** Asks the proxy, if it runs already, for what only a running one can tell. */
-async function runningWarnings({ host, port }: CheckedConfig): Promise<string[]> {
-	const url = readVariable("EVENTFERRY_URL") ?? `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+async function runningWarnings(config: CheckedConfig): Promise<string[]> {
 	try {
-		const response = await reach(`${proxyUrl(url)}/readyz`, { signal: AbortSignal.timeout(readinessMs) });
+		const response = await reach(`${runningUrl(config)}/readyz`, { signal: AbortSignal.timeout(readinessMs) });
 		const { warnings } = readinessSchema.parse(await response.json());
 		return warnings.flatMap(({ code }) => runningWords[code] ?? []);
 	} catch {
@@ -104,22 +112,47 @@ async function runningWarnings({ host, port }: CheckedConfig): Promise<string[]>
 	}
 }
 
+interface Result {
+	store: string;
+	sites: { writeKey: string; origins: string[]; destinations: string[]; live: LiveAnswer[] | undefined }[];
+}
+
+function print({ store, sites }: Result): void {
+	out(`the configuration is right; events are stored in ${store}\n`);
+	for (const { writeKey, origins, destinations, live = [] } of sites) {
+		out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
+		for (const { destination, answer, ok, isTaken, ms, rights } of live) {
+			out(`    ${destination} ${answer}${isTaken ? ` (${duration(ms)})` : ""}\n`);
+			for (const { right, state, reason } of rights) {
+				out(`      ${rightWords[state]} ${right}${reason ? ` (${visible(reason)})` : ""}\n`);
+			}
+			if (!ok) out(`      see ${accountVariables(destination).join(", ")}\n`);
+		}
+	}
+}
+
 export const checkCommand: Command = {
 	name: "check",
 	summary: "checks the configuration, and says what is wrong with it",
-	options: ["port", "host", "config", "store", "live", "json", "help"],
+	options: ["port", "host", "config", "store", "live", "wait", "json", "help"],
 	help: `Opens no store, delivers nothing, shows no secret. Warns of what is weak,
 such as secrets of fewer than 32 characters, but still exits with 0. --live asks
 each destination whether it takes the credentials and grants each right that
 deliveries need. That changes nothing there, but counts towards its limit. A
 right is "not checked" if no request for it is harmless, or after a failure.
 
+--wait, after that, waits up to ${duration(waitMs)} for the first event that the running proxy
+delivers: open a page of yours. It asks the proxy with its admin token, at
+EVENTFERRY_URL or where this configuration lets it listen.
+
 Examples:
   eventferry check
+  eventferry check --live --wait
   eventferry check --live --config shop.config.mjs
 
 ${variablesHelp}`,
 	async run(given) {
+		if (given.wait && !given.live) throw new UsageError("--wait comes after --live: eventferry check --live --wait");
 		warnOfUnknownVariables();
 		const config = await loadConfig({ file: given.config, overrides: overridesOf(given) });
 		const all = config.sites.map((site) => [site, accountsOf(site)] as const);
@@ -133,21 +166,16 @@ ${variablesHelp}`,
 			}),
 		);
 		const failed = sites.flatMap(({ live = [] }) => live).filter(({ ok }) => !ok);
-		if (given.json) outJson({ ok: failed.length === 0, store: shownStore(config.store), sites });
-		else {
-			out(`the configuration is right; events are stored in ${shownStore(config.store)}\n`);
-			for (const { writeKey, origins, destinations, live = [] } of sites) {
-				out(`  ${writeKey}: from ${origins.join(", ")} to ${destinations.join(", ")}\n`);
-				for (const { destination, answer, ok, isTaken, ms, rights } of live) {
-					out(`    ${destination} ${answer}${isTaken ? ` (${duration(ms)})` : ""}\n`);
-					for (const { right, state, reason } of rights) {
-						out(`      ${rightWords[state]} ${right}${reason ? ` (${visible(reason)})` : ""}\n`);
-					}
-					if (!ok) out(`      see ${accountVariables(destination).join(", ")}\n`);
-				}
-			}
+		const result = { ok: failed.length === 0, store: shownStore(config.store), sites };
+		if (!given.json) print(result);
+		if (failed.length > 0 || !given.wait) {
+			if (given.json) outJson(result);
+			if (failed.length === 0) return 0;
+			throw new CommandError(`${counted(failed.length, "destination")} would not receive events`);
 		}
-		if (failed.length === 0) return 0;
-		throw new CommandError(`${counted(failed.length, "destination")} would not receive events`);
+		const { title, ...first } = await waitForEvent({ url: runningUrl(config), token: config.adminToken });
+		if (given.json) outJson({ ...result, first });
+		else out(`${visible(`${first.event} of ${first.person}`)}: received, delivered to ${visible(title)}\n`);
+		return 0;
 	},
 };

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { providerNames } from "../providers/registry.ts";
+import { didYouMean } from "./nearest.ts";
 import { wrapped } from "./print.ts";
 
 const names = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(providerNames);
@@ -14,14 +15,24 @@ const options = {
 	to: { type: "string", value: "URL", help: "the store to move to: postgres://…" },
 	schema: { type: "boolean", help: "bring the store at --to up to date" },
 	sandbox: { type: "boolean", help: "simulated providers, and a small shop to try" },
+	wait: { type: "boolean", help: "then wait for the first event of a page" },
+	origin: { type: "string", multiple: true, value: "URL", help: "an origin of your pages; repeat it for more" },
+	"write-key": { type: "string", value: "KEY", help: "your site's name in its pages; default by its origin" },
+	file: { type: "string", value: "FILE", help: "the file to write; default eventferry.env" },
 	live: { type: "boolean", help: "ask each provider whether it accepts the credentials" },
 	url: { type: "string", value: "URL", help: "address of the proxy; default http://127.0.0.1:8788" },
 	email: { type: "string", value: "E", help: "the person's e-mail" },
+	"user-id": { type: "string", value: "U", help: "the person's userId, alone or beside the e-mail" },
+	type: { type: "string", value: "T", help: "the event's type; default track" },
 	destination: { type: "string", value: "D", help: `only those for ${names}, or your own` },
 	reason: { type: "string", value: "R", help: "only those with this reason" },
+	person: { type: "string", value: "P", help: "only those of this person: an e-mail or a userId" },
+	name: { type: "string", value: "N", help: "only those of events of this name" },
+	since: { type: "string", value: "TIME", help: "only those tried since: 2h, 3d, 2026-11-28T18:30" },
+	limit: { type: "string", value: "COUNT", help: "at most so many, the oldest" },
 	id: { type: "string", multiple: true, value: "ID…", help: "only these" },
 	adopt: { type: "boolean", help: "a tag more, which observes the calls of other trackers" },
-	all: { type: "boolean", help: "all of them, without --destination, --reason and --id" },
+	all: { type: "boolean", help: "all of them" },
 	yes: { type: "boolean", short: "y", help: "ask nothing" },
 	json: { type: "boolean", help: "print JSON" },
 	help: { type: "boolean", short: "h", help: "this text" },
@@ -29,6 +40,7 @@ const options = {
 } as const;
 
 type Option = keyof typeof options;
+const allOptions = Object.keys(options) as Option[];
 
 /** A command of `eventferry`. */
 export interface Command {
@@ -58,15 +70,35 @@ export class CommandError extends Error {
 	readonly code = "failed";
 }
 
-/** Parses a command line. Throws {@link UsageError}. */
-export function parseArguments(args: string[]) {
+/** Ends the process after Ctrl+C, with 128 and the number of SIGINT, as shells do. */
+export const interrupt = (): never => process.exit(130);
+
+/** Explains a command line that cannot be parsed. `optionsOf` returns the options of a command. */
+function reasonOf(cause: unknown, args: string[], optionsOf: OptionsOf): string {
+	// Node's second sentence is advice on arguments that begin with a dash.
+	const [reason = ""] = cause instanceof Error ? cause.message.split(". ") : [];
+	const { positionals } = parseArgs({ args, options, allowPositionals: true, strict: false });
+	const [, unknown] = /^Unknown option '(-[^']*)'/.exec(reason) ?? [];
+	const known = optionsOf(positionals[0]);
+	const meant =
+		unknown === undefined
+			? ""
+			: didYouMean(
+					unknown,
+					(known ?? allOptions).map((option) => `--${option}`),
+				);
+	return `${reason}${meant || ":"} see eventferry ${known ? `${positionals[0]} ` : ""}--help`;
+}
+
+type OptionsOf = (command: string | undefined) => readonly Option[] | undefined;
+
+/** Parses a command line. `optionsOf` returns the options of a command, if there is one. Throws {@link UsageError}. */
+export function parseArguments(args: string[], optionsOf: OptionsOf) {
 	try {
 		const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
 		return { ...values, command: positionals[0], operands: positionals.slice(1) };
 	} catch (cause) {
-		// Node's second sentence is advice on arguments that begin with a dash.
-		const [reason] = cause instanceof Error ? cause.message.split(". ") : [];
-		throw new UsageError(`${reason}: see eventferry --help`, { cause });
+		throw new UsageError(reasonOf(cause, args, optionsOf), { cause });
 	}
 }
 

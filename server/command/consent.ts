@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
-import { type Arguments, CommandError, UsageError } from "./command.ts";
+import { type Arguments, CommandError, interrupt, UsageError } from "./command.ts";
 import { err } from "./print.ts";
 
 /** Reads ids from `--id` and from the arguments after the action. Returns undefined if none is given. */
@@ -25,13 +25,22 @@ export function requireConsent(given: Arguments, change: string, selections: str
 	throw new UsageError(`to ${change} without being asked, add --all --yes; else select some: ${selections}`);
 }
 
-/** Asks for confirmation at a terminal. */
-export async function confirm(question: string): Promise<void> {
+/** Asks a question at a terminal; resolves to the answer, which is empty after Ctrl+D. Ctrl+C ends the process. */
+export async function question(text: string): Promise<string> {
 	const terminal = createInterface({ input: process.stdin, output: process.stderr });
-	// Ctrl+D and Ctrl+C close the terminal; whether the question then fails depends on the version of Node.
+	terminal.once("SIGINT", () => {
+		err("\n");
+		interrupt();
+	});
+	// Ctrl+D closes the terminal; whether the question then fails depends on the version of Node.
 	const closed = once(terminal, "close").then(() => "\n");
-	const answered = terminal.question(`${question} [y/N] `).catch(() => "\n");
+	const answered = terminal.question(text).catch(() => "\n");
 	const answer = await Promise.race([answered, closed]).finally(() => terminal.close());
 	if (answer === "\n") err(answer);
-	if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError("nothing was done");
+	return answer.trim();
+}
+
+/** Asks for confirmation at a terminal. */
+export async function confirm(text: string): Promise<void> {
+	if (!/^y(es)?$/i.test(await question(`${text} [y/N] `))) throw new CommandError("nothing was done");
 }

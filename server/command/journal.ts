@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type SetAsideView, setAsidePageSchema } from "../../shared/admin.ts";
 import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
 import { canAsk, confirm, idsOf, requireConsent } from "./consent.ts";
+import { didYouMean } from "./nearest.ts";
 import { adminVariables, ask } from "./operator.ts";
 import { counted, minuteOf, out, outJson, table } from "./print.ts";
 
@@ -89,7 +90,10 @@ Examples:
 	async run(given) {
 		const [action = ""] = given.operands;
 		const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-		if (!perform) throw new UsageError(`journal needs list, retry or discard${action && `, not "${action}"`}`);
+		if (!perform) {
+			const meant = didYouMean(action, Object.keys(actions));
+			throw new UsageError(`journal needs list, retry or discard${action && `, not "${action}"`}${meant}`);
+		}
 		await perform(given);
 		return 0;
 	},

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ConfigError, readVariable } from "../config/config.ts";
+import { ConfigError, readOwn } from "../config/config.ts";
 import { parseJson } from "../http/exact-json.ts";
 import { CommandError, UsageError } from "./command.ts";
 import { visible } from "./print.ts";
@@ -20,6 +20,10 @@ export const adminVariables = `Variables, each also as NAME_FILE:
 
 export interface ProxyRequest<Answer> {
 	key: Key;
+	/** The key's value, if the caller knows it; default that of the variable. */
+	secret?: string | undefined;
+	/** Ends an answer that is streamed. */
+	signal?: AbortSignal;
 	/** Schema of the answer, or of each of its lines. */
 	answer: z.ZodType<Answer>;
 	path: string;
@@ -32,7 +36,7 @@ export interface ProxyRequest<Answer> {
 
 /** URL of the running proxy, without a final slash: `--url`, else `EVENTFERRY_URL`. */
 export function proxyUrl(given: string | undefined): string {
-	const fromEnvironment = readVariable("EVENTFERRY_URL");
+	const fromEnvironment = readOwn("EVENTFERRY_URL");
 	const url = given ?? fromEnvironment ?? "http://127.0.0.1:8788";
 	const { protocol, username, password, search, hash } = URL.canParse(url) ? new URL(url) : ({} as Partial<URL>);
 	if (!/^https?:$/.test(protocol ?? "") || username || password || search || hash) {
@@ -99,10 +103,9 @@ async function* linesOf({ body }: Response): AsyncGenerator<string> {
 /** Sends a request to the running proxy; resolves to its answer, or to the last line if `onLine` is given. */
 export async function ask<Answer>(
 	url: string | undefined,
-	{ key, answer, path, method = "GET", query = {}, body, onLine }: ProxyRequest<Answer>,
+	{ key, secret = readOwn(key), signal, answer, path, method = "GET", query = {}, body, onLine }: ProxyRequest<Answer>,
 ): Promise<Answer> {
 	const base = proxyUrl(url);
-	const secret = readVariable(key);
 	const search = new URLSearchParams();
 	for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, value);
 	const response = await reach(`${base}${path}${search.size > 0 ? `?${search}` : ""}`, {
@@ -113,6 +116,7 @@ export async function ask<Answer>(
 			...(secret !== undefined && { Authorization: `Bearer ${secret}` }),
 		},
 		body: JSON.stringify(body),
+		...(signal && { signal }),
 	});
 	if (!response.ok) throw await refusal(response, base, key, secret !== undefined);
 	try {

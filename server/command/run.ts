@@ -2,12 +2,24 @@ import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
+import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
-import { briefOf, type Command, CommandError, checkArguments, helpOf, parseArguments, UsageError } from "./command.ts";
+import {
+	briefOf,
+	type Command,
+	CommandError,
+	checkArguments,
+	helpOf,
+	interrupt,
+	parseArguments,
+	UsageError,
+} from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { explainCommand } from "./explain.ts";
+import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
 import { migrateCommand } from "./migrate.ts";
+import { didYouMean } from "./nearest.ts";
 import { err, out, outJson } from "./print.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand, serveExamples, variablesHelp } from "./serve.ts";
@@ -15,6 +27,7 @@ import { snippetCommand } from "./snippet.ts";
 import { statsCommand } from "./stats.ts";
 
 const commands: Command[] = [
+	initCommand,
 	serveCommand,
 	checkCommand,
 	snippetCommand,
@@ -24,6 +37,7 @@ const commands: Command[] = [
 	journalCommand,
 	statsCommand,
 	migrateCommand,
+	backupCommand,
 ];
 
 const titles = new Intl.ListFormat("en-GB").format(providerNames.map((name) => definitions[name].title));
@@ -37,14 +51,21 @@ ${commands.map(briefOf).join("")}
 
 ${serveExamples}
 ${variablesHelp}
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 after Ctrl+C
+(serve ends in order then, with 0).
 `;
 
+const findCommand = (name: string | undefined) => commands.find((each) => each.name === name);
+
 function commandOf(name: string | undefined): Command {
-	const command = commands.find((each) => each.name === name);
+	const command = findCommand(name);
 	if (command) return command;
-	const mistake = name === undefined ? "which command?" : `there is no command "${name}":`;
-	throw new UsageError(`${mistake} see eventferry --help`);
+	if (name === undefined) throw new UsageError("which command? see eventferry --help");
+	const meant = didYouMean(
+		name,
+		commands.map((each) => each.name),
+	);
+	throw new UsageError(`there is no command "${name}"${meant || ":"} see eventferry --help`);
 }
 
 function explain(error: unknown): string {
@@ -58,7 +79,7 @@ function explain(error: unknown): string {
 export async function run(args: string[]): Promise<number> {
 	let json = false;
 	try {
-		const given = parseArguments(args);
+		const given = parseArguments(args, (name) => findCommand(name)?.options);
 		json = given.json ?? false;
 		const isHelp = given.command === "help";
 		const subject = isHelp ? given.operands[0] : given.command;
@@ -67,6 +88,8 @@ export async function run(args: string[]): Promise<number> {
 		else {
 			const command = commandOf(given.command);
 			checkArguments(command, given);
+			// After Ctrl+C `serve` ends in order.
+			if (command !== serveCommand) process.once("SIGINT", interrupt);
 			return await command.run(given);
 		}
 		return 0;
@@ -74,5 +97,7 @@ export async function run(args: string[]): Promise<number> {
 		if (json && error instanceof ConfigError) outJson({ ok: false, mistakes: error.mistakes });
 		err(`eventferry: ${explain(error)}\n`);
 		return error instanceof ConfigError || error instanceof UsageError ? 2 : 1;
+	} finally {
+		process.off("SIGINT", interrupt);
 	}
 }

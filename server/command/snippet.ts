@@ -1,16 +1,10 @@
-import { hash } from "node:crypto";
 import { loadWriteKeys } from "../config/config.ts";
 import { readScript, type ScriptName } from "../http/snippet-file.ts";
 import { providerNames } from "../providers/registry.ts";
 import { type Command, CommandError } from "./command.ts";
 import { proxyUrl, reach } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";
-
-/** Script that collects calls, each with its time, until the snippet has loaded. */
-const stub =
-	"<script>window.eventferry=window.eventferry||Object.assign([],{push(...c){for(const x of c){x.when=Date.now();this[this.length]=x}}})</script>";
-
-const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+import { integrityOf, type Script, snippetTags, tagOf } from "./tag.ts";
 
 /** Trackers whose calls the page may have: the providers' own scripts, and two that pages use for everything. */
 const adopted = [...providerNames, "ga4", "segment"].join(" ");
@@ -33,11 +27,9 @@ async function servedScript(src: string, name: ScriptName): Promise<Buffer> {
 	return served;
 }
 
-/** Makes a script's address, its hash, and the attributes of its tag. */
-async function scriptAt(url: string, name: ScriptName) {
+async function scriptAt(url: string, name: ScriptName): Promise<Script> {
 	const src = `${url}/${name}`;
-	const integrity = `sha384-${hash("sha384", await servedScript(src, name), "base64")}`;
-	return { src, integrity, attributes: `async src="${escaped(src)}" integrity="${integrity}" crossorigin="anonymous"` };
+	return { src, integrity: integrityOf(await servedScript(src, name)) };
 }
 
 export const snippetCommand: Command = {
@@ -62,12 +54,12 @@ Examples:
 		const writeKeys = await loadWriteKeys({ file: given.config });
 		if (writeKeys.length === 0)
 			err("eventferry: EVENTFERRY_WRITE_KEY is not set: replace site_… in the tag with your site's write key\n");
-		const { attributes, ...script } = await scriptAt(url, "client.js");
+		const script = await scriptAt(url, "client.js");
 		const adopt = given.adopt && (await scriptAt(url, "adopt.js"));
-		const lastTag = adopt ? `\n<script ${adopt.attributes} data-adopt="${adopted}"></script>` : "";
+		const lastTag = adopt ? `\n${tagOf(adopt, ["data-adopt", adopted])}` : "";
 		const sites = (writeKeys.length > 0 ? writeKeys : ["site_…"]).map((writeKey) => ({
 			writeKey,
-			html: `${stub}\n<script ${attributes} data-write-key="${escaped(writeKey)}"></script>${lastTag}`,
+			html: snippetTags(script, writeKey) + lastTag,
 		}));
 		if (given.json) outJson({ ...script, sites });
 		else out(sites.map(({ html }) => `${html}\n`).join("\n"));

@@ -5,13 +5,14 @@ import { sqliteFile } from "../outbox/store-url.ts";
 import { isRecord } from "../providers/json.ts";
 import { ConfigError, type Mistake } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
-import { type CheckedConfig, type Config, configSchema } from "./schema.ts";
+import { isPlaceholder, placeholderMessage, placeholdersIn } from "./placeholder.ts";
+import { type CheckedConfig, type Config, configSchema, storeSchema } from "./schema.ts";
 import { nameOf, unknownNames, type Variable, variables } from "./variables.ts";
 import { findWarnings } from "./warnings.ts";
 
 export { ConfigError } from "./config-error.ts";
 export type { CheckedConfig, CheckedSite, Config } from "./schema.ts";
-export { accountVariables, configVariables } from "./variables.ts";
+export { accountVariables, configVariables, credentialVariables } from "./variables.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -58,10 +59,13 @@ const defaultMessage: z.core.$ZodErrorMap = (issue) => {
 export function checkConfig(config: unknown, { needsDestination = false } = {}): CheckedConfig {
 	const sandbox = asRecord(config).sandbox === true;
 	const result = configSchema({ sandbox, needsDestination }).safeParse(config, { error: defaultMessage });
-	if (result.success) return result.data;
+	const placeholders = placeholdersIn(config).map((path) => ({ path, message: placeholderMessage }));
+	if (result.success && placeholders.length === 0) return result.data;
 	const siteCount = sitesIn(config).length;
+	const places = new Set(placeholders.map(({ path }) => path.join(".")));
+	const others = result.error?.issues.filter(({ path }) => !places.has(path.join("."))) ?? [];
 	throw new ConfigError(
-		result.error.issues.map(({ path, message }) => {
+		[...placeholders, ...others].map(({ path, message }) => {
 			const place = path.join(".");
 			// Only the whole list has a variable.
 			const [, list, entry] = /^(.*\.(?:origins|identitySecrets|events))\.(\d+)$/.exec(place) ?? [];
@@ -78,7 +82,7 @@ export const unknownVariables = (env: Environment = process.env) => unknownNames
  * Reads a variable, or else the file that `NAME_FILE` names. Empty text counts as unset, because compose files contain
  * lines like `CRISP_KEY=`. Throws {@link ConfigError} if the file cannot be read.
  */
-export function readVariable(name: string, env: Environment = process.env): string | undefined {
+function readVariable(name: string, env: Environment = process.env): string | undefined {
 	const file = env[`${name}_FILE`];
 	if (env[name] || !file) return env[name] || undefined;
 	try {
@@ -92,6 +96,13 @@ export function readVariable(name: string, env: Environment = process.env): stri
 function addMistakes(mistakes: Mistake[], error: unknown): void {
 	if (!(error instanceof ConfigError)) throw error;
 	mistakes.push(...error.mistakes);
+}
+
+/** Reads a variable of a command. Throws {@link ConfigError} for a placeholder too. */
+export function readOwn(name: string): string | undefined {
+	const value = readVariable(name);
+	if (value !== undefined && isPlaceholder(value, name)) throw new ConfigError([{ name, message: placeholderMessage }]);
+	return value;
 }
 
 export interface LoadOptions {
@@ -167,7 +178,20 @@ export const storeUrl = (store: string, env: Environment = process.env): string 
 export async function loadWriteKeys(options: LoadOptions = {}): Promise<string[]> {
 	const { config, mistakes, fileMistakes } = await gather(options);
 	if (fileMistakes.length > 0 || mistakes.length > 0) throw new ConfigError([...fileMistakes, ...mistakes]);
-	return sitesIn(config)
+	const keys = sitesIn(config)
 		.map((site) => asRecord(site).writeKey)
 		.filter((key) => typeof key === "string");
+	const unset = keys.findIndex((key) => isPlaceholder(key));
+	if (unset < 0) return keys;
+	throw new ConfigError([{ name: nameOf(`sites.${unset}.writeKey`, keys.length), message: placeholderMessage }]);
+}
+
+/** Loads only the store's URL, from a configuration that may otherwise be wrong. Rejects with {@link ConfigError}. */
+export async function loadStore(options: LoadOptions = {}): Promise<string> {
+	const { config, mistakes, fileMistakes } = await gather({ ...options, accounts: false });
+	const { data, error } = storeSchema.safeParse(asRecord(config).store, { error: defaultMessage });
+	const wrong = error?.issues.map(({ message }) => ({ name: nameOf("store", 1), message })) ?? [];
+	const all = [...fileMistakes, ...mistakes, ...wrong];
+	if (data === undefined || all.length > 0) throw new ConfigError(all);
+	return data;
 }

@@ -25,6 +25,15 @@ const rateLimit = {
 type RateLimitSchema = z.ZodObject<typeof rateLimit, z.core.$strict>;
 const rateLimitSchema: RateLimitSchema = z.strictObject(rateLimit);
 
+/** Schema of the store's URL. */
+export const storeSchema = z
+	.string()
+	.refine(
+		isStore,
+		"must be sqlite: and a file, for example sqlite:./eventferry.db, or the URL of a PostgreSQL database, for example postgres://user:password@host/database (percent-encoded: %40 for an @ in the password)",
+	)
+	.default("sqlite:./eventferry.db");
+
 const options = (circumstances: Circumstances) => ({
 	/** Port to listen on; default 8788. */
 	port: z
@@ -35,13 +44,7 @@ const options = (circumstances: Circumstances) => ({
 	/** Address to listen on; default `127.0.0.1`. */
 	host: text("an address to listen on").default("127.0.0.1"),
 	/** Store of accepted events: `sqlite:` and a file, or the URL of a PostgreSQL database; default `sqlite:./eventferry.db`. */
-	store: z
-		.string()
-		.refine(
-			isStore,
-			"must be sqlite: and a file, for example sqlite:./eventferry.db, or the URL of a PostgreSQL database, for example postgres://user:password@host/database (percent-encoded: %40 for an @ in the password)",
-		)
-		.default("sqlite:./eventferry.db"),
+	store: storeSchema,
 	/** Secret for `/admin/*`. Without it these routes refuse every request. */
 	adminToken: bearerToken("a secret for /admin").optional(),
 	/** Proxies in front whose `X-Forwarded-For` is believed: their number, or their addresses; default none. */

@@ -13,7 +13,8 @@ export interface Secret {
 	holder: Record<string, unknown>;
 }
 
-const isSecret = (name: string) => name !== "writeKey" && /key|token|secret/i.test(name);
+/** Recognises an option that holds a secret by its name. */
+export const isSecret = (name: string): boolean => name !== "writeKey" && /key|token|secret/i.test(name);
 
 const isProvider = (account: string | undefined) => providerNames.some((name) => name === account);
 

@@ -65,6 +65,12 @@ function variablesOf(provider: ProviderName): Variable[] {
 	});
 }
 
+/** Lists the variables of a provider's credentials, each with the name of its option. */
+export const credentialVariables = (provider: ProviderName): { name: string; option: string }[] =>
+	variablesOf(provider)
+		.filter(({ isCredential }) => isCredential)
+		.map(({ name, path }) => ({ name, option: path.replace(/^.*\./, "") }));
+
 /** Variables of the one destination of your own that the environment can name. */
 const webhook = "destinations.webhook";
 const webhookVariables = [

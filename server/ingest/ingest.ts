@@ -241,7 +241,13 @@ export function createIngest(options: IngestOptions) {
 		},
 		{
 			path: "/v1/events",
-			post: [postEvents, admit, backendOnly(sites, guess), readBodies(types, { isBackend: true }), fromBackend],
+			post: [
+				postEvents,
+				admit,
+				backendOnly(sites, guess, { sandbox }),
+				readBodies(types, { isBackend: true }),
+				fromBackend,
+			],
 		},
 	];
 

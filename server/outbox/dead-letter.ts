@@ -1,3 +1,4 @@
+import type { StoredEvent } from "../stored-event.ts";
 import type { Delivery } from "./deliveries.ts";
 import type { Ending } from "./lease.ts";
 import type { Row } from "./row.ts";
@@ -28,13 +29,20 @@ export interface DeadLetterSelection {
 	ids?: string[] | undefined;
 	destination?: string | undefined;
 	reason?: string | undefined;
+	/** Keys of the people. */
+	people?: string[] | undefined;
+	/** Name of the event; of one without a name, its type. */
+	name?: string | undefined;
 	/** Earliest time of the last attempt, ms. */
 	since?: number | undefined;
 	/** Time before which the last attempt was made, ms. */
 	before?: number | undefined;
 }
 
-/** A query for a page of the selection, the oldest first. */
+/**
+ * A query for a page of the selection, the oldest first. A page is looked for among some hundred dead letters, so it may
+ * have none and still a cursor.
+ */
 export interface DeadLetterQuery extends DeadLetterSelection {
 	limit: number;
 	cursor?: string | undefined;
@@ -80,8 +88,25 @@ export const replayed = (row: Row): { delivery: Delivery; history: History } => 
 /** Reads a cursor: the id of the last dead letter before the page. */
 export const readCursor = (cursor = "0"): number => Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
 
-/** Makes a page of up to `limit` rows; one row more means that another page follows. `read` decodes stored text. */
-export function pageOf(rows: readonly Row[], limit: number, read = (stored: string): string => stored): DeadLetterPage {
+/** Makes the filter of rows by the name of their event. `read` decodes stored text. */
+export function isNamed(name: string | undefined, read = (stored: string): string => stored): (row: Row) => boolean {
+	if (name === undefined) return () => true;
+	return ({ body }) => {
+		const { event } = JSON.parse(read(String(body))) as StoredEvent;
+		return ("name" in event ? event.name : event.type) === name;
+	};
+}
+
+interface PageOptions {
+	limit: number;
+	/** Last id that was looked at; undefined if it is the last of all. */
+	end?: number | undefined;
+	/** Decodes stored text. */
+	read?(stored: string): string;
+}
+
+/** Makes a page of up to `limit` rows. One row more, or an end, means that another page follows. */
+export function pageOf(rows: readonly Row[], { limit, end, read = (stored) => stored }: PageOptions): DeadLetterPage {
 	const items = rows.slice(0, limit).map((row) => ({
 		id: String(row.id),
 		site: String(row.site),
@@ -94,6 +119,6 @@ export function pageOf(rows: readonly Row[], limit: number, read = (stored: stri
 		firstAt: Number(row.first_at),
 		lastAt: Number(row.last_at),
 	}));
-	const last = items.at(-1);
-	return rows.length > limit && last ? { items, cursor: last.id } : { items };
+	const cursor = rows.length > limit ? items.at(-1)?.id : end?.toString();
+	return cursor === undefined ? { items } : { items, cursor };
 }

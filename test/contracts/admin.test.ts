@@ -309,6 +309,71 @@ describe("POST /admin/search", () => {
 	});
 });
 
+describe("dead letters", () => {
+	const at = Date.now();
+	const bob = { email: "bob@example.com" };
+	const names = async (query: string) => {
+		const { items } = await answerOf(deadLetterPageSchema, await running.admin(`/deadletters?${query}`));
+		return items.map(({ event: each }) => ("name" in each ? each.name : each.type));
+	};
+	const change = async (method: string, path: string, selection: object) => {
+		const headers = { "content-type": "application/json" };
+		const response = await running.admin(`/deadletters${path}`, { method, headers, body: JSON.stringify(selection) });
+		return [response.status, await response.json()];
+	};
+	beforeEach(async () => {
+		running.sandbox.fault("crisp", { ...refuse, times: 100 });
+		const all = [
+			event({ name: "sale", person: ada }),
+			event({ name: "view", person: { ...ada, userId: "bob@example.com" } }),
+			event({ name: "sale", person: bob }),
+			event({ type: "login", name: undefined, person: bob, data: { name: "sale" } }),
+		];
+		await running.batch(...all);
+		await running.settled(all.length);
+	});
+
+	it.each([
+		["person=ada@EXAMPLE.com", ["sale", "view"]],
+		["person=bob%40example.com", ["login", "sale"]],
+		["person=bob", []],
+		["name=sale", ["sale", "sale"]],
+		["name=login", ["login"]],
+		["person=bob@example.com&name=sale&reason=invalid_data&destination=crisp", ["sale"]],
+		["name=sale&reason=other", []],
+		[`since=${at - 60_000}`, ["login", "sale", "sale", "view"]],
+		[`since=${at + 3_600_000}`, []],
+	])("are listed by %s", async (query, expected) => {
+		expect((await names(query)).toSorted()).toEqual(expected);
+	});
+
+	it.each(["person=", "since=", "since=yesterday", "since=-1", "person=%E2%80%8B"])("are not by %s", async (query) => {
+		const response = await running.admin(`/deadletters?${query}`);
+		expect([response.status, (await problemOf(response)).code]).toEqual([400, "malformed_body"]);
+	});
+
+	it("are discarded and replayed by the same", async () => {
+		expect(await change("DELETE", "", { person: "bob@example.com", name: "sale" })).toEqual([200, { discarded: 1 }]);
+		expect(await change("DELETE", "", { person: "bob@example.com", since: at + 3_600_000 })).toEqual([
+			200,
+			{ discarded: 0 },
+		]);
+		expect(await change("DELETE", "", { person: "" })).toMatchObject([400, { code: "malformed_body" }]);
+		expect((await names("")).toSorted()).toEqual(["login", "sale", "view"]);
+		running.sandbox.clear();
+		expect(await change("POST", "/replay", { person: "ada@example.com" })).toEqual([200, { replayed: 2 }]);
+		expect(await names("")).toEqual(["login"]);
+	});
+
+	it("are found behind hundreds of others in one page", async () => {
+		const many = Array.from({ length: 700 }, (_, index) => event({ name: `event ${index}` }));
+		running.sandbox.fault("crisp", { ...refuse, times: 800 });
+		for (let first = 0; first < many.length; first += 100) await running.batch(...many.slice(first, first + 100));
+		await running.settled(4 + many.length);
+		expect(await names("name=event%20699&limit=1")).toEqual(["event 699"]);
+	});
+});
+
 describe("the operators' routes", () => {
 	it("answer exactly as their schemas say: stats, dead letters and the budget's last day", async () => {
 		running.sandbox.fault("crisp", refuse);

@@ -1,11 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { outcomeWords } from "../../server/command/check.ts";
+import { waitForEvent } from "../../server/command/wait.ts";
 import type { Fault } from "../../server/sandbox/index.ts";
 import { nowhere } from "../support/answering.ts";
 import { type CommandLine, commandLine, type Environment } from "../support/command.ts";
 import { adminToken, batchOf, event, origin, runProxy, serverKey, writeKey } from "../support/proxy.ts";
+import { postEvents } from "../support/served.ts";
 
 let commands: CommandLine;
 beforeAll(async () => {
@@ -146,5 +148,113 @@ describe("eventferry check --live", () => {
 				{ writeKey: "site_blog", live: [{ destination: "vibetrace", ok: false, status: 401 }] },
 			],
 		});
+	});
+});
+
+describe("eventferry check --live --wait", () => {
+	let proxy: Awaited<ReturnType<CommandLine["serve"]>>;
+	let url: string;
+	beforeEach(async () => {
+		proxy = await commands.serve();
+		({ url } = proxy);
+	});
+	afterEach(async () => {
+		proxy.child.kill("SIGTERM");
+		await proxy.exit;
+	});
+
+	test("waits for the first event that the running proxy delivers, and not for an earlier one", async () => {
+		await postEvents(url, [event({ name: "earlier" })], serverKey);
+		await commands.sandbox.until((requests) => requests.some(({ body }) => JSON.stringify(body)?.includes("earlier")));
+		const stats = async () =>
+			(await fetch(`${url}/admin/stats`, { headers: { authorization: `Bearer ${adminToken}` } })).json();
+		await expect.poll(async () => (await stats()).destinations.crisp.delivered, { timeout: 60_000 }).toBe(1);
+		const waiting = commands.start(["check", "--live", "--wait"], { ...everywhere(), EVENTFERRY_URL: url });
+		let said = "";
+		waiting.child.stderr?.on("data", (chunk) => {
+			said += chunk;
+		});
+		await expect
+			.poll(() => said, { timeout: 60_000 })
+			.toMatch(/Open a page of yours.*\nWaiting for an event, up to 5 min …\n/);
+		await postEvents(url, [event({ name: "first", person: { email: "ada@example.com" } })], serverKey);
+		expect(await waiting.exit).toBe(0);
+		expect(await waiting.stdout()).toMatch(
+			/crisp accepts.*\nfirst of a\*\*\*@example\.com: received, delivered to (Crisp|HelpCrunch|Vibetrace)\n$/s,
+		);
+	});
+
+	test("tells what was not delivered, and why, and prints JSON in the end", async () => {
+		const waiting = commands.start(["check", "--live", "--wait", "--json"], {
+			...commands.validEnvironment(),
+			EVENTFERRY_URL: url,
+		});
+		let said = "";
+		waiting.child.stderr?.on("data", (chunk) => {
+			said += chunk;
+		});
+		await expect.poll(() => said, { timeout: 60_000 }).toMatch(/Waiting/);
+		const refusal = { status: 400, body: { error: true, reason: "invalid_data" } };
+		commands.sandbox.fault("crisp", { ...refusal, path: /events/, times: 1 });
+		await postEvents(url, [{ type: "nothing" }, event({ name: "refused" })], serverKey);
+		await expect
+			.poll(() => said, { timeout: 60_000 })
+			.toMatch(/^1 event received\n1 event refused: see the proxy's log\n/m);
+		expect(said).toMatch(/^refused: Crisp refuses it \(400 invalid_data\)$/m);
+		await postEvents(url, [event({ name: "taken" })], serverKey);
+		expect(await waiting.exit).toBe(0);
+		expect(JSON.parse(await waiting.stdout())).toMatchObject({
+			ok: true,
+			first: { event: "taken", destination: "crisp" },
+		});
+	});
+
+	test("ends after its time, and says what to look at", async () => {
+		const wait = () => waitForEvent({ url, token: adminToken, limitMs: 2_500 });
+		const spy = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+		onTestFinished(() => void spy.mockRestore());
+		await expect(wait()).rejects.toThrow(/no event arrived in 2 s: is the tag in the page/);
+		commands.sandbox.fault("crisp", { status: 429, retryAfter: 600 });
+		spy.mockClear();
+		const waiting = expect(wait()).rejects.toThrow(/what was received was not delivered in 2 s: see eventferry stats/);
+		await expect.poll(() => spy.mock.calls.join()).toMatch(/Waiting/);
+		await postEvents(url, [event()], serverKey);
+		await waiting;
+		expect(spy.mock.calls.join()).toMatch(/Crisp has reached a limit \(429/);
+	});
+
+	test("says that no proxy answers, and that the admin token is missing", async () => {
+		const { EVENTFERRY_ADMIN_TOKEN: _, ...without } = commands.validEnvironment();
+		const nobody = await nowhere();
+		const silent = await live({ ...without, EVENTFERRY_URL: nobody }, "--wait");
+		expect([silent.code, silent.stderr]).toEqual([
+			1,
+			expect.stringMatching(`no proxy answers at ${nobody}: is it running\\?`),
+		]);
+		const closed = await live({ ...without, EVENTFERRY_URL: url }, "--wait");
+		expect([closed.code, closed.stderr]).toEqual([2, expect.stringMatching(/EVENTFERRY_ADMIN_TOKEN is missing/)]);
+		const alone = await commands.run(["check", "--wait"], commands.validEnvironment());
+		expect([alone.code, alone.stderr]).toEqual([2, expect.stringMatching(/--wait comes after --live/)]);
+	});
+
+	test("does not wait if a destination would not receive events", async () => {
+		const { code, stdout, stderr } = await live({ ...commands.validEnvironment(), CRISP_KEY: "wr0ng" }, "--wait");
+		expect([code, stdout]).toEqual([1, expect.stringContaining("refuses the credentials")]);
+		expect(stderr).toBe("eventferry: 1 destination would not receive events\n");
+	});
+
+	test("Ctrl-C ends it with 130", async () => {
+		const waiting = commands.start(["check", "--live", "--wait"], {
+			...commands.validEnvironment(),
+			EVENTFERRY_URL: url,
+		});
+		let said = "";
+		waiting.child.stderr?.on("data", (chunk) => {
+			said += chunk;
+		});
+		await expect.poll(() => said, { timeout: 60_000 }).toMatch(/Waiting/);
+		waiting.child.kill("SIGINT");
+		expect(await waiting.exit).toBe(130);
+		expect(said).not.toMatch(/node:|\n {4}at /);
 	});
 });

@@ -109,6 +109,56 @@ describe("eventferry send", () => {
 	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["send", ...args], printed));
 });
 
+describe("eventferry send of other events, and of people with a userId", () => {
+	test.each([
+		[["--type", "confirmation", '{"orderId":"A-1","total":12}'], "confirmation", { orderId: "A-1" }],
+		[["confirmation", '{"orderId":"A-2"}', "--type", "confirmation"], "confirmation", { orderId: "A-2" }],
+		[["confirmation", "--type", "track"], "confirmation", undefined],
+	])("sends %j", async (args, name, data) => {
+		const { code, stdout, stderr } = await run("send", ...args, "--email", "ada@example.com");
+		expect([code, stderr]).toEqual([0, ""]);
+		expect(stdout).toMatch(new RegExp(`^accepted: ${name} of ada@example\\.com, id `));
+		await expect.poll(() => commands.sandbox.people("crisp")[0]?.events.length, { timeout: 60_000 }).toBe(1);
+		const [first] = commands.sandbox.people("crisp")[0]?.events ?? [];
+		if (data) expect(JSON.stringify(first?.data)).toContain(data.orderId);
+		else expect(first?.name).toBe(name);
+	});
+
+	test("sends a login of a person with a userId, alone or beside an e-mail", async () => {
+		const login = ["send", "--type", "login", '{"plan":"pro"}', "--user-id", "1815"];
+		expect((await run(...login)).stdout).toMatch(/^accepted: login of 1815, id /);
+		expect((await run(...login, "--email", "ada@example.com")).stdout).toMatch(/^accepted: login of ada@example\.com/);
+		await expect.poll(() => commands.sandbox.people("crisp")[0]?.attributes.plan, { timeout: 60_000 }).toBe("pro");
+	});
+
+	test.each(["login", "update", "page", "confirmation", "email_open"])(
+		"refuses %s as the name of a track, and says how to send it",
+		(type) => expectUsage(["send", type, "--email", "a@example.com"], new RegExp(`add --type ${type}`)),
+	);
+
+	test.each([
+		["an unknown type", ["--type", "confirmaton"], /no type "confirmaton".*did you mean confirmation\?/],
+		["a name beside a type", ["sale", "{}", "--type", "page"], /a page has no name/],
+		["data that is not JSON", ["sale", "--type", "page"], /JSON object/],
+		["no person", ["--type", "page"], /--email or --user-id/],
+	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["send", ...args], printed));
+
+	test("works against the sandbox, without a key", async () => {
+		const trying = await commands.serve(["--sandbox", "--port", "0"], {});
+		const sent = await commands.run(["send", "hello", "--email", "a@example.com"], { EVENTFERRY_URL: trying.url });
+		expect(sent).toMatchObject({ code: 0, stderr: "" });
+		const stats = async () => (await fetch(`${trying.url}/admin/stats`)).json();
+		await expect.poll(stats, { timeout: 60_000 }).toMatchObject({ destinations: { crisp: { delivered: 1 } } });
+		const wrong = { EVENTFERRY_URL: trying.url, EVENTFERRY_SERVER_KEY: "wr0ng" };
+		expect((await commands.run(["send", "hello", "--email", "a@example.com"], wrong)).code).toBe(1);
+		const body = JSON.stringify({ events: [] });
+		for (const headers of [{ origin: "https://evil.example" }, { "x-forwarded-for": "192.0.2.1" }])
+			expect((await fetch(`${trying.url}/v1/events`, { method: "POST", headers, body })).status).toBe(401);
+		trying.child.kill("SIGTERM");
+		await trying.exit;
+	});
+});
+
 describe("eventferry deadletters", () => {
 	afterEach(() => run("deadletters", "discard", "--all", "--yes"));
 
@@ -117,7 +167,7 @@ describe("eventferry deadletters", () => {
 		const { code, stdout } = await run("deadletters", "list", "--destination", "crisp");
 		expect(code).toBe(0);
 		expect(stdout).toMatch(
-			/^ID +DESTINATION +LAST TRIED, UTC +WHY +EVENT\n\d+ +crisp +[\d-]+ [\d:]+ +400 invalid_data +one\n/,
+			/^ID +DESTINATION +TRIED, UTC +WHY +PERSON +EVENT\n\d+ +crisp +[\d-]+ [\d:]+ +400 invalid_data +ada@example\.com +one\n/,
 		);
 		expect(longest(stdout)).toBeLessThanOrEqual(80);
 		const [, id = ""] = /^(\d+) .* one$/m.exec(stdout) ?? [];
@@ -127,6 +177,25 @@ describe("eventferry deadletters", () => {
 		expect(shown.stdout).not.toContain("goes on");
 		expect((await json("deadletters", "list", "--reason", "invalid_data")).items).toHaveLength(2);
 		expect((await json("deadletters", "list", "--reason", "other")).items).toEqual([]);
+	});
+
+	test("list selects by person, name, reason and time, and at most --limit", async () => {
+		await refused("one", "two", "two");
+		const names = async (...args: string[]) =>
+			(await json("deadletters", "list", ...args)).items.map(({ event }: { event: { name: string } }) => event.name);
+		expect(await names("--person", "ADA@example.com", "--name", "two")).toEqual(["two", "two"]);
+		expect(await names("--person", "bob@example.com")).toEqual([]);
+		expect(await names("--since", "1h", "--reason", "invalid_data")).toEqual(["one", "two", "two"]);
+		expect(await names("--since", new Date(Date.now() + 60_000).toISOString())).toEqual([]);
+		expect(await names("--limit", "2")).toEqual(["one", "two"]);
+		const { stdout } = await run("deadletters", "list", "--limit", "2");
+		expect(stdout).toMatch(/\n2 dead letters, and there are more; see one with/);
+		expect((await run("deadletters", "list", "--limit", "3")).stdout).toMatch(/\n3 dead letters; see one with/);
+		expect(await run("deadletters", "discard", "--name", "two", "--since", "2d")).toMatchObject({
+			code: 0,
+			stdout: "discarded 2 dead letters\n",
+		});
+		expect(await json("deadletters", "replay", "--person", "ada@example.com")).toEqual({ replayed: 1 });
 	});
 
 	test("list reports that there are none", async () => {
@@ -169,7 +238,19 @@ describe("eventferry deadletters", () => {
 		["an empty id", ["discard", "--id", ""], /id of a dead letter is empty/],
 		["an empty argument", ["replay", ""], /id of a dead letter is empty/],
 		["--all beside a selection", ["replay", "--all", "--yes", "--destination", "crisp"], /either --all or a selection/],
-		["an unknown destination", ["replay", "--destination", "crips"], /"crips", only crisp, helpcrunch, vibetrace/],
+		["an action that is misspelt", ["lsit"], /"lsit", did you mean list\?/],
+		[
+			"an unknown destination",
+			["replay", "--destination", "crips"],
+			/"crips", only crisp, helpcrunch, vibetrace, did you mean crisp\?/,
+		],
+		["an empty person", ["discard", "--person", ""], /--person is empty/],
+		["a blank reason", ["discard", "--reason", " "], /--reason is empty/],
+		["an empty time", ["discard", "--since="], /"" is no time for --since/],
+		["a time in words", ["list", "--since", "yesterday"], /"yesterday" is no time.* 3d ago/],
+		["a date that is none", ["list", "--since", "2026-13-01"], /"2026-13-01" is no time/],
+		["a limit of none", ["list", "--limit", "0"], /--limit must be a whole number from 1/],
+		["a limit of a change", ["discard", "--limit", "2", "--name", "one"], /discard takes no --limit/],
 	])("with %s is wrong usage", (_name, args, printed) => expectUsage(["deadletters", ...args], printed));
 
 	test.each(["show", "replay", "discard"])("%s of an unknown dead letter fails", async (action) => {
@@ -206,11 +287,32 @@ describe("eventferry deadletters", () => {
 
 		test("discard of all asks for confirmation", async () => {
 			await refused("one");
-			expect(await typed("discard", "\r")).toEqual(expect.arrayContaining(["eventferry: nothing was done", "code 1"]));
-			expect(await typed("discard", "y\r")).toEqual(expect.arrayContaining(["discarded 1 dead letter", "code 0"]));
+			expect(await typed("discard --all", "\r")).toEqual(
+				expect.arrayContaining(["eventferry: nothing was done", "code 1"]),
+			);
+			expect(await typed("discard --all", "y\r")).toEqual(
+				expect.arrayContaining(["discarded 1 dead letter", "code 0"]),
+			);
 		});
 
-		test.each(["replay", "replay --all", "replay --destination crisp"])(
+		test("replay and discard of all need --all", async () => {
+			await refused("one");
+			for (const action of ["replay", "discard"]) {
+				const shown = await typed(action, "y\r");
+				expect(shown.join(" ")).toMatch(/add --all; else select some: --destination.* code 2/);
+			}
+			expect(await crisp()).toMatchObject({ dead: 1 });
+		});
+
+		test("Ctrl-C at a question ends with 130, and nothing is done", async () => {
+			await refused("one");
+			const shown = await typed("discard --all", "\u0003");
+			expect(shown).toContain("code 130");
+			expect(shown.join("\n")).not.toMatch(/node:|\n {4}at /);
+			expect(await crisp()).toMatchObject({ dead: 1 });
+		});
+
+		test.each(["replay --all", "replay --destination crisp"])(
 			"%s says how old the events are, and asks",
 			async (words) => {
 				await refused(
@@ -234,7 +336,7 @@ describe("eventferry deadletters", () => {
 		test("nothing is asked with --yes, nor where there is nothing to replay", async () => {
 			await refused("one");
 			expect(await typed("replay --yes --destination crisp", "")).toEqual(["replayed 1 dead letter", "code 0", ""]);
-			expect(await typed("replay", "")).toEqual(["replayed 0 dead letters", "code 0", ""]);
+			expect(await typed("replay --all", "")).toEqual(["replayed 0 dead letters", "code 0", ""]);
 			expect(await typed("replay --yes", "")).toContain("code 2");
 		});
 	});

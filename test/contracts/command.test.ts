@@ -274,6 +274,20 @@ describe("wrong usage or configuration exits with code 2", () => {
 		expect(stderr).not.toMatch(/node:internal|\n {4}at /);
 	});
 
+	test.each([
+		[["chekc"], /no command "chekc", did you mean check\? see eventferry --help/],
+		[["dead-letters", "list"], /did you mean deadletters\?/],
+		[["help", "sned"], /did you mean send\?/],
+		[["serve", "--prot", "80"], /Unknown option '--prot', did you mean --port\? see eventferry serve --help/],
+		[["send", "x", "--userid=1"], /Unknown option '--userid', did you mean --user-id\?/],
+		[["stats", "-x"], /Unknown option '-x': see eventferry stats --help/],
+		[["--versoin"], /Unknown option '--versoin', did you mean --version\?/],
+	])("%j, with what was probably meant", async (args, printed) => {
+		const { code, stdout, stderr } = await runHere(args);
+		expect([code, stdout]).toEqual([2, ""]);
+		expect(stderr).toMatch(printed);
+	});
+
 	test.each(["serve", "check"])("%s without a configuration reports every mistake", async (command) => {
 		const { code, stdout, stderr } = await run([command]);
 		expect([code, stdout]).toEqual([2, ""]);
@@ -336,7 +350,7 @@ describe("--help", () => {
 			expect(stdout).toContain(word);
 	});
 
-	test.each(["serve", "check", "snippet", "send", "deadletters", "journal", "stats"])(
+	test.each(["serve", "check", "snippet", "send", "deadletters", "journal", "stats", "backup"])(
 		"of %s has its options and examples, in 80 columns",
 		async (name) => {
 			const { code, stdout } = await runHere([name, "--help"]);

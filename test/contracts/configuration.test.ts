@@ -558,6 +558,61 @@ describe("a mistake is refused with the name of its variable", () => {
 	});
 });
 
+describe("a placeholder that was pasted from documentation", () => {
+	const says = /is still a placeholder from the documentation/;
+	const named = (name: string) => new RegExp(`^ {2}${name} (entry 1 )?is still a placeholder`, "m");
+
+	test.each(Object.keys(everything))("is refused in %s", async (name) => {
+		for (const placeholder of ["…", "<value>"]) {
+			const message = await refusal(fromEnvironment({ ...everything, [name]: placeholder }));
+			expect(message).toMatch(named(name));
+			// Nothing else is said of it.
+			expect(message.split(name)).toHaveLength(2);
+		}
+	});
+
+	test.each([
+		["EVENTFERRY_WRITE_KEY", "site_…"],
+		["EVENTFERRY_WRITE_KEY", "site_your-shop"],
+		["EVENTFERRY_ORIGINS", "https://<your-domain>"],
+		["EVENTFERRY_ORIGINS", "https://your-shop.com"],
+		["EVENTFERRY_STORE", "postgres://user:password@host/database"],
+		["EVENTFERRY_STORE", "postgres://ferry:…@host/database"],
+		["EVENTFERRY_SERVER_KEY", "your-key"],
+		["EVENTFERRY_SERVER_KEY", "YOUR_SERVER_KEY"],
+		["EVENTFERRY_SERVER_KEY", "change-me"],
+		["EVENTFERRY_ADMIN_TOKEN", "token.example.com"],
+		["EVENTFERRY_IDENTITY_SECRET", "an-example-secret"],
+		["CRISP_KEY", "yourApiKey"],
+		["CRISP_KEY", "xxxxxxxx"],
+		["HELPCRUNCH_API_KEY", "<your key>"],
+		["VIBETRACE_API_KEY", "$" + "{VIBETRACE_API_KEY}"],
+		["VIBETRACE_API_KEY", "..."],
+	])("is refused in %s as %s, and not repeated if it may be a secret", async (name, placeholder) => {
+		const message = await refusal(fromEnvironment({ ...everything, [name]: placeholder }));
+		expect(message).toMatch(named(name));
+		if (/KEY|TOKEN|SECRET/.test(name)) expect(message).not.toContain(`${placeholder} `);
+	});
+
+	test("is refused in a file and in code, by its path", async () => {
+		const two = { sites: [site, { ...site, writeKey: "site_…", vibetrace: { apiKey: "your-key" } }] };
+		const message = await refusal(loadConfig({ file: await fileOf("placeholders.json", two), env: {} }));
+		expect(message).toMatch(/sites\[1\]\.writeKey is still a placeholder/);
+		expect(message).toMatch(/sites\[1\]\.vibetrace\.apiKey is still a placeholder/);
+		expect(() => createProxy({ sites: [{ ...site, serverKey: "<server key>" }] })).toThrow(says);
+	});
+
+	test("does not keep out names of events, origins and keys that are somebody's own", async () => {
+		const own = {
+			...everything,
+			EVENTFERRY_WRITE_KEY: "site_yourstruly",
+			EVENTFERRY_ORIGINS: "https://yours.example, https://myshop.example",
+			VIBETRACE_EVENTS: "your order placed, change-me: done, …more",
+		};
+		expect((await fromEnvironment(own)).sites[0]?.vibetrace?.events).toHaveLength(3);
+	});
+});
+
 describe("a base URL", () => {
 	test.each([
 		"https://proxy.example/v1",

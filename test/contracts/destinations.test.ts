@@ -555,7 +555,10 @@ describe("the command", () => {
 		const dead = async () => (await stats(served.url)).destinations.refuses.dead;
 		await vi.waitFor(async () => expect(await dead()).toBe(1), { timeout: 15_000 });
 		const listed = await runHere(["deadletters", "list", "--destination", "refuses"], keys);
-		expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/refuses .* once +played/) });
+		expect(listed).toMatchObject({
+			code: 0,
+			stdout: expect.stringMatching(/refuses .* once +ada@example\.com +played/),
+		});
 		const wrong = await runHere(["deadletters", "list", "--destination", "refused"], keys);
 		expect(wrong.stderr).toMatch(/no destination "refused", only crisp, helpcrunch, vibetrace, refuses, probed, wrong/);
 		const replayed = await runHere(["deadletters", "replay", "--destination", "refuses"], keys);

@@ -196,11 +196,14 @@ const cases: Record<string, () => Case[]> = {
 	],
 	"get /admin/deadletters": () => [
 		{ status: 200, init: { headers: asOperator }, query: "?limit=1&destination=crisp&reason=http_400" },
+		{ status: 200, init: { headers: asOperator }, query: "?person=ada@example.com&name=purchase&since=1795500000000" },
 		{ status: 400, init: { headers: asOperator }, query: "?limit=0" },
+		{ status: 400, init: { headers: asOperator }, query: "?since=yesterday" },
 		{ status: 401 },
 	],
 	"post /admin/deadletters/replay": () => [
 		{ status: 200, init: post({ destination: "vibetrace" }, asOperator) },
+		{ status: 200, init: post({ person: "ada@example.com", name: "none", since: 0 }, asOperator) },
 		{ status: 200, init: post({ reason: "none" }, { ...asOperator, accept: "application/x-ndjson" }) },
 		{ status: 400, init: post({ ids: [] }, asOperator) },
 		{ status: 401, init: post({}, {}) },

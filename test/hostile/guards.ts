@@ -35,7 +35,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 	"an origin only looks like a subdomain of ours": { "subdomain-labels": value("/.*/") },
 	"a page of another origin reads what the proxy answers": { "readable-origins": always, "readable-problems": always },
 	"a write key is made up": { "write-key": replaced(/\.find\(.*\)/s, "[0]") },
-	"a visitor sends as the backend": { "server-key": replaced(/&&[^)]*\)/, "") },
+	"a visitor sends as the backend": { "server-key": replaced(/&&\s*sameSecret[^)]*\)/, "") },
 	"a visitor sends as the backend by Segment's API": { "segment-keys": replaced(/&&[^)]*\)[^)]*\)/, "") },
 	"a visitor reads a secret in the page, where it is also the write key": { "public-secret": never },
 	"an operator's route is asked by somebody else": { "admin-token": always },

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import type { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "../errors.ts";
 import type { Head } from "../journal-row.ts";
 import { stepSize } from "../limits.ts";
@@ -18,7 +17,7 @@ export interface Progress {
 	rows: number;
 }
 
-async function openSource(file: string): Promise<DatabaseSync> {
+async function openSource(file: string): ReturnType<typeof openDatabase> {
 	if (!existsSync(file)) throw new StoreOpenError(`there is no store at ${file}`);
 	try {
 		return await openDatabase(file, { allowMoved: true });
@@ -134,7 +133,7 @@ export async function migrateStore(
 	url: string,
 	onProgress: (progress: Progress) => void = () => {},
 ): Promise<{ rows: number }> {
-	const source = await openSource(file);
+	const { db: source, close } = await openSource(file);
 	try {
 		const database = await openTarget(url);
 		try {
@@ -161,6 +160,6 @@ export async function migrateStore(
 			await database.end();
 		}
 	} finally {
-		source.close();
+		close();
 	}
 }

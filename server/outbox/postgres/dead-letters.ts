@@ -1,4 +1,4 @@
-import { type DeadLetterQuery, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
+import { type DeadLetterQuery, isNamed, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import { columns, type Row, type Run } from "./connection.ts";
@@ -41,21 +41,33 @@ interface Range {
 	last: number;
 }
 
-/** SQL that selects dead letters by `values`: `$1` to `$5` from the selection, `$6` and `$7` from the range. */
+/** SQL that selects dead letters by `values`: `$1` to `$6` from the selection, `$7` and `$8` from the range. */
 const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON destination.id = dead_letter.destination
 	WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR reason = $2)
 	AND ($3::bigint[] IS NULL OR dead_letter.id = ANY($3))
 	AND ($4::bigint IS NULL OR last_at >= $4) AND ($5::bigint IS NULL OR last_at < $5)
-	AND dead_letter.id > $6 AND dead_letter.id <= $7 ORDER BY dead_letter.id`;
-const values = ({ destination, reason, ids, since, before }: DeadLetterSelection, { after, last }: Range) => [
+	AND ($6::text[] IS NULL OR person = ANY($6))
+	AND dead_letter.id > $7 AND dead_letter.id <= $8 ORDER BY dead_letter.id`;
+const values = ({ destination, reason, ids, since, before, people }: DeadLetterSelection, { after, last }: Range) => [
 	destination,
 	reason === undefined ? undefined : storable(reason),
 	ids?.map(Number).filter(Number.isSafeInteger),
 	since,
 	before,
+	people?.map(storable),
 	after,
 	last,
 ];
+
+/** Finds the last id to look at in a step after another, so that a step stays short; undefined if it is the last of all. */
+async function endAfter(run: Run, after: number, { ids }: DeadLetterSelection): Promise<number | undefined> {
+	if (ids) return undefined;
+	const [next] = await run(
+		`SELECT id FROM eventferry.dead_letter WHERE id > $1 ORDER BY id LIMIT 1 OFFSET ${stepSize}`,
+		[after],
+	);
+	return next && Number(next.id) - 1;
+}
 
 export function createDeadLetters({ database, destinations, counters, notice, now }: Shared, exclusively: Exclusively) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
@@ -90,35 +102,40 @@ export function createDeadLetters({ database, destinations, counters, notice, no
 		const [end] = await database.run("SELECT coalesce(max(id), 0) AS id FROM eventferry.dead_letter");
 		const range = { after: 0, last: Number(end?.id) };
 		for (let done = 0; ; ) {
-			const rows = await exclusively(async (run) => {
+			const { after, named } = await exclusively(async (run) => {
+				const end = Math.min((await endAfter(run, range.after, selection)) ?? range.last, range.last);
 				const found = await run(
 					`SELECT dead_letter.*, site, name ${chosen} LIMIT ${stepSize} FOR UPDATE OF dead_letter`,
-					values(selection, range),
+					values(selection, { after: range.after, last: end }),
 				);
-				if (found.length === 0) return found;
+				const named = found.filter(isNamed(selection.name, restored));
+				const after = found.length === stepSize ? Number(found.at(-1)?.id) : end;
+				if (named.length === 0) return { after, named };
 				const counts = counters(run);
-				await use(run, found, counts);
-				await remove(run, found, counts);
+				await use(run, named, counts);
+				await remove(run, named, counts);
 				await counts.save();
 				await run(`SELECT ${notice}`);
-				return found;
+				return { after, named };
 			});
-			done += rows.length;
+			done += named.length;
 			onProgress(done);
-			if (rows.length < stepSize) return done;
-			range.after = Number(rows.at(-1)?.id);
+			if (after >= range.last) return done;
+			range.after = after;
 		}
 	}
 
 	return {
 		async deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const range = { after: readCursor(cursor), last: Number.MAX_SAFE_INTEGER };
+			const after = readCursor(cursor);
+			const end = await endAfter(database.run, after, selection);
+			const most = selection.name === undefined ? limit : stepSize;
 			const rows = await database.run(
 				`SELECT dead_letter.id, site, name AS destination, body, status, reason, message, attempts, first_at, last_at
-				${chosen} LIMIT $8`,
-				[...values(selection, range), limit + 1],
+				${chosen} LIMIT $9`,
+				[...values(selection, { after, last: end ?? Number.MAX_SAFE_INTEGER }), most + 1],
 			);
-			return pageOf(rows, limit, restored);
+			return pageOf(rows.filter(isNamed(selection.name, restored)), { limit, end, read: restored });
 		},
 
 		replay: (selection: DeadLetterSelection, onProgress?: (done: number) => void): Promise<number> =>

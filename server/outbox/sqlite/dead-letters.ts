@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import { type DeadLetterQuery, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
+import { type DeadLetterQuery, isNamed, type NewDeadLetter, pageOf, readCursor, replayed } from "../dead-letter.ts";
 import { stepSize } from "../limits.ts";
 import type { DeadLetterSelection } from "../outbox.ts";
 import type { Shared } from "./shared.ts";
@@ -28,14 +28,23 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 
 	const chosen = `(?1 IS NULL OR destination = ?1) AND (?2 IS NULL OR reason = ?2)
 		AND (?3 IS NULL OR id IN (SELECT value FROM json_each(?3)))
-		AND (?4 IS NULL OR last_at >= ?4) AND (?5 IS NULL OR last_at < ?5)`;
-	const values = ({ destination, reason, ids, since, before }: DeadLetterSelection): SQLInputValue[] => [
+		AND (?4 IS NULL OR last_at >= ?4) AND (?5 IS NULL OR last_at < ?5)
+		AND (?6 IS NULL OR person IN (SELECT value FROM json_each(?6)))`;
+	const values = ({ destination, reason, ids, since, before, people }: DeadLetterSelection): SQLInputValue[] => [
 		destination ?? null,
 		reason ?? null,
 		ids ? JSON.stringify(ids.map(Number)) : null,
 		since ?? null,
 		before ?? null,
+		people ? JSON.stringify(people) : null,
 	];
+
+	/** Last id to look at in one step after another, so that a step stays short. Undefined if it is the last of all. */
+	function endAfter(after: number, { ids }: DeadLetterSelection): number | undefined {
+		if (ids) return undefined;
+		const next = get(`SELECT id FROM dead_letter WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${stepSize}`, [after]);
+		return next && Number(next.id) - 1;
+	}
 
 	const begin = (): Step => ({
 		after: 0,
@@ -47,16 +56,18 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 	/** Removes the next dead letters of a selection, calling `use` with each. Skips dead letters added since the start. */
 	function step(selection: DeadLetterSelection, from: Step | undefined, use: (row: Row) => void): Step {
 		const { after: start, last, done } = from ?? begin();
+		const end = Math.min(endAfter(start, selection) ?? last, last);
 		const rows = all(
-			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 AND id <= ?7 ORDER BY id LIMIT ${stepSize}`,
-			[...values(selection), start, last],
+			`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?7 AND id <= ?8 ORDER BY id LIMIT ${stepSize}`,
+			[...values(selection), start, end],
 		);
-		for (const row of rows) {
+		const named = rows.filter(isNamed(selection.name));
+		for (const row of named) {
 			use(row);
 			remove(row);
 		}
-		const after = Number(rows.at(-1)?.id ?? last);
-		return { after, last, done: done + rows.length, isOver: rows.length < stepSize };
+		const after = rows.length === stepSize ? Number(rows.at(-1)?.id) : end;
+		return { after, last, done: done + named.length, isOver: after >= last };
 	}
 
 	return {
@@ -72,12 +83,16 @@ export function createDeadLetters({ run, get, all, numbers, idOf, count, bundles
 		},
 
 		deadLetters({ limit, cursor, ...selection }: DeadLetterQuery) {
-			const rows = all(`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?6 ORDER BY id LIMIT ?7`, [
+			const after = readCursor(cursor);
+			const end = endAfter(after, selection);
+			const most = selection.name === undefined ? limit : stepSize;
+			const rows = all(`SELECT * FROM dead_letter WHERE ${chosen} AND id > ?7 AND id <= ?8 ORDER BY id LIMIT ?9`, [
 				...values(selection),
-				readCursor(cursor),
-				limit + 1,
+				after,
+				end ?? Number.MAX_SAFE_INTEGER,
+				most + 1,
 			]);
-			return pageOf(rows, limit);
+			return pageOf(rows.filter(isNamed(selection.name)), { limit, end });
 		},
 
 		/**

@@ -137,11 +137,11 @@ INSERT INTO counter SELECT last_insert_rowid(), '${untrustedClaims}', coalesce(s
 `;
 
 /**
- * Settings of a connection, https://sqlite.org/pragma.html. The exclusive lock comes first: under it WAL needs no
- * shared memory file. A negative cache_size is in KiB, wal_autocheckpoint in pages, journal_size_limit in bytes.
+ * Settings of a connection, https://sqlite.org/pragma.html. Every commit syncs the disk: with `synchronous = NORMAL`, a
+ * power failure would lose acknowledged batches. A negative cache_size is in KiB, wal_autocheckpoint in pages,
+ * journal_size_limit in bytes.
  */
 const pragmas = [
-	"locking_mode = EXCLUSIVE",
 	"auto_vacuum = INCREMENTAL",
 	"journal_mode = WAL",
 	"synchronous = FULL",
@@ -151,13 +151,12 @@ const pragmas = [
 	"journal_size_limit = 67108864",
 ];
 
-/**
- * Prepares a database for the outbox: locks it for this process, makes every commit sync the disk (with `synchronous =
- * NORMAL`, a power failure would lose acknowledged batches), and creates the tables. Throws {@link StoreOpenError}.
- */
+/** Sets up a connection. */
+export const configure = (db: DatabaseSync): void => db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
+
+/** Prepares a database for the outbox: creates the tables, or brings them up to date. Throws {@link StoreOpenError}. */
 export function prepare(db: DatabaseSync, { allowMoved = false } = {}): void {
-	db.exec(pragmas.map((pragma) => `PRAGMA ${pragma};`).join(" "));
-	// The first write takes the lock, which locking_mode = EXCLUSIVE keeps until the file is closed.
+	configure(db);
 	db.exec("BEGIN IMMEDIATE");
 	const found = Number(db.prepare("PRAGMA user_version").get()?.user_version);
 	if (found === moved && allowMoved) {

@@ -3,6 +3,7 @@ import type { JournalRow } from "../journal-row.ts";
 import type { LinkRequest } from "../outbox.ts";
 import { linkBytes } from "../report.ts";
 import { createBudgets } from "./budget.ts";
+import { busyMs } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createEnds } from "./ends.ts";
 import { createExpiry } from "./expire.ts";
@@ -59,9 +60,12 @@ export function createSqliteStore(db: DatabaseSync, options?: RoomOptions) {
 		recover: lanes.recover,
 		waiting: journal.waiting,
 		...createFanOut(shared),
-		/** Writes the write-ahead log into the file, which then shrinks after a sweep. Must run outside a transaction. */
+		/**
+		 * Writes the write-ahead log into the file, which then shrinks after a sweep. Does not wait for other processes that
+		 * read the file. Must run outside a transaction.
+		 */
 		checkpoint(): void {
-			db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+			db.exec(`PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ${busyMs}`);
 		},
 	};
 }

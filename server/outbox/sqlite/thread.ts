@@ -1,4 +1,3 @@
-import type { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { batchFailure, writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
@@ -28,7 +27,7 @@ const needRoom: ReadonlySet<Call["name"]> = new Set(["append", "receive", "link"
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-function serve(db: DatabaseSync, store: SqliteStore): void {
+function serve(store: SqliteStore, closeDatabase: () => void): void {
 	const { transactions } = store;
 	let calls: Call[] = [];
 	let scheduled = false;
@@ -144,7 +143,7 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 
 	function close(): void {
 		clearTimeout(retrying);
-		db.close();
+		closeDatabase();
 		port?.close();
 	}
 
@@ -176,12 +175,12 @@ function serve(db: DatabaseSync, store: SqliteStore): void {
 
 try {
 	const { path, maxBytes } = workerData as StoreData;
-	const db = await openDatabase(path);
+	const { db, close } = await openDatabase(path);
 	const onGivenWay = (message: string) => say({ kind: "fault", message });
 	const store = createSqliteStore(db, { maxBytes, onGivenWay });
 	store.recover(Date.now());
 	say({ kind: "open" });
-	serve(db, store);
+	serve(store, close);
 } catch (error) {
 	say({
 		kind: "failed",

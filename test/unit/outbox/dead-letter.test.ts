@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { pageOf, readCursor, replayed } from "../../../server/outbox/dead-letter.ts";
+import { isNamed, pageOf, readCursor, replayed } from "../../../server/outbox/dead-letter.ts";
 
 const row = (id: number, more: object = {}) => ({
 	id,
@@ -26,21 +26,22 @@ const letter = {
 };
 
 it("a dead letter is shown with its status and message, if it has them", () => {
-	expect(pageOf([row(1)], 5)).toEqual({ items: [letter] });
-	expect(pageOf([row(1, { status: 400, message: "no" })], 5).items).toEqual([
+	expect(pageOf([row(1)], { limit: 5 })).toEqual({ items: [letter] });
+	expect(pageOf([row(1, { status: 400, message: "no" })], { limit: 5 }).items).toEqual([
 		{ ...letter, status: 400, message: "no" },
 	]);
 });
 
 it("a dead letter's texts are decoded with the store's function", () => {
-	const [shown] = pageOf([row(1, { message: "no" })], 5, (stored) => stored.toUpperCase()).items;
+	const [shown] = pageOf([row(1, { message: "no" })], { limit: 5, read: (stored) => stored.toUpperCase() }).items;
 	expect(shown).toMatchObject({ reason: "REJECTED", message: "NO", site: "shop" });
 });
 
 it("a page has a cursor if another page follows", () => {
 	const rows = [row(1), row(2), row(3)];
-	expect(pageOf(rows, 3).cursor).toBeUndefined();
-	const { items, cursor } = pageOf(rows, 2);
+	expect(pageOf(rows, { limit: 3 }).cursor).toBeUndefined();
+	expect(pageOf([], { limit: 3, end: 500 })).toEqual({ items: [], cursor: "500" });
+	const { items, cursor } = pageOf(rows, { limit: 2, end: 500 });
 	expect(items.map(({ id }) => id)).toEqual(["1", "2"]);
 	expect(readCursor(cursor)).toBe(2);
 });
@@ -55,4 +56,10 @@ it("a replayed dead letter keeps its rank, its trust, its right to the reserve a
 	const history = { attempts: 2, firstAt: 10 };
 	expect(replayed(row(1, { rank: 3, reserved: 1, trusted: 1 }))).toEqual({ delivery, history });
 	expect(replayed(row(1, { rank: 3, reserved: true, trusted: true }))).toEqual({ delivery, history });
+});
+
+it("an event is found by its name, however it is written, and one without a name by its type", () => {
+	const rows = ['{"event":{"type":"track","name":"caf\\u00e9"}}', '{"event":{"type":"login","data":{"name":"x"}}}'];
+	const found = (name: string | undefined) => rows.filter((body) => isNamed(name)(row(1, { body }))).length;
+	expect([undefined, "café", "login", "track", "x"].map(found)).toEqual([2, 1, 1, 0, 0]);
 });

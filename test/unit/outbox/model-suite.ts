@@ -691,7 +691,7 @@ const crash = fc.constant(
 );
 
 const selection = fc.record({
-	by: fc.constantFrom("all", "ids", "destination", "reason", "since", "before"),
+	by: fc.constantFrom("all", "ids", "destination", "reason", "people", "since", "before"),
 	choice: fc.nat(20),
 	remove: fc.boolean(),
 });
@@ -705,15 +705,17 @@ const deadLetters = selection.map(({ by, choice, remove }) =>
 			ids: { ids: [picked?.id ?? "0"] },
 			destination: { destination: picked?.destination.name ?? "crisp" },
 			reason: { reason: picked?.reason ?? "expired" },
+			people: { people: [picked?.person ?? "nobody"] },
 			since: { since: at },
 			before: { before: at },
 		}[by];
 		const matches = model.dead.filter(
-			({ id, destination: { name }, reason, lastAt }) =>
+			({ id, person, destination: { name }, reason, lastAt }) =>
 				by === "all" ||
 				(by === "ids" && id === picked?.id) ||
 				(by === "destination" && name === picked?.destination.name) ||
 				(by === "reason" && reason === picked?.reason) ||
+				(by === "people" && person === picked?.person) ||
 				(by === "since" && lastAt >= at) ||
 				(by === "before" && lastAt < at),
 		);

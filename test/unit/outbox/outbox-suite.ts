@@ -1112,6 +1112,51 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["bob"]);
 		});
 
+		it("can be selected by people and by the event's name", async () => {
+			const body = (what: object) => JSON.stringify({ event: what });
+			const named = body({ type: "track", name: "sale" });
+			const login = body({ type: "login", data: { name: "sale" } });
+			for (const person of ["ada", "bob", "nul\0"])
+				for (const each of [named, login]) {
+					await append([event(person, each)]);
+					await end(await takeOne(0), 0, 1, rejected);
+				}
+			const listed = async (selection: DeadLetterSelection) =>
+				(await outbox.deadLetters({ limit: 10, ...selection })).items.map((each) => each.body);
+			expect(await listed({ people: ["ada", "eve"] })).toEqual([named, login]);
+			expect(await listed({ people: ["nul\0"], name: "login" })).toEqual([login]);
+			expect(await listed({ people: [] })).toEqual([]);
+			expect(await listed({ name: "sale" })).toEqual([named, named, named]);
+			expect(await listed({ name: "sal" })).toEqual([]);
+			expect(await outbox.discard({ people: ["ada"], name: "other" })).toBe(0);
+			expect(await outbox.discard({ people: ["ada"], name: "login" })).toBe(1);
+			expect(await outbox.replay({ name: "sale" })).toBe(3);
+			expect(await listed({})).toEqual([login, login]);
+		});
+
+		it("is looked for among some hundred others at a time", async () => {
+			const bodies = Array.from({ length: 1_300 }, (_, index) => JSON.stringify({ event: { name: `${index}` } }));
+			await append(bodies.map((body) => event("ada", body, verified)));
+			await outbox.settle({
+				lease: (await outbox.take({ ...takeOptions, destination: crisp, now: 0 })).leases[0] as Lease,
+				now: 0,
+				ended: { count: bodies.length, ending: rejected },
+			});
+			for (const selection of [{ name: "1299" }, { name: "1299", people: ["ada"] }]) {
+				const pages = [await outbox.deadLetters({ limit: 1, ...selection })];
+				for (let cursor = pages[0]?.cursor; cursor !== undefined; cursor = pages.at(-1)?.cursor)
+					pages.push(await outbox.deadLetters({ limit: 1, ...selection, cursor }));
+				expect(pages.map(({ items }) => items.length)).toEqual([0, 0, 1]);
+			}
+			expect((await outbox.deadLetters({ limit: 1, reason: "other" })).items).toEqual([]);
+			const { items } = await outbox.deadLetters({ limit: 500 });
+			expect(items.map(({ body }) => body)).toEqual(bodies.slice(0, 500));
+			const progress: number[] = [];
+			expect(await outbox.discard({ name: "1299" }, (done) => progress.push(done))).toBe(1);
+			expect(progress).toEqual([0, 0, 1]);
+			expect(await outbox.replay({})).toBe(1_299);
+		});
+
 		it("keeps its history when it fails again after a replay", async () => {
 			await append([event("ada", "1")]);
 			await end(await takeOne(5), 5, 1, rejected);

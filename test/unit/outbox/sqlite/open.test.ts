@@ -1,8 +1,11 @@
-import { chmodSync, copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
+import { busyMs } from "../../../../server/outbox/sqlite/database.ts";
 import { openSqlite } from "../../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../../support/served.ts";
 import { storeTornBatch } from "../../../support/torn-batch.ts";
@@ -185,7 +188,7 @@ describe("the SQLite outbox", () => {
 			const before = process.umask(umask);
 			const outbox = await open(file).finally(() => process.umask(before));
 			await outbox.append(batch);
-			expect(modes(file)).toEqual({ "": "600", "-wal": "600" });
+			expect(modes(file)).toEqual({ "": "600", "-wal": "600", "-shm": "600", "-lock": "600" });
 		});
 
 		it("when it was not before", async () => {
@@ -198,7 +201,7 @@ describe("the SQLite outbox", () => {
 				chmodSync(copy + end, 0o666);
 			}
 			const reopened = await open(copy);
-			expect(modes(copy)).toEqual({ "": "600", "-wal": "600" });
+			expect(modes(copy)).toEqual({ "": "600", "-wal": "600", "-shm": "600", "-lock": "600" });
 			await vi.waitFor(async () => expect(await reopened.stats()).toMatchObject({ events: 1 }));
 		});
 
@@ -222,6 +225,59 @@ describe("the SQLite outbox", () => {
 		const file = freshFile();
 		await open(file);
 		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
+	});
+
+	it("rejects a file that a version has open which lets nobody read", async () => {
+		const file = freshFile();
+		const older = new DatabaseSync(file);
+		cleanups.push(() => older.close());
+		older.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (x)");
+		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
+	});
+
+	it("keeps out a version that would let nobody read", async () => {
+		const file = freshFile();
+		await open(file);
+		const older = new DatabaseSync(file);
+		cleanups.push(() => older.close());
+		older.exec("PRAGMA locking_mode = EXCLUSIVE");
+		expect(() => older.exec("BEGIN IMMEDIATE")).toThrow(/locked/);
+	});
+
+	it("is used by one process alone where processes can share no memory", async () => {
+		const file = freshFile();
+		await (await openSqlite(file)).close();
+		mkdirSync(`${file}-shm`);
+		const outbox = await open(file);
+		await outbox.append(batch);
+		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ events: 1, journal: 0 }));
+		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
+		const other = new DatabaseSync(file, { readOnly: true });
+		expect(() => other.exec("SELECT 1 FROM sqlite_schema")).toThrow(/locked/);
+		other.close();
+	});
+
+	it("lets other processes read a file while it is used, and waits for none of them", async () => {
+		const file = freshFile();
+		const outbox = await open(file);
+		await outbox.append(batch);
+		await vi.waitFor(async () => expect(await outbox.stats()).toMatchObject({ events: 1, journal: 0 }));
+		const program = `const { DatabaseSync } = require("node:sqlite");
+			const db = new DatabaseSync(process.argv[1], { readOnly: true });
+			db.exec("BEGIN");
+			console.log(db.prepare("SELECT sum(lanes) AS lanes FROM owing").get().lanes);
+			process.stdin.on("end", () => db.close()).resume();`;
+		const reader = spawn(process.execPath, ["-e", program, file], { stdio: ["pipe", "pipe", "inherit"] });
+		cleanups.push(() => void reader.kill());
+		const [seen] = await once(reader.stdout, "data");
+		expect(String(seen)).toBe("1\n");
+		await outbox.append(batch);
+		const before = performance.now();
+		await outbox.sweep({ now: 0, before: 0 });
+		await outbox.check();
+		expect(performance.now() - before).toBeLessThan(busyMs);
+		reader.stdin.end();
+		expect(await once(reader, "exit")).toEqual([0, null]);
 	});
 
 	it("refuses a file of a newer version", async () => {
