@@ -16,6 +16,8 @@ const compress = {
 	// Numbers instead of true and false. No value that is compared with a variable, or handed to the page, is a boolean.
 	booleans_as_integers: true,
 };
+/** Options with which `adopt` is smaller, and the tracker is not. */
+const adoptCompress = { lhs_constants: false };
 /**
  * Plugin that declares every variable with `let`. One word for all compresses better, and nothing assigns to a constant,
  * as TypeScript has checked.
@@ -26,11 +28,11 @@ const letOnly = { name: "let-only", renderChunk: (code) => code.replaceAll(/\bco
  * `builtins` allows short names that are also DOM properties, such as `x`.
  */
 const internal = /^_[a-z]/;
-const minified = (module, preamble) =>
+const minified = (module, preamble, more) =>
 	terser({
 		ecma: 2020,
 		module,
-		compress,
+		compress: { ...compress, ...more },
 		format: { preamble },
 		mangle: { properties: { regex: internal, builtins: true } },
 	});
@@ -100,12 +102,12 @@ export default [
 	},
 	{
 		input: "client/adopt.ts",
-		plugins: [clientTypescript, letOnly, minified(true)],
+		plugins: [clientTypescript, letOnly, minified(true, undefined, adoptCompress)],
 		output: { file: "dist/client/adopt.js", format: "es", sourcemap: true },
 	},
 	{
 		input: "client/adopt-tag.ts",
-		plugins: [clientTypescript, letOnly, minified(false)],
+		plugins: [clientTypescript, letOnly, minified(false, undefined, adoptCompress)],
 		output: { file: "dist/adopt.js", format: "iife", strict: false },
 	},
 	{

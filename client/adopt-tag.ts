@@ -13,11 +13,8 @@ attempt(() => {
 	// Tag Manager removes attributes of scripts.
 	const settings =
 		(document.querySelector("script[data-adopt]") as HTMLScriptElement | null)?.dataset ?? window.eventferryConfig;
-	window.eventferryAdopted ||= observe((method, ...args) => {
+	window.eventferryAdopted ||= observe((...command) => {
 		// biome-ignore lint/suspicious/noAssignInExpressions: shorter
-		const ferry = (window.eventferry ??= []) as Anything;
-		// Loaded, its methods cost less than push().
-		if (ferry[method]) ferry[method](...args);
-		else ferry.push([method, ...args]);
+		((window.eventferry ||= []) as Anything).push(command);
 	}, settings?.adopt?.split(" ") ?? []);
 });

@@ -4,9 +4,6 @@ import type { Data, Tracker } from "./contract.ts";
 
 export type { Adopted };
 
-/** Built-ins that work whatever the page has put in their place. */
-const { apply, defineProperty, getOwnPropertyDescriptor } = Reflect;
-
 /** Interval in ms between searches for what the page has put in the place of an observed property. */
 const lookMs = 1_000;
 /** Number of calls that are remembered until the vendor's script comes, which may repeat them. */
@@ -16,9 +13,9 @@ const maxSaid = 99;
 export const observe = (say: Say, names: readonly string[]): (() => void) => {
 	const looks: (() => void)[] = [];
 	const lookAgain = () => {
-		for (const look of looks) look();
+		looks.forEach((look) => look());
 	};
-	// Hears, in the capture phase, that a script has run.
+	// Hears, in the capture phase, that a script has run. After the end it finds nothing to do.
 	document.addEventListener("load", lookAgain, true);
 	/** Undefined after the end. */
 	let timer: unknown = setInterval(lookAgain, lookMs);
@@ -44,11 +41,13 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 				set(owner[name]);
 				// An accessor of the page stays. A `var` cannot become one, and is looked at again:
 				// https://tc39.es/ecma262/#sec-createglobalvarbinding
-				if (timer ? getOwnPropertyDescriptor(owner, name)?.get : !isOurs) return;
-				isOurs = defineProperty(
+				if (timer ? Reflect.getOwnPropertyDescriptor(owner, name)?.get : !isOurs) return;
+				isOurs = Reflect.defineProperty(
 					owner,
 					name,
-					timer ? { get: () => shown, set, configurable: true } : { value: shown, writable: true, configurable: true },
+					timer
+						? { get: () => shown, set, configurable: true, enumerable: name === "user" }
+						: { writable: true, configurable: true, value: shown },
 				);
 				if (!isOurs) owner[name] = shown;
 			});
@@ -65,17 +64,18 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 			})[vendor] ?? ([] as unknown as Vendor);
 		/** Latest calls. */
 		let said: Call[] = [];
+		let count = 0;
 		/**
 		 * Calls that are not heard: those being made, which a function around another one makes again, and, while the
 		 * vendor's script starts, those that it may make again to empty the queue.
 		 */
 		let known: Call[] = [];
 		const hear = (given: Call) => {
-			// Segment's stub adds a description of the page to the arguments.
-			const call = given.filter((each) => each?.__t !== "bpc");
-			if (!timer || known.some((other) => [0, 1, 2].every((index) => other[index] === call[index]))) return;
-			if (said.push(call) > maxSaid) said.shift();
 			try {
+				// Segment's stub adds a description of the page to the arguments.
+				const call = given.filter((each) => each?.__t !== "bpc");
+				if (!timer || known.some((other) => call.every((each, index) => each === other[index]))) return;
+				said[count++ % maxSaid] = call;
 				read(...call);
 			} catch {
 				// The tracker refuses this data, with a notice and, if it has `debug`, a line in the console.
@@ -90,10 +90,10 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 					attempt(() => {
 						const calls = list(args);
 						calls.forEach(hear);
-						known = [...before, ...calls];
+						known = calls;
 					});
 					try {
-						return apply(target, self, args);
+						return Reflect.apply(target, self, args);
 					} finally {
 						known = before;
 					}
@@ -101,14 +101,22 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 			});
 		/** Lists the calls in pushed items: a list of arguments is one, and so is an object, or each of its fields. */
 		const ofItems = (items: Anything[]): Call[] =>
-			items.flatMap((item) =>
-				// Events may have a `length` of their own.
-				item?.[0] ? [Array.from(item)] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
+			items.flatMap(
+				(item): Call[] =>
+					// One that throws costs no other.
+					attempt(() =>
+						// Events may have a `length` of their own.
+						item?.[0] ? [Array.from(item)] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
+					) ?? [],
 			);
-		for (const name of globals) {
+		globals.forEach((name) =>
 			intercept(window, name, (value) => {
 				if (name === "helpcrunchSettings") {
-					hear(["init", value]);
+					// A page may assign the user later.
+					intercept(value, "user", (user) => {
+						hear(["user", user]);
+						return user;
+					});
 					return value;
 				}
 				known = said;
@@ -121,10 +129,11 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 				else {
 					hasCome = true;
 					// A stub pushes what its methods are called with. Segment's library has both, and no list.
-					for (const method of ["identify", "track", "page", "reset", "event"])
+					["track", "identify", "page", "reset", "event"].forEach((method) =>
 						intercept(value, method, (called) =>
 							wrap(called, (args) => [method === "event" ? args : [method, ...args]]),
-						);
+						),
+					);
 				}
 				if (value.call) return wrap(value, (args) => [args]);
 				intercept(value, "push", (push) => {
@@ -132,13 +141,12 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 					return wrap(push, ofItems);
 				});
 				return value;
-			});
-		}
+			}),
+		);
 	}
 	return () => {
 		timer = clearInterval(timer as number);
 		lookAgain();
-		document.removeEventListener("load", lookAgain, true);
 	};
 };
 

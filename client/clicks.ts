@@ -5,16 +5,18 @@ import type { Data, Tracker } from "./contract.ts";
  * data: `data-ferry-product-id` becomes `productId`.
  */
 export const trackClicks = (tracker: Tracker): void => {
-	let labelled: Element | undefined;
+	let labelled: string | undefined;
 	const look = (event: MouseEvent) => {
 		// Sees into open shadow roots, unlike the event's target.
-		const path = event.composedPath() as Partial<HTMLElement>[];
+		const path = event.composedPath() as Partial<HTMLInputElement>[];
 		const element = path.find(({ dataset }) => dataset?.ferryEvent) as HTMLElement | undefined;
+		// Only controls have labels.
+		const isControl = path[0]?.labels;
 		// The middle button opens a link in a new tab; the right one, a menu.
-		if (!element || element === labelled || event.button > 1) return;
-		// A click on a label is followed, in the same task, by a click on its control.
-		if (path.some(({ localName }) => localName === "label")) {
-			labelled = element;
+		if (!element || (isControl && element.dataset.ferryEvent === labelled) || event.button > 1) return;
+		// A click on a label is followed, in the same task, by a click on its control, which may be elsewhere.
+		if (!isControl && path.some((each) => each.localName === "label")) {
+			labelled = element.dataset.ferryEvent;
 			setTimeout(() => {
 				labelled = undefined;
 			});
@@ -22,8 +24,7 @@ export const trackClicks = (tracker: Tracker): void => {
 		const { ferryEvent, ...others } = element.dataset;
 		const data: Data = {};
 		for (const key in others) {
-			if (/^ferry[A-Z]/.test(key))
-				data[key.replace(/ferry./, (start) => (start[5] as string).toLowerCase())] = others[key];
+			if (/^ferry[A-Z]/.test(key)) data[(key[5] as string).toLowerCase() + key.slice(6)] = others[key];
 		}
 		tracker.track(ferryEvent as string, data);
 	};

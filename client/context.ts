@@ -31,9 +31,11 @@ export const stripUrl = (read: () => string): string | undefined =>
  */
 declare const Temporal: { Now: { timeZoneId(): string } };
 
-/** Address and title of the page when `context` was read. */
+/** Address of the page when `context` was read. */
 let seen: string | undefined;
 let context: Event["context"];
+/** Keeps the title of the page view at this address, once the address has changed. */
+let keepTitle: ((title: string | undefined) => void) | undefined;
 
 /**
  * Reads the context of the page. To save time it is read anew only after a change of address, but for the title.
@@ -46,6 +48,7 @@ export const readContext = (isPageView?: boolean, via?: string): Event["context"
 	let title = readTitle();
 	if (seen !== href) {
 		seen = href;
+		keepTitle = keepTitle?.(title) as undefined;
 		context = {
 			url: stripUrl(() => href),
 			referrer: stripUrl(() => document.referrer),
@@ -56,6 +59,10 @@ export const readContext = (isPageView?: boolean, via?: string): Event["context"
 				readText(() => Temporal.Now.timeZoneId()) ?? readText(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
 		};
 	}
+	if (isPageView)
+		keepTitle = (latest) => {
+			title = latest;
+		};
 	return {
 		...context,
 		via,

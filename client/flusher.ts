@@ -62,9 +62,8 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	let room = batchBytes;
 	/** Tokens that have expired. Events with one of them wait for the next token of that person. */
 	const expiredTokens = new Set<string | undefined>();
-	/** Maximum number of events in a request. Halved when a batch is refused. */
+	/** Maximum number of events in a request. Halved when a batch is refused, and 0 once nothing can be sent. */
 	let largest: number = batchEvents;
-	let isStopped = false;
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let gathering: typeof timer;
 	let running: Promise<void> | undefined;
@@ -74,7 +73,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		// Another tab or an earlier page may have set a newer pause.
 		pause = (readLocal(pauseKey) as Pause | null) ?? pause;
 		const left = pause[0] - readClock();
-		return isStopped || (left > 0 && left <= longestWait && !(isEager && pause[1]));
+		return left > 0 && left <= longestWait && !(isEager && pause[1]);
 	};
 
 	const wait = (ms: number, failures: number, isPlain = pause[2]) => {
@@ -85,11 +84,11 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	const deliverable = () =>
 		queue._list(true).filter((event) => !leaving.has(event.id) && !expiredTokens.has(event.person.token));
 
-	/** Takes the first events, as many as fit into `left` bytes. */
+	/** Takes the first events, as many as fit into `left` bytes, but always one: a large purchase goes alone. */
 	const take = (events: Event[], left: number): Event[] =>
-		events.slice(0, largest).filter((event) => {
+		events.slice(0, largest).filter((event, index) => {
 			left -= size(event);
-			return left >= 0;
+			return left >= 0 || !index;
 		});
 
 	/**
@@ -131,16 +130,16 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			});
 			if (!response) {
 				if (attempt(() => navigator.sendBeacon(url, text))) {
-					for (const event of events) leaving.add(event.id);
-					return { _cause: 1, _isLost: true };
+					events.forEach(({ id }) => leaving.add(id));
+					return { _isLost: 1 };
 				}
 				response = await fetch(url, { ...request, keepalive: false });
 			}
 			return readReply(response);
-		}).catch((cause) => ({ _cause: cause, _isLost: asked }));
-		undo = (reply._cause && pause) as typeof undo;
+		}).catch(() => ({ _isLost: asked }));
+		undo = (reply._isLost && pause) as typeof undo;
 		if (isLast) {
-			for (const event of events) leaving.delete(event.id);
+			events.forEach(({ id }) => leaving.delete(id));
 			if (!leaving.size) room = batchBytes;
 		}
 		if (reply._rejected) {
@@ -160,8 +159,8 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 			return true;
 		}
 		if (reply._stop) {
-			if (!isStopped) warn("stopped:", reply._stop);
-			isStopped = true;
+			if (largest) warn("stopped:", reply._stop);
+			largest = 0;
 		} else if (reply._ms) {
 			wait(reply._ms, 0);
 		} else if (isZipped && !reply._isLost) {
@@ -170,7 +169,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		} else if (reply._refusal === "body_too_large") {
 			await queue._settle("dropped", events, "refused");
 			return true;
-		} else if (!reply._cause || !isLeft) {
+		} else if (!reply._isLost || !isLeft) {
 			notify("error", "not delivered yet");
 			wait(backoff(pause[1], Math.random()), pause[1] + 1, isZipped);
 		}
@@ -224,18 +223,18 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 		queue._spill();
 		if (mustWait(true)) return;
 		// Three requests have room for more events than there are in `batchBytes`.
-		for (const most of [firstBytes, batchBytes, batchBytes]) {
+		[firstBytes, batchBytes, batchBytes].forEach((most) => {
 			const batch = take(
 				deliverable().sort((a, b) => +(b.type === "confirmation") - +(a.type === "confirmation")),
 				Math.min(most, room),
 			);
 			if (batch.length) {
 				room -= size(batch);
-				for (const event of batch) leaving.add(event.id);
+				batch.forEach(({ id }) => leaving.add(id));
 				void send(batch, true);
 			}
-		}
+		});
 	};
 
-	return [wake, flush, leave] as const;
+	return { _wake: wake, _flush: flush, _leave: leave };
 };

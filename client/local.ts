@@ -17,4 +17,4 @@ export const removeLocal = (key: string) => attempt(() => localStorage.removeIte
 
 /** Lists the keys that begin with a prefix, without the prefix. */
 export const localKeys = (prefix: string): string[] =>
-	attempt(() => Object.keys(localStorage).flatMap((key) => key.split(prefix)[1] ?? [])) ?? [];
+	attempt(() => Object.keys(localStorage).flatMap((key) => key.split(prefix).slice(1))) ?? [];

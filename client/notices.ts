@@ -44,10 +44,10 @@ export const createNotices = (debug?: boolean) => {
 		// A refused login or purchase is a mistake in the page, which its developer must see.
 		if (debug || (kind === "rejected" && /login|conf/.test(type as string))) warn(`${kind}:`, reason);
 		// Calls listeners in microtasks: one that throws interrupts nothing, and the browser still reports its error.
-		for (const [wanted, listener] of listeners) {
-			if (wanted === kind) queueMicrotask(() => listener({ reason, events, cause }));
-		}
+		listeners.forEach((added) => {
+			if (added[0] === kind) queueMicrotask(() => added[1]({ reason, events, cause }));
+		});
 	};
 
-	return [on, notify] as const;
+	return { _on: on, _notify: notify };
 };

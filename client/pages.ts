@@ -4,19 +4,19 @@ import type { Tracker } from "./contract.ts";
 export const trackPages = (tracker: Tracker): void => {
 	let current: string | undefined;
 	const look = () => {
-		const address = location.pathname + location.search;
+		const address = location.href.split("#")[0];
 		if (current !== address) tracker.page();
 		current = address;
 	};
 	// The two methods are replaced, as no event tells of their calls.
 	// https://developer.mozilla.org/docs/Web/API/Window/popstate_event
-	for (const method of ["pushState", "replaceState"] as const) {
+	(["pushState", "replaceState"] as const).forEach((method) => {
 		const original = history[method];
 		history[method] = (...args) => {
 			original.apply(history, args);
 			look();
 		};
-	}
+	});
 	addEventListener("popstate", look);
 	look();
 };

@@ -2,7 +2,7 @@ import type { Event, Limits } from "../shared/event.ts";
 import { type Identity, isIdentified, isSamePerson } from "./identity.ts";
 import type { NoticeKind, Notify } from "./notices.ts";
 import { readClock, toJson } from "./originals.ts";
-import { createEventStore } from "./store.ts";
+import { createEventStore, toSet } from "./store.ts";
 
 const ageMs: Limits["ageMs"] = 2_592_000_000;
 /** Maximum number of events of identified visitors, which are ready to be sent. */
@@ -35,7 +35,11 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	let removal: Promise<void> | undefined;
 	let isSaving = false;
 
-	const all = () => [...events.values()];
+	const all = () => {
+		const list: Event[] = [];
+		events.forEach((event) => list.push(event));
+		return list;
+	};
 
 	/** Lists the latest events that wait for delivery, or for a login, up to their maximum number and age. */
 	const list = (isWaiting: boolean) =>
@@ -51,11 +55,11 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 
 	const isUnsaved = (event: Event) => saved.get(event.id) !== event;
 
-	const [read, write, spill, remove, wipe] = createEventStore(name, (cause) => {
+	const store = createEventStore(name, (cause) => {
 		if (cause) notify("error", "IndexedDB failed", [], cause);
 		// An event that the store lacks now was not delivered by another tab.
 		stored.clear();
-		for (const id of saved.keys()) saved.set(id, undefined);
+		saved.forEach((_, id) => saved.set(id, undefined));
 		void save();
 	});
 
@@ -63,7 +67,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	const settle = async (kind: NoticeKind, settled: Event[], reason: string) => {
 		const taken = settled.filter((event) => events.has(event.id));
 		if (taken.length) {
-			if (saved.size) removal = remove(taken.map((event) => event.id));
+			if (saved.size) removal = store._remove(taken.map((event) => event.id));
 			taken.forEach(forget);
 			notify(kind, reason, taken);
 		}
@@ -72,8 +76,8 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 
 	/** Stores events now. Never rejects. */
 	const put = async (written: Event[]) => {
-		for (const event of written) saved.set(event.id, event);
-		for (const { id } of await write(written, stored, events)) if (events.has(id)) stored.add(id);
+		written.forEach((event) => saved.set(event.id, event));
+		(await store._write(written, stored, events)).forEach(({ id }) => events.has(id) && stored.add(id));
 	};
 
 	/** Stores unsaved events 400 ms after their capture, and drops old or surplus events. Never rejects. */
@@ -84,7 +88,7 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 			// A hidden page does not wait, as its timers are throttled.
 			// https://developer.chrome.com/blog/timer-throttling-in-chrome-88
 			if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, saveMs));
-			const kept = new Set([...list(true), ...list(false)]);
+			const kept = toSet(list(true).concat(list(false)));
 			void settle(
 				"dropped",
 				all().filter((event) => !kept.has(event)),
@@ -105,17 +109,19 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	const assign = (isFollower?: boolean) => {
 		const { isNew, ...person } = visitor();
 		const others: Event[] = [];
-		for (const event of all().sort((a, b) => (a.id > b.id ? 1 : -1))) {
-			const before = event.person;
-			let after = before;
-			if (isIdentified(before)) {
-				if (person.token && isSamePerson(before, person)) after = { ...before, ...person };
-			} else if (isNew || before.anonymousId === person.anonymousId) after = person;
-			else others.push(event);
-			// Inserts the event anew, so that the map is in order of capture.
-			events.delete(event.id);
-			events.set(event.id, toJson(after) === toJson(before) ? event : { ...event, person: after });
-		}
+		all()
+			.sort((a, b) => (a.id > b.id ? 1 : -1))
+			.forEach((event) => {
+				const before = event.person;
+				let after = before;
+				if (isIdentified(before)) {
+					if (person.token && isSamePerson(before, person)) after = { ...before, ...person };
+				} else if (isNew || before.anonymousId === person.anonymousId) after = person;
+				else others.push(event);
+				// Inserts the event anew, so that the map is in order of capture.
+				events.delete(event.id);
+				events.set(event.id, toJson(after) === toJson(before) ? event : { ...event, person: after });
+			});
 		if (isFollower) others.forEach(forget);
 		else void settle("dropped", others, "reset");
 		void save();
@@ -130,17 +136,17 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 	const sync = async () => {
 		if (!isOpen()) return;
 		// An event that is settled while the store is read must not come back.
-		const before = new Map(events);
-		const found = await read((there) => {
-			for (const id of stored) if (!there.has(id)) forget({ id });
+		const before = toSet(all().map(({ id }) => id));
+		const found = await store._read((there) => {
+			stored.forEach((id) => there.has(id) || forget({ id }));
 			return (id) => !before.has(id) && !events.has(id);
 		});
-		for (const event of found as (Event | null | undefined)[]) {
-			if (!isOpen() || !event?.person || events.has(event.id)) continue;
+		(found as (Event | null | undefined)[]).forEach((event) => {
+			if (!isOpen() || !event?.person || events.has(event.id)) return;
 			events.set(event.id, event);
 			saved.set(event.id, event);
 			stored.add(event.id);
-		}
+		});
 		if (found.length) assign();
 	};
 
@@ -155,14 +161,14 @@ export const createQueue = (name: string, visitor: () => Identity, isOpen: () =>
 		_spill() {
 			if (!isOpen()) return;
 			const unwritten = all().filter((event) => isUnsaved(event) || !stored.has(event.id));
-			for (const event of spill(unwritten)) stored.add(event.id);
+			store._spill(unwritten).forEach(({ id }) => stored.add(id));
 			// Writes to IndexedDB too, as localStorage may be full.
 			if (unwritten.length) void put(unwritten);
 		},
 		/** Deletes all events, in the store too. */
 		_wipe() {
 			all().forEach(forget);
-			void wipe();
+			void store._wipe();
 		},
 	};
 };

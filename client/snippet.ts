@@ -35,9 +35,9 @@ const load = (): void => {
 	const { writeKey, proxy, pages, clicks, debug } = settings;
 	const source = script?.src ? script : current;
 	if (!writeKey) refuse("no data-write-key");
-	for (const name of ["pages", "clicks", "debug", "consent"] as const) {
+	(["pages", "clicks", "debug", "consent"] as const).forEach((name) => {
 		if (!known.test(settings[name] as string)) warn("unknown attribute", `${name}=${settings[name]}`);
-	}
+	});
 	/** Time at which the current command was collected. */
 	let when: unknown;
 	const tracker = createTracker(
@@ -48,27 +48,27 @@ const load = (): void => {
 			proxy:
 				proxy?.trim() ||
 				(source?.src &&
-					(attempt(() => new URL(".", new URL(source.getAttribute("src") as string, location.href)).href) ||
-						source.src.replace(/[^/]*$/, ""))),
+					(attempt(() => new URL(source.getAttribute("src") as string, location.href).href) || source.src).replace(
+						/[^/]*([?#].*)?$/,
+						"",
+					)),
 			debug: on.test(debug as string),
 		} as TrackerOptions,
 		() => readClock(when),
 	);
-	const push = (...commands: Command[]) => {
-		for (const command of commands) {
-			try {
-				const [name, ...args] = command;
-				when = command.when;
-				(tracker[name] as (...args: unknown[]) => unknown)(...args);
-			} catch {
-				// Methods do not throw, so the tracker has none of that name.
-				warn("unknown command", command?.[0]);
-			}
+	const run = (command: Command) => {
+		try {
+			when = command.when;
+			// Without iterators, which a page may have replaced.
+			(tracker[command[0]] as (...args: unknown[]) => unknown)(command[1], command[2], command[3]);
+		} catch {
+			// Methods do not throw, so the tracker has none of that name.
+			warn("unknown command", command?.[0]);
 		}
 		when = undefined;
 	};
-	window.eventferry = { ...tracker, push };
-	if (Array.isArray(stub)) push(...stub);
+	window.eventferry = { ...tracker, push: (...commands) => commands.forEach(run) };
+	if (Array.isArray(stub)) stub.forEach(run);
 	if (!off.test(clicks as string)) trackClicks(tracker);
 	if (on.test(pages as string)) trackPages(tracker);
 };

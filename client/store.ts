@@ -12,6 +12,19 @@ const timeoutMs = 3_000;
 /** Selection of stored events. Gets the ids of all of them, and returns a filter for the ids to read. */
 type Select = (stored: ReadonlySet<string>) => (id: string) => boolean;
 
+/** Makes a set without iterators, which a page may have replaced. */
+export const toSet = <Item>(list: readonly Item[]): Set<Item> => {
+	const set = new Set<Item>();
+	list.forEach((item) => set.add(item));
+	return set;
+};
+
+/** Calls `then` with the ids of the events in IndexedDB. */
+const withIds = (events: IDBObjectStore, then: (ids: string[]) => void) => {
+	const request = events.getAllKeys();
+	request.onsuccess = () => then(request.result as string[]);
+};
+
 /**
  * Creates the store in which events outlive the page. It is IndexedDB, and localStorage as the page unloads and after
  * IndexedDB has failed. Its promises never reject.
@@ -23,7 +36,8 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 	const prefix = `${name}:event:`;
 	let isBroken = false;
 
-	const transact = async (mode: IDBTransactionMode): Promise<IDBObjectStore> => {
+	/** Does work in one transaction of IndexedDB, which ends before the promise resolves. */
+	const change = async (work: (events: IDBObjectStore) => void): Promise<unknown> => {
 		if (!database) {
 			const request = indexedDB.open(name);
 			request.onupgradeneeded = () => {
@@ -36,23 +50,21 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 		// An open connection would keep others from deleting the database.
 		// https://developer.mozilla.org/docs/Web/API/IDBDatabase/versionchange_event
 		opened.onversionchange = () => opened.close();
-		return opened.transaction("events", mode).objectStore("events");
+		const transaction = opened.transaction("events", "readwrite");
+		work(transaction.objectStore("events"));
+		return promisifyRequest(transaction);
 	};
 
 	/**
-	 * Does work in IndexedDB, trying twice, or else falls back.
-	 * @param isForced Tries even after IndexedDB has failed.
+	 * Does work in IndexedDB, trying twice. Resolves to true if it is done there.
+	 * @param tries 2 to try even after IndexedDB has failed.
 	 */
-	const attempt = async <Result>(
-		work: () => Promise<Result>,
-		fallback: () => Result,
-		tries = isBroken ? 0 : 2,
-	): Promise<Result> => {
+	const works = async (work: (events: IDBObjectStore) => void, tries = isBroken ? 0 : 2): Promise<unknown> => {
 		while (tries--) {
 			try {
-				const result = await within(timeoutMs, work);
+				await within(timeoutMs, () => change(work));
 				// After another call has failed, nobody reads what this one has written to IndexedDB.
-				return isBroken ? fallback() : result;
+				return !isBroken;
 			} catch (cause) {
 				// The next try opens the database again, as Safari may have closed it without an event.
 				// https://bugs.webkit.org/show_bug.cgi?id=273827
@@ -64,86 +76,73 @@ export const createEventStore = (name: string, onLost: (cause?: unknown) => void
 				}
 			}
 		}
-		return fallback();
+		return false;
 	};
-
-	const change = async (work: (events: IDBObjectStore) => unknown): Promise<unknown> => {
-		const events = await transact("readwrite");
-		return Promise.all([promisifyRequest(events.transaction), work(events)]);
-	};
-
-	const readSpilled = (isWanted: (id: string) => boolean): Event[] =>
-		localKeys(prefix)
-			.filter(isWanted)
-			.map((id) => readLocal(prefix + id) as Event);
 
 	/** Writes to localStorage, which is done at once. Returns the events that had room. */
 	const spill = (events: Event[]): Event[] => events.filter((event) => writeLocal(prefix + event.id, event));
 
 	/** Deletes from both storages, so that nothing comes back from an IndexedDB that failed and works again. */
 	const erase = async (ids: string[], work: (events: IDBObjectStore) => void): Promise<void> => {
-		for (const id of ids) removeLocal(prefix + id);
-		const erased = attempt<unknown>(
-			() => change(work),
-			() => {},
-			2,
-		);
+		ids.forEach((id) => removeLocal(prefix + id));
+		const erased = works(work, 2);
 		// Does not wait for a failed IndexedDB, which may use up the timeout again.
 		if (!isBroken) await erased;
 	};
 
-	/** Reads the selected events, first from localStorage, which has the newer copies. */
-	const read = (select: Select): Promise<Event[]> =>
-		attempt(
-			async () => {
-				const events = await transact("readonly");
-				const ids = (await promisifyRequest(events.getAllKeys())) as string[];
-				// Nothing can move from localStorage to IndexedDB during this transaction, so no event is missed.
-				const isWanted = select(new Set([...ids, ...localKeys(prefix)]));
-				return [
-					...readSpilled(isWanted),
-					...(await Promise.all(ids.filter(isWanted).map((id) => promisifyRequest<Event>(events.get(id))))),
-				];
-			},
-			() => readSpilled(select(new Set(localKeys(prefix)))),
-		);
+	return {
+		/** Reads the selected events, first from localStorage, which has the newer copies. */
+		async _read(select: Select): Promise<Event[]> {
+			let found: Event[] = [];
+			/** Selects of these ids and the ones in localStorage, and reads from there. */
+			const look = (ids: string[]): string[] => {
+				const isWanted = select(toSet(ids.concat(localKeys(prefix))));
+				found = localKeys(prefix)
+					.filter(isWanted)
+					.map((id) => readLocal(prefix + id) as Event);
+				return ids.filter(isWanted);
+			};
+			const isRead = await works((events) =>
+				withIds(events, (ids) =>
+					look(ids).forEach((id) => {
+						const request = events.get(id);
+						request.onsuccess = () => found.push(request.result);
+					}),
+				),
+			);
+			if (!isRead) look([]);
+			return found;
+		},
 
-	/**
-	 * Writes events. Skips an event that was stored and is gone, as another tab has delivered it. If IndexedDB fails,
-	 * writes the events that are still `pending` to localStorage. Resolves to the events that need no further write.
-	 */
-	const write = (
-		written: Event[],
-		stored: ReadonlySet<string>,
-		pending: ReadonlyMap<string, Event>,
-	): Promise<Event[]> =>
-		attempt(
-			async () => {
-				await change(async (events) => {
-					await Promise.all(
-						written.map(
-							async (event) =>
-								(!stored.has(event.id) ||
-									readLocal(prefix + event.id) ||
-									(await promisifyRequest(events.getKey(event.id)))) &&
-								events.put(event, event.id),
-						),
-					);
+		/**
+		 * Resolves to the events that were stored. Skips events that another tab has delivered, which were in the store and
+		 * are gone, and, when falling back to localStorage, events that are no longer pending.
+		 */
+		async _write(written: Event[], stored: ReadonlySet<string>, pending: ReadonlyMap<string, Event>): Promise<Event[]> {
+			const isWritten = await works((events) => {
+				const put = (ids?: string[]) => {
+					written.forEach((event) => {
+						if (!stored.has(event.id) || ids?.includes(event.id) || readLocal(prefix + event.id))
+							events.put(event, event.id);
+					});
 					// Commits without delay, as a page that unloads aborts its transactions.
 					// https://developer.mozilla.org/docs/Web/API/IDBTransaction/commit
 					events.transaction.commit?.();
-				});
-				// A write that ends after its time limit must not remove the copies that have replaced it.
-				if (!isBroken) for (const event of written) removeLocal(prefix + event.id);
-				return written;
-			},
-			() => spill(written.filter((event) => pending.has(event.id))),
-		);
+				};
+				if (written.some((event) => stored.has(event.id))) withIds(events, put);
+				else put();
+			});
+			if (!isWritten) return spill(written.filter((event) => pending.has(event.id)));
+			// A write that ends after its time limit does not get here: the copies have replaced it.
+			written.forEach((event) => removeLocal(prefix + event.id));
+			return written;
+		},
 
-	/** Deletes events. Resolves when no other tab can read them any more. */
-	const remove = (ids: string[]) => erase(ids, (events) => ids.map((id) => events.delete(id)));
+		_spill: spill,
 
-	const wipe = () => erase(localKeys(prefix), (events) => events.clear());
+		/** Deletes events. Resolves when no other tab can read them any more. */
+		_remove: (ids: string[]) => erase(ids, (events) => ids.forEach((id) => events.delete(id))),
 
-	return [read, write, spill, remove, wipe] as const;
+		_wipe: () => erase(localKeys(prefix), (events) => events.clear()),
+	};
 };

@@ -15,8 +15,14 @@ import { createIds } from "./uuid.ts";
 
 /** Value stored in the place of the identity once the visitor has opted out. */
 const optedOut = "opted out";
-/** Change that copies of the tracker share: the visitor, or the consent. */
+/** Change that copies of the tracker share: the visitor, or the consent, which is true for `optIn()`. */
 type Change = typeof optedOut | true | Identity;
+/** State that a new copy takes over from an earlier one. */
+interface State {
+	person: Identity;
+	consent: TrackerState["consent"];
+}
+type Copy = (change?: Change) => unknown;
 /** Interval in ms between searches of the store for events that a closed tab has left. */
 const idleMs = 15_000;
 
@@ -41,7 +47,7 @@ export const createTracker = <Events = Record<string, Data>>(
 	const name = `eventferry:${writeKey}`;
 	/** Key of a stored `optIn()`, which overrules Global Privacy Control. */
 	const optInKey = `${name}:in`;
-	const [on, notify] = createNotices(options.debug);
+	const { _on: on, _notify: notify } = createNotices(options.debug);
 	const newId = createIds(now);
 	/** Consent while the visitor has not opted out. */
 	let given: TrackerState["consent"] = options.consent ?? "granted";
@@ -64,18 +70,18 @@ export const createTracker = <Events = Record<string, Data>>(
 		() => isStarted,
 		notify,
 	);
-	const [wake, sendAll, sendLast] = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
+	const {
+		_wake: wake,
+		_flush: sendAll,
+		_leave: sendLast,
+	} = createFlusher(name, proxy.replace(/\/*$/, "/v1/batch"), writeKey, queue, notify);
 
-	/**
-	 * Tells all copies of the tracker in this window of a change, so that they share the visitor and the consent: an
-	 * identity, `optedOut`, or true for `optIn()`. Any other object gets the state of an earlier copy.
-	 */
-	const tell = (detail: Change) => {
-		if (isSilent) return;
-		// This copy hears of it twice, or once if the page has broken events.
-		attempt(() => hear({ detail }));
-		attempt(() => dispatchEvent(new CustomEvent(name, { detail })));
-	};
+	/** Copies of the tracker in this window, by a symbol, as markup may take any other name. */
+	// biome-ignore lint/suspicious/noAssignInExpressions: shorter
+	const copies: Copy[] = ((globalThis as unknown as Record<symbol, Copy[]>)[Symbol.for(name)] ??= []);
+
+	/** Tells all copies of a change, so that they share the visitor and the consent. */
+	const tell = (change: Change) => copies.forEach((copy) => copy(change));
 
 	const record = (type: Event["type"], read: () => Fact & { login?: Login }, origin?: Origin) => {
 		try {
@@ -115,8 +121,11 @@ export const createTracker = <Events = Record<string, Data>>(
 		queue._wipe();
 	};
 
-	/** @param isFollower True if another tab has stored the change, which another page's consent does not end. */
-	const hear = ({ detail }: { detail: Change }, isFollower?: boolean) => {
+	/**
+	 * Takes over a change, if there is one. Returns the state.
+	 * @param isFollower True if another tab has stored the change, which another page's consent does not end.
+	 */
+	const hear = (detail?: Change, isFollower?: boolean): unknown => {
 		// A follower writes nothing back, as tabs would answer each other for ever.
 		if (detail === optedOut) {
 			stop();
@@ -134,11 +143,12 @@ export const createTracker = <Events = Record<string, Data>>(
 			identity = detail;
 			if (isStarted && !isFollower) writeLocal(name, identity);
 			queue._assign(isFollower);
-		} else if (detail) Object.assign(detail, { person: identity, consent });
+		}
+		return { person: identity, consent };
 	};
 
 	/** Takes over the identity and the consent that another tab has stored. */
-	const adoptStored = () => hear({ detail: readLocal(name) as Change }, true);
+	const adoptStored = () => hear(readLocal(name) as Change, true);
 
 	const flush = async () => {
 		if (isStarted) await sendAll();
@@ -154,7 +164,6 @@ export const createTracker = <Events = Record<string, Data>>(
 	};
 
 	const listen = () => {
-		addEventListener(name, hear as unknown as EventListener);
 		// Phones kill hidden pages without pagehide. https://developer.chrome.com/docs/web-platform/page-lifecycle-api
 		// Markup such as `<img name="addEventListener">` takes a name of the document, but none of the window's methods.
 		// https://html.spec.whatwg.org/multipage/dom.html#dom-document-nameditem
@@ -169,12 +178,12 @@ export const createTracker = <Events = Record<string, Data>>(
 	};
 
 	if (!isSilent) {
-		const earlier = {} as { person: unknown; consent: TrackerState["consent"] };
-		tell(earlier as never);
-		consent = given = earlier.consent;
-		const stored = readLocal(name) ?? earlier.person;
+		const earlier = copies[0]?.() as State | undefined;
+		const stored = earlier?.person ?? readLocal(name);
+		consent = given = earlier?.consent ?? given;
 		if (stored === optedOut) consent = "denied";
 		identity = initial = readIdentity(stored) ?? identity;
+		copies.push(hear);
 		listen();
 		if (
 			options.respectGpc &&

@@ -5,14 +5,14 @@ type Data = Record<string, unknown>;
  * `confirmation` is the type of a purchase; the others are names of `track` events.
  */
 const standardNames: Record<string, string> = {
-	// Every object has one, which would be found for an event of this name.
-	constructor: "",
-	purchase: "confirmation",
+	// Every object has a constructor, which would be found for an event of this name.
+	__proto__: null as never,
 	ordercompleted: "confirmation",
-	viewitem: "viewitem",
+	purchase: "confirmation",
 	productviewed: "viewitem",
-	viewitemlist: "viewcategory",
 	productlistviewed: "viewcategory",
+	viewitemlist: "viewcategory",
+	viewitem: "viewitem",
 	productssearched: "search",
 	addtocart: "addtocart",
 	productadded: "addtocart",
@@ -25,10 +25,10 @@ const readAmount = (value: unknown) => ((value as string)?.trim && +(value as st
 
 /** Makes an item of its id, name, price, and quantity, which is 1 if it is not given. */
 const readItem = (item: Data) => ({
-	id: item.id ?? item.item_id ?? item.product_id ?? item.sku,
 	name: item.name ?? item.item_name,
-	price: readAmount(item.price),
 	quantity: readAmount(item.quantity ?? 1),
+	id: item.id ?? item.item_id ?? item.product_id ?? item.sku,
+	price: readAmount(item.price),
 });
 
 /**
@@ -38,22 +38,13 @@ const readItem = (item: Data) => ({
 export const readShopEvent = (event: string, given: Data): { name: string; data: Data } => {
 	const name = standardNames[event.toLowerCase().replace(/[ _]/g, "")];
 	if (name) {
-		const {
-			products,
-			items = products,
-			order_id,
-			transaction_id = order_id,
-			orderId = transaction_id,
-			revenue,
-			value = revenue,
-			total = value,
-			...rest
-		} = given;
+		const { transaction_id, items, products, value, orderId, revenue, order_id, total, ...rest } = given;
+		const id = orderId ?? transaction_id ?? order_id;
 		// A page may give anything for a list.
-		const read = (items as Data[] | undefined)?.filter?.((item) => item).map(readItem);
+		const read = ((items ?? products) as Data[] | undefined)?.filter?.((item) => item).map(readItem);
 		if (name !== "confirmation")
 			return { name, data: { itemId: rest.product_id ?? read?.[0]?.id, ...given, items: read } };
-		if (orderId) return { name, data: { ...rest, orderId, total: readAmount(total), items: read } };
+		if (id) return { name, data: { ...rest, orderId: id, total: readAmount(total ?? value ?? revenue), items: read } };
 	}
 	return { name: event, data: given };
 };

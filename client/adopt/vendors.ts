@@ -41,16 +41,18 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 		if (name === "confirmation") sayEvent(name, data);
 		else sayEvent("track", name, data);
 	};
+	/** Says attributes, if there are any. */
+	const update = (attributes: unknown) => JSON.stringify(attributes) === "{}" || sayEvent("update", attributes);
 	/**
 	 * Says who the visitor is, with what the vendor has said of them before; or attributes, if there is no name.
 	 */
 	const login = (givenEmail: unknown, givenId?: Anything, attributes?: unknown) => {
 		const email = readEmail(givenEmail);
 		// Some sites have the e-mail for an id. Texts of missing values name nobody, nor do objects.
-		const userId = /^(?!(undefined|null|\s*)$)[^[]/.test(givenId) && givenId !== email && givenId;
-		if (!email && !userId) return sayEvent("update", attributes ?? "");
+		const userId = /^(?!(undefined|null|)\s*$)[^[]/.test(givenId) && givenId !== email && givenId;
+		if (!email && !userId) return update(attributes ?? "");
 		if (userId && visitor.userId && userId !== visitor.userId) visitor = {};
-		visitor = { email: email || visitor.email, userId: userId || visitor.userId, attributes };
+		visitor = { userId: userId || visitor.userId, email: email || visitor.email, attributes };
 		sayEvent("login", visitor);
 	};
 	const reset = () => {
@@ -59,22 +61,24 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 	};
 
 	return {
+		// A page may name a vendor that every object has, such as "constructor".
+		__proto__: null as never,
 		/** Reads `$crisp`: https://docs.crisp.chat/guides/chatbox-sdks/web-sdk/dollar-crisp/ */
 		crisp: [
 			(verb, name, value) => {
 				// Documented as lists, and often written without them.
-				const lists = innermost([value].flat());
-				const [[first]] = lists as [Call];
-				const [subject, field] = `${name}`.split(":");
-				if (name === "session:reset") reset();
+				const lists = innermost(value?.map ? value : [value]);
+				const first = lists[0]?.[0];
+				const field = `${name}`.split(":")[1];
+				if (verb === "do" && field === "reset") reset();
 				// All else, such as `on` or `config`, is about the chat.
-				if (verb !== "set") return;
+				if (verb !== "set" || first === undefined) return;
 				if (field === "email") login(first);
-				else if (/^u/.test(subject as string)) sayEvent("update", { [field as string]: first });
-				else if (field === "segments") sayEvent("update", { segments: lists[0] });
-				else if (field === "data") sayEvent("update", Object.fromEntries(lists as [string, unknown][]));
+				else if (/^u/.test(name)) update({ [field as string]: first });
+				else if (field === "segments") update({ segments: lists[0] });
+				else if (field === "data") update(Object.fromEntries(lists as [string, unknown][]));
 				else if (field === "event")
-					for (const [event, data, color] of lists) say("track", event, objectOf(data) ?? {}, { via: via(), color });
+					lists.forEach((each) => say("track", each[0], objectOf(each[1]) ?? {}, { via: via(), color: each[2] }));
 			},
 			["$crisp"],
 		],
@@ -84,7 +88,7 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				// Reads the methods updateUser, updateUserData and userAuth. https://docs.helpcrunch.com/en/developers/user-entity-format
 				const user = method === "init" ? (second ?? first).user : /^u/.test(method) && first;
 				if (user) {
-					const { email, user_id, custom_data, signature, security_hash, ...rest } = objectOf(user);
+					const { email, user_id, security_hash, signature, custom_data, ...rest } = objectOf(user);
 					login(email, user_id, { ...rest, ...objectOf(custom_data) });
 				} else if (method === "trackEvent") sayEvent("track", first, second);
 				else if (method === "logOut") reset();
@@ -97,29 +101,12 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				// The payload of `generic` is nested twice, and older pages put the fields of an order there.
 				const { generic, ...own } = objectOf(payload);
 				const { event_name, email, ...data } = { ...own, ...generic };
-				if (/^(generic|event)$/.test(type)) sayEvent("track", event_name, data);
-				else if (type === "login") login(email, "", data);
-				else if (type === "update") sayEvent(type, data);
+				if (type === "login") login(email, 0, data);
+				else if (type === "update") update(data);
 				else if (/confirmation$/.test(type)) track("purchase", data);
-				else sayEvent("track", type, data);
+				else sayEvent("track", /^(generic|event)$/.test(type) ? event_name : type, data);
 			},
 			["_vteq", "vt"],
-		],
-		/**
-		 * Reads an item of GA4's data layer, an object or the arguments of `gtag()`:
-		 * https://developers.google.com/analytics/devguides/collection/ga4/reference/events
-		 */
-		ga4: [
-			(command, name, parameters = {}) => {
-				const given = objectOf(command) ?? (command === "set" ? { [name]: parameters, ...name } : parameters);
-				const { event = command === "event" && name, user_id, user_data, ecommerce, ...rest } = given;
-				const email = readEmail(user_data?.email);
-				if (user_id || email) login(email, user_id);
-				if (event === "page_view") sayEvent("page");
-				else if (event && !/^gtm\./.test(event)) track(event, { ...rest, ...ecommerce });
-			},
-			["dataLayer"],
-			true,
 		],
 		/** Reads Segment's or RudderStack's `analytics`: https://segment.com/docs/connections/spec/ */
 		segment: [
@@ -132,6 +119,21 @@ export const createVendors = (say: Say, via: () => unknown): Record<string, Vend
 				else if (method === "reset") reset();
 			},
 			["analytics", "rudderanalytics"],
+			true,
+		],
+		/**
+		 * Reads an item of GA4's data layer, an object or the arguments of `gtag()`:
+		 * https://developers.google.com/analytics/devguides/collection/ga4/reference/events
+		 */
+		ga4: [
+			(command, name, parameters = {}) => {
+				const given = objectOf(command) ?? (command === "set" ? { [name]: parameters, ...name } : parameters);
+				const { event = command === "event" && name, ecommerce, user_id, user_data, ...rest } = given;
+				if (user_id || readEmail(user_data?.email)) login(user_data?.email, user_id);
+				if (event === "page_view") sayEvent("page");
+				else if (event && !/^gtm\./.test(event)) track(event, { ...rest, ...ecommerce });
+			},
+			["dataLayer"],
 			true,
 		],
 	};

@@ -11,7 +11,7 @@ export interface Bench {
 
 /** Sections of each bench. Each section can be run alone. */
 export const sections = {
-	browser: ["cost", "first", "delivery", "kill", "memory"],
+	browser: ["cost", "first", "adopt", "delivery", "kill", "memory"],
 	server: [
 		"ingest",
 		"segment",

@@ -43,6 +43,15 @@ test("two marked elements, one of them a label's control, count each", async () 
 	expect(await recorded(page)).toEqual(["L", "C"]);
 });
 
+test("a label and its control elsewhere, marked alike, count once for each click", async () => {
+	const page = await show(
+		'<label data-ferry-event="L" for="c"><b>x</b></label><input id="c" type="checkbox" data-ferry-event="L">',
+	);
+	await page.dblclick("b");
+	await page.click("input");
+	expect(await recorded(page)).toEqual(["L", "L", "L"]);
+});
+
 test("clicks that a script makes count each", async () => {
 	const page = await show('<button data-ferry-event="B">x</button>');
 	await page.evaluate(() => {

@@ -92,6 +92,16 @@ describe("built-ins that the page has replaced", () => {
 		data: { items: [{ id: "pen" }, ["a", { b: 1 }]], at: "1970-01-01T00:00:00.000Z" },
 	};
 
+	const broken = "function* () { yield undefined; }";
+	const iterators = [
+		["an array's iterator", `Array.prototype[Symbol.iterator] = Array.prototype.values = ${broken};`],
+		["an array's iterator that throws", "Array.prototype[Symbol.iterator] = () => { throw new Error('no'); };"],
+		[
+			"a map's and a set's iterators",
+			`for (const { prototype } of [Map, Set]) prototype[Symbol.iterator] = prototype.values = prototype.keys = prototype.entries = ${broken};`,
+		],
+	] as const;
+
 	/** Logs in and flushes by the page's own means, as the test's own calls need an unbroken page. */
 	const calls = `<script>
 		eventferry.push(["track", "early"], ["login", { email: "ada@example.com" }]);
@@ -110,6 +120,10 @@ describe("built-ins that the page has replaced", () => {
 		["a clock that gives NaN", `${scriptTag()}<script>${clock("NaN")}</script>`],
 		["a clock that gives text", `${stub}<script>${clock("String(new Date())")}</script>${scriptTag("async")}`],
 		["JSON, after the script", `${scriptTag()}<script>${json}</script>`],
+		...iterators.flatMap(([what, code]): [string, string][] => [
+			[`${what}, before the script`, `${stub}<script>${code}</script>${scriptTag()}`],
+			[`${what}, after the script`, `${scriptTag()}<script>${code}</script>`],
+		]),
 	])("%s: events arrive as they were recorded", async (_, html) => {
 		world.site.pages.set("/", `${html}${calls}`);
 		const page = await world.visitor.newPage();

@@ -3,12 +3,13 @@ import { launchChromium } from "../../browser/chromium.ts";
 import { type SectionOf, sections as sectionNames } from "../benches.ts";
 import { type Fail, measure, type Section } from "../measure.ts";
 import type { Result, Target } from "../result.ts";
+import { adopted } from "./adopt.ts";
 import { type Cost, cost, emptyCost, type FirstCost, firstCost } from "./cost.ts";
 import { type Delivery, delivery, memory } from "./delivery.ts";
 import { kills } from "./kill.ts";
 import { type Page, readPeers, versionsOf } from "./peer.ts";
 
-const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [first] [delivery] [kill] [memory] [tracker …]
+const usage = `npm run bench:browser -- [--rounds N] [--json] [cost] [first] [adopt] [delivery] [kill] [memory] [tracker …]
 Measures the snippet beside other trackers, in Chromium. Only ratios within one run are comparable.\n`;
 
 const { values, positionals } = parseArgs({
@@ -202,6 +203,10 @@ const sections: Record<string, Section> = {
 				firsts.push(await firstCost(chromium, peer));
 			});
 		return resultsOf(firstMeasures, [...trackers]);
+	},
+	async adopt() {
+		const ours = peers.find(({ name }) => name === "eventferry");
+		return ours ? adopted(chromium, ours, rounds) : [];
 	},
 	async delivery(fail) {
 		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));

@@ -227,6 +227,13 @@ const rows: Record<Adopted, Row[]> = {
 		["an event as text", crisp, ["set", "session:event", "a"], ["track", "a", {}]],
 		["a reset", crisp, ["do", "session:reset"], ["reset"]],
 		["a reset with a reload", crisp, ["do", "session:reset", [false]], ["reset"]],
+		...["on", "off", "config", "is", "set"].map(
+			(verb): Row => [`a reset that is not made, by ${verb}`, crisp, [verb, "session:reset", () => {}]],
+		),
+		...["user:email", "user:nickname", "session:data", "session:segments", "session:event"].flatMap((name): Row[] => [
+			[`${name} without a value`, crisp, ["set", name]],
+			[`${name} with an empty list`, crisp, ["set", name, [[]]]],
+		]),
 		["calls about the chat", crisp, ["do", "chat:open"]],
 		[
 			"events, one of which is none",
@@ -264,6 +271,9 @@ const rows: Record<Adopted, Row[]> = {
 		["updateUserData", helpcrunch, ["updateUserData", { roles: "admin" }], ["update", { roles: "admin" }]],
 		["trackEvent", helpcrunch, ["trackEvent", "Signed up", { plan: "pro" }], ["track", "Signed up", { plan: "pro" }]],
 		["logOut", helpcrunch, ["logOut"], ["reset"]],
+		...[[], [{}], [{ custom_data: {} }]].map(
+			(args): Row => [`updateUser without data, ${args.length}`, helpcrunch, ["updateUser", ...args]],
+		),
 		...["text", ["7"], 7].flatMap((user): Row[] => [
 			[`a user that is ${JSON.stringify(user)}`, helpcrunch, ["updateUser", user], refused("helpcrunch")],
 			[`settings with such a user`, helpcrunch, ["init", { user }], refused("helpcrunch")],
@@ -310,6 +320,8 @@ const rows: Record<Adopted, Row[]> = {
 			["login", { email, attributes: { firstname: "Ada" } }],
 		],
 		["an update", vibetrace, { update: { firstname: "Ada" } }, ["update", { firstname: "Ada" }]],
+		["an empty update", vibetrace, { update: {} }],
+		["an empty login", vibetrace, { login: {} }],
 		...["sku-1", ["sku-1"], null].flatMap((payload): Row[] => [
 			[`an event with ${JSON.stringify(payload)}`, vibetrace, { viewitem: payload }, refused("vibetrace")],
 			[`an update with ${JSON.stringify(payload)}`, vibetrace, { update: payload }, refused("vibetrace")],
@@ -341,6 +353,17 @@ const rows: Record<Adopted, Row[]> = {
 			["event", "add_to_cart", { value: "4.50", items }],
 			["track", "addtocart", { itemId: "sku-1", value: "4.50", items: bought }],
 		],
+		[
+			"a purchase whose value is null",
+			ga4,
+			{
+				event: "purchase",
+				ecommerce: { transaction_id: "A-1", value: null, revenue: 9, items: null, products: items },
+			},
+			["confirmation", { orderId: "A-1", total: 9, items: bought }],
+		],
+		["nothing set", gtag, ["set"]],
+		["an empty set", gtag, ["set", {}]],
 		["an event of the site's own", ga4, { event: "sign_up", method: "mail" }, ["track", "sign_up", { method: "mail" }]],
 		["an event without data by gtag()", gtag, ["event", "sign_up"], ["track", "sign_up", {}]],
 		["a page view", gtag, ["event", "page_view", { page_title: "Shop" }], ["page"]],
@@ -386,6 +409,7 @@ const rows: Record<Adopted, Row[]> = {
 				["identify", { email, plan: "pro" }],
 				["login", { email, attributes: { plan: "pro" } }],
 			),
+			...[[], [{}], [null], ["", {}]].map((args) => row(`nothing, ${JSON.stringify(args)},`, ["identify", ...args])),
 			row("traits of a nobody", ["identify", { plan: "pro" }], ["update", { plan: "pro" }]),
 			row("traits after null", ["identify", null, { plan: "pro" }], ["update", { plan: "pro" }]),
 			row("a user whose traits are text", ["identify", "7", "pro"], ["login", { userId: "7", attributes: {} }]),
@@ -749,6 +773,20 @@ describe("settings of HelpCrunch", () => {
 		expect(page.helpcrunchSettings.organization).toBe("shop");
 	});
 
+	test("are read once a page assigns the user, which it reads back", () => {
+		const settings: Page = { organization: "shop" };
+		page.helpcrunchSettings = settings;
+		const stop = start("helpcrunch");
+		page.helpcrunchSettings.user = user;
+		expect(said).toEqual([expected]);
+		expect(settings.user).toBe(user);
+		stop();
+		expect(Object.entries(settings)).toEqual([
+			["organization", "shop"],
+			["user", user],
+		]);
+	});
+
 	test("without a user say nothing", () => {
 		page.helpcrunchSettings = { organization: "shop" };
 		start("helpcrunch");
@@ -932,11 +970,42 @@ describe("a malformed call", () => {
 		},
 	);
 
-	test("with an unknown name of a vendor costs no other", () => {
-		crisp.stub();
-		start("ga3" as Adopted, "crisp");
-		page.$crisp.push(track("a"));
-		expect(names()).toEqual(["a"]);
+	test.each(["ga3", "constructor", "toString", "__proto__", "hasOwnProperty"])(
+		"with %s for the name of a vendor costs no other",
+		(name) => {
+			crisp.stub();
+			start(name as Adopted, "crisp");
+			page.$crisp.push(track("a"));
+			expect(names()).toEqual(["a"]);
+		},
+	);
+
+	const refuse = () => {
+		throw new Error("hostile");
+	};
+	const hostile = {
+		"a getter that throws": Object.defineProperty({}, 0, { get: refuse }),
+		"a list with a getter that throws": Object.defineProperty([1], 0, { get: refuse }),
+		"a proxy that throws": new Proxy({}, { get: refuse, ownKeys: refuse, has: refuse }),
+		"a revoked proxy": (() => {
+			const { proxy, revoke } = Proxy.revocable([], {});
+			revoke();
+			return proxy;
+		})(),
+	};
+	test.each(Object.entries(hostile))("that is %s costs no other of its queue, and ends nothing", (_, item) => {
+		page.$crisp = [item, track("a"), [item]];
+		page._vteq = [item, { b: {} }, { x: item }];
+		page.dataLayer = [item, { event: "c" }, [item]];
+		page.HelpCrunch = Object.assign(() => {}, { q: [item, ["trackEvent", "d"], [item]] });
+		page.analytics = [item, ["track", "e"], [item]];
+		start("crisp", "helpcrunch", "vibetrace", "ga4", "segment");
+		page.$crisp.push(item, track("f"));
+		page._vteq.push(item, { g: {} });
+		page.dataLayer.push(item, { event: "h" });
+		page.HelpCrunch("trackEvent", "i");
+		page.analytics.push(item, ["track", "j"]);
+		expect(names().filter((name) => /^[a-j]$/.test(name as string))).toEqual([..."adbcefghij"]);
 	});
 });
 

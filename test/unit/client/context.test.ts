@@ -98,3 +98,17 @@ test("a page view has the title that a single-page app sets after the address", 
 	page.title = "Next";
 	expect(structuredClone(view)).toMatchObject({ title: "After" });
 });
+
+test("a page view has the latest title before the next address, though nothing has read it", () => {
+	const { page, place } = stubPage("Before");
+	const views = ["one", "two", "three", "no view"].map((name) => {
+		place.href = `https://shop.example/${name}`;
+		const view = readContext(name !== "no view");
+		page.title = name;
+		readContext();
+		return view;
+	});
+	place.href = "https://shop.example/four";
+	readContext(true);
+	expect(views.map((view) => view?.title)).toEqual(["one", "two", "three", "three"]);
+});

@@ -287,6 +287,19 @@ describe("while a page is left", () => {
 	});
 });
 
+test("a large purchase leaves alone, before all else", () => {
+	const given: string[][] = [];
+	answer = (_, names) => {
+		given.push(names);
+		return never();
+	};
+	const tracker = known();
+	tracker.track("small");
+	tracker.confirmation({ orderId: "1", note: "x".repeat(5_000) });
+	leave();
+	expect(given).toEqual([["confirmation"], ["login", "small"]]);
+});
+
 describe("a request that the browser ends because the page goes", () => {
 	const pause = () => JSON.parse(localStorage.getItem(`eventferry:site_${sites}:pause`) ?? "null");
 

@@ -363,6 +363,16 @@ describe("copies in one window", () => {
 		expect(other.state()).toMatchObject({ consent: "granted", waiting: 0 });
 	});
 
+	test("share the visitor though localStorage is full", () => {
+		localStorage.setItem(`eventferry:${valid.writeKey}`, JSON.stringify({ anonymousId: "a", userId: "1" }));
+		const tag = createTracker(valid);
+		vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+			throw new DOMException("full", "QuotaExceededError");
+		});
+		tag.login({ userId: "2" });
+		expect(createTracker(valid).state()).toMatchObject({ userId: "2" });
+	});
+
 	test("wait for consent together", () => {
 		const [tag, copy] = [createTracker({ ...valid, consent: "pending" }), createTracker(valid)];
 		copy.login({ userId: "1" });
