@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,9 +12,6 @@ import { type CommandLine, cli, commandLine, type Environment } from "../support
 import { blocksOf, blockWith, pageFiles } from "../support/readme.ts";
 
 const run = promisify(execFile);
-
-/** Whether the command has `init`, and with it filters of dead letters by time. */
-const hasInit = existsSync("server/command/init.ts");
 
 let commands: CommandLine;
 let url: string;
@@ -172,9 +169,8 @@ describe("the pages'", () => {
 		const local = (script: string) => script.replaceAll("http://127.0.0.1:8788", url);
 		await shell(local(blockWith("curl http://127.0.0.1:8788/readyz", "docs/operating.md")));
 		const shown = blockWith("eventferry deadletters list", "docs/operating.md");
-		const letters = hasInit ? shown : shown.replace(" --since 2h", "");
 		const { stdout } = await shell("eventferry deadletters list --json");
-		await shell(letters.replace("show 12", `show ${JSON.parse(stdout).items[0].id}`).replace(/^.* discard .*$/m, ""));
+		await shell(shown.replace("show 12", `show ${JSON.parse(stdout).items[0].id}`).replace(/^.* discard .*$/m, ""));
 	});
 
 	test("requests from a backend get the answers that they show", async () => {
@@ -213,7 +209,7 @@ describe("the pages'", () => {
 		await startsAndStops(script.replace("--port 8788", "--port 0").replace("&& npx", "&& exec npx"), commands.folder);
 	});
 
-	test.skipIf(!hasInit)("proxy of its own, in the README, starts with the file that init has written", async () => {
+	test("proxy of its own, in the README, starts with the file that init has written", async () => {
 		const folder = join(commands.folder, "new");
 		await mkdir(folder);
 		const [init = "", rest = ""] = blockWith("npx eventferry init").split(/^# Put your keys.*$/m);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { appendFile, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -89,87 +89,83 @@ const answers = (url: string) =>
 		)
 		.toBe(200);
 
-// The page's second step is `eventferry init`.
-test.skipIf(!existsSync("server/command/init.ts"))(
-	"the start page, word for word, leads from nothing to an event at each provider, and to one from a page",
-	async () => {
-		const { project, proxyPort, pagePort, ours, start, run } = await reader();
-		const sandbox = await startSandbox();
-		const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
-		const keys: Record<string, string> = {
-			CRISP_WEBSITE_ID: crisp.websiteId,
-			CRISP_IDENTIFIER: crisp.identifier,
-			CRISP_KEY: crisp.key,
-			HELPCRUNCH_API_KEY: helpcrunch.apiKey,
-			VIBETRACE_API_KEY: vibetrace.apiKey,
-		};
-		const settings = join(project, "eventferry.env");
-		const person = { email: "ada@example.com" };
-		/** What the first terminal has set before the proxy is started in it. */
-		let before = "";
-		let output = "";
-		const chromium = await launchChromium();
-		const page = await (await chromium.visitor()).newPage();
-		try {
-			for (const { language, text } of blocksOf("docs/start.md")) {
-				const script = ours(text);
-				if (language === "html") await writeFile(join(project, "page/index.html"), script);
-				else if (language === "ini") {
-					// Puts the sandbox's keys where a reader puts their own.
-					let lines = await readFile(settings, "utf8");
-					for (const [line, name = ""] of script.matchAll(/^(\w+)=…$/gm)) {
-						expect(lines).toMatch(new RegExp(`^${name}=$`, "m"));
-						lines = lines.replace(new RegExp(`^${name}=$`, "m"), line.replace("…", keys[name] ?? ""));
-					}
-					await writeFile(settings, lines);
-				} else if (script.includes("eventferry serve")) {
-					const [line] = await once(createInterface(start(before + script).stdout), "line");
-					expect(line).toBe(`eventferry listening on http://127.0.0.1:${proxyPort}`);
-				} else if (script.includes("express.static")) start(script);
-				else if (script.includes("--wait")) {
-					await answers(`http://localhost:${pagePort}`);
-					const waiting = start(script);
-					const ended = once(waiting, "exit");
-					const lines = createInterface(waiting.stdout);
-					lines.on("line", (line) => {
-						output += `${line}\n`;
-					});
-					await new Promise<void>((heard) => {
-						createInterface(waiting.stderr).on("line", (line) => line.includes("Waiting for an event") && heard());
-					});
-					await page.goto(`http://localhost:${pagePort}`);
-					expect(await ended).toEqual([0, null]);
-				} else {
-					if (script.includes("eventferry check")) {
-						const bases = Object.entries(sandbox.destinations);
-						const lines = bases.map(([name, { baseUrl }]) => `${name.toUpperCase()}_BASE_URL=${baseUrl}\n`);
-						const port = `PORT=${proxyPort}\nEVENTFERRY_URL=http://127.0.0.1:${proxyPort}\n`;
-						await appendFile(settings, `${lines.join("")}${port}`);
-						[before = ""] = script.split(/^(?=npx)/m);
-					}
-					output += await run(script);
+test("the start page, word for word, leads from nothing to an event at each provider, and to one from a page", async () => {
+	const { project, proxyPort, pagePort, ours, start, run } = await reader();
+	const sandbox = await startSandbox();
+	const { crisp, helpcrunch, vibetrace } = sandbox.destinations;
+	const keys: Record<string, string> = {
+		CRISP_WEBSITE_ID: crisp.websiteId,
+		CRISP_IDENTIFIER: crisp.identifier,
+		CRISP_KEY: crisp.key,
+		HELPCRUNCH_API_KEY: helpcrunch.apiKey,
+		VIBETRACE_API_KEY: vibetrace.apiKey,
+	};
+	const settings = join(project, "eventferry.env");
+	const person = { email: "ada@example.com" };
+	/** What the first terminal has set before the proxy is started in it. */
+	let before = "";
+	let output = "";
+	const chromium = await launchChromium();
+	const page = await (await chromium.visitor()).newPage();
+	try {
+		for (const { language, text } of blocksOf("docs/start.md")) {
+			const script = ours(text);
+			if (language === "html") await writeFile(join(project, "page/index.html"), script);
+			else if (language === "ini") {
+				// Puts the sandbox's keys where a reader puts their own.
+				let lines = await readFile(settings, "utf8");
+				for (const [line, name = ""] of script.matchAll(/^(\w+)=…$/gm)) {
+					expect(lines).toMatch(new RegExp(`^${name}=$`, "m"));
+					lines = lines.replace(new RegExp(`^${name}=$`, "m"), line.replace("…", keys[name] ?? ""));
 				}
+				await writeFile(settings, lines);
+			} else if (script.includes("eventferry serve")) {
+				const [line] = await once(createInterface(start(before + script).stdout), "line");
+				expect(line).toBe(`eventferry listening on http://127.0.0.1:${proxyPort}`);
+			} else if (script.includes("express.static")) start(script);
+			else if (script.includes("--wait")) {
+				await answers(`http://localhost:${pagePort}`);
+				const waiting = start(script);
+				const ended = once(waiting, "exit");
+				const lines = createInterface(waiting.stdout);
+				lines.on("line", (line) => {
+					output += `${line}\n`;
+				});
+				await new Promise<void>((heard) => {
+					createInterface(waiting.stderr).on("line", (line) => line.includes("Waiting for an event") && heard());
+				});
+				await page.goto(`http://localhost:${pagePort}`);
+				expect(await ended).toEqual([0, null]);
+			} else {
+				if (script.includes("eventferry check")) {
+					const bases = Object.entries(sandbox.destinations);
+					const lines = bases.map(([name, { baseUrl }]) => `${name.toUpperCase()}_BASE_URL=${baseUrl}\n`);
+					const port = `PORT=${proxyPort}\nEVENTFERRY_URL=http://127.0.0.1:${proxyPort}\n`;
+					await appendFile(settings, `${lines.join("")}${port}`);
+					[before = ""] = script.split(/^(?=npx)/m);
+				}
+				output += await run(script);
 			}
-			expect(output).toMatch(/crisp accepts the credentials[\s\S]*helpcrunch accepts[\s\S]*vibetrace accepts/);
-			expect(output).toMatch(/of a\*\*\*@example\.com: received, delivered to /);
-			for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
-				await sandbox.waitFor({ destination, person, name: "hello" });
-				await sandbox.waitFor({ destination, person, name: "page opened", data: { page: "start" } });
-			}
-
-			const [, adminToken = ""] = /^EVENTFERRY_ADMIN_TOKEN=(.*)$/m.exec(await readFile(settings, "utf8")) ?? [];
-			await page.goto(`http://127.0.0.1:${proxyPort}/console`);
-			await page.fill("#token", adminToken);
-			await page.keyboard.press("Enter");
-			await page.getByText("page opened").first().waitFor();
-			// The folder that the page serves has no secret in it.
-			expect((await fetch(`http://localhost:${pagePort}/eventferry.env`)).status).toBe(404);
-		} finally {
-			await chromium.close();
-			await sandbox.stop();
 		}
-	},
-);
+		expect(output).toMatch(/crisp accepts the credentials[\s\S]*helpcrunch accepts[\s\S]*vibetrace accepts/);
+		expect(output).toMatch(/of a\*\*\*@example\.com: received, delivered to /);
+		for (const destination of ["crisp", "helpcrunch", "vibetrace"] as const) {
+			await sandbox.waitFor({ destination, person, name: "hello" });
+			await sandbox.waitFor({ destination, person, name: "page opened", data: { page: "start" } });
+		}
+
+		const [, adminToken = ""] = /^EVENTFERRY_ADMIN_TOKEN=(.*)$/m.exec(await readFile(settings, "utf8")) ?? [];
+		await page.goto(`http://127.0.0.1:${proxyPort}/console`);
+		await page.fill("#token", adminToken);
+		await page.keyboard.press("Enter");
+		await page.getByText("page opened").first().waitFor();
+		// The folder that the page serves has no secret in it.
+		expect((await fetch(`http://localhost:${pagePort}/eventferry.env`)).status).toBe(404);
+	} finally {
+		await chromium.close();
+		await sandbox.stop();
+	}
+});
 
 test("a page of one's own is in the sandbox's console within five steps", async () => {
 	const { project, proxyPort, pagePort, ours, start, run } = await reader();
