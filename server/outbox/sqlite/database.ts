@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, existsSync, fchmodSync, openSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fchmodSync, openSync, realpathSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { configure, prepare } from "./schema.ts";
 
@@ -109,11 +109,13 @@ export async function openDatabase(
 	};
 	try {
 		// Only now: a file that is no database was named by mistake, and gets no lock beside it.
-		if (file !== inMemory) held = lock(DatabaseSync, file);
+		// SQLite follows links, so the lock and the modes must too.
+		const real = file === inMemory ? file : realpathSync(file);
+		if (file !== inMemory) held = lock(DatabaseSync, real);
 		prepare(db, options);
 		// It keeps its mode too.
 		// Guard (SECURITY.md): store-mode
-		if (file !== inMemory) makePrivate(file);
+		if (file !== inMemory) makePrivate(real);
 		return { db, close };
 	} catch (error) {
 		close();

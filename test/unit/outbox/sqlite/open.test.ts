@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -225,6 +225,26 @@ describe("the SQLite outbox", () => {
 		const file = freshFile();
 		await open(file);
 		await expect(openSqlite(file)).rejects.toThrow(/another process uses .*store\.db/);
+	});
+
+	it("gives the logs of a store behind a link to their owner alone", async () => {
+		const file = freshFile();
+		writeFileSync(file, "", { mode: 0o644 });
+		const link = `${dirname(freshFile())}/store.db`;
+		symlinkSync(file, link);
+		await open(link);
+		for (const each of [file, `${file}-wal`, `${file}-shm`, `${file}-lock`])
+			expect(statSync(each).mode & 0o077, each).toBe(0);
+	});
+
+	it.each(["store", "folder"])("rejects a file that another process has open by a link to its %s", async (linked) => {
+		const file = freshFile();
+		await open(file);
+		const other = dirname(freshFile());
+		if (linked === "store") symlinkSync(file, `${other}/store.db`);
+		else symlinkSync(dirname(file), `${other}/linked`);
+		const link = linked === "store" ? `${other}/store.db` : `${other}/linked/store.db`;
+		await expect(open(link)).rejects.toThrow(/another process uses/);
 	});
 
 	it("rejects a file that a version has open which lets nobody read", async () => {
