@@ -602,6 +602,21 @@ describe("a placeholder that was pasted from documentation", () => {
 		expect(() => createProxy({ sites: [{ ...site, serverKey: "<server key>" }] })).toThrow(says);
 	});
 
+	test.each([
+		["EVENTFERRY_SERVER_KEY", "f3a9example0b7c41d2e8a56f9b3c7d1e20"],
+		["EVENTFERRY_ADMIN_TOKEN", "shop.example.com-9f4b1c7d3e8a2b6f5d0c"],
+		["EVENTFERRY_IDENTITY_SECRET", "k7Qplaceholder2x9Vb4Tn8Zr1Lm6Wd3Hs"],
+		["CRISP_KEY", "7c1changeme9a4f2e8b3d6c0a5f1e7b9d4"],
+		["HELPCRUNCH_API_KEY", "$2y8vbn3kq9dw7zr5"],
+		["VIBETRACE_API_KEY", "your-3f8a1b9c2d7e4f6a0b5c"],
+		["EVENTFERRY_STORE", "postgres://ferry:x4kf92ma0q@db.your-server.de/ferry"],
+		["EVENTFERRY_ORIGINS", "https://your-nutrition.co.uk"],
+		["EVENTFERRY_WRITE_KEY", "site_changemakers"],
+		["EVENTFERRY_WRITE_KEY", "site_exchange_media"],
+	])("does not keep out in %s what only looks like one: %s", async (name, value) => {
+		await expect(fromEnvironment({ ...everything, [name]: value })).resolves.toBeDefined();
+	});
+
 	test("does not keep out names of events, origins and keys that are somebody's own", async () => {
 		const own = {
 			...everything,
