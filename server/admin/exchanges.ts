@@ -30,7 +30,8 @@ export function exchangeView(
 	// Names of events are not masked, wherever they stand.
 	const plain = events.flatMap(({ type, name }) => (name === undefined ? [type] : [type, name]));
 	const body = (text: string) => {
-		const value = parsed(hideSecrets(text));
+		// Written anew, as an answer may have escaped parts of a secret.
+		const value = parsed(hideSecrets(JSON.stringify(parsed(text))));
 		if (show) return value;
 		return typeof value === "string" ? masked({ userId: value }) : maskedJson(value, plain);
 	};
