@@ -66,7 +66,10 @@ export function retryAfterMs(header: string | undefined, now = Date.now()): numb
 function credentialMask({ Authorization = "" }: Record<string, string>): (text: string) => string {
 	const [, scheme = "", key = ""] = /^(?:(Basic|Bearer) )?(.*)$/.exec(Authorization) ?? [];
 	const basic = scheme === "Basic" ? Buffer.from(key, "base64").toString().split(":") : [];
-	const secrets = [key, ...basic.slice(1)].filter((secret) => secret.length > 3);
+	const secrets = [key, ...basic.slice(1)]
+		.filter((secret) => secret.length > 3)
+		// Some languages escape slashes in JSON.
+		.flatMap((secret) => [secret, secret.replaceAll("/", "\\/")]);
 	return (text) => secrets.reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 }
 
