@@ -26,7 +26,7 @@ export interface KeptExchange {
 	ms: number;
 }
 
-/** Characters kept of all exchanges, and of one text. */
+/** Bytes kept of all exchanges, and characters of one text. */
 const keptMost = 4_000_000;
 const textMost = 16_384;
 /** Weight of an exchange beside its texts: 2,000 exchanges are kept at most. */
@@ -34,7 +34,10 @@ const ownWeight = 2_000;
 /** Number of events named for one exchange at most. */
 const eventsListed = 100;
 
-const clipped = (text: string | undefined) => (text !== undefined ? text.slice(0, textMost) : undefined);
+/** Clips a text. The result is a copy: a mere slice would keep the whole text in memory. */
+const clipped = (text: string | undefined) =>
+	text !== undefined ? Buffer.from(text.slice(0, textMost)).toString() : undefined;
+const bytesOf = (text = "") => Buffer.byteLength(text);
 
 /** Remembers the latest requests to providers with their bodies and answers, in a bounded memory of this process. */
 export function createExchanges() {
@@ -56,7 +59,7 @@ export function createExchanges() {
 				request: shownRequest(request, first.event.person),
 				path: request.path,
 			};
-			const weight = ownWeight + (sent?.length ?? 0) + (answer?.length ?? 0);
+			const weight = ownWeight + bytesOf(sent) + bytesOf(answer);
 			kept.add({ ...shown, sent, answer, outcome: outcome.kind, status: outcome.status, ms }, weight);
 		},
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Notice } from "../../../server/delivery/dispatcher.ts";
 import { createActivity } from "../../../server/observe/activity.ts";
@@ -138,4 +140,24 @@ describe("requests and answers", () => {
 		activity.stepped(destination, { ...each, isSettled: false });
 		expect(activity.exchanges(idOf(each))).toEqual([]);
 	});
+});
+
+it("keeps requests and answers in a memory bounded by bytes, however long the answers were", () => {
+	const activity = createActivity({ labelOf: () => "shop.example", now: () => 1, keepsBodies: true });
+	setFlagsFromString("--expose-gc");
+	const collect = runInNewContext("gc") as () => void;
+	const used = () => {
+		collect();
+		return process.memoryUsage().heapUsed;
+	};
+	const before = used();
+	for (let at = 0; at < 1_000; at += 1) {
+		const each = step(1, { at }) as Extract<Notice, { kind: "step" }>;
+		const { plan } = each.result as { plan: Extract<Plan, { kind: "send" }> };
+		noteAnswer(plan.request, `${at} ${"ж".repeat(32_000)}`.replace("ж", "x"));
+		activity.stepped(destination, { ...each, events: [storedEvent({ name: "x", person: ada })] });
+	}
+	const kept = used() - before;
+	expect(activity.remembered().steps).toHaveLength(1_000);
+	expect(kept).toBeLessThan(8_000_000);
 });
