@@ -252,9 +252,9 @@ export const deadLetterSelectionSchema = z
 		...deadLetterConditions,
 		ids: z.array(deadLetterId).min(1).max(10_000).optional(),
 		/** Start of the period in which the last attempt was made, ms since the epoch. */
-		since: z.number().optional(),
+		since: z.int().optional(),
 		/** End of that period, exclusive, ms since the epoch. */
-		before: z.number().optional(),
+		before: z.int().optional(),
 		all: z.literal(true).optional(),
 	})
 	.refine(hasCondition, 'select dead letters by at least one field, or all of them with { "all": true }');

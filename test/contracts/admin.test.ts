@@ -392,6 +392,9 @@ describe("dead letters", () => {
 			{ discarded: 0 },
 		]);
 		expect(await change("DELETE", "", { person: "" })).toMatchObject([400, { code: "malformed_body" }]);
+		for (const time of [1.5, 1e300])
+			for (const bound of ["since", "before"])
+				expect(await change("DELETE", "", { [bound]: time })).toMatchObject([400, { code: "malformed_body" }]);
 		expect((await names("")).toSorted()).toEqual(["login", "sale", "view"]);
 		running.sandbox.clear();
 		expect(await change("POST", "/replay", { person: "ada@example.com" })).toEqual([200, { replayed: 2 }]);

@@ -59,8 +59,8 @@ const chosen = `FROM eventferry.dead_letter JOIN eventferry.destination ON desti
 	AND dead_letter.id > $7 AND dead_letter.id <= $8`;
 const oldestFirst = "ORDER BY dead_letter.id";
 const values = ({ destination, reason, ids, since, before, people }: DeadLetterSelection, { after, last }: Range) => [
-	destination,
-	reason === undefined ? undefined : storable(reason),
+	destination && storable(destination),
+	reason && storable(reason),
 	ids?.map(Number).filter(Number.isSafeInteger),
 	since,
 	before,

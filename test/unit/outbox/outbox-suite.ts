@@ -1130,6 +1130,15 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await outbox.deadLetters({ limit: 10 })).items.map(({ body }) => body)).toEqual(["bob"]);
 		});
 
+		it.each(["destination", "reason", "name"] as const)(
+			"finds none by a %s that no text of a store is",
+			async (part) => {
+				for (const text of ["a\0b", "\ud800", "\ue000", "'; --", "x".repeat(100_000)])
+					expect(await outbox.deadLetters({ limit: 10, [part]: text })).toEqual({ items: [] });
+				expect(await outbox.discard({ people: ["email:a\0b", "userId:\ud800"] })).toBe(0);
+			},
+		);
+
 		it("can be selected by people and by the event's name", async () => {
 			const body = (what: object) => JSON.stringify({ event: what });
 			const named = body({ type: "track", name: "sale" });
