@@ -20,6 +20,8 @@ export function createSend({ provider, now, signal }: Context, purse: Purse, hol
 			const { until = Number.POSITIVE_INFINITY } = held.kind === "running" ? { until: 0 } : held;
 			if (held.kind !== "running" && until > now()) return { kind: "wait", reason: held.reason };
 			const refillAt = await purse.fill();
+			// The destination may have been paused meanwhile.
+			if (hold.state() !== held) continue;
 			if (purse.tokens() > 0) {
 				purse.spend();
 				return provider.send(request, signal);
