@@ -33,8 +33,9 @@ function makePrivate(file: string): void {
 	}
 }
 
-/** Recognises SQLITE_BUSY, https://sqlite.org/rescode.html#busy: another process has locked the file. */
-export const isBusy = (error: unknown): boolean => error instanceof Error && "errcode" in error && error.errcode === 5;
+/** Recognises SQLITE_BUSY and its kinds, https://sqlite.org/rescode.html#busy: another process has locked the file. */
+export const isBusy = (error: unknown): boolean =>
+	error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === 5;
 
 /** Imports `node:sqlite` without the warning of older Nodes that it is experimental. */
 export async function importSqlite(): Promise<typeof import("node:sqlite")> {

@@ -14,7 +14,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
-import { busyMs } from "../../../../server/outbox/sqlite/database.ts";
+import { busyMs, isBusy } from "../../../../server/outbox/sqlite/database.ts";
 import { openSqlite } from "../../../../server/outbox/sqlite/open.ts";
 import { temporaryFolder } from "../../../support/served.ts";
 import { storeTornBatch } from "../../../support/torn-batch.ts";
@@ -254,6 +254,12 @@ describe("the SQLite outbox", () => {
 		else symlinkSync(dirname(file), `${other}/linked`);
 		const link = linked === "store" ? `${other}/store.db` : `${other}/linked/store.db`;
 		await expect(open(link)).rejects.toThrow(/another process uses/);
+	});
+
+	it("takes every kind of a locked file for one", () => {
+		// BUSY, BUSY_RECOVERY and BUSY_SNAPSHOT; not LOCKED or CANTOPEN.
+		const busy = [5, 261, 517, 6, 14].map((errcode) => isBusy(Object.assign(new Error(), { errcode })));
+		expect(busy).toEqual([true, true, true, false, false]);
 	});
 
 	it("rejects a file that a version has open which lets nobody read", async () => {
