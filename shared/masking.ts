@@ -15,9 +15,12 @@ function maskedEmail(email: string): string {
 export const masked = ({ email, userId = "" }: Named): string =>
 	email === undefined ? first(userId) : maskedEmail(email);
 
-/** Masks the e-mails within a text, such as a provider's message. */
+/** Masks the e-mails within a text, such as a provider's message, percent-encoded ones too. */
 export const maskedText = (text: string): string =>
-	text.replace(/[^\s@"'<>(),;:=]{1,100}@[^\s@"'<>(),;:=]+/g, maskedEmail);
+	text.replace(
+		/([^\s@"'<>(),;:=]{1,100}?)((?:@|%40)[^\s@"'<>(),;:=]+)/gi,
+		(_found, [name = ""]: string, rest: string) => first(name) + rest,
+	);
 
 /** Keys whose text is a word of an API, not of a person. */
 const plainKeys = new Set(["code", "error", "field", "operator", "property", "reason", "status", "type"]);

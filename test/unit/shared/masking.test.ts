@@ -44,3 +44,8 @@ test("a text keeps its words, but for e-mails", () => {
 	const text = 'user "ada@example.com" (bob@b.example) has no e-mail @ home';
 	expect(maskedText(text)).toBe('user "a***@example.com" (b***@b.example) has no e-mail @ home');
 });
+
+test("an e-mail in an address within a text is masked too", () => {
+	expect(maskedText("no such person: /people/ada%40example.com?x=1")).toBe("no such person: /***%40example.com?x=1");
+	expect(maskedText('{"a":"ada%40example.com","b":"50 %40 x"}')).toBe('{"a":"a***%40example.com","b":"50 %40 x"}');
+});
