@@ -39,6 +39,7 @@ export interface PageOptions {
 /** Globals of the page, which the snippet gets in place of Node's. */
 const names = [
 	"window",
+	"globalThis",
 	"document",
 	"navigator",
 	"location",
@@ -179,6 +180,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 	const window = { eventferry: waiting };
 	const page: Record<(typeof names)[number], unknown> = {
 		window,
+		globalThis: window,
 		document,
 		navigator: {
 			userAgent: browser.userAgent,
