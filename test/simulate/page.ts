@@ -51,7 +51,6 @@ const names = [
 	"setInterval",
 	"clearInterval",
 	"addEventListener",
-	"dispatchEvent",
 	"Document",
 	"Date",
 	"AbortSignal",
@@ -199,7 +198,6 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		setInterval: timers.each,
 		clearInterval: timers.stop,
 		addEventListener: listen,
-		dispatchEvent: (event: Event) => dispatch(event.type, event),
 		Document: { prototype: document },
 		Date: { now },
 		AbortSignal: {
