@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { exchangeView } from "../../../server/admin/exchanges.ts";
 import { checkConfig } from "../../../server/config/config.ts";
+import type { KeptExchange } from "../../../server/observe/exchanges.ts";
 import { hidingSecrets } from "../../../server/observe/hiding.ts";
 
 const secret = "c2VjcmV0/b2YgdGhl+c2hvcA/0123456789";
@@ -8,7 +9,7 @@ const config = checkConfig({
 	sites: [{ writeKey: "site_x", origins: ["https://shop.example"], vibetrace: { apiKey: secret } }],
 });
 
-const exchange = {
+const exchange: KeptExchange = {
 	at: 1,
 	destination: { site: "x", name: "vibetrace" },
 	person: "email:ada@example.com",
@@ -17,7 +18,7 @@ const exchange = {
 	path: ["events"],
 	outcome: "rejected",
 	ms: 1,
-} as const;
+};
 
 it.each([
 	["slashes", JSON.stringify({ given: secret }).replaceAll("/", "\\/")],
