@@ -32,7 +32,8 @@ function List({ api, event, titles, show: { isOpen } }: Props) {
 		};
 	}, [api, event, isOpen]);
 	if (code !== undefined) return <p role="alert">Not loaded. {errorWords(code)}</p>;
-	if (!reply) return <p class="quiet">Loading…</p>;
+	// An answer from before the switch may show people.
+	if (!reply || reply.isMasked === isOpen) return <p class="quiet">Loading…</p>;
 	if (reply.exchanges.length === 0) {
 		return (
 			<p class="quiet">

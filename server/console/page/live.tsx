@@ -4,7 +4,7 @@ import type { Api } from "./api.ts";
 import { addressOf, type Link } from "./link.ts";
 import { Pill } from "./pill.tsx";
 import { timeOf, tookOf } from "./times.ts";
-import type { View } from "./view.ts";
+import type { Show, View } from "./view.ts";
 import { counted, eventWords, outcomeWords, reasonWords, type Titles } from "./words.ts";
 
 /** Maximum number of rows on the page. */
@@ -76,7 +76,7 @@ function What({ row: { events, count }, link }: { row: LiveDelivery; link: Link 
 	);
 }
 
-function LiveRow({ row, titles, link }: { row: Row; titles: Titles; link: Link }) {
+function LiveRow({ row, titles, link, show }: { row: Row; titles: Titles; link: Link; show: Show }) {
 	const { at, person, destination, request, outcome, status, reason, ms } = row;
 	const why = outcome !== "delivered" && outcome !== "unknownPerson" && reason !== undefined;
 	return (
@@ -88,7 +88,8 @@ function LiveRow({ row, titles, link }: { row: Row; titles: Titles; link: Link }
 				<What row={row} link={link} />
 			</td>
 			<td class="who">
-				<bdi>{person}</bdi>
+				{/* Rows from before the switch may name people. */}
+				<bdi>{show.person(person)}</bdi>
 			</td>
 			<td class="where">{titles(destination)}</td>
 			<td class="request">
@@ -146,7 +147,7 @@ export function Live({ api, titles, link, show }: View) {
 						</thead>
 						<tbody>
 							{shown.map((row) => (
-								<LiveRow key={row.key} row={row} titles={titles} link={link} />
+								<LiveRow key={row.key} row={row} titles={titles} link={link} show={show} />
 							))}
 						</tbody>
 					</table>
