@@ -39,6 +39,7 @@ export interface PageOptions {
 /** Globals of the page, which the snippet gets in place of Node's. */
 const names = [
 	"window",
+	"globalThis",
 	"document",
 	"navigator",
 	"location",
@@ -50,7 +51,6 @@ const names = [
 	"setInterval",
 	"clearInterval",
 	"addEventListener",
-	"dispatchEvent",
 	"Document",
 	"Date",
 	"AbortSignal",
@@ -179,6 +179,7 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 	const window = { eventferry: waiting };
 	const page: Record<(typeof names)[number], unknown> = {
 		window,
+		globalThis: window,
 		document,
 		navigator: {
 			userAgent: browser.userAgent,
@@ -197,7 +198,6 @@ export function openPage(options: PageOptions, browser: Browser, path: string): 
 		setInterval: timers.each,
 		clearInterval: timers.stop,
 		addEventListener: listen,
-		dispatchEvent: (event: Event) => dispatch(event.type, event),
 		Document: { prototype: document },
 		Date: { now },
 		AbortSignal: {
