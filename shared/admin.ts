@@ -334,10 +334,13 @@ export const historySchema = z.object({
 });
 
 /** Body of `POST /admin/search`. The route is a POST, so that a person's e-mail does not appear in a URL. */
-export const searchSchema = z.union([
-	z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
-	z.strictObject({ person: personName }),
-]);
+export const searchSchema = z.union(
+	[
+		z.strictObject({ event: z.guid("must be an event's id, a UUID").transform((id) => id.toLowerCase()) }),
+		z.strictObject({ person: personName }),
+	],
+	`must be {"event": an event's id, a UUID} or {"person": an e-mail or a userId}`,
+);
 
 /** State of an event at one destination. */
 const delivery = z.object({

@@ -129,11 +129,16 @@ const data = z.record(z.string(), z.unknown());
 const attributes = z.record(z.string().max(limits.attributeNameLength), z.unknown());
 
 /** Purchase. A repeated one is recognised by its `orderId`. */
-const order = z.looseObject({
-	orderId: z.union([id, z.number()]),
-	total: z.number().optional(),
-	items: z.array(z.looseObject({ id: z.union([z.string(), z.number()]), quantity: z.number() })).optional(),
-});
+const order = z.looseObject(
+	{
+		orderId: z.union([id, z.number()], "must be text or a number"),
+		total: z.number().optional(),
+		items: z
+			.array(z.looseObject({ id: z.union([z.string(), z.number()], "must be text or a number"), quantity: z.number() }))
+			.optional(),
+	},
+	'must be an object with an orderId, such as {"orderId":"A-1"}',
+);
 
 const withData = <Type extends "page" | "email_open">(type: Type) =>
 	z.object({ ...common, type: z.literal(type), data: data.optional() });
@@ -144,19 +149,26 @@ const withAttributes = <Type extends "login" | "update">(type: Type) =>
  * Schema of an event: one fact about one person, which never changes. Unknown fields are dropped. Size, depth, age and
  * forbidden keys are checked by the proxy's ingest.
  */
-export const eventSchema = z.discriminatedUnion("type", [
-	z.object({
-		...common,
-		type: z.literal("track"),
-		name: printable(limits.nameLength),
-		data: data.optional(),
-	}),
-	withAttributes("login"),
-	withAttributes("update"),
-	withData("page"),
-	z.object({ ...common, type: z.literal("confirmation"), data: order }),
-	withData("email_open"),
-]);
+export const eventSchema = z.discriminatedUnion(
+	"type",
+	[
+		z.object({
+			...common,
+			type: z.literal("track"),
+			name: printable(limits.nameLength),
+			data: data.optional(),
+		}),
+		withAttributes("login"),
+		withAttributes("update"),
+		withData("page"),
+		z.object({ ...common, type: z.literal("confirmation"), data: order }),
+		withData("email_open"),
+	],
+	{
+		error: ({ code }) =>
+			code === "invalid_union" ? "must be track, login, update, page, confirmation or email_open" : undefined,
+	},
+);
 
 /** Event as it is sent and stored: one fact about one person. */
 export type Event = z.infer<typeof eventSchema>;

@@ -10,7 +10,8 @@ import { proxyUrl } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";
 import { integrityOf, snippetTags } from "./tag.ts";
 
-const environmentFile = "eventferry.env";
+/** Name of the file of variables by default. */
+export const environmentFile = "eventferry.env";
 const isModule = (file: string) => file.endsWith(".mjs");
 
 /** A site to write into a configuration, with new keys. */
@@ -135,19 +136,34 @@ async function readSite(given: Arguments): Promise<NewSite> {
 	return askSite(writeKey);
 }
 
-/** Asks with a default, which an empty answer means. Does not ask for what is given, nor where it may not. */
-async function readText(given: Arguments, text: string | undefined, asked: string, otherwise: string): Promise<string> {
-	if (text !== undefined) return text;
-	return (canAsk(given) && (await question(`${asked} [${otherwise}]: `))) || otherwise;
+/** Asks with a default, which an empty answer means, until `check` takes the answer. `check` throws for a wrong one. */
+async function ask(asked: string, otherwise: string, check: (answer: string) => string): Promise<string> {
+	for (;;) {
+		const answer = await question(`${asked} [${otherwise}]: `);
+		if (answer === "") return check(otherwise);
+		try {
+			return check(answer);
+		} catch (error) {
+			if (!(error instanceof UsageError || error instanceof CommandError)) throw error;
+			err(`${error.message.replace(/^--\w+/, "It")}\n`);
+		}
+	}
 }
 
-function checkFile(file: string): void {
+function checkFile(file: string): string {
 	if (!/[^/\\]$/.test(file) || /\.(json|[cm]?ts|c?js)$/.test(file))
 		throw new UsageError(
 			`--file must end with .mjs, for a configuration, or be a file of variables: ${environmentFile}`,
 		);
 	if (existsSync(file))
 		throw new CommandError(`${file} exists, and is not overwritten: choose another one with --file`);
+	return file;
+}
+
+/** Takes no word that answers yes or no for the name of a file. */
+function checkAnswer(file: string): string {
+	if (/^(y|yes|no?)$/i.test(file)) throw new UsageError("--file must be the name of a file");
+	return checkFile(file);
 }
 
 function write(file: string, text: string): void {
@@ -198,14 +214,13 @@ Examples:
 		const site = await readSite(given);
 		const { writeKey, origins } = site;
 		const guess = readOwn("EVENTFERRY_URL") ?? proxyFor(origins[0] ?? "");
-		const url = proxyUrl(await readText(given, given.url, "Where do they reach the proxy?", guess));
-		const file = await readText(
-			given,
-			known,
-			"Which file? eventferry.env has variables, eventferry.config.mjs a configuration",
-			environmentFile,
-		);
-		checkFile(file);
+		const mayAsk = canAsk(given);
+		const url =
+			given.url === undefined && mayAsk
+				? await ask("Where do they reach the proxy?", guess, proxyUrl)
+				: proxyUrl(given.url ?? guess);
+		const askedFile = "Which file? eventferry.env has variables, eventferry.config.mjs a configuration";
+		const file = known ?? (await ask(askedFile, environmentFile, checkAnswer));
 		const script = readScript("client.js");
 		if (!script) throw new CommandError("client.js has not been built: run npm run build");
 		write(file, isModule(file) ? moduleOf(site) : environmentOf(site));

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
@@ -16,7 +17,7 @@ import {
 } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { explainCommand } from "./explain.ts";
-import { initCommand } from "./init.ts";
+import { environmentFile, initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
 import { migrateCommand } from "./migrate.ts";
 import { didYouMean } from "./nearest.ts";
@@ -68,8 +69,23 @@ function commandOf(name: string | undefined): Command {
 	throw new UsageError(`there is no command "${name}"${meant || ":"} see eventferry --help`);
 }
 
+/** Says where a missing variable is to be found: in the file that `init` wrote, or by `init`. Empty if nothing is missing. */
+function hintOf({ mistakes }: ConfigError): string {
+	const missing = mistakes.filter(({ message }) => message.startsWith("is missing")).map(({ name }) => name);
+	let lines: string[];
+	try {
+		lines = readFileSync(environmentFile, "utf8").split("\n");
+	} catch {
+		return missing.includes("EVENTFERRY_WRITE_KEY") ? "\nTo make a configuration: eventferry init" : "";
+	}
+	const isThere = missing.some((name) => lines.some((line) => line.startsWith(`${name}=`) && line !== `${name}=`));
+	if (!isThere) return "";
+	return `\n${environmentFile} has it, but its variables are not set here: set -a; . ./${environmentFile}; set +a`;
+}
+
 function explain(error: unknown): string {
-	if (error instanceof ConfigError || error instanceof UsageError) return error.message;
+	if (error instanceof ConfigError) return error.message + hintOf(error);
+	if (error instanceof UsageError) return error.message;
 	if (error instanceof CommandError || error instanceof StoreOpenError) return error.message;
 	const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 	return isTaken ? "the port is taken: choose another with --port, or 0 for any free one" : String(error);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isRecord } from "../providers/json.ts";
 import { ConfigError } from "./config-error.ts";
 
 const defaultFiles = ["eventferry.config.mjs", "eventferry.config.json"];
@@ -13,15 +14,22 @@ const defaultFiles = ["eventferry.config.mjs", "eventferry.config.json"];
 export async function readConfigFile(file: string | undefined): Promise<unknown> {
 	const path = file ?? defaultFiles.find((name) => existsSync(name));
 	if (path === undefined) return {};
-	try {
-		await access(path);
-		if (extname(path) === ".json") return JSON.parse(await readFile(path, "utf8"));
-		const { default: config } = await import(pathToFileURL(resolve(path)).href);
-		if (config === undefined) throw new TypeError("it has no default export");
-		return config;
-	} catch (error) {
-		throw new ConfigError([{ name: path, message: `cannot be used: ${reasonOf(error, extname(path))}` }]);
-	}
+	const config = await load(path).catch((error) => refuse(path, reasonOf(error, extname(path))));
+	if (isRecord(config)) return config;
+	const subject = extname(path) === ".json" ? "it" : "its default export";
+	return refuse(path, `${subject} must be an object, such as { sites: […] }`);
+}
+
+async function load(path: string): Promise<unknown> {
+	await access(path);
+	if (extname(path) === ".json") return JSON.parse(await readFile(path, "utf8"));
+	const { default: config } = await import(pathToFileURL(resolve(path)).href);
+	if (config === undefined) throw new TypeError("it has no default export");
+	return config;
+}
+
+function refuse(name: string, reason: string): never {
+	throw new ConfigError([{ name, message: `cannot be used: ${reason}` }]);
 }
 
 /**

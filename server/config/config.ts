@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type * as z from "zod";
+import { plainIssue } from "../../shared/plain-issue.ts";
 import { withTlsOf } from "../outbox/postgres/tls.ts";
 import { sqliteFile } from "../outbox/store-url.ts";
 import { isRecord } from "../providers/json.ts";
@@ -28,10 +29,15 @@ const sitesIn = (config: unknown): unknown[] => {
 	return Array.isArray(sites) ? sites : [];
 };
 
-/** A copy of `target` with `value` at the path. Lists and objects on the way are created if they are missing. */
+/**
+ * A copy of `target` with `value` at the path. Lists and objects on the way are created if they are missing; what has
+ * another shape stays as it is, to be reported.
+ */
 function withValue(target: unknown, [key = "", ...rest]: string[], value: unknown): unknown {
 	const inner = (current: unknown) => (rest.length === 0 ? value : withValue(current, rest, value));
-	if (/^\d+$/.test(key)) {
+	const isIndex = /^\d+$/.test(key);
+	if (target !== undefined && !(isIndex ? Array.isArray(target) : isRecord(target))) return target;
+	if (isIndex) {
 		const list = Array.isArray(target) ? [...target] : [];
 		list[Number(key)] = inner(list[Number(key)]);
 		return list;
@@ -40,19 +46,10 @@ function withValue(target: unknown, [key = "", ...rest]: string[], value: unknow
 	return { ...record, [key]: inner(record[key]) };
 }
 
-const typeWords: Record<string, string> = {
-	array: "a list",
-	boolean: "true or false",
-	number: "a number",
-	object: "an object",
-	record: "an object",
-	string: "text",
-};
-
 /** Messages for mistakes that a schema leaves without one. */
 const defaultMessage: z.core.$ZodErrorMap = (issue) => {
 	if (issue.code === "unrecognized_keys") return `has no option ${issue.keys.map((key) => `"${key}"`).join(", ")}`;
-	return issue.code === "invalid_type" ? `must be ${typeWords[issue.expected] ?? issue.expected}` : undefined;
+	return plainIssue(issue);
 };
 
 /** Checks a configuration and fills in its defaults. Throws a {@link ConfigError} of all mistakes. */

@@ -1,6 +1,7 @@
 import { parse as parseQuery } from "node:querystring";
 import express, { type Request, type RequestHandler } from "express";
 import type * as z from "zod";
+import { plainIssue } from "../../shared/plain-issue.ts";
 import { RequestError } from "./problem.ts";
 
 /** Parses bodies of type `application/json` up to `limit` bytes; leaves others unread. */
@@ -19,7 +20,7 @@ export function bodyOf({ body, headers }: Request, hint: string): unknown {
 
 /** Checks input against a schema. Throws `malformed_body`, naming the first place that is wrong. */
 export function parseInput<Output>(schema: z.ZodType<Output>, value: unknown): Output {
-	const result = schema.safeParse(value);
+	const result = schema.safeParse(value, { error: plainIssue });
 	if (result.success) return result.data;
 	const [issue] = result.error.issues;
 	throw new RequestError("malformed_body", `${issue?.path.join(".") || "the request"}: ${issue?.message}`);

@@ -1,4 +1,5 @@
 import { type Event, eventSchema, limits, type Person } from "../../shared/event.ts";
+import { plainIssue } from "../../shared/plain-issue.ts";
 import type { EventCode, Rejection } from "../../shared/wire.ts";
 import { isLabelName, labelNames } from "../providers/labels.ts";
 import { normaliseEmail, type StoredEvent, setsAttributes } from "../stored-event.ts";
@@ -87,7 +88,7 @@ function explain(raw: unknown): { event: Event } | { flaw: string } {
 	if (isObject(raw) && setsAttributes(raw) && isObject(raw.data) && !areAttributes(raw.data))
 		return { flaw: `data: the name of an attribute has more than ${limits.attributeNameLength} characters` };
 	// A missing person is no error of the shape: it has its own code, identity_required.
-	const result = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw);
+	const result = eventSchema.safeParse(isObject(raw) ? { person: {}, ...raw } : raw, { error: plainIssue });
 	if (result.success) return { event: result.data };
 	const [issue] = result.error.issues;
 	return { flaw: `${issue?.path.join(".") || "the event"}: ${issue?.message}` };

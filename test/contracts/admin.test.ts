@@ -304,7 +304,9 @@ describe("POST /admin/search", () => {
 				headers: { "content-type": "application/json" },
 				body: JSON.stringify(body),
 			});
-			expect([response.status, (await problemOf(response)).code]).toEqual([400, "malformed_body"]);
+			const { code, detail } = await problemOf(response);
+			expect([response.status, code]).toEqual([400, "malformed_body"]);
+			expect(detail).not.toMatch(/Invalid|expected/);
 		}
 		expect((await running.admin("/search", { method: "POST" })).status).toBe(400);
 		expect((await running.admin("/search")).status).toBe(405);

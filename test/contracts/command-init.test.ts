@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { hash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -116,6 +116,24 @@ test.each<[string, string[], RegExp]>([
 	expect(readdirSync(commands.folder)).toEqual([]);
 });
 
+test("a command whose variables are missing says that they are in the file, or how to make one", async () => {
+	const nowhere = await commands.run(["serve"]);
+	expect(nowhere.stderr).toMatch(/\nTo make a configuration: eventferry init\n$/);
+	// What cannot be read is not there.
+	mkdirSync(path("eventferry.env"));
+	expect((await commands.run(["serve"])).stderr).toBe(nowhere.stderr);
+	rmdirSync(path("eventferry.env"));
+	await init("--origin", "https://shop.example");
+	const hint = "\neventferry.env has it, but its variables are not set here: set -a; . ./eventferry.env; set +a\n";
+	for (const args of [["serve"], ["check", "--live"], ["explain", '{"type":"login"}']]) {
+		const { code, stderr } = await commands.run(args);
+		expect([args, code, stderr]).toEqual([args, 2, expect.stringContaining(hint)]);
+	}
+	// What the file leaves empty, it does not have.
+	const set = await withVariables("eventferry.env", "check 2>&1");
+	expect(set).toMatch(/destinations are missing.*\ncode 2\n$/);
+});
+
 test("fails in a folder that it may not write to", async () => {
 	const { code, stderr } = await init("--origin", "shop.example", "--file", "nowhere/eventferry.env");
 	expect([code, stderr]).toEqual([1, "eventferry: nowhere/eventferry.env cannot be written: ENOENT\n"]);
@@ -142,6 +160,16 @@ describe.skipIf(!existsSync("/usr/bin/script"))("at a terminal", () => {
 		expect(shown).toContain("Where do they reach the proxy? [https://shop.example/ferry]: ");
 		expect(shown).toMatch(/eventferry\.env has your site and new keys.*code 0\n$/s);
 		expect(read("eventferry.env")).toMatch(/^EVENTFERRY_ORIGINS=https:\/\/shop\.example$/m);
+	});
+
+	test("asks again for an address that is none, and for a file that cannot be written", async () => {
+		writeFileSync(path("taken.env"), "");
+		const files = ["y\r", "shop.json\r", "taken.env\r", "shop.env\r"];
+		const shown = await typed("shop.example\r", "site_shop\r", "https://shop.example/f\r", ...files);
+		expect(shown).toMatch(/It must be the URL of the proxy, .*\nWhere do they reach the proxy\?/);
+		expect(shown).toContain("taken.env exists, and is not overwritten");
+		expect(shown).toMatch(/shop\.env has your site and new keys.*code 0\n$/s);
+		expect(readdirSync(commands.folder).toSorted()).toEqual(["shop.env", "taken.env"]);
 	});
 
 	test("writes what is answered", async () => {

@@ -784,6 +784,23 @@ describe("a configuration file", () => {
 		expect(await refusal(loadConfig({ file, env: {} }))).toMatch(expected);
 	});
 
+	test.each([
+		["number.json", 5, /number\.json cannot be used: it must be an object, such as \{ sites: \[…\] \}$/],
+		["null.json", null, /null\.json cannot be used: it must be an object, such as \{ sites: \[…\] \}$/],
+		["list.json", [], /list\.json cannot be used: it must be an object, such as \{ sites: \[…\] \}$/],
+		["number.mjs", "export default 5;", /number\.mjs cannot be used: its default export must be an object, /],
+		[
+			"function.mjs",
+			"export default () => ({});",
+			/function\.mjs cannot be used: its default export must be an object, /,
+		],
+		["sites.json", { sites: {} }, /sites must be a list$/],
+		["site.json", { sites: [7] }, /sites\[0\] must be an object$/],
+		["account.json", { sites: [{ vibetrace: "x" }] }, /vibetrace must be an object$/],
+	])("of the wrong shape is not hidden by the environment: %s", async (name, content, expected) => {
+		expect(await refusal(loadConfig({ file: await fileOf(name, content), env: smallest }))).toMatch(expected);
+	});
+
 	test("with mistakes in the second site says which site", async () => {
 		const file = await fileOf("second.json", { sites: [site, { ...site, writeKey: "b", origins: [] }] });
 		expect(await refusal(loadConfig({ file, env: {} }))).toMatch(/sites\[1\]\.origins/);

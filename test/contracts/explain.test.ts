@@ -153,9 +153,17 @@ describe("eventferry explain", () => {
 		["", /needs an event/],
 		["not json", /must be a JSON object/],
 		["[1]", /an event is an object/],
-		['{"type":"confirmation"}', /would be refused: data/],
+		[
+			'{"type":"confirmation"}',
+			/would be refused: data: must be an object with an orderId, such as \{"orderId":"A-1"\}\n$/,
+		],
+		['{"type":"confirmation","data":{}}', /would be refused: data\.orderId: must be text or a number\n$/],
+		['{"type":"track","name":"x","at":"now"}', /would be refused: at: must be a number\n$/],
 		['{"name":"x","writeKey":"site_c"}', /no site has this write key/],
-		['{"type":"purchase"}', /would be refused: type/],
+		[
+			'{"type":"purchase"}',
+			/would be refused: type: must be track, login, update, page, confirmation or email_open\n$/,
+		],
 	])("refuses %j with exit code 2", async (json, reason) => {
 		const args = json === "" ? ["explain", "--config", "shop.json"] : ["explain", json, "--config", "shop.json"];
 		const { code, stdout, stderr } = await commands.run(args);

@@ -85,6 +85,7 @@ const covered: Record<string, [start: string, where: string][]> = {
 		["import { defineDestination }", "test/unit/readme.test.ts"],
 	],
 	"docs/configuration.md": [["// eventferry.config.mjs", "test/unit/readme.test.ts"]],
+	"docs/troubleshooting.md": [["curl http://127.0.0.1:8788/admin/search", "below"]],
 	"docs/operating.md": [
 		["curl http://127.0.0.1:8788/readyz", "here"],
 		["curl -X POST http://127.0.0.1:8788/admin/destinations", "test/contracts/admin.test.ts"],
@@ -168,6 +169,9 @@ describe("the pages'", () => {
 		clear();
 		const local = (script: string) => script.replaceAll("http://127.0.0.1:8788", url);
 		await shell(local(blockWith("curl http://127.0.0.1:8788/readyz", "docs/operating.md")));
+		const search = blockWith("curl http://127.0.0.1:8788/admin/search", "docs/troubleshooting.md");
+		const { journeys } = JSON.parse((await shell(local(search))).stdout);
+		expect(journeys[0].deliveries[0].state).toEqual(expect.any(String));
 		const shown = blockWith("eventferry deadletters list", "docs/operating.md");
 		const { stdout } = await shell("eventferry deadletters list --json");
 		await shell(shown.replace("show 12", `show ${JSON.parse(stdout).items[0].id}`).replace(/^.* discard .*$/m, ""));
