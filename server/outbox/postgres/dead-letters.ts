@@ -78,7 +78,10 @@ async function endAfter(run: Run, start: number, { ids }: DeadLetterSelection, n
 	return next && Number(next.id) + (newestFirst ? 1 : -1);
 }
 
-export function createDeadLetters({ database, destinations, counters, notice, now }: Shared, exclusively: Exclusively) {
+export function createDeadLetters(
+	{ database, destinations, counters, notice, now, owner }: Shared,
+	exclusively: Exclusively,
+) {
 	async function remove(run: Run, rows: readonly Row[], counts: Counts): Promise<void> {
 		for (const { site, name } of rows) counts.add(String(site), String(name), "dead", -1);
 		await run("DELETE FROM eventferry.dead_letter WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
@@ -99,7 +102,7 @@ export function createDeadLetters({ database, destinations, counters, notice, no
 			entries.map(({ place }) => place),
 			bodies,
 		]);
-		await addEntries(run, entries, { destinations, counts, now: now() });
+		await addEntries(run, entries, { destinations, counts, now: now(), owner });
 	}
 
 	/** Goes through a selection step by step, each in a transaction; resolves to the number of dead letters done. */

@@ -72,7 +72,7 @@ const oldest = `SELECT id, head, keys FROM (
 ) AS counted WHERE before < $1 ORDER BY id`;
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
-export function createFanOut({ database: { run, transaction }, destinations, counters, notice }: Shared) {
+export function createFanOut({ database: { run, transaction }, destinations, counters, notice, owner }: Shared) {
 	/**
 	 * Returns the entries for bundles, the bundles that no lane owes, and the bundles that several lanes owe. Counts the
 	 * deliveries that are discarded because too many wait.
@@ -132,7 +132,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		const { entries, unowed, shared } = await entriesOf(run, accepted, counts);
 		await Promise.all([
 			claims.save(),
-			addEntries(run, entries, { destinations, counts, now }),
+			addEntries(run, entries, { destinations, counts, now, owner }),
 			shareBundles(run, shared),
 			removeBundles(run, unowed),
 		]);

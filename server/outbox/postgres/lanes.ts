@@ -8,6 +8,7 @@ import { columns, type Database, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import type { Destinations } from "./destinations.ts";
 import { insertEntries } from "./entries.ts";
+import type { Owner } from "./owners.ts";
 import { olderOwners } from "./schema.ts";
 
 /** An entry to be added to the end of a lane. */
@@ -129,12 +130,13 @@ async function endAwaiting(run: Run, places: readonly Place[]): Promise<void> {
 /**
  * Adds entries to the ends of their lanes, in order, and counts their deliveries. The caller must hold the lock of
  * `lockWriting`, so that no other process adds to a lane or makes one. Entries of one bundle get the same id. While a
- * process of an older revision takes part, a person has one lane at a destination, the one that it would choose.
+ * process of an older revision takes part, or may come back, a person has one lane at a destination, the one that it
+ * would choose: with several, it would add events behind those of another lane.
  */
 export async function addEntries(
 	run: Run,
 	added: readonly NewEntry[],
-	{ destinations, counts, now }: { destinations: Destinations; counts: Counts; now: number },
+	{ destinations, counts, now, owner }: { destinations: Destinations; counts: Counts; now: number; owner: Owner },
 ): Promise<void> {
 	if (added.length === 0) return;
 	// An id for each entry, and one for its lane if that is new.
@@ -146,7 +148,7 @@ export async function addEntries(
 			[needed],
 		),
 	]);
-	const hasOlder = last?.has_older === true;
+	const hasOlder = last?.has_older === true || owner.isOlderNear();
 	const nameOf = hasOlder ? placeOf : keyOf;
 	const lanes = new Map(found.sort((a, b) => a.id - b.id).map((lane) => [nameOf(lane), lane]));
 	let nextId = Number(last?.id) - needed;

@@ -10,6 +10,8 @@ const beatMs = 1_500;
 const deadMs = 10_000;
 /** Time without a beat after which a process sends no more requests. */
 const doubtMs = 8_000;
+/** Time in which a process of an older revision that is gone may come back, as in a restart. */
+const comesBackMs = 60_000;
 
 export interface Owner {
 	readonly id: number;
@@ -17,6 +19,8 @@ export interface Owner {
 	readonly knownTo: number;
 	/** Returns false if another process may have taken this one for dead. */
 	isSurelySeen(): boolean;
+	/** Returns true if a process of an older revision was there within the last minute, as far as the beats tell. */
+	isOlderNear(): boolean;
 }
 
 /**
@@ -33,6 +37,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 	let seenAt = performance.now();
 	/** Start of the beats without a gap. After an outage of the database all processes look dead, until they beat again. */
 	let steadySince = seenAt;
+	let olderSeenAt = Number.NEGATIVE_INFINITY;
 
 	async function register(): Promise<number> {
 		const start = performance.now();
@@ -62,6 +67,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 				return knownTo;
 			},
 			isSurelySeen: () => performance.now() - seenAt < doubtMs,
+			isOlderNear: () => performance.now() - olderSeenAt < comesBackMs,
 		} satisfies Owner,
 
 		/** Shows that this process lives, removes dead processes, and reads what is new in the store. */
@@ -83,6 +89,7 @@ export async function createOwners({ run }: Pick<Database, "run">) {
 			knownTo = Math.max(knownTo, id, Number(row?.known_to));
 			const areOthersNew = others !== row?.others;
 			others = String(row?.others);
+			if (row?.has_older) olderSeenAt = at;
 			if (wasDead || at - seenAt > doubtMs) steadySince = at;
 			seenAt = at;
 			if (at - steadySince > deadMs) await removeDead();

@@ -102,6 +102,21 @@ describe("the PostgreSQL outbox", () => {
 		await fannedOut(outbox);
 	}
 
+	it("keeps one lane a person while an older process restarts, as that one would put events behind another lane's", async () => {
+		const url = await cluster.database();
+		const outbox = await open(url);
+		const sql = (text: string) => cluster.run(text, url.slice(url.lastIndexOf("/") + 1));
+		await sql("INSERT INTO eventferry.owner (revision) VALUES (1)");
+		const isSeen = vi.fn();
+		outbox.onReady(isSeen);
+		// The next beat tells of an owner that has come.
+		await vi.waitFor(() => expect(isSeen).toHaveBeenCalled(), { timeout: 60_000 });
+		await sql("DELETE FROM eventferry.owner WHERE revision = 1");
+		await appended(outbox, event("ada", "visit"), { ...event("ada", "staff"), trusted: true });
+		expect(await sql("SELECT behind FROM eventferry.lane")).toEqual([{ behind: false }]);
+		await outbox.close();
+	});
+
 	it("keeps every text unchanged, even characters that PostgreSQL cannot store", async () => {
 		const outbox = await open(await cluster.database());
 		// Text in PostgreSQL cannot contain NUL: https://www.postgresql.org/docs/current/datatype-character.html.
@@ -163,7 +178,7 @@ describe("the PostgreSQL outbox", () => {
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			now: Date.now,
-			owner: { id: 0, knownTo: 0, isSurelySeen: () => false },
+			owner: { id: 0, knownTo: 0, isSurelySeen: () => false, isOlderNear: () => false },
 		});
 		const process = (used = database) => createFanOut(sharedOn(used));
 		const stats = () => createStats(sharedOn(database), createRoom(sharedOn(database), {}))();
@@ -291,7 +306,7 @@ describe("the PostgreSQL outbox", () => {
 			counters: createCounters({ id: 0 }),
 			notice: noticeFrom("this test"),
 			now: Date.now,
-			owner: { id: Number(owner?.id), knownTo: Number(owner?.id), isSurelySeen: () => false },
+			owner: { id: Number(owner?.id), knownTo: Number(owner?.id), isSurelySeen: () => false, isOlderNear: () => false },
 		});
 		const taken = await unseen.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
 		expect(taken).toMatchObject({ leases: [], isMore: false });
