@@ -1143,7 +1143,9 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const body = (what: object) => JSON.stringify({ event: what });
 			const named = body({ type: "track", name: "sale" });
 			const login = body({ type: "login", data: { name: "sale" } });
-			for (const person of ["ada", "bob", "nul\0"])
+			// No person has a NUL, which ingest refuses, and at which some versions of Node end a text that they read.
+			const odd = 'it\'s "odd" \\ \u26f4';
+			for (const person of ["ada", "bob", odd])
 				for (const each of [named, login]) {
 					await append([event(person, each)]);
 					await end(await takeOne(0), 0, 1, rejected);
@@ -1151,7 +1153,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const listed = async (selection: DeadLetterSelection) =>
 				(await outbox.deadLetters({ limit: 10, ...selection })).items.map((each) => each.body);
 			expect(await listed({ people: ["ada", "eve"] })).toEqual([named, login]);
-			expect(await listed({ people: ["nul\0"], name: "login" })).toEqual([login]);
+			expect(await listed({ people: [odd], name: "login" })).toEqual([login]);
 			expect(await listed({ people: [] })).toEqual([]);
 			expect(await listed({ name: "sale" })).toEqual([named, named, named]);
 			expect(await listed({ name: "sal" })).toEqual([]);
