@@ -1,5 +1,5 @@
 import type { Wait } from "../../shared/admin.ts";
-import { advanceBudget, type BudgetLimits, type BudgetState } from "../outbox/budget-window.ts";
+import { advanceBudget, type BudgetLimits, type BudgetState, refillPerMs } from "../outbox/budget-window.ts";
 import { type DestinationState, operatorReason } from "./state.ts";
 
 /** Facts about one site's account with a destination, from which its wait follows. */
@@ -44,13 +44,13 @@ function budgetedAt({ budget, limits }: Backlog, now: number): Cause {
 function lastAt(requests: number, { budget, limits }: Backlog, start: number): number {
 	const { cap, reserve, windowMs } = limits;
 	const { state, advance } = advanceBudget(budget, { limits, want: 0, now: start });
-	const perMs = cap / windowMs;
+	const perMs = refillPerMs(limits);
 	const perWindow = Math.max(1, cap - reserve);
 	const free = Math.max(0, perWindow - state.used);
 	const atOnce = Math.min(Math.floor(state.tokens), free);
 	if (requests <= atOnce) return start;
 	const refilledAt = Math.max(start, state.refilledAt);
-	// What the refill of this window allows beyond the saved tokens.
+	// Requests that the refill of this window allows beyond the saved tokens.
 	const here = Math.min(free, atOnce + (advance.until - refilledAt) * perMs);
 	if (requests <= here) return Math.ceil(refilledAt + (requests - atOnce) / perMs);
 	const left = requests - here;

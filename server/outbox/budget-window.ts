@@ -83,6 +83,10 @@ const skewMs = 60_000;
  */
 const spareMsOf = (windowMs: number): number => Math.min(500, windowMs / 120);
 
+/** Returns the rate at which a budget refills, in requests per ms. */
+export const refillPerMs = ({ cap, windowMs }: Pick<BudgetLimits, "cap" | "windowMs">): number =>
+	cap / (windowMs + spareMsOf(windowMs));
+
 /**
  * Takes requests from a budget. Pure, so that every store decides alike. If the clock was set back by up to a window,
  * the stored window goes on: nothing is lost and nothing is granted twice.
@@ -97,7 +101,7 @@ export function advanceBudget(
 	const used = isGoingOn ? before.used : 0;
 	const until = windowStart + windowMs;
 
-	const perMs = cap / (windowMs + spareMsOf(windowMs));
+	const perMs = refillPerMs({ cap, windowMs });
 	const { refilledAt: last = now, tokens: saved = bucket } = before ?? {};
 	const isBehind = last > now && last - now <= skewMs;
 	const refilledAt = isBehind ? last : now;

@@ -119,7 +119,7 @@ test.each<[string, string[], RegExp]>([
 test("a command whose variables are missing says that they are in the file, or how to make one", async () => {
 	const nowhere = await commands.run(["serve"]);
 	expect(nowhere.stderr).toMatch(/\nTo make a configuration: eventferry init\n$/);
-	// What cannot be read is not there.
+	// A file that cannot be read counts as missing.
 	mkdirSync(path("eventferry.env"));
 	expect((await commands.run(["serve"])).stderr).toBe(nowhere.stderr);
 	rmdirSync(path("eventferry.env"));
@@ -129,7 +129,7 @@ test("a command whose variables are missing says that they are in the file, or h
 		const { code, stderr } = await commands.run(args);
 		expect([args, code, stderr]).toEqual([args, 2, expect.stringContaining(hint)]);
 	}
-	// What the file leaves empty, it does not have.
+	// A variable that the file leaves empty counts as missing.
 	const set = await withVariables("eventferry.env", "check 2>&1");
 	expect(set).toMatch(/destinations are missing.*\ncode 2\n$/);
 });

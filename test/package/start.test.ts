@@ -102,7 +102,7 @@ test("the start page, word for word, leads from nothing to an event at each prov
 	};
 	const settings = join(project, "eventferry.env");
 	const person = { email: "ada@example.com" };
-	/** What the first terminal has set before the proxy is started in it. */
+	/** Commands that the first terminal runs before it starts the proxy. */
 	let before = "";
 	let output = "";
 	const chromium = await launchChromium();

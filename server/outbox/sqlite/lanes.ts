@@ -14,7 +14,7 @@ const fewEntries = 8;
 /** Maximum number of lanes whose deliveries are remembered as counted. */
 const lanesCounted = 1_000;
 
-/** What `addEntry` needs of all lanes of a person. A text put together for each call would be hashed for each call. */
+/** SQL that reads the lanes of a person for `addEntry`. A constant, since a text put together anew is hashed anew. */
 const ofPersonSql = `SELECT id, destination, trusted, reserved, rank, shown,
 	(SELECT iif(count(*) < ${fewEntries}, sum(length(deliveries)), NULL) FROM
 		(SELECT deliveries FROM entry WHERE entry.lane = lane.id LIMIT ${fewEntries})) AS bytes

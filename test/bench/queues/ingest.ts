@@ -19,7 +19,7 @@ interface Door {
 }
 
 const connections = 32;
-/** Those of the peers that deliver each person's events in order. */
+/** Peers that deliver each person's events in order. */
 const inOrder: ReadonlySet<string> = new Set(["pg-boss", "graphile-worker"]);
 const onRedis: ReadonlySet<string> = new Set(["BullMQ", "a Redis stream"]);
 
