@@ -133,6 +133,38 @@ describe("the console, at work", () => {
 		expect(await whole()).not.toMatch(/ada@/);
 	});
 
+	it("leads with the keyboard alone to what was sent, to people, and to dead letters by their filter", async () => {
+		await deadLetters("invalid_data", "one");
+		await deadLetters("other", "two");
+		await running.batch(event({ name: "sale", person: ada, data: { note: "Ada’s note" } }));
+		await running.settled(3);
+		const page = await signedIn();
+		/** Presses Tab until the element with this text has the focus, then the key. */
+		async function reach(text: RegExp, key: string): Promise<void> {
+			for (let presses = 0; presses < 200; presses += 1) {
+				await page.keyboard.press("Tab");
+				if (text.test(await page.evaluate(() => (document.activeElement as HTMLElement).innerText))) {
+					await page.keyboard.press(key);
+					return;
+				}
+			}
+			throw new Error(`Tab does not lead to ${text}`);
+		}
+		await page.locator("tbody tr", { hasText: "sale" }).first().waitFor();
+		await reach(/^sale$/, "Enter");
+		const journey = page.locator(".journey");
+		await journey.locator("summary", { hasText: "What was sent" }).waitFor();
+		await reach(/^What was sent/, "Enter");
+		await journey.locator(".exchanges pre").first().waitFor();
+		await reach(/^Show people$/, "Space");
+		await journey.getByText('"note": "Ada’s note"').first().waitFor();
+		await reach(/Crisp: “invalid_data”$/, "Enter");
+		const letters = async () => (await page.locator(".letter strong").allInnerTexts()).join();
+		await expect.poll(letters).toBe("one");
+		await reach(/^Show all$/, "Enter");
+		await expect.poll(letters).toBe("two,one");
+	});
+
 	it("shows destinations of one’s own as it shows the providers: cards, pauses, explanations", async () => {
 		await pages.closePages();
 		await running.stop();
