@@ -69,7 +69,14 @@ export interface EventProxy {
  * Makes a proxy. Throws `UnsupportedNodeError` on a version of Node that it does not run on, and `ConfigError` with
  * every mistake in the configuration. The proxy opens and delivers nothing until `start()`.
  */
-export function createProxy(config: Config | CheckedConfig): EventProxy {
+export const createProxy = (config: Config | CheckedConfig): EventProxy =>
+	createProxyOn(config, ({ store, maxStoreBytes }) => openOutbox(storeUrl(store), { maxBytes: maxStoreBytes }));
+
+/** Makes a proxy as {@link createProxy} does. `openStore` opens the configuration's store when the proxy starts. */
+export function createProxyOn(
+	config: Config | CheckedConfig,
+	openStore: (config: CheckedConfig) => Promise<Outbox>,
+): EventProxy {
 	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
 	const checked = checkConfig(config);
 	const { adminToken, sandbox, rateLimit } = checked;
@@ -148,7 +155,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now: steady });
+		const opened = await run(checked, { accounts, observers, log, now: steady, openStore });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {
@@ -168,6 +175,7 @@ interface Parts {
 	observers: Observers;
 	log: Logger;
 	now(): number;
+	openStore(config: CheckedConfig): Promise<Outbox>;
 }
 
 /** The open store, and the running destinations. */
@@ -179,15 +187,15 @@ interface Running {
 }
 
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
-async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
+async function run(config: CheckedConfig, parts: Parts): Promise<Running> {
 	const { accounts, observers, log } = parts;
-	const outbox = await openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
+	const outbox = await parts.openStore(config);
 	const now = outbox.now ?? parts.now;
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
 	const deliveries = [...accounts].flatMap(([site, own]) =>
 		own.map(({ provider, options }) => {
-			const destination = { site: storedName(site, sandbox), name: provider.name };
+			const destination = { site: storedName(site, config.sandbox), name: provider.name };
 			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
