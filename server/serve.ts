@@ -11,6 +11,7 @@ import { inTurn } from "./http/in-turn.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
 import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
+import { collectOnce } from "./outbox/collect.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { createProxyOn } from "./proxy.ts";
 import { createApp } from "./router.ts";
@@ -83,6 +84,7 @@ export async function serve({ config, opening, stopped, routers, words, stop }: 
 		const url = `http://${host}:${port}`;
 		process.stdout.write(`eventferry listening on ${url}\n`);
 		process.stderr.write(words(url));
+		collectOnce();
 
 		await stopped;
 		const closed = once(server, "close");
