@@ -25,8 +25,9 @@ export const sections = {
 		"blockedPeople",
 		"growth",
 		"footprint",
+		"million",
 	],
-	postgres: ["lanes", "group", "scale", "ingest"],
+	postgres: ["lanes", "group", "scale", "ingest", "million"],
 	queues: ["queues", "ingest"],
 } as const;
 type BenchName = keyof typeof sections;
