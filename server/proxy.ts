@@ -69,16 +69,15 @@ export interface EventProxy {
  * Makes a proxy. Throws `UnsupportedNodeError` on a version of Node that it does not run on, and `ConfigError` with
  * every mistake in the configuration. The proxy opens and delivers nothing until `start()`.
  */
-export const createProxy = (config: Config | CheckedConfig): EventProxy =>
-	createProxyOn(config, ({ store, maxStoreBytes }) => openOutbox(storeUrl(store), { maxBytes: maxStoreBytes }));
-
-/** Makes a proxy as {@link createProxy} does. `openStore` opens the configuration's store when the proxy starts. */
-export function createProxyOn(
-	config: Config | CheckedConfig,
-	openStore: (config: CheckedConfig) => Promise<Outbox>,
-): EventProxy {
+export function createProxy(config: Config | CheckedConfig): EventProxy {
 	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
 	const checked = checkConfig(config);
+	const { store, maxStoreBytes } = checked;
+	return createProxyOn(checked, () => openOutbox(storeUrl(store), { maxBytes: maxStoreBytes }));
+}
+
+/** Makes a proxy of a checked configuration, as {@link createProxy} does. `openStore` opens its store at the start. */
+export function createProxyOn(checked: CheckedConfig, openStore: () => Promise<Outbox>): EventProxy {
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	const steady = steadyClock(Date.now, () => performance.now());
@@ -175,7 +174,7 @@ interface Parts {
 	observers: Observers;
 	log: Logger;
 	now(): number;
-	openStore(config: CheckedConfig): Promise<Outbox>;
+	openStore(): Promise<Outbox>;
 }
 
 /** The open store, and the running destinations. */
@@ -187,15 +186,15 @@ interface Running {
 }
 
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
-async function run(config: CheckedConfig, parts: Parts): Promise<Running> {
+async function run({ sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
 	const { accounts, observers, log } = parts;
-	const outbox = await parts.openStore(config);
+	const outbox = await parts.openStore();
 	const now = outbox.now ?? parts.now;
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));
 	const deliveries = [...accounts].flatMap(([site, own]) =>
 		own.map(({ provider, options }) => {
-			const destination = { site: storedName(site, config.sandbox), name: provider.name };
+			const destination = { site: storedName(site, sandbox), name: provider.name };
 			return startDelivery({ outbox, destination, provider, options, site, now, notify: observers.delivering });
 		}),
 	);
