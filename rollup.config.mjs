@@ -102,7 +102,7 @@ const lazyBuiltins = {
 	name: "lazy-builtins",
 	renderChunk: (code) =>
 		code.replaceAll(
-			/^import (?:\* as )?(\w+|{.+}) from '(node:[\w/]+)';$/gm,
+			/^import (?:\* as )?(\w+|{.+}) from '(node:(?:http|crypto))';$/gm,
 			(_, names, id) => `const ${names.replaceAll(" as ", ": ")} = process.getBuiltinModule("${id}");`,
 		),
 };
