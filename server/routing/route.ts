@@ -50,8 +50,10 @@ interface Sending {
 /** Events of one kind, which rules treat alike. */
 interface Kind {
 	sendings: readonly Sending[];
-	/** Routes of untrusted and trusted events of addressable people, if they depend on nothing else. */
-	steady: readonly EventRoute[] | undefined;
+	/** Routes of untrusted and trusted events that every sending is for. */
+	whole: readonly EventRoute[];
+	/** Routes of all other events, by the sendings that are for them. */
+	parts: Map<string, EventRoute>;
 }
 
 const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -136,6 +138,7 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 		rules.some(({ as, to }) => as === "confirmation" && to?.includes(name) !== false);
 	const ordersOnce = new Set(places.filter(isAboutOrders));
 	const kinds = new Map<string, Kind>();
+	const shared = new Map<string, EventRoute>();
 
 	function kindOf(event: Event): Kind {
 		const { via } = event.context ?? {};
@@ -148,36 +151,54 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 			const choice = choose(event, via, place);
 			return choice.isSent ? sendingOf(event, place, choice, ordersOnce.has(place)) : [];
 		});
-		const isSteady = sendings.every((each) => !each.unread && !each.isOrderOnce && each.ruled?.expires === undefined);
-		const steady = isSteady ? [false, true].map((trusted) => routeOf(sendings, event.type, trusted)) : undefined;
 		if (kinds.size >= kindsMost) kinds.clear();
-		kinds.set(key, { sendings, steady });
-		return { sendings, steady };
+		const whole = [false, true].map((trusted) => sharedRoute(sendings, event.type, trusted));
+		const kind: Kind = { sendings, whole, parts: new Map() };
+		kinds.set(key, kind);
+		return kind;
+	}
+
+	/** Makes a route, or finds the same one: ingest compares and encodes it faster if events share it. */
+	function sharedRoute(sendings: readonly Sending[], type: Event["type"], trusted: boolean): EventRoute {
+		const route = routeOf(sendings, type, trusted);
+		const text = JSON.stringify(route);
+		const same = shared.get(text) ?? route;
+		if (shared.size >= kindsMost) shared.clear();
+		shared.set(text, same);
+		return same;
 	}
 
 	return ({ event, trusted, receivedAt }: StoredEvent): EventRoute => {
-		const { sendings, steady } = kindOf(event);
-		if (steady && sendings.every(({ place }) => place.addresses(event.person)))
-			return steady[Number(trusted)] ?? routeOf(sendings, event.type, trusted);
+		const kind = kindOf(event);
+		const { sendings, parts } = kind;
+		const isExpired = ({ ruled }: Sending) => ruled?.expires !== undefined && receivedAt >= event.at + ruled.expires;
+		const isForIt = (sending: Sending) => sending.place.addresses(event.person) && !isExpired(sending);
+		const whole = kind.whole[Number(trusted)];
+		if (whole && sendings.every((each) => !each.unread && !each.isOrderOnce && isForIt(each))) return whole;
 		const skipped: { destination: string; reason: string }[] = [];
 		const orders: OrderAt[] = [];
 		const unreadOrders: string[] = [];
+		let key = trusted ? "trusted" : "";
 		const sent = sendings.flatMap((sending) => {
 			const { place, ruled, unread, isOrderOnce } = sending;
-			const skip = (reason: string) => {
+			key += "-";
+			if (!isForIt(sending)) {
+				const reason = place.addresses(event.person) ? expiredReason : "not_addressable";
 				skipped.push({ destination: place.name, reason });
 				return [];
-			};
-			if (!place.addresses(event.person)) return skip("not_addressable");
-			if (ruled?.expires !== undefined && receivedAt >= event.at + ruled.expires) return skip(expiredReason);
+			}
 			const order = unread ? orderOf(event.data, ruled?.pick) : event.type === "confirmation" ? event.data : undefined;
 			if (unread && !order) {
 				unreadOrders.push(place.name);
+				key += "unread";
 				return unread;
 			}
+			key += "sent";
 			if (order && isOrderOnce) orders.push({ destination: place.name, orderId: order.orderId });
 			return sending;
 		});
-		return { ...routeOf(sent, event.type, trusted), skipped, orders, unreadOrders };
+		const route = parts.get(key) ?? sharedRoute(sent, event.type, trusted);
+		parts.set(key, route);
+		return { ...route, skipped, orders, unreadOrders };
 	};
 }
