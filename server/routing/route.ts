@@ -7,7 +7,7 @@ import { rankOf } from "../ingest/rank.ts";
 import type { Exceptions } from "../outbox/batch.ts";
 import { expiredReason } from "../outbox/lease.ts";
 import type { Provider } from "../providers/provider.ts";
-import { type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
+import { everywhere, type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { type Choice, createChoices, type Place } from "./choices.ts";
 import { isOfName, matcherOf, type Named } from "./pattern.ts";
 import { orderOf } from "./ruled.ts";
@@ -106,6 +106,14 @@ function exceptionOf({ place, type, rank, ruled, earns }: Sending, captured: Eve
 	};
 }
 
+/** Says changes that are the same at all of several destinations once, as they are stored with each event. */
+function shortened(ruled: Record<string, Ruled>, destinations: number): Record<string, Ruled> {
+	const [first, ...others] = Object.values(ruled);
+	const text = JSON.stringify(first);
+	const isSame = others.length === destinations - 1 && others.every((each) => JSON.stringify(each) === text);
+	return first && others.length > 0 && isSame ? { [everywhere]: first } : ruled;
+}
+
 function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted: boolean): EventRoute {
 	const ruled: Record<string, Ruled> = {};
 	const exceptions: Record<string, Exceptions[string]> = {};
@@ -118,7 +126,7 @@ function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted:
 	return {
 		destinations: sendings.map(({ place }) => place.name),
 		skipped: [],
-		ruled: isEmpty(ruled) ? undefined : ruled,
+		ruled: isEmpty(ruled) ? undefined : shortened(ruled, sendings.length),
 		exceptions: isEmpty(exceptions) ? undefined : exceptions,
 	};
 }
@@ -137,24 +145,30 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 	const isAboutOrders = ({ name }: Place) =>
 		rules.some(({ as, to }) => as === "confirmation" && to?.includes(name) !== false);
 	const ordersOnce = new Set(places.filter(isAboutOrders));
-	const kinds = new Map<string, Kind>();
+	/** Kinds by the names of their events, by type and tracker. Keys are texts at hand, as a text put together is hashed anew. */
+	const kinds = new Map<string, Map<string, Kind>>();
+	let remembered = 0;
 	const shared = new Map<string, EventRoute>();
 
 	function kindOf(event: Event): Kind {
 		const { via } = event.context ?? {};
 		const isViaOfWorth = via !== undefined && vias.has(via);
 		const name = isNameOfWorth && event.type === "track" ? event.name : "";
-		const key = `${event.type}\n${name}${isViaOfWorth ? `\n${via}` : ""}`;
-		const known = kinds.get(key);
+		const group = isViaOfWorth ? `${event.type}\n${via}` : event.type;
+		const known = kinds.get(group)?.get(name);
 		if (known) return known;
 		const sendings = places.flatMap((place) => {
 			const choice = choose(event, via, place);
 			return choice.isSent ? sendingOf(event, place, choice, ordersOnce.has(place)) : [];
 		});
-		if (kinds.size >= kindsMost) kinds.clear();
+		if (remembered >= kindsMost) {
+			kinds.clear();
+			remembered = 0;
+		}
 		const whole = [false, true].map((trusted) => sharedRoute(sendings, event.type, trusted));
 		const kind: Kind = { sendings, whole, parts: new Map() };
-		kinds.set(key, kind);
+		remembered += 1;
+		kinds.set(group, (kinds.get(group) ?? new Map()).set(name, kind));
 		return kind;
 	}
 
