@@ -92,17 +92,27 @@ const nextDue = `(
 const withoutSync = "set_config('synchronous_commit', 'off', true)";
 
 /**
- * SQL that locks the next lanes that are ready, `most` at most, and passes those of earlier tables: a transaction passes
- * its own locks. https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
+ * SQL that locks the next lanes that are ready and meet a condition, `most` at most. A transaction passes its own locks, so
+ * the condition leaves out the lanes of earlier tables.
+ * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
  */
-const nextReady = (reservedOnly: boolean, order: string, most: string, earlier: readonly string[]) => `(
+const nextReady = (reservedOnly: boolean, order: string, most: string, condition = "true") => `(
 	SELECT id, ctid AS version, rank, turn FROM eventferry.lane
-	WHERE destination = $1 AND NOT asleep AND ${reservedOnly ? "reserved" : "NOT behind"}
+	WHERE destination = $1 AND NOT asleep AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${condition}
 	AND NOT (${isTaken("lane")}) AND NOT (trusted AND ${isPersonLeased}) AND NOT id = ANY($2::bigint[])
-	${earlier.map((table) => `AND NOT id = ANY(ARRAY(SELECT id FROM ${table}))`).join(" ")}
 	AND EXISTS (SELECT FROM eventferry.owner WHERE id = $3)
 	AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $6)
 	ORDER BY ${order} LIMIT ${most} FOR UPDATE SKIP LOCKED
+)`;
+const notIn = (table: string) => `NOT id = ANY(ARRAY(SELECT id FROM ${table}))`;
+
+/**
+ * SQL for the lanes that come by rank after those of `first`. A scan from the start would pass all that were leased lately
+ * once more: an index keeps their old entries until vacuum.
+ */
+const afterFirst = `(rank, turn) > (
+	coalesce((SELECT max(rank) FROM first), -1),
+	coalesce((SELECT turn FROM first ORDER BY rank DESC, turn DESC LIMIT 1), -1)
 )`;
 
 /**
@@ -112,10 +122,10 @@ const nextReady = (reservedOnly: boolean, order: string, most: string, earlier: 
  */
 const leaseLanes = (reservedOnly: boolean, isLongestDue: boolean) => `WITH ${
 	isLongestDue
-		? `first AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$11::integer", [])},
-longest AS MATERIALIZED ${nextReady(reservedOnly, "turn", "$12::integer", ["first"])},`
+		? `first AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$11::integer")},
+longest AS MATERIALIZED ${nextReady(reservedOnly, "turn", "$12::integer", notIn("first"))},`
 		: ""
-} others AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$10::integer + 1", isLongestDue ? ["first", "longest"] : [])},
+} others AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$10::integer + 1", isLongestDue ? `${afterFirst} AND ${notIn("longest")}` : "true")},
 leased AS (
 	UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $3, leased_until = $7 FROM (
 		${isLongestDue ? "SELECT * FROM first UNION ALL SELECT * FROM longest UNION ALL" : ""}
