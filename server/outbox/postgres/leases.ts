@@ -107,15 +107,6 @@ const nextReady = (reservedOnly: boolean, order: string, most: string, condition
 const notIn = (table: string) => `NOT id = ANY(ARRAY(SELECT id FROM ${table}))`;
 
 /**
- * SQL for the lanes that come by rank after those of `first`. A scan from the start would pass all that were leased lately
- * once more: an index keeps their old entries until vacuum.
- */
-const afterFirst = `(rank, turn) > (
-	coalesce((SELECT max(rank) FROM first), -1),
-	coalesce((SELECT turn FROM first ORDER BY rank DESC, turn DESC LIMIT 1), -1)
-)`;
-
-/**
  * Returns SQL that leases `$10` lanes by rank, and locks one more, to see whether there is one. With `isLongestDue`, leases
  * `$11` by rank first, and then `$12` by waiting. Reads what most leases show, unless the lane has changed since the
  * statement began.
@@ -125,7 +116,7 @@ const leaseLanes = (reservedOnly: boolean, isLongestDue: boolean) => `WITH ${
 		? `first AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$11::integer")},
 longest AS MATERIALIZED ${nextReady(reservedOnly, "turn", "$12::integer", notIn("first"))},`
 		: ""
-} others AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$10::integer + 1", isLongestDue ? `${afterFirst} AND ${notIn("longest")}` : "true")},
+} others AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$10::integer + 1", isLongestDue ? `${notIn("first")} AND ${notIn("longest")}` : "true")},
 leased AS (
 	UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $3, leased_until = $7 FROM (
 		${isLongestDue ? "SELECT * FROM first UNION ALL SELECT * FROM longest UNION ALL" : ""}
