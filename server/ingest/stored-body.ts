@@ -30,7 +30,9 @@ const closing = Buffer.from("}");
 const ruledBytes = new WeakMap<object, Buffer>();
 /** Encodes what rules make of an event, with the end of its body. Events of one kind have the same object. */
 function encodedRuled(ruled: NonNullable<StoredEvent["ruled"]>): Buffer {
-	const bytes = ruledBytes.get(ruled) ?? Buffer.from(`,"ruled":${JSON.stringify(ruled)}}`);
+	const known = ruledBytes.get(ruled);
+	if (known) return known;
+	const bytes = Buffer.from(`,"ruled":${JSON.stringify(ruled)}}`);
 	ruledBytes.set(ruled, bytes);
 	return bytes;
 }

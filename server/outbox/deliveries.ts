@@ -23,6 +23,20 @@ export interface Routed {
 	exceptions?: Readonly<Record<string, Partial<Delivery>>> | undefined;
 }
 
+/** Returns a delivery as it is at one destination. Each field is named, which takes a fraction of the time of a spread. */
+const deliveryAt = (
+	{ place, rank, reserved, trusted, alone, lapses, earns }: Delivery,
+	own: Partial<Delivery>,
+): Delivery => ({
+	place,
+	rank: own.rank ?? rank,
+	reserved,
+	trusted,
+	alone: own.alone ?? alone,
+	lapses: own.lapses ?? lapses,
+	earns: own.earns ?? earns,
+});
+
 /**
  * Groups the deliveries of a bundle by destination, in the order of the events. Destinations that are owed the same share
  * one list.
@@ -36,7 +50,8 @@ export function byDestination(events: readonly Routed[]): Map<string, readonly D
 	const owed = new Map<string, Delivery[]>();
 	for (const { delivery, route, exceptions } of events) {
 		for (const name of route) {
-			const own = exceptions && Object.hasOwn(exceptions, name) ? { ...delivery, ...exceptions[name] } : delivery;
+			const exception = exceptions && Object.hasOwn(exceptions, name) ? exceptions[name] : undefined;
+			const own = exception ? deliveryAt(delivery, exception) : delivery;
 			const others = owed.get(name);
 			if (others) others.push(own);
 			else owed.set(name, [own]);

@@ -54,13 +54,25 @@ const isSameTerm = (a: Term, b: Claim) =>
 	a.isOnlyChecked === b.isOnlyChecked &&
 	a.destination === b.destination;
 
+const texts = new WeakMap<Exceptions, string>();
+/** Returns exceptions as JSON. Events of one kind have the same object. */
+function textOf(exceptions: Exceptions): string {
+	const text = texts.get(exceptions) ?? JSON.stringify(exceptions);
+	texts.set(exceptions, text);
+	return text;
+}
+
 /**
  * Returns the index of an event's route, which is added with its exceptions if it is new. Searches from the end: the
  * last route is the likeliest.
  */
 function indexOfRoute(head: Head, { destinations, exceptions }: NewEvent): number {
 	const isAlike = (own: Exceptions | undefined) =>
-		own === exceptions || (own && exceptions && JSON.stringify(own) === JSON.stringify(exceptions));
+		own === exceptions || (own && exceptions && textOf(own) === textOf(exceptions));
+	const identical = head.routes.findLastIndex(
+		(each, place) => each === destinations && head.exceptions?.[place] === exceptions,
+	);
+	if (identical >= 0) return identical;
 	const index = head.routes.findLastIndex(
 		(each, place) => isSameRoute(each, destinations) && isAlike(head.exceptions?.[place]),
 	);

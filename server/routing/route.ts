@@ -7,7 +7,7 @@ import { rankOf } from "../ingest/rank.ts";
 import type { Exceptions } from "../outbox/batch.ts";
 import { expiredReason } from "../outbox/lease.ts";
 import type { Provider } from "../providers/provider.ts";
-import { type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
+import { everywhere, type Ruled, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { type Choice, createChoices, type Place } from "./choices.ts";
 import { isOfName, matcherOf, type Named } from "./pattern.ts";
 import { orderOf } from "./ruled.ts";
@@ -50,8 +50,10 @@ interface Sending {
 /** Events of one kind, which rules treat alike. */
 interface Kind {
 	sendings: readonly Sending[];
-	/** Routes of untrusted and trusted events of addressable people, if they depend on nothing else. */
-	steady: readonly EventRoute[] | undefined;
+	/** Routes of untrusted and trusted events that every sending is for. */
+	whole: readonly EventRoute[];
+	/** Routes of all other events, by the sendings that are for them. */
+	parts: Map<string, EventRoute>;
 }
 
 const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -104,6 +106,14 @@ function exceptionOf({ place, type, rank, ruled, earns }: Sending, captured: Eve
 	};
 }
 
+/** Says changes that are the same at all of several destinations once, as they are stored with each event. */
+function shortened(ruled: Record<string, Ruled>, destinations: number): Record<string, Ruled> {
+	const [first, ...others] = Object.values(ruled);
+	const text = JSON.stringify(first);
+	const isSame = others.length === destinations - 1 && others.every((each) => JSON.stringify(each) === text);
+	return first && others.length > 0 && isSame ? { [everywhere]: first } : ruled;
+}
+
 function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted: boolean): EventRoute {
 	const ruled: Record<string, Ruled> = {};
 	const exceptions: Record<string, Exceptions[string]> = {};
@@ -116,7 +126,7 @@ function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted:
 	return {
 		destinations: sendings.map(({ place }) => place.name),
 		skipped: [],
-		ruled: isEmpty(ruled) ? undefined : ruled,
+		ruled: isEmpty(ruled) ? undefined : shortened(ruled, sendings.length),
 		exceptions: isEmpty(exceptions) ? undefined : exceptions,
 	};
 }
@@ -135,49 +145,74 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 	const isAboutOrders = ({ name }: Place) =>
 		rules.some(({ as, to }) => as === "confirmation" && to?.includes(name) !== false);
 	const ordersOnce = new Set(places.filter(isAboutOrders));
-	const kinds = new Map<string, Kind>();
+	/** Kinds by the names of their events, by type and tracker. Keys are texts at hand, as a text put together is hashed anew. */
+	const kinds = new Map<string, Map<string, Kind>>();
+	let remembered = 0;
+	const shared = new Map<string, EventRoute>();
 
 	function kindOf(event: Event): Kind {
 		const { via } = event.context ?? {};
 		const isViaOfWorth = via !== undefined && vias.has(via);
 		const name = isNameOfWorth && event.type === "track" ? event.name : "";
-		const key = `${event.type}\n${name}${isViaOfWorth ? `\n${via}` : ""}`;
-		const known = kinds.get(key);
+		const group = isViaOfWorth ? `${event.type}\n${via}` : event.type;
+		const known = kinds.get(group)?.get(name);
 		if (known) return known;
 		const sendings = places.flatMap((place) => {
 			const choice = choose(event, via, place);
 			return choice.isSent ? sendingOf(event, place, choice, ordersOnce.has(place)) : [];
 		});
-		const isSteady = sendings.every((each) => !each.unread && !each.isOrderOnce && each.ruled?.expires === undefined);
-		const steady = isSteady ? [false, true].map((trusted) => routeOf(sendings, event.type, trusted)) : undefined;
-		if (kinds.size >= kindsMost) kinds.clear();
-		kinds.set(key, { sendings, steady });
-		return { sendings, steady };
+		if (remembered >= kindsMost) {
+			kinds.clear();
+			remembered = 0;
+		}
+		const whole = [false, true].map((trusted) => sharedRoute(sendings, event.type, trusted));
+		const kind: Kind = { sendings, whole, parts: new Map() };
+		remembered += 1;
+		kinds.set(group, (kinds.get(group) ?? new Map()).set(name, kind));
+		return kind;
+	}
+
+	/** Makes a route, or finds the same one: ingest compares and encodes it faster if events share it. */
+	function sharedRoute(sendings: readonly Sending[], type: Event["type"], trusted: boolean): EventRoute {
+		const route = routeOf(sendings, type, trusted);
+		const text = JSON.stringify(route);
+		const same = shared.get(text) ?? route;
+		if (shared.size >= kindsMost) shared.clear();
+		shared.set(text, same);
+		return same;
 	}
 
 	return ({ event, trusted, receivedAt }: StoredEvent): EventRoute => {
-		const { sendings, steady } = kindOf(event);
-		if (steady && sendings.every(({ place }) => place.addresses(event.person)))
-			return steady[Number(trusted)] ?? routeOf(sendings, event.type, trusted);
+		const kind = kindOf(event);
+		const { sendings, parts } = kind;
+		const isExpired = ({ ruled }: Sending) => ruled?.expires !== undefined && receivedAt >= event.at + ruled.expires;
+		const isForIt = (sending: Sending) => sending.place.addresses(event.person) && !isExpired(sending);
+		const whole = kind.whole[Number(trusted)];
+		if (whole && sendings.every((each) => !each.unread && !each.isOrderOnce && isForIt(each))) return whole;
 		const skipped: { destination: string; reason: string }[] = [];
 		const orders: OrderAt[] = [];
 		const unreadOrders: string[] = [];
+		let key = trusted ? "trusted" : "";
 		const sent = sendings.flatMap((sending) => {
 			const { place, ruled, unread, isOrderOnce } = sending;
-			const skip = (reason: string) => {
+			key += "-";
+			if (!isForIt(sending)) {
+				const reason = place.addresses(event.person) ? expiredReason : "not_addressable";
 				skipped.push({ destination: place.name, reason });
 				return [];
-			};
-			if (!place.addresses(event.person)) return skip("not_addressable");
-			if (ruled?.expires !== undefined && receivedAt >= event.at + ruled.expires) return skip(expiredReason);
+			}
 			const order = unread ? orderOf(event.data, ruled?.pick) : event.type === "confirmation" ? event.data : undefined;
 			if (unread && !order) {
 				unreadOrders.push(place.name);
+				key += "unread";
 				return unread;
 			}
+			key += "sent";
 			if (order && isOrderOnce) orders.push({ destination: place.name, orderId: order.orderId });
 			return sending;
 		});
-		return { ...routeOf(sent, event.type, trusted), skipped, orders, unreadOrders };
+		const route = parts.get(key) ?? sharedRoute(sent, event.type, trusted);
+		parts.set(key, route);
+		return { ...route, skipped, orders, unreadOrders };
 	};
 }

@@ -3,7 +3,7 @@ import { isOrder } from "../ingest/parse-event.ts";
 import { tidyOrder } from "../ingest/tidy-event.ts";
 import { eventData, eventName } from "../providers/event-data.ts";
 import { isRecord } from "../providers/json.ts";
-import type { Ruled, StoredEvent } from "../stored-event.ts";
+import { everywhere, type Ruled, type StoredEvent } from "../stored-event.ts";
 
 /** Reads a value by its path: names of fields and places in lists, joined by dots. */
 function valueAt(data: unknown, path: string): unknown {
@@ -31,7 +31,7 @@ export function orderOf(data: Event["data"], pick: Ruled["pick"]): Order | undef
 }
 
 const ruledFor = ({ ruled }: StoredEvent, destination: string): Ruled | undefined =>
-	ruled && Object.hasOwn(ruled, destination) ? ruled[destination] : undefined;
+	ruled && (Object.hasOwn(ruled, destination) ? ruled[destination] : ruled[everywhere]);
 
 function withType(event: Event, { as, pick }: Ruled): Event {
 	const { id, at, person, color, context } = event;

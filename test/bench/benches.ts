@@ -15,6 +15,7 @@ export const sections = {
 	server: [
 		"ingest",
 		"segment",
+		"rules",
 		"slowDisk",
 		"delivery",
 		"ownFunction",

@@ -6,11 +6,13 @@ import { footprint } from "./footprint.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
 import type { Result } from "./result.ts";
+import { rules } from "./rules.ts";
 import { delivery, ingest, latency, ownFunction, type Settings, segment, slowDisk } from "./sections.ts";
 
 const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	ingest,
 	segment,
+	rules,
 	slowDisk,
 	delivery,
 	ownFunction,

@@ -63,7 +63,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 	const folder = mkdtempSync(join(parent, "eventferry-day-"));
 	const store = join(folder, "store.db");
 	const budgets = budgetsFor(visitors);
-	const providers = await startProviders(budgets, Math.round(budgets.crisp * 0.03));
+	const providers = await startProviders(budgets);
 	const { sandbox } = providers;
 	const { destinations } = sandbox;
 	const ledger = createLedger();
@@ -94,6 +94,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 		optedOut: 0,
 	};
 	const incidents: { title: string; from: number; to: number }[] = [];
+	const knownToCrisp = new Set<string>();
 	let running: RunningShop | undefined;
 
 	async function open(): Promise<void> {
@@ -169,6 +170,7 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 			for (const name of ["crisp", "helpcrunch", "vibetrace"] as const) {
 				if (person.email !== undefined || name === "helpcrunch") providers.sandbox.addPerson(name, person);
 			}
+			if (person.email !== undefined) knownToCrisp.add(`email:${person.email}`);
 		}
 		present.add(visitor);
 		await visit(day, visitor);
@@ -312,5 +314,6 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 	};
 	await providers.stop();
 	rmSync(folder, { recursive: true, force: true });
-	return { startAt, budgets, ledger, counts, incidents, samples, remaining, people, seen: providers.seen };
+	const { seen } = providers;
+	return { startAt, budgets, ledger, counts, incidents, samples, remaining, people, knownToCrisp, seen };
 }

@@ -49,10 +49,13 @@ function read(request: SandboxRequest): Seen {
 	return { at, purpose, email, n: n === undefined ? undefined : Number(n), status };
 }
 
-/** Starts the three providers and records their requests. Other scripts use `others` requests of Crisp's quota. */
-export async function startProviders(budgets: Budgets, others: number) {
+/** Counts the requests of a day's quota that other scripts use. */
+export const othersOf = (perDay: number): number => Math.round(perDay * 0.03);
+
+/** Starts the three providers and records their requests. Other scripts use some of Crisp's quota. */
+export async function startProviders(budgets: Budgets) {
 	const sandbox: Sandbox = await startSandbox({
-		limits: { crispPerDay: budgets.crisp - others, helpcrunchPerMinute: budgets.helpcrunch },
+		limits: { crispPerDay: budgets.crisp - othersOf(budgets.crisp), helpcrunchPerMinute: budgets.helpcrunch },
 	});
 	const seen: Record<ProviderName, Seen[]> = { crisp: [], helpcrunch: [], vibetrace: [] };
 	const listening = sandbox.onRequest((request) => seen[request.destination].push(read(request)));

@@ -1,6 +1,8 @@
+import { boundsOf } from "./bounds.ts";
 import { crispWait } from "./day.ts";
-import { classFigures, countBy, destinationFigures, spentOn } from "./figures.ts";
+import { classFigures, countBy, destinationFigures } from "./figures.ts";
 import type { Delivery } from "./outcome.ts";
+import { othersOf } from "./providers.ts";
 import type { Evidence, Invariant } from "./verdict.ts";
 import { reserve } from "./verdict.ts";
 import type { Day } from "./visitors.ts";
@@ -11,6 +13,8 @@ export interface ReportInput extends Omit<Evidence, "arrivals"> {
 	invariants: Invariant[];
 	counts: Day["counts"];
 	incidents: { title: string; from: number; to: number }[];
+	/** Keys of the people whom Crisp knew before the day. */
+	knownToCrisp: ReadonlySet<string>;
 	visitors: number;
 	seed: number;
 	/** Duration in real time. */
@@ -100,26 +104,43 @@ ${table(
 `;
 }
 
-/** Compares the requests of the day with those that all events would need, if each person were served once, at midnight. */
-function theArithmetic({ deliveries, seen, budgets }: Pick<ReportInput, "deliveries" | "seen" | "budgets">): string {
-	const wanted = deliveries.filter(
-		({ destination, outcome }) => destination === "crisp" && outcome.kind !== "discarded",
-	);
-	const personOf = ({ entry }: Delivery) => entry.accepted.person;
-	const people = new Set(wanted.map(personOf)).size;
-	const served = new Set(wanted.filter(({ outcome }) => outcome.kind === "delivered").map(personOf)).size;
-	const spent = countBy(seen.crisp, spentOn);
-	const unknown = Math.round((people * (spent.creates ?? 0)) / Math.max(1, served));
-	const purchases = wanted.filter(({ entry }) => entry.type === "confirmation").length;
+type Arithmetic = Pick<ReportInput, "deliveries" | "budgets" | "knownToCrisp">;
+
+/** Compares what the day's requests delivered with what they could have delivered at best. */
+function theArithmetic({ deliveries, budgets, knownToCrisp }: Arithmetic): string {
+	const own = deliveries.filter(({ destination }) => destination === "crisp");
+	const wanted = own.filter(({ outcome }) => outcome.kind !== "discarded");
+	const people = new Set(wanted.map(({ entry }) => entry.accepted.person));
+	const unknown = [...people].filter((person) => !knownToCrisp.has(person)).length;
+	const purchases = wanted.filter(({ entry }) => entry.type === "confirmation");
 	const purchasesOf = (trusted: boolean) => {
-		const own = wanted.filter(({ entry }) => entry.type === "confirmation" && (entry.trusted ?? false) === trusted);
-		return `${number(own.filter(({ outcome }) => outcome.kind === "delivered").length)} of ${number(own.length)}`;
+		const theirs = purchases.filter(({ entry }) => (entry.trusted ?? false) === trusted);
+		return `${number(theirs.filter(isDelivered).length)} of ${number(theirs.length)}`;
 	};
-	const needed = 2 * people + 2 * unknown + purchases;
-	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the browsing of a person that waits to a digest (\`digest\`). What the requests allow: ${number(people)} people have something for Crisp, and about ${number(unknown)} of them are unknown there. Somebody known costs an update and a digest, somebody unknown a refused request and a creation more, and each purchase one: ${number(needed)} requests if everybody were served once, at midnight, so ${number(budgets.crisp)} pay for ${share(budgets.crisp, needed)} of it. Less is reached, because nothing is delayed: at night requests are plenty and events go one by one, and in the evening most purchases come, each with the person's earlier events before it. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day, of those that came from browsers first ${purchasesOf(false)}.`;
+	const admitted = budgets.crisp - othersOf(budgets.crisp);
+	const isDelivered = ({ outcome }: Delivery) => outcome.kind === "delivered";
+	const most = boundsOf(wanted, knownToCrisp, admitted);
+	const withPurchases = most("events", "purchases", 0.9 * purchases.length);
+	const isTooMuch = withPurchases < 0.4 * own.length;
+	const ofEvents = (count: number) => share(count, own.length);
+	const ofPurchases = (count: number) => share(Math.min(count, purchases.length), purchases.length);
+	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the browsing of a person that waits to a digest (\`digest\`). ${number(people.size)} people have something for Crisp, and ${number(unknown)} of them are unknown there. Somebody known costs an update and a digest, somebody unknown a refused request and a creation more, and each purchase one: Crisp's profiles are created without custom data, so an update follows each creation.
+
+What ${number(admitted)} requests can deliver at most, if everybody were served once, at midnight, by somebody who knew the whole day and chose whom to serve:
+
+${table(
+	["", "events", "purchases"],
+	[
+		["as many events as possible", ofEvents(most("events", "purchases")), "any"],
+		["as many purchases as possible", "any", ofPurchases(most("purchases", "events"))],
+		["90 % of the purchases", ofEvents(withPurchases), "90 %"],
+		["40 % of the events", "40 %", ofPurchases(most("purchases", "events", 0.4 * own.length))],
+		["**delivered**", ofEvents(wanted.filter(isDelivered).length), ofPurchases(purchases.filter(isDelivered).length)],
+	],
+)}${isTooMuch ? "So 40 % of the events and 90 % of the purchases are out of reach together. " : ""}Purchases go first, and less than the bound is reached, because nothing is delayed: at night requests are plenty and events go one by one, and in the evening most purchases come, each with the person's earlier events before it. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day, of those that came from browsers first ${purchasesOf(false)}.`;
 }
 
-function theRanks({ deliveries, seen, budgets }: ReportInput): string {
+function theRanks({ deliveries, budgets, knownToCrisp }: ReportInput): string {
 	const figures = classFigures(deliveries, "crisp");
 	return `## Effect of the ranks
 Crisp allows ${number(budgets.crisp)} requests on this day, and the shop has more events than that. People with more valuable events had their turn sooner, and the last ${reserve * 100} % of the requests were reserved for the backend's events. The last column shows the same number of deliveries in order of arrival.
@@ -132,7 +153,7 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}${theArithmetic({ deliveries, seen, budgets })}
+)}${theArithmetic({ deliveries, budgets, knownToCrisp })}
 
 `;
 }

@@ -6,7 +6,7 @@ import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
 import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
-import type { Connector, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
+import type { Connector, Known, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
 import { afterTrial, leftOutOf, trial, triedAgain } from "../refused-names.ts";
 import { removeAll } from "../removal.ts";
 import type { CrispConfig } from "./options.ts";
@@ -21,8 +21,15 @@ export interface CrispKnown extends AddressedKnown {
 	id?: string;
 	/** Ids of the updates whose profile fields are sent and whose custom data is not. */
 	halfSent?: string[] | undefined;
+	/** Id of the event for which a creation with attributes was refused. */
+	bareFor?: string | undefined;
 	/** Segments of the profile, to which others are to be added, and the time of reading them. */
 	segments?: { all: string[]; at: number } | undefined;
+}
+
+/** Creation of a profile, and what is known after its refusal if it is to be tried once more, without attributes. */
+interface Creation extends PlannedRequest {
+	ifRefused?: CrispKnown & Known;
 }
 
 /** Time in ms for which the segments read from a profile are used. */
@@ -137,18 +144,31 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		return { kind: "send", request, settles: 1, covers: 1 };
 	}
 
+	/**
+	 * Plans the creation of a profile, with the fields and segments that the lane's first updates would send next: custom
+	 * data has no place in it.
+	 */
 	function planCreate(events: Lane, known: CrispKnown, now: number): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
-		const nickname = nameAhead(events) ?? email.slice(0, email.lastIndexOf("@"));
-		const { labels } = leadingUpdates(events, { label: "segments" });
-		const request: PlannedRequest = {
+		const { attributes, labels } = leadingUpdates(events, { label: "segments" });
+		const fields = Object.entries(attributePaths(attributes).paths).filter(([path]) => !path.startsWith("data."));
+		const name = nameAhead(events);
+		// The second try has no attributes, as a faulty one may be the cause. The next update is then refused instead.
+		const isBare = known.bareFor === event.id;
+		const given = isBare ? {} : { ...Object.fromEntries(fields), ...(name && { "person.nickname": name }) };
+		const segments = isBare ? [] : labels;
+		const paths = { "person.nickname": email.slice(0, email.lastIndexOf("@")), ...given };
+		const isMore = Object.keys(given).length + segments.length > 0;
+		const before = { ...known, bareFor: undefined };
+		const request: Creation = {
 			purpose: "create",
 			method: "POST",
 			path: pathOf("profile"),
-			body: { email, person: { nickname }, segments: labels.length > 0 ? labels : undefined },
-			ifDelivered: ifCreated(known, event, { "person.nickname": nickname, ...labelKeys(labels) }, now),
+			body: { email, ...bodyOf(paths), segments: segments.length > 0 ? segments : undefined },
+			ifDelivered: ifCreated(before, event, { ...paths, ...labelKeys(segments) }, now),
+			...(isMore && { ifRefused: { ...known, bareFor: event.id } }),
 		};
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
@@ -195,6 +215,9 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		async send(request, signal) {
 			const answer = await exchange(request, signal);
 			const outcome = triedAgain(classify(answer, request, dialect), request);
+			const { ifRefused } = request as Creation;
+			if (outcome.kind === "rejected" && outcome.reason !== "unbuildable" && ifRefused)
+				return { ...outcome, known: ifRefused, isAgain: true };
 			if (outcome.kind !== "delivered" || answer.kind !== "reply") return outcome;
 			const data = isRecord(answer.json?.data) ? answer.json.data : undefined;
 			if (request.purpose === "read") {

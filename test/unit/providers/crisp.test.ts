@@ -427,6 +427,33 @@ describe("a person who does not exist at Crisp", async () => {
 		expect(lane.requests).toEqual([creation("Ada"), data({ plan: "pro" }, 1), event({ text: "x" })]);
 	});
 
+	test("is created with the profile of a waiting login, which no update repeats", async () => {
+		const lane = await deliver([login({ name: "Ada", phone: 1, company: "Acme" }), update({ phone: 2 })], missing);
+		const { body, ...rest } = creation("Ada");
+		const whole = { ...body, person: { nickname: "Ada", phone: "2" }, company: { name: "Acme" } };
+		expect(lane.requests).toEqual([{ ...rest, body: whole }]);
+		expect(lane.ends).toEqual(["delivered", "delivered"]);
+	});
+
+	test("is created without attributes if refused with them, and only the refused attributes are given up", async () => {
+		const lane = [login({ name: "Ada", plan: "pro" }), update({ phone: "bad" }), track("x")];
+		const { requests, ends } = await deliver(lane, missing, now, ({ body }) =>
+			JSON.stringify(body).includes("bad") ? [400, { error: true, reason: "invalid_data" }] : done,
+		);
+		expect(ends).toEqual(["delivered", "dead: invalid_data", "delivered"]);
+		const [first, second] = requests.filter(({ path }) => path.endsWith("people/profile"));
+		expect(first?.body).toMatchObject({ person: { nickname: "Ada", phone: "bad" } });
+		expect(second).toEqual(creation("ada"));
+		expect(requests).toContainEqual(profile({ person: { nickname: "Ada" } }, 0));
+	});
+
+	test("is not created a second time if nothing but the e-mail can be at fault", async () => {
+		const invalid: Reply = [400, { error: true, reason: "invalid_data" }];
+		const lane = await deliver([track("x")], missing, now, () => invalid);
+		expect(lane.ends).toEqual(["dead: invalid_data"]);
+		expect(lane.requests).toEqual([creation("ada")]);
+	});
+
 	test("is created with a name merged from several updates", async () => {
 		const lane = await deliver([login({ firstname: "Ada" }), update({ lastname: "Lovelace" })], missing);
 		expect(lane).toMatchObject({ requests: [creation("Ada Lovelace")], ends: ["delivered", "delivered"] });

@@ -88,9 +88,12 @@ function crispAt(profiles: Profiles) {
 	return ({ method, path, body }: Sent): Reply => {
 		const [, , , route, address] = path.split("/");
 		const who = address ?? String(body.email);
-		if (method === "POST" && route === "profile") profiles[who] = {};
-		if (!profiles[who] && who.includes("@")) return [404, { error: true, reason: "not_found" }];
 		const { person, data } = body as { person?: object; data?: object };
+		if (method === "POST" && route === "profile") {
+			const { nickname: _, ...fields } = person as Record<string, unknown>;
+			profiles[who] = fields;
+		}
+		if (!profiles[who] && who.includes("@")) return [404, { error: true, reason: "not_found" }];
 		if (method === "PATCH") profiles[who] = { ...profiles[who], ...person, ...data };
 		return [200, {}];
 	};

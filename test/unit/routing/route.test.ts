@@ -241,7 +241,7 @@ describe("rules", () => {
 		["2h", 7_200_000],
 		["3d", 259_200_000],
 	])("measure %s", (expires, ms) => {
-		expect(routed([{ event: "x", expires }], stored({})).ruled?.chat).toEqual({ expires: ms });
+		expect(routed([{ event: "x", to: ["chat"], expires }], stored({})).ruled?.chat).toEqual({ expires: ms });
 	});
 
 	it("leave an event that expires after `maxWait` to that limit", () => {
@@ -401,6 +401,27 @@ describe("routing", () => {
 	it("forgets kinds of events, so that visitors' names take no room", () => {
 		const route = createRouting([{ event: "x*", color: "red" }], places);
 		for (let n = 0; n < 5_000; n += 1) route(stored({ name: `x${n}` }));
-		expect(route(stored({ name: "x1" })).ruled).toEqual({ chat: { color: "red" }, mail: { color: "red" } });
+		expect(route(stored({ name: "x1" })).ruled).toEqual({ "*": { color: "red" } });
+	});
+
+	it("says what is the same at all destinations of an event once", () => {
+		const rules: Rule[] = [
+			{ event: "x", color: "red" },
+			{ event: "y", color: "red" },
+			{ event: "y", to: ["chat"], color: "blue" },
+		];
+		const [x, y] = [stored({ name: "x" }), stored({ name: "y" })];
+		expect(routed(rules, x).ruled).toEqual({ "*": { color: "red" } });
+		expect(routed(rules, y).ruled).toEqual({ chat: { color: "blue" }, mail: { color: "red" } });
+		for (const name of ["chat", "mail"]) expect(deliveredAs(rules, x, name).event.color).toBe("red");
+	});
+
+	it("makes one route for all events that rules treat alike, also where some of it depends on the event", () => {
+		const route = createRouting([{ event: "*", expires: "2h", rank: "login" }], places);
+		const [x, y] = [route(stored({ name: "x" })), route(stored({ name: "y" }))];
+		expect(y).toBe(x);
+		const late = () => route({ ...stored({ name: "x" }), receivedAt: Number.MAX_SAFE_INTEGER });
+		expect(late().destinations).toEqual([]);
+		expect(late().destinations).toBe(late().destinations);
 	});
 });
