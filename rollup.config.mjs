@@ -4,6 +4,8 @@ import { dirname, relative } from "node:path";
 import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import esbuild from "rollup-plugin-esbuild";
+import { minify } from "uglify-js";
+import { named } from "./rollup.names.mjs";
 
 const clientTypescript = esbuild({ target: "es2021", tsconfig: "client/tsconfig.json" });
 /** Options with which the result is smallest after Brotli. Measured: try them anew after large changes. */
@@ -11,6 +13,7 @@ const compress = {
 	passes: 3,
 	inline: 1,
 	loops: false,
+	conditionals: false,
 	// Unsafe for code that tells a function from a method or a template from a sum, as ours does not.
 	unsafe: true,
 	unsafe_arrows: true,
@@ -19,7 +22,7 @@ const compress = {
 	booleans_as_integers: true,
 };
 /** Options with which `adopt` is smaller, and the tracker is not. */
-const adoptCompress = { lhs_constants: false };
+const adoptCompress = { lhs_constants: false, conditionals: true };
 /**
  * Plugin that declares every variable with `let`. One word for all compresses better, and nothing assigns to a constant,
  * as TypeScript has checked.
@@ -30,14 +33,23 @@ const letOnly = { name: "let-only", renderChunk: (code) => code.replaceAll(/\bco
  * `builtins` allows short names that are also DOM properties, such as `x`.
  */
 const internal = /^_[a-z]/;
-const minified = (module, preamble, more) =>
+const minified = (module, more) =>
 	terser({
 		ecma: 2020,
 		module,
 		compress: { ...compress, ...more },
-		format: { preamble },
 		mangle: { properties: { regex: internal, builtins: true } },
 	});
+/** Plugin that minifies what terser has minified, which saves the tracker 1.5 % after Brotli, and `adopt` nothing. */
+const minifiedAgain = (module, preamble) => ({
+	name: "minify-again",
+	renderChunk(code) {
+		const compress = { passes: 3, inline: 1, loops: false, unsafe: true, varify: false, reduce_funcs: false };
+		const { code: smaller, error } = minify(code, { module, compress, output: { preamble } });
+		if (error) throw error;
+		return smaller;
+	},
+});
 /**
  * Comment that makes Chromium compile all functions ahead, on another thread, which halves the time of the start.
  * https://v8.dev/blog/explicit-compile-hints
@@ -122,17 +134,17 @@ export default [
 	{
 		input: "client/index.ts",
 		external: ["idb-keyval"],
-		plugins: [clientTypescript, letOnly, minified(true)],
-		output: { file: "dist/client/index.js", format: "es", sourcemap: true },
+		plugins: [clientTypescript, letOnly, minified(true), minifiedAgain(true)],
+		output: { file: "dist/client/index.js", format: "es" },
 	},
 	{
 		input: "client/adopt.ts",
-		plugins: [clientTypescript, letOnly, minified(true, undefined, adoptCompress)],
-		output: { file: "dist/client/adopt.js", format: "es", sourcemap: true },
+		plugins: [clientTypescript, letOnly, minified(true, adoptCompress)],
+		output: { file: "dist/client/adopt.js", format: "es" },
 	},
 	{
 		input: "client/adopt-tag.ts",
-		plugins: [clientTypescript, letOnly, minified(false, undefined, adoptCompress)],
+		plugins: [clientTypescript, letOnly, minified(false, adoptCompress), named("dist/adopt.js")],
 		output: { file: "dist/adopt.js", format: "iife", strict: false },
 	},
 	{
@@ -145,7 +157,15 @@ export default [
 	},
 	{
 		input: "client/snippet.ts",
-		plugins: [resolve({ browser: true }), clientTypescript, letOnly, minified(false, compileHint), licenses],
+		plugins: [
+			resolve({ browser: true }),
+			clientTypescript,
+			letOnly,
+			minified(false),
+			minifiedAgain(false, compileHint),
+			named("dist/client.js"),
+			licenses,
+		],
 		output: { file: "dist/client.js", format: "iife", strict: false },
 	},
 	{

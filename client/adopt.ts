@@ -106,7 +106,7 @@ export const observe = (say: Say, names: readonly string[]): (() => void) => {
 					// One that throws costs no other.
 					attempt(() =>
 						// Events may have a `length` of their own.
-						item?.[0] ? [Array.from(item)] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
+						item?.[0] ? [[...item]] : vendor === "vibetrace" && item ? Object.entries(item) : [[item]],
 					) ?? [],
 			);
 		globals.forEach((name) =>

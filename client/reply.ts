@@ -12,8 +12,6 @@ export interface Reply {
 	_stop?: string;
 	/** Pause in ms that the proxy asks for. 0 or NaN if it names none. */
 	_ms?: number;
-	/** Error of the browser, which ended the request without an answer. */
-	_cause?: unknown;
 	/** True if a request was made and had no answer. */
 	_isLost?: unknown;
 }

@@ -24,7 +24,11 @@ const objectOf = (value: Anything): Anything => (Object(value) === value && !val
 const readEmail = (value: Anything): string | false => /^\s*[^\s@]+@[^\s@]+\s*$/.test(value) && value;
 
 /** Lists the innermost lists: pages nest the arguments of Crisp's calls too little, down to none. */
-const innermost = (list: Anything): Call[] => (list?.[0]?.map ? list.flatMap(innermost) : [list ?? ""]);
+const innermost = (list: Anything, found: Call[] = []): Call[] => {
+	if (list?.[0]?.map) list.forEach((each: Anything) => innermost(each, found));
+	else found.push(list ?? "");
+	return found;
+};
 
 /**
  * Makes the readers of the vendors' calls, which say to the tracker what the calls mean. The tracker refuses what is

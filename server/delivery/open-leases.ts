@@ -17,7 +17,7 @@ const unsettledMost = 2 * concurrency;
 /** Maximum number of lanes leased before their requests may begin, so that none waits for a take. */
 const aheadMost = 4;
 /** Maximum from a shared store, where a take costs the same for several lanes. 0 while others may be short of lanes. */
-const aheadMostShared = 8;
+const aheadMostShared = 16;
 
 export type OpenLeases = ReturnType<typeof createOpenLeases>;
 

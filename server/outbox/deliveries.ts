@@ -64,7 +64,9 @@ export function byDestination(events: readonly Routed[]): Map<string, readonly D
 export const deliverySize = 4;
 const highestRank = 0xff;
 
-const [reservedFlag, trustedFlag] = [1, 4];
+/** Flag of a delivery that may spend the reserve, in its last byte. */
+export const reservedFlag = 1;
+const trustedFlag = 4;
 /** Flag of an `alone` delivery, in its last byte. */
 export const aloneFlag = 2;
 const lapsesFlag = 8;

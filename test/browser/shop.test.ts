@@ -162,7 +162,7 @@ describe("the shop of `eventferry serve --sandbox`, in Chromium", () => {
 			.waitFor();
 		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
 		await page.reload();
-		expect(await crisp.getByLabel("Key refused (401)").isChecked()).toBe(true);
+		await crisp.getByLabel("Key refused (401)").and(page.locator(":checked")).waitFor();
 		await crisp.getByLabel("Works").check();
 		await crisp.getByRole("button", { name: "Try again now" }).click();
 		await crisp.getByText(/^Requests go out\..*delivered so far\.$/).waitFor();

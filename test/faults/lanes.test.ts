@@ -42,15 +42,17 @@ it("a lane whose lease was lost because a connection broke is free again long be
 			);
 			return rows[0].lanes;
 		};
-		// The take leases the lanes, and then waits to read what is known of their people.
+		// The take waits to read what is known of people, and leases the lanes once its answer cannot arrive any more.
 		await blocker.connect();
 		await blocker.query("BEGIN; LOCK TABLE eventferry.known IN ACCESS EXCLUSIVE MODE");
 		const lost = take(outbox).catch(() => "lost");
-		await vi.waitFor(async () => expect(await leased()).toBe(2), { timeout: 30_000 });
+		const blocked = async () => (await blocker.query("SELECT FROM pg_locks WHERE NOT granted")).rowCount;
+		await vi.waitFor(async () => expect(await blocked()).toBe(1), { timeout: 30_000, interval: 10 });
 		relay.cut();
 		expect(await lost).toBe("lost");
 		relay.heal();
 		await blocker.query("COMMIT");
+		await vi.waitFor(async () => expect(await leased()).toBe(2), { timeout: 30_000, interval: 10 });
 		const [again] = await vi.waitFor(
 			async () => {
 				const leases = await take(outbox);

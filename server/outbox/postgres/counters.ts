@@ -4,6 +4,13 @@ import type { Owner } from "./owners.ts";
 /** Number of rows of each counter. A process uses one, so that processes do not wait for each other to count. */
 const slots = 16;
 
+/** Returns the row of each counter that a process uses. */
+export const slotOf = ({ id }: Pick<Owner, "id">): number => id % slots;
+
+/** SQL by which counted values are added to counters. */
+export const onCounted =
+	"ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value";
+
 export type Counters = ReturnType<typeof createCounters>;
 export type Counts = ReturnType<Counters>;
 
@@ -12,7 +19,7 @@ export type Counts = ReturnType<Counters>;
  * A transaction saves its counts at its end, to lock their rows for a short time.
  */
 export function createCounters(owner: Pick<Owner, "id">) {
-	const slot = owner.id % slots;
+	const slot = slotOf(owner);
 	return (run: Run) => {
 		const counted = new Map<string, { site: string; destination: string; name: string; by: number }>();
 		return {
@@ -27,8 +34,7 @@ export function createCounters(owner: Pick<Owner, "id">) {
 				await run(
 					`INSERT INTO eventferry.counter
 					SELECT site, destination, name, ${slot}, value
-					FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (site, destination, name, value)
-					ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value`,
+					FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS t (site, destination, name, value) ${onCounted}`,
 					columns(rows, "site", "destination", "name", "by"),
 				);
 			},

@@ -52,28 +52,32 @@ const readBytes = 65_536;
 const smallBytes = 8_192;
 
 /**
- * SQL that reads what most leases show, at a fraction of the cost of `readLeading`, which has the same parameters: the
- * next body, if it takes a request of its own; else all of its bundle, if that is small. The number `single` is the
- * place of that body in the bundle, and `bodies` is null if it takes `readLeading` to tell.
+ * Returns SQL for a table of what most leases show, at a fraction of the cost of `readLeading`: the next body, if it takes
+ * a request of its own; else all of its bundle, if that is small. The number `single` is the place of that body in the
+ * bundle, and `bodies` is null if it takes `readLeading` to tell. The table is empty unless `lane` is locked at the
+ * version that the statement sees: otherwise the entries may be out of date.
  */
-export const readFirst = `SELECT t.lane, known.value AS known, first.deliveries, single,
-	CASE WHEN single IS NOT NULL THEN substring(
-		bodies FROM coalesce(ends[single] + 2, 1) FOR ends[single + 1] - coalesce(ends[single] + 1, 0)
-	) WHEN octet_length(bodies) <= ${smallBytes} THEN bodies END AS bodies,
-	CASE WHEN single IS NULL THEN EXISTS (
-		SELECT FROM eventferry.entry WHERE entry.lane = t.lane AND entry.id > first.id
-	) END AS has_more
-	FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::boolean[], $6::text[]) AS t (lane, done, most, ends_alone, person)
-	LEFT JOIN eventferry.known ON known.destination = $1 AND known.person = t.person
+export const readFirst = (lane: string, most: string, endsAlone: string) => `(
+	SELECT known.value AS known, head.deliveries, single,
+		CASE WHEN single IS NOT NULL THEN substring(
+			bodies FROM coalesce(ends[single] + 2, 1) FOR ends[single + 1] - coalesce(ends[single] + 1, 0)
+		) WHEN octet_length(bodies) <= ${smallBytes} THEN bodies END AS bodies,
+		CASE WHEN single IS NULL THEN EXISTS (
+			SELECT FROM eventferry.entry WHERE entry.lane = ${lane}.id AND entry.id > head.id
+		) END AS has_more
+	FROM eventferry.lane AS seen
 	CROSS JOIN LATERAL (
 		SELECT id, batch, place, deliveries, CASE
-			WHEN octet_length(deliveries) > ${deliverySize} * t.done
-			AND (t.most = 1 OR t.ends_alone AND ${byteOf("deliveries", "t.done", 3)} & ${aloneFlag} > 0)
-			THEN ${byteOf("deliveries", "t.done", 0)} + 256 * ${byteOf("deliveries", "t.done", 1)}
+			WHEN octet_length(deliveries) > ${deliverySize} * ${lane}.done
+			AND (${most} = 1 OR ${endsAlone} AND ${byteOf("deliveries", `${lane}.done`, 3)} & ${aloneFlag} > 0)
+			THEN ${byteOf("deliveries", `${lane}.done`, 0)} + 256 * ${byteOf("deliveries", `${lane}.done`, 1)}
 		END AS single
-		FROM eventferry.entry WHERE entry.lane = t.lane ORDER BY id LIMIT 1
-	) AS first
-	JOIN eventferry.bundle USING (batch, place)`;
+		FROM eventferry.entry WHERE entry.lane = ${lane}.id ORDER BY id LIMIT 1
+	) AS head
+	JOIN eventferry.bundle USING (batch, place)
+	LEFT JOIN eventferry.known ON known.destination = ${lane}.destination AND known.person = ${lane}.person
+	WHERE seen.id = ${lane}.id AND seen.ctid = ${lane}.version OFFSET 0
+)`;
 
 /** Deliveries that a lease of a lane may show. */
 export interface Shown {

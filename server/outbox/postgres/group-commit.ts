@@ -13,7 +13,7 @@ interface Gathering {
  * transaction and its sync of the disk. The weights of a group add up to `most` at most.
  */
 export function createGroupCommit<Item, Result>(
-	work: (items: Item[]) => Promise<Result[]>,
+	work: (items: Item[]) => Promise<(Result | Promise<Result>)[]>,
 	most: number,
 	weight: (item: Item) => number = () => 1,
 	gathering?: Gathering,

@@ -3,21 +3,28 @@ import { optionalNumber } from "../row.ts";
 import { linesOf } from "./bundles.ts";
 import { columns, type Row, type Run, tellAtCommit } from "./connection.ts";
 import { firstBodies, readFirst, readLeading, type Shown, selectEarning } from "./entries.ts";
-import { lockedLaneOf } from "./lanes.ts";
 import { isLeased } from "./owners.ts";
 import type { Shared } from "./shared.ts";
 import { restored, storable } from "./text.ts";
 
 const optionalText = (value: unknown): string | undefined => (typeof value === "string" ? restored(value) : undefined);
 
-interface Turn {
-	rank: number;
-	turn: number;
-}
-const beforeAll: Turn = { rank: -1, turn: -1 };
-
 /** Reads a leased lane, with the number of its lease. */
-const givenOf = (row: Row) => ({ ...lockedLaneOf(row), number: Number(row.lease) });
+const givenOf = (row: Row) => ({
+	id: Number(row.id),
+	number: Number(row.lease),
+	person: String(row.person),
+	rank: Number(row.rank),
+	turn: Number(row.turn),
+	done: Number(row.done),
+	attempts: Number(row.attempts),
+	unreadable: Number(row.unreadable),
+	failingSince: optionalNumber(row.failing_since),
+	requests: Number(row.requests),
+	shown: optionalNumber(row.shown),
+	known: row.known,
+	first: row,
+});
 type Given = ReturnType<typeof givenOf>;
 
 /** A lease that is not settled. */
@@ -40,14 +47,6 @@ interface Takes {
 /** Time after which a take that failed has surely ended in the database too, ms. */
 const takeEndsMs = 15_000;
 
-interface Wanted {
-	lanes: number;
-	/** True to lease the lane that has waited longest, regardless of rank. */
-	isLongest: boolean;
-	/** Place after which to look for lanes. */
-	after: Turn;
-}
-
 /** Lanes that were leased, and what else the take has seen. */
 interface Found {
 	given: Given[];
@@ -68,7 +67,7 @@ interface Own {
 
 /** Returns SQL that tells whether a lane is leased, other than by a lease that this process has lost. */
 const isTaken = (lane: string) =>
-	`${isLeased(lane, "$7")} AND NOT (${lane}.owner = $4 AND $8::bigint[] IS NOT NULL AND NOT ${lane}.id = ANY($8))`;
+	`${isLeased(lane, "$4")} AND NOT (${lane}.owner = $3 AND $5::bigint[] IS NOT NULL AND NOT ${lane}.id = ANY($5))`;
 
 /**
  * SQL that tells whether another lane of a lane's person is leased at its destination: one of events with less trust,
@@ -91,6 +90,44 @@ const nextDue = `(
  * leases; their settlements are refused. https://www.postgresql.org/docs/current/wal-async-commit.html
  */
 const withoutSync = "set_config('synchronous_commit', 'off', true)";
+
+/**
+ * SQL that locks the next lanes that are ready and meet a condition, `most` at most. A transaction passes its own locks, so
+ * the condition leaves out the lanes of earlier tables.
+ * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
+ */
+const nextReady = (reservedOnly: boolean, order: string, most: string, condition = "true") => `(
+	SELECT id, ctid AS version, rank, turn FROM eventferry.lane
+	WHERE destination = $1 AND NOT asleep AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${condition}
+	AND NOT (${isTaken("lane")}) AND NOT (trusted AND ${isPersonLeased}) AND NOT id = ANY($2::bigint[])
+	AND EXISTS (SELECT FROM eventferry.owner WHERE id = $3)
+	AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $6)
+	ORDER BY ${order} LIMIT ${most} FOR UPDATE SKIP LOCKED
+)`;
+const notIn = (table: string) => `NOT id = ANY(ARRAY(SELECT id FROM ${table}))`;
+
+/**
+ * Returns SQL that leases `$10` lanes by rank, and locks one more, to see whether there is one. With `isLongestDue`, leases
+ * `$11` by rank first, and then `$12` by waiting. Reads what most leases show, unless the lane has changed since the
+ * statement began.
+ */
+const leaseLanes = (reservedOnly: boolean, isLongestDue: boolean) => `WITH ${
+	isLongestDue
+		? `first AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$11::integer")},
+longest AS MATERIALIZED ${nextReady(reservedOnly, "turn", "$12::integer", notIn("first"))},`
+		: ""
+} others AS MATERIALIZED ${nextReady(reservedOnly, "rank, turn", "$10::integer + 1", isLongestDue ? `${notIn("first")} AND ${notIn("longest")}` : "true")},
+leased AS (
+	UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $3, leased_until = $7 FROM (
+		${isLongestDue ? "SELECT * FROM first UNION ALL SELECT * FROM longest UNION ALL" : ""}
+		(SELECT * FROM others ORDER BY rank, turn LIMIT $10)
+	) AS chosen WHERE lane.id = chosen.id RETURNING lane.*, version
+) SELECT ${withoutSync}, hold, (SELECT count(*) FROM others) > $10 AS is_more, ${nextDue} AS next_at, leased.id, leased.lease,
+	leased.person, leased.rank, leased.turn, leased.done, leased.attempts, leased.unreadable, leased.failing_since,
+	leased.requests, leased.shown, shows.*
+FROM eventferry.destination LEFT JOIN leased ON true
+LEFT JOIN LATERAL ${readFirst("leased", "least($8::integer, leased.shown)", "NOT $9::boolean AND leased.shown IS NULL")} AS shows ON true
+WHERE destination.id = $1`;
 
 /** Makes the leases. Each belongs to an owner, a process that shows by beats that it lives; see owners.ts. */
 export function createLeases({ database, destinations, owner }: Shared) {
@@ -128,73 +165,47 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		);
 
 	/**
-	 * Locks and leases lanes; a later statement reads their deliveries. Locks one more, to see whether there is one. Starts
-	 * at `after`: an index keeps the old entries of updated rows until vacuum, so a scan from the start would pass all lanes
-	 * that were leased lately. https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
+	 * Leases lanes: several by rank, then one by waiting, and so on. Within a statement, all by waiting but the first come
+	 * before the rest by rank.
 	 */
-	async function lease(run: Run, destination: number, request: TakeRequest, wanted: Wanted, own: Own): Promise<Found> {
-		const { reservedOnly, hold, holding } = request;
-		const { lanes, isLongest, after } = wanted;
-		const [order, isAfter] = isLongest ? ["turn", "turn > $6"] : ["rank, turn", "(rank, turn) > ($10::integer, $6)"];
-		const rows = await run(
-			`WITH chosen AS (
-				SELECT id, rank, turn FROM eventferry.lane
-				WHERE destination = $1 AND NOT asleep AND ${reservedOnly ? "reserved" : "NOT behind"} AND ${isAfter}
-				AND NOT (${isTaken("lane")})
-				AND NOT (trusted AND ${isPersonLeased}) AND NOT id = ANY($2::bigint[])
-				AND EXISTS (SELECT FROM eventferry.owner WHERE id = $4)
-				AND EXISTS (SELECT FROM eventferry.destination WHERE id = $1 AND hold IS NOT DISTINCT FROM $5)
-				ORDER BY ${order} LIMIT $3::integer + 1 FOR UPDATE SKIP LOCKED
-			), leased AS (
-				UPDATE eventferry.lane SET state = 'leased', lease = lease + 1, owner = $4, leased_until = $9
-				FROM (SELECT id AS chosen_id FROM chosen ORDER BY ${order} LIMIT $3) AS t WHERE lane.id = chosen_id RETURNING lane.*
-			) SELECT ${withoutSync}, destination.hold, (SELECT count(*) FROM chosen) > $3 AS is_more, ${nextDue} AS next_at, leased.*
-			FROM eventferry.destination LEFT JOIN leased ON true WHERE destination.id = $1`,
-			[
-				destination,
-				holding,
-				lanes,
-				owner.id,
-				hold === undefined ? null : storable(hold),
-				after.turn,
-				owner.knownTo,
-				own.held,
-				request.now + request.leaseMs,
-				...(isLongest ? [] : [after.rank]),
-			],
-		);
-		const given = rows.flatMap((row) => (row.id === null ? [] : givenOf(row)));
+	async function leaseReady(run: Run, destination: number, request: TakeRequest, own: Own): Promise<Found> {
+		const { lanes, deliveries, isMixed, served, reservedOnly, hold, holding } = request;
+		const isLongest = (index: number) => tillLongest(served + index) === 0;
+		const byWaiting = Array.from({ length: lanes }, (_, index) => index).filter(isLongest).length;
+		const atFirst = Math.min(lanes, tillLongest(served));
+		const rows = await run(leaseLanes(reservedOnly, byWaiting > 0), [
+			destination,
+			holding,
+			owner.id,
+			owner.knownTo,
+			own.held,
+			hold === undefined ? null : storable(hold),
+			request.now + request.leaseMs,
+			deliveries,
+			isMixed === true,
+			...(byWaiting > 0 ? [lanes - atFirst - byWaiting, atFirst, byWaiting] : [lanes]),
+		]);
+		const left = rows
+			.flatMap((row) => (row.id === null ? [] : givenOf(row)))
+			.sort((a, b) => a.rank - b.rank || a.turn - b.turn);
+		const given: Given[] = [];
+		while (left.length > 0) {
+			const place = isLongest(given.length) ? left.indexOf(left.reduce((a, b) => (b.turn < a.turn ? b : a))) : 0;
+			given.push(...left.splice(place, 1));
+		}
 		return {
-			given: given.sort((a, b) => (isLongest ? 0 : a.rank - b.rank) || a.turn - b.turn),
+			given,
 			isMore: rows[0]?.is_more === true,
 			hold: optionalText(rows[0]?.hold),
 			nextAt: optionalNumber(rows[0]?.next_at),
 		};
 	}
 
-	/** Leases lanes in order: several by rank, then one by waiting, and so on. */
-	async function leaseAll(run: Run, destination: number, request: TakeRequest, own: Own): Promise<Found> {
-		const all: Found = { given: [], isMore: false, hold: undefined, nextAt: undefined };
-		const last = { byRank: beforeAll, byWaiting: beforeAll };
-		while (all.given.length < request.lanes) {
-			const byRank = tillLongest(request.served + all.given.length);
-			const isLongest = byRank === 0;
-			const by = isLongest ? "byWaiting" : "byRank";
-			const lanes = Math.min(isLongest ? 1 : byRank, request.lanes - all.given.length);
-			const { given, ...rest } = await lease(run, destination, request, { lanes, isLongest, after: last[by] }, own);
-			Object.assign(all, rest);
-			all.given.push(...given);
-			if (given.length < lanes) break;
-			last[by] = given.at(-1) ?? beforeAll;
-		}
-		return all;
-	}
-
 	/** Leases lanes, those first whose wait is over. */
 	async function leaseDue(run: Run, destination: number, request: TakeRequest, takes: Takes, own: Own): Promise<Found> {
 		const isDue = takes.wakeAt <= request.now || own.overdue.length > 0;
 		if (isDue) tellAtCommit(wakeUp(run, destination, request, own));
-		const found = await leaseAll(run, destination, request, own);
+		const found = await leaseReady(run, destination, request, own);
 		takes.wakeAt = found.nextAt ?? Number.POSITIVE_INFINITY;
 		const left = request.lanes - found.given.length;
 		if (isDue || left === 0 || takes.wakeAt > request.now) return found;
@@ -216,35 +227,30 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return new Set(rows.map(({ id }) => Number(id)));
 	}
 
-	/** Reads the bodies of leased lanes, and what is known of their people. Only the owner of a lease removes deliveries. */
-	async function read(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
+	/** Reads what a statement that leased lanes could not show of them. Only the owner of a lease removes deliveries. */
+	async function readOthers(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
 		const { deliveries, isMixed } = request;
 		const shownOf = ({ done, shown }: Given): Shown => ({
 			done,
 			most: Math.min(deliveries, shown ?? deliveries),
 			endsAlone: !isMixed && shown === undefined,
 		});
-		const values = (some: readonly Given[]) => [
+		const found = new Map(
+			given.map((lane) => [lane.id, { known: lane.known, bodies: firstBodies(lane.first, shownOf(lane)) }]),
+		);
+		const others = given.filter(({ id }) => found.get(id)?.bodies === undefined);
+		if (others.length === 0) return found;
+		const further = await run(readLeading, [
 			destination,
 			...columns(
-				some,
+				others,
 				"id",
 				"done",
 				(lane) => shownOf(lane).most,
 				(lane) => shownOf(lane).endsAlone,
 				"person",
 			),
-		];
-		if (given.length === 0) return new Map<number, { known: unknown; bodies: string[] }>();
-		const rows = new Map((await run(readFirst, values(given))).map((row) => [Number(row.lane), row]));
-		const found = new Map(
-			given.map((lane) => {
-				const row = rows.get(lane.id);
-				return [lane.id, { known: row?.known, bodies: row && firstBodies(row, shownOf(lane)) }];
-			}),
-		);
-		const others = given.filter(({ id }) => found.get(id)?.bodies === undefined);
-		const further = others.length > 0 ? await run(readLeading, values(others)) : [];
+		]);
 		for (const row of further) found.set(Number(row.lane), { known: row.known, bodies: linesOf(row.bodies) });
 		return found;
 	}
@@ -275,7 +281,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
 			const found = await leaseDue(run, destination, request, takes, own);
 			const [rows, earns] = await Promise.all([
-				read(run, destination, found.given, request),
+				readOthers(run, destination, found.given, request),
 				earning(run, found.given),
 			]);
 			return { ...found, rows, earns };

@@ -1,19 +1,17 @@
 import { settledLane } from "../lane.ts";
 import type { Settled, Settlement } from "../lease.ts";
-import { knownFreshMs } from "../limits.ts";
 import { columns, type Run, tellAtCommit } from "./connection.ts";
 import type { End, Ends } from "./ends.ts";
-import { type LockedLane, lockedLaneOf, lockOrder, updateLanes } from "./lanes.ts";
+import { type LockedLane, lockedLaneOf, updateLanes } from "./lanes.ts";
 import { link } from "./links.ts";
+import { createDeliveredSettling, lockLeased, onKnown } from "./settle-delivered.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
 const remember = (run: Run, known: readonly { lane: LockedLane; value: string; now: number }[]) =>
 	run(
 		`INSERT INTO eventferry.known (destination, person, value, used_at)
-		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[])
-		ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = excluded.used_at
-		WHERE known.value <> excluded.value OR abs(known.used_at - excluded.used_at) > ${knownFreshMs}`,
+		SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[]) ${onKnown}`,
 		columns(
 			known,
 			({ lane }) => lane.destination,
@@ -35,14 +33,12 @@ function released(lane: LockedLane, settlement: Settlement): LockedLane {
  * added in between, https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED.
  */
 export function createSettling({ database, counters, owner }: Shared, { read, end }: Ends) {
-	/** Records the outcomes of several leases; returns the states of their lanes. */
-	return (settlements: readonly Settlement[]): Promise<Settled[]> =>
-		database.transaction(async (run) => {
-			const locking = run(
-				`SELECT * FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
-				ORDER BY ${lockOrder} FOR UPDATE`,
-				[settlements.map(({ lease }) => lease.lane), owner.id],
-			);
+	const settleDelivered = createDeliveredSettling({ database, owner });
+
+	async function settleAny(settlements: readonly Settlement[]): Promise<Settled[]> {
+		if (settlements.length === 0) return [];
+		return database.transaction(async (run) => {
+			const locking = run(lockLeased("*"), [settlements.map(({ lease }) => lease.lane), owner.id]);
 			const counted = settlements.map(({ lease, ended }): [number, number] => [lease.lane, ended?.count ?? 0]);
 			const most = Map.groupBy(counted, ([id]) => id);
 			const reading = read(
@@ -86,4 +82,16 @@ export function createSettling({ database, counters, owner }: Shared, { read, en
 			);
 			return settlements.map((settlement) => states.get(settlement) ?? "lost");
 		});
+	}
+
+	/** Records the outcomes of several leases; returns the states of their lanes. A failure is of those that it concerns. */
+	return async (settlements: readonly Settlement[]): Promise<(Settled | Promise<Settled>)[]> => {
+		const delivered = await settleDelivered(settlements);
+		const others = settlements.filter((each) => !delivered.has(each));
+		const settling = settleAny(others);
+		await Promise.allSettled([settling]);
+		return settlements.map(
+			(each) => delivered.get(each) ?? settling.then((states) => states[others.indexOf(each)] ?? "lost"),
+		);
+	};
 }

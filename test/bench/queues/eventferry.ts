@@ -4,7 +4,7 @@ import { type Deliver, type Job, payload, type Queue } from "./queue.ts";
 
 const destination = { site: "site", name: "crisp" };
 const takers = 4;
-const lanes = 100;
+const lanes = 250;
 
 async function add(outbox: Outbox, jobs: Job[]): Promise<void> {
 	const events = jobs.map((job): NewEvent => {

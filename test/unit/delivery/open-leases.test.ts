@@ -98,17 +98,20 @@ describe("the open leases of a shared store", () => {
 		expect(openLeases.room(false)).toBe(0);
 	});
 
-	it("include eight ahead while more lanes are ready, of which four are leased at a time", () => {
-		expect(openLeases.room(false, true)).toBe(12);
-		add(12);
-		const [first] = begin();
+	it("include sixteen ahead while more lanes are ready, of which eight are leased at a time", () => {
+		expect(openLeases.room(false, true)).toBe(20);
+		add(20);
+		begin();
 		expect(openLeases.room(false, true)).toBe(0);
-		for (const each of openLeases.all().slice(1, 4)) each.stage = "settling";
+		for (const each of openLeases.all().slice(0, 7)) {
+			openLeases.remove(each);
+			begin();
+		}
+		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([9, 0]);
+		const [next] = openLeases.all();
+		if (next) openLeases.remove(next);
 		begin();
-		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([5, 0]);
-		if (first) first.stage = "settling";
-		begin();
-		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([4, 4]);
+		expect([openLeases.ahead(), openLeases.room(false, true)]).toEqual([8, 8]);
 	});
 
 	it("include none ahead beside a probe", () => {

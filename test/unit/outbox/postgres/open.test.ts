@@ -528,6 +528,28 @@ describe("the PostgreSQL outbox", () => {
 			expect((await first().stats()).destinations[0]).toMatchObject({ owed: 0, lanes: 0, delivered: 300 });
 		});
 
+		it("leaves nothing of a bundle that several destinations have been delivered at once", async () => {
+			const names = ["crisp", "helpcrunch", "vibetrace"];
+			const events = Array.from({ length: 200 }, (_, index) => ({
+				...event(`person ${index % 50}`, String(index)),
+				destinations: names,
+			}));
+			await appended(first(), ...events);
+			const delivered = { count: 1, ending: { kind: "delivered" } } as const;
+			async function work(outbox: Outbox, index: number): Promise<number> {
+				const destination = { site: "site", name: names[index] ?? "" };
+				for (let sum = 0; ; ) {
+					const { leases } = await outbox.take({ ...everything, destination, deliveries: 1, now: 0, leaseMs: 60_000 });
+					if (leases.length === 0) return sum;
+					await Promise.all(leases.map((lease) => outbox.settle({ lease, now: 0, ended: delivered })));
+					sum += leases.length;
+				}
+			}
+			expect(await Promise.all(outboxes.map(work))).toEqual([200, 200, 200]);
+			const left = "SELECT (SELECT count(*) FROM eventferry.bundle) + (SELECT count(*) FROM eventferry.owing) AS left";
+			expect(await cluster.run(left, url.slice(url.lastIndexOf("/") + 1))).toEqual([{ left: "0" }]);
+		});
+
 		it("keeps a person's events in the order of acknowledgement, whichever process accepted them", async () => {
 			const bodies = Array.from({ length: 60 }, (_, index) => String(index));
 			for (const [index, body] of bodies.entries()) {
