@@ -40,7 +40,7 @@ const minified = (module, more) =>
 		compress: { ...compress, ...more },
 		mangle: { properties: { regex: internal, builtins: true } },
 	});
-/** Plugin that minifies what terser has minified, which saves the tracker 1.5 % after Brotli, and `adopt` nothing. */
+/** Plugin that minifies the output of terser once more. After Brotli this saves 1.5 % of the tracker, and nothing of `adopt`. */
 const minifiedAgain = (module, preamble) => ({
 	name: "minify-again",
 	renderChunk(code) {

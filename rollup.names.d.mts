@@ -7,7 +7,7 @@ export declare const readVariables: (code: string) => {
 	names: string[];
 	/** Places of the script that name a variable, in order. */
 	places: { variable: number }[];
-	/** For each variable the ones that need another name. */
+	/** Indexes of the variables that must have another name, for each variable. */
 	rivals: number[][];
 	text: (names: readonly string[]) => string;
 };

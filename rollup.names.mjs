@@ -3,15 +3,15 @@ import { readFileSync } from "node:fs";
 import { analyze } from "eslint-scope";
 import { parseAst } from "rollup/parseAst";
 
-/** File with the names that `npm run names` has found, by bundle. */
+/** File with the names that `npm run names` has found: for each bundle the hash of its code (`of`), and a name for each variable. */
 export const namesFile = "rollup.names.json";
 
-/** Identifies a bundle's code. Rollup may have ended it with a line break. */
+/** Returns the hash of a bundle's code, without the line break with which Rollup may end it. */
 export const hashOf = (code) => createHash("sha256").update(code.trimEnd()).digest("hex").slice(0, 16);
 
 /**
- * Lists the keys of properties `key: variable` and `variable` of object literals and patterns, by the place of the
- * variable. Gives each node the `range` that the analysis of scopes needs.
+ * Finds the keys of properties such as `key: variable` or `variable`, in object literals and patterns, by the place of
+ * the variable in the code. Gives each node the `range` that eslint-scope needs.
  */
 function keysOf(node, found = new Map()) {
 	if (node?.type) node.range = [node.start, node.end];
@@ -24,8 +24,8 @@ function keysOf(node, found = new Map()) {
 }
 
 /**
- * Finds the variables of a script and all places that name them. `text(names)` is the script with other names. Two
- * variables are `rivals` if somewhere both are in sight, so that they need different names.
+ * Finds the variables of a script and all places that name them. `text(names)` returns the script with other names. Two
+ * variables are `rivals` if a scope needs both, so that they must have different names.
  */
 export function readVariables(code) {
 	const ast = parseAst(code);
@@ -34,12 +34,12 @@ export function readVariables(code) {
 	for (const scope of analyze(ast, { ecmaVersion: 2022, sourceType: "script" }).scopes) {
 		if (scope.type === "global") continue;
 		for (const { name, identifiers, references } of scope.variables) {
-			// A function that never names its `arguments` has them all the same.
+			// `arguments` is declared nowhere, and keeps its name.
 			if (identifiers.length === 0) continue;
-			const inSight = new Set([scope]);
-			for (const { from } of references) for (let at = from; at !== scope; at = at.upper) inSight.add(at);
+			const neededIn = new Set([scope]);
+			for (const { from } of references) for (let at = from; at !== scope; at = at.upper) neededIn.add(at);
 			const starts = [...identifiers, ...references.map(({ identifier }) => identifier)].map(({ start }) => start);
-			variables.push({ name, inSight, starts: [...new Set(starts)].toSorted((a, b) => a - b) });
+			variables.push({ name, neededIn, starts: [...new Set(starts)].toSorted((a, b) => a - b) });
 		}
 	}
 	variables.sort((a, b) => a.starts[0] - b.starts[0]);
@@ -60,22 +60,24 @@ export function readVariables(code) {
 				return between[index] + (key === undefined || key === name ? name : `${key}:${name}`);
 			})
 			.join("") + rest;
-	const rivals = variables.map(({ inSight }, variable) =>
-		variables.flatMap((other, index) => (index !== variable && !other.inSight.isDisjointFrom(inSight) ? [index] : [])),
+	const rivals = variables.map(({ neededIn }, variable) =>
+		variables.flatMap((other, index) =>
+			index !== variable && !other.neededIn.isDisjointFrom(neededIn) ? [index] : [],
+		),
 	);
 	return { names: variables.map(({ name }) => name), places, rivals, text };
 }
 
 /**
- * Plugin that gives the variables of a bundle shorter names after Brotli than a minifier does, which cannot try them out.
- * They are only for the code that they were found for: any other keeps the minifier's.
+ * Plugin that gives the variables of a bundle the names from `npm run names`, which compress better than the minifier's.
+ * If the code has changed since they were found, it keeps the minifier's names.
  */
 export const named = (bundle) => ({
 	name: "named",
 	renderChunk(code) {
 		const found = JSON.parse(readFileSync(namesFile, "utf8"))[bundle];
 		if (found?.of !== hashOf(code)) {
-			this.warn(`${namesFile} has no names for ${bundle} as it is now: \`npm run names\` finds some`);
+			this.warn(`${namesFile} has no names for the present code of ${bundle}: run \`npm run names\``);
 			return null;
 		}
 		const { text, places } = readVariables(code);

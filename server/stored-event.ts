@@ -10,15 +10,15 @@ export interface StoredEvent {
 	/** Time of acceptance by the proxy's clock, ms since the epoch. */
 	receivedAt: number;
 	/**
-	 * Changes that the site's rules make at some destinations, by name, or at all of the event's ({@link everywhere}). The
-	 * event itself stays as it was captured.
+	 * Changes that the site's rules make, by the name of the destination; under `*` if all of the event's destinations get
+	 * the same. The event itself stays as it was captured.
 	 */
 	ruled?: Readonly<Record<string, Ruled>> | undefined;
 	/** True for an event that may be merged with its neighbours. Set only while it is planned for one destination. */
 	digest?: true | undefined;
 }
 
-/** Key of changes at all destinations of an event, in place of their names. */
+/** Key of changes that are the same at all destinations of an event, in place of the destinations' names. */
 export const everywhere = "*";
 
 /** Changes that a site's rules make to an event at one destination. */

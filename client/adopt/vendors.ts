@@ -23,7 +23,7 @@ const objectOf = (value: Anything): Anything => (Object(value) === value && !val
 /** Returns an e-mail. False for anything else, such as its hash. */
 const readEmail = (value: Anything): string | false => /^\s*[^\s@]+@[^\s@]+\s*$/.test(value) && value;
 
-/** Lists the innermost lists: pages nest the arguments of Crisp's calls too little, down to none. */
+/** Lists the innermost lists. Pages nest the arguments of Crisp's calls less than documented, or not at all. */
 const innermost = (list: Anything, found: Call[] = []): Call[] => {
 	if (list?.[0]?.map) list.forEach((each: Anything) => innermost(each, found));
 	else found.push(list ?? "");

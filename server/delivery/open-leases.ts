@@ -16,7 +16,7 @@ const retriedMost = underWayMost / 2;
 const unsettledMost = 2 * concurrency;
 /** Maximum number of lanes leased before their requests may begin, so that none waits for a take. */
 const aheadMost = 4;
-/** Maximum from a shared store, where a take costs the same for several lanes. 0 while others may be short of lanes. */
+/** The same for a shared store, where a take of several lanes costs little more. 0 while other proxies may lack lanes. */
 const aheadMostShared = 16;
 
 export type OpenLeases = ReturnType<typeof createOpenLeases>;

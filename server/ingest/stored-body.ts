@@ -28,7 +28,7 @@ function encoded(text: string): Buffer {
 
 const closing = Buffer.from("}");
 const ruledBytes = new WeakMap<object, Buffer>();
-/** Encodes what rules make of an event, with the end of its body. Events of one kind have the same object. */
+/** Encodes the changes by rules, and the end of the body, once for each object: events of one kind share it. */
 function encodedRuled(ruled: NonNullable<StoredEvent["ruled"]>): Buffer {
 	const known = ruledBytes.get(ruled);
 	if (known) return known;

@@ -23,7 +23,7 @@ export interface Routed {
 	exceptions?: Readonly<Record<string, Partial<Delivery>>> | undefined;
 }
 
-/** Returns a delivery as it is at one destination. Each field is named, which takes a fraction of the time of a spread. */
+/** Returns a delivery as it is at one destination. Naming each field takes a fraction of the time of a spread. */
 const deliveryAt = (
 	{ place, rank, reserved, trusted, alone, lapses, earns }: Delivery,
 	own: Partial<Delivery>,

@@ -55,7 +55,7 @@ const isSameTerm = (a: Term, b: Claim) =>
 	a.destination === b.destination;
 
 const texts = new WeakMap<Exceptions, string>();
-/** Returns exceptions as JSON. Events of one kind have the same object. */
+/** Returns exceptions as JSON, once for each object: events of one kind share it. */
 function textOf(exceptions: Exceptions): string {
 	const text = texts.get(exceptions) ?? JSON.stringify(exceptions);
 	texts.set(exceptions, text);

@@ -50,9 +50,9 @@ interface Sending {
 /** Events of one kind, which rules treat alike. */
 interface Kind {
 	sendings: readonly Sending[];
-	/** Routes of untrusted and trusted events that every sending is for. */
+	/** Routes of untrusted and of trusted events that go to all of the kind's destinations. */
 	whole: readonly EventRoute[];
-	/** Routes of all other events, by the sendings that are for them. */
+	/** Routes of all other events, by trust and by the sendings that they get. */
 	parts: Map<string, EventRoute>;
 }
 
@@ -106,8 +106,8 @@ function exceptionOf({ place, type, rank, ruled, earns }: Sending, captured: Eve
 	};
 }
 
-/** Says changes that are the same at all of several destinations once, as they are stored with each event. */
-function shortened(ruled: Record<string, Ruled>, destinations: number): Record<string, Ruled> {
+/** Joins changes that are equal at all of several destinations, as they are stored with each event. */
+function joined(ruled: Record<string, Ruled>, destinations: number): Record<string, Ruled> {
 	const [first, ...others] = Object.values(ruled);
 	const text = JSON.stringify(first);
 	const isSame = others.length === destinations - 1 && others.every((each) => JSON.stringify(each) === text);
@@ -126,7 +126,7 @@ function routeOf(sendings: readonly Sending[], captured: Event["type"], trusted:
 	return {
 		destinations: sendings.map(({ place }) => place.name),
 		skipped: [],
-		ruled: isEmpty(ruled) ? undefined : shortened(ruled, sendings.length),
+		ruled: isEmpty(ruled) ? undefined : joined(ruled, sendings.length),
 		exceptions: isEmpty(exceptions) ? undefined : exceptions,
 	};
 }
@@ -145,7 +145,7 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 	const isAboutOrders = ({ name }: Place) =>
 		rules.some(({ as, to }) => as === "confirmation" && to?.includes(name) !== false);
 	const ordersOnce = new Set(places.filter(isAboutOrders));
-	/** Kinds by the names of their events, by type and tracker. Keys are texts at hand, as a text put together is hashed anew. */
+	/** Kinds by type and tracker, and by name. Names have a map of their own, as a joined text would be hashed for each event. */
 	const kinds = new Map<string, Map<string, Kind>>();
 	let remembered = 0;
 	const shared = new Map<string, EventRoute>();
@@ -172,7 +172,7 @@ export function createRouting(rules: readonly Rule[], places: readonly Addressed
 		return kind;
 	}
 
-	/** Makes a route, or finds the same one: ingest compares and encodes it faster if events share it. */
+	/** Makes a route, or returns an equal one made before: ingest compares and encodes routes that events share faster. */
 	function sharedRoute(sendings: readonly Sending[], type: Event["type"], trusted: boolean): EventRoute {
 		const route = routeOf(sendings, type, trusted);
 		const text = JSON.stringify(route);

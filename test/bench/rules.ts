@@ -21,10 +21,10 @@ const fifty: Rule[] = Array.from({ length: 10 }, (_, place): Rule[] => [
 	{ event: "search", to: ["crisp"], digest: true },
 ]).flat();
 
-/** Number of batches in one measurement, and of those that are under way together. */
+/** Number of batches in one measurement, and of batches under way at once. */
 const [batches, atOnce] = [64, 32];
-/** Number of pairs of measurements a round. */
-const pairs = 40;
+/** Number of pairs of measurements in a round, and of pairs that only warm up before the first. */
+const [pairs, warmUps] = [40, 4];
 
 /** Starts ingest of a site with these rules, on a new SQLite file. */
 async function startIngest(rules: Rule[], destinations: number) {
@@ -54,7 +54,7 @@ async function startIngest(rules: Rule[], destinations: number) {
 
 type Side = Awaited<ReturnType<typeof startIngest>>;
 
-/** Returns the CPU time an event, in µs, of parsing, checking, routing, storing and fan-out, in all threads. */
+/** Measures the CPU time for an event, µs, of parsing, checking, routing, storing and fan-out, in all threads. */
 async function cpuOf({ outbox, site, ingest, nextBatch }: Side): Promise<number> {
 	const before = process.cpuUsage();
 	const headers = { ...browserHeaders };
@@ -73,13 +73,13 @@ async function cpuOf({ outbox, site, ingest, nextBatch }: Side): Promise<number>
 }
 
 /**
- * Ingest of a site with 50 rules ÷ ingest without rules, in turn and without HTTP, which would cost both the same: by far
- * the larger part of what differs is seen, and the least of what other work on the machine adds.
+ * Compares the ingest of a site with 50 rules with ingest without rules. Measures them in turn, so that other work on the
+ * machine costs both alike, and leaves out HTTP, beside which the difference would be small.
  */
 export async function rules({ rounds, destinations }: Settings): Promise<Result[]> {
 	const [ruled, plain] = [await startIngest(fifty, destinations), await startIngest([], destinations)];
 	const [ours, theirs]: [number[], number[]] = [[], []];
-	for (let pair = -4; pair < rounds * pairs; pair += 1) {
+	for (let pair = -warmUps; pair < rounds * pairs; pair += 1) {
 		const [first, second] = pair % 2 === 0 ? [ruled, plain] : [plain, ruled];
 		const [one, other] = [await cpuOf(first), await cpuOf(second)];
 		if (pair < 0) continue;

@@ -4,7 +4,7 @@ import type { Delivery } from "./outcome.ts";
 
 const at = 0;
 
-/** Makes the deliveries of a person's events: L is a login, U an update, V browsing, P a purchase, B one of the backend. */
+/** Makes the deliveries of a person's events: L is a login, U an update, V browsing, P a purchase, B the backend's purchase. */
 function dayOf(person: string, events: string): Delivery[] {
 	const types = { L: "login", U: "update", V: "track", P: "confirmation", B: "confirmation" } as const;
 	return [...events].map((letter, n) => {
@@ -31,7 +31,7 @@ describe("the bounds of a day's requests", () => {
 	])("are %s", (_, events, requests, most) => {
 		const bound = boundsOf(dayOf("ada", events), new Set(), requests);
 		expect(bound("events", "purchases")).toBe(most);
-		// A bound may be too high by what a request less would deliver in part, and is never too low.
+		// A bound may count a part of the events that one request more would deliver, and is never too low.
 		expect(boundsOf(dayOf("ada", events), new Set(), 2)("events", "purchases")).toBeLessThan(most);
 	});
 
@@ -39,7 +39,7 @@ describe("the bounds of a day's requests", () => {
 		expect(boundsOf(dayOf("ada", "VVP"), new Set(["ada"]), 3)("events", "purchases")).toBe(3);
 	});
 
-	it("choose the people whom a request delivers most of", () => {
+	it("choose the people with the most deliveries for a request", () => {
 		const people = [...dayOf("ada", "VVVVVVVV"), ...dayOf("bob", "VVVV"), ...dayOf("eve", "P")];
 		const bound = boundsOf(people, new Set(), 3);
 		expect(bound("events", "purchases")).toBe(8);

@@ -1,6 +1,6 @@
 import type { Delivery } from "./outcome.ts";
 
-/** What a person's requests may deliver. */
+/** Choice of a person's events that are delivered, and its cost. */
 interface Way {
 	/** Number of requests. */
 	cost: number;
@@ -13,8 +13,8 @@ type Goal = "events" | "purchases";
 const isPurchase = ({ entry }: Delivery) => entry.type === "confirmation";
 
 /**
- * Lists the ways to serve the leading events of one sender's lane once: browsing as one digest, what changes custom data as
- * one update before it, both anew after each purchase. The name of a profile is counted by `waysOf`.
+ * Lists the ways to deliver the leading events of a lane when it is served once. Before each purchase, changes of custom
+ * data are one update, and browsing is one digest. Requests that set the name of a profile are counted by `waysOf`.
  */
 function waysOfLane(lane: readonly Delivery[]): Way[] {
 	const ways: Way[] = [{ cost: 0, events: 0, purchases: 0 }];
@@ -40,7 +40,7 @@ function waysOfLane(lane: readonly Delivery[]): Way[] {
 	return ways;
 }
 
-/** Lists the ways to serve a person, the best for each cost. Somebody unknown costs a refused request and a creation first. */
+/** Lists the best ways to serve a person, by cost and purchases. Unknown people cost a refused request and a creation first. */
 function waysOf(deliveries: readonly Delivery[], isKnown: boolean): Way[] {
 	const lane = (trusted: boolean) => waysOfLane(deliveries.filter(({ entry }) => (entry.trusted ?? false) === trusted));
 	const best = new Map<string, Way>();
@@ -48,7 +48,7 @@ function waysOf(deliveries: readonly Delivery[], isKnown: boolean): Way[] {
 	for (const own of lane(true)) {
 		for (const other of others) {
 			if (own.events + other.events === 0) continue;
-			// The creation holds the name of somebody unknown.
+			// The creation sets the name of an unknown person. A known person's name takes an update.
 			const first = isKnown ? Number(other.events > 0) : 2;
 			const way = {
 				cost: first + own.cost + other.cost,
@@ -62,7 +62,7 @@ function waysOf(deliveries: readonly Delivery[], isKnown: boolean): Way[] {
 	return [...best.values()];
 }
 
-/** Minimum of a convex function between 0 and `to`. */
+/** Finds the minimum of a convex function between 0 and `to`. */
 function minimum(to: number, valueAt: (at: number) => number): number {
 	let [from, end] = [0, to];
 	for (let step = 0; step < 40; step += 1) {
@@ -74,14 +74,14 @@ function minimum(to: number, valueAt: (at: number) => number): number {
 }
 
 /**
- * Bounds what a number of requests can deliver of a day. Everybody is served once, at its end, by somebody who knows the
- * whole day and chooses whom to serve, so that no order in which people are served during the day delivers more.
+ * Bounds the deliveries that a number of requests allows in a day. Assumes that everybody is served once, at midnight, by
+ * somebody who knows the whole day and chooses whom to serve: no order of service during the day delivers more.
  */
 export function boundsOf(deliveries: readonly Delivery[], known: ReadonlySet<string>, requests: number) {
 	const people = [...Map.groupBy(deliveries, ({ entry }) => entry.accepted.person)].map(([person, own]) =>
 		waysOf(own, known.has(person)),
 	);
-	/** Highest number of one kind, of which at least some of the other kind: by the dual of the choice, a true bound. */
+	/** Returns an upper bound on deliveries of one kind, with at least some of the other kind, by Lagrangian duality. */
 	return (goal: Goal, other: Goal, atLeast = 0): number => {
 		const reachAt = (price: number, worth: number) =>
 			people.reduce(
@@ -91,7 +91,7 @@ export function boundsOf(deliveries: readonly Delivery[], known: ReadonlySet<str
 			);
 		const byPrice = (worth: number) => minimum(100 + 10 * worth, (price) => reachAt(price, worth));
 		const bound = atLeast === 0 ? byPrice(0) : minimum(100, byPrice);
-		// What is lost by rounding does not make a bound too low.
+		// Rounding errors must not make a bound too low.
 		return Math.max(0, Math.floor(bound + 1e-6));
 	};
 }

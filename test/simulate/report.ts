@@ -106,7 +106,7 @@ ${table(
 
 type Arithmetic = Pick<ReportInput, "deliveries" | "budgets" | "knownToCrisp">;
 
-/** Compares what the day's requests delivered with what they could have delivered at best. */
+/** Compares the deliveries of the day with the bounds of its requests. */
 function theArithmetic({ deliveries, budgets, knownToCrisp }: Arithmetic): string {
 	const own = deliveries.filter(({ destination }) => destination === "crisp");
 	const wanted = own.filter(({ outcome }) => outcome.kind !== "discarded");
@@ -124,20 +124,20 @@ function theArithmetic({ deliveries, budgets, knownToCrisp }: Arithmetic): strin
 	const isTooMuch = withPurchases < 0.4 * own.length;
 	const ofEvents = (count: number) => share(count, own.length);
 	const ofPurchases = (count: number) => share(Math.min(count, purchases.length), purchases.length);
-	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the browsing of a person that waits to a digest (\`digest\`). ${number(people.size)} people have something for Crisp, and ${number(unknown)} of them are unknown there. Somebody known costs an update and a digest, somebody unknown a refused request and a creation more, and each purchase one: Crisp's profiles are created without custom data, so an update follows each creation.
+	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the waiting browsing of a person into a digest (\`digest\`). ${number(people.size)} people have something for Crisp, and ${number(unknown)} of them are unknown there. A known person costs an update and a digest. An unknown person costs a refused request and a creation more; the update remains, as Crisp creates profiles without custom data. Each purchase costs one request more.
 
-What ${number(admitted)} requests can deliver at most, if everybody were served once, at midnight, by somebody who knew the whole day and chose whom to serve:
+The most that ${number(admitted)} requests could deliver, if everybody were served once, at midnight, by somebody who knew the whole day and chose whom to serve, and the deliveries of this day:
 
 ${table(
 	["", "events", "purchases"],
 	[
 		["as many events as possible", ofEvents(most("events", "purchases")), "any"],
 		["as many purchases as possible", "any", ofPurchases(most("purchases", "events"))],
-		["90 % of the purchases", ofEvents(withPurchases), "90 %"],
-		["40 % of the events", "40 %", ofPurchases(most("purchases", "events", 0.4 * own.length))],
+		["with 90 % of the purchases", ofEvents(withPurchases), "90 %"],
+		["with 40 % of the events", "40 %", ofPurchases(most("purchases", "events", 0.4 * own.length))],
 		["**delivered**", ofEvents(wanted.filter(isDelivered).length), ofPurchases(purchases.filter(isDelivered).length)],
 	],
-)}${isTooMuch ? "So 40 % of the events and 90 % of the purchases are out of reach together. " : ""}Purchases go first, and less than the bound is reached, because nothing is delayed: at night requests are plenty and events go one by one, and in the evening most purchases come, each with the person's earlier events before it. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day, of those that came from browsers first ${purchasesOf(false)}.`;
+)}${isTooMuch ? "So no order of service delivers 40 % of the events and 90 % of the purchases together. " : ""}Purchases go first. The proxy stays below these bounds because it delays nothing: at night, when requests are plenty, events go one by one; most purchases come in the evening, each behind the person's earlier events. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day; of those that a browser told first, ${purchasesOf(false)}.`;
 }
 
 function theRanks({ deliveries, budgets, knownToCrisp }: ReportInput): string {

@@ -1,7 +1,7 @@
 /**
- * Finds names for the variables of the bundles with which they are smaller after Brotli, by trying: renames one variable
- * after another, and keeps what is no larger, or hardly. `npm run names -- --seconds 600` takes 10 min for each bundle. It goes on
- * from the names that it has found for the same code before.
+ * Searches names for the variables of the bundles that make the bundles smaller after Brotli. Renames one variable after
+ * another, and keeps a name unless it makes the bundle larger. Begins with the names found before for the same code.
+ * `npm run names -- --seconds 600` takes 10 min for each bundle.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -13,7 +13,7 @@ import { hashOf, namesFile, readVariables } from "../../rollup.names.mjs";
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const letters = [..."etnraiolsducpwfygmhvbkSLMTxEIjNRACDKPUqzBJZFGHOQVWXY$_"];
 
-/** Builds a bundle up to the plugin that gives it its names. */
+/** Builds a bundle in which the variables have the minifier's names. */
 async function buildWithoutNames(bundle: string): Promise<string> {
 	const { options } = await loadConfigFile("rollup.config.mjs", {});
 	const entry = options.find(({ output }) => output.some(({ file }) => file === bundle));
@@ -24,8 +24,8 @@ async function buildWithoutNames(bundle: string): Promise<string> {
 }
 
 /**
- * Swaps two names among a variable, those of its rivals that have the new name, their rivals that have the old one, and so
- * on, so that no two variables in sight of each other end up with the same name.
+ * Gives a variable a new name. Its rivals with the new name get the old one, their rivals with the old name get the new
+ * one, and so on, so that no two rivals end up with the same name.
  */
 export function swapped(
 	names: readonly string[],
@@ -44,7 +44,7 @@ export function swapped(
 
 type Found = Record<string, { of: string; names: string }>;
 
-/** Searches for `seconds` for each bundle, and writes what it has found. */
+/** Searches for a number of seconds for each bundle, and writes the names to the file. */
 async function search(seconds: number): Promise<void> {
 	const known: Found = JSON.parse(readFileSync(namesFile, "utf8"));
 	for (const bundle of Object.keys(known)) {
@@ -64,7 +64,7 @@ async function search(seconds: number): Promise<void> {
 			if (name === names[variable]) continue;
 			const tried = swapped(names, rivals, variable, name);
 			const after = size(tried);
-			// A step back now and then leads out of dead ends.
+			// A slightly larger bundle is kept now and then: it leads out of dead ends.
 			if (after > bytes && (after > best + 2 || Math.random() > 0.02)) continue;
 			[bytes, names] = [after, tried];
 			if (bytes < best) print(`${bundle}: ${bytes} B`);

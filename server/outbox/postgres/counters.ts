@@ -4,10 +4,10 @@ import type { Owner } from "./owners.ts";
 /** Number of rows of each counter. A process uses one, so that processes do not wait for each other to count. */
 const slots = 16;
 
-/** Returns the row of each counter that a process uses. */
+/** Returns the number of the row that a process uses of each counter. */
 export const slotOf = ({ id }: Pick<Owner, "id">): number => id % slots;
 
-/** SQL by which counted values are added to counters. */
+/** SQL that adds inserted values to the counters that exist. */
 export const onCounted =
 	"ON CONFLICT (site, destination, name, slot) DO UPDATE SET value = counter.value + excluded.value";
 

@@ -52,10 +52,10 @@ const readBytes = 65_536;
 const smallBytes = 8_192;
 
 /**
- * Returns SQL for a table of what most leases show, at a fraction of the cost of `readLeading`: the next body, if it takes
- * a request of its own; else all of its bundle, if that is small. The number `single` is the place of that body in the
- * bundle, and `bodies` is null if it takes `readLeading` to tell. The table is empty unless `lane` is locked at the
- * version that the statement sees: otherwise the entries may be out of date.
+ * Returns SQL for a table with the bodies that most leases show, at a fraction of the cost of `readLeading`: the next body
+ * if it takes a request of its own (`single` is its place in the bundle), else its whole bundle if that is small. `bodies`
+ * is null if only `readLeading` can tell. The table is empty if `lane` was changed after the statement began: the entries
+ * may then be out of date.
  */
 export const readFirst = (lane: string, most: string, endsAlone: string) => `(
 	SELECT known.value AS known, head.deliveries, single,

@@ -10,7 +10,8 @@ interface Gathering {
 
 /**
  * Makes a queue that works off items in groups: items that arrive during one group form the next, and share its
- * transaction and its sync of the disk. The weights of a group add up to `most` at most.
+ * transaction and its sync of the disk. The weights of a group add up to `most` at most. `work` resolves to a result, or
+ * the promise of one, for each item.
  */
 export function createGroupCommit<Item, Result>(
 	work: (items: Item[]) => Promise<(Result | Promise<Result>)[]>,

@@ -61,18 +61,18 @@ interface Found {
 interface Own {
 	/** Leases that have run out. */
 	overdue: [lane: number, number: number][];
-	/** Lanes that this process has leased, if others that the store has as leased by it are free: their answer was lost. */
+	/** Lanes that this process has leased, after an answer was lost: all others that the store has as leased by it are free. */
 	held: number[] | undefined;
 }
 
-/** Returns SQL that tells whether a lane is leased, other than by a lease that this process has lost. */
+/** Returns SQL that tells whether a lane is leased. A lease of this process whose answer was lost does not count. */
 const isTaken = (lane: string) =>
 	`${isLeased(lane, "$4")} AND NOT (${lane}.owner = $3 AND $5::bigint[] IS NOT NULL AND NOT ${lane}.id = ANY($5))`;
 
 /**
- * SQL that tells whether another lane of a lane's person is leased at its destination: one of events with less trust,
- * from before the lane was made. The fan-out that makes a lane locks the person's others first, so none is leased later.
- * No EXISTS, which PostgreSQL may answer by reading every leased lane first.
+ * SQL that tells whether another lane of the person is leased at the destination: an older one, of less trusted events.
+ * Fan-out locks a person's lanes before it makes another, so none of them is leased later. There is no EXISTS, which
+ * PostgreSQL may answer by reading every leased lane first.
  */
 const isPersonLeased = `coalesce((
 	SELECT true FROM eventferry.lane AS other WHERE other.destination = lane.destination AND other.person = lane.person
@@ -92,9 +92,9 @@ const nextDue = `(
 const withoutSync = "set_config('synchronous_commit', 'off', true)";
 
 /**
- * SQL that locks the next lanes that are ready and meet a condition, `most` at most. A transaction passes its own locks, so
- * the condition leaves out the lanes of earlier tables.
- * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE has SKIP LOCKED.
+ * Returns SQL that locks the next ready lanes that meet a condition, `most` at most. SKIP LOCKED does not skip the locks
+ * of the same transaction, so the condition leaves out the lanes of earlier tables.
+ * https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
  */
 const nextReady = (reservedOnly: boolean, order: string, most: string, condition = "true") => `(
 	SELECT id, ctid AS version, rank, turn FROM eventferry.lane
@@ -107,9 +107,9 @@ const nextReady = (reservedOnly: boolean, order: string, most: string, condition
 const notIn = (table: string) => `NOT id = ANY(ARRAY(SELECT id FROM ${table}))`;
 
 /**
- * Returns SQL that leases `$10` lanes by rank, and locks one more, to see whether there is one. With `isLongestDue`, leases
- * `$11` by rank first, and then `$12` by waiting. Reads what most leases show, unless the lane has changed since the
- * statement began.
+ * Returns SQL that leases lanes and reads the bodies that most leases show. It leases `$10` lanes by rank, and locks one
+ * more, to see whether there is one. With `isLongestDue` it leases `$11` by rank and `$12` by waiting before these. Bodies
+ * of a lane that has changed since the statement began are not read.
  */
 const leaseLanes = (reservedOnly: boolean, isLongestDue: boolean) => `WITH ${
 	isLongestDue
@@ -165,8 +165,8 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		);
 
 	/**
-	 * Leases lanes: several by rank, then one by waiting, and so on. Within a statement, all by waiting but the first come
-	 * before the rest by rank.
+	 * Leases ready lanes: several by rank, then one by waiting, and so on. The statement chooses the lanes by rank up to the
+	 * first by waiting, then all by waiting, and then the rest by rank.
 	 */
 	async function leaseReady(run: Run, destination: number, request: TakeRequest, own: Own): Promise<Found> {
 		const { lanes, deliveries, isMixed, served, reservedOnly, hold, holding } = request;
@@ -201,7 +201,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		};
 	}
 
-	/** Leases lanes, those first whose wait is over. */
+	/** Leases lanes, after making those ready whose wait is over. */
 	async function leaseDue(run: Run, destination: number, request: TakeRequest, takes: Takes, own: Own): Promise<Found> {
 		const isDue = takes.wakeAt <= request.now || own.overdue.length > 0;
 		if (isDue) tellAtCommit(wakeUp(run, destination, request, own));
@@ -220,15 +220,18 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		return { ...later, given: [...found.given, ...later.given] };
 	}
 
-	/** Finds the lanes for whose people an event worth a profile waits, among those whose leases are narrowed. */
+	/** Finds the lanes with narrowed leases for whose people an event worth a profile waits. */
 	async function earning(run: Run, given: readonly Given[]): Promise<ReadonlySet<number>> {
 		const narrowed = given.filter(({ shown }) => shown !== undefined);
 		const rows = narrowed.length > 0 ? await run(selectEarning, [narrowed.map(({ id }) => id)]) : [];
 		return new Set(rows.map(({ id }) => Number(id)));
 	}
 
-	/** Reads what a statement that leased lanes could not show of them. Only the owner of a lease removes deliveries. */
-	async function readOthers(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
+	/**
+	 * Returns the bodies that leases show. Reads those that the leasing statement has not read: nobody else can remove
+	 * deliveries of a leased lane.
+	 */
+	async function bodiesOf(run: Run, destination: number, given: readonly Given[], request: TakeRequest) {
 		const { deliveries, isMixed } = request;
 		const shownOf = ({ done, shown }: Given): Shown => ({
 			done,
@@ -281,7 +284,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		const { given, isMore, hold, nextAt, rows, earns } = await database.connection(async (run) => {
 			const found = await leaseDue(run, destination, request, takes, own);
 			const [rows, earns] = await Promise.all([
-				readOthers(run, destination, found.given, request),
+				bodiesOf(run, destination, found.given, request),
 				earning(run, found.given),
 			]);
 			return { ...found, rows, earns };
@@ -354,7 +357,7 @@ export function createLeases({ database, destinations, owner }: Shared) {
 		/** Gives up all leases, when this process stops. */
 		leave: () => giveBack([...open].map(([lane, { number }]) => ({ lane, number }))),
 
-		/** Tells whether lanes may be leased by this process only in the store. The next take of theirs leases them again. */
+		/** Tells whether the store may have leases of this process that it does not know of. The next take frees their lanes. */
 		mayHaveLost: (): boolean => [...takes.values()].some(isInDoubt),
 	};
 }

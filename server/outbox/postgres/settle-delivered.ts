@@ -7,23 +7,24 @@ import { lockOrder } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
 
-/** SQL that locks those of the lanes `$1` that owner `$2` has leased, and reads columns of them. */
+/** Returns SQL that locks the lanes among `$1` that owner `$2` has leased, and reads columns of them. */
 export const lockLeased = (read: string) =>
 	`SELECT ${read} FROM eventferry.lane WHERE id = ANY($1::bigint[]) AND state = 'leased' AND owner = $2
 	ORDER BY ${lockOrder} FOR UPDATE`;
 
-/** SQL by which what is known of a person replaces what was known before. */
+/** SQL that replaces the stored knowledge of a person, unless it is the same and was used lately. */
 export const onKnown = `ON CONFLICT (destination, person) DO UPDATE SET value = excluded.value, used_at = excluded.used_at
 	WHERE known.value <> excluded.value OR abs(known.used_at - excluded.used_at) > ${knownFreshMs}`;
 
-/** SQL for a lane's first entry behind another one. */
+/** Returns SQL for a lane's first entry behind another one. */
 const entryBehind = (id: string) =>
 	`SELECT * FROM eventferry.entry WHERE entry.lane = lane.id AND entry.id > ${id} ORDER BY entry.id LIMIT 1`;
 
 /**
- * SQL that ends the first delivery of each locked lane as delivered, with all that follows from it. In `leased`, `ahead` is
- * the next delivery, packed, and `stays` tells that it is of the same entry. Leaves a lane alone if more must be read: to
- * find its new rank, or to arrange the person's other lanes. Rows of `owing` are locked in order, against deadlocks.
+ * SQL that ends the first delivery of each locked lane as delivered, and changes every row that depends on it. In `leased`,
+ * `ahead` is the next delivery, packed, and `stays` is true if it belongs to the same entry. Lanes whose new rank takes
+ * more reads, or after which the person's other lanes must be arranged, are left alone (not `is_plain`). Rows of `owing`
+ * are locked in order, against deadlocks.
  */
 const settle = `WITH leased AS MATERIALIZED (
 	SELECT lane.id, lane.lease, destination, person, behind, done, rank, moves, t.known, now, head.id AS entry, head.batch, head.place,
@@ -93,8 +94,8 @@ const isPlain = ({ ended, failed, postponedTo, awaitedTo, leftOut, aliases }: Se
 	!(failed || postponedTo || awaitedTo !== undefined || leftOut || aliases?.length);
 
 /**
- * Makes the settlement of leases whose first delivery was delivered, which most are. It goes to the database and back
- * once: the lanes are locked, and a later statement reads and writes all. Resolves to the states of the lanes, without
+ * Makes the function that settles leases of one delivered event, as most are. It sends two statements to the database at
+ * once: the first locks the lanes, the second reads and writes all else. Resolves to the states of the lanes, except
  * those that were left alone.
  */
 export function createDeliveredSettling({ database, owner }: Pick<Shared, "database" | "owner">) {

@@ -84,7 +84,7 @@ export function createSettling({ database, counters, owner }: Shared, { read, en
 		});
 	}
 
-	/** Records the outcomes of several leases; returns the states of their lanes. A failure is of those that it concerns. */
+	/** Records the outcomes of several leases; returns the states of their lanes. Those stored first stand if the others fail. */
 	return async (settlements: readonly Settlement[]): Promise<(Settled | Promise<Settled>)[]> => {
 		const delivered = await settleDelivered(settlements);
 		const others = settlements.filter((each) => !delivered.has(each));

@@ -27,8 +27,9 @@ export interface CrispKnown extends AddressedKnown {
 	segments?: { all: string[]; at: number } | undefined;
 }
 
-/** Creation of a profile, and what is known after its refusal if it is to be tried once more, without attributes. */
+/** Request that creates a profile. */
 interface Creation extends PlannedRequest {
+	/** Knowledge of the person after a refusal, with which the profile is created without attributes. */
 	ifRefused?: CrispKnown & Known;
 }
 
@@ -145,8 +146,8 @@ export function createCrispConnector(config: CrispConfig): Connector {
 	}
 
 	/**
-	 * Plans the creation of a profile, with the fields and segments that the lane's first updates would send next: custom
-	 * data has no place in it.
+	 * Plans the creation of a profile, with the fields and segments that the lane's leading updates set. Crisp takes custom
+	 * data only afterwards.
 	 */
 	function planCreate(events: Lane, known: CrispKnown, now: number): Plan {
 		const [{ event }] = events;
@@ -155,7 +156,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		const { attributes, labels } = leadingUpdates(events, { label: "segments" });
 		const fields = Object.entries(attributePaths(attributes).paths).filter(([path]) => !path.startsWith("data."));
 		const name = nameAhead(events);
-		// The second try has no attributes, as a faulty one may be the cause. The next update is then refused instead.
+		// The second try has no attributes, as one of them may be at fault: the update that sets it is then refused instead.
 		const isBare = known.bareFor === event.id;
 		const given = isBare ? {} : { ...Object.fromEntries(fields), ...(name && { "person.nickname": name }) };
 		const segments = isBare ? [] : labels;
