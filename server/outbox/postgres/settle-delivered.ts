@@ -23,7 +23,8 @@ const entryBehind = (id: string) =>
 /**
  * SQL that ends the first delivery of each locked lane as delivered, with all that follows from it. In `leased`, `ahead` is
  * the next delivery, packed, and `stays` tells that it is of the same entry. Leaves a lane alone if more must be read: to
- * find its new rank, or to arrange the person's other lanes. Rows of `owing` are locked in order, against deadlocks.
+ * find its new rank, or to arrange the person's other lanes. Rows of `owing` are locked in order, and before those of
+ * `counter`, as everywhere: else two transactions could wait for each other.
  */
 const settle = `WITH leased AS MATERIALIZED (
 	SELECT lane.id, lane.lease, destination, person, behind, done, rank, moves, t.known, now, head.id AS entry, head.batch, head.place,
@@ -76,7 +77,8 @@ remembered AS (
 ),
 counted AS (
 	INSERT INTO eventferry.counter SELECT site, destination.name, figure.name, $7::integer, value FROM (
-		SELECT destination, count(*) AS events, count(*) FILTER (WHERE ahead IS NULL) AS lanes FROM plain GROUP BY destination
+		SELECT destination, count(*) AS events, count(*) FILTER (WHERE ahead IS NULL) AS lanes
+		FROM plain CROSS JOIN (SELECT count(*) FROM still) AS locked GROUP BY destination
 	) AS ended JOIN eventferry.destination ON destination.id = ended.destination
 	CROSS JOIN LATERAL (VALUES ('delivered', events), ('lanes', -lanes), ('owed', -events)) AS figure (name, value)
 	WHERE value <> 0 ORDER BY 1, 2, 3 ${onCounted}
