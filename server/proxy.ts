@@ -72,6 +72,12 @@ export interface EventProxy {
 export function createProxy(config: Config | CheckedConfig): EventProxy {
 	if (!supportsNode(process.versions.node)) throw new UnsupportedNodeError(process.versions.node);
 	const checked = checkConfig(config);
+	const { store, maxStoreBytes } = checked;
+	return createProxyOn(checked, () => openOutbox(storeUrl(store), { maxBytes: maxStoreBytes }));
+}
+
+/** Makes a proxy of a checked configuration, as {@link createProxy} does. `openStore` opens its store at the start. */
+export function createProxyOn(checked: CheckedConfig, openStore: () => Promise<Outbox>): EventProxy {
 	const { adminToken, sandbox, rateLimit } = checked;
 	const log = createLog(checked.logLevel, { hide: hiding(checked) });
 	const steady = steadyClock(Date.now, () => performance.now());
@@ -148,7 +154,7 @@ export function createProxy(config: Config | CheckedConfig): EventProxy {
 	});
 
 	async function open(): Promise<(graceMs: number) => Promise<void>> {
-		const opened = await run(checked, { accounts, observers, log, now: steady });
+		const opened = await run(checked, { accounts, observers, log, now: steady, openStore });
 		running = opened;
 		inFlight.resume();
 		return async (graceMs) => {
@@ -168,6 +174,7 @@ interface Parts {
 	observers: Observers;
 	log: Logger;
 	now(): number;
+	openStore(): Promise<Outbox>;
 }
 
 /** The open store, and the running destinations. */
@@ -179,9 +186,9 @@ interface Running {
 }
 
 /** Opens the store, starts a dispatcher for each account, and starts sweeping. */
-async function run({ store, maxStoreBytes, sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
+async function run({ sandbox }: CheckedConfig, parts: Parts): Promise<Running> {
 	const { accounts, observers, log } = parts;
-	const outbox = await openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
+	const outbox = await parts.openStore();
 	const now = outbox.now ?? parts.now;
 	outbox.onDiscarded(observers.activity.discarded);
 	outbox.onFault((message) => observers.logFault(message, {}));

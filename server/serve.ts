@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { loadConfig } from "./config/config.ts";
+import type { Router } from "express";
+import type { CheckedConfig } from "./config/config.ts";
 import { currentDestination } from "./destinations/call.ts";
 import { placeOf } from "./destinations/clean.ts";
 import { boundConnections } from "./http/connections.ts";
@@ -10,7 +11,9 @@ import { inTurn } from "./http/in-turn.ts";
 import { hiding } from "./observe/hiding.ts";
 import { createLog } from "./observe/log.ts";
 import { createFaultLog, kindOfError } from "./observe/notice-log.ts";
-import { createProxy } from "./proxy.ts";
+import { collectOnce } from "./outbox/collect.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import { createProxyOn } from "./proxy.ts";
 import { createApp } from "./router.ts";
 
 /** Time for requests under way to finish after SIGTERM, ms. Container runtimes kill after 10 s. */
@@ -31,42 +34,26 @@ const patience = {
 	connectionsCheckingInterval: 2_000,
 };
 
-interface ServeOptions {
-	file: string | undefined;
-	overrides: Record<string, unknown>;
-	sandbox: boolean;
-}
-
-/** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
-async function sandboxSetup(overrides: Record<string, unknown>) {
-	const [{ startSandbox }, { sandboxPage, sandboxWords }] = await Promise.all([
-		import("./sandbox/index.ts"),
-		import("./sandbox/page.ts"),
-	]);
-	const sandbox = await startSandbox();
-	const accounts = Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]);
-	const config = await loadConfig({
-		file: false,
-		accounts: false,
-		defaults: { store: "sqlite:./eventferry-sandbox.db", logLevel: "warn", sites: [{ writeKey: "site_sandbox" }] },
-		overrides: { ...overrides, sandbox: true, ...Object.fromEntries(accounts) },
-	}).catch(async (error) => {
-		await sandbox.stop();
-		throw error;
-	});
-	const page = sandboxPage({ sandbox, writeKey: config.sites[0]?.writeKey ?? "" });
-	return { config, routers: [page], words: sandboxWords, stop: () => sandbox.stop() };
+/** Parts of `eventferry serve` that the command prepares. */
+export interface Setup {
+	config: CheckedConfig;
+	/** The configuration's store, which is being opened. */
+	opening: Promise<Outbox>;
+	/** Resolves with the signal to stop. */
+	stopped: Promise<unknown>;
+	/** Routers to serve before the proxy's. */
+	routers: Router[];
+	/** Text for stderr about the proxy at a URL, once it listens. */
+	words(url: string): string;
+	/** Ends what was started for the proxy. */
+	stop(): Promise<void>;
 }
 
 /**
- * Runs `eventferry serve`: listens, prints one line on stdout, and delivers until SIGTERM or SIGINT. Then stops
- * listening, finishes the requests under way, closes the store, and resolves to 0.
+ * Listens, prints one line on stdout, and delivers until the signal to stop. Then stops listening, finishes the requests
+ * under way, closes the store, and resolves to 0.
  */
-export async function serve({ file, overrides, sandbox }: ServeOptions): Promise<number> {
-	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
-	const { config, routers, words, stop } = sandbox
-		? await sandboxSetup(overrides)
-		: { config: await loadConfig({ file, overrides }), routers: [], words: () => "", stop: async () => {} };
+export async function serve({ config, opening, stopped, routers, words, stop }: Setup): Promise<number> {
 	const log = createLog(config.logLevel, { hide: hiding(config) });
 	// Guard (SECURITY.md): unhandled-errors
 	process.on("uncaughtException", (error) => {
@@ -79,7 +66,7 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		log.fatal({ err: error }, "stopped by an error that nobody handled; accepted events are on disk");
 		process.exit(1);
 	});
-	const proxy = createProxy(config);
+	const proxy = createProxyOn(config, () => opening);
 	try {
 		await proxy.start();
 		const logFault = createFaultLog(log, Date.now);
@@ -97,6 +84,7 @@ export async function serve({ file, overrides, sandbox }: ServeOptions): Promise
 		const url = `http://${host}:${port}`;
 		process.stdout.write(`eventferry listening on ${url}\n`);
 		process.stderr.write(words(url));
+		collectOnce();
 
 		await stopped;
 		const closed = once(server, "close");

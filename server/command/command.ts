@@ -1,9 +1,13 @@
 import { parseArgs } from "node:util";
+import { listed } from "../../shared/listed.ts";
 import { providerNames } from "../providers/registry.ts";
 import { didYouMean } from "./nearest.ts";
 import { wrapped } from "./print.ts";
 
-const names = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(providerNames);
+const names = listed(providerNames, "or");
+
+/** Name of the file of variables that `init` writes by default. */
+export const environmentFile = "eventferry.env";
 
 /** Options of all commands; each command lists those it takes. `value` is the placeholder in help texts. */
 const options = {
@@ -18,7 +22,7 @@ const options = {
 	wait: { type: "boolean", help: "then wait for the first event of a page" },
 	origin: { type: "string", multiple: true, value: "URL", help: "an origin of your pages; repeat it for more" },
 	"write-key": { type: "string", value: "KEY", help: "your site's name in its pages; default by its origin" },
-	file: { type: "string", value: "FILE", help: "the file to write; default eventferry.env" },
+	file: { type: "string", value: "FILE", help: `the file to write; default ${environmentFile}` },
 	live: { type: "boolean", help: "ask each provider whether it accepts the credentials" },
 	url: { type: "string", value: "URL", help: "address of the proxy; default http://127.0.0.1:8788" },
 	email: { type: "string", value: "E", help: "the person's e-mail" },
@@ -73,13 +77,13 @@ export class CommandError extends Error {
 /** Ends the process after Ctrl+C, with 128 and the number of SIGINT, as shells do. */
 export const interrupt = (): never => process.exit(130);
 
-/** Explains a command line that cannot be parsed. `optionsOf` returns the options of a command. */
-function reasonOf(cause: unknown, args: string[], optionsOf: OptionsOf): string {
+/** Explains a command line that cannot be parsed. `optionsOf` finds the options of a command. */
+async function reasonOf(cause: unknown, args: string[], optionsOf: OptionsOf): Promise<string> {
 	// Node's second sentence is advice on arguments that begin with a dash.
 	const [reason = ""] = cause instanceof Error ? cause.message.split(". ") : [];
 	const { positionals } = parseArgs({ args, options, allowPositionals: true, strict: false });
 	const [, unknown] = /^Unknown option '(-[^']*)'/.exec(reason) ?? [];
-	const known = optionsOf(positionals[0]);
+	const known = await optionsOf(positionals[0]);
 	const meant =
 		unknown === undefined
 			? ""
@@ -90,19 +94,19 @@ function reasonOf(cause: unknown, args: string[], optionsOf: OptionsOf): string 
 	return `${reason}${meant || ":"} see eventferry ${known ? `${positionals[0]} ` : ""}--help`;
 }
 
-type OptionsOf = (command: string | undefined) => readonly Option[] | undefined;
+type OptionsOf = (command: string | undefined) => Promise<readonly Option[] | undefined>;
 
-/** Parses a command line. `optionsOf` returns the options of a command, if there is one. Throws {@link UsageError}. */
-export function parseArguments(args: string[], optionsOf: OptionsOf) {
+/** Parses a command line. `optionsOf` finds the options of a command, if there is one. Rejects with {@link UsageError}. */
+export async function parseArguments(args: string[], optionsOf: OptionsOf) {
 	try {
 		const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
 		return { ...values, command: positionals[0], operands: positionals.slice(1) };
 	} catch (cause) {
-		throw new UsageError(reasonOf(cause, args, optionsOf), { cause });
+		throw new UsageError(await reasonOf(cause, args, optionsOf), { cause });
 	}
 }
 
-export type Arguments = ReturnType<typeof parseArguments>;
+export type Arguments = Awaited<ReturnType<typeof parseArguments>>;
 
 /** Throws {@link UsageError} for an option or an argument that the command does not take. */
 export function checkArguments({ name, options: own, maxOperands = 0 }: Command, given: Arguments): void {

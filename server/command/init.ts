@@ -1,17 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
+import { listed } from "../../shared/listed.ts";
 import { ConfigError, checkConfig, credentialVariables, readOwn } from "../config/config.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { readScript } from "../http/snippet-file.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
-import { type Arguments, type Command, CommandError, UsageError } from "./command.ts";
+import { type Arguments, type Command, CommandError, environmentFile, UsageError } from "./command.ts";
 import { canAsk, question } from "./consent.ts";
 import { proxyUrl } from "./operator.ts";
 import { err, out, outJson } from "./print.ts";
 import { integrityOf, snippetTags } from "./tag.ts";
 
-/** Name of the file of variables by default. */
-export const environmentFile = "eventferry.env";
 const isModule = (file: string) => file.endsWith(".mjs");
 
 /** A site to write into a configuration, with new keys. */
@@ -23,8 +22,9 @@ interface NewSite {
 	adminToken: string;
 }
 
-const titles = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(
+const titles = listed(
 	providerNames.map((name) => definitions[name].title),
+	"or",
 );
 
 const environmentOf = ({ writeKey, origins, serverKey, identitySecret, adminToken }: NewSite) => `\

@@ -33,9 +33,14 @@ export interface Column<Row> {
 	value(row: Row): string | number | undefined;
 }
 
-const number = new Intl.NumberFormat("en-US");
+/** Formats numbers with commas. Made at its first use, as it takes 3 ms, and `serve` never comes to it. */
+let number: Intl.NumberFormat | undefined;
+const grouped = (value: number): string => {
+	number ??= new Intl.NumberFormat("en-US");
+	return number.format(value);
+};
 const cell = (value: string | number | undefined, width: number) =>
-	typeof value === "number" ? number.format(value).padStart(width) : cut(visible(value ?? ""), width).padEnd(width);
+	typeof value === "number" ? grouped(value).padStart(width) : cut(visible(value ?? ""), width).padEnd(width);
 
 /** Formats rows under titles, with columns two spaces apart and numbers aligned right. */
 export function table<Row>(columns: Column<Row>[], rows: Row[], { titles = true } = {}): string {
@@ -58,14 +63,14 @@ export function duration(ms: number): string {
 		[60_000, "min"],
 		[1_000, "s"],
 	] as const) {
-		if (ms >= unit) return `${number.format(Math.floor(ms / unit))} ${name}`;
+		if (ms >= unit) return `${grouped(Math.floor(ms / unit))} ${name}`;
 	}
 	return `${Math.max(0, Math.round(ms))} ms`;
 }
 
 /** Formats a count with its noun: `1 dead letter`, `1,200 dead letters`. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
-	`${number.format(count)} ${count === 1 ? one : many}`;
+	`${grouped(count)} ${count === 1 ? one : many}`;
 
 /** Wraps words at 78 columns, indented by two spaces, and by `more` further spaces from the second line on. */
 export function wrapped(words: readonly string[], more = 0): string {

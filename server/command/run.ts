@@ -1,51 +1,49 @@
 import { readFileSync } from "node:fs";
+import { listed } from "../../shared/listed.ts";
 import { ConfigError } from "../config/config.ts";
 import { StoreOpenError } from "../outbox/outbox.ts";
 import { definitions, providerNames } from "../providers/registry.ts";
 import { version } from "../version.ts";
-import { backupCommand } from "./backup.ts";
-import { checkCommand } from "./check.ts";
 import {
 	briefOf,
 	type Command,
 	CommandError,
 	checkArguments,
+	environmentFile,
 	helpOf,
 	interrupt,
 	parseArguments,
 	UsageError,
 } from "./command.ts";
-import { deadLettersCommand } from "./dead-letters.ts";
-import { explainCommand } from "./explain.ts";
-import { environmentFile, initCommand } from "./init.ts";
-import { journalCommand } from "./journal.ts";
-import { migrateCommand } from "./migrate.ts";
 import { didYouMean } from "./nearest.ts";
 import { err, out, outJson } from "./print.ts";
-import { sendCommand } from "./send.ts";
-import { serveCommand, serveExamples, variablesHelp } from "./serve.ts";
-import { snippetCommand } from "./snippet.ts";
-import { statsCommand } from "./stats.ts";
 
-const commands: Command[] = [
-	initCommand,
-	serveCommand,
-	checkCommand,
-	snippetCommand,
-	sendCommand,
-	explainCommand,
-	deadLettersCommand,
-	journalCommand,
-	statsCommand,
-	migrateCommand,
-	backupCommand,
-];
+/** Commands, each loaded when it is run: `serve` needs neither the time nor the memory of the others. */
+const commands: Record<string, () => Promise<Command>> = {
+	init: async () => (await import("./init.ts")).initCommand,
+	serve: async () => (await import("./serve.ts")).serveCommand,
+	check: async () => (await import("./check.ts")).checkCommand,
+	snippet: async () => (await import("./snippet.ts")).snippetCommand,
+	send: async () => (await import("./send.ts")).sendCommand,
+	explain: async () => (await import("./explain.ts")).explainCommand,
+	deadletters: async () => (await import("./dead-letters.ts")).deadLettersCommand,
+	journal: async () => (await import("./journal.ts")).journalCommand,
+	stats: async () => (await import("./stats.ts")).statsCommand,
+	migrate: async () => (await import("./migrate.ts")).migrateCommand,
+	backup: async () => (await import("./backup.ts")).backupCommand,
+};
 
-const titles = new Intl.ListFormat("en-GB").format(providerNames.map((name) => definitions[name].title));
+const titles = listed(
+	providerNames.map((name) => definitions[name].title),
+	"and",
+);
 
-const usage = `eventferry carries your website's events to ${titles}.
+async function usage(): Promise<string> {
+	const { serveExamples, variablesHelp } = await import("./serve.ts");
+	const all = await Promise.all(Object.values(commands).map((load) => load()));
+	return `eventferry carries your website's events to ${titles}.
 
-${commands.map(briefOf).join("")}
+${all.map(briefOf).join("")}
   eventferry COMMAND --help
       its options, with examples
   eventferry --version
@@ -55,17 +53,17 @@ ${variablesHelp}
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 after Ctrl+C
 (serve ends in order then, with 0).
 `;
+}
 
-const findCommand = (name: string | undefined) => commands.find((each) => each.name === name);
+async function findCommand(name: string | undefined): Promise<Command | undefined> {
+	return name !== undefined && Object.hasOwn(commands, name) ? commands[name]?.() : undefined;
+}
 
-function commandOf(name: string | undefined): Command {
-	const command = findCommand(name);
+async function commandOf(name: string | undefined): Promise<Command> {
+	const command = await findCommand(name);
 	if (command) return command;
 	if (name === undefined) throw new UsageError("which command? see eventferry --help");
-	const meant = didYouMean(
-		name,
-		commands.map((each) => each.name),
-	);
+	const meant = didYouMean(name, Object.keys(commands));
 	throw new UsageError(`there is no command "${name}"${meant || ":"} see eventferry --help`);
 }
 
@@ -95,17 +93,17 @@ function explain(error: unknown): string {
 export async function run(args: string[]): Promise<number> {
 	let json = false;
 	try {
-		const given = parseArguments(args, (name) => findCommand(name)?.options);
+		const given = await parseArguments(args, async (name) => (await findCommand(name))?.options);
 		json = given.json ?? false;
 		const isHelp = given.command === "help";
 		const subject = isHelp ? given.operands[0] : given.command;
 		if (given.version) out(`${version}\n`);
-		else if (isHelp || given.help) out(subject === undefined ? usage : helpOf(commandOf(subject)));
+		else if (isHelp || given.help) out(subject === undefined ? await usage() : helpOf(await commandOf(subject)));
 		else {
-			const command = commandOf(given.command);
+			const command = await commandOf(given.command);
 			checkArguments(command, given);
 			// After Ctrl+C `serve` ends in order.
-			if (command !== serveCommand) process.once("SIGINT", interrupt);
+			if (command.name !== "serve") process.once("SIGINT", interrupt);
 			return await command.run(given);
 		}
 		return 0;

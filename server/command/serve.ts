@@ -1,5 +1,6 @@
-import { configVariables, unknownVariables } from "../config/config.ts";
-import { serve } from "../serve.ts";
+import { once } from "node:events";
+import { configVariables, loadConfig, storeUrl, unknownVariables } from "../config/config.ts";
+import { openOutbox } from "../outbox/open.ts";
 import { type Arguments, type Command, UsageError } from "./command.ts";
 import { err, wrapped } from "./print.ts";
 
@@ -25,6 +26,54 @@ export const serveExamples = `Examples:
     CRISP_WEBSITE_ID=… CRISP_IDENTIFIER=… CRISP_KEY=… eventferry serve
 `;
 
+/** Starts the sandbox, and configures a proxy for it. Ignores configuration files and the variables of real accounts. */
+async function sandboxSetup(overrides: Record<string, unknown>) {
+	const [{ startSandbox }, { sandboxPage, sandboxWords }] = await Promise.all([
+		import("../sandbox/index.ts"),
+		import("../sandbox/page.ts"),
+	]);
+	const sandbox = await startSandbox();
+	const accounts = Object.entries(sandbox.destinations).map(([name, account]) => [`sites.0.${name}`, account]);
+	const config = await loadConfig({
+		file: false,
+		accounts: false,
+		defaults: { store: "sqlite:./eventferry-sandbox.db", logLevel: "warn", sites: [{ writeKey: "site_sandbox" }] },
+		overrides: { ...overrides, sandbox: true, ...Object.fromEntries(accounts) },
+	}).catch(async (error) => {
+		await sandbox.stop();
+		throw error;
+	});
+	const page = sandboxPage({ sandbox, writeKey: config.sites[0]?.writeKey ?? "" });
+	return { config, routers: [page], words: sandboxWords, stop: () => sandbox.stop() };
+}
+
+/** Runs the proxy until a signal. The store opens, in its thread, while the other parts of the proxy are loaded. */
+async function serveWith(given: Arguments): Promise<number> {
+	const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+	const overrides = overridesOf(given);
+	const setup = given.sandbox
+		? await sandboxSetup(overrides)
+		: {
+				config: await loadConfig({ file: given.config, overrides }),
+				routers: [],
+				words: () => "",
+				stop: async () => {},
+			};
+	const { store, maxStoreBytes } = setup.config;
+	const opening = openOutbox(storeUrl(store), { maxBytes: maxStoreBytes });
+	// The proxy tells of a failure when it starts.
+	opening.catch(() => {});
+	try {
+		const { serve } = await import("../serve.ts");
+		return await serve({ ...setup, opening, stopped });
+	} finally {
+		await opening.then(
+			(outbox) => outbox.close(),
+			() => {},
+		);
+	}
+}
+
 export const serveCommand: Command = {
 	name: "serve",
 	summary: "starts the proxy; --sandbox needs no credentials",
@@ -39,6 +88,6 @@ ${variablesHelp}`,
 		if (given.sandbox && given.config !== undefined) {
 			throw new UsageError("--sandbox brings its own configuration: leave --config out");
 		}
-		return serve({ file: given.config, overrides: overridesOf(given), sandbox: given.sandbox ?? false });
+		return serveWith(given);
 	},
 };

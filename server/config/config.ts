@@ -55,7 +55,9 @@ const defaultMessage: z.core.$ZodErrorMap = (issue) => {
 /** Checks a configuration and fills in its defaults. Throws a {@link ConfigError} of all mistakes. */
 export function checkConfig(config: unknown, { needsDestination = false } = {}): CheckedConfig {
 	const sandbox = asRecord(config).sandbox === true;
-	const result = configSchema({ sandbox, needsDestination }).safeParse(config, { error: defaultMessage });
+	// Compiling the schema would take longer than its only use.
+	const use = { error: defaultMessage, jitless: true };
+	const result = configSchema({ sandbox, needsDestination }).safeParse(config, use);
 	const placeholders = placeholdersIn(config).map((path) => ({ path, message: placeholderMessage }));
 	if (result.success && placeholders.length === 0) return result.data;
 	const siteCount = sitesIn(config).length;

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { limits } from "../../shared/event.ts";
+import { listed } from "../../shared/listed.ts";
 import { asciiOrigin, isOriginPattern } from "../http/origins.ts";
 import { eventType } from "../providers/event-pattern.ts";
 import { text } from "../providers/options.ts";
@@ -15,8 +16,6 @@ export interface Circumstances {
 	/** Whether a site must have a destination. True for environment and file, where a variable may be forgotten. */
 	needsDestination: boolean;
 }
-
-const either = new Intl.ListFormat("en-GB", { type: "disjunction" });
 
 /** A secret that is sent as `Authorization: Bearer …`, which cannot contain white space. */
 export const bearerToken = (hint: string) =>
@@ -38,7 +37,13 @@ const identitySecret = text("a secret that your backend signs identities with").
 
 const inboundRule = {
 	/** Provider that reports. */
-	from: z.enum(reporterNames, `must be ${either.format(reporterNames.map((name) => `"${name}"`))}`),
+	from: z.enum(
+		reporterNames,
+		`must be ${listed(
+			reporterNames.map((name) => `"${name}"`),
+			"or",
+		)}`,
+	),
 	/** The provider's name for the report, for example `email:track:view` or `customer.new`. */
 	event: text("the provider's name for the report, for example email:track:view"),
 	/** Type of the event. */
@@ -95,7 +100,10 @@ export type SiteSchema = z.ZodObject<ReturnType<typeof siteOptions> & Destinatio
 /** Condition of the checks of a whole site: they run even if an option is wrong, so that all is reported at once. */
 const isObject = ({ value }: { value: unknown }) => typeof value === "object" && value !== null;
 
-const titles = either.format(providerNames.map((name) => definitions[name].title));
+const titles = listed(
+	providerNames.map((name) => definitions[name].title),
+	"or",
+);
 
 /** The schema of a site. */
 export const siteSchema = (circumstances: Circumstances): SiteSchema =>
@@ -118,7 +126,7 @@ export const siteSchema = (circumstances: Circumstances): SiteSchema =>
 					const from = reporterNames.find((name) => name === rule?.from);
 					if (!from || canVerifyHooks(from, site[from])) continue;
 					const secrets = definitions[from].hooks?.secrets.map((secret) => `${from}.${secret}`) ?? [];
-					const message = `needs ${either.format(secrets)}: without it, no web hook of ${definitions[from].title} can be verified`;
+					const message = `needs ${listed(secrets, "or")}: without it, no web hook of ${definitions[from].title} can be verified`;
 					context.addIssue({ code: "custom", path: ["inbound", index, "from"], message });
 				}
 			},

@@ -1,3 +1,4 @@
+import { listed } from "../../shared/listed.ts";
 import { trustsStrangers } from "../http/client-address.ts";
 import { isLoopback } from "../http/loopback.ts";
 import { opaqueOrigin } from "../http/origins.ts";
@@ -14,7 +15,6 @@ import { nameOf } from "./variables.ts";
 const secretLength = 32;
 
 const remedy = "Make one with: openssl rand -hex 32";
-const all = new Intl.ListFormat("en-GB", { type: "conjunction" });
 
 /** Names the options that have the same secret, once for each such secret. */
 function shared(secrets: Secret[], named: (path: string) => string): string[] {
@@ -25,7 +25,7 @@ function shared(secrets: Secret[], named: (path: string) => string): string[] {
 		const names = [...new Set(same.map(({ path }) => named(path)))];
 		return names.length === 1
 			? `${names[0]} has the same secret twice`
-			: `${all.format(names)} are the same secret: whoever knows one has the others. ${remedy}`;
+			: `${listed(names, "and")} are the same secret: whoever knows one has the others. ${remedy}`;
 	});
 }
 
@@ -104,7 +104,10 @@ export function findWarnings(config: CheckedConfig): string[] {
 			const odd = site[name] && isOddName ? (site.attributes ?? []).filter((each) => isOddName(each)) : [];
 			if (odd.length === 0) continue;
 			found.push(
-				`${named(`sites.${index}.attributes`)} names ${all.format(odd.map((each) => JSON.stringify(each)))}: ${title} may refuse it, and it is left out then. Use lowercase letters, digits, _ and -`,
+				`${named(`sites.${index}.attributes`)} names ${listed(
+					odd.map((each) => JSON.stringify(each)),
+					"and",
+				)}: ${title} may refuse it, and it is left out then. Use lowercase letters, digits, _ and -`,
 			);
 		}
 		if (!hasDestination(site)) {

@@ -1,8 +1,7 @@
-import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as z from "zod";
 import { eventSchema } from "../../shared/event.ts";
 import type { IngestSite } from "../ingest/ingest.ts";
-import { nameOfSecret, signToken, tokenReader } from "../ingest/token.ts";
+import { loadJose, nameOfSecret, signToken, tokenReader } from "../ingest/token.ts";
 
 const audience = "eventferry:open";
 /** Default validity of a token. It is long, as e-mails are often opened late. */
@@ -69,7 +68,8 @@ export function openReader(
 	);
 
 	/** Finds the site that a token must be of, by what it says before it is verified: its site, else its secret. */
-	function siteOf(token: string): IngestSite | undefined {
+	async function siteOf(token: string): Promise<IngestSite | undefined> {
+		const { decodeJwt, decodeProtectedHeader } = await loadJose();
 		try {
 			const { site: writeKey } = decodeJwt(token);
 			const { kid } = decodeProtectedHeader(token);
@@ -83,7 +83,7 @@ export function openReader(
 	}
 
 	return async (token) => {
-		const site = token.length > tokenLength ? undefined : siteOf(token);
+		const site = token.length > tokenLength ? undefined : await siteOf(token);
 		const { success, data: open } = claimsSchema.safeParse(site && (await readers.get(site)?.(token)));
 		if (!site || !success) return undefined;
 		const { email, campaign, exp = Number.POSITIVE_INFINITY, nbf = 0 } = open;

@@ -1,11 +1,17 @@
 import { hash } from "node:crypto";
-import { compactVerify, SignJWT } from "jose";
 import { parseJson } from "../http/exact-json.ts";
 
 /** The purpose of a token, its `aud` claim. A token is invalid for any other purpose. */
 export type Audience = "eventferry:identity" | "eventferry:open";
 
 const algorithm = "HS256";
+
+let loading: Promise<typeof import("jose")> | undefined;
+/** Loads jose with the first token, as many proxies never see one. */
+export const loadJose = () => {
+	loading ??= import("jose");
+	return loading;
+};
 
 export interface SignOptions {
 	/** One secret, or several with commas between them, newest first. The newest signs. */
@@ -32,6 +38,7 @@ export async function signToken(
 	const key = Buffer.from(newest.trim());
 	if (key.length === 0) throw new TypeError("secret: is empty: use the proxy's EVENTFERRY_IDENTITY_SECRET");
 	const header = { alg: algorithm, ...(namesSecret && { kid: nameOfSecret(newest.trim()) }) };
+	const { SignJWT } = await loadJose();
 	const token = new SignJWT(claims).setProtectedHeader(header).setAudience(audience).setIssuedAt();
 	if (expiresIn !== undefined) {
 		token.setExpirationTime(typeof expiresIn === "number" ? Math.floor(Date.now() / 1_000 + expiresIn) : expiresIn);
@@ -55,6 +62,7 @@ export function tokenReader(
 		),
 	);
 	return async (token) => {
+		const { compactVerify } = await loadJose();
 		for (const key of await keys) {
 			// Guard (SECURITY.md): token-signature
 			const verified = await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => undefined);

@@ -114,7 +114,9 @@ export function advanceBudget(
 	// A spent window saves up nothing but the next one's first request. Otherwise every window would begin with a burst
 	// and end with a wait, and a provider whose windows begin at other times would see more than it allows.
 	const isSpent = used + granted >= cap;
-	const refillsFrom = isSpent ? Math.max(refilledAt, Math.ceil(until + spareMsOf(windowMs) - 1 / perMs)) : refilledAt;
+	// An attempt that takes nothing puts nothing off.
+	const emptiedAt = granted > 0 ? refilledAt : Math.min(refilledAt, last);
+	const refillsFrom = isSpent ? Math.max(emptiedAt, Math.ceil(until + spareMsOf(windowMs) - 1 / perMs)) : refilledAt;
 	const kept = isSpent ? 0 : tokens - granted;
 	const nextAt = refillsFrom + Math.ceil(Math.max(0, 1 - kept) / perMs);
 	return {

@@ -1,9 +1,8 @@
+import { listed } from "../../shared/listed.ts";
 import type { Rule } from "../config/rule.ts";
 import { setsAttributes } from "../stored-event.ts";
 import { createChoices, effects, type Place } from "./choices.ts";
 import { isOfName, matcherOf, type Named } from "./pattern.ts";
-
-const list = new Intl.ListFormat("en-GB", { type: "conjunction" });
 
 const hasStar = (pattern: string) => pattern.includes("*");
 
@@ -54,8 +53,14 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 		const unknown = rule.to?.filter((name) => !places.some((place) => place.name === name)) ?? [];
 		const found: string[] = [];
 		if (unknown.length > 0) {
-			const has = places.length > 0 ? list.format(places.map(({ name }) => name)) : "none";
-			found.push(`${its}.to names ${list.format(unknown)}, but the destinations of this site are: ${has}`);
+			const has =
+				places.length > 0
+					? listed(
+							places.map(({ name }) => name),
+							"and",
+						)
+					: "none";
+			found.push(`${its}.to names ${listed(unknown, "and")}, but the destinations of this site are: ${has}`);
 		}
 		if (own.length === 0) return found;
 		if (
@@ -67,7 +72,10 @@ export function ruleWarnings(rules: readonly Rule[], places: readonly Place[], p
 		)
 			return [...found, `${its} (${rule.event}) has no effect: later rules replace all that it says`];
 		if (isNeverSent(rule, choose, rules, own)) {
-			const to = list.format(own.map(({ name }) => name));
+			const to = listed(
+				own.map(({ name }) => name),
+				"and",
+			);
 			return [
 				...found,
 				`${its} (${rule.event}) has no effect: its events are not sent to ${to}. Add send: true, or name them in events`,

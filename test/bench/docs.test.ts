@@ -4,6 +4,7 @@ import { charts, page } from "./docs.ts";
 import { withFigures } from "./figures.ts";
 import { type BenchRecord, type Measured, merged, recordText } from "./record.ts";
 import type { Result } from "./result.ts";
+import { withMillion } from "./scale.ts";
 
 const size = (peer: string, theirs: number[]): Result => ({
 	name: "size",
@@ -107,6 +108,19 @@ it("the comparison gets the figures in the rows of the measured trackers, and ke
 	const after = "nearly all of 50 lost, B | none of 200 lost, B | 5 for 50, 1,250 B an event, B | 2.0 KB, B";
 	const text = withMeasured(`${row("Umami", before)}\n${row("Vector", before)}`, { browser });
 	expect(text).toBe(`${row("Umami", after)}\n${row("Vector", before)}`);
+});
+
+it("puts what a million events cost on each store into docs/scale.md", () => {
+	const cost = (unit: string, ours: number[]): Result => ({
+		...{ name: `a million events: CPU of the proxy, to take them in`, unit, ours, theirs: [], peer: "" },
+		betterIs: "lower",
+	});
+	const old = "before\n<!-- measured: npm run docs -->\n\nold\n\n<!-- /measured -->\nafter";
+	const figures = { server: bench({ sections: { million: section([cost("s", [20, 22, 21])]) } }) };
+	expect(withMillion(old, figures)).toContain(
+		"| a million events | SQLite | PostgreSQL |\n|---|---|---|\n| CPU of the proxy, to take them in | 21 s | – |\n",
+	);
+	expect(withMillion(old, {})).toBe(old);
 });
 
 it("draws the targets and each measure with several peers, in both themes", () => {

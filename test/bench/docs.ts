@@ -6,6 +6,7 @@ import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
 import type { BenchRecord, Measured } from "./record.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
+import { withMillion } from "./scale.ts";
 
 const row = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
 const table = (head: string[], lines: string[][]): string =>
@@ -161,11 +162,12 @@ export function charts(measured: Measured): Record<string, Chart> {
 	return { targets: targetsChart(all.flatMap(({ record }) => resultsOf(record))), ...Object.fromEntries(compared) };
 }
 
-/** Writes docs/benchmarks.md, its pictures, and the measured figures in README.md and docs/comparison.md. */
+/** Writes docs/benchmarks.md, its pictures, and the measured figures in README.md, docs/comparison.md and docs/scale.md. */
 export function writeDocs(measured: Measured): void {
 	writeFileSync("docs/benchmarks.md", page(measured));
 	writeFileSync("README.md", withFigures(readFileSync("README.md", "utf8"), measured));
 	writeFileSync("docs/comparison.md", withMeasured(readFileSync("docs/comparison.md", "utf8"), measured));
+	writeFileSync("docs/scale.md", withMillion(readFileSync("docs/scale.md", "utf8"), measured));
 	for (const [name, { light, dark }] of Object.entries(charts(measured))) {
 		writeFileSync(`docs/benchmarks-${name}.svg`, light);
 		writeFileSync(`docs/benchmarks-${name}-dark.svg`, dark);

@@ -40,7 +40,7 @@ async function measured(args: string[], env: Record<string, string> = {}): Promi
 	return { startMs, mb };
 }
 
-/** Time to listening and idle memory of the built command ÷ an Express app that does nothing. */
+/** Time to listening and idle memory of the built command ÷ an Express app that does nothing. Neither has a warm cache. */
 export async function footprint({ rounds }: Settings): Promise<Result[]> {
 	if (!existsSync(command)) throw new Error("run npm run build first");
 	const folder = temporaryFolder();

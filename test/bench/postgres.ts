@@ -8,11 +8,12 @@ import type { SectionOf } from "./benches.ts";
 import { type Child, start, stopAll } from "./children.ts";
 import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
+import { costs, statementsOf } from "./million.ts";
 import { cpuMs } from "./queues/cpu.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
 
-const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
+const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [million] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
 Measures the store and the proxy on PostgreSQL. Only ratios within one run are comparable.\n`;
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -169,14 +170,6 @@ async function durable(cluster: Cluster): Promise<Result[]> {
 /** Duration of a request of the section `scale`, ms, and the requests of one process under way at a time. */
 const [requestMs, concurrency] = [20, 4];
 
-/** Reads the number of statements that the server has run. */
-async function statements(cluster: Cluster): Promise<number> {
-	const [row] = await cluster.run(
-		"SELECT sum(calls) AS calls FROM pg_stat_statements WHERE query ~ 'eventferry|BEGIN|COMMIT|SET '",
-	);
-	return Number(row?.calls);
-}
-
 /** Delivers a backlog by whole proxies to a provider that takes 20 ms, without a limit. Without a cluster: from SQLite. */
 async function scaled(count: number, cluster?: Cluster) {
 	const sink = await start("sink");
@@ -201,7 +194,7 @@ async function scaled(count: number, cluster?: Cluster) {
 			events: await sink.ask<number>("answered"),
 			ours,
 			cpu: cluster ? (cpuMs() ?? Number.NaN) - (user + system) / 1_000 - (await cpuOf([sink, load])) : ours,
-			statements: cluster ? await statements(cluster) : 0,
+			statements: cluster ? await statementsOf(cluster) : 0,
 		};
 	};
 	const rounds = [];
@@ -263,6 +256,7 @@ const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
 	group,
 	scale,
 	ingest: durable,
+	million: (cluster: Cluster) => costs(settings.rounds, cluster),
 } satisfies Record<SectionOf<"postgres">, unknown>;
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
 if (

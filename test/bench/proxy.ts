@@ -64,6 +64,9 @@ export async function play({ sink, destinations, only, store }: ProxyOptions): P
 
 	return {
 		url: () => `${url}/v1/batch`,
+		stats,
+		/** Returns the most memory that the process has occupied, in MB. */
+		memory: () => process.resourceUsage().maxRSS / 1_024,
 		/** Waits until the journal is empty; resolves to the ms this took. */
 		async fannedOut() {
 			const since = performance.now();

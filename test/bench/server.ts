@@ -5,6 +5,7 @@ import { blockedPeople, deadDestination, hog, limit } from "./fairness.ts";
 import { footprint } from "./footprint.ts";
 import { growth } from "./growth.ts";
 import { measure } from "./measure.ts";
+import { costs } from "./million.ts";
 import type { Result } from "./result.ts";
 import { rules } from "./rules.ts";
 import { delivery, ingest, latency, ownFunction, type Settings, segment, slowDisk } from "./sections.ts";
@@ -23,6 +24,7 @@ const sections: Record<string, (settings: Settings) => Promise<Result[]>> = {
 	blockedPeople,
 	growth,
 	footprint,
+	million: ({ rounds }: Settings) => costs(rounds),
 } satisfies Record<SectionOf<"server">, unknown>;
 
 const usage = `node test/bench/server.ts [${Object.keys(sections).join("] [")}] [--seconds S] [--rounds N] [--destinations 1-3] [--json]

@@ -18,7 +18,10 @@ export async function play(): Promise<Answers> {
 		answered += 1;
 		response.writeHead(200, { "content-type": "application/json" }).end(success);
 	}
+	const byProvider: Record<string, number> = {};
 	const server = createServer((request, response) => {
+		const [, provider = ""] = request.url?.split("/") ?? [];
+		byProvider[provider] = (byProvider[provider] ?? 0) + 1;
 		request.resume().once("end", () => {
 			if (mode === "answer" && delayMs > 0) setTimeout(answer, delayMs, response);
 			else if (mode === "answer") answer(response);
@@ -30,6 +33,8 @@ export async function play(): Promise<Answers> {
 	return {
 		url: () => url,
 		answered: () => answered,
+		/** Returns the number of requests received, by the first segment of their path. */
+		byProvider: () => byProvider,
 		/** Delays answers by some ms. */
 		delay(ms: number) {
 			delayMs = ms;

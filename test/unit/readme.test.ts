@@ -7,6 +7,7 @@ import { withMeasured } from "../bench/comparison.ts";
 import { page } from "../bench/docs.ts";
 import { withFigures } from "../bench/figures.ts";
 import { readMeasured } from "../bench/record.ts";
+import { withMillion } from "../bench/scale.ts";
 import { blockWith } from "../support/readme.ts";
 
 const readme = readFileSync("README.md", "utf8");
@@ -18,6 +19,12 @@ it("the README's figures and docs/benchmarks.md match the last measurements: `np
 	const pictures = [...page(measured).matchAll(/"\.\/(benchmarks-[\w-]+\.svg)"/g)].map(([, file]) => `docs/${file}`);
 	expect(pictures.filter((file) => !existsSync(file))).toEqual([]);
 	expect(pictures.length).toBeGreaterThan(0);
+});
+
+it("the cost of a million events in docs/scale.md matches the last measurement: `npm run docs` writes it", () => {
+	const scale = readFileSync("docs/scale.md", "utf8");
+	expect(scale).toContain("| CPU of the proxy, to take them in |");
+	expect(withMillion(scale, readMeasured())).toBe(scale);
 });
 
 it("the cells marked B in docs/comparison.md match the last measurements: `npm run docs` writes them", () => {

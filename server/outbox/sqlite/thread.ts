@@ -1,4 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { collectOnce } from "../collect.ts";
 import { batchFailure, writeFailed } from "../errors.ts";
 import { discardedTold, fanOutSize, retryMs, unwellMs } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
@@ -180,6 +181,7 @@ try {
 	const store = createSqliteStore(db, { maxBytes, onGivenWay });
 	store.recover(Date.now());
 	say({ kind: "open" });
+	collectOnce();
 	serve(store, close);
 } catch (error) {
 	say({

@@ -28,6 +28,19 @@ describe("a budget", () => {
 		expect(advanceBudget(state, { limits, want: 10, now: advance.nextAt }).advance.granted).toBe(1);
 	});
 
+	it("is put off by no attempt while its window is spent", () => {
+		const hour = 3_600_000;
+		const few = { cap: 2, reserve: 0, bucket: 2, windowMs: 24 * hour, windowOffsetMs: 0 };
+		const spent = advanceBudget(undefined, { limits: few, want: 2, now: 13 * hour });
+		let { state } = spent;
+		for (const now of [14 * hour, 20 * hour, 23.9 * hour]) {
+			const attempt = advanceBudget(state, { limits: few, want: 1, now });
+			expect(attempt.advance).toMatchObject({ granted: 0, nextAt: spent.advance.nextAt });
+			state = attempt.state;
+		}
+		expect(advanceBudget(state, { limits: few, want: 1, now: spent.advance.nextAt }).advance.granted).toBe(1);
+	});
+
 	it.each([
 		["windows that begin with the first request", 120, 60_000],
 		["windows that begin with the first request", 10, 1_000],

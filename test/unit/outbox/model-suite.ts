@@ -332,12 +332,13 @@ class Model {
 		const granted = Math.min(want, Math.floor(tokens), limits.cap - used);
 		const refilledAt = Math.max(this.now, before?.refilledAt ?? 0);
 		const isSpent = used + granted === limits.cap;
+		const emptiedAt = granted > 0 ? refilledAt : (before?.refilledAt ?? refilledAt);
 		const nextFirstAt = Math.ceil(windowStart + limits.windowMs + spareMs - 1 / perMs);
 		account.budget = {
 			used: used + granted,
 			tokens: isSpent ? 0 : tokens - granted,
 			windowStart,
-			refilledAt: isSpent ? Math.max(refilledAt, nextFirstAt) : refilledAt,
+			refilledAt: isSpent ? Math.max(emptiedAt, nextFirstAt) : refilledAt,
 		};
 		return granted;
 	}
