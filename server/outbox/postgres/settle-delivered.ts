@@ -24,7 +24,7 @@ const entryBehind = (id: string) =>
  * SQL that ends the first delivery of each locked lane as delivered, and changes every row that depends on it. In `leased`,
  * `ahead` is the next delivery, packed, and `stays` is true if it belongs to the same entry. Lanes whose new rank takes
  * more reads, or after which the person's other lanes must be arranged, are left alone (not `is_plain`). Rows of `owing`
- * are locked in order, against deadlocks.
+ * are locked in order, and before those of `counter`, as in every other transaction, against deadlocks.
  */
 const settle = `WITH leased AS MATERIALIZED (
 	SELECT lane.id, lane.lease, destination, person, behind, done, rank, moves, t.known, now, head.id AS entry, head.batch, head.place,
@@ -77,7 +77,8 @@ remembered AS (
 ),
 counted AS (
 	INSERT INTO eventferry.counter SELECT site, destination.name, figure.name, $7::integer, value FROM (
-		SELECT destination, count(*) AS events, count(*) FILTER (WHERE ahead IS NULL) AS lanes FROM plain GROUP BY destination
+		SELECT destination, count(*) AS events, count(*) FILTER (WHERE ahead IS NULL) AS lanes
+		FROM plain CROSS JOIN (SELECT count(*) FROM still) AS locked GROUP BY destination
 	) AS ended JOIN eventferry.destination ON destination.id = ended.destination
 	CROSS JOIN LATERAL (VALUES ('delivered', events), ('lanes', -lanes), ('owed', -events)) AS figure (name, value)
 	WHERE value <> 0 ORDER BY 1, 2, 3 ${onCounted}

@@ -550,6 +550,28 @@ describe("the PostgreSQL outbox", () => {
 			expect(await cluster.run(left, url.slice(url.lastIndexOf("/") + 1))).toEqual([{ left: "0" }]);
 		});
 
+		it("settles what several destinations owe without a deadlock: a shared bundle is locked before what is counted", async () => {
+			const owed = { ...event("ada", "1"), destinations: ["crisp", "helpcrunch"] };
+			await appended(first(), owed);
+			const [lease] = await take(first());
+			if (!lease) throw new Error("no lane");
+			const other = new pg.Client({ connectionString: url });
+			await other.connect();
+			try {
+				await other.query("BEGIN; SET LOCAL lock_timeout = '5s'; SELECT FROM eventferry.owing FOR UPDATE");
+				const delivered = { count: 1, ending: { kind: "delivered" } } as const;
+				const settling = first().settle({ lease, now: 0, known: "{}", ended: delivered });
+				const blocked = async () => (await other.query("SELECT FROM pg_locks WHERE NOT granted")).rowCount;
+				await vi.waitFor(async () => expect(await blocked()).toBe(1), { timeout: 30_000, interval: 10 });
+				await other.query("SELECT FROM eventferry.counter FOR UPDATE NOWAIT");
+				await other.query("UPDATE eventferry.owing SET lanes = lanes + 1; COMMIT");
+				expect(await settling).toBe("gone");
+				expect((await other.query("SELECT lanes FROM eventferry.owing")).rows).toEqual([{ lanes: 2 }]);
+			} finally {
+				await other.end();
+			}
+		});
+
 		it("keeps a person's events in the order of acknowledgement, whichever process accepted them", async () => {
 			const bodies = Array.from({ length: 60 }, (_, index) => String(index));
 			for (const [index, body] of bodies.entries()) {
