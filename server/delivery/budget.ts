@@ -66,7 +66,9 @@ export function createPurse({ outbox, destination, limits, now }: Context) {
 			left = granted + (advance.until === until ? left : 0);
 			({ until, reservedOnly } = advance);
 			refillAt = left > 0 ? 0 : nextAt;
-			return left > 0 ? undefined : nextAt;
+			if (tokens() > 0) return undefined;
+			// The window may have ended meanwhile, and its tokens with it.
+			return left > 0 ? now() : nextAt;
 		},
 
 		/** Spends a token and returns the end of its window. */

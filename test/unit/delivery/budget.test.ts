@@ -41,6 +41,22 @@ it("an empty purse asks the store again only once its budget refills", async () 
 	expect([await purse.fill(), purse.tokens(), asked]).toEqual([undefined, 1, 2]);
 });
 
+it("a purse has no token for a probe if the window ends before the store answers", async () => {
+	let now = 59_999;
+	const outbox = {
+		async advance() {
+			const until = now < 60_000 ? 60_000 : 120_000;
+			now += 2;
+			return { granted: 1, reservedOnly: false, until, nextAt: 0 };
+		},
+	};
+	const purse = createPurse(
+		contextOf({ outbox, limits: budgetLimits({ requests: 3, per: "minute" }, {}), now: () => now }),
+	);
+	expect([await purse.fill(), purse.tokens()]).toEqual([60_001, 0]);
+	expect([await purse.fill(), purse.tokens()]).toEqual([undefined, 1]);
+});
+
 it.each([
 	["60 a second", 60, "second", 6],
 	["10 a second", 10, "second", 1],
