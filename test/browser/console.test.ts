@@ -141,7 +141,7 @@ describe("the console, in Chromium", () => {
 			await page.getByRole("dialog").getByText("Discard “a poor thing”?").waitFor();
 			await keep();
 			// A closed dialog has no role, but is there until the page has heard of it.
-		await page.locator("dialog").waitFor({ state: "detached" });
+			await page.locator("dialog").waitFor({ state: "detached" });
 		}
 		expect((await (await running.admin("/deadletters")).json()).items).toHaveLength(1);
 		await discard.click();
