@@ -108,7 +108,10 @@ async function once(cluster?: Cluster): Promise<Costs> {
 	return { million: figures, deliveryMs: spent / deliveries };
 }
 
-/** What a million events for three destinations cost, measured on fewer, in and out apart. On SQLite without a cluster. */
+/**
+ * Measures what a million events for three destinations cost to take in and to deliver, on fewer events. Without a
+ * cluster, on SQLite.
+ */
 export async function costs(rounds: number, cluster?: Cluster): Promise<Result[]> {
 	await cluster?.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
 	const found: Awaited<ReturnType<typeof once>>[] = [];
