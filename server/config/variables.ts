@@ -32,6 +32,7 @@ const ownPaths: Record<string, string> = {
 	EVENTFERRY_IDENTITY_SECRET: "sites.0.identitySecrets",
 };
 
+const isTruth = (text: string) => text === "true" || text === "false";
 const wholeNumber = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 const list = (text: string) =>
 	text
@@ -42,7 +43,8 @@ const list = (text: string) =>
 const conversions: Record<string, (text: string) => unknown> = {
 	port: wholeNumber,
 	budget: wholeNumber,
-	trustProxy: (text) => (text === "true" || text === "false" ? text === "true" : wholeNumber(text)),
+	trustProxy: (text) => (isTruth(text) ? text === "true" : wholeNumber(text)),
+	createFirst: (text) => (isTruth(text) ? text === "true" : text),
 	origins: list,
 	identitySecrets: list,
 	// Commas alone are no choice of no event: it would stop all deliveries.

@@ -70,25 +70,33 @@ export function missingOutcome(request: PlannedRequest, status: number): Outcome
 	return { kind: "rejected", reason: "unknown_person", status, known: {} };
 }
 
+/** Tells whether the site allows an event to create a profile. */
+// Guard (SECURITY.md): profile-creation
+export const mayCreate = (
+	{ trusted }: StoredEvent,
+	{ createPeople }: CommonOptions,
+	isWorthProfile: boolean,
+): boolean =>
+	createPeople === "always" ||
+	(createPeople === "verified" && trusted) ||
+	(Array.isArray(createPeople) && isWorthProfile);
+
 /**
  * Plans for the lane of a person who was found missing at `missingAt`: creates them, or discards the first event if the
  * site forbids creation. Where a list says which events are worth a profile, the events wait for one, and after an hour
  * the person is looked for again.
  */
 export function missingPlan(
-	{ trusted }: StoredEvent,
-	{ createPeople }: CommonOptions,
+	first: StoredEvent,
+	options: CommonOptions,
 	isWorthProfile: boolean,
 	missingAt: number,
 	create: () => Plan,
 ): Plan {
-	if (Array.isArray(createPeople)) {
-		const plan = create();
-		return plan.kind === "refuse" || isWorthProfile ? plan : { kind: "await", until: missingAt + missingMs };
-	}
-	// Guard (SECURITY.md): profile-creation
-	const mayCreate = createPeople === "always" || (createPeople === "verified" && trusted);
-	return mayCreate ? create() : { kind: "discard", settles: 1, reason: "unknown_person" };
+	if (mayCreate(first, options, isWorthProfile)) return create();
+	if (!Array.isArray(options.createPeople)) return { kind: "discard", settles: 1, reason: "unknown_person" };
+	const plan = create();
+	return plan.kind === "refuse" ? plan : { kind: "await", until: missingAt + missingMs };
 }
 
 /** Plan for a missing person who cannot be created. */

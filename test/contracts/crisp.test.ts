@@ -11,7 +11,7 @@ import { learn } from "../unit/providers/lane.ts";
 
 const ada = { email: "ada@example.com" };
 const stored = (fields: Fields = {}) => storedEvent({ person: ada, ...fields });
-const options = { createPeople: "always", occurredAt: "late" } as const;
+const options = { createFirst: false, createPeople: "always", occurredAt: "late" } as const;
 
 /** Knowledge after the answer that the person does not exist. */
 const missing = await learn(

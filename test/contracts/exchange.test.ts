@@ -398,6 +398,7 @@ describe.each<[string, (baseUrl: string) => Provider, object, Reply[]?]>([
 				identifier: "id",
 				key: secret,
 				tier: "website",
+				createFirst: false,
 				baseUrl,
 				createPeople: "always",
 				occurredAt: "late",

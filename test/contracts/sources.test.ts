@@ -12,7 +12,7 @@ import { eventSchema } from "../../shared/event.ts";
 import { learn } from "../unit/providers/lane.ts";
 
 const never = new AbortController().signal;
-const options = { createPeople: "always", occurredAt: "late" } as const;
+const options = { createFirst: false, createPeople: "always", occurredAt: "late" } as const;
 
 interface Received {
 	method: string | undefined;

@@ -65,6 +65,7 @@ function sections(): Section[] {
 			identifier: ["", "2f1c0d6e-5a0b-4c55-9f0e-3f7d6b1f5c11"],
 			key: ["", "0c1d…"],
 			tier: ["", "plugin"],
+			createFirst: ["", true],
 			hookSecret: ["", "9b2e…"],
 			hookKey: ["", "5f0a…"],
 			baseUrl: base("https://api.crisp.chat/v1"),

@@ -152,7 +152,14 @@ const request = (headers: IncomingHttpHeaders) =>
 const addressOf = clientAddress(1);
 const common = { baseUrl: "https://provider.example", createPeople: "always", occurredAt: "never" } as const;
 const providers = [
-	createProvider("crisp", { ...common, websiteId: "w", identifier: "i", key: "k", tier: "website" }),
+	createProvider("crisp", {
+		...common,
+		websiteId: "w",
+		identifier: "i",
+		key: "k",
+		tier: "website",
+		createFirst: false,
+	}),
 	createProvider("helpcrunch", { ...common, apiKey: "k" }),
 	createProvider("vibetrace", { ...common, apiKey: "k", standardEvents: [] }),
 ];

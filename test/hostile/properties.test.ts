@@ -30,7 +30,7 @@ test(`${numRuns} mutated batches bring no 5xx, no crash and no unknown code (EVE
 });
 
 const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "never" } as const;
-const account = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
+const account = { websiteId: "site-1", identifier: "id", key: "key", tier: "website", createFirst: false } as const;
 const crisp = createProvider("crisp", { ...options, ...account });
 const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
 const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });

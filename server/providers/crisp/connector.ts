@@ -4,8 +4,17 @@ import { labelKeys, leadingUpdates, nameAhead, refusedAmong, remember, unsent, u
 import { classify, type Dialect, unreadable } from "../classify.ts";
 import { eventData, eventName } from "../event-data.ts";
 import { createExchange } from "../exchange.ts";
-import { type AddressedKnown, cannotCreate, chooseAddress, ifCreated, isMissing, missingPlan } from "../existence.ts";
+import {
+	type AddressedKnown,
+	cannotCreate,
+	chooseAddress,
+	ifCreated,
+	isMissing,
+	mayCreate,
+	missingPlan,
+} from "../existence.ts";
 import { isRecord, textOf } from "../json.ts";
+import { isPathSegment } from "../path-segment.ts";
 import type { Connector, Known, Lane, Outcome, Plan, PlannedRequest } from "../provider.ts";
 import { afterTrial, leftOutOf, trial, triedAgain } from "../refused-names.ts";
 import { removeAll } from "../removal.ts";
@@ -29,9 +38,25 @@ export interface CrispKnown extends AddressedKnown {
 
 /** Request that creates a profile. */
 interface Creation extends PlannedRequest {
-	/** Knowledge of the person after a refusal, with which the profile is created without attributes. */
+	/**
+	 * Knowledge of the person after a refusal, with which the profile is created without attributes or, if the creation came
+	 * first, the event is sent.
+	 */
 	ifRefused?: CrispKnown & Known;
 }
+
+/**
+ * Purpose of a creation before Crisp was asked for the person. It is not held while creations are refused, since the
+ * person may have a profile.
+ */
+const createFirst = "createFirst";
+const creations = ["create", createFirst];
+
+/** Number of events that a plan is shown if creations come first: a later one may set the person's name. */
+const shownMost = 100;
+
+/** Matches words of an answer that the profile exists already. What Crisp says then is not documented. */
+const existsWords = /^(?!.*(\bnot?(\b|_)|n't|limit|quota)).*(exists|already|duplicate|taken|conflict)/is;
 
 /** Time in ms for which the segments read from a profile are used. */
 const segmentsFreshMs = 60_000;
@@ -48,11 +73,13 @@ const dialect: Dialect = {
 		{ status: [422], reason: /limit|quota|too_many/, means: "wait" },
 		// A plan limits the number of contacts; the answer at its limit is not documented:
 		// https://help.crisp.chat/en/article/how-can-i-increase-my-limits-quotas-1tuarq7
-		{ purpose: ["create"], reason: /limit|quota/, means: "paused" },
+		{ purpose: creations, reason: /limit|quota/, means: "paused" },
+		{ purpose: creations, status: [409], means: alreadyThere },
+		{ purpose: creations, status: [400, 403, 422], reason: existsWords, means: alreadyThere },
+		{ purpose: creations, status: [400, 403, 422], message: existsWords, means: alreadyThere },
 		// The plugin is not installed on the website: https://github.com/crisp-im/node-crisp-api/issues/31
 		// The token's tier is not admitted: https://github.com/crisp-im/node-crisp-api/issues/56
 		{ reason: /^(not_subscribed|restricted_route_tier)$/, means: "paused" },
-		{ purpose: ["create"], status: [409], means: alreadyThere },
 		{ purpose: ["event", "update", "read", "remove"], status: [404], means: "unknownPerson" },
 	],
 	succeeded: (json) => json.error !== true,
@@ -62,6 +89,18 @@ const dialect: Dialect = {
 function alreadyThere({ ifDelivered }: PlannedRequest): Outcome {
 	const { sent: _, ...known } = ifDelivered;
 	return { kind: "delivered", known };
+}
+
+/**
+ * Outcome of a creation that came first and failed. Whatever the reason, the person may exist: the next request is the
+ * event's own. Limits and wrong credentials say nothing about the person.
+ */
+function afterFirst(outcome: Outcome, known: Known): Outcome {
+	if (outcome.kind === "retry") return { ...outcome, known };
+	if (outcome.kind === "paused" && outcome.status === 401) return outcome;
+	return outcome.kind === "paused" || outcome.kind === "rejected"
+		? { ...outcome, kind: "rejected", known, isAgain: true }
+		: outcome;
 }
 
 const idOf = ({ ids }: Person): string | undefined => ids?.crisp;
@@ -147,9 +186,9 @@ export function createCrispConnector(config: CrispConfig): Connector {
 
 	/**
 	 * Plans the creation of a profile, with the fields and segments that the lane's leading updates set. Crisp takes custom
-	 * data only afterwards.
+	 * data only afterwards. `purpose` tells whether the person is known to be missing.
 	 */
-	function planCreate(events: Lane, known: CrispKnown, now: number): Plan {
+	function planCreate(events: Lane, known: CrispKnown, now: number, purpose = "create"): Plan {
 		const [{ event }] = events;
 		const { email } = event.person;
 		if (email === undefined) return cannotCreate;
@@ -164,12 +203,14 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		const isMore = Object.keys(given).length + segments.length > 0;
 		const before = { ...known, bareFor: undefined };
 		const request: Creation = {
-			purpose: "create",
+			purpose,
 			method: "POST",
 			path: pathOf("profile"),
 			body: { email, ...bodyOf(paths), segments: segments.length > 0 ? segments : undefined },
 			ifDelivered: ifCreated(before, event, { ...paths, ...labelKeys(segments) }, now),
-			...(isMore && { ifRefused: { ...known, bareFor: event.id } }),
+			...(purpose === createFirst
+				? { ifRefused: { ...known, missingAt: undefined } }
+				: isMore && { ifRefused: { ...known, bareFor: event.id } }),
 		};
 		return { kind: "send", request, settles: 0, covers: 1 };
 	}
@@ -190,6 +231,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			{ name: "update their data", request: rightTest("PATCH", "data") },
 			{ name: "create profiles" },
 		],
+		...(config.createFirst && { batch: shownMost }),
 		allowance: { requests: daily[config.tier], per: "day" },
 		probe: {
 			purpose: "probe",
@@ -202,14 +244,18 @@ export function createCrispConnector(config: CrispConfig): Connector {
 		addresses: (person) => (idOf(person) ?? person.email) !== undefined,
 
 		plan(lane, stored: CrispKnown, now, isWorthProfile = false) {
-			const { events, first, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
+			const { events, first, id, address, known, ifMissing } = chooseAddress(lane, idOf, stored, now);
 			const plan = setsAttributes(first.event)
 				? planUpdates(events, address, known, now)
 				: planEvent(first, address, known, now);
 			if (plan.kind !== "send") return plan;
-			const { missingAt = 0 } = known;
+			const { missingAt } = known;
 			if (isMissing(known, now))
-				return missingPlan(first, config, isWorthProfile, missingAt, () => planCreate(events, known, now));
+				return missingPlan(first, config, isWorthProfile, missingAt ?? 0, () => planCreate(events, known, now));
+			const isNews = stored.of !== address || missingAt !== undefined;
+			const isAddressable = id === undefined && isPathSegment(address);
+			if (config.createFirst && isNews && isAddressable && mayCreate(first, config, isWorthProfile))
+				return planCreate(events, known, now, createFirst);
 			return { ...plan, request: { ...plan.request, ifMissing } };
 		},
 
@@ -217,6 +263,8 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			const answer = await exchange(request, signal);
 			const outcome = triedAgain(classify(answer, request, dialect), request);
 			const { ifRefused } = request as Creation;
+			if (request.purpose === createFirst && ifRefused && outcome.kind !== "delivered")
+				return afterFirst(outcome, ifRefused);
 			if (outcome.kind === "rejected" && outcome.reason !== "unbuildable" && ifRefused)
 				return { ...outcome, known: ifRefused, isAgain: true };
 			if (outcome.kind !== "delivered" || answer.kind !== "reply") return outcome;
@@ -227,7 +275,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 				const all = Array.isArray(data.segments) ? data.segments.filter((each) => typeof each === "string") : [];
 				return { ...outcome, known: { ...outcome.known, segments: { ...segments, all } } };
 			}
-			const id = request.purpose === "create" ? textOf(data?.people_id) : undefined;
+			const id = creations.includes(request.purpose) ? textOf(data?.people_id) : undefined;
 			return id !== undefined && id.length <= limits.idLength
 				? { ...outcome, known: { ...outcome.known, id } }
 				: outcome;

@@ -13,6 +13,7 @@ export const crisp: ReportingDefinition<typeof options> = {
 		CRISP_IDENTIFIER: "identifier",
 		CRISP_KEY: "key",
 		CRISP_TIER: "tier",
+		CRISP_CREATE_FIRST: "createFirst",
 		CRISP_BASE_URL: "baseUrl",
 		CRISP_DAILY_BUDGET: "budget",
 		CRISP_HOOK_SECRET: "hookSecret",

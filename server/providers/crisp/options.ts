@@ -13,6 +13,11 @@ export const options = {
 	key: text("the key of your Crisp token"),
 	/** Kind of the token, which decides the daily budget: `"website"` (default, 10,000 requests) or `"plugin"` (5,000). */
 	tier: z.enum(["website", "plugin"], 'must be "website" or "plugin"').default("website"),
+	/**
+	 * Whether people of whom nothing is remembered are created before Crisp was asked for them, where `createPeople` allows
+	 * it: one request less for each new person, one more for each who has a profile already; default `false`.
+	 */
+	createFirst: z.boolean("must be true or false").default(false),
 	/** Secret with which Crisp signs a plugin's web hooks. */
 	hookSecret: text("the signing secret of your plugin's web hooks").optional(),
 	/** Secret in the address of a website's web hooks, as `?key=`. Crisp does not sign these. */

@@ -34,6 +34,7 @@ test("the types of a site's accounts are derived exactly from the registry", () 
 				identifier: string;
 				key: string;
 				tier?: "website" | "plugin" | undefined;
+				createFirst?: boolean | undefined;
 				hookSecret?: string | undefined;
 				hookKey?: string | undefined;
 			}

@@ -39,7 +39,7 @@ describe("the dispatcher", () => {
 			name === "vibetrace"
 				? createProvider("vibetrace", { ...common, ...sandbox.destinations.vibetrace, standardEvents: [] })
 				: name === "crisp"
-					? createProvider("crisp", { ...common, ...sandbox.destinations.crisp })
+					? createProvider("crisp", { ...common, ...sandbox.destinations.crisp, createFirst: false })
 					: createProvider("helpcrunch", { ...common, ...sandbox.destinations.helpcrunch });
 		const dispatcher = startDispatcher({
 			destination: { site: "site", name },

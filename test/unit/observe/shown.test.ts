@@ -30,7 +30,14 @@ describe("a displayed request", () => {
 
 	const common = { createPeople: "always", occurredAt: "never", baseUrl: "https://example.com" } as const;
 	const providers = [
-		createProvider("crisp", { ...common, websiteId: "0f1e-2d", identifier: "i", key: "k", tier: "website" }),
+		createProvider("crisp", {
+			...common,
+			websiteId: "0f1e-2d",
+			identifier: "i",
+			key: "k",
+			tier: "website",
+			createFirst: false,
+		}),
 		createProvider("helpcrunch", { ...common, apiKey: "k" }),
 		createProvider("vibetrace", { ...common, apiKey: "k", standardEvents: [] }),
 	];

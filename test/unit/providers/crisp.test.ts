@@ -18,6 +18,7 @@ const provider = (options: Partial<CrispConfig> = {}) =>
 		identifier: "id",
 		key: "key",
 		tier: "website",
+		createFirst: false,
 		baseUrl: "https://crisp.invalid/v1",
 		createPeople: "always",
 		occurredAt: "late",
@@ -544,6 +545,163 @@ describe("a person who does not exist at Crisp", async () => {
 		expect(plan).toMatchObject({ request: { purpose: "event" } });
 		const still = await learn(never, track("x"), [nobody], { known: missing, now: now + hour });
 		expect(never.plan([track("x")], still, now + 2 * hour - 1).kind).toBe("discard");
+	});
+});
+
+describe("where creation comes first, a person of whom nothing is known", () => {
+	const eager = provider({ createFirst: true, occurredAt: "never" });
+	const add = (events: StoredEvent[], known: Known = {}, replies: (request: Sent) => Reply = taken, at = now) =>
+		deliverLane(eager, events, replies, { known, now: at });
+	const isCreation = ({ method, path }: Sent) => method === "POST" && path.endsWith("/profile");
+	const creation = (person: object, more = {}) => ({
+		...{ method: "POST", path: "website/site-1/people/profile", settles: 0 },
+		body: { email: ada.email, person, ...more },
+	});
+	/** Answers creations so, and accepts all else. */
+	const answering = (reply: Reply) => (request: Sent) => (isCreation(request) ? reply : done);
+	/** Simulates Crisp without the person, which refuses creations so at first, `times` times. */
+	const emptyAfter = (reply: Reply, times: number) => {
+		let [left, isThere] = [times, false];
+		return (request: Sent) => {
+			if (!isCreation(request)) return isThere ? done : nobody;
+			if (left-- > 0) return reply;
+			isThere = true;
+			return done;
+		};
+	};
+	const refused = (status: number, reason: string, message?: string): Reply => [
+		status,
+		{ error: true, reason, data: message === undefined ? {} : { message } },
+	];
+
+	test("is created without being asked for, once", async () => {
+		const { requests, ends, known } = await add([track("x"), track("y")]);
+		expect(requests).toEqual([creation({ nickname: "ada" }), event({ text: "x" }), event({ text: "y" })]);
+		expect(ends).toEqual(["delivered", "delivered"]);
+		expect((await add([track("z")], known, taken, now + 100 * day)).requests).toEqual([event({ text: "z" })]);
+	});
+
+	test("is created with all that a creation carries", async () => {
+		const { requests } = await add([track("x"), login({ name: "Ada", phone: 1, segments: ["vip"], plan: "pro" })]);
+		expect(requests[0]).toEqual(creation({ nickname: "Ada" }));
+		const own = await add([login({ name: "Ada", phone: 1, segments: ["vip"], plan: "pro" })]);
+		const first = creation({ nickname: "Ada", phone: "1" }, { segments: ["vip"] });
+		expect(own.requests).toEqual([first, data({ plan: "pro" }, 1)]);
+	});
+
+	test("may be shown up to 100 events, for the name that a later one sets", () => {
+		expect([eager.batch, crisp.batch]).toEqual([100, undefined]);
+	});
+
+	test.each<[number, string, string?]>([
+		[409, "people_exists"],
+		[409, "anything"],
+		[400, "already_exists"],
+		[400, "people_exists"],
+		[422, "email_taken"],
+		[400, "duplicate_email"],
+		[403, "people_already_exists"],
+		[400, "invalid_data", "a profile with this email already exists"],
+	])("goes on if the answer is %d %s %s: they exist", async (status, reason, message) => {
+		const { requests, ends, known } = await add([login({ name: "Ada" }), track("x")], {}, (request) =>
+			answering(refused(status, reason, message))(request),
+		);
+		expect(requests).toEqual([
+			creation({ nickname: "Ada" }),
+			profile({ person: { nickname: "Ada" } }, 1),
+			event({ text: "x" }),
+		]);
+		expect(ends).toEqual(["delivered", "delivered"]);
+		expect((await add([track("y")], known)).requests).toEqual([event({ text: "y" })]);
+	});
+
+	test.each<[number, string]>([
+		[400, "invalid_data"],
+		[402, "people_limit_reached"],
+		[403, "not_allowed"],
+		[404, "not_found"],
+		[405, "restricted_route_tier"],
+		[422, "invalid_data"],
+		[400, "website_not_exists"],
+		[402, "limit_already_reached"],
+	])("who exists gets all events if a creation is refused with %d %s", async (status, reason) => {
+		const { requests, ends, known } = await add([track("x"), track("y")], {}, answering(refused(status, reason)));
+		expect(requests).toEqual([creation({ nickname: "ada" }), event({ text: "x" }), event({ text: "y" })]);
+		expect(ends).toEqual(["delivered", "delivered"]);
+		expect((await add([track("z")], known)).requests).toEqual([event({ text: "z" })]);
+	});
+
+	test("who does not exist is created after the refusal of an event, as if creation did not come first", async () => {
+		const { requests, ends } = await add([track("x")], {}, emptyAfter(refused(400, "invalid_data"), 1));
+		const first = creation({ nickname: "ada" });
+		expect(requests).toEqual([first, event({ text: "x" }), first, event({ text: "x" })]);
+		expect(ends).toEqual(["delivered"]);
+	});
+
+	test("and whom Crisp never takes is given up", async () => {
+		const { requests, ends } = await add([track("x")], {}, emptyAfter(refused(400, "invalid_data"), 99));
+		expect(ends).toEqual(["dead: invalid_data"]);
+		expect(requests).toHaveLength(3);
+	});
+
+	test.each<[number, string?]>([[500], [503, "<html>"]])(
+		"is sent the event next if the creation fails with %d",
+		async (...reply) => {
+			const { held, known } = await add([track("x")], {}, answering(reply));
+			expect(held).toMatchObject({ kind: "retry", status: reply[0] });
+			expect((await add([track("x")], known)).requests).toEqual([event({ text: "x" })]);
+		},
+	);
+
+	test.each<[number, object?]>([[429], [420], [401, { error: true, reason: "invalid_session" }]])(
+		"is created next if the creation was answered %d, which is not about it",
+		async (...reply) => {
+			const { held, known } = await add([track("x")], {}, answering(reply));
+			expect(held?.kind).toMatch(/wait|paused/);
+			expect((await add([track("x")], known)).requests[0]).toEqual(creation({ nickname: "ada" }));
+		},
+	);
+
+	test("is created again, but asked for first, if deleted later", async () => {
+		const { known } = await add([track("x")]);
+		const { requests, ends } = await add([track("y")], known, emptyAfter(done, 0));
+		expect(requests).toEqual([event({ text: "y" }), creation({ nickname: "ada" }), event({ text: "y" })]);
+		expect(ends).toEqual(["delivered"]);
+	});
+
+	test("is created where the last knowledge is of an hour ago, that they were missing", async () => {
+		const known = await learn(crisp, track("x"), [nobody], { now });
+		const { requests } = await add([track("x")], known, taken, now + hour);
+		expect(requests).toEqual([creation({ nickname: "ada" }), event({ text: "x" })]);
+	});
+
+	test.each(creations)("with createPeople %s and trusted %s is %s", (createPeople, trusted, planned) => {
+		const plan = provider({ createFirst: true, createPeople }).plan(
+			[stored({ type: "track", name: "x" }, trusted)],
+			{},
+			now,
+		);
+		const asked = { kind: "send", request: { purpose: "event" } };
+		const created = { kind: "send", request: { path: ["website", "site-1", "people", "profile"] } };
+		expect(plan).toMatchObject(planned === "created" ? created : asked);
+	});
+
+	test("is created for an event worth a profile alone, where a list says so", () => {
+		const listed = provider({ createFirst: true, createPeople: ["confirmation"] });
+		expect(listed.plan([track("x")], {}, now, false)).toMatchObject({ request: { purpose: "event" } });
+		const plan = listed.plan([track("x")], {}, now, true);
+		expect(plan).toMatchObject({ request: { path: ["website", "site-1", "people", "profile"] } });
+	});
+
+	test("is not created under a people_id, or an e-mail that fits into no path", async () => {
+		const byId = { ...ada, ids: { crisp: "p-1" } };
+		expect(eager.plan([track("x", { person: byId })], {}, now)).toMatchObject({ request: { purpose: "event" } });
+		const odd = track("x", { person: { email: "a/b@x" } });
+		expect(eager.plan([odd], {}, now)).toMatchObject({ kind: "refuse", reason: "unbuildable" });
+	});
+
+	test("costs no request for an update without attributes", async () => {
+		expect((await add([login({})])).requests).toEqual([]);
 	});
 });
 

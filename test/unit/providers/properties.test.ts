@@ -8,8 +8,9 @@ import { deliverLane, type Reply, type Sent } from "./lane.ts";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const options = { baseUrl: "https://provider.invalid/v1", createPeople: "always", occurredAt: "late" } as const;
-const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website" } as const;
+const credentials = { websiteId: "site-1", identifier: "id", key: "key", tier: "website", createFirst: false } as const;
 const crisp = createProvider("crisp", { ...options, ...credentials });
+const eagerCrisp = createProvider("crisp", { ...options, ...credentials, createFirst: true });
 const helpcrunch = createProvider("helpcrunch", { ...options, apiKey: "key" });
 const vibetrace = createProvider("vibetrace", { ...options, apiKey: "key", standardEvents: [] });
 
@@ -66,6 +67,7 @@ const choices = fc.array(fc.array(fc.nat({ max: 1_000 }), { minLength: 1, maxLen
 
 describe.each<[string, Provider]>([
 	["Crisp", crisp],
+	["Crisp, where creation comes first,", eagerCrisp],
 	["HelpCrunch", helpcrunch],
 	["Vibetrace", vibetrace],
 ])("whatever %s answers", (_, provider) => {

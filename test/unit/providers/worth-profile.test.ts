@@ -19,7 +19,14 @@ function stored(person: Person = ada, trusted = false): StoredEvent {
 /** Each provider, and its answers that make a person unknown. */
 const providers: [Provider, Reply[]][] = [
 	[
-		createProvider("crisp", { ...common, websiteId: "site-1", identifier: "id", key: "key", tier: "website" }),
+		createProvider("crisp", {
+			...common,
+			websiteId: "site-1",
+			identifier: "id",
+			key: "key",
+			tier: "website",
+			createFirst: false,
+		}),
 		[[404, { error: true, reason: "not_found" }]],
 	],
 	[createProvider("helpcrunch", { ...common, apiKey: "key" }), [[200, { data: [] }]]],
