@@ -34,6 +34,22 @@ export interface Ruled {
 	digest?: true | undefined;
 }
 
+/** Names the claim of a person's event on its id. */
+export function idClaim(person: string, id: string): { key: string; cluster: string } {
+	// The first 24 bits of a UUIDv7 are its time in steps of 4.7 hours, so that new claims lie side by side on disk:
+	// https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+	const cluster = id[14] === "7" ? id.slice(0, 6) : "000000";
+	// Guard (SECURITY.md): event-id-of-person
+	const key = `id\n${person}\n${id}`;
+	return { key, cluster };
+}
+
+/** Names the claim of a purchase on its order, at one destination or everywhere. */
+export const orderClaim = (orderId: string | number, where = ""): { key: string; ofPerson: true } => ({
+	key: `order${where}\n${orderId}`,
+	ofPerson: true,
+});
+
 /** Tells whether the backend or a token vouches for an attribute. Only such attributes may set privileged fields. */
 export const isSigned = ({ signed }: StoredEvent, name: string): boolean => signed === true || !!signed?.includes(name);
 

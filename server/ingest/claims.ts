@@ -1,20 +1,10 @@
 import { keyOf } from "../outbox/claim-key.ts";
 import type { Claim } from "../outbox/outbox.ts";
-import type { StoredEvent } from "../stored-event.ts";
+import { idClaim, orderClaim, type StoredEvent } from "../stored-event.ts";
 
 /** Minimum time between two opened e-mails of a person. */
 const openMs = 20 * 60_000;
 const day = 86_400_000;
-
-/** Makes the part of a claim that names an event of a person by its id. */
-function idClaim(person: string, id: string): Pick<Claim, "key" | "cluster"> {
-	// The first 24 bits of a UUIDv7 are its time in steps of 4.7 hours, so that new claims lie side by side on disk:
-	// https://www.rfc-editor.org/rfc/rfc9562#section-5.7
-	const cluster = id[14] === "7" ? id.slice(0, 6) : "000000";
-	// Guard (SECURITY.md): event-id-of-person
-	const key = `id\n${person}\n${id}`;
-	return { key, cluster };
-}
 
 /** Returns the stored key of an event's claim on its id, in hexadecimal: the outbox tells discarded events by it. */
 export const eventKey = (site: string, person: string, id: string): string =>
@@ -25,12 +15,18 @@ export interface OrderAt {
 	destination: string;
 	orderId: string | number;
 }
+type OrderOf = Pick<OrderAt, "orderId"> & Partial<OrderAt>;
 
-/** Makes the claims of a purchase, at one destination or everywhere. */
-function orderClaims({ orderId, destination }: Partial<OrderAt>, { trusted, receivedAt: at }: StoredEvent): Claim[] {
+/**
+ * Makes the claims of a purchase, at one destination or everywhere. A trusted one replaces an untrusted one that waits, so
+ * that what a page says of an order, first or falsely, stands only until the backend tells of it.
+ */
+function orderClaims({ orderId, destination }: OrderOf, { trusted, receivedAt: at }: StoredEvent): Claim[] {
 	const where = destination === undefined ? "" : ` at ${destination}`;
 	const once = { reason: "duplicate_order", at, since: 0, until: at + 400 * day, ...(destination && { destination }) };
-	const claims: Claim[] = [{ ...once, key: `order${where}\n${orderId}`, ofPerson: true }];
+	// Guard (SECURITY.md): order-of-backend
+	const isReplacing = trusted && destination === undefined;
+	const claims: Claim[] = [{ ...once, ...orderClaim(orderId, where), ...(isReplacing && { replaces: true }) }];
 	// Guard (SECURITY.md): order-id-of-site
 	if (trusted) claims.push({ ...once, key: `trusted order${where}\n${orderId}` });
 	return claims;

@@ -12,6 +12,11 @@ export interface Claim {
 	ofPerson?: boolean;
 	/** True for a claim that discards the event if it is taken, but is not taken by the event. */
 	isOnlyChecked?: boolean;
+	/**
+	 * True if the claim may be taken from an untrusted purchase that waits in a lane, unsent: that one is discarded, and the
+	 * event is delivered where it waited.
+	 */
+	replaces?: boolean;
 	/** Destination that alone gets no delivery if the claim is taken; absent for a claim that discards the event. */
 	destination?: string;
 	reason: string;
@@ -29,7 +34,7 @@ export type Exceptions = Readonly<Record<string, Partial<Pick<Delivery, "rank" |
 export interface NewEvent {
 	/** Key of the person; site, destination and person name a lane. */
 	person: string;
-	/** The event as one line of JSON, text or UTF-8. The outbox does not parse it. */
+	/** The event as one line of JSON, text or UTF-8. The outbox parses it only to find a purchase of an order. */
 	body: string | Uint8Array;
 	/** Names of the destinations that the event goes to. */
 	destinations: string[];

@@ -42,7 +42,7 @@ interface BundleHead {
 export type EventHead = [rank: number, flags: number, route: number, ...terms: number[]];
 
 /** A claim without its key. */
-export type Term = Pick<Claim, "reason" | "at" | "since" | "until" | "ofPerson" | "isOnlyChecked" | "destination">;
+export type Term = Omit<Claim, "key" | "cluster">;
 
 const isSameRoute = (a: string[], b: string[]) => a.length === b.length && a.every((name, place) => name === b[place]);
 const isSameTerm = (a: Term, b: Claim) =>
@@ -52,6 +52,7 @@ const isSameTerm = (a: Term, b: Claim) =>
 	a.reason === b.reason &&
 	a.ofPerson === b.ofPerson &&
 	a.isOnlyChecked === b.isOnlyChecked &&
+	a.replaces === b.replaces &&
 	a.destination === b.destination;
 
 const texts = new WeakMap<Exceptions, string>();
@@ -85,8 +86,12 @@ function indexOfRoute(head: Head, { destinations, exceptions }: NewEvent): numbe
 function indexOfTerm(terms: Term[], claim: Claim): number {
 	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
 	if (index >= 0) return index;
-	const { reason, at, since, until, ofPerson, isOnlyChecked, destination } = claim;
-	const flags = { ...(ofPerson && { ofPerson }), ...(isOnlyChecked && { isOnlyChecked }) };
+	const { reason, at, since, until, ofPerson, isOnlyChecked, replaces, destination } = claim;
+	const flags = {
+		...(ofPerson && { ofPerson }),
+		...(isOnlyChecked && { isOnlyChecked }),
+		...(replaces && { replaces }),
+	};
 	return terms.push({ reason, at, since, until, ...flags, ...(destination !== undefined && { destination }) }) - 1;
 }
 

@@ -123,6 +123,7 @@ export const guards: Record<string, Record<string, Removal> | string> = {
 		"claim-of-person": replaced(/\+\s+\w+\(.*\)/s, '+ "xx"'),
 	},
 	"a visitor claims somebody else's order": { "order-id-of-site": always },
+	"a visitor tells of a purchase before the backend does": { "order-of-backend": never },
 	"a visitor sets attributes that the site does not allow": { "allowed-attributes": never },
 	"a visitor gives themselves a label that starts an automation": { "page-labels": never },
 	"a flood of invented people uses up the day's requests": { "budget-reserve": never },

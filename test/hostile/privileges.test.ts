@@ -252,6 +252,29 @@ threats(
 );
 
 threats(
+	"a purchase that waits",
+	{ site: ({ crisp }) => ({ ...crispAlone, crisp }) },
+	{
+		"a visitor tells of a purchase before the backend does": async (built) => {
+			const { admin, batch, sandbox, settled } = built;
+			const person = someone("buyer");
+			const purchase = (total: number) => event({ type: "confirmation", person, data: { orderId: "A-1001", total } });
+			await admin("/destinations/crisp/pause", { method: "POST" });
+			await batch(purchase(1));
+			await vi.waitFor(async () => expect((await waitingIn(built)).waiting).toBe(1));
+			await backend(built, purchase(99));
+			await vi.waitFor(async () =>
+				expect(await (await admin("/stats")).json()).toMatchObject({ journal: 0, events: 2 }),
+			);
+			await admin("/destinations/crisp/resume", { method: "POST" });
+			await settled(2);
+			const buyer = sandbox.people("crisp").find(({ email }) => email === person.email);
+			expect(buyer?.events.map(({ data }) => data?.total)).toEqual([99]);
+		},
+	},
+);
+
+threats(
 	"a person's queue",
 	{ site: ({ crisp }) => ({ ...crispAlone, crisp }) },
 	{

@@ -18,7 +18,8 @@ export type Outcome =
 	| { kind: "delivered"; at: number | undefined }
 	| { kind: "waiting" }
 	| { kind: "dead"; reason: string }
-	| { kind: "discarded"; reason: string };
+	/** `isHere` is true if the store counts it at the destination, and not for the whole site. */
+	| { kind: "discarded"; reason: string; isHere?: boolean };
 
 export interface Delivery {
 	entry: Entry & { accepted: Accepted };
@@ -26,7 +27,7 @@ export interface Delivery {
 	outcome: Outcome;
 }
 
-/** Times at which events arrived at a provider, by event number, or by order id for a confirmation. */
+/** Times at which events arrived at a provider, by event number, and by order id for confirmations. */
 export type Arrivals = Map<number | string, number[]>;
 
 const minute = 60_000;
@@ -50,30 +51,32 @@ export function arrivalsOf(people: SandboxPerson[]): Arrivals {
 	const arrivals: Arrivals = new Map();
 	for (const { events } of people) {
 		for (const { name, data, at } of events.filter((event) => !isDigest(event))) {
-			const key = name === "confirmation" ? String(data?.orderId) : Number(data?.n);
-			arrivals.set(key, [...(arrivals.get(key) ?? []), at]);
+			const keys = name === "confirmation" ? [String(data?.orderId), Number(data?.n)] : [Number(data?.n)];
+			for (const key of keys) arrivals.set(key, [...(arrivals.get(key) ?? []), at]);
 		}
 	}
 	return arrivals;
 }
 
-const isAccepted = (entry: Entry): entry is Entry & { accepted: Accepted } => entry.accepted !== undefined;
-const byAcceptance = (a: Entry & { accepted: Accepted }, b: Entry & { accepted: Accepted }) =>
+type AcceptedEntry = Entry & { accepted: Accepted };
+const isAccepted = (entry: Entry): entry is AcceptedEntry => entry.accepted !== undefined;
+const byAcceptance = (a: AcceptedEntry, b: AcceptedEntry) =>
 	a.accepted.answered - b.accepted.answered || a.accepted.place - b.accepted.place;
 
-/** Predicts the reasons of discarded events: repeated orders, and e-mails opened again within 20 minutes. */
-function discardedOf(accepted: (Entry & { accepted: Accepted })[]): Map<Entry, string> {
+/** Lists the copies of each purchase, in the order of their acceptance, by each of its copies. */
+function copiesOf(accepted: AcceptedEntry[]): Map<Entry, AcceptedEntry[]> {
+	const purchases = accepted.filter(({ type }) => type === "confirmation");
+	const copies = Map.groupBy(purchases, ({ accepted: { person }, orderId }) => `${person} ${orderId}`);
+	return new Map([...copies.values()].flatMap((own) => own.map((entry) => [entry, own] as const)));
+}
+
+/** Predicts which e-mails were opened again within 20 minutes. */
+function openedAgain(accepted: AcceptedEntry[]): Map<Entry, string> {
 	const discarded = new Map<Entry, string>();
-	const orders = new Set<string>();
 	const opens = new Map<string, number>();
 	for (const entry of accepted) {
-		const { type, orderId, at } = entry;
+		const { type, at } = entry;
 		const { person } = entry.accepted;
-		if (type === "confirmation") {
-			const order = `${person} ${orderId}`;
-			if (orders.has(order)) discarded.set(entry, "duplicate_order");
-			orders.add(order);
-		}
 		if (type === "email_open") {
 			const last = opens.get(person);
 			if (last !== undefined && at >= last && at < last + 20 * minute) discarded.set(entry, "email_open_too_soon");
@@ -90,11 +93,26 @@ export function deliveriesOf(
 	arrivals: Record<ProviderName, Arrivals>,
 ): Delivery[] {
 	const accepted = entries.filter(isAccepted).sort(byAcceptance);
-	const discarded = discardedOf(accepted);
-	const outcomeOf = (entry: Entry & { accepted: Accepted }, name: ProviderName): Outcome => {
+	const discarded = openedAgain(accepted);
+	const copies = copiesOf(accepted);
+	/** Tells whether the backend's copy of a purchase was taken at a destination after a browser's. */
+	const isTaken = ({ n, accepted: { id } }: AcceptedEntry, name: ProviderName) =>
+		remaining.owed[name].has(id) || remaining.dead[name].has(id) || arrivals[name].has(n);
+	/** Tells whether another copy of a purchase counts at a destination: the first one, or the backend's in its place. */
+	function duplicateAt(entry: AcceptedEntry, name: ProviderName): Outcome | undefined {
+		const [first, ...later] = copies.get(entry) ?? [];
+		const backends = first?.trusted ? undefined : later.find(({ trusted }) => trusted);
+		const replacedAt = backends ? destinations.filter((each) => isTaken(backends, each)) : [];
+		if (entry === (replacedAt.includes(name) ? backends : first)) return undefined;
+		const isHere = replacedAt.length > 0 && (entry === first || entry === backends);
+		return { kind: "discarded", reason: "duplicate_order", isHere };
+	}
+	const outcomeOf = (entry: AcceptedEntry, name: ProviderName): Outcome => {
 		const { id, person } = entry.accepted;
 		const restriction = discarded.get(entry);
 		if (restriction !== undefined) return { kind: "discarded", reason: restriction };
+		const duplicate = entry.type === "confirmation" ? duplicateAt(entry, name) : undefined;
+		if (duplicate) return duplicate;
 		if (name !== "helpcrunch" && person.startsWith("userId:")) return { kind: "discarded", reason: "not_addressable" };
 		if (remaining.owed[name].has(id)) return { kind: "waiting" };
 		const reason = remaining.dead[name].get(id);

@@ -56,6 +56,61 @@ it("the ledger distinguishes events that two tabs of a visitor captured in the s
 	expect(ledger.close(0)).toEqual(entries);
 });
 
+describe("a purchase that a browser told first, then the backend,", () => {
+	/** Checks a day on which the copies with these numbers, 1 the browser's and 2 the backend's, arrived at Crisp. */
+	function brokenBy(atCrisp: number[], discardedAtCrisp: number, discardedAtOthers = discardedAtCrisp) {
+		const ledger = createLedger();
+		for (const n of [1, 2]) {
+			const entry = ledger.capture(
+				0,
+				{ type: "confirmation", at, data: { n } },
+				{ at, orderId: "A-1", trusted: n === 2 },
+			);
+			entry.accepted = { id: `id ${n}`, person, at, sent: n * 2, answered: n * 2 + 1, place: 0 };
+		}
+		const arrived = (numbers: number[]): SandboxPerson[] => {
+			const events = numbers.map((n) => ({ name: "confirmation", data: { orderId: "A-1", n }, at }));
+			return [{ id: "ada", email: "ada@example.com", profile: {}, attributes: {}, events }];
+		};
+		const people = { crisp: arrived(atCrisp), helpcrunch: arrived([1]), vibetrace: arrived([1]) };
+		const names = ["crisp", "helpcrunch", "vibetrace"] as const;
+		const statsAt = (name: string) => {
+			const duplicate_order = name === "crisp" ? discardedAtCrisp : discardedAtOthers;
+			const counts = { owed: 0, lanes: 0, oldestAt: undefined, delivered: 1, dead: 0, leftOut: 0 };
+			return { destination: { site: "s", name }, ...counts, discarded: { duplicate_order } };
+		};
+		const discarded = { duplicate_order: discardedAtCrisp === 0 ? 1 : 0 };
+		const none = { journal: 0, journalAge: 0, stuck: 0, events: 2, forgotten: 0, bytes: 0 };
+		const remaining: Remaining = {
+			stats: { ...none, discarded, destinations: names.map(statsAt) },
+			owed: { crisp: new Set(), helpcrunch: new Set(), vibetrace: new Set() },
+			dead: { crisp: new Map(), helpcrunch: new Map(), vibetrace: new Map() },
+		};
+		const arrivals = {
+			...{ crisp: arrivalsOf(people.crisp), helpcrunch: arrivalsOf(people.helpcrunch) },
+			vibetrace: arrivalsOf(people.vibetrace),
+		};
+		const deliveries = deliveriesOf(ledger.entries, remaining, arrivals);
+		const seen = { crisp: [], helpcrunch: [], vibetrace: [] };
+		const budgets = { crisp: 20, helpcrunch: 120, vibetrace: 10 };
+		const evidence = { startAt: at, budgets, ledger, remaining, deliveries, arrivals, people, seen };
+		return verdict(evidence).flatMap((each) => each.broken);
+	}
+
+	it("counts once at each provider, as the browser's or as the backend's", () => {
+		expect(brokenBy([1], 0)).toEqual([]);
+		expect(brokenBy([2], 1)).toEqual([]);
+	});
+
+	it("is found out if both copies arrive, none does, or the store counts it otherwise", () => {
+		expect(brokenBy([1, 2], 1)).toEqual([expect.stringMatching(/arrived there 2 times/)]);
+		expect(brokenBy([], 0)).toEqual([expect.stringMatching(/arrived there 0 times/)]);
+		expect(brokenBy([2], 1, 0)).toHaveLength(2);
+		expect(brokenBy([2], 0)).not.toEqual([]);
+		expect(brokenBy([1], 1)).not.toEqual([]);
+	});
+});
+
 describe("the verdict on a simulated day", () => {
 	it("is good if each event arrived once and in order", () => {
 		expect(broken([1, 2])).toEqual([]);

@@ -11,7 +11,7 @@ export interface KeyedClaim extends Term {
 	trusted: boolean;
 }
 
-type Span = Pick<Term, "since" | "until">;
+type Span = Pick<KeyedClaim, "since" | "until" | "trusted">;
 
 /** Makes a claim of a report, which repeats what visitors say and so is not trusted. */
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
@@ -19,6 +19,8 @@ export const keyed = (site: string, person: string, claim: Claim): KeyedClaim =>
 	trusted: false,
 	key: keyOf(site, person, claim).toString("hex"),
 });
+
+export type Claims = Awaited<ReturnType<typeof loadClaims>>;
 
 export function claimsOf(events: readonly EventHead[], terms: readonly Term[], keys: Buffer): KeyedClaim[][] {
 	let offset = 0;
@@ -37,14 +39,14 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
  */
 export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 	const spans = new Map<string, Span>();
-	const changed = new Map<string, Span & Pick<KeyedClaim, "key" | "trusted">>();
+	const changed = new Map<string, Span & Pick<KeyedClaim, "key">>();
 	if (all.length > 0) {
 		const found = await run(
-			"SELECT replace(key::text, '-', '') AS key, since, until FROM eventferry.claim WHERE key = ANY($1::uuid[])",
+			"SELECT replace(key::text, '-', '') AS key, since, until, trusted FROM eventferry.claim WHERE key = ANY($1::uuid[])",
 			[all.map(({ key }) => key)],
 		);
-		for (const { key, since, until } of found) {
-			spans.set(String(key), { since: Number(since), until: Number(until) });
+		for (const { key, since, until, trusted } of found) {
+			spans.set(String(key), { since: Number(since), until: Number(until), trusted: trusted === true });
 		}
 	}
 
@@ -55,7 +57,7 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 
 	/** Takes a claim even if it is taken already. */
 	function set({ key, since, until, trusted }: KeyedClaim): void {
-		spans.set(key, { since, until });
+		spans.set(key, { since, until, trusted });
 		changed.set(key, { key, since, until, trusted });
 	}
 
@@ -68,6 +70,8 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 
 	return {
 		isTaken,
+		/** Tells whether an untrusted event has or had a claim. */
+		isUntrusted: ({ key }: KeyedClaim): boolean => spans.get(key)?.trusted === false,
 		set,
 		take,
 		async save(): Promise<void> {

@@ -6,10 +6,11 @@ import type { Discarded } from "../outbox.ts";
 import { routeWithout, takeClaims, unwantedBy } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import { removeBundles, shareBundles } from "./bundles.ts";
-import { claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
+import { type Claims, claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
 import { codeOf, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { addEntries, type NewEntry, roomInLanes } from "./lanes.ts";
+import { findPurchases } from "./replace.ts";
 import { tryLockWriting } from "./schema.ts";
 import type { Shared } from "./shared.ts";
 import { storable } from "./text.ts";
@@ -65,6 +66,23 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 	return { bundles, head };
 }
 
+type Batch = ReturnType<typeof bundlesOf>;
+
+const eventsOf = ({ bundles }: { bundles: readonly Bundle[] }): Event[] => bundles.flatMap(({ events }) => events);
+
+/** Leaves out the first batch with a purchase that may replace one of an earlier batch, and all after it. */
+function beforeReplacing(batches: readonly Batch[]): readonly Batch[] {
+	if (!batches.some(({ head }) => head.terms.some(({ replaces }) => replaces))) return batches;
+	const untrusted = new Set<string>();
+	const end = batches.findIndex((batch) => {
+		const claims = eventsOf(batch).flatMap((event) => event.claims);
+		const isBehind = claims.some(({ key, replaces }) => replaces && untrusted.has(key));
+		for (const { key, trusted } of claims) if (!trusted) untrusted.add(key);
+		return isBehind;
+	});
+	return end < 0 ? batches : batches.slice(0, end);
+}
+
 /** SQL that reads the oldest batches, with about `$1` events. */
 const oldest = `SELECT id, head, keys FROM (
 	SELECT *, sum(events) OVER (ORDER BY id) - events AS before
@@ -110,25 +128,57 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		};
 	}
 
-	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Discarded[]> {
-		const batches = rows.map(bundlesOf);
+	/** Finds the purchases that wait where those of these bundles may replace them; undefined if none may. */
+	async function findReplaced(run: Run, bundles: readonly Bundle[], { isUntrusted }: Pick<Claims, "isUntrusted">) {
+		const replacing = bundles.filter(({ events }) => events.some(({ claims }) => claims.some((each) => each.replaces)));
+		if (replacing.length === 0) return undefined;
+		const all = eventsOf({ bundles }).flatMap(({ claims }) => claims);
+		const untrusted = new Set(all.filter(({ trusted }) => !trusted).map(({ key }) => key));
+		const isContested = (claim: KeyedClaim) => claim.replaces && (isUntrusted(claim) || untrusted.has(claim.key));
+		const contested = replacing.filter(({ events }) => events.some(({ claims }) => claims.some(isContested)));
+		if (contested.length === 0) return undefined;
+		const placesOf = async ({ site, person, events }: Bundle) =>
+			[...new Set(events.flatMap(({ route }) => route))].map(async (name) => {
+				return { site, name, person, destination: await destinations.id({ site, name }) };
+			});
+		const places = async (some: readonly Bundle[]) => Promise.all((await Promise.all(some.map(placesOf))).flat());
+		const everyone = (await places(bundles)).map((place) => ({ ...place, person: storable(place.person) }));
+		return findPurchases(run, await places(contested), everyone, { destinations, owner });
+	}
+
+	/** Fans batches out, up to one that must see what those before it have written. Resolves to their number. */
+	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Omit<FannedOut, "isBusy">> {
+		const batches = beforeReplacing(rows.map(bundlesOf));
 		const all = batches.flatMap(({ bundles }) => bundles);
 		const claims = await loadClaims(
 			run,
 			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
 		);
 		const discarded: Discarded[] = [];
+		const replaced = await findReplaced(run, all, claims);
+		const replacingFor = ({ site, person }: Bundle, route: readonly string[]) =>
+			replaced && {
+				...claims,
+				route,
+				giveWay(claim: KeyedClaim, destination: string): boolean {
+					const key = replaced.giveWay({ site, name: destination, person }, claim.key);
+					if (key !== undefined) discarded.push({ site, person, key, reason: claim.reason, destination });
+					return key !== undefined;
+				},
+			};
 		const accepted = all.map((bundle) => {
 			const { site, person } = bundle;
 			const events = bundle.events.map((event) => {
 				const { claims: own, route } = event;
-				const unwanted = unwantedBy(takeClaims(own, claims), own[0]?.key ?? "");
+				const taken = takeClaims(own, claims, replacingFor(bundle, route));
+				const unwanted = unwantedBy(taken, own[0]?.key ?? "", route);
 				for (const each of unwanted) discarded.push({ site, person, ...each });
 				return { ...event, route: routeWithout(route, unwanted) };
 			});
 			return { ...bundle, events };
 		});
 		const counts = counters(run);
+		await replaced?.save(counts);
 		const { entries, unowed, shared } = await entriesOf(run, accepted, counts);
 		await Promise.all([
 			claims.save(),
@@ -136,7 +186,9 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			shareBundles(run, shared),
 			removeBundles(run, unowed),
 		]);
-		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [rows.map(({ id }) => id)]);
+		void run("DELETE FROM eventferry.journal WHERE id = ANY($1::bigint[])", [
+			rows.slice(0, batches.length).map(({ id }) => id),
+		]);
 		for (const { bundles, head } of batches) {
 			for (const { events } of bundles) counts.add(head.site, siteItself, "events", events.length);
 			for (const { destination, reason, count } of head.skipped ?? []) {
@@ -146,7 +198,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		for (const { site, reason, destination = siteItself } of discarded)
 			counts.add(site, destination, discardedFor(reason), 1);
 		await counts.save();
-		return discarded.slice(-discardedTold);
+		return { batches: batches.length, discarded: discarded.slice(-discardedTold) };
 	}
 
 	return {
@@ -161,12 +213,12 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 					const isBusy = lock?.is_ours !== true;
 					const rows = isBusy ? [] : await run(oldest, [most]);
 					if (rows.length === 0) return { batches: 0, isBusy, discarded: [] };
-					const discarded = await fanOutRows(run, rows, now).catch((error) => {
+					const fannedOut = await fanOutRows(run, rows, now).catch((error) => {
 						if (rows.length === 1 && isOfBatch(error)) failed = { row: rows[0], error };
 						throw error;
 					});
 					await run(`SELECT ${notice}`);
-					return { batches: rows.length, isBusy, discarded };
+					return { ...fannedOut, isBusy };
 				});
 			} catch (error) {
 				if (!failed) throw error;

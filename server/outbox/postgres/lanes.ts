@@ -27,7 +27,7 @@ interface GrowingLane extends Pick<Lane, "id" | "destination" | "person" | "trus
 	storedRank: number | undefined;
 }
 
-type Place = Pick<Lane, "destination" | "person">;
+export type Place = Pick<Lane, "destination" | "person">;
 const placeOf = ({ destination, person }: Place) => `${destination}\n${person}`;
 /** Returns columns with each place once. */
 const placeColumns = (places: readonly Place[]) =>
@@ -37,6 +37,14 @@ const keyOf = (lane: Place & Trust) => `${placeOf(lane)}\n${lane.trusted} ${lane
 /** SQL for the order in which every transaction locks lanes: a person's lanes as they are served. */
 export const lockOrder = "lane.trusted DESC, lane.reserved DESC, lane.id";
 
+/** Locks all lanes of people at destinations, in the order of every transaction. */
+export const lockLanes = (run: Run, places: readonly Place[]) =>
+	run(
+		`SELECT FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
+		USING (destination, person) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
+		placeColumns(places),
+	);
+
 /**
  * Lets people's lanes at a destination wait for their lanes of events with more trust. Locks the lanes first and
  * looks in a later statement, so that what another transaction has just done is seen. Resolves to a function that tells
@@ -45,11 +53,7 @@ export const lockOrder = "lane.trusted DESC, lane.reserved DESC, lane.id";
 export async function arrangeLanes(run: Run, places: readonly Place[]): Promise<(place: Place) => boolean> {
 	if (places.length === 0) return () => false;
 	const keys = placeColumns(places);
-	void run(
-		`SELECT FROM eventferry.lane JOIN unnest($1::integer[], $2::text[]) AS t (destination, person)
-		USING (destination, person) ORDER BY ${lockOrder} FOR UPDATE OF lane`,
-		keys,
-	);
+	void lockLanes(run, places);
 	const changed = await run(
 		`UPDATE eventferry.lane SET behind = NOT behind FROM unnest($1::integer[], $2::text[]) AS t (destination, person)
 		WHERE lane.destination = t.destination AND lane.person = t.person AND behind <> EXISTS (

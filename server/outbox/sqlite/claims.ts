@@ -1,6 +1,6 @@
 import { keyBytes } from "../claim-key.ts";
 import { isTrusted } from "../deliveries.ts";
-import type { EventHead, Term } from "../journal-row.ts";
+import type { EventHead, Head, Term } from "../journal-row.ts";
 import { takeClaims, type Unwanted, unwantedBy } from "../take-claims.ts";
 import { siteItself, untrustedClaims } from "../tally.ts";
 import type { createCounters } from "./counters.ts";
@@ -24,6 +24,12 @@ const takeNewSql = `INSERT INTO claim SELECT substr(?1, 1 + ${keyBytes} * n, ${k
 
 type Counting = Pick<ReturnType<typeof createDestinations>, "idOf"> &
 	Pick<ReturnType<typeof createCounters>, "count" | "counted">;
+
+/**
+ * Discards the untrusted purchase with a key of its order that waits at a destination, for the event at a place of a
+ * batch; returns false if there is none.
+ */
+type GiveWay = (place: number, destination: string, order: string, reason: string) => boolean;
 
 /** Counts the events from a place on that have one claim each, with the same term and trust. */
 function countAlike(events: EventHead[], from: number): number {
@@ -92,6 +98,12 @@ export function createClaims(
 		return true;
 	}
 
+	/** Takes a claim even if it is taken already. */
+	function set(key: Uint8Array, { since, until }: Term, trusted: boolean): void {
+		run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", [key, since, until, Number(trusted)]);
+		addEnd(key, until, trusted);
+	}
+
 	class IsTaken extends Error {}
 	/** Takes claims with the same term if none of them is stored, even expired; returns true if they were taken. */
 	function takeNew(keys: Buffer, { since, until }: Term, trusted: boolean): boolean {
@@ -113,33 +125,50 @@ export function createClaims(
 	}
 
 	/** Takes the claims of an event, whose keys come first in `keys`; returns what is discarded. */
-	function takeForEvent([, flags, , ...own]: EventHead, keys: Buffer, terms: Term[]): Unwanted[] {
+	function takeForEvent(
+		[, flags, route, ...own]: EventHead,
+		keys: Buffer,
+		{ terms, routes }: Pick<Head, "terms" | "routes">,
+		place: number,
+		giveWay: GiveWay,
+	): Unwanted[] {
 		const claims = own.flatMap((each, index) => {
 			const term = terms[each];
 			return term ? { ...term, bytes: keys.subarray(index * keyBytes, (index + 1) * keyBytes) } : [];
 		});
+		type Each = (typeof claims)[number];
 		const claiming = {
-			isTaken: (claim: (typeof claims)[number]) => isTaken(claim.bytes, claim),
-			take: (claim: (typeof claims)[number]) => take(claim.bytes, claim, isTrusted(flags)),
+			isTaken: (claim: Each) => isTaken(claim.bytes, claim),
+			take: (claim: Each) => take(claim.bytes, claim, isTrusted(flags)),
 		};
-		return unwantedBy(takeClaims(claims, claiming), keys.toString("hex", 0, keyBytes));
+		const names = routes[route] ?? [];
+		const replacing = claims.some(({ replaces }) => replaces) && {
+			route: names,
+			isUntrusted: ({ bytes }: Each) => get("SELECT trusted FROM claim WHERE key = ?", [bytes])?.trusted === 0,
+			set: (claim: Each) => set(claim.bytes, claim, isTrusted(flags)),
+			giveWay: ({ bytes, reason }: Each, name: string) => giveWay(place, name, bytes.toString("hex"), reason),
+		};
+		const taken = takeClaims(claims, claiming, replacing || undefined);
+		return unwantedBy(taken, keys.toString("hex", 0, keyBytes), names);
 	}
 
 	return {
 		isTaken,
 		take,
-		/** Takes a claim even if it is taken already. */
-		set(key: Uint8Array, { since, until }: Term, trusted: boolean): void {
-			run("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", [key, since, until, Number(trusted)]);
-			addEnd(key, until, trusted);
-		},
+		set,
 
 		/**
 		 * Takes the claims of events, in order. Returns, by the places of the events, what is discarded of each: the event, or
 		 * its delivery to some destinations. Tries the usual case first: several events in a row with one claim each, all with
 		 * the same term and trust, none stored.
 		 */
-		takeAll(events: EventHead[], keys: Buffer, terms: Term[]): Map<number, Unwanted[]> {
+		takeAll(
+			events: EventHead[],
+			keys: Buffer,
+			head: Pick<Head, "terms" | "routes">,
+			giveWay: GiveWay,
+		): Map<number, Unwanted[]> {
+			const { terms } = head;
 			const taken = new Map<number, Unwanted[]>();
 			let offset = 0;
 			for (let place = 0; place < events.length; ) {
@@ -151,7 +180,7 @@ export function createClaims(
 					alike > 1 && term && !term.isOnlyChecked && takeNew(rest.subarray(0, alike * keyBytes), term, trusted);
 				for (const end = place + Math.max(1, alike); place < end; place += 1) {
 					const event = events[place] ?? [0, 0, 0];
-					const unwanted = isTaken ? [] : takeForEvent(event, keys.subarray(offset), terms);
+					const unwanted = isTaken ? [] : takeForEvent(event, keys.subarray(offset), head, place, giveWay);
 					if (unwanted.length > 0) taken.set(place, unwanted);
 					offset += (event.length - 3) * keyBytes;
 				}

@@ -4,6 +4,7 @@ import { discardedTold, untrustedMost } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { routeWithout } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
+import { createReplacing } from "./replace.ts";
 import type { Shared } from "./shared.ts";
 import { bytesOf, type Row } from "./statements.ts";
 
@@ -15,7 +16,10 @@ export interface FannedOut {
 }
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
-export function createFanOut({ run, numbers, idOf, count, bundles, claims, journal, lanes }: Shared) {
+export function createFanOut(shared: Shared) {
+	const { run, numbers, idOf, count, bundles, claims, journal, lanes } = shared;
+	const giveWay = createReplacing(shared);
+
 	/**
 	 * Returns the number of a row's first bundle. A batch that was set aside gets new numbers: with the old ones its
 	 * entries would come before leased entries, and be settled in their place.
@@ -29,12 +33,17 @@ export function createFanOut({ run, numbers, idOf, count, bundles, claims, journ
 
 	function fanOutRow(row: Row, now: number): FannedOut {
 		const whole = JSON.parse(String(row.head)) as Head;
-		const { site, terms, bundles: heads, skipped = [] } = whole;
+		const { site, bundles: heads, skipped = [] } = whole;
 		const start = firstBundle(row, heads.length);
 		const keys = bytesOf(row.keys);
 		const all = heads.flatMap(({ events }) => events);
-		const taken = claims.takeAll(all, keys, terms);
 		const discarded: Discarded[] = [];
+		const taken = claims.takeAll(all, keys, whole, (place, destination, order, reason) => {
+			const person = heads.flatMap(({ person, events }) => events.map(() => person))[place] ?? "";
+			const key = giveWay({ site, name: destination }, person, order);
+			if (key !== undefined) discarded.push({ site, person, key, reason, destination });
+			return key !== undefined;
+		});
 		let first = 0;
 		for (const [index, head] of heads.entries()) {
 			const { person, events } = head;

@@ -32,6 +32,10 @@ interface Entry {
 	lapses?: boolean;
 	/** True if it ends a lane's wait for an event worth a profile. */
 	earns?: boolean;
+	/** Order of a purchase. */
+	order?: string | undefined;
+	/** Number of its batch. */
+	batch?: number;
 	/** 2 for the backend, 1 for a verified visitor, 0 for anybody else. */
 	trust: number;
 	/** Bounds of the real time at which it was stored. */
@@ -86,10 +90,11 @@ class Model {
 	turn = 0;
 	lastBody = 0;
 	events = 0;
+	batches = 0;
 	discarded: Record<string, number> = {};
 	lanes: Lane[] = [];
 	dead: Dead[] = [];
-	claims = new Map<string, { since: number; until: number }>();
+	claims = new Map<string, { since: number; until: number; trusted: boolean }>();
 	known = new Map<string, { value: string; usedAt: number }>();
 	accounts = new Map<string, Account>(
 		destinations.map((each) => [
@@ -145,27 +150,76 @@ class Model {
 		});
 	}
 
-	/** Takes an event's claims. Returns the reason and, for a claim of one destination, that destination of each held one. */
-	claimAll(site: string, person: string, claims: Claim[]): { reason: string; destination?: string | undefined }[] {
+	/**
+	 * Takes an event's claims. Returns the reason and, for a claim of one destination, that destination of each held one. A
+	 * trusted purchase takes its order from an untrusted one that waits untried, at each destination where one does.
+	 */
+	claimAll(
+		site: string,
+		{ person, claims, destinations: to, trusted }: NewEvent,
+	): { reason: string; destination?: string | undefined }[] {
 		const groups = Map.groupBy(claims, ({ destination }) => destination);
-		const whole = this.claim(site, person, groups.get(undefined) ?? []);
+		const ofAll = groups.get(undefined) ?? [];
 		groups.delete(undefined);
+		const holderOf = (claim: Claim) => this.holder(site, person, claim);
+		const held = ofAll.filter(holderOf);
+		const [only] = held.length === 1 && held[0]?.replaces && !holderOf(held[0])?.trusted ? held : [];
+		const isBlocked = (claim: Claim) => holderOf(claim) && (holderOf(claim)?.trusted || !claim.ofPerson);
+		const replaced = to.filter(
+			(name) => only && !groups.get(name)?.some(isBlocked) && this.giveWay({ site, name }, person, only),
+		);
+		if (only && replaced.length > 0) {
+			for (const claim of [...ofAll, ...replaced.flatMap((name) => groups.get(name) ?? [])])
+				this.hold(site, person, claim, trusted);
+			const lost = to.filter((name) => !replaced.includes(name));
+			return lost.map((destination) => ({ reason: only.reason, destination }));
+		}
+		const whole = this.claim(site, person, ofAll, trusted);
 		if (whole !== undefined) return [{ reason: whole }];
 		return [...groups].flatMap(([destination, own]) => {
-			const reason = this.claim(site, person, own);
+			const reason = this.claim(site, person, own, trusted);
 			return reason === undefined ? [] : [{ reason, destination }];
 		});
 	}
 
+	nameOf = (site: string, person: string, { key, ofPerson }: Claim) =>
+		`${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
+
+	holder(site: string, person: string, claim: Claim) {
+		const found = this.claims.get(this.nameOf(site, person, claim));
+		return found && found.since <= claim.at && claim.at < found.until ? found : undefined;
+	}
+
+	hold(site: string, person: string, claim: Claim, trusted: boolean): void {
+		const { since, until } = claim;
+		this.claims.set(this.nameOf(site, person, claim), { since, until, trusted });
+	}
+
 	/** Takes some claims. If one is held, takes none and returns its reason. */
-	claim(site: string, person: string, claims: Claim[]): string | undefined {
-		const named = ({ key, ofPerson }: Claim) => `${site} ${ofPerson ? `${person}'s ` : ""}${key}`;
-		for (const claim of claims) {
-			const found = this.claims.get(named(claim));
-			if (found && found.since <= claim.at && claim.at < found.until) return claim.reason;
-		}
-		for (const claim of claims) this.claims.set(named(claim), { since: claim.since, until: claim.until });
+	claim(site: string, person: string, claims: Claim[], trusted: boolean): string | undefined {
+		const held = claims.find((claim) => this.holder(site, person, claim));
+		if (held) return held.reason;
+		for (const claim of claims) this.hold(site, person, claim, trusted);
 		return undefined;
+	}
+
+	/**
+	 * Discards the first waiting purchase of an order, of an earlier batch and in a lane of least trust that is neither
+	 * leased nor tried.
+	 */
+	giveWay(destination: Destination, person: string, { key, reason }: Claim): boolean {
+		const lane = this.lanesOf(destination).find((each) => each.person === person && each.trust === 0);
+		if (!lane || lane.state === "leased" || lane.attempts + lane.unreadable + lane.requests > 0) return false;
+		const place = lane.entries.findIndex(
+			({ order, past, batch }) => past === undefined && batch !== this.batches && `order\n${order}` === key,
+		);
+		if (place < 0) return false;
+		lane.entries.splice(place, 1);
+		lane.rank = Math.min(...lane.entries.map(({ rank }) => rank));
+		if (lane.entries.length === 0) this.lanes = this.lanes.filter((each) => each !== lane);
+		const { discarded } = this.account(destination);
+		discarded[reason] = (discarded[reason] ?? 0) + 1;
+		return true;
 	}
 
 	/** Deletes everything about a person except claims that are not marked `ofPerson`. */
@@ -184,9 +238,13 @@ class Model {
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
 		this.events += events.length;
-		for (const { person, body, destinations: to, rank: own, reserved, trusted, claims, exceptions = {} } of events) {
+		this.batches += 1;
+		for (const event of events) {
+			const { person, body, destinations: to, rank: own, reserved, trusted, exceptions = {} } = event;
 			const trust = reserved ? 2 : Number(trusted);
-			const held = this.claimAll(site, person, claims);
+			const batch = this.batches;
+			const [, order] = /"orderId":"(.)"/.exec(body.toString()) ?? [];
+			const held = this.claimAll(site, event);
 			for (const { reason, destination: name } of held) {
 				const counts = name === undefined ? this.discarded : this.account({ site, name }).discarded;
 				counts[reason] = (counts[reason] ?? 0) + 1;
@@ -194,7 +252,7 @@ class Model {
 			for (const name of to) {
 				if (held.some(({ destination = name }) => destination === name)) continue;
 				const { rank = own, lapses = false, earns = false } = exceptions[name] ?? {};
-				this.owe({ site, name }, person, { body: body.toString(), rank, lapses, earns, trust, stored });
+				this.owe({ site, name }, person, { body: body.toString(), order, rank, lapses, earns, trust, stored, batch });
 			}
 		}
 	}
@@ -463,6 +521,8 @@ const newEvent = fc.record({
 	),
 	trust: fc.constantFrom(0, 0, 1, 2),
 	ago: fc.constantFrom(0, 50, 100),
+	order: fc.constantFrom(undefined, undefined, undefined, "A", "B"),
+	isRuled: fc.constantFrom(false, false, true),
 	once: fc.uniqueArray(
 		fc.record({
 			key: fc.constantFrom("order", "open"),
@@ -483,11 +543,23 @@ const append = fc
 	})
 	.map(({ site, events, crash }) =>
 		command(`append ${site} ${JSON.stringify(events)}${crash === 0 ? " and crash" : ""}`, async (model, real) => {
-			const batch = events.map(({ person, to, rank, exceptions, trust, ago, once }): NewEvent => {
-				const body = String(++model.lastBody);
+			const batch = events.map(({ person, to, rank, exceptions, trust, ago, order, isRuled, once }): NewEvent => {
+				const id = String(++model.lastBody);
+				const purchase = { type: "confirmation", id, data: { orderId: order } };
+				const body = order === undefined ? id : JSON.stringify({ event: purchase });
 				const at = Math.max(0, model.now - ago);
-				const claims = [
-					{ key: `id ${body}`, reason: "duplicate", at, since: 0, until: 1e9 },
+				const ordered = { reason: "duplicate_order", at, since: 0, until: at + 400 };
+				const orders = (orderId: string, destination?: string): Claim[] => {
+					const where = destination ? ` at ${destination}` : "";
+					const at = destination === undefined ? {} : { destination };
+					const own = { ...ordered, ...at, key: `order${where}\n${orderId}`, ofPerson: true };
+					const ofSite = { ...ordered, ...at, key: `trusted order${where}\n${orderId}` };
+					return trust === 0 ? [own] : [{ ...own, ...(!destination && { replaces: true }) }, ofSite];
+				};
+				const claims: Claim[] = [
+					{ key: `id ${id}`, reason: "duplicate", at, since: 0, until: 1e9 },
+					...(order === undefined ? [] : orders(order)),
+					...(order !== undefined && isRuled ? orders(order, "crisp") : []),
 					...once.map(({ key, opens, ms, ofPerson, destination }) => ({
 						key,
 						ofPerson,

@@ -851,6 +851,165 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect((await takeOne(0)).bodies).toEqual(["1", "2", "4"]);
 		});
 
+		describe("on an order, of a trusted purchase,", () => {
+			const helpcrunch = { ...crisp, name: "helpcrunch" };
+			const both = ["crisp", "helpcrunch"];
+			let heard: Discarded[] = [];
+			beforeEach(() => {
+				heard = [];
+				outbox.onDiscarded((discarded) => heard.push(...discarded));
+			});
+			function purchase(orderId: string, more: Partial<NewEvent> & { type?: string; data?: object } = {}) {
+				const { type = "confirmation", data = { orderId }, ...rest } = more;
+				const { trusted = false, reserved = false } = rest;
+				const facts = { id: randomUUID(), type: "confirmation", at: 0, person: { email: "ada@example.com" } };
+				const claims = claimsOfEvent(
+					{ event: { ...facts, type: "confirmation", data: { orderId } }, trusted, receivedAt: 5 },
+					"ada",
+				);
+				const body = JSON.stringify({ event: { ...facts, type, data }, trusted, reserved });
+				return event("ada", body, { destinations: both, rank: trusted ? 0 : 5, claims, ...rest });
+			}
+			const waits = async (destination = crisp) =>
+				(await outbox.findOwed({ destinations: [destination], people: ["ada"], limit: 100 })).map(({ body }) => body);
+			const figures = async () =>
+				(await outbox.stats()).destinations.map(({ destination: { name }, owed, lanes, discarded }) => [
+					...[name, owed, lanes],
+					discarded,
+				]);
+			const bodiesOf = (...events: NewEvent[]) => events.map(({ body }) => body);
+
+			it("is taken from an untrusted one that waits, which is discarded in its place", async () => {
+				const [forged, other, real] = [purchase("A"), event("ada", "other", { rank: 3 }), purchase("A", backend)];
+				await append([other, forged, event("ada", "more", { rank: 4 })]);
+				await append([real]);
+				expect(await waits()).toEqual(bodiesOf(real, other, event("ada", "more")));
+				expect(await waits(helpcrunch)).toEqual(bodiesOf(real));
+				expect(await figures()).toEqual([
+					["crisp", 3, 2, { duplicate_order: 1 }],
+					["helpcrunch", 1, 1, { duplicate_order: 1 }],
+				]);
+				expect((await outbox.stats()).discarded).toEqual({});
+				const key = keyOf("site", "ada", forged.claims[0] as Claim).toString("hex");
+				const told = (destination: string) => ({
+					site: "site",
+					person: "ada",
+					key,
+					reason: "duplicate_order",
+					destination,
+				});
+				expect(heard).toEqual(both.map(told));
+				await append([purchase("A", backend), purchase("A", verified), purchase("A")]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 3 });
+				expect(await waits()).toHaveLength(3);
+			});
+
+			it("leaves lanes and bundles as if the untrusted one had not been there", async () => {
+				const browser = event("ada", "later", { rank: 4, destinations: both });
+				await append([purchase("A"), browser]);
+				await append([purchase("A", verified)]);
+				const [first] = await take(0);
+				expect(first?.bodies).toHaveLength(1);
+				if (first) await end(first, 0, 1);
+				const [second] = await take(1);
+				expect(second?.bodies).toEqual(["later"]);
+				if (second) await end(second, 1, 1);
+				for (const lease of await take(2, helpcrunch)) await end(lease, 2, 1);
+				for (const lease of await take(3, helpcrunch)) await end(lease, 3, 1);
+				expect(await figures()).toEqual([
+					["crisp", 0, 0, { duplicate_order: 1 }],
+					["helpcrunch", 0, 0, { duplicate_order: 1 }],
+				]);
+				expect((await outbox.findEvents({ text: "" })).events).toEqual([]);
+			});
+
+			it("is taken at those destinations alone where the untrusted one waits", async () => {
+				const [browser, real] = [purchase("A"), purchase("A", backend)];
+				await append([browser]);
+				const [lease] = await take(0, helpcrunch);
+				if (lease) await end(lease, 0, 1);
+				await append([real]);
+				expect([await waits(), await waits(helpcrunch)]).toEqual([bodiesOf(real), []]);
+				expect(await figures()).toEqual([
+					["crisp", 1, 1, { duplicate_order: 1 }],
+					["helpcrunch", 0, 0, { duplicate_order: 1 }],
+				]);
+				expect(heard.map(({ key, destination }) => [key, destination])).toEqual([
+					[keyOf("site", "ada", browser.claims[0] as Claim).toString("hex"), "crisp"],
+					[keyOf("site", "ada", real.claims[0] as Claim).toString("hex"), "helpcrunch"],
+				]);
+			});
+
+			it.each<[string, () => Promise<unknown>]>([
+				["is leased", () => takeOne(0)],
+				["was tried", async () => outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 5 } })],
+				["was prepared", async () => outbox.settle({ lease: await takeOne(0), now: 0, sent: true })],
+				["is a dead letter", async () => end(await takeOne(0), 0, 1, { kind: "dead", reason: "x" })],
+				[
+					"is the replay of a dead letter",
+					async () => {
+						await end(await takeOne(0), 0, 1, { kind: "dead", reason: "x" });
+						await outbox.replay({});
+					},
+				],
+			])("is not taken from one that %s", async (_, what) => {
+				const browser = purchase("A", { destinations: ["crisp"] });
+				await append([browser]);
+				await what();
+				await append([purchase("A", { ...backend, destinations: ["crisp"] })]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1 });
+				expect((await waits()).filter((body) => body !== browser.body)).toEqual([]);
+			});
+
+			it("is not taken from one of another order, or from another event that only says so", async () => {
+				const nested = purchase("X", { type: "track", data: { event: { type: "confirmation" }, orderId: "A" } });
+				const browser = purchase("A", { destinations: ["crisp"] });
+				await append([browser]);
+				await end(await takeOne(0), 0, 1);
+				await append([nested, purchase("B")]);
+				await append([purchase("A", backend)]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1 });
+				expect(await waits()).toHaveLength(2);
+			});
+
+			it("is not taken if its id or the order in the whole site is used", async () => {
+				const bobs = purchase("A", backend);
+				await append([purchase("A")]);
+				await append([{ ...event("bob", "bobs"), ...backend, claims: bobs.claims.slice(2) }]);
+				await append([purchase("A", backend)]);
+				const again = purchase("B", backend);
+				await append([purchase("B"), event("ada", "used", { claims: again.claims.slice(0, 1) })]);
+				await append([again]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1, duplicate: 1 });
+			});
+
+			it("is taken where a rule makes purchases, too, but not where one was made of the order", async () => {
+				const orders = both.map((destination) => ({ destination, orderId: "A" }));
+				const claimsOf = (trusted: boolean, type = "confirmation") => {
+					const facts = { id: randomUUID(), at: 0, person: { email: "ada@example.com" } };
+					const of = type === "track" ? { type, name: "sold" } : { type, data: { orderId: "A" } };
+					return claimsOfEvent({ event: { ...facts, ...of } as never, trusted, receivedAt: 5 }, "ada", orders);
+				};
+				const made = event("ada", "made", { destinations: ["helpcrunch"], claims: claimsOf(false, "track") });
+				await append([{ ...made, claims: made.claims.filter(({ destination }) => destination !== "crisp") }]);
+				await append([purchase("A", { claims: claimsOf(false) })]);
+				const real = purchase("A", { ...backend, claims: claimsOf(true) });
+				await append([real]);
+				expect([await waits(), await waits(helpcrunch)]).toEqual([bodiesOf(real), ["made"]]);
+				expect(await figures()).toEqual([
+					["crisp", 1, 1, { duplicate_order: 1 }],
+					["helpcrunch", 1, 1, { duplicate_order: 2 }],
+				]);
+			});
+
+			it("is taken in the same way if both wait in the journal", async () => {
+				const real = purchase("A", backend);
+				await Promise.all([purchase("A"), real].map((each) => outbox.append({ site: "site", events: [each] })));
+				await append([]);
+				expect([await waits(), await waits(helpcrunch)]).toEqual([bodiesOf(real), bodiesOf(real)]);
+			});
+		});
+
 		it("keeps opened e-mails 20 minutes apart, in whatever order they arrive", async () => {
 			const minute = 60_000;
 			const { accepted, all } = { accepted: [] as number[], all: [] as number[] };

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { claimsOfEvent } from "../../../../server/ingest/claims.ts";
 import { bodiesStart, sealBatch } from "../../../../server/outbox/journal-row.ts";
 import { type Claim, type Outbox, StoreOpenError, StoreUnavailableError } from "../../../../server/outbox/outbox.ts";
 import type { Database, Run } from "../../../../server/outbox/postgres/connection.ts";
@@ -115,6 +116,46 @@ describe("the PostgreSQL outbox", () => {
 		await appended(outbox, event("ada", "visit"), { ...event("ada", "staff"), trusted: true });
 		expect(await sql("SELECT behind FROM eventferry.lane")).toEqual([{ behind: false }]);
 		await outbox.close();
+	});
+
+	it("shows one copy of each purchase while another process replaces waiting ones", async () => {
+		const url = await cluster.database();
+		const [here, there] = [await open(url), await open(url)];
+		const people = Array.from({ length: 80 }, (_, index) => `person ${index}`);
+		function purchase(person: string, trusted: boolean) {
+			const order = { id: crypto.randomUUID(), type: "confirmation" as const, at: 0, data: { orderId: person } };
+			const stored = { event: { ...order, person: { userId: person } }, trusted, receivedAt: 5 };
+			return { ...event(person, JSON.stringify(stored), claimsOfEvent(stored, person)), trusted };
+		}
+		await appended(here, ...people.map((person) => purchase(person, false)));
+		const shown: string[] = [];
+		async function work(): Promise<number> {
+			const { leases } = await there.take({ ...everything, lanes: 1, now: 0, leaseMs: 60_000 });
+			for (const lease of leases) {
+				shown.push(...lease.bodies);
+				await there.settle({ lease, now: 0, ended: { count: lease.bodies.length, ending: { kind: "delivered" } } });
+			}
+			return leases.length;
+		}
+		const isFannedOut = async () => {
+			for (const person of people) await here.append({ site: "site", events: [purchase(person, true)] });
+			await fannedOut(here);
+			return true;
+		};
+		let isDone = false;
+		const replacing = isFannedOut().then((done) => {
+			isDone = done;
+		});
+		while (!isDone) await work();
+		await replacing;
+		while ((await work()) > 0);
+		const owners = shown.map((body) => JSON.parse(body).event.data.orderId as string);
+		expect(owners.sort()).toEqual([...people].sort());
+		const { destinations, discarded } = await here.stats();
+		expect(destinations).toMatchObject([{ owed: 0, lanes: 0, delivered: 80 }]);
+		const replaced = destinations[0]?.discarded.duplicate_order ?? 0;
+		expect(replaced + (discarded.duplicate_order ?? 0)).toBe(80);
+		expect(replaced).toBeGreaterThan(0);
 	});
 
 	it("keeps every text unchanged, even characters that PostgreSQL cannot store", async () => {
