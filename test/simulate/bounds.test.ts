@@ -39,6 +39,13 @@ describe("the bounds of a day's requests", () => {
 		expect(boundsOf(dayOf("ada", "VVP"), new Set(["ada"]), 3)("events", "purchases")).toBe(3);
 	});
 
+	it("are those of a creation more for somebody known, and of one less for others, where creations come first", () => {
+		const most = (known: ReadonlySet<string>, requests: number) =>
+			boundsOf(dayOf("ada", "VVP"), known, requests, true)("events", "purchases");
+		expect([most(new Set(), 3), most(new Set(["ada"]), 4)]).toEqual([3, 3]);
+		expect([most(new Set(), 2), most(new Set(["ada"]), 3)].every((events) => events < 3)).toBe(true);
+	});
+
 	it("choose the people with the most deliveries for a request", () => {
 		const people = [...dayOf("ada", "VVVVVVVV"), ...dayOf("bob", "VVVV"), ...dayOf("eve", "P")];
 		const bound = boundsOf(people, new Set(), 3);

@@ -40,8 +40,11 @@ function waysOfLane(lane: readonly Delivery[]): Way[] {
 	return ways;
 }
 
-/** Lists the best ways to serve a person, by cost and purchases. Unknown people cost a refused request and a creation first. */
-function waysOf(deliveries: readonly Delivery[], isKnown: boolean): Way[] {
+/**
+ * Lists the best ways to serve a person, by cost and purchases. Unknown people cost a refused request and a creation first;
+ * with `createFirst` everybody costs a creation.
+ */
+function waysOf(deliveries: readonly Delivery[], isKnown: boolean, createFirst: boolean): Way[] {
 	const lane = (trusted: boolean) => waysOfLane(deliveries.filter(({ entry }) => (entry.trusted ?? false) === trusted));
 	const best = new Map<string, Way>();
 	const others = lane(false);
@@ -49,9 +52,10 @@ function waysOf(deliveries: readonly Delivery[], isKnown: boolean): Way[] {
 		for (const other of others) {
 			if (own.events + other.events === 0) continue;
 			// The creation sets the name of an unknown person. A known person's name takes an update.
-			const first = isKnown ? Number(other.events > 0) : 2;
+			const name = isKnown ? Number(other.events > 0) : 0;
+			const creation = createFirst ? 1 : isKnown ? 0 : 2;
 			const way = {
-				cost: first + own.cost + other.cost,
+				cost: creation + name + own.cost + other.cost,
 				events: own.events + other.events,
 				purchases: own.purchases + other.purchases,
 			};
@@ -77,9 +81,14 @@ function minimum(to: number, valueAt: (at: number) => number): number {
  * Bounds the deliveries that a number of requests allows in a day. Assumes that everybody is served once, at midnight, by
  * somebody who knows the whole day and chooses whom to serve: no order of service during the day delivers more.
  */
-export function boundsOf(deliveries: readonly Delivery[], known: ReadonlySet<string>, requests: number) {
+export function boundsOf(
+	deliveries: readonly Delivery[],
+	known: ReadonlySet<string>,
+	requests: number,
+	createFirst = false,
+) {
 	const people = [...Map.groupBy(deliveries, ({ entry }) => entry.accepted.person)].map(([person, own]) =>
-		waysOf(own, known.has(person)),
+		waysOf(own, known.has(person), createFirst),
 	);
 	/** Returns an upper bound on deliveries of one kind, with at least some of the other kind, by Lagrangian duality. */
 	return (goal: Goal, other: Goal, atLeast = 0): number => {

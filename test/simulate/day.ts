@@ -17,6 +17,8 @@ export interface Scale {
 	seed: number;
 	/** Parent of the folder with the store. */
 	folder: string;
+	/** Whether people are created at Crisp before it was asked for them. */
+	createFirst: boolean;
 	/** Called after each simulated hour. */
 	onHour(hour: number): void;
 }
@@ -56,7 +58,10 @@ export interface Sample {
 export const sampleMs = 10 * minute;
 
 /** Simulates a day; resolves to the records of it. */
-export async function simulateDay(clock: SimulatedClock, { visitors, seed, folder: parent, onHour }: Scale) {
+export async function simulateDay(
+	clock: SimulatedClock,
+	{ visitors, seed, folder: parent, createFirst, onHour }: Scale,
+) {
 	const { sleep, now, during } = clock;
 	const startAt = now();
 	const random = createRandom(seed);
@@ -79,7 +84,10 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 				writeKey,
 				origins: [origin],
 				serverKey,
-				crisp: { ...destinations.crisp, events: crispEvents, budget: budgets.crisp, reserve: 0.05, maxWait: crispWait },
+				crisp: {
+					...{ ...destinations.crisp, createFirst, events: crispEvents },
+					...{ budget: budgets.crisp, reserve: 0.05, maxWait: crispWait },
+				},
 				helpcrunch: { ...destinations.helpcrunch, budget: budgets.helpcrunch },
 				vibetrace: { ...destinations.vibetrace, budget: budgets.vibetrace },
 				rules: browsing.map((event) => ({ event, to: ["crisp"], digest: true as const })),
@@ -315,5 +323,5 @@ export async function simulateDay(clock: SimulatedClock, { visitors, seed, folde
 	await providers.stop();
 	rmSync(folder, { recursive: true, force: true });
 	const { seen } = providers;
-	return { startAt, budgets, ledger, counts, incidents, samples, remaining, people, knownToCrisp, seen };
+	return { createFirst, startAt, budgets, ledger, counts, incidents, samples, remaining, people, knownToCrisp, seen };
 }

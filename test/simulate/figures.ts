@@ -46,6 +46,7 @@ const purposes: Record<string, string> = {
 export function spentOn({ purpose, status }: Seen): string {
 	if (status === 429) return "refused: over the limit";
 	if (status === undefined || status >= 500) return "failed: provider down";
+	if (status === 409) return "answered: exists already";
 	if (status >= 400) return "answered: no such person";
 	return purposes[purpose] ?? purpose;
 }

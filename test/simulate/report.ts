@@ -17,6 +17,10 @@ export interface ReportInput extends Omit<Evidence, "arrivals"> {
 	knownToCrisp: ReadonlySet<string>;
 	visitors: number;
 	seed: number;
+	/** Whether people were created at Crisp before it was asked for them. */
+	createFirst: boolean;
+	/** Figures of the same day with `createFirst`; absent if it was not simulated. */
+	createdFirst?: CrispFigures | undefined;
 	/** Duration in real time. */
 	seconds: number;
 	/** CPU time. */
@@ -38,15 +42,19 @@ function table(head: string[], rows: (string | number)[][]): string {
 	return `${line(head)}|${head.map((_, column) => (column === 0 ? "---" : "--:")).join("|")}|\n${rows.map(line).join("")}\n`;
 }
 
-const intro = ({ visitors, seed, seconds, cpuSeconds, memory, steps }: ReportInput) => `# A day in the life
+const intro = ({ createFirst, createdFirst, ...input }: ReportInput) => {
+	const { visitors, seed, seconds, cpuSeconds, memory, steps } = input;
+	const more = `${createFirst ? " --create-first" : ""}${createdFirst ? " --compare" : ""}`;
+	return `# A day in the life
 
-\`npm run simulate\` simulates 24 hours of a shop with ${number(visitors)} visitors and accounts for every event. This page is its output with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed} --write docs\`, ${number(Math.round(seconds))} s of real time and ${number(Math.round(cpuSeconds))} s of CPU time, ${(memory / 1e9).toFixed(1)} GB of memory, ${number(steps)} steps of a simulated clock.
+\`npm run simulate\` simulates 24 hours of a shop with ${number(visitors)} visitors and accounts for every event. This page is its output with seed ${seed}: \`npm run simulate -- --visitors ${visitors} --seed ${seed}${more} --write docs\`, ${number(Math.round(seconds))} s of real time and ${number(Math.round(cpuSeconds))} s of CPU time, ${(memory / 1e9).toFixed(1)} GB of memory, ${number(steps)} steps of a simulated clock.
 
 ![The day](simulation.svg)
 
 **Real**: the built script tag (\`dist/client.js\`), run anew for every page of every visitor; the proxy (\`createProxy\` with Express, ky, and SQLite in its own thread), which gets every request over HTTP and keeps its store in memory if possible; the three providers of the package's own sandbox. **Modelled**: the clock; the parts of a browser that the snippet uses (storage, IndexedDB, locks, fetch), which other tests run in real Chromium; the visitors' behaviour; the network to the proxy (60 ms one way, 0.3 % of requests and 0.3 % of answers lost); the providers' latency of 120 ms. The same seed makes the same visitors. A few events may differ from run to run, because the store's thread is a real one.
 
 `;
+};
 
 function theDay({ counts, incidents, ledger, remaining, budgets }: ReportInput): string {
 	const { entries } = ledger;
@@ -104,10 +112,10 @@ ${table(
 `;
 }
 
-type Arithmetic = Pick<ReportInput, "deliveries" | "budgets" | "knownToCrisp">;
+type Arithmetic = Pick<ReportInput, "deliveries" | "budgets" | "knownToCrisp" | "createFirst">;
 
 /** Compares the deliveries of the day with the bounds of its requests. */
-function theArithmetic({ deliveries, budgets, knownToCrisp }: Arithmetic): string {
+function theArithmetic({ deliveries, budgets, knownToCrisp, createFirst }: Arithmetic): string {
 	const own = deliveries.filter(({ destination }) => destination === "crisp");
 	const wanted = own.filter(({ outcome }) => outcome.kind !== "discarded");
 	const people = new Set(wanted.map(({ entry }) => entry.accepted.person));
@@ -119,12 +127,12 @@ function theArithmetic({ deliveries, budgets, knownToCrisp }: Arithmetic): strin
 	};
 	const admitted = budgets.crisp - othersOf(budgets.crisp);
 	const isDelivered = ({ outcome }: Delivery) => outcome.kind === "delivered";
-	const most = boundsOf(wanted, knownToCrisp, admitted);
+	const most = boundsOf(wanted, knownToCrisp, admitted, createFirst);
 	const withPurchases = most("events", "purchases", 0.9 * purchases.length);
 	const isTooMuch = withPurchases < 0.4 * own.length;
 	const ofEvents = (count: number) => share(count, own.length);
 	const ofPurchases = (count: number) => share(Math.min(count, purchases.length), purchases.length);
-	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the waiting browsing of a person into a digest (\`digest\`). ${number(people.size)} people have something for Crisp, and ${number(unknown)} of them are unknown there. A known person costs an update and a digest. An unknown person costs a refused request and a creation more; the update remains, as Crisp creates profiles without custom data. Each purchase costs one request more.
+	return `The shop tells Crisp of purchases, logins, attributes and browsing (\`events\`), and a rule merges the waiting browsing of a person into a digest (\`digest\`). ${number(people.size)} people have something for Crisp, and ${number(unknown)} of them are unknown there. A known person costs an update and a digest. ${createFirst ? "Everybody costs a creation more" : "An unknown person costs a refused request and a creation more"}; the update remains, as Crisp creates profiles without custom data. Each purchase costs one request more.
 
 The most that ${number(admitted)} requests could deliver, if everybody were served once, at midnight, by somebody who knew the whole day and chose whom to serve, and the deliveries of this day:
 
@@ -137,10 +145,10 @@ ${table(
 		["with 40 % of the events", "40 %", ofPurchases(most("purchases", "events", 0.4 * own.length))],
 		["**delivered**", ofEvents(wanted.filter(isDelivered).length), ofPurchases(purchases.filter(isDelivered).length)],
 	],
-)}${isTooMuch ? "So no order of service delivers 40 % of the events and 90 % of the purchases together. " : ""}Purchases go first. The proxy stays below these bounds because it delays nothing: at night, when requests are plenty, events go one by one; most purchases come in the evening, each behind the person's earlier events. Of the purchases that the backend told first, ${purchasesOf(true)} were delivered the same day; of those that a browser told first, ${purchasesOf(false)}.`;
+)}${isTooMuch ? "So no order of service delivers 40 % of the events and 90 % of the purchases together. " : ""}Purchases go first. The proxy stays below these bounds because it delays nothing: at night, when requests are plenty, events go one by one; most purchases come in the evening, each behind the person's earlier events. A purchase that a browser told first counts as the backend's once the backend tells of it, if it still waits then. Of the backend's purchases, ${purchasesOf(true)} were delivered the same day; of the others, ${purchasesOf(false)}.`;
 }
 
-function theRanks({ deliveries, budgets, knownToCrisp }: ReportInput): string {
+function theRanks({ deliveries, budgets, knownToCrisp, createFirst }: ReportInput): string {
 	const figures = classFigures(deliveries, "crisp");
 	return `## Effect of the ranks
 Crisp allows ${number(budgets.crisp)} requests on this day, and the shop has more events than that. People with more valuable events had their turn sooner, and the last ${reserve * 100} % of the requests were reserved for the backend's events. The last column shows the same number of deliveries in order of arrival.
@@ -153,7 +161,61 @@ ${table(
 		`${number(delivered)} (${share(delivered, wanted)})`,
 		`${number(inOrderOfArrival)} (${share(inOrderOfArrival, wanted)})`,
 	]),
-)}${theArithmetic({ deliveries, budgets, knownToCrisp })}
+)}${theArithmetic({ deliveries, budgets, knownToCrisp, createFirst })}
+
+`;
+}
+
+/** What Crisp got of a day. */
+export interface CrispFigures {
+	wanted: number;
+	delivered: number;
+	purchases: number;
+	purchasesDelivered: number;
+	requests: number;
+	/** Number of requests, by purpose and answer. */
+	spent: Record<string, number>;
+	/** Number of statements that did not hold. */
+	broken: number;
+}
+
+export function crispFigures({
+	deliveries,
+	seen,
+	budgets,
+	invariants,
+}: Omit<ReportInput, "createdFirst">): CrispFigures {
+	const [crisp] = destinationFigures(deliveries, seen, budgets).filter(({ name }) => name === "crisp");
+	const [purchases] = classFigures(deliveries, "crisp");
+	const { wanted = 0, delivered = 0, requests = 0, spent = {} } = crisp ?? {};
+	const ofPurchases = { purchases: purchases?.wanted ?? 0, purchasesDelivered: purchases?.delivered ?? 0 };
+	const broken = invariants.filter((each) => each.broken.length > 0).length;
+	return { wanted, delivered, ...ofPurchases, requests, spent, broken };
+}
+
+function theCreations(input: ReportInput): string {
+	if (!input.createdFirst) return "";
+	const days = [crispFigures(input), input.createdFirst];
+	const spent = [...new Set(days.flatMap((each) => Object.keys(each.spent)))];
+	return `## With creations first
+The same visitors on a day with Crisp's \`createFirst\`, by which people of whom nothing is remembered are created before Crisp was asked for them ([when to use it](providers.md#new-people-at-crisp)). Somebody unknown costs one request less, a known person one more.
+
+${table(
+	["at Crisp", "as by default", "with `createFirst`"],
+	[
+		[
+			"delivered the same day",
+			...days.map((each) => `${number(each.delivered)} (${share(each.delivered, each.wanted)})`),
+		],
+		[
+			"purchases delivered the same day",
+			...days.map((each) => `${number(each.purchasesDelivered)} (${share(each.purchasesDelivered, each.purchases)})`),
+		],
+		["requests used", ...days.map((each) => each.requests)],
+		["requests per delivered event", ...days.map((each) => (each.requests / Math.max(1, each.delivered)).toFixed(2))],
+		...spent.map((purpose) => [`requests: ${purpose}`, ...days.map((each) => each.spent[purpose] ?? 0)]),
+	],
+)}${input.createdFirst.broken === 0 ? "All that is listed below held on that day too." : `**BROKEN**: ${input.createdFirst.broken} of the statements below did not hold on that day.`}
 
 `;
 }
@@ -168,4 +230,4 @@ ${invariants
 
 /** Formats the day as a Markdown page. */
 export const report = (input: ReportInput): string =>
-	[intro, theDay, theDestinations, theRanks, theInvariants].map((part) => part(input)).join("");
+	[intro, theDay, theDestinations, theRanks, theCreations, theInvariants].map((part) => part(input)).join("");

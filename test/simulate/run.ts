@@ -1,10 +1,14 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { installClock } from "./clock.ts";
+import type { CrispFigures } from "./report.ts";
 
-const usage = `npm run simulate -- [--visitors 50000] [--seed N] [--write FOLDER]
+const usage = `npm run simulate -- [--visitors 50000] [--seed N] [--create-first | --compare] [--write FOLDER]
 Simulates a day of a shop against simulated providers. Exits with 1 if something that must always be true was not.\n`;
 
 const { values } = parseArgs({
@@ -14,6 +18,10 @@ const { values } = parseArgs({
 		seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
 		/** Folder for the report and its picture. */
 		write: { type: "string" },
+		/** Whether people are created at Crisp before it was asked for them. */
+		"create-first": { type: "boolean", default: false },
+		/** Simulates the day with `--create-first` too, in another process, for a comparison. */
+		compare: { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
 	},
 });
@@ -22,6 +30,15 @@ if (values.help || !Number.isInteger(seed) || !(visitors >= 1)) {
 	process.stderr.write(usage);
 	process.exit(values.help ? 0 : 2);
 }
+
+/** Simulates the same visitors with `--create-first`; resolves to what Crisp got. */
+async function dayCreatedFirst(): Promise<CrispFigures> {
+	const args = ["--visitors", values.visitors, "--seed", values.seed, "--create-first"];
+	const other = fork(fileURLToPath(import.meta.url), args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+	const [[figures]] = await Promise.all([once(other, "message"), once(other, "exit")]);
+	return figures;
+}
+const createdFirst = values.compare ? await dayCreatedFirst() : undefined;
 
 const since = process.hrtime.bigint();
 const seconds = () => Number(process.hrtime.bigint() - since) / 1e9;
@@ -33,12 +50,13 @@ Math.random = createRandom(seed).next;
 const { simulateDay } = await import("./day.ts");
 const { arrivalsOf, deliveriesOf } = await import("./outcome.ts");
 const { verdict } = await import("./verdict.ts");
-const { report } = await import("./report.ts");
+const { crispFigures, report } = await import("./report.ts");
 const { drawDay } = await import("./picture.ts");
 
 const day = await simulateDay(clock, {
 	visitors,
 	seed,
+	createFirst: values["create-first"],
 	// Keep the store in memory if there is such a folder: it is not needed after the day.
 	folder: existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
 	onHour: (hour) => process.stderr.write(`${String(hour).padStart(2, "0")}:00 after ${seconds().toFixed(0)} s\n`),
@@ -51,7 +69,7 @@ const arrivals = {
 const deliveries = deliveriesOf(day.ledger.entries, day.remaining, arrivals);
 const invariants = verdict({ ...day, arrivals, deliveries });
 const { user, system } = process.cpuUsage();
-const text = report({
+const result = {
 	...day,
 	deliveries,
 	invariants,
@@ -61,11 +79,13 @@ const text = report({
 	cpuSeconds: (user + system) / 1e6,
 	memory: process.resourceUsage().maxRSS * 1_024,
 	steps: clock.steps(),
-});
+};
+process.send?.(crispFigures(result));
+const text = report({ ...result, createdFirst });
 process.stdout.write(text);
 if (values.write !== undefined) {
 	mkdirSync(values.write, { recursive: true });
 	writeFileSync(join(values.write, "simulation.md"), text);
 	writeFileSync(join(values.write, "simulation.svg"), drawDay({ ...day, entries: day.ledger.entries }));
 }
-process.exitCode = invariants.some(({ broken }) => broken.length > 0) ? 1 : 0;
+process.exitCode = invariants.some(({ broken }) => broken.length > 0) || (createdFirst?.broken ?? 0) > 0 ? 1 : 0;
