@@ -70,9 +70,12 @@ type Batch = ReturnType<typeof bundlesOf>;
 
 const eventsOf = ({ bundles }: { bundles: readonly Bundle[] }): Event[] => bundles.flatMap(({ events }) => events);
 
+/** Tells whether a batch has purchases that may replace others. */
+const mayReplace = ({ head }: Batch): boolean => head.terms.some(({ replaces }) => replaces);
+
 /** Leaves out the first batch with a purchase that may replace one of an earlier batch, and all after it. */
 function beforeReplacing(batches: readonly Batch[]): readonly Batch[] {
-	if (!batches.some(({ head }) => head.terms.some(({ replaces }) => replaces))) return batches;
+	if (!batches.some(mayReplace)) return batches;
 	const untrusted = new Set<string>();
 	const end = batches.findIndex((batch) => {
 		const claims = eventsOf(batch).flatMap((event) => event.claims);
@@ -130,12 +133,10 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 
 	/** Finds the purchases that wait where those of these bundles may replace them; undefined if none may. */
 	async function findReplaced(run: Run, bundles: readonly Bundle[], { isUntrusted }: Pick<Claims, "isUntrusted">) {
-		const replacing = bundles.filter(({ events }) => events.some(({ claims }) => claims.some((each) => each.replaces)));
-		if (replacing.length === 0) return undefined;
 		const all = eventsOf({ bundles }).flatMap(({ claims }) => claims);
 		const untrusted = new Set(all.filter(({ trusted }) => !trusted).map(({ key }) => key));
 		const isContested = (claim: KeyedClaim) => claim.replaces && (isUntrusted(claim) || untrusted.has(claim.key));
-		const contested = replacing.filter(({ events }) => events.some(({ claims }) => claims.some(isContested)));
+		const contested = bundles.filter(({ events }) => events.some(({ claims }) => claims.some(isContested)));
 		if (contested.length === 0) return undefined;
 		const placesOf = async ({ site, person, events }: Bundle) =>
 			[...new Set(events.flatMap(({ route }) => route))].map(async (name) => {
@@ -155,7 +156,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			all.flatMap(({ events }) => events.flatMap((event) => event.claims)),
 		);
 		const discarded: Discarded[] = [];
-		const replaced = await findReplaced(run, all, claims);
+		const replaced = batches.some(mayReplace) ? await findReplaced(run, all, claims) : undefined;
 		const replacingFor = ({ site, person }: Bundle, route: readonly string[]) =>
 			replaced && {
 				...claims,
