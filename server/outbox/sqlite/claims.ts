@@ -59,20 +59,24 @@ export function createClaims(
 		if (!trusted) countUntrusted(keys.length / keyBytes);
 	}
 
-	/** Deletes claims of some rows of `claim_end` if they end by a time, with about `most` keys; returns their number. */
-	function remove(rows: Row[], until: (row: Row) => number, most: number): number {
+	/**
+	 * Deletes claims of some rows of `claim_end` if they end by a time, with about `most` keys; returns their number.
+	 * `trusted` is 0 to keep those that a trusted event has taken over.
+	 */
+	function remove(rows: Row[], until: (row: Row) => number, most: number, trusted: 0 | 1): number {
 		let removed = 0;
 		for (const row of rows) {
 			if (removed >= most) break;
 			const keys = bytesOf(row.keys);
 			for (let from = 0; from < keys.length; from += ordinals * keyBytes) {
 				run(
-					`DELETE FROM claim WHERE until <= ?1 AND key IN
+					`DELETE FROM claim WHERE until <= ?1 AND trusted <= ?4 AND key IN
 					(SELECT substr(?2, 1 + ${keyBytes} * n, ${keyBytes}) FROM ordinal WHERE n < ?3)`,
 					[
 						until(row),
 						keys.subarray(from, from + ordinals * keyBytes),
 						Math.min(ordinals, (keys.length - from) / keyBytes),
+						trusted,
 					],
 				);
 			}
@@ -191,7 +195,7 @@ export function createClaims(
 		/** Deletes some expired claims; returns true if there may be more. */
 		sweepClaims(now: number): boolean {
 			const rows = all(`SELECT * FROM claim_end WHERE until <= ? LIMIT ${rowsAtOnce}`, [now]);
-			return remove(rows, () => now, keysAtOnce) >= keysAtOnce || rows.length === rowsAtOnce;
+			return remove(rows, () => now, keysAtOnce, 1) >= keysAtOnce || rows.length === rowsAtOnce;
 		},
 
 		/** Returns about the bytes that claims of untrusted events take. */
@@ -200,7 +204,7 @@ export function createClaims(
 		/** Deletes the claims of untrusted events that end soonest, about `most`; returns their number. */
 		yieldClaims(most: number): number {
 			const rows = all(`SELECT * FROM claim_end WHERE trusted = 0 ORDER BY until LIMIT ${Math.min(most, rowsAtOnce)}`);
-			return remove(rows, ({ until }) => Number(until), most);
+			return remove(rows, ({ until }) => Number(until), most, 0);
 		},
 	};
 }

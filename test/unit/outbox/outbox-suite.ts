@@ -1851,6 +1851,12 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			const later = once("order", "duplicate order", 20_000);
 			const trusted = once("backend", "duplicate of the backend", 1_000);
 			await append([ended(once("first", "duplicate", 2_000)), ended(later), ended(trusted, backend)]);
+			const sold: Claim = { ...once("order\nA", "duplicate of a replacing one", 1_000), ofPerson: true };
+			const purchase = JSON.stringify({ event: { type: "confirmation", id: "1", data: { orderId: "A" } } });
+			await append([event("ada", purchase, { claims: [sold] })]);
+			const replacing = { claims: [{ ...sold, replaces: true }], ...backend };
+			await append([event("ada", "the backend's", replacing)]);
+			expect((await takeOne(0)).bodies).toEqual(["the backend's"]);
 			for (let batch = 0; batch < 80; batch += 1)
 				await append(Array.from({ length: 500 }, () => ended(once(`id ${++number}`))));
 			const faults: string[] = [];
@@ -1863,8 +1869,10 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 			expect(forgotten).toBeLessThan(40_000);
 			const before = (await outbox.stats()).discarded;
 			await append([ended(once("first", "duplicate", 2_000)), ended(later), ended(trusted, backend)]);
+			await append([event("ada", "repeat", replacing)]);
 			const { discarded } = await outbox.stats();
-			expect({ ...before, "duplicate order": 1, "duplicate of the backend": 1 }).toEqual(discarded);
+			const kept = { "duplicate order": 1, "duplicate of the backend": 1, "duplicate of a replacing one": 1 };
+			expect({ ...before, ...kept }).toEqual(discarded);
 		});
 
 		it("lets what it remembers of people give way, unless it was used within the hour", async () => {
