@@ -56,7 +56,8 @@ const creations = ["create", createFirst];
 const shownMost = 100;
 
 /** Matches words of an answer that the profile exists already. What Crisp says then is not documented. */
-const existsWords = /^(?!.*(\bnot?(\b|_)|n't|limit|quota)).*(exists|already|duplicate|taken|conflict)/is;
+const existsWords =
+	/^(?!.*(\bnot?(\b|_)|n't|limit|quota|maximum|reached|exceed)).*(exists|already|duplicate|taken|conflict)/is;
 
 /** Time in ms for which the segments read from a profile are used. */
 const segmentsFreshMs = 60_000;
@@ -93,14 +94,15 @@ function alreadyThere({ ifDelivered }: PlannedRequest): Outcome {
 
 /**
  * Outcome of a creation that came first and failed. Whatever the reason, the person may exist: the next request is the
- * event's own. Limits and wrong credentials say nothing about the person.
+ * event's own. Limits of requests and wrong credentials say nothing about the person.
  */
 function afterFirst(outcome: Outcome, known: Known): Outcome {
 	if (outcome.kind === "retry") return { ...outcome, known };
 	if (outcome.kind === "paused" && outcome.status === 401) return outcome;
-	return outcome.kind === "paused" || outcome.kind === "rejected"
-		? { ...outcome, kind: "rejected", known, isAgain: true }
-		: outcome;
+	// An unsure limit may be one of contacts.
+	const isRefusal =
+		outcome.kind === "paused" || outcome.kind === "rejected" || (outcome.kind === "wait" && outcome.isUnsure);
+	return isRefusal ? { ...outcome, kind: "rejected", known, isAgain: true } : outcome;
 }
 
 const idOf = ({ ids }: Person): string | undefined => ids?.crisp;
@@ -252,7 +254,7 @@ export function createCrispConnector(config: CrispConfig): Connector {
 			const { missingAt } = known;
 			if (isMissing(known, now))
 				return missingPlan(first, config, isWorthProfile, missingAt ?? 0, () => planCreate(events, known, now));
-			const isNews = stored.of !== address || missingAt !== undefined;
+			const isNews = (stored.of ?? stored.wrongId) === undefined || missingAt !== undefined;
 			const isAddressable = id === undefined && isPathSegment(address);
 			if (config.createFirst && isNews && isAddressable && mayCreate(first, config, isWorthProfile))
 				return planCreate(events, known, now, createFirst);

@@ -624,11 +624,22 @@ describe("where creation comes first, a person of whom nothing is known", () => 
 		[422, "invalid_data"],
 		[400, "website_not_exists"],
 		[402, "limit_already_reached"],
+		[422, "people_limit_reached"],
+		[422, "too_many_people"],
 	])("who exists gets all events if a creation is refused with %d %s", async (status, reason) => {
 		const { requests, ends, known } = await add([track("x"), track("y")], {}, answering(refused(status, reason)));
 		expect(requests).toEqual([creation({ nickname: "ada" }), event({ text: "x" }), event({ text: "y" })]);
 		expect(ends).toEqual(["delivered", "delivered"]);
 		expect((await add([track("z")], known)).requests).toEqual([event({ text: "z" })]);
+	});
+
+	test.each([
+		["people_maximum_already_reached"],
+		["not_allowed", "You have already reached the number of contacts of your plan."],
+		["not_allowed", "already exceeded"],
+	])("who does not exist waits if the plan is full, as 403 %s %s says", async (...words) => {
+		const { held } = await add([track("x")], {}, emptyAfter(refused(403, ...words), 99));
+		expect(held).toMatchObject({ kind: "paused", status: 403 });
 	});
 
 	test("who does not exist is created after the refusal of an event, as if creation did not come first", async () => {
@@ -691,6 +702,13 @@ describe("where creation comes first, a person of whom nothing is known", () => 
 		expect(listed.plan([track("x")], {}, now, false)).toMatchObject({ request: { purpose: "event" } });
 		const plan = listed.plan([track("x")], {}, now, true);
 		expect(plan).toMatchObject({ request: { path: ["website", "site-1", "people", "profile"] } });
+	});
+
+	test.each<[string, Known]>([
+		["of a people_id", { of: "p-1", id: "p-1" }],
+		["of a wrong people_id", { wrongId: "p-1" }],
+	])("is not created where something is remembered %s", (_, known) => {
+		expect(eager.plan([track("x")], known, now)).toMatchObject({ request: { purpose: "event" } });
 	});
 
 	test("is not created under a people_id, or an e-mail that fits into no path", async () => {
