@@ -26,7 +26,10 @@ export function createFanOutLoop(
 	let isWanted = false;
 	/** True from a failure until the lock is free again. */
 	let hasFailed = false;
-	/** Maximum number of events in a transaction. Lower after a failure, as a slow database can still do small ones. */
+	/**
+	 * Maximum number of events in a transaction. Lower after a failure, as a slow database can still do small ones, and
+	 * after one that left batches out, as it has read them in vain.
+	 */
 	let most = fanOutSize;
 
 	async function afterFailure(error: unknown): Promise<void> {
@@ -42,11 +45,11 @@ export function createFanOutLoop(
 		while (isWanted && !stopping.signal.aborted) {
 			isWanted = false;
 			try {
-				const { batches, isBusy, discarded, setAside } = await fanOut(now(), most);
+				const { batches, isBusy, discarded, cutAt, setAside } = await fanOut(now(), most);
 				hasFailed = setAside !== undefined || (hasFailed && isBusy);
 				if (setAside) onFault(`a batch could not be fanned out and is set aside: ${setAside.reason}`, setAside.error);
 				if (batches > 0) {
-					most = Math.min(fanOutSize, most * 2);
+					most = Math.min(fanOutSize, 2 * (cutAt ?? most));
 					onDone(discarded);
 				}
 				if (isBusy && hasFailed) {

@@ -22,6 +22,8 @@ export interface FannedOut {
 	/** True if another transaction has the lock. Waiting for it would block a connection that requests need. */
 	isBusy: boolean;
 	discarded: Discarded[];
+	/** Number of events up to a batch that was left out, as it must see what those before it have written. */
+	cutAt?: number;
 	/** Failure for which the only batch was set aside. */
 	setAside?: { error: Error; reason: string };
 }
@@ -147,7 +149,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		return findPurchases(run, await places(contested), everyone, { destinations, owner });
 	}
 
-	/** Fans batches out, up to one that must see what those before it have written. Resolves to their number. */
+	/** Fans batches out, up to one that must see what those before it have written. */
 	async function fanOutRows(run: Run, rows: readonly Row[], now: number): Promise<Omit<FannedOut, "isBusy">> {
 		const batches = beforeReplacing(rows.map(bundlesOf));
 		const all = batches.flatMap(({ bundles }) => bundles);
@@ -199,7 +201,11 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		for (const { site, reason, destination = siteItself } of discarded)
 			counts.add(site, destination, discardedFor(reason), 1);
 		await counts.save();
-		return { batches: batches.length, discarded: discarded.slice(-discardedTold) };
+		return {
+			batches: batches.length,
+			discarded: discarded.slice(-discardedTold),
+			...(batches.length < rows.length && { cutAt: eventsOf({ bundles: all }).length }),
+		};
 	}
 
 	return {

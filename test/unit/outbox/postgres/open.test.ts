@@ -302,6 +302,36 @@ describe("the PostgreSQL outbox", () => {
 			expect(discarded).toMatchObject([{ person: "ada", reason: "duplicate" }]);
 			expect(texts.filter((text) => text.includes("bodies"))).toEqual([]);
 		});
+
+		it("reads few batches again where each second one replaces a purchase of the one before", async () => {
+			function purchase(orderId: number, trusted: boolean) {
+				const order = { id: crypto.randomUUID(), type: "confirmation" as const, at: 0, data: { orderId } };
+				const stored = { event: { ...order, person: { userId: "ada" } }, trusted, receivedAt: 5 };
+				const claims = claimsOfEvent(stored, "ada");
+				return sealBatch({ site: "site", events: [{ ...event("ada", JSON.stringify(stored), claims), trusted }] });
+			}
+			const orders = Array.from({ length: 100 }, (_, order) => [purchase(order, false), purchase(order, true)]);
+			await insertBatches(database.run, orders.flat());
+			let read = 0;
+			const transaction = <Result>(work: (run: Run) => Promise<Result>) =>
+				database.transaction((run) =>
+					work(async (text, values) => {
+						const rows = await run(text, values);
+						if (text.includes("SELECT id, head, keys FROM (")) read += rows.length;
+						return rows;
+					}),
+				);
+			const loop = createFanOutLoop(process({ ...database, transaction }), {
+				now: Date.now,
+				onDone: () => {},
+				onFault: (message) => expect(message).toBe(""),
+			});
+			loop.start();
+			await vi.waitFor(async () => expect(await stats()).toMatchObject({ journal: 0 }), { timeout: 60_000 });
+			await loop.stop();
+			expect((await stats()).destinations[0]).toMatchObject({ owed: 100, discarded: { duplicate_order: 100 } });
+			expect(read).toBeLessThan(1_000);
+		});
 	});
 
 	it("reads about as many rows of the journal with four processes as with one", async () => {
