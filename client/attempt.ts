@@ -15,12 +15,15 @@ export const within = <Result>(
 ): Promise<Result> =>
 	new Promise((resolve, reject) => {
 		const limit = attempt(() => new AbortController());
-		// A throw, or an API that returns no promise, rejects too.
-		work(limit?.signal).then(resolve, reject);
-		attempt(() =>
+		const timer = attempt(() =>
 			setTimeout(() => {
-				reject("no answer");
+				reject("late");
 				limit?.abort();
 			}, ms),
 		);
+		// A throw, or an API that returns no promise, rejects too.
+		work(limit?.signal).then((result) => {
+			clearTimeout(timer);
+			resolve(result);
+		}, reject);
 	});

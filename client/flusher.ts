@@ -50,7 +50,7 @@ export const createFlusher = (name: string, path: string, writeKey: string, queu
 	// location may have one. On a server there is no page.
 	const here = attempt(() => [location.origin, window.origin].find((origin) => origin !== "null"));
 	// Without `URL`, in whose place pages have an address of theirs.
-	const url = path[0] === "/" ? here && here + path : path;
+	const url = path[0] !== "/" ? path : here && here + path;
 	let pause: Pause = [0, 0];
 	/** The pause before the last request, if the browser ended that without an answer. */
 	let undo: Pause | undefined;

@@ -23,25 +23,24 @@ export interface Identity extends Login {
 	isNew?: true;
 }
 
-export const isIdentified = (person: Login): boolean => !!(person.email || person.userId || person.token);
+/** Truthy for a visitor who has a name. */
+export const isIdentified = (person: Login): unknown => person.email || person.userId || person.token;
 
 /** Folds A-Z alone, as the proxy does: escape() keeps other letters from it, as the Kelvin sign, which becomes a k. */
 const fold = (email = "") => escape(email).toLowerCase();
 
-/** Compares userIds if both have one, else e-mails, whose case does not matter. */
-export const isSamePerson = (a: Login, b: Login): boolean => {
-	if (a.userId && b.userId) return a.userId === b.userId;
-	return !!a.email && fold(a.email) === fold(b.email);
-};
+/** Compares userIds if both have one, else e-mails, whose case does not matter. Truthy for the same person. */
+export const isSamePerson = (a: Login, b: Login): unknown =>
+	a.userId && b.userId ? a.userId === b.userId : a.email && fold(a.email) === fold(b.email);
 
 /**
  * Returns the identity after a login. A visitor who was not identified, or is the same person, keeps their `anonymousId`
  * and the names that the login lacks; another person starts with a new `anonymousId`.
  */
-export const afterLogin = (identity: Identity, login: Login, newId: () => string): Identity => {
-	const stays = !isIdentified(identity) || isSamePerson(identity, login);
-	return { ...(stays ? identity : { anonymousId: newId() }), ...login };
-};
+export const afterLogin = (identity: Identity, login: Login, newId: () => string): Identity => ({
+	...(!isIdentified(identity) || isSamePerson(identity, login) ? identity : { anonymousId: newId() }),
+	...login,
+});
 
 /**
  * Reads the argument of `login()`. The claims of a token stand in for names that are not given.

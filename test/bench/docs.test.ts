@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import { withMeasured } from "./comparison.ts";
 import { charts, page } from "./docs.ts";
 import { withFigures } from "./figures.ts";
-import { type BenchRecord, type Measured, merged, recordText } from "./record.ts";
+import { reasonOf } from "./reasons.ts";
+import { type BenchRecord, type Measured, merged, readMeasured, recordText } from "./record.ts";
 import type { Result } from "./result.ts";
 import { withMillion } from "./scale.ts";
 
@@ -146,4 +147,13 @@ it("raw numbers are written one result per line, and read back unchanged", () =>
 	const text = recordText(measured);
 	expect(JSON.parse(text)).toEqual(measured);
 	expect(text).toContain('\t{ "name": "size", "unit": "B", "ours": [ 5000 ], "theirs": [ 2000 ]');
+});
+
+it("each published target has a reason", () => {
+	const results = Object.values(readMeasured()).flatMap(({ sections }) =>
+		Object.values(sections).flatMap(({ results }) => results),
+	);
+	const targeted = results.filter(({ target }) => target);
+	expect(targeted.length).toBeGreaterThan(0);
+	expect(targeted.map(({ name }) => name).filter((name) => reasonOf(name) === undefined)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { type Chart, chartedMeasures, comparisonChart, targetsChart } from "./ch
 import { withMeasured } from "./comparison.ts";
 import { withFigures } from "./figures.ts";
 import { medianOf, sideBySide, spread, targetText, verdictOf, withSpread } from "./print.ts";
+import { reasonOf } from "./reasons.ts";
 import type { BenchRecord, Measured } from "./record.ts";
 import { isMet, judged, median, type Result } from "./result.ts";
 import { withMillion } from "./scale.ts";
@@ -55,7 +56,7 @@ function figureTable(results: Result[]): string {
 	const compared = new Set(sideBySide(results));
 	const shown = results.filter((result) => result.target || !compared.has(result));
 	return table(
-		["", "median", "spread", "target", "", "ours", "theirs"],
+		["", "median", "spread", "target", "", "ours", "theirs", "why this target"],
 		shown.map((result) => {
 			const { unit, ours, theirs, target } = result;
 			const values = judged(result);
@@ -67,6 +68,7 @@ function figureTable(results: Result[]): string {
 				verdict(result),
 				theirs.length === 0 ? "" : medianOf(ours, unit),
 				medianOf(theirs, unit),
+				target ? (reasonOf(result.name)?.why ?? "") : "",
 			];
 		}),
 	);
@@ -86,10 +88,12 @@ const measuredBenches = (measured: Measured) =>
 function standing(measured: Measured): string {
 	const targeted = measuredBenches(measured).flatMap(({ record }) => resultsOf(record).filter(({ target }) => target));
 	const missed = targeted.filter((result) => !isMet(result));
-	const lines = missed.map(
-		(result) =>
-			`- ${titleOf(result)}: ${medianOf(judged(result), result.theirs.length === 0 ? result.unit : "")}, asked for ${targetText(result.target ?? {})}\n`,
-	);
+	const lines = missed.map((result) => {
+		const value = medianOf(judged(result), result.theirs.length === 0 ? result.unit : "");
+		const reason = reasonOf(result.name)?.missed;
+		const because = reason === undefined ? "" : `: ${reason}`;
+		return `- ${titleOf(result)}: ${value}, asked for ${targetText(result.target ?? {})}${because}\n`;
+	});
 	return `## Where it stands
 
 ${targeted.length - missed.length} of ${targeted.length} targets are met${missed.length === 0 ? "." : ". Missed:"}

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import express from "express";
+import type { Rule } from "../../server/config/rule.ts";
 import { createProxy, defineDestination } from "../../server/index.ts";
 import type { Stats } from "../../shared/admin.ts";
 import type { Answers } from "./child.ts";
@@ -19,6 +20,7 @@ export interface ProxyOptions {
 	only?: "crisp" | "function";
 	/** URL of the store; default: a new SQLite file. */
 	store?: string;
+	rules?: Rule[];
 }
 
 const adminToken = "bench";
@@ -26,7 +28,7 @@ const adminToken = "bench";
 const budget = 1_000_000_000;
 
 /** Runs the proxy as a user would; by default with a new store in the system's temporary folder. */
-export async function play({ sink, destinations, only, store }: ProxyOptions): Promise<Answers> {
+export async function play({ sink, destinations, only, store, rules = [] }: ProxyOptions): Promise<Answers> {
 	const folder = mkdtempSync(join(tmpdir(), "eventferry-bench-"));
 	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 	const all = {
@@ -48,7 +50,7 @@ export async function play({ sink, destinations, only, store }: ProxyOptions): P
 		all: Object.fromEntries(Object.entries(all).slice(0, destinations)),
 	}[only ?? "all"];
 	const proxy = createProxy({
-		sites: [{ writeKey, origins: [origin], ...chosen }],
+		sites: [{ writeKey, origins: [origin], rules, ...chosen }],
 		store: store ?? `sqlite:${join(folder, "store.db")}`,
 		adminToken,
 		// All requests come from one address.

@@ -24,9 +24,9 @@ const concurrency = 4;
 
 const urlOf = (child: Child) => child.ask<string>("url");
 const control = (options: ControlOptions, env?: Record<string, string>) => start("controls", options, env);
-const proxyTo = (options: ProxyOptions, env?: Record<string, string>) => start("proxy", options, env);
+export const proxyTo = (options: ProxyOptions, env?: Record<string, string>) => start("proxy", options, env);
 
-async function startSink(mode: Mode): Promise<{ sink: Child; url: string }> {
+export async function startSink(mode: Mode): Promise<{ sink: Child; url: string }> {
 	const sink = await start("sink");
 	await sink.ask("mode", mode);
 	return { sink, url: await urlOf(sink) };
@@ -44,12 +44,15 @@ interface Round {
 	fanOutMs: number;
 }
 
-/** Runs the same load on both servers in turn, after one warm-up round; on the proxy as events or as Segment's calls. */
-async function alternate(
+/**
+ * Runs the same load on both servers in turn, after one warm-up round; on the proxy as events or as Segment's calls.
+ * @param isProxy True if the control is a proxy too, which then fans out as well before its CPU time is read.
+ */
+export async function alternate(
 	controlServer: Child,
 	proxy: Child,
-	{ ms, rounds }: Settings,
-	asSegment = false,
+	{ ms, rounds }: Pick<Settings, "ms" | "rounds">,
+	{ asSegment = false, isProxy = false } = {},
 ): Promise<Round[]> {
 	const load = await start("load");
 	const [controlUrl, proxyUrl] = [await urlOf(controlServer), await urlOf(proxy)];
@@ -63,7 +66,9 @@ async function alternate(
 	}
 	const measured: Round[] = [];
 	for (let round = 0; round <= rounds; round += 1) {
-		const control = await measure(controlServer, controlUrl, false, async () => ({}));
+		const control = await measure(controlServer, controlUrl, false, async () => {
+			if (isProxy) await controlServer.ask("fannedOut");
+		});
 		const fannedOut = async () => ({ fanOutMs: await proxy.ask<number>("fannedOut") });
 		const { fanOutMs, ...proxyMeasured } = await measure(proxy, proxyUrl, asSegment, fannedOut);
 		measured.push({ control, proxy: proxyMeasured, fanOutMs });
@@ -121,7 +126,7 @@ export async function segment(settings: Settings): Promise<Result[]> {
 	const { destinations } = settings;
 	const { url: sink } = await startSink("refuse");
 	const [direct, door] = [await proxyTo({ sink, destinations }), await proxyTo({ sink, destinations })];
-	const rounds = await alternate(direct, door, settings, true);
+	const rounds = await alternate(direct, door, settings, { asSegment: true, isProxy: true });
 	return ratesAndCosts(rounds, "durable ingest by Segment's API", "/v1/batch", { atLeast: 0.7 });
 }
 

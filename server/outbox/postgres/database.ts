@@ -2,15 +2,22 @@ import { StoreOpenError } from "../errors.ts";
 import { connect, type Database } from "./connection.ts";
 import { type Prepared, prepare } from "./schema.ts";
 
+/** Number of times that a start tries to prepare the database, as the line to it may break, or a pooler restart. */
+const tries = 2;
+
 async function opened(url: string, isPatient: boolean): Promise<{ database: Database; prepared: Prepared }> {
 	const database = await connect(url, { isPatient });
-	try {
-		return { database, prepared: await prepare(database, { isPatient }) };
-	} catch (error) {
-		await database.end();
-		if (error instanceof StoreOpenError) throw error;
-		const why = error instanceof Error ? error.message : String(error);
-		throw new StoreOpenError(`the database cannot be used: ${why}`, { cause: error });
+	for (let tried = 1; ; tried += 1) {
+		try {
+			return { database, prepared: await prepare(database, { isPatient }) };
+		} catch (error) {
+			const isRefusal = error instanceof StoreOpenError;
+			if (!isRefusal && tried < tries) continue;
+			await database.end();
+			if (isRefusal) throw error;
+			const why = error instanceof Error ? error.message : String(error);
+			throw new StoreOpenError(`the database cannot be used: ${why}`, { cause: error });
+		}
 	}
 }
 

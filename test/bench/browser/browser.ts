@@ -84,12 +84,7 @@ const costMeasures: Measure[] = [
 		values: costs("bursts"),
 		target: { peer: "Snowplow", atMost: 0.4 },
 	},
-	{
-		name: "CPU of evaluation and start",
-		unit: "ms",
-		values: costs("start"),
-		target: { peer: "Plausible", atMost: 0.6 },
-	},
+	{ name: "CPU of evaluation and start", unit: "ms", values: costs("start") },
 ];
 
 const firstMeasures: Measure[] = [
@@ -99,10 +94,10 @@ const firstMeasures: Measure[] = [
 		values: firsts("sync"),
 		target: { peer: "Amplitude", atMost: 1 },
 	},
-	{ name: "CPU until ten first events are stored and sent", unit: "ms", values: firsts("all") },
-	{ name: "longest task until then", unit: "ms", values: firsts("longest") },
+	{ name: "CPU of 8 s in which ten first events are stored and sent", unit: "ms", values: firsts("all") },
+	{ name: "longest task meanwhile", unit: "ms", values: firsts("longest") },
 	{
-		name: "CPU of the script and the first page view until it is sent",
+		name: "CPU of the script and the first page view, 8 s",
 		unit: "ms",
 		values: firsts("view"),
 		target: { peer: "Plausible", atMost: 1 },
@@ -197,7 +192,7 @@ const sections: Record<string, Section> = {
 		return resultsOf(costMeasures, [...trackers]);
 	},
 	async first(fail) {
-		const trackers = new Set(all.filter(({ peer }) => !peer.name.startsWith("bare")));
+		const trackers = new Set(all);
 		for (let round = 1; round <= rounds; round++)
 			await measureEach(trackers, `first events, round ${round} of ${rounds}`, fail, async ({ peer, firsts }) => {
 				firsts.push(await firstCost(chromium, peer));

@@ -56,16 +56,16 @@ describe("login", () => {
 
 describe("the same person", () => {
 	test("has the same userId, or the same e-mail in any letter case if either has no userId", () => {
-		expect(isSamePerson({ userId: "1", email: "a@b" }, { userId: "1", email: "c@d" })).toBe(true);
-		expect(isSamePerson({ email: "A@b" }, { userId: "1", email: "a@B" })).toBe(true);
-		expect(isSamePerson({ email: "a@b" }, { userId: "1" })).toBe(false);
-		expect(isSamePerson({}, {})).toBe(false);
+		expect(!!isSamePerson({ userId: "1", email: "a@b" }, { userId: "1", email: "c@d" })).toBe(true);
+		expect(!!isSamePerson({ email: "A@b" }, { userId: "1", email: "a@B" })).toBe(true);
+		expect(!!isSamePerson({ email: "a@b" }, { userId: "1" })).toBe(false);
+		expect(!!isSamePerson({}, {})).toBe(false);
 	});
 
 	test("folds the case of A-Z alone, as the proxy does", () => {
-		expect(isSamePerson({ email: "KIM@Ü.de" }, { email: "kim@Ü.DE" })).toBe(true);
-		expect(isSamePerson({ email: "\u212aim@b" }, { email: "kim@b" })).toBe(false);
-		expect(isSamePerson({ email: "Ü@b" }, { email: "ü@b" })).toBe(false);
+		expect(!!isSamePerson({ email: "KIM@Ü.de" }, { email: "kim@Ü.DE" })).toBe(true);
+		expect(!!isSamePerson({ email: "\u212aim@b" }, { email: "kim@b" })).toBe(false);
+		expect(!!isSamePerson({ email: "Ü@b" }, { email: "ü@b" })).toBe(false);
 	});
 });
 
