@@ -107,14 +107,15 @@ const licenses = {
 };
 
 /**
- * Plugin that takes parts of Node where they are used. An `import` of `node:http` reads all that it exports, and so
- * loads Node's `fetch`, which an idle proxy needs as little as Web Crypto.
+ * Plugin that takes parts of Node without an `import`, which would read all that they export: that of `node:http` loads
+ * Node's `fetch`, that of `node:fs` its streams. Older Nodes lack the function, and get their message from a file that
+ * imports `node:module` alone.
  */
 const lazyBuiltins = {
 	name: "lazy-builtins",
 	renderChunk: (code) =>
 		code.replaceAll(
-			/^import (?:\* as )?(\w+|{.+}) from '(node:(?:http|crypto))';$/gm,
+			/^import (?:\* as )?(\w+|{.+}) from '(node:(?!module)[\w/]+)';$/gm,
 			(_, names, id) => `const ${names.replaceAll(" as ", ": ")} = process.getBuiltinModule("${id}");`,
 		),
 };

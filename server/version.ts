@@ -1,12 +1,9 @@
-import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 
 /** Version of the package. package.json is one folder above the source, two above the build. */
-export const version: string = JSON.parse(
-	readFileSync(
-		new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url),
-		"utf8",
-	),
-).version;
+export const { version }: { version: string } = createRequire(import.meta.url)(
+	import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json",
+);
 
 /**
  * Tells whether eventferry runs on a Node of this version, such as `24.7.0`. The SQLite of other Nodes fails on numbered

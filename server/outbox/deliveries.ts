@@ -109,15 +109,16 @@ export function packDeliveries(deliveries: readonly Delivery[]): Uint8Array {
 	return packed;
 }
 
-export function unpackDeliveries(packed: Uint8Array): Delivery[] {
-	const deliveries: Delivery[] = [];
+/** Unpacks deliveries one by one, as the first few are often enough. */
+export function* deliveriesIn(packed: Uint8Array): IterableIterator<Delivery> {
 	for (let offset = 0; offset < packed.length; offset += deliverySize) {
 		const [low = 0, high = 0] = [packed[offset], packed[offset + 1]];
 		const flags = readFlags(packed[offset + 3] ?? 0);
-		deliveries.push({ place: low + (high << 8), rank: packed[offset + 2] ?? highestRank, ...flags });
+		yield { place: low + (high << 8), rank: packed[offset + 2] ?? highestRank, ...flags };
 	}
-	return deliveries;
 }
+
+export const unpackDeliveries = (packed: Uint8Array): Delivery[] => [...deliveriesIn(packed)];
 
 export const sizeToCount = (bytes: number): number => bytes / deliverySize;
 export const countPacked = (packed: Uint8Array): number => sizeToCount(packed.length);

@@ -1,4 +1,5 @@
 import type { Outbox } from "./outbox.ts";
+import { openSqlite } from "./sqlite/open.ts";
 import { sqliteFile } from "./store-url.ts";
 
 /**
@@ -8,5 +9,5 @@ import { sqliteFile } from "./store-url.ts";
 export async function openOutbox(store: string, options: { maxBytes?: number | undefined } = {}): Promise<Outbox> {
 	const file = sqliteFile(store);
 	if (file === undefined) return (await import("./postgres/open.ts")).openPostgres(store, options);
-	return (await import("./sqlite/open.ts")).openSqlite(file, options);
+	return openSqlite(file, options);
 }

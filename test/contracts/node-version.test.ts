@@ -21,7 +21,8 @@ test.each(["22.19.0", "23.11.1", "24.6.0"])("createProxy throws at once on Node 
 });
 
 test("the command ends with 2 and says which Node it needs", async () => {
-	const hook = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "24.6.0" } })`;
+	const hook = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "24.6.0" } });
+		delete process.getBuiltinModule`;
 	const args = ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, cli, "--version"];
 	await expect(promisify(execFile)(process.execPath, args)).rejects.toMatchObject({
 		code: 2,

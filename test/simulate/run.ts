@@ -38,7 +38,7 @@ async function dayCreatedFirst(): Promise<CrispFigures> {
 	const [[figures]] = await Promise.all([once(other, "message"), once(other, "exit")]);
 	return figures;
 }
-const createdFirst = values.compare ? await dayCreatedFirst() : undefined;
+const createdFirst = values.compare ? dayCreatedFirst() : undefined;
 
 const since = process.hrtime.bigint();
 const seconds = () => Number(process.hrtime.bigint() - since) / 1e9;
@@ -81,11 +81,12 @@ const result = {
 	steps: clock.steps(),
 };
 process.send?.(crispFigures(result));
-const text = report({ ...result, createdFirst });
+const other = await createdFirst;
+const text = report({ ...result, createdFirst: other });
 process.stdout.write(text);
 if (values.write !== undefined) {
 	mkdirSync(values.write, { recursive: true });
 	writeFileSync(join(values.write, "simulation.md"), text);
 	writeFileSync(join(values.write, "simulation.svg"), drawDay({ ...day, entries: day.ledger.entries }));
 }
-process.exitCode = invariants.some(({ broken }) => broken.length > 0) || (createdFirst?.broken ?? 0) > 0 ? 1 : 0;
+process.exitCode = invariants.some(({ broken }) => broken.length > 0) || (other?.broken ?? 0) > 0 ? 1 : 0;

@@ -20,6 +20,7 @@ export function createBase(db: DatabaseSync, room: RoomOptions = {}) {
 	const transactions = createTransactions(db);
 	const unused = createUnused(statements);
 	const counting = { ...createDestinations(statements, transactions), ...createCounters(statements, transactions) };
+	const bundles = createBundles(statements, transactions);
 	const claims = createClaims(statements, transactions, counting);
 	return {
 		...statements,
@@ -27,9 +28,9 @@ export function createBase(db: DatabaseSync, room: RoomOptions = {}) {
 		...unused,
 		transactions,
 		numbers: createNumbers(statements, transactions),
-		bundles: createBundles(statements),
+		bundles,
 		claims,
-		entries: createEntries(statements),
+		entries: createEntries(statements, bundles),
 		holds: createHolds(statements),
 		links: createLinks(statements),
 		room: createRoom({ ...statements, ...counting, ...unused, claims }, room),

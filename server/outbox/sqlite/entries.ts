@@ -1,28 +1,28 @@
-import { type Delivery, unpackDeliveries } from "../deliveries.ts";
+import { type Delivery, deliveriesIn, unpackDeliveries } from "../deliveries.ts";
 import type { Lane } from "../lane.ts";
-import { lineReader } from "./bundles.ts";
+import type { Bundles } from "./bundles.ts";
 import { bytesOf, type Row, type Statements } from "./statements.ts";
 
 export const deliveriesOf = ({ deliveries }: Row): Delivery[] => unpackDeliveries(bytesOf(deliveries));
 
-export function createEntries({ get, each }: Statements) {
+export function createEntries({ get, each }: Statements, bundles: Bundles) {
 	return {
 		/** Reads up to `most` bodies of a lane's leading deliveries; `untilAlone` stops after an `alone` one. */
 		bodies({ id }: Lane, most: number, untilAlone: boolean): string[] {
 			const bodies: string[] = [];
-			const entries = each(
-				`SELECT deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
-				WHERE lane = ? ORDER BY entry.bundle`,
-				[id],
-			);
-			for (const entry of entries) {
-				const line = lineReader(entry.bodies);
-				for (const { place, alone } of deliveriesOf(entry)) {
-					bodies.push(line(place));
+			// One by one, as the first entry is often enough.
+			for (let bundle = -1; ; ) {
+				const entry = get(
+					"SELECT bundle, deliveries FROM entry WHERE lane = ? AND bundle > ? ORDER BY bundle LIMIT 1",
+					[id, bundle],
+				);
+				if (!entry) return bodies;
+				bundle = Number(entry.bundle);
+				for (const { place, alone } of deliveriesIn(bytesOf(entry.deliveries))) {
+					bodies.push(bundles.body(bundle, place));
 					if (bodies.length === most || (alone && untilAlone)) return bodies;
 				}
 			}
-			return bodies;
 		},
 
 		deliveries({ id }: Lane, bundle: number): Delivery[] {

@@ -80,9 +80,9 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 	}
 
 	/** Writes a changed lane. Often only the turn has changed, which touches the fewest indexes. */
-	function write(lane: Lane, { turn: _, ...before }: Lane): void {
-		const isTurnAlone = Object.entries(before).every(([name, value]) => lane[name as keyof Lane] === value);
-		if (isTurnAlone) {
+	function write(lane: Lane, before: Lane): void {
+		const isSame = (name: string) => name === "turn" || lane[name as keyof Lane] === before[name as keyof Lane];
+		if (Object.keys(before).every(isSame)) {
 			run("UPDATE lane SET turn = ? WHERE id = ?", [lane.turn, lane.id]);
 			return;
 		}

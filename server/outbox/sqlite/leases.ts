@@ -35,8 +35,11 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 		busy: ReadonlySet<string>,
 	): IterableIterator<Row> {
 		const which = `destination = ? AND due_at = 0 AND ${reservedOnly ? "reserved = 1" : "behind = 0"}`;
-		for (const row of each(`SELECT * FROM lane WHERE ${which} ORDER BY ${order}`, [destination]))
-			if (!busy.has(String(row.person))) yield row;
+		// The index has all of this. Rows are read without those under lease, which are the first ones.
+		for (const { id = null } of each(`SELECT id FROM lane WHERE ${which} ORDER BY ${order}`, [destination])) {
+			const row = held.has(Number(id)) ? undefined : get("SELECT * FROM lane WHERE id = ?", [id]);
+			if (row && !busy.has(String(row.person))) yield row;
+		}
 	}
 
 	/** Makes lanes ready whose wait is over; returns the end of the next wait. */
@@ -75,11 +78,11 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			const hold = holds.holdOf(request.destination);
 			if (hold !== request.hold) return { leases: [], isMore: false, nextAt: undefined, hold };
 			const destination = idOf(site, name);
-			const theirs = () => [...held].filter(([, each]) => each.destination === destination);
 			const busy = new Set<string>();
-			for (const [lane, { dueAt, person }] of theirs()) {
-				if (dueAt <= now && !holding.includes(lane)) letGo(lane);
-				else busy.add(person);
+			for (const [lane, each] of held) {
+				if (each.destination !== destination) continue;
+				if (each.dueAt <= now && !holding.includes(lane)) letGo(lane);
+				else busy.add(each.person);
 			}
 			const nextWaiting = wake(destination, now);
 
@@ -96,8 +99,9 @@ export function createLeases({ run, get, each, transactions: { onRollback }, num
 			}
 			const isMore = leases.length === request.lanes && !byRank.next().done;
 			for (const lanes of [byRank, byTurn]) lanes.return?.();
-			const ends = theirs().flatMap(([lane, { dueAt }]) => (holding.includes(lane) ? [] : [dueAt]));
-			const next = Math.min(nextWaiting ?? Number.POSITIVE_INFINITY, ...ends);
+			let next = nextWaiting ?? Number.POSITIVE_INFINITY;
+			for (const [lane, each] of held)
+				if (each.destination === destination && !holding.includes(lane)) next = Math.min(next, each.dueAt);
 			return { leases, isMore, nextAt: Number.isFinite(next) ? next : undefined, hold };
 		},
 	};

@@ -3,11 +3,9 @@ import type { Destination } from "../destination.ts";
 import { lookAhead } from "../limits.ts";
 import { isUntried, purchaseIn } from "../purchase.ts";
 import type { Base } from "./base.ts";
-import { lineReader } from "./bundles.ts";
 import { deliveriesOf } from "./entries.ts";
 import type { createLanes } from "./lanes.ts";
 import type { createLeases } from "./leases.ts";
-import { bytesOf } from "./statements.ts";
 
 interface Parts extends Base {
 	lanes: ReturnType<typeof createLanes>;
@@ -31,16 +29,15 @@ export function createReplacing({ run, get, all, idOf, count, bundles, lanes, le
 		const lane = untriedLane(destination, person);
 		if (!lane) return undefined;
 		const entries = all(
-			`SELECT entry.bundle, deliveries, bodies FROM entry JOIN bundle ON bundle.id = entry.bundle
-			WHERE lane = ? AND past_attempts = 0 AND first_at IS NULL ORDER BY entry.bundle`,
+			"SELECT bundle, deliveries FROM entry WHERE lane = ? AND past_attempts = 0 AND first_at IS NULL ORDER BY bundle",
 			[lane.id],
 		);
-		for (const { bundle = null, deliveries: packed, bodies } of entries) {
-			const deliveries = deliveriesOf({ deliveries: bytesOf(packed) });
-			const line = lineReader(bodies);
+		for (const entry of entries) {
+			const bundle = Number(entry.bundle);
+			const deliveries = deliveriesOf(entry);
 			let id: string | undefined;
 			const gone = deliveries.findIndex(({ place }) => {
-				const purchase = purchaseIn(site, person, line(place));
+				const purchase = purchaseIn(site, person, bundles.body(bundle, place));
 				id = purchase?.id;
 				return purchase?.order === order;
 			});
@@ -48,7 +45,7 @@ export function createReplacing({ run, get, all, idOf, count, bundles, lanes, le
 			const left = deliveries.toSpliced(gone, 1);
 			if (left.length === 0) {
 				run("DELETE FROM entry WHERE lane = ? AND bundle = ?", [lane.id, bundle]);
-				bundles.release(Number(bundle));
+				bundles.release(bundle);
 			} else {
 				run("UPDATE entry SET deliveries = ?3, rank = ?4 WHERE lane = ?1 AND bundle = ?2", [
 					...[lane.id, bundle],
