@@ -633,7 +633,7 @@ describe("where creation comes first, a person of whom nothing is known", () => 
 		expect((await add([track("z")], known)).requests).toEqual([event({ text: "z" })]);
 	});
 
-	test.each([
+	test.each<[string, string?]>([
 		["people_maximum_already_reached"],
 		["not_allowed", "You have already reached the number of contacts of your plan."],
 		["not_allowed", "already exceeded"],
