@@ -145,7 +145,7 @@ ${table(
 		["with 40 % of the events", "40 %", ofPurchases(most("purchases", "events", 0.4 * own.length))],
 		["**delivered**", ofEvents(wanted.filter(isDelivered).length), ofPurchases(purchases.filter(isDelivered).length)],
 	],
-)}${isTooMuch ? "So no order of service delivers 40 % of the events and 90 % of the purchases together. " : ""}Purchases go first. The proxy stays below these bounds because it delays nothing: at night, when requests are plenty, events go one by one; most purchases come in the evening, each behind the person's earlier events. A purchase that a browser told first counts as the backend's once the backend tells of it, if it still waits then. Of the backend's purchases, ${purchasesOf(true)} were delivered the same day; of the others, ${purchasesOf(false)}.`;
+)}${isTooMuch ? "So no order of service delivers 40 % of the events and 90 % of the purchases together. " : ""}Purchases go first. The proxy stays below these bounds because it delays nothing: at night, when requests are plenty, events go one by one, and what the purchases leave of the day goes to whoever waits. A purchase that a browser told first counts as the backend's once the backend tells of it, if it still waits then. Of the backend's purchases, ${purchasesOf(true)} were delivered the same day; of the others, ${purchasesOf(false)}.`;
 }
 
 function theRanks({ deliveries, budgets, knownToCrisp, createFirst }: ReportInput): string {
