@@ -21,7 +21,7 @@ const reasons: Reason[] = [
 	{
 		of: /^CPU of the script and the first page view/,
 		why: "the lightest tracker, which sends each event at once and keeps none",
-		missed: "to store an event, send it 5 s later and delete it takes as much by itself: see *bare IndexedDB*",
+		missed: "to store an event, send it 5 s later and delete it takes more by itself: see *bare IndexedDB*",
 	},
 	{ of: /^mean of track\(\) in a burst/, why: "the quickest of the trackers that gather events" },
 	{ of: /^track\(\) of /, why: "a site's own call must not become noticeably slower" },
