@@ -166,7 +166,7 @@ ${table(
 `;
 }
 
-/** What Crisp got of a day. */
+/** Deliveries to Crisp on a day, and the requests for them. */
 export interface CrispFigures {
 	wanted: number;
 	delivered: number;

@@ -9,11 +9,20 @@ import { verdict } from "./verdict.ts";
 const at = Date.UTC(2026, 1, 3);
 const person = "email:ada@example.com";
 
-/** Checks a day with two tracked events of Ada's, accepted one after the other; `arrived` has the providers' events. */
-function dayOf(arrived: number[], { requests = 2, owed = [] as string[], isKept = true } = {}) {
+const requestFor = (n: number, status = 200): Seen => ({ at, purpose: "event", email: "ada@example.com", n, status });
+const probe: Seen = { at, purpose: "get", email: undefined, n: undefined, status: 200 };
+
+const quiet = { requests: 2, more: [] as Seen[], owed: [] as string[], isKept: true, backends: 0 };
+
+/**
+ * Checks a day with two tracked events of Ada's, accepted one after the other; `arrived` has the providers' events, and
+ * `backends` is the number of the backend's. Crisp gets as many requests for the first event, and then `more`.
+ */
+function dayOf(arrived: number[], options: Partial<typeof quiet> = {}) {
+	const { requests, more, owed, isKept, backends } = { ...quiet, ...options };
 	const ledger = createLedger();
 	for (const n of [1, 2]) {
-		const entry = ledger.capture(0, { type: "track", at, data: { n } }, { at });
+		const entry = ledger.capture(0, { type: "track", at, data: { n } }, { at, trusted: n === backends });
 		const order = { sent: n * 2, answered: n * 2 + 1, place: 0 };
 		if (isKept || n === 1) entry.accepted = { id: `id ${n}`, person, at, ...order };
 	}
@@ -32,8 +41,8 @@ function dayOf(arrived: number[], { requests = 2, owed = [] as string[], isKept 
 		dead: { crisp: new Map(), helpcrunch: new Map(), vibetrace: new Map() },
 	};
 	const arrivals = { crisp: arrivalsOf([ada]), helpcrunch: arrivalsOf([ada]), vibetrace: arrivalsOf([ada]) };
-	const request: Seen = { at, purpose: "event", email: "ada@example.com", n: 1, status: 200 };
-	const seen = { crisp: Array.from({ length: requests }, () => request), helpcrunch: [], vibetrace: [] };
+	const crisp = [...Array.from({ length: requests }, () => requestFor(1)), ...more];
+	const seen = { crisp, helpcrunch: [], vibetrace: [] };
 	const budgets = { crisp: 20, helpcrunch: 120, vibetrace: 10 };
 	const deliveries = deliveriesOf(ledger.entries, remaining, arrivals);
 	return verdict({ startAt: at, budgets, ledger, remaining, deliveries, arrivals, people, seen });
@@ -144,7 +153,23 @@ describe("the verdict on a simulated day", () => {
 			{ requests: 20 },
 			"the last 5 % of Crisp's daily budget were spent on the backend's events alone",
 		],
+		[
+			"a reserve spent on the probe of a limit that a visitor's event met",
+			[1, 2],
+			{ requests: 18, more: [requestFor(1, 429), probe] },
+			"the last 5 % of Crisp's daily budget were spent on the backend's events alone",
+		],
+		[
+			"a reserve spent on a probe that nothing asked for",
+			[1, 2],
+			{ requests: 19, more: [probe] },
+			"the last 5 % of Crisp's daily budget were spent on the backend's events alone",
+		],
 	])("reports %s", (_, arrived, options, expected) => {
 		expect(broken(arrived, options)).toContain(expected);
+	});
+
+	it("lets the reserve pay for the probe of a limit that the backend's event met", () => {
+		expect(broken([1, 2], { requests: 18, more: [requestFor(2, 429), probe], backends: 2 })).toEqual([]);
 	});
 });

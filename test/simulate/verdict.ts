@@ -230,13 +230,18 @@ function reserveKept({ seen, budgets, ledger, startAt }: Evidence): Invariant {
 	);
 	const free = budgets.crisp - Math.floor(budgets.crisp * reserve);
 	const today = seen.crisp.filter(({ at }) => at < startAt + day);
-	// A probe tests a limit that events of the backend have met.
 	const isUntrusted = ({ n, purpose, email = "" }: Seen) =>
-		purpose !== "get" &&
-		(n !== undefined ? !trusted.has(n) : ["update", "digest"].includes(purpose) || !backendEmails.has(email));
+		n !== undefined ? !trusted.has(n) : ["update", "digest"].includes(purpose) || !backendEmails.has(email);
+	const isProbe = ({ purpose }: Seen) => purpose === "get";
+	/** Tells whether the reserve must not pay for a request. It pays for a probe of a limit that the backend's event has met. */
+	function isWrong(request: Seen): boolean {
+		if (!isProbe(request)) return isUntrusted(request);
+		const refused = today.slice(0, today.indexOf(request)).findLast((each) => each.status === 429 && !isProbe(each));
+		return refused === undefined || isUntrusted(refused);
+	}
 	const broken = today
 		.slice(free)
-		.filter(isUntrusted)
+		.filter(isWrong)
 		.map(
 			({ at, purpose, n }) =>
 				`a request (${purpose} ${n ?? ""}) at ${new Date(at).toISOString()} was paid from the reserve`,

@@ -1,4 +1,4 @@
-import { type Delivery, deliverySize, packDeliveries } from "../deliveries.ts";
+import { bestRank, type Delivery, deliverySize, packDeliveries } from "../deliveries.ts";
 import { isUntried, purchaseIn } from "../purchase.ts";
 import { linesOf, releaseBundles } from "./bundles.ts";
 import { columns, type Run, tellAtCommit } from "./connection.ts";
@@ -128,7 +128,7 @@ export async function findPurchases(
 						// A lease that has ended with its owner must not be settled.
 						...(lane.state === "leased" && { state: "ready", owner: undefined }),
 						done: first.index === 0 ? lane.done : 0,
-						rank: Math.min(...rest.left.flatMap(({ owed }) => owed.map(({ rank }) => rank))),
+						rank: bestRank(rest.left.flatMap(({ owed }) => owed)),
 						owedSince: first.entry.storedAt,
 					});
 			}
