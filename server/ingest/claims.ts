@@ -1,5 +1,6 @@
 import { keyOf } from "../outbox/claim-key.ts";
 import type { Claim } from "../outbox/outbox.ts";
+import { givenBack } from "../outbox/purchase.ts";
 import { idClaim, orderClaim, type StoredEvent } from "../stored-event.ts";
 
 /** Minimum time between two opened e-mails of a person. */
@@ -18,15 +19,15 @@ export interface OrderAt {
 type OrderOf = Pick<OrderAt, "orderId"> & Partial<OrderAt>;
 
 /**
- * Makes the claims of a purchase, at one destination or everywhere. A trusted one replaces an untrusted one that waits, so
- * that what a page says of an order, first or falsely, stands only until the backend tells of it.
+ * Makes the claims of a purchase, at one destination or everywhere. A trusted one replaces an untrusted one that waits or
+ * was discarded, so that what a page says of an order, first or falsely, stands only until the backend tells of it.
  */
 function orderClaims({ orderId, destination }: OrderOf, { trusted, receivedAt: at }: StoredEvent): Claim[] {
 	const where = destination === undefined ? "" : ` at ${destination}`;
 	const once = { reason: "duplicate_order", at, since: 0, until: at + 400 * day, ...(destination && { destination }) };
 	// Guard (SECURITY.md): order-of-backend
-	const isReplacing = trusted && destination === undefined;
-	const claims: Claim[] = [{ ...once, ...orderClaim(orderId, where), ...(isReplacing && { replaces: true }) }];
+	const replacing = destination === undefined && (trusted ? { replaces: true } : { isReplaceable: true });
+	const claims: Claim[] = [{ ...once, ...orderClaim(orderId, where), ...replacing }];
 	// Guard (SECURITY.md): order-id-of-site
 	if (trusted) claims.push({ ...once, key: `trusted order${where}\n${orderId}` });
 	return claims;
@@ -52,4 +53,14 @@ export function claimsOfEvent(stored: StoredEvent, person: string, orders: reado
 		for (const near of [slot - 1, slot + 1]) claims.push({ ...open, key: `open ${near}`, isOnlyChecked: true });
 	}
 	return claims;
+}
+
+/** Makes the claims that give the order of an untrusted purchase back at destinations skipped by routing. */
+export function claimsGivenBack(
+	{ event, trusted, receivedAt: at }: StoredEvent,
+	{ site, person, skipped }: { site: string; person: string; skipped: readonly { destination: string }[] },
+): Claim[] {
+	if (trusted || event.type !== "confirmation" || skipped.length === 0) return [];
+	const order = keyOf(site, person, orderClaim(event.data.orderId)).toString("hex");
+	return skipped.map(({ destination }) => ({ ...givenBack({ order, at }, destination), destination }));
 }

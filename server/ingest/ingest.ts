@@ -14,7 +14,7 @@ import type { Batch, NewEvent, Outbox } from "../outbox/outbox.ts";
 import { personKey, type StoredEvent, setsAttributes } from "../stored-event.ts";
 import { isBot } from "./bots.ts";
 import { checkEvent, type Sender } from "./check-event.ts";
-import { claimsOfEvent, type OrderAt } from "./claims.ts";
+import { claimsGivenBack, claimsOfEvent, type OrderAt } from "./claims.ts";
 import { type IdentityReader, identityReader } from "./identity-token.ts";
 import { postBatch, postEvents } from "./operations.ts";
 import { rankOf } from "./rank.ts";
@@ -147,7 +147,10 @@ export function createIngest(options: IngestOptions) {
 				body: storedBody(stored, each, pieces[index]),
 				destinations: reportedBy === undefined ? destinations : destinations.filter((name) => name !== reportedBy),
 				exceptions,
-				claims: claimsOfEvent(stored, person, orders),
+				claims: [
+					...claimsOfEvent(stored, person, orders),
+					...claimsGivenBack(stored, { site: site.name, person, skipped: route.skipped }),
+				],
 				rank: rankOf(stored.event.type, stored.trusted),
 				// Guard (SECURITY.md): reserve-of-backend
 				reserved: sender.isBackend,

@@ -13,10 +13,12 @@ export interface Claim {
 	/** True for a claim that discards the event if it is taken, but is not taken by the event. */
 	isOnlyChecked?: boolean;
 	/**
-	 * True if the claim may be taken from an untrusted purchase that waits in a lane, unsent: that one is discarded, and the
-	 * event is delivered where it waited.
+	 * True for a trusted purchase's claim on its order. It overrides an untrusted purchase's claim at each destination where
+	 * that purchase waits unsent, which is then discarded, or has given the order back.
 	 */
 	replaces?: boolean;
+	/** True for an untrusted purchase's claim on its order, which one that `replaces` may override. */
+	isReplaceable?: boolean;
 	/** Destination that alone gets no delivery if the claim is taken; absent for a claim that discards the event. */
 	destination?: string;
 	reason: string;

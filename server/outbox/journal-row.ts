@@ -53,6 +53,7 @@ const isSameTerm = (a: Term, b: Claim) =>
 	a.ofPerson === b.ofPerson &&
 	a.isOnlyChecked === b.isOnlyChecked &&
 	a.replaces === b.replaces &&
+	a.isReplaceable === b.isReplaceable &&
 	a.destination === b.destination;
 
 const texts = new WeakMap<Exceptions, string>();
@@ -86,11 +87,12 @@ function indexOfRoute(head: Head, { destinations, exceptions }: NewEvent): numbe
 function indexOfTerm(terms: Term[], claim: Claim): number {
 	const index = terms.findLastIndex((term) => isSameTerm(term, claim));
 	if (index >= 0) return index;
-	const { reason, at, since, until, ofPerson, isOnlyChecked, replaces, destination } = claim;
+	const { reason, at, since, until, ofPerson, isOnlyChecked, replaces, isReplaceable, destination } = claim;
 	const flags = {
 		...(ofPerson && { ofPerson }),
 		...(isOnlyChecked && { isOnlyChecked }),
 		...(replaces && { replaces }),
+		...(isReplaceable && { isReplaceable }),
 	};
 	return terms.push({ reason, at, since, until, ...flags, ...(destination !== undefined && { destination }) }) - 1;
 }

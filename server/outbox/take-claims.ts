@@ -7,7 +7,7 @@ export interface Taken<Each> {
 	discards: Each | undefined;
 	/** The claims for which one destination each gets no delivery. */
 	drops: Each[];
-	/** The claim that was taken from waiting purchases, and the destinations where these waited; no other gets a delivery. */
+	/** The claim that was taken from an untrusted purchase, and the only destinations that get a delivery. */
 	replaced?: { by: Each; at: readonly string[] };
 }
 
@@ -20,7 +20,7 @@ export interface Claiming<Each> {
 	take(claim: Each): boolean;
 }
 
-/** Ways to take claims from an untrusted purchase that waits unsent. */
+/** Ways to take claims from an untrusted purchase that waits unsent or has given its order back. */
 export interface Replacing<Each> {
 	/** Destinations of the event that takes them. */
 	route: readonly string[];
@@ -28,7 +28,10 @@ export interface Replacing<Each> {
 	isUntrusted(claim: Each): boolean;
 	/** Takes a claim even if it is taken already. */
 	set(claim: Each): void;
-	/** Discards the untrusted purchase with a claim that waits at a destination; returns false if there is none. */
+	/**
+	 * Discards the untrusted purchase with a claim that waits at a destination. Returns true if it was discarded or had given
+	 * the order back there.
+	 */
 	giveWay(claim: Each, destination: string): boolean;
 }
 
@@ -43,8 +46,8 @@ function takeGroup<Each extends Term>(claims: readonly Each[], { isTaken, take }
 type Groups<Each> = ReadonlyMap<string | undefined, readonly Each[]>;
 
 /**
- * Takes the claims of an event if only waiting purchases have them: those of the whole event, and those of the
- * destinations where such a purchase gives way.
+ * Takes the claims of an event from an untrusted purchase: those of the whole event, and those of the destinations where
+ * the purchase gives way.
  */
 function replaceWaiting<Each extends Term>(
 	groups: Groups<Each>,

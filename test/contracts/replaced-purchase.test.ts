@@ -62,6 +62,37 @@ test("the backend's purchase takes the place of a page's that waits, at that des
 		expect(destinations[name]).toMatchObject({ delivered: 1, discarded: { duplicate_order: 1 } });
 });
 
+test("the backend's purchase is delivered where a page's was discarded for an unknown person", async () => {
+	await running.stop();
+	running = await runProxy({
+		site: ({ crisp, helpcrunch }) => ({ crisp: { ...crisp, createPeople: "verified" }, helpcrunch }),
+	});
+	await running.batch(purchase(1));
+	const { destinations: before } = await running.settled(1);
+	expect(before.crisp).toMatchObject({ delivered: 0, discarded: { unknown_person: 1 } });
+	await fromBackend(purchase(99));
+	await fromBackend(purchase(99));
+	const { destinations, discarded } = await running.settled(3);
+	expect([totals("crisp"), totals("helpcrunch")]).toEqual([[99], [1]]);
+	expect(discarded).toEqual({ duplicate_order: 1 });
+	expect(destinations.crisp).toMatchObject({ delivered: 1, discarded: { unknown_person: 1 } });
+	expect(destinations.helpcrunch).toMatchObject({ delivered: 1, discarded: { duplicate_order: 1 } });
+});
+
+test("the backend's purchase is delivered to a destination for which a page's had no address", async () => {
+	const crisp = running.sandbox.addPerson("crisp", ada);
+	const order = { type: "confirmation", data: { orderId: "A-1", total: 1 } };
+	await running.batch(event({ ...order, person: { userId: "u-1" } }));
+	const { destinations: before } = await running.settled(1);
+	expect(before.crisp).toMatchObject({ delivered: 0, discarded: { not_addressable: 1 } });
+	await fromBackend(event({ ...order, person: { userId: "u-1", ids: { crisp } }, data: { ...order.data, total: 99 } }));
+	const { destinations, discarded } = await running.settled(2);
+	expect([totals("crisp"), totals("helpcrunch")]).toEqual([[99], [1]]);
+	expect(discarded).toEqual({});
+	expect(destinations.crisp).toMatchObject({ delivered: 1, discarded: { not_addressable: 1 } });
+	expect(destinations.helpcrunch).toMatchObject({ delivered: 1, discarded: { duplicate_order: 1 } });
+});
+
 test("a page's purchase never takes the place of the backend's", async () => {
 	await pause("crisp");
 	await fromBackend(purchase(99));

@@ -13,7 +13,7 @@ export interface KeyedClaim extends Term {
 
 type Span = Pick<KeyedClaim, "since" | "until" | "trusted">;
 
-/** Makes a claim of a report, which repeats what visitors say and so is not trusted. */
+/** Gives a claim its stored key, as one that is not trusted: of a report, or of an untrusted purchase. */
 export const keyed = (site: string, person: string, claim: Claim): KeyedClaim => ({
 	...claim,
 	trusted: false,
@@ -30,6 +30,17 @@ export function claimsOf(events: readonly EventHead[], terms: readonly Term[], k
 			offset += keyBytes;
 			return term ? [{ ...term, trusted: isTrusted(flags), key: keys.toString("hex", offset - keyBytes, offset) }] : [];
 		}),
+	);
+}
+
+/** Stores claims, also over others with their keys. */
+export async function saveClaims(run: Run, claims: readonly (Span & Pick<KeyedClaim, "key">)[]): Promise<void> {
+	if (claims.length === 0) return;
+	const each = [...new Map(claims.map((claim) => [claim.key, claim])).values()];
+	await run(
+		`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[])
+		ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until, trusted = excluded.trusted`,
+		columns(each, "key", "since", "until", "trusted"),
 	);
 }
 
@@ -75,12 +86,7 @@ export async function loadClaims(run: Run, all: readonly KeyedClaim[]) {
 		set,
 		take,
 		async save(): Promise<void> {
-			if (changed.size === 0) return;
-			await run(
-				`INSERT INTO eventferry.claim SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[])
-				ON CONFLICT (key) DO UPDATE SET since = excluded.since, until = excluded.until, trusted = excluded.trusted`,
-				columns([...changed.values()], "key", "since", "until", "trusted"),
-			);
+			await saveClaims(run, [...changed.values()]);
 		},
 	};
 }

@@ -3,14 +3,17 @@ import type { Delivery } from "../deliveries.ts";
 import { untried } from "../lane.ts";
 import { type Ending, endingOf } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
+import { givenBack, givesBack, purchaseIn } from "../purchase.ts";
 import { counterOf } from "../tally.ts";
 import { bodiesOf, bundleId, releaseBundles } from "./bundles.ts";
+import { type KeyedClaim, keyed, saveClaims } from "./claims.ts";
 import { type Run, tellAtCommit } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { insertDeadLetters } from "./dead-letters.ts";
 import { type Entry, leadingEntries, removeEntries } from "./entries.ts";
 import { arrangeLanes, type LockedLane } from "./lanes.ts";
 import type { Shared } from "./shared.ts";
+import { restored } from "./text.ts";
 
 /** The end of leading deliveries of a locked lane. */
 export interface End {
@@ -34,32 +37,33 @@ interface Left {
 	left: readonly Owed[];
 }
 
-/** Makes dead letters of deliveries. The attempts of a lane were made for its first delivery. */
-async function deadLettersOf(run: Run, ends: readonly (End & { ended: Owed[] })[]): Promise<NewDeadLetter[]> {
-	const dead = ends.flatMap(({ ending, ...end }) => (ending.kind === "dead" ? [{ ...end, ending }] : []));
-	const bodies = await bodiesOf(
-		run,
-		dead.flatMap(({ ended }) => ended.map(({ entry }) => entry)),
-	);
-	return dead.flatMap(({ lane, ended, ending: common, attempts, now }) =>
+/** A delivery that ends undelivered, and must be read for it. */
+type Undelivered = Omit<End, "ending"> & { delivery: Owed; index: number; ending: Ending };
+
+/** Lists the deliveries that become dead letters or may give an order back. */
+const undeliveredOf = (ends: readonly (End & { ended: Owed[] })[]): Undelivered[] =>
+	ends.flatMap(({ ended, ending: common, ...end }) =>
 		ended.flatMap((delivery, index) => {
-			const { entry, place, rank, reserved, trusted } = delivery;
+			const { trusted, entry } = delivery;
 			const ending = endingOf(common, delivery);
-			if (ending.kind !== "dead") return [];
-			return {
-				destination: lane.destination,
-				person: lane.person,
-				body: bodies.get(bundleId(entry))?.[place] ?? "",
-				rank,
-				reserved,
-				trusted,
-				ending,
-				attempts: entry.pastAttempts + attempts + (index === 0 ? lane.attempts : 0),
-				firstAt: entry.firstAt ?? lane.failingSince ?? now,
-				at: now,
-			};
+			const attempts = entry.pastAttempts + end.lane.attempts;
+			const isBack =
+				ending.kind === "discarded" && givesBack({ trusted, attempts, isReplay: entry.firstAt !== undefined });
+			return ending.kind === "dead" || isBack ? [{ ...end, delivery, index, ending }] : [];
 		}),
 	);
+
+/** Makes a dead letter of a delivery. The attempts of a lane were made for its first delivery. */
+function deadLetterOf(
+	{ lane, delivery, index, ending, attempts: own, now }: Undelivered,
+	body: string,
+): NewDeadLetter[] {
+	if (ending.kind !== "dead") return [];
+	const { destination, person, failingSince = now } = lane;
+	const { entry, rank, reserved, trusted } = delivery;
+	const attempts = entry.pastAttempts + own + (index === 0 ? lane.attempts : 0);
+	const letter = { destination, person, body, rank, reserved, trusted, ending, attempts };
+	return [{ ...letter, firstAt: entry.firstAt ?? failingSince, at: now }];
 }
 
 export type Ends = ReturnType<typeof createEnds>;
@@ -72,6 +76,15 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 			for (const delivery of ended) counts.add(site, name, counterOf(endingOf(ending, delivery)), 1);
 			if (isEmpty) counts.add(site, name, "lanes", -1);
 		}
+	}
+
+	/** Makes the claim that gives the order of a discarded purchase back; none for other events. */
+	async function givenBackBy({ lane, ending }: Undelivered, body: string): Promise<KeyedClaim[]> {
+		if (ending.kind !== "discarded") return [];
+		const { site, name } = await destinations.byId(lane.destination);
+		const person = restored(lane.person);
+		const purchase = purchaseIn(site, person, body);
+		return purchase ? [keyed(site, person, givenBack(purchase, name))] : [];
 	}
 
 	/** Returns the leading deliveries of locked lanes that have not ended. */
@@ -126,13 +139,19 @@ export function createEnds({ destinations }: Pick<Shared, "destinations">) {
 			const gone = first ? own.filter(({ id }) => id < first.entry.id) : own;
 			return { ...each, ended, left, gone, isEmpty: !first };
 		});
-		const [ranks, letters] = await Promise.all([ranksOf(run, ends), deadLettersOf(run, ends)]);
+		const undelivered = undeliveredOf(ends);
+		const entriesRead = undelivered.map(({ delivery }) => delivery.entry);
+		const [ranks, bodies] = await Promise.all([ranksOf(run, ends), bodiesOf(run, entriesRead)]);
+		const bodyOf = ({ entry, place }: Owed) => bodies.get(bundleId(entry))?.[place] ?? "";
+		const letters = undelivered.flatMap((each) => deadLetterOf(each, bodyOf(each.delivery)));
+		const back = await Promise.all(undelivered.map((each) => givenBackBy(each, bodyOf(each.delivery))));
 		const gone = ends.flatMap((each) => each.gone);
 		const empty = ends.filter(({ isEmpty }) => isEmpty).map(({ lane }) => lane.id);
 		if (empty.length > 0) void run("DELETE FROM eventferry.lane WHERE id = ANY($1::bigint[])", [empty]);
 		const removed = ends.filter(({ isEmpty, lane }) => isEmpty && lane.trusted).map(({ lane }) => lane);
 		const arranging = arrangeLanes(run, removed);
-		tellAtCommit(insertDeadLetters(run, letters), removeEntries(run, gone), releaseBundles(run, gone));
+		tellAtCommit(insertDeadLetters(run, letters), saveClaims(run, back.flat()));
+		tellAtCommit(removeEntries(run, gone), releaseBundles(run, gone));
 		const isArranged = await arranging;
 		await countEnds(ends, counts);
 		return ends.map(({ lane, left, ended, isEmpty }) => {

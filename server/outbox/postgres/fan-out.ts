@@ -3,10 +3,11 @@ import { batchFailure } from "../errors.ts";
 import { type Head, routedOf } from "../journal-row.ts";
 import { discardedTold } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
+import { givenBack } from "../purchase.ts";
 import { routeWithout, takeClaims, unwantedBy } from "../take-claims.ts";
 import { discardedFor, siteItself, tooManyWaiting } from "../tally.ts";
 import { removeBundles, shareBundles } from "./bundles.ts";
-import { type Claims, claimsOf, type KeyedClaim, loadClaims } from "./claims.ts";
+import { type Claims, claimsOf, type KeyedClaim, keyed, loadClaims } from "./claims.ts";
 import { codeOf, type Row, type Run } from "./connection.ts";
 import type { Counts } from "./counters.ts";
 import { addEntries, type NewEntry, roomInLanes } from "./lanes.ts";
@@ -70,6 +71,10 @@ function bundlesOf({ id, head: text, keys }: Row): { bundles: Bundle[]; head: He
 
 type Batch = ReturnType<typeof bundlesOf>;
 
+/** Makes the claim by which the order of another claim is given back at a destination. */
+const givenBackAt = ({ site, person }: Bundle, { key: order, at }: KeyedClaim, name: string): KeyedClaim =>
+	keyed(site, person, givenBack({ order, at }, name));
+
 const eventsOf = ({ bundles }: { bundles: readonly Bundle[] }): Event[] => bundles.flatMap(({ events }) => events);
 
 /** Tells whether a batch has purchases that may replace others. */
@@ -98,9 +103,9 @@ const oldest = `SELECT id, head, keys FROM (
 export function createFanOut({ database: { run, transaction }, destinations, counters, notice, owner }: Shared) {
 	/**
 	 * Returns the entries for bundles, the bundles that no lane owes, and the bundles that several lanes owe. Counts the
-	 * deliveries that are discarded because too many wait.
+	 * deliveries that are discarded because too many wait, and gives their orders back.
 	 */
-	async function entriesOf(run: Run, bundles: readonly Bundle[], counts: Counts) {
+	async function entriesOf(run: Run, bundles: readonly Bundle[], claims: Claims, counts: Counts) {
 		const owed: Owed[] = [];
 		for (const bundle of bundles) {
 			const { site, batch, place, events } = bundle;
@@ -119,7 +124,11 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		for (const each of owed) {
 			for (const part of each.parts) {
 				const fitting = takeRoom(part, part.deliveries);
-				counts.add(each.site, part.name, discardedFor(tooManyWaiting), part.deliveries.length - fitting.length);
+				const isFull = fitting.length < part.deliveries.length;
+				const left = isFull ? part.deliveries.filter((delivery) => !fitting.includes(delivery)) : [];
+				counts.add(each.site, part.name, discardedFor(tooManyWaiting), left.length);
+				const lost = left.flatMap(({ place }) => each.events[place]?.claims.filter((own) => own.isReplaceable) ?? []);
+				for (const claim of lost) claims.set(givenBackAt(each, claim, part.name));
 				part.deliveries = fitting;
 			}
 			each.parts = each.parts.filter(({ deliveries }) => deliveries.length > 0);
@@ -133,7 +142,10 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		};
 	}
 
-	/** Finds the purchases that wait where those of these bundles may replace them; undefined if none may. */
+	/**
+	 * Finds the purchases that wait, and the orders that were given back, where purchases of these bundles may replace
+	 * others; undefined if none may.
+	 */
 	async function findReplaced(run: Run, bundles: readonly Bundle[], { isUntrusted }: Pick<Claims, "isUntrusted">) {
 		const all = eventsOf({ bundles }).flatMap(({ claims }) => claims);
 		const untrusted = new Set(all.filter(({ trusted }) => !trusted).map(({ key }) => key));
@@ -146,7 +158,17 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 			});
 		const places = async (some: readonly Bundle[]) => Promise.all((await Promise.all(some.map(placesOf))).flat());
 		const everyone = (await places(bundles)).map((place) => ({ ...place, person: storable(place.person) }));
-		return findPurchases(run, await places(contested), everyone, { destinations, owner });
+		const waiting = await findPurchases(run, await places(contested), everyone, { destinations, owner });
+		// Read once the lanes are locked, so that no purchase is discarded between the two.
+		const back = await loadClaims(
+			run,
+			contested.flatMap((bundle) =>
+				bundle.events.flatMap(({ claims, route }) =>
+					claims.filter(isContested).flatMap((claim) => route.map((name) => givenBackAt(bundle, claim, name))),
+				),
+			),
+		);
+		return { ...waiting, isGivenBack: back.isTaken };
 	}
 
 	/** Fans batches out, up to one that must see what those before it have written. */
@@ -159,14 +181,15 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		);
 		const discarded: Discarded[] = [];
 		const replaced = batches.some(mayReplace) ? await findReplaced(run, all, claims) : undefined;
-		const replacingFor = ({ site, person }: Bundle, route: readonly string[]) =>
+		const replacingFor = (bundle: Bundle, route: readonly string[]) =>
 			replaced && {
 				...claims,
 				route,
 				giveWay(claim: KeyedClaim, destination: string): boolean {
+					const { site, person } = bundle;
 					const key = replaced.giveWay({ site, name: destination, person }, claim.key);
 					if (key !== undefined) discarded.push({ site, person, key, reason: claim.reason, destination });
-					return key !== undefined;
+					return key !== undefined || replaced.isGivenBack(givenBackAt(bundle, claim, destination));
 				},
 			};
 		const accepted = all.map((bundle) => {
@@ -182,7 +205,7 @@ export function createFanOut({ database: { run, transaction }, destinations, cou
 		});
 		const counts = counters(run);
 		await replaced?.save(counts);
-		const { entries, unowed, shared } = await entriesOf(run, accepted, counts);
+		const { entries, unowed, shared } = await entriesOf(run, accepted, claims, counts);
 		await Promise.all([
 			claims.save(),
 			addEntries(run, entries, { destinations, counts, now, owner }),

@@ -1,6 +1,8 @@
-import { keyBytes } from "../claim-key.ts";
+import { keyBytes, keyOf } from "../claim-key.ts";
 import { isTrusted } from "../deliveries.ts";
+import type { Destination } from "../destination.ts";
 import type { EventHead, Head, Term } from "../journal-row.ts";
+import { givenBack, type Order } from "../purchase.ts";
 import { takeClaims, type Unwanted, unwantedBy } from "../take-claims.ts";
 import { siteItself, untrustedClaims } from "../tally.ts";
 import type { createCounters } from "./counters.ts";
@@ -26,10 +28,10 @@ type Counting = Pick<ReturnType<typeof createDestinations>, "idOf"> &
 	Pick<ReturnType<typeof createCounters>, "count" | "counted">;
 
 /**
- * Discards the untrusted purchase with a key of its order that waits at a destination, for the event at a place of a
- * batch; returns false if there is none.
+ * Discards the waiting untrusted purchase of an order at a destination, for the event at a place of a batch. Returns true
+ * if one was discarded or had given the order back.
  */
-type GiveWay = (place: number, destination: string, order: string, reason: string) => boolean;
+type GiveWay = (place: number, destination: string, order: Order, reason: string) => boolean;
 
 /** Counts the events from a place on that have one claim each, with the same term and trust. */
 function countAlike(events: EventHead[], from: number): number {
@@ -150,7 +152,8 @@ export function createClaims(
 			route: names,
 			isUntrusted: ({ bytes }: Each) => get("SELECT trusted FROM claim WHERE key = ?", [bytes])?.trusted === 0,
 			set: (claim: Each) => set(claim.bytes, claim, isTrusted(flags)),
-			giveWay: ({ bytes, reason }: Each, name: string) => giveWay(place, name, bytes.toString("hex"), reason),
+			giveWay: ({ bytes, at, reason }: Each, name: string) =>
+				giveWay(place, name, { order: bytes.toString("hex"), at }, reason),
 		};
 		const taken = takeClaims(claims, claiming, replacing || undefined);
 		return unwantedBy(taken, keys.toString("hex", 0, keyBytes), names);
@@ -160,6 +163,18 @@ export function createClaims(
 		isTaken,
 		take,
 		set,
+
+		/** Gives a person's order back at a destination. */
+		giveBack({ site, name }: Destination, person: string, order: Order): void {
+			const claim = givenBack(order, name);
+			set(keyOf(site, person, claim), claim, false);
+		},
+
+		/** Tells whether a person's order was given back at a destination. */
+		isGivenBack({ site, name }: Destination, person: string, order: Order): boolean {
+			const claim = givenBack(order, name);
+			return isTaken(keyOf(site, person, claim), claim);
+		},
 
 		/**
 		 * Takes the claims of events, in order. Returns, by the places of the events, what is discarded of each: the event, or

@@ -1,3 +1,4 @@
+import type { Destination } from "../destination.ts";
 import { siteItself } from "../tally.ts";
 import type { Statements } from "./statements.ts";
 import type { Transactions } from "./transaction.ts";
@@ -18,6 +19,11 @@ export function createDestinations({ run, get, all }: Statements, { onRollback }
 			ids.set(key, id);
 			onRollback(() => ids.delete(key));
 			return id;
+		},
+		/** Returns the destination with a number. */
+		destinationOf(id: number): Destination {
+			const row = get("SELECT site, name FROM destination WHERE id = ?", [id]);
+			return { site: String(row?.site), name: String(row?.name) };
 		},
 		/** Lists the names of all destinations that a site has ever had. */
 		namesOf: (site: string): string[] =>

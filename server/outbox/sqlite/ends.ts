@@ -2,6 +2,7 @@ import { bestPacked, countPacked, splitPacked, unpackDeliveries } from "../deliv
 import { type Lane, untried } from "../lane.ts";
 import { type Ending, endingOf } from "../lease.ts";
 import { lookAhead } from "../limits.ts";
+import { givesBack, purchaseIn } from "../purchase.ts";
 import { optionalNumber } from "../row.ts";
 import { counterOf } from "../tally.ts";
 import type { DeadLetters } from "./dead-letters.ts";
@@ -10,30 +11,44 @@ import { bytesOf } from "./statements.ts";
 
 export type Ends = ReturnType<typeof createEnds>;
 
-export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLetters: DeadLetters) {
+export function createEnds(
+	{ run, get, count, destinationOf, claims, bundles, lanes }: Shared,
+	deadLetters: DeadLetters,
+) {
+	/** Gives the order of a discarded purchase in a lane back; ignores other events. */
+	function giveBack({ destination: id, person }: Lane, body: string): void {
+		const destination = destinationOf(id);
+		const purchase = purchaseIn(destination.site, person, body);
+		if (purchase) claims.giveBack(destination, person, purchase);
+	}
+
 	/**
 	 * Ends and counts up to `most` deliveries of a lane's first entry; returns their number, and the packed rest of the
-	 * entry.
+	 * entry. `tried` is the number of earlier attempts of the first delivery, `attemptsNow` that of the attempts to count for each.
 	 */
-	function endSome(lane: Lane, most: number, ending: Ending, now: number, attemptsOf: (index: number) => number) {
+	function endSome(lane: Lane, most: number, ending: Ending, now: number, tried: number, attemptsNow: number) {
 		const entry = get("SELECT * FROM entry WHERE lane = ? ORDER BY bundle LIMIT 1", [lane.id]);
 		if (!entry) return { done: 0, left: undefined };
 		const bundle = Number(entry.bundle);
 		const [ended, left] = splitPacked(bytesOf(entry.deliveries), most);
 		const { destination, person } = lane;
-		if (ending.kind === "dead") {
-			const bodies = bundles.bodies(bundle);
-			const firstAt = optionalNumber(entry.first_at) ?? lane.failingSince ?? now;
+		if (ending.kind === "delivered") count(destination, counterOf(ending), countPacked(ended));
+		else {
+			const past = Number(entry.past_attempts);
+			const firstAt = optionalNumber(entry.first_at);
 			for (const [index, delivery] of unpackDeliveries(ended).entries()) {
 				const { place, rank, reserved, trusted } = delivery;
+				const body = () => bundles.body(bundle, place);
 				const own = endingOf(ending, delivery);
 				count(destination, counterOf(own), 1);
-				if (own.kind !== "dead") continue;
-				const attempts = Number(entry.past_attempts) + attemptsOf(index);
-				const letter = { destination, person, body: bodies[place] ?? "", rank, reserved, trusted, attempts };
-				deadLetters.add({ ...letter, firstAt, at: now, ending: own });
+				if (own.kind === "dead") {
+					const attempts = past + attemptsNow + (index === 0 ? tried : 0);
+					const letter = { destination, person, body: body(), rank, reserved, trusted, attempts };
+					deadLetters.add({ ...letter, firstAt: firstAt ?? lane.failingSince ?? now, at: now, ending: own });
+				} else if (givesBack({ trusted, attempts: past + lane.attempts, isReplay: firstAt !== undefined }))
+					giveBack(lane, body());
 			}
-		} else count(destination, counterOf(ending), countPacked(ended));
+		}
 		const done = countPacked(ended);
 		if (left.length === 0) {
 			run("DELETE FROM entry WHERE lane = ? AND bundle = ?", [lane.id, bundle]);
@@ -59,8 +74,7 @@ export function createEnds({ run, get, count, bundles, lanes }: Shared, deadLett
 		for (let some = 1; some > 0 && done < deliveries; done += some) {
 			// The attempts of a lane were made for its first delivery.
 			const tried = done === 0 ? lane.attempts : 0;
-			const attemptsOf = (index: number) => attemptsNow + (index === 0 ? tried : 0);
-			({ done: some, left: rest } = endSome(lane, deliveries - done, ending, now, attemptsOf));
+			({ done: some, left: rest } = endSome(lane, deliveries - done, ending, now, tried, attemptsNow));
 		}
 		count(lane.destination, "owed", -done);
 		// The rest of the entry has as good a rank: the rank and the age of the lane stay.

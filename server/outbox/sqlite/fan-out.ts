@@ -1,5 +1,6 @@
+import { keyBytes } from "../claim-key.ts";
 import { byDestination } from "../deliveries.ts";
-import { type Head, routedOf } from "../journal-row.ts";
+import { type EventHead, type Head, routedOf } from "../journal-row.ts";
 import { discardedTold, untrustedMost } from "../limits.ts";
 import type { Discarded } from "../outbox.ts";
 import { routeWithout } from "../take-claims.ts";
@@ -13,6 +14,17 @@ export interface FannedOut {
 	events: number;
 	/** Up to 100 events that were discarded. */
 	discarded: Discarded[];
+}
+
+/** Finds the order of the event at a place of a row; undefined if the event is no untrusted purchase. */
+function orderOf(events: readonly EventHead[], place: number, keys: Buffer, { terms }: Head) {
+	const termsOf = ([, , , ...own]: EventHead) => own.map((index) => terms[index]);
+	const before = events.slice(0, place).flatMap(termsOf).length;
+	const own = events.slice(place, place + 1).flatMap(termsOf);
+	const index = own.findIndex((term) => term?.isReplaceable);
+	const { at } = own[index] ?? {};
+	const start = keyBytes * (before + index);
+	return at === undefined ? undefined : { order: keys.toString("hex", start, start + keyBytes), at };
 }
 
 /** Makes the fan-out, which turns journal rows into entries of lanes and discards events whose claims are taken. */
@@ -40,9 +52,10 @@ export function createFanOut(shared: Shared) {
 		const discarded: Discarded[] = [];
 		const taken = claims.takeAll(all, keys, whole, (place, destination, order, reason) => {
 			const person = heads.flatMap(({ person, events }) => events.map(() => person))[place] ?? "";
-			const key = giveWay({ site, name: destination }, person, order);
+			const at = { site, name: destination };
+			const key = giveWay(at, person, order.order);
 			if (key !== undefined) discarded.push({ site, person, key, reason, destination });
-			return key !== undefined;
+			return key !== undefined || claims.isGivenBack(at, person, order);
 		});
 		let first = 0;
 		for (const [index, head] of heads.entries()) {
@@ -58,9 +71,13 @@ export function createFanOut(shared: Shared) {
 			for (const [name, deliveries] of owed) {
 				const destination = idOf(site, name);
 				const most = deliveries[0]?.trusted ? undefined : untrustedMost;
-				const added = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
-				if (added < deliveries.length) count(destination, discardedFor(tooManyWaiting), deliveries.length - added);
-				if (added === 0) owed.delete(name);
+				const left = lanes.addEntry(destination, theirs, { bundle, deliveries }, now, most);
+				if (left.length > 0) count(destination, discardedFor(tooManyWaiting), left.length);
+				for (const { place } of left) {
+					const order = orderOf(all, offset + place, keys, whole);
+					if (order) claims.giveBack({ site, name }, person, order);
+				}
+				if (left.length === deliveries.length) owed.delete(name);
 			}
 			for (const place of taken.size > 0 ? events.keys() : [])
 				for (const by of taken.get(offset + place) ?? []) discarded.push({ site, person, ...by });

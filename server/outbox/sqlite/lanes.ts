@@ -117,8 +117,8 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 		ofPerson: (person: string): Row[] => all(ofPersonSql, [person]),
 
 		/**
-		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the number
-		 * of deliveries added: the first ones, until the lane owes `most`. A lane that waits for an event worth a profile owes
+		 * Adds an entry to the end of a person's lane of the same trust, which is made if there is none. Returns the
+		 * deliveries left out: the last ones, once the lane owes `most`. A lane that waits for an event worth a profile owes
 		 * at most as many as an untrusted one, and takes such an event nevertheless.
 		 */
 		addEntry(
@@ -127,9 +127,9 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			{ bundle, deliveries: wanted, history }: NewEntry,
 			now: number,
 			most = Number.POSITIVE_INFINITY,
-		): number {
+		): readonly Delivery[] {
 			const first = wanted[0];
-			if (!first) return 0;
+			if (!first) return [];
 			// Guard (SECURITY.md): lane-of-trust
 			const [trusted, reserved] = [first.trusted ? 1 : 0, first.reserved ? 1 : 0];
 			const found = lanes.find(
@@ -139,9 +139,9 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			const isAwaiting = found?.shown === awaitingShown;
 			const limit = isAwaiting ? Math.min(most, untrustedMost) : most;
 			const room = limit - (found ? owedAtMost(found, limit - wanted.length) : 0);
-			const deliveries =
-				wanted.length > room ? wanted.filter(({ earns }, index) => index < room || (isAwaiting && earns)) : wanted;
-			if (deliveries.length === 0) return 0;
+			const fits = ({ earns }: Delivery, index: number) => index < room || (isAwaiting && earns);
+			const deliveries = wanted.length > room ? wanted.filter(fits) : wanted;
+			if (deliveries.length === 0) return wanted;
 			const rank = bestRank(deliveries);
 			if (!found) {
 				run(
@@ -159,7 +159,7 @@ export function createLanes({ run, get, all, numbers, count, bundles }: Base) {
 			run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", [id, bundle, rank, packed, attempts, firstAt]);
 			count(destination, "owed", deliveries.length);
 			if (history || deliveries.some(({ earns }) => earns)) endAwaiting(destination, person);
-			return deliveries.length;
+			return deliveries === wanted ? [] : wanted.filter((each, index) => !fits(each, index));
 		},
 
 		/** Deletes a lane with its entries; returns the number of deliveries. */

@@ -95,6 +95,8 @@ class Model {
 	lanes: Lane[] = [];
 	dead: Dead[] = [];
 	claims = new Map<string, { since: number; until: number; trusted: boolean }>();
+	/** Orders that discarded purchases gave back, by site, person and destination. */
+	givenBack = new Set<string>();
 	known = new Map<string, { value: string; usedAt: number }>();
 	accounts = new Map<string, Account>(
 		destinations.map((each) => [
@@ -205,21 +207,28 @@ class Model {
 
 	/**
 	 * Discards the first waiting purchase of an order, of an earlier batch and in a lane of least trust that is neither
-	 * leased nor tried.
+	 * leased nor tried, unless the order was given back.
 	 */
 	giveWay(destination: Destination, person: string, { key, reason }: Claim): boolean {
+		const isBack = this.givenBack.has(`${destination.site} ${person}'s ${key} at ${destination.name}`);
 		const lane = this.lanesOf(destination).find((each) => each.person === person && each.trust === 0);
-		if (!lane || lane.state === "leased" || lane.attempts + lane.unreadable + lane.requests > 0) return false;
+		if (!lane || lane.state === "leased" || lane.attempts + lane.unreadable + lane.requests > 0) return isBack;
 		const place = lane.entries.findIndex(
 			({ order, past, batch }) => past === undefined && batch !== this.batches && `order\n${order}` === key,
 		);
-		if (place < 0) return false;
+		if (place < 0) return isBack;
 		lane.entries.splice(place, 1);
 		lane.rank = Math.min(...lane.entries.map(({ rank }) => rank));
 		if (lane.entries.length === 0) this.lanes = this.lanes.filter((each) => each !== lane);
 		const { discarded } = this.account(destination);
 		discarded[reason] = (discarded[reason] ?? 0) + 1;
 		return true;
+	}
+
+	/** Gives the order of a discarded delivery back, unless it is trusted or may have been sent. */
+	giveBack({ destination, person, trust }: Lane, { order, past }: Entry, attempts: number): void {
+		if (order === undefined || trust > 0 || past || attempts > 0) return;
+		this.givenBack.add(`${destination.site} ${person}'s order\n${order} at ${destination.name}`);
 	}
 
 	/** Deletes everything about a person except claims that are not marked `ofPerson`. */
@@ -233,7 +242,8 @@ class Model {
 		this.lanes = this.lanes.filter((lane) => !isTheirs(lane));
 		this.dead = this.dead.filter((dead) => !isTheirs(dead));
 		for (const name of names) this.known.delete(`${site}/${name} ${person}`);
-		for (const key of this.claims.keys()) if (key.startsWith(`${site} ${person}'s `)) this.claims.delete(key);
+		for (const all of [this.claims, this.givenBack])
+			for (const key of all.keys()) if (key.startsWith(`${site} ${person}'s `)) all.delete(key);
 	}
 
 	append(site: string, events: NewEvent[], stored: Entry["stored"]): void {
@@ -325,6 +335,7 @@ class Model {
 			const { ending } = ended;
 			if (ending.kind === "delivered") account.delivered += entries.length;
 			if (ending.kind === "discarded") {
+				for (const entry of entries) this.giveBack(lane, entry, attempts);
 				account.discarded[ending.reason] = (account.discarded[ending.reason] ?? 0) + entries.length;
 			}
 			if (ending.kind === "dead") {
@@ -360,13 +371,14 @@ class Model {
 		for (const lane of this.lanesOf(destination).filter(({ state }) => state !== "leased")) {
 			const old = lane.entries.filter(({ stored }) => stored.to < before).length;
 			if (old === 0) continue;
-			const { shown, isAwaiting } = lane;
+			const { shown, isAwaiting, attempts } = lane;
 			const ended = this.end(lane, old);
 			if (isAwaiting) Object.assign(lane, { shown, isAwaiting });
 			for (const entry of ended) {
 				expired += 1;
 				const { discarded } = this.account(destination);
 				if (entry.lapses) {
+					this.giveBack(lane, entry, attempts);
 					discarded.expired = (discarded.expired ?? 0) + 1;
 					continue;
 				}
@@ -546,7 +558,7 @@ const append = fc
 			const batch = events.map(({ person, to, rank, exceptions, trust, ago, order, isRuled, once }): NewEvent => {
 				const id = String(++model.lastBody);
 				const purchase = { type: "confirmation", id, data: { orderId: order } };
-				const body = order === undefined ? id : JSON.stringify({ event: purchase });
+				const body = order === undefined ? id : JSON.stringify({ event: purchase, receivedAt: model.now });
 				const at = Math.max(0, model.now - ago);
 				const ordered = { reason: "duplicate_order", at, since: 0, until: at + 400 };
 				const orders = (orderId: string, destination?: string): Claim[] => {
@@ -554,7 +566,9 @@ const append = fc
 					const at = destination === undefined ? {} : { destination };
 					const own = { ...ordered, ...at, key: `order${where}\n${orderId}`, ofPerson: true };
 					const ofSite = { ...ordered, ...at, key: `trusted order${where}\n${orderId}` };
-					return trust === 0 ? [own] : [{ ...own, ...(!destination && { replaces: true }) }, ofSite];
+					return trust === 0
+						? [{ ...own, ...(!destination && { isReplaceable: true }) }]
+						: [{ ...own, ...(!destination && { replaces: true }) }, ofSite];
 				};
 				const claims: Claim[] = [
 					{ key: `id ${id}`, reason: "duplicate", at, since: 0, until: 1e9 },

@@ -867,7 +867,7 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 					{ event: { ...facts, type: "confirmation", data: { orderId } }, trusted, receivedAt: 5 },
 					"ada",
 				);
-				const body = JSON.stringify({ event: { ...facts, type, data }, trusted, reserved });
+				const body = JSON.stringify({ event: { ...facts, type, data }, trusted, reserved, receivedAt: 5 });
 				return event("ada", body, { destinations: both, rank: trusted ? 0 : 5, claims, ...rest });
 			}
 			const waits = async (destination = crisp) =>
@@ -970,6 +970,90 @@ export function outboxSuite(open: () => Promise<Opened>): void {
 				await append([purchase("A", backend)]);
 				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1 });
 				expect(await waits()).toHaveLength(2);
+			});
+
+			const unknown = { kind: "discarded", reason: "unknown_person" } as const;
+			it("is taken where the untrusted one was discarded and never sent", async () => {
+				const real = purchase("A", backend);
+				await append([purchase("A")]);
+				const [delivered] = await take(0, helpcrunch);
+				if (delivered) await end(delivered, 0, 1);
+				await end(await takeOne(0), 0, 1, unknown);
+				await append([purchase("A")]);
+				await append([real]);
+				expect([await waits(), await waits(helpcrunch)]).toEqual([bodiesOf(real), []]);
+				await append([purchase("A", backend), purchase("A", verified)]);
+				expect([await waits(), await waits(helpcrunch)]).toEqual([bodiesOf(real), []]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 3 });
+				expect(await figures()).toEqual([
+					["crisp", 1, 1, { unknown_person: 1 }],
+					["helpcrunch", 0, 0, { duplicate_order: 1 }],
+				]);
+			});
+
+			it("is taken where the untrusted one lapsed", async () => {
+				const lapsing = { destinations: ["crisp"], exceptions: { crisp: { lapses: true } } };
+				await append([purchase("A", lapsing)]);
+				expect(await outbox.expire({ destination: crisp, before: Date.now() + 1, now: 0 })).toBe(1);
+				const real = purchase("A", { ...backend, destinations: ["crisp"] });
+				await append([real]);
+				expect(await waits()).toEqual(bodiesOf(real));
+			});
+
+			it("is not taken if a request may have had the discarded purchase behind another event", async () => {
+				await append([event("ada", "other"), purchase("A", { destinations: ["crisp"] })]);
+				await outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 0 } });
+				await end(await takeOne(0), 0, 2, unknown);
+				await append([purchase("A", { ...backend, destinations: ["crisp"] })]);
+				expect(await waits()).toEqual([]);
+			});
+
+			it.each<[string, () => Promise<unknown>]>([
+				["had failed before", async () => outbox.settle({ lease: await takeOne(0), now: 0, failed: { dueAt: 0 } })],
+				[
+					"was replayed from a dead letter",
+					async () => {
+						await end(await takeOne(0), 0, 1, { kind: "dead", reason: "x" });
+						await outbox.replay({});
+					},
+				],
+			])("is not taken if the discarded purchase %s", async (_, prepare) => {
+				await append([purchase("A", { destinations: ["crisp"] })]);
+				await prepare();
+				await end(await takeOne(0), 0, 1, unknown);
+				await append([purchase("A", { ...backend, destinations: ["crisp"] })]);
+				expect(await waits()).toEqual([]);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1 });
+			});
+
+			it("is taken where the untrusted one exceeded the limit of waiting events", async () => {
+				const many = Array.from({ length: 500 }, (_, index) => event("ada", `many ${index}`));
+				const other = event("ada", "other", { destinations: both, claims: [once("other")] });
+				const [browser, real] = [purchase("A"), purchase("A", backend)];
+				await append(many);
+				const bobs = { ...event("bob", "bob's"), claims: [once("bob's"), once("bob's other")] };
+				await append([bobs, other, browser]);
+				expect(await figures()).toEqual([
+					["crisp", 501, 2, { too_many_waiting: 2 }],
+					["helpcrunch", 2, 1, {}],
+				]);
+				for (const lease of await take(0, helpcrunch)) await end(lease, 0, 2);
+				await append([real]);
+				expect((await waits()).slice(0, 2)).toEqual(bodiesOf(real, many[0] as NewEvent));
+				expect(await waits(helpcrunch)).toEqual([]);
+				await append([purchase("A", backend)]);
+				expect(await waits()).toHaveLength(100);
+				expect((await outbox.stats()).discarded).toEqual({ duplicate_order: 1 });
+			});
+
+			it("is not taken from a delivered one, although an earlier one was discarded before the person was forgotten", async () => {
+				await append([purchase("A", { destinations: ["crisp"] })]);
+				await end(await takeOne(0), 0, 1, unknown);
+				await outbox.forget({ site: "site", people: ["ada"] });
+				await append([purchase("A", { destinations: ["crisp"] })]);
+				await end(await takeOne(0), 0, 1);
+				await append([purchase("A", { ...backend, destinations: ["crisp"] })]);
+				expect(await waits()).toEqual([]);
 			});
 
 			it("is not taken if its id or the order in the whole site is used", async () => {
