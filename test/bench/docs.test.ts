@@ -63,6 +63,23 @@ it("the page lists missed targets, measures in which a peer is better, and failu
 	expect(text).toContain("| size | 5,000 B |  | ≤ 5,000 | met |  |  |");
 });
 
+it("the page tells which figures a second run on the same machine did not repeat", () => {
+	const again = (theirs: number[]): Measured => {
+		const [result] = measured.server?.sections.ingest?.results ?? [];
+		if (!result) throw new Error("there is no result");
+		return { ...measured, server: bench({ sections: { ingest: section([{ ...result, theirs }]) } }) };
+	};
+	expect(page(measured)).not.toContain("second run");
+	expect(page(measured, again([92, 92]))).toContain(
+		"Of 2 figures with a target, 0 differed by more than 10 % in a second run",
+	);
+	expect(page(measured, again([50, 50]))).toContain(
+		"benchmarks-again.json):\n\n- ingest ÷ node:http: 0.50, then 1; asked for ≥ 0.51: missed, then met\n",
+	);
+	const elsewhere = { server: bench({ ...again([50, 50]).server, machine: "another" }) };
+	expect(page(measured, elsewhere)).not.toContain("second run");
+});
+
 it("the README gets the figures: peers from the best to the worst, each ratio with its target, the number of met targets", () => {
 	const delivered = (peer: string, theirs: number[]): Result => ({
 		name: "delivered in each person's order, 9 waiting",

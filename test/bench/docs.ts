@@ -103,6 +103,37 @@ ${lines.join("")}${lines.length > 0 ? "\n" : ""}${picture("targets", "How far fr
 `;
 }
 
+/** Largest relative difference at which two runs agree. */
+const tolerance = 0.1;
+const key = ({ name, peer }: Result) => `${name}\n${peer}`;
+
+/** Tells which figures with a target differed in a second run on the same machine. */
+function secondRun(measured: Measured, again: Measured): string {
+	const pairs = measuredBenches(measured).flatMap(({ name, record }) => {
+		const other = again[name];
+		const others = new Map(other?.machine === record.machine ? resultsOf(other).map((each) => [key(each), each]) : []);
+		return resultsOf(record).flatMap((result) => {
+			const second = result.target && others.get(key(result));
+			return second ? [{ result, second, values: [median(judged(result)), median(judged(second))] as const }] : [];
+		});
+	});
+	if (pairs.length === 0) return "";
+	const apart = pairs.filter(
+		({ values: [a, b] }) => Math.abs(a - b) > tolerance * Math.min(Math.abs(a), Math.abs(b)) + Number.EPSILON,
+	);
+	const text = (result: Result) => medianOf(judged(result), result.theirs.length === 0 ? result.unit : "");
+	const lines = apart.map(({ result, second }) => {
+		const verdicts = [result, second].map((each) => verdictOf(each).toLowerCase());
+		const both = verdicts[0] === verdicts[1] ? `${verdicts[0]} in both` : verdicts.join(", then ");
+		return `- ${titleOf(result)}: ${text(result)}, then ${text(second)}; asked for ${targetText(result.target ?? {})}: ${both}\n`;
+	});
+	return `### A second run
+
+Of ${pairs.length} figures with a target, ${apart.length} differed by more than ${100 * tolerance} % in a second run on the same machine, [benchmarks-again.json](https://github.com/eventferry/eventferry/blob/main/docs/benchmarks-again.json)${apart.length === 0 ? "." : ":"}
+
+${lines.join("")}${lines.length > 0 ? "\n" : ""}`;
+}
+
 const day = (at: string) => at.slice(0, 10);
 
 function measuredOn(measured: Measured): string {
@@ -150,9 +181,9 @@ Only ratios mean anything: ours ÷ a peer's, measured in turn, in one run, on on
 
 `;
 
-/** Text of docs/benchmarks.md. */
-export const page = (measured: Measured): string =>
-	`${[intro, standing(measured), measuredOn(measured), ...measuredBenches(measured).map(benchPage)].join("").trimEnd()}\n`;
+/** Text of docs/benchmarks.md. `again` is a second run. */
+export const page = (measured: Measured, again: Measured = {}): string =>
+	`${[intro, standing(measured), secondRun(measured, again), measuredOn(measured), ...measuredBenches(measured).map(benchPage)].join("").trimEnd()}\n`;
 
 /** Pictures of the page, by name. */
 export function charts(measured: Measured): Record<string, Chart> {
@@ -167,8 +198,8 @@ export function charts(measured: Measured): Record<string, Chart> {
 }
 
 /** Writes docs/benchmarks.md, its pictures, and the measured figures in README.md, docs/comparison.md and docs/scale.md. */
-export function writeDocs(measured: Measured): void {
-	writeFileSync("docs/benchmarks.md", page(measured));
+export function writeDocs(measured: Measured, again: Measured): void {
+	writeFileSync("docs/benchmarks.md", page(measured, again));
 	writeFileSync("README.md", withFigures(readFileSync("README.md", "utf8"), measured));
 	writeFileSync("docs/comparison.md", withMeasured(readFileSync("docs/comparison.md", "utf8"), measured));
 	writeFileSync("docs/scale.md", withMillion(readFileSync("docs/scale.md", "utf8"), measured));

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 
 const numbers = z.array(z.number());
@@ -39,9 +39,12 @@ const record = z.record(z.string(), bench);
 export type Measured = z.output<typeof record>;
 
 export const recordFile = "docs/benchmarks.json";
+/** File of a second run, which shows how far the figures depend on the run. */
+export const againFile = "docs/benchmarks-again.json";
 
-/** Reads the latest measurements; throws if the file has another shape. */
-export const readMeasured = (): Measured => record.parse(JSON.parse(readFileSync(recordFile, "utf8")));
+/** Reads the measurements of a file, none if it is absent; throws if the file has another shape. */
+export const readMeasured = (file = recordFile): Measured =>
+	existsSync(file) ? record.parse(JSON.parse(readFileSync(file, "utf8"))) : {};
 
 /** Parses a line that a bench printed with `--json`; throws for any other text. */
 export const parseLine = (line: string) => lines.parse(JSON.parse(line));

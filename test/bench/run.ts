@@ -6,17 +6,18 @@ import { type Bench, benches, parseOnly } from "./benches.ts";
 import { checkForCi } from "./ci.ts";
 import { writeDocs } from "./docs.ts";
 import { tables } from "./print.ts";
-import { type BenchRecord, merged, readMeasured, recordFile, recordText } from "./record.ts";
+import { againFile, type BenchRecord, merged, readMeasured, recordFile, recordText } from "./record.ts";
 import type { Result } from "./result.ts";
 
-const usage = `npm run bench -- [--only BENCH[/SECTION][,…]] [--rounds N] [--docs-only] [--ci]
+const usage = `npm run bench -- [--only BENCH[/SECTION][,…]] [--rounds N] [--again] [--docs-only] [--ci]
 Measures eventferry beside its peers: ${Object.entries(benches)
 	.map(([name, { minutes }]) => `${name} (${minutes} min)`)
 	.join(", ")}.
 Prints tables and writes ${recordFile}, docs/benchmarks.md and its charts. Keeps the figures that are not measured anew.
   --only browser,server/ingest   measure only these benches or sections
   --rounds N                     measure N rounds in place of each bench's default
-  --docs-only                    measure nothing, write the page again from ${recordFile}
+  --again                        store a second run, in ${againFile}, which the page compares with the first
+  --docs-only                    measure nothing, write the page again from the stored runs
   --ci                           check sizes and a few ratios with loose bounds, in half a minute; write nothing\n`;
 
 const { values } = parseArgs({
@@ -24,6 +25,7 @@ const { values } = parseArgs({
 		only: { type: "string", default: Object.keys(benches).join() },
 		rounds: { type: "string" },
 		ci: { type: "boolean", default: false },
+		again: { type: "boolean", default: false },
 		"docs-only": { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
 	},
@@ -82,16 +84,16 @@ async function run(
 
 if (values.ci) process.exit((await checkForCi()) ? 0 : 1);
 
-const known = () => (existsSync(recordFile) ? readMeasured() : {});
+const file = values.again ? againFile : recordFile;
 if (!values["docs-only"]) {
 	for (const [name, sections] of chosen) {
 		const bench = benches[name];
 		process.stderr.write(`\n${name}: about ${bench.minutes} minutes\n`);
-		const before = known()[name];
+		const before = readMeasured(file)[name];
 		await run(name, bench, sections, (record) =>
-			writeFileSync(recordFile, recordText({ ...known(), [name]: merged(before, record) })),
+			writeFileSync(file, recordText({ ...readMeasured(file), [name]: merged(before, record) })),
 		);
-		const { [name]: measured } = known();
+		const { [name]: measured } = readMeasured(file);
 		const found = Object.values(measured?.sections ?? {});
 		const results = found.flatMap((section) => section.results);
 		const failures = [...found.flatMap((section) => section.failures), measured?.failure ?? []].flat();
@@ -99,4 +101,4 @@ if (!values["docs-only"]) {
 		if (failures.length > 0) process.exitCode = 1;
 	}
 }
-writeDocs(known());
+writeDocs(readMeasured(), readMeasured(againFile));
