@@ -42,6 +42,26 @@ export async function appendAll(outbox: Outbox, events: NewEvent[]): Promise<voi
 	while ((await outbox.stats()).journal > 0);
 }
 
+/**
+ * Settles the first events of leased lanes as delivered, with two concurrent takers of `lanes` lanes, until at least
+ * `events` are settled; resolves to their number and the time in ms.
+ */
+export async function settleFirst(outbox: Outbox, events: number, lanes = 100): Promise<{ done: number; ms: number }> {
+	const since = performance.now();
+	let done = 0;
+	async function taker(): Promise<void> {
+		while (done < events) {
+			const { leases } = await outbox.take({ ...takeDefaults, lanes, deliveries: 1, now: Date.now() });
+			if (leases.length === 0) throw new Error("too few events wait");
+			done += leases.length;
+			const ended = { count: 1, ending: { kind: "delivered" } } as const;
+			await Promise.all(leases.map((lease) => outbox.settle({ lease, now: Date.now(), ended, sent: true })));
+		}
+	}
+	await Promise.all([taker(), taker()]);
+	return { done, ms: performance.now() - since };
+}
+
 /** Number of events waiting per person. Both stores differ only in the number of people. */
 const depth = 10;
 /** Number of events waiting in the small store. */
@@ -51,7 +71,8 @@ const eventsPerTurn = 1_000;
 /** Number of turns per store and round. The stores alternate, so that a slower machine slows both. */
 const turns = 6;
 
-async function openWaiting(cluster: Cluster, waiting: number) {
+/** Opens a store on an empty database and appends `waiting` events, ten for each person. */
+export async function openWaiting(cluster: Cluster, waiting: number) {
 	const url = await cluster.database();
 	const outbox = await openPostgres(url);
 	let next = 0;
@@ -64,27 +85,18 @@ async function openWaiting(cluster: Cluster, waiting: number) {
 			);
 		}
 	}
-	/** Settles the first event of 100 lanes at a time, with two concurrent takers; resolves to the ms per event. */
-	async function work(): Promise<number> {
-		const since = performance.now();
-		let done = 0;
-		async function taker(): Promise<void> {
-			while (done < eventsPerTurn) {
-				const { leases } = await outbox.take({ ...takeDefaults, lanes: 100, deliveries: 1, now: Date.now() });
-				done += leases.length;
-				const ended = { count: 1, ending: { kind: "delivered" } } as const;
-				await Promise.all(leases.map((lease) => outbox.settle({ lease, now: Date.now(), ended, sent: true })));
-			}
-		}
-		await Promise.all([taker(), taker()]);
-		const ms = performance.now() - since;
-		await add(done);
-		return ms / done;
-	}
+	const vacuum = () => cluster.run("VACUUM ANALYZE", new URL(url).pathname.slice(1));
 	await add(waiting);
 	// Vacuum now, because autovacuum would otherwise run while only one of the stores is measured.
-	await cluster.run("VACUUM ANALYZE", new URL(url).pathname.slice(1));
-	return { work, close: () => outbox.close() };
+	await vacuum();
+	return { url, outbox, add, vacuum };
+}
+
+/** Settles events of a store and appends as many new ones; resolves to the ms that an event takes to be settled. */
+async function work({ outbox, add }: Awaited<ReturnType<typeof openWaiting>>): Promise<number> {
+	const { done, ms } = await settleFirst(outbox, eventsPerTurn);
+	await add(done);
+	return ms / done;
 }
 
 /**
@@ -100,11 +112,11 @@ export async function lanes(cluster: Cluster, { waiting, rounds }: { waiting: nu
 		const ms = [0, 0];
 		for (let turn = 0; turn < 2 * turns; turn += 1) {
 			const index = turn % 4 === 0 || turn % 4 === 3 ? 0 : 1;
-			ms[index] = (ms[index] ?? 0) + (await stores[index].work());
+			ms[index] = (ms[index] ?? 0) + (await work(stores[index]));
 		}
 		if (round > 0) for (const index of [0, 1] as const) rates[index].push((1_000 * turns) / (ms[index] ?? 0));
 	}
-	await Promise.all(stores.map((store) => store.close()));
+	await Promise.all(stores.map(({ outbox }) => outbox.close()));
 	return [
 		{
 			name: `leased lanes, strict order, ${waiting.toLocaleString("en")} waiting`,

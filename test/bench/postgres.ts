@@ -6,6 +6,7 @@ import { openPostgres } from "../../server/outbox/postgres/open.ts";
 import { type Cluster, startPostgres } from "../support/postgres.ts";
 import type { SectionOf } from "./benches.ts";
 import { type Child, start, stopAll } from "./children.ts";
+import { fanOutSpeed, logBytes, oldTransaction } from "./database.ts";
 import { appendAll, crisp, event, lanes, takeDefaults } from "./lanes.ts";
 import { measure } from "./measure.ts";
 import { costs, statementsOf } from "./million.ts";
@@ -13,7 +14,7 @@ import { cpuMs } from "./queues/cpu.ts";
 import type { Result } from "./result.ts";
 import { ingest } from "./sections.ts";
 
-const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [million] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
+const usage = `node test/bench/postgres.ts [lanes] [group] [scale] [ingest] [million] [oldTransaction] [log] [fanOut] [--waiting N] [--events N] [--seconds S] [--rounds N] [--json]
 Measures the store and the proxy on PostgreSQL. Only ratios within one run are comparable.\n`;
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -257,6 +258,9 @@ const sections: Record<string, (cluster: Cluster) => Promise<Result[]>> = {
 	scale,
 	ingest: durable,
 	million: (cluster: Cluster) => costs(settings.rounds, cluster),
+	oldTransaction: (cluster: Cluster) => oldTransaction(cluster, settings.rounds),
+	log: (cluster: Cluster) => logBytes(cluster, settings.rounds),
+	fanOut: (cluster: Cluster) => fanOutSpeed(cluster, settings.rounds),
 } satisfies Record<SectionOf<"postgres">, unknown>;
 const chosen = positionals.length > 0 ? positionals : Object.keys(sections);
 if (

@@ -36,6 +36,8 @@ const reasons: Reason[] = [
 	{
 		of: /^durable ingest, fsync \+ 2 ms/,
 		why: "requests share the wait for a slow disk",
+		missed:
+			"the peer only waits for the disk; the proxy spreads that wait over many requests, so that the processors limit it",
 	},
 	{
 		of: /^delivery, \d destinations$/,

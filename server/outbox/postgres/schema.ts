@@ -19,7 +19,7 @@ export const lockRegistering = `pg_advisory_xact_lock(${lockSpace}, ${registerin
  * SQL that takes the lock for adding to lanes and deciding on claims, until the transaction ends. One process at a time
  * has it, so that events keep the order of the journal and each claim is decided once.
  */
-const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
+export const lockWriting = `SELECT pg_advisory_xact_lock(${lockSpace}, ${writing})`;
 /** SQL that takes the same lock if it is free. */
 export const tryLockWriting = `SELECT pg_try_advisory_xact_lock(${lockSpace}, ${writing}) AS is_ours`;
 
