@@ -74,7 +74,7 @@ it("the page tells which figures a second run on the same machine did not repeat
 		"Of 2 figures with a target, 0 differed by more than 10 % in a second run",
 	);
 	expect(page(measured, again([50, 50]))).toContain(
-		"benchmarks-again.json):\n\n- ingest ÷ node:http: 0.50, then 1; asked for ≥ 0.51: missed, then met\n",
+		"benchmarks-again.json):\n\n- The proxy: ingest ÷ node:http: 0.50, then 1; asked for ≥ 0.51: missed, then met\n",
 	);
 	const elsewhere = { server: bench({ ...again([50, 50]).server, machine: "another" }) };
 	expect(page(measured, elsewhere)).not.toContain("second run");

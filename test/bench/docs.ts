@@ -109,12 +109,14 @@ const key = ({ name, peer }: Result) => `${name}\n${peer}`;
 
 /** Tells which figures with a target differed in a second run on the same machine. */
 function secondRun(measured: Measured, again: Measured): string {
-	const pairs = measuredBenches(measured).flatMap(({ name, record }) => {
+	const pairs = measuredBenches(measured).flatMap(({ name, title, record }) => {
 		const other = again[name];
 		const others = new Map(other?.machine === record.machine ? resultsOf(other).map((each) => [key(each), each]) : []);
 		return resultsOf(record).flatMap((result) => {
 			const second = result.target && others.get(key(result));
-			return second ? [{ result, second, values: [median(judged(result)), median(judged(second))] as const }] : [];
+			return second
+				? [{ title, result, second, values: [median(judged(result)), median(judged(second))] as const }]
+				: [];
 		});
 	});
 	if (pairs.length === 0) return "";
@@ -122,10 +124,10 @@ function secondRun(measured: Measured, again: Measured): string {
 		({ values: [a, b] }) => Math.abs(a - b) > tolerance * Math.min(Math.abs(a), Math.abs(b)) + Number.EPSILON,
 	);
 	const text = (result: Result) => medianOf(judged(result), result.theirs.length === 0 ? result.unit : "");
-	const lines = apart.map(({ result, second }) => {
+	const lines = apart.map(({ title, result, second }) => {
 		const verdicts = [result, second].map((each) => verdictOf(each).toLowerCase());
 		const both = verdicts[0] === verdicts[1] ? `${verdicts[0]} in both` : verdicts.join(", then ");
-		return `- ${titleOf(result)}: ${text(result)}, then ${text(second)}; asked for ${targetText(result.target ?? {})}: ${both}\n`;
+		return `- ${title}: ${titleOf(result)}: ${text(result)}, then ${text(second)}; asked for ${targetText(result.target ?? {})}: ${both}\n`;
 	});
 	return `### A second run
 

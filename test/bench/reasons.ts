@@ -29,7 +29,7 @@ const reasons: Reason[] = [
 	{
 		of: /^CPU of the script and the first page view/,
 		why: "the lightest tracker, which sends each event at once and keeps none",
-		missed: "to store an event, send it 5 s later and delete it takes more by itself: see *bare IndexedDB*",
+		missed: "to store an event, send it 5 s later and delete it takes as much by itself: see *bare IndexedDB*",
 	},
 	{
 		of: /^mean of track\(\) in a burst/,
@@ -78,13 +78,13 @@ const reasons: Reason[] = [
 	{
 		of: /^start to listening/,
 		why: "deployments and functions wait for it",
-		missed: "Express, a thread and SQLite take 1.16 by themselves; zod, pino and all other code are loaded after them",
+		missed: "Express, a thread and SQLite take 1.16 by themselves; zod, pino and all other code come on top",
 	},
 	{ of: /^memory of an idle proxy/, why: "a small machine has 256 MB, and the site's own app runs on it too" },
 	{
 		of: /^out of a backlog: CPU/,
 		why: "a million events a day for three destinations take less than an hour of one core",
-		missed: "the HTTP request alone takes most of it, as bare ky's does beside *delivery*",
+		missed: "on this machine a request of bare ky alone takes 0.7 to 0.97 ms: see *delivery*",
 	},
 	{ of: /^delivered in each person's order.*one at a time/, why: "the peer's usual way" },
 	{
@@ -100,7 +100,7 @@ const reasons: Reason[] = [
 		of: /^(one proxy|\d proxies): CPU/,
 		why: "a million events a day for three destinations take less than an hour of one core",
 		missed:
-			"a provider that takes 20 ms wakes the proxy for each answer, and the HTTP request alone takes most of the rest, as bare ky's does beside *delivery*",
+			"a provider that takes 20 ms wakes the proxy for each answer; on this machine a request of bare ky alone takes 0.7 to 0.97 ms: see *delivery*",
 	},
 	{ of: /^(one proxy|\d proxies): statements/, why: "the database is what several proxies share" },
 	{ of: /^\d proxies/, why: "twice the proxies deliver twice as much" },
